@@ -1,0 +1,64 @@
+"""The Celery application: what every worker, the api and Flower load."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, signals
+
+from celery_app import logs
+from celery_app.settings import settings
+from celery_app.topology import ORDER_ENTRY, STAGES, STOCK_EXCHANGE, matching_queue, task_queues
+
+
+def _configuration() -> dict[str, Any]:
+    s = settings()
+    return {
+        "broker_url": s.broker_url.get_secret_value(),
+        "broker_heartbeat": s.broker_heartbeat_s,
+        "broker_connection_timeout": s.confirm_timeout_s,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "broker_pool_acquire_timeout": s.confirm_timeout_s,
+        "broker_transport_options": {"confirm_publish": True, "read_timeout": None},
+        # A stage's module is imported by whoever has its task: workers and, for the names, Flower.
+        "include": [f"tasks.{stage}.task" for stage in STAGES],
+        "task_queues": task_queues(),
+        "task_create_missing_queues": False,
+        "task_default_queue": ORDER_ENTRY,
+        "task_default_exchange": STOCK_EXCHANGE.name,
+        "task_default_exchange_type": "direct",
+        "task_default_routing_key": ORDER_ENTRY,
+        "task_routes": {stage: {"queue": stage if stage != "matching" else matching_queue(0)} for stage in STAGES},
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        "task_acks_late": True,
+        "task_acks_on_failure_or_timeout": False,
+        "task_reject_on_worker_lost": True,
+        # One process a worker, its loop in the main thread: a stage handles its units in that loop.
+        "worker_pool": "solo",
+        "worker_concurrency": 1,
+        "worker_prefetch_multiplier": s.prefetch_messages,
+        "worker_consumer": "celery_app.consumer:StageConsumer",
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_enable_remote_control": True,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "control_queue_expires": 60.0,
+        "event_queue_expires": 60.0,
+        "enable_utc": True,
+    }
+
+
+@signals.setup_logging.connect
+def _configure_logs(**_: object) -> None:
+    logs.configure()
+
+
+app = Celery("stock_exchange")
+app.conf.update(_configuration())

@@ -1,0 +1,106 @@
+"""The worker's consumer: nothing that arrives may end a worker, and nothing that cannot be handled may be lost.
+
+Celery acknowledges what it cannot decode, and a message without a task id, with a header of the wrong type or with
+a body of two elements ends the worker, whereupon RabbitMQ delivers it to the next one. Here every such message is
+rejected, and the queue's dead-letter exchange keeps it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery.worker.consumer import Consumer
+from kombu import Connection
+from kombu.message import Message
+
+from celery_app.settings import settings
+from celery_app.stage import Stage
+from celery_app.topology import declare, stage_of_queue
+
+log = structlog.get_logger()
+
+TICK_S = 1.0
+
+
+class StageConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
+    """Prepares the stages before it consumes, ticks them, and turns bad messages into dead letters."""
+
+    def start(self) -> None:
+        """Prepare the stages whose queues this worker was given, then consume until told to stop."""
+        queues = list(self.app.amqp.queues.consume_from)
+        if len(queues) == len(self.app.amqp.queues):
+            raise SystemExit("name the queues of this worker, as in: celery -A celery_app worker -Q order_entry")
+        self._stages: dict[str, Stage] = {}
+        for stage in dict.fromkeys(map(stage_of_queue, queues)):
+            task = self.app.tasks[stage]
+            task.prepare([queue for queue in queues if stage_of_queue(queue) == stage])
+            self._stages[stage] = task
+        self._liveness = Path(settings().run_directory) / "alive" / self.hostname
+        self._liveness.parent.mkdir(parents=True, exist_ok=True)
+        super().start()
+
+    def connect(self) -> Connection:
+        """Connect to RabbitMQ and declare everything, so that no stage sends to a queue that is not there."""
+        connection = super().connect()
+        declare(connection)
+        return connection
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Called for every new connection, before it consumes."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(TICK_S, self._tick)
+
+    def _tick(self) -> None:
+        for stage in self._stages.values():
+            try:
+                stage.tick()
+            except Exception:
+                # A tick heals what can wait; the stage's units go on, and the next tick tries again.
+                log.warning("tick_failed", stage=stage.name, exc_info=True)
+        self._liveness.write_text(f"{time.time():.0f}\n")
+
+    def shutdown(self) -> None:
+        """A warm stop: consume no more, then let the stages put away what they hold."""
+        super().shutdown()
+        for stage in getattr(self, "_stages", {}).values():
+            stage.stop()
+
+    def create_task_handler(self, *arguments: Any, **keywords: Any) -> Callable[[Message], None]:
+        """The function that takes every message, made so that it cannot raise for a bad one."""
+        handle = super().create_task_handler(*arguments, **keywords)
+        lost = self.connection_errors
+
+        def on_message(message: Message) -> None:
+            try:
+                handle(message)
+            except lost:
+                raise
+            except Exception as fault:
+                self._bury(message, fault)
+
+        return on_message
+
+    def on_unknown_message(self, body: object, message: Message) -> None:
+        """Not a task message."""
+        self._bury(message, "no task in its headers")
+
+    def on_unknown_task(self, body: object, message: Message, fault: Exception) -> None:
+        """A task that does not exist."""
+        self._bury(message, fault)
+
+    def on_invalid_task(self, body: object, message: Message, fault: Exception) -> None:
+        """A task message with arguments that are none."""
+        self._bury(message, fault)
+
+    def on_decode_error(self, message: Message, fault: Exception) -> None:
+        """A body that is not what its headers say."""
+        self._bury(message, fault)
+
+    def _bury(self, message: Message, fault: object) -> None:
+        log.error("message_unreadable", queue=message.delivery_info.get("routing_key"), fault=str(fault)[:200])
+        if not message.acknowledged:
+            message.reject(requeue=False)

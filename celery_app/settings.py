@@ -1,0 +1,87 @@
+"""Every setting of the exchange: name, unit, default and one line of meaning.
+
+They are read once from the environment, here and nowhere else, so that a wrong value stops a process at its
+start with one message that names all the faults, and not an hour later with one of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of a process; each is an environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+
+    # -- where the services are; the addresses hold passwords, so they never print themselves --------------------
+    broker_url: SecretStr = Field(SecretStr("amqp://guest:guest@127.0.0.1:5672//"), description="RabbitMQ")
+    redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Redis, for the push only")
+    clearing_data_url: SecretStr = Field(
+        SecretStr("postgresql://127.0.0.1:5432/clearing_data"), description="Postgres: log, accounts, ledger"
+    )
+    market_data_url: SecretStr = Field(
+        SecretStr("postgresql://127.0.0.1:5432/market_data"), description="Postgres: reports, trades, books"
+    )
+
+    # -- the pipeline --------------------------------------------------------------------------------------------
+    shards: int = Field(2, ge=1, le=62, description="shards of securities, each with one matching queue")
+    prefetch_messages: int = Field(32, ge=1, le=1000, description="messages a worker may hold; its largest unit")
+    confirm_timeout_s: float = Field(4.0, gt=0, le=30, description="longest wait for RabbitMQ to confirm a publish")
+    broker_heartbeat_s: int = Field(10, ge=2, le=120, description="AMQP heartbeat; three missed cut a connection")
+    order_entry_max_messages: int = Field(
+        50_000, ge=1, description="length of the order_entry queue above which it refuses new messages"
+    )
+    snapshot_every_commands: int = Field(100_000, ge=1, description="commands between two snapshots of a book")
+    run_directory: Path = Field(Path(".run"), description="liveness files, sockets and local data of the exchange")
+
+    # -- trading rules that order entry applies -------------------------------------------------------------------
+    market_order_band: Decimal = Field(
+        Decimal("0.10"), gt=0, lt=1, description="how far a market order may trade from the last price [fraction]"
+    )
+    max_order_quantity: int = Field(1_000_000, ge=1, le=2**31 - 1, description="largest order [shares]")
+    max_open_orders: int = Field(10_000, ge=1, description="open orders a client may have")
+    max_request_orders: int = Field(1_000, ge=1, le=10_000, description="orders in one request")
+
+    # -- the api ------------------------------------------------------------------------------------------------
+    api_host: str = Field("127.0.0.1", description="address the api listens on")
+    api_port: int = Field(8000, ge=1, le=65535, description="port the api listens on")
+    flower_port: int = Field(5555, ge=1, le=65535, description="port Flower listens on")
+    max_body_bytes: int = Field(1_048_576, ge=1024, description="largest request body")
+    key_cache_s: float = Field(1.0, ge=0, le=60, description="how long a key is trusted before it is looked up again")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="least level logged")
+
+    @field_validator("clearing_data_url", "market_data_url")
+    @classmethod
+    def _name_the_driver(cls, url: SecretStr) -> SecretStr:
+        """SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3; ours is psycopg2."""
+        text = url.get_secret_value()
+        scheme, found, rest = text.partition("://")
+        if not found or scheme not in {"postgres", "postgresql", "postgresql+psycopg2"}:
+            raise ValueError("has to start with postgresql://")
+        return SecretStr(f"postgresql+psycopg2://{rest}")
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_amqp(cls, url: SecretStr) -> SecretStr:
+        if not url.get_secret_value().startswith(("amqp://", "amqps://", "pyamqp://")):
+            raise ValueError("has to start with amqp://")
+        return url
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process; on a wrong one it says which and ends with status 1."""
+    try:
+        return Settings()
+    except ValidationError as faults:
+        for fault in faults.errors():
+            name = "_".join(str(part) for part in fault["loc"]).upper()
+            print(f"wrong setting {name}: {fault['msg']}; set it right and start again", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,223 @@
+"""The tables of `clearing_data`: the order log, the register of orders, accounts, holdings and the ledger.
+
+Cash is integer cents, quantities integer shares, times microseconds since 1970 in UTC (`_us`). Nothing here is ever
+recomputed from a float.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+# Ids of orders and of all other commands: one series, handed out to the api processes in blocks.
+ORDER_ID_BLOCK = 1_000
+order_ids = Sequence("order_ids", metadata=metadata, start=1, increment=ORDER_ID_BLOCK)
+
+# The account that is the counterparty of every trade and holds the shares that nobody has.
+DTCC = "DTCC"
+
+securities = Table(
+    "securities",
+    metadata,
+    Column("security_id", Text, primary_key=True),
+    Column("shard", SmallInteger, nullable=False),
+    Column("tick_cents", Integer, nullable=False),
+    Column("min_price_cents", BigInteger, nullable=False),
+    Column("max_price_cents", BigInteger, nullable=False),
+    Column("issued_shares", BigInteger, nullable=False),
+    Column("halted", Boolean, nullable=False, server_default=text("false")),
+)
+
+# The last price at which a security traded, for the collar of market orders; at first its reference price.
+last_prices = Table(
+    "last_prices",
+    metadata,
+    Column("security_id", Text, primary_key=True),
+    Column("price_cents", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),  # of the trade; 0 for the reference price
+)
+
+# The head of each shard's log; its row lock makes the numbers contiguous.
+shards = Table(
+    "shards",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False, server_default=text("0")),
+)
+
+# The truth. `command` is a line of JSON as tasks.messages.encode_command writes it.
+order_log = Table(
+    "order_log",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("command_id", BigInteger, nullable=False, unique=True),
+    Column("command", Text, nullable=False),
+)
+
+# Requests that order entry refused, so that the same one coming twice is refused twice.
+denials = Table(
+    "denials",
+    metadata,
+    Column("command_id", BigInteger, primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+
+# One row an order that reached order entry, refused ones too. Order entry inserts, order execution updates what
+# comes after `status`. open quantity = quantity - filled_quantity - closed_quantity; hold = open quantity, times
+# hold_cents for a buy order.
+OPEN_STATUSES = ("new", "partially_filled")
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("client_order_id", Text),
+    Column("security_id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("side", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("price_cents", BigInteger),  # the limit; None for a market order
+    Column("hold_cents", BigInteger, nullable=False),  # limit or collar; 0 for a refused order
+    Column("time_in_force", Text, nullable=False),
+    Column("post_only", Boolean, nullable=False),
+    Column("created_us", BigInteger, nullable=False),  # when the api took it
+    Column("status", Text, nullable=False),  # new, partially_filled, filled, cancelled, rejected
+    Column("filled_quantity", BigInteger, nullable=False, server_default=text("0")),
+    Column("filled_cents", BigInteger, nullable=False, server_default=text("0")),  # sum of quantity x price
+    Column("closed_quantity", BigInteger, nullable=False, server_default=text("0")),  # cancelled or rejected
+    Column("reason", Text),
+    Column("updated_us", BigInteger, nullable=False),
+    CheckConstraint("filled_quantity >= 0 AND closed_quantity >= 0", name="orders_counts"),
+    CheckConstraint("filled_quantity + closed_quantity <= quantity", name="orders_quantity"),
+    Index("orders_by_client", "client_id", "order_id"),
+    Index("orders_open", "client_id", "order_id", postgresql_where=text("status IN ('new', 'partially_filled')")),
+    Index(
+        "orders_by_client_order_id",
+        "client_id",
+        "client_order_id",
+        unique=True,
+        postgresql_where=text("client_order_id IS NOT NULL"),
+    ),
+    postgresql_with={"fillfactor": 80},  # room for updates in place
+)
+
+# Client order ids as the api promised them: the first comer's order id and what it asked for, as a digest.
+client_order_ids = Table(
+    "client_order_ids",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("client_order_id", Text, primary_key=True),
+    Column("order_id", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("balance_cents", BigInteger, nullable=False),
+    Column("held_cents", BigInteger, nullable=False, server_default=text("0")),
+    Column("open_orders", BigInteger, nullable=False, server_default=text("0")),
+    Column("opened_us", BigInteger, nullable=False),
+    CheckConstraint("held_cents >= 0 AND held_cents <= balance_cents", name="accounts_covered"),
+    CheckConstraint("open_orders >= 0", name="accounts_open_orders"),
+    postgresql_with={"fillfactor": 50},
+)
+
+holdings = Table(
+    "holdings",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("security_id", Text, primary_key=True),
+    Column("shares", BigInteger, nullable=False),
+    Column("held", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("held >= 0 AND held <= shares", name="holdings_covered"),
+    postgresql_with={"fillfactor": 50},
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", BigInteger, Identity(), primary_key=True),
+    Column("client_id", Text, nullable=False, index=True),  # the admin's is ADMIN, which is no account
+    Column("key_hash", LargeBinary, nullable=False, unique=True),  # SHA-256; the keys are random, so no salt
+    Column("role", Text, nullable=False),  # admin, client
+    Column("created_us", BigInteger, nullable=False),
+    Column("revoked_us", BigInteger),
+)
+
+# Executions that were cleared, each once: its primary key is what makes the second delivery fall out.
+executions = Table(
+    "executions",
+    metadata,
+    Column("event_id", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False),  # trade, closed
+    Column("security_id", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("price_cents", BigInteger),  # of a trade
+    Column("buy_order_id", BigInteger),
+    Column("sell_order_id", BigInteger),
+    Column("buyer", Text),
+    Column("seller", Text),
+    Column("executed_us", BigInteger, nullable=False),
+    Column("settled_us", BigInteger, nullable=False),
+)
+
+# The double-entry ledger, append only: each row moves cash and shares between an account and its contra account, so
+# every asset sums to zero by construction. A trade is two rows, buyer against DTCC and seller against DTCC. The view
+# `ledger_postings` shows the single postings.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("entry_id", BigInteger, Identity(), primary_key=True),
+    Column("event_id", BigInteger),  # of the trade
+    Column("transfer_id", Text),  # of a deposit or a withdrawal
+    Column("kind", Text, nullable=False),  # trade, deposit, withdrawal, issue
+    Column("account", Text, nullable=False),
+    Column("contra_account", Text, nullable=False),
+    Column("security_id", Text),
+    Column("cash_cents", BigInteger, nullable=False),  # what the account gains and the contra account loses
+    Column("shares", BigInteger, nullable=False),
+    Column("booked_us", BigInteger, nullable=False),
+    UniqueConstraint("event_id", "account", "shares", name="ledger_once"),
+    UniqueConstraint("transfer_id", name="ledger_transfer_once"),
+    Index("ledger_by_account", "account", "entry_id"),
+)
+
+# State of a shard's books after command `seq`.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("state_hash", Text, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),  # SHA-256 of body
+    Column("body", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)
+
+# Up to which command a shard's events are known to be on the queues of the stages behind.
+published_marks = Table(
+    "published_marks",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)

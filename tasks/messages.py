@@ -1,0 +1,263 @@
+"""The typed messages that cross queues, and their codec.
+
+Decoding checks every field's type and range in C, so a stage may trust what it has decoded and nothing else. The
+fields travel as arrays without names: half the bytes and half the time. So fields are only ever added at the end,
+with a default.
+
+Prices and cash are integer cents, quantities integer shares, times integer microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+Side = Literal["buy", "sell"]
+TimeInForce = Literal["gtc", "ioc", "fok"]
+OrderType = Literal["limit", "market"]
+
+OrderId = Annotated[int, Meta(ge=1, lt=2**53)]
+Sequence = Annotated[int, Meta(ge=0, lt=2**53)]
+Shard = Annotated[int, Meta(ge=0, le=61)]
+Quantity = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+PriceCents = Annotated[int, Meta(ge=1, le=10**9)]
+Microseconds = Annotated[int, Meta(ge=0, lt=2**53)]
+EventId = Annotated[int, Meta(ge=1, lt=2**63)]
+ClientId = Annotated[str, Meta(min_length=1, max_length=48)]
+SecurityId = Annotated[str, Meta(min_length=1, max_length=12)]
+Reason = Annotated[str, Meta(min_length=1, max_length=48)]
+
+
+# -- api -> order_entry ------------------------------------------------------------------------------------------
+
+
+class OrderRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag="order"):
+    """A new order as the api took it, before risk; `price_cents` is None for a market order."""
+
+    order_id: OrderId
+    client_id: ClientId
+    client_order_id: Annotated[str, Meta(min_length=1, max_length=48)] | None
+    security_id: SecurityId
+    type: OrderType
+    side: Side
+    quantity: Quantity
+    price_cents: PriceCents | None
+    time_in_force: TimeInForce
+    post_only: bool
+    received_us: Microseconds
+
+
+class CancelRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag="cancel"):
+    """A cancel as the api took it; `command_id` is its own number, of the same series as the order ids."""
+
+    command_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    order_id: OrderId
+    received_us: Microseconds
+
+
+class EntryBatch(Struct, frozen=True, array_like=True):
+    """Requests in the order in which they were given."""
+
+    requests: list[OrderRequest | CancelRequest]
+
+
+# -- order_entry -> order_log -> matching --------------------------------------------------------------------------
+
+
+class PlaceOrder(Struct, frozen=True, array_like=True, tag_field="kind", tag="place"):
+    """An admitted order; what it may cost is held. A market order is an ioc at its collar, `price_cents`."""
+
+    order_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    type: OrderType
+    side: Side
+    quantity: Quantity
+    price_cents: PriceCents
+    time_in_force: TimeInForce
+    post_only: bool
+    sequenced_us: Microseconds
+
+
+class CancelOrder(Struct, frozen=True, array_like=True, tag_field="kind", tag="cancel"):
+    """Cancel what is open of the client's order; one sequenced before its order waits for it."""
+
+    command_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    order_id: OrderId
+    sequenced_us: Microseconds
+
+
+Command = PlaceOrder | CancelOrder
+
+
+class CommandBatch(Struct, frozen=True, array_like=True):
+    """Commands of one shard with the numbers first_seq, first_seq + 1, ... of its log."""
+
+    shard: Shard
+    first_seq: Annotated[int, Meta(ge=1, lt=2**36)]
+    commands: list[Command]
+
+
+# -- matching -> order_execution, data_feed ------------------------------------------------------------------------
+
+
+class TradeMade(Struct, frozen=True, array_like=True, tag_field="kind", tag="trade"):
+    """One fill of two orders at the resting order's price.
+
+    `sequence` counts the trades of the security from 1. `buy_hold_cents` is what is held per share for the buy
+    order, so that whoever settles needs no further look at it; for the sell order the shares are held.
+    """
+
+    event_id: EventId
+    security_id: SecurityId
+    sequence: Sequence
+    price_cents: PriceCents
+    quantity: Quantity
+    aggressor_side: Side
+    buy_order_id: OrderId
+    buyer: ClientId
+    buy_hold_cents: PriceCents
+    sell_order_id: OrderId
+    seller: ClientId
+    traded_us: Microseconds
+
+
+class OrderClosed(Struct, frozen=True, array_like=True, tag_field="kind", tag="closed"):
+    """What was open of an order is not any more; `quantity` of it is released, `hold_cents` a share for a buy."""
+
+    event_id: EventId
+    order_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    side: Side
+    quantity: Quantity
+    hold_cents: PriceCents
+    status: Literal["cancelled", "rejected"]
+    reason: Reason
+    closed_us: Microseconds
+
+
+class CancelRefused(Struct, frozen=True, array_like=True, tag_field="kind", tag="cancel_refused"):
+    """A cancel that found nothing open of the client's."""
+
+    event_id: EventId
+    order_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    reason: Reason
+    refused_us: Microseconds
+
+
+Execution = TradeMade | OrderClosed
+
+Level = tuple[PriceCents, Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]]
+
+
+class BookUpdate(Struct, frozen=True, array_like=True):
+    """The levels of a security's book that changed, as absolute (price, quantity, orders); quantity 0 removes.
+
+    `sequence` counts the changes of the book; an update goes on from `previous_sequence`. A snapshot holds every
+    level and goes on from anything. Bid, ask and last are those at `sequence`, None where there is none.
+    """
+
+    security_id: SecurityId
+    previous_sequence: Sequence
+    sequence: Sequence
+    snapshot: bool
+    bids: list[Level]
+    asks: list[Level]
+    bid_cents: PriceCents | None
+    ask_cents: PriceCents | None
+    last_cents: PriceCents | None
+    updated_us: Microseconds
+
+
+class ExecutionBatch(Struct, frozen=True, array_like=True):
+    """Executions of one shard, in the order of their event ids; `matched_us` is when the engine sent them."""
+
+    shard: Shard
+    matched_us: Microseconds
+    executions: list[Execution]
+
+
+# -- order_entry, matching, order_execution -> data_feed -----------------------------------------------------------
+
+
+class OrderReport(Struct, frozen=True, array_like=True):
+    """Order entry's word on a request. `event_id` is the request's number; side, quantity and price are those of
+    an order and None for a cancel."""
+
+    event_id: EventId
+    request: Literal["order", "cancel"]
+    status: Literal["confirmed", "denied"]
+    order_id: OrderId
+    client_id: ClientId
+    security_id: str
+    side: Side | None
+    quantity: Quantity | None
+    price_cents: PriceCents | None
+    reason: Reason | None
+    received_us: Microseconds
+    reported_us: Microseconds
+
+
+class FeedBatch(Struct, frozen=True, array_like=True):
+    """What a stage has to tell the data feed; each stage fills the lists that are its own."""
+
+    stage: Literal["order_entry", "matching", "order_execution"]
+    sent_us: Microseconds
+    orders: list[OrderReport] = []
+    trades: list[TradeMade] = []
+    closed: list[OrderClosed] = []
+    refused: list[CancelRefused] = []
+    books: list[BookUpdate] = []
+    settled: list[TradeMade] = []
+
+
+# -- numbers and codec ---------------------------------------------------------------------------------------------
+
+_SEQ_BITS = 36
+_N_BITS = 21
+MAX_EVENTS_PER_COMMAND = 2**_N_BITS
+
+
+def event_id(shard: int, seq: int, n: int) -> int:
+    """The n-th event of command `seq` of a shard as one number, the same whenever and wherever it is made.
+
+    shard  0 to 61, seq  1 to 2^36 - 1, n  0 to 2^21 - 1; the result is at least 2^57, so it never meets the number
+    of a request, which is below 2^53, and fits a signed 64-bit column.
+    """
+    return (shard + 1) << (_SEQ_BITS + _N_BITS) | seq << _N_BITS | n
+
+
+def split_event_id(number: int) -> tuple[int, int, int]:
+    """(shard, seq, n) of an event id."""
+    return (
+        (number >> (_SEQ_BITS + _N_BITS)) - 1,
+        (number >> _N_BITS) & ((1 << _SEQ_BITS) - 1),
+        number & (MAX_EVENTS_PER_COMMAND - 1),
+    )
+
+
+CONTENT_TYPE = "application/json"
+
+encode = msgspec.json.encode
+
+_command_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Command)
+
+
+def encode_command(command: Command) -> str:
+    """A command as it stands in the order log: one line of JSON."""
+    return encode(command).decode()
+
+
+def decode_command(text: str | bytes) -> Command:
+    """The command of a line of the log; msgspec.ValidationError when it is not one."""
+    command: Command = _command_decoder.decode(text)
+    return command
