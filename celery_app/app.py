@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from celery import Celery, signals
@@ -49,8 +50,6 @@ def _configuration() -> dict[str, Any]:
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        "control_queue_expires": 60.0,
-        "event_queue_expires": 60.0,
         "enable_utc": True,
     }
 
@@ -58,6 +57,16 @@ def _configuration() -> dict[str, Any]:
 @signals.setup_logging.connect
 def _configure_logs(**_: object) -> None:
     logs.configure()
+
+
+@signals.celeryd_init.connect
+def _name_worker(instance: Any, options: dict[str, Any], **_: object) -> None:
+    """Name a worker that was given no name after its queues, so that any number can run on one host."""
+    name, _, host = instance.hostname.partition("@")
+    queues = options.get("queues") or []
+    if name == "celery" and queues:
+        listed = queues if isinstance(queues, str) else ",".join(queues)
+        instance.hostname = f"{listed.replace(',', '+')}-{os.getpid()}@{host}"
 
 
 app = Celery("stock_exchange")

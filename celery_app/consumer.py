@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from celery.worker.consumer import Consumer
@@ -26,15 +26,28 @@ log = structlog.get_logger()
 TICK_S = 1.0
 
 
+# Steps of Celery's consumer that serve nothing here: the workers need not know each other (each start would wait a
+# second for answers), and nothing is sent for later (for which every worker would declare 28 queues).
+_UNUSED_STEPS = {"celery.worker.consumer.delayed_delivery:DelayedDelivery"}
+
+
 class StageConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
     """Prepares the stages before it consumes, ticks them, and turns bad messages into dead letters."""
+
+    class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
+        """The steps that a worker takes at each connection to RabbitMQ."""
+
+        default_steps: ClassVar = [step for step in Consumer.Blueprint.default_steps if step not in _UNUSED_STEPS]
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self._stages: dict[str, Stage] = {}
+        super().__init__(*arguments, **(keywords | {"without_mingle": True, "without_gossip": True}))
 
     def start(self) -> None:
         """Prepare the stages whose queues this worker was given, then consume until told to stop."""
         queues = list(self.app.amqp.queues.consume_from)
         if len(queues) == len(self.app.amqp.queues):
             raise SystemExit("name the queues of this worker, as in: celery -A celery_app worker -Q order_entry")
-        self._stages: dict[str, Stage] = {}
         for stage in dict.fromkeys(map(stage_of_queue, queues)):
             task = self.app.tasks[stage]
             task.prepare([queue for queue in queues if stage_of_queue(queue) == stage])
@@ -66,8 +79,9 @@ class StageConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
     def shutdown(self) -> None:
         """A warm stop: consume no more, then let the stages put away what they hold."""
         super().shutdown()
-        for stage in getattr(self, "_stages", {}).values():
-            stage.stop()
+        for stage in self._stages.values():
+            if not stage.broken:
+                stage.stop()
 
     def create_task_handler(self, *arguments: Any, **keywords: Any) -> Callable[[Message], None]:
         """The function that takes every message, made so that it cannot raise for a bad one."""

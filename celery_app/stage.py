@@ -31,6 +31,9 @@ log = structlog.get_logger()
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 2.0
 
+# Exit status of a worker whose state is not to be trusted; the supervisor does not start it again.
+INVARIANT_BROKEN_STATUS = 70
+
 
 class InvariantBroken(Exception):
     """Something that cannot be has been seen: the state of this worker is not to be trusted any more."""
@@ -41,6 +44,9 @@ class Stage(Task):
 
     Strategy = "celery_app.stage:strategy"
     abstract = True
+
+    #: Set when an invariant broke: what this worker holds in memory is not to be put away as good.
+    broken = False
 
     def prepare(self, queues: list[str]) -> None:
         """Called once before anything is consumed: wait for the database, recover state."""
@@ -81,10 +87,10 @@ class Unit:
             self._consumer.hub.call_later(wait_s, self._handle)
 
     def _handle(self) -> None:
-        self._due = False
         if self._consumer.connection is not self._connection:
             return  # RabbitMQ hung up; it delivers these again, over the new connection, to a new unit
         self._read_delivered()
+        self._due = False
         messages, self._waiting = self._waiting, []
         readable = [(message, batches) for message in messages if (batches := self._read(message)) is not None]
         if readable and not self._run(readable):
@@ -120,7 +126,8 @@ class Unit:
             self._task.run([batch for _, batches in readable for batch in batches])
         except InvariantBroken:
             log.critical("invariant_broken", stage=self._task.name, exc_info=True)
-            raise SystemExit(70) from None
+            self._task.broken = True
+            raise SystemExit(INVARIANT_BROKEN_STATUS) from None
         except Exception as failure:
             if _is_of_the_world(failure):
                 log.warning("unit_delayed", stage=self._task.name, wait_s=self._wait_s, fault=str(failure)[:200])
