@@ -1,0 +1,27 @@
+"""A trader whose prices are spread around a mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bots.strategy import SIDES, Strategy, option
+
+
+@dataclass
+class Gauss(Strategy):
+    """Every 5 s a limit order on a random side for 4 shares, at a normally distributed price."""
+
+    name = "gauss"
+
+    every_s: float = option(5.0, "time between two orders [s]")
+    mean: float = option(100.0, "mean of the price [dollars]")
+    deviation: float = option(10.0, "standard deviation of the price [dollars]")
+    quantity: int = option(4, "size of an order [shares]")
+
+    def interval_s(self) -> float:
+        """As it was set."""
+        return self.every_s
+
+    def on_timer(self, now_s: float) -> None:
+        """Trade at a price drawn anew."""
+        self.order(self.rng.choice(SIDES), self.quantity, self.rng.gauss(self.mean, self.deviation))

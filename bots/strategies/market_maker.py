@@ -1,0 +1,60 @@
+"""A trader that stands on both sides of the market and lives off the spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bots.contract import Price, Report
+from bots.strategy import Strategy, option
+
+
+@dataclass
+class MarketMaker(Strategy):
+    """Follows the price stream; where the spread is above 0.10, quotes 2 shares on each side, 10 % of it inside.
+
+    It keeps at most ten quotes: before the next pair it cancels the oldest two.
+    """
+
+    name = "market_maker"
+
+    spread: float = option(0.10, "spread above which it quotes [dollars]")
+    inside: float = option(0.10, "how far inside the best prices it quotes [fraction of the spread]")
+    quantity: int = option(2, "size of a quote [shares]")
+    most: int = option(10, "quotes that it keeps, at least 2")
+
+    def __post_init__(self) -> None:
+        if self.most < 2:
+            raise ValueError("a market maker keeps at least 2 quotes")
+        # Decimal of the digits as they were written: 0.1 as a binary fraction is a little more than a tenth.
+        self._least_spread = Decimal(str(self.spread))
+        self._inside = Decimal(str(self.inside))
+        self._open: dict[int, int] = {}  # order id -> shares not yet traded, oldest first
+
+    def on_start(self) -> None:
+        """Take over the quotes that are still open from an earlier life."""
+        for quote in reversed(self.desk.open_orders(self.security.security_id)):
+            self._open[quote.order_id] = quote.open_quantity
+
+    def on_price(self, price: Price) -> None:
+        """Quote on both sides where the spread is worth it."""
+        if price.bid is None or price.ask is None:
+            return
+        spread = price.ask - price.bid
+        if spread <= self._least_spread:
+            return
+        while len(self._open) > self.most - 2:
+            oldest = next(iter(self._open))
+            self.cancel(oldest)
+            del self._open[oldest]
+        self._open[self.buy(self.quantity, price.bid + spread * self._inside)] = self.quantity
+        self._open[self.sell(self.quantity, price.ask - spread * self._inside)] = self.quantity
+
+    def on_report(self, report: Report) -> None:
+        """Forget a quote that is filled or refused."""
+        if report.order_id not in self._open:
+            return
+        if report.event_type == "trade":
+            self._open[report.order_id] -= report.quantity or 0
+        if report.status == "denied" or self._open[report.order_id] <= 0:
+            del self._open[report.order_id]

@@ -1,0 +1,92 @@
+"""The five traders that go by the clock do what they are described to do, and the same for the same seed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from statistics import mean, stdev
+
+import pytest
+
+from bots.contract import LimitOrder, MarketOrder, Order
+from bots.strategies import Flood, Gauss, RandomWalk, Retail, Uniform
+from bots.strategy import Strategy
+from tests.bots.desk import MSFT, orders_of
+
+TIMED: list[type[Strategy]] = [RandomWalk, Gauss, Uniform, Flood, Retail]
+
+
+def limits(orders: list[Order]) -> list[LimitOrder]:
+    assert all(isinstance(order, LimitOrder) for order in orders)
+    return [order for order in orders if isinstance(order, LimitOrder)]
+
+
+@pytest.mark.parametrize("kind", TIMED)
+def test_the_same_seed_decides_the_same(kind: type[Strategy]) -> None:
+    assert orders_of(kind(), times=50, seed=7) == orders_of(kind(), times=50, seed=7)
+    assert orders_of(kind(), times=50, seed=7) != orders_of(kind(), times=50, seed=8)
+
+
+@pytest.mark.parametrize("kind", TIMED)
+def test_each_interval_is_one_order_on_either_side(kind: type[Strategy]) -> None:
+    orders = orders_of(kind(), times=200)
+    assert len(orders) == 200
+    assert 70 < sum(order.side == "buy" for order in orders) < 130
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [(RandomWalk, 5.0), (Gauss, 5.0), (Uniform, 1.0), (Retail, 5.0), (Flood, 0.2)]
+)
+def test_intervals(kind: type[Strategy], seconds: float) -> None:
+    assert kind().interval_s() == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("kind", [RandomWalk, Gauss, Uniform, Flood])
+def test_prices_are_on_the_tick_and_in_the_band(kind: type[Strategy]) -> None:
+    for order in limits(orders_of(kind(), times=500)):
+        assert order.price == order.price.quantize(MSFT.tick)
+        assert MSFT.min_price <= order.price <= MSFT.max_price
+
+
+def test_random_walk_steps_by_a_dollar_at_most_from_100() -> None:
+    orders = limits(orders_of(RandomWalk(), times=500))
+    prices = [Decimal(100), *(order.price for order in orders)]
+    steps = [abs(after - before) for before, after in zip(prices, prices[1:], strict=False)]
+    assert max(steps) <= Decimal("1.01")  # a dollar, and the rounding of both ends
+    assert max(steps) > Decimal("0.9")
+    assert {order.quantity for order in orders} == set(range(1, 11))
+
+
+def test_random_walk_turns_round_at_the_edge_of_the_band() -> None:
+    prices = [order.price for order in limits(orders_of(RandomWalk(start=0.5, step=5.0), times=200))]
+    assert min(prices) == MSFT.min_price
+    assert prices[-1] > MSFT.min_price or len(set(prices[-5:])) > 1
+
+
+def test_gauss_orders_4_shares_around_100() -> None:
+    orders = limits(orders_of(Gauss(), times=2_000))
+    assert {order.quantity for order in orders} == {4}
+    prices = [float(order.price) for order in orders]
+    assert mean(prices) == pytest.approx(100, abs=1)
+    assert stdev(prices) == pytest.approx(10, abs=0.7)
+
+
+def test_uniform_covers_the_whole_band() -> None:
+    orders = limits(orders_of(Uniform(), times=2_000))
+    assert {order.quantity for order in orders} == set(range(1, 11))
+    deciles = {int(order.price / (MSFT.max_price / 10)) for order in orders}
+    assert deciles >= set(range(10))
+
+
+def test_flood_orders_10_shares_at_100() -> None:
+    orders = limits(orders_of(Flood(), times=20))
+    assert {(order.quantity, order.price) for order in orders} == {(10, Decimal(100))}
+
+
+def test_flood_goes_as_fast_as_it_can_at_rate_0() -> None:
+    assert Flood(rate=0).interval_s() == 0
+
+
+def test_retail_orders_4_shares_at_the_market() -> None:
+    orders = orders_of(Retail(), times=20)
+    assert all(isinstance(order, MarketOrder) for order in orders)
+    assert {order.quantity for order in orders} == {4}
