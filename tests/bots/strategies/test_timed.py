@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import pairwise
 from statistics import mean, stdev
 
 import pytest
@@ -50,7 +51,7 @@ def test_prices_are_on_the_tick_and_in_the_band(kind: type[Strategy]) -> None:
 def test_random_walk_steps_by_a_dollar_at_most_from_100() -> None:
     orders = limits(orders_of(RandomWalk(), times=500))
     prices = [Decimal(100), *(order.price for order in orders)]
-    steps = [abs(after - before) for before, after in zip(prices, prices[1:], strict=False)]
+    steps = [abs(after - before) for before, after in pairwise(prices)]
     assert max(steps) <= Decimal("1.01")  # a dollar, and the rounding of both ends
     assert max(steps) > Decimal("0.9")
     assert {order.quantity for order in orders} == set(range(1, 11))

@@ -1,0 +1,67 @@
+"""The command line explains itself, and says in one sentence why it cannot trade."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bots.strategies import STRATEGIES
+
+
+def bots(*arguments: str, directory: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bots", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=directory,
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "120", **environment},
+        check=False,
+    )
+
+
+def test_help_names_the_six(tmp_path: Path) -> None:
+    shown = bots("--help", directory=tmp_path)
+    assert shown.returncode == 0
+    assert list(STRATEGIES) == ["random_walk", "gauss", "uniform", "flood", "retail", "market_maker"]
+    for name in STRATEGIES:
+        assert name in shown.stdout
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_help_of_each(tmp_path: Path, name: str) -> None:
+    shown = bots(name, "--help", directory=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    for option in ("--client-id", "--key", "--keys-file", "--url", "--seed", "--security", "(default: "):
+        assert option in shown.stdout
+
+
+def test_without_a_keys_file(tmp_path: Path) -> None:
+    shown = bots("gauss", directory=tmp_path)
+    assert shown.returncode == 1
+    assert "there is no key: .run/keys.json does not exist" in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_a_keys_file_without_the_account(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text(json.dumps({"GAUSS": "k"}))
+    shown = bots("gauss", "--client-id", "JIM", "--keys-file", "keys.json", directory=tmp_path)
+    assert shown.returncode == 1
+    assert "keys.json has no key for JIM" in shown.stderr
+
+
+def test_a_keys_file_that_is_not_json(tmp_path: Path) -> None:
+    (tmp_path / "keys.json").write_text("{")
+    shown = bots("gauss", "--keys-file", "keys.json", directory=tmp_path)
+    assert shown.returncode == 1
+    assert "cannot be read" in shown.stderr
+
+
+def test_an_option_of_the_strategy_that_cannot_be(tmp_path: Path) -> None:
+    shown = bots("flood", "--rate", "-1", directory=tmp_path)
+    assert shown.returncode == 1
+    assert shown.stderr == "python -m bots: the rate is 0 or more\n"
