@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from io import StringIO
+from io import BytesIO
 
+import msgspec
 from sqlalchemy import Connection, Engine, create_engine
 
 UNIQUE_VIOLATION = "23505"
@@ -38,29 +39,33 @@ class Database:
             yield tx
 
 
-def copy_rows(tx: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def copy_rows(
+    tx: Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object] | msgspec.Struct]
+) -> None:
     """COPY rows into a table: three times as fast as INSERT.
 
-    The values are integers, booleans, None, and strings without NUL; a unique violation raises
-    sqlalchemy.exc.IntegrityError or psycopg2.errors.UniqueViolation.
+    rows    sequences or array-like Structs of integers, booleans, None, and strings without control characters
+    raises  psycopg2.errors.UniqueViolation  a row is there already
+            ValueError                       a control character in a string
     """
-    text = StringIO()
-    for row in rows:
-        text.write("\t".join([_field(value) for value in row]))
-        text.write("\n")
-    text.seek(0)
     with tx.connection.cursor() as cursor:
-        cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", text)
+        cursor.copy_expert(
+            f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT csv, NULL 'null', ESCAPE '\\')",
+            BytesIO(_csv(rows)),
+            size=1 << 20,
+        )
 
 
-def _field(value: object) -> str:
-    """A value in COPY's text format."""
-    if value is None:
-        return "\\N"
-    if isinstance(value, str):
-        if "\\" in value or "\t" in value or "\n" in value or "\r" in value:
-            value = value.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
-        return value
-    if isinstance(value, bool):
-        return "t" if value else "f"
-    return str(value)
+_json_lines = msgspec.json.Encoder().encode_lines
+
+
+def _csv(rows: Iterable[Sequence[object] | msgspec.Struct]) -> bytes:
+    """Rows as CSV that escapes as JSON does.
+
+    A row in JSON is a row in CSV but for its brackets, and msgspec writes JSON in a fifth of the time in which Python
+    puts a row together. A raw line feed only ever stands between two rows; of JSON's escapes COPY knows these two.
+    """
+    text = _json_lines(rows).replace(b"]\n[", b"\n")[1:-2]
+    if b"\\" in text and b"\\" in text.replace(b"\\\\", b"").replace(b'\\"', b""):
+        raise ValueError("a control character in a string")
+    return text

@@ -1,0 +1,205 @@
+"""Accounts, their holdings, and transfers into and out of them.
+
+A transfer is booked in the ledger and moves the balance or holding in the same transaction, once for each transfer
+id. Cash that comes in comes from `EXTERNAL`, the world outside the exchange, which is a name in the ledger and has
+no account: so the cash of all accounts is what came in less what went out. Shares come from `DTCC`, which got all
+that were issued from `ISSUER`, again only a name in the ledger: so the shares of all accounts are what was issued.
+
+A client's account row is always locked before its holdings and before those of DTCC.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import Connection, text
+
+from db.clearing_data.keys import ADMIN
+from db.clearing_data.rows import Account, Holding
+from db.clearing_data.tables import DTCC
+
+EXTERNAL = "EXTERNAL"
+ISSUER = "ISSUER"
+_NO_CLIENTS = {EXTERNAL, ISSUER, ADMIN}
+
+Transferred = Literal[
+    "booked",
+    "repeated",  # the same transfer was booked before; nothing changed
+    "transfer_id_reused",  # another transfer was booked under this id; nothing changed
+    "unknown_account",
+    "unknown_security",
+    "insufficient_funds",
+    "insufficient_holdings",
+]
+
+_ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts"
+_HOLDING = "SELECT client_id, security_id, shares, held FROM holdings"
+
+
+def account(tx: Connection, client_id: str) -> Account | None:
+    """The account of a client; None when there is none."""
+    row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :client_id"), {"client_id": client_id}).first()
+    return Account(*row) if row else None
+
+
+def all_accounts(tx: Connection) -> list[Account]:
+    """Every account, DTCC's too, in the order of their names."""
+    return [Account(*row) for row in tx.execute(text(f"{_ACCOUNT} ORDER BY client_id"))]
+
+
+def holdings(tx: Connection, client_id: str) -> list[Holding]:
+    """What a client holds, in the order of the securities."""
+    query = text(f"{_HOLDING} WHERE client_id = :client_id ORDER BY security_id")
+    return [Holding(*row) for row in tx.execute(query, {"client_id": client_id})]
+
+
+def holding(tx: Connection, client_id: str, security_id: str) -> Holding:
+    """What a client holds of a security; a holding of no shares when there is no row."""
+    query = text(f"{_HOLDING} WHERE client_id = :client_id AND security_id = :security_id")
+    row = tx.execute(query, {"client_id": client_id, "security_id": security_id}).first()
+    return Holding(*row) if row else Holding(client_id, security_id, shares=0, held=0)
+
+
+def all_holdings(tx: Connection) -> list[Holding]:
+    """Every holding, in the order of clients and securities."""
+    return [Holding(*row) for row in tx.execute(text(f"{_HOLDING} ORDER BY client_id, security_id"))]
+
+
+def open_account(tx: Connection, client_id: str, *, now_us: int) -> bool:
+    """Open an empty account; False when there is one already, or the name stands for something else."""
+    if client_id in _NO_CLIENTS:
+        return False
+    opened = tx.execute(
+        text(
+            "INSERT INTO accounts (client_id, balance_cents, opened_us) VALUES (:client_id, 0, :now_us) "
+            "ON CONFLICT DO NOTHING RETURNING client_id"
+        ),
+        {"client_id": client_id, "now_us": now_us},
+    )
+    return opened.first() is not None
+
+
+def deposit_cash(tx: Connection, client_id: str, transfer_id: str, *, amount_cents: int, now_us: int) -> Transferred:
+    """Move cash from outside into an account, once for each transfer id; amount_cents > 0."""
+    return _transfer(tx, client_id, transfer_id, "deposit", _positive(amount_cents), None, 0, now_us)
+
+
+def withdraw_cash(tx: Connection, client_id: str, transfer_id: str, *, amount_cents: int, now_us: int) -> Transferred:
+    """Move available cash out of an account, once for each transfer id; amount_cents > 0."""
+    return _transfer(tx, client_id, transfer_id, "withdrawal", -_positive(amount_cents), None, 0, now_us)
+
+
+def deposit_shares(
+    tx: Connection, client_id: str, transfer_id: str, *, security_id: str, quantity: int, now_us: int
+) -> Transferred:
+    """Move shares from DTCC to a client, once for each transfer id; quantity > 0."""
+    return _transfer(tx, client_id, transfer_id, "deposit", 0, security_id, _positive(quantity), now_us)
+
+
+def withdraw_shares(
+    tx: Connection, client_id: str, transfer_id: str, *, security_id: str, quantity: int, now_us: int
+) -> Transferred:
+    """Move available shares from a client to DTCC, once for each transfer id; quantity > 0."""
+    return _transfer(tx, client_id, transfer_id, "withdrawal", 0, security_id, -_positive(quantity), now_us)
+
+
+def issue_shares(tx: Connection, transfer_id: str, *, security_id: str, quantity: int, now_us: int) -> Transferred:
+    """Put newly issued shares of a listed security into DTCC's holding, once for each transfer id; quantity > 0."""
+    return _transfer(tx, DTCC, transfer_id, "issue", 0, security_id, _positive(quantity), now_us)
+
+
+def _positive(amount: int) -> int:
+    if amount <= 0:
+        raise ValueError("the amount of a transfer has to be positive")
+    return amount
+
+
+def _transfer(
+    tx: Connection,
+    client_id: str,
+    transfer_id: str,
+    kind: str,
+    cash_cents: int,
+    security_id: str | None,
+    shares: int,
+    now_us: int,
+) -> Transferred:
+    """Book a transfer and move what it moves; a positive amount is the client's gain."""
+    row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :client_id FOR UPDATE"), {"client_id": client_id}).first()
+    if row is None:
+        return "unknown_account"
+    if security_id is not None and not _is_listed(tx, security_id):
+        return "unknown_security"
+    contra_account = EXTERNAL if security_id is None else ISSUER if kind == "issue" else DTCC
+    asked = (kind, client_id, contra_account, security_id, cash_cents, shares)
+    booked = _booked(tx, transfer_id)
+    if booked is not None:
+        return "repeated" if booked == asked else "transfer_id_reused"
+    if Account(*row).available_cents + cash_cents < 0:
+        return "insufficient_funds"
+    if security_id is not None and not _covered(tx, client_id, contra_account, security_id, shares):
+        return "insufficient_holdings"
+    if not _book(tx, transfer_id, asked, now_us):
+        return "transfer_id_reused"  # by a transfer of another client in this very moment
+    if security_id is None:
+        tx.execute(
+            text("UPDATE accounts SET balance_cents = balance_cents + :cash_cents WHERE client_id = :client_id"),
+            {"client_id": client_id, "cash_cents": cash_cents},
+        )
+    else:
+        _move_shares(tx, client_id, security_id, shares)
+        if contra_account == DTCC:
+            _move_shares(tx, DTCC, security_id, -shares)
+    return "booked"
+
+
+def _is_listed(tx: Connection, security_id: str) -> bool:
+    found = tx.execute(text("SELECT 1 FROM securities WHERE security_id = :id"), {"id": security_id})
+    return found.first() is not None
+
+
+def _booked(tx: Connection, transfer_id: str) -> tuple[object, ...] | None:
+    row = tx.execute(
+        text(
+            "SELECT kind, account, contra_account, security_id, cash_cents, shares "
+            "FROM ledger WHERE transfer_id = :transfer_id"
+        ),
+        {"transfer_id": transfer_id},
+    ).first()
+    return tuple(row) if row else None
+
+
+def _covered(tx: Connection, client_id: str, contra_account: str, security_id: str, shares: int) -> bool:
+    """Whether the side that gives the shares has them available; its holding stays locked."""
+    giver = contra_account if shares > 0 else client_id
+    if giver == ISSUER:
+        return True
+    row = tx.execute(
+        text(f"{_HOLDING} WHERE client_id = :giver AND security_id = :security_id FOR UPDATE"),
+        {"giver": giver, "security_id": security_id},
+    ).first()
+    return row is not None and Holding(*row).available >= abs(shares)
+
+
+def _book(tx: Connection, transfer_id: str, entry: tuple[object, ...], now_us: int) -> bool:
+    names = ("kind", "account", "contra_account", "security_id", "cash_cents", "shares")
+    booked = tx.execute(
+        text(
+            f"INSERT INTO ledger (transfer_id, booked_us, {', '.join(names)}) "  # noqa: S608  # constants
+            f"VALUES (:transfer_id, :now_us, {', '.join(f':{name}' for name in names)}) "
+            "ON CONFLICT DO NOTHING RETURNING entry_id"
+        ),
+        {"transfer_id": transfer_id, "now_us": now_us, **dict(zip(names, entry, strict=True))},
+    )
+    return booked.first() is not None
+
+
+def _move_shares(tx: Connection, client_id: str, security_id: str, shares: int) -> None:
+    tx.execute(
+        text(
+            "INSERT INTO holdings AS held (client_id, security_id, shares) "
+            "VALUES (:client_id, :security_id, GREATEST(:shares, 0)) "
+            "ON CONFLICT (client_id, security_id) DO UPDATE SET shares = held.shares + :shares"
+        ),
+        {"client_id": client_id, "security_id": security_id, "shares": shares},
+    )

@@ -1,0 +1,140 @@
+"""The register of orders as the api reads it, and the ids it gives out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from sqlalchemy import Connection, text
+
+from db.clearing_data.rows import Fill, Order, Promise
+from db.clearing_data.tables import ORDER_ID_BLOCK
+
+OrderFilter = Literal["open", "closed", "all"]
+
+_ORDER = (
+    "SELECT order_id, client_id, client_order_id, security_id, type, side, quantity, price_cents, time_in_force, "
+    "post_only, created_us, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us FROM orders"
+)
+
+# The ledger has one row for each side of a trade, with the shares positive for the buyer, and an index by account.
+_FILL = (
+    "SELECT ledger.entry_id, event_id, ledger.account, "
+    "CASE WHEN ledger.shares > 0 THEN executions.buy_order_id ELSE executions.sell_order_id END, "
+    "executions.security_id, CASE WHEN ledger.shares > 0 THEN 'buy' ELSE 'sell' END, "
+    "executions.quantity, executions.price_cents, executions.executed_us, executions.settled_us "
+    "FROM ledger JOIN executions USING (event_id)"
+)
+
+# As in the index orders_open, which serves no other wording.
+_STATUS = {
+    "open": " AND status IN ('new', 'partially_filled')",
+    "closed": " AND status NOT IN ('new', 'partially_filled')",
+    "all": "",
+}
+
+
+def next_order_ids(tx: Connection) -> range:
+    """A block of ids that nobody else has or will get."""
+    first: int = tx.execute(text("SELECT nextval('order_ids')")).scalar_one()
+    return range(first, first + ORDER_ID_BLOCK)
+
+
+def promise(tx: Connection, wanted: Sequence[tuple[str, str, int, bytes]]) -> dict[tuple[str, str], Promise]:
+    """Tie client order ids to order ids, for ever; the first comer wins.
+
+    wanted   at least one (client_id, client_order_id, order_id, digest of the request's content), in their order
+    returns  for each (client_id, client_order_id) what it stands for: the caller's order id when that came first
+    """
+    # Everyone takes the keys in the same order, so that two who want the same ones cannot block each other.
+    clients, names, order_ids, digests = zip(*sorted(wanted, key=lambda one: one[:2]), strict=True)
+    columns = {"clients": list(clients), "names": list(names), "ids": list(order_ids), "digests": list(digests)}
+    tx.execute(
+        text(
+            "INSERT INTO client_order_ids (client_id, client_order_id, order_id, digest) "
+            "SELECT * FROM unnest(CAST(:clients AS text[]), CAST(:names AS text[]), CAST(:ids AS bigint[]), "
+            "CAST(:digests AS bytea[])) ON CONFLICT DO NOTHING"
+        ),
+        columns,
+    )
+    # A statement of its own: it sees what others committed while the one above waited for them.
+    rows = tx.execute(
+        text(
+            "SELECT client_id, client_order_id, order_id, digest FROM client_order_ids JOIN "
+            "unnest(CAST(:clients AS text[]), CAST(:names AS text[])) AS wanted (client_id, client_order_id) "
+            "USING (client_id, client_order_id)"
+        ),
+        columns,
+    )
+    return {(row.client_id, row.client_order_id): Promise(row.order_id, bytes(row.digest)) for row in rows}
+
+
+def promised(tx: Connection, client_id: str, client_order_id: str) -> Promise | None:
+    """What a client order id stands for; None when it was never used."""
+    row = tx.execute(
+        text(
+            "SELECT order_id, digest FROM client_order_ids "
+            "WHERE client_id = :client_id AND client_order_id = :client_order_id"
+        ),
+        {"client_id": client_id, "client_order_id": client_order_id},
+    ).first()
+    return Promise(row.order_id, bytes(row.digest)) if row else None
+
+
+def order(tx: Connection, order_id: int) -> Order | None:
+    """An order by its id; None when order entry has not seen it."""
+    row = tx.execute(text(f"{_ORDER} WHERE order_id = :order_id"), {"order_id": order_id}).first()
+    return Order(*row) if row else None
+
+
+def order_by_client_order_id(tx: Connection, client_id: str, client_order_id: str) -> Order | None:
+    """An order by its client's own id; None when order entry has not seen it."""
+    found = promised(tx, client_id, client_order_id)
+    return order(tx, found.order_id) if found else None
+
+
+def orders_page(
+    tx: Connection,
+    *,
+    client_id: str | None,
+    status: OrderFilter,
+    security_id: str | None,
+    before_order_id: int | None,
+    limit: int,
+) -> list[Order]:
+    """At most `limit` orders, newest first.
+
+    client_id        whose; None for everybody's
+    security_id      of which security; None for all
+    before_order_id  the last order id of the page before; None for the first page
+    """
+    where = "WHERE true" + _STATUS[status]
+    if client_id is not None:
+        where += " AND client_id = :client_id"
+    if security_id is not None:
+        where += " AND security_id = :security_id"
+    if before_order_id is not None:
+        where += " AND order_id < :before"
+    rows = tx.execute(
+        text(f"{_ORDER} {where} ORDER BY order_id DESC LIMIT :limit"),
+        {"client_id": client_id, "security_id": security_id, "before": before_order_id, "limit": limit},
+    )
+    return [Order(*row) for row in rows]
+
+
+def fills_page(
+    tx: Connection, *, client_id: str | None, security_id: str | None, before_entry_id: int | None, limit: int
+) -> list[Fill]:
+    """At most `limit` settled fills, the last settled first; arguments as of `orders_page`."""
+    where = "WHERE ledger.kind = 'trade'"
+    if client_id is not None:
+        where += " AND ledger.account = :client_id"
+    if security_id is not None:
+        where += " AND ledger.security_id = :security_id"
+    if before_entry_id is not None:
+        where += " AND ledger.entry_id < :before"
+    rows = tx.execute(
+        text(f"{_FILL} {where} ORDER BY ledger.entry_id DESC LIMIT :limit"),
+        {"client_id": client_id, "security_id": security_id, "before": before_entry_id, "limit": limit},
+    )
+    return [Fill(*row) for row in rows]

@@ -1,0 +1,98 @@
+"""Rows of `clearing_data` as values, free of SQLAlchemy, so that pure rules may take and give them.
+
+Cash is integer cents, quantities integer shares, times microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Cash of a client; what is held for open buy orders is part of the balance."""
+
+    client_id: str
+    balance_cents: int
+    held_cents: int
+    open_orders: int
+
+    @property
+    def available_cents(self) -> int:
+        """What a new order or a withdrawal may take."""
+        return self.balance_cents - self.held_cents
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Shares of a client; what is held for open sell orders is part of them."""
+
+    client_id: str
+    security_id: str
+    shares: int
+    held: int
+
+    @property
+    def available(self) -> int:
+        """What a new order or a withdrawal may take."""
+        return self.shares - self.held
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """A listed security, the shard that matches it and the prices it may be ordered at."""
+
+    security_id: str
+    shard: int
+    tick_cents: int
+    min_price_cents: int
+    max_price_cents: int
+    issued_shares: int
+    halted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order that reached order entry, as the register of orders knows it."""
+
+    order_id: int
+    client_id: str
+    client_order_id: str | None
+    security_id: str
+    type: str
+    side: str
+    quantity: int
+    price_cents: int | None  # None for a market order
+    time_in_force: str
+    post_only: bool
+    created_us: int
+    status: str
+    filled_quantity: int
+    filled_cents: int  # sum of quantity x price over the fills
+    closed_quantity: int
+    reason: str | None
+    updated_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """A settled trade as one of its two sides sees it. `entry_id`, its place in the ledger, is the page cursor."""
+
+    entry_id: int
+    event_id: int
+    client_id: str
+    order_id: int
+    security_id: str
+    side: str
+    quantity: int
+    price_cents: int
+    traded_us: int
+    settled_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a client order id stands for: the order id its first comer was given, and a digest of what it asked."""
+
+    order_id: int
+    digest: bytes

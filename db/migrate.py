@@ -1,0 +1,96 @@
+"""Brings both databases to the newest version of their tables, and creates the databases where they are missing.
+
+Migrating again changes nothing, and processes that migrate at once wait for each other, so every start may do it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+
+CLEARING_DATA_MIGRATIONS = Path(__file__).parent / "clearing_data" / "migrations"
+MARKET_DATA_MIGRATIONS = Path(__file__).parent / "market_data" / "migrations"
+
+# Any number will do; it names the lock under which one process of many migrates.
+_MIGRATION_LOCK = 7_266_001
+
+
+class DatabaseMissing(Exception):
+    """A database does not exist and may not be created by this user."""
+
+
+def migrate(clearing_data_url: str, market_data_url: str) -> None:
+    """Migrate both databases to their newest versions.
+
+    raises  DatabaseMissing             a database is not there and the user may not create it
+            sqlalchemy.exc.DBAPIError   Postgres cannot be reached
+    """
+    upgrade(clearing_data_url, CLEARING_DATA_MIGRATIONS)
+    upgrade(market_data_url, MARKET_DATA_MIGRATIONS)
+
+
+def upgrade(url: str, migrations: Path) -> None:
+    """Migrate one database with the history in a folder, in one transaction; raises as `migrate`."""
+    address = _with_driver(url)
+    _create_if_missing(address)
+    engine = create_engine(address)
+    try:
+        with engine.begin() as tx:
+            tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+            configuration = Config()
+            configuration.set_main_option("script_location", str(migrations).replace("%", "%%"))
+            configuration.attributes["connection"] = tx
+            command.upgrade(configuration, "head")
+    finally:
+        engine.dispose()
+
+
+def _with_driver(url: str) -> URL:
+    """SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3; ours is psycopg2."""
+    return make_url(url).set(drivername="postgresql+psycopg2")
+
+
+def _create_if_missing(address: URL) -> None:
+    engine = create_engine(address, connect_args={"connect_timeout": 4})
+    try:
+        engine.connect().close()
+    except OperationalError:
+        # libpq names no reason for a failed connection, so Postgres itself is asked whether the database is there.
+        if _exists(address):
+            raise
+        _create(address)
+    finally:
+        engine.dispose()
+
+
+def _exists(address: URL) -> bool:
+    engine = create_engine(address.set(database="postgres"), connect_args={"connect_timeout": 4})
+    try:
+        with engine.connect() as tx:
+            found = tx.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": address.database})
+            return found.first() is not None
+    finally:
+        engine.dispose()
+
+
+def _create(address: URL) -> None:
+    engine = create_engine(address.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    quoted = engine.dialect.identifier_preparer.quote_identifier(address.database or "")
+    try:
+        with engine.connect() as tx:
+            tx.execute(text(f"CREATE DATABASE {quoted} ENCODING 'UTF8' TEMPLATE template0"))
+    except ProgrammingError as refusal:
+        if not _exists(address):
+            raise DatabaseMissing(
+                f"the database {address.database} does not exist and {address.username} may not create it: "
+                f"create it, or give the user CREATEDB, and start again"
+            ) from refusal
+    except DBAPIError:
+        if not _exists(address):  # another process created it in between
+            raise
+    finally:
+        engine.dispose()
