@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Engine, create_engine
@@ -48,7 +49,8 @@ def copy_rows(
     raises  psycopg2.errors.UniqueViolation  a row is there already
             ValueError                       a control character in a string
     """
-    with tx.connection.cursor() as cursor:
+    driver: Any = tx.connection.driver_connection
+    with driver.cursor() as cursor:
         cursor.copy_expert(
             f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT csv, NULL 'null', ESCAPE '\\')",
             BytesIO(_csv(rows)),
