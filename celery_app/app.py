@@ -60,13 +60,19 @@ def _configure_logs(**_: object) -> None:
 
 
 @signals.celeryd_init.connect
-def _name_worker(instance: Any, options: dict[str, Any], **_: object) -> None:
-    """Name a worker that was given no name after its queues, so that any number can run on one host."""
+def _prepare_worker(instance: Any, options: dict[str, Any], **_: object) -> None:
+    """Check the queues of a worker, and name it after them, so that any number can run on one host."""
+    given = options.get("queues") or []
+    queues = given.split(",") if isinstance(given, str) else list(given)
+    known = [queue.name for queue in task_queues()]
+    wrong = [queue for queue in queues if queue not in known]
+    if wrong:
+        raise SystemExit(f"there is no queue {wrong[0]}; -Q takes one or more of: {', '.join(known)}")
+    if not queues:
+        raise SystemExit(f"name the queues of this worker with -Q, one or more of: {', '.join(known)}")
     name, _, host = instance.hostname.partition("@")
-    queues = options.get("queues") or []
-    if name == "celery" and queues:
-        listed = queues if isinstance(queues, str) else ",".join(queues)
-        instance.hostname = f"{listed.replace(',', '+')}-{os.getpid()}@{host}"
+    if name == "celery":
+        instance.hostname = f"{'+'.join(queues)}-{os.getpid()}@{host}"
 
 
 app = Celery("stock_exchange")

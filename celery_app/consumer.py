@@ -31,10 +31,10 @@ TICK_S = 1.0
 _UNUSED_STEPS = {"celery.worker.consumer.delayed_delivery:DelayedDelivery"}
 
 
-class StageConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
+class StageConsumer(Consumer):
     """Prepares the stages before it consumes, ticks them, and turns bad messages into dead letters."""
 
-    class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
+    class Blueprint(Consumer.Blueprint):
         """The steps that a worker takes at each connection to RabbitMQ."""
 
         default_steps: ClassVar = [step for step in Consumer.Blueprint.default_steps if step not in _UNUSED_STEPS]
@@ -46,8 +46,6 @@ class StageConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
     def start(self) -> None:
         """Prepare the stages whose queues this worker was given, then consume until told to stop."""
         queues = list(self.app.amqp.queues.consume_from)
-        if len(queues) == len(self.app.amqp.queues):
-            raise SystemExit("name the queues of this worker, as in: celery -A celery_app worker -Q order_entry")
         for stage in dict.fromkeys(map(stage_of_queue, queues)):
             task = self.app.tasks[stage]
             task.prepare([queue for queue in queues if stage_of_queue(queue) == stage])
@@ -93,20 +91,20 @@ class StageConsumer(Consumer):  # type: ignore[misc]  # Celery is untyped
                 handle(message)
             except lost:
                 raise
-            except Exception as fault:
+            except Exception as fault:  # noqa: BLE001  # whatever it is, it may not end the worker
                 self._bury(message, fault)
 
         return on_message
 
-    def on_unknown_message(self, body: object, message: Message) -> None:
+    def on_unknown_message(self, _body: object, message: Message) -> None:
         """Not a task message."""
         self._bury(message, "no task in its headers")
 
-    def on_unknown_task(self, body: object, message: Message, fault: Exception) -> None:
+    def on_unknown_task(self, _body: object, message: Message, fault: Exception) -> None:
         """A task that does not exist."""
         self._bury(message, fault)
 
-    def on_invalid_task(self, body: object, message: Message, fault: Exception) -> None:
+    def on_invalid_task(self, _body: object, message: Message, fault: Exception) -> None:
         """A task message with arguments that are none."""
         self._bury(message, fault)
 

@@ -100,7 +100,7 @@ class Publisher:
             return True
         return False
 
-    def _on_return(self, exception: Exception, exchange: str, routing_key: str, message: object) -> None:
+    def _on_return(self, exception: Exception, *_: object) -> None:
         self._returned = str(exception)
 
     def close(self) -> None:

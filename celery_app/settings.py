@@ -83,5 +83,5 @@ def settings() -> Settings:
     except ValidationError as faults:
         for fault in faults.errors():
             name = "_".join(str(part) for part in fault["loc"]).upper()
-            print(f"wrong setting {name}: {fault['msg']}; set it right and start again", file=sys.stderr)
+            sys.stderr.write(f"wrong setting {name}: {fault['msg']}; set it right and start again\n")
         raise SystemExit(1) from None

@@ -110,6 +110,12 @@ class Unit:
     def _read(self, message: Message) -> list[msgspec.Struct] | None:
         """The batches of a message; None when there are none in it, and then it is a dead letter."""
         try:
+            headers = message.headers
+            if not isinstance(headers.get("id"), str):
+                raise msgspec.ValidationError("no task id")
+            if headers.get("eta") is not None or headers.get("expires") is not None:
+                # An order is handled now or never: what waits or expires in a worker is no message of ours.
+                raise msgspec.ValidationError("a message for another time")
             (batches,), keywords, _ = self._decode(_bytes(message.body))
             if keywords:
                 raise msgspec.ValidationError("keyword arguments")
@@ -174,7 +180,7 @@ class Unit:
             self._events.send("task-succeeded", uuid=task_id, result="None", runtime=runtime_s / len(messages))
 
 
-def strategy(task: Stage, app: Celery, consumer: Any) -> Callable[..., None]:
+def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
     """What Celery asks for at every connection: the function that takes the messages of a task."""
     return Unit(task, consumer).receive
 

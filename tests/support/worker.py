@@ -30,10 +30,12 @@ class WorkerFailed(AssertionError):
 class Worker:
     """One worker of a stage: `with Worker("matching.0") as worker: ...` has it consuming inside the block.
 
+    app          the module that Celery loads
     environment  variables on top of those of the test
     """
 
-    def __init__(self, *queues: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *queues: str, app: str = "celery_app", environment: Mapping[str, str] | None = None) -> None:
+        self._app = app
         self._queues = ",".join(queues)
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
         self._log = Path(tempfile.mkstemp(prefix=f"worker-{'+'.join(queues)}-", suffix=".log")[1])
@@ -56,9 +58,10 @@ class Worker:
         raises  WorkerFailed  it ended or was not ready in time
         """
         assert self._process is None, "the worker runs already"
+        queues = ["-Q", self._queues] if self._queues else []
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "celery_app", "worker", "-Q", self._queues],
+                [sys.executable, "-m", "celery", "-A", self._app, "worker", *queues],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -69,15 +72,15 @@ class Worker:
         self.wait_for_log(READY, timeout_s=timeout_s)
         return self
 
-    def wait_for_log(self, text: str, *, timeout_s: float = 10.0) -> None:
-        """Return when the text stands in the log.
+    def wait_for_log(self, text: str, *, count: int = 1, timeout_s: float = 10.0) -> None:
+        """Return when the text stands in the log, as often as `count`.
 
         raises  WorkerFailed  the process ended first, or the time is over
         """
         deadline = time.monotonic() + timeout_s
-        while text not in self.log:
+        while self.log.count(text) < count:
             status = self._process.poll() if self._process else None
-            if status is not None and text not in self.log:
+            if status is not None and self.log.count(text) < count:
                 raise WorkerFailed(f"worker of {self._queues} ended with {status} before {text!r}:\n{self.log}")
             if time.monotonic() > deadline:
                 raise WorkerFailed(f"worker of {self._queues}: no {text!r} in {timeout_s} s:\n{self.log}")

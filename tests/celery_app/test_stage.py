@@ -1,0 +1,148 @@
+"""The unit: all delivered messages at once, a bad one alone to the dead letters, and nothing lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from kombu import Connection
+
+from celery_app.app import app
+from celery_app.publisher import NotSent, Publisher
+from celery_app.stage import INVARIANT_BROKEN_STATUS
+from celery_app.topology import DEAD_LETTER, ORDER_ENTRY
+from tasks.messages import EntryBatch, OrderRequest
+from tests.support.broker import depth, empty_queues, publish, take
+from tests.support.worker import Worker, WorkerFailed
+
+PROBE = "tests.celery_app.probe"
+HEADERS = {"task": ORDER_ENTRY, "id": "one", "lang": "py"}
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[Connection]:
+    with empty_queues(broker_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    publisher = Publisher(app)
+    yield publisher
+    publisher.close()
+
+
+def batch_of(*clients: str) -> EntryBatch:
+    return EntryBatch(
+        [
+            OrderRequest(number, client, None, "MSFT", "limit", "buy", 1, 100, "gtc", False, 0)
+            for number, client in enumerate(clients, 1)
+        ]
+    )
+
+
+def send(publisher: Publisher, *clients: str) -> None:
+    publisher.send(ORDER_ENTRY, batch_of(*clients), size=len(clients))
+
+
+def test_what_is_delivered_is_one_unit(broker: Connection, publisher: Publisher) -> None:
+    for client in "ABCDE":
+        send(publisher, client)
+    with Worker(ORDER_ENTRY, app=PROBE) as worker:
+        worker.wait_for_log("clients=A+B+C+D+E")
+        assert worker.stop() == 0
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_bad_message_is_a_dead_letter_alone(broker: Connection, publisher: Publisher) -> None:
+    for client in ("A", "BAD", "B"):
+        send(publisher, client)
+    with Worker(ORDER_ENTRY, app=PROBE) as worker:
+        worker.wait_for_log("clients=B")
+        assert "clients=A\n" in worker.log
+        (dead,) = take(broker, DEAD_LETTER, 1)
+        assert "BAD" in str(dead.body)
+        assert worker.stop() == 0
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_unit_waits_for_a_database_that_is_away(broker: Connection, publisher: Publisher) -> None:
+    with Worker(ORDER_ENTRY, app=PROBE) as worker:
+        send(publisher, "OUTAGE")
+        worker.wait_for_log("clients=OUTAGE")
+        assert worker.log.count("unit_delayed") == 3
+        assert worker.stop() == 0
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_broken_invariant_ends_the_worker_and_keeps_the_message(broker: Connection, publisher: Publisher) -> None:
+    with Worker(ORDER_ENTRY, app=PROBE) as worker:
+        send(publisher, "BROKEN")
+        assert worker.wait() == INVARIANT_BROKEN_STATUS
+        assert "invariant_broken" in worker.log
+    assert depth(broker, ORDER_ENTRY) == 1
+
+
+@pytest.mark.parametrize(
+    ("queues", "sentence"),
+    [
+        pytest.param((), "name the queues of this worker with -Q", id="none"),
+        pytest.param(("order_enrty",), "there is no queue order_enrty; -Q takes", id="misspelt"),
+    ],
+)
+def test_a_worker_on_wrong_queues_says_what_to_do(queues: tuple[str, ...], sentence: str) -> None:
+    worker = Worker(*queues, app=PROBE)
+    with pytest.raises(WorkerFailed, match=sentence):
+        worker.start()
+
+
+GOOD_BODY = '[[[[[["order",1,"A",null,"MSFT","limit","buy",1,100,"gtc",false,0]]]]],{},{}]'
+
+
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        pytest.param("this is not JSON", HEADERS, id="not JSON"),
+        pytest.param("5", HEADERS, id="a number"),
+        pytest.param("null", HEADERS, id="null"),
+        pytest.param("[[], {}]", HEADERS, id="two elements"),
+        pytest.param("[[1, 2], {}, {}]", HEADERS, id="wrong arguments"),
+        pytest.param(GOOD_BODY.replace("{},{}", '{"a":1},{}'), HEADERS, id="keyword arguments"),
+        pytest.param(GOOD_BODY.replace('"buy",1', '"buy",-1'), HEADERS, id="negative quantity"),
+        pytest.param(GOOD_BODY.replace(",100,", ",100.5,"), HEADERS, id="float price"),
+        pytest.param(b"\xff\xfe" + GOOD_BODY.encode("utf-16-le"), HEADERS, id="UTF-16"),
+        pytest.param("[" * 100_000, HEADERS, id="nested"),
+        pytest.param(GOOD_BODY, {"task": "no_such_task", "id": "one"}, id="unknown task"),
+        pytest.param(GOOD_BODY, {"task": 7, "id": "one"}, id="task is a number"),
+        pytest.param(GOOD_BODY, {"task": ["a"], "id": "one"}, id="task is a list"),
+        pytest.param(GOOD_BODY, {}, id="no headers"),
+        pytest.param('{"task": 5, "id": []}', {}, id="old protocol"),
+        pytest.param(GOOD_BODY, {"task": ORDER_ENTRY}, id="no task id"),
+        pytest.param(GOOD_BODY, HEADERS | {"id": 5, "timelimit": 7}, id="headers of other types"),
+        pytest.param(GOOD_BODY, HEADERS | {"eta": "9999-12-31T00:00:00"}, id="eta in the year 9999"),
+        pytest.param(GOOD_BODY, HEADERS | {"expires": "1999-12-31T00:00:00"}, id="expired"),
+        pytest.param("x" * 10_000_000, HEADERS, id="10 MB"),
+    ],
+)
+def test_what_cannot_be_read_is_a_dead_letter(
+    body: bytes | str, headers: dict[str, object], broker: Connection, publisher: Publisher, probe_worker: Worker
+) -> None:
+    publish(broker, ORDER_ENTRY, body, headers=headers)
+    take(broker, DEAD_LETTER, 1)
+    before = probe_worker.log.count("clients=GOOD")
+    send(publisher, "GOOD")
+    probe_worker.wait_for_log("clients=GOOD\n", count=before + 1)
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+@pytest.fixture(scope="module")
+def probe_worker(broker_url: str) -> Iterator[Worker]:
+    with empty_queues(broker_url), Worker(ORDER_ENTRY, app=PROBE) as worker:
+        yield worker
+
+
+def test_a_message_without_a_queue_is_not_sent(broker: Connection, publisher: Publisher) -> None:
+    with pytest.raises(NotSent, match="no queue"):
+        publisher.send("order_entry.of_another_exchange", batch_of("A"), size=1)
+    send(publisher, "A")  # the publisher goes on
+    take(broker, ORDER_ENTRY, 1)

@@ -1,0 +1,68 @@
+"""RabbitMQ as a test looks at it: raw messages in, what lies in a queue out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from kombu import Connection
+from kombu.message import Message
+
+from celery_app.topology import DEAD_LETTER_QUEUE, STOCK_EXCHANGE, declare, task_queues
+
+
+@contextmanager
+def empty_queues(broker_url: str) -> Iterator[Connection]:
+    """A connection to RabbitMQ with every queue of the exchange declared and empty."""
+    with Connection(broker_url, transport_options={"confirm_publish": True}) as connection:
+        declare(connection)
+        with connection.channel() as channel:
+            for queue in (*task_queues(), DEAD_LETTER_QUEUE):
+                queue.bind(channel).purge()
+        yield connection
+
+
+def publish(
+    connection: Connection,
+    queue: str,
+    body: bytes | str,
+    *,
+    headers: Mapping[str, object] | None = None,
+    content_type: str = "application/json",
+) -> None:
+    """Put bytes on a queue as they are; RabbitMQ has them when this returns."""
+    with connection.channel() as channel:
+        connection.Producer(channel).publish(
+            body,
+            exchange=STOCK_EXCHANGE.name,
+            routing_key=queue,
+            headers=dict(headers or {}),
+            content_type=content_type,
+            content_encoding="utf-8",
+            delivery_mode=2,
+        )
+
+
+def depth(connection: Connection, queue: str) -> int:
+    """Messages that are ready in a queue; those that a worker holds do not count."""
+    with connection.channel() as channel:
+        return int(channel.queue_declare(queue, passive=True).message_count)
+
+
+def take(connection: Connection, queue: str, count: int, *, timeout_s: float = 10.0) -> list[Message]:
+    """Take this many messages out of a queue.
+
+    raises  AssertionError  fewer came in time
+    """
+    taken: list[Message] = []
+    deadline = time.monotonic() + timeout_s
+    with connection.channel() as channel:
+        while len(taken) < count:
+            message = channel.basic_get(queue, no_ack=True)
+            if message is not None:
+                taken.append(message)
+                continue
+            assert time.monotonic() < deadline, f"{len(taken)} of {count} messages came to {queue} in {timeout_s} s"
+            time.sleep(0.02)
+    return taken
