@@ -119,7 +119,7 @@ class Unit:
             (batches,), keywords, _ = self._decode(_bytes(message.body))
             if keywords:
                 raise msgspec.ValidationError("keyword arguments")
-        except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             log.error("message_unreadable", stage=self._task.name, id=_id(message), fault=str(fault)[:200])
             message.reject(requeue=False)
             return None

@@ -96,6 +96,13 @@ def test_a_worker_on_wrong_queues_says_what_to_do(queues: tuple[str, ...], sente
         worker.start()
 
 
+def test_a_message_without_a_queue_is_not_sent(broker: Connection, publisher: Publisher) -> None:
+    with pytest.raises(NotSent, match="no queue"):
+        publisher.send("order_entry.of_another_exchange", batch_of("A"), size=1)
+    send(publisher, "A")  # the publisher goes on
+    take(broker, ORDER_ENTRY, 1)
+
+
 GOOD_BODY = '[[[[[["order",1,"A",null,"MSFT","limit","buy",1,100,"gtc",false,0]]]]],{},{}]'
 
 
@@ -139,10 +146,3 @@ def test_what_cannot_be_read_is_a_dead_letter(
 def probe_worker(broker_url: str) -> Iterator[Worker]:
     with empty_queues(broker_url), Worker(ORDER_ENTRY, app=PROBE) as worker:
         yield worker
-
-
-def test_a_message_without_a_queue_is_not_sent(broker: Connection, publisher: Publisher) -> None:
-    with pytest.raises(NotSent, match="no queue"):
-        publisher.send("order_entry.of_another_exchange", batch_of("A"), size=1)
-    send(publisher, "A")  # the publisher goes on
-    take(broker, ORDER_ENTRY, 1)
