@@ -6,6 +6,7 @@ Cash is integer cents, quantities integer shares, times microseconds since 1970 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,14 @@ class Order:
     closed_quantity: int
     reason: str | None
     updated_us: int
+
+
+class KnownOrder(NamedTuple):
+    """What a cancel has to know of the order it names."""
+
+    client_id: str
+    security_id: str
+    is_open: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,189 @@
+"""What order entry reads and writes in its one transaction.
+
+Locks are taken in one order by everyone: accounts by name, then shards by number. Whoever holds a client's account
+row may change its holdings. DTCC is never locked on the way of an order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from db.clearing_data.rows import Account, Holding, KnownOrder
+from db.clearing_data.tables import DTCC, ORDER_ID_BLOCK
+from db.connect import copy_rows
+from tasks.messages import Command, PlaceOrder, decode_command, encode_command
+
+
+class OrderRow(Struct, frozen=True, array_like=True):
+    """A row of `orders` as order entry inserts it; the fields are its columns."""
+
+    order_id: int
+    client_id: str
+    client_order_id: str | None
+    security_id: str
+    type: str
+    side: str
+    quantity: int
+    price_cents: int | None
+    hold_cents: int
+    time_in_force: str
+    post_only: bool
+    created_us: int
+    status: str
+    closed_quantity: int
+    reason: str | None
+    updated_us: int
+
+
+class Sequenced(Struct, frozen=True):
+    """A command that the log holds."""
+
+    shard: int
+    seq: int
+    command: Command
+
+
+def lock_accounts(tx: Connection, client_ids: Collection[str]) -> list[Account]:
+    """The accounts of these clients that exist, locked until the end of the transaction."""
+    rows = tx.exec_driver_sql(
+        "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts "
+        "WHERE client_id = ANY(%s) ORDER BY client_id FOR UPDATE",
+        ([client_id for client_id in client_ids if client_id != DTCC],),
+    )
+    return [Account(*row) for row in rows]
+
+
+def holdings(tx: Connection, client_ids: Collection[str]) -> list[Holding]:
+    """What these clients, whose accounts are locked, hold."""
+    if not client_ids:
+        return []
+    rows = tx.exec_driver_sql(
+        "SELECT client_id, security_id, shares, held FROM holdings WHERE client_id = ANY(%s)", (list(client_ids),)
+    )
+    return [Holding(*row) for row in rows]
+
+
+def known_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, KnownOrder]:
+    """Those of these orders that order entry has seen, by order id."""
+    if not order_ids:
+        return {}
+    rows = tx.exec_driver_sql(
+        "SELECT order_id, client_id, security_id, status IN ('new', 'partially_filled') "
+        "FROM orders WHERE order_id = ANY(%s)",
+        (list(order_ids),),
+    )
+    return {order_id: KnownOrder(*rest) for order_id, *rest in rows}
+
+
+def issued_below(tx: Connection) -> int:
+    """Every order id that was given out up to now is below this number."""
+    query = "SELECT CASE WHEN is_called THEN last_value + %s ELSE last_value END FROM order_ids"
+    below: int = tx.exec_driver_sql(query, (ORDER_ID_BLOCK,)).scalar_one()
+    return below
+
+
+def taken_client_order_ids(tx: Connection, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of these (client_id, client_order_id) that orders in the register have."""
+    if not wanted:
+        return set()
+    clients, names = zip(*wanted, strict=True)
+    rows = tx.exec_driver_sql(
+        "SELECT client_id, client_order_id FROM orders JOIN unnest(%s::text[], %s::text[]) "
+        "AS wanted (client_id, client_order_id) USING (client_id, client_order_id)",
+        (list(clients), list(names)),
+    )
+    return {(row.client_id, row.client_order_id) for row in rows}
+
+
+def sequenced(tx: Connection, command_ids: Collection[int]) -> dict[int, Sequenced]:
+    """Those of these commands that the log holds, by command id."""
+    if not command_ids:
+        return {}
+    rows = tx.exec_driver_sql(
+        "SELECT command_id, shard, seq, command FROM order_log WHERE command_id = ANY(%s)", (list(command_ids),)
+    )
+    return {row.command_id: Sequenced(row.shard, row.seq, decode_command(row.command)) for row in rows}
+
+
+def denied(tx: Connection, command_ids: Collection[int]) -> dict[int, str]:
+    """The reasons of those of these requests that were denied, by their numbers."""
+    if not command_ids:
+        return {}
+    rows = tx.exec_driver_sql("SELECT command_id, reason FROM denials WHERE command_id = ANY(%s)", (list(command_ids),))
+    return {row.command_id: row.reason for row in rows}
+
+
+def register(tx: Connection, orders: Sequence[OrderRow]) -> None:
+    """Insert orders; raises psycopg2.errors.UniqueViolation when one, or its client order id, is there already."""
+    if orders:
+        copy_rows(tx, "orders", OrderRow.__struct_fields__, orders)
+
+
+def deny(tx: Connection, denials: Sequence[tuple[int, str]]) -> None:
+    """Insert (command id, reason); raises as `register`."""
+    if denials:
+        copy_rows(tx, "denials", ("command_id", "reason"), denials)
+
+
+def hold_cash(tx: Connection, holds: Mapping[str, tuple[int, int]]) -> None:
+    """Hold cash and count open orders; for each client (cents more, orders more)."""
+    if not holds:
+        return
+    cents, orders = zip(*holds.values(), strict=True)
+    tx.exec_driver_sql(
+        "UPDATE accounts SET held_cents = held_cents + more.cents, open_orders = open_orders + more.orders "
+        "FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS more (client_id, cents, orders) "
+        "WHERE accounts.client_id = more.client_id",
+        (list(holds), list(cents), list(orders)),
+    )
+
+
+def hold_shares(tx: Connection, holds: Mapping[tuple[str, str], int]) -> None:
+    """Hold shares; for each client and security how many more."""
+    if not holds:
+        return
+    clients, securities = zip(*holds, strict=True)
+    tx.exec_driver_sql(
+        "UPDATE holdings SET held = held + more.shares "
+        "FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS more (client_id, security_id, shares) "
+        "WHERE holdings.client_id = more.client_id AND holdings.security_id = more.security_id",
+        (list(clients), list(securities), list(holds.values())),
+    )
+
+
+def append(tx: Connection, commands: Mapping[int, list[Command]]) -> dict[int, int]:
+    """Append commands to the logs of their shards.
+
+    commands  by shard, in their order
+    returns   by shard, the number of the first one; the others follow without a gap
+    raises    psycopg2.errors.UniqueViolation  a command is in the log already
+    """
+    if not commands:
+        return {}
+    first = {shard: _take_numbers(tx, shard, len(commands[shard])) for shard in sorted(commands)}
+    copy_rows(
+        tx,
+        "order_log",
+        ("shard", "seq", "command_id", "command"),
+        (
+            (shard, seq, _number_of(command), encode_command(command))
+            for shard, batch in commands.items()
+            for seq, command in enumerate(batch, first[shard])
+        ),
+    )
+    return first
+
+
+def _take_numbers(tx: Connection, shard: int, count: int) -> int:
+    """The next numbers of a shard's log; others wait for the end of the transaction, so that there is no gap."""
+    last: int = tx.exec_driver_sql(
+        "UPDATE shards SET last_seq = last_seq + %s WHERE shard = %s RETURNING last_seq", (count, shard)
+    ).scalar_one()
+    return last - count + 1
+
+
+def _number_of(command: Command) -> int:
+    return command.order_id if isinstance(command, PlaceOrder) else command.command_id

@@ -1,0 +1,47 @@
+"""What a client may still commit within a unit, and what the unit has held of it.
+
+Both count down and up as the orders of the unit are admitted one by one, so that orders that are each affordable,
+but not together, are not all admitted. Amounts are cents and shares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Funds:
+    """The locked account of a client: what is available, and the open orders it has."""
+
+    available_cents: int
+    open_orders: int
+    newly_held_cents: int = 0
+    newly_open: int = 0
+
+    def may_open(self, max_open_orders: int) -> bool:
+        """Whether the client may have another open order."""
+        return self.open_orders + self.newly_open < max_open_orders
+
+    def hold(self, cents: int) -> bool:
+        """Hold cash for a buy order; False, and nothing is held, when it is not there."""
+        if cents > self.available_cents:
+            return False
+        self.available_cents -= cents
+        self.newly_held_cents += cents
+        return True
+
+
+@dataclass(slots=True)
+class Shares:
+    """A client's holding of a security: what is available of it."""
+
+    available: int
+    newly_held: int = 0
+
+    def hold(self, quantity: int) -> bool:
+        """Hold shares for a sell order; False, and nothing is held, when they are not there."""
+        if quantity > self.available:
+            return False
+        self.available -= quantity
+        self.newly_held += quantity
+        return True

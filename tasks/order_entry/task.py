@@ -1,0 +1,61 @@
+"""The stage order_entry: requests in, sequenced commands out."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from functools import cache
+
+from sqlalchemy.exc import IntegrityError
+
+from celery_app import app
+from celery_app.publisher import Publisher
+from celery_app.settings import settings
+from celery_app.stage import InvariantBroken, Stage
+from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
+from db.connect import Database
+from tasks.messages import EntryBatch, FeedBatch
+from tasks.order_entry.admit import admit
+from tasks.order_entry.outcome import MAX_BATCH
+from tasks.order_entry.rules import Limits
+
+
+@app.task(name=ORDER_ENTRY, base=Stage)  # type: ignore[untyped-decorator]  # Celery is untyped
+def order_entry(batches: list[EntryBatch]) -> None:
+    """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
+    requests = [request for batch in batches for request in batch.requests]
+    try:
+        admission = admit(_clearing_data(), requests, limits=_limits(), now_us=_now_us())
+    except IntegrityError as violation:
+        # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
+        raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
+    for commands in admission.commands:
+        _publisher().send(matching_queue(commands.shard), commands, size=len(commands.commands))
+    for start in range(0, len(admission.reports), MAX_BATCH):
+        reports = admission.reports[start : start + MAX_BATCH]
+        feed = FeedBatch(stage="order_entry", sent_us=_now_us(), orders=reports)
+        _publisher().send(DATA_FEED, feed, size=len(reports))
+
+
+@cache
+def _clearing_data() -> Database:
+    return Database(settings().clearing_data_url.get_secret_value(), application_name=ORDER_ENTRY)
+
+
+@cache
+def _publisher() -> Publisher:
+    return Publisher(app)
+
+
+@cache
+def _limits() -> Limits:
+    s = settings()
+    return Limits(
+        market_order_band=Fraction(s.market_order_band),
+        max_order_quantity=s.max_order_quantity,
+        max_open_orders=s.max_open_orders,
+    )
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
