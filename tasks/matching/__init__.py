@@ -1,0 +1,1 @@
+"""The matching stage: one book a security, matched by price, then time."""

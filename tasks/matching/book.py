@@ -1,0 +1,336 @@
+"""One security's order book: price, then time.
+
+Levels of both sides are found by a signed key: the price of an ask, minus the price of a bid. So on each side the best
+level has the smallest key, an order meets the other side where a key is at most its limit, and one walk serves buys
+and sells.
+
+What rests is held in objects that the garbage collector need not visit: they form no cycles, and a million of them
+would otherwise be walked again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Final
+
+from msgspec import Struct
+from sortedcontainers import SortedList
+
+from tasks.matching.state import BookState, OrderState
+from tasks.messages import BookUpdate, CancelRefused, Level, OrderClosed, PlaceOrder, TradeMade
+
+Event = TradeMade | OrderClosed | CancelRefused
+
+# The best key of a side on which nothing rests: no order's limit reaches it.
+_NOTHING: Final = 2**62
+
+# A queue is rid of the orders that left it when they are more than those in it, and more than this.
+_FEW: Final = 8
+
+
+class RestingOrder(Struct, gc=False):
+    """An order in the book: `quantity` is what is open of it [shares], 0 once it has left."""
+
+    order_id: int
+    client_id: str
+    key: int
+    quantity: int
+
+
+class PriceLevel:
+    """The orders at one price, the oldest first.
+
+    An order that leaves stays in the queue with quantity 0 until it is passed or swept out, so a cancel costs the
+    same anywhere in a queue of any length. All before `head` have left.
+    """
+
+    __slots__ = ("count", "head", "quantity", "queue")
+
+    def __init__(self) -> None:
+        self.queue: list[RestingOrder] = []
+        self.head = 0
+        self.count = 0
+        self.quantity = 0
+
+    def sweep(self) -> None:
+        """Let go of the orders that have left, once they are many: a constant cost for each that leaves."""
+        left = len(self.queue) - self.count
+        if left > self.count and left > _FEW:
+            self.queue = [order for order in self.queue if order.quantity]
+            self.head = 0
+
+
+class Book:
+    """The resting orders of one security, and which levels have changed since somebody last asked."""
+
+    __slots__ = (
+        "_ask_keys",
+        "_best_ask",
+        "_best_bid",
+        "_bid_keys",
+        "_changed_keys",
+        "_last_cents",
+        "_levels",
+        "_sequence",
+        "_told_sequence",
+        "_trade_sequence",
+        "_updated_us",
+        "orders",
+        "security_id",
+    )
+
+    def __init__(self, security_id: str) -> None:
+        self.security_id = security_id
+        self.orders: dict[int, RestingOrder] = {}
+        self._levels: dict[int, PriceLevel] = {}
+        self._bid_keys: SortedList[int] = SortedList()
+        self._ask_keys: SortedList[int] = SortedList()
+        self._best_bid = _NOTHING  # the first of each list of keys, which is looked at for every order
+        self._best_ask = _NOTHING
+        self._last_cents: int | None = None
+        self._trade_sequence = 0
+        self._sequence = 0
+        self._told_sequence = 0
+        self._changed_keys: set[int] = set()
+        self._updated_us = 0
+
+    # -- what orders do to it ----------------------------------------------------------------------------------------
+
+    def meets(self, order: PlaceOrder) -> bool:
+        """Whether the order's limit reaches the other side."""
+        if order.side == "buy":
+            return self._best_ask <= order.price_cents
+        return self._best_bid <= -order.price_cents
+
+    def rest(self, order: PlaceOrder, quantity: int) -> None:
+        """Put what is open of an order at the end of the queue of its price; it must not meet the other side."""
+        order_id = order.order_id
+        key = -order.price_cents if order.side == "buy" else order.price_cents
+        level = self._levels.get(key)
+        if level is None:
+            level = self._add_level(key)
+        self.orders[order_id] = resting = RestingOrder(order_id, order.client_id, key, quantity)
+        level.queue.append(resting)
+        level.count += 1
+        level.quantity += quantity
+        self._changed_keys.add(key)
+        self._sequence += 1
+        self._updated_us = order.sequenced_us
+
+    def remove(self, order: RestingOrder, now_us: int) -> int:
+        """Take an order out of the book; returns what was open of it [shares]."""
+        quantity, order.quantity = order.quantity, 0
+        key = order.key
+        del self.orders[order.order_id]
+        level = self._levels[key]
+        level.count -= 1
+        level.quantity -= quantity
+        if level.count:
+            level.sweep()
+        else:
+            self._drop_level(key)
+        self._changed_keys.add(key)
+        self._sequence += 1
+        self._updated_us = now_us
+        return quantity
+
+    def match(self, order: PlaceOrder, first_id: int, events: list[Event], closed: set[int]) -> tuple[int, bool]:
+        """Trade an order against the other side as far as its limit and quantity reach, at the resting prices.
+
+        The trades are put at the end of `events`, the n-th event of the command with the id first_id + n, and the
+        ids of the resting orders that were filled into `closed`. It stops before a resting order of the same client.
+        returns  what is left of the order [shares], and whether one of its client's stopped it
+        """
+        buys = order.side == "buy"
+        order_id, client_id, price_cents = order.order_id, order.client_id, order.price_cents
+        security_id, now_us = self.security_id, order.sequenced_us
+        limit = price_cents if buys else -price_cents
+        sequence = self._trade_sequence
+        orders = self.orders
+        rest = order.quantity
+        own = False
+        while rest and not own:
+            key = self._best_ask if buys else self._best_bid
+            if key > limit:
+                break
+            level = self._levels[key]
+            level_cents = key if buys else -key
+            queue, head, count = level.queue, level.head, level.count
+            wanted = rest
+            while rest and count:
+                resting = queue[head]
+                quantity = resting.quantity
+                if not quantity:
+                    head += 1
+                    continue
+                resting_client = resting.client_id
+                if resting_client == client_id:
+                    own = True
+                    break
+                resting_id = resting.order_id
+                if quantity <= rest:
+                    resting.quantity = 0
+                    del orders[resting_id]
+                    closed.add(resting_id)
+                    head += 1
+                    count -= 1
+                else:
+                    resting.quantity = quantity - rest
+                    quantity = rest
+                rest -= quantity
+                sequence += 1
+                # By position: the names would cost as much as the trade.
+                if buys:
+                    trade = TradeMade(
+                        first_id + len(events), security_id, sequence, level_cents, quantity, "buy",
+                        order_id, client_id, price_cents, resting_id, resting_client, now_us,
+                    )  # fmt: skip
+                else:
+                    trade = TradeMade(
+                        first_id + len(events), security_id, sequence, level_cents, quantity, "sell",
+                        resting_id, resting_client, level_cents, order_id, client_id, now_us,
+                    )  # fmt: skip
+                events.append(trade)
+            if rest != wanted:
+                self._last_cents = level_cents
+                self._changed_keys.add(key)
+                level.head = head
+                level.count = count
+                level.quantity -= wanted - rest
+                if count:
+                    level.sweep()
+                else:
+                    self._drop_level(key)
+        if sequence != self._trade_sequence:
+            self._trade_sequence = sequence
+            self._sequence += 1
+            self._updated_us = now_us
+        return rest, own
+
+    def could_fill(self, order: PlaceOrder) -> bool:
+        """Whether all of the order would trade at once; a resting order of the same client ends what it can reach."""
+        keys = self._ask_keys if order.side == "buy" else self._bid_keys
+        limit = order.price_cents if order.side == "buy" else -order.price_cents
+        wanted = order.quantity
+        reached: list[PriceLevel] = []
+        for key in keys:
+            if wanted <= 0 or key > limit:
+                break
+            reached.append(self._levels[key])
+            wanted -= reached[-1].quantity
+        # The totals of the levels say no at once to most; only who passes them is looked for among the orders.
+        return wanted <= 0 and not _comes_before(order.client_id, order.quantity, reached)
+
+    def _add_level(self, key: int) -> PriceLevel:
+        level = self._levels[key] = PriceLevel()
+        if key < 0:
+            self._bid_keys.add(key)
+            if key < self._best_bid:
+                self._best_bid = key
+        else:
+            self._ask_keys.add(key)
+            if key < self._best_ask:
+                self._best_ask = key
+        return level
+
+    def _drop_level(self, key: int) -> None:
+        del self._levels[key]
+        keys = self._bid_keys if key < 0 else self._ask_keys
+        if key != self._best_bid and key != self._best_ask:
+            keys.remove(key)
+            return
+        keys.pop(0)
+        best = keys[0] if keys else _NOTHING
+        if key < 0:
+            self._best_bid = best
+        else:
+            self._best_ask = best
+
+    # -- what others see of it ---------------------------------------------------------------------------------------
+
+    def update(self) -> BookUpdate | None:
+        """The levels that changed since `update` or `snapshot` was last asked for; None when none did."""
+        if not self._changed_keys:
+            return None
+        return self._tell(sorted(self._changed_keys), snapshot=False)
+
+    def snapshot(self) -> BookUpdate:
+        """Every level."""
+        return self._tell([*self._bid_keys, *self._ask_keys], snapshot=True)
+
+    def _tell(self, keys: Iterable[int], *, snapshot: bool) -> BookUpdate:
+        bids: list[Level] = []
+        asks: list[Level] = []
+        for key in keys:
+            level = self._levels.get(key)
+            quantity, count = (level.quantity, level.count) if level else (0, 0)
+            (bids if key < 0 else asks).append((abs(key), quantity, count))
+        update = BookUpdate(
+            security_id=self.security_id,
+            previous_sequence=self._told_sequence,
+            sequence=self._sequence,
+            snapshot=snapshot,
+            bids=bids,
+            asks=asks,
+            bid_cents=-self._best_bid if self._bid_keys else None,
+            ask_cents=self._best_ask if self._ask_keys else None,
+            last_cents=self._last_cents,
+            updated_us=self._updated_us,
+        )
+        self._told_sequence = self._sequence
+        self._changed_keys.clear()
+        return update
+
+    # -- snapshot and restore ----------------------------------------------------------------------------------------
+
+    def state(self) -> BookState:
+        """The book as values."""
+        return BookState(
+            security_id=self.security_id,
+            bids=list(self._by_priority(self._bid_keys)),
+            asks=list(self._by_priority(self._ask_keys)),
+            last_cents=self._last_cents,
+            trade_sequence=self._trade_sequence,
+            sequence=self._sequence,
+            updated_us=self._updated_us,
+        )
+
+    def _by_priority(self, keys: Iterable[int]) -> Iterator[OrderState]:
+        for key in keys:
+            for order in self._levels[key].queue:
+                if order.quantity:
+                    yield OrderState(order.order_id, order.client_id, abs(key), order.quantity)
+
+    @classmethod
+    def restored(cls, state: BookState) -> Book:
+        """The book of a state; nothing of it counts as changed."""
+        book = cls(state.security_id)
+        clients: dict[str, str] = {}  # one string a client, not one an order
+        for sign, orders in ((-1, state.bids), (1, state.asks)):
+            for order in orders:
+                key = sign * order.price_cents
+                level = book._levels.get(key) or book._add_level(key)
+                client_id = clients.setdefault(order.client_id, order.client_id)
+                resting = RestingOrder(order.order_id, client_id, key, order.quantity)
+                book.orders[order.order_id] = resting
+                level.queue.append(resting)
+                level.count += 1
+                level.quantity += order.quantity
+        book._last_cents = state.last_cents
+        book._trade_sequence = state.trade_sequence
+        book._sequence = book._told_sequence = state.sequence
+        book._updated_us = state.updated_us
+        return book
+
+
+def _comes_before(client_id: str, quantity: int, levels: list[PriceLevel]) -> bool:
+    """Whether an order of the client stands among the first `quantity` shares of the levels."""
+    for level in levels:
+        for order in islice(level.queue, level.head, None):
+            if order.quantity and order.client_id == client_id:
+                return True
+            quantity -= order.quantity
+            if quantity <= 0:
+                return False
+    return False

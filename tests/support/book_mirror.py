@@ -1,0 +1,42 @@
+"""A book as somebody has it who sees nothing but the updates of it, as the data feed does."""
+
+from __future__ import annotations
+
+from tasks.messages import BookUpdate
+
+Depth = list[tuple[int, int, int]]
+
+
+class BookMirror:
+    """The levels of one security, from its updates in their order."""
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.bids: dict[int, tuple[int, int]] = {}
+        self.asks: dict[int, tuple[int, int]] = {}
+        self.last_cents: int | None = None
+
+    def apply(self, update: BookUpdate) -> None:
+        """Take an update; it has to go on from the last one, or to be a snapshot."""
+        if update.snapshot:
+            self.bids, self.asks = {}, {}
+        else:
+            assert update.previous_sequence == self.sequence, "an update is missing"
+        assert update.sequence >= self.sequence
+        self.sequence = update.sequence
+        for levels, changes in ((self.bids, update.bids), (self.asks, update.asks)):
+            for price_cents, quantity, orders in changes:
+                assert (quantity == 0) == (orders == 0), "an empty level with orders, or the reverse"
+                if quantity:
+                    levels[price_cents] = (quantity, orders)
+                else:
+                    levels.pop(price_cents, None)
+        self.last_cents = update.last_cents
+        assert update.bid_cents == max(self.bids, default=None)
+        assert update.ask_cents == min(self.asks, default=None)
+
+    def depth(self) -> tuple[Depth, Depth]:
+        """Bids and asks as (price, quantity, orders), best first."""
+        bids = [(price_cents, *self.bids[price_cents]) for price_cents in sorted(self.bids, reverse=True)]
+        asks = [(price_cents, *self.asks[price_cents]) for price_cents in sorted(self.asks)]
+        return bids, asks

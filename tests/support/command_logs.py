@@ -1,0 +1,110 @@
+"""Logs of commands for tests of matching: drawn by hypothesis, or long ones made from a seed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from hypothesis import strategies as st
+
+from tasks.messages import CancelOrder, Command, PlaceOrder
+
+CLIENTS = ("ANN", "BOB", "CID", "DOT")
+SECURITIES = ("MSFT", "AAPL")
+# A trader's mix: (type, time in force, post only), the common ones more often.
+KINDS = (
+    *[("limit", "gtc", False)] * 6,
+    ("limit", "ioc", False),
+    ("limit", "fok", False),
+    ("limit", "gtc", True),
+    ("market", "ioc", False),
+)
+
+
+def logs(*, max_size: int = 60) -> st.SearchStrategy[list[Command]]:
+    """Short logs in which much meets: few prices and clients, and cancels of orders known, closed and yet to come."""
+    order = st.tuples(
+        st.just("place"),
+        st.sampled_from(CLIENTS),
+        st.sampled_from(SECURITIES),
+        st.sampled_from(KINDS),
+        st.sampled_from(("buy", "sell")),
+        st.integers(1, 12),
+        st.integers(98, 103),
+    )
+    cancel = st.tuples(
+        st.just("cancel"),
+        st.sampled_from(CLIENTS),
+        st.sampled_from(SECURITIES),
+        st.integers(-8, 3),  # which order: so many places from the next one
+    )
+    return st.lists(st.one_of(order, order, order, cancel), max_size=max_size).map(_numbered)
+
+
+def _numbered(drawn: Sequence[tuple]) -> list[Command]:  # type: ignore[type-arg]
+    log: list[Command] = []
+    next_order_id = 10
+    for position, (what, client_id, security_id, *rest) in enumerate(drawn, 1):
+        now_us = 1_700_000_000_000_000 + position
+        if what == "place":
+            (kind, time_in_force, post_only), side, quantity, price_cents = rest
+            log.append(
+                PlaceOrder(
+                    order_id=next_order_id,
+                    client_id=client_id,
+                    security_id=security_id,
+                    type=kind,
+                    side=side,
+                    quantity=quantity,
+                    price_cents=price_cents,
+                    time_in_force=time_in_force,
+                    post_only=post_only,
+                    sequenced_us=now_us,
+                )
+            )
+            next_order_id += 1
+        else:
+            log.append(CancelOrder(10_000 + position, client_id, security_id, next_order_id + rest[0], now_us))
+    return log
+
+
+def seeded_log(
+    seed: int,
+    length: int,
+    *,
+    securities: Sequence[str] = SECURITIES,
+    clients: Sequence[str] = CLIENTS,
+    spread: int = 20,
+) -> list[Command]:
+    """A long log: limit orders around 100.00 for the most part, and cancels of the last few hundred orders.
+
+    spread  how far prices lie from 100.00 [cents]
+    """
+    chance = random.Random(seed)
+    log: list[Command] = []
+    placed: list[PlaceOrder] = []
+    for position in range(1, length + 1):
+        now_us = 1_700_000_000_000_000 + position
+        if placed and chance.random() < 0.25:
+            order = placed.pop(chance.randrange(len(placed)))
+            client_id = order.client_id if chance.random() < 0.95 else chance.choice(clients)
+            log.append(CancelOrder(10_000_000 + position, client_id, order.security_id, order.order_id, now_us))
+            continue
+        kind, time_in_force, post_only = chance.choice(KINDS)
+        side = chance.choice(("buy", "sell"))
+        away = chance.randint(-spread // 4, spread)  # most rest, some trade
+        order = PlaceOrder(
+            order_id=position,
+            client_id=chance.choice(clients),
+            security_id=chance.choice(securities),
+            type=kind,  # type: ignore[arg-type]
+            side=side,  # type: ignore[arg-type]
+            quantity=chance.randint(1, 100),
+            price_cents=10_000 - away if side == "buy" else 10_000 + away,
+            time_in_force=time_in_force,  # type: ignore[arg-type]
+            post_only=post_only,
+            sequenced_us=now_us,
+        )
+        log.append(order)
+        placed = [*placed[-300:], order]
+    return log
