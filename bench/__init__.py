@@ -1,0 +1,1 @@
+"""Benchmarks: a load generator in a process of its own, and how long the exchange takes until all is settled."""

@@ -1,0 +1,93 @@
+"""`python -m bench` measures a running exchange: how much it takes in, settles and stores, and how fast it answers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from bench import latency, report, throughput
+from bench.accounts import NoAccounts
+from bench.exchange import Exchange, running_exchange
+from bench.load import Plan
+from bots.errors import ExchangeError
+from celery_app.settings import settings
+
+SCENARIOS = {
+    "latency": "100 single orders a second; POST to trade report on the WebSocket",
+    "singles": "single orders over 64 connections, as many as are settled and stored",
+    "arrays": "arrays of 100 orders over 20 connections, as many as are settled and stored",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    own = settings()
+    scenarios = "\n".join(f"  {name:10}{meaning}" for name, meaning in SCENARIOS.items())
+    command = argparse.ArgumentParser(
+        prog="python -m bench",
+        description=f"Measure a running exchange.\n\nscenarios:\n{scenarios}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--scenario", choices=[*SCENARIOS, "all"], default="all", help="default: %(default)s")
+    command.add_argument("--seconds", type=float, default=60.0, help="length of each scenario (default: %(default)s)")
+    command.add_argument("--array-size", type=int, default=100, metavar="N", help="orders in an array (default: 100)")
+    command.add_argument("--connections", type=int, metavar="N", help="HTTP connections (default: by the scenario)")
+    command.add_argument("--rate", type=float, metavar="N", help="orders a second, open loop (default: closed loop)")
+    command.add_argument("--cancels", type=int, default=0, metavar="N", help="cancels in each array (default: none)")
+    command.add_argument(
+        "--in-flight", type=int, default=20_000, metavar="N", help="orders accepted and not settled (default: 20,000)"
+    )
+    command.add_argument("--seed", type=int, default=1, help="of the order flow (default: 1)")
+    command.add_argument(
+        "--url", default=f"http://{own.api_host}:{own.api_port}", help="the exchange (default: %(default)s)"
+    )
+    return command
+
+
+def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> report.Section:
+    """Run one scenario."""
+    if scenario == "latency":
+        return report.latency_section(
+            scenario, latency.measure(exchange, rate=options.rate or 100.0, seconds=options.seconds)
+        )
+    address = urlsplit(exchange.url)
+    plan = Plan(
+        host=address.hostname or "127.0.0.1",
+        port=address.port or 80,
+        keys=exchange.client_keys,
+        connections=options.connections or (64 if scenario == "singles" else 20),
+        array_size=0 if scenario == "singles" else options.array_size,
+        seconds=options.seconds,
+        rate=options.rate,
+        cancels=0 if scenario == "singles" else options.cancels,
+        seed=options.seed,
+    )
+    outcome = throughput.measure(exchange, plan, in_flight=options.in_flight)
+    return report.throughput_section(scenario, plan, outcome, in_flight=options.in_flight)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the scenarios asked for, print and keep what they have shown."""
+    options = parser().parse_args(arguments)
+    try:
+        exchange = running_exchange(options.url, settings())
+        facts = report.machine(exchange)
+        sections = []
+        for scenario in SCENARIOS if options.scenario == "all" else [options.scenario]:
+            print(f"{scenario}: {SCENARIOS[scenario]}; {options.seconds:.0f} s ...", file=sys.stderr, flush=True)
+            sections.append(run(exchange, scenario, options))
+    except FileNotFoundError as fault:
+        print(f"python -m bench: {fault.filename} does not exist; start an exchange with: make up", file=sys.stderr)
+        return 1
+    except (ExchangeError, NoAccounts, throughput.NotDrained) as fault:
+        print(f"python -m bench: {fault}", file=sys.stderr)
+        return 1
+    print(report.as_text(facts, sections))
+    print(f"kept in {report.write(facts, sections)}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

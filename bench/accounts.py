@@ -1,0 +1,60 @@
+"""The clients of the benchmark: ten accounts with enough money and shares that nothing is denied for want of them.
+
+Keys are shown once, when an account is opened; so they are kept beside the exchange's own for the next run.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from uuid import uuid4
+
+from bench.flow import CLIENTS, SECURITIES
+from bots.client import Client
+from bots.errors import Problem
+
+CASH = Decimal(100_000_000)
+# 100,000 shares of each security are issued, and the exchange's own traders have 7,000 of one.
+SHARES = 9_000
+
+NAMES = [f"BENCH_{number}" for number in range(CLIENTS)]
+KEYS_FILE = "bench_keys.json"
+
+
+class NoAccounts(Exception):
+    """The clients of the benchmark cannot be had."""
+
+
+def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> list[str]:
+    """The keys of the benchmark's clients, who are opened and given what they need unless they have it.
+
+    raises  NoAccounts  they exist, and their keys are lost
+    """
+    file = run_directory / KEYS_FILE
+    keys = json.loads(file.read_text()) if file.exists() else {}
+    if not keys or not _is_known(url, keys[NAMES[0]]):
+        admin = Client(url, admin_key)
+        try:
+            keys = {name: _opened(admin, name) for name in NAMES}
+        except Problem as problem:
+            raise NoAccounts(f"{NAMES[0]} cannot be opened: {problem}; start with an empty exchange") from problem
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(keys))
+    return [keys[name] for name in NAMES]
+
+
+def _is_known(url: str, key: str) -> bool:
+    try:
+        Client(url, key).balance(NAMES[0])
+    except Problem:
+        return False
+    return True
+
+
+def _opened(admin: Client, name: str) -> str:
+    opened = admin.open_account(name)
+    admin.deposit_cash(name, CASH, transfer_id=f"bench-{uuid4().hex}")
+    for security_id in SECURITIES:
+        admin.deposit_shares(name, security_id, SHARES, transfer_id=f"bench-{uuid4().hex}")
+    return opened.api_key

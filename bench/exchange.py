@@ -1,0 +1,38 @@
+"""The exchange that is measured: where it is, and the keys and databases that measuring it takes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.accounts import open_accounts
+from celery_app.settings import Settings
+from db.connect import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A running exchange."""
+
+    url: str
+    client_keys: list[str]  # of the benchmark's clients
+    clearing_data: Database
+    market_data: Database
+    broker_url: str
+
+
+def running_exchange(url: str, settings: Settings) -> Exchange:
+    """The exchange at an address, whose services and run directory the settings name.
+
+    raises  FileNotFoundError, NoAccounts
+    """
+    run_directory = Path(settings.run_directory)
+    admin_key = json.loads((run_directory / "keys.json").read_text())["admin"]
+    return Exchange(
+        url=url,
+        client_keys=open_accounts(url, admin_key=admin_key, run_directory=run_directory),
+        clearing_data=Database(settings.clearing_data_url.get_secret_value(), application_name="bench"),
+        market_data=Database(settings.market_data_url.get_secret_value(), application_name="bench"),
+        broker_url=settings.broker_url.get_secret_value(),
+    )

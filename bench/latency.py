@@ -1,0 +1,143 @@
+"""How long it takes at a calm rate from POST to the trade report on the WebSocket.
+
+One client rests an order, another takes it; it is the second order that is timed, from when it was due until its
+trade report is read from `/stream/report`. From the databases come the times until it was settled and stored.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from threading import Barrier, Event, Thread
+from urllib.parse import urlsplit
+
+from sqlalchemy import text
+
+from bench.exchange import Exchange
+from bots.client import Client
+from bots.contract import LimitOrder
+from db.connect import Database
+
+SECURITY = "SHEL"
+PRICE = "100.00"
+MAKER, TAKER = 0, 1
+SENDERS = 8
+# What has not been reported so long after its order counts as missing [s].
+REPORT_TIMEOUT_S = 5.0
+LISTEN_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """What a run has shown. Times are of the orders that took, in seconds."""
+
+    orders: int
+    rate: float
+    answered_s: list[float]  # from due until the answer to the POST
+    reported_s: list[float]  # from due until the trade report on the WebSocket
+    settled_s: list[float]  # from the api's time stamp until settled in clearing_data
+    stored_s: list[float]  # from the api's time stamp until the settlement report was stored in market_data
+    missing: int
+
+
+@dataclass(slots=True)
+class Sent:
+    """An order that took, as its sender saw it [s on the monotonic clock]."""
+
+    order_id: int
+    due_s: float
+    answered_s: float
+
+
+def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
+    """Send orders at a rate [1/s], every other one of which trades at once."""
+    reported: dict[int, float] = {}
+    _listen(exchange, reported)
+    pairs = int(rate * seconds / 2)
+    sent: list[Sent] = []
+    start = Barrier(SENDERS)
+    senders = [
+        Thread(target=_send, args=(exchange, rate, range(number, pairs, SENDERS), start, sent))
+        for number in range(SENDERS)
+    ]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    ids = [order.order_id for order in sent]
+    deadline_s = time.monotonic() + REPORT_TIMEOUT_S
+    while not reported.keys() >= set(ids) and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    taken = _times(exchange.clearing_data, "SELECT order_id, created_us FROM orders WHERE order_id = ANY(:ids)", ids)
+    settled = _times(exchange.clearing_data, _SETTLED, ids)
+    stored = _times(exchange.market_data, _STORED, ids)
+    return Latency(
+        orders=2 * pairs,
+        rate=rate,
+        answered_s=[order.answered_s - order.due_s for order in sent],
+        reported_s=[reported[order.order_id] - order.due_s for order in sent if order.order_id in reported],
+        settled_s=[(settled[order_id] - taken[order_id]) / 1e6 for order_id in settled],
+        stored_s=[(stored[order_id] - taken[order_id]) / 1e6 for order_id in stored],
+        missing=pairs - len(reported.keys() & set(ids)),
+    )
+
+
+_SETTLED = "SELECT sell_order_id, settled_us FROM executions WHERE sell_order_id = ANY(:ids) AND kind = 'trade'"
+_STORED = "SELECT order_id, stored_us FROM reports WHERE order_id = ANY(:ids) AND event_type = 'settlement'"
+
+
+def _times(database: Database, query: str, ids: list[int]) -> dict[int, int]:
+    """Order id -> microseconds."""
+    with database.snapshot() as tx:
+        return {row[0]: row[1] for row in tx.execute(text(query), {"ids": ids})}
+
+
+def _listen(exchange: Exchange, reported: dict[int, float]) -> None:
+    """Note when trade reports of the client who takes come in; returns when reports are known to come."""
+    client = Client(exchange.url, exchange.client_keys[TAKER])
+    listening = Event()
+
+    def listen() -> None:
+        for report in client.reports():
+            if report.event_type == "trade":
+                reported.setdefault(report.order_id, time.perf_counter())
+            listening.set()
+
+    Thread(target=listen, daemon=True).start()
+    for _ in range(LISTEN_ATTEMPTS):
+        client.place(
+            LimitOrder(security_id=SECURITY, side="buy", quantity=1, price=Decimal("0.01"), time_in_force="ioc")
+        )
+        if listening.wait(1):
+            return
+    raise TimeoutError("no reports come over /stream/report")
+
+
+def _send(exchange: Exchange, rate: float, pairs: range, start: Barrier, sent: list[Sent]) -> None:
+    """Send some of the pairs, each order when it is due."""
+    address = urlsplit(exchange.url)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=REPORT_TIMEOUT_S)
+    connection.connect()
+    start.wait()
+    start_s = time.perf_counter() + 0.05
+    for pair in pairs:
+        for n, (side, client) in enumerate((("buy", MAKER), ("sell", TAKER))):
+            due_s = start_s + (2 * pair + n) / rate
+            time.sleep(max(due_s - time.perf_counter(), 0))
+            order_id = _post(connection, exchange.client_keys[client], side)
+            if client == TAKER:
+                sent.append(Sent(order_id, due_s, time.perf_counter()))
+
+
+def _post(connection: http.client.HTTPConnection, key: str, side: str) -> int:
+    """Send an order; its id."""
+    body = {"type": "limit", "security_id": SECURITY, "side": side, "quantity": 1, "price": PRICE}
+    connection.request(
+        "POST", "/orders", json.dumps(body), {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    )
+    answer = json.loads(connection.getresponse().read())
+    order_id: int = answer["order_id"]
+    return order_id

@@ -1,0 +1,127 @@
+"""How far the exchange is with what it was given, as its two databases tell.
+
+A look costs a few index searches, so that it can be taken ten times a second beside the load: event ids hold the
+number of the command in its shard's log, so the last settled and the last stored event of each shard say how much
+of the log is done. The exact account is taken once, when everything ought to be done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+from db.connect import Database
+from tasks.messages import event_id, split_event_id
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Commands since the start that have come so far; what was denied counts as through with everything."""
+
+    logged: int
+    settled: int
+    stored: int
+
+    @property
+    def done(self) -> int:
+        """Commands that are settled and stored."""
+        return min(self.settled, self.stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the databases hold in all."""
+
+    trades_settled: int
+    trades_stored: int
+    settlements_stored: int
+
+    def is_even(self) -> bool:
+        """Whether every trade is settled, stored, and reported as settled to both sides."""
+        return self.trades_settled == self.trades_stored and self.settlements_stored == 2 * self.trades_settled
+
+
+class Progress:
+    """Watches both databases from the moment it is made."""
+
+    def __init__(self, clearing_data: Database, market_data: Database, *, clients: Sequence[str]) -> None:
+        """`clients` are those whose orders are watched."""
+        self._clearing_data = clearing_data
+        self._market_data = market_data
+        self._clients = list(clients)
+        with clearing_data.snapshot() as tx:
+            self._start = _last_sequences(tx)
+            self._denied_at_start = _denied(tx)
+        self._shards = sorted(self._start)
+        self._stored = dict(self._start)
+
+    def look(self) -> Look:
+        """Where the exchange is now."""
+        with self._clearing_data.snapshot() as tx:
+            last = _last_sequences(tx)
+            denied = _denied(tx) - self._denied_at_start
+            settled = {shard: _last_settled(tx, shard) for shard in self._shards}
+        with self._market_data.snapshot() as tx:
+            self._see_stored(tx)
+        return Look(
+            logged=denied + sum(last[shard] - self._start[shard] for shard in self._shards),
+            settled=denied + sum(max(settled[shard] - self._start[shard], 0) for shard in self._shards),
+            stored=denied + sum(self._stored[shard] - self._start[shard] for shard in self._shards),
+        )
+
+    def _see_stored(self, tx: Connection) -> None:
+        """Note the last command of each shard whose settlement report is stored for one of the clients."""
+        rows = tx.execute(
+            text(
+                "SELECT last.report_id FROM unnest(:clients) AS client CROSS JOIN LATERAL ("
+                "  SELECT report_id FROM reports WHERE client_id = client AND event_type = 'settlement'"
+                "  ORDER BY sequence DESC LIMIT 2) AS last"
+            ),
+            {"clients": self._clients},
+        )
+        for (report_id,) in rows:
+            shard, sequence, _ = split_event_id(-report_id)  # settlements bear the trade's number, negative
+            self._stored[shard] = max(self._stored[shard], sequence)
+
+    def are_through(self, order_ids: Sequence[int]) -> bool:
+        """Whether something has become of each of the orders, in both databases."""
+        ids = {"ids": list(order_ids)}
+        with self._clearing_data.snapshot() as tx:
+            through = tx.scalar(text("SELECT count(*) FROM orders WHERE order_id = ANY(:ids) AND status <> 'new'"), ids)
+        with self._market_data.snapshot() as tx:
+            told = tx.scalar(
+                text(
+                    "SELECT count(DISTINCT order_id) FROM reports WHERE order_id = ANY(:ids) "
+                    "AND NOT (event_type = 'order' AND confirmed)"
+                ),
+                ids,
+            )
+        return through == told == len(order_ids)
+
+    def account(self) -> Account:
+        """The exact count; takes a second once there are millions of reports."""
+        with self._clearing_data.snapshot() as tx:
+            trades_settled = tx.scalar(text("SELECT count(*) FROM executions WHERE kind = 'trade'"))
+        with self._market_data.snapshot() as tx:
+            trades_stored = tx.scalar(text("SELECT count(*) FROM trades"))
+            settlements_stored = tx.scalar(text("SELECT count(*) FROM reports WHERE event_type = 'settlement'"))
+        return Account(trades_settled or 0, trades_stored or 0, settlements_stored or 0)
+
+
+def _last_sequences(tx: Connection) -> dict[int, int]:
+    return {row.shard: row.last_seq for row in tx.execute(text("SELECT shard, last_seq FROM shards"))}
+
+
+def _denied(tx: Connection) -> int:
+    return tx.scalar(text("SELECT count(*) FROM denials")) or 0
+
+
+def _last_settled(tx: Connection, shard: int) -> int:
+    """The last command of a shard of which something is settled."""
+    last = tx.scalar(
+        text("SELECT max(event_id) FROM executions WHERE event_id >= :first AND event_id < :end"),
+        {"first": event_id(shard, 0, 0), "end": event_id(shard + 1, 0, 0)},
+    )
+    return 0 if last is None else split_event_id(last)[1]

@@ -1,0 +1,140 @@
+"""How many orders a second the exchange settles and stores, however fast it accepts them.
+
+The clock runs from the first POST until the last trade of the last order is settled in clearing_data and stored, and
+reported as settled, in market_data. So that a queue that grows cannot pass for speed, the load stops while more than
+a bound of orders are accepted and not yet settled and stored.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from dataclasses import dataclass
+from decimal import Decimal
+from multiprocessing.connection import Connection as Pipe
+
+from bench.accounts import NAMES
+from bench.cpu import CpuMeter
+from bench.exchange import Exchange
+from bench.flow import SECURITIES
+from bench.load import Generator, LoadResult, Plan, Shared
+from bench.progress import Look, Progress
+from bots.client import Client
+from bots.contract import LimitOrder
+
+LOOK_EVERY_S = 0.1
+START_TIMEOUT_S = 60.0
+DRAIN_TIMEOUT_S = 300.0
+
+
+class NotDrained(Exception):
+    """Accepted orders were not settled and stored within DRAIN_TIMEOUT_S of the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What was true at one look, so many seconds after the start."""
+
+    seconds: float
+    accepted: int
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What a run has shown."""
+
+    load: LoadResult
+    seconds: float  # from the first POST until all was settled and stored
+    trades: int
+    moments: list[Moment]
+    cpu_s: dict[str, float]
+    resident_bytes: dict[str, int]
+
+    @property
+    def orders_a_second(self) -> float:
+        """Orders, and cancels, settled and stored a second."""
+        return self.load.accepted / self.seconds
+
+    @property
+    def largest_backlog(self) -> int:
+        """Most orders seen that were accepted and not yet settled and stored."""
+        return max(moment.accepted - moment.look.done for moment in self.moments)
+
+
+def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
+    """Run a load against an exchange. Raises NotDrained."""
+    spawn = multiprocessing.get_context("spawn")
+    accepted, allowed = spawn.RawValue("q", 0), spawn.RawValue("q", in_flight)
+    pipe, load_pipe = spawn.Pipe()
+    load = spawn.Process(target=_load, args=(plan, accepted, allowed, load_pipe), daemon=True)
+    load.start()
+    if not pipe.poll(START_TIMEOUT_S):
+        raise TimeoutError("the load generator did not start")
+    pipe.recv()  # its requests are made
+
+    progress = Progress(exchange.clearing_data, exchange.market_data, clients=NAMES)
+    trades_before = progress.account().trades_settled
+    meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
+    own_cpu_s = time.process_time()
+    started_s = time.perf_counter()
+    pipe.send(None)
+
+    moments: list[Moment] = []
+    while not pipe.poll(LOOK_EVERY_S):
+        moments.append(Moment(time.perf_counter() - started_s, accepted.value, progress.look()))
+        allowed.value = moments[-1].look.done + in_flight
+    result: LoadResult = pipe.recv()
+    load.join()
+
+    seconds, trades = _drain(exchange, progress, result.accepted, started_s)
+    cpu_s = meter.used_s()
+    return Throughput(
+        load=result,
+        seconds=seconds,
+        trades=trades - trades_before,
+        moments=moments,
+        cpu_s=cpu_s | {"load generator": result.cpu_s, "measurement": time.process_time() - own_cpu_s},
+        resident_bytes=meter.resident_bytes(),
+    )
+
+
+def _load(plan: Plan, accepted: Shared, allowed: Shared, pipe: Pipe) -> None:
+    """The load generator's process."""
+    generator = Generator(plan, accepted=accepted, allowed=allowed)
+    pipe.send(None)
+    pipe.recv()
+    pipe.send(generator.run())
+
+
+def _drain(exchange: Exchange, progress: Progress, accepted: int, started_s: float) -> tuple[float, int]:
+    """Wait until everything accepted is settled and stored: when that was, and how many trades there are in all.
+
+    Once everything is in the log, one order more in each security, which cannot trade and so is cancelled at once,
+    is the last that its shard does. When that has come through both databases, and every trade is in both of them
+    with its two settlement reports, nothing is left to do.
+    """
+    deadline_s = time.perf_counter() + DRAIN_TIMEOUT_S
+    while progress.look().logged < accepted:
+        _wait(deadline_s)
+    client = Client(exchange.url, exchange.client_keys[0])
+    last = [
+        client.place(
+            LimitOrder(security_id=name, side="buy", quantity=1, price=Decimal("0.01"), time_in_force="ioc")
+        ).order_id
+        for name in SECURITIES
+    ]
+    while True:
+        while not progress.are_through(last):
+            _wait(deadline_s)
+        seconds = time.perf_counter() - started_s
+        account = progress.account()
+        if account.is_even():
+            return seconds, account.trades_settled
+        _wait(deadline_s)
+
+
+def _wait(deadline_s: float) -> None:
+    if time.perf_counter() > deadline_s:
+        raise NotDrained(f"not everything is settled and stored {DRAIN_TIMEOUT_S:.0f} s after the last order")
+    time.sleep(LOOK_EVERY_S / 2)
