@@ -48,6 +48,17 @@ class OrderChange:
     updated_us: int = 0
 
 
+class ChangedOrder(NamedTuple):
+    """An order after a change, as the register of orders knows it."""
+
+    order_id: int
+    client_id: str
+    security_id: str
+    side: Side
+    hold_cents: int
+    is_closed: bool
+
+
 class LastPrice(NamedTuple):
     """The price of a trade [cents], and the trade."""
 

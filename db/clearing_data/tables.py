@@ -20,7 +20,6 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    UniqueConstraint,
     text,
 )
 
@@ -164,41 +163,46 @@ api_keys = Table(
     Column("revoked_us", BigInteger),
 )
 
-# Executions that were cleared, each once: its primary key is what makes the second delivery fall out.
+# Executions that were cleared, each once with all that its message said: the primary key is what makes the second
+# delivery fall out, and a known event with another content is seen. A close names its order on the side it is of.
 executions = Table(
     "executions",
     metadata,
     Column("event_id", BigInteger, primary_key=True),
-    Column("kind", Text, nullable=False),  # trade, closed
-    Column("security_id", Text, nullable=False),
-    Column("quantity", BigInteger, nullable=False),
-    Column("price_cents", BigInteger),  # of a trade
-    Column("buy_order_id", BigInteger),
-    Column("sell_order_id", BigInteger),
-    Column("buyer", Text),
-    Column("seller", Text),
     Column("executed_us", BigInteger, nullable=False),
     Column("settled_us", BigInteger, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("hold_cents", BigInteger, nullable=False),  # of a trade, that of its buy order
+    Column("buy_order_id", BigInteger),
+    Column("sell_order_id", BigInteger),
+    Column("price_cents", BigInteger),  # this, sequence and aggressor_side of a trade alone
+    Column("sequence", BigInteger),
+    Column("kind", Text, nullable=False),  # trade, cancelled, rejected
+    Column("security_id", Text, nullable=False),
+    Column("aggressor_side", Text),
+    Column("buyer", Text),
+    Column("seller", Text),
+    Column("reason", Text),  # of a close
 )
 
 # The double-entry ledger, append only: each row moves cash and shares between an account and its contra account, so
-# every asset sums to zero by construction. A trade is two rows, buyer against DTCC and seller against DTCC. The view
-# `ledger_postings` shows the single postings.
+# every asset sums to zero by construction. A trade is two rows, buyer against DTCC and seller against DTCC, and that
+# it is booked once is the doing of `executions`; an index here to say so again would cost as much as the row. The
+# view `ledger_postings` shows the single postings.
 ledger = Table(
     "ledger",
     metadata,
     Column("entry_id", BigInteger, Identity(), primary_key=True),
     Column("event_id", BigInteger),  # of the trade
-    Column("transfer_id", Text),  # of a deposit or a withdrawal
+    Column("cash_cents", BigInteger, nullable=False),  # what the account gains and the contra account loses
+    Column("shares", BigInteger, nullable=False),
+    Column("booked_us", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),  # trade, deposit, withdrawal, issue
     Column("account", Text, nullable=False),
     Column("contra_account", Text, nullable=False),
     Column("security_id", Text),
-    Column("cash_cents", BigInteger, nullable=False),  # what the account gains and the contra account loses
-    Column("shares", BigInteger, nullable=False),
-    Column("booked_us", BigInteger, nullable=False),
-    UniqueConstraint("event_id", "account", "shares", name="ledger_once"),
-    UniqueConstraint("transfer_id", name="ledger_transfer_once"),
+    Column("transfer_id", Text),  # of a deposit or a withdrawal
+    Index("ledger_by_transfer", "transfer_id", unique=True, postgresql_where=text("transfer_id IS NOT NULL")),
     Index("ledger_by_account", "account", "entry_id"),
 )
 
