@@ -7,6 +7,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Condition, Thread
 from typing import NoReturn
 
@@ -75,7 +76,7 @@ class Runner:
         raises  Problem      the exchange does not know the key (401, 403)
                 LookupError  the exchange does not list the security
         """
-        while not self._survives(lambda: self._start(security_id)):
+        while not self._survives(partial(self._start, security_id)):
             pass
         log.info("started strategy=%s security=%s", self._strategy.name, security_id)
         while True:
@@ -107,12 +108,12 @@ class Runner:
         """Wait for what happens next, and tell the strategy."""
         next_due_s = min(self._timer_due_s, self._summary_due_s)
         for event in self._inbox.take(max(next_due_s - time.monotonic(), 0)):
-            self._survives(lambda event=event: self._tell(event))  # type: ignore[misc]
+            self._survives(partial(self._tell, event))
         now_s = time.monotonic()
         if now_s >= self._timer_due_s:
             # Intervals that were missed while the exchange was away are not made up for.
             self._timer_due_s = max(self._timer_due_s + (self._strategy.interval_s() or 0.0), now_s)
-            self._survives(lambda: self._strategy.on_timer(now_s - self._started_s))
+            self._survives(partial(self._strategy.on_timer, now_s - self._started_s))
         if now_s >= self._summary_due_s:
             self._summary_due_s = now_s + SUMMARY_EVERY_S
             self._survives(self._summarise)

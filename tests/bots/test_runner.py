@@ -1,0 +1,144 @@
+"""A bot sits through the exchange's absence, says so once, and ends only where it can never trade."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from simple_websocket import ConnectionClosed, Server
+from werkzeug import Request, Response
+from werkzeug.serving import BaseWSGIServer, make_server
+
+SECURITIES = '{"data": [{"security_id": "MSFT", "tick": 0.01, "min_price": 0.01, "max_price": 10000.00}]}'
+BALANCE = '{"client_id": "FLOOD", "balance": 10000.00, "held": 0, "available": 10000.00}'
+KEY = "flood's"
+
+
+class SmallExchange:
+    """As much of the contract as a bot needs, which takes every order; it can be stopped and started again."""
+
+    def __init__(self) -> None:
+        self.orders = 0
+        self.ids = count(1)
+        self.port = 0
+        self.server: BaseWSGIServer | None = None
+        self.start()
+
+    def start(self) -> None:
+        self.server = make_server("127.0.0.1", self.port, self, threaded=True)
+        self.port = self.server.port
+        Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self) -> None:
+        assert self.server is not None
+        self.server.shutdown()
+        self.server.server_close()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        request = Request(environ)
+        if request.path == "/stream/report":
+            self._stream(environ)
+            return []
+        if request.path == "/securities":
+            answer = Response(SECURITIES)
+        elif request.headers.get("Authorization") != f"Bearer {KEY}":
+            answer = Response('{"status": 401, "code": "unauthorized", "title": "no"}', status=401)
+        elif request.path == "/balance/FLOOD":
+            answer = Response(BALANCE)
+        else:
+            assert (request.method, request.path) == ("POST", "/orders")
+            self.orders += 1
+            answer = Response(f'{{"status": "success", "order_id": {next(self.ids)}}}', status=202)
+        return answer(environ, start_response)
+
+    @staticmethod
+    def _stream(environ: dict[str, Any]) -> None:
+        socket = Server.accept(environ)
+        try:
+            socket.receive()
+        except ConnectionClosed:
+            return
+
+
+@contextmanager
+def flood(exchange: SmallExchange, log: Path, *options: str, key: str = KEY) -> Iterator[subprocess.Popen[bytes]]:
+    url = f"http://127.0.0.1:{exchange.port}"
+    with log.open("wb") as lines:
+        bot = subprocess.Popen(
+            [sys.executable, "-m", "bots", "flood", "--rate", "20", "--url", url, *options],
+            stderr=lines,
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, "EXCHANGE_API_KEY": key},
+        )
+    try:
+        yield bot
+    finally:
+        bot.kill()
+        bot.wait()
+
+
+def wait_for(what: Callable[[], bool], *, seconds: float = 30) -> None:
+    deadline_s = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.05)
+
+
+def test_goes_on_after_the_exchange_was_away(tmp_path: Path) -> None:
+    exchange = SmallExchange()
+    log = tmp_path / "log"
+    with flood(exchange, log) as bot:
+        wait_for(lambda: exchange.orders >= 5)
+
+        exchange.stop()
+        wait_for(lambda: "exchange_away" in log.read_text())
+        exchange.start()
+        before = exchange.orders
+        wait_for(lambda: exchange.orders >= before + 5)
+
+        bot.send_signal(signal.SIGTERM)
+        assert bot.wait(10) == 0
+    lines = log.read_text()
+    assert lines.count("exchange_away") == 1
+    assert lines.count("exchange_back") == 1
+    assert "Traceback" not in lines
+    exchange.stop()
+
+
+def test_waits_for_an_exchange_that_starts_later(tmp_path: Path) -> None:
+    exchange = SmallExchange()
+    exchange.stop()
+    log = tmp_path / "log"
+    with flood(exchange, log):
+        wait_for(lambda: "exchange_away" in log.read_text())
+        exchange.start()
+        wait_for(lambda: exchange.orders >= 1)
+    exchange.stop()
+
+
+def test_ends_when_its_key_is_refused(tmp_path: Path) -> None:
+    exchange = SmallExchange()
+    log = tmp_path / "log"
+    with flood(exchange, log, key="another's") as bot:
+        assert bot.wait(30) == 1
+    assert "refuses the key of FLOOD: 401 unauthorized" in log.read_text()
+    assert "Traceback" not in log.read_text()
+    exchange.stop()
+
+
+def test_ends_when_its_security_is_not_listed(tmp_path: Path) -> None:
+    exchange = SmallExchange()
+    log = tmp_path / "log"
+    with flood(exchange, log, "--security", "GME") as bot:
+        assert bot.wait(30) == 1
+    assert "GME is not listed; listed are MSFT" in log.read_text()
+    exchange.stop()
