@@ -1,0 +1,147 @@
+"""Reads `market_data` for the api and the streams; each function is one statement that an index answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, TextClause, text
+
+from db.market_data.rows import Book, Candle, Level, Price, Report, Trade
+
+OrderStatus = Literal["new", "filled", "settled", "rejected", "cancelled", "failed"]
+
+# Reasons with which the engine cancels what is open of an order; with any other it was rejected.
+CANCELLED_REASONS = frozenset({"cancelled", "unfilled", "self_trade"})
+
+WHOLE_BOOK = 2**31 - 1
+
+_PRICE = "SELECT security_id, price_sequence, bid_cents, ask_cents, last_cents, updated_us FROM books "
+_REPORT = f"SELECT {', '.join(Report.__struct_fields__)} FROM reports "  # noqa: S608 - the names are ours
+_TRADE = f"SELECT {', '.join(Trade.__struct_fields__)} FROM trades "  # noqa: S608
+_CANDLE = f"SELECT {', '.join(Candle.__struct_fields__)} FROM candles "  # noqa: S608
+
+_PRICES = text(_PRICE + "ORDER BY security_id")
+_PRICE_OF = text(_PRICE + "WHERE security_id = :security_id")
+_BOOK = text("""
+    SELECT book.update_sequence, book.updated_us, level.side, level.price_cents, level.quantity, level.orders
+    FROM books AS book LEFT JOIN LATERAL (
+        (SELECT * FROM book_levels WHERE security_id = book.security_id AND side = 'buy' AND quantity > 0
+         ORDER BY price_cents DESC LIMIT :depth)
+        UNION ALL
+        (SELECT * FROM book_levels WHERE security_id = book.security_id AND side = 'sell' AND quantity > 0
+         ORDER BY price_cents LIMIT :depth)
+    ) AS level ON true
+    WHERE book.security_id = :security_id
+""")
+_TRADES = text(_TRADE + "WHERE security_id = :security_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
+_CANDLES = text(
+    _CANDLE + "WHERE security_id = :security_id AND interval_s = :interval_s ORDER BY start_s DESC LIMIT :limit"
+)
+_REPORTS = text(_REPORT + "WHERE client_id = :client_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
+_REPORTS_AFTER = text(_REPORT + "WHERE client_id = :client_id AND sequence > :after ORDER BY sequence LIMIT :limit")
+_REPORT_HEAD = text("SELECT sequence FROM report_heads WHERE client_id = :client_id")
+_REPORTS_OF_ORDER = (
+    _REPORT
+    + """
+    WHERE order_id = :order_id AND security_id = :security_id
+    AND (CAST(:client_id AS text) IS NULL OR client_id = :client_id)
+"""
+)
+_LAST_REPORT = text(_REPORTS_OF_ORDER + "ORDER BY stored_us DESC, sequence DESC LIMIT 1")
+# Event ids of an order grow with what happened to it; a settlement's is negative and follows its trade. So the last
+# word does not depend on the order in which the stages' messages were stored. Answers to cancels have no side.
+_LAST_WORD = text(_REPORTS_OF_ORDER + "AND side IS NOT NULL ORDER BY abs(report_id) DESC, report_id LIMIT 1")
+
+# Above every sequence: a page that begins with the newest.
+NEWEST = 2**63 - 1
+
+
+def prices(tx: Connection) -> list[Price]:
+    """Bid, ask and last of every security that has had an order, in the order of their names."""
+    return [Price(*row) for row in tx.execute(_PRICES)]
+
+
+def price(tx: Connection, security_id: str) -> Price | None:
+    """Bid, ask and last of a security; None before its first order."""
+    row = tx.execute(_PRICE_OF, {"security_id": security_id}).first()
+    return Price(*row) if row else None
+
+
+def book(tx: Connection, security_id: str, *, depth: int = WHOLE_BOOK) -> Book | None:
+    """The best levels of a security, `depth` a side; None before its first order."""
+    rows = tx.execute(_BOOK, {"security_id": security_id, "depth": depth}).all()
+    if not rows:
+        return None
+    return Book(
+        security_id,
+        sequence=rows[0].update_sequence,
+        updated_us=rows[0].updated_us,
+        bids=_levels(rows, "buy"),
+        asks=_levels(rows, "sell"),
+    )
+
+
+def _levels(rows: Sequence[Row[Any]], side: str) -> list[Level]:
+    return [(row.price_cents, row.quantity, row.orders) for row in rows if row.side == side]
+
+
+def trades(tx: Connection, security_id: str, *, before: int = NEWEST, limit: int) -> list[Trade]:
+    """Trades of a security with a sequence below `before`, newest first."""
+    rows = tx.execute(_TRADES, {"security_id": security_id, "before": before, "limit": limit})
+    return [Trade(*row) for row in rows]
+
+
+def candles(tx: Connection, security_id: str, *, interval_s: int, limit: int) -> list[Candle]:
+    """The last candles of a security with trades in them, oldest first; intervals are those of CANDLE_SECONDS."""
+    rows = tx.execute(_CANDLES, {"security_id": security_id, "interval_s": interval_s, "limit": limit})
+    return [Candle(*row) for row in rows][::-1]
+
+
+def reports(tx: Connection, client_id: str, *, before: int = NEWEST, limit: int) -> list[Report]:
+    """Reports of a client with a sequence below `before`, newest first."""
+    rows = tx.execute(_REPORTS, {"client_id": client_id, "before": before, "limit": limit})
+    return [Report(*row) for row in rows]
+
+
+def reports_after(tx: Connection, client_id: str, *, after: int, limit: int) -> list[Report]:
+    """Reports of a client with a sequence above `after`, oldest first."""
+    rows = tx.execute(_REPORTS_AFTER, {"client_id": client_id, "after": after, "limit": limit})
+    return [Report(*row) for row in rows]
+
+
+def report_head(tx: Connection, client_id: str) -> int:
+    """The sequence of a client's last report, 0 before the first one."""
+    return tx.execute(_REPORT_HEAD, {"client_id": client_id}).scalar() or 0
+
+
+def last_report(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> Report | None:
+    """What was stored last of an order, answers to cancels included, and told to `client_id`, None for anyone."""
+    return _report(tx, _LAST_REPORT, security_id, order_id, client_id)
+
+
+def order_status(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> OrderStatus | None:
+    """How far an order of `client_id`, None for anyone's, has come; None when there is no report of it."""
+    report = _report(tx, _LAST_WORD, security_id, order_id, client_id)
+    return status_of(report) if report else None
+
+
+def status_of(report: Report) -> OrderStatus:
+    """The status of an order of which this is the last report; it is none that answers a cancel."""
+    match report.event_type, report.confirmed:
+        case "order", True:
+            return "new"
+        case "trade", _:
+            return "filled"
+        case "settlement", True:
+            return "settled"
+        case "settlement", False:
+            return "failed"
+    return "cancelled" if report.reason in CANCELLED_REASONS else "rejected"
+
+
+def _report(
+    tx: Connection, statement: TextClause, security_id: str, order_id: int, client_id: str | None
+) -> Report | None:
+    row = tx.execute(statement, {"security_id": security_id, "order_id": order_id, "client_id": client_id}).first()
+    return Report(*row) if row else None

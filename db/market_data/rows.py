@@ -1,0 +1,112 @@
+"""What is stored in `market_data` as values, free of SQLAlchemy, so that pure rules may make and read them.
+
+Prices are integer cents, quantities integer shares, times integer microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from tasks.messages import Side
+
+EventType = Literal["order", "trade", "settlement"]
+Level = tuple[int, int, int]  # price [cents], quantity, orders
+
+
+class Report(Struct, array_like=True, gc=False):
+    """One stage's word to a client, and a row of `reports`, with the columns in this order.
+
+    `sequence` and `stored_us` are given when it is stored. Side and quantity are None when it answers a cancel.
+    """
+
+    order_id: int
+    report_id: int
+    event_type: EventType
+    confirmed: bool
+    client_id: str
+    security_id: str
+    side: Side | None
+    quantity: int | None
+    price_cents: int | None
+    reason: str | None
+    event_us: int
+    sent_us: int
+    sequence: int = 0
+    stored_us: int = 0
+
+
+class Trade(Struct, frozen=True, array_like=True, gc=False):
+    """A trade as the public sees it, and a row of `trades`, with the columns in this order."""
+
+    security_id: str
+    sequence: int
+    event_id: int
+    price_cents: int
+    quantity: int
+    aggressor_side: Side
+    traded_us: int
+
+
+class Candle(Struct, frozen=True, array_like=True, gc=False):
+    """The trades of a security within [start_s, start_s + interval_s), and a row of `candles`."""
+
+    security_id: str
+    interval_s: int
+    start_s: int
+    open_cents: int
+    high_cents: int
+    low_cents: int
+    close_cents: int
+    volume: int
+    first_sequence: int
+    last_sequence: int
+
+
+class Price(Struct, frozen=True, array_like=True, gc=False):
+    """Bid, ask and last of a security, None where there is none, and a row of `prices`, with the columns in this order.
+
+    `sequence` counts their changes from 1.
+    """
+
+    security_id: str
+    sequence: int
+    bid_cents: int | None
+    ask_cents: int | None
+    last_cents: int | None
+    updated_us: int
+
+    @property
+    def is_quotable(self) -> bool:
+        """Whether it can be sent as a price update: both sides are there, and they do not cross."""
+        return self.bid_cents is not None and self.ask_cents is not None and self.bid_cents < self.ask_cents
+
+
+class BookChange(Struct, frozen=True):
+    """What updates of a security's book add up to.
+
+    levels    (side, price) -> (quantity, orders, sequence), each as of the last update that named it
+    snapshot  the sequence of the last snapshot among them: levels it did not name are gone; 0 without one
+    last four  those of the update `sequence`
+    """
+
+    security_id: str
+    previous_sequence: int
+    sequence: int
+    snapshot: int
+    levels: dict[tuple[Side, int], tuple[int, int, int]]
+    bid_cents: int | None
+    ask_cents: int | None
+    last_cents: int | None
+    updated_us: int
+
+
+class Book(Struct, frozen=True):
+    """The levels of a security's book, best first, as of the change `sequence`."""
+
+    security_id: str
+    sequence: int
+    updated_us: int
+    bids: list[Level]
+    asks: list[Level]

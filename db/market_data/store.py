@@ -1,0 +1,119 @@
+"""Writes reports, trades and candles to `market_data`: in bulk, and each thing once.
+
+Whoever stores takes the rows in this order, so that several workers never wait for each other in a circle: heads of
+the clients by name, their reports, trades, candles by key, books by name, their levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+
+from msgspec.structs import astuple
+from sqlalchemy import Connection, text
+
+from db.connect import copy_rows
+from db.market_data.arrays import array, arrays
+from db.market_data.rows import Candle, Report, Trade
+
+# -- reports and trades --------------------------------------------------------------------------------------------
+
+_ADVANCE_HEADS = text("""
+    INSERT INTO report_heads AS head (client_id, sequence)
+    SELECT * FROM unnest(CAST(:clients AS text[]), CAST(:counts AS bigint[]))
+    ON CONFLICT (client_id) DO UPDATE SET sequence = head.sequence + excluded.sequence
+    RETURNING client_id, sequence
+""")
+_KNOWN_REPORTS = text("""
+    SELECT order_id, report_id FROM reports
+    JOIN unnest(CAST(:orders AS bigint[]), CAST(:reports AS bigint[])) AS told (order_id, report_id)
+    USING (order_id, report_id)
+""")
+_KNOWN_TRADES = text("""
+    SELECT security_id, sequence FROM trades
+    JOIN unnest(CAST(:securities AS text[]), CAST(:sequences AS bigint[])) AS told (security_id, sequence)
+    USING (security_id, sequence)
+""")
+
+
+def advance_heads(tx: Connection, counts: Mapping[str, int]) -> dict[str, int]:
+    """Reserve the next report numbers of clients, and lock their heads until the end of the transaction.
+
+    counts   how many numbers each client's reports need; 0 only locks
+    returns  the last number of each client
+    """
+    clients = sorted(counts)
+    heads = tx.execute(_ADVANCE_HEADS, {"clients": array(clients), "counts": array(counts[c] for c in clients)})
+    return {head.client_id: head.sequence for head in heads}
+
+
+def store_reports(tx: Connection, reports: Iterable[Report], *, stored_us: int) -> dict[str, list[Report]]:
+    """Number reports, each client's on its own, and store them; returns them by client.
+
+    raises  psycopg2.errors.UniqueViolation  one of them is stored already
+    """
+    by_client: dict[str, list[Report]] = {}
+    for report in reports:
+        by_client.setdefault(report.client_id, []).append(report)
+    if not by_client:
+        return {}
+    heads = advance_heads(tx, {client: len(told) for client, told in by_client.items()})
+    for client, told in by_client.items():
+        for sequence, report in enumerate(told, heads[client] - len(told) + 1):
+            report.sequence = sequence
+            report.stored_us = stored_us
+    copy_rows(tx, "reports", Report.__struct_fields__, chain.from_iterable(by_client.values()))
+    return by_client
+
+
+def store_trades(tx: Connection, trades: Sequence[Trade]) -> None:
+    """Store trades; raises psycopg2.errors.UniqueViolation when one of them is stored already."""
+    if trades:
+        copy_rows(tx, "trades", Trade.__struct_fields__, trades)
+
+
+def without_known_reports(tx: Connection, reports: Iterable[Report]) -> list[Report]:
+    """The reports that are not stored, each once; the heads of their clients have to be locked."""
+    told = {(report.order_id, report.report_id): report for report in reports}
+    known = tx.execute(_KNOWN_REPORTS, {"orders": array(k[0] for k in told), "reports": array(k[1] for k in told)})
+    for order_id, report_id in known:
+        del told[order_id, report_id]
+    return list(told.values())
+
+
+def without_known_trades(tx: Connection, trades: Iterable[Trade]) -> list[Trade]:
+    """The trades that are not stored, each once; the heads of their clients have to be locked."""
+    told = {(trade.security_id, trade.sequence): trade for trade in trades}
+    known = tx.execute(_KNOWN_TRADES, {"securities": array(k[0] for k in told), "sequences": array(k[1] for k in told)})
+    for security_id, sequence in known:
+        del told[security_id, sequence]
+    return list(told.values())
+
+
+# -- candles -------------------------------------------------------------------------------------------------------
+
+_MERGE_CANDLES = text("""
+    INSERT INTO candles AS old
+    SELECT * FROM unnest(
+        CAST(:security_id AS text[]), CAST(:interval_s AS int[]), CAST(:start_s AS bigint[]),
+        CAST(:open_cents AS bigint[]), CAST(:high_cents AS bigint[]), CAST(:low_cents AS bigint[]),
+        CAST(:close_cents AS bigint[]), CAST(:volume AS bigint[]),
+        CAST(:first_sequence AS bigint[]), CAST(:last_sequence AS bigint[]))
+    ON CONFLICT (security_id, interval_s, start_s) DO UPDATE SET
+        open_cents = CASE WHEN excluded.first_sequence < old.first_sequence
+                          THEN excluded.open_cents ELSE old.open_cents END,
+        high_cents = greatest(old.high_cents, excluded.high_cents),
+        low_cents = least(old.low_cents, excluded.low_cents),
+        close_cents = CASE WHEN excluded.last_sequence > old.last_sequence
+                           THEN excluded.close_cents ELSE old.close_cents END,
+        volume = old.volume + excluded.volume,
+        first_sequence = least(old.first_sequence, excluded.first_sequence),
+        last_sequence = greatest(old.last_sequence, excluded.last_sequence)
+""")
+
+
+def merge_candles(tx: Connection, candles: Iterable[Candle]) -> None:
+    """Merge candles, each of other trades than those stored, into the stored ones."""
+    in_order = sorted(candles, key=lambda c: (c.security_id, c.interval_s, c.start_s))
+    if in_order:
+        tx.execute(_MERGE_CANDLES, arrays(Candle.__struct_fields__, map(astuple, in_order)))

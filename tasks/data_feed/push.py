@@ -1,0 +1,72 @@
+"""Pushes what was stored to whoever serves streams, through Redis; losing it costs subscribers a snapshot, no more.
+
+The truth is in Postgres, and every stream has sequences. So Redis never holds up or fails the storing: it is asked
+with short time-outs, not asked again for a while after a failure, and told once it is back that something is missing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import msgspec
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from tasks.data_feed.outgoing import CHANNEL, Push
+
+log = structlog.get_logger()
+
+TIMEOUT_S = 0.25
+# After a failure Redis is left alone for so long, or a hung one would cost every unit the time-out [s].
+PAUSE_S = 0.5
+
+RESYNCHRONISE = Push(resynchronise=True)
+
+
+class Pusher:
+    """The feed's end of the Redis channel."""
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._redis = Redis.from_url(
+            url,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._clock = clock
+        self._again_at = 0.0
+        # A worker that died between a commit and its push leaves a gap, so every worker begins as after one.
+        self._missing = True
+        self._out = False
+
+    def push(self, push: Push) -> None:
+        """Push a unit, or note that the subscribers miss it."""
+        if self._missing:
+            self.mend()
+        if self._missing or not self._publish(push):
+            self._missing = True
+
+    def mend(self) -> None:
+        """If something was not pushed, tell the subscribers to resynchronise, as soon as Redis takes it."""
+        if self._missing and self._publish(RESYNCHRONISE):
+            self._missing = False
+
+    def _publish(self, push: Push) -> bool:
+        if self._clock() < self._again_at:
+            return False
+        try:
+            self._redis.publish(CHANNEL, msgspec.json.encode(push))
+        except (RedisError, OSError) as fault:
+            self._again_at = self._clock() + PAUSE_S
+            if not self._out:
+                log.warning("redis_away", fault=str(fault)[:200])
+            self._out = True
+            return False
+        if self._out:
+            log.info("redis_back")
+        self._out = False
+        return True

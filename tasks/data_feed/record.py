@@ -1,0 +1,61 @@
+"""Stores a unit of the feed in one transaction, and says what of it is new to the subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from psycopg2.errors import UniqueViolation
+from sqlalchemy import Connection
+
+from db.connect import Database
+from db.market_data import book_store, store
+from db.market_data.rows import BookChange, Report, Trade
+from tasks.data_feed.books import changes_of
+from tasks.data_feed.candles import candles_of
+from tasks.data_feed.outgoing import Push, push_of
+from tasks.data_feed.reports import reports_of
+from tasks.messages import FeedBatch, TradeMade
+
+
+def record(market_data: Database, batches: Sequence[FeedBatch], *, stored_us: int) -> Push:
+    """Store what batches tell, each thing once however often it is told; returns what was not stored before.
+
+    What is told twice is rare, so at first everything is taken for new, and what is not makes the COPY fail; then it
+    is looked up. The heads of the clients are locked meanwhile, so nobody else can store a report or a trade of theirs
+    and the second attempt does not fail.
+    """
+    reports = list(reports_of(batches))
+    trades = [trade_of(made) for batch in batches for made in batch.trades]
+    changes = changes_of(update for batch in batches for update in batch.books)
+    try:
+        with market_data.transaction() as tx:
+            return _store(tx, reports, trades, changes, stored_us)
+    except UniqueViolation:
+        with market_data.transaction() as tx:
+            store.advance_heads(tx, dict.fromkeys((report.client_id for report in reports), 0))
+            fresh_reports = store.without_known_reports(tx, reports)
+            fresh_trades = store.without_known_trades(tx, trades)
+            return _store(tx, fresh_reports, fresh_trades, changes, stored_us)
+
+
+def trade_of(made: TradeMade) -> Trade:
+    """A trade as the public sees it."""
+    return Trade(
+        security_id=made.security_id,
+        sequence=made.sequence,
+        event_id=made.event_id,
+        price_cents=made.price_cents,
+        quantity=made.quantity,
+        aggressor_side=made.aggressor_side,
+        traded_us=made.traded_us,
+    )
+
+
+def _store(
+    tx: Connection, reports: Iterable[Report], trades: Sequence[Trade], changes: Sequence[BookChange], stored_us: int
+) -> Push:
+    told = store.store_reports(tx, reports, stored_us=stored_us)
+    store.store_trades(tx, trades)
+    store.merge_candles(tx, candles_of(trades))
+    books = book_store.store_books(tx, changes)
+    return push_of(told, trades, books)

@@ -1,0 +1,58 @@
+"""The stage data_feed: stores what the other stages tell, and pushes what is new."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+from celery_app import app
+from celery_app.settings import settings
+from celery_app.stage import Stage
+from celery_app.topology import DATA_FEED
+from db.connect import Database
+from db.market_data import book_store
+from tasks.data_feed.push import Pusher
+from tasks.data_feed.record import record
+from tasks.messages import FeedBatch
+
+# How old a level that went is at least when it is forgotten [s]; a message that is later than this is ignored.
+FORGET_AFTER_S = 60.0
+
+
+class DataFeed(Stage):
+    """Between units it forgets the levels that went, and mends what Redis missed."""
+
+    abstract = True
+    _forget_at = 0.0
+    _sequences_then: dict[str, int] = {}  # noqa: RUF012 - replaced, never changed
+
+    def tick(self) -> None:
+        """Called about once a second."""
+        _pusher().mend()
+        if time.monotonic() >= self._forget_at:
+            with _market_data().transaction() as tx:
+                book_store.forget_levels(tx, self._sequences_then)
+                self._sequences_then = book_store.sequences(tx)
+            self._forget_at = time.monotonic() + FORGET_AFTER_S
+
+
+@app.task(name=DATA_FEED, base=DataFeed)
+def data_feed(batches: list[FeedBatch]) -> None:
+    """Store what all delivered messages tell, then push what is new of it.
+
+    What was stored before is neither numbered nor pushed again. So when a worker dies between its commit and its
+    push, nobody pushes that unit; the worker that comes after it tells the subscribers to resynchronise.
+    """
+    push = record(_market_data(), batches, stored_us=time.time_ns() // 1_000)
+    if push.is_news:
+        _pusher().push(push)
+
+
+@cache
+def _market_data() -> Database:
+    return Database(settings().market_data_url.get_secret_value(), application_name=DATA_FEED)
+
+
+@cache
+def _pusher() -> Pusher:
+    return Pusher(settings().redis_url.get_secret_value())
