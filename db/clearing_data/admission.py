@@ -120,6 +120,9 @@ def register(tx: Connection, orders: Sequence[OrderRow]) -> None:
     """Insert orders; raises psycopg2.errors.UniqueViolation when one, or its client order id, is there already."""
     if orders:
         copy_rows(tx, "orders", OrderRow.__struct_fields__, orders)
+    opened = [(order.client_id, order.order_id) for order in orders if order.status == "new"]
+    if opened:
+        copy_rows(tx, "open_orders", ("client_id", "order_id"), opened)
 
 
 def deny(tx: Connection, denials: Sequence[tuple[int, str]]) -> None:

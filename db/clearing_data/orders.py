@@ -14,7 +14,7 @@ OrderFilter = Literal["open", "closed", "all"]
 
 _ORDER = (
     "SELECT order_id, client_id, client_order_id, security_id, type, side, quantity, price_cents, time_in_force, "
-    "post_only, created_us, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us FROM orders"
+    "post_only, created_us, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us"
 )
 
 # The ledger has one row for each side of a trade, with the shares positive for the buyer, and an index by account.
@@ -26,11 +26,10 @@ _FILL = (
     "FROM ledger JOIN executions USING (event_id)"
 )
 
-# As in the index orders_open, which serves no other wording.
-_STATUS = {
-    "open": " AND status IN ('new', 'partially_filled')",
-    "closed": " AND status NOT IN ('new', 'partially_filled')",
-    "all": "",
+_FROM = {
+    "open": "FROM open_orders JOIN orders USING (client_id, order_id) WHERE true",
+    "closed": "FROM orders WHERE status NOT IN ('new', 'partially_filled')",
+    "all": "FROM orders WHERE true",
 }
 
 
@@ -83,7 +82,7 @@ def promised(tx: Connection, client_id: str, client_order_id: str) -> Promise | 
 
 def order(tx: Connection, order_id: int) -> Order | None:
     """An order by its id; None when order entry has not seen it."""
-    row = tx.execute(text(f"{_ORDER} WHERE order_id = :order_id"), {"order_id": order_id}).first()
+    row = tx.execute(text(f"{_ORDER} FROM orders WHERE order_id = :order_id"), {"order_id": order_id}).first()
     return Order(*row) if row else None
 
 
@@ -108,7 +107,7 @@ def orders_page(
     security_id      of which security; None for all
     before_order_id  the last order id of the page before; None for the first page
     """
-    where = "WHERE true" + _STATUS[status]
+    where = _FROM[status]
     if client_id is not None:
         where += " AND client_id = :client_id"
     if security_id is not None:

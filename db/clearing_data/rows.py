@@ -41,7 +41,7 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """A listed security, the shard that matches it and the prices it may be ordered at."""
+    """A listed security, the shard that matches it, the prices it may be ordered at and the last it traded at."""
 
     security_id: str
     shard: int
@@ -50,6 +50,7 @@ class Security:
     max_price_cents: int
     issued_shares: int
     halted: bool
+    last_price_cents: int | None  # before the first trade its reference price
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,31 +41,38 @@ def lock_accounts(tx: Connection, clients: Iterable[str]) -> None:
 # order says whether it was cancelled or rejected; with a fill before or after it, it was cancelled.
 _CHANGE_ORDERS = text(
     """
-    UPDATE orders SET
-        filled_quantity = orders.filled_quantity + change.filled_quantity,
-        filled_cents = orders.filled_cents + change.filled_cents,
-        closed_quantity = orders.closed_quantity + change.closed_quantity,
-        status = CASE
-            WHEN orders.filled_quantity + change.filled_quantity = orders.quantity THEN 'filled'
-            WHEN change.closed_quantity = orders.quantity AND change.rejected THEN 'rejected'
-            WHEN orders.filled_quantity + change.filled_quantity
-               + orders.closed_quantity + change.closed_quantity = orders.quantity THEN 'cancelled'
-            WHEN orders.filled_quantity + change.filled_quantity > 0 THEN 'partially_filled'
-            ELSE 'new'
-        END,
-        reason = COALESCE(change.reason, orders.reason),
-        updated_us = GREATEST(orders.updated_us, change.updated_us)
-    FROM unnest(
-        CAST(:order_ids AS bigint[]), CAST(:filled_quantities AS bigint[]), CAST(:filled_cents AS bigint[]),
-        CAST(:closed_quantities AS bigint[]), CAST(:rejected AS boolean[]), CAST(:reasons AS text[]),
-        CAST(:updated_us AS bigint[])
-    ) AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
-    WHERE orders.order_id = change.order_id
-        AND orders.status IN ('new', 'partially_filled')
-        AND orders.filled_quantity + change.filled_quantity
-          + orders.closed_quantity + change.closed_quantity <= orders.quantity
-    RETURNING orders.order_id, orders.client_id, orders.security_id, orders.side, orders.hold_cents,
-        orders.filled_quantity + orders.closed_quantity = orders.quantity
+    WITH changed AS (
+        UPDATE orders SET
+            filled_quantity = orders.filled_quantity + change.filled_quantity,
+            filled_cents = orders.filled_cents + change.filled_cents,
+            closed_quantity = orders.closed_quantity + change.closed_quantity,
+            status = CASE
+                WHEN orders.filled_quantity + change.filled_quantity = orders.quantity THEN 'filled'
+                WHEN change.closed_quantity = orders.quantity AND change.rejected THEN 'rejected'
+                WHEN orders.filled_quantity + change.filled_quantity
+                   + orders.closed_quantity + change.closed_quantity = orders.quantity THEN 'cancelled'
+                WHEN orders.filled_quantity + change.filled_quantity > 0 THEN 'partially_filled'
+                ELSE 'new'
+            END,
+            reason = COALESCE(change.reason, orders.reason),
+            updated_us = GREATEST(orders.updated_us, change.updated_us)
+        FROM unnest(
+            CAST(:order_ids AS bigint[]), CAST(:filled_quantities AS bigint[]), CAST(:filled_cents AS bigint[]),
+            CAST(:closed_quantities AS bigint[]), CAST(:rejected AS boolean[]), CAST(:reasons AS text[]),
+            CAST(:updated_us AS bigint[])
+        ) AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
+        WHERE orders.order_id = change.order_id
+            AND orders.status IN ('new', 'partially_filled')
+            AND orders.filled_quantity + change.filled_quantity
+              + orders.closed_quantity + change.closed_quantity <= orders.quantity
+        RETURNING orders.order_id, orders.client_id, orders.security_id, orders.side, orders.hold_cents,
+            orders.filled_quantity + orders.closed_quantity = orders.quantity AS is_closed
+    ), no_longer_open AS (
+        DELETE FROM open_orders USING changed
+        WHERE changed.is_closed
+            AND open_orders.client_id = changed.client_id AND open_orders.order_id = changed.order_id
+    )
+    SELECT order_id, client_id, security_id, side, hold_cents, is_closed FROM changed
     """
 )
 

@@ -81,7 +81,6 @@ def _desk(
         funds={account.client_id: Funds(account.available_cents, account.open_orders) for account in accounts},
         shares={(holding.client_id, holding.security_id): Shares(holding.available) for holding in held},
         securities={security.security_id: security for security in securities.listed(tx)},
-        last_prices=securities.last_prices(tx),
         orders=admission.known_orders(tx, cancelled),
         issued_below=admission.issued_below(tx) if cancelled else 0,
         limits=limits,

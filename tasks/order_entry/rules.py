@@ -75,7 +75,6 @@ class EntryDesk:
 
     funds, shares   by client, and by client and security: the locked accounts; changed by what is admitted
     securities      the listed ones, by id
-    last_prices     of those that have one [cents/share]
     orders          by order id: those that the cancels of the unit name and that order entry has seen before
     issued_below    every order id given out up to now is below it
     taken           (client_id, client_order_id) that stand for other orders already; added to
@@ -85,7 +84,6 @@ class EntryDesk:
     funds: Mapping[str, Funds]
     shares: Mapping[tuple[str, str], Shares]
     securities: Mapping[str, Security]
-    last_prices: Mapping[str, int]
     orders: dict[int, KnownOrder]
     issued_below: int
     limits: Limits
@@ -106,11 +104,10 @@ class EntryDesk:
         assert funds is not None
         price_cents = order.price_cents
         if price_cents is None:
-            reference_cents = self.last_prices.get(order.security_id)
-            if reference_cents is None:
+            if security.last_price_cents is None:
                 return self._deny(order, "no_reference_price")
             price_cents = collar_price(
-                reference_cents,
+                security.last_price_cents,
                 order.side,
                 band=self.limits.market_order_band,
                 tick_cents=security.tick_cents,
