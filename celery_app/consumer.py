@@ -18,7 +18,7 @@ from kombu import Connection
 from kombu.message import Message
 
 from celery_app.settings import settings
-from celery_app.stage import Stage
+from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import declare, stage_of_queue
 
 log = structlog.get_logger()
@@ -48,7 +48,10 @@ class StageConsumer(Consumer):
         queues = list(self.app.amqp.queues.consume_from)
         for stage in dict.fromkeys(map(stage_of_queue, queues)):
             task = self.app.tasks[stage]
-            task.prepare([queue for queue in queues if stage_of_queue(queue) == stage])
+            try:
+                task.prepare([queue for queue in queues if stage_of_queue(queue) == stage])
+            except InvariantBroken:
+                task.halt()
             self._stages[stage] = task
         self._liveness = Path(settings().run_directory) / "alive" / self.hostname
         self._liveness.parent.mkdir(parents=True, exist_ok=True)
@@ -63,12 +66,16 @@ class StageConsumer(Consumer):
     def register_with_event_loop(self, hub: Any) -> None:
         """Called for every new connection, before it consumes."""
         super().register_with_event_loop(hub)
+        for stage in self._stages.values():
+            stage.connected()
         hub.call_repeatedly(TICK_S, self._tick)
 
     def _tick(self) -> None:
         for stage in self._stages.values():
             try:
                 stage.tick()
+            except InvariantBroken:
+                stage.halt()
             except Exception:
                 # A tick heals what can wait; the stage's units go on, and the next tick tries again.
                 log.warning("tick_failed", stage=stage.name, exc_info=True)

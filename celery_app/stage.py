@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, get_type_hints
+from typing import Any, NoReturn, get_type_hints
 
 import msgspec
 import structlog
@@ -51,11 +51,20 @@ class Stage(Task):
     def prepare(self, queues: list[str]) -> None:
         """Called once before anything is consumed: wait for the database, recover state."""
 
+    def connected(self) -> None:
+        """Called for every new connection to RabbitMQ, before it consumes: what an earlier one delivered is void."""
+
     def tick(self) -> None:
         """Called about once a second between units while the worker is connected to RabbitMQ."""
 
     def stop(self) -> None:
         """Called at a warm stop, after the last unit."""
+
+    def halt(self) -> NoReturn:
+        """End the worker because an invariant is broken, as the exception being handled says."""
+        log.critical("invariant_broken", stage=self.name, exc_info=True)
+        self.broken = True
+        raise SystemExit(INVARIANT_BROKEN_STATUS) from None
 
 
 class Unit:
@@ -131,9 +140,7 @@ class Unit:
         try:
             self._task.run([batch for _, batches in readable for batch in batches])
         except InvariantBroken:
-            log.critical("invariant_broken", stage=self._task.name, exc_info=True)
-            self._task.broken = True
-            raise SystemExit(INVARIANT_BROKEN_STATUS) from None
+            self._task.halt()
         except Exception as failure:
             if _is_of_the_world(failure):
                 log.warning("unit_delayed", stage=self._task.name, wait_s=self._wait_s, fault=str(failure)[:200])
