@@ -59,4 +59,4 @@ def revoke_keys(tx: Connection, client_id: str, *, now_us: int) -> int:
 
 
 def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode()).digest()
+    return hashlib.sha256(key.encode(errors="surrogatepass")).digest()

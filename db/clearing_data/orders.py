@@ -88,8 +88,9 @@ def order(tx: Connection, order_id: int) -> Order | None:
 
 def order_by_client_order_id(tx: Connection, client_id: str, client_order_id: str) -> Order | None:
     """An order by its client's own id; None when order entry has not seen it."""
-    found = promised(tx, client_id, client_order_id)
-    return order(tx, found.order_id) if found else None
+    where = "FROM orders WHERE client_id = :client_id AND client_order_id = :client_order_id"
+    row = tx.execute(text(f"{_ORDER} {where}"), {"client_id": client_id, "client_order_id": client_order_id}).first()
+    return Order(*row) if row else None
 
 
 def orders_page(

@@ -34,7 +34,8 @@ DEFINITIONS = text("""
     UNION ALL
     SELECT 'sequence', '', sequencename::text, concat_ws(',', start_value, increment_by) FROM pg_sequences
     UNION ALL
-    SELECT 'column', table_name, column_name, concat_ws(',', data_type, collation_name, is_nullable, column_default, is_identity)
+    SELECT 'column', table_name, column_name,
+        concat_ws(',', data_type, collation_name, is_nullable, column_default, is_identity)
     FROM information_schema.columns
     WHERE table_schema = 'public' AND table_name NOT IN ('alembic_version', 'ledger_postings')
 """)
