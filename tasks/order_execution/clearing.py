@@ -11,7 +11,7 @@ Everything here is a difference, so the outcome does not depend on the order in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from db.clearing_data.changes import (
     AccountChange,
@@ -45,7 +45,7 @@ def once_each(batches: Iterable[ExecutionBatch]) -> list[Execution]:
     return [executions[event_id] for event_id in sorted(executions)]
 
 
-def unsettled(executions: list[Execution], settled: dict[int, Execution]) -> list[Execution]:
+def unsettled(executions: Sequence[Execution], settled: Mapping[int, Execution]) -> list[Execution]:
     """Those of the executions that are not settled yet.
 
     settled  what was settled before, by event id

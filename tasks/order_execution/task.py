@@ -12,15 +12,15 @@ from celery_app.publisher import Publisher
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
-from db.clearing_data import executions as register
-from db.clearing_data import settlement as books
+from db.clearing_data.settlement import BooksBroken
 from db.connect import Database
-from tasks.messages import Execution, ExecutionBatch, FeedBatch, TradeMade
-from tasks.order_execution import clearing
+from tasks.messages import ExecutionBatch, FeedBatch, TradeMade
+from tasks.order_execution.clearing import ExecutionRefused, once_each
+from tasks.order_execution.settle import settle_once
 
 log = structlog.get_logger()
 
-# Trades in a message to the feed, at most.
+# Trades in one message to the feed.
 MAX_BATCH = 2_000
 
 
@@ -28,46 +28,25 @@ MAX_BATCH = 2_000
 def settle(batches: list[ExecutionBatch]) -> None:
     """Settle the executions of all delivered messages: once, both legs, or not at all.
 
-    A message is reported also when it was settled before: it may have come again because its report was lost.
+    What was settled before is reported again, for its message may have come again because the report was lost.
     """
     try:
-        executions = clearing.once_each(batches)
-        _settle_once(executions)
-    except clearing.ExecutionRefused as refusal:
-        # Nobody but the engine sends executions and it sends none that can be refused: somebody ought to look.
+        executions = once_each(batches)
+        settle_once(_clearing_data(), executions, settled_us=_now_us())
+    except ExecutionRefused as refusal:
+        # Only the engine sends executions, and none that can be refused: somebody ought to look. The message ends in
+        # the dead letters, and the worker lives.
         log.critical("execution_refused", reason=str(refusal), messages=len(batches))
         raise
-    except books.BooksBroken as broken:
-        # What is held is what open orders need, and the executions fit their orders. So it is not the message that
-        # is wrong but our own books, and whatever is settled next would be wrong, too.
+    except BooksBroken as broken:
+        # The executions fit the orders they name, and what is held is what open orders need. So it is not a message
+        # that is wrong but our own books, and whatever is settled next would be wrong, too.
         raise InvariantBroken(str(broken)) from broken
     trades = [execution for execution in executions if isinstance(execution, TradeMade)]
     for start in range(0, len(trades), MAX_BATCH):
         settled = trades[start : start + MAX_BATCH]
         feed = FeedBatch(stage="order_execution", sent_us=_now_us(), settled=settled)
         _publisher().send(DATA_FEED, feed, size=len(settled))
-
-
-def _settle_once(executions: list[Execution]) -> None:
-    """Settle those that are not settled yet, in one transaction.
-
-    Almost always none is, so they are taken for new until the register says otherwise; then those that it knows are
-    looked up first. It ends: each further turn means that another worker has settled one of them in between.
-    """
-    fresh = executions
-    while fresh:
-        try:
-            with _clearing_data().transaction() as tx:
-                register.register(tx, fresh, settled_us=_now_us())
-                settlement = clearing.clear(fresh)
-                books.lock_accounts(tx, settlement.accounts)
-                orders = books.change_orders(tx, settlement.orders)
-                closed = clearing.count_closed(settlement, orders)
-                books.write(tx, settlement, closed, booked_us=_now_us())
-            return
-        except register.AlreadySettled:
-            with _clearing_data().transaction() as tx:
-                fresh = clearing.unsettled(executions, register.known(tx, executions))
 
 
 @cache

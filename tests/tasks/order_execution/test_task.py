@@ -1,0 +1,176 @@
+"""The stage as real worker processes behind a real RabbitMQ."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from kombu import Connection
+from msgspec.structs import replace
+from sqlalchemy import text
+
+from celery_app.app import app
+from celery_app.publisher import Publisher
+from celery_app.stage import INVARIANT_BROKEN_STATUS
+from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_EXECUTION
+from db.connect import Database
+from tasks.messages import ExecutionBatch, FeedBatch, TradeMade
+from tests.support.broker import depth, empty_queues, take
+from tests.support.trading import Exchange, open_accounts
+from tests.support.worker import Worker
+
+_read_feed = msgspec.json.Decoder(tuple[tuple[list[FeedBatch]], dict, dict]).decode
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[Connection]:
+    with empty_queues(broker_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    publisher = Publisher(app)
+    yield publisher
+    publisher.close()
+
+
+@pytest.fixture
+def exchange(clearing_data: Database) -> Exchange:
+    open_accounts(clearing_data)
+    return Exchange(clearing_data)
+
+
+def send(publisher: Publisher, *batches: ExecutionBatch) -> None:
+    for batch in batches:
+        publisher.send(ORDER_EXECUTION, batch, size=len(batch.executions))
+
+
+def trades_of(batches: list[ExecutionBatch]) -> list[TradeMade]:
+    return [one for batch in batches for one in batch.executions if isinstance(one, TradeMade)]
+
+
+def wait_until_settled(clearing_data: Database, executions: int, *, timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while (settled := _settled(clearing_data)) < executions:
+        assert time.monotonic() < deadline, f"{settled} of {executions} executions are settled"
+        time.sleep(0.05)
+
+
+def _settled(clearing_data: Database) -> int:
+    with clearing_data.snapshot() as tx:
+        return int(tx.execute(text("SELECT count(*) FROM executions")).scalar_one())
+
+
+def reported(connection: Connection, messages: int) -> list[TradeMade]:
+    """The settled trades in the next messages for the feed."""
+    bodies = [_read_feed(message.body) for message in take(connection, DATA_FEED, messages)]
+    return [trade for ((batches,), _, _) in bodies for batch in batches for trade in batch.settled]
+
+
+def resting_orders(exchange: Exchange) -> set[int]:
+    books = [book for engine in exchange.engines.values() for book in engine.state().books]
+    return {order.order_id for book in books for order in (*book.bids, *book.asks)}
+
+
+def one_trade(exchange: Exchange) -> list[ExecutionBatch]:
+    return exchange.enter([exchange.order("sell", "BOB", 5, 9_990), exchange.order("buy", "ANN", 5, 9_990)])[0]
+
+
+def test_trades_are_settled_then_reported(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    batches = one_trade(exchange)
+    with Worker(ORDER_EXECUTION) as worker:
+        send(publisher, *batches)
+        assert reported(broker, 1) == trades_of(batches)
+        assert _settled(clearing_data) == 1
+        assert worker.stop() == 0
+    assert depth(broker, ORDER_EXECUTION) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_what_comes_again_is_reported_again_and_settled_once(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    batches = one_trade(exchange)
+    with Worker(ORDER_EXECUTION):
+        send(publisher, *batches)
+        assert reported(broker, 1) == trades_of(batches)
+        send(publisher, *batches)
+        assert reported(broker, 1) == trades_of(batches)
+    with clearing_data.snapshot() as tx:
+        assert tx.execute(text("SELECT count(*) FROM ledger WHERE kind = 'trade'")).scalar_one() == 2
+
+
+def test_two_workers_one_of_which_is_killed_settle_everything_once(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    batches = [batch for _ in range(60) for batch in exchange.enter(exchange.requests(20))[0]]
+    executions = {one.event_id for batch in batches for one in batch.executions}
+    with Worker(ORDER_EXECUTION), Worker(ORDER_EXECUTION) as dies:
+        for batch in batches:
+            send(publisher, batch)
+            if batch.executions[0].event_id % 3 == 0:
+                send(publisher, batch)
+        dies.kill()
+        wait_until_settled(clearing_data, len(executions))
+    with clearing_data.snapshot() as tx:
+        legs = tx.execute(text("SELECT count(*), sum(cash_cents), sum(shares) FROM ledger WHERE kind = 'trade'")).one()
+        open_orders = tx.execute(text("SELECT order_id FROM orders WHERE status IN ('new', 'partially_filled')"))
+        assert {row.order_id for row in open_orders} == resting_orders(exchange)
+    assert legs == (2 * len(trades_of(batches)), 0, 0)
+    assert depth(broker, DEAD_LETTER) == 0
+
+
+@pytest.mark.parametrize(
+    "forgery",
+    [
+        {"buy_order_id": 999_999},
+        {"seller": "CID"},
+        {"price_cents": 1},  # under the id of a settled event
+    ],
+)
+def test_a_forged_execution_is_a_dead_letter_and_an_alarm(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database, forgery: dict[str, object]
+) -> None:
+    (batch,) = one_trade(exchange)
+    (trade,) = trades_of([batch])
+    next_batches = one_trade(exchange)
+    event_id = trade.event_id if "price_cents" in forgery else trade.event_id + 1
+    forged = ExecutionBatch(batch.shard, batch.matched_us, [replace(trade, event_id=event_id, **forgery)])
+    send(publisher, batch, forged, *next_batches)
+    with Worker(ORDER_EXECUTION) as worker:
+        (dead,) = take(broker, DEAD_LETTER, 1)
+        assert str(event_id) in str(dead.body)
+        assert "execution_refused" in worker.log
+        wait_until_settled(clearing_data, 2)  # the good ones before and after it
+        assert worker.stop() == 0
+    assert _settled(clearing_data) == 2
+    assert depth(broker, ORDER_EXECUTION) == 0
+
+
+def test_an_execution_of_nothing_is_a_dead_letter(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    (batch,) = one_trade(exchange)
+    (trade,) = trades_of([batch])
+    send(publisher, ExecutionBatch(batch.shard, batch.matched_us, [replace(trade, quantity=0)]))
+    with Worker(ORDER_EXECUTION):
+        take(broker, DEAD_LETTER, 1)
+    assert _settled(clearing_data) == 0
+
+
+def test_broken_books_end_the_worker_and_keep_the_message(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    batches = one_trade(exchange)
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE accounts SET held_cents = 0 WHERE client_id = 'ANN'"))
+    with Worker(ORDER_EXECUTION) as worker:
+        send(publisher, *batches)
+        assert worker.wait() == INVARIANT_BROKEN_STATUS
+        assert "invariant_broken" in worker.log
+    take(broker, ORDER_EXECUTION, 1)
+    assert depth(broker, DEAD_LETTER) == 0
