@@ -17,12 +17,16 @@ class BookMirror:
         self.last_cents: int | None = None
 
     def apply(self, update: BookUpdate) -> None:
-        """Take an update; it has to go on from the last one, or to be a snapshot."""
+        """Take an update, unless all of it is known: two engines of one shard may tell the same, cut differently.
+
+        Levels are absolute, so an update that begins before what is known and ends behind it brings what is missing.
+        """
+        if update.sequence < self.sequence:
+            return
         if update.snapshot:
             self.bids, self.asks = {}, {}
         else:
-            assert update.previous_sequence == self.sequence, "an update is missing"
-        assert update.sequence >= self.sequence
+            assert update.previous_sequence <= self.sequence, "an update is missing"
         self.sequence = update.sequence
         for levels, changes in ((self.bids, update.bids), (self.asks, update.asks)):
             for price_cents, quantity, orders in changes:

@@ -57,6 +57,12 @@ class Worker:
 
         raises  WorkerFailed  it ended or was not ready in time
         """
+        self.launch()
+        self.wait_ready(timeout_s=timeout_s)
+        return self
+
+    def launch(self) -> None:
+        """Start the process and return at once."""
         assert self._process is None, "the worker runs already"
         queues = ["-Q", self._queues] if self._queues else []
         with self._log.open("wb") as log:
@@ -69,8 +75,10 @@ class Worker:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C on the tests is not one on the worker
             )
+
+    def wait_ready(self, *, timeout_s: float = 30.0) -> None:
+        """Return when a launched process consumes; raises as `start`."""
         self.wait_for_log(READY, timeout_s=timeout_s)
-        return self
 
     def wait_for_log(self, text: str, *, count: int = 1, timeout_s: float = 10.0) -> None:
         """Return when the text stands in the log, as often as `count`.

@@ -38,6 +38,7 @@ class Comparison:
         assert events == self.naive.apply(seq, command)
         self._book(command, events)
         for update in self.engine.book_updates():
+            assert update.previous_sequence == self.mirrors[update.security_id].sequence
             self.mirrors[update.security_id].apply(update)
         mirror = self.mirrors[command.security_id]
         assert mirror.depth() == self.naive.depth(command.security_id)
@@ -113,6 +114,7 @@ def test_the_state_does_not_depend_on_when_the_books_are_asked_for(log: list[Com
         assert watched.apply(seq, command) == unwatched.apply(seq, command)
         if seq in asked:
             for update in watched.book_updates():
+                assert update.previous_sequence == mirrors[update.security_id].sequence
                 mirrors[update.security_id].apply(update)
     assert watched.state_hash() == unwatched.state_hash()
     for update in watched.book_updates():

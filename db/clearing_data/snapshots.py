@@ -1,0 +1,87 @@
+"""Snapshots of the matching engines, and up to where their events are published.
+
+A mark is never behind the snapshots of its shard: both are written in one transaction. So an engine that begins from
+a snapshot makes every event again that may not have been published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, text
+
+# How many snapshots a shard keeps: the last one, and what is left when that one is damaged.
+KEPT: Final = 3
+
+# One at a time, as they are large.
+_NEWEST_FIRST = text(
+    "SELECT seq, state_hash, checksum, body FROM snapshots WHERE shard = :shard AND seq <= :at_most ORDER BY seq DESC"
+).execution_options(stream_results=True, max_row_buffer=1)
+_WRITE = text(
+    "INSERT INTO snapshots (shard, seq, state_hash, checksum, body, created_us) "
+    "VALUES (:shard, :seq, :state_hash, :checksum, :body, :created_us) "
+    "ON CONFLICT (shard, seq) DO UPDATE SET state_hash = excluded.state_hash, checksum = excluded.checksum, "
+    "body = excluded.body, created_us = excluded.created_us"
+)
+_DROP_OLD = text(
+    "DELETE FROM snapshots WHERE shard = :shard AND seq < "
+    "(SELECT min(seq) FROM (SELECT seq FROM snapshots WHERE shard = :shard ORDER BY seq DESC LIMIT :kept) AS newest)"
+)
+# Two engines of a shard may write in any order.
+_MOVE_MARK = text(
+    "INSERT INTO published_marks (shard, seq) VALUES (:shard, :seq) "
+    "ON CONFLICT (shard) DO UPDATE SET seq = greatest(published_marks.seq, excluded.seq)"
+)
+
+
+class Snapshot(NamedTuple):
+    """A shard's books after command `seq`, encoded."""
+
+    seq: int
+    state_hash: str
+    checksum: bytes
+    body: bytes
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the body is what was written."""
+        return sha256(self.body).digest() == self.checksum
+
+
+def newest_first(tx: Connection, shard: int, *, at_most: int) -> Iterator[Snapshot]:
+    """The snapshots of a shard from command `at_most` backwards."""
+    for row in tx.execute(_NEWEST_FIRST, {"shard": shard, "at_most": at_most}):
+        yield Snapshot(row.seq, row.state_hash, bytes(row.checksum), bytes(row.body))
+
+
+def write(tx: Connection, shard: int, *, seq: int, state_hash: str, body: bytes, now_us: int) -> None:
+    """Put a snapshot away and move the mark to it; all events up to `seq` have to be published.
+
+    now_us  the time [us since 1970, UTC]
+    """
+    tx.execute(
+        _WRITE,
+        {
+            "shard": shard,
+            "seq": seq,
+            "state_hash": state_hash,
+            "checksum": sha256(body).digest(),
+            "body": body,
+            "created_us": now_us,
+        },
+    )
+    tx.execute(_DROP_OLD, {"shard": shard, "kept": KEPT})
+    move_mark(tx, shard, seq)
+
+
+def published_mark(tx: Connection, shard: int) -> int:
+    """The command up to which all events of a shard are on the queues of the stages behind; 0 for none."""
+    row = tx.execute(text("SELECT seq FROM published_marks WHERE shard = :shard"), {"shard": shard}).scalar()
+    return row or 0
+
+
+def move_mark(tx: Connection, shard: int, seq: int) -> None:
+    """Say that all events up to command `seq` are published; a mark never goes back."""
+    tx.execute(_MOVE_MARK, {"shard": shard, "seq": seq})

@@ -1,0 +1,77 @@
+"""Events that were made and are not yet surely on the queues of the stages behind.
+
+A unit that is tried again after a failed publish finds its commands applied already, so nothing would make its
+events a second time: what is in here saves them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Final, Protocol
+
+import msgspec
+
+from celery_app.topology import DATA_FEED, ORDER_EXECUTION
+from tasks.matching.book import Event
+from tasks.messages import BookUpdate, CancelRefused, ExecutionBatch, FeedBatch, OrderClosed, TradeMade, event_id
+
+# Events in one message: large enough to be cheap, small enough to be one transaction of the stage that gets it.
+MAX_BATCH: Final = 2_000
+
+
+class Sender(Protocol):
+    """What puts batches on queues: celery_app.publisher.Publisher."""
+
+    def send(self, queue: str, batch: msgspec.Struct, *, size: int) -> None:
+        """Return when the batch is surely on the queue."""
+
+
+class Outbox:
+    """The unsent events of one shard, in the order of their ids."""
+
+    def __init__(self, shard: int) -> None:
+        self._shard = shard
+        self._events: list[Event] = []
+        self._books: list[BookUpdate] = []
+
+    def __len__(self) -> int:
+        return len(self._events) + len(self._books)
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Take events that follow those in here."""
+        self._events.extend(events)
+
+    def add_books(self, books: Iterable[BookUpdate]) -> None:
+        """Take changes of books, to be sent after the events that are in here by now."""
+        self._books.extend(books)
+
+    def drop_published(self, seq: int) -> None:
+        """Forget the events of commands up to `seq`: another engine has sent them."""
+        sent = bisect_left(self._events, event_id(self._shard, seq + 1, 0), key=attrgetter("event_id"))
+        del self._events[:sent]
+
+    def send(self, sender: Sender, *, now_us: int) -> None:
+        """Send everything; after a failure what may not have arrived is still in here, and goes first next time.
+
+        now_us  the time [us since 1970, UTC]
+        """
+        while self._events or self._books:
+            events = self._events[:MAX_BATCH]
+            books = self._books if len(self._events) <= MAX_BATCH else []
+            executions = [event for event in events if not isinstance(event, CancelRefused)]
+            if executions:
+                batch = ExecutionBatch(shard=self._shard, matched_us=now_us, executions=executions)
+                sender.send(ORDER_EXECUTION, batch, size=len(executions))
+            feed = FeedBatch(
+                stage="matching",
+                sent_us=now_us,
+                trades=[event for event in events if isinstance(event, TradeMade)],
+                closed=[event for event in events if isinstance(event, OrderClosed)],
+                refused=[event for event in events if isinstance(event, CancelRefused)],
+                books=books,
+            )
+            sender.send(DATA_FEED, feed, size=len(events) + len(books))
+            del self._events[: len(events)]
+            del self._books[: len(books)]

@@ -1,0 +1,151 @@
+"""The stage matching: sequenced commands in, events and changes of the books out.
+
+A worker is active for a shard once a message of the shard was delivered to it: RabbitMQ delivers to one worker of a
+queue alone. Every other one is a hot standby. It follows the log quietly, keeps what the active one may not have
+published, and takes over with the first message that it gets, or when the active one has published nothing for long.
+Two that are active at once do no harm: they make the same events, and the second of each falls out in the stages
+behind.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Final, TypeVar
+
+import structlog
+from celery.worker.state import maybe_shutdown
+from sqlalchemy.exc import DBAPIError, NoResultFound
+
+from celery_app.app import app
+from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
+from celery_app.settings import settings
+from celery_app.stage import FIRST_WAIT_S, LONGEST_WAIT_S, Stage
+from celery_app.topology import MATCHING, shard_of_queue
+from db.connect import Database
+from tasks.matching.shard import CommandsRefused, Shard
+from tasks.messages import CommandBatch
+
+log = structlog.get_logger()
+
+# How long a standby lets events lie that the active worker should have published [s]. That worker writes its mark
+# every second, and RabbitMQ takes two heartbeats to miss one that hangs.
+STANDBY_PATIENCE_S: Final = 30.0
+
+Answer = TypeVar("Answer")
+
+
+class MatchingStage(Stage):
+    """The shards of this worker's queues, and for each whether the worker is active."""
+
+    abstract = True
+
+    def __init__(self) -> None:
+        self._shards: dict[int, Shard] = {}
+        self._active: set[int] = set()  # shards of which this connection to RabbitMQ has delivered a message
+        self._busy: set[int] = set()  # those of which it has since the last tick
+        self._mark_moved_s: dict[int, float] = {}  # of shards in standby: when there was last nothing to wait for
+
+    def prepare(self, queues: list[str]) -> None:
+        """Bring the engines to the end of their logs, and publish again what may not have been published."""
+        for queue in queues:
+            shard = Shard(shard_of_queue(queue), _clearing_data())
+            _persist(shard.recover, f"shard {shard.shard} of clearing_data")
+            _persist(partial(self._publish, shard), "RabbitMQ")
+            _persist(shard.write_mark, "clearing_data")
+            self._shards[shard.shard] = shard
+
+    def connected(self) -> None:
+        """Whoever else consumed while this worker was away, it is in standby now."""
+        self._active.clear()
+        self._mark_moved_s = dict.fromkeys(self._shards, time.monotonic())
+        for shard in self._shards.values():
+            shard.tell_whole_books()
+
+    def handle(self, batches: list[CommandBatch]) -> None:
+        """Apply what is new in the batches of all delivered messages, and publish what that made."""
+        # The order of the log counts, not that of the queue; in it there are fewer gaps to read.
+        for batch in sorted(batches, key=lambda batch: batch.first_seq):
+            shard = self._shards.get(batch.shard)
+            if shard is None:
+                raise CommandsRefused(f"this worker has no shard {batch.shard}")
+            self._active.add(batch.shard)
+            self._busy.add(batch.shard)
+            shard.take(batch)
+        # What a unit made that was refused halfway goes with the next one, or with the tick.
+        for number in self._active:
+            self._publish(self._shards[number])
+
+    def tick(self) -> None:
+        """Hear of commands whose message was lost, and put away what has been done."""
+        busy, self._busy = self._busy, set()
+        for number, shard in self._shards.items():
+            if number not in busy:
+                shard.follow_log()
+            if number in self._active:
+                self._keep(shard)
+            else:
+                self._stand_by(shard)
+
+    def stop(self) -> None:
+        """Leave a snapshot, so that the next worker begins at once."""
+        for number in self._active:
+            shard = self._shards[number]
+            try:
+                self._publish(shard)
+                if shard.snapshot_seq < shard.seq:
+                    shard.write_snapshot(now_us=_now_us())
+            except (DBAPIError, NotSent, OutcomeUnknown) as fault:
+                # Nothing is lost: the next worker replays the log from the snapshot before.
+                log.warning("snapshot_not_written", shard=number, fault=str(fault)[:200])
+
+    def _keep(self, shard: Shard) -> None:
+        self._publish(shard)
+        shard.write_mark()
+        if shard.seq - shard.snapshot_seq >= settings().snapshot_every_commands:
+            shard.write_snapshot(now_us=_now_us())
+
+    def _stand_by(self, shard: Shard) -> None:
+        if shard.read_mark() or not shard.unsent:
+            self._mark_moved_s[shard.shard] = time.monotonic()
+        elif time.monotonic() - self._mark_moved_s[shard.shard] > STANDBY_PATIENCE_S:
+            log.warning("standby_publishes", shard=shard.shard, events=shard.unsent, mark=shard.published_seq)
+            self._publish(shard)
+            shard.write_mark()
+
+    def _publish(self, shard: Shard) -> None:
+        shard.publish(_publisher(), now_us=_now_us())
+
+
+@app.task(name=MATCHING, base=MatchingStage, bind=True)  # type: ignore[untyped-decorator]  # Celery is untyped
+def matching(self: MatchingStage, batches: list[CommandBatch]) -> None:
+    """Match the commands of all delivered messages, each once and in the order of the log."""
+    self.handle(batches)
+
+
+def _persist(attempt: Callable[[], Answer], what: str) -> Answer:
+    """Try until it works, which it cannot before the database and RabbitMQ are there; a stop of the worker ends it."""
+    wait_s = FIRST_WAIT_S
+    while True:
+        maybe_shutdown()
+        try:
+            return attempt()
+        except (DBAPIError, NoResultFound, NotSent, OutcomeUnknown) as fault:
+            log.warning("waiting", for_=what, wait_s=wait_s, fault=str(fault).partition("\n")[0][:200])
+            time.sleep(wait_s)
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+@cache
+def _clearing_data() -> Database:
+    return Database(settings().clearing_data_url.get_secret_value(), application_name=MATCHING)
+
+
+@cache
+def _publisher() -> Publisher:
+    return Publisher(app)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,124 @@
+"""A shard's log and what its workers put on the queues behind them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from kombu import Connection
+
+from celery_app.app import app
+from celery_app.publisher import Publisher
+from celery_app.topology import DATA_FEED, MATCHING, ORDER_EXECUTION
+from db.clearing_data import order_log
+from db.connect import Database
+from tasks.matching.book import Event
+from tasks.matching.engine import Engine
+from tasks.messages import CancelRefused, Command, CommandBatch, ExecutionBatch, FeedBatch
+from tests.support.book_mirror import BookMirror
+from tests.support.broker import empty_queues, publish
+from tests.support.order_log import append, ring
+
+_EXECUTIONS = msgspec.json.Decoder(tuple[tuple[list[ExecutionBatch]], dict[str, Any], Any])
+_FEED = msgspec.json.Decoder(tuple[tuple[list[FeedBatch]], dict[str, Any], Any])
+
+
+class Floor:
+    """A trading floor: commands go to the log and, as the test will have it, to the workers; events come out."""
+
+    def __init__(self, clearing_data: Database, broker: Connection, publisher: Publisher) -> None:
+        self.clearing_data = clearing_data
+        self.broker = broker
+        self.publisher = publisher
+        self.events: dict[int, dict[int, Event]] = {}  # by shard and event id, as the execution queue had them
+        self.fed: dict[int, Event] = {}  # by event id, as the feed had them
+        self.mirrors: dict[str, BookMirror] = {}
+        self.deliveries = 0
+
+    def log(self, commands: Sequence[Command], *, shard: int = 0) -> int:
+        """Append to the log without a word to the workers; returns the first number."""
+        return append(self.clearing_data, shard, commands)
+
+    def ring(self, first_seq: int, commands: Sequence[Command], *, shard: int = 0) -> None:
+        """Send the message of logged commands."""
+        ring(self.publisher, shard, first_seq, commands)
+
+    def trade(self, commands: Sequence[Command], *, shard: int = 0) -> None:
+        """Log commands and send their message."""
+        self.ring(self.log(commands, shard=shard), commands, shard=shard)
+
+    def forge(self, batch: CommandBatch, queue: str) -> None:
+        """Send a batch that order entry would not."""
+        publish(
+            self.broker,
+            queue,
+            msgspec.json.encode((([batch],), {}, {})),
+            headers={"task": MATCHING, "id": "forged", "lang": "py"},
+        )
+
+    def replayed(self, shard: int = 0) -> tuple[Engine, dict[int, Event]]:
+        """What the log says: an engine after its last command, and all events."""
+        engine, events = Engine(shard), {}
+        with self.clearing_data.transaction() as tx:
+            for seq, command in order_log.read_commands(tx, shard, after_seq=0, limit=1_000_000):
+                events |= {event.event_id: event for event in engine.apply(seq, command)}
+        return engine, events
+
+    def collect(self) -> None:
+        """Take what lies in the queues of the stages behind."""
+        with self.broker.channel() as channel:
+            while (message := channel.basic_get(ORDER_EXECUTION, no_ack=True)) is not None:
+                for batch in _EXECUTIONS.decode(message.body)[0][0]:
+                    self.deliveries += len(batch.executions)
+                    self._take(self.events.setdefault(batch.shard, {}), batch.executions)
+            while (message := channel.basic_get(DATA_FEED, no_ack=True)) is not None:
+                for feed in _FEED.decode(message.body)[0][0]:
+                    self._take(self.fed, [*feed.trades, *feed.closed, *feed.refused])
+                    for update in feed.books:
+                        self.mirrors.setdefault(update.security_id, BookMirror()).apply(update)
+
+    def _take(self, events: dict[int, Event], taken: Sequence[Event]) -> None:
+        for event in taken:
+            assert events.setdefault(event.event_id, event) == event, "two events of one id"
+
+    def check(self, *, shards: Sequence[int] = (0,), timeout_s: float = 10.0) -> None:
+        """All events of the log come to both stages behind, each always the same, and the books are the engine's."""
+        engines, expected = {}, {}
+        for shard in shards:
+            engines[shard], expected[shard] = self.replayed(shard)
+        executions = {
+            shard: {number: event for number, event in events.items() if not isinstance(event, CancelRefused)}
+            for shard, events in expected.items()
+        }
+        fed = {number: event for events in expected.values() for number, event in events.items()}
+        books = {book.security_id: book for engine in engines.values() for book in engine.book_snapshots()}
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            self.collect()
+            sequences = {security_id: mirror.sequence for security_id, mirror in self.mirrors.items()}
+            if (
+                all(self.events.get(shard, {}) == executions[shard] for shard in shards)
+                and self.fed == fed
+                and sequences == {security_id: book.sequence for security_id, book in books.items()}
+            ):
+                break
+            time.sleep(0.05)
+        for shard in shards:
+            assert self.events.get(shard, {}) == executions[shard]
+        assert self.fed == fed
+        for security_id, book in books.items():
+            whole = BookMirror()
+            whole.apply(book)
+            assert self.mirrors[security_id].depth() == whole.depth()
+
+
+@pytest.fixture
+def floor(clearing_data: Database, broker_url: str) -> Iterator[Floor]:
+    """An empty log and empty queues."""
+    publisher = Publisher(app)
+    with empty_queues(broker_url) as broker:
+        yield Floor(clearing_data, broker, publisher)
+    publisher.close()
