@@ -1,0 +1,40 @@
+"""Starts the streams: `python -m api.streams`."""
+
+# ruff: noqa: E402  # whatever is imported before the patches keeps the sockets and locks that block
+from gevent import monkey
+
+monkey.patch_all()
+
+from psycogreen.gevent import patch_psycopg
+
+patch_psycopg()
+
+import sys
+
+import structlog
+
+from api.handoff import StreamsServer, listen_for_connections, streams_socket
+from api.process import refused, serve
+from api.streams.app import create_app
+from celery_app import logs
+from celery_app.settings import settings
+
+
+def main() -> int:
+    """Serve streams on the connections that the api hands over, until told to stop; the exit status."""
+    s = settings()
+    logs.configure()
+    address = streams_socket(s.run_directory)
+    try:
+        listener = listen_for_connections(address)
+    except OSError as fault:
+        return refused(
+            f"streams cannot take connections at {address} ({fault.strerror or fault}): "
+            "end the other process or set RUN_DIRECTORY, and start again"
+        )
+    server = StreamsServer(listener, create_app())
+    structlog.get_logger().info("streams_ready", address=str(address))
+    return serve(server)
+
+
+sys.exit(main())

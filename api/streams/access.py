@@ -1,0 +1,34 @@
+"""Who asks for a stream: told by the key alone, looked up when the connection is made."""
+
+from __future__ import annotations
+
+from flask import Request
+
+from api.databases import reading
+from api.problems import Problem
+from db.clearing_data.keys import Identity, find_key
+from db.connect import Database
+
+_REFUSED = Problem(401, "unauthorized", "give a valid key")
+
+
+def key_of(request: Request) -> str | None:
+    """The key of a request: in the header Authorization or X-API-Key or, for browsers, as the parameter api_key."""
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        return bearer if scheme.lower() == "bearer" else None
+    return request.headers.get("X-API-Key") or request.args.get("api_key")
+
+
+def identify(clearing_data: Database, key: object) -> Identity:
+    """Whose key it is.
+
+    raises  Problem  401 without a valid key; 503 when that cannot be found out
+    """
+    if not isinstance(key, str) or not key:
+        raise _REFUSED
+    with reading(clearing_data) as tx:
+        identity = find_key(tx, key)
+    if identity is None:
+        raise _REFUSED
+    return identity

@@ -1,0 +1,104 @@
+"""The WSGI application of the process `streams`: raw WebSockets and Socket.IO."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+import gevent
+import msgspec
+import structlog
+from flask import Flask, Response
+from gevent import Greenlet, monkey
+from msgspec import Raw
+from werkzeug.exceptions import HTTPException
+
+from api.answers import problem_answer
+from api.listing import Listing
+from api.outgoing import time_of
+from api.problems import Problem
+from api.streams import raw
+from api.streams.channels import Channels, SocketIORooms, serve_websockets, socketio_server
+from api.streams.listener import Listener
+from api.streams.private import PrivateStreams
+from api.streams.public import PublicStreams
+from api.streams.rooms import room_of
+from celery_app.settings import Settings
+from celery_app.settings import settings as settings_of_process
+from db.connect import Database
+
+log = structlog.get_logger()
+
+# Connections to each database.
+POOL_SIZE = 4
+HEARTBEAT_S = 1.0
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """The application; its greenlets listen to Redis as long as the process lives.
+
+    settings  by default those of this process
+    raises    RuntimeError  the process is not patched for gevent: one slow client would hold up all others
+    """
+    if not monkey.is_module_patched("socket"):
+        raise RuntimeError("the streams run under gevent: call gevent.monkey.patch_all() before anything is imported")
+    settings = settings or settings_of_process()
+    clearing_data, market_data = (
+        Database(url.get_secret_value(), pool_size=POOL_SIZE, application_name="streams")
+        for url in (settings.clearing_data_url, settings.market_data_url)
+    )
+    listing = Listing(clearing_data)
+    server = socketio_server()
+    rooms = SocketIORooms(server)
+    public_streams, private_streams = PublicStreams(rooms), PrivateStreams(rooms, market_data)
+    Channels(server, clearing_data, listing, public_streams, private_streams)
+
+    app = Flask(__name__, static_folder=None)
+    app.register_blueprint(
+        raw.routes(
+            listing=listing,
+            clearing_data=clearing_data,
+            public_streams=public_streams,
+            private_streams=private_streams,
+        )
+    )
+    app.register_error_handler(Problem, problem_answer)
+    app.register_error_handler(HTTPException, _http_fault)
+    server.init_app(app)
+    serve_websockets(server)
+
+    listener = Listener(settings.redis_url.get_secret_value(), market_data, public_streams, private_streams)
+    _spawn(listener.run)
+    _spawn(lambda: _heartbeat(rooms, public_streams, private_streams))
+    return app
+
+
+def _heartbeat(rooms: SocketIORooms, public_streams: PublicStreams, private_streams: PrivateStreams) -> None:
+    """Tell every Socket.IO client each second that the streams live, and the last sequences."""
+    while True:
+        gevent.sleep(HEARTBEAT_S)
+        rooms.cut_off_slow()
+        now = time_of(time.time_ns() // 1_000)
+        rooms.send("heartbeat", _beat(now, dict(public_streams.sequences())), None)
+        for client_id, sequence in private_streams.sequences().items():
+            rooms.send("heartbeat", _beat(now, {"report": sequence}), room_of("report", client_id))
+
+
+def _beat(now: str, sequences: object) -> Raw:
+    return Raw(msgspec.json.encode({"timestamp": now, "sequences": sequences}))
+
+
+def _spawn(run: Callable[[], None]) -> None:
+    """Run something for ever; without it the process is of no use and ends, to be started anew."""
+    gevent.spawn(run).link(_end_process)
+
+
+def _end_process(ended: Greenlet) -> None:
+    log.critical("streams_broken", fault=repr(ended.exception))
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _http_fault(fault: HTTPException) -> Response:
+    return problem_answer(Problem(fault.code or 500, "bad_request", "there is no such stream"))

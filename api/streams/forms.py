@@ -1,0 +1,49 @@
+"""The JSON of the streams; the rows in it have the form that the api gives them, too."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Raw, Struct
+
+from api.answers import encode
+from api.money import dollars
+from db.market_data.rows import Price
+
+Kind = Literal["snapshot", "update"]
+
+
+class Event(Struct, frozen=True):
+    """What a Socket.IO subscriber gets, named after its channel.
+
+    An update goes on from `previous_sequence`, a snapshot from anything. The time is that of the last thing in it,
+    None when nothing has happened yet.
+    """
+
+    channel: str
+    security_id: str | None
+    type: Kind
+    sequence: int
+    previous_sequence: int
+    timestamp: str | None
+    data: Any
+
+
+def content_of(event: Event) -> Raw:
+    """An event as JSON, encoded once for any number of subscribers."""
+    return Raw(encode(event))
+
+
+def price_message(price: Price) -> bytes:
+    """A message of /stream/price: a price with both sides; its time is in seconds since 1970, as text."""
+    assert price.bid_cents is not None, "only prices with both sides are sent"
+    assert price.ask_cents is not None, "only prices with both sides are sent"
+    return encode(
+        {
+            "security_id": price.security_id,
+            "bid": dollars(price.bid_cents),
+            "ask": dollars(price.ask_cents),
+            "timestamp": str(price.updated_us // 1_000_000),
+            "sequence": price.sequence,
+        }
+    )

@@ -1,0 +1,110 @@
+"""Listens to what the feed pushes through Redis; what was missed there is read from Postgres.
+
+While Redis is away, Postgres is read once a second instead, so subscribers hear of everything, only later.
+"""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.client import PubSub
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from api.databases import reading
+from api.problems import Problem
+from api.streams import public
+from api.streams.private import PrivateStreams
+from api.streams.public import PublicStreams
+from db.connect import Database
+from tasks.data_feed.outgoing import CHANNEL, Push
+
+log = structlog.get_logger()
+
+# Between two attempts to reach Redis, and between two reads of Postgres while something is missing [s].
+AGAIN_S = 1.0
+CONNECT_TIMEOUT_S = 1.0
+
+_decode = msgspec.json.Decoder(Push).decode
+
+
+class Listener:
+    """Tells the subscribers; runs in a greenlet of its own, for ever."""
+
+    def __init__(
+        self, redis_url: str, market_data: Database, public_streams: PublicStreams, private_streams: PrivateStreams
+    ) -> None:
+        self._redis = Redis.from_url(
+            redis_url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=None,  # the next message comes when it comes
+            socket_keepalive=True,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._market_data = market_data
+        self._public = public_streams
+        self._private = private_streams
+        self._redis_is_away = False
+        # Whether something may have been missed, whether what is not news has to be repeated, and when to read.
+        self._behind = True
+        self._repeat = True
+        self._read_at = 0.0
+
+    def run(self) -> None:
+        """Tell what is pushed, and what Postgres says whenever something may have been missed."""
+        while True:
+            try:
+                with self._redis.pubsub() as channel:
+                    channel.subscribe(CHANNEL)
+                    self._listen(channel)
+            except (RedisError, OSError) as fault:
+                if not self._redis_is_away:
+                    log.warning("redis_away", fault=str(fault)[:200])
+                self._redis_is_away = True
+            self._behind = True
+            self._catch_up()
+            time.sleep(AGAIN_S)
+
+    def _listen(self, channel: PubSub) -> None:
+        while True:
+            message = channel.get_message(timeout=AGAIN_S)
+            if message is not None and message["type"] == "subscribe":
+                if self._redis_is_away:
+                    log.info("redis_back")
+                self._redis_is_away = False
+                self._behind = self._repeat = True
+                self._read_at = 0.0
+            elif message is not None and message["type"] == "message":
+                self._take(message["data"])
+            if self._behind:
+                self._catch_up()
+
+    def _take(self, data: bytes) -> None:
+        try:
+            push = _decode(data)
+            gap_in_public, gap_in_private = self._public.tell(push), self._private.tell(push)
+        except Exception:
+            # Anyone who reaches Redis can publish anything; that must not end the streams.
+            log.warning("push_unreadable", size=len(data), exc_info=True)
+            return
+        self._behind = self._behind or gap_in_public or gap_in_private or push.resynchronise
+        self._repeat = self._repeat or push.resynchronise
+
+    def _catch_up(self) -> None:
+        """Read Postgres and tell what is new; after a failure it is left alone for a while."""
+        if time.monotonic() < self._read_at:
+            return
+        self._read_at = time.monotonic() + AGAIN_S
+        try:
+            with reading(self._market_data) as tx:
+                stored = public.read(tx)
+                missed = self._private.read(tx)
+        except Problem:
+            return
+        self._public.catch_up(stored, repeat=self._repeat)
+        self._private.catch_up(missed)
+        self._behind = self._repeat = False

@@ -1,0 +1,95 @@
+"""What the public may know of each security as the feed last told it: prices, book and latest trades.
+
+A subscriber begins with a snapshot of this, and goes on with the updates that change it; so both fit together, and
+Postgres is only read where something is missing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
+
+from db.market_data.rows import Book, Level, Price, Trade
+
+# How many trades a subscriber of trades begins with.
+LATEST_TRADES = 50
+
+
+class Outcome(Enum):
+    """What became of an update."""
+
+    APPLIED = auto()
+    OLD = auto()  # it says nothing that is not known
+    GAP = auto()  # something before it is missing
+
+
+class Market:
+    """One security."""
+
+    __slots__ = ("_asks", "_bids", "book_sequence", "book_us", "price", "security_id", "trades")
+
+    def __init__(self, security_id: str) -> None:
+        self.security_id = security_id
+        self.price = Price(security_id, 0, None, None, None, 0)
+        self.book_sequence = 0
+        self.book_us = 0
+        self._bids: dict[int, Level] = {}
+        self._asks: dict[int, Level] = {}
+        self.trades: deque[Trade] = deque(maxlen=LATEST_TRADES)
+
+    @property
+    def trade_sequence(self) -> int:
+        """Of the latest trade."""
+        return self.trades[-1].sequence if self.trades else 0
+
+    def move_price(self, price: Price) -> Outcome:
+        """Take other prices; they are absolute, so nothing before them is missed."""
+        if price.sequence <= self.price.sequence:
+            return Outcome.OLD
+        self.price = price
+        return Outcome.APPLIED
+
+    def change_book(
+        self, *, previous_sequence: int, sequence: int, changed_us: int, bids: Iterable[Level], asks: Iterable[Level]
+    ) -> Outcome:
+        """Take changed levels."""
+        if sequence <= self.book_sequence:
+            return Outcome.OLD
+        if previous_sequence > self.book_sequence:
+            return Outcome.GAP
+        _change(self._bids, bids)
+        _change(self._asks, asks)
+        self.book_sequence, self.book_us = sequence, changed_us
+        return Outcome.APPLIED
+
+    def replace_book(self, book: Book) -> Outcome:
+        """Take a whole book; one of the sequence that is known may say more, as what came late has found into it."""
+        if book.sequence < self.book_sequence:
+            return Outcome.OLD
+        self._bids = {level[0]: level for level in book.bids}
+        self._asks = {level[0]: level for level in book.asks}
+        self.book_sequence, self.book_us = book.sequence, book.updated_us
+        return Outcome.APPLIED
+
+    def add_trades(self, trades: Sequence[Trade]) -> None:
+        """Take trades, oldest first; those that come late are told, but not among the latest."""
+        self.trades.extend(trade for trade in trades if trade.sequence > self.trade_sequence)
+
+    def book(self) -> Book:
+        """The whole book, best levels first."""
+        return Book(
+            self.security_id,
+            self.book_sequence,
+            self.book_us,
+            bids=sorted(self._bids.values(), reverse=True),
+            asks=sorted(self._asks.values()),
+        )
+
+
+def _change(levels: dict[int, Level], changed: Iterable[Level]) -> None:
+    for level in changed:
+        if level[1]:
+            levels[level[0]] = level
+        else:
+            levels.pop(level[0], None)

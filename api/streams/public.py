@@ -1,0 +1,209 @@
+"""The streams that everyone may read: prices, books and trades of the listed securities.
+
+No function here waits for anything, so a snapshot and the updates after it fit together.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Literal, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from api.outgoing import book_of, price_of, time_of, trade_of
+from api.streams.forms import Event, Kind, content_of, price_message
+from api.streams.market import LATEST_TRADES, Market, Outcome
+from api.streams.rooms import Rooms, room_of
+from api.streams.subscriber import Subscriber
+from api.streams.websocket import text_frame
+from db.market_data import reads
+from db.market_data.rows import Book, Level, Price, Trade
+from tasks.data_feed.outgoing import LevelRows, Push, Told
+
+Channel = Literal["price", "book", "trades"]
+
+_price_of = msgspec.json.Decoder(Price).decode
+_levels_of = msgspec.json.Decoder(LevelRows).decode
+_trades_of = msgspec.json.Decoder(list[Trade]).decode
+
+
+class Stored(NamedTuple):
+    """What Postgres says of a security; trades newest first."""
+
+    price: Price
+    book: Book | None
+    trades: list[Trade]
+
+
+def read(tx: Connection) -> list[Stored]:
+    """What Postgres says of every security that has had an order."""
+    return [
+        Stored(price, reads.book(tx, price.security_id), reads.trades(tx, price.security_id, limit=LATEST_TRADES))
+        for price in reads.prices(tx)
+    ]
+
+
+class PublicStreams:
+    """The markets as their subscribers know them, and who subscribes to raw prices."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._markets: dict[str, Market] = {}
+        self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)  # None: of every security
+
+    # -- what is new -------------------------------------------------------------------------------------------------
+
+    def tell(self, push: Push) -> bool:
+        """Tell what is new; returns whether something before it is missing, for which Postgres has to be read."""
+        for told in push.prices:
+            self._move_price(_price_of(told.data), "update")
+        gaps = [told for told in push.books if self._change_book(told) is Outcome.GAP]
+        for told in push.trades:
+            trades = _trades_of(told.data)
+            market = self._market(told.about)
+            market.add_trades(trades)
+            self._send("trades", market, partial(_trades_event, market, "update", told.previous_sequence, trades))
+        return bool(gaps)
+
+    def catch_up(self, stored: Iterable[Stored], *, repeat: bool) -> None:
+        """Tell what Postgres says, where it is news or, with `repeat`, all of it."""
+        for price, book, trades in stored:
+            market = self._market(price.security_id)
+            self._move_price(price, "snapshot", repeat=repeat)
+            if book is not None and (repeat or book.sequence > market.book_sequence):
+                market.replace_book(book)
+                self._send("book", market, partial(_snapshot, "book", market))
+            if trades and (repeat or trades[0].sequence > market.trade_sequence):
+                market.add_trades(trades[::-1])
+                self._send("trades", market, partial(_snapshot, "trades", market))
+
+    def _move_price(self, price: Price, kind: Kind, *, repeat: bool = False) -> None:
+        market = self._market(price.security_id)
+        before = market.price.sequence
+        if market.move_price(price) is not Outcome.APPLIED and not repeat:
+            return
+        price = market.price
+        self._send("price", market, partial(_price_event, market, kind, before))
+        subscribers = self._subscribers[None] | self._subscribers[price.security_id]
+        if subscribers and price.is_quotable:
+            frame = _price_frame(price)
+            for subscriber in subscribers:
+                subscriber.offer(frame)
+
+    def _change_book(self, told: Told) -> Outcome:
+        market = self._market(told.about)
+        before = market.book_sequence
+        rows = _levels_of(told.data)
+        if told.type == "snapshot":
+            outcome = market.replace_book(Book(told.about, told.sequence, told.told_us, bids=rows.bids, asks=rows.asks))
+        else:
+            outcome = market.change_book(
+                previous_sequence=told.previous_sequence,
+                sequence=told.sequence,
+                changed_us=told.told_us,
+                bids=rows.bids,
+                asks=rows.asks,
+            )
+        if outcome is Outcome.APPLIED:
+            self._send("book", market, partial(_book_event, market, told.type, before, rows.bids, rows.asks))
+        return outcome
+
+    def _send(self, channel: Channel, market: Market, event: Callable[[], Event]) -> None:
+        room = room_of(channel, market.security_id)
+        if not self._rooms.is_empty(room):
+            self._rooms.send(channel, content_of(event()), room)
+
+    def _market(self, security_id: str) -> Market:
+        if security_id not in self._markets:
+            self._markets[security_id] = Market(security_id)
+        return self._markets[security_id]
+
+    # -- who listens -------------------------------------------------------------------------------------------------
+
+    def snapshot(self, channel: Channel, security_id: str) -> Event:
+        """What a subscriber of a channel begins with."""
+        return _snapshot(channel, self._market(security_id))
+
+    @contextmanager
+    def subscribed(self, subscriber: Subscriber, security_id: str | None) -> Iterator[None]:
+        """Send prices to a raw subscriber inside the block, of one security or of all, beginning with the last."""
+        for market in self._markets.values():
+            if security_id in {None, market.security_id} and market.price.is_quotable:
+                subscriber.offer(_price_frame(market.price))
+        self._subscribers[security_id].add(subscriber)
+        try:
+            yield
+        finally:
+            self._subscribers[security_id].discard(subscriber)
+
+    def sequences(self) -> dict[Channel, dict[str, int]]:
+        """The last sequence of each channel and security."""
+        return {
+            "price": {market.security_id: market.price.sequence for market in self._markets.values()},
+            "book": {market.security_id: market.book_sequence for market in self._markets.values()},
+            "trades": {market.security_id: market.trade_sequence for market in self._markets.values()},
+        }
+
+
+def _snapshot(channel: Channel, market: Market) -> Event:
+    match channel:
+        case "price":
+            return _price_event(market, "snapshot", 0)
+        case "book":
+            book = market.book()
+            return _book_event(market, "snapshot", 0, book.bids, book.asks)
+        case "trades":
+            return _trades_event(market, "snapshot", 0, market.trades)
+
+
+def _price_frame(price: Price) -> bytes:
+    return text_frame(price_message(price))
+
+
+def _price_event(market: Market, kind: Kind, previous_sequence: int) -> Event:
+    price = market.price
+    return Event(
+        channel="price",
+        security_id=market.security_id,
+        type=kind,
+        sequence=price.sequence,
+        previous_sequence=previous_sequence,
+        timestamp=_time_of(price.updated_us),
+        data={name: value for name, value in price_of(price).items() if name in {"bid", "ask", "last"}},
+    )
+
+
+def _book_event(
+    market: Market, kind: Kind, previous_sequence: int, bids: Iterable[Level], asks: Iterable[Level]
+) -> Event:
+    form = book_of(Book(market.security_id, market.book_sequence, market.book_us, bids=list(bids), asks=list(asks)))
+    return Event(
+        channel="book",
+        security_id=market.security_id,
+        type=kind,
+        sequence=market.book_sequence,
+        previous_sequence=previous_sequence,
+        timestamp=_time_of(market.book_us),
+        data={"bids": form["bids"], "asks": form["asks"]},
+    )
+
+
+def _trades_event(market: Market, kind: Kind, previous_sequence: int, trades: Collection[Trade]) -> Event:
+    last = max(trades, key=lambda trade: trade.sequence, default=None)
+    return Event(
+        channel="trades",
+        security_id=market.security_id,
+        type=kind,
+        sequence=last.sequence if last else 0,
+        previous_sequence=previous_sequence,
+        timestamp=_time_of(last.traded_us if last else 0),
+        data=[trade_of(trade) for trade in trades],
+    )
+
+
+def _time_of(time_us: int) -> str | None:
+    return time_of(time_us) if time_us else None

@@ -1,0 +1,52 @@
+"""The raw WebSocket streams: one JSON object a message, and nothing to say for the client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from api import query
+from api.listing import Listing
+from api.streams import access
+from api.streams.private import PrivateStreams
+from api.streams.public import PublicStreams
+from api.streams.subscriber import Subscriber
+from api.streams.websocket import WebSocket
+from db.connect import Database
+
+
+def routes(
+    *, listing: Listing, clearing_data: Database, public_streams: PublicStreams, private_streams: PrivateStreams
+) -> Blueprint:
+    """The routes; each answers when its WebSocket has ended, or with a problem instead of one."""
+    blueprint = Blueprint("raw", __name__)
+
+    @blueprint.route("/stream/price", websocket=True)
+    def price() -> Response:
+        security_id = query.security(listing)
+        return _serve(lambda subscriber: public_streams.subscribed(subscriber, security_id))
+
+    @blueprint.route("/stream/report", websocket=True)
+    def report() -> Response:
+        identity = access.identify(clearing_data, access.key_of(request))
+        client_id = None if identity.role == "admin" else identity.client_id
+        return _serve(lambda subscriber: private_streams.subscribed(subscriber, client_id))
+
+    return blueprint
+
+
+def _serve(subscribed: Callable[[Subscriber], AbstractContextManager[None]]) -> Response:
+    subscriber = Subscriber()
+    with subscribed(subscriber):
+        subscriber.serve(WebSocket(request.environ))
+    return _Ended()
+
+
+class _Ended(Response):
+    """No answer: the WebSocket has said all there was to say."""
+
+    def __call__(self, *_: Any) -> list[bytes]:
+        return []

@@ -1,0 +1,159 @@
+"""WebSockets under gevent, for the raw streams and for Socket.IO.
+
+simple-websocket writes with `socket.send`, which under gevent sends what fits into the socket's buffer and drops the
+rest, and two greenlets may write at once. So what it writes to here is a socket that sends all or fails. Data frames
+are not compressed and made by us: one frame serves any number of subscribers.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import gevent.event
+import gevent.selectors
+import simple_websocket
+from gevent import Greenlet, Timeout
+from gevent.lock import RLock
+from wsproto.utilities import RemoteProtocolError
+
+from api.problems import Problem
+
+# How long one write may take; whoever reads so slowly is cut off [s].
+WRITE_S = 10.0
+# Between two pings, and for the answer to one [s].
+PING_S = 20.0
+# Clients have next to nothing to say.
+MAX_MESSAGE_BYTES = 16_384
+
+NOT_A_WEBSOCKET = Problem(400, "bad_request", "this address takes WebSocket connections only")
+
+
+def text_frame(payload: bytes) -> bytes:
+    """A text message from a server as one frame (RFC 6455, 5.2): final, without mask or extensions."""
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", 0x81, size) + payload
+    if size < 65_536:
+        return struct.pack("!BBH", 0x81, 126, size) + payload
+    return struct.pack("!BBQ", 0x81, 127, size) + payload
+
+
+class WebSocket(simple_websocket.Server):
+    """A WebSocket on the connection of a WSGI request.
+
+    raises  Problem  the request does not ask for one
+    """
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        whole = _WholeWrites(_socket_of(environ))
+        try:
+            super().__init__(
+                {**environ, "werkzeug.socket": whole},
+                ping_interval=PING_S,
+                max_message_size=MAX_MESSAGE_BYTES,
+                thread_class=_Thread,
+                event_class=gevent.event.Event,
+                selector_class=gevent.selectors.DefaultSelector,
+            )
+        except RemoteProtocolError as fault:
+            whole.close()
+            raise NOT_A_WEBSOCKET from fault
+
+    def send(self, data: str | bytes) -> None:
+        """Send a text message; OSError when the connection is lost or reads too slowly."""
+        self.send_frames(text_frame(data.encode() if isinstance(data, str) else data))
+
+    def send_frames(self, frames: bytes) -> None:
+        """Send finished frames; OSError when the connection is lost or reads too slowly."""
+        if not self.connected:
+            raise BrokenPipeError("the WebSocket is closed")
+        self.sock.sendall(frames)
+
+    def cut(self) -> None:
+        """End the connection at once, whatever is under way on it."""
+        self.connected = False
+        self.sock.cut()
+
+
+class SocketIOWebSocket:
+    """The same for python-engineio, in the form in which it asks for one."""
+
+    def __init__(self, handler: Callable[[SocketIOWebSocket], Iterable[bytes]], _server: object) -> None:
+        self._handler = handler
+
+    def __call__(self, environ: dict[str, Any], _start_response: object) -> Iterable[bytes]:
+        self._websocket = WebSocket(environ)
+        try:
+            return self._handler(self)
+        finally:
+            self._websocket.cut()
+
+    def close(self) -> None:
+        """Say farewell, if the other side still listens."""
+        if self._websocket.connected:
+            self._websocket.close()
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message."""
+        self._websocket.send(message)
+
+    def wait(self) -> str | bytes | None:
+        """The next message, None when there will be none."""
+        try:
+            return self._websocket.receive()
+        except simple_websocket.ConnectionClosed:
+            return None
+
+
+class _WholeWrites:
+    """A socket of a connection that two greenlets may write to; every write is sent whole, or the connection ends."""
+
+    def __init__(self, of: Any) -> None:
+        self._socket = of.dup()  # the server closes its own at the end of the request
+        self._lock = RLock()
+
+    def sendall(self, data: bytes) -> None:
+        with self._lock:
+            try:
+                with Timeout(WRITE_S, TimeoutError("the other side reads too slowly")):
+                    self._socket.sendall(data)
+            except OSError:
+                self.cut()  # a part of a frame may have left
+                raise
+
+    def send(self, data: bytes) -> int:
+        self.sendall(data)
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        received: bytes = self._socket.recv(size)
+        return received
+
+    def fileno(self) -> int:
+        number: int = self._socket.fileno()
+        return number
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def cut(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            self.close()  # it was cut or lost already
+
+
+class _Thread(Greenlet):
+    """A greenlet that simple-websocket takes for a thread."""
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        super().__init__(target)
+
+
+def _socket_of(environ: dict[str, Any]) -> Any:
+    """The connection's socket; a WSGI server under gevent lets it be found behind the request's input only."""
+    source = environ["wsgi.input"]
+    return getattr(source, "rfile", source).raw._sock  # noqa: SLF001
