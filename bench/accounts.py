@@ -56,5 +56,6 @@ def _opened(admin: Client, name: str) -> str:
     opened = admin.open_account(name)
     admin.deposit_cash(name, CASH, transfer_id=f"bench-{uuid4().hex}")
     for security_id in SECURITIES:
-        admin.deposit_shares(name, security_id, SHARES, transfer_id=f"bench-{uuid4().hex}")
+        missing = SHARES - admin.holding(security_id, name).shares  # an account starts with some of one security
+        admin.deposit_shares(name, security_id, missing, transfer_id=f"bench-{uuid4().hex}")
     return opened.api_key

@@ -21,9 +21,10 @@ from bots.runner import Runner
 from bots.strategies import STRATEGIES
 from bots.strategy import Strategy
 
-URL = "http://127.0.0.1:8000"
-KEYS_FILE = Path(".run/keys.json")
+# Where nothing is given on the command line.
 KEY_VARIABLE = "EXCHANGE_API_KEY"
+URL = os.environ.get("EXCHANGE_URL", "http://127.0.0.1:8000")
+KEYS_FILE = Path(os.environ.get("EXCHANGE_KEYS_FILE", ".run/keys.json"))
 
 # A bot has a life of its own to go on with: it tries a request for so long before it calls the exchange away [s].
 PATIENCE_S = 5.0
@@ -36,10 +37,14 @@ def parser() -> argparse.ArgumentParser:
     common = everyone.add_argument_group("who trades, where")
     common.add_argument("--client-id", metavar="ID", help="account to trade for (default: the strategy in capitals)")
     common.add_argument("--security", metavar="ID", default="MSFT", help="what to trade (default: %(default)s)")
-    common.add_argument("--url", default=URL, help="the exchange (default: %(default)s)")
+    common.add_argument("--url", default=URL, help="the exchange (default: $EXCHANGE_URL, now %(default)s)")
     common.add_argument("--key", help=f"the account's key (default: ${KEY_VARIABLE}, else the keys file)")
     common.add_argument(
-        "--keys-file", type=Path, metavar="FILE", default=KEYS_FILE, help="JSON: account to key (default: %(default)s)"
+        "--keys-file",
+        type=Path,
+        metavar="FILE",
+        default=KEYS_FILE,
+        help="JSON: account to key (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
     )
     common.add_argument("--seed", type=int, help="makes the bot decide the same every time")
 
