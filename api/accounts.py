@@ -1,0 +1,155 @@
+"""Routes of accounts: opening them, what is in them, and transfers in and out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from api import outgoing
+from api.answers import answer
+from api.auth import Keys
+from api.body import read_json
+from api.databases import reading, writing
+from api.listing import Listing
+from api.money import dollars
+from api.problems import Problem, invalid, not_found
+from api.schema import CashTransfer, NewAccount, ShareTransfer, shape_of
+from db.clearing_data import accounts, initial_data
+from db.clearing_data import keys as key_store
+from db.clearing_data.accounts import Transferred
+from db.clearing_data.rows import Account
+from db.clearing_data.securities import listed
+from db.clearing_data.tables import DTCC
+from db.connect import Database
+
+Direction = Literal["deposit", "withdrawal"]
+
+
+def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprint:
+    """The routes, on these services."""
+    blueprint = Blueprint("accounts", __name__)
+
+    @blueprint.post("/accounts")
+    def open_account() -> Response:
+        keys.admin()
+        client_id = shape_of(read_json(), NewAccount).client_id
+        with writing(clearing_data) as tx:
+            if not _open(tx, client_id):
+                raise Problem(409, "account_exists", "there is an account of this name, or the name is reserved")
+            api_key = key_store.make_key(tx, client_id, role="client", now_us=_now_us())
+            account = _existing(tx, client_id)
+        opened = {"client_id": client_id, "balance": dollars(account.balance_cents), "api_key": api_key}
+        return answer(opened, 201, {"Cache-Control": "no-store"})
+
+    @blueprint.get("/accounts/<client_id>")
+    def one(client_id: str) -> Response:
+        keys.allowed(client_id)
+        with reading(clearing_data) as tx:
+            account = _existing(tx, client_id)
+            held = accounts.holdings(tx, client_id)
+            equity_cents = outgoing.equity_cents(account, held, listed(tx))
+        content = {
+            "client_id": client_id,
+            **outgoing.cash_of(account),
+            "holdings": [outgoing.holding_of(holding) for holding in held],
+            "equity": dollars(equity_cents),
+        }
+        return answer(content)
+
+    @blueprint.get("/balance/<client_id>")
+    def balance(client_id: str) -> Response:
+        keys.allowed(client_id)
+        with reading(clearing_data) as tx:
+            account = _existing(tx, client_id)
+        return answer({"client_id": client_id, **outgoing.cash_of(account)})
+
+    @blueprint.get("/holdings/<security_id>/<client_id>")
+    def holding(security_id: str, client_id: str) -> Response:
+        keys.allowed(client_id)
+        listing.in_path(security_id)
+        with reading(clearing_data) as tx:
+            _existing(tx, client_id)
+            found = accounts.holding(tx, client_id, security_id)
+        return answer({"client_id": client_id, **outgoing.holding_of(found)})
+
+    @blueprint.post("/accounts/<client_id>/deposits")
+    def deposit(client_id: str) -> Response:
+        return transfer(client_id, "deposit")
+
+    @blueprint.post("/accounts/<client_id>/withdrawals")
+    def withdraw(client_id: str) -> Response:
+        return transfer(client_id, "withdrawal")
+
+    def transfer(client_id: str, direction: Direction) -> Response:
+        keys.admin()
+        asked = _transfer_of(read_json())
+        if isinstance(asked, ShareTransfer) and asked.security_id not in listing.all():
+            raise invalid("/security_id", "is not listed", code="unknown_security")
+        keys.allowed(client_id)
+        with writing(clearing_data) as tx:
+            transferred = _move(tx, client_id, direction, asked)
+        if transferred not in ("booked", "repeated"):
+            raise _refusal(transferred)
+        content: dict[str, Any] = {"status": "success", "client_id": client_id, "transfer_id": asked.transfer_id}
+        if transferred == "repeated":
+            return answer(content | {"duplicate": True})
+        return answer(content, 201)
+
+    return blueprint
+
+
+def _open(tx: Connection, client_id: str) -> bool:
+    """Open an account with what every trader starts with, shares as long as DTCC has any left."""
+    available = {
+        security_id: accounts.holding(tx, DTCC, security_id).available for security_id in initial_data.OPENING_SHARES
+    }
+    shares = {
+        security_id: quantity
+        for security_id, quantity in initial_data.OPENING_SHARES.items()
+        if available[security_id] >= quantity
+    }
+    return initial_data.open_trader(tx, client_id, shares=shares, now_us=_now_us())
+
+
+def _existing(tx: Connection, client_id: str) -> Account:
+    account = accounts.account(tx, client_id)
+    if account is None:
+        raise not_found("account")
+    return account
+
+
+def _transfer_of(content: Any) -> CashTransfer | ShareTransfer:
+    if isinstance(content, dict) and "amount" in content:
+        return shape_of(content, CashTransfer)
+    return shape_of(content, ShareTransfer)
+
+
+def _move(tx: Connection, client_id: str, direction: Direction, asked: CashTransfer | ShareTransfer) -> Transferred:
+    now_us = _now_us()
+    if isinstance(asked, CashTransfer):
+        move_cash = accounts.deposit_cash if direction == "deposit" else accounts.withdraw_cash
+        return move_cash(tx, client_id, asked.transfer_id, amount_cents=asked.amount, now_us=now_us)
+    move_shares = accounts.deposit_shares if direction == "deposit" else accounts.withdraw_shares
+    return move_shares(
+        tx, client_id, asked.transfer_id, security_id=asked.security_id, quantity=asked.quantity, now_us=now_us
+    )
+
+
+def _refusal(transferred: Transferred) -> Problem:
+    match transferred:
+        case "unknown_account":
+            return not_found("account")
+        case "transfer_id_reused":
+            return Problem(409, "transfer_id_reused", "another transfer was booked under this transfer_id")
+        case "insufficient_funds":
+            return Problem(422, "insufficient_funds", "the account has not that much available")
+        case "insufficient_holdings":
+            return Problem(422, "insufficient_holdings", "there are not that many shares available")
+    return invalid("/security_id", "is not listed", code="unknown_security")
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,128 @@
+"""The Flask application of the api: its services, its routes, and problem answers for everything that goes wrong."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import IntegerConverter, ValidationError
+
+from api import accounts, audit, health, leaderboard, market_data, orders, reports
+from api.accepted import Accepted
+from api.answers import answer, problem_answer
+from api.auth import Keys
+from api.databases import writing
+from api.listing import Listing
+from api.order_desk import OrderDesk
+from api.order_ids import OrderIds
+from api.order_queue import OrderQueue
+from api.problems import Problem
+from api.promises import Promises
+from celery_app.settings import Settings
+from db.clearing_data.orders import next_order_ids
+from db.connect import Database
+
+log = structlog.get_logger()
+
+# Connections to each database; who finds none free waits, so Postgres sees no more than these.
+POOL_SIZE = 8
+
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
+_DETAILS = {404: "there is nothing here", 405: "this cannot be done here"}
+
+
+class _OrderId(IntegerConverter):
+    """An order id in a path; anything else there is nothing."""
+
+    regex = "[1-9][0-9]{0,15}"
+
+    def to_python(self, value: str) -> int:
+        """The id, below 2^53."""
+        if int(value) >= 2**53:
+            raise ValidationError
+        return int(value)
+
+
+def create_app(settings: Settings) -> Flask:
+    """The application; it starts greenlets that talk to Postgres and RabbitMQ as long as the process lives."""
+    clearing_data = Database(settings.clearing_data_url.get_secret_value(), pool_size=POOL_SIZE, application_name="api")
+    market_data_base = Database(
+        settings.market_data_url.get_secret_value(), pool_size=POOL_SIZE, application_name="api"
+    )
+    keys = Keys(clearing_data, remember_s=settings.key_cache_s)
+    listing = Listing(clearing_data)
+    accepted = Accepted()
+    desk = OrderDesk(
+        listing=listing,
+        ids=OrderIds(lambda: _next_block(clearing_data)),
+        promises=Promises(clearing_data),
+        queue=OrderQueue(),
+        accepted=accepted,
+        max_quantity=settings.max_order_quantity,
+    )
+    app = Flask(__name__, static_folder=None)
+    # Two paths for one thing would be two things to guard: no redirects to the right number of slashes.
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+    app.url_map.converters["order_id"] = _OrderId
+    for blueprint in (
+        orders.routes(
+            keys=keys,
+            desk=desk,
+            listing=listing,
+            accepted=accepted,
+            clearing_data=clearing_data,
+            max_request_orders=settings.max_request_orders,
+        ),
+        accounts.routes(keys=keys, listing=listing, clearing_data=clearing_data),
+        market_data.routes(listing=listing, market_data=market_data_base),
+        reports.routes(keys=keys, listing=listing, market_data=market_data_base),
+        leaderboard.routes(clearing_data=clearing_data),
+        health.routes(
+            clearing_data=clearing_data,
+            market_data=market_data_base,
+            redis_url=settings.redis_url.get_secret_value(),
+            run_directory=settings.run_directory,
+        ),
+        audit.routes(keys=keys),
+    ):
+        app.register_blueprint(blueprint)
+    app.add_url_rule("/", view_func=_root)
+    app.register_error_handler(Problem, problem_answer)
+    app.register_error_handler(HTTPException, _http_fault)
+    app.register_error_handler(Exception, _our_fault)
+    return app
+
+
+def _next_block(clearing_data: Database) -> range:
+    with writing(clearing_data) as tx:
+        return next_order_ids(tx)
+
+
+def _root() -> Response:
+    return answer(
+        {
+            "name": "stock exchange",
+            "orders": "/orders",
+            "securities": "/securities",
+            "book": "/book/{security_id}",
+            "health": "/health/ready",
+        }
+    )
+
+
+def _http_fault(fault: HTTPException) -> Response:
+    """What Flask itself refuses."""
+    status = fault.code or 500
+    told = problem_answer(Problem(status, _CODES.get(status, "bad_request"), _DETAILS.get(status, fault.name)))
+    allowed = fault.get_response().headers.get("Allow") if status == 405 else None
+    if allowed:
+        told.headers["Allow"] = allowed
+    return told
+
+
+def _our_fault(fault: Exception) -> Response:
+    problem = Problem(500, "internal_error", "the exchange made a mistake; it is in its log under the request id")
+    content = problem.content()
+    log.error("request_failed", request_id=content["request_id"], exc_info=fault)
+    return problem_answer(problem, content)

@@ -1,0 +1,125 @@
+"""Who sends a request: the key decides, and nothing else does."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+
+import structlog
+from flask import request
+from gevent.event import AsyncResult
+
+from api.databases import reading
+from api.problems import Problem, invalid, not_found
+from db.clearing_data import keys
+from db.clearing_data.keys import Identity
+from db.connect import Database
+
+log = structlog.get_logger()
+
+# Names of accounts, as far as anyone may ask for them.
+CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,48}")
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# Every refusal reads the same, whatever was wrong with the key.
+_REFUSED = Problem(401, "unauthorized", "give a valid key as Authorization: Bearer KEY or as X-API-Key: KEY")
+_FORBIDDEN = Problem(403, "forbidden", "this key may not do that")
+
+
+@dataclass(slots=True)
+class _Known:
+    identity: Identity
+    until_s: float  # monotonic
+
+
+class Keys:
+    """Looks keys up and remembers them for a moment; who cannot be looked up is not let in.
+
+    remember_s  how long a key is trusted before it is looked up again; a revoked one works for so long
+    """
+
+    def __init__(self, clearing_data: Database, *, remember_s: float) -> None:
+        self._clearing_data = clearing_data
+        self._remember_s = remember_s
+        self._known: dict[bytes, _Known] = {}
+        self._asked: dict[bytes, AsyncResult] = {}
+
+    def identify(self) -> Identity:
+        """Whose key came with the request being served. Raises Problem (401, 503)."""
+        key = _key_of_request()
+        # Looked up by its hash: how long that takes says nothing about the keys that exist.
+        digest = hashlib.sha256(key.encode()).digest()
+        known = self._known.get(digest)
+        if known is not None and time.monotonic() < known.until_s:
+            return known.identity
+        return self._look_up(key, digest)
+
+    def admin(self) -> Identity:
+        """The admin, or nobody. Raises Problem (401, 403, 503)."""
+        identity = self.identify()
+        if identity.role != "admin":
+            raise _FORBIDDEN
+        return identity
+
+    def allowed(self, client_id: str) -> Identity:
+        """Who asks for what is a client's: the client or the admin. Raises Problem (401, 403, 404, 503)."""
+        identity = self.identify()
+        if identity.role != "admin" and identity.client_id != client_id:
+            raise _FORBIDDEN
+        if not CLIENT_ID.fullmatch(client_id):
+            raise not_found("account")
+        return identity
+
+    def _look_up(self, key: str, digest: bytes) -> Identity:
+        """Ask Postgres; who comes with the same key meanwhile waits for the same answer."""
+        asked = self._asked.get(digest)
+        if asked is None:
+            asked = self._asked[digest] = AsyncResult()
+            try:
+                asked.set(self._ask(key, digest))
+            except Problem as problem:
+                asked.set_exception(problem)
+            finally:
+                del self._asked[digest]
+        identity: Identity = asked.get()
+        return identity
+
+    def _ask(self, key: str, digest: bytes) -> Identity:
+        with reading(self._clearing_data) as tx:
+            identity = keys.find_key(tx, key)
+        if identity is None:
+            self._known.pop(digest, None)
+            raise _REFUSED
+        self._known[digest] = _Known(identity, time.monotonic() + self._remember_s)
+        return identity
+
+
+def whose(identity: Identity) -> str | None:
+    """Whose rows are asked for, by the parameter `client_id`: a client's own; for the admin None means everybody's.
+
+    raises  Problem (403)  another client's
+    """
+    asked = request.args.get("client_id")
+    if identity.role == "admin":
+        if asked is not None and not CLIENT_ID.fullmatch(asked):
+            raise invalid("?client_id", "is no name of an account")
+        return asked
+    if asked not in (None, identity.client_id):
+        raise _FORBIDDEN
+    return identity.client_id
+
+
+def _key_of_request() -> str:
+    environ = request.environ
+    authorization = environ.get("HTTP_AUTHORIZATION")
+    key: str | None = environ.get("HTTP_X_API_KEY")
+    if authorization is not None:
+        scheme, _, bearer = authorization.partition(" ")
+        # Two such headers arrive joined by a comma, which no key has.
+        if scheme.lower() != "bearer" or (key is not None and key != bearer):
+            raise _REFUSED
+        key = bearer
+    if key is None or not _KEY.fullmatch(key):
+        raise _REFUSED
+    return key

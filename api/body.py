@@ -1,0 +1,66 @@
+"""Reads the body of a request as JSON, and takes nothing that two parsers could read in two ways.
+
+Numbers keep their digits: those with a point or an exponent come as Decimal. Repeated names in an object, NaN and
+infinities are refused, and so is whatever nests deeper than Python's parser goes.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from flask import request
+
+from api.problems import Problem
+from celery_app.settings import settings
+
+
+class _Repeated(ValueError):
+    """A name stands twice in an object."""
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise _Repeated("a name stands twice in an object")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, parse_constant=_constant)
+
+
+def read_json() -> Any:
+    """The JSON in the body of the request being served.
+
+    raises  Problem  413, 415, 400
+    """
+    environ = request.environ
+    limit = settings().max_body_bytes
+    if int(environ["CONTENT_LENGTH"]) > limit:
+        raise Problem(413, "body_too_large", f"a body has at most {limit} bytes")
+    if not _is_json(environ.get("CONTENT_TYPE", "")) or "HTTP_CONTENT_ENCODING" in environ:
+        raise Problem(415, "unsupported_media_type", "a body has to be application/json, and not compressed")
+    body: bytes = environ["wsgi.input"].read()
+    try:
+        return _decoder.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise Problem(400, "not_json", "the body is not UTF-8") from None
+    except _Repeated as fault:
+        raise Problem(400, "not_json", str(fault)) from None
+    except (ValueError, RecursionError):
+        # Not its message: it quotes what was sent. A ValueError, too, is an integer of more digits than Python reads.
+        raise Problem(
+            400, "not_json", "the body is not JSON, or nests too deep, or has a number that is none"
+        ) from None
+
+
+def _is_json(content_type: str) -> bool:
+    if content_type == "application/json":
+        return True
+    media_type, _, parameters = content_type.lower().partition(";")
+    return media_type.strip() == "application/json" and parameters.replace(" ", "") in {"", "charset=utf-8"}

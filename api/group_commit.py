@@ -1,0 +1,108 @@
+"""Group commit: what arrives while a commit is under way is committed together by the next one.
+
+There is no timer: a lone item is committed at once, a crowd together. All decisions about time are made by the one
+greenlet that commits, so that waiting for it costs an item no timer of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import gevent
+import structlog
+from gevent.event import Event
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+# Every item is answered within this time, whatever hangs [s].
+ANSWER_WITHIN_S = 4.8
+# A group that has less left than this is not begun: its outcome would only become unknown [s].
+LEAST_TIME_S = 0.5
+
+
+class NotBegun(Exception):
+    """The item was withdrawn: its turn did not come in time, and surely nothing was done."""
+
+
+class CutOff(Exception):
+    """The commit was under way when the time was over: it may come about or not."""
+
+
+class _Group(Generic[T]):
+    """Items that are committed together, and the one event that all of them wait for."""
+
+    __slots__ = ("deadline", "done", "failure", "items", "size")
+
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self.size = 0
+        self.deadline = time.monotonic() + ANSWER_WITHIN_S
+        self.done = Event()
+        self.failure: Exception | None = None
+
+
+class GroupCommit(Generic[T]):
+    """Commits items in groups, from one greenlet.
+
+    commit   takes the items of a group in the order in which they came, and leaves its results in them
+    abandon  called when a commit was cut off, to put away what it may have left half done
+    most     largest size of a group, but for a single item that is larger
+    """
+
+    def __init__(self, commit: Callable[[list[T]], None], *, abandon: Callable[[], None], most: int) -> None:
+        self._commit = commit
+        self._abandon = abandon
+        self._most = most
+        self._waiting: deque[_Group[T]] = deque()
+        self._arrived = Event()
+        gevent.spawn(self._run)
+
+    def submit(self, item: T, *, size: int) -> None:
+        """Have an item committed, and return when it is.
+
+        raises  NotBegun, CutOff, and whatever `commit` raises
+        """
+        group = self._waiting[-1] if self._waiting else None
+        if group is None or group.size + size > self._most:
+            group = _Group()
+            self._waiting.append(group)
+            self._arrived.set()
+        group.items.append(item)
+        group.size += size
+        group.done.wait()
+        if group.failure is not None:
+            raise group.failure
+
+    def _run(self) -> None:
+        while True:
+            self._arrived.wait()
+            while self._waiting:
+                group = self._waiting.popleft()
+                group.failure = self._failure_of(group)
+                group.done.set()
+            self._arrived.clear()
+
+    def _failure_of(self, group: _Group[T]) -> Exception | None:
+        """Commit a group; what came in its way."""
+        left_s = group.deadline - time.monotonic()
+        if left_s < LEAST_TIME_S:
+            return NotBegun()
+        # gevent's own Timeout is no Exception: it passes through handlers of faults, and SQLAlchemy knows by it that a
+        # connection was left in the middle of something.
+        limit = gevent.Timeout(left_s)
+        try:
+            with limit:
+                self._commit(group.items)
+        except gevent.Timeout as timeout:
+            if timeout is not limit:
+                raise
+            self._abandon()
+            return CutOff()
+        except Exception as failure:  # noqa: BLE001  # it is raised where the item came from
+            return failure
+        return None

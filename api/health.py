@@ -1,0 +1,94 @@
+"""Routes of health: whether the api lives, and whether everything that an order needs is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import gevent
+import structlog
+from amqp.exceptions import AMQPError
+from flask import Blueprint, Response
+from kombu.exceptions import KombuError
+from redis import Redis
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.answers import answer
+from api.handoff import is_taken, streams_socket
+from celery_app import app
+from celery_app.topology import declare, task_queues
+from db.connect import Database
+
+log = structlog.get_logger()
+
+# How long all looks together may take [s].
+LOOK_S = 3.0
+
+# Takes a look at a dependency, and returns what is to be said of it and of what belongs to it.
+Look = Callable[[], dict[str, str]]
+
+OK = "ok"
+
+
+def routes(*, clearing_data: Database, market_data: Database, redis_url: str, run_directory: Path) -> Blueprint:
+    """The routes, on these services."""
+    blueprint = Blueprint("health", __name__)
+    redis = Redis.from_url(redis_url, socket_timeout=LOOK_S, socket_connect_timeout=LOOK_S)
+    looks: dict[str, Look] = {
+        "rabbitmq": _look_at_queues,
+        "clearing_data": lambda: _look_at(clearing_data),
+        "market_data": lambda: _look_at(market_data),
+        "redis": lambda: {} if redis.ping() else {"redis": "does not answer"},
+        "streams": lambda: {} if is_taken(streams_socket(run_directory)) else {"streams": "away"},
+    }
+
+    @blueprint.get("/health/live")
+    def live() -> Response:
+        return answer({"status": "live"})
+
+    @blueprint.get("/health/ready")
+    def ready() -> Response:
+        dependencies = dict.fromkeys(looks, OK) | _found(looks)
+        is_ready = all(state == OK for state in dependencies.values())
+        content = {"status": "ready" if is_ready else "not_ready", "dependencies": dependencies}
+        return answer(content, 200 if is_ready else 503, {} if is_ready else {"Retry-After": "1"})
+
+    return blueprint
+
+
+def _found(looks: Mapping[str, Look]) -> dict[str, str]:
+    """What the looks found, all taken at once; a look that does not end is given up."""
+    under_way = {name: gevent.spawn(_taken, name, look) for name, look in looks.items()}
+    gevent.joinall(list(under_way.values()), timeout=LOOK_S)
+    found: dict[str, str] = {}
+    for name, look in under_way.items():
+        found |= look.value if look.ready() else {name: "does not answer"}
+        look.kill(block=False)
+    return found
+
+
+def _taken(name: str, look: Look) -> dict[str, str]:
+    try:
+        return look()
+    except (SQLAlchemyError, RedisError, AMQPError, KombuError, OSError) as fault:
+        log.warning("dependency_away", dependency=name, fault=str(fault)[:200])
+        return {name: "away"}
+
+
+def _look_at(database: Database) -> dict[str, str]:
+    with database.transaction() as tx:
+        tx.execute(text("SELECT 1"))
+    return {}
+
+
+def _look_at_queues() -> dict[str, str]:
+    """Whether each queue has a worker, by the queue's name."""
+    found = {}
+    with app.connection_for_read(heartbeat=0, connect_timeout=LOOK_S) as connection, connection.channel() as channel:
+        declare(connection)
+        for queue in task_queues():
+            workers = channel.queue_declare(queue.name, passive=True).consumer_count
+            found[queue.name] = OK if workers else "no worker"
+    return found

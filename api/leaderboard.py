@@ -1,0 +1,67 @@
+"""The route of the leaderboard: the clients by what they are worth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from flask import Blueprint, Response
+
+from api import outgoing
+from api.answers import answer
+from api.databases import reading
+from api.money import dollars
+from db.clearing_data.initial_data import REFERENCE_PRICE_CENTS
+from db.clearing_data.rows import Security
+from db.clearing_data.securities import listed
+from db.clearing_data.standings import Standing, standings
+from db.connect import Database
+
+# Counting trades looks at all of them, so it is done rarely, and by one request for all [s].
+REMEMBER_S = 10.0
+
+
+def routes(*, clearing_data: Database) -> Blueprint:
+    """The route, on this database."""
+    blueprint = Blueprint("leaderboard", __name__)
+    board: list[dict[str, Any]] = []
+    until_s = 0.0
+
+    @blueprint.get("/leaderboard")
+    def leaderboard() -> Response:
+        nonlocal board, until_s
+        if time.monotonic() >= until_s:
+            until_s = time.monotonic() + REMEMBER_S  # who comes meanwhile gets the one before
+            with reading(clearing_data) as tx:
+                found = standings(tx, opening_price_cents=REFERENCE_PRICE_CENTS)
+                securities = listed(tx)
+            board = _ranked(found, securities)
+        return answer({"data": board})
+
+    return blueprint
+
+
+def _ranked(found: Sequence[Standing], securities: Sequence[Security]) -> list[dict[str, Any]]:
+    worth = [(outgoing.equity_cents(one.account, one.holdings, securities), one) for one in found]
+    worth.sort(key=lambda entry: (-entry[0], entry[1].account.client_id))
+    return [
+        {
+            "rank": rank,
+            "client_id": one.account.client_id,
+            "equity": dollars(equity_cents),
+            "balance": dollars(one.account.balance_cents),
+            "holdings": {holding.security_id: holding.shares for holding in one.holdings},
+            "trades": one.trades,
+            "return": _return(equity_cents, one.paid_in_cents),
+        }
+        for rank, (equity_cents, one) in enumerate(worth, start=1)
+    ]
+
+
+def _return(equity_cents: int, paid_in_cents: int) -> Decimal | None:
+    """Gain as a fraction of what was paid in; None where nothing was."""
+    if paid_in_cents <= 0:
+        return None
+    return (Decimal(equity_cents - paid_in_cents) / paid_in_cents).quantize(Decimal("0.000001"))

@@ -1,0 +1,53 @@
+"""The listed securities, as the api remembers them, so that checking an order asks nobody."""
+
+from __future__ import annotations
+
+import gevent
+import structlog
+
+from api.databases import reading
+from api.problems import Problem, not_found, unavailable
+from db.clearing_data import securities
+from db.clearing_data.rows import Security
+from db.connect import Database
+
+log = structlog.get_logger()
+
+REFRESH_S = 5.0
+
+
+class Listing:
+    """Knows the listed securities; when Postgres is away, those it knew last."""
+
+    def __init__(self, clearing_data: Database) -> None:
+        self._clearing_data = clearing_data
+        self._known: dict[str, Security] = {}
+        gevent.spawn(self._refresh)
+
+    def all(self) -> dict[str, Security]:
+        """The securities by id. Raises Problem (503) when they were never read yet."""
+        if not self._known:
+            self.read()
+        if not self._known:
+            raise unavailable("the list of securities")
+        return self._known
+
+    def in_path(self, security_id: str) -> Security:
+        """A security named in a path. Raises Problem (404, 503)."""
+        security = self.all().get(security_id)
+        if security is None:
+            raise not_found("security")
+        return security
+
+    def read(self) -> None:
+        """Read them anew. Raises Problem (503)."""
+        with reading(self._clearing_data) as tx:
+            self._known = {security.security_id: security for security in securities.listed(tx)}
+
+    def _refresh(self) -> None:
+        while True:
+            gevent.sleep(REFRESH_S)
+            try:
+                self.read()
+            except Problem as problem:
+                log.warning("securities_not_read", fault=problem.detail)

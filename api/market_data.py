@@ -1,0 +1,60 @@
+"""Routes of market data, which everybody may read."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from api import outgoing, query
+from api.answers import answer, page
+from api.databases import reading
+from api.listing import Listing
+from db.connect import Database
+from db.market_data import reads
+from db.market_data.rows import Book, Price
+from db.market_data.tables import CANDLE_SECONDS
+
+DEFAULT_DEPTH = 10
+DEFAULT_CANDLES = 100
+
+
+def routes(*, listing: Listing, market_data: Database) -> Blueprint:
+    """The routes, on these services."""
+    blueprint = Blueprint("market_data", __name__)
+
+    @blueprint.get("/securities")
+    def securities() -> Response:
+        return answer({"data": [outgoing.security_of(security) for security in listing.all().values()]})
+
+    @blueprint.get("/price/<security_id>")
+    def price(security_id: str) -> Response:
+        listing.in_path(security_id)
+        with reading(market_data) as tx:
+            found = reads.price(tx, security_id)
+        return answer(outgoing.price_of(found or Price(security_id, 0, None, None, None, 0)))
+
+    @blueprint.get("/book/<security_id>")
+    def book(security_id: str) -> Response:
+        listing.in_path(security_id)
+        depth = query.number("depth", default=DEFAULT_DEPTH, least=1, most=query.MAX_LIMIT)
+        with reading(market_data) as tx:
+            found = reads.book(tx, security_id, depth=depth)
+        return answer(outgoing.book_of(found or Book(security_id, 0, 0, [], [])))
+
+    @blueprint.get("/trades/<security_id>")
+    def trades(security_id: str) -> Response:
+        listing.in_path(security_id)
+        limit, before = query.limit(), query.cursor()
+        with reading(market_data) as tx:
+            found = reads.trades(tx, security_id, before=reads.NEWEST if before is None else before, limit=limit)
+        return page(found, outgoing.trade_of, limit=limit, cursor=lambda trade: trade.sequence)
+
+    @blueprint.get("/candles/<security_id>")
+    def candles(security_id: str) -> Response:
+        listing.in_path(security_id)
+        interval = query.choice("interval", tuple(CANDLE_SECONDS), default="1m")
+        limit = query.number("limit", default=DEFAULT_CANDLES, least=1, most=query.MAX_LIMIT)
+        with reading(market_data) as tx:
+            found = reads.candles(tx, security_id, interval_s=CANDLE_SECONDS[interval], limit=limit)
+        return answer({"data": [outgoing.candle_of(candle) for candle in found]})
+
+    return blueprint

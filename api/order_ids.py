@@ -1,0 +1,76 @@
+"""Ids for orders and cancels, from blocks that are fetched before they are needed."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+
+import gevent
+import structlog
+from gevent.event import Event
+
+from api.problems import Problem
+
+log = structlog.get_logger()
+
+# So many are kept at hand: orders pass for a while even when Postgres does not answer.
+LEAST_AT_HAND = 5_000
+WAIT_S = 4.5
+RETRY_S = 0.5
+
+
+class OrderIds:
+    """Gives out ids that nobody else has or will get.
+
+    next_block  fetches another block of them; may raise Problem
+    """
+
+    def __init__(self, next_block: Callable[[], range]) -> None:
+        self._next_block = next_block
+        self._blocks: deque[range] = deque()
+        self._at_hand = 0
+        self._wanted = Event()
+        self._wanted.set()
+        self._fetched = Event()
+        gevent.spawn(self._fetch)
+
+    def take(self, count: int) -> list[int]:
+        """So many ids. Raises Problem (503) when there are none to be had."""
+        if self._at_hand < count:
+            self._wait_for(count)
+        taken: list[int] = []
+        while len(taken) < count:
+            block = self._blocks.popleft()
+            part = block[: count - len(taken)]
+            taken += part
+            if len(part) < len(block):
+                self._blocks.appendleft(block[len(part) :])
+        self._at_hand -= count
+        if self._at_hand < LEAST_AT_HAND:
+            self._wanted.set()
+        return taken
+
+    def _wait_for(self, count: int) -> None:
+        deadline = time.monotonic() + WAIT_S
+        self._wanted.set()
+        while self._at_hand < count:
+            self._fetched.clear()
+            if not self._fetched.wait(max(deadline - time.monotonic(), 0)):
+                raise Problem(503, "not_accepted", "there are no order ids to be had; nothing was queued", retry=True)
+
+    def _fetch(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            while self._at_hand < LEAST_AT_HAND:
+                try:
+                    block = self._next_block()
+                except Exception:
+                    # Whatever it is, without this greenlet there would never be ids again.
+                    log.warning("order_ids_delayed", exc_info=True)
+                    gevent.sleep(RETRY_S)
+                    continue
+                self._blocks.append(block)
+                self._at_hand += len(block)
+                self._fetched.set()

@@ -1,0 +1,46 @@
+"""The way of orders to RabbitMQ: what arrives while a message is under way travels together in the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from api.group_commit import CutOff, GroupCommit, NotBegun
+from api.problems import Problem
+from celery_app import app
+from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
+from celery_app.topology import ORDER_ENTRY
+from tasks.messages import CancelRequest, EntryBatch, OrderRequest
+
+Requests = Sequence[OrderRequest | CancelRequest]
+
+# Orders in one message; a request of more goes alone.
+MOST_IN_A_MESSAGE = 1_000
+
+
+class OrderQueue:
+    """Puts requests on the queue of order entry."""
+
+    def __init__(self) -> None:
+        self._publisher = Publisher(app)
+        self._group = GroupCommit(self._send, abandon=self._publisher.close, most=MOST_IN_A_MESSAGE)
+
+    def put(self, requests: Requests) -> None:
+        """Return when RabbitMQ has the requests, in their order and in one message.
+
+        raises  Problem  503 not_accepted: surely nothing was queued; 503 unknown_outcome: it may be or not
+        """
+        try:
+            self._group.submit(requests, size=len(requests))
+        except (NotBegun, NotSent):
+            raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
+        except (CutOff, OutcomeUnknown):
+            raise Problem(
+                503,
+                "unknown_outcome",
+                "it may be queued or not; ask for it by its client_order_id, or send it again under the same",
+                retry=True,
+            ) from None
+
+    def _send(self, waiting: list[Requests]) -> None:
+        batch = EntryBatch([request for requests in waiting for request in requests])
+        self._publisher.send(ORDER_ENTRY, batch, size=len(batch.requests))

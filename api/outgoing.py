@@ -1,0 +1,196 @@
+"""Rows of the databases in the form in which clients read them: names of the contract, dollars, RFC 3339."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from api.money import dollars
+from db.clearing_data.rows import Account, Fill, Holding, Order, Security
+from db.market_data.rows import Book, Candle, Level, Price, Report, Trade
+from tasks.messages import OrderRequest, split_event_id
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def time_of(time_us: int) -> str:
+    """Microseconds since 1970 as RFC 3339."""
+    return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def dollars_or_none(cents: int | None) -> Decimal | None:
+    """Dollars, or none where there is no price."""
+    return None if cents is None else dollars(cents)
+
+
+def trade_id(event_id: int) -> str:
+    """The name of a trade: its place in the order log."""
+    return "{}-{}-{}".format(*split_event_id(event_id))
+
+
+def order_of(order: Order) -> dict[str, Any]:
+    """An order that order entry has seen."""
+    filled = order.filled_quantity
+    average = (Decimal(order.filled_cents) / (100 * filled)).quantize(Decimal("0.01")) if filled else None
+    return {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "client_id": order.client_id,
+        "security_id": order.security_id,
+        "type": order.type,
+        "side": order.side,
+        "quantity": order.quantity,
+        "price": dollars_or_none(order.price_cents),
+        "time_in_force": order.time_in_force,
+        "post_only": order.post_only,
+        "filled_quantity": filled,
+        "average_price": average,
+        "status": order.status,
+        "reason": order.reason,
+        "created_at": time_of(order.created_us),
+        "updated_at": time_of(order.updated_us),
+    }
+
+
+def pending_order_of(order: OrderRequest) -> dict[str, Any]:
+    """An order that was accepted and that order entry has not seen yet."""
+    return {
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "client_id": order.client_id,
+        "security_id": order.security_id,
+        "type": order.type,
+        "side": order.side,
+        "quantity": order.quantity,
+        "price": dollars_or_none(order.price_cents),
+        "time_in_force": order.time_in_force,
+        "post_only": order.post_only,
+        "filled_quantity": 0,
+        "average_price": None,
+        "status": "pending",
+        "reason": None,
+        "created_at": time_of(order.received_us),
+        "updated_at": time_of(order.received_us),
+    }
+
+
+def fill_of(fill: Fill) -> dict[str, Any]:
+    """A settled trade as one of its sides sees it."""
+    return {
+        "trade_id": trade_id(fill.event_id),
+        "order_id": fill.order_id,
+        "client_id": fill.client_id,
+        "security_id": fill.security_id,
+        "side": fill.side,
+        "quantity": fill.quantity,
+        "price": dollars(fill.price_cents),
+        "timestamp": time_of(fill.traded_us),
+        "settled_at": time_of(fill.settled_us),
+    }
+
+
+def cash_of(account: Account) -> dict[str, Decimal]:
+    """Cash of an account."""
+    return {
+        "balance": dollars(account.balance_cents),
+        "held": dollars(account.held_cents),
+        "available": dollars(account.available_cents),
+    }
+
+
+def holding_of(holding: Holding) -> dict[str, Any]:
+    """Shares of a security in an account."""
+    return {
+        "security_id": holding.security_id,
+        "shares": holding.shares,
+        "held": holding.held,
+        "available": holding.available,
+    }
+
+
+def equity_cents(account: Account, holdings: Sequence[Holding], securities: Iterable[Security]) -> int:
+    """Cash and shares at their last prices."""
+    prices = {security.security_id: security.last_price_cents or 0 for security in securities}
+    return account.balance_cents + sum(one.shares * prices[one.security_id] for one in holdings)
+
+
+def security_of(security: Security) -> dict[str, Any]:
+    """A listed security."""
+    return {
+        "security_id": security.security_id,
+        "tick": dollars(security.tick_cents),
+        "min_price": dollars(security.min_price_cents),
+        "max_price": dollars(security.max_price_cents),
+        "issued_shares": security.issued_shares,
+        "halted": security.halted,
+    }
+
+
+def price_of(price: Price) -> dict[str, Any]:
+    """Best and last prices."""
+    return {
+        "security_id": price.security_id,
+        "bid": dollars_or_none(price.bid_cents),
+        "ask": dollars_or_none(price.ask_cents),
+        "last": dollars_or_none(price.last_cents),
+        "timestamp": time_of(price.updated_us),
+    }
+
+
+def book_of(book: Book) -> dict[str, Any]:
+    """A book, best prices first."""
+    return {
+        "security_id": book.security_id,
+        "sequence": book.sequence,
+        "bids": [_level(level) for level in book.bids],
+        "asks": [_level(level) for level in book.asks],
+    }
+
+
+def _level(level: Level) -> tuple[Decimal, int, int]:
+    price_cents, quantity, orders = level
+    return dollars(price_cents), quantity, orders
+
+
+def trade_of(trade: Trade) -> dict[str, Any]:
+    """A trade as everybody sees it."""
+    return {
+        "trade_id": trade_id(trade.event_id),
+        "security_id": trade.security_id,
+        "price": dollars(trade.price_cents),
+        "quantity": trade.quantity,
+        "aggressor_side": trade.aggressor_side,
+        "sequence": trade.sequence,
+        "timestamp": time_of(trade.traded_us),
+    }
+
+
+def candle_of(candle: Candle) -> dict[str, Any]:
+    """A candle."""
+    return {
+        "start": time_of(candle.start_s * 1_000_000),
+        "open": dollars(candle.open_cents),
+        "high": dollars(candle.high_cents),
+        "low": dollars(candle.low_cents),
+        "close": dollars(candle.close_cents),
+        "volume": candle.volume,
+    }
+
+
+def report_of(report: Report) -> dict[str, Any]:
+    """A stage's word to a client."""
+    return {
+        "event_type": report.event_type,
+        "status": "confirmed" if report.confirmed else "denied",
+        "order_id": report.order_id,
+        "client_id": report.client_id,
+        "security_id": report.security_id,
+        "side": report.side,
+        "quantity": report.quantity,
+        "price": dollars_or_none(report.price_cents),
+        "reason": report.reason,
+        "sequence": report.sequence,
+        "timestamp": time_of(report.event_us),
+    }

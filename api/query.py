@@ -1,0 +1,61 @@
+"""Parameters of a query string."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TypeVar
+
+from flask import request
+
+from api.listing import Listing
+from api.problems import invalid
+
+T = TypeVar("T", bound=str)
+
+MAX_LIMIT = 1_000
+DEFAULT_LIMIT = 100
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+def number(name: str, *, default: int, least: int, most: int) -> int:
+    """An integer parameter. Raises Problem (422)."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
+        raise invalid(f"?{name}", f"has to be an integer from {least} to {most}")
+    return int(text)
+
+
+def limit() -> int:
+    """How many rows a page may have. Raises Problem (422)."""
+    return number("limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
+
+
+def cursor() -> int | None:
+    """Where the page goes on; None for the first one. Raises Problem (422)."""
+    text = request.args.get("cursor")
+    if not text:
+        return None
+    if not _NUMBER.fullmatch(text):
+        raise invalid("?cursor", "has to be the next_cursor of the page before")
+    return int(text)
+
+
+def choice(name: str, choices: Sequence[T], *, default: T) -> T:
+    """One of some words. Raises Problem (422)."""
+    text = request.args.get(name, default)
+    for one in choices:
+        if one == text:
+            return one
+    raise invalid(f"?{name}", f"has to be one of {', '.join(choices)}")
+
+
+def security(listing: Listing) -> str | None:
+    """A listed security; None for all of them. Raises Problem (422, 503)."""
+    text = request.args.get("security_id")
+    if text and text not in listing.all():
+        raise invalid("?security_id", "is not listed", code="unknown_security")
+    return text or None

@@ -1,0 +1,57 @@
+"""Routes of reports: what the stages said of a client's orders."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from api import outgoing, query
+from api.answers import answer, page
+from api.auth import Keys, whose
+from api.databases import reading
+from api.listing import Listing
+from api.problems import invalid, not_found
+from db.clearing_data.keys import Identity
+from db.connect import Database
+from db.market_data import reads
+
+
+def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
+    """The routes, on these services."""
+    blueprint = Blueprint("reports", __name__)
+
+    @blueprint.get("/status/<security_id>/<order_id:order_id>")
+    def status(security_id: str, order_id: int) -> Response:
+        client_id = _reader(keys.identify())
+        listing.in_path(security_id)
+        with reading(market_data) as tx:
+            found = reads.order_status(tx, security_id, order_id, client_id=client_id)
+        if found is None:
+            raise not_found("order")
+        return answer({"status": found})
+
+    @blueprint.get("/report/<security_id>/<order_id:order_id>")
+    def report(security_id: str, order_id: int) -> Response:
+        client_id = _reader(keys.identify())
+        listing.in_path(security_id)
+        with reading(market_data) as tx:
+            found = reads.last_report(tx, security_id, order_id, client_id=client_id)
+        if found is None:
+            raise not_found("report")
+        return answer(outgoing.report_of(found))
+
+    @blueprint.get("/reports")
+    def every() -> Response:
+        client_id = whose(keys.identify())
+        if client_id is None:
+            raise invalid("?client_id", "the admin has to say whose reports")
+        limit, before = query.limit(), query.cursor()
+        with reading(market_data) as tx:
+            found = reads.reports(tx, client_id, before=reads.NEWEST if before is None else before, limit=limit)
+        return page(found, outgoing.report_of, limit=limit, cursor=lambda one: one.sequence)
+
+    return blueprint
+
+
+def _reader(identity: Identity) -> str | None:
+    """Whose reports a key may read; None for everybody's."""
+    return None if identity.role == "admin" else identity.client_id
