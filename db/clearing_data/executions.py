@@ -56,7 +56,19 @@ def known(tx: Connection, executions: Iterable[Execution]) -> dict[int, Executio
         text(f"SELECT {', '.join(COLUMNS)} FROM executions WHERE event_id = ANY(:ids)"),  # noqa: S608  # constants
         {"ids": [one.event_id for one in executions]},
     )
-    return {row.event_id: as_execution(row) for row in rows}
+    return {row.event_id: _execution(row) for row in rows}
+
+
+def between(tx: Connection, first_id: int, end_id: int) -> dict[int, Execution]:
+    """The executions with first_id <= event id < end_id, by id."""
+    rows = tx.execute(
+        text(
+            f"SELECT {', '.join(COLUMNS)} FROM executions "  # noqa: S608  # constants
+            "WHERE event_id >= :first_id AND event_id < :end_id"
+        ),
+        {"first_id": first_id, "end_id": end_id},
+    )
+    return {row.event_id: _execution(row) for row in rows}
 
 
 def _row(execution: Execution) -> tuple[object, ...]:
@@ -94,7 +106,7 @@ def _row(execution: Execution) -> tuple[object, ...]:
     )
 
 
-def as_execution(row: Sequence[Any]) -> Execution:
+def _execution(row: Sequence[Any]) -> Execution:
     """The execution of a row with COLUMNS."""
     (
         event_id,

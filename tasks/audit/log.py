@@ -1,0 +1,99 @@
+"""Rules 1 and 2: what was accepted is in the log, once and whole."""
+
+from __future__ import annotations
+
+from sys import intern
+
+from sqlalchemy import Connection, text
+
+from db.connect import Database
+from tasks.audit.contiguity import check_contiguous
+from tasks.audit.patience import Patience
+from tasks.audit.result import Checked
+
+# A command begins as its order says; only then it is the order's. It is written as tasks.messages.encode_command does.
+_ORDERS = text(
+    """
+    WITH placed AS (SELECT shard, seq, command_id, command FROM order_log WHERE starts_with(command, '["place",'))
+    SELECT COALESCE(orders.order_id, placed.command_id),
+        orders.order_id IS NOT NULL,
+        placed.command_id IS NOT NULL,
+        denials.command_id IS NOT NULL
+    FROM orders
+    FULL JOIN placed ON placed.command_id = orders.order_id
+    LEFT JOIN denials ON denials.command_id = COALESCE(orders.order_id, placed.command_id)
+    WHERE orders.order_id IS NULL
+        OR (placed.command_id IS NULL) = (denials.command_id IS NULL)
+        OR (denials.command_id IS NULL AND NOT starts_with(placed.command, concat(
+            '["place",', orders.order_id, ',', to_json(orders.client_id), ',', to_json(orders.security_id), ',"',
+            orders.type, '","', orders.side, '",', orders.quantity, ',', orders.hold_cents, ',"',
+            orders.time_in_force, '",', CASE WHEN orders.post_only THEN 'true' ELSE 'false' END, ',')))
+        OR (denials.command_id IS NOT NULL AND (orders.status, orders.reason) <> ('rejected', denials.reason))
+    """
+).execution_options(yield_per=1_000)
+
+_CANCELS = text(
+    """
+    SELECT denials.command_id FROM denials JOIN order_log USING (command_id)
+    WHERE NOT starts_with(order_log.command, '["place",')
+    """
+).execution_options(yield_per=1_000)
+
+
+def check_orders(tx: Connection) -> Checked:
+    """Every order is in the log exactly once, as the register of orders has it, or denied; and no command is both."""
+    checked = Checked(tx.execute(text("SELECT count(*) FROM orders")).scalar_one())
+    for order_id, is_registered, is_logged, is_denied in tx.execute(_ORDERS):
+        if not is_registered:
+            checked.find(f"order {order_id} is in the log and not in orders")
+        elif is_logged and is_denied:
+            checked.find(f"order {order_id} is in the log and denied")
+        elif is_logged:
+            checked.find(f"order {order_id} is another one in the log")
+        elif is_denied:
+            checked.find(f"order {order_id} is denied for another reason than orders says")
+        else:
+            checked.find(f"order {order_id} is neither in the log nor denied")
+    for (command_id,) in tx.execute(_CANCELS):
+        checked.find(f"cancel {command_id} is in the log and denied")
+    return checked
+
+
+def read_heads(tx: Connection) -> dict[int, int]:
+    """The number of the last command of each shard."""
+    rows = tx.execute(text("SELECT shard, last_seq FROM shards ORDER BY shard"))
+    return {row.shard: row.last_seq for row in rows}
+
+
+def read_denials(tx: Connection) -> dict[int, str]:
+    """The reason of every denied request, by its number."""
+    rows = tx.execute(text("SELECT command_id, reason FROM denials").execution_options(yield_per=10_000))
+    return {command_id: intern(reason) for command_id, reason in rows}  # millions, of a few reasons
+
+
+# Order entry's denials have the numbers of requests, which are below those of the engine's events.
+_DENIAL_REPORTS = text(
+    "SELECT report_id, reason FROM reports WHERE NOT confirmed AND report_id > 0 AND report_id < CAST(2 ^ 53 AS bigint)"
+).execution_options(yield_per=10_000)
+
+
+def check_denial_reports(market_data: Database, denials: dict[int, str], patience: Patience) -> Checked:
+    """Every denied request has its report, with the reason."""
+    checked = Checked(len(denials))
+    missing = dict(denials)
+    while missing:
+        with market_data.snapshot() as tx:
+            for command_id, reason in tx.execute(_DENIAL_REPORTS):
+                expected = missing.pop(command_id, reason)
+                if expected != reason:
+                    checked.find(f"request {command_id} was denied for {expected} and reported as {reason}")
+        if not patience.wait(len(missing)):
+            break
+    for command_id in sorted(missing):
+        checked.find(f"request {command_id} was denied ({missing[command_id]}) and there is no report")
+    return checked
+
+
+def check_log(tx: Connection) -> Checked:
+    """The numbers of each shard's log go from 1 to its head without a gap."""
+    return check_contiguous(tx, "order_log", group="shard", number="seq", heads="shards", head="last_seq")

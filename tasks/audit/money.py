@@ -1,0 +1,119 @@
+"""Rules 4 and 5: no cent and no share appears or vanishes, and what is held is what open orders need."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from sqlalchemy import Connection, text
+
+from db.clearing_data.accounts import EXTERNAL, ISSUER, all_accounts, all_holdings
+from db.clearing_data.securities import listed
+from db.clearing_data.tables import DTCC
+from tasks.audit.result import Checked
+
+_BOOKED = text(
+    "SELECT account, contra_account, security_id, count(*), sum(cash_cents), sum(shares) "
+    "FROM ledger GROUP BY account, contra_account, security_id"
+)
+_UNEVEN_TRADES = text(
+    "SELECT event_id, sum(cash_cents), sum(shares) FROM ledger WHERE kind = 'trade' "
+    "GROUP BY event_id HAVING sum(cash_cents) <> 0 OR sum(shares) <> 0"
+).execution_options(yield_per=1_000)
+
+
+def check_conservation(tx: Connection) -> Checked:
+    """Balances and holdings are what the ledger says, in total what came in; DTCC is flat over every trade."""
+    checked = Checked()
+    cash: Counter[str] = Counter()
+    shares: Counter[tuple[str, str]] = Counter()
+    for account, contra_account, security_id, entries, cents, quantity in tx.execute(_BOOKED):
+        checked.checked += entries
+        cash[account] += int(cents)
+        cash[contra_account] -= int(cents)
+        if security_id is not None:
+            shares[account, security_id] += int(quantity)
+            shares[contra_account, security_id] -= int(quantity)
+    _check_cash(tx, checked, cash)
+    _check_shares(tx, checked, shares)
+    for event_id, cents, quantity in tx.execute(_UNEVEN_TRADES):
+        checked.find(f"{DTCC} is left with {-cents} cents and {-quantity} shares of trade {event_id}")
+    return checked
+
+
+def _check_cash(tx: Connection, checked: Checked, booked: Counter[str]) -> None:
+    balances = {account.client_id: account.balance_cents for account in all_accounts(tx)}
+    for client_id in sorted(balances.keys() | booked.keys() - {EXTERNAL, ISSUER}):
+        if balances.get(client_id) != booked[client_id]:
+            checked.find(
+                f"account {client_id} has {balances.get(client_id)} cents; the ledger says {booked[client_id]}"
+            )
+    if sum(balances.values()) != -booked[EXTERNAL]:
+        checked.find(f"all accounts have {sum(balances.values())} cents, and {-booked[EXTERNAL]} came in")
+
+
+def _check_shares(tx: Connection, checked: Checked, booked: Counter[tuple[str, str]]) -> None:
+    held = {(holding.client_id, holding.security_id): holding.shares for holding in all_holdings(tx)}
+    for client_id, security_id in sorted(held.keys() | {owned for owned in booked if owned[0] != ISSUER}):
+        shares = held.get((client_id, security_id), 0)
+        if shares != booked[client_id, security_id]:
+            checked.find(f"{client_id} holds {shares} {security_id}; the ledger says {booked[client_id, security_id]}")
+    for security in listed(tx):
+        total = sum(shares for (_, security_id), shares in held.items() if security_id == security.security_id)
+        if total != security.issued_shares:
+            checked.find(f"all accounts hold {total} {security.security_id}, and {security.issued_shares} were issued")
+
+
+# What is open of an order is what is neither filled nor closed; of one that was closed ahead of a fill that is still
+# on its way, the fill.
+_ACCOUNTS = text(
+    """
+    SELECT COALESCE(accounts.client_id, needs.client_id), balance_cents, held_cents, open_orders,
+        COALESCE(cents, 0), COALESCE(orders, 0)
+    FROM accounts
+    FULL JOIN (
+        SELECT client_id, count(*) AS orders, sum(
+            CASE WHEN side = 'buy' THEN (quantity - filled_quantity - closed_quantity) * hold_cents ELSE 0 END
+        ) AS cents
+        FROM orders WHERE filled_quantity + closed_quantity < quantity GROUP BY client_id
+    ) AS needs ON needs.client_id = accounts.client_id
+    ORDER BY 1
+    """
+)
+_HOLDINGS = text(
+    """
+    SELECT client_id, security_id, shares, held, COALESCE(needs.needed, 0)
+    FROM holdings
+    FULL JOIN (
+        SELECT client_id, security_id, sum(quantity - filled_quantity - closed_quantity) AS needed
+        FROM orders WHERE side = 'sell' AND filled_quantity + closed_quantity < quantity
+        GROUP BY client_id, security_id
+    ) AS needs USING (client_id, security_id)
+    ORDER BY client_id, security_id
+    """
+)
+
+
+def check_holds(tx: Connection) -> Checked:
+    """What is held is what open orders need, it is covered, and nothing is below zero."""
+    checked = Checked()
+    for client_id, balance, held, open_orders, needed, orders in tx.execute(_ACCOUNTS):
+        checked.checked += 1
+        if balance is None:
+            checked.find(f"{client_id} has {orders} open orders and no account")
+            continue
+        if held != needed:
+            checked.find(f"account {client_id} holds back {held} cents; its open orders need {needed}")
+        if open_orders != orders:
+            checked.find(f"account {client_id} counts {open_orders} open orders; it has {orders}")
+        if not 0 <= held <= balance:
+            checked.find(f"account {client_id} has {balance} cents, of which {held} are held")
+    for client_id, security_id, shares, held, needed in tx.execute(_HOLDINGS):
+        checked.checked += 1
+        if shares is None:
+            checked.find(f"{client_id} sells {needed} {security_id} and has no holding")
+            continue
+        if held != needed:
+            checked.find(f"{client_id} holds back {held} {security_id}; its open orders need {needed}")
+        if not 0 <= held <= shares:
+            checked.find(f"{client_id} has {shares} {security_id}, of which {held} are held")
+    return checked

@@ -1,0 +1,55 @@
+"""What an audit says: for each rule whether it holds, on how many rows, and which rows break it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+# Findings of a rule that are written out; all are counted.
+MOST_LISTED = 20
+
+
+class Checked:
+    """What a check has looked at, and what it found wrong there."""
+
+    __slots__ = ("checked", "findings", "found")
+
+    def __init__(self, checked: int = 0) -> None:
+        self.checked = checked
+        self.found = 0
+        self.findings: list[str] = []
+
+    def find(self, finding: str) -> None:
+        """Something is wrong; the text names the row."""
+        self.found += 1
+        if len(self.findings) < MOST_LISTED:
+            self.findings.append(finding)
+
+    def __add__(self, other: Checked) -> Checked:
+        both = Checked(self.checked + other.checked)
+        both.found = self.found + other.found
+        both.findings = (self.findings + other.findings)[:MOST_LISTED]
+        return both
+
+
+class Rule(Struct, frozen=True):
+    """A rule of the audit. `checked` counts rows, `found` all findings, of which the first are in `findings`."""
+
+    rule: int
+    name: str
+    passed: bool
+    checked: int
+    found: int
+    findings: list[str]
+
+    @classmethod
+    def of(cls, number: int, name: str, checked: Checked) -> Rule:
+        """The rule with the outcome of all its checks."""
+        return cls(number, name, checked.found == 0, checked.checked, checked.found, checked.findings)
+
+
+class Audit(Struct, frozen=True):
+    """The whole audit; `checked_at` is RFC 3339 in UTC."""
+
+    passed: bool
+    checked_at: str
+    rules: list[Rule]
