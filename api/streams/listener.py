@@ -21,7 +21,7 @@ from api.streams import public
 from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
 from db.connect import Database
-from tasks.data_feed.outgoing import CHANNEL, Push
+from tasks.data_feed.outgoing import Push, channel_of
 
 log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ class Listener:
         while True:
             try:
                 with self._redis.pubsub() as channel:
-                    channel.subscribe(CHANNEL)
+                    channel.subscribe(channel_of(self._redis))
                     self._listen(channel)
             except (RedisError, OSError) as fault:
                 if not self._redis_is_away:

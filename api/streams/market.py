@@ -7,7 +7,7 @@ Postgres is only read where something is missing.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from enum import Enum, auto
 
 from db.market_data.rows import Book, Level, Price, Trade
@@ -72,9 +72,16 @@ class Market:
         self.book_sequence, self.book_us = book.sequence, book.updated_us
         return Outcome.APPLIED
 
-    def add_trades(self, trades: Sequence[Trade]) -> None:
-        """Take trades, oldest first; those that come late are told, but not among the latest."""
-        self.trades.extend(trade for trade in trades if trade.sequence > self.trade_sequence)
+    def add_trades(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Take trades, oldest first; returns those that are not among the latest already.
+
+        Several workers of the feed may push in another order than they store, so one that comes late is told, too.
+        """
+        known = {trade.sequence for trade in self.trades}
+        new = [trade for trade in trades if trade.sequence not in known]
+        before = self.trade_sequence
+        self.trades.extend(trade for trade in new if trade.sequence > before)
+        return new
 
     def book(self) -> Book:
         """The whole book, best levels first."""

@@ -63,10 +63,9 @@ class PublicStreams:
             self._move_price(_price_of(told.data), "update")
         gaps = [told for told in push.books if self._change_book(told) is Outcome.GAP]
         for told in push.trades:
-            trades = _trades_of(told.data)
             market = self._market(told.about)
-            market.add_trades(trades)
-            self._send("trades", market, partial(_trades_event, market, "update", told.previous_sequence, trades))
+            if new := market.add_trades(_trades_of(told.data)):
+                self._send("trades", market, partial(_trades_event, market, "update", new[0].sequence - 1, new))
         return bool(gaps)
 
     def catch_up(self, stored: Iterable[Stored], *, repeat: bool) -> None:

@@ -11,21 +11,29 @@ from typing import Literal
 
 import msgspec
 from msgspec import Raw, Struct
+from redis import Redis
 
 from db.market_data.book_store import Stored
 from db.market_data.rows import Book, BookChange, Level, Price, Report, Trade
 from tasks.messages import Side
 
-CHANNEL = "data_feed"  # of Redis
-
 _encode = msgspec.json.Encoder().encode
+
+
+def channel_of(redis: Redis) -> str:
+    """The channel on which an exchange pushes: one Redis may serve several, each a database of its own.
+
+    Redis itself delivers a message to the subscribers of all its databases.
+    """
+    database = redis.get_connection_kwargs().get("db", 0)
+    return f"data_feed.{database}" if database else "data_feed"
 
 
 class Told(Struct, frozen=True, array_like=True):
     """Something for the subscribers of a security or, with reports, of a client: `about` is its name.
 
     An update goes on from `previous_sequence`, a snapshot from anything. `data` is JSON: a Price, a list of Trade or
-    of Report, oldest first, or Levels.
+    of Report, oldest first, or LevelRows.
     """
 
     about: str
@@ -36,7 +44,7 @@ class Told(Struct, frozen=True, array_like=True):
     data: Raw
 
 
-class Levels(Struct, frozen=True, array_like=True):
+class LevelRows(Struct, frozen=True, array_like=True):
     """Levels of a book with their absolute quantities; 0 removes."""
 
     bids: list[Level]
@@ -85,14 +93,14 @@ def change_told(change: BookChange) -> Told:
         change.previous_sequence,
         change.sequence,
         change.updated_us,
-        Raw(_encode(Levels(sides["buy"], sides["sell"]))),
+        Raw(_encode(LevelRows(sides["buy"], sides["sell"]))),
     )
 
 
 def book_told(book: Book) -> Told:
     """A whole book."""
     return Told(
-        book.security_id, "snapshot", 0, book.sequence, book.updated_us, Raw(_encode(Levels(book.bids, book.asks)))
+        book.security_id, "snapshot", 0, book.sequence, book.updated_us, Raw(_encode(LevelRows(book.bids, book.asks)))
     )
 
 

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from tasks.data_feed.outgoing import CHANNEL, Push
+from tasks.data_feed.outgoing import Push, channel_of
 
 log = structlog.get_logger()
 
@@ -37,6 +37,7 @@ class Pusher:
             socket_connect_timeout=TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
+        self._channel = channel_of(self._redis)
         self._clock = clock
         self._again_at = 0.0
         # A worker that died between a commit and its push leaves a gap, so every worker begins as after one.
@@ -59,7 +60,7 @@ class Pusher:
         if self._clock() < self._again_at:
             return False
         try:
-            self._redis.publish(CHANNEL, msgspec.json.encode(push))
+            self._redis.publish(self._channel, msgspec.json.encode(push))
         except (RedisError, OSError) as fault:
             self._again_at = self._clock() + PAUSE_S
             if not self._out:
