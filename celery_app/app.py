@@ -75,5 +75,5 @@ def _prepare_worker(instance: Any, options: dict[str, Any], **_: object) -> None
         instance.hostname = f"{'+'.join(queues)}-{os.getpid()}@{host}"
 
 
-app = Celery("stock_exchange")
+app = Celery("stock_exchange", events="celery_app.events:Events")
 app.conf.update(_configuration())
