@@ -59,7 +59,7 @@ class Outbox:
         """
         while self._events or self._books:
             events = self._events[:MAX_BATCH]
-            books = self._books if len(self._events) <= MAX_BATCH else []
+            books = self._books[:] if len(self._events) <= MAX_BATCH else []
             executions = [event for event in events if not isinstance(event, CancelRefused)]
             if executions:
                 batch = ExecutionBatch(shard=self._shard, matched_us=now_us, executions=executions)

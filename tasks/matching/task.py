@@ -118,7 +118,7 @@ class MatchingStage(Stage):
         shard.publish(_publisher(), now_us=_now_us())
 
 
-@app.task(name=MATCHING, base=MatchingStage, bind=True)  # type: ignore[untyped-decorator]  # Celery is untyped
+@app.task(name=MATCHING, base=MatchingStage, bind=True)
 def matching(self: MatchingStage, batches: list[CommandBatch]) -> None:
     """Match the commands of all delivered messages, each once and in the order of the log."""
     self.handle(batches)

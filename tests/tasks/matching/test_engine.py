@@ -268,20 +268,3 @@ def test_a_closed_order_is_remembered_for_a_while() -> None:
         engine.apply(seq, PlaceOrder(seq, "A", "MSFT", "limit", "buy", 1, 90, "ioc", False, seq))
     assert engine.apply(5, CancelOrder(9, "A", "MSFT", 3, 5))  # refused at once
     assert engine.apply(6, CancelOrder(9, "A", "MSFT", 2, 6)) == []  # forgotten: it waits in vain
-
-
-def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
-    engine = Engine(0)
-    for seq in range(1, 101):
-        engine.apply(seq, _place(seq, "sell", seq, 100))
-    for seq in range(101, 200):
-        (closed,) = engine.apply(seq, CancelOrder(seq, "A", "MSFT", seq - 100, seq))
-        assert isinstance(closed, OrderClosed)
-        assert closed.quantity == seq - 100
-        level = engine._books["MSFT"]._levels[100]
-        assert len(level.queue) <= max(2 * level.count, level.count + 8)
-    (update,) = engine.book_updates()
-    assert update.asks == [(100, 100, 1)]
-    (trade,) = engine.apply(200, _place(200, "buy", 100, 100, "B"))
-    assert isinstance(trade, TradeMade)
-    assert (trade.sell_order_id, trade.quantity) == (100, 100)

@@ -155,7 +155,7 @@ def test_a_damaged_snapshot_gives_way_to_the_one_before_and_that_to_the_log(floo
 def test_snapshots_are_written_on_the_way_and_old_ones_dropped(floor: Floor) -> None:
     with Worker(QUEUE, environment=OFTEN) as worker:
         for count in range(1, 6):
-            floor.trade(day(count, 120)[:120] if count == 1 else _renumbered(day(count, 120), 1_000 * count))
+            floor.trade(_renumbered(day(count, 120), 1_000 * count))
             worker.wait_for_log("event=snapshot_written", count=count)
         floor.check()
     with floor.clearing_data.transaction() as tx:
@@ -186,25 +186,21 @@ def _renumbered(commands: list[Command], by: int) -> list[Command]:
     ]
 
 
-@pytest.mark.parametrize(
-    "forged",
-    [
+def test_what_order_entry_cannot_have_sent_is_a_dead_letter_and_changes_nothing(floor: Floor) -> None:
+    commands = day(7, 200)
+    forged = [
         CommandBatch(1, 1, [buy(900_001)]),  # of a shard that this worker does not serve
         CommandBatch(0, 101, [buy(900_001, security_id="GHOST")]),  # of a security that is not listed
         CommandBatch(0, 101, [buy(900_001, security_id="AAPL")]),  # of a security of the other shard
         CommandBatch(0, 5_000, [buy(900_001)]),  # far beyond the end of the log
         CommandBatch(0, 102, [buy(900_001)]),  # next but one
-    ],
-)
-def test_what_order_entry_cannot_have_sent_is_a_dead_letter_and_changes_nothing(
-    floor: Floor, forged: CommandBatch
-) -> None:
-    commands = day(7, 200)
+    ]
     with Worker(QUEUE) as worker:
         floor.trade(commands[:100])
         floor.check()
-        floor.forge(forged, QUEUE)
-        take(floor.broker, DEAD_LETTER, 1)
+        for batch in forged:
+            floor.forge(batch, QUEUE)
+        take(floor.broker, DEAD_LETTER, len(forged))
         floor.trade(commands[100:])
         floor.check()
         assert worker.stop() == 0
@@ -262,6 +258,26 @@ def test_a_standby_is_quiet_and_takes_over(floor: Floor) -> None:
             floor.check()
             assert standby.stop() == 0
     assert mark(floor) == 900
+
+
+def test_a_worker_that_hangs_is_replaced_and_comes_back_as_the_standby(floor: Floor) -> None:
+    commands = day(16, 400)
+    soon_missed = {"BROKER_HEARTBEAT_S": "2"}
+    with Worker(QUEUE, environment=soon_missed) as hanging, Worker(QUEUE, environment=soon_missed) as other:
+        floor.trade(commands[:100])
+        floor.check()
+        hanging.pause()
+        floor.trade(commands[100:200])
+        floor.check(timeout_s=20)
+        hanging.resume()
+        floor.trade(commands[200:300])
+        floor.check()
+        hanging.wait_for_log("Connected to amqp", count=2)
+        other.kill()
+        floor.trade(commands[300:])
+        floor.check()
+        assert hanging.stop() == 0
+    assert mark(floor) == 400
 
 
 def test_events_survive_that_they_cannot_be_published(floor: Floor) -> None:

@@ -1,0 +1,75 @@
+"""The book alone: what it tells of its levels, and what it keeps."""
+
+from __future__ import annotations
+
+from tasks.matching.book import Book
+from tasks.messages import BookUpdate, PlaceOrder
+
+
+def order(order_id: int, side: str, quantity: int, price_cents: int, client_id: str = "ANN") -> PlaceOrder:
+    return PlaceOrder(order_id, client_id, "MSFT", "limit", side, quantity, price_cents, "gtc", False, 1_000 + order_id)  # type: ignore[arg-type]
+
+
+def rest(book: Book, *orders: PlaceOrder) -> None:
+    for one in orders:
+        book.rest(one, one.quantity)
+
+
+def test_an_update_has_the_levels_that_changed_since_the_last_one() -> None:
+    book = Book("MSFT")
+    rest(book, order(1, "buy", 5, 99), order(2, "buy", 6, 99), order(3, "buy", 7, 98), order(4, "sell", 8, 101))
+    assert book.update() == BookUpdate(
+        "MSFT", 0, 4, False, bids=[(99, 11, 2), (98, 7, 1)], asks=[(101, 8, 1)],
+        bid_cents=99, ask_cents=101, last_cents=None, updated_us=1_004,
+    )  # fmt: skip
+    assert book.update() is None
+    book.match(order(5, "sell", 5, 99, "BOB"), 1, [], set())
+    book.remove(book.orders[4], 1_006)
+    assert book.update() == BookUpdate(
+        "MSFT", 4, 6, False, bids=[(99, 6, 1)], asks=[(101, 0, 0)],
+        bid_cents=99, ask_cents=None, last_cents=99, updated_us=1_006,
+    )  # fmt: skip
+
+
+def test_a_snapshot_has_every_level_and_counts_as_told() -> None:
+    book = Book("MSFT")
+    rest(book, order(1, "buy", 5, 99), order(2, "sell", 6, 101))
+    assert book.update() is not None
+    rest(book, order(3, "sell", 7, 102))
+    assert book.snapshot() == BookUpdate(
+        "MSFT", 2, 3, True, bids=[(99, 5, 1)], asks=[(101, 6, 1), (102, 7, 1)],
+        bid_cents=99, ask_cents=101, last_cents=None, updated_us=1_003,
+    )  # fmt: skip
+    assert book.update() is None
+
+
+def test_a_match_that_trades_nothing_changes_nothing() -> None:
+    book = Book("MSFT")
+    rest(book, order(1, "sell", 5, 101))
+    book.update()
+    assert book.match(order(2, "buy", 5, 101, "ANN"), 1, [], set()) == (5, True)
+    assert book.update() is None
+
+
+def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
+    book = Book("MSFT")
+    rest(book, *(order(number, "sell", number, 100) for number in range(1, 101)))
+    level = book._levels[100]
+    for number in range(1, 100):
+        assert book.remove(book.orders[number], 0) == number
+        assert len(level.queue) <= max(2 * level.count, level.count + 8)
+    update = book.update()
+    assert update is not None
+    assert update.asks == [(100, 100, 1)]
+
+
+def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
+    book = Book("MSFT")
+    rest(book, *(order(number, "sell", 1, 100) for number in range(1, 101)))
+    level = book._levels[100]
+    closed: set[int] = set()
+    for number in range(1, 100):
+        book.match(order(1_000 + number, "buy", 1, 100, "BOB"), 1, [], closed)
+        assert len(level.queue) <= max(2 * level.count, level.count + 8)
+    assert closed == set(range(1, 100))
+    assert list(book.orders) == [100]
