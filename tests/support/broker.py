@@ -58,11 +58,13 @@ def take(connection: Connection, queue: str, count: int, *, timeout_s: float = 1
     taken: list[Message] = []
     deadline = time.monotonic() + timeout_s
     with connection.channel() as channel:
+        # As a consumer and not by Basic.Get, which a queue with a single active consumer does not know.
+        channel.basic_qos(0, count, False)
+        channel.basic_consume(queue, callback=taken.append)
         while len(taken) < count:
-            message = channel.basic_get(queue, no_ack=True)
-            if message is not None:
-                taken.append(message)
-                continue
-            assert time.monotonic() < deadline, f"{len(taken)} of {count} messages came to {queue} in {timeout_s} s"
-            time.sleep(0.02)
+            try:
+                connection.drain_events(timeout=max(deadline - time.monotonic(), 0.001))
+            except TimeoutError:
+                raise AssertionError(f"{len(taken)} of {count} messages came to {queue} in {timeout_s} s") from None
+        channel.basic_ack(taken[-1].delivery_tag, multiple=True)
     return taken

@@ -10,6 +10,18 @@ from db.clearing_data import admission, orders
 from db.clearing_data.admission import OrderRow
 from db.connect import Database, copy_rows
 
+EXECUTION = (
+    "event_id",
+    "kind",
+    "security_id",
+    "quantity",
+    "price_cents",
+    "hold_cents",
+    "buy_order_id",
+    "sell_order_id",
+)
+EXECUTION += ("buyer", "seller", "executed_us", "settled_us")
+
 
 def row(order_id: int, client_id: str = "SINGLE", **terms: object) -> OrderRow:
     fields = {
@@ -95,8 +107,20 @@ def test_each_side_sees_its_own_fill(clearing_data: Database) -> None:
         copy_rows(
             tx,
             "executions",
-            "event_id kind security_id quantity price_cents hold_cents buy_order_id sell_order_id buyer seller "
-            "executed_us settled_us".split(),
+            [
+                "event_id",
+                "kind",
+                "security_id",
+                "quantity",
+                "price_cents",
+                "hold_cents",
+                "buy_order_id",
+                "sell_order_id",
+                "buyer",
+                "seller",
+                "executed_us",
+                "settled_us",
+            ],
             [(90 + n, "trade", "MSFT", n, 100, 100, 10 + n, 20 + n, "SINGLE", "RETAIL", 5, 6) for n in (1, 2)],
         )
         copy_rows(

@@ -1,0 +1,241 @@
+"""Units in a real database: what is admitted is held, logged and told, once, whoever brings it and how often."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import text
+
+from db.clearing_data import accounts, orders
+from db.connect import Database
+from tasks.messages import OrderReport, PlaceOrder
+from tasks.order_entry.admit import Admission, admit
+from tasks.order_entry.rules import Request
+from tests.support.entry import LIMITS, assert_books_hold, cancel, order
+
+
+def enter(database: Database, *requests: Request, now_us: int = 1_000) -> Admission:
+    admission = admit(database, requests, limits=LIMITS, now_us=now_us)
+    with database.transaction() as tx:
+        assert_books_hold(tx)
+    return admission
+
+
+def commands(admission: Admission) -> dict[tuple[int, int], int]:
+    """(shard, seq) of everything that went to the engines, and the number of its request."""
+    return {
+        (batch.shard, seq): command.order_id if isinstance(command, PlaceOrder) else command.command_id
+        for batch in admission.commands
+        for seq, command in enumerate(batch.commands, batch.first_seq)
+    }
+
+
+def reasons(admission: Admission) -> dict[int, str | None]:
+    return {report.event_id: report.reason for report in admission.reports}
+
+
+def test_an_admitted_order_is_held_logged_and_told(clearing_data: Database) -> None:
+    admission = enter(clearing_data, order(17, client_order_id="my-1", quantity=3))
+    assert admission.reports == [
+        OrderReport(17, "order", "confirmed", 17, "SINGLE", "MSFT", "buy", 3, 10_000, None, 5, 1_000)
+    ]
+    [batch] = admission.commands
+    assert (batch.shard, batch.first_seq) == (0, 1)
+    with clearing_data.transaction() as tx:
+        [(shard, seq, command)] = tx.execute(text("SELECT shard, seq, command FROM order_log"))
+        assert (shard, seq) == (0, 1)
+        assert command == '["place",17,"SINGLE","MSFT","limit","buy",3,10000,"gtc",false,1000]'
+        account = accounts.account(tx, "SINGLE")
+        assert (account.balance_cents, account.held_cents, account.open_orders) == (1_000_000, 30_000, 1)
+        found = orders.order_by_client_order_id(tx, "SINGLE", "my-1")
+        assert (found.order_id, found.status, found.created_us, found.updated_us) == (17, "new", 5, 1_000)
+
+
+def test_a_market_order_is_registered_without_a_price(clearing_data: Database) -> None:
+    admission = enter(clearing_data, order(1, type="market", price_cents=None, quantity=2))
+    assert admission.commands[0].commands[0].price_cents == 11_000
+    assert admission.reports[0].price_cents is None
+    with clearing_data.transaction() as tx:
+        found = orders.order(tx, 1)
+        assert (found.price_cents, found.time_in_force) == (None, "ioc")
+        assert accounts.account(tx, "SINGLE").held_cents == 22_000
+
+
+def test_a_denied_order_is_registered_and_told(clearing_data: Database) -> None:
+    admission = enter(clearing_data, order(1, quantity=101), order(2, side="sell", quantity=1_001))
+    assert admission.commands == []
+    assert reasons(admission) == {1: "insufficient_funds", 2: "insufficient_holdings"}
+    with clearing_data.transaction() as tx:
+        page = orders.orders_page(
+            tx, client_id="SINGLE", status="closed", security_id=None, before_order_id=None, limit=9
+        )
+        assert [(found.order_id, found.status, found.reason) for found in page] == [
+            (2, "rejected", "insufficient_holdings"),
+            (1, "rejected", "insufficient_funds"),
+        ]
+
+
+def test_orders_of_nobody_and_of_the_counterparty_are_denied(clearing_data: Database) -> None:
+    admission = enter(clearing_data, order(1, client_id="NOBODY"), order(2, client_id="DTCC", side="sell"))
+    assert reasons(admission) == {1: "unknown_account", 2: "unknown_account"}
+
+
+def test_commands_go_to_the_shards_of_their_securities_in_order(clearing_data: Database) -> None:
+    securities = ["MSFT", "AAPL", "TSLA", "JPM", "SHEL", "AAPL"]
+    unit = [order(number, security_id=security) for number, security in enumerate(securities, 1)]
+    assert commands(enter(clearing_data, *unit)) == {
+        (0, 1): 1,
+        (0, 2): 3,
+        (0, 3): 5,
+        (1, 1): 2,
+        (1, 2): 4,
+        (1, 3): 6,
+    }
+    assert commands(enter(clearing_data, order(7), order(8, security_id="AAPL"))) == {(0, 4): 7, (1, 4): 8}
+
+
+def test_a_unit_that_comes_again_changes_nothing_and_is_told_again(clearing_data: Database) -> None:
+    unit = [
+        order(1, quantity=60),
+        order(2, quantity=60),
+        cancel(3, order_id=1),
+        cancel(4, order_id=2),
+        order(5, security_id="AAPL"),
+    ]
+    first = enter(clearing_data, *unit)
+    again = enter(clearing_data, *unit, now_us=2_000)
+    assert again.commands == first.commands
+    assert reasons(again) == reasons(first) == {1: None, 2: "insufficient_funds", 3: None, 4: "unknown_order", 5: None}
+
+
+def test_what_comes_twice_in_a_unit_counts_once(clearing_data: Database) -> None:
+    admission = enter(clearing_data, order(1), order(2), order(1), cancel(3, 2), cancel(3, 2))
+    assert commands(admission) == {(0, 1): 1, (0, 2): 2, (0, 3): 3}
+    assert len(admission.reports) == 3
+
+
+def test_known_and_new_requests_in_one_unit(clearing_data: Database) -> None:
+    for number in (1, 2, 3):
+        enter(clearing_data, order(number))
+    admission = enter(clearing_data, order(4), order(1), order(5), order(3))
+    assert commands(admission) == {(0, 1): 1, (0, 3): 3, (0, 4): 4, (0, 5): 5}
+    assert [batch.first_seq for batch in admission.commands] == [4, 1, 3]
+
+
+def test_a_denial_stands_though_the_order_could_be_paid_for_by_now(clearing_data: Database) -> None:
+    assert reasons(enter(clearing_data, order(1, quantity=101))) == {1: "insufficient_funds"}
+    with clearing_data.transaction() as tx:
+        accounts.deposit_cash(tx, "SINGLE", "t1", amount_cents=1_000_000, now_us=1)
+    assert reasons(enter(clearing_data, order(1, quantity=101))) == {1: "insufficient_funds"}
+
+
+def test_an_admission_stands_though_the_money_is_gone_by_now(clearing_data: Database) -> None:
+    first = enter(clearing_data, order(1, quantity=100))
+    assert enter(clearing_data, order(1, quantity=100)).commands == first.commands
+
+
+def test_a_cancel_that_was_sequenced_stays_so_when_its_order_is_closed(clearing_data: Database) -> None:
+    first = enter(clearing_data, order(1), cancel(2, order_id=1))
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE orders SET status = 'cancelled', closed_quantity = quantity"))
+        tx.execute(text("UPDATE accounts SET held_cents = 0, open_orders = 0"))
+        tx.execute(text("DELETE FROM open_orders"))
+    again = enter(clearing_data, cancel(2, order_id=1), cancel(3, order_id=1))
+    assert commands(again) == {(0, 2): 2}
+    assert commands(first) == {(0, 1): 1, (0, 2): 2}
+    assert reasons(again) == {2: None, 3: "unknown_order"}
+
+
+def test_a_cancel_of_an_order_that_was_never_given_out_stays_denied(clearing_data: Database) -> None:
+    assert reasons(enter(clearing_data, cancel(1, order_id=900))) == {1: "unknown_order"}
+    with clearing_data.transaction() as tx:
+        assert 900 in orders.next_order_ids(tx)
+    assert reasons(enter(clearing_data, cancel(1, order_id=900))) == {1: "unknown_order"}
+    assert reasons(enter(clearing_data, cancel(2, order_id=900))) == {2: None}
+    assert reasons(enter(clearing_data, cancel(3, order_id=1_001))) == {3: "unknown_order"}
+
+
+def test_nobody_cancels_anothers_order(clearing_data: Database) -> None:
+    enter(clearing_data, order(1))
+    assert reasons(enter(clearing_data, cancel(2, order_id=1, client_id="RETAIL"))) == {2: "unknown_order"}
+
+
+def test_a_client_order_id_is_one_order_over_all_units(clearing_data: Database) -> None:
+    enter(clearing_data, order(1, client_order_id="a"), order(2, client_order_id="b", quantity=101))
+    admission = enter(
+        clearing_data,
+        order(3, client_order_id="a"),
+        order(4, client_order_id="b"),
+        order(5, client_order_id="a", client_id="RETAIL"),
+        order(6),
+    )
+    assert reasons(admission) == {3: "duplicate_client_order_id", 4: "duplicate_client_order_id", 5: None, 6: None}
+    with clearing_data.transaction() as tx:
+        assert orders.order_by_client_order_id(tx, "SINGLE", "a").order_id == 1
+        assert orders.order(tx, 3).client_order_id is None
+
+
+def test_a_lone_order_whose_client_order_id_is_taken(clearing_data: Database) -> None:
+    enter(clearing_data, order(1, client_order_id="a"))
+    for _ in range(2):
+        assert reasons(enter(clearing_data, order(2, client_order_id="a"))) == {2: "duplicate_client_order_id"}
+
+
+def test_an_empty_unit_is_nothing(clearing_data: Database) -> None:
+    assert enter(clearing_data) == Admission([], [])
+
+
+def test_names_that_look_like_rows_stay_names(clearing_data: Database) -> None:
+    name = 'a\\N,"b",null'
+    enter(clearing_data, order(1, client_order_id=name, security_id='x"\\'), order(2, client_order_id="null"))
+    with clearing_data.transaction() as tx:
+        assert orders.order_by_client_order_id(tx, "SINGLE", name).security_id == 'x"\\'
+        assert orders.order_by_client_order_id(tx, "SINGLE", "null").order_id == 2
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a\tb"])
+def test_control_characters_are_refused_and_nothing_is_done(clearing_data: Database, name: str) -> None:
+    with pytest.raises(ValueError, match="control character"):
+        enter(clearing_data, order(1), order(2, client_order_id=name))
+    with clearing_data.transaction() as tx:
+        assert_books_hold(tx)
+        assert orders.order(tx, 1) is None
+
+
+def test_workers_with_the_same_units_admit_each_request_once(clearing_data: Database) -> None:
+    chance = random.Random(1)
+    clients, securities = ["SINGLE", "RETAIL", "GAUSS"], ["MSFT", "AAPL"]
+    units: list[list[Request]] = []
+    for start in range(1, 601, 20):
+        unit: list[Request] = [
+            order(
+                number,
+                client_id=chance.choice(clients),
+                security_id=chance.choice(securities),
+                side=chance.choice(["buy", "sell"]),
+                quantity=chance.randint(1, 40),
+                client_order_id=f"c-{chance.randint(1, 500)}",
+            )
+            for number in range(start, start + 19)
+        ]
+        units.append([*unit, cancel(start + 19, chance.randint(1, 2_000), client_id=chance.choice(clients))])
+
+    def work(seed: int) -> list[Admission]:
+        mine = [list(unit) for unit in units]
+        random.Random(seed).shuffle(mine)
+        return [admit(clearing_data, unit, limits=LIMITS, now_us=seed) for unit in mine]
+
+    with ThreadPoolExecutor(4) as workers:
+        told = list(workers.map(work, range(1, 5)))
+    with clearing_data.transaction() as tx:
+        assert_books_hold(tx)
+        logged = {(shard, seq): number for shard, seq, number, _ in tx.execute(text("SELECT * FROM order_log"))}
+        denied = dict(tx.execute(text("SELECT command_id, reason FROM denials")).all())
+    assert sorted([*logged.values(), *denied]) == list(range(1, 601))
+    assert denied
+    for admissions in told:
+        assert {key: number for one in admissions for key, number in commands(one).items()} == logged
+        assert {n: r for one in admissions for n, r in reasons(one).items() if r} == denied
+        assert sum(len(one.reports) for one in admissions) == 600

@@ -1,0 +1,58 @@
+"""Whatever is asked for, by whom, in whichever units and however often: nothing goes below zero, nothing is lost."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from db.connect import Database
+from tasks.order_entry.admit import admit
+from tasks.order_entry.rules import Request, number_of
+from tests.support.entry import LIMITS, assert_books_hold, cancel, order
+
+# Few numbers, names and clients, so that they meet; amounts around what the clients have.
+clients = st.sampled_from(["SINGLE", "RETAIL", "NOBODY", "DTCC"])
+securities = st.sampled_from(["MSFT", "MSFT", "AAPL", "XXXX"])
+places = st.builds(
+    order,
+    st.integers(1, 60),
+    client_id=clients,
+    client_order_id=st.none() | st.sampled_from("abcdefgh"),
+    security_id=securities,
+    type=st.sampled_from(["limit", "limit", "market"]),
+    side=st.sampled_from(["buy", "sell"]),
+    quantity=st.one_of(st.integers(1, 120), st.integers(1, 2**31 - 1)),
+    price_cents=st.none() | st.integers(1, 12_000) | st.integers(1, 10**9),
+    time_in_force=st.sampled_from(["gtc", "gtc", "ioc", "fok"]),
+    post_only=st.booleans(),
+)
+cancels = st.builds(cancel, st.integers(61, 80), st.integers(1, 2_000), client_id=clients, security_id=securities)
+units = st.lists(places | cancels, max_size=30)
+
+
+@given(units=st.lists(units, min_size=1, max_size=6))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_units(clearing_data: Database, units: list[list[Request]]) -> None:
+    with clearing_data.transaction() as tx:
+        for table in ("orders", "open_orders", "order_log", "denials"):
+            tx.execute(text(f"DELETE FROM {table}"))
+        tx.execute(text("UPDATE shards SET last_seq = 0"))
+        tx.execute(text("UPDATE accounts SET held_cents = 0, open_orders = 0"))
+        tx.execute(text("UPDATE holdings SET held = 0"))
+    # A number stands for one request for ever, so the later ones of the same number are left out.
+    first = {number_of(request): request for unit in reversed(units) for request in reversed(unit)}
+    told: dict[int, str | None] = {}
+    for unit in units:
+        mine = [first[number_of(request)] for request in unit]
+        admission = admit(clearing_data, mine, limits=LIMITS, now_us=7)
+        with clearing_data.transaction() as tx:
+            assert_books_hold(tx)
+        assert {report.event_id for report in admission.reports} == {number_of(request) for request in mine}
+        sent = sum(len(batch.commands) for batch in admission.commands)
+        assert sent == sum(report.reason is None for report in admission.reports)
+        for report in admission.reports:
+            assert told.setdefault(report.event_id, report.reason) == report.reason
+    with clearing_data.transaction() as tx:
+        logged = tx.execute(text("SELECT command_id, NULL FROM order_log UNION ALL SELECT * FROM denials")).all()
+    assert dict(map(tuple, logged)) == told

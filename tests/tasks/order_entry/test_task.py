@@ -1,0 +1,174 @@
+"""The stage as a process of its own on RabbitMQ and Postgres."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import msgspec
+import pytest
+from kombu import Connection
+from kombu.message import Message
+from sqlalchemy import text
+
+from celery_app import app
+from celery_app.publisher import Publisher
+from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, matching_queue
+from db.clearing_data import accounts
+from db.connect import Database
+from tasks.messages import Command, CommandBatch, EntryBatch, FeedBatch
+from tasks.order_entry.rules import Request
+from tests.support.broker import depth, empty_queues, publish, take
+from tests.support.entry import assert_books_hold, cancel, order
+from tests.support.worker import Worker
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[Connection]:
+    with empty_queues(broker_url) as connection:
+        yield connection
+
+
+def send(*requests: Request) -> None:
+    publisher = Publisher(app)
+    publisher.send(ORDER_ENTRY, EntryBatch(list(requests)), size=len(requests))
+    publisher.close()
+
+
+read_commands = msgspec.json.Decoder(tuple[tuple[list[CommandBatch]], dict, object]).decode
+read_feed = msgspec.json.Decoder(tuple[tuple[list[FeedBatch]], dict, object]).decode
+
+
+def sequenced(messages: Sequence[Message]) -> dict[tuple[int, int], Command]:
+    """The commands in messages to the engines, by shard and number."""
+    return {
+        (batch.shard, seq): command
+        for message in messages
+        for batch in read_commands(message.body)[0][0]
+        for seq, command in enumerate(batch.commands, batch.first_seq)
+    }
+
+
+def test_requests_become_commands_and_reports(broker: Connection, clearing_data: Database) -> None:
+    with Worker(ORDER_ENTRY) as worker:
+        send(order(1), order(2, security_id="AAPL"), order(3, quantity=1_000), cancel(4, order_id=1))
+        (to_first, to_second) = (take(broker, matching_queue(shard), 1)[0] for shard in (0, 1))
+        (to_feed,) = take(broker, DATA_FEED, 1)
+        assert worker.stop() == 0
+    assert list(sequenced([to_first])) == [(0, 1), (0, 2)]
+    assert list(sequenced([to_second])) == [(1, 1)]
+    ((feed,),), _, _ = read_feed(to_feed.body)
+    assert feed.stage == "order_entry"
+    assert [(report.event_id, report.request, report.reason) for report in feed.orders] == [
+        (1, "order", None),
+        (2, "order", None),
+        (3, "order", "insufficient_funds"),
+        (4, "cancel", None),
+    ]
+    assert depth(broker, ORDER_ENTRY) == 0
+    with clearing_data.transaction() as tx:
+        assert_books_hold(tx)
+        assert tx.execute(text("SELECT count(*) FROM orders")).scalar_one() == 3
+
+
+GOOD = '["order",7,"SINGLE",null,"MSFT","limit","buy",1,10000,"gtc",false,5]'
+
+
+def body(batch: str) -> str:
+    return f'[[[{batch}]],{{}},{{"callbacks":null,"errbacks":null,"chain":null,"chord":null}}]'
+
+
+def good_but(old: str, new: str) -> str:
+    """A message with one order, good but for one thing."""
+    assert old in GOOD
+    return body(f"[[{GOOD.replace(old, new)}]]")
+
+
+BAD = {
+    "a number": "5",
+    "null": "null",
+    "no JSON": "{'a': 1}",
+    "two elements": "[[],{}]",
+    "no batch": body("5"),
+    "no request": body("[[5]]"),
+    "a field too few": good_but(",5]", "]"),
+    "a negative quantity": good_but('"buy",1', '"buy",-1'),
+    "a quantity of zero": good_but('"buy",1', '"buy",0'),
+    "a price with a fraction": good_but("10000", "100.5"),
+    "a price that is true": good_but("10000", "true"),
+    "an unknown side": good_but("buy", "BUY"),
+    "an unknown kind": good_but('"order"', '"replace"'),
+    "an order id of 2^53": good_but(",7,", ",9007199254740992,"),
+    "NUL in a name": good_but("null", '"a\\u0000b"'),
+    "a line feed in a name": good_but("null", '"a\\nb"'),
+}
+
+
+def test_a_bad_message_is_a_dead_letter_and_the_next_good_order_trades(
+    broker: Connection, clearing_data: Database
+) -> None:
+    with Worker(ORDER_ENTRY) as worker:
+        for name, bad in BAD.items():
+            publish(broker, ORDER_ENTRY, bad, headers={"task": ORDER_ENTRY, "id": name, "lang": "py"})
+        send(order(1))
+        dead = take(broker, DEAD_LETTER, len(BAD))
+        assert sequenced(take(broker, matching_queue(0), 1)).keys() == {(0, 1)}
+        assert worker.stop() == 0
+    assert sorted(message.headers["id"] for message in dead) == sorted(BAD)
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+    with clearing_data.transaction() as tx:
+        assert_books_hold(tx)
+        assert tx.execute(text("SELECT order_id FROM orders")).scalars().all() == [1]
+
+
+def test_killed_workers_lose_nothing_and_do_nothing_twice(broker: Connection, clearing_data: Database) -> None:
+    # Affordable together, so that the outcome does not depend on who comes first.
+    units = [
+        [order(number, side=side) for number, side in zip(range(start, start + 10), ["buy", "sell"] * 5, strict=True)]
+        for start in range(1, 1_001, 10)
+    ]
+    with clearing_data.transaction() as tx:
+        accounts.deposit_cash(tx, "SINGLE", "t1", amount_cents=500 * 10_000, now_us=1)
+    publisher = Publisher(app)
+    with Worker(ORDER_ENTRY) as first, Worker(ORDER_ENTRY) as second:
+        for position, unit in enumerate(units):
+            publisher.send(ORDER_ENTRY, EntryBatch(unit), size=len(unit))
+            if position in {30, 60}:
+                first.kill()
+                first.start()
+            if position == 45:
+                second.kill()
+                second.start()
+        commands: dict[tuple[int, int], Command] = {}
+        while len(commands) < 1_000:
+            commands |= sequenced(take(broker, matching_queue(0), 1))
+        assert first.stop() == second.stop() == 0
+    publisher.close()
+    assert commands.keys() == {(0, seq) for seq in range(1, 1_001)}
+    assert {command.order_id for command in commands.values()} == set(range(1, 1_001))
+    with clearing_data.transaction() as tx:
+        assert_books_hold(tx)
+        assert accounts.account(tx, "SINGLE").open_orders == 1_000
+
+
+def end_backends(database: Database) -> bool:
+    """End the stage's connections to Postgres; False when it had none."""
+    backends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :stage"
+    with database.transaction() as tx:
+        return bool(tx.execute(text(backends), {"stage": ORDER_ENTRY}).all())
+
+
+def test_a_unit_waits_for_postgres(broker: Connection, clearing_data: Database) -> None:
+    with Worker(ORDER_ENTRY) as worker:
+        with clearing_data.transaction() as tx:
+            # So that the worker's connection ends within its transaction.
+            tx.execute(text("SELECT 1 FROM accounts WHERE client_id = 'SINGLE' FOR UPDATE"))
+            send(order(1))
+            deadline = time.monotonic() + 10
+            while not end_backends(clearing_data):
+                assert time.monotonic() < deadline, "the worker did not come to Postgres"
+                time.sleep(0.02)
+            worker.wait_for_log("unit_delayed")
+        assert sequenced(take(broker, matching_queue(0), 1)).keys() == {(0, 1)}
+        assert worker.stop() == 0
+    assert depth(broker, DEAD_LETTER) == 0
