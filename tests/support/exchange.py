@@ -1,0 +1,152 @@
+"""The whole exchange as `make up` runs it, supervisor and all, on the services of the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kombu import Connection
+
+from celery_app.settings import settings
+from celery_app.topology import DEAD_LETTER
+from deploy.local import exchange as local
+from deploy.local.places import Instance
+from deploy.local.ports import choose
+from deploy.local.programs import Program
+from deploy.local.supervisor import Supervisor
+from deploy.local.variables import from_environment
+from tests.support.broker import depth, empty_queues
+
+START_S = 60.0
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """What the audit said."""
+
+    passed: bool
+    broken: list[dict[str, Any]]
+
+
+class Exchange:
+    """A running exchange: its address and keys, and its processes to kill."""
+
+    def __init__(self, url: str, instance: Instance, supervisor: Supervisor, programs: Sequence[Program]) -> None:
+        self.url = url
+        self.instance = instance
+        self.keys: dict[str, str] = json.loads((instance.directory / "keys.json").read_text())
+        self._supervisor = supervisor
+        self._programs = programs
+        self._killed: dict[str, int] = {}
+
+    # -- processes -------------------------------------------------------------------------------------------------
+
+    def pid(self, name: str) -> int:
+        """The process of a name; 0 while it is down."""
+        return next(state.pid for state in self._supervisor.states() if state.name == name)
+
+    def kill(self, name: str) -> None:
+        """kill -9; the supervisor has to start it again."""
+        self._killed[name] = self.pid(name)
+        os.kill(self._killed[name], signal.SIGKILL)
+
+    def is_back(self, name: str) -> bool:
+        """Whether a process that was killed runs again and does its work."""
+        pid = self.pid(name)
+        if pid in (0, self._killed[name]):
+            return False
+        log = self.instance.logs / f"{name}.log"
+        return is_ready(self.url) if name in ("api", "streams") else f"-{pid}@" in log.read_text(errors="replace")
+
+    def restart(self, name: str) -> None:
+        """Stop a process as `make down` does, and start it again."""
+        self._supervisor.stop([name])
+        self._supervisor.start([program for program in self._programs if program.name == name])
+
+    @staticmethod
+    def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float = 60.0) -> None:
+        """Return when the condition holds.
+
+        raises  AssertionError  it does not in time
+        """
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"not in {timeout_s:.0f} s: {what}"
+            time.sleep(0.05)
+
+    # -- what must hold --------------------------------------------------------------------------------------------
+
+    def audit(self) -> AuditResult:
+        """Run the audit as `make audit` does; it waits for what is under way."""
+        done = subprocess.run(
+            [sys.executable, "-m", "tasks.audit", "--json"], capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.stdout, done.stderr
+        result = json.loads(done.stdout)
+        return AuditResult(result["passed"], [rule for rule in result["rules"] if not rule["passed"]])
+
+    def dead_letters(self) -> int:
+        """How many messages could not be handled."""
+        with Connection(settings().broker_url.get_secret_value()) as connection:
+            return depth(connection, DEAD_LETTER)
+
+
+def is_ready(url: str) -> bool:
+    """Whether an exchange says that all of it is ready."""
+    try:
+        with urllib.request.urlopen(f"{url}/health/ready", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+@contextmanager
+def running_exchange(variables: Mapping[str, str] | None = None) -> Iterator[Exchange]:
+    """Run the exchange on empty queues inside the block.
+
+    variables  those of `make up`, as {"ORDER_ENTRY_WORKERS": "2"}; no bots trade unless they are named
+    """
+    s = settings()
+    # The path of a Unix socket is short, and pytest's folders are deep.
+    instance = Instance(Path(tempfile.mkdtemp(prefix="exchange-")))
+    instance.folder("logs")
+    port = choose(instance, ["api", "flower"], running=False)
+    environment = local.environment(os.environ, {"API_PORT": str(port["api"])}, instance)
+    asked_for = from_environment({"BOTS": "none", **(variables or {})})
+    url = f"http://{s.api_host}:{port['api']}"
+    programs = [
+        program
+        for program in local.programs(asked_for, environment, shards=s.shards, flower_port=port["flower"], url=url)
+        if program.name != "flower"
+    ]
+    subprocess.run([sys.executable, "-m", "deploy.migrate"], env={**os.environ, **environment}, check=True)
+    supervisor = Supervisor(instance)
+    try:
+        with empty_queues(s.broker_url.get_secret_value()):
+            supervisor.load(programs)
+            supervisor.apply(None)
+            supervisor.start(programs)
+        Exchange.wait_until(lambda: is_ready(url), "the exchange is ready", timeout_s=START_S)
+        yield Exchange(url, instance, supervisor, programs)
+    except BaseException:
+        for log in sorted(instance.logs.glob("*.log")):
+            sys.stderr.write(f"== {log.name}\n{log.read_text(errors='replace')[-2000:]}\n")
+        raise
+    finally:
+        if supervisor.runs():
+            supervisor.stop([program.name for program in programs])
+            supervisor.shut_down()
+        shutil.rmtree(instance.directory)

@@ -1,0 +1,67 @@
+"""20,000 orders of ten traders over two shards: each accounted for, each trade as the naive book would make it."""
+
+from __future__ import annotations
+
+from sqlalchemy import text
+
+from db.clearing_data.order_log import read_commands
+from db.connect import Database
+from tasks.messages import TradeMade
+from tests.support.exchange import Exchange
+from tests.support.naive_book import NaiveBook
+from tests.system.traders import TRADERS, Ledger, open_accounts, trade
+
+SEED = 20_260_101
+ORDERS = 20_000
+SHARDS = 2
+
+
+def test_every_order_is_accounted_for(exchange: Exchange, clearing_data: Database) -> None:
+    keys = open_accounts(exchange.url, exchange.keys["admin"])
+    ledger = Ledger()
+    trade(exchange.url, keys, ledger, seed=SEED, orders=ORDERS // len(TRADERS))
+    assert ledger.answers == {"accepted": ORDERS}
+    audit = exchange.audit()
+    assert audit.passed, audit
+    assert_known(clearing_data, ledger)
+    trades = trades_of_the_naive_book(clearing_data)
+    assert len(trades) > ORDERS // 10
+    assert trades == settled_trades(clearing_data)
+
+
+def assert_known(clearing_data: Database, ledger: Ledger) -> None:
+    """Every order that was answered 202 is in the register, its client's, and open orders stand in the log."""
+    with clearing_data.snapshot() as tx:
+        rows = tx.execute(
+            text(
+                "SELECT order_id, client_id, seq IS NOT NULL OR status = 'rejected' AS known FROM orders "
+                "LEFT JOIN order_log ON command_id = order_id WHERE order_id = ANY(:ids)"
+            ),
+            {"ids": list(ledger.accepted)},
+        ).all()
+    assert {row.order_id: row.client_id for row in rows} == ledger.accepted
+    assert all(row.known for row in rows)
+
+
+def trades_of_the_naive_book(clearing_data: Database) -> list[TradeMade]:
+    """The trades that the naive book makes of the log, shard by shard."""
+    trades: list[TradeMade] = []
+    for shard in range(SHARDS):
+        book = NaiveBook(shard)
+        with clearing_data.snapshot() as tx:
+            commands = read_commands(tx, shard, after_seq=0, limit=1_000_000)
+        assert [seq for seq, _ in commands] == list(range(1, len(commands) + 1))
+        for seq, command in commands:
+            trades += [event for event in book.apply(seq, command) if isinstance(event, TradeMade)]
+    return trades
+
+
+def settled_trades(clearing_data: Database) -> list[TradeMade]:
+    """The trades that were settled, in the order of their events."""
+    fields = ", ".join({"traded_us": "executed_us", "buy_hold_cents": "hold_cents"}.get(name, name) for name in FIELDS)
+    with clearing_data.snapshot() as tx:
+        rows = tx.execute(text(f"SELECT {fields} FROM executions WHERE kind = 'trade' ORDER BY event_id"))
+        return [TradeMade(*row) for row in rows]
+
+
+FIELDS = TradeMade.__struct_fields__
