@@ -1,11 +1,39 @@
 # Every command of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help requirements
+.PHONY: help up down status logs clean audit bench test lint requirements
 
 PYTHON ?= python3
+RUN = @$(PYTHON) -m deploy.local
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
+
+up: ## install what is missing, start everything with six bots; BOTS=none SHARDS=2 API_PORT=8000 ORDER_ENTRY_WORKERS=1 ...
+	$(RUN) up
+
+down: ## stop everything; the data stay
+	$(RUN) down
+
+status: ## what runs, how deep the queues are, what the stores hold and how fast they grow
+	$(RUN) status
+
+logs: ## follow the logs of all processes
+	$(RUN) logs
+
+clean: ## stop everything and drop all data
+	$(RUN) clean
+
+audit: ## check that every order, cent and share is where it has to be
+	$(RUN) run tasks.audit $(ARGS)
+
+bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20"
+	$(RUN) run bench $(ARGS)
+
+test: ## all tests, on services of their own; ARGS="tests/bots -k market_maker" for some
+	$(RUN) test $(ARGS)
+
+lint: ## format, style, types and who imports whom
+	$(RUN) lint
 
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make requirements'

@@ -1,0 +1,42 @@
+"""`make clean`: stops everything and drops all data of the exchange on this machine."""
+
+from __future__ import annotations
+
+import shutil
+
+from deploy.local import down
+from deploy.local.failure import Failure, ending
+from deploy.local.lock import alone
+from deploy.local.places import EXCHANGE, TESTS, Instance, read_json
+from deploy.local.steps import step
+from deploy.local.supervisor import Supervisor
+from deploy.local.variables import SERVICE_URLS
+
+# Every instance has it; a folder without it was not made by us.
+_OURS = "supervisor.conf"
+
+
+def main() -> int:
+    """Stop, and remove the folders of the exchange and of its tests."""
+    for instance in (EXCHANGE, TESTS):
+        if instance.directory.exists():
+            _remove(instance)
+    return 0
+
+
+def _remove(instance: Instance) -> None:
+    if instance.directory.is_symlink() or not (instance.directory / _OURS).exists():
+        raise Failure(f"{instance.directory} was not made by `make up`: remove it yourself if nobody needs it")
+    kept = sorted(set(SERVICE_URLS.values()) - read_json(instance.directory / "passwords.json").keys())
+    with alone(instance):
+        supervisor = Supervisor(instance)
+        if supervisor.runs():
+            down.stop(supervisor)
+        with step(f"drop {instance.directory.name}"):
+            shutil.rmtree(instance.directory)
+    if kept:
+        print(f"what {' and '.join(kept)} hold is kept: they were not started here")
+
+
+if __name__ == "__main__":
+    raise SystemExit(ending(main))

@@ -1,0 +1,34 @@
+"""`make down`: stops everything, first what trades and last what stores; the data stay."""
+
+from __future__ import annotations
+
+from deploy.local.failure import ending
+from deploy.local.lock import alone
+from deploy.local.places import EXCHANGE
+from deploy.local.programs import BOT, SERVICE, WEB, WORKER
+from deploy.local.steps import step
+from deploy.local.supervisor import Supervisor
+
+_NAMES = {BOT: "bots", WEB: "api, streams and Flower", WORKER: "workers", SERVICE: "services"}
+
+
+def main() -> int:
+    """Stop everything."""
+    with alone(EXCHANGE):
+        stop(Supervisor(EXCHANGE))
+    return 0
+
+
+def stop(supervisor: Supervisor) -> None:
+    """Stop what the supervisor runs, in the reverse of the order in which it was started, and the supervisor."""
+    if not supervisor.runs():
+        print("nothing is running")
+        return
+    for rank, names in _NAMES.items():
+        with step(f"stop {names}"):
+            supervisor.stop(supervisor.names(rank))
+    supervisor.shut_down()
+
+
+if __name__ == "__main__":
+    raise SystemExit(ending(main))

@@ -1,0 +1,89 @@
+"""How much the stores hold, and how fast they grow."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import TypedDict
+from urllib.parse import urlsplit
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from celery_app.settings import Settings
+from db.connect import Database
+from deploy.local.places import Instance, write_private
+
+# Growth is measured against a sample so old, or else the oldest one there is; with younger ones a single file that
+# was just made ahead of its use would look like growth [s].
+_BASE_AGE_S = 3600
+_YOUNGEST_BASE_S = 60
+_KEPT_SAMPLES = 200
+
+
+class _Sample(TypedDict):
+    at_s: int  # since the epoch
+    bytes: dict[str, int]
+
+
+def sizes(instance: Instance, settings: Settings) -> dict[str, int]:
+    """Bytes in each store; a database that does not answer is left out."""
+    found = {}
+    for url in (settings.clearing_data_url, settings.market_data_url):
+        address = url.get_secret_value()
+        size = _database_bytes(address)
+        if size is not None:
+            found[urlsplit(address).path.strip("/")] = size
+    folders = {
+        "Postgres' write-ahead log": instance.directory / "postgres" / "data" / "pg_wal",
+        "RabbitMQ": instance.directory / "rabbitmq",
+        "logs": instance.logs,
+    }
+    return found | {name: _folder_bytes(folder) for name, folder in folders.items() if folder.exists()}
+
+
+def take_sample(instance: Instance, settings: Settings) -> dict[str, int]:
+    """Keep the sizes of now to measure growth against later, and return them."""
+    now = sizes(instance, settings)
+    file = instance.directory / "growth.json"
+    samples = [*_samples(file), _Sample(at_s=round(time.time()), bytes=now)]
+    write_private(file, json.dumps(samples[-_KEPT_SAMPLES:]) + "\n")
+    return now
+
+
+def per_hour(instance: Instance, now: dict[str, int]) -> dict[str, float]:
+    """Bytes that each store grows by in an hour; nothing of those that are not known for long enough."""
+    at_s = time.time()
+    aged = [(at_s - sample["at_s"], sample["bytes"]) for sample in _samples(instance.directory / "growth.json")]
+    bases = [(age_s, held) for age_s, held in aged if age_s >= _YOUNGEST_BASE_S]
+    if not bases:
+        return {}
+    age_s, held = min(bases, key=lambda base: abs(base[0] - _BASE_AGE_S))
+    return {name: (size - held[name]) * 3600 / age_s for name, size in now.items() if name in held}
+
+
+def _samples(file: Path) -> list[_Sample]:
+    return json.loads(file.read_text()) if file.exists() else []
+
+
+def _database_bytes(url: str) -> int | None:
+    database = Database(url, application_name="status")
+    try:
+        with database.transaction() as tx:
+            return int(tx.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+    except DBAPIError:
+        return None
+    finally:
+        database.engine.dispose()
+
+
+def _folder_bytes(folder: Path) -> int:
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            continue  # rotated away in between
+        total += status.st_blocks * 512
+    return total

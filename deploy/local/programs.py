@@ -1,0 +1,106 @@
+"""Programs as the supervisor runs them, and their configuration."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from deploy.local.failure import Failure
+from deploy.local.places import ROOT, Instance
+
+# What starts together and stops together; started in this order and stopped in the reverse one.
+SERVICE, WORKER, WEB, BOT = range(1, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A program that the supervisor keeps running.
+
+    rank         when it starts and stops: SERVICE, WORKER, WEB or BOT
+    stop_signal  asks it to end
+    stop_wait_s  how long it may take to end before it is killed [s]
+    final        exit statuses after which it is not started again
+    on_orphaned  signal that it gets when the supervisor itself was killed, so that nothing is left behind
+    run_as       put before the command: how to become another user
+    """
+
+    name: str
+    rank: int
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = "TERM"
+    stop_wait_s: int = 15
+    final: Sequence[int] = ()
+    on_orphaned: str = "TERM"
+    run_as: Sequence[str] = ()
+
+
+def configuration(instance: Instance, programs: Iterable[Program]) -> str:
+    """The text of the supervisor's configuration.
+
+    raises  Failure  something cannot be said in it
+    """
+    sections = [_supervisor(instance), *(_program(instance, program) for program in programs)]
+    return "\n".join(sections)
+
+
+def _supervisor(instance: Instance) -> str:
+    settings = {
+        "unix_http_server": {"file": str(instance.supervisor_socket), "chmod": "0700"},
+        "supervisord": {
+            "logfile": str(instance.logs / "supervisor.log"),
+            "logfile_maxbytes": "10MB",
+            "logfile_backups": "1",
+            "pidfile": str(instance.directory / "supervisor.pid"),
+            "childlogdir": str(instance.logs),
+            "directory": str(ROOT),
+            "minfds": "4096",
+            **({"user": "root"} if os.geteuid() == 0 else {}),
+        },
+        "rpcinterface:supervisor": {
+            "supervisor.rpcinterface_factory": "supervisor.rpcinterface:make_main_rpcinterface"
+        },
+    }
+    return "\n".join(_section(name, values) for name, values in settings.items())
+
+
+def _program(instance: Instance, program: Program) -> str:
+    # setpriv sets the signal, and is then replaced by the command.
+    command = ("setpriv", "--pdeathsig", program.on_orphaned, *program.run_as, *program.command)
+    return _section(
+        f"program:{program.name}",
+        {
+            "command": shlex.join(command),
+            "environment": ",".join(f"{name}={_quoted(name, text)}" for name, text in program.environment.items()),
+            "priority": str(program.rank),
+            # `make up` starts them in order and waits for each; what has died is started again all the same.
+            "autostart": "false",
+            "autorestart": "unexpected" if program.final else "true",
+            "exitcodes": ",".join(map(str, program.final)) or "0",
+            # It waits one second longer after each start that failed: this is for days.
+            "startretries": "500",
+            "stopsignal": program.stop_signal,
+            "stopwaitsecs": str(program.stop_wait_s),
+            # A worker told to stop by its group, too, would be told twice, which means: at once.
+            "stopasgroup": "false",
+            "killasgroup": "true",
+            "redirect_stderr": "true",
+            "stdout_logfile": str(instance.logs / f"{program.name}.log"),
+            "stdout_logfile_maxbytes": "10MB",
+            "stdout_logfile_backups": "2",
+        },
+    )
+
+
+def _section(name: str, values: Mapping[str, str]) -> str:
+    # To the supervisor a percent sign starts the name of something to be put in.
+    lines = [f"{key} = {value.replace('%', '%%')}" for key, value in values.items() if value]
+    return "\n".join((f"[{name}]", *lines, ""))
+
+
+def _quoted(name: str, text: str) -> str:
+    if any(character in text for character in '"\n\r;'):
+        raise Failure(f"{name} holds a quote, a semicolon or a line break: write it percent-encoded")
+    return f'"{text}"'

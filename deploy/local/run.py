@@ -1,0 +1,22 @@
+"""`make audit`, `make bench`: runs a module of ours with the environment of the running exchange."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from deploy.local.failure import Failure, ending
+from deploy.local.places import EXCHANGE, VENV_PYTHON
+from deploy.local.supervisor import Supervisor
+
+
+def main() -> int:
+    """Become the module."""
+    if not Supervisor(EXCHANGE).runs():
+        raise Failure("the exchange is not running: start it with `make up`")
+    module, *arguments = sys.argv[1:]
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", module, *arguments])
+
+
+if __name__ == "__main__":
+    raise SystemExit(ending(main))

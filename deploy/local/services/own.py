@@ -1,0 +1,75 @@
+"""All services of an instance together: their ports, passwords, programs and addresses."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from deploy.local import ports
+from deploy.local.places import Instance, read_json, write_private
+from deploy.local.programs import Program
+from deploy.local.services import postgres, rabbitmq, redis
+from deploy.local.variables import SERVICE_URLS
+
+RABBITMQ, POSTGRES, REDIS = "RabbitMQ", "Postgres", "Redis"
+_SERVICES = {RABBITMQ: rabbitmq, POSTGRES: postgres, REDIS: redis}
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What runs, and where it is.
+
+    programs  for the supervisor
+    urls      addresses by the variables of the settings, and Flower's to RabbitMQ's management
+    """
+
+    programs: dict[str, list[Program]]
+    urls: dict[str, str]
+
+    def url_of(self, service: str) -> str:
+        """An address of a service that is started here."""
+        return next(self.urls[variable] for variable, name in SERVICE_URLS.items() if name == service)
+
+    @property
+    def all_programs(self) -> list[Program]:
+        """The programs of all services."""
+        return [program for some in self.programs.values() for program in some]
+
+
+def prepare(instance: Instance, wanted: Collection[str], *, running: bool) -> Services:
+    """Make the wanted services ready to be started.
+
+    running  whether they run already
+    raises   Failure  one is not installed
+    """
+    chosen = ports.choose(instance, [port for name in wanted for port in _SERVICES[name].PORTS], running=running)
+    passwords = _passwords(instance, wanted)
+    return Services(
+        programs={name: _SERVICES[name].programs(instance, chosen, passwords[name]) for name in wanted},
+        urls=_urls(wanted, chosen, passwords),
+    )
+
+
+def _urls(wanted: Collection[str], chosen: Mapping[str, int], passwords: Mapping[str, str]) -> dict[str, str]:
+    urls = {}
+    if RABBITMQ in wanted:
+        urls["BROKER_URL"] = rabbitmq.url(chosen, passwords[RABBITMQ])
+        urls["FLOWER_BROKER_API"] = rabbitmq.management_url(chosen, passwords[RABBITMQ])
+    if REDIS in wanted:
+        urls["REDIS_URL"] = redis.url(chosen, passwords[REDIS])
+    if POSTGRES in wanted:
+        urls["CLEARING_DATA_URL"] = postgres.url(chosen, passwords[POSTGRES], "clearing_data")
+        urls["MARKET_DATA_URL"] = postgres.url(chosen, passwords[POSTGRES], "market_data")
+    return urls
+
+
+def _passwords(instance: Instance, names: Collection[str]) -> dict[str, str]:
+    """A password for each service, made once."""
+    file = instance.directory / "passwords.json"
+    before: dict[str, str] = read_json(file)
+    passwords = {name: secrets.token_hex(24) for name in names} | before
+    if passwords != before:
+        write_private(file, json.dumps(passwords, indent=2) + "\n")
+    return passwords

@@ -1,0 +1,151 @@
+"""A Postgres of our own, with both databases; durable, and set for much writing on a small machine.
+
+Postgres does not run as root. Called by root it runs as the user `postgres`; when that user may not enter the folder
+of the clone, Postgres is given the capability to do so, and no more than that.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local.failure import Failure
+from deploy.local.places import Instance, write_private
+from deploy.local.ports import LOOPBACK
+from deploy.local.programs import SERVICE, Program
+
+PORTS = ("postgres",)
+USER = "exchange"
+
+_ACCOUNT = "postgres"
+_CAPABILITY = "+dac_override"
+
+
+def program_path() -> str | None:
+    """Where the newest server is; None when none is installed."""
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    return str(installed[-1]) if installed else shutil.which("postgres")
+
+
+def url(ports: Mapping[str, int], password: str, database: str) -> str:
+    """The address of one of the databases."""
+    return f"postgresql://{USER}:{password}@{LOOPBACK}:{ports['postgres']}/{database}"
+
+
+def programs(instance: Instance, ports: Mapping[str, int], password: str) -> list[Program]:
+    """Make the data folder if there is none, write the configuration and say what to run.
+
+    raises  Failure  Postgres is not installed, or cannot work in this folder
+    """
+    folder = instance.folder("postgres")
+    data = folder / "data"
+    server = _server_of(data)
+    run_as = _other_user(folder)
+    if not (data / "PG_VERSION").exists():
+        _make(server.with_name("initdb"), folder, password, run_as)
+    _own(folder)
+    write_private(data / "exchange.conf", _configuration(ports))
+    _own(data / "exchange.conf")
+    return [
+        Program(
+            "postgres",
+            SERVICE,
+            (str(server), "-D", str(data), "-c", f"config_file={data / 'exchange.conf'}"),
+            stop_signal="INT",  # end now, do not wait for clients to leave
+            stop_wait_s=60,
+            on_orphaned="INT",
+            run_as=run_as,
+        )
+    ]
+
+
+def _server_of(data: Path) -> Path:
+    """The server that can read the data; the newest one when there are none."""
+    version_file = data / "PG_VERSION"
+    newest = program_path()
+    if newest is None:
+        raise Failure("Postgres is not installed: install postgresql, or set CLEARING_DATA_URL and MARKET_DATA_URL")
+    if not version_file.exists() or not newest.startswith("/usr/lib/postgresql/"):
+        return Path(newest).resolve()
+    version = version_file.read_text().strip()
+    server = Path("/usr/lib/postgresql") / version / "bin" / "postgres"
+    if not server.exists():
+        raise Failure(f"the data in {data} are of Postgres {version}: install postgresql-{version}, or `make clean`")
+    return server
+
+
+def _other_user(folder: Path) -> tuple[str, ...]:
+    """What to put before a command so that it may run Postgres in a folder; nothing unless we are root."""
+    if os.geteuid() != 0:
+        return ()
+    try:
+        account = pwd.getpwnam(_ACCOUNT)
+    except KeyError:
+        raise Failure(
+            f"Postgres does not run as root and there is no user {_ACCOUNT}: make one, and start again"
+        ) from None
+    _own(folder)
+    plain = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
+    capable = (*plain, f"--inh-caps={_CAPABILITY}", f"--ambient-caps={_CAPABILITY}")
+    for run_as in (plain, capable):
+        if subprocess.run([*run_as, "test", "-w", folder], check=False, capture_output=True).returncode == 0:
+            return run_as
+    raise Failure(f"the user {_ACCOUNT} may not enter {folder}: move the clone to where it may, or do not run as root")
+
+
+def _own(path: Path) -> None:
+    if os.geteuid() == 0:
+        shutil.chown(path, _ACCOUNT, _ACCOUNT)
+
+
+def _make(initdb: Path, folder: Path, password: str, run_as: tuple[str, ...]) -> None:
+    password_file = folder / "password"
+    write_private(password_file, password + "\n")
+    _own(password_file)
+    shutil.rmtree(folder / "data", ignore_errors=True)  # of a start that was cut off
+    try:
+        made = subprocess.run(
+            [
+                *run_as, initdb, "-D", folder / "data", "--username", USER, "--pwfile", password_file,
+                "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C",
+            ],
+            check=False,
+            cwd="/",
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+    finally:
+        password_file.unlink()
+    if made.returncode != 0:
+        raise Failure(f"Postgres could not make its data folder {folder / 'data'}: {made.stderr.strip()}")
+
+
+def _configuration(ports: Mapping[str, int]) -> str:
+    return f"""\
+listen_addresses = '{LOOPBACK}'
+port = {ports["postgres"]}
+unix_socket_directories = ''
+max_connections = 200
+
+# What was committed has been written: log and ledger are the truth.
+fsync = on
+synchronous_commit = on
+wal_compression = on
+max_wal_size = 2GB
+checkpoint_timeout = 15min
+
+shared_buffers = 128MB
+work_mem = 8MB
+maintenance_work_mem = 64MB
+jit = off
+
+# Accounts and heads of shards change with every unit; their dead rows are to go before they are many.
+autovacuum_naptime = 15s
+log_checkpoints = off
+log_timezone = UTC
+timezone = UTC
+"""

@@ -1,0 +1,90 @@
+"""A RabbitMQ of our own, which meets no other one on the machine: its own epmd, node name, cookie and ports."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from deploy.local.failure import Failure
+from deploy.local.places import Instance, write_private
+from deploy.local.ports import LOOPBACK
+from deploy.local.programs import SERVICE, Program
+
+PORTS = ("rabbitmq", "rabbitmq_management", "rabbitmq_distribution", "epmd")
+USER = "exchange"
+
+# Debian's script in the PATH insists on a user of its own; the one behind it does not.
+_SCRIPTS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
+
+
+def program_path() -> str | None:
+    """Where the server is; None when it is not installed."""
+    return next((found for script in _SCRIPTS if (found := shutil.which(script))), None)
+
+
+def url(ports: Mapping[str, int], password: str) -> str:
+    """The address of the broker."""
+    return f"amqp://{USER}:{password}@{LOOPBACK}:{ports['rabbitmq']}//"
+
+
+def management_url(ports: Mapping[str, int], password: str) -> str:
+    """The address of the management's HTTP API, as Flower wants it."""
+    return f"http://{USER}:{password}@{LOOPBACK}:{ports['rabbitmq_management']}/api/"
+
+
+def programs(instance: Instance, ports: Mapping[str, int], password: str) -> list[Program]:
+    """Write the configuration and say what to run.
+
+    raises  Failure  RabbitMQ or Erlang is not installed
+    """
+    server, epmd = program_path(), shutil.which("epmd")
+    if server is None or epmd is None:
+        raise Failure("RabbitMQ is not installed: install rabbitmq-server, or set BROKER_URL to one that runs")
+    folder = instance.folder("rabbitmq")
+    write_private(folder / "rabbitmq.conf", _configuration(ports, password))
+    write_private(folder / "enabled_plugins", "[rabbitmq_management].\n")
+    environment = _environment(folder, ports)
+    return [
+        # Supervised, because the one that Erlang would start outlives it.
+        Program("epmd", SERVICE, (epmd, "-address", LOOPBACK, "-port", str(ports["epmd"]))),
+        Program("rabbitmq", SERVICE, (server,), environment, stop_wait_s=60),
+    ]
+
+
+def _configuration(ports: Mapping[str, int], password: str) -> str:
+    return f"""\
+listeners.tcp.default = {LOOPBACK}:{ports["rabbitmq"]}
+management.tcp.ip = {LOOPBACK}
+management.tcp.port = {ports["rabbitmq_management"]}
+default_user = {USER}
+default_pass = {password}
+# The queues are asked for their depth, not for their rates.
+management.rates_mode = none
+collect_statistics_interval = 10000
+# A quorum queue keeps in memory what the write-ahead log holds, which is 512 MB by default.
+raft.wal_max_size_bytes = 67108864
+# A line for each connection would be most of the log.
+log.connection.level = warning
+# Below this it takes no more messages, and the api says so, before a full disk takes everything down.
+disk_free_limit.absolute = 500MB
+"""
+
+
+def _environment(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
+    return {
+        "HOME": str(folder),  # of Erlang's cookie
+        "RABBITMQ_NODENAME": "exchange@localhost",
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",  # whatever is set there is meant for the machine's own RabbitMQ
+        "RABBITMQ_LOGS": "-",
+        "RABBITMQ_DIST_PORT": str(ports["rabbitmq_distribution"]),
+        "ERL_EPMD_PORT": str(ports["epmd"]),
+        "ERL_EPMD_ADDRESS": LOOPBACK,
+        # Threads that wait for work by spinning take it from the workers on a small machine.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+            "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+        ),
+    }

@@ -1,0 +1,45 @@
+"""A Redis of our own; it carries the push of market data and keeps nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+
+from deploy.local.failure import Failure
+from deploy.local.places import Instance, write_private
+from deploy.local.ports import LOOPBACK
+from deploy.local.programs import SERVICE, Program
+
+PORTS = ("redis",)
+
+
+def program_path() -> str | None:
+    """Where the server is; None when it is not installed."""
+    return shutil.which("redis-server")
+
+
+def url(ports: Mapping[str, int], password: str) -> str:
+    """The address of the server."""
+    return f"redis://:{password}@{LOOPBACK}:{ports['redis']}/0"
+
+
+def programs(instance: Instance, ports: Mapping[str, int], password: str) -> list[Program]:
+    """Write the configuration and say what to run.
+
+    raises  Failure  Redis is not installed
+    """
+    server = program_path()
+    if server is None:
+        raise Failure("Redis is not installed: install redis-server, or set REDIS_URL to one that runs")
+    configuration = instance.folder("redis") / "redis.conf"
+    write_private(
+        configuration,
+        f"""\
+bind {LOOPBACK}
+port {ports["redis"]}
+requirepass {password}
+save ""
+maxmemory 64mb
+""",
+    )
+    return [Program("redis", SERVICE, (server, str(configuration)))]

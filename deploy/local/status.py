@@ -1,0 +1,100 @@
+"""`make status`: what runs, how deep the queues are, what the stores hold and how fast they grow."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+
+from kombu import Connection
+
+from celery_app.settings import Settings, settings
+from celery_app.topology import DEAD_LETTER_QUEUE, task_queues
+from deploy.local import growth
+from deploy.local.failure import Failure, ending
+from deploy.local.places import EXCHANGE, Instance
+from deploy.local.supervisor import State, Supervisor
+
+_EXITED = re.compile(r" exited: (\S+) \(")
+
+
+def main() -> int:
+    """Print the three tables; exit status 1 when something does not run."""
+    supervisor = Supervisor(EXCHANGE)
+    if not supervisor.runs():
+        raise Failure("the exchange is not running: start it with `make up`")
+    states = supervisor.states()
+    restarts = _restarts(EXCHANGE)
+    _table(("process", "state", "for", "restarts"), [_process_row(state, restarts) for state in states])
+    _table(("queue", "messages", "workers"), _queue_rows(settings()))
+    _table(("store", "holds", "grows in an hour"), _store_rows(settings()))
+    return 0 if all(state.state == "RUNNING" for state in states) else 1
+
+
+def _process_row(state: State, restarts: Counter[str]) -> tuple[str, ...]:
+    how = state.state.lower() if state.state != "EXITED" else f"ended with {state.exit_status}"
+    return state.name, how, _duration(state.up_s), str(restarts[state.name])
+
+
+def _restarts(instance: Instance) -> Counter[str]:
+    """How often each process has ended by itself since the supervisor was started, by the supervisor's log."""
+    log = (instance.logs / "supervisor.log").read_text(errors="replace")
+    return Counter(_EXITED.findall(log.rpartition("supervisord started")[2]))
+
+
+def _queue_rows(s: Settings) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    try:
+        with (
+            Connection(s.broker_url.get_secret_value(), connect_timeout=3) as connection,
+            connection.channel() as channel,
+        ):
+            for queue in (*task_queues(), DEAD_LETTER_QUEUE):
+                found = channel.queue_declare(queue.name, passive=True)
+                rows.append((queue.name, f"{found.message_count:,}", str(found.consumer_count)))
+    except (*Connection("amqp://").connection_errors, *Connection("amqp://").channel_errors) as fault:
+        rows.append((f"RabbitMQ does not answer: {fault}", "", ""))
+    return rows
+
+
+def _store_rows(s: Settings) -> list[tuple[str, ...]]:
+    held = growth.take_sample(EXCHANGE, s)
+    grows = growth.per_hour(EXCHANGE, held)
+    rows: list[tuple[str, ...]] = [
+        (name, _megabytes(size), _megabytes(grows[name]) if name in grows else "") for name, size in held.items()
+    ]
+    total = sum(grows.values())
+    free = shutil.disk_usage(EXCHANGE.directory).free
+    rows.append(("together", _megabytes(sum(held.values())), _megabytes(total) if grows else "known in a minute"))
+    rows.append(
+        ("the disk has left", _megabytes(free), f"enough for {free / total / 24:,.0f} days" if total > 0 else "")
+    )
+    return rows
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print a table, its first column to the left and the others to the right."""
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for row in (head, *rows):
+        first, *others = (
+            text.ljust(width) if n == 0 else text.rjust(width)
+            for n, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        print("   ".join((first, *others)).rstrip())
+    print()
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 7200:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / 1_000_000:,.1f} MB"
+
+
+if __name__ == "__main__":
+    raise SystemExit(ending(main))

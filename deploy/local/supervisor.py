@@ -1,0 +1,153 @@
+"""Talks to the supervisor of an instance: starts it, starts and stops programs, asks how they are."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import Faults, SupervisorTransport
+
+from deploy.local.failure import Failure
+from deploy.local.places import VIRTUAL_ENVIRONMENT, Instance, write_private
+from deploy.local.programs import Program, configuration
+
+# A Unix socket's address, its end included, has so many bytes.
+_LONGEST_SOCKET_PATH = 100
+
+_ENDED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
+_FAILING = {"BACKOFF", "EXITED", "FATAL"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a program is."""
+
+    name: str
+    state: str  # RUNNING, STARTING, BACKOFF, STOPPING, STOPPED, EXITED, FATAL
+    pid: int
+    up_s: int
+    exit_status: int
+
+
+class Supervisor:
+    """The supervisor of an instance, whether it runs or not."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        if len(bytes(instance.supervisor_socket)) > _LONGEST_SOCKET_PATH:
+            raise Failure(f"the path {instance.directory} is too long for a socket: move the clone to a shorter one")
+
+    @property
+    def _rpc(self) -> Any:
+        """The supervisor's calls; over a connection of its own, because one that failed once is of no more use."""
+        transport: Any = SupervisorTransport(None, None, f"unix://{self._instance.supervisor_socket}")
+        return ServerProxy("http://127.0.0.1", transport=transport).supervisor  # its address is not looked at
+
+    def runs(self) -> bool:
+        """Whether the supervisor is there."""
+        try:
+            return bool(self._rpc.getState()["statename"] == "RUNNING")
+        except (OSError, Fault):
+            return False
+
+    def load(self, programs: Sequence[Program]) -> None:
+        """Make the supervisor run and tell it these programs; what it runs is not touched before `apply`."""
+        file = self._instance.directory / "supervisor.conf"
+        write_private(file, configuration(self._instance, programs))
+        if not self.runs():
+            subprocess.run([VIRTUAL_ENVIRONMENT / "bin" / "supervisord", "-c", file], check=True)
+            wait_until(self.runs, 10, "the supervisor did not start")
+
+    def apply(self, names: Iterable[str] | None) -> None:
+        """Make it run, of these programs or of all, exactly those that were loaded; what is as before runs on."""
+        ((added, changed, removed),) = self._rpc.reloadConfig()
+        if names is not None:
+            chosen = set(names)
+            added, changed, removed = ([name for name in some if name in chosen] for some in (added, changed, removed))
+        self.stop([*changed, *removed])
+        for name in (*changed, *removed):
+            self._rpc.removeProcessGroup(name)
+        for name in (*added, *changed):
+            self._rpc.addProcessGroup(name)
+
+    def start(self, programs: Iterable[Program]) -> None:
+        """Start those of the programs that do not run; returns at once."""
+        states = {state.name: state for state in self.states()}
+        for program in programs:
+            if states[program.name].state in _ENDED:
+                self._rpc.startProcess(program.name, False)
+
+    def stop(self, names: Iterable[str]) -> None:
+        """Stop programs, and return when they have ended."""
+        names = set(names)
+        for state in self.states():
+            if state.name in names and state.state not in _ENDED:
+                try:
+                    self._rpc.stopProcess(state.name, False)
+                except Fault as fault:
+                    if fault.faultCode != Faults.NOT_RUNNING:  # it has ended in between
+                        raise
+        while any(state.name in names and state.state not in _ENDED for state in self.states()):
+            time.sleep(0.05)
+
+    def states(self) -> list[State]:
+        """How all programs are."""
+        return [
+            State(
+                name=info["name"],
+                state=info["statename"],
+                pid=info["pid"],
+                up_s=info["now"] - info["start"] if info["statename"] == "RUNNING" else 0,
+                exit_status=info["exitstatus"],
+            )
+            for info in self._rpc.getAllProcessInfo()
+        ]
+
+    def names(self, rank: int) -> list[str]:
+        """The programs of a rank."""
+        return [info["name"] for info in self._rpc.getAllConfigInfo() if info["process_prio"] == rank]
+
+    def require(self, names: Iterable[str]) -> None:
+        """See that the programs have not failed.
+
+        raises  Failure  one of them has; with the last line of its log
+        """
+        names = set(names)
+        for state in self.states():
+            if state.name in names and state.state in _FAILING:
+                log = self._instance.logs / f"{state.name}.log"
+                lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+                said = f", which ends with: {lines[-1].strip()[:300]}" if lines else ""
+                raise Failure(f"{state.name} does not stay up (exit status {state.exit_status}); see {log}{said}")
+
+    def wait_until_up(self, names: Iterable[str]) -> None:
+        """Return when the programs run.
+
+        raises  Failure  one of them does not
+        """
+        names = set(names)
+
+        def all_run() -> bool:
+            self.require(names)
+            return all(state.state == "RUNNING" for state in self.states() if state.name in names)
+
+        wait_until(all_run, 30, f"{', '.join(sorted(names))} did not start")
+
+    def shut_down(self) -> None:
+        """End the supervisor itself, after everything that it still runs."""
+        pid = int(self._rpc.getPID())
+        self._rpc.shutdown()
+        wait_until(lambda: not Path(f"/proc/{pid}").exists(), 90, "the supervisor did not end")
+
+
+def wait_until(done: Callable[[], bool], seconds: float, otherwise: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > deadline:
+            raise Failure(f"{otherwise} within {seconds:.0f} s")
+        time.sleep(0.05)

@@ -1,0 +1,75 @@
+"""`make test`: checks the code and runs the tests, on services of their own that may run beside `make up`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from deploy.local import exchange, lint
+from deploy.local.failure import ending
+from deploy.local.lock import alone
+from deploy.local.places import TESTS, VENV_PYTHON
+from deploy.local.services import answers, own
+from deploy.local.steps import step
+from deploy.local.supervisor import Supervisor
+from deploy.local.variables import SERVICE_URLS
+
+# Tests say themselves what they want to be different.
+_SETTINGS_OF_THE_CALLER: dict[str, str] = {}
+
+
+def main() -> int:
+    """Exit status 0 when everything has passed."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    with alone(TESTS), _services() as environment:
+        checked = lint.main()
+        tested = _pytest(sys.argv[1:], environment)
+    return checked or tested
+
+
+@contextmanager
+def _services() -> Iterator[dict[str, str]]:
+    """New and empty services while inside the block, and the environment that names them."""
+    for old in ("postgres", "rabbitmq", "redis", "alive"):
+        shutil.rmtree(TESTS.directory / old, ignore_errors=True)
+    TESTS.folder("logs")
+    supervisor = Supervisor(TESTS)
+    wanted = sorted(set(SERVICE_URLS.values()))
+    services = own.prepare(TESTS, wanted, running=supervisor.runs())
+    supervisor.load(services.all_programs)
+    try:
+        names = [program.name for program in services.all_programs]
+        supervisor.apply(None)
+        supervisor.start(services.all_programs)
+        for service in wanted:
+            with step(service):
+                answers.wait(service, services.url_of(service), still_up=lambda: supervisor.require(names))
+        yield exchange.environment(_SETTINGS_OF_THE_CALLER, services.urls, TESTS)
+    finally:
+        with step("stop services"):
+            supervisor.stop(names)
+            supervisor.shut_down()
+
+
+def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
+    command = [str(VENV_PYTHON), "-m", "pytest", "--durations=10", *arguments]
+    with subprocess.Popen(command, env=os.environ | environment) as tests:
+        try:
+            return tests.wait()
+        except KeyboardInterrupt:
+            # It got the Ctrl-C, too, and is putting away what it has started.
+            return tests.wait()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    raise SystemExit(ending(main))

@@ -1,0 +1,137 @@
+"""`make up`: when it returns, everything runs. What ran before and is to run on is not disturbed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+
+from celery_app.settings import Settings
+from deploy.local import environment_file, exchange, growth, ready
+from deploy.local.failure import Failure, ending
+from deploy.local.lock import alone
+from deploy.local.places import EXCHANGE, VENV_PYTHON
+from deploy.local.ports import LOOPBACK, is_free
+from deploy.local.programs import BOT, WEB, WORKER, Program
+from deploy.local.services import answers, own
+from deploy.local.steps import step
+from deploy.local.supervisor import Supervisor
+from deploy.local.variables import SERVICE_URLS, Variables, from_environment
+
+_LEAST_FREE_BYTES = 1 << 30
+
+
+def main() -> int:
+    """Start what does not run; exit status 1 and one sentence when that cannot be."""
+    variables = from_environment(os.environ)
+    _require_space()
+    with alone(EXCHANGE):
+        _bring_up(variables)
+    return 0
+
+
+def _require_space() -> None:
+    EXCHANGE.directory.mkdir(exist_ok=True)
+    free = shutil.disk_usage(EXCHANGE.directory).free
+    if free < _LEAST_FREE_BYTES:
+        raise Failure(f"the disk of {EXCHANGE.directory} has only {free >> 20} MB left: make room for 1 GB at least")
+
+
+def _bring_up(variables: Variables) -> None:
+    EXCHANGE.folder("logs")
+    supervisor = Supervisor(EXCHANGE)
+    was_up = supervisor.runs()
+    wanted = sorted({service for variable, service in SERVICE_URLS.items() if variable not in variables.given})
+    services = own.prepare(EXCHANGE, wanted, running=was_up)
+    environment = exchange.environment(os.environ, {**services.urls, **variables.given}, EXCHANGE)
+    os.environ.update(environment)
+    s = Settings()  # those that this process has read at its start do not know the services' addresses
+    _require_ports(supervisor if was_up else None, s)
+
+    url = f"http://{_reachable(s.api_host)}:{s.api_port}"
+    processes = exchange.programs(variables, environment, shards=s.shards, flower_port=s.flower_port, url=url)
+    supervisor.load([*services.all_programs, *processes])
+    _start_services(supervisor, services, variables, wanted)
+    with step("databases, initial data, keys"):
+        _migrate(environment)
+    environment_file.write(EXCHANGE, environment)
+    _start_processes(supervisor, processes, url=url, flower_port=s.flower_port)
+    growth.take_sample(EXCHANGE, s)
+    print(_addresses(url, s.flower_port))
+
+
+def _require_ports(running: Supervisor | None, s: Settings) -> None:
+    """See that the ports which people know are free, or already ours.
+
+    running  the supervisor, if it runs
+    """
+    before = environment_file.read(EXCHANGE) if running else {}
+    up = {state.name for state in running.states() if state.state == "RUNNING"} if running else set()
+    for name, host, port, variable in (
+        ("api", s.api_host, s.api_port, "API_PORT"),
+        ("flower", LOOPBACK, s.flower_port, "FLOWER_PORT"),
+    ):
+        is_ours = name in up and int(before.get(variable, Settings.model_fields[variable.lower()].default)) == port
+        if not is_ours and not is_free(port, host):
+            raise Failure(
+                f"port {port} is in use by another program: end that, or choose another port for {name} "
+                f"with `make up {variable}={port + 1}`"
+            )
+
+
+def _start_services(
+    supervisor: Supervisor, services: own.Services, variables: Variables, wanted: Sequence[str]
+) -> None:
+    programs = services.all_programs
+    names = [program.name for program in programs]
+    supervisor.apply(names)
+    supervisor.start(programs)
+    for service in wanted:
+        with step(service):
+            answers.wait(service, services.url_of(service), still_up=lambda: supervisor.require(names))
+    for variable, url in variables.given.items():
+        answers.require(variable, url)
+
+
+def _migrate(environment: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [VENV_PYTHON, "-m", "deploy.migrate"], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Failure(done.stderr.strip().splitlines()[-1])
+
+
+def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url: str, flower_port: int) -> None:
+    """Start what is not a service: all but the bots at once, and these when there is something to trade on."""
+    by_rank = {rank: [program for program in programs if program.rank == rank] for rank in (WORKER, WEB, BOT)}
+    names = {rank: [program.name for program in some] for rank, some in by_rank.items()}
+    supervisor.apply(None)
+    supervisor.start([*by_rank[WORKER], *by_rank[WEB]])
+    with step(f"workers: {' '.join(names[WORKER])}"):
+        supervisor.wait_until_up(names[WORKER])
+    with step("api and streams"):
+        ready.wait_for_api(url, still_up=lambda: supervisor.require([*names[WORKER], "api", "streams"]))
+    with step("Flower"):
+        ready.wait_for_flower(flower_port, still_up=lambda: supervisor.require(["flower"]))
+    if by_rank[BOT]:
+        supervisor.start(by_rank[BOT])
+        with step(f"bots: {' '.join(names[BOT])}"):
+            supervisor.wait_until_up(names[BOT])
+
+
+def _reachable(host: str) -> str:
+    """Where to find what listens on a host, which may be every address of the machine."""
+    return LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104  # nothing listens there because of this
+
+
+def _addresses(url: str, flower_port: int) -> str:
+    return f"""
+the exchange   {url}        an order book: {url}/book/MSFT
+Flower         http://{LOOPBACK}:{flower_port}
+keys           {EXCHANGE.directory / "keys.json"}        the account SINGLE is yours
+next           make status, make logs, make audit, make down"""
+
+
+if __name__ == "__main__":
+    raise SystemExit(ending(main))

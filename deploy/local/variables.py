@@ -1,0 +1,80 @@
+"""The variables of `make up`: how many of what run, and the addresses of services that exist already."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from deploy.local.failure import Failure
+from deploy.processes import BOTS, Process, bots, webs, workers
+
+# Least, default and largest number of each kind of worker.
+_COUNTS = {
+    "ORDER_ENTRY_WORKERS": (1, 1, 32),
+    "MATCHING_STANDBYS": (0, 0, 8),
+    "ORDER_EXECUTION_WORKERS": (1, 1, 32),
+    "DATA_FEED_WORKERS": (1, 1, 32),
+}
+
+# The address of a service, and what it is called; Postgres is ours unless both databases are given.
+SERVICE_URLS = {
+    "BROKER_URL": "RabbitMQ",
+    "REDIS_URL": "Redis",
+    "CLEARING_DATA_URL": "Postgres",
+    "MARKET_DATA_URL": "Postgres",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """What `make up` was asked for.
+
+    counts  processes of each kind, by the variable that counts them
+    bots    names of the bots that trade
+    given   addresses of services that are not to be started here, by their variables
+    """
+
+    counts: Mapping[str, int]
+    bots: tuple[str, ...]
+    given: Mapping[str, str]
+
+    def processes(self, shards: int) -> list[tuple[str, Process]]:
+        """Each process that is to run, under the name that tells it from others of its kind, in order of start."""
+        named = []
+        for process in (*workers(shards), *webs(), *bots(self.bots)):
+            number = process.first + (self.counts[process.counts] if process.counts else 1)
+            named += [(process.name if n == 1 else f"{process.name}-{n}", process) for n in range(1, number + 1)]
+        return named
+
+
+def from_environment(environment: Mapping[str, str]) -> Variables:
+    """Read the variables.
+
+    raises  Failure  one of them makes no sense
+    """
+    return Variables(
+        counts={name: _count(environment, name) for name in _COUNTS},
+        bots=_bots(environment.get("BOTS", "")),
+        given={name: environment[name] for name in SERVICE_URLS if environment.get(name)},
+    )
+
+
+def _count(environment: Mapping[str, str], name: str) -> int:
+    least, default, most = _COUNTS[name]
+    text = environment.get(name, "").strip() or str(default)
+    if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        raise Failure(f"wrong {name}: it has to be a number from {least} to {most}")
+    return int(text)
+
+
+def _bots(text: str) -> tuple[str, ...]:
+    """The bots of a list like `flood,retail`; all of them when it is empty, none of them for `none`."""
+    names = tuple(dict.fromkeys(text.lower().replace(",", " ").split()))
+    if not names:
+        return BOTS
+    if names == ("none",):
+        return ()
+    wrong = [name for name in names if name not in BOTS]
+    if wrong:
+        raise Failure(f"wrong BOTS: it has to be none, or a list of: {', '.join(BOTS)}")
+    return names

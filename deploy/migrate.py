@@ -1,0 +1,91 @@
+"""Makes both databases ready: newest tables, initial data, and a key for each account that `make up` hands out.
+
+Runs before everything else starts, at each start, and changes nothing when all is there: `python -m deploy.migrate`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from celery_app.settings import Settings, settings
+from db.clearing_data import initial_data, keys
+from db.connect import Database
+from db.migrate import DatabaseMissing, migrate
+
+# The admin's entry in the file of keys; every other one is the client id of an account.
+ADMIN_ENTRY = "admin"
+
+
+class NotPrepared(Exception):
+    """The databases cannot be made ready; the message says why and what to do."""
+
+
+def main() -> int:
+    """Make everything ready; exit status 1 and one sentence when that cannot be."""
+    try:
+        prepare(settings())
+    except NotPrepared as refusal:
+        print(refusal, file=sys.stderr)
+        return 1
+    return 0
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the databases and the file of keys to where a start needs them.
+
+    raises  NotPrepared
+    """
+    clearing_data_url = settings.clearing_data_url.get_secret_value()
+    database = Database(clearing_data_url, application_name="migrate")
+    try:
+        migrate(clearing_data_url, settings.market_data_url.get_secret_value())
+        with database.transaction() as tx:
+            now_us = time.time_ns() // 1_000
+            initial_data.load(tx, shards=settings.shards, now_us=now_us)
+            hand_out_keys(tx, settings.run_directory / "keys.json", now_us=now_us)
+    except (initial_data.WrongNumberOfShards, DatabaseMissing) as refusal:
+        raise NotPrepared(str(refusal)) from refusal
+    except DBAPIError as fault:
+        said = str(fault.orig).strip().splitlines() or ["no reason given"]
+        raise NotPrepared(
+            f"Postgres refuses ({said[0]}): start it, or correct CLEARING_DATA_URL and MARKET_DATA_URL"
+        ) from fault
+    finally:
+        database.engine.dispose()
+
+
+def hand_out_keys(tx: Connection, file: Path, *, now_us: int) -> None:
+    """See to it that the file holds a key of the admin and of each initial account that the database knows.
+
+    A key that the database does not know is of another one, or revoked: its account gets a new one.
+    """
+    held: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    valid = {entry: key for entry, key in held.items() if keys.find_key(tx, key) is not None}
+    for entry in (ADMIN_ENTRY, *initial_data.TRADERS):
+        if entry not in valid:
+            admin = entry == ADMIN_ENTRY
+            client_id = keys.ADMIN if admin else entry
+            valid[entry] = keys.make_key(tx, client_id, role="admin" if admin else "client", now_us=now_us)
+    if valid != held:
+        _write_secret(file, json.dumps(valid, indent=2) + "\n")
+
+
+def _write_secret(file: Path, text: str) -> None:
+    """Put a text into a file that nobody else can read, at once or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(text)
+    partial.rename(file)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

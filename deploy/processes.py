@@ -1,0 +1,66 @@
+"""The one list of the processes of the exchange.
+
+`make up` makes the supervisor's programs of it, and a test holds the services of docker-compose.yml against it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+BOTS = ("random_walk", "gauss", "uniform", "flood", "retail", "market_maker")
+
+Kind = Literal["worker", "web", "bot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of the exchange, of which one or more run.
+
+    name     also of its compose service; a worker is named like its queue
+    command  what comes after `python -m`
+    counts   the variable that says how many of them run; None: one
+    first    how many run beside those that the variable counts
+    needs    services and processes without which it has nothing to do; it waits for them by itself, too
+    """
+
+    name: str
+    kind: Kind
+    command: Sequence[str]
+    counts: str | None = None
+    first: int = 0
+    needs: frozenset[str] = field(default_factory=frozenset)
+
+
+_STORES = frozenset({"rabbitmq", "postgres", "migrate"})
+
+
+def workers(shards: int) -> list[Process]:
+    """The Celery workers: one queue each, and of the matching queues one for each shard."""
+    return [
+        _worker("order_entry", counts="ORDER_ENTRY_WORKERS"),
+        # The standbys of a shard come beside the worker that matches.
+        *(_worker(f"matching.{shard}", counts="MATCHING_STANDBYS", first=1) for shard in range(shards)),
+        _worker("order_execution", counts="ORDER_EXECUTION_WORKERS"),
+        _worker("data_feed", counts="DATA_FEED_WORKERS", needs=frozenset({"redis"})),
+    ]
+
+
+def _worker(queue: str, *, counts: str, first: int = 0, needs: frozenset[str] = frozenset()) -> Process:
+    command = ("celery", "-A", "celery_app", "worker", "-Q", queue)
+    return Process(queue, "worker", command, counts, first, _STORES | needs)
+
+
+def webs() -> list[Process]:
+    """What listens to HTTP."""
+    return [
+        Process("streams", "web", ("api.streams",), needs=frozenset({"redis", "postgres", "migrate"})),
+        Process("api", "web", ("api",), needs=_STORES | {"streams"}),
+        Process("flower", "web", ("celery", "-A", "celery_app", "flower"), needs=frozenset({"rabbitmq"})),
+    ]
+
+
+def bots(names: Iterable[str]) -> list[Process]:
+    """The bots; to each its account, of the bot's name in capitals."""
+    return [Process(name, "bot", ("bots", name), needs=frozenset({"api"})) for name in names]
