@@ -1,0 +1,76 @@
+"""The api as a running process on empty databases and queues, and keys for it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pytest
+from kombu import Connection
+
+from celery_app.topology import ORDER_ENTRY
+from db.clearing_data.keys import make_key
+from db.connect import Database
+from tasks.messages import CancelRequest, EntryBatch, OrderRequest
+from tests.support import broker
+from tests.support.web import Api, running_api
+
+_decode = msgspec.json.Decoder(tuple[tuple[list[EntryBatch]], dict[str, Any], Any]).decode
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keys of the admin and of two clients."""
+
+    admin: str
+    single: str
+    flood: str
+
+
+@pytest.fixture(scope="session")
+def _api() -> Iterator[Api]:
+    with running_api() as api:
+        yield api
+
+
+@pytest.fixture
+def api(_api: Api, clearing_data: Database, market_data: Database, queues: Connection) -> Api:
+    """The api on a new exchange; no stage works."""
+    return _api
+
+
+@pytest.fixture
+def keys(clearing_data: Database) -> Keys:
+    """Keys of this test."""
+    with clearing_data.transaction() as tx:
+        made = [
+            make_key(tx, client_id, role=role, now_us=time.time_ns() // 1_000)  # type: ignore[arg-type]
+            for client_id, role in (("ADMIN", "admin"), ("SINGLE", "client"), ("FLOOD", "client"))
+        ]
+    return Keys(*made)
+
+
+@pytest.fixture
+def queues(broker_url: str) -> Iterator[Connection]:
+    """RabbitMQ with empty queues."""
+    with broker.empty_queues(broker_url) as connection:
+        yield connection
+
+
+def queued(connection: Connection, messages: int = 1) -> list[list[OrderRequest | CancelRequest]]:
+    """The requests in the next messages of the queue of order entry."""
+    found = []
+    for message in broker.take(connection, ORDER_ENTRY, messages):
+        body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+        ((batch,),), _, _ = _decode(body)
+        found.append(batch.requests)
+    return found
+
+
+def limit(**terms: Any) -> dict[str, Any]:
+    """A limit order as a client sends it, but for the terms; a term of ... is left out."""
+    order = {"type": "limit", "security_id": "MSFT", "side": "buy", "quantity": 10, "price": 100.12} | terms
+    return {name: value for name, value in order.items() if value is not ...}

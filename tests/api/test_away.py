@@ -1,0 +1,133 @@
+"""What the api answers when RabbitMQ or Postgres is away: soon, in one form, and never wrongly."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import requests
+from kombu import Connection
+
+from celery_app.settings import settings
+from celery_app.topology import ORDER_ENTRY
+from tests.api.conftest import Keys, limit, queued
+from tests.support.broker import depth
+from tests.support.proxy import Proxy
+from tests.support.web import Api, problem, running_api
+
+pytestmark = pytest.mark.usefixtures("api")  # databases and queues as of a new exchange
+
+WITHIN_S = 5.0
+
+
+def _through(url: str, proxy: Proxy) -> str:
+    parts = urlsplit(url)
+    login = parts.netloc.rpartition("@")[0]
+    return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{proxy.port}"))
+
+
+def _proxy(url: str) -> Proxy:
+    parts = urlsplit(url)
+    return Proxy(str(parts.hostname), int(parts.port or 0))
+
+
+def _broker() -> str:
+    return settings().broker_url.get_secret_value()
+
+
+def _clearing_data() -> str:
+    return settings().clearing_data_url.get_secret_value()
+
+
+def _timed_post(api: Api, key: str, **terms: object) -> tuple[requests.Response, float]:
+    started = time.monotonic()
+    answer = api.ask("POST", "/orders", key=key, json=limit(**terms))
+    return answer, time.monotonic() - started
+
+
+def test_rabbitmq_refuses(keys: Keys, queues: Connection) -> None:
+    with _proxy(_broker()) as proxy, running_api({"BROKER_URL": _through(_broker(), proxy)}) as api:
+        assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+        proxy.refuse()
+        answers = [_timed_post(api, keys.single) for _ in range(3)]
+        ready = api.ask("GET", "/health/ready").json()
+    for answer, took_s in answers:
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"].isdigit()
+        assert took_s < WITHIN_S
+    assert [problem(answer)["code"] for answer, _ in answers[1:]] == ["not_accepted", "not_accepted"]
+    assert ready["dependencies"]["rabbitmq"] == "away"
+    assert depth(queues, ORDER_ENTRY) == 1
+
+
+def test_rabbitmq_hangs(keys: Keys, queues: Connection) -> None:
+    with _proxy(_broker()) as proxy, running_api({"BROKER_URL": _through(_broker(), proxy)}) as api:
+        assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+        queued(queues)
+        proxy.hang()
+        with ThreadPoolExecutor(20) as crowd:
+            first = crowd.submit(_timed_post, api, keys.single)
+            time.sleep(0.3)
+            answers = list(crowd.map(lambda _: _timed_post(api, keys.single), range(15)))
+        assert problem(first.result()[0])["code"] == "unknown_outcome"
+        assert {answer.status_code for answer, _ in answers} == {503}
+        assert {problem(answer)["code"] for answer, _ in answers} <= {"not_accepted", "unknown_outcome"}
+        assert max(took_s for _, took_s in [first.result(), *answers]) < WITHIN_S
+        proxy.go_on()
+        deadline = time.monotonic() + 15
+        while api.ask("POST", "/orders", key=keys.single, json=limit()).status_code != 202:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+
+def test_an_unknown_outcome_is_settled_by_its_client_order_id(keys: Keys, queues: Connection) -> None:
+    with _proxy(_broker()) as proxy, running_api({"BROKER_URL": _through(_broker(), proxy)}) as api:
+        assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+        queued(queues)
+        proxy.hang()
+        answer, _ = _timed_post(api, keys.single, client_order_id="my-1")
+        assert problem(answer)["code"] == "unknown_outcome"
+        assert api.ask("GET", "/orders/by-client-id/my-1", key=keys.single).status_code == 404
+        proxy.go_on()
+        deadline = time.monotonic() + 15
+        while (
+            again := api.ask("POST", "/orders", key=keys.single, json=limit(client_order_id="my-1"))
+        ).status_code > 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    assert again.json()["duplicate"] is True
+    messages = queued(queues, depth(queues, ORDER_ENTRY))
+    assert {request.order_id for requests in messages for request in requests} == {again.json()["order_id"]}
+
+
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+def test_postgres_away_fails_closed(keys: Keys, how: str) -> None:
+    with _proxy(_clearing_data()) as proxy:
+        environment = {"CLEARING_DATA_URL": _through(_clearing_data(), proxy), "KEY_CACHE_S": "0"}
+        with running_api(environment) as api:
+            assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+            if how == "refuses":
+                proxy.refuse()
+            else:
+                proxy.hang()
+            answer, took_s = _timed_post(api, keys.single)
+            live = api.ask("GET", "/health/live")
+            price = api.ask("GET", "/price/MSFT")
+    assert (answer.status_code, problem(answer)["code"]) == (503, "unavailable")
+    assert answer.headers["Retry-After"].isdigit()
+    assert took_s < WITHIN_S
+    assert (live.status_code, price.status_code) == (200, 200)
+
+
+def test_orders_pass_without_postgres_while_the_key_is_remembered(keys: Keys, queues: Connection) -> None:
+    with _proxy(_clearing_data()) as proxy:
+        environment = {"CLEARING_DATA_URL": _through(_clearing_data(), proxy), "KEY_CACHE_S": "60"}
+        with running_api(environment) as api:
+            assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+            proxy.refuse()
+            assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+            answer = api.ask("POST", "/orders", key=keys.single, json=limit(client_order_id="my-1"))
+    assert problem(answer)["code"] == "not_accepted"
+    assert sum(map(len, queued(queues, depth(queues, ORDER_ENTRY)))) == 2

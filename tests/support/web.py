@@ -1,0 +1,121 @@
+"""The api as a real process, as a test starts, kills and asks it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import requests
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    """A port on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class WebProcess:
+    """`python -m module` with variables on top of those of the test."""
+
+    def __init__(self, module: str, environment: Mapping[str, str]) -> None:
+        self._module = module
+        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
+        self._log = Path(tempfile.mkstemp(prefix=f"{module}-", suffix=".log")[1])
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """All that it has said."""
+        return self._log.read_text(errors="replace")
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, ready: str, *, timeout_s: float = 20.0) -> None:
+        """Start it, and return when it has logged that it is ready."""
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", self._module],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + timeout_s
+        while ready not in self.log:
+            assert self._process.poll() is None, f"{self._module} ended:\n{self.log}"
+            assert time.monotonic() < deadline, f"{self._module} is not ready:\n{self.log}"
+            time.sleep(0.02)
+
+    def end(self, number: signal.Signals = signal.SIGKILL, *, timeout_s: float = 15.0) -> int:
+        """End it by a signal; the exit status."""
+        assert self._process is not None
+        self._process.send_signal(number)
+        return self._process.wait(timeout_s)
+
+
+class Api:
+    """A running api, asked with one key or another."""
+
+    def __init__(self, process: WebProcess, port: int) -> None:
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ask(self, method: str, path: str, *, key: str | None = None, **more: Any) -> requests.Response:
+        """One request on a connection of its own. `json` or `data` are as of requests."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers |= more.pop("headers", {})
+        return requests.request(method, self.url + path, headers=headers, timeout=20, **more)
+
+    def raw(self, request: bytes, *, timeout_s: float = 10.0) -> bytes:
+        """What comes back for bytes as they are, until the connection ends or nothing comes for a while."""
+        with socket.create_connection(("127.0.0.1", self.port)) as client:
+            client.settimeout(timeout_s)
+            client.sendall(request)
+            received = b""
+            try:
+                while part := client.recv(65_536):
+                    received += part
+            except TimeoutError:
+                received += b"<still open>"
+            return received
+
+
+@contextmanager
+def running_api(environment: Mapping[str, str] | None = None, *, module: str = "api") -> Iterator[Api]:
+    """An api on a port of its own inside the block."""
+    port = free_port()
+    process = WebProcess(module, {"API_PORT": str(port), **(environment or {})})
+    process.start("api_listens")
+    try:
+        yield Api(process, port)
+    finally:
+        process.end()
+
+
+def problem(answer: requests.Response) -> dict[str, Any]:
+    """The problem that an answer is, checked for its form."""
+    assert answer.headers["Content-Type"] == "application/problem+json", answer.text
+    members: dict[str, Any] = msgspec.json.decode(answer.content)
+    assert members["status"] == answer.status_code
+    assert {"type", "title", "detail", "code", "request_id"} <= members.keys()
+    return members
