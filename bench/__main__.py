@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from bench import latency, report, throughput
-from bench.accounts import NoAccounts
+from bench.accounts import NAMES, NoAccounts
 from bench.exchange import Exchange, running_exchange
 from bench.load import Plan
 from bots.errors import ExchangeError
@@ -56,7 +56,7 @@ def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> repor
     plan = Plan(
         host=address.hostname or "127.0.0.1",
         port=address.port or 80,
-        keys=exchange.client_keys,
+        keys=[exchange.client_keys[name] for name in NAMES],
         connections=options.connections or (64 if scenario == "singles" else 20),
         array_size=0 if scenario == "singles" else options.array_size,
         seconds=options.seconds,
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FileNotFoundError as fault:
         print(f"python -m bench: {fault.filename} does not exist; start an exchange with: make up", file=sys.stderr)
         return 1
-    except (ExchangeError, NoAccounts, throughput.NotDrained) as fault:
+    except (ExchangeError, NoAccounts, TimeoutError, throughput.NotDrained) as fault:
         print(f"python -m bench: {fault}", file=sys.stderr)
         return 1
     print(report.as_text(facts, sections))

@@ -1,4 +1,6 @@
-"""The clients of the benchmark: ten accounts with enough money and shares that nothing is denied for want of them.
+"""The clients of the benchmark, with enough money and shares that nothing is denied for want of them.
+
+Ten make the flow; an eleventh, who never leaves an order in a book, is the one whose trade reports are timed.
 
 Keys are shown once, when an account is opened; so they are kept beside the exchange's own for the next run.
 """
@@ -19,6 +21,8 @@ CASH = Decimal(100_000_000)
 SHARES = 9_000
 
 NAMES = [f"BENCH_{number}" for number in range(CLIENTS)]
+TAKER = "BENCH_TAKER"
+TAKER_SHARES = 1_000
 KEYS_FILE = "bench_keys.json"
 
 
@@ -26,36 +30,37 @@ class NoAccounts(Exception):
     """The clients of the benchmark cannot be had."""
 
 
-def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> list[str]:
+def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> dict[str, str]:
     """The keys of the benchmark's clients, who are opened and given what they need unless they have it.
 
     raises  NoAccounts  they exist, and their keys are lost
     """
     file = run_directory / KEYS_FILE
-    keys = json.loads(file.read_text()) if file.exists() else {}
-    if not keys or not _is_known(url, keys[NAMES[0]]):
+    keys: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+    if not keys or not _is_known(url, keys[TAKER]):
         admin = Client(url, admin_key)
         try:
-            keys = {name: _opened(admin, name) for name in NAMES}
+            keys = {name: _opened(admin, name, SHARES) for name in NAMES} | {TAKER: _opened(admin, TAKER, TAKER_SHARES)}
         except Problem as problem:
-            raise NoAccounts(f"{NAMES[0]} cannot be opened: {problem}; start with an empty exchange") from problem
+            raise NoAccounts(f"the benchmark has no accounts: {problem}; start with an empty exchange") from problem
         file.touch(mode=0o600)
         file.write_text(json.dumps(keys))
-    return [keys[name] for name in NAMES]
+    return keys
 
 
 def _is_known(url: str, key: str) -> bool:
     try:
-        Client(url, key).balance(NAMES[0])
+        Client(url, key).balance(TAKER)
     except Problem:
         return False
     return True
 
 
-def _opened(admin: Client, name: str) -> str:
+def _opened(admin: Client, name: str, shares: int) -> str:
     opened = admin.open_account(name)
     admin.deposit_cash(name, CASH, transfer_id=f"bench-{uuid4().hex}")
     for security_id in SECURITIES:
-        missing = SHARES - admin.holding(security_id, name).shares  # an account starts with some of one security
-        admin.deposit_shares(name, security_id, missing, transfer_id=f"bench-{uuid4().hex}")
+        missing = shares - admin.holding(security_id, name).shares  # an account starts with some of one security
+        if missing > 0:
+            admin.deposit_shares(name, security_id, missing, transfer_id=f"bench-{uuid4().hex}")
     return opened.api_key

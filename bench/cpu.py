@@ -58,29 +58,31 @@ class CpuMeter:
 
     def _processes(self) -> dict[int, Process]:
         backends = self._backends()
-        postmasters = {_parent(pid) for pid in backends}
         found = {}
         for pid in _pids():
             try:
-                part = backends.get(pid) or self._part(pid, postmasters)
+                part = backends[pid] if pid in backends else self._part(pid)
                 if part:
                     found[pid] = Process(part, _cpu_s(pid), _resident_bytes(pid))
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it has ended meanwhile
         return found
 
-    def _backends(self) -> dict[int, str]:
+    def _backends(self) -> dict[int, str | None]:
+        """What each process of Postgres works for; None: another database of the same server."""
         with self._clearing_data.snapshot() as tx:
-            rows = tx.execute(
-                text("SELECT pid, application_name, datname FROM pg_stat_activity WHERE datname = ANY(:databases)"),
-                {"databases": self._databases},
-            )
-            return {row.pid: f"postgres for {row.application_name or row.datname}" for row in rows}
+            rows = tx.execute(text("SELECT pid, application_name, datname, backend_type FROM pg_stat_activity")).all()
+        return {row.pid: self._part_of_backend(row.application_name, row.datname, row.backend_type) for row in rows}
 
-    def _part(self, pid: int, postmasters: set[int]) -> str | None:
-        """The part of the exchange that a process is, or None."""
-        if pid in postmasters or _parent(pid) in postmasters:
+    def _part_of_backend(self, application: str, database: str | None, kind: str) -> str | None:
+        if database is None:
             return "postgres itself"
+        if database not in self._databases:
+            return None
+        return f"postgres for {application or database}" if kind == "client backend" else f"postgres {kind}"
+
+    def _part(self, pid: int) -> str | None:
+        """The part of the exchange that a process is, or None."""
         words = _words(pid)
         if not words:
             return None
@@ -95,17 +97,13 @@ class CpuMeter:
 
 
 def _part_of_python(words: list[str]) -> str | None:
-    """Which process of ours a command line starts."""
-    line = " ".join(words)
-    if "flower" in words:
-        return "flower"
-    if "worker" in words and "-Q" in words:
-        return words[words.index("-Q") + 1]
-    if "streams" in line:
-        return "streams"
-    if "api" in line:
-        return "api"
-    return None
+    """Which process of ours a command line starts; they are all started by `python -m`."""
+    if "-m" not in words[:-1]:
+        return None
+    module = words[words.index("-m") + 1]
+    if module != "celery":
+        return {"api": "api", "api.streams": "streams", "bots": "bots"}.get(module)
+    return words[words.index("-Q") + 1] if "-Q" in words[:-1] else "flower"
 
 
 def _pids() -> Iterator[int]:
@@ -126,10 +124,6 @@ def _environment(pid: int) -> bytes:
 def _stat(pid: int) -> list[str]:
     # The name in parentheses may hold anything; the fields after it, from the state on, may not.
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-
-
-def _parent(pid: int) -> int:
-    return int(_stat(pid)[1])
 
 
 def _cpu_s(pid: int) -> float:

@@ -16,7 +16,7 @@ class Exchange:
     """A running exchange."""
 
     url: str
-    client_keys: list[str]  # of the benchmark's clients
+    client_keys: dict[str, str]  # of the benchmark's clients
     clearing_data: Database
     market_data: Database
     broker_url: str

@@ -1,7 +1,8 @@
 """How long it takes at a calm rate from POST to the trade report on the WebSocket.
 
-One client rests an order, another takes it; it is the second order that is timed, from when it was due until its
-trade report is read from `/stream/report`. From the databases come the times until it was settled and stored.
+One client rests an order, another takes it, now with a sale and now with a purchase; it is the second order that is
+timed, from when it was due until its trade report is read from `/stream/report`. From the databases come the times
+until it was settled and stored.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
+from bench.accounts import NAMES, TAKER
 from bench.exchange import Exchange
 from bots.client import Client
-from bots.contract import LimitOrder
+from bots.contract import LimitOrder, Side
 from db.connect import Database
 
 SECURITY = "SHEL"
-PRICE = "100.00"
-MAKER, TAKER = 0, 1
+PRICE, TICK = Decimal("100.00"), Decimal("0.01")
+MAKER = NAMES[0]
 SENDERS = 8
 # What has not been reported so long after its order counts as missing [s].
 REPORT_TIMEOUT_S = 5.0
@@ -56,11 +58,12 @@ def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
     """Send orders at a rate [1/s], every other one of which trades at once."""
     reported: dict[int, float] = {}
     _listen(exchange, reported)
+    quotes = _quotes(exchange)
     pairs = int(rate * seconds / 2)
     sent: list[Sent] = []
     start = Barrier(SENDERS)
     senders = [
-        Thread(target=_send, args=(exchange, rate, range(number, pairs, SENDERS), start, sent))
+        Thread(target=_send, args=(exchange, quotes, rate, range(number, pairs, SENDERS), start, sent))
         for number in range(SENDERS)
     ]
     for sender in senders:
@@ -85,7 +88,10 @@ def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
     )
 
 
-_SETTLED = "SELECT sell_order_id, settled_us FROM executions WHERE sell_order_id = ANY(:ids) AND kind = 'trade'"
+_SETTLED = (
+    "SELECT buy_order_id, settled_us FROM executions WHERE buy_order_id = ANY(:ids) "
+    "UNION ALL SELECT sell_order_id, settled_us FROM executions WHERE sell_order_id = ANY(:ids)"
+)
 _STORED = "SELECT order_id, stored_us FROM reports WHERE order_id = ANY(:ids) AND event_type = 'settlement'"
 
 
@@ -116,7 +122,18 @@ def _listen(exchange: Exchange, reported: dict[int, float]) -> None:
     raise TimeoutError("no reports come over /stream/report")
 
 
-def _send(exchange: Exchange, rate: float, pairs: range, start: Barrier, sent: list[Sent]) -> None:
+def _quotes(exchange: Exchange) -> dict[Side, Decimal]:
+    """At which price to rest an order that does not trade: the best prices where there are some."""
+    best = Client(exchange.url).price(SECURITY)
+    if best.bid is not None:
+        return {"buy": best.bid, "sell": best.ask or best.bid + TICK}
+    ask = best.ask or PRICE
+    return {"buy": ask - TICK, "sell": ask}
+
+
+def _send(
+    exchange: Exchange, quotes: dict[Side, Decimal], rate: float, pairs: range, start: Barrier, sent: list[Sent]
+) -> None:
     """Send some of the pairs, each order when it is due."""
     address = urlsplit(exchange.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=REPORT_TIMEOUT_S)
@@ -124,20 +141,25 @@ def _send(exchange: Exchange, rate: float, pairs: range, start: Barrier, sent: l
     start.wait()
     start_s = time.perf_counter() + 0.05
     for pair in pairs:
-        for n, (side, client) in enumerate((("buy", MAKER), ("sell", TAKER))):
-            due_s = start_s + (2 * pair + n) / rate
-            time.sleep(max(due_s - time.perf_counter(), 0))
-            order_id = _post(connection, exchange.client_keys[client], side)
-            if client == TAKER:
-                sent.append(Sent(order_id, due_s, time.perf_counter()))
+        rests: Side = "buy" if pair % 2 else "sell"
+        takes: Side = "sell" if pair % 2 else "buy"
+        _wait_until(start_s + 2 * pair / rate)
+        _post(connection, exchange.client_keys[MAKER], rests, quotes[rests], "gtc")
+        due_s = start_s + (2 * pair + 1) / rate
+        _wait_until(due_s)
+        order_id = _post(connection, exchange.client_keys[TAKER], takes, quotes[rests], "ioc")
+        sent.append(Sent(order_id, due_s, time.perf_counter()))
 
 
-def _post(connection: http.client.HTTPConnection, key: str, side: str) -> int:
-    """Send an order; its id."""
-    body = {"type": "limit", "security_id": SECURITY, "side": side, "quantity": 1, "price": PRICE}
-    connection.request(
-        "POST", "/orders", json.dumps(body), {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
-    )
+def _wait_until(due_s: float) -> None:
+    time.sleep(max(due_s - time.perf_counter(), 0))
+
+
+def _post(connection: http.client.HTTPConnection, key: str, side: Side, price: Decimal, time_in_force: str) -> int:
+    """Send an order of one share; its id."""
+    order = {"type": "limit", "security_id": SECURITY, "side": side, "quantity": 1, "price": str(price)}
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    connection.request("POST", "/orders", json.dumps(order | {"time_in_force": time_in_force}), headers)
     answer = json.loads(connection.getresponse().read())
     order_id: int = answer["order_id"]
     return order_id

@@ -197,8 +197,8 @@ class Generator:
         accepted = body.count(b'"order_id"') if status.startswith("2") else 0
         self._result.accepted += accepted
         self._accepted.value += accepted
-        if accepted < self._plan.orders_each:
-            self._result.refused[status] += self._plan.orders_each - accepted
+        if accepted < line.requests.orders_each:
+            self._result.refused[status] += line.requests.orders_each - accepted
         line.requests.answered(body)
         if accepted:
             self._idle.append(line)

@@ -20,7 +20,7 @@ _ORDER_ID = re.compile(rb'"order_id": ?(\d+)')
 class SingleOrders:
     """One order a request."""
 
-    orders_each = 1
+    orders_each = 1  # in the request taken last
 
     def __init__(self, head: bytes, *, connection: int, seed: int) -> None:
         orders = cycle(connection, seed=seed, orders=CYCLE_ORDERS_ALONE)
@@ -52,7 +52,7 @@ class ArraysWithCancels:
     def __init__(self, head: bytes, *, connection: int, seed: int, size: int, cancels: int) -> None:
         self._head = head
         self._cancels = cancels
-        self.orders_each = size
+        self.orders_each = size - cancels
         self._parts = _parts(connection, seed=seed, size=size - cancels)
         self._next = 0
         self._accepted: deque[list[str]] = deque()
@@ -61,6 +61,7 @@ class ArraysWithCancels:
         """The next request, framed now, as order ids are not known before."""
         orders = [order.json for order in self._parts[self._next]]
         cancels = self._accepted.popleft() if len(self._accepted) >= ARRAYS_BEFORE_CANCEL else []
+        self.orders_each = len(orders) + len(cancels)
         return frame(self._head, f"[{','.join(orders + cancels)}]")
 
     def answered(self, body: bytes) -> None:

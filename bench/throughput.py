@@ -117,7 +117,7 @@ def _drain(exchange: Exchange, progress: Progress, accepted: int, started_s: flo
     deadline_s = time.perf_counter() + DRAIN_TIMEOUT_S
     while progress.look().logged < accepted:
         _wait(deadline_s)
-    client = Client(exchange.url, exchange.client_keys[0])
+    client = Client(exchange.url, exchange.client_keys[NAMES[0]])
     last = [
         client.place(
             LimitOrder(security_id=name, side="buy", quantity=1, price=Decimal("0.01"), time_in_force="ioc")
