@@ -21,6 +21,13 @@ _BASE_AGE_S = 3600
 _YOUNGEST_BASE_S = 60
 _KEPT_SAMPLES = 200
 
+_WRITE_AHEAD_LOG = "Postgres' write-ahead log"
+_RABBITMQ = "RabbitMQ"
+_LOGS = "logs"
+
+# What grows up to a size and no further; RabbitMQ as long as its queues do not, which have a table of their own.
+BOUNDED = frozenset({_WRITE_AHEAD_LOG, _RABBITMQ, _LOGS})
+
 
 class _Sample(TypedDict):
     at_s: int  # since the epoch
@@ -36,9 +43,9 @@ def sizes(instance: Instance, settings: Settings) -> dict[str, int]:
         if size is not None:
             found[urlsplit(address).path.strip("/")] = size
     folders = {
-        "Postgres' write-ahead log": instance.directory / "postgres" / "data" / "pg_wal",
-        "RabbitMQ": instance.directory / "rabbitmq",
-        "logs": instance.logs,
+        _WRITE_AHEAD_LOG: instance.directory / "postgres" / "data" / "pg_wal",
+        _RABBITMQ: instance.directory / "rabbitmq",
+        _LOGS: instance.logs,
     }
     return found | {name: _folder_bytes(folder) for name, folder in folders.items() if folder.exists()}
 
@@ -60,7 +67,9 @@ def per_hour(instance: Instance, now: dict[str, int]) -> dict[str, float]:
     if not bases:
         return {}
     age_s, held = min(bases, key=lambda base: abs(base[0] - _BASE_AGE_S))
-    return {name: (size - held[name]) * 3600 / age_s for name, size in now.items() if name in held}
+    return {
+        name: (size - held[name]) * 3600 / age_s for name, size in now.items() if name in held and name not in BOUNDED
+    }
 
 
 def _samples(file: Path) -> list[_Sample]:

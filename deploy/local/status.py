@@ -60,9 +60,7 @@ def _queue_rows(s: Settings) -> list[tuple[str, ...]]:
 def _store_rows(s: Settings) -> list[tuple[str, ...]]:
     held = growth.take_sample(EXCHANGE, s)
     grows = growth.per_hour(EXCHANGE, held)
-    rows: list[tuple[str, ...]] = [
-        (name, _megabytes(size), _megabytes(grows[name]) if name in grows else "") for name, size in held.items()
-    ]
+    rows: list[tuple[str, ...]] = [(name, _megabytes(size), _growth(name, grows)) for name, size in held.items()]
     total = sum(grows.values())
     free = shutil.disk_usage(EXCHANGE.directory).free
     rows.append(("together", _megabytes(sum(held.values())), _megabytes(total) if grows else "known in a minute"))
@@ -70,6 +68,12 @@ def _store_rows(s: Settings) -> list[tuple[str, ...]]:
         ("the disk has left", _megabytes(free), f"enough for {free / total / 24:,.0f} days" if total > 0 else "")
     )
     return rows
+
+
+def _growth(store: str, grows: dict[str, float]) -> str:
+    if store in growth.BOUNDED:
+        return "is bounded"
+    return _megabytes(grows[store]) if store in grows else ""
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.local.failure import Failure
-from deploy.local.places import Instance, write_private
+from deploy.local.places import ROOT, Instance, write_private
 from deploy.local.ports import LOOPBACK
 from deploy.local.programs import SERVICE, Program
 
@@ -47,14 +47,20 @@ def programs(instance: Instance, ports: Mapping[str, int], password: str) -> lis
     run_as = _other_user(folder)
     if not (data / "PG_VERSION").exists():
         _make(server.with_name("initdb"), folder, password, run_as)
-    _own(folder)
-    write_private(data / "exchange.conf", _configuration(ports))
-    _own(data / "exchange.conf")
+    settings = data / "exchange.conf"
+    write_private(settings, (ROOT / "deploy" / "postgresql.conf").read_text())
+    _own(settings)
+    options = {
+        "config_file": settings,
+        "listen_addresses": LOOPBACK,
+        "port": ports["postgres"],
+        "unix_socket_directories": "",
+    }
     return [
         Program(
             "postgres",
             SERVICE,
-            (str(server), "-D", str(data), "-c", f"config_file={data / 'exchange.conf'}"),
+            (str(server), "-D", str(data), *(f"--{name}={value}" for name, value in options.items())),
             stop_signal="INT",  # end now, do not wait for clients to leave
             stop_wait_s=60,
             on_orphaned="INT",
@@ -122,30 +128,3 @@ def _make(initdb: Path, folder: Path, password: str, run_as: tuple[str, ...]) ->
         password_file.unlink()
     if made.returncode != 0:
         raise Failure(f"Postgres could not make its data folder {folder / 'data'}: {made.stderr.strip()}")
-
-
-def _configuration(ports: Mapping[str, int]) -> str:
-    return f"""\
-listen_addresses = '{LOOPBACK}'
-port = {ports["postgres"]}
-unix_socket_directories = ''
-max_connections = 200
-
-# What was committed has been written: log and ledger are the truth.
-fsync = on
-synchronous_commit = on
-wal_compression = on
-max_wal_size = 2GB
-checkpoint_timeout = 15min
-
-shared_buffers = 128MB
-work_mem = 8MB
-maintenance_work_mem = 64MB
-jit = off
-
-# Accounts and heads of shards change with every unit; their dead rows are to go before they are many.
-autovacuum_naptime = 15s
-log_checkpoints = off
-log_timezone = UTC
-timezone = UTC
-"""

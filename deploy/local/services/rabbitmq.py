@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deploy.local.failure import Failure
-from deploy.local.places import Instance, write_private
+from deploy.local.places import ROOT, Instance, write_private
 from deploy.local.ports import LOOPBACK
 from deploy.local.programs import SERVICE, Program
 
@@ -59,16 +59,8 @@ management.tcp.ip = {LOOPBACK}
 management.tcp.port = {ports["rabbitmq_management"]}
 default_user = {USER}
 default_pass = {password}
-# The queues are asked for their depth, not for their rates.
-management.rates_mode = none
-collect_statistics_interval = 10000
-# A quorum queue keeps in memory what the write-ahead log holds, which is 512 MB by default.
-raft.wal_max_size_bytes = 67108864
-# A line for each connection would be most of the log.
-log.connection.level = warning
-# Below this it takes no more messages, and the api says so, before a full disk takes everything down.
-disk_free_limit.absolute = 500MB
-"""
+
+{(ROOT / "deploy" / "rabbitmq.conf").read_text()}"""
 
 
 def _environment(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:

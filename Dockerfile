@@ -1,0 +1,17 @@
+# Every process of the exchange; docker-compose.yml says which.
+FROM python:3.11-slim
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/venv/bin:$PATH RUN_DIRECTORY=/run/exchange
+
+# An account of its own, and the folder for keys, sockets and liveness files, which a new volume is a copy of.
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin exchange \
+    && install --directory --owner exchange --mode 0700 /run/exchange
+
+WORKDIR /exchange
+COPY requirements.txt ./
+RUN python -m venv /opt/venv && pip install --no-cache-dir --require-hashes -r requirements.txt
+COPY . ./
+# Compiled here, because at run time the account may not write to the code.
+RUN python -m compileall -q -j 0 .
+
+USER exchange
