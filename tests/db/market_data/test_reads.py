@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import pytest
+
+from db.connect import Database
+from db.market_data import reads
+from db.market_data.rows import Candle
+from tasks.data_feed.record import record
+from tasks.messages import CancelRefused, FeedBatch, OrderClosed, event_id
+from tests.support.feed import CLIENTS, NOW_US, book_update, flow_of, trade
+from tests.tasks.data_feed.test_reports import entry_report
+
+ORDER = entry_report(order_id=6, event_id=6)
+DENIED = entry_report(order_id=6, event_id=6, status="denied", reason="insufficient_funds")
+TRADE = trade(3)  # of order 6, who buys
+
+
+def closed(reason: str) -> OrderClosed:
+    status = "rejected" if reason == "would_cross" else "cancelled"
+    return OrderClosed(event_id(0, 5, 0), 6, "ANN", "MSFT", "buy", 3, 10_010, status, reason, closed_us=NOW_US)
+
+
+def refused(client_id: str = "ANN") -> CancelRefused:
+    return CancelRefused(event_id(0, 9, 0), 6, client_id, "MSFT", "unknown_order", refused_us=NOW_US)
+
+
+def entry(*reports: object) -> FeedBatch:
+    return FeedBatch("order_entry", NOW_US, orders=list(reports))
+
+
+def matching(**lists: object) -> FeedBatch:
+    return FeedBatch("matching", NOW_US, **lists)
+
+
+SETTLED = FeedBatch("order_execution", NOW_US, settled=[TRADE])
+
+
+@pytest.mark.parametrize(
+    ("batches", "status"),
+    [
+        ([entry(ORDER)], "new"),
+        ([entry(DENIED)], "rejected"),
+        ([entry(ORDER), matching(trades=[TRADE])], "filled"),
+        ([entry(ORDER), matching(trades=[TRADE]), SETTLED], "settled"),
+        ([SETTLED, matching(trades=[TRADE]), entry(ORDER)], "settled"),
+        ([entry(ORDER), matching(closed=[closed("cancelled")])], "cancelled"),
+        ([entry(ORDER), matching(closed=[closed("unfilled")])], "cancelled"),
+        ([entry(ORDER), matching(closed=[closed("self_trade")])], "cancelled"),
+        ([entry(ORDER), matching(closed=[closed("would_cross")])], "rejected"),
+        ([entry(ORDER), matching(trades=[TRADE], closed=[closed("unfilled")]), SETTLED], "cancelled"),
+        ([entry(ORDER), matching(trades=[TRADE]), matching(refused=[refused()])], "filled"),
+        ([entry(ORDER), matching(trades=[TRADE]), SETTLED, matching(refused=[refused()])], "settled"),
+        ([matching(refused=[refused()])], None),
+        ([], None),
+    ],
+)
+def test_status_of_an_order(market_data: Database, batches: list[FeedBatch], status: str | None) -> None:
+    for batch in batches:
+        record(market_data, [batch], stored_us=1)
+    with market_data.snapshot() as tx:
+        assert reads.order_status(tx, "MSFT", 6, client_id="ANN") == status
+        assert reads.order_status(tx, "MSFT", 6, client_id=None) == status
+        assert reads.order_status(tx, "MSFT", 6, client_id="BOB") is None
+        assert reads.order_status(tx, "TSLA", 6, client_id="ANN") is None
+
+
+def test_the_last_report_is_the_last_one_told_to_the_client(market_data: Database) -> None:
+    for number, batch in enumerate([entry(ORDER), matching(trades=[TRADE]), matching(refused=[refused("EVE")])]):
+        record(market_data, [batch], stored_us=number)
+    with market_data.snapshot() as tx:
+        mine = reads.last_report(tx, "MSFT", 6, client_id="ANN")
+        anyones = reads.last_report(tx, "MSFT", 6, client_id=None)
+        assert reads.last_report(tx, "MSFT", 7, client_id="ANN") is None
+    assert mine is not None
+    assert (mine.event_type, mine.sequence) == ("trade", 2)
+    assert anyones is not None
+    assert (anyones.client_id, anyones.reason) == ("EVE", "unknown_order")
+
+
+def test_pages_of_reports_and_trades_are_whole_and_in_order(market_data: Database) -> None:
+    flow = flow_of(5, units=6)
+    for batch in flow.batches:
+        record(market_data, [batch], stored_us=1)
+    with market_data.snapshot() as tx:
+        for client_id in CLIENTS:
+            head = reads.report_head(tx, client_id)
+            paged: list[int] = []
+            while page := reads.reports(tx, client_id, before=paged[-1] if paged else reads.NEWEST, limit=4):
+                assert {report.client_id for report in page} == {client_id}
+                paged += [report.sequence for report in page]
+            assert paged == list(range(head, 0, -1))
+            assert [r.sequence for r in reads.reports_after(tx, client_id, after=2, limit=3)] == [3, 4, 5]
+        newest = reads.trades(tx, "MSFT", limit=3)
+        older = reads.trades(tx, "MSFT", before=newest[-1].sequence, limit=1_000)
+    made = [one.sequence for one in flow.trades if one.security_id == "MSFT"]
+    assert [one.sequence for one in newest + older] == made[::-1]
+
+
+def test_book_to_a_depth_best_first(market_data: Database) -> None:
+    update = book_update(
+        4,
+        previous=0,
+        bids=[(9_980, 1, 1), (9_990, 2, 1), (9_970, 3, 1), (9_995, 0, 0)],
+        asks=[(10_020, 5, 2), (10_010, 4, 1)],
+    )
+    record(market_data, [matching(books=[update])], stored_us=1)
+    with market_data.snapshot() as tx:
+        book = reads.book(tx, "MSFT", depth=2)
+        whole = reads.book(tx, "MSFT")
+        assert reads.book(tx, "TSLA") is None
+        assert reads.price(tx, "TSLA") is None
+    assert book is not None
+    assert (book.sequence, book.bids, book.asks) == (
+        4,
+        [(9_990, 2, 1), (9_980, 1, 1)],
+        [(10_010, 4, 1), (10_020, 5, 2)],
+    )
+    assert whole is not None
+    assert len(whole.bids) == 3
+
+
+def test_candles_oldest_first(market_data: Database) -> None:
+    trades = [trade(number, traded_us=NOW_US + number * 1_000_000, price_cents=10_000 + number) for number in (1, 2, 3)]
+    record(market_data, [matching(trades=trades)], stored_us=1)
+    start_s = NOW_US // 1_000_000
+    with market_data.snapshot() as tx:
+        assert reads.candles(tx, "MSFT", interval_s=1, limit=2) == [
+            Candle("MSFT", 1, start_s + number, *[10_000 + number] * 4, 5, number, number) for number in (2, 3)
+        ]
+        assert [one.volume for one in reads.candles(tx, "MSFT", interval_s=3600, limit=9)] == [15]

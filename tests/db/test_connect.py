@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+from psycopg2.errors import UniqueViolation
+from sqlalchemy import text
+
+from db.connect import Database, copy_rows
+
+COLUMNS = ("number", "word", "flag")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        (1, "plain", True),
+        (-(2**63), "", False),
+        (2**63 - 1, None, None),
+        (1, "null", True),
+        (1, 'says "no", twice', True),
+        (1, "back\\slash, \\N, \\n and \\", True),
+        (1, '\\"', True),
+        (1, "[1],[2]", True),
+        (1, "\\.", True),
+        (1, "žluťoučký 🐎", True),
+    ],
+)
+def test_what_is_copied_is_what_is_read(market_data: Database, row: tuple[object, ...]) -> None:
+    with market_data.transaction() as tx:
+        tx.execute(text("CREATE TEMPORARY TABLE copied (number bigint, word text, flag boolean) ON COMMIT DROP"))
+        copy_rows(tx, "copied", COLUMNS, [row, row])
+        assert [tuple(found) for found in tx.execute(text("SELECT * FROM copied"))] == [row, row]
+
+
+def test_no_rows(market_data: Database) -> None:
+    with market_data.transaction() as tx:
+        copy_rows(tx, "trades", ("security_id", "sequence"), [])
+
+
+@pytest.mark.parametrize("word", ["line\nfeed", "tab\t", "nul\x00", "bell\x07"])
+def test_a_control_character_is_refused(market_data: Database, word: str) -> None:
+    with market_data.transaction() as tx, pytest.raises(ValueError, match="control character"):
+        copy_rows(tx, "trades", ("security_id",), [(word,)])
+
+
+def test_a_row_that_is_there(market_data: Database) -> None:
+    with pytest.raises(UniqueViolation), market_data.transaction() as tx:
+        copy_rows(tx, "report_heads", ("client_id", "sequence"), [("ANN", 1), ("ANN", 2)])

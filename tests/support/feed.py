@@ -1,0 +1,192 @@
+"""What the stages tell the feed of a flow of orders, and what `market_data` then has to hold."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from tasks.matching.engine import Engine
+from tasks.messages import (
+    BookUpdate,
+    CancelOrder,
+    CancelRefused,
+    FeedBatch,
+    OrderClosed,
+    OrderReport,
+    PlaceOrder,
+    TradeMade,
+    event_id,
+)
+
+NOW_US = 1_700_000_000_000_000
+CLIENTS = ("ANN", "BOB", "CID", "DOT")
+SECURITIES = ("MSFT", "TSLA")
+
+
+@dataclass
+class Flow:
+    """Batches for the feed in the order in which the stages made them, and the engine that made the trades."""
+
+    engine: Engine = field(default_factory=lambda: Engine(0))
+    batches: list[FeedBatch] = field(default_factory=list)
+
+    @property
+    def trades(self) -> list[TradeMade]:
+        """All trades."""
+        return [trade for batch in self.batches for trade in batch.trades]
+
+    def books(self) -> list[BookUpdate]:
+        """Every level of every book as the engine has it."""
+        return self.engine.book_snapshots()
+
+
+def flow_of(seed: int, *, units: int, orders_a_unit: int = 8, snapshot_at: int | None = None) -> Flow:
+    """A flow of orders and cancels around one price, so that many trade.
+
+    snapshot_at  the unit after which the engine tells whole books, as it does when it starts
+    """
+    chance = random.Random(seed)
+    flow = Flow()
+    number = 0
+    for unit in range(units):
+        events: list[Any] = []
+        reports: list[OrderReport] = []
+        for _ in range(orders_a_unit):
+            number += 1
+            now_us = NOW_US + number * 250_000
+            client, security = chance.choice(CLIENTS), chance.choice(SECURITIES)
+            if number > 5 and chance.random() < 0.2:
+                order_id = chance.randrange(1, number)
+                reports.append(_report(number, "cancel", order_id, client, security, now_us))
+                events += flow.engine.apply(number, CancelOrder(number, client, security, order_id, now_us))
+                continue
+            place = PlaceOrder(
+                order_id=number,
+                client_id=client,
+                security_id=security,
+                type="limit",
+                side=chance.choice(("buy", "sell")),
+                quantity=chance.randrange(1, 10),
+                price_cents=10_000 + chance.randrange(-6, 7),
+                time_in_force=chance.choice(("gtc", "gtc", "ioc")),
+                post_only=False,
+                sequenced_us=now_us,
+            )
+            reports.append(_report(number, "order", number, client, security, now_us, place))
+            events += flow.engine.apply(number, place)
+        trades = [event for event in events if isinstance(event, TradeMade)]
+        sent_us = NOW_US + number * 250_000 + 7
+        flow.batches += [
+            FeedBatch("order_entry", sent_us, orders=reports),
+            FeedBatch(
+                "matching",
+                sent_us,
+                trades=trades,
+                closed=[event for event in events if isinstance(event, OrderClosed)],
+                refused=[event for event in events if isinstance(event, CancelRefused)],
+                books=flow.engine.book_snapshots() if unit == snapshot_at else flow.engine.book_updates(),
+            ),
+            FeedBatch("order_execution", sent_us, settled=trades),
+        ]
+    return flow
+
+
+def _report(
+    number: int, request: Any, order_id: int, client: str, security: str, now_us: int, place: PlaceOrder | None = None
+) -> OrderReport:
+    return OrderReport(
+        event_id=number,
+        request=request,
+        status="confirmed",
+        order_id=order_id,
+        client_id=client,
+        security_id=security,
+        side=place.side if place else None,
+        quantity=place.quantity if place else None,
+        price_cents=place.price_cents if place else None,
+        reason=None,
+        received_us=now_us - 5,
+        reported_us=now_us,
+    )
+
+
+def trade(sequence: int, **changed: Any) -> TradeMade:
+    """A trade of ANN, who buys, with BOB."""
+    fields: dict[str, Any] = {
+        "event_id": event_id(0, sequence, 0),
+        "security_id": "MSFT",
+        "sequence": sequence,
+        "price_cents": 10_000,
+        "quantity": 5,
+        "aggressor_side": "buy",
+        "buy_order_id": 2 * sequence,
+        "buyer": "ANN",
+        "buy_hold_cents": 10_010,
+        "sell_order_id": 2 * sequence + 1,
+        "seller": "BOB",
+        "traded_us": NOW_US + sequence,
+    }
+    return TradeMade(**fields | changed)
+
+
+def book_update(sequence: int, *, previous: int | None = None, **changed: Any) -> BookUpdate:
+    """An update of the book of MSFT that says nothing yet."""
+    fields: dict[str, Any] = {
+        "security_id": "MSFT",
+        "previous_sequence": sequence - 1 if previous is None else previous,
+        "sequence": sequence,
+        "snapshot": False,
+        "bids": [],
+        "asks": [],
+        "bid_cents": None,
+        "ask_cents": None,
+        "last_cents": None,
+        "updated_us": NOW_US + sequence,
+    }
+    return BookUpdate(**fields | changed)
+
+
+# What does not depend on the order in which the same things are told.
+_LASTING = {
+    "reports": "SELECT order_id, report_id, event_type, confirmed, client_id, security_id, side, quantity, "
+    "price_cents, reason, event_us, sent_us FROM reports ORDER BY order_id, report_id",
+    "report_heads": "SELECT client_id, sequence FROM report_heads ORDER BY client_id",
+    "trades": "SELECT * FROM trades ORDER BY security_id, sequence",
+    "candles": "SELECT * FROM candles ORDER BY security_id, interval_s, start_s",
+    "books": "SELECT security_id, update_sequence, floor_sequence, bid_cents, ask_cents, last_cents, updated_us "
+    "FROM books ORDER BY security_id",
+    "book_levels": "SELECT * FROM book_levels ORDER BY security_id, side, price_cents",
+}
+
+
+def lasting(tx: Connection) -> dict[str, Sequence[Any]]:
+    """The rows of `market_data`, but for the numbers that tell in which order they were stored."""
+    return {table: tx.execute(text(rows)).all() for table, rows in _LASTING.items()}
+
+
+def assert_numbered(tx: Connection) -> None:
+    """Each client's reports and each security's prices are numbered from 1 without a gap, and their heads agree."""
+    for client_id, head in tx.execute(text("SELECT client_id, sequence FROM report_heads")).all():
+        numbers = tx.execute(
+            text("SELECT sequence FROM reports WHERE client_id = :client_id ORDER BY sequence"),
+            {"client_id": client_id},
+        )
+        assert numbers.scalars().all() == list(range(1, head + 1))
+    for book in tx.execute(text("SELECT * FROM books")).all():
+        prices = tx.execute(
+            text("SELECT * FROM prices WHERE security_id = :security_id ORDER BY sequence"),
+            {"security_id": book.security_id},
+        ).all()
+        assert [price.sequence for price in prices] == list(range(1, book.price_sequence + 1))
+        if prices:
+            assert prices[-1][2:5] == (book.bid_cents, book.ask_cents, book.last_cents)
+
+
+def empty(tx: Connection, tables: Iterable[str] = (*_LASTING, "prices")) -> None:
+    """Forget everything."""
+    for table in tables:
+        tx.execute(text(f"DELETE FROM {table}"))

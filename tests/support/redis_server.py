@@ -1,0 +1,72 @@
+"""A Redis of a test's own, to stop and to hang; that of the run serves the other tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from types import TracebackType
+from typing import Self
+
+from redis import Redis
+from redis.exceptions import ConnectionError as NotThere
+
+START_S = 10.0
+
+
+class RedisServer:
+    """`with RedisServer() as redis: ...` has it running inside the block, at `redis.url`."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port: int = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def client(self) -> Redis:
+        """A new client of it."""
+        return Redis.from_url(self.url)
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        assert self._process is None, "it runs already"
+        command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + START_S
+        while True:
+            try:
+                self.client.ping()
+                return
+            except NotThere:
+                assert time.monotonic() < deadline, "redis-server did not start"
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """End it at once; nothing when it does not run."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Hang it: its connections stay, and it answers nothing."""
+        assert self._process is not None, "it does not run"
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None, "it does not run"
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()

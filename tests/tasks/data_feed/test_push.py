@@ -1,0 +1,97 @@
+"""The push, on a Redis that comes, goes and hangs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+from redis import Redis
+from redis.client import PubSub
+from structlog.testing import capture_logs
+
+from tasks.data_feed.outgoing import Push, Told, channel_of
+from tasks.data_feed.push import PAUSE_S, TIMEOUT_S, Pusher
+from tests.support.redis_server import RedisServer
+
+_read = msgspec.json.Decoder(Push).decode
+
+
+def unit(sequence: int) -> Push:
+    return Push(reports=[Told("ANN", "update", sequence - 1, sequence, 1, msgspec.Raw(b"[]"))])
+
+
+def subscribed(redis: RedisServer) -> PubSub:
+    channel = redis.client.pubsub()
+    channel.subscribe("data_feed")
+    assert channel.get_message(timeout=5.0) is not None
+    return channel
+
+
+def heard(channel: PubSub) -> list[str]:
+    """What was pushed: the sequence of a unit, or that something is missing."""
+    told: list[str] = []
+    while (message := channel.get_message(timeout=0.3)) is not None:
+        push = _read(message["data"])
+        told.append("resynchronise" if push.resynchronise else str(push.reports[0].sequence))
+    return told
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_begins_as_after_a_gap_for_a_worker_before_it_may_have_died(redis: RedisServer) -> None:
+    channel = subscribed(redis)
+    pusher = Pusher(redis.url)
+    pusher.push(unit(1))
+    pusher.push(unit(2))
+    assert heard(channel) == ["resynchronise", "1", "2"]
+
+
+def test_what_redis_missed_is_told_once_it_is_back(redis: RedisServer) -> None:
+    clock = Clock()
+    pusher = Pusher(redis.url, clock=clock)
+    pusher.push(unit(1))
+    redis.stop()
+    with capture_logs() as logs:
+        for number in range(2, 6):
+            pusher.push(unit(number))
+            clock.now += PAUSE_S / 2
+        redis.start()
+        channel = subscribed(redis)
+        clock.now += PAUSE_S
+        pusher.mend()
+        pusher.mend()
+        pusher.push(unit(6))
+    assert [line["event"] for line in logs] == ["redis_away", "redis_back"]
+    assert heard(channel) == ["resynchronise", "6"]
+
+
+def test_a_hung_redis_costs_one_short_wait(redis: RedisServer) -> None:
+    pusher = Pusher(redis.url)
+    pusher.push(unit(1))
+    redis.pause()
+    started = time.monotonic()
+    for number in range(2, 200):
+        pusher.push(unit(number))
+    waited_s = time.monotonic() - started
+    redis.resume()
+    assert waited_s < TIMEOUT_S + PAUSE_S
+
+
+def test_databases_of_one_redis_do_not_hear_each_other() -> None:
+    assert channel_of(Redis.from_url("redis://127.0.0.1/0")) == "data_feed"
+    assert channel_of(Redis.from_url("redis://127.0.0.1")) == "data_feed"
+    assert channel_of(Redis.from_url("redis://127.0.0.1/7")) == "data_feed.7"

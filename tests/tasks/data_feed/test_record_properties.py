@@ -1,0 +1,163 @@
+"""However often, in whichever units and order, and by however many workers a flow is told: it is stored once."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import msgspec
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from api.streams.market import Market, Outcome
+from celery_app.settings import settings as exchange_settings
+from db.connect import Database
+from db.market_data import reads
+from db.market_data.rows import Book, Report
+from tasks.data_feed.outgoing import LevelRows, Push
+from tasks.data_feed.record import record
+from tasks.messages import FeedBatch
+from tests.support.feed import SECURITIES, Flow, assert_numbered, empty, flow_of, lasting
+
+_reports_of = msgspec.json.Decoder(list[Report]).decode
+_levels_of = msgspec.json.Decoder(LevelRows).decode
+
+flows = st.builds(flow_of, st.integers(0, 2**32), units=st.integers(1, 8), snapshot_at=st.none() | st.integers(0, 7))
+chances = st.integers(0, 2**32).map(random.Random)
+
+
+def units_of(batches: Sequence[FeedBatch], chance: random.Random, *, shuffled: bool) -> list[list[FeedBatch]]:
+    """The batches in units as a worker may get them, some of them twice."""
+    told = [*batches, *chance.sample(batches, len(batches) // 3)]
+    if shuffled:
+        chance.shuffle(told)
+    units: list[list[FeedBatch]] = []
+    while told:
+        size = chance.randrange(1, 6)
+        units.append(told[:size])
+        told = told[size:]
+    return units
+
+
+def stored_in_order(market_data: Database, flow: Flow) -> object:
+    """What is stored of a flow that is told batch by batch, each once; the database is empty again afterwards."""
+    for batch in flow.batches:
+        record(market_data, [batch], stored_us=1)
+    with market_data.transaction() as tx:
+        assert_numbered(tx)
+        rows = lasting(tx)
+        empty(tx)
+    return rows
+
+
+def assert_books_are_the_engines(market_data: Database, flow: Flow) -> None:
+    with market_data.snapshot() as tx:
+        for told in flow.books():
+            book = reads.book(tx, told.security_id)
+            assert book is not None
+            assert (book.sequence, sorted(book.bids), sorted(book.asks)) == (
+                told.sequence,
+                sorted(told.bids),
+                sorted(told.asks),
+            )
+
+
+@given(flow=flows, chance=chances)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_told_twice_and_in_any_order(market_data: Database, flow: Flow, chance: random.Random) -> None:
+    with market_data.transaction() as tx:
+        empty(tx)
+    expected = stored_in_order(market_data, flow)
+    for unit in units_of(flow.batches, chance, shuffled=True):
+        record(market_data, unit, stored_us=1)
+    with market_data.snapshot() as tx:
+        assert_numbered(tx)
+        assert lasting(tx) == expected
+    assert_books_are_the_engines(market_data, flow)
+
+
+@given(flow=flows, chance=chances)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_told_to_two_workers_at_once(market_data: Database, flow: Flow, chance: random.Random) -> None:
+    with market_data.transaction() as tx:
+        empty(tx)
+    expected = stored_in_order(market_data, flow)
+    plans = [units_of(flow.batches, chance, shuffled=True) for _ in range(2)]
+
+    def work(units: list[list[FeedBatch]]) -> None:
+        own = Database(exchange_settings().market_data_url.get_secret_value())
+        for unit in units:
+            record(own, unit, stored_us=1)
+        own.engine.dispose()
+
+    with ThreadPoolExecutor(2) as workers:
+        list(workers.map(work, plans))
+    with market_data.snapshot() as tx:
+        assert_numbered(tx)
+        assert lasting(tx) == expected
+    assert_books_are_the_engines(market_data, flow)
+
+
+@given(flow=flows, chance=chances, shuffled=st.booleans())
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_subscribers_hear_everything_once(
+    market_data: Database, flow: Flow, chance: random.Random, shuffled: bool
+) -> None:
+    """Who follows the pushes, and reads the book where something is missing, ends with what is stored."""
+    with market_data.transaction() as tx:
+        empty(tx)
+    heard: Counter[tuple[int, int]] = Counter()
+    traded: Counter[tuple[str, int]] = Counter()
+    follower = Follower(market_data)
+    for unit in units_of(flow.batches, chance, shuffled=shuffled):
+        push = record(market_data, unit, stored_us=1)
+        follower.hear(push)
+        for told in push.reports:
+            reports = _reports_of(told.data)
+            assert [one.sequence for one in reports] == list(range(told.previous_sequence + 1, told.sequence + 1))
+            heard.update((one.order_id, one.report_id) for one in reports)
+        for told in push.trades:
+            traded.update((told.about, number) for number in range(told.previous_sequence + 1, told.sequence + 1))
+    with market_data.snapshot() as tx:
+        rows = lasting(tx)
+        books = {security_id: reads.book(tx, security_id) for security_id in SECURITIES}
+    assert heard == Counter((row.order_id, row.report_id) for row in rows["reports"])
+    assert traded == Counter((one.security_id, one.sequence) for one in flow.trades)
+    for security_id, book in books.items():
+        if book is not None:
+            assert follower.markets[security_id].book() == book
+    if not shuffled:
+        assert follower.gaps == 0
+
+
+class Follower:
+    """A subscriber of the books."""
+
+    def __init__(self, market_data: Database) -> None:
+        self._market_data = market_data
+        self.markets: dict[str, Market] = {}
+        self.gaps = 0
+
+    def hear(self, push: Push) -> None:
+        for told in push.books:
+            market = self.markets.setdefault(told.about, Market(told.about))
+            rows = _levels_of(told.data)
+            if told.type == "snapshot":
+                market.replace_book(Book(told.about, told.sequence, told.told_us, rows.bids, rows.asks))
+                continue
+            outcome = market.change_book(
+                previous_sequence=told.previous_sequence,
+                sequence=told.sequence,
+                changed_us=told.told_us,
+                bids=rows.bids,
+                asks=rows.asks,
+            )
+            assert outcome is not Outcome.OLD
+            if outcome is Outcome.GAP:
+                self.gaps += 1
+                with self._market_data.snapshot() as tx:
+                    book = reads.book(tx, told.about)
+                assert book is not None
+                market.replace_book(book)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from db.market_data.rows import Report
+from tasks.data_feed.reports import reports_of
+from tasks.messages import CancelRefused, FeedBatch, OrderClosed, OrderReport, event_id
+from tests.support.feed import NOW_US, trade
+
+SENT_US = NOW_US + 9
+
+
+def entry_report(**changed: object) -> OrderReport:
+    fields: dict[str, object] = {
+        "event_id": 17,
+        "request": "order",
+        "status": "confirmed",
+        "order_id": 17,
+        "client_id": "ANN",
+        "security_id": "MSFT",
+        "side": "buy",
+        "quantity": 5,
+        "price_cents": 10_010,
+        "reason": None,
+        "received_us": NOW_US,
+        "reported_us": NOW_US + 1,
+    }
+    return OrderReport(**fields | changed)
+
+
+def words(report: Report) -> tuple[object, ...]:
+    return (
+        report.order_id,
+        report.client_id,
+        report.event_type,
+        "confirmed" if report.confirmed else "denied",
+        report.side,
+        report.quantity,
+        report.price_cents,
+        report.reason,
+    )
+
+
+def told(**lists: object) -> list[tuple[object, ...]]:
+    return [words(report) for report in reports_of([FeedBatch("matching", SENT_US, **lists)])]
+
+
+def test_order_confirmed() -> None:
+    assert told(orders=[entry_report()]) == [(17, "ANN", "order", "confirmed", "buy", 5, 10_010, None)]
+
+
+def test_order_denied() -> None:
+    denied = entry_report(status="denied", reason="insufficient_funds")
+    assert told(orders=[denied]) == [(17, "ANN", "order", "denied", "buy", 5, 10_010, "insufficient_funds")]
+
+
+def test_cancel_confirmed_says_nothing_of_the_order() -> None:
+    cancel = entry_report(event_id=18, request="cancel", side=None, quantity=None, price_cents=None)
+    assert told(orders=[cancel]) == [(17, "ANN", "order", "confirmed", None, None, None, None)]
+
+
+def test_trade_is_two_reports() -> None:
+    assert told(trades=[trade(3)]) == [
+        (6, "ANN", "trade", "confirmed", "buy", 5, 10_000, None),
+        (7, "BOB", "trade", "confirmed", "sell", 5, 10_000, None),
+    ]
+
+
+def test_settlement_is_two_reports() -> None:
+    assert told(settled=[trade(3)]) == [
+        (6, "ANN", "settlement", "confirmed", "buy", 5, 10_000, None),
+        (7, "BOB", "settlement", "confirmed", "sell", 5, 10_000, None),
+    ]
+
+
+def test_rest_of_an_order_is_denied_with_what_is_released() -> None:
+    closed = OrderClosed(
+        event_id(0, 4, 0), 17, "ANN", "MSFT", "buy", 3, 10_010, "cancelled", "unfilled", closed_us=NOW_US
+    )
+    assert told(closed=[closed]) == [(17, "ANN", "order", "denied", "buy", 3, 10_010, "unfilled")]
+
+
+def test_refused_cancel_says_nothing_of_the_order() -> None:
+    refused = CancelRefused(event_id(0, 4, 0), 17, "ANN", "MSFT", "unknown_order", refused_us=NOW_US)
+    assert told(refused=[refused]) == [(17, "ANN", "order", "denied", None, None, None, "unknown_order")]
+
+
+def test_a_trade_comes_before_the_end_of_its_order_and_every_report_has_its_number() -> None:
+    closed = OrderClosed(
+        event_id(0, 3, 1), 6, "ANN", "MSFT", "buy", 3, 10_010, "cancelled", "unfilled", closed_us=NOW_US
+    )
+    batch = FeedBatch("matching", SENT_US, orders=[entry_report(order_id=6, event_id=6)], trades=[trade(3)])
+    reports = list(reports_of([FeedBatch("matching", SENT_US, trades=batch.trades, closed=[closed]), batch]))
+    of_order = [report for report in reports if report.order_id == 6]
+    assert [report.event_type for report in of_order] == ["trade", "order", "order", "trade"]
+    settlement, _ = reports_of([FeedBatch("order_execution", SENT_US, settled=[trade(3)])])
+    assert settlement.report_id == -event_id(0, 3, 0)
+    assert {report.sent_us for report in reports} == {SENT_US}
