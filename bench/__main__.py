@@ -1,4 +1,4 @@
-"""`python -m bench` measures a running exchange: how much it takes in, settles and stores, and how fast it answers."""
+"""`python -m bench` measures a running exchange, or with --own one that it starts for the purpose."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from bench import latency, report, throughput
 from bench.accounts import NAMES, NoAccounts
 from bench.exchange import Exchange, running_exchange
 from bench.load import Plan
+from bench.own import own_exchange
 from bots.errors import ExchangeError
-from celery_app.settings import settings
+from celery_app.settings import Settings, settings
+from deploy.local.failure import Failure
 
 SCENARIOS = {
     "latency": "100 single orders a second; POST to trade report on the WebSocket",
@@ -27,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     scenarios = "\n".join(f"  {name:10}{meaning}" for name, meaning in SCENARIOS.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
-        description=f"Measure a running exchange.\n\nscenarios:\n{scenarios}",
+        description=f"Measure how much an exchange settles and stores, and how fast it is.\n\nscenarios:\n{scenarios}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--scenario", choices=[*SCENARIOS, "all"], default="all", help="default: %(default)s")
@@ -40,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
         "--in-flight", type=int, default=20_000, metavar="N", help="orders accepted and not settled (default: 20,000)"
     )
     command.add_argument("--seed", type=int, default=1, help="of the order flow (default: 1)")
+    command.add_argument(
+        "--own", action="store_true", help="measure an exchange that is started for it: new, empty, without bots"
+    )
     command.add_argument(
         "--url", default=f"http://{own.api_host}:{own.api_port}", help="the exchange (default: %(default)s)"
     )
@@ -68,20 +73,31 @@ def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> repor
     return report.throughput_section(scenario, plan, outcome, in_flight=options.in_flight)
 
 
+def measure(options: argparse.Namespace, url: str, settings: Settings) -> tuple[dict[str, str], list[report.Section]]:
+    """Run the scenarios asked for against the exchange at an address."""
+    exchange = running_exchange(url, settings)
+    facts = report.machine(exchange)
+    sections = []
+    for scenario in SCENARIOS if options.scenario == "all" else [options.scenario]:
+        print(f"{scenario}: {SCENARIOS[scenario]}; {options.seconds:.0f} s ...", file=sys.stderr, flush=True)
+        sections.append(run(exchange, scenario, options))
+    return facts, sections
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the scenarios asked for, print and keep what they have shown."""
+    """Measure, print and keep what was seen; exit status 1 and one sentence when that cannot be."""
     options = parser().parse_args(arguments)
     try:
-        exchange = running_exchange(options.url, settings())
-        facts = report.machine(exchange)
-        sections = []
-        for scenario in SCENARIOS if options.scenario == "all" else [options.scenario]:
-            print(f"{scenario}: {SCENARIOS[scenario]}; {options.seconds:.0f} s ...", file=sys.stderr, flush=True)
-            sections.append(run(exchange, scenario, options))
+        if options.own:
+            with own_exchange() as its_settings:
+                url = f"http://{its_settings.api_host}:{its_settings.api_port}"
+                facts, sections = measure(options, url, its_settings)
+        else:
+            facts, sections = measure(options, options.url, settings())
     except FileNotFoundError as fault:
         print(f"python -m bench: {fault.filename} does not exist; start an exchange with: make up", file=sys.stderr)
         return 1
-    except (ExchangeError, NoAccounts, TimeoutError, throughput.NotDrained) as fault:
+    except (ExchangeError, Failure, NoAccounts, TimeoutError, throughput.NotDrained) as fault:
         print(f"python -m bench: {fault}", file=sys.stderr)
         return 1
     print(report.as_text(facts, sections))
