@@ -67,8 +67,8 @@ def _supervisor(instance: Instance) -> str:
 
 
 def _program(instance: Instance, program: Program) -> str:
-    # setpriv sets the signal, and is then replaced by the command.
-    command = ("setpriv", "--pdeathsig", program.on_orphaned, *program.run_as, *program.command)
+    # setpriv sets the signal and becomes the command; a change of user after that would take the signal away again.
+    command = (*program.run_as, "setpriv", "--pdeathsig", program.on_orphaned, *program.command)
     return _section(
         f"program:{program.name}",
         {
