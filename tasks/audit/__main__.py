@@ -35,7 +35,9 @@ def main() -> int:
     gc.disable()
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
     try:
-        outcome = audit(*(Database(url, application_name="audit") for url in urls), patience_s=arguments.patience)
+        outcome = audit(
+            *(Database(url, pool_size=2, application_name="audit") for url in urls), patience_s=arguments.patience
+        )
     except DBAPIError as fault:
         reason = str(fault.orig).strip().partition("\n")[0]
         sys.stderr.write(f"the audit could not be made, as Postgres does not answer: {reason}\n")
@@ -52,7 +54,7 @@ def _print(outcome: Audit) -> None:
     for column, justify in (("rule", "right"), ("what must hold", "left"), ("checked", "right"), ("", "left")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for rule in outcome.rules:
-        verdict = "[green]holds[/]" if rule.passed else f"[bold red]broken ({rule.found:,})[/]"
+        verdict = "[green]passed[/]" if rule.passed else f"[bold red]broken ({rule.found:,})[/]"
         table.add_row(str(rule.rule), rule.name, f"{rule.checked:,}", verdict)
     console = Console()
     console.print(table)

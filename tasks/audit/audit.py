@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from db.connect import Database
-from tasks.audit.feed import check_books, check_sequences
+from tasks.audit.books import check_books
+from tasks.audit.executions import Executions, check_nothing_beyond
+from tasks.audit.feed import StoredTrades, check_sequences
 from tasks.audit.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
 from tasks.audit.money import check_conservation, check_holds
 from tasks.audit.patience import Patience
-from tasks.audit.replay import Replay, check_nothing_beyond
+from tasks.audit.replay import Replay
 from tasks.audit.result import Audit, Checked, Rule
 from tasks.audit.settlement import check_legs, check_quantities
+from tasks.messages import TradeMade
 
 NAMES = {
     1: "every order is in the log once, or denied in a report",
@@ -28,34 +33,55 @@ NAMES = {
 def audit(clearing_data: Database, market_data: Database, *, patience_s: float) -> Audit:
     """Check all rules.
 
-    patience_s  how long nothing may arrive of what is on its way through the queues before it is missing [s]
-    raises      sqlalchemy.exc.DBAPIError  Postgres is away
+    clearing_data  with two connections: one for the snapshot, and one to replay the log meanwhile
+    patience_s     how long nothing may arrive of what is on its way through the queues before it is missing [s]
+    raises         sqlalchemy.exc.DBAPIError  Postgres is away
     """
-    checked_at = datetime.now(UTC)
+    checked_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        # One thread waits for Postgres while the other replays.
+        snapshot = beside.submit(_check_snapshot, clearing_data, market_data, patience_s)
+        replays = list(_check_replays(clearing_data, market_data, patience_s))
+        checks = snapshot.result()
+    for number, checked in replays:
+        checks[number] += checked
+    rules = [Rule.of(number, name, checks[number]) for number, name in NAMES.items()]
+    return Audit(all(rule.passed for rule in rules), checked_at, rules)
+
+
+def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: float) -> dict[int, Checked]:
+    """What can be seen without a replay, by rule."""
     checks: dict[int, Checked] = {}
     with clearing_data.snapshot() as tx:
-        heads = read_heads(tx)
         checks[1] = check_orders(tx)
         checks[2] = check_log(tx)
         checks[3] = check_legs(tx)
         checks[4] = check_conservation(tx)
         checks[5] = check_holds(tx)
-        checks[6] = check_nothing_beyond(tx, heads)
+        checks[6] = check_nothing_beyond(tx, read_heads(tx))
         checks[7] = check_quantities(tx)
         denials = read_denials(tx)
     with market_data.snapshot() as tx:
         checks[8] = check_sequences(tx)
-
-    replays = [Replay(shard, head) for shard, head in heads.items()]
-    for replay in replays:
-        replay.run(clearing_data, market_data)
     checks[1] += check_denial_reports(market_data, denials, Patience(patience_s))
-    for replay in replays:
-        checks[3] += replay.await_settlement(clearing_data, Patience(patience_s))
-        checks[6] += replay.agreement
-        checks[7] += replay.orders
-        checks[8] += replay.await_trades(market_data, Patience(patience_s))
-        checks[8] += check_books(clearing_data, market_data, replay.engine, Patience(patience_s))
+    return checks
 
-    rules = [Rule.of(number, name, checks[number]) for number, name in NAMES.items()]
-    return Audit(all(rule.passed for rule in rules), checked_at.isoformat(timespec="milliseconds"), rules)
+
+def _check_replays(clearing_data: Database, market_data: Database, patience_s: float) -> Iterator[tuple[int, Checked]]:
+    """What a replay of each shard's log up to its present head shows, with the number of the rule."""
+    with clearing_data.snapshot() as tx:
+        heads = read_heads(tx)
+    for shard, head in heads.items():
+        replay = Replay(clearing_data, shard, head)
+        executions, trades = Executions(clearing_data, shard), StoredTrades(market_data, shard, head)
+        first_seq = 1
+        for made in replay.executions():
+            end_seq = replay.engine.seq + 1
+            executions.compare(made, first_seq=first_seq, end_seq=end_seq)
+            trades.compare(one for one in made if isinstance(one, TradeMade))
+            first_seq = end_seq
+        yield 3, executions.await_missing(Patience(patience_s))
+        yield 6, replay.states + executions.agreement
+        yield 7, replay.orders
+        yield 8, trades.await_missing(Patience(patience_s))
+        yield 8, check_books(clearing_data, market_data, replay.engine, Patience(patience_s))

@@ -1,20 +1,20 @@
-"""Rule 8: what the feed has stored has no gap, and ends in the books that the log makes."""
+"""Rule 8: what the feed has stored has no gap, and its trades are those of the log."""
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from collections.abc import Iterable
 
-from db.clearing_data.order_log import read_commands
+from sqlalchemy import Connection, text
+
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.rows import Book
+from db.market_data.rows import Trade
 from tasks.audit.contiguity import check_contiguous
 from tasks.audit.patience import Patience
+from tasks.audit.replay import PAGE
 from tasks.audit.result import Checked
-from tasks.matching.engine import Engine
-from tasks.messages import BookUpdate
-
-_PAGE = 10_000
+from tasks.data_feed.record import trade_of
+from tasks.messages import TradeMade, event_id
 
 
 def check_sequences(tx: Connection) -> Checked:
@@ -28,72 +28,68 @@ def check_sequences(tx: Connection) -> Checked:
     return reports + prices
 
 
-def check_books(clearing_data: Database, market_data: Database, engine: Engine, patience: Patience) -> Checked:
-    """Each stored book of a shard is the one that the engine has after the same change.
+class StoredTrades:
+    """The trades of one shard, as a replay makes them, held against those that the feed has stored."""
 
-    The feed goes on storing meanwhile, so the engine, which was replayed up to somewhere, goes on through the log until
-    it has made the change that the book was stored with. A stored book that is behind is waited for.
+    def __init__(self, market_data: Database, shard: int, head: int) -> None:
+        self._market_data = market_data
+        self._shard = shard
+        self._head = head
+        self._checked = Checked()
+        self._missing: list[TradeMade] = []
+        self._made: dict[str, int] = {}  # trades of each security
+
+    def compare(self, made: Iterable[TradeMade]) -> None:
+        """Hold trades, those of a security in their order, against the stored ones."""
+        by_security: dict[str, list[TradeMade]] = {}
+        for trade in made:
+            by_security.setdefault(trade.security_id, []).append(trade)
+        for security_id, trades in by_security.items():
+            self._made[security_id] = max(self._made.get(security_id, 0), trades[-1].sequence)
+            stored = self._read(security_id, first=trades[0].sequence, last=trades[-1].sequence)
+            for trade in trades:
+                found = stored.get(trade.sequence)
+                if found is None:
+                    self._missing.append(trade)
+                    continue
+                self._checked.checked += 1
+                if found != trade_of(trade):
+                    self._checked.find(f"{found} is stored; the log makes {trade}")
+
+    def _read(self, security_id: str, *, first: int, last: int) -> dict[int, Trade]:
+        with self._market_data.snapshot() as tx:
+            trades = reads.trades(tx, security_id, before=last + 1, limit=last - first + 1)
+        return {trade.sequence: trade for trade in trades}
+
+    def await_missing(self, patience: Patience) -> Checked:
+        """Look again for what was missing until the feed has stored it; then the feed has to have nothing else."""
+        while patience.wait(len(self._missing)):
+            missing, self._missing = self._missing, []
+            for start in range(0, len(missing), PAGE):
+                self.compare(missing[start : start + PAGE])
+        for trade in self._missing:
+            self._checked.find(f"trade {trade.sequence} of {trade.security_id} is not stored: {trade}")
+        with self._market_data.snapshot() as tx:
+            for security_id, sequence in tx.execute(_OTHER_TRADES, self._bounds()):
+                self._checked.find(f"trade {sequence} of {security_id} is stored and does not come out of the log")
+        return self._checked
+
+    def _bounds(self) -> dict[str, object]:
+        """Which stored trades are of the commands that were replayed, and how many there are of each security."""
+        return {
+            "first_id": event_id(self._shard, 1, 0),
+            "end_id": event_id(self._shard, self._head + 1, 0),
+            "securities": list(self._made),
+            "last": list(self._made.values()),
+        }
+
+
+_OTHER_TRADES = text(
     """
-    differing = {book.security_id for book in engine.book_snapshots()}
-    checked = Checked(len(differing))
-    while True:
-        with market_data.snapshot() as tx:
-            stored = {security_id: reads.book(tx, security_id) for security_id in differing}
-        books = _follow(clearing_data, engine, {name: book.sequence for name, book in stored.items() if book})
-        differing = {name for name, book in stored.items() if not _is_same(book, books[name])}
-        if not patience.wait(len(differing)):
-            break
-    for security_id in sorted(differing):
-        checked.find(_difference(stored[security_id], books[security_id]))
-    return checked
-
-
-def _follow(clearing_data: Database, engine: Engine, sequences: dict[str, int]) -> dict[str, BookUpdate]:
-    """Replay on until every book has come to its sequence; returns the books, each as it was then."""
-    books = {book.security_id: book for book in engine.book_snapshots()}
-    ahead = {name for name, sequence in sequences.items() if sequence > books[name].sequence}
-    while ahead:
-        with clearing_data.snapshot() as tx:
-            commands = read_commands(tx, engine.shard, after_seq=engine.seq, limit=_PAGE)
-        if not commands:
-            break  # it was stored with a change that the log does not make
-        for seq, command in commands:
-            engine.apply(seq, command)
-            if command.security_id not in ahead:
-                continue
-            arrived = {
-                book.security_id
-                for book in engine.book_updates()
-                if book.sequence >= sequences.get(book.security_id, 0)
-            } & ahead
-            if arrived:
-                books |= {book.security_id: book for book in engine.book_snapshots() if book.security_id in arrived}
-                ahead -= arrived
-            if not ahead:
-                break
-    return books
-
-
-def _is_same(stored: Book | None, ours: BookUpdate) -> bool:
-    return stored is not None and (stored.sequence, stored.bids, stored.asks) == (ours.sequence, ours.bids, ours.asks)
-
-
-def _difference(stored: Book | None, ours: BookUpdate) -> str:
-    """Where a stored book first differs from the engine's."""
-    if stored is None:
-        return f"the book of {ours.security_id} is not stored; the replay has change {ours.sequence} of it"
-    if stored.sequence != ours.sequence:
-        return f"the book of {ours.security_id} is stored with change {stored.sequence}; the replay has {ours.sequence}"
-    levels = {"buy": (stored.bids, ours.bids), "sell": (stored.asks, ours.asks)}
-    side, price_cents = min(
-        (side, level[0]) for side, both in levels.items() for level in set(both[0]).symmetric_difference(both[1])
-    )
-    return (
-        f"the book of {ours.security_id} at change {ours.sequence}, {side} {price_cents}: "
-        f"stored {_level(levels[side][0], price_cents)}, replayed {_level(levels[side][1], price_cents)}"
-    )
-
-
-def _level(levels: list[tuple[int, int, int]], price_cents: int) -> str:
-    quantity, orders = next((level[1:] for level in levels if level[0] == price_cents), (0, 0))
-    return f"{quantity} shares of {orders} orders"
+    SELECT security_id, trades.sequence
+    FROM trades LEFT JOIN unnest(CAST(:securities AS text[]), CAST(:last AS bigint[])) AS made (security_id, last)
+        USING (security_id)
+    WHERE event_id >= :first_id AND event_id < :end_id AND trades.sequence > COALESCE(made.last, 0)
+    ORDER BY security_id, trades.sequence
+    """
+).execution_options(yield_per=1_000)

@@ -93,9 +93,21 @@ _HOLDINGS = text(
 )
 
 
+_OPEN_ORDERS = text(
+    """
+    SELECT order_id, open_orders.order_id IS NOT NULL
+    FROM (SELECT client_id, order_id FROM orders WHERE filled_quantity + closed_quantity < quantity) AS truly_open
+    FULL JOIN open_orders USING (client_id, order_id)
+    WHERE truly_open.order_id IS NULL OR open_orders.order_id IS NULL
+    """
+).execution_options(yield_per=1_000)
+
+
 def check_holds(tx: Connection) -> Checked:
     """What is held is what open orders need, it is covered, and nothing is below zero."""
     checked = Checked()
+    for order_id, is_listed in tx.execute(_OPEN_ORDERS):
+        checked.find(f"order {order_id} is {'not open and in' if is_listed else 'open and not in'} open_orders")
     for client_id, balance, held, open_orders, needed, orders in tx.execute(_ACCOUNTS):
         checked.checked += 1
         if balance is None:

@@ -1,0 +1,176 @@
+"""The audit holds on a sound exchange, and names the rule and the row of whatever is broken on purpose."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from db.connect import Database
+from tasks.audit.audit import NAMES, audit
+from tasks.audit.result import MOST_LISTED, Rule
+from tests.tasks.audit.conftest import Traded
+from tests.tasks.audit.faults import FAULTS
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_S = 0.3
+
+
+def broken(traded: Traded, *, patience_s: float = PATIENCE_S) -> dict[int, Rule]:
+    """The rules that do not hold."""
+    outcome = audit(traded.clearing_data, traded.market_data, patience_s=patience_s)
+    assert [rule.rule for rule in outcome.rules] == list(NAMES)
+    assert outcome.passed == all(rule.passed for rule in outcome.rules)
+    return {rule.rule: rule for rule in outcome.rules if not rule.passed}
+
+
+def number(database: Database, query: str) -> int:
+    with database.snapshot() as tx:
+        return int(tx.execute(text(query)).scalar_one())
+
+
+def execute(database: Database, *statements: str) -> None:
+    with database.transaction() as tx:
+        for statement in statements:
+            tx.execute(text(statement))
+
+
+def test_a_sound_exchange_passes(traded: Traded) -> None:
+    outcome = audit(traded.clearing_data, traded.market_data, patience_s=PATIENCE_S)
+    assert [rule for rule in outcome.rules if not rule.passed] == []
+    assert all(rule.checked > 0 for rule in outcome.rules)
+
+
+def test_a_new_exchange_passes(clearing_data: Database, market_data: Database) -> None:
+    assert audit(clearing_data, market_data, patience_s=PATIENCE_S).passed
+
+
+CONSTRAINTS = {
+    "accounts": ("accounts_covered", "held_cents >= 0 AND held_cents <= balance_cents"),
+    "holdings": ("holdings_covered", "held >= 0 AND held <= shares"),
+    "orders": ("orders_quantity", "filled_quantity + closed_quantity <= quantity"),
+}
+
+
+@pytest.fixture
+def unconstrained(traded: Traded) -> Iterator[None]:
+    """What the database itself would refuse can happen during the test."""
+    dropped = [f"ALTER TABLE {table} DROP CONSTRAINT {name}" for table, (name, _) in CONSTRAINTS.items()]
+    restored = [
+        f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({check})" for table, (name, check) in CONSTRAINTS.items()
+    ]
+    execute(traded.clearing_data, *dropped)
+    yield
+    execute(traded.clearing_data, f"TRUNCATE {', '.join(CONSTRAINTS)}", *restored)
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.usefixtures("unconstrained")
+def test_a_fault_is_reported_with_its_rule_and_row(traded: Traded, name: str) -> None:
+    fault = FAULTS[name]
+    database = getattr(traded, fault.database)
+    row = number(database, fault.row)
+    with database.transaction() as tx:
+        assert tx.execute(text(fault.breakage), {"row": row}).rowcount > 0, "nothing was broken"
+    rules = broken(traded)
+    assert fault.rule in rules
+    expected = fault.finding.format(row=row, row1=row + 1)
+    assert any(expected in finding for finding in rules[fault.rule].findings), rules[fault.rule].findings
+
+
+def test_findings_are_counted_and_the_first_are_listed(traded: Traded) -> None:
+    execute(traded.clearing_data, "DELETE FROM ledger WHERE kind = 'trade' AND shares > 0")
+    trades = number(traded.clearing_data, "SELECT count(*) FROM executions WHERE kind = 'trade'")
+    rule = broken(traded)[3]
+    assert trades > MOST_LISTED
+    assert (rule.found, len(rule.findings)) == (trades, MOST_LISTED)
+
+
+def test_what_is_on_its_way_is_waited_for(traded: Traded) -> None:
+    executions, feed = traded.exchange.enter(traded.exchange.requests(60))
+
+    def arrive() -> None:
+        for batch in executions:
+            time.sleep(0.3)
+            traded.settle([batch])
+        for told in feed:
+            time.sleep(0.3)
+            traded.store([told])
+
+    arrival = threading.Thread(target=arrive)
+    arrival.start()
+    found = broken(traded, patience_s=3.0)
+    arrival.join()
+    assert not found
+
+
+def test_what_never_arrives_is_missing(traded: Traded) -> None:
+    traded.exchange.enter(traded.exchange.requests(60))
+    found = broken(traded)
+    assert set(found) == {1, 3, 8}
+    assert "is not settled" in found[3].findings[0]
+    assert "there is no report" in found[1].findings[0]
+
+
+def test_the_audit_passes_while_the_exchange_trades(traded: Traded) -> None:
+    over = threading.Event()
+
+    def trade() -> None:
+        while not over.is_set():
+            traded.trade(traded.exchange.requests(20))
+
+    trading = threading.Thread(target=trade)
+    trading.start()
+    try:
+        for _ in range(5):
+            assert broken(traded, patience_s=3.0) == {}
+    finally:
+        over.set()
+        trading.join()
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tasks.audit", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_command_says_that_all_rules_hold(traded: Traded) -> None:
+    outcome = run()
+    assert outcome.returncode == 0, outcome.stderr
+    assert outcome.stdout.count("passed") == len(NAMES)
+    said = json.loads(run("--json").stdout)
+    assert said["passed"] is True
+    assert [rule["rule"] for rule in said["rules"]] == list(NAMES)
+    assert set(said["rules"][0]) == {"rule", "name", "passed", "checked", "found", "findings"}
+
+
+def test_the_command_names_the_broken_rule_and_ends_with_1(traded: Traded) -> None:
+    execute(traded.clearing_data, "UPDATE accounts SET balance_cents = balance_cents + 1 WHERE client_id = 'ANN'")
+    outcome = run("--patience", "0.2")
+    assert outcome.returncode == 1
+    assert "rule 4: account ANN has" in outcome.stdout
+    outcome = run("--json", "--patience", "0.2")
+    assert outcome.returncode == 1
+    assert [rule["rule"] for rule in json.loads(outcome.stdout)["rules"] if not rule["passed"]] == [4]
+
+
+def test_the_command_says_in_one_line_that_postgres_is_away() -> None:
+    outcome = run(CLEARING_DATA_URL="postgresql://nobody@127.0.0.1:1/clearing_data")
+    assert (outcome.returncode, outcome.stdout) == (2, "")
+    assert outcome.stderr.startswith("the audit could not be made")
+    assert outcome.stderr.count("\n") == 1
