@@ -52,8 +52,9 @@ def read_json() -> Any:
         raise Problem(400, "not_json", "the body is not UTF-8") from None
     except _Repeated as fault:
         raise Problem(400, "not_json", str(fault)) from None
-    except (ValueError, RecursionError):
-        # Not its message: it quotes what was sent. A ValueError, too, is an integer of more digits than Python reads.
+    except (ValueError, RecursionError, ArithmeticError):
+        # Its message is not told, it quotes what was sent. A ValueError, too, is an integer of more digits than Python
+        # reads; an ArithmeticError an exponent of more digits than Decimal reads.
         raise Problem(
             400, "not_json", "the body is not JSON, or nests too deep, or has a number that is none"
         ) from None

@@ -16,7 +16,7 @@ def cents_of(amount: object, *, below_cents: int) -> int | MoneyFault:
     """Integer cents of a JSON number, or of a string with the same digits; or what is wrong with it.
 
     amount       int or Decimal as the JSON has it, never a float
-    below_cents  its magnitude has to be below this; so an exponent of any size costs nothing
+    below_cents  its magnitude has to be below this
     """
     if isinstance(amount, str) and _DIGITS.fullmatch(amount):
         amount = Decimal(amount)
@@ -25,7 +25,8 @@ def cents_of(amount: object, *, below_cents: int) -> int | MoneyFault:
         return cents if -below_cents < cents < below_cents else "out_of_range"
     if not isinstance(amount, Decimal):
         return "not_a_number"
-    if not -below_cents < amount * 100 < below_cents:
+    below = Decimal(below_cents).scaleb(-2)
+    if not -below < amount < below:  # compared, not multiplied: an exponent may be beyond all arithmetic
         return "out_of_range"
     cents = int(amount * 100)
     # The product is rounded to 28 digits, the comparison is exact: so a hundredth digit does not get lost.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from kombu import Connection
 
 from celery_app.topology import ORDER_ENTRY
-from db.clearing_data.keys import make_key
+from db.clearing_data.keys import ADMIN, make_key
 from db.connect import Database
 from tasks.messages import CancelRequest, EntryBatch, OrderRequest
 from tests.support import broker
@@ -45,12 +44,7 @@ def api(_api: Api, clearing_data: Database, market_data: Database, queues: Conne
 @pytest.fixture
 def keys(clearing_data: Database) -> Keys:
     """Keys of this test."""
-    with clearing_data.transaction() as tx:
-        made = [
-            make_key(tx, client_id, role=role, now_us=time.time_ns() // 1_000)  # type: ignore[arg-type]
-            for client_id, role in (("ADMIN", "admin"), ("SINGLE", "client"), ("FLOOD", "client"))
-        ]
-    return Keys(*made)
+    return make_keys(clearing_data)
 
 
 @pytest.fixture
@@ -58,6 +52,16 @@ def queues(broker_url: str) -> Iterator[Connection]:
     """RabbitMQ with empty queues."""
     with broker.empty_queues(broker_url) as connection:
         yield connection
+
+
+def make_keys(clearing_data: Database) -> Keys:
+    """New keys for the admin and two clients."""
+    with clearing_data.transaction() as tx:
+        return Keys(
+            admin=make_key(tx, ADMIN, role="admin", now_us=1),
+            single=make_key(tx, "SINGLE", role="client", now_us=1),
+            flood=make_key(tx, "FLOOD", role="client", now_us=1),
+        )
 
 
 def queued(connection: Connection, messages: int = 1) -> list[list[OrderRequest | CancelRequest]]:
