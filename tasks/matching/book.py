@@ -25,8 +25,9 @@ Event = TradeMade | OrderClosed | CancelRefused
 # The best key of a side on which nothing rests: no order's limit reaches it.
 _NOTHING: Final = 2**62
 
-# A queue is rid of the orders that left it when they are more than those in it, and more than this.
-_FEW: Final = 8
+# A queue is swept when more have left it than are in it, and so many on top. So one that leaves costs the same however
+# long the queue is, and a short one is not swept all the time.
+_LITTER: Final = 8
 
 
 class RestingOrder(Struct, gc=False):
@@ -54,11 +55,9 @@ class PriceLevel:
         self.quantity = 0
 
     def sweep(self) -> None:
-        """Let go of the orders that have left, once they are many: a constant cost for each that leaves."""
-        left = len(self.queue) - self.count
-        if left > self.count and left > _FEW:
-            self.queue = [order for order in self.queue if order.quantity]
-            self.head = 0
+        """Let go of the orders that have left."""
+        self.queue = [order for order in self.queue if order.quantity]
+        self.head = 0
 
 
 class Book:
@@ -126,10 +125,10 @@ class Book:
         level = self._levels[key]
         level.count -= 1
         level.quantity -= quantity
-        if level.count:
-            level.sweep()
-        else:
+        if not level.count:
             self._drop_level(key)
+        elif len(level.queue) > 2 * level.count + _LITTER:
+            level.sweep()
         self._changed_keys.add(key)
         self._sequence += 1
         self._updated_us = now_us
@@ -198,10 +197,10 @@ class Book:
                 level.head = head
                 level.count = count
                 level.quantity -= wanted - rest
-                if count:
-                    level.sweep()
-                else:
+                if not count:
                     self._drop_level(key)
+                elif len(queue) > 2 * count + _LITTER:
+                    level.sweep()
         if sequence != self._trade_sequence:
             self._trade_sequence = sequence
             self._sequence += 1

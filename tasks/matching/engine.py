@@ -85,7 +85,7 @@ class Engine:
             self._place(command, events)
         elif type(command) is CancelOrder:
             self._cancel(command, events)
-        if len(self._closed) >= self._remembered_orders:
+        if events and len(self._closed) >= self._remembered_orders:
             self._closed_before, self._closed = self._closed, set()
         return events
 

@@ -134,7 +134,7 @@ class Shard:
             except msgspec.MsgspecError as damage:
                 raise InvariantBroken(f"the log of shard {self.shard} holds what is no command") from damage
             if not commands and order_log.last_seq(tx, self.shard) < self.seq:
-                raise InvariantBroken(f"the engine of shard {self.shard} is ahead of the log: it has command {self.seq}")
+                raise InvariantBroken(f"command {self.seq} of shard {self.shard} is ahead of the log: it is not there")
         return commands
 
     def _apply(self, seq: int, command: Command) -> None:

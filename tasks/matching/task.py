@@ -29,9 +29,9 @@ from tasks.messages import CommandBatch
 
 log = structlog.get_logger()
 
-# How long a standby lets events lie that the active worker should have published [s]. That worker writes its mark
-# every second, and RabbitMQ takes two heartbeats to miss one that hangs.
-STANDBY_PATIENCE_S: Final = 30.0
+# How long a standby lets events lie that the active worker should have published, while the mark does not move [s].
+# That worker writes its mark every second, and RabbitMQ takes two heartbeats to miss one that hangs.
+STANDBY_PATIENCE_S: Final = 5.0
 
 Answer = TypeVar("Answer")
 
@@ -70,7 +70,9 @@ class MatchingStage(Stage):
             shard = self._shards.get(batch.shard)
             if shard is None:
                 raise CommandsRefused(f"this worker has no shard {batch.shard}")
-            self._active.add(batch.shard)
+            if batch.shard not in self._active:
+                log.info("shard_active", shard=batch.shard, seq=shard.seq, unsent=shard.unsent)
+                self._active.add(batch.shard)
             self._busy.add(batch.shard)
             shard.take(batch)
         # What a unit made that was refused halfway goes with the next one, or with the tick.

@@ -80,7 +80,7 @@ class Worker:
         """Return when a launched process consumes; raises as `start`."""
         self.wait_for_log(READY, timeout_s=timeout_s)
 
-    def wait_for_log(self, text: str, *, count: int = 1, timeout_s: float = 10.0) -> None:
+    def wait_for_log(self, text: str, *, count: int = 1, timeout_s: float = 30.0) -> None:
         """Return when the text stands in the log, as often as `count`.
 
         raises  WorkerFailed  the process ended first, or the time is over

@@ -84,7 +84,7 @@ class Floor:
         for event in taken:
             assert events.setdefault(event.event_id, event) == event, "two events of one id"
 
-    def check(self, *, shards: Sequence[int] = (0,), timeout_s: float = 10.0) -> None:
+    def check(self, *, shards: Sequence[int] = (0,), timeout_s: float = 30.0) -> None:
         """All events of the log come to both stages behind, each always the same, and the books are the engine's."""
         engines, expected = {}, {}
         for shard in shards:

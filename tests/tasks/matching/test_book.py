@@ -57,7 +57,7 @@ def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
     level = book._levels[100]
     for number in range(1, 100):
         assert book.remove(book.orders[number], 0) == number
-        assert len(level.queue) <= max(2 * level.count, level.count + 8)
+        assert len(level.queue) <= 2 * level.count + 8
     update = book.update()
     assert update is not None
     assert update.asks == [(100, 100, 1)]
@@ -70,6 +70,6 @@ def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
     closed: set[int] = set()
     for number in range(1, 100):
         book.match(order(1_000 + number, "buy", 1, 100, "BOB"), 1, [], closed)
-        assert len(level.queue) <= max(2 * level.count, level.count + 8)
+        assert len(level.queue) <= 2 * level.count + 8
     assert closed == set(range(1, 100))
     assert list(book.orders) == [100]

@@ -223,7 +223,7 @@ def test_a_worker_whose_engine_is_ahead_of_the_log_stops_for_good(floor: Floor) 
         floor.check()
         floor.forge(CommandBatch(0, 101, [buy(900_001)]), QUEUE)
         assert worker.wait() == INVARIANT_BROKEN_STATUS
-        assert "is ahead of the log" in worker.log
+        assert "command 101 of shard 0 is ahead of the log" in worker.log
 
 
 def test_a_log_with_a_hole_stops_the_worker_before_it_consumes(floor: Floor) -> None:
@@ -260,6 +260,14 @@ def test_a_standby_is_quiet_and_takes_over(floor: Floor) -> None:
     assert mark(floor) == 900
 
 
+def test_a_standby_publishes_what_nobody_else_does(floor: Floor) -> None:
+    commands = day(17, 100)
+    with Worker(QUEUE) as worker:
+        floor.log(commands)  # no message, so nothing tells the worker that it is the active one
+        worker.wait_for_log("event=standby_publishes")
+        floor.check()
+
+
 def test_a_worker_that_hangs_is_replaced_and_comes_back_as_the_standby(floor: Floor) -> None:
     commands = day(16, 400)
     soon_missed = {"BROKER_HEARTBEAT_S": "2"}
@@ -268,7 +276,8 @@ def test_a_worker_that_hangs_is_replaced_and_comes_back_as_the_standby(floor: Fl
         floor.check()
         hanging.pause()
         floor.trade(commands[100:200])
-        floor.check(timeout_s=20)
+        other.wait_for_log("event=shard_active")
+        floor.check()
         hanging.resume()
         floor.trade(commands[200:300])
         floor.check()
