@@ -108,13 +108,14 @@ def _clear_trade(settlement: Settlement, trade: TradeMade) -> None:
         raise ExecutionRefused(f"trade {trade.event_id} is above what is held for the buy order")
     cash_cents = quantity * price_cents
 
-    for change in (
+    for order in (
         _order(settlement, trade, trade.buy_order_id, buyer, "buy", hold_cents),
         _order(settlement, trade, trade.sell_order_id, seller, "sell", None),
     ):
-        change.filled_quantity += quantity
-        change.filled_cents += cash_cents
-        change.updated_us = max(change.updated_us, trade.traded_us)
+        order.filled_quantity += quantity
+        order.filled_cents += cash_cents
+        if order.updated_us < trade.traded_us:
+            order.updated_us = trade.traded_us
 
     account = _account(settlement, buyer)
     account.balance_cents -= cash_cents
@@ -128,8 +129,9 @@ def _clear_trade(settlement: Settlement, trade: TradeMade) -> None:
 
     settlement.ledger.append(LedgerEntry(trade.event_id, buyer, security_id, -cash_cents, quantity))
     settlement.ledger.append(LedgerEntry(trade.event_id, seller, security_id, cash_cents, -quantity))
-    price = LastPrice(trade.event_id, price_cents)
-    settlement.last_prices[security_id] = max(settlement.last_prices.get(security_id, price), price)
+    last = settlement.last_prices.get(security_id)
+    if last is None or last.event_id < trade.event_id:
+        settlement.last_prices[security_id] = LastPrice(trade.event_id, price_cents)
 
 
 def _release(settlement: Settlement, closed: OrderClosed) -> None:
