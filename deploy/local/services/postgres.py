@@ -98,7 +98,9 @@ def _other_user(folder: Path) -> tuple[str, ...]:
     plain = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
     capable = (*plain, f"--inh-caps={_CAPABILITY}", f"--ambient-caps={_CAPABILITY}")
     for run_as in (plain, capable):
-        if subprocess.run([*run_as, "test", "-w", folder], check=False, capture_output=True).returncode == 0:
+        # Asking the kernel for permission would leave the capability out of account; entering does not.
+        entering = [*run_as, "env", f"--chdir={folder}", "true"]
+        if subprocess.run(entering, check=False, capture_output=True).returncode == 0:
             return run_as
     raise Failure(f"the user {_ACCOUNT} may not enter {folder}: move the clone to where it may, or do not run as root")
 
