@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
 import msgspec
+import structlog
 from flask import request
 from flask_socketio import ConnectionRefusedError as Refused
 from flask_socketio import SocketIO, join_room, leave_room
@@ -21,6 +22,8 @@ from api.streams.rooms import EVERYONES_REPORTS, room_of
 from api.streams.websocket import MAX_MESSAGE_BYTES, SocketIOWebSocket
 from db.clearing_data.keys import Identity
 from db.connect import Database
+
+log = structlog.get_logger()
 
 PUBLIC_CHANNELS: tuple[Channel, ...] = get_args(Channel)
 # Named in the contract, and not served yet.
@@ -75,6 +78,7 @@ class SocketIORooms:
         """End the connections for which too much waits."""
         for connection in list(self._server.server.eio.sockets.values()):
             if connection.queue.qsize() > MAX_WAITING_PACKETS:
+                log.warning("subscriber_cut_off", waiting_packets=connection.queue.qsize())
                 connection.close(wait=False, abort=True)
 
 
@@ -130,7 +134,7 @@ class Channels:
         try:
             self._identities[_connection()] = access.identify(self._clearing_data, key)
         except Problem as problem:
-            raise Refused(problem.content()) from problem
+            raise Refused(problem.detail, problem.content()) from problem
 
     def _disconnect(self, *_reason: str) -> None:
         self._identities.pop(_connection(), None)

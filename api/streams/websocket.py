@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 import gevent.event
@@ -111,8 +112,9 @@ class SocketIOWebSocket:
 class _WholeWrites:
     """A socket of a connection that two greenlets may write to; every write is sent whole, or the connection ends."""
 
-    def __init__(self, of: Any) -> None:
-        self._socket = of.dup()  # the server closes its own at the end of the request
+    def __init__(self, of_server: Any) -> None:
+        self._of_server = of_server
+        self._socket = of_server.dup()  # simple-websocket closes what it is given
         self._lock = RLock()
 
     def sendall(self, data: bytes) -> None:
@@ -140,10 +142,9 @@ class _WholeWrites:
         self._socket.close()
 
     def cut(self) -> None:
-        try:
-            self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            self.close()  # it was cut or lost already
+        # Of the server's socket, or the server would wait for another request on the connection.
+        with suppress(OSError):  # it was cut or lost already
+            self._of_server.shutdown(socket.SHUT_RDWR)
 
 
 class _Thread(Greenlet):

@@ -1,0 +1,92 @@
+"""Streams on the services of the run, keys for them, and somebody who feeds them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from celery_app.settings import settings
+from db.clearing_data import keys
+from db.connect import Database
+from tasks.data_feed.push import Pusher
+from tasks.data_feed.record import record
+from tasks.messages import BookUpdate, FeedBatch, TradeMade
+from tests.support.feed import NOW_US, book_update
+from tests.support.streams import Streams
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Keys of the accounts in the tests."""
+
+    admin: str
+    flood: str
+    gauss: str
+    revoked: str
+
+
+@pytest.fixture
+def api_keys(clearing_data: Database) -> Keys:
+    with clearing_data.transaction() as tx:
+        revoked = keys.make_key(tx, "FLOOD", role="client", now_us=1)
+        keys.revoke_keys(tx, "FLOOD", now_us=2)
+        return Keys(
+            admin=keys.make_key(tx, keys.ADMIN, role="admin", now_us=1),
+            flood=keys.make_key(tx, "FLOOD", role="client", now_us=3),
+            gauss=keys.make_key(tx, "GAUSS", role="client", now_us=1),
+            revoked=revoked,
+        )
+
+
+class Feed:
+    """The data feed, in the process of the test."""
+
+    def __init__(self, market_data: Database, redis_url: str) -> None:
+        self._market_data = market_data
+        self._pusher = Pusher(redis_url)
+
+    def store(self, *batches: FeedBatch) -> None:
+        """Store a unit; what is new of it is lost on the way to Redis."""
+        record(self._market_data, batches, stored_us=time.time_ns() // 1_000)
+
+    def tell(self, *batches: FeedBatch) -> None:
+        """Store a unit, and push what is new of it."""
+        self._pusher.push(record(self._market_data, batches, stored_us=time.time_ns() // 1_000))
+
+    def mend(self) -> None:
+        """What the stage does once a second."""
+        self._pusher.mend()
+
+
+@pytest.fixture
+def feed(market_data: Database) -> Feed:
+    return Feed(market_data, settings().redis_url.get_secret_value())
+
+
+@pytest.fixture
+def streams(market_data: Database, api_keys: Keys) -> Iterator[Streams]:
+    with Streams() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def idle_streams() -> Iterator[Streams]:
+    """For tests in which nothing is fed."""
+    with Streams() as running:
+        yield running
+
+
+def prices(sequence: int, bid_cents: int | None, ask_cents: int | None, **changed: object) -> FeedBatch:
+    """A unit of the engine in which only the best prices change."""
+    return books(book_update(sequence, bid_cents=bid_cents, ask_cents=ask_cents, **changed))
+
+
+def books(*updates: BookUpdate) -> FeedBatch:
+    return FeedBatch("matching", NOW_US, books=list(updates))
+
+
+def trades(*made: TradeMade) -> FeedBatch:
+    return FeedBatch("matching", NOW_US, trades=list(made))
