@@ -45,7 +45,8 @@ class Settings(BaseSettings):
     market_order_band: Decimal = Field(
         Decimal("0.10"), gt=0, lt=1, description="how far a market order may trade from the last price [fraction]"
     )
-    max_order_quantity: int = Field(1_000_000, ge=1, le=2**31 - 1, description="largest order [shares]")
+    # No more than the engine can number the trades of; see MAX_QUANTITY in tasks.matching.engine.
+    max_order_quantity: int = Field(1_000_000, ge=1, le=2**20, description="largest order [shares]")
     max_open_orders: int = Field(10_000, ge=1, description="open orders a client may have")
     max_request_orders: int = Field(1_000, ge=1, le=10_000, description="orders in one request")
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, get_type_hints
 
 import msgspec
+import psycopg2
 import structlog
 from celery import Celery, Task
 from celery.worker import state
@@ -192,16 +193,20 @@ def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
     return Unit(task, consumer).receive
 
 
+# Postgres' codes for: serialization failure and deadlock; the server is shutting down or starting; a database or a
+# table that is not there yet, because the migrations are still under way.
+_PASSING_CODES = {"40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01"}
+
+
 def _is_of_the_world(failure: Exception) -> bool:
     """Whether the database or RabbitMQ is away, or two transactions met: then the same unit may pass later."""
     if isinstance(failure, DBAPIError):
-        driver = failure.orig
-        # 40001, 40P01: serialization failure and deadlock; 57P0x: the server is shutting down or starting.
-        code = getattr(driver, "pgcode", None) or ""
-        return failure.connection_invalidated or isinstance(driver, OperationalError | InterfaceError) or code in {
-            "40001", "40P01", "57P01", "57P02", "57P03",
-        }  # fmt: skip
-    return isinstance(failure, NotSent | OutcomeUnknown | OperationalError | InterfaceError)
+        return failure.connection_invalidated or (
+            isinstance(failure.orig, psycopg2.Error) and _is_of_the_world(failure.orig)
+        )
+    if isinstance(failure, psycopg2.Error):
+        return isinstance(failure, OperationalError | InterfaceError) or failure.pgcode in _PASSING_CODES
+    return isinstance(failure, NotSent | OutcomeUnknown)
 
 
 def _bytes(body: Any) -> bytes:

@@ -20,7 +20,7 @@ from tasks.order_entry.outcome import MAX_BATCH
 from tasks.order_entry.rules import Limits
 
 
-@app.task(name=ORDER_ENTRY, base=Stage)  # type: ignore[untyped-decorator]  # Celery is untyped
+@app.task(name=ORDER_ENTRY, base=Stage)
 def order_entry(batches: list[EntryBatch]) -> None:
     """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
     requests = [request for batch in batches for request in batch.requests]
