@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from api.problems import Problem, raw_answer, unavailable
+from api.problems import Problem, unavailable
 from api.server import Connection, Server
 
 log = structlog.get_logger()
@@ -48,7 +48,7 @@ class FrontDoor(Connection):
         if not self.path.startswith(STREAM_PATHS):
             super().serve(body, length)
         elif length > MAX_STREAM_BODY_BYTES:
-            self._refuse(_TOO_LARGE)
+            self.refuse(_TOO_LARGE)
         else:
             self._hand_over(body)
 
@@ -57,16 +57,12 @@ class FrontDoor(Connection):
             _send(self.server.streams, self.socket, self._request(body))
         except OSError as fault:
             log.warning("streams_away", fault=str(fault))
-            self._refuse(unavailable("streams"))
+            self.refuse(unavailable("streams"))
             return
         self.close_connection = True
         # Closing would do; but pywsgi reads what is left in a socket first, and that is not ours any more.
         os.close(self.socket.detach())
         self.socket = None
-
-    def _refuse(self, problem: Problem) -> None:
-        self.close_connection = True
-        self.socket.sendall(raw_answer(problem))
 
     def _request(self, body: bytes) -> bytes:
         """The request as it can be served from its start."""

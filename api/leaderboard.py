@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from flask import Blueprint, Response
+from gevent.lock import Semaphore
 
 from api import outgoing
 from api.answers import answer
@@ -28,16 +29,16 @@ def routes(*, clearing_data: Database) -> Blueprint:
     blueprint = Blueprint("leaderboard", __name__)
     board: list[dict[str, Any]] = []
     until_s = 0.0
+    one_at_a_time = Semaphore()
 
     @blueprint.get("/leaderboard")
     def leaderboard() -> Response:
         nonlocal board, until_s
-        if time.monotonic() >= until_s:
-            until_s = time.monotonic() + REMEMBER_S  # who comes meanwhile gets the one before
-            with reading(clearing_data) as tx:
-                found = standings(tx, opening_price_cents=REFERENCE_PRICE_CENTS)
-                securities = listed(tx)
-            board = _ranked(found, securities)
+        with one_at_a_time:
+            if time.monotonic() >= until_s:
+                with reading(clearing_data) as tx:
+                    board = _ranked(standings(tx, opening_price_cents=REFERENCE_PRICE_CENTS), listed(tx))
+                until_s = time.monotonic() + REMEMBER_S
         return answer({"data": board})
 
     return blueprint

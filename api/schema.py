@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, LiteralString, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from api.money import cents_of
+from api.money import MoneyFault, cents_of
 from api.problems import Problem
 from tasks.messages import Side, TimeInForce
 
@@ -21,27 +21,30 @@ AMOUNT_BELOW_CENTS = 10**14 + 1
 MAX_ERRORS = 10
 MAX_POINTER = 100
 
-_MONEY_FAULTS = {
-    "not_a_number": ("money_type", "has to be a number, or a string with the digits of one"),
-    "out_of_range": ("price_out_of_band", "is out of all bounds"),
-    "not_whole_cents": ("price_off_tick", "has to have at most two decimals"),
+# Of the faults of a price, those that have a code of their own.
+_PRICE_CODES: dict[MoneyFault, LiteralString] = {
+    "out_of_range": "price_out_of_band",
+    "not_whole_cents": "price_off_tick",
+}
+_MONEY_FAULTS: dict[MoneyFault, LiteralString] = {
+    "not_a_number": "has to be a number, or a string with the digits of one",
+    "out_of_range": "is out of all bounds",
+    "not_whole_cents": "has to have at most two decimals",
 }
 
 
-def _price_cents(amount: object) -> int:
-    return _cents(amount, PRICE_BELOW_CENTS)
+def _price_cents(price: object) -> int:
+    cents = cents_of(price, below_cents=PRICE_BELOW_CENTS)
+    if isinstance(cents, int):
+        return cents
+    raise PydanticCustomError(_PRICE_CODES.get(cents, "price"), _MONEY_FAULTS[cents])
 
 
 def _amount_cents(amount: object) -> int:
-    return _cents(amount, AMOUNT_BELOW_CENTS)
-
-
-def _cents(amount: object, below_cents: int) -> int:
-    cents = cents_of(amount, below_cents=below_cents)
-    if isinstance(cents, str):
-        kind, text = _MONEY_FAULTS[cents]
-        raise PydanticCustomError(kind, text)
-    return cents
+    cents = cents_of(amount, below_cents=AMOUNT_BELOW_CENTS)
+    if isinstance(cents, int):
+        return cents
+    raise PydanticCustomError("amount", _MONEY_FAULTS[cents])
 
 
 PriceCents = Annotated[int, BeforeValidator(_price_cents)]
@@ -156,7 +159,7 @@ def shape_of(content: Any, shape: type[S]) -> S:
 def _problem(faults: ValidationError, pointer: str, *, skip: int) -> Problem:
     found = faults.errors(include_url=False, include_context=False, include_input=False)
     codes = {fault["type"] for fault in found}
-    code = codes.pop() if len(codes) == 1 and codes <= {"price_off_tick", "price_out_of_band"} else "validation_error"
+    code = codes.pop() if len(codes) == 1 and codes <= set(_PRICE_CODES.values()) else "validation_error"
     return Problem(
         422, code, "the request is not valid", errors=[_error(fault, pointer, skip) for fault in found[:MAX_ERRORS]]
     )

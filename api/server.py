@@ -49,6 +49,7 @@ _HEAD_TOO_LARGE = Problem(
     "head_too_large",
     f"the head of a request has at most {MAX_HEAD_BYTES} bytes in at most {MAX_HEAD_FIELDS} fields",
 )
+_URI_TOO_LONG = Problem(414, "uri_too_long", "the first line of a request has at most 8,192 bytes")
 _TIMED_OUT = Problem(408, "request_timeout", f"a request has to arrive within {REQUEST_S:.0f} s")
 _FAILED = Problem(500, "internal_error", "the exchange made a mistake; it is in its log under the request id")
 
@@ -127,6 +128,8 @@ class Connection(WSGIHandler):
     state: State = "resting"
     #: When the client's time is over; the server's watch looks at it [s, monotonic].
     deadline = math.inf
+    #: Why the head was refused.
+    _refusal: Problem | None = None
     #: None when the connection has been handed over to another process.
     socket: Any
 
@@ -153,10 +156,12 @@ class Connection(WSGIHandler):
             return None
         self.state = "reading"
         self.deadline = time.monotonic() + REQUEST_S
-        answer = super().handle_one_request()
-        return answer if self._may_go_on() else None
+        goes_on = super().handle_one_request()
+        if isinstance(goes_on, tuple) and self._in_time():
+            self.refuse(self._refusal or _URI_TOO_LONG)
+        return goes_on if goes_on is True and self._in_time() else None
 
-    def _may_go_on(self) -> bool:
+    def _in_time(self) -> bool:
         return self.state != "expired"
 
     def MessageClass(self, rfile: BinaryIO, _seekable: int) -> Fields:  # noqa: N802  # pywsgi's name
@@ -170,8 +175,8 @@ class Connection(WSGIHandler):
         except (OSError, ValueError):
             # The client went away, ran out of time, or sent chunks that are none: what follows is not to be trusted.
             self.close_connection = True
-            if self._may_go_on():
-                self.socket.sendall(raw_answer(_NOT_HTTP))
+            if self._in_time():
+                self.refuse(_NOT_HTTP)
             return
         self.state = "answering"
         self.deadline = math.inf
@@ -211,6 +216,13 @@ class Connection(WSGIHandler):
             while dropped < MAX_DROPPED_BYTES and (rest := self.rfile.read1(65_536)):
                 dropped += len(rest)
 
+    def refuse(self, problem: Problem) -> None:
+        """Answer with a problem, without the application, and end the connection."""
+        self.state = "answering"
+        self.close_connection = True
+        self.socket.sendall(raw_answer(problem))
+        self._drop_rest()
+
     def expire(self) -> None:
         """End the connection because the client's time is over; called by the watch."""
         was, self.state = self.state, "expired"
@@ -239,8 +251,9 @@ class Connection(WSGIHandler):
     # -- faults ------------------------------------------------------------------------------------------------
 
     def _handle_client_error(self, fault: Exception) -> tuple[str, bytes]:
-        problem = fault.problem if isinstance(fault, _BadHead) else _NOT_HTTP
-        return str(problem.status), raw_answer(problem)
+        """What pywsgi asks for when a head cannot be read: an answer, but `handle_one_request` has a better one."""
+        self._refusal = fault.problem if isinstance(fault, _BadHead) else _NOT_HTTP
+        return "400", b""
 
     def handle_error(self, kind: type[BaseException], fault: BaseException, trace: Any) -> None:
         """A fault that went through the application."""

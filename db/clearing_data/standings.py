@@ -45,7 +45,7 @@ def standings(tx: Connection, *, opening_price_cents: int) -> list[Standing]:
     paid_in: Counter[str] = Counter()
     for client_id, security_id, cash_cents, shares in tx.execute(_PAID_IN, {"dtcc": DTCC}):
         paid_in[client_id] += cash_cents if security_id is None else shares * opening_price_cents
-    trades: dict[str, int] = dict(tx.execute(_TRADES).tuples())
+    trades: dict[str, int] = dict(tx.execute(_TRADES).tuples().all())
     return [
         Standing(account, held[account.client_id], paid_in[account.client_id], trades.get(account.client_id, 0))
         for account in accounts.all_accounts(tx)

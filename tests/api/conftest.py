@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -30,15 +31,18 @@ class Keys:
 
 
 @pytest.fixture(scope="session")
-def _api() -> Iterator[Api]:
-    with running_api() as api:
+def shared_api() -> Iterator[Api]:
+    with (
+        tempfile.TemporaryDirectory(prefix="run-") as nobody_streams,
+        running_api({"RUN_DIRECTORY": nobody_streams}) as api,
+    ):
         yield api
 
 
 @pytest.fixture
-def api(_api: Api, clearing_data: Database, market_data: Database, queues: Connection) -> Api:
+def api(shared_api: Api, clearing_data: Database, market_data: Database, queues: Connection) -> Api:
     """The api on a new exchange; no stage works."""
-    return _api
+    return shared_api
 
 
 @pytest.fixture

@@ -41,10 +41,10 @@ def keys(clearing_data: Database) -> Keys:
 
 
 @pytest.fixture(scope="module")
-def api(_api: Api, clearing_data: Database, broker_url: str) -> Iterator[Api]:
+def api(shared_api: Api, clearing_data: Database, broker_url: str) -> Iterator[Api]:
     """The api; at the end nothing has been queued."""
     with empty_queues(broker_url) as queues:
-        yield _api
+        yield shared_api
         assert depth(queues, ORDER_ENTRY) == 0
 
 

@@ -1,0 +1,129 @@
+"""Accounts over HTTP: opening them, cash and shares in and out, and who may look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from db.clearing_data import accounts
+from db.connect import Database
+from tests.api.conftest import Keys
+from tests.support.web import Api, problem
+
+
+def test_an_opened_account_has_what_every_trader_starts_with(api: Api, keys: Keys) -> None:
+    opened = api.ask("POST", "/accounts", key=keys.admin, json={"client_id": "ALICE"})
+    assert opened.status_code == 201
+    assert opened.headers["Cache-Control"] == "no-store"
+    key = opened.json()["api_key"]
+    assert opened.json() == {"client_id": "ALICE", "balance": 10_000.0, "api_key": key}
+    assert api.ask("GET", "/balance/ALICE", key=key).json() == {
+        "client_id": "ALICE",
+        "balance": 10_000,
+        "held": 0,
+        "available": 10_000,
+    }
+    assert api.ask("GET", "/holdings/MSFT/ALICE", key=key).json() == {
+        "security_id": "MSFT",
+        "client_id": "ALICE",
+        "shares": 1_000,
+        "held": 0,
+        "available": 1_000,
+    }
+    # 1,000 shares at the reference price of 100.00, and the cash.
+    account = api.ask("GET", "/accounts/ALICE", key=key).json()
+    assert account.keys() == {"client_id", "balance", "held", "available", "holdings", "equity"}
+    assert account["equity"] == 110_000
+    assert api.ask("GET", "/balance/ALICE", key=keys.admin).status_code == 200
+    assert api.ask("GET", "/balance/ALICE", key=keys.single).status_code == 403
+
+
+@pytest.mark.parametrize("client_id", ["SINGLE", "DTCC", "EXTERNAL", "ISSUER", "ADMIN"])
+def test_a_name_is_given_once(api: Api, keys: Keys, client_id: str) -> None:
+    answer = api.ask("POST", "/accounts", key=keys.admin, json={"client_id": client_id})
+    assert (answer.status_code, problem(answer)["code"]) == (409, "account_exists")
+
+
+def test_accounts_are_opened_even_when_no_shares_are_left(api: Api, keys: Keys, clearing_data: Database) -> None:
+    with clearing_data.transaction() as tx:
+        left = accounts.holding(tx, "DTCC", "MSFT").available
+    transfer = {"transfer_id": "all", "security_id": "MSFT", "quantity": left}
+    assert api.ask("POST", "/accounts/SINGLE/deposits", key=keys.admin, json=transfer).status_code == 201
+    opened = api.ask("POST", "/accounts", key=keys.admin, json={"client_id": "ALICE"})
+    assert (opened.status_code, opened.json()["balance"]) == (201, 10_000)
+    assert api.ask("GET", "/accounts/ALICE", key=keys.admin).json()["holdings"] == []
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"client_id": ""}, {"client_id": "a b"}, {"client_id": "x" * 49}, {"client_id": 5}, []]
+)
+def test_names_that_are_none(api: Api, keys: Keys, body: Any) -> None:
+    assert api.ask("POST", "/accounts", key=keys.admin, json=body).status_code == 422
+
+
+def test_32_transfers(api: Api, keys: Keys) -> None:
+    for direction, transfer, status, code in [
+        ("deposits", {"transfer_id": "a", "amount": 12.34}, 201, None),
+        ("deposits", {"transfer_id": "a", "amount": "12.34"}, 200, None),
+        ("deposits", {"transfer_id": "a", "amount": 12.35}, 409, "transfer_id_reused"),
+        ("withdrawals", {"transfer_id": "a", "amount": 12.34}, 409, "transfer_id_reused"),
+        ("withdrawals", {"transfer_id": "b", "amount": 10_012.35}, 422, "insufficient_funds"),
+        ("withdrawals", {"transfer_id": "c", "amount": 12.34}, 201, None),
+        ("deposits", {"transfer_id": "d", "security_id": "AAPL", "quantity": 5}, 201, None),
+        ("deposits", {"transfer_id": "d", "security_id": "AAPL", "quantity": 5}, 200, None),
+        ("withdrawals", {"transfer_id": "e", "security_id": "AAPL", "quantity": 6}, 422, "insufficient_holdings"),
+        ("deposits", {"transfer_id": "f", "security_id": "AAPL", "quantity": 100_000}, 422, "insufficient_holdings"),
+        ("deposits", {"transfer_id": "g", "security_id": "GOOG", "quantity": 1}, 422, "unknown_security"),
+    ]:
+        answer = api.ask("POST", f"/accounts/SINGLE/{direction}", key=keys.admin, json=transfer)
+        assert answer.status_code == status, transfer
+        assert code is None or problem(answer)["code"] == code
+        assert status != 200 or answer.json()["duplicate"] is True
+    assert api.ask("GET", "/balance/SINGLE", key=keys.single).json()["balance"] == 10_000
+    assert api.ask("GET", "/holdings/AAPL/SINGLE", key=keys.single).json()["shares"] == 5
+    unknown = api.ask("POST", "/accounts/NOBODY/deposits", key=keys.admin, json={"transfer_id": "h", "amount": 1})
+    assert (unknown.status_code, problem(unknown)["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [
+        {"transfer_id": "a", "amount": -1},
+        {"transfer_id": "a", "amount": 0},
+        {"transfer_id": "a", "amount": 0.001},
+        {"transfer_id": "a", "amount": 10**30},
+        {"transfer_id": "a", "amount": "NaN"},
+        {"transfer_id": "a", "amount": True},
+        {"transfer_id": "a", "amount": None},
+        {"transfer_id": "", "amount": 1},
+        {"transfer_id": "a b", "amount": 1},
+        {"amount": 1},
+        {"transfer_id": "a"},
+        {"transfer_id": "a", "amount": 1, "security_id": "MSFT", "quantity": 1},
+        {"transfer_id": "a", "security_id": "MSFT", "quantity": 0},
+        {"transfer_id": "a", "security_id": "MSFT", "quantity": -1},
+        {"transfer_id": "a", "security_id": "MSFT", "quantity": 2**63},
+        {"transfer_id": "a", "security_id": "MSFT", "quantity": 1.5},
+        [],
+        "x",
+    ],
+)
+@pytest.mark.parametrize("direction", ["deposits", "withdrawals"])
+def test_32_transfers_that_are_none(shared_api: Api, keys: Keys, direction: str, transfer: Any) -> None:
+    answer = shared_api.ask("POST", f"/accounts/SINGLE/{direction}", key=keys.admin, json=transfer)
+    assert (answer.status_code, problem(answer)["code"]) == (422, "validation_error")
+
+
+def test_the_leaderboard_ranks_by_worth(api: Api, keys: Keys) -> None:
+    board = api.ask("GET", "/leaderboard").json()["data"]
+    assert [row["rank"] for row in board] == list(range(1, len(board) + 1))
+    assert "DTCC" not in {row["client_id"] for row in board}
+    single = next(row for row in board if row["client_id"] == "SINGLE")
+    assert single.keys() == {"rank", "client_id", "equity", "balance", "holdings", "trades", "return"}
+    assert (single["equity"], single["holdings"], single["trades"], single["return"]) == (
+        110_000,
+        {"MSFT": 1_000},
+        0,
+        0,
+    )

@@ -1,0 +1,179 @@
+"""HTTP as the api speaks it: heads that are none, bodies that never end, and clients that dribble."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.conftest import Keys, limit
+from tests.support.web import Api, running_api
+
+HOST = b"Host: x\r\n"
+
+
+def _head(*lines: bytes, request: bytes = b"GET /securities HTTP/1.1") -> bytes:
+    return b"".join([request, b"\r\n", *[line + b"\r\n" for line in lines], b"\r\n"])
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (_head(b"Host: x", *[b"X-%d: y" % n for n in range(1_000)]), 431),
+        (_head(b"Host: x", b"X: " + b"y" * 65_536), 431),
+        (_head(b"Host: x", b"Content-Length: 2", b"Content-Length: 2") + b"{}", 400),
+        (_head(b"Host: x", b"Content-Length: 2", b"Content-Length: 3") + b"{}", 400),
+        (_head(b"Host: x", b"Content-Length: 2, 2") + b"{}", 400),
+        (_head(b"Host: x", b"Content-Length: 2", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
+        (_head(b"Host: x", b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", 400),
+        (_head(b"Host: x", b"Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n", 400),
+        (_head(b"Host: x", b"Transfer-Encoding: xchunked") + b"0\r\n\r\n", 400),
+        (_head(b"Host: x", b"Content-Length: -1"), 400),
+        (_head(b"Host: x", b"Content-Length: +2") + b"{}", 400),
+        (_head(b"Host: x", b"Content-Length: 0x2") + b"{}", 400),
+        (_head(b"Host: x", b"Content-Length: " + b"9" * 30), 400),
+        (_head(b"Host: x", b"Content-Length : 2") + b"{}", 400),
+        (_head(b"Host: x", b"X: a\x00b"), 400),
+        (_head(b"Host: x", b"X: a", b" b"), 400),
+        (_head(b"Host: x", b"no colon"), 400),
+        (_head(b"Host: x", b": no name"), 400),
+        (_head(b"Host: x", b"Host: y"), 400),
+        (_head(), 400),
+        (_head(b"Host: x", request=b"GET /securities HTTP/9.9"), 400),
+        (_head(b"Host: x", request=b"GET /secu rities HTTP/1.1"), 400),
+        (_head(b"Host: x", request=b"POST /orders"), 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
+        (b"GET /securities HTTP/1.1\nHost: x\n\n", 400),
+        (b"GET /" + b"x" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (_head(b"Host: x", b"Transfer-Encoding: chunked", request=b"POST /orders HTTP/1.1") + b"zz\r\n", 400),
+    ],
+    ids=lambda value: repr(value[:70]) if isinstance(value, bytes) else str(value),
+)
+def test_26_heads_that_are_refused_end_the_connection(shared_api: Api, request_: bytes, status: int) -> None:
+    answer = shared_api.raw(request_)
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
+    assert not answer.endswith(b"<still open>")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Content-Type: application/problem+json" in head
+    assert json.loads(body)["status"] == status
+
+
+def test_requests_follow_each_other_on_a_connection(api: Api) -> None:
+    answer = api.raw(_head(b"Host: x") * 2 + _head(b"Host: x", b"Connection: close"))
+    assert answer.count(b"HTTP/1.1 200 OK") == 3
+    assert not answer.endswith(b"<still open>")
+
+
+def test_a_chunked_body_is_a_body(api: Api, keys: Keys) -> None:
+    body = json.dumps(limit()).encode()
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[:10], body[10:])) + b"0\r\n\r\n"
+    lines = [
+        b"Host: x",
+        f"Authorization: Bearer {keys.single}".encode(),
+        b"Content-Type: application/json",
+        b"Transfer-Encoding: chunked",
+    ]
+    answer = api.raw(_head(*lines, b"Connection: close", request=b"POST /orders HTTP/1.1") + chunks)
+    assert answer.startswith(b"HTTP/1.1 202 ")
+
+
+def test_a_client_that_asks_first_may_send_its_body(api: Api, keys: Keys) -> None:
+    body = json.dumps(limit()).encode()
+    lines = [
+        b"Host: x",
+        f"Authorization: Bearer {keys.single}".encode(),
+        b"Content-Type: application/json",
+        b"Content-Length: %d" % len(body),
+        b"Expect: 100-continue",
+    ]
+    with socket.create_connection(("127.0.0.1", api.port)) as client:
+        client.settimeout(5)
+        client.sendall(_head(*lines, request=b"POST /orders HTTP/1.1"))
+        assert client.recv(1_000).startswith(b"HTTP/1.1 100 Continue\r\n")
+        client.sendall(body)
+        assert client.recv(1_000).startswith(b"HTTP/1.1 202 ")
+
+
+# -- time ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Api]:
+    """An api that waits a second for a request, and two between requests."""
+    with running_api(module="tests.api.impatient") as api:
+        yield api
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"G",
+        b"POST /orders HTTP/1.1\r\nHost: x\r\nX-",
+        b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+        b"POST /orders HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{",
+    ],
+)
+def test_27_half_a_request_and_silence(impatient: Api, request_: bytes) -> None:
+    started = time.monotonic()
+    answer = impatient.raw(request_)
+    assert 0.5 < time.monotonic() - started < 5.0
+    assert answer.startswith(b"HTTP/1.1 408 "), answer
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_27_a_connection_that_rests_is_ended(impatient: Api) -> None:
+    assert impatient.raw(b"") == b""
+
+
+def test_27_those_who_dribble_harm_nobody(impatient: Api, api: Api, keys: Keys) -> None:
+    stop = threading.Event()
+    ended = [threading.Event() for _ in range(50)]
+
+    def dribble(done: threading.Event) -> None:
+        with socket.create_connection(("127.0.0.1", impatient.port)) as client:
+            try:
+                for letter in b"POST /orders HTTP/1.1\r\nX: " + b"y" * 1_000:
+                    client.sendall(bytes([letter]))
+                    if stop.wait(0.1):
+                        return
+            except OSError:
+                done.set()
+
+    dribblers = [threading.Thread(target=dribble, args=(done,)) for done in ended]
+    for dribbler in dribblers:
+        dribbler.start()
+    try:
+        for _ in range(20):
+            started = time.monotonic()
+            assert impatient.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+            assert time.monotonic() - started < 1.0
+        assert all(done.wait(5) for done in ended), "a dribbler was let go on"
+    finally:
+        stop.set()
+        for dribbler in dribblers:
+            dribbler.join()
+
+
+def test_a_stop_answers_what_is_under_way() -> None:
+    with running_api() as api, socket.create_connection(("127.0.0.1", api.port)) as resting:
+        body = b"{}"
+        with socket.create_connection(("127.0.0.1", api.port)) as busy:
+            busy.sendall(_head(b"Host: x", b"Content-Length: 2", request=b"POST /orders HTTP/1.1")[:-2])
+            time.sleep(0.2)
+            ending = threading.Thread(target=lambda: statuses.append(api.process.end(signal.SIGTERM)))
+            statuses: list[int] = []
+            ending.start()
+            resting.settimeout(5)
+            assert resting.recv(100) == b""
+            busy.sendall(b"\r\n" + body)
+            busy.settimeout(5)
+            answer = busy.recv(1_000)
+            assert answer.startswith(b"HTTP/1.1 401 ")
+            assert b"Connection: close" in answer
+        ending.join()
+    assert statuses == [0]
