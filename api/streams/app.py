@@ -18,13 +18,14 @@ from werkzeug.exceptions import HTTPException
 from api.answers import problem_answer
 from api.listing import Listing
 from api.outgoing import time_of
-from api.problems import Problem
+from api.problems import Problem, not_found
 from api.streams import raw
 from api.streams.channels import Channels, SocketIORooms, serve_websockets, socketio_server
 from api.streams.listener import Listener
 from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
 from api.streams.rooms import room_of
+from api.streams.websocket import NOT_A_WEBSOCKET
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
 from db.connect import Database
@@ -66,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.register_error_handler(Problem, problem_answer)
     app.register_error_handler(HTTPException, _http_fault)
+    app.register_error_handler(Exception, _our_fault)
     server.init_app(app)
     serve_websockets(server)
 
@@ -101,4 +103,13 @@ def _end_process(ended: Greenlet) -> None:
 
 
 def _http_fault(fault: HTTPException) -> Response:
-    return problem_answer(Problem(fault.code or 500, "bad_request", "there is no such stream"))
+    if fault.code == 404:
+        return problem_answer(not_found("stream"))
+    return problem_answer(
+        NOT_A_WEBSOCKET if fault.code == 400 else Problem(fault.code or 500, "bad_request", fault.name)
+    )
+
+
+def _our_fault(fault: Exception) -> Response:
+    log.error("request_failed", exc_info=fault)
+    return problem_answer(Problem(500, "internal_error", "the exchange made a mistake"))

@@ -16,8 +16,8 @@ Kind = Literal["snapshot", "update"]
 class Event(Struct, frozen=True):
     """What a Socket.IO subscriber gets, named after its channel.
 
-    An update goes on from `previous_sequence`, a snapshot from anything. The time is that of the last thing in it,
-    None when nothing has happened yet.
+    An update goes on from `previous_sequence`; a snapshot goes on from anything, and has 0 there. The time is that of
+    the last thing in it, None when nothing has happened yet.
     """
 
     channel: str

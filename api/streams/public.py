@@ -170,7 +170,7 @@ def _price_event(market: Market, kind: Kind, previous_sequence: int) -> Event:
         security_id=market.security_id,
         type=kind,
         sequence=price.sequence,
-        previous_sequence=previous_sequence,
+        previous_sequence=previous_sequence if kind == "update" else 0,
         timestamp=_time_of(price.updated_us),
         data={name: value for name, value in price_of(price).items() if name in {"bid", "ask", "last"}},
     )
@@ -185,7 +185,7 @@ def _book_event(
         security_id=market.security_id,
         type=kind,
         sequence=market.book_sequence,
-        previous_sequence=previous_sequence,
+        previous_sequence=previous_sequence if kind == "update" else 0,
         timestamp=_time_of(market.book_us),
         data={"bids": form["bids"], "asks": form["asks"]},
     )

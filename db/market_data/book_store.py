@@ -127,7 +127,8 @@ def store_books(tx: Connection, changes: Sequence[BookChange]) -> Stored:
         _merge_levels(tx, _MERGE_NEW_LEVELS, levels)
     prices = [_next_price(head) for head in heads.values() if head.prices != prices_before[head.security_id]]
     _write_heads(tx, heads.values())
-    copy_rows(tx, "prices", Price.__struct_fields__, prices)
+    if prices:
+        copy_rows(tx, "prices", Price.__struct_fields__, prices)
     return Stored(
         changes=[change for change in newer if change.security_id not in mended],
         books=[whole for security in sorted(mended) if (whole := book(tx, security)) is not None],
