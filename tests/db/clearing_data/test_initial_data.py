@@ -46,6 +46,14 @@ def test_loading_again_leaves_what_was_traded(clearing_data: Database) -> None:
         assert contents(tx) == before
 
 
+def test_loading_again_waits_for_nothing_that_trades(clearing_data: Database) -> None:
+    with clearing_data.transaction() as trading, clearing_data.transaction() as loading:
+        trading.execute(text("SELECT 1 FROM accounts FOR UPDATE"))
+        trading.execute(text("SELECT 1 FROM shards FOR UPDATE"))
+        loading.execute(text("SET LOCAL lock_timeout = '1s'"))
+        initial_data.load(loading, shards=2, now_us=2)
+
+
 def test_another_number_of_shards_is_refused(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         before = contents(tx)
