@@ -12,7 +12,7 @@ from flask import request
 from gevent.event import AsyncResult
 
 from api.databases import reading
-from api.problems import Problem, invalid, not_found
+from api.problems import Problem, forbidden, invalid, not_found, unauthorized
 from db.clearing_data import keys
 from db.clearing_data.keys import Identity
 from db.connect import Database
@@ -22,9 +22,6 @@ log = structlog.get_logger()
 # Names of accounts, as far as anyone may ask for them.
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,48}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
-# Every refusal reads the same, whatever was wrong with the key.
-_REFUSED = Problem(401, "unauthorized", "give a valid key as Authorization: Bearer KEY or as X-API-Key: KEY")
-_FORBIDDEN = Problem(403, "forbidden", "this key may not do that")
 
 
 @dataclass(slots=True)
@@ -59,14 +56,14 @@ class Keys:
         """The admin, or nobody. Raises Problem (401, 403, 503)."""
         identity = self.identify()
         if identity.role != "admin":
-            raise _FORBIDDEN
+            raise forbidden()
         return identity
 
     def allowed(self, client_id: str) -> Identity:
         """Who asks for what is a client's: the client or the admin. Raises Problem (401, 403, 404, 503)."""
         identity = self.identify()
         if identity.role != "admin" and identity.client_id != client_id:
-            raise _FORBIDDEN
+            raise forbidden()
         if not CLIENT_ID.fullmatch(client_id):
             raise not_found("account")
         return identity
@@ -90,7 +87,7 @@ class Keys:
             identity = keys.find_key(tx, key)
         if identity is None:
             self._known.pop(digest, None)
-            raise _REFUSED
+            raise unauthorized()
         self._known[digest] = _Known(identity, time.monotonic() + self._remember_s)
         return identity
 
@@ -106,7 +103,7 @@ def whose(identity: Identity) -> str | None:
             raise invalid("?client_id", "is no name of an account")
         return asked
     if asked not in (None, identity.client_id):
-        raise _FORBIDDEN
+        raise forbidden()
     return identity.client_id
 
 
@@ -118,8 +115,8 @@ def _key_of_request() -> str:
         scheme, _, bearer = authorization.partition(" ")
         # Two such headers arrive joined by a comma, which no key has.
         if scheme.lower() != "bearer" or (key is not None and key != bearer):
-            raise _REFUSED
+            raise unauthorized()
         key = bearer
     if key is None or not _KEY.fullmatch(key):
-        raise _REFUSED
+        raise unauthorized()
     return key

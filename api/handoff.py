@@ -124,6 +124,12 @@ class StreamsServer(Server):
     def __init__(self, listener: socket.socket, application: Any) -> None:
         super().__init__(listener, application, max_body_bytes=MAX_STREAM_BODY_BYTES)
 
+    def finish(self) -> None:
+        """End at once: a stream has no end of its own to wait for, and its client comes back by itself."""
+        super().finish()
+        for connection in list(self.connections):
+            connection.expire()
+
     def handle(self, way: socket.socket, _address: object) -> None:
         """Take one connection over and serve it."""
         with way:

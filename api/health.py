@@ -15,8 +15,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.answers import answer
+from api.answers import answer, problem_answer
 from api.handoff import is_taken, streams_socket
+from api.problems import Problem
 from celery_app import app
 from celery_app.topology import declare, task_queues
 from db.connect import Database
@@ -51,9 +52,11 @@ def routes(*, clearing_data: Database, market_data: Database, redis_url: str, ru
     @blueprint.get("/health/ready")
     def ready() -> Response:
         dependencies = dict.fromkeys(looks, OK) | _found(looks)
-        is_ready = all(state == OK for state in dependencies.values())
-        content = {"status": "ready" if is_ready else "not_ready", "dependencies": dependencies}
-        return answer(content, 200 if is_ready else 503, {} if is_ready else {"Retry-After": "1"})
+        away = [name for name, state in dependencies.items() if state != OK]
+        if not away:
+            return answer({"status": "ready", "dependencies": dependencies})
+        problem = Problem(503, "not_ready", f"not ready: {', '.join(away)}", retry=True)
+        return problem_answer(problem, problem.content() | {"dependencies": dependencies})
 
     return blueprint
 

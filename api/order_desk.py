@@ -15,15 +15,12 @@ from api.accepted import Accepted
 from api.listing import Listing
 from api.order_ids import OrderIds
 from api.order_queue import OrderQueue
-from api.problems import Problem, invalid
+from api.problems import Problem, forbidden, invalid
 from api.promises import Named, Promises
 from api.schema import Cancel, LimitOrder, MarketOrder, Request
 from db.clearing_data.keys import Identity
 from db.clearing_data.rows import Security
 from tasks.messages import CancelRequest, OrderRequest
-
-_FORBIDDEN = Problem(403, "forbidden", "this key is another client's")
-_REUSED = Problem(409, "client_order_id_reused", "another order was sent under this client_order_id")
 
 
 class Entry:
@@ -118,7 +115,7 @@ class OrderDesk:
             if asked.client_id is None:
                 return invalid(f"{pointer}/client_id", "the admin has to say whose it is")
         elif asked.client_id is not None and asked.client_id != identity.client_id:
-            return _FORBIDDEN
+            return forbidden()
         security = securities.get(asked.security_id)
         if security is None:
             return invalid(f"{pointer}/security_id", "is not listed", code="unknown_security")
@@ -140,7 +137,9 @@ class OrderDesk:
         self._promises.keep([one for _, one in named])
         for entry, one in named:
             if not one.same:
-                entry.problem = _REUSED
+                entry.problem = Problem(
+                    409, "client_order_id_reused", "another order was sent under this client_order_id"
+                )
             elif one.repeated:
                 entry.message = replace(one.order, order_id=one.order_id)
                 entry.duplicate = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import gevent
 import structlog
@@ -23,11 +23,11 @@ RETRY_S = 0.5
 class OrderIds:
     """Gives out ids that nobody else has or will get.
 
-    next_block  fetches another block of them; may raise Problem
+    next_blocks  fetches more of them; may raise Problem
     """
 
-    def __init__(self, next_block: Callable[[], range]) -> None:
-        self._next_block = next_block
+    def __init__(self, next_blocks: Callable[[], Iterable[range]]) -> None:
+        self._next_blocks = next_blocks
         self._blocks: deque[range] = deque()
         self._at_hand = 0
         self._wanted = Event()
@@ -65,12 +65,13 @@ class OrderIds:
             self._wanted.clear()
             while self._at_hand < LEAST_AT_HAND:
                 try:
-                    block = self._next_block()
+                    blocks = self._next_blocks()
                 except Exception:
                     # Whatever it is, without this greenlet there would never be ids again.
                     log.warning("order_ids_delayed", exc_info=True)
                     gevent.sleep(RETRY_S)
                     continue
-                self._blocks.append(block)
-                self._at_hand += len(block)
+                for block in blocks:
+                    self._blocks.append(block)
+                    self._at_hand += len(block)
                 self._fetched.set()

@@ -27,7 +27,6 @@ from tasks.messages import OrderRequest
 
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,48}")
 _FILTERS: tuple[OrderFilter, ...] = get_args(OrderFilter)
-_NOT_SUPPORTED = Problem(422, "not_supported", "this cannot be done yet: cancel single orders and send new ones")
 
 
 def routes(
@@ -77,7 +76,7 @@ def routes(
     @blueprint.patch("/orders/<security_id>/<order_id:order_id>")
     def not_supported(**_: object) -> Response:
         keys.identify()
-        raise _NOT_SUPPORTED
+        raise Problem(422, "not_supported", "this cannot be done yet: cancel single orders and send new ones")
 
     @blueprint.get("/orders/<security_id>/<order_id:order_id>")
     def one(security_id: str, order_id: int) -> Response:

@@ -21,6 +21,8 @@ _numbers = count(1)
 class Problem(Exception):
     """A request, or one order of many, that gets no success.
 
+    Made where it is raised: an exception that is raised again and again keeps every frame it ever passed.
+
     status  HTTP status
     code    stable name of the problem, for programs
     detail  one sentence for people; never holds what the client sent
@@ -74,6 +76,16 @@ def raw_answer(problem: Problem, content: Mapping[str, Any] | None = None) -> by
         "Connection: close",
     ]
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+def unauthorized() -> Problem:
+    """401; it reads the same whatever was wrong with the key."""
+    return Problem(401, "unauthorized", "give a valid key as Authorization: Bearer KEY or as X-API-Key: KEY")
+
+
+def forbidden() -> Problem:
+    """403 for another client's things, and the admin's."""
+    return Problem(403, "forbidden", "this key may not do that")
 
 
 def not_found(what: str) -> Problem:

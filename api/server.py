@@ -12,7 +12,6 @@ completely before the application sees it.
 from __future__ import annotations
 
 import math
-import re
 import socket
 import time
 from contextlib import suppress
@@ -24,13 +23,11 @@ import structlog
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
+from api.head import NOT_HTTP, BadHead, Fields
 from api.problems import Problem, raw_answer
 
 log = structlog.get_logger()
 
-# Largest head of a request, its fields together, and their number.
-MAX_HEAD_BYTES = 32_768
-MAX_HEAD_FIELDS = 100
 # How long a connection may rest between requests, how long all of one request may take to arrive, and how long an
 # answer may take to leave [s].
 IDLE_S = 75.0
@@ -42,13 +39,6 @@ MAX_CONNECTIONS = 10_000
 # How long requests may take to end at a stop [s].
 STOP_S = 6.0
 
-_FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n")
-_NOT_HTTP = Problem(400, "bad_request", "the request is not HTTP as RFC 9112 has it")
-_HEAD_TOO_LARGE = Problem(
-    431,
-    "head_too_large",
-    f"the head of a request has at most {MAX_HEAD_BYTES} bytes in at most {MAX_HEAD_FIELDS} fields",
-)
 _URI_TOO_LONG = Problem(414, "uri_too_long", "the first line of a request has at most 8,192 bytes")
 _TIMED_OUT = Problem(408, "request_timeout", f"a request has to arrive within {REQUEST_S:.0f} s")
 _FAILED = Problem(500, "internal_error", "the exchange made a mistake; it is in its log under the request id")
@@ -56,69 +46,7 @@ _FAILED = Problem(500, "internal_error", "the exchange made a mistake; it is in 
 # Of what the application has left of a body pywsgi reads the rest, but all of it was read before.
 _NOTHING_LEFT = Input(None, None)
 
-
 State = Literal["resting", "reading", "answering", "expired"]
-
-
-class _BadHead(ValueError):
-    """The head of a request that gets `problem` for an answer."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
-
-
-class Fields:
-    """The header fields of a request, in the form that pywsgi asks of its MessageClass.
-
-    Stricter than pywsgi: whatever two parsers could read in two ways is refused, because what one of them takes for
-    the body the other may take for the next request.
-
-    raises  _BadHead
-    """
-
-    status = ""  # pywsgi's word for a head that could not be parsed
-
-    def __init__(self, rfile: BinaryIO) -> None:
-        self._fields: dict[str, str] = {}
-        self.headers: list[str] = []
-        left = MAX_HEAD_BYTES
-        while (line := rfile.readline(left + 1)) != b"\r\n":
-            left -= len(line)
-            if left < 0 or len(self.headers) == MAX_HEAD_FIELDS:
-                raise _BadHead(_HEAD_TOO_LARGE)
-            field = _FIELD.fullmatch(line)
-            if field is None:
-                raise _BadHead(_NOT_HTTP)
-            name = field[1].decode("ascii").lower()
-            if name in self._fields and name in {"content-length", "transfer-encoding", "host"}:
-                raise _BadHead(_NOT_HTTP)
-            self._fields[name] = field[2].decode("latin-1")
-            self.headers.append(f"{name}: {self._fields[name]}")
-        length = self._fields.get("content-length")
-        coding = self._fields.get("transfer-encoding")
-        if length is not None and (coding is not None or not (length.isascii() and length.isdigit())):
-            raise _BadHead(_NOT_HTTP)
-        if length is not None and len(length) > 18:
-            raise _BadHead(_NOT_HTTP)
-        if coding is not None and coding.lower() != "chunked":
-            raise _BadHead(_NOT_HTTP)
-        if "host" not in self._fields:
-            raise _BadHead(_NOT_HTTP)
-
-    @property
-    def typeheader(self) -> str | None:
-        """The content type."""
-        return self._fields.get("content-type")
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """The last field of this name."""
-        return self._fields.get(name.lower(), default)
-
-    getheader = get
-
-    def __delitem__(self, name: str) -> None:
-        del self._fields[name.lower()]
 
 
 class Connection(WSGIHandler):
@@ -166,7 +94,7 @@ class Connection(WSGIHandler):
 
     def MessageClass(self, rfile: BinaryIO, _seekable: int) -> Fields:  # noqa: N802  # pywsgi's name
         """Read the header fields."""
-        return Fields(rfile)
+        return Fields(rfile, host_needed=self.request_version == "HTTP/1.1")
 
     def handle_one_response(self) -> None:
         """Read the body and let the application answer."""
@@ -176,7 +104,7 @@ class Connection(WSGIHandler):
             # The client went away, ran out of time, or sent chunks that are none: what follows is not to be trusted.
             self.close_connection = True
             if self._in_time():
-                self.refuse(_NOT_HTTP)
+                self.refuse(NOT_HTTP)
             return
         self.state = "answering"
         self.deadline = math.inf
@@ -252,7 +180,7 @@ class Connection(WSGIHandler):
 
     def _handle_client_error(self, fault: Exception) -> tuple[str, bytes]:
         """What pywsgi asks for when a head cannot be read: an answer, but `handle_one_request` has a better one."""
-        self._refusal = fault.problem if isinstance(fault, _BadHead) else _NOT_HTTP
+        self._refusal = fault.problem if isinstance(fault, BadHead) else NOT_HTTP
         return "400", b""
 
     def handle_error(self, kind: type[BaseException], fault: BaseException, trace: Any) -> None:
@@ -273,7 +201,7 @@ class Connection(WSGIHandler):
 class Server(WSGIServer):
     """Serves an application on a listening socket.
 
-    max_body_bytes  largest body of a request; of a longer one the application sees one byte more than this
+    max_body_bytes  largest body of a request; of a longer one the application gets the length alone
     """
 
     handler_class = Connection

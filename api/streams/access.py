@@ -5,11 +5,9 @@ from __future__ import annotations
 from flask import Request
 
 from api.databases import reading
-from api.problems import Problem
+from api.problems import unauthorized
 from db.clearing_data.keys import Identity, find_key
 from db.connect import Database
-
-_REFUSED = Problem(401, "unauthorized", "give a valid key")
 
 
 def key_of(request: Request) -> str | None:
@@ -26,9 +24,9 @@ def identify(clearing_data: Database, key: object) -> Identity:
     raises  Problem  401 without a valid key; 503 when that cannot be found out
     """
     if not isinstance(key, str) or not key:
-        raise _REFUSED
+        raise unauthorized()
     with reading(clearing_data) as tx:
         identity = find_key(tx, key)
     if identity is None:
-        raise _REFUSED
+        raise unauthorized()
     return identity

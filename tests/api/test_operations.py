@@ -14,16 +14,13 @@ def test_health_names_what_is_missing(api: Api) -> None:
     assert api.ask("GET", "/health/live").json() == {"status": "live"}
     answer = api.ask("GET", "/health/ready")
     assert answer.status_code == 503
-    assert answer.json() == {
-        "status": "not_ready",
-        "dependencies": {
-            "rabbitmq": "ok",
-            "clearing_data": "ok",
-            "market_data": "ok",
-            "redis": "ok",
-            "streams": "away",
-            **{queue.name: "no worker" for queue in task_queues()},
-        },
+    assert problem(answer)["dependencies"] == {
+        "rabbitmq": "ok",
+        "clearing_data": "ok",
+        "market_data": "ok",
+        "redis": "ok",
+        "streams": "away",
+        **{queue.name: "no worker" for queue in task_queues()},
     }
     with Worker("order_entry"):
         assert api.ask("GET", "/health/ready").json()["dependencies"]["order_entry"] == "ok"
