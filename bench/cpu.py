@@ -7,6 +7,7 @@ backend of Postgres belongs to the stage that it works for, which is the applica
 from __future__ import annotations
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from sqlalchemy import text
 from db.connect import Database
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+MEASUREMENT = "measurement"
 OTHER = "everything else on the machine"
 
 
@@ -38,14 +40,16 @@ class CpuMeter:
         self._databases = [clearing_data.engine.url.database, market_data.engine.url.database]
         self._broker = broker_url.rpartition("@")[2].encode()  # the roles have users of their own
         self._start = self._processes()
+        self._own_start_s = time.process_time()
         self._machine_start_s = _machine_cpu_s()
 
     def used_s(self) -> dict[str, float]:
-        """CPU seconds of each part since the start, and what the rest of the machine has used meanwhile."""
+        """CPU seconds of each part since the start, of this process, and of the rest of the machine."""
         used: defaultdict[str, float] = defaultdict(float)
         for pid, process in self._processes().items():
             before = self._start.get(pid)
             used[process.part] += process.cpu_s - (before.cpu_s if before else 0.0)
+        used[MEASUREMENT] = time.process_time() - self._own_start_s
         used[OTHER] = max(_machine_cpu_s() - self._machine_start_s - sum(used.values()), 0.0)
         return used
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 
 from bench.accounts import NAMES, TAKER
+from bench.cpu import CpuMeter
 from bench.exchange import Exchange
 from bots.client import Client
 from bots.contract import LimitOrder, Side
@@ -43,6 +44,8 @@ class Latency:
     settled_s: list[float]  # from the api's time stamp until settled in clearing_data
     stored_s: list[float]  # from the api's time stamp until the settlement report was stored in market_data
     missing: int
+    seconds: float
+    cpu_s: dict[str, float]
 
 
 @dataclass(slots=True)
@@ -59,6 +62,8 @@ def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
     reported: dict[int, float] = {}
     _listen(exchange, reported)
     quotes = _quotes(exchange)
+    meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
+    started_s = time.perf_counter()
     pairs = int(rate * seconds / 2)
     sent: list[Sent] = []
     start = Barrier(SENDERS)
@@ -74,6 +79,7 @@ def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
     deadline_s = time.monotonic() + REPORT_TIMEOUT_S
     while not reported.keys() >= set(ids) and time.monotonic() < deadline_s:
         time.sleep(0.05)
+    took_s, cpu_s = time.perf_counter() - started_s, meter.used_s()
     taken = _times(exchange.clearing_data, "SELECT order_id, created_us FROM orders WHERE order_id = ANY(:ids)", ids)
     settled = _times(exchange.clearing_data, _SETTLED, ids)
     stored = _times(exchange.market_data, _STORED, ids)
@@ -85,6 +91,8 @@ def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
         settled_s=[(settled[order_id] - taken[order_id]) / 1e6 for order_id in settled],
         stored_s=[(stored[order_id] - taken[order_id]) / 1e6 for order_id in stored],
         missing=pairs - len(reported.keys() & set(ids)),
+        seconds=took_s,
+        cpu_s=cpu_s,
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from bench.cpu import OTHER
 from bench.exchange import Exchange
 from bench.latency import Latency
 from bench.load import Plan
@@ -78,9 +79,15 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
         ("drained", f"{outcome.seconds - load.seconds:.2f} s after the last answer"),
         ("largest backlog", f"{outcome.largest_backlog:,} orders"),
         ("POST to answer", " · ".join(f"{name} {ms:.1f} ms" for name, ms in answer.items())),
+        ("ran beside it", _beside(outcome.cpu_s, outcome.seconds)),
         *((f"CPU {part}", f"{us:.1f} µs an order") for part, us in figures["cpu_us_an_order"].items()),  # type: ignore[attr-defined]
     ]
     return Section(name, rows, figures)
+
+
+def _beside(cpu_s: dict[str, float], seconds: float) -> str:
+    """What programs that are no part of this have taken away."""
+    return f"{cpu_s[OTHER] / seconds:.2f} of {os.cpu_count()} cores"
 
 
 def _each_second(outcome: Throughput) -> list[dict[str, int]]:
@@ -117,8 +124,15 @@ def latency_section(name: str, outcome: Latency) -> Section:
             for label, values in percentiles.items()
         ),
         ("reports missing", str(outcome.missing)),
+        ("ran beside it", _beside(outcome.cpu_s, outcome.seconds)),
     ]
-    figures = {"orders": outcome.orders, "rate": outcome.rate, "ms": percentiles, "missing": outcome.missing}
+    figures = {
+        "orders": outcome.orders,
+        "rate": outcome.rate,
+        "ms": percentiles,
+        "missing": outcome.missing,
+        "cores_used": {part: round(used_s / outcome.seconds, 3) for part, used_s in sorted(outcome.cpu_s.items())},
+    }
     return Section(name, rows, figures)
 
 

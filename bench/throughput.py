@@ -14,13 +14,15 @@ from decimal import Decimal
 from multiprocessing.connection import Connection as Pipe
 
 from bench.accounts import NAMES
-from bench.cpu import CpuMeter
+from bench.cpu import OTHER, CpuMeter
 from bench.exchange import Exchange
 from bench.flow import SECURITIES
 from bench.load import Generator, LoadResult, Plan, Shared
 from bench.progress import Look, Progress
 from bots.client import Client
 from bots.contract import LimitOrder
+
+LOAD = "load generator"
 
 LOOK_EVERY_S = 0.1
 START_TIMEOUT_S = 60.0
@@ -76,7 +78,6 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
     progress = Progress(exchange.clearing_data, exchange.market_data, clients=NAMES)
     trades_before = progress.account().trades_settled
     meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
-    own_cpu_s = time.process_time()
     started_s = time.perf_counter()
     pipe.send(None)
 
@@ -94,7 +95,7 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
         seconds=seconds,
         trades=trades - trades_before,
         moments=moments,
-        cpu_s=cpu_s | {"load generator": result.cpu_s, "measurement": time.process_time() - own_cpu_s},
+        cpu_s=cpu_s | {LOAD: result.cpu_s, OTHER: cpu_s[OTHER] - result.cpu_s},
         resident_bytes=meter.resident_bytes(),
     )
 
