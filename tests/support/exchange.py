@@ -30,6 +30,7 @@ from deploy.local.supervisor import Supervisor
 from deploy.local.variables import from_environment
 from tests.support.broker import depth, empty_queues
 
+ROOT = Path(__file__).parents[2]
 START_S = 60.0
 
 
@@ -44,9 +45,17 @@ class AuditResult:
 class Exchange:
     """A running exchange: its address and keys, and its processes to kill."""
 
-    def __init__(self, url: str, instance: Instance, supervisor: Supervisor, programs: Sequence[Program]) -> None:
+    def __init__(
+        self,
+        url: str,
+        instance: Instance,
+        environment: Mapping[str, str],
+        supervisor: Supervisor,
+        programs: Sequence[Program],
+    ) -> None:
         self.url = url
         self.instance = instance
+        self.environment = environment
         self.keys: dict[str, str] = json.loads((instance.directory / "keys.json").read_text())
         self._supervisor = supervisor
         self._programs = programs
@@ -140,7 +149,7 @@ def running_exchange(variables: Mapping[str, str] | None = None) -> Iterator[Exc
             supervisor.apply(None)
             supervisor.start(programs)
         Exchange.wait_until(lambda: is_ready(url), "the exchange is ready", timeout_s=START_S)
-        yield Exchange(url, instance, supervisor, programs)
+        yield Exchange(url, instance, environment, supervisor, programs)
     except BaseException:
         for log in sorted(instance.logs.glob("*.log")):
             sys.stderr.write(f"== {log.name}\n{log.read_text(errors='replace')[-2000:]}\n")
