@@ -68,9 +68,13 @@ def _environment(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "HOME": str(folder),  # of Erlang's cookie
         "RABBITMQ_NODENAME": "exchange@localhost",
         "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
-        "RABBITMQ_CONF_ENV_FILE": "/dev/null",  # whatever is set there is meant for the machine's own RabbitMQ
+        # What stands in the usual places is meant for the machine's own RabbitMQ.
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none.config"),
+        "RABBITMQ_CONFIG_FILES": str(folder / "none.d"),
         "RABBITMQ_LOGS": "-",
         "RABBITMQ_DIST_PORT": str(ports["rabbitmq_distribution"]),
         "ERL_EPMD_PORT": str(ports["epmd"]),
