@@ -1,13 +1,15 @@
 """A real Celery worker process, as a test starts, kills and restarts it.
 
 Stages promise to survive the death of their process, so tests have to kill one; a worker thread inside the test
-would share its fate.
+would share its fate. pytest-celery drives workers in containers; the worker here is one of its nodes, with a process
+of ours where it has a container, so that the tests run wherever the exchange runs.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,7 +17,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+from pytest_celery import CeleryTestWorker
+from pytest_docker_tools.exceptions import TimeoutError as DockerToolsTimeout
+
+from celery_app import app as exchange_app
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,30 +34,140 @@ class WorkerFailed(AssertionError):
     """The worker did not do what the test waited for; the message ends with its log."""
 
 
-class Worker:
-    """One worker of a stage: `with Worker("matching.0") as worker: ...` has it consuming inside the block.
+class NotLogged(WorkerFailed, DockerToolsTimeout):
+    """A text did not appear in the log in time; pytest-celery looks for its own kind of time-out."""
 
+
+class WorkerProcess:
+    """A worker process with the interface that pytest-celery's nodes ask of a container.
+
+    queues       what it consumes
     app          the module that Celery loads
-    environment  variables on top of those of the test
+    environment  of the process
     """
 
-    def __init__(self, *queues: str, app: str = "celery_app", environment: Mapping[str, str] | None = None) -> None:
-        self._app = app
-        self._queues = ",".join(queues)
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
-        self._log = Path(tempfile.mkstemp(prefix=f"worker-{'+'.join(queues)}-", suffix=".log")[1])
+    def __init__(self, queues: tuple[str, ...], app: str, environment: Mapping[str, str]) -> None:
+        self.name = "+".join(queues)
+        self.id = socket.gethostname()
+        self._command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            app,
+            "worker",
+            *(["-Q", ",".join(queues)] * bool(queues)),
+        ]
+        self._environment = dict(environment)
+        self._log = Path(tempfile.mkstemp(prefix=f"worker-{self.name}-", suffix=".log")[1])
         self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def log(self) -> str:
-        """All that the process has logged since its last start."""
-        return self._log.read_text(errors="replace")
 
     @property
     def pid(self) -> int:
         """The process; its pool is solo, so there is only one."""
         assert self._process is not None, "the worker was not started"
         return self._process.pid
+
+    @property
+    def status(self) -> str:
+        """Docker's words."""
+        return "running" if self._process is not None and self._process.poll() is None else "exited"
+
+    @property
+    def celeryconfig(self) -> dict[str, Any]:
+        """The configuration of its application."""
+        return dict(exchange_app.conf)
+
+    def worker_name(self) -> str:
+        """Workers are named after their queues, and their process."""
+        return f"{self.name}-{self.pid}"
+
+    def worker_queue(self) -> str:
+        """What it consumes."""
+        return self.name
+
+    def start(self) -> None:
+        """Start the process and return at once."""
+        assert self.status != "running", "the worker runs already"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # a Ctrl-C on the tests is not one on the worker
+            )
+
+    def ready(self) -> bool:
+        """Whether it consumes."""
+        return READY in self.logs()
+
+    def logs(self) -> str:
+        """All that the process has logged since its last start."""
+        return self._log.read_text(errors="replace")
+
+    def exit_status(self) -> int | None:
+        """How the process ended by itself; None while it runs."""
+        return self._process.poll() if self._process is not None else None
+
+    def wait(self, *, timeout_s: float) -> int:
+        """The exit status, once the process has ended; raises subprocess.TimeoutExpired."""
+        assert self._process is not None, "the worker was not started"
+        status = self._process.wait(timeout_s)
+        self._process = None
+        return status
+
+    def kill(self, signal: str | int = "SIGKILL") -> None:
+        """Send a signal that ends the process, and wait until it has."""
+        os.kill(self.pid, _number(signal))
+        self.wait(timeout_s=30)
+
+    def restart(self, timeout: float = 30) -> None:
+        """A warm stop, and another process."""
+        if self.status == "running":
+            self.kill("SIGTERM")
+        self.start()
+
+    def reload(self) -> None:
+        """Nothing: the state of a process is not cached as that of a container."""
+
+    def teardown(self) -> None:
+        """Leave nothing behind."""
+        if self.status == "running":
+            self.kill()
+        self._log.unlink(missing_ok=True)
+
+
+class Worker(CeleryTestWorker):
+    """One worker of a stage: `with Worker("matching.0") as worker: ...` has it consuming inside the block.
+
+    From pytest-celery's node come kill, restart, logs, assert_log_exists, assert_log_does_not_exist and more.
+
+    app          the module that Celery loads
+    environment  variables on top of those of the test
+    """
+
+    container: WorkerProcess
+
+    def __init__(self, *queues: str, app: str = "celery_app", environment: Mapping[str, str] | None = None) -> None:
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+        super().__init__(WorkerProcess(queues, app, variables), exchange_app)
+
+    @property
+    def log(self) -> str:
+        """All that the process has logged since its last start."""
+        return self.logs()
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self.container.pid
+
+    def hostname(self) -> str:
+        """The name under which Celery knows it."""
+        return f"{self.worker_name}@{self.container.id}"
 
     def start(self, *, timeout_s: float = 30.0) -> Self:
         """Start the process and return when it consumes.
@@ -63,35 +180,26 @@ class Worker:
 
     def launch(self) -> None:
         """Start the process and return at once."""
-        assert self._process is None, "the worker runs already"
-        queues = ["-Q", self._queues] if self._queues else []
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", self._app, "worker", *queues],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C on the tests is not one on the worker
-            )
+        self.container.start()
 
     def wait_ready(self, *, timeout_s: float = 30.0) -> None:
         """Return when a launched process consumes; raises as `start`."""
-        self.wait_for_log(READY, timeout_s=timeout_s)
+        self.wait_for_log(READY, timeout=timeout_s)
 
-    def wait_for_log(self, text: str, *, count: int = 1, timeout_s: float = 30.0) -> None:
-        """Return when the text stands in the log, as often as `count`.
+    def wait_for_log(self, log: str, message: str = "", timeout: float = 30.0, *, count: int = 1) -> None:
+        """Return when a text stands in the log, as often as `count`.
 
-        raises  WorkerFailed  the process ended first, or the time is over
+        timeout  [s]
+        raises   WorkerFailed  the process ended first
+                 NotLogged     the time is over
         """
-        deadline = time.monotonic() + timeout_s
-        while self.log.count(text) < count:
-            status = self._process.poll() if self._process else None
-            if status is not None and self.log.count(text) < count:
-                raise WorkerFailed(f"worker of {self._queues} ended with {status} before {text!r}:\n{self.log}")
+        deadline = time.monotonic() + timeout
+        while self.logs().count(log) < count:
+            status = self.container.exit_status()
+            if status is not None and self.logs().count(log) < count:
+                raise WorkerFailed(self._said(f"ended with {status} before {log!r}"))
             if time.monotonic() > deadline:
-                raise WorkerFailed(f"worker of {self._queues}: no {text!r} in {timeout_s} s:\n{self.log}")
+                raise NotLogged(self._said(message or f"no {log!r} in {timeout} s"))
             time.sleep(0.05)
 
     def wait(self, *, timeout_s: float = 30.0) -> int:
@@ -99,20 +207,10 @@ class Worker:
 
         raises  WorkerFailed  it runs on
         """
-        assert self._process is not None, "the worker was not started"
         try:
-            status = self._process.wait(timeout_s)
+            return self.container.wait(timeout_s=timeout_s)
         except subprocess.TimeoutExpired:
-            raise WorkerFailed(f"worker of {self._queues} did not end in {timeout_s} s:\n{self.log}") from None
-        self._process = None
-        return status
-
-    def kill(self) -> None:
-        """End it as a power cut would; nothing when it does not run."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+            raise WorkerFailed(self._said(f"did not end in {timeout_s} s")) from None
 
     def pause(self) -> None:
         """Hang it: RabbitMQ and Postgres keep its connections, and it answers nothing."""
@@ -127,11 +225,17 @@ class Worker:
         os.kill(self.pid, signal.SIGTERM)
         return self.wait(timeout_s=timeout_s)
 
+    def _said(self, what: str) -> str:
+        return f"worker of {self.name()} {what}:\n{self.logs()}"
+
     def __enter__(self) -> Self:
         return self.start()
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
         if fault is not None:
-            print(f"log of the worker of {self._queues}:\n{self.log}", file=sys.stderr)  # noqa: T201
-        self.kill()
-        self._log.unlink(missing_ok=True)
+            print(f"log of the worker of {self.name()}:\n{self.logs()}", file=sys.stderr)  # noqa: T201
+        self.teardown()
+
+
+def _number(name_or_number: str | int) -> int:
+    return signal.Signals[name_or_number] if isinstance(name_or_number, str) else name_or_number
