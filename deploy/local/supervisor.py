@@ -6,7 +6,6 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
@@ -140,9 +139,10 @@ class Supervisor:
 
     def shut_down(self) -> None:
         """End the supervisor itself, after everything that it still runs."""
-        pid = int(self._rpc.getPID())
         self._rpc.shutdown()
-        wait_until(lambda: not Path(f"/proc/{pid}").exists(), 90, "the supervisor did not end")
+        # The last thing that it does; the process itself stays, as a zombie, where nobody inherits and buries it.
+        pid_file = self._instance.directory / "supervisor.pid"
+        wait_until(lambda: not pid_file.exists(), 90, "the supervisor did not end")
 
 
 def wait_until(done: Callable[[], bool], seconds: float, otherwise: str) -> None:
