@@ -19,7 +19,7 @@ from deploy.local.services import postgres, rabbitmq, redis
 from deploy.local.steps import step
 
 _PROGRAMS = {"RabbitMQ": rabbitmq.program_path, "Postgres": postgres.program_path, "Redis": redis.program_path}
-_PACKAGES = {"RabbitMQ": "rabbitmq-server", "Postgres": "postgresql", "Redis": "redis-server"}
+PACKAGES = {"RabbitMQ": "rabbitmq-server", "Postgres": "postgresql", "Redis": "redis-server"}
 _UNITS = ("rabbitmq-server", "epmd.socket", "postgresql", "redis-server")
 
 # Asked by every package that wants to start its service: status 101 forbids it.
@@ -33,7 +33,7 @@ def require(instance: Instance, services: Collection[str]) -> None:
 
     raises  Failure  they are not, and cannot be installed from here
     """
-    missing = [_PACKAGES[name] for name in services if _PROGRAMS[name]() is None]
+    missing = [PACKAGES[name] for name in services if _PROGRAMS[name]() is None]
     if importlib.util.find_spec("ensurepip") is None:
         missing.append("python3-venv")
     if shutil.which("setpriv") is None:
@@ -51,7 +51,7 @@ def require(instance: Instance, services: Collection[str]) -> None:
 
 def _install(packages: Collection[str], log: Path) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    with _nothing_started(), log.open("w") as out:
+    with nothing_started(), log.open("w") as out:
         for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
             done = subprocess.run(
                 ["apt-get", "-o", "DPkg::Lock::Timeout=120", "--quiet", *command],
@@ -66,7 +66,7 @@ def _install(packages: Collection[str], log: Path) -> None:
 
 
 @contextmanager
-def _nothing_started() -> Iterator[None]:
+def nothing_started() -> Iterator[None]:
     """Inside the block packages start no service and make no database."""
     wanted: Mapping[Path, tuple[str, int]] = {
         _START_POLICY: ("#!/bin/sh\n# Of `make up` while it installs packages; to be removed.\nexit 101\n", 0o755),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,13 +95,20 @@ def _program(instance: Instance, program: Program) -> str:
     )
 
 
+# Where the supervisor would see the end of a value: at a line break, or a comment after a space.
+_END_OF_VALUE = re.compile(r"[\n\r]|\s[;#]")
+
+
 def _section(name: str, values: Mapping[str, str]) -> str:
+    for key, value in values.items():
+        if _END_OF_VALUE.search(value):
+            raise Failure(f"the {key} of {name} holds a line break or a comment: move the clone to a plainer path")
     # To the supervisor a percent sign starts the name of something to be put in.
     lines = [f"{key} = {value.replace('%', '%%')}" for key, value in values.items() if value]
     return "\n".join((f"[{name}]", *lines, ""))
 
 
 def _quoted(name: str, text: str) -> str:
-    if any(character in text for character in '"\n\r;'):
-        raise Failure(f"{name} holds a quote, a semicolon or a line break: write it percent-encoded")
+    if '"' in text or _END_OF_VALUE.search(text):
+        raise Failure(f"{name} holds a quote, a line break or a comment: write such characters percent-encoded")
     return f'"{text}"'

@@ -25,13 +25,17 @@ _LEAST_FREE_BYTES = 1 << 30
 def main() -> int:
     """Start what does not run; exit status 1 and one sentence when that cannot be."""
     variables = from_environment(os.environ)
-    _require_space()
+    require_space()
     with alone(EXCHANGE):
         _bring_up(variables)
     return 0
 
 
-def _require_space() -> None:
+def require_space() -> None:
+    """See that the stores have room to grow.
+
+    raises  Failure  they have not
+    """
     EXCHANGE.directory.mkdir(exist_ok=True)
     free = shutil.disk_usage(EXCHANGE.directory).free
     if free < _LEAST_FREE_BYTES:

@@ -81,6 +81,6 @@ def _environment(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "ERL_EPMD_ADDRESS": LOOPBACK,
         # Threads that wait for work by spinning take it from the workers on a small machine.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-            "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+            "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
         ),
     }

@@ -1,0 +1,147 @@
+"""What is wrong is said in one sentence, with exit status 1, and nothing is left running."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from celery_app.settings import settings
+from deploy.local import packages, up
+from deploy.local.failure import Failure
+from deploy.local.places import Instance
+from tests.deploy.local.clone import Clone
+
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    return Clone(tmp_path_factory.mktemp("c") / "clone")
+
+
+@pytest.fixture
+def services() -> dict[str, str]:
+    """The services of the tests, so that none is started."""
+    s = settings()
+    return {
+        "BROKER_URL": s.broker_url.get_secret_value(),
+        "REDIS_URL": s.redis_url.get_secret_value(),
+        "CLEARING_DATA_URL": s.clearing_data_url.get_secret_value().replace("+psycopg2", ""),
+        "MARKET_DATA_URL": s.market_data_url.get_secret_value().replace("+psycopg2", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        pytest.param({"DATA_FEED_WORKERS": "two"}, "wrong DATA_FEED_WORKERS: it has to be a number", id="variable"),
+        pytest.param({"BOTS": "flod"}, "wrong BOTS: it has to be none, or a list of", id="bots"),
+        pytest.param({"MARKET_ORDER_BAND": "7"}, "wrong setting MARKET_ORDER_BAND: ", id="setting"),
+        pytest.param({"BROKER_URL": "http://there"}, "wrong setting BROKER_URL: ", id="address"),
+        pytest.param(
+            {"BROKER_URL": f"amqp://guest:guest@{NOWHERE}//"},
+            f"RabbitMQ does not answer at {NOWHERE} ([Errno 111] Connection refused): "
+            "start it there, or correct or unset BROKER_URL",
+            id="no RabbitMQ",
+        ),
+        pytest.param({"REDIS_URL": f"redis://{NOWHERE}/0"}, f"Redis does not answer at {NOWHERE} (", id="no Redis"),
+        pytest.param(
+            {"CLEARING_DATA_URL": f"postgresql://{NOWHERE}/clearing_data"},
+            'Postgres refuses (connection to server at "127.0.0.1", port 1 failed: Connection refused): start it',
+            id="no Postgres",
+        ),
+    ],
+)
+def test_make_up(clone: Clone, services: dict[str, str], variables: dict[str, str], sentence: str) -> None:
+    ended = clone.call("up", **{"API_PORT": "20111", "FLOWER_PORT": "20112", "BOTS": "none"} | services | variables)
+    assert ended.returncode == 1
+    (said,) = ended.stderr.strip().splitlines()
+    assert said.startswith(sentence)
+    clone.call("down")
+
+
+@pytest.mark.parametrize(("variable", "name"), [("API_PORT", "api"), ("FLOWER_PORT", "flower")])
+def test_a_port_in_use(clone: Clone, services: dict[str, str], variable: str, name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = clone.call("up", **{"API_PORT": "20111", "FLOWER_PORT": "20112", variable: str(port)} | services)
+    assert ended.returncode == 1
+    assert ended.stderr.strip() == (
+        f"port {port} is in use by another program: end that, or choose another port for {name} "
+        f"with `make up {variable}={port + 1}`"
+    )
+
+
+@pytest.mark.parametrize("command", ["status", "logs", "run"])
+def test_an_exchange_that_was_never_started(tmp_path: Path, command: str) -> None:
+    ended = Clone(tmp_path / "clone").call(command, "tasks.audit")
+    assert ended.returncode == 1
+    assert "start" in ended.stderr
+    assert "`make up`" in ended.stderr
+
+
+def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:
+    clone = Clone(tmp_path / "clone")
+    treasure = clone.folder / ".run" / "treasure"
+    treasure.parent.mkdir()
+    treasure.touch()
+    ended = clone.call("clean")
+    assert ended.returncode == 1
+    assert "was not made by `make up`: remove it yourself" in ended.stderr
+    assert treasure.exists()
+
+
+def test_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(up, "_LEAST_FREE_BYTES", 1 << 60)
+    with pytest.raises(Failure, match=r"the disk of .* has only \d+ MB left: make room"):
+        up.require_space()
+
+
+@pytest.fixture
+def without_services(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "_PROGRAMS", {name: lambda: None for name in packages.PACKAGES})
+
+
+@pytest.mark.usefixtures("without_services")
+def test_missing_programs_that_root_has_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda program: f"/usr/bin/{program}")
+    with pytest.raises(Failure, match=r"sudo apt-get install --no-install-recommends redis-server rabbitmq-server$"):
+        packages.require(Instance(tmp_path), ["Redis", "RabbitMQ"])
+
+
+@pytest.mark.usefixtures("without_services")
+def test_missing_programs_where_there_is_no_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.which", lambda program: None if program == "apt-get" else f"/usr/bin/{program}")
+    with pytest.raises(Failure, match=r"install what your system calls postgresql, or use Docker: docker-compose up$"):
+        packages.require(Instance(tmp_path), ["Postgres"])
+
+
+def test_packages_start_nothing_while_they_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy, cluster = tmp_path / "policy-rc.d", tmp_path / "created" / "exchange.conf"
+    monkeypatch.setattr(packages, "_START_POLICY", policy)
+    monkeypatch.setattr(packages, "_CLUSTER_POLICY", cluster)
+
+    def install_and_be_interrupted() -> None:
+        with packages.nothing_started():
+            assert policy.stat().st_mode & 0o777 == 0o755
+            assert "exit 101" in policy.read_text()
+            assert cluster.read_text() == "create_main_cluster = false\n"
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        install_and_be_interrupted()
+    assert not policy.exists()
+    assert not cluster.exists()
+
+
+def test_a_policy_of_the_machine_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("of the machine")
+    monkeypatch.setattr(packages, "_START_POLICY", policy)
+    monkeypatch.setattr(packages, "_CLUSTER_POLICY", tmp_path / "exchange.conf")
+    with packages.nothing_started():
+        assert policy.read_text() == "of the machine"
+    assert policy.read_text() == "of the machine"

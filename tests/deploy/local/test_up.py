@@ -1,0 +1,160 @@
+"""`make up` and what follows it, for real, in another clone: private services, all processes, one bot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local import environment_file
+from deploy.local.places import Instance
+from deploy.local.ports import is_free
+from deploy.local.supervisor import Supervisor
+from tests.deploy.local.clone import Clone
+
+API_PORT, FLOWER_PORT = 20_113, 20_114
+VARIABLES = {"API_PORT": str(API_PORT), "FLOWER_PORT": str(FLOWER_PORT), "BOTS": "uniform", "LOG_LEVEL": "WARNING"}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clone]:
+    clone = Clone(tmp_path_factory.mktemp("c") / "clone")
+    started = clone.call("up", **VARIABLES)
+    try:
+        assert started.returncode == 0, started.stdout + started.stderr
+        yield clone
+    finally:
+        clone.call("clean")
+
+
+@pytest.fixture
+def instance(clone: Clone) -> Instance:
+    return Instance(clone.folder / ".run")
+
+
+@pytest.fixture
+def supervisor(instance: Instance) -> Supervisor:
+    return Supervisor(instance)
+
+
+def pids(supervisor: Supervisor) -> dict[str, int]:
+    return {state.name: state.pid for state in supervisor.states()}
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def rows(table: str) -> dict[str, list[str]]:
+    """The rows of a table of `make status`, by their first word."""
+    return {line.split()[0]: line.split()[1:] for line in table.splitlines()}
+
+
+def get(path: str) -> object:
+    with urllib.request.urlopen(f"http://127.0.0.1:{API_PORT}{path}", timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_everything_runs_and_trades(supervisor: Supervisor) -> None:
+    assert {state.state for state in supervisor.states()} == {"RUNNING"}
+    assert pids(supervisor).keys() == {
+        "epmd", "rabbitmq", "postgres", "redis", "order_entry", "matching.0", "matching.1", "order_execution",
+        "data_feed", "streams", "api", "flower", "uniform",
+    }  # fmt: skip
+    wait_until(lambda: get("/trades/MSFT")["data"] != [] or get("/book/MSFT")["bids"] != [])  # type: ignore[index]
+
+
+def test_secrets_are_readable_by_their_owner_only_and_on_no_command_line(instance: Instance) -> None:
+    secret_files = [
+        "env",
+        "keys.json",
+        "passwords.json",
+        "supervisor.conf",
+        "rabbitmq/rabbitmq.conf",
+        "redis/redis.conf",
+    ]
+    for name in secret_files:
+        assert stat.S_IMODE((instance.directory / name).stat().st_mode) == 0o600, name
+    secrets = [
+        *json.loads((instance.directory / "passwords.json").read_text()).values(),
+        *json.loads((instance.directory / "keys.json").read_text()).values(),
+    ]
+    for command_line in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = command_line.read_text(errors="replace")
+        except OSError:
+            continue  # it has ended
+        assert not any(secret in text for secret in secrets)
+    for log in instance.logs.glob("*.log"):
+        assert not any(secret in log.read_text(errors="replace") for secret in secrets), log
+
+
+def test_settings_of_the_caller_are_passed_on(instance: Instance) -> None:
+    assert environment_file.read(instance)["LOG_LEVEL"] == "WARNING"
+
+
+def test_again_changes_nothing(clone: Clone, supervisor: Supervisor) -> None:
+    before = pids(supervisor)
+    again = clone.call("up", **VARIABLES)
+    assert again.returncode == 0, again.stderr
+    assert pids(supervisor) == before
+
+
+def test_more_workers_join_those_that_run(clone: Clone, supervisor: Supervisor) -> None:
+    before = pids(supervisor)
+    more = clone.call("up", **VARIABLES, ORDER_ENTRY_WORKERS="2", MATCHING_STANDBYS="1")
+    assert more.returncode == 0, more.stderr
+    after = pids(supervisor)
+    assert after.keys() - before.keys() == {"order_entry-2", "matching.0-2", "matching.1-2"}
+    assert {name: after[name] for name in before} == before
+
+
+def test_another_number_of_shards_is_refused_and_disturbs_nothing(clone: Clone, supervisor: Supervisor) -> None:
+    before = pids(supervisor)
+    refused = clone.call("up", **VARIABLES, SHARDS="3")
+    assert refused.returncode == 1
+    assert refused.stderr.strip().startswith("the database was made with 2 shards and SHARDS is 3")
+    assert pids(supervisor) == before
+
+
+def test_status_counts_restarts_and_knows_the_queues(clone: Clone, supervisor: Supervisor) -> None:
+    killed = pids(supervisor)["data_feed"]
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: pids(supervisor)["data_feed"] not in (0, killed))
+    supervisor.wait_until_up(["data_feed"])
+    status = clone.call("status")
+    assert status.returncode == 0, status.stdout
+    processes, queues, stores = map(rows, status.stdout.strip().split("\n\n"))
+    assert processes["data_feed"][-1] == "1"
+    assert {row[-1] for name, row in processes.items() if name not in ("process", "data_feed")} == {"0"}
+    assert queues["matching.0"][-1] == "2"  # a worker and its standby
+    assert queues["dead_letter"] == ["0", "0"]
+    assert {"clearing_data", "market_data", "logs", "together"} <= stores.keys()
+
+
+def test_the_audit_runs_on_it(clone: Clone) -> None:
+    audit = clone.call("run", "tasks.audit")
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_down_stops_everything_and_the_data_stay(clone: Clone, instance: Instance, supervisor: Supervisor) -> None:
+    running = [pid for pid in pids(supervisor).values() if pid]
+    key = json.loads((instance.directory / "keys.json").read_text())
+    assert clone.call("down").returncode == 0
+    assert not supervisor.runs()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in running)
+    assert is_free(API_PORT)
+    assert clone.call("down").returncode == 0  # nothing to do is no fault
+    assert clone.call("up", **VARIABLES).returncode == 0
+    assert json.loads((instance.directory / "keys.json").read_text()) == key
+    assert get("/trades/MSFT")

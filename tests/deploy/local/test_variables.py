@@ -1,0 +1,52 @@
+"""The variables of `make up`, and what then runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from deploy.local.failure import Failure
+from deploy.local.variables import from_environment
+from deploy.processes import BOTS
+
+
+def names(shards: int = 2, **variables: str) -> list[str]:
+    return [name for name, _ in from_environment(variables).processes(shards)]
+
+
+def test_without_variables_one_of_each_and_all_bots_run() -> None:
+    assert names() == [
+        "order_entry", "matching.0", "matching.1", "order_execution", "data_feed", "streams", "api", "flower", *BOTS,
+    ]  # fmt: skip
+
+
+def test_workers_and_standbys_are_counted() -> None:
+    assert names(shards=1, BOTS="none", ORDER_ENTRY_WORKERS="3", MATCHING_STANDBYS="1", DATA_FEED_WORKERS="2") == [
+        "order_entry", "order_entry-2", "order_entry-3", "matching.0", "matching.0-2",
+        "order_execution", "data_feed", "data_feed-2", "streams", "api", "flower",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["flood,retail", "FLOOD RETAIL", " flood , retail,flood "])
+def test_bots_are_a_list(text: str) -> None:
+    assert from_environment({"BOTS": text}).bots == ("flood", "retail")
+
+
+def test_services_whose_address_is_given_are_not_ours() -> None:
+    given = {"BROKER_URL": "amqp://there", "REDIS_URL": ""}
+    assert from_environment(given).given == {"BROKER_URL": "amqp://there"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("ORDER_ENTRY_WORKERS", "0", "has to be a number from 1 to 32"),
+        ("ORDER_ENTRY_WORKERS", "many", "has to be a number from 1 to 32"),
+        ("DATA_FEED_WORKERS", "-1", "has to be a number from 1 to 32"),
+        ("MATCHING_STANDBYS", "٣", "has to be a number from 0 to 8"),
+        ("BOTS", "flod", "has to be none, or a list of: random_walk, gauss"),
+        ("BOTS", "none,flood", "has to be none, or a list of: random_walk, gauss"),
+    ],
+)
+def test_a_wrong_one_is_named(name: str, value: str, sentence: str) -> None:
+    with pytest.raises(Failure, match=f"^wrong {name}: it {sentence}"):
+        from_environment({name: value})
