@@ -41,9 +41,9 @@ class _OrderId(IntegerConverter):
 
 def create_app(settings: Settings) -> Flask:
     """The application; it starts greenlets that talk to Postgres and RabbitMQ as long as the process lives."""
-    clearing_data = Database(settings.clearing_data_url.get_secret_value(), pool_size=POOL_SIZE, application_name="api")
-    market_data_base = Database(
-        settings.market_data_url.get_secret_value(), pool_size=POOL_SIZE, application_name="api"
+    clearing_data, market_data_base = (
+        Database(url.get_secret_value(), pool_size=POOL_SIZE, application_name="api", try_first=True)
+        for url in (settings.clearing_data_url, settings.market_data_url)
     )
     keys = Keys(clearing_data, remember_s=settings.key_cache_s)
     listing = Listing(clearing_data)

@@ -79,7 +79,12 @@ class StageConsumer(Consumer):
             except Exception:
                 # A tick heals what can wait; the stage's units go on, and the next tick tries again.
                 log.warning("tick_failed", stage=stage.name, exc_info=True)
+        if self.event_dispatcher:
+            self.event_dispatcher.flush()
         self._liveness.write_text(f"{time.time():.0f}\n")
+
+    def on_send_event_buffered(self) -> None:
+        """Let task events wait for the tick: sent after each unit, they cost more than the lone order they tell of."""
 
     def shutdown(self) -> None:
         """A warm stop: consume no more, then let the stages put away what they hold."""

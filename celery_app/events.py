@@ -13,9 +13,16 @@ from typing import Any
 from celery.app import events
 from celery.events.dispatcher import EventDispatcher
 
+# Task events that are sent together; the worker also sends what it has about once a second.
+EVENTS_A_MESSAGE = 500
+
 
 class Dispatcher(EventDispatcher):
-    """Sends each event once."""
+    """Sends each event once, and those of tasks together."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.buffer_limit = EVENTS_A_MESSAGE
 
     def send(self, type: str, *arguments: Any, retry: bool = False, **fields: Any) -> None:  # noqa: A002, ARG002
         """Send an event, or keep it for the next connection; `retry` is not heeded."""

@@ -6,10 +6,13 @@ batch of a thousand orders costs more than everything else, and it publishes to 
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
 from uuid import uuid4
 
 import msgspec
-from amqp.exceptions import AMQPError, MessageNacked
+from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
@@ -17,7 +20,7 @@ from kombu.exceptions import KombuError
 from celery_app.settings import settings
 from celery_app.topology import STOCK_EXCHANGE, declare, stage_of_queue
 
-_FAULTS_OF_THE_WORLD = (AMQPError, MessageNacked, KombuError, OSError)
+_FAULTS_OF_THE_WORLD = (AMQPError, KombuError, OSError)
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -29,6 +32,14 @@ class OutcomeUnknown(Exception):
     """The message left and no answer came: it may be queued or not. Sending it again is safe."""
 
 
+class Parcel(NamedTuple):
+    """A batch, the queue it is for, and what Flower shows of it: how many orders or events it holds."""
+
+    queue: str
+    batch: msgspec.Struct
+    size: int
+
+
 class Publisher:
     """Publishes to the stock exchange over a connection of its own; one for each thread or greenlet."""
 
@@ -37,57 +48,94 @@ class Publisher:
         self._confirm_timeout_s = settings().confirm_timeout_s
         self._connection: Connection | None = None
         self._producer: Producer | None = None
-        self._returned: str | None = None
+        # Of the messages on this connection, by their delivery tags: the last one, and those without a confirm.
+        self._last_tag = 0
+        self._unconfirmed: set[int] = set()
+        self._refusals: list[str] = []
 
     def send(self, queue: str, batch: msgspec.Struct, *, size: int) -> None:
-        """Put a batch on a queue as one message of the queue's task, and wait until RabbitMQ has confirmed it.
+        """Put a batch on a queue; see `send_all`."""
+        self.send_all([Parcel(queue, batch, size)])
 
-        size    what Flower shows of the message: how many orders or events the batch holds
-        raises  NotSent, OutcomeUnknown
+    def send_all(self, parcels: Sequence[Parcel]) -> None:
+        """Put each batch on its queue as one message of the queue's task, and wait until RabbitMQ has all of them.
+
+        They are confirmed together, so several cost the wait for one.
+
+        raises  NotSent         surely none of them was queued
+                OutcomeUnknown  some may be queued, some not
         """
+        if not parcels:
+            return
+        producer = self._connected()
+        self._refusals.clear()
+        try:
+            for parcel in parcels:
+                self._publish(producer, parcel)
+            self._await_confirms(producer.connection)
+        except _FAULTS_OF_THE_WORLD as failure:
+            # A confirm that comes late could pass for one of a later message: the connection is never used again.
+            self.close()
+            raise OutcomeUnknown(f"RabbitMQ did not confirm a message for {_queues(parcels)}: {failure!r}") from failure
+        if self._refusals:
+            refused = f"RabbitMQ took {len(parcels) - len(self._refusals)} of {len(parcels)} messages: {self._refusals}"
+            raise NotSent(refused) if len(self._refusals) == len(parcels) else OutcomeUnknown(refused)
+
+    def _publish(self, producer: Producer, parcel: Parcel) -> None:
         task_id = str(uuid4())
         message = self._app.amqp.as_task_v2(
-            task_id, stage_of_queue(queue), argsrepr=f"({size} in a batch)", kwargsrepr="{}", ignore_result=True
+            task_id,
+            stage_of_queue(parcel.queue),
+            argsrepr=f"({parcel.size} in a batch)",
+            kwargsrepr="{}",
+            ignore_result=True,
         )
-        producer = self._connected()
-        self._returned = None
-        try:
-            producer.publish(
-                msgspec.json.encode(((([batch],)), {}, _NO_CALLBACKS)),
-                exchange=STOCK_EXCHANGE.name,
-                routing_key=queue,
-                mandatory=True,
-                content_type="application/json",
-                content_encoding="utf-8",
-                delivery_mode=2,
-                headers=message.headers,
-                correlation_id=task_id,
-                timeout=self._confirm_timeout_s,
-                confirm_timeout=self._confirm_timeout_s,
-            )
-        except _FAULTS_OF_THE_WORLD as failure:
-            # py-amqp takes any confirm that comes for the one it waits for, so after an error a late one of this
-            # message could pass for the next message's: the connection is never used again.
-            self.close()
-            if isinstance(failure, MessageNacked):
-                raise NotSent(f"RabbitMQ refused a message for {queue}") from failure
-            raise OutcomeUnknown(f"RabbitMQ did not confirm a message for {queue}: {failure!r}") from failure
-        if self._returned:
-            raise NotSent(f"RabbitMQ has no queue {queue}: {self._returned}")
+        producer.publish(
+            msgspec.json.encode((([parcel.batch],), {}, _NO_CALLBACKS)),
+            exchange=STOCK_EXCHANGE.name,
+            routing_key=parcel.queue,
+            mandatory=True,
+            content_type="application/json",
+            content_encoding="utf-8",
+            delivery_mode=2,
+            headers=message.headers,
+            correlation_id=task_id,
+            timeout=self._confirm_timeout_s,
+        )
+        self._last_tag += 1
+        self._unconfirmed.add(self._last_tag)
+
+    def _await_confirms(self, connection: Connection) -> None:
+        deadline = time.monotonic() + self._confirm_timeout_s
+        while self._unconfirmed:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise TimeoutError("no confirm in time")
+            connection.drain_events(timeout=left_s)
 
     def _connected(self) -> Producer:
         if self._producer is not None and self._is_lost():
             self.close()
         if self._producer is None:
             try:
-                self._connection = self._app.connection_for_write(heartbeat=0)
-                self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._confirm_timeout_s)
-                declare(self._connection)
-                self._producer = Producer(self._connection.channel(), on_return=self._on_return, auto_declare=False)
+                self._producer = self._connect()
             except _FAULTS_OF_THE_WORLD as failure:
                 self.close()
                 raise NotSent(f"RabbitMQ cannot be reached: {failure!r}") from failure
         return self._producer
+
+    def _connect(self) -> Producer:
+        # kombu's own confirms are waited for after each message.
+        self._connection = self._app.connection_for_write(heartbeat=0, transport_options={"confirm_publish": False})
+        self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._confirm_timeout_s)
+        declare(self._connection)
+        channel = self._connection.channel()
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+        self._last_tag = 0
+        self._unconfirmed.clear()
+        return Producer(channel, on_return=self._on_return, auto_declare=False)
 
     def _is_lost(self) -> bool:
         """Whether RabbitMQ hung up since the last message: found out before, it costs no unknown outcome."""
@@ -100,11 +148,26 @@ class Publisher:
             return True
         return False
 
+    def _on_ack(self, tag: int, multiple: bool) -> None:
+        if multiple:
+            self._unconfirmed -= {earlier for earlier in self._unconfirmed if earlier <= tag}
+        else:
+            self._unconfirmed.discard(tag)
+
+    def _on_nack(self, tag: int, multiple: bool) -> None:
+        before = len(self._unconfirmed)
+        self._on_ack(tag, multiple)
+        self._refusals += ["the queue is full"] * (before - len(self._unconfirmed))
+
     def _on_return(self, exception: Exception, *_: object) -> None:
-        self._returned = str(exception)
+        self._refusals.append(f"no such queue: {exception}")  # the confirm of it comes, too
 
     def close(self) -> None:
         """Drop the connection without a farewell, for which a hung RabbitMQ would keep us waiting."""
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             connection.collect(socket_timeout=0.1)
+
+
+def _queues(parcels: Sequence[Parcel]) -> str:
+    return ", ".join(dict.fromkeys(parcel.queue for parcel in parcels))

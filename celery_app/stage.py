@@ -170,7 +170,7 @@ class Unit:
         message.reject(requeue=False)
 
     def _tell(self, messages: list[Message], runtime_s: float) -> None:
-        """Count the messages, and tell Flower of each."""
+        """Count the messages, and tell Flower of each: twice, as it counts what was received and what succeeded."""
         state.all_total_count[0] += len(messages)
         state.total_count[self._task.name] += len(messages)
         if not (self._events and self._events.enabled):
@@ -184,7 +184,6 @@ class Unit:
                 args=str(message.headers.get("argsrepr")),
                 kwargs="{}",
             )
-            self._events.send("task-started", uuid=task_id)
             self._events.send("task-succeeded", uuid=task_id, result="None", runtime=runtime_s / len(messages))
 
 

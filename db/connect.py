@@ -18,14 +18,18 @@ _PLANNER = "-c random_page_cost=1.1 -c jit=off"
 
 
 class Database:
-    """One of the two databases, as one process uses it."""
+    """One of the two databases, as one process uses it.
 
-    def __init__(self, url: str, *, pool_size: int = 1, application_name: str = "") -> None:
+    try_first  try a connection before each transaction, so that a request does not fail because Postgres was started
+               anew in between; it costs a round trip, and a unit of a stage is simply tried again
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 1, application_name: str = "", try_first: bool = False) -> None:
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
             max_overflow=0,
-            pool_pre_ping=True,
+            pool_pre_ping=try_first,
             pool_timeout=4,
             hide_parameters=True,  # an error shows no client's data
             connect_args={"connect_timeout": 4, "application_name": application_name, "options": _PLANNER},

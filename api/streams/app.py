@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         raise RuntimeError("the streams run under gevent: call gevent.monkey.patch_all() before anything is imported")
     settings = settings or settings_of_process()
     clearing_data, market_data = (
-        Database(url.get_secret_value(), pool_size=POOL_SIZE, application_name="streams")
+        Database(url.get_secret_value(), pool_size=POOL_SIZE, application_name="streams", try_first=True)
         for url in (settings.clearing_data_url, settings.market_data_url)
     )
     listing = Listing(clearing_data)

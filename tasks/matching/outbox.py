@@ -7,12 +7,11 @@ events a second time: what is in here saves them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Final, Protocol
 
-import msgspec
-
+from celery_app.publisher import Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from tasks.matching.book import Event
 from tasks.messages import BookUpdate, CancelRefused, ExecutionBatch, FeedBatch, OrderClosed, TradeMade, event_id
@@ -24,8 +23,8 @@ MAX_BATCH: Final = 2_000
 class Sender(Protocol):
     """What puts batches on queues: celery_app.publisher.Publisher."""
 
-    def send(self, queue: str, batch: msgspec.Struct, *, size: int) -> None:
-        """Return when the batch is surely on the queue."""
+    def send_all(self, parcels: Sequence[Parcel]) -> None:
+        """Return when all batches are surely on their queues."""
 
 
 class Outbox:
@@ -61,9 +60,10 @@ class Outbox:
             events = self._events[:MAX_BATCH]
             books = self._books[:] if len(self._events) <= MAX_BATCH else []
             executions = [event for event in events if not isinstance(event, CancelRefused)]
+            parcels = []
             if executions:
                 batch = ExecutionBatch(shard=self._shard, matched_us=now_us, executions=executions)
-                sender.send(ORDER_EXECUTION, batch, size=len(executions))
+                parcels.append(Parcel(ORDER_EXECUTION, batch, len(executions)))
             feed = FeedBatch(
                 stage="matching",
                 sent_us=now_us,
@@ -72,6 +72,7 @@ class Outbox:
                 refused=[event for event in events if isinstance(event, CancelRefused)],
                 books=books,
             )
-            sender.send(DATA_FEED, feed, size=len(events) + len(books))
+            parcels.append(Parcel(DATA_FEED, feed, len(events) + len(books)))
+            sender.send_all(parcels)
             del self._events[: len(events)]
             del self._books[: len(books)]

@@ -9,7 +9,7 @@ from functools import cache
 from sqlalchemy.exc import IntegrityError
 
 from celery_app import app
-from celery_app.publisher import Publisher
+from celery_app.publisher import Parcel, Publisher
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
@@ -29,12 +29,12 @@ def order_entry(batches: list[EntryBatch]) -> None:
     except IntegrityError as violation:
         # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
-    for commands in admission.commands:
-        _publisher().send(matching_queue(commands.shard), commands, size=len(commands.commands))
+    parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admission.commands]
     for start in range(0, len(admission.reports), MAX_BATCH):
         reports = admission.reports[start : start + MAX_BATCH]
         feed = FeedBatch(stage="order_entry", sent_us=_now_us(), orders=reports)
-        _publisher().send(DATA_FEED, feed, size=len(reports))
+        parcels.append(Parcel(DATA_FEED, feed, len(reports)))
+    _publisher().send_all(parcels)
 
 
 @cache

@@ -8,7 +8,7 @@ from functools import cache
 import structlog
 
 from celery_app import app
-from celery_app.publisher import Publisher
+from celery_app.publisher import Parcel, Publisher
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
@@ -43,10 +43,12 @@ def settle(batches: list[ExecutionBatch]) -> None:
         # that is wrong but our own books, and whatever is settled next would be wrong, too.
         raise InvariantBroken(str(broken)) from broken
     trades = [execution for execution in executions if isinstance(execution, TradeMade)]
+    parcels = []
     for start in range(0, len(trades), MAX_BATCH):
         settled = trades[start : start + MAX_BATCH]
         feed = FeedBatch(stage="order_execution", sent_us=_now_us(), settled=settled)
-        _publisher().send(DATA_FEED, feed, size=len(settled))
+        parcels.append(Parcel(DATA_FEED, feed, len(settled)))
+    _publisher().send_all(parcels)
 
 
 @cache

@@ -97,7 +97,7 @@ def test_a_worker_on_wrong_queues_says_what_to_do(queues: tuple[str, ...], sente
 
 
 def test_a_message_without_a_queue_is_not_sent(broker: Connection, publisher: Publisher) -> None:
-    with pytest.raises(NotSent, match="no queue"):
+    with pytest.raises(NotSent, match="no such queue"):
         publisher.send("order_entry.of_another_exchange", batch_of("A"), size=1)
     send(publisher, "A")  # the publisher goes on
     take(broker, ORDER_ENTRY, 1)

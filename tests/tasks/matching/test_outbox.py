@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import pytest
 
-from celery_app.publisher import NotSent
+from celery_app.publisher import NotSent, Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from tasks.matching.outbox import MAX_BATCH, Outbox
 from tasks.messages import BookUpdate, CancelRefused, ExecutionBatch, FeedBatch, OrderClosed, event_id
@@ -21,7 +23,11 @@ class Wire:
         self.executions: list[ExecutionBatch] = []
         self.feeds: list[FeedBatch] = []
 
-    def send(self, queue: str, batch: msgspec.Struct, *, size: int) -> None:
+    def send_all(self, parcels: Sequence[Parcel]) -> None:
+        for parcel in parcels:
+            self._send(*parcel)
+
+    def _send(self, queue: str, batch: msgspec.Struct, size: int) -> None:
         if not self.takes:
             raise NotSent(queue)
         self.takes -= 1
