@@ -6,20 +6,40 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, MetaData, text
+from kombu import Connection
+from sqlalchemy import Connection as Transaction
+from sqlalchemy import MetaData, text
 
+from celery_app.app import app
+from celery_app.publisher import Publisher
 from celery_app.settings import settings
 from db.clearing_data import initial_data
 from db.clearing_data import tables as clearing_tables
 from db.connect import Database
 from db.market_data import tables as market_tables
 from db.migrate import migrate
+from tests.support.broker import empty_queues
 
 
 @pytest.fixture(scope="session")
 def broker_url() -> str:
     """The RabbitMQ of this run; its queues are shared, so a test empties those that it uses."""
     return settings().broker_url.get_secret_value()
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[Connection]:
+    """A connection to RabbitMQ with every queue of the exchange declared and empty."""
+    with empty_queues(broker_url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def publisher() -> Iterator[Publisher]:
+    """What a stage sends with."""
+    publisher = Publisher(app)
+    yield publisher
+    publisher.close()
 
 
 @pytest.fixture(scope="session")
@@ -52,5 +72,5 @@ def market_data(_databases: tuple[Database, Database]) -> Database:
     return database
 
 
-def _empty(tx: Connection, metadata: MetaData) -> None:
+def _empty(tx: Transaction, metadata: MetaData) -> None:
     tx.execute(text(f"TRUNCATE {', '.join(table.name for table in metadata.sorted_tables)} RESTART IDENTITY"))

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pytest
 from kombu import Connection
 
-from celery_app.app import app
 from celery_app.publisher import NotSent, Publisher
 from celery_app.stage import INVARIANT_BROKEN_STATUS
 from celery_app.topology import DEAD_LETTER, ORDER_ENTRY
@@ -17,19 +16,6 @@ from tests.support.worker import Worker, WorkerFailed
 
 PROBE = "tests.celery_app.probe"
 HEADERS = {"task": ORDER_ENTRY, "id": "one", "lang": "py"}
-
-
-@pytest.fixture
-def broker(broker_url: str) -> Iterator[Connection]:
-    with empty_queues(broker_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def publisher() -> Iterator[Publisher]:
-    publisher = Publisher(app)
-    yield publisher
-    publisher.close()
 
 
 def batch_of(*clients: str) -> EntryBatch:

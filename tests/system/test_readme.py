@@ -52,7 +52,7 @@ def test_an_order_is_placed_as_readme_says(exchange: Exchange) -> None:
 def test_a_worker_is_added_by_hand_as_readme_says(exchange: Exchange) -> None:
     _, by_hand = commands_of("Scale a queue")[0].strip().splitlines()
     environment_file.write(exchange.instance, exchange.environment)
-    shell = ["bash", "-c", located(exchange, by_hand).replace("&& ", "&& exec ")]
+    shell = ["bash", "-c", located(exchange, by_hand).strip("()").replace("&& ", "&& exec ")]
     with subprocess.Popen(shell, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as worker:
         assert worker.stdout
         try:

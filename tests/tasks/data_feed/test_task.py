@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
-import pytest
 from kombu import Connection
 from redis import Redis
 from sqlalchemy import text
 
-from celery_app.app import app
 from celery_app.publisher import Publisher
 from celery_app.settings import settings
 from celery_app.topology import DATA_FEED, DEAD_LETTER
@@ -20,25 +18,12 @@ from db.connect import Database
 from tasks.data_feed.outgoing import Push, channel_of
 from tasks.data_feed.record import record
 from tasks.messages import FeedBatch
-from tests.support.broker import depth, empty_queues
+from tests.support.broker import depth
 from tests.support.feed import NOW_US, assert_numbered, empty, flow_of, lasting, trade
 from tests.support.worker import Worker
 from tests.tasks.data_feed.test_reports import entry_report
 
 _read_push = msgspec.json.Decoder(Push).decode
-
-
-@pytest.fixture
-def broker(broker_url: str) -> Iterator[Connection]:
-    with empty_queues(broker_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def publisher() -> Iterator[Publisher]:
-    publisher = Publisher(app)
-    yield publisher
-    publisher.close()
 
 
 def send(publisher: Publisher, *batches: FeedBatch) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import msgspec
-import pytest
 from kombu import Connection
 from kombu.message import Message
 from sqlalchemy import text
@@ -18,15 +17,9 @@ from db.clearing_data import accounts
 from db.connect import Database
 from tasks.messages import Command, CommandBatch, EntryBatch, FeedBatch
 from tasks.order_entry.rules import Request
-from tests.support.broker import depth, empty_queues, publish, take
+from tests.support.broker import depth, publish, take
 from tests.support.entry import assert_books_hold, cancel, order
 from tests.support.worker import Worker
-
-
-@pytest.fixture
-def broker(broker_url: str) -> Iterator[Connection]:
-    with empty_queues(broker_url) as connection:
-        yield connection
 
 
 def send(*requests: Request) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -11,30 +10,16 @@ from kombu import Connection
 from msgspec.structs import replace
 from sqlalchemy import text
 
-from celery_app.app import app
 from celery_app.publisher import Publisher
 from celery_app.stage import INVARIANT_BROKEN_STATUS
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_EXECUTION
 from db.connect import Database
 from tasks.messages import ExecutionBatch, FeedBatch, TradeMade
-from tests.support.broker import depth, empty_queues, take
+from tests.support.broker import depth, take
 from tests.support.trading import Exchange, open_accounts
 from tests.support.worker import Worker
 
 _read_feed = msgspec.json.Decoder(tuple[tuple[list[FeedBatch]], dict, dict]).decode
-
-
-@pytest.fixture
-def broker(broker_url: str) -> Iterator[Connection]:
-    with empty_queues(broker_url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def publisher() -> Iterator[Publisher]:
-    publisher = Publisher(app)
-    yield publisher
-    publisher.close()
 
 
 @pytest.fixture
