@@ -1,4 +1,4 @@
-"""Waits until what listens to HTTP is ready."""
+"""Waits until processes do their work, which is later than when they run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,33 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from deploy.local.failure import Failure
+from deploy.local.places import Instance
 from deploy.local.ports import LOOPBACK
+from deploy.local.supervisor import Supervisor
 
 _ANSWER_S = 5
+
+
+def wait_for_workers(
+    instance: Instance, supervisor: Supervisor, names: Collection[str], *, seconds: float = 90
+) -> None:
+    """Return when workers consume, as their liveness files show.
+
+    raises  Failure  one of them does not
+    """
+    deadline = time.monotonic() + seconds
+    while idle := [name for name, pid in supervisor.pids(names).items() if not _lives(instance, pid)]:
+        supervisor.require(names)
+        if time.monotonic() > deadline:
+            raise Failure(f"{', '.join(idle)} did not get to work within {seconds:.0f} s; see `make logs`")
+        time.sleep(0.1)
+
+
+def _lives(instance: Instance, pid: int) -> bool:
+    return any((instance.directory / "alive").glob(f"*-{pid}@*"))
 
 
 def wait_for_api(url: str, *, still_up: Callable[[], None], seconds: float = 90) -> None:

@@ -107,6 +107,11 @@ class Supervisor:
             for info in self._rpc.getAllProcessInfo()
         ]
 
+    def pids(self, names: Iterable[str]) -> dict[str, int]:
+        """The processes of programs; 0 for one that does not run."""
+        chosen = set(names)
+        return {state.name: state.pid for state in self.states() if state.name in chosen}
+
     def names(self, rank: int) -> list[str]:
         """The programs of a rank."""
         return [info["name"] for info in self._rpc.getAllConfigInfo() if info["process_prio"] == rank]

@@ -46,6 +46,8 @@ def _bring_up(variables: Variables) -> None:
     EXCHANGE.folder("logs")
     supervisor = Supervisor(EXCHANGE)
     was_up = supervisor.runs()
+    if not was_up:
+        shutil.rmtree(EXCHANGE.directory / "alive", ignore_errors=True)  # of workers that are no more
     wanted = sorted({service for variable, service in SERVICE_URLS.items() if variable not in variables.given})
     services = own.prepare(EXCHANGE, wanted, running=was_up)
     environment = exchange.environment(os.environ, {**services.urls, **variables.given}, EXCHANGE)
@@ -113,7 +115,7 @@ def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url
     supervisor.apply(None)
     supervisor.start([*by_rank[WORKER], *by_rank[WEB]])
     with step(f"workers: {' '.join(names[WORKER])}"):
-        supervisor.wait_until_up(names[WORKER])
+        ready.wait_for_workers(EXCHANGE, supervisor, names[WORKER])
     with step("api and streams"):
         ready.wait_for_api(url, still_up=lambda: supervisor.require([*names[WORKER], "api", "streams"]))
     with step("Flower"):
