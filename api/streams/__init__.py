@@ -1,0 +1,1 @@
+"""The process `streams`: raw WebSockets and Socket.IO."""

@@ -1,0 +1,1 @@
+"""The order log, the register of orders, accounts, holdings and the ledger: the truth."""

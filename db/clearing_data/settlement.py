@@ -12,6 +12,7 @@ from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
+from db.arrays import array
 from db.clearing_data.changes import (
     AccountChange,
     ChangedOrder,
@@ -82,13 +83,13 @@ def change_orders(tx: Connection, changes: Mapping[int, OrderChange]) -> list[Ch
     rows = tx.execute(
         _CHANGE_ORDERS,
         {
-            "order_ids": _array(changes),
-            "filled_quantities": _array([change.filled_quantity for change in changes.values()]),
-            "filled_cents": _array([change.filled_cents for change in changes.values()]),
-            "closed_quantities": _array([change.closed_quantity for change in changes.values()]),
-            "rejected": _array([change.rejected for change in changes.values()]),
+            "order_ids": array(changes),
+            "filled_quantities": array([change.filled_quantity for change in changes.values()]),
+            "filled_cents": array([change.filled_cents for change in changes.values()]),
+            "closed_quantities": array([change.closed_quantity for change in changes.values()]),
+            "rejected": array([change.rejected for change in changes.values()]),
             "reasons": [change.reason for change in changes.values()],
-            "updated_us": _array([change.updated_us for change in changes.values()]),
+            "updated_us": array([change.updated_us for change in changes.values()]),
         },
     )
     return [ChangedOrder(*row) for row in rows]
@@ -132,9 +133,9 @@ def _change_accounts(tx: Connection, changes: Mapping[str, AccountChange], close
         _CHANGE_ACCOUNTS,
         {
             "client_ids": list(changes),
-            "balance_cents": _array([change.balance_cents for change in changes.values()]),
-            "held_cents": _array([change.held_cents for change in changes.values()]),
-            "closed_orders": _array([closed_orders.get(client_id, 0) for client_id in changes]),
+            "balance_cents": array([change.balance_cents for change in changes.values()]),
+            "held_cents": array([change.held_cents for change in changes.values()]),
+            "closed_orders": array([closed_orders.get(client_id, 0) for client_id in changes]),
         },
     )
     if changed.rowcount != len(changes):
@@ -176,8 +177,8 @@ def _columns_of(changes: Mapping[tuple[str, str], HoldingChange]) -> dict[str, o
     return {
         "client_ids": [client_id for client_id, _ in changes],
         "security_ids": [security_id for _, security_id in changes],
-        "shares": _array([change.shares for change in changes.values()]),
-        "held": _array([change.held for change in changes.values()]),
+        "shares": array([change.shares for change in changes.values()]),
+        "held": array([change.held for change in changes.values()]),
     }
 
 
@@ -217,12 +218,7 @@ def _set_last_prices(tx: Connection, prices: Mapping[str, LastPrice]) -> None:
         _SET_LAST_PRICES,
         {
             "security_ids": list(prices),
-            "event_ids": _array([price.event_id for price in prices.values()]),
-            "price_cents": _array([price.price_cents for price in prices.values()]),
+            "event_ids": array([price.event_id for price in prices.values()]),
+            "price_cents": array([price.price_cents for price in prices.values()]),
         },
     )
-
-
-def _array(values: Iterable[int]) -> str:
-    """Numbers or booleans as an array literal: Postgres reads it much faster than ARRAY[...], a thing to parse."""
-    return "{" + ",".join(map(str, values)) + "}"

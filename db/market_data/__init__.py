@@ -1,0 +1,1 @@
+"""What the data feed stores, and the reads of it."""

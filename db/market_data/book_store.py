@@ -14,8 +14,8 @@ from msgspec import Struct
 from msgspec.structs import astuple
 from sqlalchemy import Connection, CursorResult, TextClause, text
 
+from db.arrays import array, arrays
 from db.connect import copy_rows
-from db.market_data.arrays import array, arrays
 from db.market_data.reads import book
 from db.market_data.rows import Book, BookChange, Price
 from tasks.messages import Side

@@ -12,8 +12,8 @@ from itertools import chain
 from msgspec.structs import astuple
 from sqlalchemy import Connection, text
 
+from db.arrays import array, arrays
 from db.connect import copy_rows
-from db.market_data.arrays import array, arrays
 from db.market_data.rows import Candle, Report, Trade
 
 # -- reports and trades --------------------------------------------------------------------------------------------

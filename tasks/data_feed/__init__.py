@@ -1,0 +1,1 @@
+"""The market data feed: what the other stages report, stored and pushed."""
