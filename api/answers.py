@@ -6,11 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from flask import Response
 
 from api.problems import CONTENT_TYPE, Problem
 
 T = TypeVar("T")
+
+log = structlog.get_logger()
 
 # Money is Decimal and becomes a JSON number with just its digits.
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -34,3 +37,11 @@ def page(rows: Sequence[T], form: Callable[[T], Any], *, limit: int, cursor: Cal
     """
     next_cursor = str(cursor(rows[-1])) if len(rows) == limit else None
     return answer({"data": [form(row) for row in rows], "next_cursor": next_cursor})
+
+
+def our_fault(fault: Exception) -> Response:
+    """500 for what only a mistake of ours can be; the log tells of it under the request id."""
+    problem = Problem(500, "internal_error", "the exchange made a mistake; it is in its log under the request id")
+    content = problem.content()
+    log.error("request_failed", request_id=content["request_id"], exc_info=fault)
+    return problem_answer(problem, content)

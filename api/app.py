@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import structlog
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
 from api import accounts, audit, health, leaderboard, market_data, orders, reports
 from api.accepted import Accepted
-from api.answers import answer, problem_answer
+from api.answers import answer, our_fault, problem_answer
 from api.auth import Keys
 from api.databases import writing
 from api.listing import Listing
@@ -21,8 +20,6 @@ from api.promises import Promises
 from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
-
-log = structlog.get_logger()
 
 # Connections to each database; who finds none free waits, so Postgres sees no more than these.
 POOL_SIZE = 8
@@ -87,7 +84,7 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(_refuse_double_slash)
     app.register_error_handler(Problem, problem_answer)
     app.register_error_handler(HTTPException, _http_fault)
-    app.register_error_handler(Exception, _our_fault)
+    app.register_error_handler(Exception, our_fault)
     return app
 
 
@@ -123,10 +120,3 @@ def _http_fault(fault: HTTPException) -> Response:
     if allowed:
         told.headers["Allow"] = allowed
     return told
-
-
-def _our_fault(fault: Exception) -> Response:
-    problem = Problem(500, "internal_error", "the exchange made a mistake; it is in its log under the request id")
-    content = problem.content()
-    log.error("request_failed", request_id=content["request_id"], exc_info=fault)
-    return problem_answer(problem, content)

@@ -15,7 +15,7 @@ from gevent import Greenlet, monkey
 from msgspec import Raw
 from werkzeug.exceptions import HTTPException
 
-from api.answers import problem_answer
+from api.answers import our_fault, problem_answer
 from api.listing import Listing
 from api.outgoing import time_of
 from api.problems import Problem, not_found
@@ -67,7 +67,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     app.register_error_handler(Problem, problem_answer)
     app.register_error_handler(HTTPException, _http_fault)
-    app.register_error_handler(Exception, _our_fault)
+    app.register_error_handler(Exception, our_fault)
     server.init_app(app)
     serve_websockets(server)
 
@@ -108,8 +108,3 @@ def _http_fault(fault: HTTPException) -> Response:
     return problem_answer(
         NOT_A_WEBSOCKET if fault.code == 400 else Problem(fault.code or 500, "bad_request", fault.name)
     )
-
-
-def _our_fault(fault: Exception) -> Response:
-    log.error("request_failed", exc_info=fault)
-    return problem_answer(Problem(500, "internal_error", "the exchange made a mistake"))
