@@ -41,7 +41,7 @@ def programs(
         "FLOWER_ADDRESS": LOOPBACK,
         "FLOWER_PORT": str(flower_port),
         # What it remembers, so that its memory stays flat: tasks, and workers that are gone [s].
-        "FLOWER_MAX_TASKS": "10000",
+        "FLOWER_MAX_TASKS": "2000",
         "FLOWER_PURGE_OFFLINE_WORKERS": "600",
     }
     return [

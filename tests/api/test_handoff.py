@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +62,11 @@ def _open(api: Api, path: str = "/stream/price", *, key: str | None = None) -> w
 
 def _sockets(pid: int) -> int:
     """How many sockets a process holds."""
-    return sum(str(link.readlink()).startswith("socket:") for link in Path(f"/proc/{pid}/fd").iterdir())
+    found = 0
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it was closed since the folder was read
+            found += str(link.readlink()).startswith("socket:")
+    return found
 
 
 def _assert_answers(stream: websocket.WebSocket) -> None:
