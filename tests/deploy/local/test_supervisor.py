@@ -67,6 +67,7 @@ def test_the_configuration_may_hold_secrets_and_only_its_owner_reads_it(
     supervisor: Supervisor, instance: Instance
 ) -> None:
     run(supervisor, sleeper("a"))
+    supervisor.wait_until_up(["a"])
     assert stat.S_IMODE((instance.directory / "supervisor.conf").stat().st_mode) == 0o600
     assert stat.S_IMODE(instance.supervisor_socket.stat().st_mode) == 0o700
 
@@ -111,13 +112,14 @@ def test_asking_for_more_leaves_what_runs_alone(supervisor: Supervisor) -> None:
     after = pids(supervisor)
     assert after["a"] == before["a"]
     assert after["b"] != before["b"]
-    assert after["c"] != 0
+    supervisor.wait_until_up(after)
     run(supervisor, sleeper("a"))
     assert pids(supervisor) == {"a": before["a"]}
 
 
 def test_programs_can_be_applied_in_part(supervisor: Supervisor) -> None:
     run(supervisor, sleeper("a"), sleeper("service", rank=SERVICE))
+    supervisor.wait_until_up(["a", "service"])
     before = pids(supervisor)
     supervisor.load([sleeper("service", seconds=61, rank=SERVICE)])
     supervisor.apply(["service"])
