@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
+from celery_app.settings import Settings
 from deploy.local import exchange, lint
 from deploy.local.failure import ending
 from deploy.local.lock import alone
@@ -19,10 +20,6 @@ from deploy.local.services import answers, own
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import SERVICE_URLS
-
-# Tests say themselves what they want to be different.
-_SETTINGS_OF_THE_CALLER: dict[str, str] = {}
-
 
 def main() -> int:
     """Exit status 0 when everything has passed."""
@@ -36,30 +33,36 @@ def main() -> int:
 @contextmanager
 def _services() -> Iterator[dict[str, str]]:
     """New and empty services while inside the block, and the environment that names them."""
+    supervisor = Supervisor(TESTS)
+    if supervisor.runs():
+        supervisor.shut_down()  # of a run that was killed
     for old in ("postgres", "rabbitmq", "redis", "alive"):
         shutil.rmtree(TESTS.directory / old, ignore_errors=True)
     TESTS.folder("logs")
-    supervisor = Supervisor(TESTS)
     wanted = sorted(set(SERVICE_URLS.values()))
-    services = own.prepare(TESTS, wanted, running=supervisor.runs())
-    supervisor.load(services.all_programs)
+    services = own.prepare(TESTS, wanted, running=False)
+    programs = services.all_programs
+    names = [program.name for program in programs]
+    supervisor.load(programs)
     try:
-        names = [program.name for program in services.all_programs]
         supervisor.apply(None)
-        supervisor.start(services.all_programs)
+        supervisor.start(programs)
         for service in wanted:
             with step(service):
                 answers.wait(service, services.url_of(service), still_up=lambda: supervisor.require(names))
-        yield exchange.environment(_SETTINGS_OF_THE_CALLER, services.urls, TESTS)
+        yield exchange.environment({}, services.urls, TESTS)
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience would leave them running
         with step("stop services"):
             supervisor.stop(names)
             supervisor.shut_down()
 
 
 def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
+    # What the tests want other than by default they say themselves; the settings of the caller are for an exchange.
+    others = {name: text for name, text in os.environ.items() if name.lower() not in Settings.model_fields}
     command = [str(VENV_PYTHON), "-m", "pytest", "--durations=10", *arguments]
-    with subprocess.Popen(command, env=os.environ | environment) as tests:
+    with subprocess.Popen(command, env=others | environment) as tests:
         try:
             return tests.wait()
         except KeyboardInterrupt:
