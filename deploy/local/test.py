@@ -21,6 +21,7 @@ from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import SERVICE_URLS
 
+
 def main() -> int:
     """Exit status 0 when everything has passed."""
     signal.signal(signal.SIGTERM, _interrupt)
