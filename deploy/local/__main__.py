@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
         packages.require(EXCHANGE, _services_to_run())
         virtual_environment.require(EXCHANGE, virtual_environment.RUNNING)
     elif command == "test":
-        packages.require(TESTS, set(SERVICE_URLS.values()))
+        # curl, because a test types what README tells a newcomer to type.
+        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl"])
         virtual_environment.require(TESTS, virtual_environment.TESTING)
     elif command == "lint":
         virtual_environment.require(TESTS, virtual_environment.TESTING)

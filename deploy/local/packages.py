@@ -28,12 +28,14 @@ _START_POLICY = Path("/usr/sbin/policy-rc.d")
 _CLUSTER_POLICY = Path("/etc/postgresql-common/createcluster.d/stock-exchange.conf")
 
 
-def require(instance: Instance, services: Collection[str]) -> None:
+def require(instance: Instance, services: Collection[str], *, tools: Collection[str] = ()) -> None:
     """See that the programs of the services, and what a virtual environment takes, are installed.
 
+    tools   programs whose packages have their names
     raises  Failure  they are not, and cannot be installed from here
     """
     missing = [PACKAGES[name] for name in services if _PROGRAMS[name]() is None]
+    missing += [tool for tool in tools if shutil.which(tool) is None]
     if importlib.util.find_spec("ensurepip") is None:
         missing.append("python3-venv")
     if shutil.which("setpriv") is None:
