@@ -144,6 +144,7 @@ class Follower:
         self.gaps = 0
 
     def hear(self, push: Push) -> None:
+        read: set[str] = set()  # what was read is ahead of what the same push still tells
         for told in push.books:
             market = self.markets.setdefault(told.about, Market(told.about))
             rows = _levels_of(told.data)
@@ -157,11 +158,11 @@ class Follower:
                 bids=rows.bids,
                 asks=rows.asks,
             )
-            if outcome is Outcome.OLD:  # what is told of late goes into what is ahead of it, and changes nothing
-                continue
+            assert outcome is not Outcome.OLD or told.about in read
             if outcome is Outcome.GAP:
                 self.gaps += 1
                 with self._market_data.snapshot() as tx:
                     book = reads.book(tx, told.about)
                 assert book is not None
                 market.replace_book(book)
+                read.add(told.about)
