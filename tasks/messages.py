@@ -16,12 +16,13 @@ from msgspec import Meta, Struct
 
 Side = Literal["buy", "sell"]
 TimeInForce = Literal["gtc", "ioc", "fok"]
-OrderType = Literal["limit", "market"]
+OrderType = Literal["limit", "market", "stop", "stop_limit"]
 
 OrderId = Annotated[int, Meta(ge=1, lt=2**53)]
 Sequence = Annotated[int, Meta(ge=0, lt=2**53)]
 Shard = Annotated[int, Meta(ge=0, le=61)]
 Quantity = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+Amount = Annotated[int, Meta(ge=0, lt=2**53)]
 PriceCents = Annotated[int, Meta(ge=1, le=10**9)]
 Microseconds = Annotated[int, Meta(ge=0, lt=2**53)]
 EventId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
@@ -34,7 +35,11 @@ Reason = Annotated[str, Meta(min_length=1, max_length=48)]
 
 
 class OrderRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag="order"):
-    """A new order as the api took it, before risk; `price_cents` is None for a market order."""
+    """A new order as the api took it, before risk.
+
+    `price_cents` is the limit, None for a market and a stop order. `stop_price_cents` is what a stop and a stop-limit
+    order wait for, `display_quantity` what an iceberg shows of itself at a time; None for every other order.
+    """
 
     order_id: OrderId
     client_id: ClientId
@@ -47,6 +52,8 @@ class OrderRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag="
     time_in_force: TimeInForce
     post_only: bool
     received_us: Microseconds
+    stop_price_cents: PriceCents | None = None
+    display_quantity: Quantity | None = None
 
 
 class CancelRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag="cancel"):
@@ -59,17 +66,60 @@ class CancelRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag=
     received_us: Microseconds
 
 
+class ReplaceRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag="replace"):
+    """New terms for an open order; `quantity` is its new total, and None leaves a term as it is."""
+
+    command_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    order_id: OrderId
+    quantity: Quantity | None
+    price_cents: PriceCents | None
+    received_us: Microseconds
+
+
+class MassCancelRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag="mass_cancel"):
+    """Cancel the client's open orders of one shard; with None those of all its securities, of both sides.
+
+    Who wants them gone from all shards sends one a shard, each with a number of its own.
+    """
+
+    command_id: OrderId
+    client_id: ClientId
+    shard: Shard
+    security_id: SecurityId | None
+    side: Side | None
+    received_us: Microseconds
+
+
+class HaltRequest(Struct, frozen=True, array_like=True, tag_field="kind", tag="halt"):
+    """Halt the trading of a security, or resume it."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    halted: bool
+    received_us: Microseconds
+
+
+Request = OrderRequest | CancelRequest | ReplaceRequest | MassCancelRequest | HaltRequest
+
+
 class EntryBatch(Struct, frozen=True, array_like=True):
     """Requests in the order in which they were given."""
 
-    requests: list[OrderRequest | CancelRequest]
+    requests: list[Request]
 
 
 # -- order_entry -> order_log -> matching --------------------------------------------------------------------------
 
 
 class PlaceOrder(Struct, frozen=True, array_like=True, tag_field="kind", tag="place"):
-    """An admitted order; what it may cost is held. A market order is an ioc at its collar, `price_cents`."""
+    """An admitted order; what it may cost is held.
+
+    A market order is an ioc at its collar, `price_cents`; a stop order becomes one when a trade reaches its stop price,
+    and its collar is that of the stop price. `hold_cents` is what is held for each share of a buy order, its price and
+    the highest fee on it; 0, as in logs from before there were fees, stands for the price.
+    """
 
     order_id: OrderId
     client_id: ClientId
@@ -81,6 +131,9 @@ class PlaceOrder(Struct, frozen=True, array_like=True, tag_field="kind", tag="pl
     time_in_force: TimeInForce
     post_only: bool
     sequenced_us: Microseconds
+    stop_price_cents: PriceCents | None = None
+    display_quantity: Quantity | None = None
+    hold_cents: Amount = 0
 
 
 class CancelOrder(Struct, frozen=True, array_like=True, tag_field="kind", tag="cancel"):
@@ -93,7 +146,45 @@ class CancelOrder(Struct, frozen=True, array_like=True, tag_field="kind", tag="c
     sequenced_us: Microseconds
 
 
-Command = PlaceOrder | CancelOrder
+class ReplaceOrder(Struct, frozen=True, array_like=True, tag_field="kind", tag="replace"):
+    """Change the terms of the client's order; `quantity` is the new total, and None leaves a term as it is.
+
+    `hold_cents` is what the new price holds for each share of a buy order, 0 without a new price and for a sell order.
+    `reserved` is held for the replacement until it is decided, beside what the order has: cents of a buyer, shares of
+    a seller, enough for all that may still trade at the old and the new terms.
+    """
+
+    command_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    order_id: OrderId
+    side: Side
+    quantity: Quantity | None
+    price_cents: PriceCents | None
+    hold_cents: Amount
+    reserved: Amount
+    sequenced_us: Microseconds
+
+
+class MassCancel(Struct, frozen=True, array_like=True, tag_field="kind", tag="mass_cancel"):
+    """Cancel what is still open of these orders, all of the client and of this shard, in this order."""
+
+    command_id: OrderId
+    client_id: ClientId
+    order_ids: list[OrderId]
+    sequenced_us: Microseconds
+
+
+class SetHalt(Struct, frozen=True, array_like=True, tag_field="kind", tag="halt"):
+    """Halt the trading of a security, or resume it; a halted one takes cancels only."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    halted: bool
+    sequenced_us: Microseconds
+
+
+Command = PlaceOrder | CancelOrder | ReplaceOrder | MassCancel | SetHalt
 
 
 class CommandBatch(Struct, frozen=True, array_like=True):
@@ -154,7 +245,60 @@ class CancelRefused(Struct, frozen=True, array_like=True, tag_field="kind", tag=
     refused_us: Microseconds
 
 
-Execution = TradeMade | OrderClosed
+class OrderReplaced(Struct, frozen=True, array_like=True, tag_field="kind", tag="replaced"):
+    """An order has other terms, which hold for the events behind this one; what was reserved for it is free.
+
+    `old_open` and `open_quantity` are what is open of it before and after [shares], `old_hold_cents` and `hold_cents`
+    what is held for each of these for a buy, `quantity` and `price_cents` its total and its limit from now on. A
+    replacement that leaves nothing to trade changes no terms: it is told with the old ones, and closes the order.
+    """
+
+    event_id: EventId
+    command_id: OrderId
+    order_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    side: Side
+    quantity: Quantity
+    price_cents: PriceCents
+    old_open: Amount
+    old_hold_cents: Amount
+    open_quantity: Amount
+    hold_cents: Amount
+    reserved: Amount
+    replaced_us: Microseconds
+
+
+class ReplaceRefused(Struct, frozen=True, array_like=True, tag_field="kind", tag="replace_refused"):
+    """A replacement that changes nothing; what was reserved for it is free."""
+
+    event_id: EventId
+    command_id: OrderId
+    order_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    side: Side
+    reserved: Amount
+    reason: Reason
+    refused_us: Microseconds
+
+
+class OrderTriggered(Struct, frozen=True, array_like=True, tag_field="kind", tag="triggered"):
+    """A trade has reached the stop price of an order: from now on it is a market or a limit order."""
+
+    event_id: EventId
+    order_id: OrderId
+    client_id: ClientId
+    security_id: SecurityId
+    side: Side
+    quantity: Quantity
+    price_cents: PriceCents
+    triggered_us: Microseconds
+
+
+# What order execution has to settle; the other events are news only.
+Execution = TradeMade | OrderClosed | OrderReplaced | ReplaceRefused
+Event = Execution | CancelRefused | OrderTriggered
 
 Level = tuple[PriceCents, Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]]
 
@@ -191,10 +335,11 @@ class ExecutionBatch(Struct, frozen=True, array_like=True):
 
 class OrderReport(Struct, frozen=True, array_like=True):
     """Order entry's word on a request. `event_id` is the request's number; side, quantity and price are those of
-    an order and None for a cancel."""
+    an order or of a replacement, and None where a request says nothing of them. A mass cancel is of no order: its own
+    number stands for one."""
 
     event_id: EventId
-    request: Literal["order", "cancel"]
+    request: Literal["order", "cancel", "replace", "mass_cancel"]
     status: Literal["confirmed", "denied"]
     order_id: OrderId
     client_id: ClientId
@@ -205,6 +350,13 @@ class OrderReport(Struct, frozen=True, array_like=True):
     reason: Reason | None
     received_us: Microseconds
     reported_us: Microseconds
+
+
+class TradeFailed(Struct, frozen=True, array_like=True):
+    """A trade that cannot settle: neither leg does, what was held is released, and both clients are told."""
+
+    trade: TradeMade
+    reason: Reason
 
 
 class FeedBatch(Struct, frozen=True, array_like=True):
@@ -218,6 +370,10 @@ class FeedBatch(Struct, frozen=True, array_like=True):
     refused: list[CancelRefused] = []
     books: list[BookUpdate] = []
     settled: list[TradeMade] = []
+    replaced: list[OrderReplaced] = []
+    replaces_refused: list[ReplaceRefused] = []
+    triggered: list[OrderTriggered] = []
+    failed: list[TradeFailed] = []
 
 
 # -- numbers and codec ---------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 from db.clearing_data.rows import Security
 
 _LISTED = (
-    "SELECT security_id, shard, tick_cents, min_price_cents, max_price_cents, issued_shares, halted, price_cents "
-    "FROM securities LEFT JOIN last_prices USING (security_id) ORDER BY security_id"
+    "SELECT security_id, shard, tick_cents, min_price_cents, max_price_cents, issued_shares, halted, price_cents, "
+    "maker_fee_ppm, taker_fee_ppm FROM securities LEFT JOIN last_prices USING (security_id) ORDER BY security_id"
 )
 
 

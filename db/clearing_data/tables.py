@@ -34,6 +34,8 @@ order_ids = Sequence("order_ids", metadata=metadata, start=1, increment=ORDER_ID
 
 # The account that is the counterparty of every trade and holds the shares that nobody has.
 DTCC = "DTCC"
+# The account that takes the fees, and pays the rebates out of them.
+EXCHANGE = "EXCHANGE"
 
 securities = Table(
     "securities",
@@ -45,6 +47,10 @@ securities = Table(
     Column("max_price_cents", BigInteger, nullable=False),
     Column("issued_shares", BigInteger, nullable=False),
     Column("halted", Boolean, nullable=False, server_default=text("false")),
+    # Hundredths of a basis point of the cash of a trade; see tasks.fees.
+    Column("maker_fee_ppm", Integer, nullable=False, server_default=text("0")),
+    Column("taker_fee_ppm", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("maker_fee_ppm + taker_fee_ppm >= 0", name="securities_fees"),  # no trade costs the exchange
 )
 
 # The last price at which a security traded, for the collar of market orders; at first its reference price.
@@ -110,8 +116,15 @@ orders = Table(
     Column("closed_quantity", BigInteger, nullable=False, server_default=text("0")),  # cancelled or rejected
     Column("updated_us", BigInteger, nullable=False),
     Column("reason", Text),
+    Column("stop_price_cents", BigInteger),  # of stop and stop-limit orders
+    Column("display_quantity", BigInteger),  # of icebergs
+    # The largest total that an admitted replacement gives it; None while there was none. Fills of a new total may
+    # settle before the replacement itself does.
+    Column("largest_quantity", BigInteger),
     CheckConstraint("filled_quantity >= 0 AND closed_quantity >= 0", name="orders_counts"),
-    CheckConstraint("filled_quantity + closed_quantity <= quantity", name="orders_quantity"),
+    CheckConstraint(
+        "filled_quantity + closed_quantity <= greatest(quantity, largest_quantity)", name="orders_quantity"
+    ),
     Index("orders_by_client", "client_id", "order_id"),
     Index(
         "orders_by_client_order_id",
@@ -132,6 +145,19 @@ open_orders = Table(
     Column("order_id", BigInteger, primary_key=True),
 )
 
+# Replacements that are in the log and not settled: order entry inserts, order execution deletes. What is reserved for
+# them is held beside what open orders need: cents of a buyer, shares of a seller.
+pending_replaces = Table(
+    "pending_replaces",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True),
+    Column("command_id", BigInteger, primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("quantity", BigInteger),  # the new terms; None leaves one as it is
+    Column("price_cents", BigInteger),
+    Column("reserved", BigInteger, nullable=False),
+)
+
 # Client order ids as the api promised them: the first comer's order id and what it asked for, as a digest.
 client_order_ids = Table(
     "client_order_ids",
@@ -150,6 +176,8 @@ accounts = Table(
     Column("held_cents", BigInteger, nullable=False, server_default=text("0")),
     Column("open_orders", BigInteger, nullable=False, server_default=text("0")),
     Column("opened_us", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'open'")),
+    CheckConstraint("state IN ('open', 'stopped', 'closed')", name="accounts_state"),
     CheckConstraint("held_cents >= 0 AND held_cents <= balance_cents", name="accounts_covered"),
     CheckConstraint("open_orders >= 0", name="accounts_open_orders"),
     postgresql_with={"fillfactor": 50},
@@ -191,12 +219,13 @@ executions = Table(
     Column("sell_order_id", BigInteger),
     Column("price_cents", BigInteger),  # this, sequence and aggressor_side of a trade alone
     Column("sequence", BigInteger),
-    Column("kind", Text, nullable=False),  # trade, cancelled, rejected
+    Column("kind", Text, nullable=False),  # trade, cancelled, rejected, replaced, replace_refused, failed
     Column("security_id", Text, nullable=False),
     Column("aggressor_side", Text),
     Column("buyer", Text),
     Column("seller", Text),
     Column("reason", Text),  # of a close
+    Column("terms", Text),  # of a replacement: what no other column holds, as JSON
 )
 
 # The double-entry ledger, append only: each row moves cash and shares between an account and its contra account, so

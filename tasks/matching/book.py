@@ -18,9 +18,7 @@ from msgspec import Struct
 from sortedcontainers import SortedList
 
 from tasks.matching.state import BookState, OrderState
-from tasks.messages import BookUpdate, CancelRefused, Level, OrderClosed, PlaceOrder, TradeMade
-
-Event = TradeMade | OrderClosed | CancelRefused
+from tasks.messages import BookUpdate, Event, Level, PlaceOrder, TradeMade
 
 # The best key of a side on which nothing rests: no order's limit reaches it.
 _NOTHING: Final = 2**62

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Literal
 
-from tasks.matching.book import Book, Event, RestingOrder
+from tasks.matching.book import Book, RestingOrder
 from tasks.matching.state import VERSION, EngineState, WaitingCancel, digest, encode
 from tasks.messages import (
     MAX_EVENTS_PER_COMMAND,
@@ -18,6 +18,7 @@ from tasks.messages import (
     CancelOrder,
     CancelRefused,
     Command,
+    Event,
     OrderClosed,
     PlaceOrder,
     event_id,

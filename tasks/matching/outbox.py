@@ -13,8 +13,19 @@ from typing import Final, Protocol
 
 from celery_app.publisher import Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
-from tasks.matching.book import Event
-from tasks.messages import BookUpdate, CancelRefused, ExecutionBatch, FeedBatch, OrderClosed, TradeMade, event_id
+from tasks.messages import (
+    BookUpdate,
+    CancelRefused,
+    Event,
+    ExecutionBatch,
+    FeedBatch,
+    OrderClosed,
+    OrderReplaced,
+    OrderTriggered,
+    ReplaceRefused,
+    TradeMade,
+    event_id,
+)
 
 # Events in one message: large enough to be cheap, small enough to be one transaction of the stage that gets it.
 MAX_BATCH: Final = 2_000
@@ -59,7 +70,7 @@ class Outbox:
         while self._events or self._books:
             events = self._events[:MAX_BATCH]
             books = self._books[:] if len(self._events) <= MAX_BATCH else []
-            executions = [event for event in events if not isinstance(event, CancelRefused)]
+            executions = [event for event in events if not isinstance(event, CancelRefused | OrderTriggered)]
             parcels = []
             if executions:
                 batch = ExecutionBatch(shard=self._shard, matched_us=now_us, executions=executions)
@@ -71,6 +82,9 @@ class Outbox:
                 closed=[event for event in events if isinstance(event, OrderClosed)],
                 refused=[event for event in events if isinstance(event, CancelRefused)],
                 books=books,
+                replaced=[event for event in events if isinstance(event, OrderReplaced)],
+                replaces_refused=[event for event in events if isinstance(event, ReplaceRefused)],
+                triggered=[event for event in events if isinstance(event, OrderTriggered)],
             )
             parcels.append(Parcel(DATA_FEED, feed, len(events) + len(books)))
             sender.send_all(parcels)

@@ -19,7 +19,7 @@ from db.connect import Database
 from tasks.matching.engine import Engine
 from tasks.matching.outbox import Outbox, Sender
 from tasks.matching.state import decode, digest, encode
-from tasks.messages import Command, CommandBatch
+from tasks.messages import Command, CommandBatch, MassCancel
 
 log = structlog.get_logger()
 
@@ -92,7 +92,8 @@ class Shard:
             self._apply(seq, command)
 
     def _check_securities(self, commands: list[Command]) -> None:
-        unknown = {command.security_id for command in commands}.difference(self._securities)
+        named = {command.security_id for command in commands if not isinstance(command, MassCancel)}
+        unknown = named.difference(self._securities)
         if unknown:
             with self._clearing_data.transaction() as tx:
                 self._securities = {one.security_id for one in securities.listed(tx) if one.shard == self.shard}

@@ -15,9 +15,8 @@ from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, MATCHING, ORDER_EXECUTION
 from db.clearing_data import order_log
 from db.connect import Database
-from tasks.matching.book import Event
 from tasks.matching.engine import Engine
-from tasks.messages import CancelRefused, Command, CommandBatch, ExecutionBatch, FeedBatch
+from tasks.messages import CancelRefused, Command, CommandBatch, Event, ExecutionBatch, FeedBatch
 from tests.support.book_mirror import BookMirror
 from tests.support.broker import empty_queues, publish
 from tests.support.order_log import append, ring

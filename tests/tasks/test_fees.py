@@ -1,0 +1,49 @@
+"""What fees have to keep: a hold covers every way an order may fill, and no trade costs the exchange."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.fees import fee_cents, hold_cents
+
+RATES = st.integers(-2_000, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("cash_cents", "rate_ppm", "fee"),
+    [
+        (100_000, 0, 0),
+        (100_000, 100, 10),  # one basis point of $1,000 is 10 cents
+        (100_000, -100, -10),
+        (9_999, 100, 0),
+        (19_999, 100, 1),
+        (19_999, -100, -1),
+    ],
+)
+def test_a_fee_is_rounded_towards_zero(cash_cents: int, rate_ppm: int, fee: int) -> None:
+    assert fee_cents(cash_cents, rate_ppm) == fee
+
+
+@pytest.mark.parametrize(("price_cents", "rate_ppm", "hold"), [(10_000, 0, 10_000), (10_000, 100, 10_001), (1, 1, 2)])
+def test_a_hold_is_rounded_up(price_cents: int, rate_ppm: int, hold: int) -> None:
+    assert hold_cents(price_cents, maker_fee_ppm=0, taker_fee_ppm=rate_ppm) == hold
+
+
+@given(
+    limit=st.integers(1, 10**6),
+    fills=st.lists(st.tuples(st.integers(1, 1_000), st.integers(0, 10**6), st.booleans()), min_size=1, max_size=20),
+    maker=RATES,
+    taker=RATES,
+)
+def test_a_hold_covers_any_fills(limit: int, fills: list[tuple[int, int, bool]], maker: int, taker: int) -> None:
+    held = hold_cents(limit, maker_fee_ppm=maker, taker_fee_ppm=taker)
+    for quantity, better_by, rested in fills:
+        cash = quantity * max(1, limit - better_by)
+        assert cash + fee_cents(cash, maker if rested else taker) <= quantity * held
+
+
+@given(cash=st.integers(1, 10**14), taker=st.integers(0, 20_000), rebate=st.integers(0, 20_000))
+def test_a_rebate_never_costs_more_than_the_fee_brings(cash: int, taker: int, rebate: int) -> None:
+    assert fee_cents(cash, taker) + fee_cents(cash, -min(rebate, taker)) >= 0
