@@ -17,6 +17,7 @@ from celery import Celery
 from kombu import Connection, Producer
 from kombu.exceptions import KombuError
 
+from celery_app import fail_points
 from celery_app.settings import settings
 from celery_app.topology import STOCK_EXCHANGE, declare, stage_of_queue
 
@@ -72,6 +73,7 @@ class Publisher:
         try:
             for parcel in parcels:
                 self._publish(producer, parcel)
+                fail_points.reach("publisher.sent_one")
             self._await_confirms(producer.connection)
         except _FAULTS_OF_THE_WORLD as failure:
             # A confirm that comes late could pass for one of a later message: the connection is never used again.

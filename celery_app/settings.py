@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         50_000, ge=1, description="length of the order_entry queue above which it refuses new messages"
     )
     snapshot_every_commands: int = Field(100_000, ge=1, description="commands between two snapshots of a book")
+    fail_point: str = Field(
+        "",
+        pattern=r"^([a-z_]+\.[a-z_]+(:[1-9][0-9]*)?)?$",
+        description="for tests: where a worker kills itself, as name[:how often there]; see celery_app/fail_points.py",
+    )
     run_directory: Path = Field(Path(".run"), description="liveness files, sockets and local data of the exchange")
 
     # -- trading rules that order entry applies -------------------------------------------------------------------

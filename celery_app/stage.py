@@ -24,6 +24,7 @@ from kombu.message import Message
 from psycopg2 import InterfaceError, OperationalError
 from sqlalchemy.exc import DBAPIError
 
+from celery_app import fail_points
 from celery_app.publisher import NotSent, OutcomeUnknown
 
 log = structlog.get_logger()
@@ -138,6 +139,7 @@ class Unit:
     def _run(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> bool:
         """Handle messages as one unit. False when one of them may be bad; then nothing was done."""
         started = time.monotonic()
+        fail_points.reach(f"{self._task.name}.received")
         try:
             self._task.run([batch for _, batches in readable for batch in batches])
         except InvariantBroken:
@@ -152,8 +154,10 @@ class Unit:
             log.error("unit_failed", stage=self._task.name, messages=len(readable), exc_info=True)
             return False
         self._wait_s = FIRST_WAIT_S
+        fail_points.reach(f"{self._task.name}.handled")
         for message, _ in readable:
             message.ack()
+            fail_points.reach(f"{self._task.name}.acknowledged_one")
         self._tell([message for message, _ in readable], time.monotonic() - started)
         return True
 

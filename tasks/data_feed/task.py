@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import cache
 
-from celery_app import app
+from celery_app import app, fail_points
 from celery_app.settings import settings
 from celery_app.stage import Stage
 from celery_app.topology import DATA_FEED
@@ -44,6 +44,7 @@ def data_feed(batches: list[FeedBatch]) -> None:
     push, nobody pushes that unit; the worker that comes after it tells the subscribers to resynchronise.
     """
     push = record(_market_data(), batches, stored_us=time.time_ns() // 1_000)
+    fail_points.reach("data_feed.committed")
     if push.is_news:
         _pusher().push(push)
 

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 import structlog
 
+from celery_app import fail_points
 from celery_app.stage import InvariantBroken
 from db.clearing_data import order_log, securities, snapshots
 from db.connect import Database
@@ -185,10 +186,13 @@ class Shard:
         now_us  the time [us since 1970, UTC]
         """
         assert self.published_seq >= self.seq, "a snapshot of what was not published"
+        fail_points.reach("matching.snapshot_begun")
         body = encode(self._engine.state())
         state_hash = digest(body).hex()
         with self._clearing_data.transaction() as tx:
             snapshots.write(tx, self.shard, seq=self.seq, state_hash=state_hash, body=body, now_us=now_us)
+            fail_points.reach("matching.snapshot_written")
+        fail_points.reach("matching.snapshot_kept")
         self.snapshot_seq = self._marked_seq = self.seq
         log.info("snapshot_written", shard=self.shard, seq=self.seq, bytes=len(body), state_hash=state_hash)
 

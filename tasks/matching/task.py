@@ -18,6 +18,7 @@ import structlog
 from celery.worker.state import maybe_shutdown
 from sqlalchemy.exc import DBAPIError, NoResultFound
 
+from celery_app import fail_points
 from celery_app.app import app
 from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
 from celery_app.settings import settings
@@ -52,7 +53,9 @@ class MatchingStage(Stage):
         for queue in queues:
             shard = Shard(shard_of_queue(queue), _clearing_data())
             _persist(shard.recover, f"shard {shard.shard} of clearing_data")
+            fail_points.reach("matching.recovered")
             _persist(partial(self._publish, shard), "RabbitMQ")
+            fail_points.reach("matching.republished")
             _persist(shard.write_mark, "clearing_data")
             self._shards[shard.shard] = shard
 
@@ -75,9 +78,11 @@ class MatchingStage(Stage):
                 self._active.add(batch.shard)
             self._busy.add(batch.shard)
             shard.take(batch)
+        fail_points.reach("matching.applied")
         # What a unit made that was refused halfway goes with the next one, or with the tick.
         for number in self._active:
             self._publish(self._shards[number])
+        fail_points.reach("matching.published")
 
     def tick(self) -> None:
         """Hear of commands whose message was lost, and put away what has been done."""
@@ -105,6 +110,7 @@ class MatchingStage(Stage):
     def _keep(self, shard: Shard) -> None:
         self._publish(shard)
         shard.write_mark()
+        fail_points.reach("matching.marked")
         if shard.seq - shard.snapshot_seq >= settings().snapshot_every_commands:
             shard.write_snapshot(now_us=_now_us())
 

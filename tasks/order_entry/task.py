@@ -8,7 +8,7 @@ from functools import cache
 
 from sqlalchemy.exc import IntegrityError
 
-from celery_app import app
+from celery_app import app, fail_points
 from celery_app.publisher import Parcel, Publisher
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
@@ -33,6 +33,7 @@ def order_entry(batches: list[EntryBatch]) -> None:
     except IntegrityError as violation:
         # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
+    fail_points.reach("order_entry.committed")
     parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admission.commands]
     for start in range(0, len(admission.reports), MAX_BATCH):
         reports = admission.reports[start : start + MAX_BATCH]

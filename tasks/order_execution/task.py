@@ -7,7 +7,7 @@ from functools import cache
 
 import structlog
 
-from celery_app import app
+from celery_app import app, fail_points
 from celery_app.publisher import Parcel, Publisher
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
@@ -42,6 +42,7 @@ def settle(batches: list[ExecutionBatch]) -> None:
         # The executions fit the orders they name, and what is held is what open orders need. So it is not a message
         # that is wrong but our own books, and whatever is settled next would be wrong, too.
         raise InvariantBroken(str(broken)) from broken
+    fail_points.reach("order_execution.committed")
     trades = [execution for execution in executions if isinstance(execution, TradeMade)]
     parcels = []
     for start in range(0, len(trades), MAX_BATCH):
