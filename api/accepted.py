@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tasks.messages import CancelRequest, OrderRequest
+from tasks.messages import OrderRequest, Request
 
 # At least so many are remembered, and at most twice as many: some seconds at full speed, where an order is usually
 # in the log after a few milliseconds.
@@ -21,7 +21,7 @@ class Accepted:
         self._young: dict[int, OrderRequest] = {}
         self._old: dict[int, OrderRequest] = {}
 
-    def remember(self, requests: Iterable[OrderRequest | CancelRequest]) -> None:
+    def remember(self, requests: Iterable[Request]) -> None:
         """Remember the orders among the requests, and forget the oldest ones."""
         if len(self._young) >= REMEMBERED:
             self._old, self._young = self._young, {}

@@ -16,7 +16,8 @@ from api.databases import reading, writing
 from api.listing import Listing
 from api.money import dollars
 from api.problems import Problem, invalid, not_found
-from api.schema import CashTransfer, NewAccount, ShareTransfer, shape_of
+from api.schema import CashTransfer, NewAccount, ShareTransfer
+from api.shapes import shape_of
 from db.clearing_data import accounts, initial_data
 from db.clearing_data import keys as key_store
 from db.clearing_data.accounts import Transferred

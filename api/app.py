@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
-from api import accounts, audit, health, leaderboard, market_data, orders, reports
+from api import accounts, audit, halts, health, leaderboard, market_data, order_reads, orders, reports
 from api.accepted import Accepted
 from api.answers import answer, our_fault, problem_answer
 from api.auth import Keys
@@ -14,6 +14,7 @@ from api.databases import writing
 from api.listing import Listing
 from api.order_desk import OrderDesk
 from api.order_ids import OrderIds
+from api.order_lookup import OrderLookup
 from api.order_queue import OrderQueue
 from api.problems import Problem
 from api.promises import Promises
@@ -53,6 +54,7 @@ def create_app(settings: Settings) -> Flask:
         accepted=accepted,
         max_quantity=settings.max_order_quantity,
     )
+    lookup = OrderLookup(clearing_data, accepted)
     app = Flask(__name__, static_folder=None)
     # Two paths for one thing would be two things to guard: no redirects to the right number of slashes.
     app.url_map.merge_slashes = False
@@ -62,11 +64,12 @@ def create_app(settings: Settings) -> Flask:
         orders.routes(
             keys=keys,
             desk=desk,
+            lookup=lookup,
             listing=listing,
-            accepted=accepted,
-            clearing_data=clearing_data,
             max_request_orders=settings.max_request_orders,
         ),
+        order_reads.routes(keys=keys, lookup=lookup, listing=listing, clearing_data=clearing_data),
+        halts.routes(keys=keys, desk=desk, listing=listing, clearing_data=clearing_data),
         accounts.routes(keys=keys, listing=listing, clearing_data=clearing_data),
         market_data.routes(listing=listing, market_data=market_data_base),
         reports.routes(keys=keys, listing=listing, market_data=market_data_base),

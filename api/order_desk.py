@@ -6,7 +6,7 @@ order id before it is queued, and what is answered is in RabbitMQ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -15,12 +15,12 @@ from api.accepted import Accepted
 from api.listing import Listing
 from api.order_ids import OrderIds
 from api.order_queue import OrderQueue
-from api.problems import Problem, forbidden, invalid
+from api.order_rules import Message, message_of, refusal
+from api.problems import Problem
 from api.promises import Named, Promises
-from api.schema import Cancel, LimitOrder, MarketOrder, Request
+from api.schema import Request
 from db.clearing_data.keys import Identity
-from db.clearing_data.rows import Security
-from tasks.messages import CancelRequest, OrderRequest
+from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, Side
 
 
 class Entry:
@@ -40,21 +40,22 @@ class Entry:
         self.asked = None if isinstance(asked, Problem) else asked
         self.problem = asked if isinstance(asked, Problem) else None
         self.pointer = pointer
-        self.message: OrderRequest | CancelRequest | None = None
+        self.message: Message | None = None
         self.duplicate = False
         self.known = False
 
     def answer(self) -> dict[str, Any]:
         """What the client is told, if there is no problem."""
         message = self.message
-        if isinstance(message, CancelRequest):
+        assert message is not None
+        if not isinstance(message, OrderRequest):
+            kind = "cancel" if isinstance(message, CancelRequest) else "replace"
             return {
                 "status": "success",
                 "order_id": message.order_id,
                 "client_order_id": None,
-                "message": "cancel submitted",
+                "message": f"{kind} submitted",
             }
-        assert message is not None
         told = {
             "status": "success",
             "order_id": message.order_id,
@@ -65,7 +66,7 @@ class Entry:
 
 
 class OrderDesk:
-    """The desk at which orders and cancels are handed in.
+    """The desk at which requests are handed in.
 
     max_quantity  largest order [shares]
     """
@@ -95,35 +96,46 @@ class OrderDesk:
         raises  Problem (503)  of all entries: none is known to be queued
         """
         securities = self._listing.all()
+        going = []
         for entry in entries:
             if entry.asked is not None:
-                entry.problem = self._refusal(entry.asked, entry.pointer, identity, securities)
-        going = [entry for entry in entries if entry.problem is None]
-        for entry, number in zip(going, self._ids.take(len(going)), strict=True):
-            entry.message = _message(entry.asked, number, identity, received_us)
-        self._keep_promises(going)
-        queued = [entry.message for entry in going if entry.message and not entry.problem and not entry.known]
+                entry.problem = refusal(
+                    entry.asked, entry.pointer, identity, securities, max_quantity=self._max_quantity
+                )
+                if entry.problem is None:
+                    going.append((entry, entry.asked))
+        for (entry, asked), number in zip(going, self._ids.take(len(going)), strict=True):
+            entry.message = message_of(asked, number, asked.client_id or identity.client_id, received_us)
+        self._keep_promises([entry for entry, _ in going])
+        queued = [entry.message for entry, _ in going if entry.message and not entry.problem and not entry.known]
         if queued:
             self._queue.put(queued)
             self._accepted.remember(queued)
 
-    def _refusal(
-        self, asked: Request, pointer: str, identity: Identity, securities: Mapping[str, Security]
-    ) -> Problem | None:
-        """What stands against a request, as far as the edge knows: whose it is, then the rules."""
-        if identity.role == "admin":
-            if asked.client_id is None:
-                return invalid(f"{pointer}/client_id", "the admin has to say whose it is")
-        elif asked.client_id is not None and asked.client_id != identity.client_id:
-            return forbidden()
-        security = securities.get(asked.security_id)
-        if security is None:
-            return invalid(f"{pointer}/security_id", "is not listed", code="unknown_security")
-        if isinstance(asked, Cancel):
-            return None
-        if asked.quantity > self._max_quantity:
-            return invalid(f"{pointer}/quantity", f"has to be at most {self._max_quantity}")
-        return _price_refusal(asked, pointer, security) if isinstance(asked, LimitOrder) else None
+    def cancel_all(self, client_id: str, *, security_id: str | None, side: Side | None, received_us: int) -> list[int]:
+        """Queue what cancels all open orders of a client, one command for each shard concerned; their numbers.
+
+        security_id, side  of which orders; None for all
+
+        raises  Problem (503)
+        """
+        securities = self._listing.all()
+        concerned = securities.values() if security_id is None else [securities[security_id]]
+        shards = sorted({security.shard for security in concerned})
+        numbers = self._ids.take(len(shards))
+        self._queue.put(
+            [
+                MassCancelRequest(number, client_id, shard, security_id, side, received_us)
+                for number, shard in zip(numbers, shards, strict=True)
+            ]
+        )
+        return numbers
+
+    def halt(self, security_id: str, *, halted: bool, received_us: int) -> int:
+        """Queue what halts a security or resumes it; the number of the command. Raises Problem (503)."""
+        (number,) = self._ids.take(1)
+        self._queue.put([HaltRequest(number, security_id, halted, received_us)])
+        return number
 
     def _keep_promises(self, entries: Sequence[Entry]) -> None:
         """Tie client order ids to order ids; entries that repeat an order come to stand for the first one."""
@@ -144,33 +156,3 @@ class OrderDesk:
                 entry.message = replace(one.order, order_id=one.order_id)
                 entry.duplicate = True
                 entry.known = one.known
-
-
-def _price_refusal(order: LimitOrder, pointer: str, security: Security) -> Problem | None:
-    if order.post_only and order.time_in_force != "gtc":
-        return invalid(f"{pointer}/post_only", "means to rest, which an ioc or fok order never does")
-    if not security.min_price_cents <= order.price <= security.max_price_cents:
-        return invalid(f"{pointer}/price", "is out of the band of the security", code="price_out_of_band")
-    if order.price % security.tick_cents:
-        return invalid(f"{pointer}/price", "is not on the tick of the security", code="price_off_tick")
-    return None
-
-
-def _message(asked: Request | None, number: int, identity: Identity, received_us: int) -> OrderRequest | CancelRequest:
-    assert asked is not None
-    client_id = asked.client_id or identity.client_id
-    if isinstance(asked, Cancel):
-        return CancelRequest(number, client_id, asked.security_id, asked.order_id, received_us)
-    return OrderRequest(
-        number,
-        client_id,
-        asked.client_order_id,
-        asked.security_id,
-        asked.type,
-        asked.side,
-        asked.quantity,
-        None if isinstance(asked, MarketOrder) else asked.price,
-        asked.time_in_force,
-        asked.post_only,
-        received_us,
-    )

@@ -9,9 +9,9 @@ from api.problems import Problem
 from celery_app import app
 from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
 from celery_app.topology import ORDER_ENTRY
-from tasks.messages import CancelRequest, EntryBatch, OrderRequest
+from tasks.messages import EntryBatch, Request
 
-Requests = Sequence[OrderRequest | CancelRequest]
+Requests = Sequence[Request]
 
 # Orders in one message; a request of more goes alone.
 MOST_IN_A_MESSAGE = 1_000

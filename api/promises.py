@@ -85,7 +85,7 @@ class Promises:
 
 def _digest(order: OrderRequest) -> bytes:
     """What the order asks for, whenever it is sent, as 32 bytes."""
-    asked = (
+    asked: tuple[object, ...] = (
         order.security_id,
         order.type,
         order.side,
@@ -94,4 +94,7 @@ def _digest(order: OrderRequest) -> bytes:
         order.time_in_force,
         order.post_only,
     )
+    if order.stop_price_cents is not None or order.display_quantity is not None:
+        # Behind the others, so that the digests of other orders stay what they were.
+        asked += (order.stop_price_cents, order.display_quantity)
     return hashlib.sha256(msgspec.json.encode(asked)).digest()

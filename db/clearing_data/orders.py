@@ -14,7 +14,8 @@ OrderFilter = Literal["open", "closed", "all"]
 
 _ORDER = (
     "SELECT order_id, client_id, client_order_id, security_id, type, side, quantity, price_cents, time_in_force, "
-    "post_only, created_us, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us"
+    "post_only, created_us, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us, "
+    "stop_price_cents, display_quantity"
 )
 
 # The ledger has one row for each side of a trade, with the shares positive for the buyer, and an index by account.
@@ -91,6 +92,12 @@ def order_by_client_order_id(tx: Connection, client_id: str, client_order_id: st
     where = "FROM orders WHERE client_id = :client_id AND client_order_id = :client_order_id"
     row = tx.execute(text(f"{_ORDER} {where}"), {"client_id": client_id, "client_order_id": client_order_id}).first()
     return Order(*row) if row else None
+
+
+def is_logged(tx: Connection, command_id: int) -> bool:
+    """Whether a command is in the log."""
+    found = tx.execute(text("SELECT 1 FROM order_log WHERE command_id = :command_id"), {"command_id": command_id})
+    return found.first() is not None
 
 
 def orders_page(

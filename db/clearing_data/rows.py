@@ -66,7 +66,7 @@ class Order:
     type: str
     side: str
     quantity: int
-    price_cents: int | None  # None for a market order
+    price_cents: int | None  # None for a market and a stop order
     time_in_force: str
     post_only: bool
     created_us: int
@@ -76,6 +76,8 @@ class Order:
     closed_quantity: int
     reason: str | None
     updated_us: int
+    stop_price_cents: int | None = None
+    display_quantity: int | None = None
 
 
 class KnownOrder(NamedTuple):

@@ -14,7 +14,7 @@ from kombu import Connection
 from celery_app.topology import ORDER_ENTRY
 from db.clearing_data.keys import ADMIN, make_key
 from db.connect import Database
-from tasks.messages import CancelRequest, EntryBatch, OrderRequest
+from tasks.messages import EntryBatch, Request
 from tests.support import broker
 from tests.support.web import Api, running_api
 
@@ -68,7 +68,7 @@ def make_keys(clearing_data: Database) -> Keys:
         )
 
 
-def queued(connection: Connection, messages: int = 1) -> list[list[OrderRequest | CancelRequest]]:
+def queued(connection: Connection, messages: int = 1) -> list[list[Request]]:
     """The requests in the next messages of the queue of order entry."""
     found = []
     for message in broker.take(connection, ORDER_ENTRY, messages):

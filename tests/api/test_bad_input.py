@@ -265,6 +265,41 @@ def test_13_quantities(api: Api, keys: Keys, literal: str) -> None:
         {"type": "cancel", "security_id": "MSFT", "order_id": "1"},
         {"type": "cancel", "security_id": "MSFT", "order_id": True},
         {"type": "cancel", "security_id": "MSFT", "order_id": 1, "quantity": 1},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1, "quantity": None, "price": None},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1, "quantity": 1, "side": "buy"},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1, "quantity": 1, "client_order_id": "a"},
+        {"type": "replace", "security_id": "MSFT", "quantity": 1},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1, "quantity": 0},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1, "quantity": 1_000_001},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1, "price": 10.001},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1, "price": 10_000.01},
+        {"type": "replace", "security_id": "MSFT", "order_id": 1, "price": "abc"},
+        limit(stop_price=100),
+        limit(type="stop"),
+        limit(type="stop", stop_price=100),
+        limit(type="stop", price=..., stop_price=100, time_in_force="gtc"),
+        limit(type="stop", price=..., stop_price=100, post_only=True),
+        limit(type="stop", price=..., stop_price=0),
+        limit(type="stop", price=..., stop_price=100.001),
+        limit(type="stop", price=..., stop_price=10_000.01),
+        limit(type="stop", price=..., stop_price=100, display_quantity=5),
+        limit(type="stop_limit"),
+        limit(type="stop_limit", price=..., stop_price=100),
+        limit(type="stop_limit", stop_price=None),
+        limit(type="stop_limit", stop_price=True),
+        limit(type="stop_limit", stop_price=100, time_in_force="fok", post_only=True),
+        limit(type="stop_limit", stop_price=100, display_quantity=5),
+        limit(type="market", price=..., stop_price=100),
+        limit(display_quantity=0),
+        limit(display_quantity=10),
+        limit(display_quantity=11),
+        limit(display_quantity=1.0),
+        limit(display_quantity="5"),
+        limit(display_quantity=5, time_in_force="ioc"),
+        limit(display_quantity=5, time_in_force="fok"),
+        limit(quantity=501, display_quantity=5),
+        limit(type="market", price=..., display_quantity=5),
         {},
     ],
 )
@@ -313,16 +348,6 @@ def test_17_18_names(api: Api, keys: Keys, text: str) -> None:
         _refused(api, keys, limit(client_order_id=text))
     answer = api.ask("POST", "/orders", key=keys.single, json=limit(client_id=text))
     assert answer.status_code == (403 if text == "msft" else 422)
-
-
-def test_replace_is_not_there_yet(api: Api, keys: Keys) -> None:
-    replace = {"type": "replace", "security_id": "MSFT", "order_id": 1, "quantity": 1}
-    for answer in [
-        api.ask("POST", "/orders", key=keys.single, json=replace),
-        api.ask("PATCH", "/orders/MSFT/1", key=keys.single, json={"quantity": 1}),
-        api.ask("DELETE", "/orders?security_id=MSFT", key=keys.single),
-    ]:
-        assert (answer.status_code, problem(answer)["code"]) == (422, "not_supported")
 
 
 # -- paths and parameters ------------------------------------------------------------------------------------------

@@ -1,0 +1,56 @@
+"""The route that halts the trading of a security and resumes it."""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+from flask import Blueprint, Response
+
+from api import outgoing
+from api.answers import answer
+from api.auth import Keys
+from api.body import read_json
+from api.databases import reading
+from api.listing import Listing
+from api.order_desk import OrderDesk
+from api.schema import Halt
+from api.shapes import shape_of
+from db.clearing_data.orders import is_logged
+from db.connect import Database
+
+# How long to wait for order entry to have it in the log, and between two looks [s].
+WAIT_S = 2.0
+LOOK_S = 0.02
+
+
+def routes(*, keys: Keys, desk: OrderDesk, listing: Listing, clearing_data: Database) -> Blueprint:
+    """The route, on these services."""
+    blueprint = Blueprint("halts", __name__)
+
+    @blueprint.patch("/securities/<security_id>")
+    def halt(security_id: str) -> Response:
+        keys.admin()
+        asked = shape_of(read_json(), Halt)
+        listing.in_path(security_id)
+        number = desk.halt(security_id, halted=asked.halted, received_us=time.time_ns() // 1_000)
+        if not logged(number):
+            return answer(
+                {"status": "success", "security_id": security_id, "command_id": number, "message": "halt submitted"},
+                202,
+            )
+        listing.read()
+        return answer(outgoing.security_of(listing.in_path(security_id)))
+
+    def logged(number: int) -> bool:
+        """Whether a command is in the log, and so comes before whatever is sent from now on."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            with reading(clearing_data) as tx:
+                if is_logged(tx, number):
+                    return True
+            if time.monotonic() > deadline:
+                return False
+            gevent.sleep(LOOK_S)
+
+    return blueprint

@@ -1,0 +1,75 @@
+"""Routes of orders that are read: one of them, pages of them, and their fills."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, get_args
+
+from flask import Blueprint, Response
+
+from api import outgoing, query
+from api.answers import answer, page
+from api.auth import Keys, whose
+from api.databases import reading
+from api.listing import Listing
+from api.order_lookup import OrderLookup
+from api.problems import not_found
+from db.clearing_data import orders as register
+from db.clearing_data.orders import OrderFilter
+from db.clearing_data.rows import Order
+from db.connect import Database
+from tasks.messages import OrderRequest
+
+_CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,48}")
+_FILTERS: tuple[OrderFilter, ...] = get_args(OrderFilter)
+
+
+def routes(*, keys: Keys, lookup: OrderLookup, listing: Listing, clearing_data: Database) -> Blueprint:
+    """The routes, on these services."""
+    blueprint = Blueprint("order_reads", __name__)
+
+    @blueprint.get("/orders/<security_id>/<order_id:order_id>")
+    def one(security_id: str, order_id: int) -> Response:
+        return answer(_form(lookup.find(keys.identify(), security_id, order_id)))
+
+    @blueprint.get("/orders/by-client-id/<client_order_id>")
+    def by_client_order_id(client_order_id: str) -> Response:
+        identity = keys.identify()
+        client_id = whose(identity) or identity.client_id
+        if not _CLIENT_ORDER_ID.fullmatch(client_order_id):
+            raise not_found("order")
+        return answer(_form(lookup.find_by_client_order_id(client_id, client_order_id)))
+
+    @blueprint.get("/orders")
+    def every() -> Response:
+        identity = keys.identify()
+        status = query.choice("status", _FILTERS, default="all")
+        limit = query.limit()
+        client_id, security_id, before = whose(identity), query.security(listing), query.cursor()
+        with reading(clearing_data) as tx:
+            found = register.orders_page(
+                tx,
+                client_id=client_id,
+                status=status,
+                security_id=security_id,
+                before_order_id=before,
+                limit=limit,
+            )
+        return page(found, outgoing.order_of, limit=limit, cursor=lambda order: order.order_id)
+
+    @blueprint.get("/fills")
+    def fills() -> Response:
+        identity = keys.identify()
+        limit = query.limit()
+        client_id, security_id, before = whose(identity), query.security(listing), query.cursor()
+        with reading(clearing_data) as tx:
+            found = register.fills_page(
+                tx, client_id=client_id, security_id=security_id, before_entry_id=before, limit=limit
+            )
+        return page(found, outgoing.fill_of, limit=limit, cursor=lambda fill: fill.entry_id)
+
+    return blueprint
+
+
+def _form(order: Order | OrderRequest) -> dict[str, Any]:
+    return outgoing.order_of(order) if isinstance(order, Order) else outgoing.pending_order_of(order)

@@ -1,0 +1,125 @@
+"""The rules of a request as far as the edge can know them, and the message that is queued for it.
+
+Order entry checks all of it again, because not only the api can put a message on a queue; what is refused here gets
+an answer at once and costs the pipeline nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from api.problems import Problem, forbidden, invalid
+from api.schema import Cancel, LimitOrder, MarketOrder, NewOrder, Replace, Request, StopLimitOrder, StopOrder
+from db.clearing_data.keys import Identity
+from db.clearing_data.rows import Security
+from tasks.messages import CancelRequest, OrderRequest, ReplaceRequest
+
+Message = OrderRequest | CancelRequest | ReplaceRequest
+
+# An iceberg shows at least one part in so many of itself: each refill is a trade of its own for who takes it.
+MAX_REFILLS = 100
+
+
+def refusal(
+    asked: Request, pointer: str, identity: Identity, securities: Mapping[str, Security], *, max_quantity: int
+) -> Problem | None:
+    """What stands against a request: whose it is, then the rules.
+
+    pointer       JSON pointer to it in the body
+    securities    the listed ones, by id
+    max_quantity  largest order [shares]
+    """
+    if identity.role == "admin":
+        if asked.client_id is None:
+            return invalid(f"{pointer}/client_id", "the admin has to say whose it is")
+    elif asked.client_id is not None and asked.client_id != identity.client_id:
+        return forbidden()
+    security = securities.get(asked.security_id)
+    if security is None:
+        return invalid(f"{pointer}/security_id", "is not listed", code="unknown_security")
+    if isinstance(asked, Cancel):
+        return None
+    if asked.quantity is not None and asked.quantity > max_quantity:
+        return invalid(f"{pointer}/quantity", f"has to be at most {max_quantity}")
+    if isinstance(asked, Replace):
+        return _refusal_of_replace(asked, pointer, security)
+    return _refusal_of_order(asked, pointer, security)
+
+
+def _refusal_of_replace(asked: Replace, pointer: str, security: Security) -> Problem | None:
+    if asked.price is not None:
+        return _refusal_of_price(asked.price, f"{pointer}/price", security)
+    return invalid(pointer, "changes nothing: give quantity, price or both") if asked.quantity is None else None
+
+
+def _refusal_of_order(order: NewOrder, pointer: str, security: Security) -> Problem | None:
+    if isinstance(order, MarketOrder):
+        return None
+    if order.post_only and order.time_in_force != "gtc":
+        return invalid(f"{pointer}/post_only", "means to rest, which an ioc or fok order never does")
+    if not isinstance(order, LimitOrder):
+        refused = _refusal_of_price(order.stop_price, f"{pointer}/stop_price", security)
+        if refused or isinstance(order, StopOrder):
+            return refused
+    elif order.display_quantity is not None and (refused := _refusal_of_iceberg(order, pointer)):
+        return refused
+    return _refusal_of_price(order.price, f"{pointer}/price", security)
+
+
+def _refusal_of_iceberg(order: LimitOrder, pointer: str) -> Problem | None:
+    shown = order.display_quantity or 0
+    if order.time_in_force != "gtc":
+        return invalid(f"{pointer}/display_quantity", "is of an order that rests, which an ioc or fok order never does")
+    if shown >= order.quantity:
+        return invalid(f"{pointer}/display_quantity", "has to be less than the quantity")
+    if shown * MAX_REFILLS < order.quantity:
+        return invalid(f"{pointer}/display_quantity", f"has to be at least 1/{MAX_REFILLS} of the quantity")
+    return None
+
+
+def _refusal_of_price(price_cents: int, pointer: str, security: Security) -> Problem | None:
+    if not security.min_price_cents <= price_cents <= security.max_price_cents:
+        return invalid(pointer, "is out of the band of the security", code="price_out_of_band")
+    if price_cents % security.tick_cents:
+        return invalid(pointer, "is not on the tick of the security", code="price_off_tick")
+    return None
+
+
+def message_of(asked: Request, number: int, client_id: str, received_us: int) -> Message:
+    """What is queued for a request of a client; `number` becomes the id of an order, or is the command's own."""
+    if isinstance(asked, LimitOrder):
+        return OrderRequest(
+            number,
+            client_id,
+            asked.client_order_id,
+            asked.security_id,
+            "limit",
+            asked.side,
+            asked.quantity,
+            asked.price,
+            asked.time_in_force,
+            asked.post_only,
+            received_us,
+            None,
+            asked.display_quantity,
+        )
+    if isinstance(asked, Cancel):
+        return CancelRequest(number, client_id, asked.security_id, asked.order_id, received_us)
+    if isinstance(asked, Replace):
+        return ReplaceRequest(
+            number, client_id, asked.security_id, asked.order_id, asked.quantity, asked.price, received_us
+        )
+    return OrderRequest(
+        number,
+        client_id,
+        asked.client_order_id,
+        asked.security_id,
+        asked.type,
+        asked.side,
+        asked.quantity,
+        asked.price if isinstance(asked, StopLimitOrder) else None,
+        asked.time_in_force,
+        asked.post_only,
+        received_us,
+        None if isinstance(asked, MarketOrder) else asked.stop_price,
+    )
