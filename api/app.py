@@ -18,6 +18,7 @@ from api.order_lookup import OrderLookup
 from api.order_queue import OrderQueue
 from api.problems import Problem
 from api.promises import Promises
+from api.rate_limits import RateLimits
 from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
@@ -52,6 +53,11 @@ def create_app(settings: Settings) -> Flask:
         promises=Promises(clearing_data),
         queue=OrderQueue(),
         accepted=accepted,
+        rate_limits=RateLimits(
+            settings.redis_url.get_secret_value(),
+            orders_per_s=settings.max_orders_per_s,
+            most_at_once=settings.max_request_orders,
+        ),
         max_quantity=settings.max_order_quantity,
     )
     lookup = OrderLookup(clearing_data, accepted)

@@ -18,6 +18,7 @@ from api.order_queue import OrderQueue
 from api.order_rules import Message, message_of, refusal
 from api.problems import Problem
 from api.promises import Named, Promises
+from api.rate_limits import Allowance, RateLimits
 from api.schema import Request
 from db.clearing_data.keys import Identity
 from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, Side
@@ -79,6 +80,7 @@ class OrderDesk:
         promises: Promises,
         queue: OrderQueue,
         accepted: Accepted,
+        rate_limits: RateLimits,
         max_quantity: int,
     ) -> None:
         self._listing = listing
@@ -86,14 +88,15 @@ class OrderDesk:
         self._promises = promises
         self._queue = queue
         self._accepted = accepted
+        self._rate_limits = rate_limits
         self._max_quantity = max_quantity
 
-    def take(self, entries: Sequence[Entry], identity: Identity, *, received_us: int) -> None:
-        """Queue what can be queued, in the order given and in one message.
+    def take(self, entries: Sequence[Entry], identity: Identity, *, received_us: int) -> Allowance:
+        """Queue what can be queued, in the order given and in one message; what the key may send after it.
 
         Each entry is left with a problem or a message.
 
-        raises  Problem (503)  of all entries: none is known to be queued
+        raises  Problem  429, 503 for all entries: none is known to be queued
         """
         securities = self._listing.all()
         going = []
@@ -104,6 +107,7 @@ class OrderDesk:
                 )
                 if entry.problem is None:
                     going.append((entry, entry.asked))
+        allowance = self._rate_limits.take(identity, len(going))
         for (entry, asked), number in zip(going, self._ids.take(len(going)), strict=True):
             entry.message = message_of(asked, number, asked.client_id or identity.client_id, received_us)
         self._keep_promises([entry for entry, _ in going])
@@ -111,14 +115,18 @@ class OrderDesk:
         if queued:
             self._queue.put(queued)
             self._accepted.remember(queued)
+        return allowance
 
-    def cancel_all(self, client_id: str, *, security_id: str | None, side: Side | None, received_us: int) -> list[int]:
-        """Queue what cancels all open orders of a client, one command for each shard concerned; their numbers.
+    def cancel_all(
+        self, client_id: str, identity: Identity, *, security_id: str | None, side: Side | None, received_us: int
+    ) -> tuple[list[int], Allowance]:
+        """Queue what cancels all open orders of a client, one command for each shard concerned.
 
         security_id, side  of which orders; None for all
-
-        raises  Problem (503)
+        returns            the numbers of the commands, and what the key may send after it
+        raises             Problem (429, 503)
         """
+        allowance = self._rate_limits.take(identity, 1)
         securities = self._listing.all()
         concerned = securities.values() if security_id is None else [securities[security_id]]
         shards = sorted({security.shard for security in concerned})
@@ -129,7 +137,7 @@ class OrderDesk:
                 for number, shard in zip(numbers, shards, strict=True)
             ]
         )
-        return numbers
+        return numbers, allowance
 
     def halt(self, security_id: str, *, halted: bool, received_us: int) -> int:
         """Queue what halts a security or resumes it; the number of the command. Raises Problem (503)."""

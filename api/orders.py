@@ -37,9 +37,9 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
         if not 1 <= len(content) <= max_request_orders:
             raise invalid("", f"an array has 1 to {max_request_orders} requests")
         entries = [Entry(asked, f"/{position}") for position, asked in enumerate(requests_of(content))]
-        desk.take(entries, identity, received_us=received_us)
+        allowance = desk.take(entries, identity, received_us=received_us)
         results = [entry.problem.content() if entry.problem else entry.answer() for entry in entries]
-        return answer({"status": "success", "results": results}, 202)
+        return answer({"status": "success", "results": results}, 202, allowance.headers())
 
     @blueprint.patch("/orders/<security_id>/<order_id:order_id>")
     def replace(security_id: str, order_id: int) -> Response:
@@ -82,7 +82,9 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
         security_id, side = request.args.get("security_id"), _side()
         if security_id is not None and security_id not in listing.all():
             raise invalid("?security_id", "is not listed", code="unknown_security")
-        numbers = desk.cancel_all(client_id, security_id=security_id, side=side, received_us=received_us)
+        numbers, allowance = desk.cancel_all(
+            client_id, identity, security_id=security_id, side=side, received_us=received_us
+        )
         content: dict[str, Any] = {
             "status": "success",
             "client_id": client_id,
@@ -91,13 +93,13 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
             "command_ids": numbers,
             "message": "mass cancel submitted",
         }
-        return answer(content, 202)
+        return answer(content, 202, allowance.headers())
 
     def hand_in(entry: Entry, identity: Identity, received_us: int) -> Response:
-        desk.take([entry], identity, received_us=received_us)
+        allowance = desk.take([entry], identity, received_us=received_us)
         if entry.problem is not None:
             raise entry.problem
-        return answer(entry.answer(), 200 if entry.duplicate else 202)
+        return answer(entry.answer(), 200 if entry.duplicate else 202, allowance.headers())
 
     def owner(identity: Identity, security_id: str, order_id: int) -> str | None:
         """Whose order it is, where the key does not say so; a client's request finds only that client's orders."""

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     api_port: int = Field(8000, ge=1, le=65535, description="port the api listens on")
     flower_port: int = Field(5555, ge=1, le=65535, description="port Flower listens on")
     max_body_bytes: int = Field(1_048_576, ge=1024, description="largest request body")
+    max_orders_per_s: int = Field(
+        20_000, ge=1, le=1_000_000, description="orders that a key may send in a second; cancels and replaces count"
+    )
     key_cache_s: float = Field(1.0, ge=0, le=60, description="how long a key is trusted before it is looked up again")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="least level logged")
 

@@ -1,0 +1,197 @@
+"""How many orders a key may send in a second: a token bucket for each key, shared by all api processes.
+
+The bucket stands in Redis and is changed by a script there, so that no two processes see it in between. To ask for
+each order would cost more than the order: a process takes tokens in advance, a twentieth of a second's worth at a
+time, and hands them out itself. What it holds and does not use is at most that much more of a burst.
+
+Redis is needed for nothing else on the way of an order, so without it trading goes on: each process then counts for
+itself, until Redis is back.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import NamedTuple
+
+import gevent
+import structlog
+from gevent.event import Event
+from redis import BlockingConnectionPool, Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from api.problems import Problem
+from db.clearing_data.keys import Identity
+
+log = structlog.get_logger()
+
+# What a process takes in advance, and how long a key that has none left waits before it is looked at again; in that
+# time as many tokens come together as are worth asking for [s].
+CHUNK_S = 0.05
+LEAST_WAIT_S = 0.02
+# A bucket that is full holds so much [s of its rate].
+BURST_S = 1.0
+# How long Redis may take; then it counts as away, and is asked again after a while [s].
+REDIS_S = 0.25
+AGAIN_S = 1.0
+CONNECTIONS = 4
+
+# A bucket is the time at which it will be full again, as no more than that has to be known of it (GCRA).
+# ARGV: us for one token, us for all tokens, tokens needed, tokens wanted. Returns: tokens given, left, us until full.
+_TAKE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local full_at = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+local each = tonumber(ARGV[1])
+local tokens = math.floor((ARGV[2] - (full_at - now)) / each)
+local given = 0
+if tokens >= tonumber(ARGV[3]) then
+    given = math.min(tokens, tonumber(ARGV[4]))
+    full_at = full_at + given * each
+    redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000) + 1)
+end
+return {given, tokens - given, math.ceil(full_at - now)}
+"""
+
+
+class Allowance(NamedTuple):
+    """What a key may send after its request [orders], and until it may send a whole second's worth at once [s]."""
+
+    limit: int
+    remaining: int
+    reset_s: int
+
+    def headers(self) -> dict[str, str]:
+        """The headers that tell it."""
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(self.reset_s),
+        }
+
+
+class TooManyOrders(Problem):
+    """429: the key has sent more than it may."""
+
+    def __init__(self, allowance: Allowance, *, wait_s: float) -> None:
+        super().__init__(429, "rate_limited", "the key sends more orders than it may; nothing was queued", retry=True)
+        self._allowance = allowance
+        self._wait_s = wait_s
+
+    def headers(self) -> dict[str, str]:
+        """The headers that go with the problem."""
+        return {**super().headers(), **self._allowance.headers(), "Retry-After": str(max(math.ceil(self._wait_s), 1))}
+
+
+class _Lease:
+    """The tokens of a key that this process may hand out, and what is known of the bucket behind them."""
+
+    __slots__ = ("asked", "empty_until_s", "full_at_s", "left", "tokens")
+
+    def __init__(self) -> None:
+        self.tokens = 0
+        self.left = 0  # in the bucket, when it was last looked at
+        self.full_at_s = 0.0  # when the bucket will be full again [monotonic]
+        self.empty_until_s = 0.0  # it is not looked at before [monotonic]
+        self.asked: Event | None = None  # while somebody looks
+
+
+class RateLimits:
+    """Counts the orders of each key.
+
+    orders_per_s      what a key may send on average
+    most_at_once      orders that one request may have; a full bucket is enough for them
+    """
+
+    def __init__(self, redis_url: str, *, orders_per_s: int, most_at_once: int) -> None:
+        self._orders_per_s = orders_per_s
+        self._each_s = 1 / orders_per_s
+        self._capacity = max(round(orders_per_s * BURST_S), most_at_once)
+        self._chunk = max(round(orders_per_s * CHUNK_S), 1)
+        self._leases: dict[tuple[str, int], _Lease] = {}
+        pool = BlockingConnectionPool.from_url(
+            redis_url,
+            max_connections=CONNECTIONS,
+            timeout=REDIS_S,
+            socket_timeout=REDIS_S,
+            socket_connect_timeout=REDIS_S,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._redis = Redis(connection_pool=pool)
+        self._take = self._redis.register_script(_TAKE)
+        self._alone = False
+
+    def take(self, identity: Identity, orders: int) -> Allowance:
+        """Take tokens for the orders of a request. Raises TooManyOrders, and then none are taken."""
+        key = (identity.client_id, 0)
+        lease = self._leases.get(key)
+        if lease is None:
+            lease = self._leases[key] = _Lease()
+        while lease.tokens < orders:
+            if lease.asked is not None:
+                lease.asked.wait()
+                continue
+            now_s = time.monotonic()
+            if now_s >= lease.empty_until_s:
+                self._fill(key, lease, orders, now_s)
+            if lease.tokens < orders:
+                wait_s = max(lease.empty_until_s - time.monotonic(), 0.0)
+                raise TooManyOrders(self._allowance(lease), wait_s=wait_s)
+        lease.tokens -= orders
+        return self._allowance(lease)
+
+    def _allowance(self, lease: _Lease) -> Allowance:
+        reset_s = max(math.ceil(lease.full_at_s - time.monotonic()), 0)
+        return Allowance(self._orders_per_s, lease.tokens + lease.left, reset_s)
+
+    def _fill(self, key: tuple[str, int], lease: _Lease, orders: int, now_s: float) -> None:
+        """Take as many tokens as are needed for the orders, and if possible some more."""
+        needed = orders - lease.tokens
+        lease.asked = Event()
+        try:
+            given, lease.left, full_in_s = self._given(key, lease, needed, max(needed, self._chunk), now_s)
+        finally:
+            asked, lease.asked = lease.asked, None
+            asked.set()
+        lease.tokens += given
+        lease.full_at_s = time.monotonic() + full_in_s
+        if not given:
+            missing_s = (needed - lease.left) * self._each_s
+            lease.empty_until_s = time.monotonic() + max(missing_s, LEAST_WAIT_S)
+
+    def _given(
+        self, key: tuple[str, int], lease: _Lease, needed: int, wanted: int, now_s: float
+    ) -> tuple[int, int, float]:
+        """Tokens given, tokens left, and when the bucket will be full again [s from now]."""
+        if not self._alone:
+            try:
+                client_id, key_id = key
+                given, left, full_in_us = self._take(
+                    keys=[f"stock_exchange:orders:{client_id}:{key_id}"],
+                    args=[self._each_s * 1e6, self._capacity * self._each_s * 1e6, needed, wanted],
+                )
+                return given, left, full_in_us / 1e6
+            except (RedisError, OSError) as fault:
+                self._go_on_alone(fault)
+        full_in_s = max(lease.full_at_s - now_s, 0.0)
+        tokens = int(self._capacity - full_in_s / self._each_s)
+        given = min(tokens, wanted) if tokens >= needed else 0
+        return given, tokens - given, full_in_s + given * self._each_s
+
+    def _go_on_alone(self, fault: Exception) -> None:
+        if not self._alone:
+            self._alone = True
+            log.warning("rate_limits_alone", fault=str(fault)[:200])
+            gevent.spawn(self._wait_for_redis)
+
+    def _wait_for_redis(self) -> None:
+        while self._alone:
+            gevent.sleep(AGAIN_S)
+            try:
+                self._redis.ping()
+            except (RedisError, OSError):
+                continue
+            self._alone = False
+            log.info("rate_limits_shared")
