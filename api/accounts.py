@@ -8,11 +8,12 @@ from typing import Any, Literal
 from flask import Blueprint, Response
 from sqlalchemy import Connection
 
-from api import outgoing
+from api import answers_schema, outgoing
 from api.answers import answer
 from api.auth import Keys
 from api.body import read_json
 from api.databases import reading, writing
+from api.declaration import declared
 from api.listing import Listing
 from api.money import dollars
 from api.problems import Problem, invalid, not_found
@@ -28,14 +29,26 @@ from db.connect import Database
 
 Direction = Literal["deposit", "withdrawal"]
 
+_TRANSFER: dict[str, Any] = {
+    "takes": CashTransfer | ShareTransfer,
+    "gives": {200: answers_schema.TransferredBefore, 201: answers_schema.Transferred},
+    "refuses": [409],
+}
+
 
 def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprint:
     """The routes, on these services."""
     blueprint = Blueprint("accounts", __name__)
 
     @blueprint.post("/accounts")
+    @declared(
+        "admin",
+        "Open an account; its key is shown this once",
+        takes=NewAccount,
+        gives={201: answers_schema.OpenedAccount},
+        refuses=[409],
+    )
     def open_account() -> Response:
-        keys.admin()
         client_id = shape_of(read_json(), NewAccount).client_id
         with writing(clearing_data) as tx:
             if not _open(tx, client_id):
@@ -46,6 +59,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         return answer(opened, 201, {"Cache-Control": "no-store"})
 
     @blueprint.get("/accounts/<client_id>")
+    @declared("client", "What is in an account", gives={200: answers_schema.Account})
     def one(client_id: str) -> Response:
         keys.allowed(client_id)
         with reading(clearing_data) as tx:
@@ -61,6 +75,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         return answer(content)
 
     @blueprint.get("/balance/<client_id>")
+    @declared("client", "Cash of an account", gives={200: answers_schema.Balance})
     def balance(client_id: str) -> Response:
         keys.allowed(client_id)
         with reading(clearing_data) as tx:
@@ -68,6 +83,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         return answer({"client_id": client_id, **outgoing.cash_of(account)})
 
     @blueprint.get("/holdings/<security_id>/<client_id>")
+    @declared("client", "Shares of a security in an account", gives={200: answers_schema.HoldingOf})
     def holding(security_id: str, client_id: str) -> Response:
         keys.allowed(client_id)
         listing.in_path(security_id)
@@ -77,15 +93,16 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         return answer({"client_id": client_id, **outgoing.holding_of(found)})
 
     @blueprint.post("/accounts/<client_id>/deposits")
+    @declared("admin", "Put cash or shares into an account, once", **_TRANSFER)
     def deposit(client_id: str) -> Response:
         return transfer(client_id, "deposit")
 
     @blueprint.post("/accounts/<client_id>/withdrawals")
+    @declared("admin", "Take cash or shares out of an account, once", **_TRANSFER)
     def withdraw(client_id: str) -> Response:
         return transfer(client_id, "withdrawal")
 
     def transfer(client_id: str, direction: Direction) -> Response:
-        keys.admin()
         asked = _transfer_of(read_json())
         if isinstance(asked, ShareTransfer) and asked.security_id not in listing.all():
             raise invalid("/security_id", "is not listed", code="unknown_security")

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
-from api import accounts, audit, halts, health, leaderboard, market_data, order_reads, orders, reports
+from api import (
+    accounts,
+    answers_schema,
+    api_keys,
+    audit,
+    halts,
+    health,
+    leaderboard,
+    market_data,
+    order_reads,
+    orders,
+    reports,
+)
 from api.accepted import Accepted
 from api.answers import answer, our_fault, problem_answer
 from api.auth import Keys
 from api.databases import writing
+from api.declaration import Caller, callers, declared
 from api.listing import Listing
 from api.order_desk import OrderDesk
 from api.order_ids import OrderIds
@@ -62,6 +77,8 @@ def create_app(settings: Settings) -> Flask:
     )
     lookup = OrderLookup(clearing_data, accepted)
     app = Flask(__name__, static_folder=None)
+    # Flask answers OPTIONS by itself, and not in JSON.
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Two paths for one thing would be two things to guard: no redirects to the right number of slashes.
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
@@ -75,8 +92,9 @@ def create_app(settings: Settings) -> Flask:
             max_request_orders=settings.max_request_orders,
         ),
         order_reads.routes(keys=keys, lookup=lookup, listing=listing, clearing_data=clearing_data),
-        halts.routes(keys=keys, desk=desk, listing=listing, clearing_data=clearing_data),
+        halts.routes(desk=desk, listing=listing, clearing_data=clearing_data),
         accounts.routes(keys=keys, listing=listing, clearing_data=clearing_data),
+        api_keys.routes(keys=keys, clearing_data=clearing_data),
         market_data.routes(listing=listing, market_data=market_data_base),
         reports.routes(keys=keys, listing=listing, market_data=market_data_base),
         leaderboard.routes(clearing_data=clearing_data),
@@ -86,11 +104,11 @@ def create_app(settings: Settings) -> Flask:
             redis_url=settings.redis_url.get_secret_value(),
             run_directory=settings.run_directory,
         ),
-        audit.routes(keys=keys),
+        audit.routes(),
     ):
         app.register_blueprint(blueprint)
     app.add_url_rule("/", view_func=_root)
-    app.before_request(_refuse_double_slash)
+    app.before_request(_guard(keys, callers(app)))
     app.register_error_handler(Problem, problem_answer)
     app.register_error_handler(HTTPException, _http_fault)
     app.register_error_handler(Exception, our_fault)
@@ -103,12 +121,20 @@ def _next_blocks(clearing_data: Database) -> list[range]:
         return [next_order_ids(tx) for _ in range(BLOCKS_AT_ONCE)]
 
 
-def _refuse_double_slash() -> None:
-    """Werkzeug takes //orders for /orders; whoever guards a path before us might not."""
-    if request.environ["PATH_INFO"].startswith("//"):
-        raise NotFound
+def _guard(keys: Keys, may_call: Mapping[str, Caller]) -> Callable[[], None]:
+    """What every request passes before its view."""
+
+    def guard() -> None:
+        # Werkzeug takes //orders for /orders; whoever guards a path before us might not.
+        if request.environ["PATH_INFO"].startswith("//"):
+            raise NotFound
+        if request.endpoint is not None:
+            keys.admit(may_call[request.endpoint])
+
+    return guard
 
 
+@declared("public", "Where to find what", gives={200: answers_schema.Root})
 def _root() -> Response:
     return answer(
         {
@@ -117,6 +143,8 @@ def _root() -> Response:
             "securities": "/securities",
             "book": "/book/{security_id}",
             "health": "/health/ready",
+            "openapi": "/openapi.json",
+            "docs": "/docs",
         }
     )
 

@@ -12,6 +12,7 @@ from flask import request
 from gevent.event import AsyncResult
 
 from api.databases import reading
+from api.declaration import Caller
 from api.problems import Problem, forbidden, invalid, not_found, unauthorized
 from db.clearing_data import keys
 from db.clearing_data.keys import Identity
@@ -22,6 +23,10 @@ log = structlog.get_logger()
 # Names of accounts, as far as anyone may ask for them.
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,48}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+# Where the guard leaves the identity in a request's environment for the view.
+_IDENTITY = "exchange.identity"
+_READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(slots=True)
@@ -42,8 +47,22 @@ class Keys:
         self._known: dict[bytes, _Known] = {}
         self._asked: dict[bytes, AsyncResult] = {}
 
+    def admit(self, caller: Caller) -> None:
+        """Let the request being served pass, if its key is one of who may call. Raises Problem (401, 403, 503)."""
+        if caller == "public":
+            return
+        identity = self.identify()
+        if caller == "admin" and identity.role != "admin":
+            raise forbidden()
+        if identity.read_only and (caller == "client_write" or request.method not in _READING):
+            raise forbidden()
+        request.environ[_IDENTITY] = identity
+
     def identify(self) -> Identity:
         """Whose key came with the request being served. Raises Problem (401, 503)."""
+        admitted: Identity | None = request.environ.get(_IDENTITY)
+        if admitted is not None:
+            return admitted
         key = _key_of_request()
         # Looked up by its hash: how long that takes says nothing about the keys that exist.
         digest = hashlib.sha256(key.encode()).digest()

@@ -9,9 +9,10 @@ from flask import Blueprint, Response
 
 from api import outgoing
 from api.answers import answer
-from api.auth import Keys
+from api.answers_schema import HaltSubmitted, Security
 from api.body import read_json
 from api.databases import reading
+from api.declaration import declared
 from api.listing import Listing
 from api.order_desk import OrderDesk
 from api.schema import Halt
@@ -24,13 +25,15 @@ WAIT_S = 2.0
 LOOK_S = 0.02
 
 
-def routes(*, keys: Keys, desk: OrderDesk, listing: Listing, clearing_data: Database) -> Blueprint:
+def routes(*, desk: OrderDesk, listing: Listing, clearing_data: Database) -> Blueprint:
     """The route, on these services."""
     blueprint = Blueprint("halts", __name__)
 
     @blueprint.patch("/securities/<security_id>")
+    @declared(
+        "admin", "Halt the trading of a security, or resume it", takes=Halt, gives={200: Security, 202: HaltSubmitted}
+    )
     def halt(security_id: str) -> Response:
-        keys.admin()
         asked = shape_of(read_json(), Halt)
         listing.in_path(security_id)
         number = desk.halt(security_id, halted=asked.halted, received_us=time.time_ns() // 1_000)

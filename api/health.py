@@ -15,7 +15,9 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from api import answers_schema
 from api.answers import answer, problem_answer
+from api.declaration import declared
 from api.handoff import is_taken, streams_socket
 from api.problems import Problem
 from celery_app import app
@@ -46,10 +48,12 @@ def routes(*, clearing_data: Database, market_data: Database, redis_url: str, ru
     }
 
     @blueprint.get("/health/live")
+    @declared("public", "Whether the api answers", gives={200: answers_schema.Live})
     def live() -> Response:
         return answer({"status": "live"})
 
     @blueprint.get("/health/ready")
+    @declared("public", "Whether everything that an order needs is there", gives={200: answers_schema.Ready})
     def ready() -> Response:
         dependencies = dict.fromkeys(looks, OK) | _found(looks)
         away = [name for name, state in dependencies.items() if state != OK]

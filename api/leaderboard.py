@@ -12,12 +12,14 @@ from gevent.lock import Semaphore
 
 from api import outgoing
 from api.answers import answer
+from api.answers_schema import Rows, Standing
 from api.databases import reading
+from api.declaration import declared
 from api.money import dollars
+from db.clearing_data import standings
 from db.clearing_data.initial_data import REFERENCE_PRICE_CENTS
 from db.clearing_data.rows import Security
 from db.clearing_data.securities import listed
-from db.clearing_data.standings import Standing, standings
 from db.connect import Database
 
 # Counting trades looks at all of them, so it is done rarely, and by one request for all [s].
@@ -32,19 +34,20 @@ def routes(*, clearing_data: Database) -> Blueprint:
     one_at_a_time = Semaphore()
 
     @blueprint.get("/leaderboard")
+    @declared("public", "The clients by what they are worth", gives={200: Rows[Standing]})
     def leaderboard() -> Response:
         nonlocal board, until_s
         with one_at_a_time:
             if time.monotonic() >= until_s:
                 with reading(clearing_data) as tx:
-                    board = _ranked(standings(tx, opening_price_cents=REFERENCE_PRICE_CENTS), listed(tx))
+                    board = _ranked(standings.standings(tx, opening_price_cents=REFERENCE_PRICE_CENTS), listed(tx))
                 until_s = time.monotonic() + REMEMBER_S
         return answer({"data": board})
 
     return blueprint
 
 
-def _ranked(found: Sequence[Standing], securities: Sequence[Security]) -> list[dict[str, Any]]:
+def _ranked(found: Sequence[standings.Standing], securities: Sequence[Security]) -> list[dict[str, Any]]:
     worth = [(outgoing.equity_cents(one.account, one.holdings, securities), one) for one in found]
     worth.sort(key=lambda entry: (-entry[0], entry[1].account.client_id))
     return [

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from typing import Annotated, Literal
 
-from api import outgoing, query
+from flask import Blueprint, Response
+from pydantic import Field
+
+from api import answers_schema, outgoing, query
 from api.answers import answer, page
+from api.answers_schema import Candle, Page, Rows, Security, Trade
 from api.databases import reading
+from api.declaration import Parameter, declared
 from api.listing import Listing
+from api.query import CURSOR, LIMIT
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.rows import Book, Price
@@ -16,16 +22,21 @@ from db.market_data.tables import CANDLE_SECONDS
 DEFAULT_DEPTH = 10
 DEFAULT_CANDLES = 100
 
+_DEPTH = Parameter("depth", Annotated[int, Field(ge=1, le=query.MAX_LIMIT)], f"levels, {DEFAULT_DEPTH} by default")
+_INTERVAL = Parameter("interval", Literal[tuple(CANDLE_SECONDS)], "of each candle, 1m by default")
+
 
 def routes(*, listing: Listing, market_data: Database) -> Blueprint:
     """The routes, on these services."""
     blueprint = Blueprint("market_data", __name__)
 
     @blueprint.get("/securities")
+    @declared("public", "The listed securities", gives={200: Rows[Security]})
     def securities() -> Response:
         return answer({"data": [outgoing.security_of(security) for security in listing.all().values()]})
 
     @blueprint.get("/price/<security_id>")
+    @declared("public", "Best and last prices", gives={200: answers_schema.Price})
     def price(security_id: str) -> Response:
         listing.in_path(security_id)
         with reading(market_data) as tx:
@@ -33,6 +44,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
         return answer(outgoing.price_of(found or Price(security_id, 0, None, None, None, 0)))
 
     @blueprint.get("/book/<security_id>")
+    @declared("public", "An order book", parameters=[_DEPTH], gives={200: answers_schema.Book})
     def book(security_id: str) -> Response:
         listing.in_path(security_id)
         depth = query.number("depth", default=DEFAULT_DEPTH, least=1, most=query.MAX_LIMIT)
@@ -41,6 +53,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
         return answer(outgoing.book_of(found or Book(security_id, 0, 0, [], [])))
 
     @blueprint.get("/trades/<security_id>")
+    @declared("public", "Trades, newest first", parameters=[LIMIT, CURSOR], gives={200: Page[Trade]})
     def trades(security_id: str) -> Response:
         listing.in_path(security_id)
         limit, before = query.limit(), query.cursor()
@@ -49,6 +62,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
         return page(found, outgoing.trade_of, limit=limit, cursor=lambda trade: trade.sequence)
 
     @blueprint.get("/candles/<security_id>")
+    @declared("public", "Candles, newest first", parameters=[_INTERVAL, LIMIT], gives={200: Rows[Candle]})
     def candles(security_id: str) -> Response:
         listing.in_path(security_id)
         interval = query.choice("interval", tuple(CANDLE_SECONDS), default="1m")

@@ -7,10 +7,12 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response
 
-from api import outgoing, query
+from api import answers_schema, outgoing, query
 from api.answers import answer, page
+from api.answers_schema import Page
 from api.auth import Keys, whose
 from api.databases import reading
+from api.declaration import Parameter, declared
 from api.listing import Listing
 from api.order_lookup import OrderLookup
 from api.problems import not_found
@@ -23,16 +25,21 @@ from tasks.messages import OrderRequest
 _CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,48}")
 _FILTERS: tuple[OrderFilter, ...] = get_args(OrderFilter)
 
+_STATUS = Parameter("status", OrderFilter, "all by default")
+_PAGE = (query.WHOSE, query.SECURITY, query.LIMIT, query.CURSOR)
+
 
 def routes(*, keys: Keys, lookup: OrderLookup, listing: Listing, clearing_data: Database) -> Blueprint:
     """The routes, on these services."""
     blueprint = Blueprint("order_reads", __name__)
 
     @blueprint.get("/orders/<security_id>/<order_id:order_id>")
+    @declared("client", "An order, and how far it has come", gives={200: answers_schema.Order})
     def one(security_id: str, order_id: int) -> Response:
         return answer(_form(lookup.find(keys.identify(), security_id, order_id)))
 
     @blueprint.get("/orders/by-client-id/<client_order_id>")
+    @declared("client", "An order by the client's own id", parameters=[query.WHOSE], gives={200: answers_schema.Order})
     def by_client_order_id(client_order_id: str) -> Response:
         identity = keys.identify()
         client_id = whose(identity) or identity.client_id
@@ -41,6 +48,7 @@ def routes(*, keys: Keys, lookup: OrderLookup, listing: Listing, clearing_data: 
         return answer(_form(lookup.find_by_client_order_id(client_id, client_order_id)))
 
     @blueprint.get("/orders")
+    @declared("client", "Orders, newest first", parameters=[_STATUS, *_PAGE], gives={200: Page[answers_schema.Order]})
     def every() -> Response:
         identity = keys.identify()
         status = query.choice("status", _FILTERS, default="all")
@@ -58,6 +66,7 @@ def routes(*, keys: Keys, lookup: OrderLookup, listing: Listing, clearing_data: 
         return page(found, outgoing.order_of, limit=limit, cursor=lambda order: order.order_id)
 
     @blueprint.get("/fills")
+    @declared("client", "Settled trades, newest first", parameters=_PAGE, gives={200: Page[answers_schema.Fill]})
     def fills() -> Response:
         identity = keys.identify()
         limit = query.limit()

@@ -7,9 +7,12 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response, request
 
+from api import query, schema
 from api.answers import answer
+from api.answers_schema import Duplicate, MassCancelled, Results, Submitted
 from api.auth import Keys, whose
 from api.body import read_json
+from api.declaration import Parameter, declared
 from api.listing import Listing
 from api.order_desk import Entry, OrderDesk
 from api.order_lookup import OrderLookup
@@ -20,7 +23,8 @@ from db.clearing_data.keys import Identity
 from tasks.messages import Side
 
 _SIDES: tuple[Side, ...] = get_args(Side)
-_FILTERS = {"security_id", "side", "client_id"}
+_FILTERS = (query.SECURITY, Parameter("side", Side, "of this side only"), query.WHOSE)
+_FILTER_NAMES = {parameter.name for parameter in _FILTERS}
 
 
 def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing, max_request_orders: int) -> Blueprint:
@@ -28,6 +32,13 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
     blueprint = Blueprint("orders", __name__)
 
     @blueprint.post("/orders")
+    @declared(
+        "client_write",
+        "Place an order, cancel or replace one, or do many of these in the order given",
+        takes=schema.Body,
+        gives={200: Duplicate, 202: Submitted | Results},
+        refuses=[409],
+    )
     def place() -> Response:
         received_us = _now_us()
         identity = keys.identify()
@@ -42,6 +53,7 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
         return answer({"status": "success", "results": results}, 202, allowance.headers())
 
     @blueprint.patch("/orders/<security_id>/<order_id:order_id>")
+    @declared("client_write", "Give an order other terms", takes=NewTerms, gives={202: Submitted})
     def replace(security_id: str, order_id: int) -> Response:
         received_us = _now_us()
         identity = keys.identify()
@@ -59,6 +71,7 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
         return hand_in(Entry(asked), identity, received_us)
 
     @blueprint.delete("/orders/<security_id>/<order_id:order_id>")
+    @declared("client_write", "Cancel what is open of an order", gives={202: Submitted}, refuses=[422])
     def cancel(security_id: str, order_id: int) -> Response:
         received_us = _now_us()
         identity = keys.identify()
@@ -68,12 +81,13 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
         return hand_in(Entry(asked), identity, received_us)
 
     @blueprint.delete("/orders")
+    @declared("client_write", "Cancel all orders, or some", parameters=_FILTERS, gives={202: MassCancelled})
     def cancel_all() -> Response:
         received_us = _now_us()
         identity = keys.identify()
         # A filter that is misspelt or in the wrong place would be none, and all orders would go.
-        if unknown := request.args.keys() - _FILTERS:
-            raise invalid("?", f"has {len(unknown)} parameters that are none of {', '.join(sorted(_FILTERS))}")
+        if unknown := request.args.keys() - _FILTER_NAMES:
+            raise invalid("?", f"has {len(unknown)} parameters that are none of {', '.join(sorted(_FILTER_NAMES))}")
         if request.environ["CONTENT_LENGTH"] != "0":
             raise invalid("", "filters are parameters; there is no body")
         client_id = whose(identity)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from flask import request
+from pydantic import Field
 
+from api.declaration import Parameter
 from api.listing import Listing
 from api.problems import invalid
 
@@ -17,6 +19,12 @@ MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+
+# As routes declare them.
+LIMIT = Parameter("limit", Annotated[int, Field(ge=1, le=MAX_LIMIT)], f"rows of the page, {DEFAULT_LIMIT} by default")
+CURSOR = Parameter("cursor", Annotated[str, Field(pattern="^[0-9]{0,18}$")], "the next_cursor of the page before")
+SECURITY = Parameter("security_id", str, "of this security only")
+WHOSE = Parameter("client_id", str, "whose they are; a client's own without it, and for the admin everybody's")
 
 
 def number(name: str, *, default: int, least: int, most: int) -> int:

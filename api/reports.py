@@ -6,10 +6,13 @@ from flask import Blueprint, Response
 
 from api import outgoing, query
 from api.answers import answer, page
+from api.answers_schema import Page, Report, Status
 from api.auth import Keys, whose
 from api.databases import reading
+from api.declaration import declared
 from api.listing import Listing
 from api.problems import invalid, not_found
+from api.query import CURSOR, LIMIT, WHOSE
 from db.clearing_data.keys import Identity
 from db.connect import Database
 from db.market_data import reads
@@ -20,6 +23,7 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     blueprint = Blueprint("reports", __name__)
 
     @blueprint.get("/status/<security_id>/<order_id:order_id>")
+    @declared("client", "How far an order has come, by its reports", gives={200: Status})
     def status(security_id: str, order_id: int) -> Response:
         client_id = _reader(keys.identify())
         listing.in_path(security_id)
@@ -30,6 +34,7 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
         return answer({"status": found})
 
     @blueprint.get("/report/<security_id>/<order_id:order_id>")
+    @declared("client", "The last report of an order", gives={200: Report})
     def report(security_id: str, order_id: int) -> Response:
         client_id = _reader(keys.identify())
         listing.in_path(security_id)
@@ -40,6 +45,9 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
         return answer(outgoing.report_of(found))
 
     @blueprint.get("/reports")
+    @declared(
+        "client", "A client's reports, newest first", parameters=[WHOSE, LIMIT, CURSOR], gives={200: Page[Report]}
+    )
     def every() -> Response:
         client_id = whose(keys.identify())
         if client_id is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, LiteralString
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from api.money import MoneyFault, cents_of
@@ -43,8 +43,20 @@ def _amount_cents(amount: object) -> int:
     raise PydanticCustomError("amount", _MONEY_FAULTS[cents])
 
 
-PriceCents = Annotated[int, BeforeValidator(_price_cents)]
-AmountCents = Annotated[int, BeforeValidator(_amount_cents), Field(ge=1)]
+def _decimal_schema(below_cents: int) -> WithJsonSchema:
+    """Of a positive amount of dollars: a number, or a string with its digits."""
+    return WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": 0.01, "maximum": (below_cents - 1) / 100, "multipleOf": 0.01},
+                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,11})(\.[0-9]{1,2})?$"},
+            ]
+        }
+    )
+
+
+PriceCents = Annotated[int, BeforeValidator(_price_cents), _decimal_schema(PRICE_BELOW_CENTS)]
+AmountCents = Annotated[int, BeforeValidator(_amount_cents), Field(ge=1), _decimal_schema(AMOUNT_BELOW_CENTS)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,48}$")]
 Quantity = Annotated[int, Field(ge=1, le=2**31 - 1)]
 OrderId = Annotated[int, Field(ge=1, lt=2**53)]
@@ -137,6 +149,8 @@ NewOrder = LimitOrder | MarketOrder | StopOrder | StopLimitOrder
 Request = NewOrder | Cancel | Replace
 # The type decides what else there may be.
 TypedRequest = Annotated[Request, Field(discriminator="type")]
+# The body of POST /orders; the requests of an array are read one by one.
+Body = TypedRequest | Annotated[list[TypedRequest], Field(min_length=1, max_length=1_000)]
 
 
 class NewTerms(Shape):
@@ -156,6 +170,13 @@ class NewAccount(Shape):
     """An account to be opened."""
 
     client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,48}$")]
+
+
+class NewKey(Shape):
+    """Another key of an account."""
+
+    name: Name | None = None
+    read_only: bool = False
 
 
 class CashTransfer(Shape):

@@ -21,6 +21,7 @@ from api.outgoing import time_of
 from api.problems import Problem, not_found
 from api.streams import raw
 from api.streams.channels import Channels, SocketIORooms, serve_websockets, socketio_server
+from api.streams.key_watch import KeyWatch
 from api.streams.listener import Listener
 from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
@@ -54,7 +55,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     server = socketio_server()
     rooms = SocketIORooms(server)
     public_streams, private_streams = PublicStreams(rooms), PrivateStreams(rooms, market_data)
-    Channels(server, clearing_data, listing, public_streams, private_streams)
+    key_watch = KeyWatch(clearing_data, every_s=settings.key_cache_s)
+    Channels(server, clearing_data, listing, public_streams, private_streams, key_watch)
 
     app = Flask(__name__, static_folder=None)
     app.register_blueprint(
@@ -63,6 +65,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             clearing_data=clearing_data,
             public_streams=public_streams,
             private_streams=private_streams,
+            key_watch=key_watch,
         )
     )
     app.register_error_handler(Problem, problem_answer)
@@ -73,6 +76,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     listener = Listener(settings.redis_url.get_secret_value(), market_data, public_streams, private_streams)
     _spawn(listener.run)
+    _spawn(key_watch.run)
     _spawn(lambda: _heartbeat(rooms, public_streams, private_streams))
     return app
 

@@ -16,6 +16,7 @@ from api.listing import Listing
 from api.problems import Problem, invalid
 from api.streams import access
 from api.streams.forms import Event, content_of
+from api.streams.key_watch import KeyWatch
 from api.streams.private import Feed, PrivateStreams, everyones_snapshot
 from api.streams.public import Channel, PublicStreams
 from api.streams.rooms import EVERYONES_REPORTS, room_of
@@ -112,12 +113,14 @@ class Channels:
         listing: Listing,
         public_streams: PublicStreams,
         private_streams: PrivateStreams,
+        key_watch: KeyWatch,
     ) -> None:
         self._server = server
         self._clearing_data = clearing_data
         self._listing = listing
         self._public = public_streams
         self._private = private_streams
+        self._key_watch = key_watch
         self._identities: dict[str, Identity] = {}  # by the id of the connection, of those with a key
         self._feeds: dict[str, Feed] = {}
         server.on_event("connect", self._connect)
@@ -132,12 +135,16 @@ class Channels:
         if key is None:
             return
         try:
-            self._identities[_connection()] = access.identify(self._clearing_data, key)
+            identity = access.identify(self._clearing_data, key)
         except Problem as problem:
             raise Refused(problem.detail, problem.content()) from problem
+        connection = _connection()
+        self._identities[connection] = identity
+        self._key_watch.add(connection, identity.key_id, lambda: self._server.server.disconnect(connection))
 
     def _disconnect(self, *_reason: str) -> None:
         self._identities.pop(_connection(), None)
+        self._key_watch.remove(_connection())
         self._leave_feed()
 
     def _answering(self, do: Callable[[Subscription], None]) -> Callable[..., dict[str, Any]]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from api import query
+from api.declaration import declared
 from api.listing import Listing
 from api.streams import access
+from api.streams.key_watch import KeyWatch
 from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
 from api.streams.subscriber import Subscriber
@@ -19,28 +20,37 @@ from db.connect import Database
 
 
 def routes(
-    *, listing: Listing, clearing_data: Database, public_streams: PublicStreams, private_streams: PrivateStreams
+    *,
+    listing: Listing,
+    clearing_data: Database,
+    public_streams: PublicStreams,
+    private_streams: PrivateStreams,
+    key_watch: KeyWatch,
 ) -> Blueprint:
     """The routes; each answers when its WebSocket has ended, or with a problem instead of one."""
     blueprint = Blueprint("raw", __name__)
 
     @blueprint.route("/stream/price", websocket=True)
+    @declared("public", "Prices as they change", gives={})
     def price() -> Response:
         security_id = query.security(listing)
-        return _serve(lambda subscriber: public_streams.subscribed(subscriber, security_id))
+        subscriber = Subscriber()
+        return _serve(subscriber, public_streams.subscribed(subscriber, security_id))
 
     @blueprint.route("/stream/report", websocket=True)
+    @declared("client", "Reports of a client as they come", gives={})
     def report() -> Response:
         identity = access.identify(clearing_data, access.key_of(request))
         client_id = None if identity.role == "admin" else identity.client_id
-        return _serve(lambda subscriber: private_streams.subscribed(subscriber, client_id))
+        subscriber = Subscriber()
+        with key_watch.watching(subscriber, identity.key_id, subscriber.cut):
+            return _serve(subscriber, private_streams.subscribed(subscriber, client_id))
 
     return blueprint
 
 
-def _serve(subscribed: Callable[[Subscriber], AbstractContextManager[None]]) -> Response:
-    subscriber = Subscriber()
-    with subscribed(subscriber):
+def _serve(subscriber: Subscriber, subscribed: AbstractContextManager[None]) -> Response:
+    with subscribed:
         subscriber.serve(WebSocket(request.environ))
     return _Ended()
 

@@ -38,6 +38,11 @@ class Subscriber:
             self._waiting_bytes += len(frames)
             self._news.set()
 
+    def cut(self) -> None:
+        """End the connection, if there is one."""
+        if self._websocket is not None:
+            self._websocket.cut()
+
     def serve(self, websocket: WebSocket) -> None:
         """Return when the connection has ended; these streams only send, so who says something is refused."""
         self._websocket = websocket

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sqlalchemy import Connection, text
@@ -19,6 +20,8 @@ ADMIN = "ADMIN"
 
 _PREFIX = "sx_"  # tells a key from any other secret, to people and to scanners of leaked secrets
 
+NEWEST = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -26,14 +29,40 @@ class Identity:
 
     client_id: str
     role: Role
+    read_only: bool = False
+    key_id: int = field(default=0, compare=False)  # which of the client's keys it is
 
 
-def make_key(tx: Connection, client_id: str, *, role: Role, now_us: int) -> str:
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """What is known of a key; the key itself is not."""
+
+    key_id: int
+    role: Role
+    read_only: bool
+    name: str | None
+    created_us: int
+    revoked_us: int | None
+
+
+def make_key(
+    tx: Connection, client_id: str, *, role: Role, now_us: int, read_only: bool = False, name: str | None = None
+) -> str:
     """Make another key for a client and return it; it cannot be read again later."""
     key = _PREFIX + secrets.token_urlsafe(32)
     tx.execute(
-        text("INSERT INTO api_keys (client_id, key_hash, role, created_us) VALUES (:client_id, :hash, :role, :now_us)"),
-        {"client_id": client_id, "hash": _hash(key), "role": role, "now_us": now_us},
+        text(
+            "INSERT INTO api_keys (client_id, key_hash, role, created_us, read_only, name) "
+            "VALUES (:client_id, :hash, :role, :now_us, :read_only, :name)"
+        ),
+        {
+            "client_id": client_id,
+            "hash": _hash(key),
+            "role": role,
+            "now_us": now_us,
+            "read_only": read_only,
+            "name": name,
+        },
     )
     return key
 
@@ -44,9 +73,41 @@ def find_key(tx: Connection, key: str) -> Identity | None:
     The look-up compares hashes, so its time says nothing about the key.
     """
     row = tx.execute(
-        text("SELECT client_id, role FROM api_keys WHERE key_hash = :hash AND revoked_us IS NULL"), {"hash": _hash(key)}
+        text("SELECT client_id, role, read_only, key_id FROM api_keys WHERE key_hash = :hash AND revoked_us IS NULL"),
+        {"hash": _hash(key)},
     ).first()
-    return Identity(row.client_id, row.role) if row else None
+    return Identity(*row) if row else None
+
+
+def keys_page(tx: Connection, client_id: str, *, before_key_id: int = NEWEST, limit: int) -> list[ApiKey]:
+    """A client's keys, revoked ones too, newest first."""
+    rows = tx.execute(
+        text(
+            "SELECT key_id, role, read_only, name, created_us, revoked_us FROM api_keys "
+            "WHERE client_id = :client_id AND key_id < :before ORDER BY key_id DESC LIMIT :limit"
+        ),
+        {"client_id": client_id, "before": before_key_id, "limit": limit},
+    )
+    return [ApiKey(*row) for row in rows]
+
+
+def count_valid_keys(tx: Connection, client_id: str) -> int:
+    """How many keys of a client are not revoked."""
+    query = text("SELECT count(*) FROM api_keys WHERE client_id = :client_id AND revoked_us IS NULL")
+    return int(tx.execute(query, {"client_id": client_id}).scalar_one())
+
+
+def revoke_key(tx: Connection, client_id: str, key_id: int, *, now_us: int) -> ApiKey | None:
+    """Revoke one key of a client, once and for all; None when the client has no such key."""
+    row = tx.execute(
+        text(
+            "UPDATE api_keys SET revoked_us = coalesce(revoked_us, :now_us) "
+            "WHERE key_id = :key_id AND client_id = :client_id "
+            "RETURNING key_id, role, read_only, name, created_us, revoked_us"
+        ),
+        {"key_id": key_id, "client_id": client_id, "now_us": now_us},
+    ).first()
+    return ApiKey(*row) if row else None
 
 
 def revoke_keys(tx: Connection, client_id: str, *, now_us: int) -> int:
@@ -56,6 +117,12 @@ def revoke_keys(tx: Connection, client_id: str, *, now_us: int) -> int:
         {"client_id": client_id, "now_us": now_us},
     )
     return revoked.rowcount
+
+
+def revoked_of(tx: Connection, key_ids: Collection[int]) -> set[int]:
+    """Which of some keys are revoked."""
+    query = text("SELECT key_id FROM api_keys WHERE key_id = ANY(:key_ids) AND revoked_us IS NOT NULL")
+    return set(tx.execute(query, {"key_ids": list(key_ids)}).scalars())
 
 
 def _hash(key: str) -> bytes:

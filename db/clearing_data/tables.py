@@ -203,6 +203,8 @@ api_keys = Table(
     Column("role", Text, nullable=False),  # admin, client
     Column("created_us", BigInteger, nullable=False),
     Column("revoked_us", BigInteger),
+    Column("read_only", Boolean, nullable=False, server_default=text("false")),
+    Column("name", Text),  # by which its owner tells it from the others
 )
 
 # Executions that were cleared, each once with all that its message said: the primary key is what makes the second

@@ -1,0 +1,101 @@
+"""Routes of keys: more of them for an account, what they are, and revoking them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from api import query
+from api.answers import answer, page
+from api.answers_schema import Key, MadeKey, Page
+from api.auth import Keys
+from api.body import read_json
+from api.databases import reading, writing
+from api.declaration import declared
+from api.outgoing import time_of
+from api.problems import Problem, not_found
+from api.query import CURSOR, LIMIT
+from api.schema import NewKey
+from api.shapes import shape_of
+from db.clearing_data import accounts
+from db.clearing_data import keys as key_store
+from db.clearing_data.keys import ADMIN, ApiKey
+from db.connect import Database
+
+# Valid keys that a client may have at a time; two that are made at once may be one more.
+MOST_VALID_KEYS = 100
+
+
+def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
+    """The routes, on these services."""
+    blueprint = Blueprint("api_keys", __name__)
+
+    @blueprint.post("/accounts/<client_id>/keys")
+    @declared(
+        "client_write", "Make another key; it is shown this once", takes=NewKey, gives={201: MadeKey}, refuses=[409]
+    )
+    def make(client_id: str) -> Response:
+        keys.allowed(client_id)
+        asked = shape_of(read_json(), NewKey)
+        with writing(clearing_data) as tx:
+            _require_account(tx, client_id)
+            if key_store.count_valid_keys(tx, client_id) >= MOST_VALID_KEYS:
+                raise Problem(409, "too_many_keys", f"there are {MOST_VALID_KEYS} keys; revoke one first")
+            api_key = key_store.make_key(
+                tx,
+                client_id,
+                role="admin" if client_id == ADMIN else "client",
+                now_us=_now_us(),
+                read_only=asked.read_only,
+                name=asked.name,
+            )
+            (made,) = key_store.keys_page(tx, client_id, limit=1)
+        return answer(_form(made) | {"api_key": api_key}, 201, {"Cache-Control": "no-store"})
+
+    @blueprint.get("/accounts/<client_id>/keys")
+    @declared("client", "The keys of an account", parameters=[LIMIT, CURSOR], gives={200: Page[Key]})
+    def every(client_id: str) -> Response:
+        keys.allowed(client_id)
+        limit, before = query.limit(), query.cursor()
+        with reading(clearing_data) as tx:
+            _require_account(tx, client_id)
+            found = key_store.keys_page(
+                tx, client_id, before_key_id=key_store.NEWEST if before is None else before, limit=limit
+            )
+        return page(found, _form, limit=limit, cursor=lambda key: key.key_id)
+
+    @blueprint.delete("/accounts/<client_id>/keys/<order_id:key_id>")
+    @declared("client_write", "Revoke a key for good", gives={200: Key})
+    def revoke(client_id: str, key_id: int) -> Response:
+        keys.allowed(client_id)
+        with writing(clearing_data) as tx:
+            revoked = key_store.revoke_key(tx, client_id, key_id, now_us=_now_us())
+        if revoked is None:
+            raise not_found("key")
+        return answer(_form(revoked))
+
+    return blueprint
+
+
+def _require_account(tx: Connection, client_id: str) -> None:
+    """The admin has keys and no account."""
+    if client_id != ADMIN and accounts.account(tx, client_id) is None:
+        raise not_found("account")
+
+
+def _form(key: ApiKey) -> dict[str, Any]:
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
+        "role": key.role,
+        "read_only": key.read_only,
+        "created_at": time_of(key.created_us),
+        "revoked_at": None if key.revoked_us is None else time_of(key.revoked_us),
+    }
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000
