@@ -213,7 +213,7 @@ class TradeMade(Struct, frozen=True, array_like=True, tag_field="kind", tag="tra
     aggressor_side: Side
     buy_order_id: OrderId
     buyer: ClientId
-    buy_hold_cents: PriceCents
+    buy_hold_cents: Amount
     sell_order_id: OrderId
     seller: ClientId
     traded_us: Microseconds
@@ -228,7 +228,7 @@ class OrderClosed(Struct, frozen=True, array_like=True, tag_field="kind", tag="c
     security_id: SecurityId
     side: Side
     quantity: Quantity
-    hold_cents: PriceCents
+    hold_cents: Amount
     status: Literal["cancelled", "rejected"]
     reason: Reason
     closed_us: Microseconds

@@ -3,21 +3,18 @@
 Levels of both sides are found by a signed key: the price of an ask, minus the price of a bid. So on each side the best
 level has the smallest key, an order meets the other side where a key is at most its limit, and one walk serves buys
 and sells.
-
-What rests is held in objects that the garbage collector need not visit: they form no cycles, and a million of them
-would otherwise be walked again and again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import Final
 
-from msgspec import Struct
 from sortedcontainers import SortedList
 
+from tasks.matching.levels import PriceLevel, RestingOrder, comes_before
 from tasks.matching.state import BookState, OrderState
+from tasks.matching.stops import Stops, WaitingStop
 from tasks.messages import BookUpdate, Event, Level, PlaceOrder, TradeMade
 
 # The best key of a side on which nothing rests: no order's limit reaches it.
@@ -27,39 +24,16 @@ _NOTHING: Final = 2**62
 # long the queue is, and a short one is not swept all the time.
 _LITTER: Final = 8
 
-
-class RestingOrder(Struct, gc=False):
-    """An order in the book: `quantity` is what is open of it [shares], 0 once it has left."""
-
-    order_id: int
-    client_id: str
-    key: int
-    quantity: int
-
-
-class PriceLevel:
-    """The orders at one price, the oldest first.
-
-    An order that leaves stays in the queue with quantity 0 until it is passed or swept out, so a cancel costs the
-    same anywhere in a queue of any length. All before `head` have left.
-    """
-
-    __slots__ = ("count", "head", "quantity", "queue")
-
-    def __init__(self) -> None:
-        self.queue: list[RestingOrder] = []
-        self.head = 0
-        self.count = 0
-        self.quantity = 0
-
-    def sweep(self) -> None:
-        """Let go of the orders that have left."""
-        self.queue = [order for order in self.queue if order.quantity]
-        self.head = 0
+# What a client may cancel or replace.
+OpenOrder = RestingOrder | WaitingStop
 
 
 class Book:
-    """The resting orders of one security, and which levels have changed since somebody last asked."""
+    """The orders of one security, and which levels have changed since somebody last asked.
+
+    `open_orders` are those of all the shard's books by their ids, resting or waiting for their stop price; the book
+    adds and removes its own.
+    """
 
     __slots__ = (
         "_ask_keys",
@@ -67,25 +41,27 @@ class Book:
         "_best_bid",
         "_bid_keys",
         "_changed_keys",
-        "_last_cents",
         "_levels",
+        "_open_orders",
         "_sequence",
         "_told_sequence",
         "_trade_sequence",
         "_updated_us",
-        "orders",
+        "last_cents",
         "security_id",
+        "stops",
     )
 
-    def __init__(self, security_id: str) -> None:
+    def __init__(self, security_id: str, open_orders: dict[int, OpenOrder]) -> None:
         self.security_id = security_id
-        self.orders: dict[int, RestingOrder] = {}
+        self.last_cents: int | None = None
+        self.stops = Stops()
+        self._open_orders = open_orders
         self._levels: dict[int, PriceLevel] = {}
         self._bid_keys: SortedList[int] = SortedList()
         self._ask_keys: SortedList[int] = SortedList()
         self._best_bid = _NOTHING  # the first of each list of keys, which is looked at for every order
         self._best_ask = _NOTHING
-        self._last_cents: int | None = None
         self._trade_sequence = 0
         self._sequence = 0
         self._told_sequence = 0
@@ -100,29 +76,43 @@ class Book:
             return self._best_ask <= order.price_cents
         return self._best_bid <= -order.price_cents
 
-    def rest(self, order: PlaceOrder, quantity: int) -> None:
-        """Put what is open of an order at the end of the queue of its price; it must not meet the other side."""
+    def rest(self, order: PlaceOrder, quantity: int, total: int) -> None:
+        """Put what is open of an order at the end of the queue of its price; it must not meet the other side.
+
+        quantity  what is open of it, which an iceberg shows in parts [shares]
+        total     that and what was filled of it [shares]
+        """
         order_id = order.order_id
         key = -order.price_cents if order.side == "buy" else order.price_cents
+        hidden = 0
+        if order.display_quantity is not None and order.display_quantity < quantity:
+            hidden = quantity - order.display_quantity
+            quantity = order.display_quantity
         level = self._levels.get(key)
         if level is None:
             level = self._add_level(key)
-        self.orders[order_id] = resting = RestingOrder(order_id, order.client_id, key, quantity)
+        self._open_orders[order_id] = resting = RestingOrder(
+            order_id, order.client_id, self.security_id, key, quantity, total,
+            order.hold_cents or order.price_cents, order.post_only, hidden, order.display_quantity or 0,
+        )  # fmt: skip
         level.queue.append(resting)
         level.count += 1
         level.quantity += quantity
+        level.hidden += hidden
         self._changed_keys.add(key)
         self._sequence += 1
         self._updated_us = order.sequenced_us
 
     def remove(self, order: RestingOrder, now_us: int) -> int:
         """Take an order out of the book; returns what was open of it [shares]."""
-        quantity, order.quantity = order.quantity, 0
+        quantity, hidden = order.quantity, order.hidden
+        order.quantity = order.hidden = 0
         key = order.key
-        del self.orders[order.order_id]
+        del self._open_orders[order.order_id]
         level = self._levels[key]
         level.count -= 1
         level.quantity -= quantity
+        level.hidden -= hidden
         if not level.count:
             self._drop_level(key)
         elif len(level.queue) > 2 * level.count + _LITTER:
@@ -130,7 +120,47 @@ class Book:
         self._changed_keys.add(key)
         self._sequence += 1
         self._updated_us = now_us
-        return quantity
+        return quantity + hidden
+
+    def shrink(self, order: RestingOrder, total: int, now_us: int) -> None:
+        """Lower an order's total, which keeps its place; something of it has to stay open.
+
+        What an iceberg hides goes first, which nobody sees.
+        """
+        less = order.total - total
+        order.total = total
+        level = self._levels[order.key]
+        from_hidden = min(less, order.hidden)
+        order.hidden -= from_hidden
+        level.hidden -= from_hidden
+        if less > from_hidden:
+            order.quantity -= less - from_hidden
+            level.quantity -= less - from_hidden
+            self._changed_keys.add(order.key)
+            self._sequence += 1
+            self._updated_us = now_us
+
+    def wait(self, order: PlaceOrder) -> None:
+        """Let a stop order wait for its stop price, behind those that wait already."""
+        self._open_orders[order.order_id] = self.stops.add(order)
+
+    def forget(self, stop: WaitingStop) -> None:
+        """Let a stop order wait no more."""
+        self.stops.remove(stop)
+        del self._open_orders[stop.order.order_id]
+
+    def triggered(self, *, lowest_cents: int, highest_cents: int) -> list[PlaceOrder]:
+        """Take out the stop orders that trades between these prices have reached, by their arrival."""
+        reached = self.stops.reached(lowest_cents=lowest_cents, highest_cents=highest_cents)
+        for stop in reached:
+            del self._open_orders[stop.order.order_id]
+        return [stop.order for stop in reached]
+
+    def reached_by_last(self) -> list[PlaceOrder]:
+        """Take out the stop orders that the last trade has reached; there is none before the first trade."""
+        if self.last_cents is None:
+            return []
+        return self.triggered(lowest_cents=self.last_cents, highest_cents=self.last_cents)
 
     def match(self, order: PlaceOrder, first_id: int, events: list[Event], closed: set[int]) -> tuple[int, bool]:
         """Trade an order against the other side as far as its limit and quantity reach, at the resting prices.
@@ -141,10 +171,11 @@ class Book:
         """
         buys = order.side == "buy"
         order_id, client_id, price_cents = order.order_id, order.client_id, order.price_cents
+        hold_cents = order.hold_cents or price_cents
         security_id, now_us = self.security_id, order.sequenced_us
         limit = price_cents if buys else -price_cents
         sequence = self._trade_sequence
-        orders = self.orders
+        open_orders = self._open_orders
         rest = order.quantity
         own = False
         while rest and not own:
@@ -166,31 +197,34 @@ class Book:
                     own = True
                     break
                 resting_id = resting.order_id
-                if quantity <= rest:
-                    resting.quantity = 0
-                    del orders[resting_id]
-                    closed.add(resting_id)
-                    head += 1
-                    count -= 1
-                else:
+                if quantity > rest:
                     resting.quantity = quantity - rest
                     quantity = rest
+                else:
+                    head += 1
+                    if resting.hidden:
+                        level.refill(resting)
+                    else:
+                        resting.quantity = 0
+                        del open_orders[resting_id]
+                        closed.add(resting_id)
+                        count -= 1
                 rest -= quantity
                 sequence += 1
                 # By position: the names would cost as much as the trade.
                 if buys:
                     trade = TradeMade(
                         first_id + len(events), security_id, sequence, level_cents, quantity, "buy",
-                        order_id, client_id, price_cents, resting_id, resting_client, now_us,
+                        order_id, client_id, hold_cents, resting_id, resting_client, now_us,
                     )  # fmt: skip
                 else:
                     trade = TradeMade(
                         first_id + len(events), security_id, sequence, level_cents, quantity, "sell",
-                        resting_id, resting_client, level_cents, order_id, client_id, now_us,
+                        resting_id, resting_client, resting.hold_cents, order_id, client_id, now_us,
                     )  # fmt: skip
                 events.append(trade)
             if rest != wanted:
-                self._last_cents = level_cents
+                self.last_cents = level_cents
                 self._changed_keys.add(key)
                 level.head = head
                 level.count = count
@@ -214,10 +248,11 @@ class Book:
         for key in keys:
             if wanted <= 0 or key > limit:
                 break
-            reached.append(self._levels[key])
-            wanted -= reached[-1].quantity
+            level = self._levels[key]
+            reached.append(level)
+            wanted -= level.quantity + level.hidden
         # The totals of the levels say no at once to most; only who passes them is looked for among the orders.
-        return wanted <= 0 and not _comes_before(order.client_id, order.quantity, reached)
+        return wanted <= 0 and not comes_before(order.client_id, order.quantity, reached)
 
     def _add_level(self, key: int) -> PriceLevel:
         level = self._levels[key] = PriceLevel()
@@ -272,7 +307,7 @@ class Book:
             asks=asks,
             bid_cents=-self._best_bid if self._bid_keys else None,
             ask_cents=self._best_ask if self._ask_keys else None,
-            last_cents=self._last_cents,
+            last_cents=self.last_cents,
             updated_us=self._updated_us,
         )
         self._told_sequence = self._sequence
@@ -287,7 +322,8 @@ class Book:
             security_id=self.security_id,
             bids=list(self._by_priority(self._bid_keys)),
             asks=list(self._by_priority(self._ask_keys)),
-            last_cents=self._last_cents,
+            stops=list(self.stops.orders()),
+            last_cents=self.last_cents,
             trade_sequence=self._trade_sequence,
             sequence=self._sequence,
             updated_us=self._updated_us,
@@ -295,39 +331,44 @@ class Book:
 
     def _by_priority(self, keys: Iterable[int]) -> Iterator[OrderState]:
         for key in keys:
-            for order in self._levels[key].queue:
-                if order.quantity:
-                    yield OrderState(order.order_id, order.client_id, abs(key), order.quantity)
+            for order in self._levels[key].orders():
+                yield OrderState(
+                    order.order_id,
+                    order.client_id,
+                    abs(key),
+                    order.quantity,
+                    order.total,
+                    order.hold_cents,
+                    order.post_only,
+                    order.hidden,
+                    order.display_quantity,
+                )
 
     @classmethod
-    def restored(cls, state: BookState) -> Book:
+    def restored(cls, state: BookState, open_orders: dict[int, OpenOrder]) -> Book:
         """The book of a state; nothing of it counts as changed."""
-        book = cls(state.security_id)
+        book = cls(state.security_id, open_orders)
         clients: dict[str, str] = {}  # one string a client, not one an order
         for sign, orders in ((-1, state.bids), (1, state.asks)):
             for order in orders:
                 key = sign * order.price_cents
-                level = book._levels.get(key) or book._add_level(key)
-                client_id = clients.setdefault(order.client_id, order.client_id)
-                resting = RestingOrder(order.order_id, client_id, key, order.quantity)
-                book.orders[order.order_id] = resting
-                level.queue.append(resting)
-                level.count += 1
-                level.quantity += order.quantity
-        book._last_cents = state.last_cents
+                open_orders[order.order_id] = resting = RestingOrder(
+                    order.order_id,
+                    clients.setdefault(order.client_id, order.client_id),
+                    state.security_id,
+                    key,
+                    order.quantity,
+                    order.total,
+                    order.hold_cents,
+                    order.post_only,
+                    order.hidden,
+                    order.display_quantity,
+                )
+                (book._levels.get(key) or book._add_level(key)).add(resting)
+        for stop in state.stops:
+            book.wait(stop)
+        book.last_cents = state.last_cents
         book._trade_sequence = state.trade_sequence
         book._sequence = book._told_sequence = state.sequence
         book._updated_us = state.updated_us
         return book
-
-
-def _comes_before(client_id: str, quantity: int, levels: list[PriceLevel]) -> bool:
-    """Whether an order of the client stands among the first `quantity` shares of the levels."""
-    for level in levels:
-        for order in islice(level.queue, level.head, None):
-            if order.quantity and order.client_id == client_id:
-                return True
-            quantity -= order.quantity
-            if quantity <= 0:
-                return False
-    return False

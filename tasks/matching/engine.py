@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, Literal
 
-from tasks.matching.book import Book, RestingOrder
-from tasks.matching.state import VERSION, EngineState, WaitingCancel, digest, encode
+from msgspec import structs
+
+from tasks.matching.book import Book, OpenOrder
+from tasks.matching.early_cancels import EarlyCancels
+from tasks.matching.state import VERSION, EngineState, digest, encode
+from tasks.matching.stops import WaitingStop
 from tasks.messages import (
     MAX_EVENTS_PER_COMMAND,
     BookUpdate,
@@ -19,8 +23,16 @@ from tasks.messages import (
     CancelRefused,
     Command,
     Event,
+    MassCancel,
     OrderClosed,
+    OrderReplaced,
+    OrderTriggered,
+    OrderType,
     PlaceOrder,
+    ReplaceOrder,
+    ReplaceRefused,
+    SetHalt,
+    TradeMade,
     event_id,
 )
 
@@ -34,10 +46,13 @@ WAITING_COMMANDS: Final = 100_000
 REMEMBERED_ORDERS: Final = 100_000
 
 # An order can make a trade of each of its shares, and the events of a command are numbered up to a limit; the half
-# that is left is for the cancels that waited for it.
+# that is left is for the cancels that waited for it, and for the stop orders that it triggers.
 MAX_QUANTITY: Final = MAX_EVENTS_PER_COMMAND // 2
 
-_NEVER: Final = 2**62
+# That a stop order was triggered, and that its rest was closed.
+_EVENTS_BESIDE_TRADES: Final = 2
+
+Refusal = Literal["cancelled", "rejected"]
 
 
 class Engine:
@@ -47,12 +62,11 @@ class Engine:
         "_books",
         "_closed",
         "_closed_before",
-        "_expiries",
+        "_early_cancels",
         "_first_id",
-        "_next_expiry",
+        "_halted",
+        "_open_orders",
         "_remembered_orders",
-        "_waiting",
-        "_waiting_commands",
         "seq",
         "shard",
     )
@@ -64,131 +78,258 @@ class Engine:
         self.seq = 0
         self._first_id = event_id(shard, 0, 0)
         self._books: dict[str, Book] = {}
-        # Cancels that wait, by order, the oldest first; and when they expire, including some that wait no more.
-        self._waiting: dict[int, list[WaitingCancel]] = {}
-        self._expiries: deque[tuple[int, int]] = deque()  # (seq, order id)
-        self._next_expiry = _NEVER
-        self._waiting_commands = waiting_commands
+        self._open_orders: dict[int, OpenOrder] = {}  # of all books, resting or waiting for their stop price
+        self._halted: set[str] = set()
+        self._early_cancels = EarlyCancels((), commands=waiting_commands)
         # Two generations of remembered orders; a full one takes the place of the one before it.
         self._closed: set[int] = set()
         self._closed_before: set[int] = set()
         self._remembered_orders = remembered_orders
 
-    # -- the rules ---------------------------------------------------------------------------------------------------
-
     def apply(self, seq: int, command: Command) -> list[Event]:
         """The events of command `seq`, which has to be the next one of the log."""
         self.seq = seq
         events: list[Event] = []
-        if seq > self._next_expiry:
-            self._expire(events, command.sequenced_us)
+        if seq > self._early_cancels.next_expiry:
+            for cancel in self._early_cancels.expired(seq):
+                self._refuse_cancel(cancel, command.sequenced_us, events)
         if type(command) is PlaceOrder:
             self._place(command, events)
         elif type(command) is CancelOrder:
             self._cancel(command, events)
+        elif type(command) is ReplaceOrder:
+            self._replace(command, events)
+        elif type(command) is MassCancel:
+            self._cancel_all(command, events)
+        elif type(command) is SetHalt:
+            self._set_halt(command)
         if events and len(self._closed) >= self._remembered_orders:
             self._closed_before, self._closed = self._closed, set()
         return events
 
+    # -- orders ------------------------------------------------------------------------------------------------------
+
     def _place(self, order: PlaceOrder, events: list[Event]) -> None:
-        book = self._books.get(order.security_id)
-        if book is None:
-            book = self._books[order.security_id] = Book(order.security_id)
-        if order.order_id in book.orders:
-            self._close(order, order.quantity, "rejected", "duplicate_order", events)
-        elif not 0 < order.quantity <= MAX_QUANTITY or order.price_cents <= 0:
-            self._close(order, order.quantity, "rejected", "out_of_range", events)
-        elif self._waiting and order.order_id in self._waiting and self._cancelled_before(order, events):
+        reason = self._fault(order)
+        if reason:
+            self._close(order, order.quantity, "rejected", reason, events)
+        elif order.order_id in self._early_cancels.by_order and self._was_cancelled(order, events):
             self._close(order, order.quantity, "cancelled", "cancelled", events)
-        elif book.meets(order):
-            self._trade(book, order, events)
-        elif order.time_in_force == "gtc" and order.type == "limit":
-            book.rest(order, order.quantity)
+        elif order.security_id in self._halted:
+            self._close(order, order.quantity, "rejected", "halted", events)
         else:
-            self._close(order, order.quantity, "cancelled", "unfilled", events)
+            book = self._books.get(order.security_id)
+            if book is None:
+                book = self._books[order.security_id] = Book(order.security_id, self._open_orders)
+            if order.stop_price_cents is not None:
+                book.wait(order)
+                self._trigger(book, book.reached_by_last(), order.sequenced_us, events)
+                return
+            since = len(events)
+            self._enter(book, order, order.quantity, "rejected", events)
+            if book.stops.waiting:
+                self._trigger(book, _reached(book, since, events), order.sequenced_us, events)
 
-    def _trade(self, book: Book, order: PlaceOrder, events: list[Event]) -> None:
-        """An order whose limit reaches the other side."""
-        if order.post_only:
-            self._close(order, order.quantity, "rejected", "would_cross", events)
-            return
-        if order.time_in_force == "fok" and not book.could_fill(order):
-            self._close(order, order.quantity, "cancelled", "unfilled", events)
-            return
-        first_id = self._first_id + self.seq * MAX_EVENTS_PER_COMMAND
-        rest, met_own = book.match(order, first_id, events, self._closed)
-        if not rest:
-            self._closed.add(order.order_id)
-        elif met_own:
-            self._close(order, rest, "cancelled", "self_trade", events)
-        elif order.time_in_force == "gtc" and order.type == "limit":
-            book.rest(order, rest)
-        else:
-            self._close(order, rest, "cancelled", "unfilled", events)
+    def _fault(self, order: PlaceOrder) -> str | None:
+        """Why an order cannot be right, whatever the book is like."""
+        if order.order_id in self._open_orders:
+            return "duplicate_order"
+        if not 0 < order.quantity <= MAX_QUANTITY or order.price_cents <= 0:
+            return "out_of_range"
+        if (order.stop_price_cents is not None) != (order.type in ("stop", "stop_limit")):
+            return "invalid_terms"
+        if order.display_quantity is not None and not (
+            order.type in ("limit", "stop_limit")
+            and order.time_in_force == "gtc"
+            and 0 < order.display_quantity <= order.quantity
+        ):
+            return "invalid_terms"
+        return None
 
-    def _cancel(self, cancel: CancelOrder, events: list[Event]) -> None:
-        book = self._books.get(cancel.security_id)
-        order = book.orders.get(cancel.order_id) if book else None
-        if book and order:
-            if order.client_id == cancel.client_id:
-                self._take_out(book, order, cancel, events)
-            else:
-                self._refuse(cancel, cancel.sequenced_us, events)
-        elif self._has_seen(cancel.order_id):
-            self._refuse(cancel, cancel.sequenced_us, events)
-        else:
-            self._waiting.setdefault(cancel.order_id, []).append(WaitingCancel(self.seq, cancel))
-            self._expiries.append((self.seq, cancel.order_id))
-            self._next_expiry = self._expiries[0][0] + self._waiting_commands
-
-    def _has_seen(self, order_id: int) -> bool:
-        """Whether an order is known to be closed, or rests in another book than its cancel says."""
-        return (
-            order_id in self._closed
-            or order_id in self._closed_before
-            or any(order_id in book.orders for book in self._books.values())
-        )
-
-    def _cancelled_before(self, order: PlaceOrder, events: list[Event]) -> bool:
+    def _was_cancelled(self, order: PlaceOrder, events: list[Event]) -> bool:
         """Whether a cancel waited for the order; those that were not its client's, or came twice, are refused."""
         cancelled = False
-        for waiting in self._waiting.pop(order.order_id):
-            cancel = waiting.cancel
+        for cancel in self._early_cancels.take(order.order_id):
             if not cancelled and (cancel.client_id, cancel.security_id) == (order.client_id, order.security_id):
                 cancelled = True
             else:
-                self._refuse(cancel, order.sequenced_us, events)
+                self._refuse_cancel(cancel, order.sequenced_us, events)
         return cancelled
 
-    def _expire(self, events: list[Event], now_us: int) -> None:
-        """Refuse the cancels that have waited too long for their orders."""
-        while self._expiries and self._expiries[0][0] + self._waiting_commands < self.seq:
-            since, order_id = self._expiries.popleft()
-            waiting = self._waiting.get(order_id)
-            if waiting and waiting[0].seq == since:
-                self._refuse(waiting.pop(0).cancel, now_us, events)
-                if not waiting:
-                    del self._waiting[order_id]
-        self._next_expiry = self._expiries[0][0] + self._waiting_commands if self._expiries else _NEVER
+    def _enter(self, book: Book, order: PlaceOrder, total: int, refusal: Refusal, events: list[Event]) -> None:
+        """An order comes to the book: it trades, rests, or is closed.
+
+        total    what it was placed or replaced with: its quantity, which is open of it, and what was filled [shares]
+        refusal  what becomes of a post-only order that would trade
+        """
+        rest, reason = order.quantity, "unfilled"
+        if book.meets(order):
+            if order.post_only:
+                self._close(order, rest, refusal, "would_cross", events)
+                return
+            if order.time_in_force == "fok" and not book.could_fill(order):
+                self._close(order, rest, "cancelled", "unfilled", events)
+                return
+            rest, met_own = book.match(order, self._first_id + self.seq * MAX_EVENTS_PER_COMMAND, events, self._closed)
+            if not rest:
+                self._closed.add(order.order_id)
+                return
+            if met_own:
+                reason = "self_trade"
+        if reason == "unfilled" and order.time_in_force == "gtc" and order.type == "limit":
+            book.rest(order, rest, total)
+        else:
+            self._close(order, rest, "cancelled", reason, events)
+
+    # -- stop orders -------------------------------------------------------------------------------------------------
+
+    def _trigger(self, book: Book, reached: list[PlaceOrder], now_us: int, events: list[Event]) -> None:
+        """Let the stop orders act that trades have reached, by their arrival, and behind them those that they reach."""
+        triggered = deque(reached)
+        while triggered:
+            stop = triggered.popleft()
+            # Each of the others may need a number, if only to be closed with it.
+            others = len(triggered) + len(book.stops.waiting)
+            since = len(events)
+            if since + stop.quantity + _EVENTS_BESIDE_TRADES + others > MAX_EVENTS_PER_COMMAND:
+                self._close(stop, stop.quantity, "cancelled", "too_many_events", events, now_us=now_us)
+            else:
+                self._activate(book, stop, now_us, events)
+                triggered.extend(_reached(book, since, events))
+
+    def _activate(self, book: Book, stop: PlaceOrder, now_us: int, events: list[Event]) -> None:
+        """A stop order becomes the market or limit order that it stands for."""
+        events.append(
+            OrderTriggered(
+                event_id=self._next_id(events),
+                order_id=stop.order_id,
+                client_id=stop.client_id,
+                security_id=stop.security_id,
+                side=stop.side,
+                quantity=stop.quantity,
+                price_cents=stop.price_cents,
+                triggered_us=now_us,
+            )
+        )
+        order_type: OrderType = "market" if stop.type == "stop" else "limit"
+        order = structs.replace(stop, type=order_type, stop_price_cents=None, sequenced_us=now_us)
+        self._enter(book, order, order.quantity, "cancelled", events)
+
+    # -- cancels -----------------------------------------------------------------------------------------------------
+
+    def _cancel(self, cancel: CancelOrder, events: list[Event]) -> None:
+        order = self._open_orders.get(cancel.order_id)
+        if order is not None:
+            if order.client_id == cancel.client_id and order.security_id == cancel.security_id:
+                self._take_out(order, cancel.sequenced_us, events)
+            else:
+                self._refuse_cancel(cancel, cancel.sequenced_us, events)
+        elif cancel.order_id in self._closed or cancel.order_id in self._closed_before:
+            self._refuse_cancel(cancel, cancel.sequenced_us, events)
+        else:
+            self._early_cancels.add(self.seq, cancel)
+
+    def _cancel_all(self, cancel: MassCancel, events: list[Event]) -> None:
+        for order_id in cancel.order_ids:
+            order = self._open_orders.get(order_id)
+            if order is not None and order.client_id == cancel.client_id and len(events) < MAX_EVENTS_PER_COMMAND:
+                self._take_out(order, cancel.sequenced_us, events)
+
+    # -- replacements ------------------------------------------------------------------------------------------------
+
+    def _replace(self, replace: ReplaceOrder, events: list[Event]) -> None:
+        order = self._open_orders.get(replace.order_id)
+        if order is None or order.client_id != replace.client_id or order.security_id != replace.security_id:
+            self._refuse_replace(replace, "unknown_order", events)
+        elif order.side != replace.side:
+            self._refuse_replace(replace, "wrong_side", events)
+        elif replace.security_id in self._halted:
+            self._refuse_replace(replace, "halted", events)
+        elif not (replace.quantity is None or 0 < replace.quantity <= MAX_QUANTITY) or not (
+            replace.price_cents is None or replace.price_cents > 0
+        ):
+            self._refuse_replace(replace, "out_of_range", events)
+        else:
+            self._change(self._books[order.security_id], order, replace, events)
+
+    def _change(self, book: Book, order: OpenOrder, replace: ReplaceOrder, events: list[Event]) -> None:
+        """Give an open order its new terms, with which it may trade; one with nothing left to trade is closed."""
+        old_open = order.open_quantity
+        filled = order.total - old_open
+        total = order.total if replace.quantity is None else replace.quantity
+        price_cents, hold_cents = order.price_cents, order.hold_cents
+        if total <= filled:
+            self._tell_replaced(order, replace, order.total, price_cents, old_open, hold_cents, events)
+            self._take_out(order, replace.sequenced_us, events)
+            return
+        if replace.price_cents is not None:
+            price_cents, hold_cents = replace.price_cents, replace.hold_cents or replace.price_cents
+        self._tell_replaced(order, replace, total, price_cents, total - filled, hold_cents, events)
+        keeps_place = price_cents == order.price_cents and total < order.total
+        if isinstance(order, WaitingStop):
+            terms = structs.replace(order.order, quantity=total, price_cents=price_cents, hold_cents=hold_cents)
+            if keeps_place:
+                order.order = terms
+            else:
+                book.forget(order)
+                book.wait(terms)
+        elif keeps_place:
+            order.hold_cents = hold_cents
+            book.shrink(order, total, replace.sequenced_us)
+        else:
+            book.remove(order, replace.sequenced_us)
+            incoming = PlaceOrder(
+                order_id=order.order_id,
+                client_id=order.client_id,
+                security_id=book.security_id,
+                type="limit",
+                side=order.side,
+                quantity=total - filled,
+                price_cents=price_cents,
+                time_in_force="gtc",
+                post_only=order.post_only,
+                sequenced_us=replace.sequenced_us,
+                display_quantity=order.display_quantity or None,
+                hold_cents=hold_cents,
+            )
+            self._enter(book, incoming, total, "cancelled", events)
+            if book.stops.waiting:
+                self._trigger(book, _reached(book, 0, events), replace.sequenced_us, events)
+
+    # -- halts -------------------------------------------------------------------------------------------------------
+
+    def _set_halt(self, halt: SetHalt) -> None:
+        if halt.halted:
+            self._halted.add(halt.security_id)
+        else:
+            self._halted.discard(halt.security_id)
 
     # -- events ------------------------------------------------------------------------------------------------------
 
-    def _take_out(self, book: Book, order: RestingOrder, cancel: CancelOrder, events: list[Event]) -> None:
-        quantity = book.remove(order, cancel.sequenced_us)
+    def _next_id(self, events: list[Event]) -> int:
+        return self._first_id + self.seq * MAX_EVENTS_PER_COMMAND + len(events)
+
+    def _take_out(self, order: OpenOrder, now_us: int, events: list[Event]) -> None:
+        """Close an open order as its client asked for."""
+        book = self._books[order.security_id]
+        if isinstance(order, WaitingStop):
+            book.forget(order)
+            self._close(order.order, order.open_quantity, "cancelled", "cancelled", events, now_us=now_us)
+            return
+        quantity = book.remove(order, now_us)
         self._closed.add(order.order_id)
-        key = order.key
         events.append(
             OrderClosed(
                 self._first_id + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
                 order.order_id,
                 order.client_id,
                 book.security_id,
-                "buy" if key < 0 else "sell",
+                "buy" if order.key < 0 else "sell",
                 quantity,
-                abs(key),
+                order.hold_cents,
                 "cancelled",
                 "cancelled",
-                cancel.sequenced_us,
+                now_us,
             )
         )
 
@@ -196,11 +337,13 @@ class Engine:
         self,
         order: PlaceOrder,
         quantity: int,
-        status: Literal["cancelled", "rejected"],
+        status: Refusal,
         reason: str,
         events: list[Event],
+        *,
+        now_us: int | None = None,
     ) -> None:
-        """Close an order that just came, with what is open of it."""
+        """Close an order that came, with what is open of it; now unless otherwise said."""
         self._closed.add(order.order_id)
         events.append(
             OrderClosed(
@@ -210,22 +353,66 @@ class Engine:
                 order.security_id,
                 order.side,
                 quantity,
-                order.price_cents,
+                order.hold_cents or order.price_cents,
                 status,
                 reason,
-                order.sequenced_us,
+                order.sequenced_us if now_us is None else now_us,
             )
         )
 
-    def _refuse(self, cancel: CancelOrder, now_us: int, events: list[Event]) -> None:
+    def _refuse_cancel(self, cancel: CancelOrder, now_us: int, events: list[Event]) -> None:
         events.append(
             CancelRefused(
-                self._first_id + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
-                cancel.order_id,
-                cancel.client_id,
-                cancel.security_id,
-                "unknown_order",
-                now_us,
+                event_id=self._next_id(events),
+                order_id=cancel.order_id,
+                client_id=cancel.client_id,
+                security_id=cancel.security_id,
+                reason="unknown_order",
+                refused_us=now_us,
+            )
+        )
+
+    def _tell_replaced(
+        self,
+        order: OpenOrder,
+        replace: ReplaceOrder,
+        total: int,
+        price_cents: int,
+        open_quantity: int,
+        hold_cents: int,
+        events: list[Event],
+    ) -> None:
+        events.append(
+            OrderReplaced(
+                event_id=self._next_id(events),
+                command_id=replace.command_id,
+                order_id=order.order_id,
+                client_id=order.client_id,
+                security_id=order.security_id,
+                side=order.side,
+                quantity=total,
+                price_cents=price_cents,
+                old_open=order.open_quantity,
+                old_hold_cents=order.hold_cents,
+                open_quantity=open_quantity,
+                hold_cents=hold_cents,
+                reserved=replace.reserved,
+                replaced_us=replace.sequenced_us,
+            )
+        )
+
+    def _refuse_replace(self, replace: ReplaceOrder, reason: str, events: list[Event]) -> None:
+        events.append(
+            ReplaceRefused(
+                event_id=self._next_id(events),
+                command_id=replace.command_id,
+                order_id=replace.order_id,
+                client_id=replace.client_id,
+                security_id=replace.security_id,
+                side=replace.side,
+                reserved=replace.reserved,
+                reason=reason,
+                refused_us=replace.sequenced_us,
             )
         )
 
@@ -248,7 +435,8 @@ class Engine:
             shard=self.shard,
             seq=self.seq,
             books=[self._books[security_id].state() for security_id in sorted(self._books)],
-            waiting=sorted((one for waiting in self._waiting.values() for one in waiting), key=lambda one: one.seq),
+            halted=sorted(self._halted),
+            waiting=self._early_cancels.by_age(),
             closed=sorted(self._closed),
             closed_before=sorted(self._closed_before),
         )
@@ -268,12 +456,18 @@ class Engine:
         """An engine that goes on after the last command of a state."""
         engine = cls(state.shard, waiting_commands=waiting_commands, remembered_orders=remembered_orders)
         engine.seq = state.seq
-        engine._books = {book.security_id: Book.restored(book) for book in state.books}
-        for one in state.waiting:
-            engine._waiting.setdefault(one.cancel.order_id, []).append(one)
-            engine._expiries.append((one.seq, one.cancel.order_id))
-        if engine._expiries:
-            engine._next_expiry = engine._expiries[0][0] + waiting_commands
+        for book in state.books:
+            engine._books[book.security_id] = Book.restored(book, engine._open_orders)
+        engine._halted = set(state.halted)
+        engine._early_cancels = EarlyCancels(state.waiting, commands=waiting_commands)
         engine._closed = set(state.closed)
         engine._closed_before = set(state.closed_before)
         return engine
+
+
+def _reached(book: Book, since: int, events: list[Event]) -> list[PlaceOrder]:
+    """The stop orders that the trades from events[since] on have reached; they wait no more."""
+    prices_cents = [event.price_cents for event in events[since:] if type(event) is TradeMade]
+    if not prices_cents:
+        return []
+    return book.triggered(lowest_cents=min(prices_cents), highest_cents=max(prices_cents))

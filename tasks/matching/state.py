@@ -12,27 +12,36 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from tasks.messages import CancelOrder
+from tasks.messages import CancelOrder, PlaceOrder
 
 # Changed with the meaning of a field; a snapshot of another version is not read, and the log is replayed instead.
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class OrderState(Struct, frozen=True, array_like=True):
-    """A resting order; `quantity` is what is open of it [shares]."""
+    """A resting order, with the terms that it has by now; `quantity` is what it shows [shares].
+
+    What is neither shown nor `hidden` of its `total` was filled. `display_quantity` is 0 of an order that shows all.
+    """
 
     order_id: int
     client_id: str
     price_cents: int
     quantity: int
+    total: int
+    hold_cents: int
+    post_only: bool
+    hidden: int
+    display_quantity: int
 
 
 class BookState(Struct, frozen=True, array_like=True):
-    """One security's book, the orders of each side by priority, and its counters."""
+    """One security's book, the orders of each side by priority, stop orders by arrival, and its counters."""
 
     security_id: str
     bids: list[OrderState]
     asks: list[OrderState]
+    stops: list[PlaceOrder]
     last_cents: int | None
     trade_sequence: int
     sequence: int
@@ -53,6 +62,7 @@ class EngineState(Struct, frozen=True, array_like=True):
     shard: int
     seq: int
     books: list[BookState]
+    halted: list[str]
     waiting: list[WaitingCancel]
     closed: list[int]
     closed_before: list[int]

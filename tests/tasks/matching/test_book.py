@@ -12,11 +12,11 @@ def order(order_id: int, side: str, quantity: int, price_cents: int, client_id: 
 
 def rest(book: Book, *orders: PlaceOrder) -> None:
     for one in orders:
-        book.rest(one, one.quantity)
+        book.rest(one, one.quantity, one.quantity)
 
 
 def test_an_update_has_the_levels_that_changed_since_the_last_one() -> None:
-    book = Book("MSFT")
+    book = Book("MSFT", {})
     rest(book, order(1, "buy", 5, 99), order(2, "buy", 6, 99), order(3, "buy", 7, 98), order(4, "sell", 8, 101))
     assert book.update() == BookUpdate(
         "MSFT", 0, 4, False, bids=[(99, 11, 2), (98, 7, 1)], asks=[(101, 8, 1)],
@@ -24,7 +24,7 @@ def test_an_update_has_the_levels_that_changed_since_the_last_one() -> None:
     )  # fmt: skip
     assert book.update() is None
     book.match(order(5, "sell", 5, 99, "BOB"), 1, [], set())
-    book.remove(book.orders[4], 1_006)
+    book.remove(book._open_orders[4], 1_006)
     assert book.update() == BookUpdate(
         "MSFT", 4, 6, False, bids=[(99, 6, 1)], asks=[(101, 0, 0)],
         bid_cents=99, ask_cents=None, last_cents=99, updated_us=1_006,
@@ -32,7 +32,7 @@ def test_an_update_has_the_levels_that_changed_since_the_last_one() -> None:
 
 
 def test_a_snapshot_has_every_level_and_counts_as_told() -> None:
-    book = Book("MSFT")
+    book = Book("MSFT", {})
     rest(book, order(1, "buy", 5, 99), order(2, "sell", 6, 101))
     assert book.update() is not None
     rest(book, order(3, "sell", 7, 102))
@@ -44,7 +44,7 @@ def test_a_snapshot_has_every_level_and_counts_as_told() -> None:
 
 
 def test_a_match_that_trades_nothing_changes_nothing() -> None:
-    book = Book("MSFT")
+    book = Book("MSFT", {})
     rest(book, order(1, "sell", 5, 101))
     book.update()
     assert book.match(order(2, "buy", 5, 101, "ANN"), 1, [], set()) == (5, True)
@@ -52,11 +52,11 @@ def test_a_match_that_trades_nothing_changes_nothing() -> None:
 
 
 def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
-    book = Book("MSFT")
+    book = Book("MSFT", {})
     rest(book, *(order(number, "sell", number, 100) for number in range(1, 101)))
     level = book._levels[100]
     for number in range(1, 100):
-        assert book.remove(book.orders[number], 0) == number
+        assert book.remove(book._open_orders[number], 0) == number
         assert len(level.queue) <= 2 * level.count + 8
     update = book.update()
     assert update is not None
@@ -64,7 +64,7 @@ def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
 
 
 def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
-    book = Book("MSFT")
+    book = Book("MSFT", {})
     rest(book, *(order(number, "sell", 1, 100) for number in range(1, 101)))
     level = book._levels[100]
     closed: set[int] = set()
@@ -72,4 +72,4 @@ def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
         book.match(order(1_000 + number, "buy", 1, 100, "BOB"), 1, [], closed)
         assert len(level.queue) <= 2 * level.count + 8
     assert closed == set(range(1, 100))
-    assert list(book.orders) == [100]
+    assert list(book._open_orders) == [100]

@@ -14,12 +14,13 @@ from tasks.messages import (
     CancelOrder,
     CancelRefused,
     Command,
+    Event,
     OrderClosed,
     PlaceOrder,
     TradeMade,
     event_id,
 )
-from tests.support.naive_book import Event, NaiveBook
+from tests.support.naive_book import NaiveBook
 
 SCENARIOS = {
     "price, then time": """

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tasks.matching.engine import Engine
 from tasks.matching.state import decode, encode
-from tasks.messages import Command, OrderClosed, PlaceOrder, TradeMade
+from tasks.messages import Command, Event, OrderClosed, PlaceOrder, TradeMade
 from tests.support.book_mirror import BookMirror
 from tests.support.command_logs import SECURITIES, logs, seeded_log
-from tests.support.naive_book import Event, NaiveBook
+from tests.support.naive_book import NaiveBook
 
 # Small, so that a short log gets past them.
 BOUNDS = {"waiting_commands": 6, "remembered_orders": 4}
@@ -40,9 +40,10 @@ class Comparison:
         for update in self.engine.book_updates():
             assert update.previous_sequence == self.mirrors[update.security_id].sequence
             self.mirrors[update.security_id].apply(update)
-        mirror = self.mirrors[command.security_id]
-        assert mirror.depth() == self.naive.depth(command.security_id)
-        assert max(mirror.bids, default=0) < min(mirror.asks, default=10**9), "the book is crossed"
+        for security_id in SECURITIES:
+            mirror = self.mirrors[security_id]
+            assert mirror.depth() == self.naive.depth(security_id)
+            assert max(mirror.bids, default=0) < min(mirror.asks, default=10**9), "the book is crossed"
 
     def _book(self, command: Command, events: list[Event]) -> None:
         if isinstance(command, PlaceOrder):

@@ -1,0 +1,111 @@
+"""What a book holds: resting orders in queues, one queue a price.
+
+What rests is held in objects that the garbage collector need not visit: they form no cycles, and a million of them
+would otherwise be walked again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from msgspec import Struct
+
+from tasks.messages import Side
+
+
+class RestingOrder(Struct, gc=False):
+    """An order in the book.
+
+    `key` is the price of an ask, minus the price of a bid [cents/share]. `quantity` is what it shows [shares], 0 once
+    it has left, and `hidden` what an iceberg has beside it; `total` is what it was placed or replaced with, so what
+    is neither shown nor hidden was filled. An iceberg shows at most `display_quantity` at a time; 0 shows everything.
+    `hold_cents` is what is held for each share of a bid.
+    """
+
+    order_id: int
+    client_id: str
+    security_id: str
+    key: int
+    quantity: int
+    total: int
+    hold_cents: int
+    post_only: bool
+    hidden: int = 0
+    display_quantity: int = 0
+
+    @property
+    def side(self) -> Side:
+        """Which side it is on."""
+        return "buy" if self.key < 0 else "sell"
+
+    @property
+    def price_cents(self) -> int:
+        """Its limit [cents/share]."""
+        return abs(self.key)
+
+    @property
+    def open_quantity(self) -> int:
+        """What is not filled of it, shown or hidden [shares]."""
+        return self.quantity + self.hidden
+
+
+class PriceLevel:
+    """The orders at one price, the oldest first.
+
+    An order that leaves stays in the queue with quantity 0 until it is passed or swept out, so a cancel costs the
+    same anywhere in a queue of any length. All before `head` have left it, or stand again behind it with their next
+    displayed part. `quantity` is what all orders show [shares], `hidden` what they have beside it.
+    """
+
+    __slots__ = ("count", "head", "hidden", "quantity", "queue")
+
+    def __init__(self) -> None:
+        self.queue: list[RestingOrder] = []
+        self.head = 0
+        self.count = 0
+        self.quantity = 0
+        self.hidden = 0
+
+    def add(self, order: RestingOrder) -> None:
+        """Put an order at the end of the queue."""
+        self.queue.append(order)
+        self.count += 1
+        self.quantity += order.quantity
+        self.hidden += order.hidden
+
+    def refill(self, order: RestingOrder) -> None:
+        """Show the next part of an iceberg, of which what it showed has traded: at the end of the queue."""
+        shown = min(order.display_quantity, order.hidden)
+        order.quantity = shown
+        order.hidden -= shown
+        self.hidden -= shown
+        self.quantity += shown
+        self.queue.append(order)
+
+    def orders(self) -> Iterator[RestingOrder]:
+        """The orders that are in the queue, by priority."""
+        return (order for order in islice(self.queue, self.head, None) if order.quantity)
+
+    def sweep(self) -> None:
+        """Let go of the orders that have left."""
+        self.queue = list(self.orders())
+        self.head = 0
+
+
+def comes_before(client_id: str, quantity: int, levels: Iterable[PriceLevel]) -> bool:
+    """Whether an order of the client stands in the way of the first `quantity` shares of the levels.
+
+    What is hidden comes behind all that the level shows, and so behind every order in the queue.
+    """
+    for level in levels:
+        for order in level.orders():
+            if order.client_id == client_id:
+                return True
+            quantity -= order.quantity
+            if quantity <= 0:
+                return False
+        quantity -= level.hidden
+        if quantity <= 0:
+            return False
+    return False

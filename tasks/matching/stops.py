@@ -1,0 +1,108 @@
+"""Stop orders of one security that wait for a trade at or through their stop price.
+
+They are outside the book: nobody sees them and nothing trades with them. A buy waits for the price to rise to its
+stop price, a sell for it to fall there. As in the book, one signed key serves both: a buy's stop price, minus a
+sell's, is reached when it is at most that of the trade.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from sortedcontainers import SortedList
+
+from tasks.messages import PlaceOrder, Side
+
+
+class WaitingStop(Struct, gc=False):
+    """A stop order that waits, with the terms that it has by now, as number `arrival` of its security."""
+
+    order: PlaceOrder
+    arrival: int
+
+    @property
+    def order_id(self) -> int:
+        """Its number."""
+        return self.order.order_id
+
+    @property
+    def client_id(self) -> str:
+        """Whose order it is."""
+        return self.order.client_id
+
+    @property
+    def security_id(self) -> str:
+        """The security that it buys or sells."""
+        return self.order.security_id
+
+    @property
+    def side(self) -> Side:
+        """Which side it will be on."""
+        return self.order.side
+
+    @property
+    def price_cents(self) -> int:
+        """The worst price at which it will trade [cents/share]."""
+        return self.order.price_cents
+
+    @property
+    def total(self) -> int:
+        """What it was placed or replaced with [shares]."""
+        return self.order.quantity
+
+    @property
+    def open_quantity(self) -> int:
+        """All of it: one that waits has not traded [shares]."""
+        return self.order.quantity
+
+    @property
+    def hold_cents(self) -> int:
+        """What is held for each share of a buy."""
+        return self.order.hold_cents or self.order.price_cents
+
+
+class Stops:
+    """The waiting stop orders of one security, in the order of their arrival."""
+
+    __slots__ = ("_arrivals", "_buys", "_sells", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, WaitingStop] = {}  # by arrival
+        self._arrivals = 0
+        # (signed stop price, arrival): those that are reached first stand first.
+        self._buys: SortedList[tuple[int, int]] = SortedList()
+        self._sells: SortedList[tuple[int, int]] = SortedList()
+
+    def add(self, order: PlaceOrder) -> WaitingStop:
+        """Let an order wait, as the last that arrived; it must have a stop price."""
+        self._arrivals += 1
+        stop = self.waiting[self._arrivals] = WaitingStop(order, self._arrivals)
+        self._side(order.side).add(_place(stop))
+        return stop
+
+    def remove(self, stop: WaitingStop) -> None:
+        """Let an order wait no more."""
+        del self.waiting[stop.arrival]
+        self._side(stop.order.side).remove(_place(stop))
+
+    def reached(self, *, lowest_cents: int, highest_cents: int) -> list[WaitingStop]:
+        """Take out the orders whose stop prices trades between these prices have reached, by their arrival."""
+        arrivals = []
+        for side, limit in ((self._buys, highest_cents), (self._sells, -lowest_cents)):
+            while side and side[0][0] <= limit:
+                arrivals.append(side.pop(0)[1])
+        return [self.waiting.pop(arrival) for arrival in sorted(arrivals)]
+
+    def orders(self) -> Iterator[PlaceOrder]:
+        """The orders by their arrival."""
+        return (stop.order for stop in self.waiting.values())
+
+    def _side(self, side: Side) -> SortedList[tuple[int, int]]:
+        return self._buys if side == "buy" else self._sells
+
+
+def _place(stop: WaitingStop) -> tuple[int, int]:
+    stop_cents = stop.order.stop_price_cents
+    assert stop_cents is not None
+    return (stop_cents if stop.order.side == "buy" else -stop_cents), stop.arrival
