@@ -36,9 +36,9 @@ POINTS: Final = {
     "matching.applied": "a unit's commands are applied, and none of their events is published",
     "matching.published": "a unit's events are published, and the mark stands where it stood",
     "matching.marked": "the mark was moved",
-    "matching.snapshot_begun": "the engine's state is to be put away",
-    "matching.snapshot_written": "a snapshot is in its transaction, which is not committed",
-    "matching.snapshot_kept": "a snapshot was put away",
+    "matching.snapshot_begun": "a copy of the process is putting the engine's state away",
+    "matching.snapshot_written": "the snapshot is in its transaction, which is not committed; it is the copy that dies",
+    "matching.snapshot_kept": "the snapshot was put away",
     "order_execution.committed": "executions are settled, and the feed knows nothing of it",
     "data_feed.committed": "what the other stages told is stored, and nothing of it is pushed",
 }

@@ -35,6 +35,10 @@ class Database:
             connect_args={"connect_timeout": 4, "application_name": application_name, "options": _PLANNER},
         )
 
+    def forget_connections(self) -> None:
+        """In a forked process: leave the connections to the process that opened them, and open others."""
+        self.engine.dispose(close=False)
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block, and rolls back when it raises."""

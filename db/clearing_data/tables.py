@@ -251,7 +251,7 @@ ledger = Table(
     Index("ledger_by_account", "account", "entry_id"),
 )
 
-# State of a shard's books after command `seq`.
+# State of a shard's books after command `seq`, compressed; see db.clearing_data.snapshots.
 snapshots = Table(
     "snapshots",
     metadata,

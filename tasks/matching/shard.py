@@ -1,31 +1,29 @@
 """One shard as a worker has it: its engine, kept in step with the log, and what the engine made and nobody has yet.
 
-The log is the truth. A delivered command whose number is the next one is applied as it came, without a look at the
-log: only order entry may publish to the matching queues (RabbitMQ's users see to that), and it publishes what it has
-committed. Everything else is read from the log or refused, and an engine that is ahead of the log stops its worker.
+The log is the truth. A delivered command whose number is the next one is applied as it came, so that no order waits
+for a look at the log. Only order entry may publish to the matching queues, and it publishes what it has committed;
+and before anything is marked or put away, which is once a second, all that came so is held against the log.
+Everything else is read from the log or refused. An engine that differs from the log stops its worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final
+import gc
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
-import msgspec
 import structlog
 
-from celery_app import fail_points
 from celery_app.stage import InvariantBroken
-from db.clearing_data import order_log, securities, snapshots
+from db.clearing_data import securities, snapshots
 from db.connect import Database
 from tasks.matching.engine import Engine
+from tasks.matching.log_reader import PAGE, LogReader
 from tasks.matching.outbox import Outbox, Sender
-from tasks.matching.state import decode, digest, encode
+from tasks.matching.snapshot import SnapshotWriter, newest_engine
 from tasks.messages import Command, CommandBatch, MassCancel
 
 log = structlog.get_logger()
-
-# Commands read from the log at a time.
-_PAGE: Final = 10_000
 
 
 class CommandsRefused(Exception):
@@ -38,9 +36,11 @@ class Shard:
     def __init__(self, shard: int, clearing_data: Database) -> None:
         self.shard = shard
         self.published_seq = 0
-        self.snapshot_seq = 0
         self._marked_seq = 0  # what the database says of published_seq
         self._clearing_data = clearing_data
+        self._log = LogReader(shard, clearing_data)
+        self._unchecked: list[Command] = []  # the last ones applied, which came in messages
+        self._snapshots = SnapshotWriter(shard, clearing_data)
         self._engine = Engine(shard)
         self._outbox = Outbox(shard)
         self._securities: Collection[str] = ()
@@ -50,6 +50,11 @@ class Shard:
     def seq(self) -> int:
         """The last command that was applied."""
         return self._engine.seq
+
+    @property
+    def commands_since_snapshot(self) -> int:
+        """How many commands were applied since the last snapshot, or since that which is being written."""
+        return self.seq - self._snapshots.begun_seq
 
     @property
     def unsent(self) -> int:
@@ -64,20 +69,19 @@ class Shard:
         raises  sqlalchemy.exc.NoResultFound  the database has no such shard
                 InvariantBroken               the log is damaged
         """
-        with self._clearing_data.transaction() as tx:
-            listed = securities.listed(tx)
-            self.published_seq = self._marked_seq = snapshots.published_mark(tx, self.shard)
-            # An event after the mark has to be made again, so the engine may not begin behind it.
-            for snapshot in snapshots.newest_first(tx, self.shard, at_most=self.published_seq):
-                engine = _restored(snapshot, self.shard)
-                if engine is not None:
-                    self._engine = engine
-                    break
-        self._securities = {security.security_id for security in listed if security.shard == self.shard}
-        self._outbox = Outbox(self.shard)
-        self.snapshot_seq = self.seq
-        self.follow_log()
-        log.info("shard_recovered", shard=self.shard, snapshot=self.snapshot_seq, seq=self.seq, mark=self.published_seq)
+        with _no_collections():
+            with self._clearing_data.transaction() as tx:
+                listed = securities.listed(tx)
+                self.published_seq = self._marked_seq = snapshots.published_mark(tx, self.shard)
+                # An event after the mark has to be made again, so the engine may not begin behind it.
+                restored = newest_engine(tx, self.shard, at_most=self.published_seq)
+            self._engine = restored or Engine(self.shard)
+            self._securities = {security.security_id for security in listed if security.shard == self.shard}
+            self._outbox = Outbox(self.shard)
+            self._unchecked = []
+            self._snapshots.begun_seq = self._snapshots.kept_seq = snapshot_seq = self.seq
+            self.follow_log()
+        log.info("shard_recovered", shard=self.shard, snapshot=snapshot_seq, seq=self.seq, mark=self.published_seq)
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -89,8 +93,10 @@ class Shard:
         self._check_securities(batch.commands)
         if batch.first_seq > self.seq + 1:
             self._take_from_log(batch)
-        for seq, command in enumerate(batch.commands[self.seq + 1 - batch.first_seq :], self.seq + 1):
+        fresh = batch.commands[self.seq + 1 - batch.first_seq :]
+        for seq, command in enumerate(fresh, self.seq + 1):
             self._apply(seq, command)
+        self._unchecked += fresh
 
     def _check_securities(self, commands: list[Command]) -> None:
         named = {command.security_id for command in commands if not isinstance(command, MassCancel)}
@@ -109,35 +115,35 @@ class Shard:
         if differing:
             raise CommandsRefused(f"commands {differing} of shard {self.shard} are others in the log")
 
+    def check_log(self) -> None:
+        """Hold the commands that were applied as their messages brought them against the log.
+
+        raises  InvariantBroken  the log says otherwise
+        """
+        if self._unchecked:
+            self._log.check(self.seq + 1 - len(self._unchecked), self._unchecked)
+            self._unchecked = []
+
     def follow_log(self, delivered: dict[int, Command] | None = None) -> list[int]:
         """Apply what the log has after the last applied command.
 
         delivered  commands by number that came in a message
         returns    the numbers of those that are others in the log, whose word counts
-        raises     InvariantBroken  the log has a hole, is damaged, or ends before what was applied
+        raises     InvariantBroken  the log has a hole, is damaged, or differs from what was applied
         """
+        self.check_log()
         delivered = delivered or {}
         differing: list[int] = []
         while True:
-            commands = self._read_log()
+            commands = self._log.page(after_seq=self.seq)
             for seq, command in commands:
-                if seq != self.seq + 1:
+                if seq != self._engine.seq + 1:
                     raise InvariantBroken(f"command {self.seq + 1} is missing in the log of shard {self.shard}")
                 if seq in delivered and delivered[seq] != command:
                     differing.append(seq)
                 self._apply(seq, command)
-            if len(commands) < _PAGE:
+            if len(commands) < PAGE:
                 return differing
-
-    def _read_log(self) -> list[tuple[int, Command]]:
-        with self._clearing_data.transaction() as tx:
-            try:
-                commands = order_log.read_commands(tx, self.shard, after_seq=self.seq, limit=_PAGE)
-            except msgspec.MsgspecError as damage:
-                raise InvariantBroken(f"the log of shard {self.shard} holds what is no command") from damage
-            if not commands and order_log.last_seq(tx, self.shard) < self.seq:
-                raise InvariantBroken(f"command {self.seq} of shard {self.shard} is ahead of the log: it is not there")
-        return commands
 
     def _apply(self, seq: int, command: Command) -> None:
         events = self._engine.apply(seq, command)
@@ -180,34 +186,31 @@ class Shard:
                 snapshots.move_mark(tx, self.shard, self.published_seq)
             self._marked_seq = self.published_seq
 
-    def write_snapshot(self, *, now_us: int) -> None:
-        """Put the state away; everything has to be published.
+    def begin_snapshot(self, *, now_us: int) -> None:
+        """Have the state put away while matching goes on; everything has to be published.
 
         now_us  the time [us since 1970, UTC]
         """
-        assert self.published_seq >= self.seq, "a snapshot of what was not published"
-        fail_points.reach("matching.snapshot_begun")
-        body = encode(self._engine.state())
-        state_hash = digest(body).hex()
-        with self._clearing_data.transaction() as tx:
-            snapshots.write(tx, self.shard, seq=self.seq, state_hash=state_hash, body=body, now_us=now_us)
-            fail_points.reach("matching.snapshot_written")
-        fail_points.reach("matching.snapshot_kept")
-        self.snapshot_seq = self._marked_seq = self.seq
-        log.info("snapshot_written", shard=self.shard, seq=self.seq, bytes=len(body), state_hash=state_hash)
+        self._snapshots.begin(self._engine, now_us=now_us)
+
+    def end_snapshot(self) -> None:
+        """See whether a snapshot that was begun is written by now."""
+        self._snapshots.look()
+
+    def leave_snapshot(self, *, now_us: int) -> None:
+        """Put the state away and wait for it, as the last thing that is done; everything has to be published.
+
+        now_us  the time [us since 1970, UTC]
+        """
+        self._snapshots.leave(self._engine, now_us=now_us)
 
 
-def _restored(snapshot: snapshots.Snapshot, shard: int) -> Engine | None:
-    """The engine of a snapshot; None when it is damaged or was written by another version."""
-    fault = "its checksum is wrong"
-    if snapshot.is_intact:
-        try:
-            state = decode(snapshot.body)
-        except msgspec.MsgspecError as unreadable:
-            fault = str(unreadable)
-        else:
-            if (state.shard, state.seq) == (shard, snapshot.seq):
-                return Engine.restored(state)
-            fault = "it is of another shard or command"
-    log.error("snapshot_damaged", shard=shard, seq=snapshot.seq, fault=fault)
-    return None
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """No garbage is collected inside, as nothing is; and what was made inside is not looked through afterwards."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.freeze()

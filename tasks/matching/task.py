@@ -22,7 +22,7 @@ from celery_app import fail_points
 from celery_app.app import app
 from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
 from celery_app.settings import settings
-from celery_app.stage import FIRST_WAIT_S, LONGEST_WAIT_S, Stage
+from celery_app.stage import FIRST_WAIT_S, LONGEST_WAIT_S, InvariantBroken, Stage
 from celery_app.topology import MATCHING, shard_of_queue
 from db.connect import Database
 from tasks.matching.shard import CommandsRefused, Shard
@@ -88,7 +88,9 @@ class MatchingStage(Stage):
         """Hear of commands whose message was lost, and put away what has been done."""
         busy, self._busy = self._busy, set()
         for number, shard in self._shards.items():
-            if number not in busy:
+            if number in busy:
+                shard.check_log()
+            else:
                 shard.follow_log()
             if number in self._active:
                 self._keep(shard)
@@ -101,8 +103,10 @@ class MatchingStage(Stage):
             shard = self._shards[number]
             try:
                 self._publish(shard)
-                if shard.snapshot_seq < shard.seq:
-                    shard.write_snapshot(now_us=_now_us())
+                shard.check_log()
+                shard.leave_snapshot(now_us=_now_us())
+            except InvariantBroken:
+                self.halt()
             except (DBAPIError, NotSent, OutcomeUnknown) as fault:
                 # Nothing is lost: the next worker replays the log from the snapshot before.
                 log.warning("snapshot_not_written", shard=number, fault=str(fault)[:200])
@@ -111,8 +115,9 @@ class MatchingStage(Stage):
         self._publish(shard)
         shard.write_mark()
         fail_points.reach("matching.marked")
-        if shard.seq - shard.snapshot_seq >= settings().snapshot_every_commands:
-            shard.write_snapshot(now_us=_now_us())
+        shard.end_snapshot()
+        if shard.commands_since_snapshot >= settings().snapshot_every_commands:
+            shard.begin_snapshot(now_us=_now_us())
 
     def _stand_by(self, shard: Shard) -> None:
         if shard.read_mark() or not shard.unsent:
