@@ -9,7 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tasks.messages import Side
+from tasks.messages import Side, TradeMade
+
+
+class FeeRates(NamedTuple):
+    """What the two sides of a security's trades pay [hundredths of a basis point]; see tasks.fees."""
+
+    maker_ppm: int
+    taker_ppm: int
 
 
 @dataclass(slots=True)
@@ -28,24 +35,46 @@ class HoldingChange:
     held: int = 0
 
 
+class Terms(NamedTuple):
+    """What an order is from a replacement on; of several the one with the highest event id stands."""
+
+    event_id: int
+    quantity: int
+    price_cents: int
+    hold_cents: int
+
+
+class Decided(NamedTuple):
+    """A replacement that the engine has carried out or refused; what was reserved for it is free [cents or shares]."""
+
+    order_id: int
+    command_id: int
+    client_id: str
+    reserved: int
+
+
 @dataclass(slots=True)
 class OrderChange:
     """What happened to an order, and what its executions say the order is.
 
-    hold_cents   cash held for a share of a buy order [cents]; None when only fills of a sell order are known
-    rejected     whether it was closed as rejected rather than cancelled
+    hold_cents     cash held for a share of a buy order [cents]; None when no execution of the unit says it
+    holds_differ   whether they say more than one, as they may of an order that was replaced
+    rejected       whether it was closed as rejected rather than cancelled
+    terms          its new ones, when it was replaced
     """
 
     client_id: str
     security_id: str
     side: Side
     hold_cents: int | None
+    holds_differ: bool = False
     filled_quantity: int = 0
     filled_cents: int = 0
     closed_quantity: int = 0
     rejected: bool = False
     reason: str | None = None
     updated_us: int = 0
+    terms: Terms | None = None
 
 
 class ChangedOrder(NamedTuple):
@@ -56,7 +85,8 @@ class ChangedOrder(NamedTuple):
     security_id: str
     side: Side
     hold_cents: int
-    is_closed: bool
+    is_replaced: bool  # some replacement of it was admitted
+    is_closed: bool  # by this very change
 
 
 class LastPrice(NamedTuple):
@@ -67,7 +97,7 @@ class LastPrice(NamedTuple):
 
 
 class LedgerEntry(NamedTuple):
-    """One leg of a trade: what an account gains, and the counterparty loses [cents, shares]."""
+    """A leg of a trade or a fee: what an account gains, and DTCC or EXCHANGE loses [cents, shares]."""
 
     event_id: int
     account: str
@@ -78,10 +108,20 @@ class LedgerEntry(NamedTuple):
 
 @dataclass(slots=True)
 class Settlement:
-    """Everything that a unit of executions changes, netted, and its ledger entries, gross."""
+    """Everything that a unit of executions changes, netted, and its ledger entries, gross.
+
+    ledger     the legs of trades, against DTCC
+    fees       fees and rebates, against EXCHANGE, which gains earned_cents by them
+    decided    replacements whose reservations are released
+    failed     trades that are not settled
+    """
 
     orders: dict[int, OrderChange] = field(default_factory=dict)
     accounts: dict[str, AccountChange] = field(default_factory=dict)
     holdings: dict[tuple[str, str], HoldingChange] = field(default_factory=dict)
     last_prices: dict[str, LastPrice] = field(default_factory=dict)
     ledger: list[LedgerEntry] = field(default_factory=list)
+    fees: list[LedgerEntry] = field(default_factory=list)
+    earned_cents: int = 0
+    decided: list[Decided] = field(default_factory=list)
+    failed: list[TradeMade] = field(default_factory=list)

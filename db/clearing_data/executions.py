@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
 from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection, text
 
 from db.connect import copy_rows
-from tasks.messages import Execution, OrderClosed, TradeMade
+from tasks.messages import Execution, OrderClosed, OrderReplaced, ReplaceRefused, TradeMade
 
 TRADE = "trade"
+FAILED = "failed"  # a trade that was not settled
+REPLACED = "replaced"
+REPLACE_REFUSED = "replace_refused"
 
 COLUMNS = (
     "event_id",
@@ -32,6 +36,7 @@ COLUMNS = (
     "seller",
     "reason",
     "executed_us",
+    "terms",
 )
 
 
@@ -57,6 +62,23 @@ def known(tx: Connection, executions: Iterable[Execution]) -> dict[int, Executio
         {"ids": [one.event_id for one in executions]},
     )
     return {row.event_id: _execution(row) for row in rows}
+
+
+def fail(tx: Connection, trades: Iterable[TradeMade], reason: str) -> None:
+    """Have trades that are just being entered stand as failed."""
+    tx.execute(
+        text("UPDATE executions SET kind = :failed, reason = :reason WHERE event_id = ANY(:ids)"),
+        {"failed": FAILED, "reason": reason, "ids": [trade.event_id for trade in trades]},
+    )
+
+
+def failed(tx: Connection, executions: Iterable[Execution]) -> dict[int, str]:
+    """Why those of the executions failed that did, by id."""
+    rows = tx.execute(
+        text("SELECT event_id, reason FROM executions WHERE event_id = ANY(:ids) AND kind = :failed"),
+        {"failed": FAILED, "ids": [one.event_id for one in executions]},
+    )
+    return {row.event_id: row.reason for row in rows}
 
 
 def between(tx: Connection, first_id: int, end_id: int) -> dict[int, Execution]:
@@ -88,22 +110,60 @@ def _row(execution: Execution) -> tuple[object, ...]:
             execution.seller,
             None,
             execution.traded_us,
+            None,
         )
-    assert type(execution) is OrderClosed
-    order = (execution.order_id, execution.client_id, execution.hold_cents)
+    if type(execution) is OrderClosed:
+        return (
+            execution.event_id,
+            execution.status,
+            execution.security_id,
+            None,
+            None,
+            execution.quantity,
+            None,
+            *_sides(execution, execution.hold_cents),
+            execution.reason,
+            execution.closed_us,
+            None,
+        )
+    if type(execution) is OrderReplaced:
+        return (
+            execution.event_id,
+            REPLACED,
+            execution.security_id,
+            None,
+            execution.price_cents,
+            execution.quantity,
+            None,
+            *_sides(execution, execution.hold_cents),
+            None,
+            execution.replaced_us,
+            _terms(execution, "command_id", "old_open", "old_hold_cents", "open_quantity", "reserved"),
+        )
+    assert type(execution) is ReplaceRefused
     return (
         execution.event_id,
-        execution.status,
+        REPLACE_REFUSED,
         execution.security_id,
         None,
         None,
-        execution.quantity,
+        0,
         None,
-        *(order if execution.side == "buy" else (None, None, execution.hold_cents)),
-        *(order[:2] if execution.side == "sell" else (None, None)),
+        *_sides(execution, 0),
         execution.reason,
-        execution.closed_us,
+        execution.refused_us,
+        _terms(execution, "command_id", "reserved"),
     )
+
+
+def _sides(execution: OrderClosed | OrderReplaced | ReplaceRefused, hold_cents: int) -> tuple[object, ...]:
+    """buy_order_id, buyer, hold_cents, sell_order_id, seller of what is of one order."""
+    order = (execution.order_id, execution.client_id)
+    return (*order, hold_cents, None, None) if execution.side == "buy" else (None, None, hold_cents, *order)
+
+
+def _terms(execution: OrderReplaced | ReplaceRefused, *names: str) -> str:
+    return msgspec.json.encode({name: getattr(execution, name) for name in names}).decode()
 
 
 def _execution(row: Sequence[Any]) -> Execution:
@@ -123,8 +183,9 @@ def _execution(row: Sequence[Any]) -> Execution:
         seller,
         reason,
         executed_us,
+        terms,
     ) = row
-    if kind == TRADE:
+    if kind in (TRADE, FAILED):
         return TradeMade(
             event_id=event_id,
             security_id=security_id,
@@ -139,15 +200,24 @@ def _execution(row: Sequence[Any]) -> Execution:
             seller=seller,
             traded_us=executed_us,
         )
+    order: dict[str, Any] = {
+        "event_id": event_id,
+        "order_id": buy_order_id or sell_order_id,
+        "client_id": buyer or seller,
+        "security_id": security_id,
+        "side": "buy" if buy_order_id else "sell",
+    }
+    if kind == REPLACED:
+        return OrderReplaced(
+            **order,
+            **msgspec.json.decode(terms),
+            quantity=quantity,
+            price_cents=price_cents,
+            hold_cents=hold_cents,
+            replaced_us=executed_us,
+        )
+    if kind == REPLACE_REFUSED:
+        return ReplaceRefused(**order, **msgspec.json.decode(terms), reason=reason, refused_us=executed_us)
     return OrderClosed(
-        event_id=event_id,
-        order_id=buy_order_id or sell_order_id,
-        client_id=buyer or seller,
-        security_id=security_id,
-        side="buy" if buy_order_id else "sell",
-        quantity=quantity,
-        hold_cents=hold_cents,
-        status=kind,
-        reason=reason,
-        closed_us=executed_us,
+        **order, quantity=quantity, hold_cents=hold_cents, status=kind, reason=reason, closed_us=executed_us
     )

@@ -1,4 +1,4 @@
-"""What a new exchange starts with: its shards, the listed securities, DTCC and the traders of the six bots.
+"""What a new exchange starts with: its shards, the listed securities, DTCC, EXCHANGE and the traders of the six bots.
 
 Loading again changes nothing: rows that exist stay, and every movement of cash or shares is a transfer with an id
 of its own. The shares are issued to DTCC (contra account ISSUER), the traders' cash comes from EXTERNAL and their
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from db.clearing_data import accounts
-from db.clearing_data.tables import DTCC
+from db.clearing_data.tables import DTCC, EXCHANGE
 
 SECURITIES = ("MSFT", "AAPL", "TSLA", "JPM", "SHEL")
 TRADERS = ("RANDOM_WALK", "GAUSS", "UNIFORM", "FLOOD", "RETAIL", "MARKET_MAKER", "SINGLE")
@@ -46,7 +46,7 @@ def load(
 ) -> None:
     """Put everything in place that is not yet there.
 
-    traders     client ids of the accounts to open, beside DTCC's
+    traders     client ids of the accounts to open, beside DTCC and EXCHANGE
     cash_cents  what each of them starts with
     shares      and how many of which security, out of DTCC's holding
     raises      WrongNumberOfShards, TransferRefused
@@ -55,7 +55,8 @@ def load(
         return  # the exchange may be trading, and what follows takes locks in an order of its own
     _deal_shards(tx, shards)
     _list_securities(tx, shards)
-    accounts.open_account(tx, DTCC, now_us=now_us)
+    for house in (DTCC, EXCHANGE):
+        accounts.open_account(tx, house, now_us=now_us)
     for security_id in SECURITIES:
         _require(
             accounts.issue_shares(
@@ -104,7 +105,7 @@ def _is_loaded(tx: Connection, shards: int, traders: Sequence[str]) -> bool:
             "AND NOT EXISTS (SELECT unnest(:securities) EXCEPT SELECT security_id FROM securities) "
             "AND NOT EXISTS (SELECT unnest(:clients) EXCEPT SELECT client_id FROM accounts)"
         ),
-        {"shards": shards, "securities": list(SECURITIES), "clients": [DTCC, *traders]},
+        {"shards": shards, "securities": list(SECURITIES), "clients": [DTCC, EXCHANGE, *traders]},
     )
     return bool(loaded.scalar_one())
 

@@ -1,12 +1,14 @@
 """Writes what a unit of executions changes: one statement a table, whatever the size of the unit.
 
 The order of the locks is that of the whole exchange: executions, accounts, and under a client's account row its
-orders and holdings; last prices last. The rows of DTCC are never locked; it is flat over every trade.
+orders and holdings; then the account of EXCHANGE, which every unit with fees needs, and last prices last. The rows of
+DTCC are never locked; it is flat over every trade.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
 from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection, text
@@ -16,13 +18,16 @@ from db.arrays import array
 from db.clearing_data.changes import (
     AccountChange,
     ChangedOrder,
+    Decided,
+    FeeRates,
     HoldingChange,
     LastPrice,
     LedgerEntry,
     OrderChange,
     Settlement,
+    Terms,
 )
-from db.clearing_data.tables import DTCC
+from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import copy_rows
 
 
@@ -30,16 +35,125 @@ class BooksBroken(Exception):
     """Accounts or holdings do not cover what their own open orders need."""
 
 
-_LOCK_ACCOUNTS = text("SELECT 1 FROM accounts WHERE client_id = ANY(:client_ids) ORDER BY client_id FOR UPDATE")
+_LOCK_ACCOUNTS = text(
+    "SELECT client_id, state FROM accounts WHERE client_id = ANY(:client_ids) ORDER BY client_id FOR UPDATE"
+)
 
 
-def lock_accounts(tx: Connection, clients: Iterable[str]) -> None:
-    """Lock the accounts of clients, always in the same order; so their orders and holdings are ours, too."""
-    tx.execute(_LOCK_ACCOUNTS, {"client_ids": list(clients)})
+def lock_accounts(tx: Connection, clients: Iterable[str]) -> set[str]:
+    """Lock the accounts of clients, always in the same order; so their orders and holdings are ours, too.
+
+    returns  those whose accounts are closed
+    """
+    rows = tx.execute(_LOCK_ACCOUNTS, {"client_ids": list(clients)})
+    return {client_id for client_id, state in rows if state == "closed"}
 
 
-# An order is closed when fills and closes add up to its quantity, in whichever order they came. A close of the whole
-# order says whether it was cancelled or rejected; with a fill before or after it, it was cancelled.
+_FEE_RATES = text(
+    "SELECT security_id, maker_fee_ppm, taker_fee_ppm FROM securities WHERE maker_fee_ppm <> 0 OR taker_fee_ppm <> 0"
+)
+
+
+def fee_rates(tx: Connection) -> dict[str, FeeRates]:
+    """The fees of the securities that have any. They change only while nothing of a security is left to settle."""
+    return {security_id: FeeRates(maker, taker) for security_id, maker, taker in tx.execute(_FEE_RATES)}
+
+
+# Of two replacements that settle in the wrong order the later one stands.
+_CHANGE_TERMS = text(
+    """
+    WITH change AS (
+        SELECT order_id, client_id, terms.event_id, terms.quantity, terms.price_cents, terms.hold_cents,
+            filled_quantity + closed_quantity < orders.quantity AS was_open,
+            filled_quantity + closed_quantity < terms.quantity AS is_open
+        FROM orders JOIN unnest(
+            CAST(:order_ids AS bigint[]), CAST(:event_ids AS bigint[]), CAST(:quantities AS bigint[]),
+            CAST(:price_cents AS bigint[]), CAST(:hold_cents AS bigint[])
+        ) AS terms (order_id, event_id, quantity, price_cents, hold_cents) USING (order_id)
+        WHERE COALESCE(orders.terms_event_id, 0) < terms.event_id
+    ), changed AS (
+        UPDATE orders SET
+            quantity = change.quantity,
+            price_cents = CASE WHEN orders.price_cents IS NULL THEN NULL ELSE change.price_cents END,
+            hold_cents = change.hold_cents,
+            terms_event_id = change.event_id
+        FROM change WHERE orders.order_id = change.order_id
+    ), opened AS (
+        INSERT INTO open_orders (client_id, order_id)
+        SELECT client_id, order_id FROM change WHERE is_open AND NOT was_open
+    ), no_longer_open AS (
+        DELETE FROM open_orders USING change
+        WHERE change.was_open AND NOT change.is_open
+            AND open_orders.client_id = change.client_id AND open_orders.order_id = change.order_id
+    )
+    SELECT client_id, CAST(is_open AS int) - CAST(was_open AS int) FROM change WHERE is_open <> was_open
+    """
+)
+
+
+def change_terms(tx: Connection, changes: Mapping[int, OrderChange]) -> Counter[str]:
+    """Write the new terms of replaced orders; returns how many orders more (+) or less (-) each client has open.
+
+    What was filled ahead of a replacement may have closed an order that has more to trade: then it is open again.
+    """
+    terms: dict[int, Terms] = {order_id: change.terms for order_id, change in changes.items() if change.terms}
+    opened: Counter[str] = Counter()
+    if terms:
+        event_ids, quantities, price_cents, hold_cents = zip(*terms.values(), strict=True)
+        rows = tx.execute(
+            _CHANGE_TERMS,
+            {
+                "order_ids": list(terms),
+                "event_ids": list(event_ids),
+                "quantities": list(quantities),
+                "price_cents": list(price_cents),
+                "hold_cents": list(hold_cents),
+            },
+        )
+        for client_id, orders in rows:
+            opened[client_id] += orders
+    return opened
+
+
+_RELEASE = text(
+    """
+    DELETE FROM pending_replaces AS pending
+    USING unnest(
+        CAST(:order_ids AS bigint[]), CAST(:command_ids AS bigint[]), CAST(:client_ids AS text[]),
+        CAST(:reserved AS bigint[])
+    ) AS decided (order_id, command_id, client_id, reserved)
+    WHERE pending.order_id = decided.order_id AND pending.command_id = decided.command_id
+        AND pending.client_id = decided.client_id AND pending.reserved = decided.reserved
+    RETURNING pending.order_id, pending.command_id
+    """
+)
+
+# With nothing pending, an order can be filled up to its quantity again, and no further.
+_LIMIT_FILLS = text(
+    """
+    UPDATE orders SET largest_quantity = quantity
+    WHERE order_id = ANY(:order_ids) AND filled_quantity + closed_quantity <= quantity
+        AND NOT EXISTS (SELECT FROM pending_replaces AS pending WHERE pending.order_id = orders.order_id)
+    """
+)
+
+
+def release_replaces(tx: Connection, decided: Sequence[Decided]) -> set[tuple[int, int]]:
+    """Strike replacements off that were decided; returns (order id, command id) of those that were pending so."""
+    if not decided:
+        return set()
+    order_ids, command_ids, client_ids, reserved = (list(column) for column in zip(*decided, strict=True))
+    rows = tx.execute(
+        _RELEASE, {"order_ids": order_ids, "command_ids": command_ids, "client_ids": client_ids, "reserved": reserved}
+    )
+    released = {(order_id, command_id) for order_id, command_id in rows}
+    tx.execute(_LIMIT_FILLS, {"order_ids": order_ids})
+    return released
+
+
+# An order is closed when fills and closes add up to its quantity, in whichever order they came; ahead of a replacement
+# they may be more. A close of the whole order says whether it was cancelled or rejected; with a fill before or after
+# it, it was cancelled. Its reason stands, unless a trade of it failed.
 _CHANGE_ORDERS = text(
     """
     WITH changed AS (
@@ -48,14 +162,17 @@ _CHANGE_ORDERS = text(
             filled_cents = orders.filled_cents + change.filled_cents,
             closed_quantity = orders.closed_quantity + change.closed_quantity,
             status = CASE
-                WHEN orders.filled_quantity + change.filled_quantity = orders.quantity THEN 'filled'
+                WHEN orders.filled_quantity + change.filled_quantity >= orders.quantity THEN 'filled'
                 WHEN change.closed_quantity = orders.quantity AND change.rejected THEN 'rejected'
+                WHEN orders.status = 'rejected' THEN 'rejected'
                 WHEN orders.filled_quantity + change.filled_quantity
-                   + orders.closed_quantity + change.closed_quantity = orders.quantity THEN 'cancelled'
+                   + orders.closed_quantity + change.closed_quantity >= orders.quantity THEN 'cancelled'
                 WHEN orders.filled_quantity + change.filled_quantity > 0 THEN 'partially_filled'
                 ELSE 'new'
             END,
-            reason = COALESCE(change.reason, orders.reason),
+            reason = CASE orders.reason
+                WHEN 'account_closed' THEN orders.reason ELSE COALESCE(change.reason, orders.reason)
+            END,
             updated_us = GREATEST(orders.updated_us, change.updated_us)
         FROM unnest(
             CAST(:order_ids AS bigint[]), CAST(:filled_quantities AS bigint[]), CAST(:filled_cents AS bigint[]),
@@ -63,17 +180,19 @@ _CHANGE_ORDERS = text(
             CAST(:updated_us AS bigint[])
         ) AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
         WHERE orders.order_id = change.order_id
-            AND orders.status IN ('new', 'partially_filled')
             AND orders.filled_quantity + change.filled_quantity
-              + orders.closed_quantity + change.closed_quantity <= orders.quantity
+              + orders.closed_quantity + change.closed_quantity <= greatest(orders.quantity, orders.largest_quantity)
         RETURNING orders.order_id, orders.client_id, orders.security_id, orders.side, orders.hold_cents,
-            orders.filled_quantity + orders.closed_quantity = orders.quantity AS is_closed
+            orders.largest_quantity IS NOT NULL AS is_replaced,
+            orders.filled_quantity + orders.closed_quantity >= orders.quantity
+                AND orders.filled_quantity + orders.closed_quantity
+                  - change.filled_quantity - change.closed_quantity < orders.quantity AS is_closed
     ), no_longer_open AS (
         DELETE FROM open_orders USING changed
         WHERE changed.is_closed
             AND open_orders.client_id = changed.client_id AND open_orders.order_id = changed.order_id
     )
-    SELECT order_id, client_id, security_id, side, hold_cents, is_closed FROM changed
+    SELECT order_id, client_id, security_id, side, hold_cents, is_replaced, is_closed FROM changed
     """
 )
 
@@ -95,21 +214,23 @@ def change_orders(tx: Connection, changes: Mapping[int, OrderChange]) -> list[Ch
     return [ChangedOrder(*row) for row in rows]
 
 
-def write(tx: Connection, settlement: Settlement, closed_orders: Mapping[str, int], *, booked_us: int) -> None:
+def write(tx: Connection, settlement: Settlement, opened_orders: Mapping[str, int], *, booked_us: int) -> None:
     """Write what a unit changes beside the orders.
 
-    closed_orders  how many orders of each client are open no more
+    opened_orders  how many orders more (+) or less (-) each client has open
 
     raises  BooksBroken  and then the transaction is lost
     """
     try:
-        _change_accounts(tx, settlement.accounts, closed_orders)
+        _change_accounts(tx, settlement.accounts, opened_orders)
         _change_holdings(tx, settlement.holdings)
     except IntegrityError as violation:
         if isinstance(violation.orig, CheckViolation):
             raise BooksBroken(str(violation.orig)) from violation
         raise
-    _book(tx, settlement.ledger, booked_us)
+    _book(tx, settlement, booked_us)
+    if settlement.earned_cents:
+        tx.execute(_EARN, {"exchange": EXCHANGE, "cents": settlement.earned_cents})
     _set_last_prices(tx, settlement.last_prices)
 
 
@@ -118,24 +239,24 @@ _CHANGE_ACCOUNTS = text(
     UPDATE accounts SET
         balance_cents = accounts.balance_cents + change.balance_cents,
         held_cents = accounts.held_cents + change.held_cents,
-        open_orders = accounts.open_orders - change.closed_orders
+        open_orders = accounts.open_orders + change.opened_orders
     FROM unnest(
         CAST(:client_ids AS text[]), CAST(:balance_cents AS bigint[]), CAST(:held_cents AS bigint[]),
-        CAST(:closed_orders AS bigint[])
-    ) AS change (client_id, balance_cents, held_cents, closed_orders)
+        CAST(:opened_orders AS bigint[])
+    ) AS change (client_id, balance_cents, held_cents, opened_orders)
     WHERE accounts.client_id = change.client_id
     """
 )
 
 
-def _change_accounts(tx: Connection, changes: Mapping[str, AccountChange], closed_orders: Mapping[str, int]) -> None:
+def _change_accounts(tx: Connection, changes: Mapping[str, AccountChange], opened_orders: Mapping[str, int]) -> None:
     changed = tx.execute(
         _CHANGE_ACCOUNTS,
         {
             "client_ids": list(changes),
             "balance_cents": array([change.balance_cents for change in changes.values()]),
             "held_cents": array([change.held_cents for change in changes.values()]),
-            "closed_orders": array([closed_orders.get(client_id, 0) for client_id in changes]),
+            "opened_orders": array([opened_orders.get(client_id, 0) for client_id in changes]),
         },
     )
     if changed.rowcount != len(changes):
@@ -182,14 +303,19 @@ def _columns_of(changes: Mapping[tuple[str, str], HoldingChange]) -> dict[str, o
     }
 
 
-def _book(tx: Connection, entries: Iterable[LedgerEntry], booked_us: int) -> None:
-    """Enter the legs of trades in the ledger, each against DTCC."""
-    copy_rows(
-        tx,
-        "ledger",
-        ("kind", "contra_account", "booked_us", *LedgerEntry._fields),
-        [("trade", DTCC, booked_us, *entry) for entry in entries],
-    )
+_BOOKED = ("kind", "contra_account", "booked_us", *LedgerEntry._fields)
+
+
+def _book(tx: Connection, settlement: Settlement, booked_us: int) -> None:
+    """Enter the legs of trades in the ledger, each against DTCC, and the fees against EXCHANGE."""
+    rows = [("trade", DTCC, booked_us, *entry) for entry in settlement.ledger]
+    rows += [("fee", EXCHANGE, booked_us, *entry) for entry in settlement.fees]
+    if rows:
+        copy_rows(tx, "ledger", _BOOKED, rows)
+
+
+# Every unit with fees waits here for the others, so it comes as late as it can.
+_EARN = text("UPDATE accounts SET balance_cents = balance_cents + :cents WHERE client_id = :exchange")
 
 
 # The rows are locked in the order of the securities, or two units could block each other.

@@ -10,12 +10,12 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data import accounts
 from db.clearing_data.rows import Account, Holding
-from db.clearing_data.tables import DTCC
+from db.clearing_data.tables import DTCC, EXCHANGE
 
 # The few transfers stand in the unique index of their ids, which the many trades are not in.
 _PAID_IN = text(
     "SELECT account, security_id, sum(cash_cents)::bigint, sum(shares)::bigint FROM ledger "
-    "WHERE transfer_id IS NOT NULL AND account <> :dtcc GROUP BY account, security_id"
+    "WHERE transfer_id IS NOT NULL AND kind IN ('deposit', 'withdrawal') GROUP BY account, security_id"
 )
 _TRADES = text("SELECT account, count(*) FROM ledger WHERE kind = 'trade' GROUP BY account")
 
@@ -35,7 +35,7 @@ class Standing:
 
 
 def standings(tx: Connection, *, opening_price_cents: int) -> list[Standing]:
-    """How every client stands, DTCC aside; it looks at every trade there was.
+    """How every client stands, DTCC and EXCHANGE aside; it looks at every trade there was.
 
     opening_price_cents  at which shares that went in are valued
     """
@@ -43,11 +43,11 @@ def standings(tx: Connection, *, opening_price_cents: int) -> list[Standing]:
     for holding in accounts.all_holdings(tx):
         held[holding.client_id].append(holding)
     paid_in: Counter[str] = Counter()
-    for client_id, security_id, cash_cents, shares in tx.execute(_PAID_IN, {"dtcc": DTCC}):
+    for client_id, security_id, cash_cents, shares in tx.execute(_PAID_IN):
         paid_in[client_id] += cash_cents if security_id is None else shares * opening_price_cents
     trades: dict[str, int] = dict(tx.execute(_TRADES).tuples().all())
     return [
         Standing(account, held[account.client_id], paid_in[account.client_id], trades.get(account.client_id, 0))
         for account in accounts.all_accounts(tx)
-        if account.client_id != DTCC
+        if account.client_id not in (DTCC, EXCHANGE)
     ]

@@ -121,6 +121,7 @@ orders = Table(
     # The largest total that an admitted replacement gives it; None while there was none. Fills of a new total may
     # settle before the replacement itself does.
     Column("largest_quantity", BigInteger),
+    Column("terms_event_id", BigInteger),  # of the replacement that gave it its quantity and price, if one did
     CheckConstraint("filled_quantity >= 0 AND closed_quantity >= 0", name="orders_counts"),
     CheckConstraint(
         "filled_quantity + closed_quantity <= greatest(quantity, largest_quantity)", name="orders_quantity"
@@ -228,12 +229,25 @@ executions = Table(
     Column("seller", Text),
     Column("reason", Text),  # of a close
     Column("terms", Text),  # of a replacement: what no other column holds, as JSON
+    Index("executions_failed", "event_id", postgresql_where=text("kind = 'failed'")),
 )
 
-# The double-entry ledger, append only: each row moves cash and shares between an account and its contra account, so
-# every asset sums to zero by construction. A trade is two rows, buyer against DTCC and seller against DTCC, and that
-# it is booked once is the doing of `executions`; an index here to say so again would cost as much as the row. The
-# view `ledger_postings` shows the single postings.
+# Which rates a security's trades pay from which event on; before the first row they are free. The audit holds every fee
+# against these. Rates change while nothing of the security is left to settle, so an event says for sure which apply.
+fee_rates = Table(
+    "fee_rates",
+    metadata,
+    Column("security_id", Text, primary_key=True),
+    Column("from_event_id", BigInteger, primary_key=True),
+    Column("maker_fee_ppm", Integer, nullable=False),
+    Column("taker_fee_ppm", Integer, nullable=False),
+    Column("set_us", BigInteger, nullable=False),
+)
+
+# The double-entry ledger, append only, which a trigger sees to: each row moves cash and shares between an account and
+# its contra account, so every asset sums to zero by construction. A trade is two rows, buyer against DTCC and seller
+# against DTCC, and that it is booked once is the doing of `executions`; an index here to say so again would cost as
+# much as the row. A fee is a row against EXCHANGE. The view `ledger_postings` shows the single postings.
 ledger = Table(
     "ledger",
     metadata,
@@ -242,13 +256,22 @@ ledger = Table(
     Column("cash_cents", BigInteger, nullable=False),  # what the account gains and the contra account loses
     Column("shares", BigInteger, nullable=False),
     Column("booked_us", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # trade, deposit, withdrawal, issue
+    Column("kind", Text, nullable=False),  # trade, fee, deposit, withdrawal, issue, correction
     Column("account", Text, nullable=False),
     Column("contra_account", Text, nullable=False),
     Column("security_id", Text),
     Column("transfer_id", Text),  # of a deposit or a withdrawal
     Index("ledger_by_transfer", "transfer_id", unique=True, postgresql_where=text("transfer_id IS NOT NULL")),
     Index("ledger_by_account", "account", "entry_id"),
+)
+
+# What a correction, which is a transfer like any other, puts right, and why.
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("transfer_id", Text, primary_key=True),
+    Column("entry_id", BigInteger),  # the ledger entry that it makes up for, if it is one
+    Column("reason", Text, nullable=False),
 )
 
 # State of a shard's books after command `seq`, compressed; see db.clearing_data.snapshots.

@@ -2,27 +2,47 @@
 
 Each trade is novated: the buyer buys from the counterparty DTCC and DTCC buys from the seller, and each of the two
 legs exchanges the shares for the cash in the same entry, delivery versus payment. DTCC is flat over every trade, so
-its account and holdings are never touched. The ledger keeps both legs of each trade; accounts, holdings and orders
-change by the sums of a unit.
+its account and holdings are never touched. The ledger keeps both legs of each trade and the fees of both sides;
+accounts, holdings and orders change by the sums of a unit.
 
-Everything here is a difference, so the outcome does not depend on the order in which units settle.
+A trade with a closed account fails as a whole: neither leg is booked, and the quantity counts as closed for both
+orders, so that what was held for it is free.
+
+Everything here is a difference, so the outcome does not depend on the order in which units settle. Only an order's
+terms are no difference: of several replacements the one with the highest event id stands.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from db.clearing_data.changes import (
     AccountChange,
     ChangedOrder,
+    Decided,
+    FeeRates,
     HoldingChange,
     LastPrice,
     LedgerEntry,
     OrderChange,
     Settlement,
+    Terms,
 )
-from tasks.messages import Execution, ExecutionBatch, OrderClosed, Side, TradeMade, split_event_id
+from tasks.fees import fee_cents
+from tasks.messages import (
+    Execution,
+    ExecutionBatch,
+    OrderClosed,
+    OrderReplaced,
+    ReplaceRefused,
+    Side,
+    TradeMade,
+    split_event_id,
+)
+
+# Why a trade fails. An order that lost quantity so keeps this as its reason, whatever else closes the rest of it.
+ACCOUNT_CLOSED = "account_closed"
 
 
 class ExecutionRefused(Exception):
@@ -57,23 +77,46 @@ def unsettled(executions: Sequence[Execution], settled: Mapping[int, Execution])
     return [execution for execution in executions if execution.event_id not in settled]
 
 
-def clear(executions: Iterable[Execution]) -> Settlement:
+def clients_of(executions: Iterable[Execution]) -> set[str]:
+    """Whose accounts the executions change."""
+    clients: set[str] = set()
+    for execution in executions:
+        if type(execution) is TradeMade:
+            clients.add(execution.buyer)
+            clients.add(execution.seller)
+        else:
+            clients.add(execution.client_id)  # type: ignore[union-attr]  # of the other three
+    return clients
+
+
+def clear(
+    executions: Iterable[Execution], *, rates: Mapping[str, FeeRates] | None = None, closed: Collection[str] = ()
+) -> Settlement:
     """What the executions change.
 
     executions  each once
+    rates       the fees of the securities that have any
+    closed      clients whose accounts are closed: what they traded fails
     raises      ExecutionRefused  they contradict each other, or a buyer pays more than was held for it
     """
     settlement = Settlement()
     for execution in executions:
         if type(execution) is TradeMade:
-            _clear_trade(settlement, execution)
+            if closed and (execution.buyer in closed or execution.seller in closed):
+                _fail(settlement, execution)
+            else:
+                _clear_trade(settlement, execution, rates.get(execution.security_id) if rates else None)
         elif type(execution) is OrderClosed:
             _release(settlement, execution)
+        elif type(execution) is OrderReplaced:
+            _replace(settlement, execution)
+        elif type(execution) is ReplaceRefused:
+            _leave(settlement, execution)
     return settlement
 
 
 def count_closed(settlement: Settlement, orders: Sequence[ChangedOrder]) -> Counter[str]:
-    """How many orders of each client the settlement closes.
+    """How many orders of each client the settlement's fills and closes close.
 
     An order is open until the very change that closes it, so over all units each is counted once.
 
@@ -87,7 +130,10 @@ def count_closed(settlement: Settlement, orders: Sequence[ChangedOrder]) -> Coun
             change.client_id != order.client_id
             or change.security_id != order.security_id
             or change.side != order.side
-            or change.hold_cents not in (None, order.hold_cents)
+            or (
+                (change.holds_differ or change.hold_cents not in (None, order.hold_cents))
+                and not order.is_replaced  # fills under other terms may settle before or after these
+            )
         ):
             raise ExecutionRefused(f"order {order.order_id} is another one than the execution says")
         if order.is_closed:
@@ -98,15 +144,34 @@ def count_closed(settlement: Settlement, orders: Sequence[ChangedOrder]) -> Coun
     return closed
 
 
-def _clear_trade(settlement: Settlement, trade: TradeMade) -> None:
+def require_decided(settlement: Settlement, released: Collection[tuple[int, int]]) -> None:
+    """Every replacement that the executions decide was pending.
+
+    released  (order id, command id) of those that were
+    raises    ExecutionRefused
+    """
+    for decided in settlement.decided:
+        if (decided.order_id, decided.command_id) not in released:
+            raise ExecutionRefused(f"replacement {decided.command_id} of order {decided.order_id} is not pending so")
+
+
+def _clear_trade(settlement: Settlement, trade: TradeMade, rates: FeeRates | None) -> None:
     """Novate a trade to DTCC and settle its two legs."""
     quantity, price_cents, hold_cents = trade.quantity, trade.price_cents, trade.buy_hold_cents
-    buyer, seller, security_id = trade.buyer, trade.seller, trade.security_id
-    if price_cents > hold_cents:
+    buyer, seller, security_id, event_id = trade.buyer, trade.seller, trade.security_id, trade.event_id
+    cash_cents = quantity * price_cents
+    buyer_pays = seller_pays = 0
+    if rates is not None:
+        buyer_is_taker = trade.aggressor_side == "buy"
+        buyer_pays = fee_cents(cash_cents, rates.taker_ppm if buyer_is_taker else rates.maker_ppm)
+        seller_pays = fee_cents(cash_cents, rates.maker_ppm if buyer_is_taker else rates.taker_ppm)
+        _charge(settlement, trade, buyer, buyer_pays)
+        _charge(settlement, trade, seller, seller_pays)
+    held_cents = quantity * hold_cents
+    if cash_cents + buyer_pays > held_cents:
         # With the orders' quantities, which settlement checks, this is why no settlement can overdraw an account:
         # each share takes at most what was held for it.
-        raise ExecutionRefused(f"trade {trade.event_id} is above what is held for the buy order")
-    cash_cents = quantity * price_cents
+        raise ExecutionRefused(f"trade {event_id} is above what is held for the buy order")
 
     for order in (
         _order(settlement, trade, trade.buy_order_id, buyer, "buy", hold_cents),
@@ -118,20 +183,43 @@ def _clear_trade(settlement: Settlement, trade: TradeMade) -> None:
             order.updated_us = trade.traded_us
 
     account = _account(settlement, buyer)
-    account.balance_cents -= cash_cents
-    account.held_cents -= quantity * hold_cents
-    _account(settlement, seller).balance_cents += cash_cents
+    account.balance_cents -= cash_cents + buyer_pays
+    account.held_cents -= held_cents
+    _account(settlement, seller).balance_cents += cash_cents - seller_pays
 
     _holding(settlement, buyer, security_id).shares += quantity
     holding = _holding(settlement, seller, security_id)
     holding.shares -= quantity
     holding.held -= quantity
 
-    settlement.ledger.append(LedgerEntry(trade.event_id, buyer, security_id, -cash_cents, quantity))
-    settlement.ledger.append(LedgerEntry(trade.event_id, seller, security_id, cash_cents, -quantity))
+    settlement.ledger.append(LedgerEntry(event_id, buyer, security_id, -cash_cents, quantity))
+    settlement.ledger.append(LedgerEntry(event_id, seller, security_id, cash_cents, -quantity))
     last = settlement.last_prices.get(security_id)
-    if last is None or last.event_id < trade.event_id:
-        settlement.last_prices[security_id] = LastPrice(trade.event_id, price_cents)
+    if last is None or last.event_id < event_id:
+        settlement.last_prices[security_id] = LastPrice(event_id, price_cents)
+
+
+def _charge(settlement: Settlement, trade: TradeMade, client_id: str, cents: int) -> None:
+    """Enter the fee of one side, or its rebate."""
+    if cents:
+        settlement.fees.append(LedgerEntry(trade.event_id, client_id, trade.security_id, -cents, 0))
+        settlement.earned_cents += cents
+
+
+def _fail(settlement: Settlement, trade: TradeMade) -> None:
+    """Settle neither leg of a trade, and release what was held for both."""
+    quantity = trade.quantity
+    for order in (
+        _order(settlement, trade, trade.buy_order_id, trade.buyer, "buy", trade.buy_hold_cents),
+        _order(settlement, trade, trade.sell_order_id, trade.seller, "sell", None),
+    ):
+        order.closed_quantity += quantity
+        order.reason = ACCOUNT_CLOSED
+        order.updated_us = max(order.updated_us, trade.traded_us)
+    _account(settlement, trade.buyer).held_cents -= quantity * trade.buy_hold_cents
+    _account(settlement, trade.seller)
+    _holding(settlement, trade.seller, trade.security_id).held -= quantity
+    settlement.failed.append(trade)
 
 
 def _release(settlement: Settlement, closed: OrderClosed) -> None:
@@ -141,7 +229,8 @@ def _release(settlement: Settlement, closed: OrderClosed) -> None:
     change = _order(settlement, closed, closed.order_id, closed.client_id, closed.side, hold_cents)
     change.closed_quantity += closed.quantity
     change.rejected = closed.status == "rejected"
-    change.reason = closed.reason
+    if change.reason != ACCOUNT_CLOSED:
+        change.reason = closed.reason
     change.updated_us = max(change.updated_us, closed.closed_us)
 
     account = _account(settlement, closed.client_id)  # its count of open orders changes in any case
@@ -151,6 +240,36 @@ def _release(settlement: Settlement, closed: OrderClosed) -> None:
         _holding(settlement, closed.client_id, closed.security_id).held -= closed.quantity
 
 
+def _replace(settlement: Settlement, replaced: OrderReplaced) -> None:
+    """Give an order its new terms, and hold what it needs by these instead of what was held and reserved."""
+    change = _order(settlement, replaced, replaced.order_id, replaced.client_id, replaced.side, None)
+    if change.terms is None or change.terms.event_id < replaced.event_id:
+        change.terms = Terms(replaced.event_id, replaced.quantity, replaced.price_cents, replaced.hold_cents)
+    change.updated_us = max(change.updated_us, replaced.replaced_us)
+    if replaced.side == "buy":
+        needed = replaced.open_quantity * replaced.hold_cents - replaced.old_open * replaced.old_hold_cents
+    else:
+        needed = replaced.open_quantity - replaced.old_open
+    _decide(settlement, replaced, needed)
+
+
+def _leave(settlement: Settlement, refused: ReplaceRefused) -> None:
+    """An order stays as it is."""
+    _order(settlement, refused, refused.order_id, refused.client_id, refused.side, None)
+    _decide(settlement, refused, 0)
+
+
+def _decide(settlement: Settlement, decision: OrderReplaced | ReplaceRefused, needed: int) -> None:
+    """Change what is held by what an order needs more, and release what was reserved for its replacement."""
+    order_id, client_id, reserved = decision.order_id, decision.client_id, decision.reserved
+    account = _account(settlement, client_id)
+    if decision.side == "buy":
+        account.held_cents += needed - reserved
+    else:
+        _holding(settlement, client_id, decision.security_id).held += needed - reserved
+    settlement.decided.append(Decided(order_id, decision.command_id, client_id, reserved))
+
+
 def _order(
     settlement: Settlement, execution: Execution, order_id: int, client_id: str, side: Side, hold_cents: int | None
 ) -> OrderChange:
@@ -158,13 +277,12 @@ def _order(
     change = settlement.orders.get(order_id)
     if change is None:
         change = settlement.orders[order_id] = OrderChange(client_id, execution.security_id, side, hold_cents)
-    elif (
-        change.client_id != client_id
-        or change.side != side
-        or change.hold_cents != hold_cents
-        or change.security_id != execution.security_id
-    ):
+        return change
+    if change.client_id != client_id or change.side != side or change.security_id != execution.security_id:
         raise ExecutionRefused(f"event {execution.event_id} knows order {order_id} as another one")
+    if hold_cents is not None and change.hold_cents != hold_cents:
+        change.holds_differ = change.hold_cents is not None
+        change.hold_cents = hold_cents
     return change
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy import Connection
+
 from db.clearing_data import executions as register
 from db.clearing_data import settlement as books
 from db.connect import Database
-from tasks.messages import Execution
+from tasks.messages import Execution, TradeMade
 from tasks.order_execution import clearing
 
 
-def settle_once(clearing_data: Database, executions: Sequence[Execution], *, settled_us: int) -> None:
+def settle_once(clearing_data: Database, executions: Sequence[Execution], *, settled_us: int) -> dict[int, str]:
     """Settle those of the executions that are not settled yet, all of them or none.
 
     Almost always none is, so they are taken for new until the register says otherwise; then those that it knows are
@@ -19,22 +21,35 @@ def settle_once(clearing_data: Database, executions: Sequence[Execution], *, set
 
     executions  in the order of their event ids, each once
     settled_us  the time [us since 1970, UTC]
+    returns     the trades among them that failed, now or before: the reason by event id
 
     raises  clearing.ExecutionRefused  one of them cannot have come from the engine
             settlement.BooksBroken     our books do not cover what they should
             sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
     """
     fresh = executions
+    failed: dict[int, str] = {}
     while fresh:
         try:
             with clearing_data.transaction() as tx:
-                register.register(tx, fresh, settled_us=settled_us)
-                settlement = clearing.clear(fresh)
-                books.lock_accounts(tx, settlement.accounts)
-                orders = books.change_orders(tx, settlement.orders)
-                closed = clearing.count_closed(settlement, orders)
-                books.write(tx, settlement, closed, booked_us=settled_us)
-            return
+                trades = _settle(tx, fresh, settled_us)
+            return failed | {trade.event_id: clearing.ACCOUNT_CLOSED for trade in trades}
         except register.AlreadySettled:
             with clearing_data.transaction() as tx:
                 fresh = clearing.unsettled(executions, register.known(tx, executions))
+                failed = register.failed(tx, executions)
+    return failed
+
+
+def _settle(tx: Connection, executions: Sequence[Execution], settled_us: int) -> list[TradeMade]:
+    """Settle executions that are new; returns the trades among them that fail."""
+    register.register(tx, executions, settled_us=settled_us)
+    closed_accounts = books.lock_accounts(tx, clearing.clients_of(executions))
+    settlement = clearing.clear(executions, rates=books.fee_rates(tx), closed=closed_accounts)
+    opened = books.change_terms(tx, settlement.orders)
+    opened.subtract(clearing.count_closed(settlement, books.change_orders(tx, settlement.orders)))
+    clearing.require_decided(settlement, books.release_replaces(tx, settlement.decided))
+    if settlement.failed:
+        register.fail(tx, settlement.failed, clearing.ACCOUNT_CLOSED)
+    books.write(tx, settlement, opened, booked_us=settled_us)
+    return settlement.failed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import structlog
@@ -14,7 +15,7 @@ from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db.clearing_data.settlement import BooksBroken
 from db.connect import Database
-from tasks.messages import ExecutionBatch, FeedBatch, TradeMade
+from tasks.messages import ExecutionBatch, FeedBatch, TradeFailed, TradeMade
 from tasks.order_execution.clearing import ExecutionRefused, once_each
 from tasks.order_execution.settle import settle_once
 
@@ -32,7 +33,7 @@ def settle(batches: list[ExecutionBatch]) -> None:
     """
     try:
         executions = once_each(batches)
-        settle_once(_clearing_data(), executions, settled_us=_now_us())
+        failed = settle_once(_clearing_data(), executions, settled_us=_now_us())
     except ExecutionRefused as refusal:
         # Only the engine sends executions, and none that can be refused: somebody ought to look. The message ends in
         # the dead letters, and the worker lives.
@@ -43,13 +44,22 @@ def settle(batches: list[ExecutionBatch]) -> None:
         # that is wrong but our own books, and whatever is settled next would be wrong, too.
         raise InvariantBroken(str(broken)) from broken
     fail_points.reach("order_execution.committed")
-    trades = [execution for execution in executions if isinstance(execution, TradeMade)]
-    parcels = []
-    for start in range(0, len(trades), MAX_BATCH):
-        settled = trades[start : start + MAX_BATCH]
-        feed = FeedBatch(stage="order_execution", sent_us=_now_us(), settled=settled)
-        parcels.append(Parcel(DATA_FEED, feed, len(settled)))
-    _publisher().send_all(parcels)
+    trades = [execution for execution in executions if type(execution) is TradeMade]
+    if failed:
+        # The trades are undone as the rules say, but somebody closed an account that was trading.
+        events = sorted(failed)
+        log.critical("trades_failed", trades=len(failed), reason=failed[events[0]], events=events[:10])
+    _publisher().send_all(
+        [_parcel(trades[start : start + MAX_BATCH], failed) for start in range(0, len(trades), MAX_BATCH)]
+    )
+
+
+def _parcel(trades: Sequence[TradeMade], failed: Mapping[int, str]) -> Parcel:
+    """What the feed is told: the trades that were settled, and those that failed with the reason."""
+    settled = [trade for trade in trades if trade.event_id not in failed]
+    undone = [TradeFailed(trade, failed[trade.event_id]) for trade in trades if trade.event_id in failed]
+    feed = FeedBatch(stage="order_execution", sent_us=_now_us(), settled=settled, failed=undone)
+    return Parcel(DATA_FEED, feed, len(trades))
 
 
 @cache

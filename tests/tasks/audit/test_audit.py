@@ -56,7 +56,7 @@ def test_a_new_exchange_passes(clearing_data: Database, market_data: Database) -
 CONSTRAINTS = {
     "accounts": ("accounts_covered", "held_cents >= 0 AND held_cents <= balance_cents"),
     "holdings": ("holdings_covered", "held >= 0 AND held <= shares"),
-    "orders": ("orders_quantity", "filled_quantity + closed_quantity <= quantity"),
+    "orders": ("orders_quantity", "filled_quantity + closed_quantity <= greatest(quantity, largest_quantity)"),
 }
 
 
@@ -67,9 +67,14 @@ def unconstrained(traded: Traded) -> Iterator[None]:
     restored = [
         f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({check})" for table, (name, check) in CONSTRAINTS.items()
     ]
-    execute(traded.clearing_data, *dropped)
+    execute(traded.clearing_data, *dropped, "ALTER TABLE ledger DISABLE TRIGGER append_only")
     yield
-    execute(traded.clearing_data, f"TRUNCATE {', '.join(CONSTRAINTS)}", *restored)
+    execute(
+        traded.clearing_data,
+        f"TRUNCATE {', '.join(CONSTRAINTS)}",
+        *restored,
+        "ALTER TABLE ledger ENABLE TRIGGER append_only",
+    )
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -86,6 +91,7 @@ def test_a_fault_is_reported_with_its_rule_and_row(traded: Traded, name: str) ->
     assert any(expected in finding for finding in rules[fault.rule].findings), rules[fault.rule].findings
 
 
+@pytest.mark.usefixtures("unconstrained")
 def test_findings_are_counted_and_the_first_are_listed(traded: Traded) -> None:
     execute(traded.clearing_data, "DELETE FROM ledger WHERE kind = 'trade' AND shares > 0")
     trades = number(traded.clearing_data, "SELECT count(*) FROM executions WHERE kind = 'trade'")

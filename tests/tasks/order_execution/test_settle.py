@@ -14,9 +14,19 @@ from sqlalchemy import text
 
 from db.clearing_data.settlement import BooksBroken
 from db.connect import Database
-from tasks.messages import Execution, ExecutionBatch, OrderClosed, OrderRequest, TradeMade
+from tasks.messages import (
+    Execution,
+    ExecutionBatch,
+    OrderClosed,
+    OrderReplaced,
+    OrderRequest,
+    ReplaceRefused,
+    TradeMade,
+    event_id,
+)
 from tasks.order_execution.clearing import ExecutionRefused
 from tasks.order_execution.settle import settle_once
+from tests.support.ledger import unprotected
 from tests.support.trading import CASH_CENTS, NOW_US, SHARES, Exchange, open_accounts
 
 # Everything that settlement writes, but for the numbers that Postgres gives to rows.
@@ -24,14 +34,16 @@ STATE = {
     "accounts": "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts ORDER BY 1",
     "holdings": "SELECT client_id, security_id, shares, held FROM holdings ORDER BY 1, 2",
     "orders": (
-        "SELECT order_id, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us "
-        "FROM orders ORDER BY 1"
+        "SELECT order_id, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us, "
+        "quantity, price_cents, hold_cents, largest_quantity, terms_event_id FROM orders ORDER BY 1"
     ),
+    "open_orders": "SELECT * FROM open_orders ORDER BY 1, 2",
+    "pending_replaces": "SELECT * FROM pending_replaces ORDER BY 1, 2",
     "last_prices": "SELECT * FROM last_prices ORDER BY 1",
     "executions": "SELECT * FROM executions ORDER BY 1",
     "ledger": (
         "SELECT event_id, transfer_id, account, contra_account, security_id, cash_cents, shares "
-        "FROM ledger ORDER BY 1, 2, 3"
+        "FROM ledger ORDER BY 1, 2, 3, 4"
     ),
 }
 
@@ -129,15 +141,16 @@ def test_an_older_trade_does_not_set_the_last_price(exchange: Exchange, clearing
 @contextmanager
 def restorable(clearing_data: Database) -> Iterator[Callable[[], None]]:
     """Gives a function that undoes all settlement since the beginning of the block."""
-    changed = ("accounts", "holdings", "orders", "last_prices")
+    changed = ("accounts", "holdings", "orders", "open_orders", "pending_replaces", "last_prices")
     with clearing_data.transaction() as tx:
         tx.execute(text("DROP SCHEMA IF EXISTS entered CASCADE; CREATE SCHEMA entered"))
         for table in changed:
             tx.execute(text(f"CREATE TABLE entered.{table} AS TABLE {table}"))
 
     def restore() -> None:
-        with clearing_data.transaction() as tx:
-            tx.execute(text(f"TRUNCATE executions, {', '.join(changed)}; DELETE FROM ledger WHERE kind = 'trade'"))
+        with clearing_data.transaction() as tx, unprotected(tx):
+            tx.execute(text(f"TRUNCATE executions, {', '.join(changed)}"))
+            tx.execute(text("DELETE FROM ledger WHERE event_id IS NOT NULL"))
             for table in changed:
                 tx.execute(text(f"INSERT INTO {table} TABLE entered.{table}"))
 
@@ -266,3 +279,117 @@ def test_books_that_do_not_cover_what_is_open_are_our_own_fault(exchange: Exchan
     with pytest.raises(BooksBroken):
         settle(clearing_data, executions_of(batches))
     assert state(clearing_data) == before
+
+
+def close_account(clearing_data: Database, client_id: str) -> None:
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE accounts SET state = 'closed' WHERE client_id = :id"), {"id": client_id})
+
+
+def test_a_trade_with_a_closed_account_fails_once_and_for_good(exchange: Exchange, clearing_data: Database) -> None:
+    sell, buy = exchange.order("sell", "BOB", 5, 9_990), exchange.order("buy", "ANN", 8, 10_000)
+    batches, _ = exchange.enter([sell, buy])
+    (trade,) = executions_of(batches)
+    close_account(clearing_data, "BOB")
+    before = state(clearing_data)
+    for _ in range(2):
+        assert settle_once(clearing_data, [trade], settled_us=NOW_US) == {trade.event_id: "account_closed"}
+    assert account(clearing_data, "ANN") == (CASH_CENTS, 3 * 10_000, 1)
+    assert account(clearing_data, "BOB") == (CASH_CENTS, 0, 0)
+    assert ("BOB", "MSFT", SHARES, 0) in state(clearing_data)["holdings"]
+    assert order(clearing_data, sell.order_id) == ("cancelled", 0, 5, "account_closed")
+    assert order(clearing_data, buy.order_id) == ("new", 0, 5, "account_closed")
+    assert state(clearing_data)["ledger"] == before["ledger"]
+    assert state(clearing_data)["last_prices"] == before["last_prices"]
+    with pytest.raises(ExecutionRefused, match="another content"):
+        settle(clearing_data, [replace(trade, price_cents=9_980)])
+
+
+def replacement(clearing_data: Database, order_id: int, *, quantity: int, price_cents: int, reserved: int) -> None:
+    """Put a replacement of ANN's buy order into the books, as order entry does."""
+    with clearing_data.transaction() as tx:
+        terms = {"id": order_id, "quantity": quantity, "price": price_cents, "reserved": reserved}
+        tx.execute(text("INSERT INTO pending_replaces VALUES (:id, 77, 'ANN', :quantity, :price, :reserved)"), terms)
+        tx.execute(text("UPDATE orders SET largest_quantity = :quantity WHERE order_id = :id"), terms)
+        tx.execute(text("UPDATE accounts SET held_cents = held_cents + :reserved WHERE client_id = 'ANN'"), terms)
+
+
+@pytest.fixture
+def replaced(exchange: Exchange, clearing_data: Database) -> tuple[OrderReplaced, TradeMade]:
+    """ANN changes her order of 5 at 100.00 to one of 9 at 100.10, which then trades 7."""
+    buy, sell = exchange.order("buy", "ANN", 5, 10_000), exchange.order("sell", "BOB", 7, 10_010)
+    exchange.enter([buy, sell])
+    replacement(clearing_data, buy.order_id, quantity=9, price_cents=10_010, reserved=40_090)
+    told = OrderReplaced(
+        event_id=event_id(0, 900, 0),
+        command_id=77,
+        order_id=buy.order_id,
+        client_id="ANN",
+        security_id="MSFT",
+        side="buy",
+        quantity=9,
+        price_cents=10_010,
+        old_open=5,
+        old_hold_cents=10_000,
+        open_quantity=9,
+        hold_cents=10_010,
+        reserved=40_090,
+        replaced_us=NOW_US,
+    )
+    trade = TradeMade(
+        event_id(0, 900, 1), "MSFT", 1, 10_010, 7, "buy", buy.order_id, "ANN", 10_010, sell.order_id, "BOB", NOW_US
+    )
+    return told, trade
+
+
+def test_a_fill_may_settle_ahead_of_the_replacement_that_allows_it(
+    replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
+) -> None:
+    told, trade = replaced
+    settle(clearing_data, [trade])
+    assert order(clearing_data, told.order_id) == ("filled", 7, 0, None)
+    assert account(clearing_data, "ANN")[2] == 0
+    settle(clearing_data, [told])
+    assert order(clearing_data, told.order_id) == ("partially_filled", 7, 0, None)
+    assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)
+    assert ("ANN", told.order_id) in state(clearing_data)["open_orders"]
+    assert state(clearing_data)["pending_replaces"] == []
+    settle(clearing_data, [told, trade])  # again, which changes nothing
+    assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{"command_id": 78}, {"reserved": 1}, {"client_id": "CID"}, {"side": "sell"}, {"security_id": "AAPL"}],
+)
+def test_a_replacement_that_nobody_asked_for_is_refused(
+    replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database, forged: dict[str, object]
+) -> None:
+    before = state(clearing_data)
+    with pytest.raises(ExecutionRefused):
+        settle(clearing_data, [replace(replaced[0], **forged)])
+    assert state(clearing_data) == before
+
+
+def test_a_replacement_with_another_content_is_seen(
+    replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
+) -> None:
+    told, _ = replaced
+    settle(clearing_data, [told])
+    for changed in ({"old_open": 4}, {"old_hold_cents": 1}, {"open_quantity": 1}, {"price_cents": 1}):
+        with pytest.raises(ExecutionRefused, match="another content"):
+            settle(clearing_data, [replace(told, **changed)])
+
+
+def test_once_nothing_is_pending_no_order_fills_beyond_its_quantity(
+    replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
+) -> None:
+    told, trade = replaced
+    refused = ReplaceRefused(
+        told.event_id, told.command_id, told.order_id, "ANN", "MSFT", "buy", told.reserved, "halted", NOW_US
+    )
+    settle(clearing_data, [refused])
+    with pytest.raises(ExecutionRefused, match="not open for as much"):
+        settle(clearing_data, [trade])
+    settle(clearing_data, [replace(trade, quantity=5, price_cents=10_000, buy_hold_cents=10_000)])
+    assert order(clearing_data, told.order_id) == ("filled", 5, 0, None)

@@ -89,6 +89,25 @@ def test_what_comes_again_is_reported_again_and_settled_once(
         assert tx.execute(text("SELECT count(*) FROM ledger WHERE kind = 'trade'")).scalar_one() == 2
 
 
+def test_both_sides_of_a_failed_trade_are_told_and_it_is_an_alarm(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    batches = one_trade(exchange)
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE accounts SET state = 'closed' WHERE client_id = 'ANN'"))
+    with Worker(ORDER_EXECUTION) as worker:
+        for _ in range(2):
+            send(publisher, *batches)
+            ((feeds,), _, _) = _read_feed(take(broker, DATA_FEED, 1)[0].body)
+            (feed,) = feeds
+            assert [(failed.trade, failed.reason) for failed in feed.failed] == [
+                (trade, "account_closed") for trade in trades_of(batches)
+            ]
+            assert feed.settled == []
+        assert "trades_failed" in worker.log
+    assert depth(broker, DEAD_LETTER) == 0
+
+
 def test_two_workers_one_of_which_is_killed_settle_everything_once(
     broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
 ) -> None:
