@@ -14,16 +14,22 @@ from typing import Any, ClassVar
 
 import structlog
 from celery.worker.consumer import Consumer
+from celery.worker.state import maybe_shutdown
 from kombu import Connection
 from kombu.message import Message
 
 from celery_app.settings import settings
-from celery_app.stage import InvariantBroken, Stage
+from celery_app.stage import InvariantBroken, Stage, is_of_the_world
 from celery_app.topology import declare, stage_of_queue
+from celery_app.watchdog import Progress, Watchdog
 
 log = structlog.get_logger()
 
 TICK_S = 1.0
+
+# Back-off of a worker whose RabbitMQ is away: first wait, and by how much each is longer than the one before, up to
+# the longest [s]. Celery's own goes up to half a minute, for which a broker that is back would have no workers.
+_FIRST_WAIT_S, _LONGER_S, _LONGEST_WAIT_S = 0.2, 0.4, 2.0
 
 
 # Steps of Celery's consumer that serve nothing here: the workers need not know each other (each start would wait a
@@ -41,6 +47,8 @@ class StageConsumer(Consumer):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._stages: dict[str, Stage] = {}
+        #: What RabbitMQ delivered and what of it is in hand, for the watchdog.
+        self.progress = Progress()
         super().__init__(*arguments, **(keywords | {"without_mingle": True, "without_gossip": True}))
 
     def start(self) -> None:
@@ -55,6 +63,7 @@ class StageConsumer(Consumer):
             self._stages[stage] = task
         self._liveness = Path(settings().run_directory) / "alive" / self.hostname
         self._liveness.parent.mkdir(parents=True, exist_ok=True)
+        Watchdog(self.app, queues, self.progress, patience_s=settings().stall_patience_s).start()
         super().start()
 
     def connect(self) -> Connection:
@@ -63,9 +72,25 @@ class StageConsumer(Consumer):
         declare(connection)
         return connection
 
+    def ensure_connected(self, conn: Connection) -> Connection:
+        """Try to connect until it works or the worker is told to stop."""
+
+        def waiting(fault: Exception, wait_s: float) -> None:
+            log.warning("waiting", for_="RabbitMQ", wait_s=wait_s, fault=str(fault)[:200])
+
+        return conn.ensure_connection(
+            waiting,
+            max_retries=None,
+            interval_start=_FIRST_WAIT_S,
+            interval_step=_LONGER_S,
+            interval_max=_LONGEST_WAIT_S,
+            callback=maybe_shutdown,
+        )
+
     def register_with_event_loop(self, hub: Any) -> None:
         """Called for every new connection, before it consumes."""
         super().register_with_event_loop(hub)
+        self.progress.connected()
         for stage in self._stages.values():
             stage.connected()
         hub.call_repeatedly(TICK_S, self._tick)
@@ -76,9 +101,12 @@ class StageConsumer(Consumer):
                 stage.tick()
             except InvariantBroken:
                 stage.halt()
-            except Exception:
+            except Exception as failure:
                 # A tick heals what can wait; the stage's units go on, and the next tick tries again.
-                log.warning("tick_failed", stage=stage.name, exc_info=True)
+                if is_of_the_world(failure):
+                    log.warning("tick_delayed", stage=stage.name, fault=str(failure)[:200])
+                else:
+                    log.error("tick_failed", stage=stage.name, exc_info=True)
         if self.event_dispatcher:
             self.event_dispatcher.flush()
         self._liveness.write_text(f"{time.time():.0f}\n")
@@ -99,6 +127,7 @@ class StageConsumer(Consumer):
         lost = self.connection_errors
 
         def on_message(message: Message) -> None:
+            self.progress.delivered[message.delivery_info["routing_key"]] += 1
             try:
                 handle(message)
             except lost:

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     prefetch_messages: int = Field(32, ge=1, le=1000, description="messages a worker may hold; its largest unit")
     confirm_timeout_s: float = Field(4.0, gt=0, le=30, description="longest wait for RabbitMQ to confirm a publish")
     broker_heartbeat_s: int = Field(10, ge=2, le=120, description="AMQP heartbeat; three missed cut a connection")
+    stall_patience_s: float = Field(
+        30.0, ge=1, le=600, description="how long a worker may consume nothing of what waits before it starts anew"
+    )
     order_entry_max_messages: int = Field(
         50_000, ge=1, description="length of the order_entry queue above which it refuses new messages"
     )

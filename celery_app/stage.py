@@ -33,6 +33,11 @@ log = structlog.get_logger()
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 2.0
 
+# Delivered so often and never acknowledged, a message may be what ends its worker. It is then handled alone, as are
+# those that were delivered with it, so that they do not share its fate at the delivery limit; in this order and in the
+# reverse one by turns, so that all before it and all behind it get done.
+SUSPICIOUS_DELIVERIES = 3
+
 # Exit status of a worker whose state is not to be trusted; the supervisor does not start it again.
 INVARIANT_BROKEN_STATUS = 70
 
@@ -77,6 +82,7 @@ class Unit:
         self._consumer = consumer
         self._connection = consumer.connection
         self._events = consumer.event_dispatcher
+        self._held = consumer.progress.held
         self._most = max(consumer.initial_prefetch_count, 1)
         self._waiting: list[Message] = []
         self._due = False
@@ -88,6 +94,7 @@ class Unit:
 
     def receive(self, message: Message, *_: object) -> None:
         """Take a message that the worker's loop has read; the unit is handled in the loop's next turn."""
+        self._held[_queue(message)] += 1
         self._waiting.append(message)
         self._schedule(0)
 
@@ -104,7 +111,11 @@ class Unit:
         self._due = False
         messages, self._waiting = self._waiting, []
         readable = [(message, batches) for message in messages if (batches := self._read(message)) is not None]
-        if readable and not self._run(readable):
+        deliveries = max((_deliveries(message) for message, _ in readable), default=0)
+        if deliveries >= SUSPICIOUS_DELIVERIES:
+            log.warning("unit_suspicious", stage=self._task.name, messages=len(readable), deliveries=deliveries)
+            self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
+        elif readable and not self._run(readable):
             if len(readable) == 1:
                 self._bury(*readable[0])
             else:
@@ -132,7 +143,7 @@ class Unit:
                 raise msgspec.ValidationError("keyword arguments")
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
             log.error("message_unreadable", stage=self._task.name, id=_id(message), fault=str(fault)[:200])
-            message.reject(requeue=False)
+            self._reject(message)
             return None
         return list(batches)
 
@@ -145,7 +156,7 @@ class Unit:
         except InvariantBroken:
             self._task.halt()
         except Exception as failure:
-            if _is_of_the_world(failure):
+            if is_of_the_world(failure):
                 log.warning("unit_delayed", stage=self._task.name, wait_s=self._wait_s, fault=str(failure)[:200])
                 self._waiting = [message for message, _ in readable] + self._waiting
                 self._schedule(self._wait_s)
@@ -157,6 +168,7 @@ class Unit:
         fail_points.reach(f"{self._task.name}.handled")
         for message, _ in readable:
             message.ack()
+            self._held[_queue(message)] -= 1
             fail_points.reach(f"{self._task.name}.acknowledged_one")
         self._tell([message for message, _ in readable], time.monotonic() - started)
         return True
@@ -171,7 +183,11 @@ class Unit:
 
     def _bury(self, message: Message, batches: list[msgspec.Struct]) -> None:
         log.error("message_failed", stage=self._task.name, id=_id(message), batches=len(batches))
+        self._reject(message)
+
+    def _reject(self, message: Message) -> None:
         message.reject(requeue=False)
+        self._held[_queue(message)] -= 1
 
     def _tell(self, messages: list[Message], runtime_s: float) -> None:
         """Count the messages, and tell Flower of each: twice, as it counts what was received and what succeeded."""
@@ -201,11 +217,11 @@ def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
 _PASSING_CODES = {"40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01"}
 
 
-def _is_of_the_world(failure: Exception) -> bool:
+def is_of_the_world(failure: Exception) -> bool:
     """Whether the database or RabbitMQ is away, or two transactions met: then the same unit may pass later."""
     if isinstance(failure, DBAPIError):
         return failure.connection_invalidated or (
-            isinstance(failure.orig, psycopg2.Error) and _is_of_the_world(failure.orig)
+            isinstance(failure.orig, psycopg2.Error) and is_of_the_world(failure.orig)
         )
     if isinstance(failure, psycopg2.Error):
         return isinstance(failure, OperationalError | InterfaceError) or failure.pgcode in _PASSING_CODES
@@ -214,6 +230,16 @@ def _is_of_the_world(failure: Exception) -> bool:
 
 def _bytes(body: Any) -> bytes:
     return body if isinstance(body, bytes) else bytes(body) if isinstance(body, memoryview) else str(body).encode()
+
+
+def _queue(message: Message) -> str:
+    return str(message.delivery_info["routing_key"])
+
+
+def _deliveries(message: Message) -> int:
+    """How often a message was delivered before and given back, because its worker or its connection ended."""
+    count = (message.headers or {}).get("x-delivery-count", 0)
+    return count if isinstance(count, int) else 0
 
 
 def _id(message: Message) -> str:

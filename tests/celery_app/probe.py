@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from typing import Any
+
 import structlog
+from celery import signals
 from psycopg2 import OperationalError
 
 from celery_app.app import app
@@ -11,7 +16,13 @@ from tasks.messages import EntryBatch
 
 app.conf.include = []
 log = structlog.get_logger()
-outages = {"left": 3}
+outages = {"OUTAGE": 3, "LONG OUTAGE": 7}
+consumers: list[Any] = []
+
+
+@signals.worker_ready.connect
+def _remember(sender: Any, **_: object) -> None:
+    consumers.append(sender)
 
 
 @app.task(name="order_entry", base=Stage)
@@ -22,7 +33,13 @@ def order_entry(batches: list[EntryBatch]) -> None:
         raise ValueError("a bad order")
     if "BROKEN" in clients:
         raise InvariantBroken("the books do not add up")
-    if "OUTAGE" in clients and outages["left"]:
-        outages["left"] -= 1
-        raise OperationalError("the database is away")
+    for client in clients:
+        if outages.get(client):
+            outages[client] -= 1
+            raise OperationalError("the database is away")
+    if "KILLER" in clients:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if "DEAF" in clients:
+        # Behind the worker's back: it goes on to beat and to tick, and believes that it consumes.
+        consumers[0].task_consumer.cancel()
     log.info("unit_done", messages=len(batches), clients="+".join(clients))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import signal
 from collections.abc import Iterator
 
 import pytest
 from kombu import Connection
 
 from celery_app.publisher import NotSent, Publisher
-from celery_app.stage import INVARIANT_BROKEN_STATUS
-from celery_app.topology import DEAD_LETTER, ORDER_ENTRY
+from celery_app.stage import INVARIANT_BROKEN_STATUS, SUSPICIOUS_DELIVERIES
+from celery_app.topology import DEAD_LETTER, DELIVERY_LIMIT, ORDER_ENTRY
 from tasks.messages import EntryBatch, OrderRequest
 from tests.support.broker import depth, empty_queues, publish, take
 from tests.support.worker import Worker, WorkerFailed
@@ -67,6 +69,37 @@ def test_a_broken_invariant_ends_the_worker_and_keeps_the_message(broker: Connec
         assert worker.wait() == INVARIANT_BROKEN_STATUS
         assert "invariant_broken" in worker.log
     assert depth(broker, ORDER_ENTRY) == 1
+
+
+def give_back(broker_url: str, *, times: int) -> None:
+    """Have what lies in the queue delivered so often to a consumer that ends without an acknowledgement."""
+    for _ in range(times):
+        with Connection(broker_url) as dying, dying.channel() as channel:
+            before = channel.queue_declare(ORDER_ENTRY, passive=True).message_count
+            got: list[object] = []
+            channel.basic_consume(ORDER_ENTRY, callback=got.append)
+            while len(got) < before:
+                dying.drain_events(timeout=10)
+
+
+def test_what_ends_its_worker_goes_to_the_dead_letters_alone(
+    broker: Connection, broker_url: str, publisher: Publisher
+) -> None:
+    for client in ("A", "B", "KILLER", "C", "D"):
+        send(publisher, client)
+    give_back(broker_url, times=SUSPICIOUS_DELIVERIES)
+    done = ""
+    for _ in range(2):  # whatever was delivered with it is done after two more deaths
+        worker = Worker(ORDER_ENTRY, app=PROBE)
+        worker.launch()
+        assert worker.wait() == -signal.SIGKILL
+        done += worker.log
+        worker.teardown()
+    assert sorted(re.findall(r"clients=(\w)", done)) == ["A", "B", "C", "D"]
+    assert depth(broker, ORDER_ENTRY) == 1
+    give_back(broker_url, times=DELIVERY_LIMIT - SUSPICIOUS_DELIVERIES - 1)
+    (dead,) = take(broker, DEAD_LETTER, 1)
+    assert "KILLER" in str(dead.body)
 
 
 @pytest.mark.parametrize(
