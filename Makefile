@@ -1,6 +1,6 @@
 # Every command of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit bench test lint requirements
+.PHONY: help up down status logs clean audit bench chaos test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
@@ -28,6 +28,9 @@ audit: ## check that every order, cent and share is where it has to be
 
 bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20"
 	$(RUN) run bench $(ARGS)
+
+chaos: ## break an exchange of its own under load and see that nothing is lost; SEED=7 MINUTES=3
+	$(RUN) chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
 test: ## all tests, on services of their own; ARGS="tests/bots -k market_maker" for some
 	$(RUN) test $(ARGS)

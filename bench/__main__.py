@@ -89,9 +89,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         if options.own:
-            with own_exchange() as its_settings:
-                url = f"http://{its_settings.api_host}:{its_settings.api_port}"
-                facts, sections = measure(options, url, its_settings)
+            with own_exchange() as own:
+                facts, sections = measure(options, own.url, own.settings)
         else:
             facts, sections = measure(options, options.url, settings())
     except FileNotFoundError as fault:

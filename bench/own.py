@@ -1,12 +1,13 @@
-"""An exchange of the benchmark's own: what `make up` starts, without bots, new and empty, and gone afterwards."""
+"""An exchange of one's own, to measure or to break: what `make up` starts, without bots, new, and gone afterwards."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from bench.accounts import KEYS_FILE
 from celery_app.settings import Settings
@@ -21,24 +22,48 @@ from deploy.local.variables import SERVICE_URLS, from_environment
 
 INSTANCE = Instance(ROOT / ".run-bench")
 
+# Changes the programs of the processes before they are started, given the addresses of the services.
+Arrange = Callable[[list[Program], Mapping[str, str]], list[Program]]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnExchange:
+    """An exchange that runs, and what one needs to talk to it and to its processes."""
+
+    url: str
+    settings: Settings
+    instance: Instance
+    supervisor: Supervisor
+    services: list[Program]
+    processes: list[Program]
+
 
 @contextmanager
-def own_exchange() -> Iterator[Settings]:
-    """An exchange that runs inside the block, on services, ports and a folder of its own; its settings.
+def own_exchange(
+    instance: Instance = INSTANCE,
+    *,
+    variables: Mapping[str, str] | None = None,
+    arrange: Arrange = lambda programs, _: programs,
+) -> Iterator[OwnExchange]:
+    """An exchange that runs inside the block, on services, ports and a folder of its own.
 
     The counts of workers, SHARDS and all other settings are those of the environment.
 
-    raises  Failure  something does not start
+    variables  what they are when the environment does not say
+    arrange    changes the processes before they are started
+    raises     Failure  something does not start
     """
-    INSTANCE.directory.mkdir(exist_ok=True)
-    with alone(INSTANCE):
-        _clear()
-        INSTANCE.folder("logs")
-        caller = {name: value for name, value in os.environ.items() if name not in SERVICE_URLS}
-        services = own.prepare(INSTANCE, sorted(set(SERVICE_URLS.values())), running=False)
-        chosen = ports.choose(INSTANCE, ["api", "flower"], running=False)
+    instance.directory.mkdir(parents=True, exist_ok=True)
+    with alone(instance):
+        if Supervisor(instance).runs():
+            Supervisor(instance).shut_down()  # of a run that was killed
+        _clear(instance)
+        instance.folder("logs")
+        caller = dict(variables or {}) | {n: value for n, value in os.environ.items() if n not in SERVICE_URLS}
+        services = own.prepare(instance, sorted(set(SERVICE_URLS.values())), running=False)
+        chosen = ports.choose(instance, ["api", "flower"], running=False)
         environment = exchange.environment(
-            caller, {**services.urls, "API_PORT": str(chosen["api"]), "FLOWER_PORT": str(chosen["flower"])}, INSTANCE
+            caller, {**services.urls, "API_PORT": str(chosen["api"]), "FLOWER_PORT": str(chosen["flower"])}, instance
         )
         os.environ.update(environment)
         settings = Settings()
@@ -50,15 +75,16 @@ def own_exchange() -> Iterator[Settings]:
             flower_port=settings.flower_port,
             url=url,
         )
-        supervisor = Supervisor(INSTANCE)
+        processes = arrange(processes, services.urls)
+        supervisor = Supervisor(instance)
         supervisor.load([*services.all_programs, *processes])
         try:
             _start(supervisor, services, processes, environment, url=url)
-            yield settings
+            yield OwnExchange(url, settings, instance, supervisor, services.all_programs, processes)
         finally:
             supervisor.stop(program.name for program in (*processes, *reversed(services.all_programs)))
             supervisor.shut_down()
-            _clear()
+            _clear(instance)
 
 
 def _start(
@@ -88,9 +114,9 @@ def _start(
     ready.wait_for_api(url, still_up=lambda: supervisor.require([process.name for process in processes]))
 
 
-def _clear() -> None:
+def _clear(instance: Instance) -> None:
     """Remove what an exchange leaves behind, but for its logs."""
     for folder in ("postgres", "rabbitmq", "redis", "alive"):
-        shutil.rmtree(INSTANCE.directory / folder, ignore_errors=True)
+        shutil.rmtree(instance.directory / folder, ignore_errors=True)
     for file in ("keys.json", KEYS_FILE):
-        (INSTANCE.directory / file).unlink(missing_ok=True)
+        (instance.directory / file).unlink(missing_ok=True)

@@ -145,7 +145,7 @@ def machine(exchange: Exchange) -> dict[str, str]:
     memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
     return {
         "measured": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit(),
         "cpu": f"{os.cpu_count()} x {models[0] if models else platform.machine()}",
         "memory": f"{memory_kb / 2**20:.1f} GiB",
         "kernel": platform.release(),
@@ -155,7 +155,7 @@ def machine(exchange: Exchange) -> dict[str, str]:
     }
 
 
-def _commit() -> str:
+def commit() -> str:
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
     ).stdout.strip()

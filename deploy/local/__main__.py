@@ -15,7 +15,7 @@ from deploy.local.failure import Failure, ending
 from deploy.local.places import EXCHANGE, ROOT, TESTS, VENV_PYTHON
 from deploy.local.variables import SERVICE_URLS
 
-COMMANDS = ("up", "down", "status", "logs", "clean", "run", "test", "lint")
+COMMANDS = ("up", "down", "status", "logs", "clean", "run", "chaos", "test", "lint")
 
 
 def main(arguments: list[str]) -> int:
@@ -27,6 +27,9 @@ def main(arguments: list[str]) -> int:
     if command == "up":
         packages.require(EXCHANGE, _services_to_run())
         virtual_environment.require(EXCHANGE, virtual_environment.RUNNING)
+    elif command == "chaos":
+        packages.require(TESTS, set(SERVICE_URLS.values()))
+        virtual_environment.require(TESTS, virtual_environment.RUNNING)
     elif command == "test":
         # curl, because a test types what README tells a newcomer to type.
         packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl"])

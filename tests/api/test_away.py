@@ -10,11 +10,11 @@ import pytest
 import requests
 from kombu import Connection
 
+from bench.chaos.proxy import Proxy
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
 from tests.api.conftest import Keys, limit, queued
 from tests.support.broker import depth
-from tests.support.proxy import Proxy
 from tests.support.web import Api, problem, running_api
 
 pytestmark = pytest.mark.usefixtures("api")  # databases and queues as of a new exchange

@@ -76,6 +76,8 @@ def _environment(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none.config"),
         "RABBITMQ_CONFIG_FILES": str(folder / "none.d"),
         "RABBITMQ_LOGS": "-",
+        # Its script becomes RabbitMQ then, instead of waiting for it: killed alone, it would leave that unsupervised.
+        "RUNNING_UNDER_SYSTEMD": "1",
         "RABBITMQ_DIST_PORT": str(ports["rabbitmq_distribution"]),
         "ERL_EPMD_PORT": str(ports["epmd"]),
         "ERL_EPMD_ADDRESS": LOOPBACK,

@@ -1,0 +1,125 @@
+"""`python -m bench.chaos`: chaos in an exchange of its own. Exit status 1 when something is not as it has to be."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+from bench import report as machine
+from bench.chaos import report
+from bench.chaos.arena import Arena, arena
+from bench.chaos.clients import NAMES, SECURITIES, Trader
+from bench.chaos.faults import FaultRunner
+from bench.chaos.pulse import CLIENT as PULSE
+from bench.chaos.pulse import Pulse
+from bench.chaos.record import Record
+from bench.chaos.schedule import faults
+from bench.chaos.verdict import Judge
+from bots.client import Client
+from db.clearing_data import securities
+from db.connect import Database
+from deploy.local import growth
+from deploy.local.failure import Failure
+from deploy.local.places import ROOT, Instance, read_json
+
+FOLDER = ROOT / ".run-chaos"
+
+CASH = Decimal(20_000)
+SHARES = 200
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
+    command.add_argument("--seed", type=int, default=secrets.randbelow(100_000), help="of the faults and the orders")
+    command.add_argument("--minutes", type=float, default=3.0, help="how long faults happen (default: %(default)s)")
+    command.add_argument(
+        "--folder", type=Path, default=FOLDER, help="of the exchange, with the logs and the clients' record"
+    )
+    command.add_argument(
+        "--results", type=Path, default=machine.RESULTS, help="where the report goes (default: %(default)s)"
+    )
+    return command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start an exchange, break it, and say whether it has kept its word."""
+    options = parser().parse_args(arguments)
+    _say(f"seed {options.seed}; {options.minutes:g} minutes of faults; starting an exchange ...")
+    try:
+        with arena(Instance(options.folder.resolve())) as chaos:
+            shown = _run(chaos, seed=options.seed, seconds=options.minutes * 60)
+    except Failure as failure:
+        _say(f"python -m bench.chaos: {failure}")
+        return 2
+    print(report.as_text(shown))
+    _say(f"kept in {report.write(shown, options.results)}; logs and the clients' record in {options.folder}")
+    if shown["findings"]:
+        _say(f"FINDINGS. To see it again: make chaos SEED={options.seed} MINUTES={options.minutes:g}")
+        return 1
+    return 0
+
+
+def _run(chaos: Arena, *, seed: int, seconds: float) -> dict[str, object]:
+    own = chaos.own
+    clearing_data, market_data = (
+        Database(url.get_secret_value(), pool_size=2, application_name="", try_first=True)
+        for url in (own.settings.clearing_data_url, own.settings.market_data_url)
+    )
+    keys = _open_accounts(own.url, read_json(own.instance.directory / "keys.json")["admin"])
+    with clearing_data.transaction() as tx:
+        one_of_each_shard = {security.shard: security.security_id for security in securities.listed(tx)}
+    record = Record()
+    started_s = time.monotonic()
+    pulse = Pulse(own.url, keys[PULSE], list(one_of_each_shard.values()), clearing_data, market_data)
+    traders = [Trader(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in NAMES]
+    for thread in (pulse, *traders):
+        thread.start()
+    runner = FaultRunner(chaos, pulse, faults(seed, chaos.cards), started_s=started_s)
+    try:
+        runner.run(seconds)
+    finally:
+        for thread in (*traders, pulse):
+            thread.ended.set()
+        for thread in (*traders, pulse):
+            thread.join()
+        record.write(own.instance.directory / "record.jsonl")
+    _say("the faults are over; what were the clients told? ...")
+    judge = Judge(chaos, record, keys, clearing_data, market_data)
+    verdict = judge.judge()
+    verdict.find("not overcome", [str(one.fault) for one in runner.suffered if one.recovery_s is None])
+    verdict.find("a client gave up", [f"{one.name}: {one.failure!r}" for one in traders if one.failure is not None])
+    return report.figures(
+        seed=seed,
+        seconds=seconds,
+        commit=machine.commit(),
+        suffered=runner.suffered,
+        record=record,
+        verdict=verdict,
+        log_bytes=sum(log.stat().st_size for log in own.instance.logs.iterdir()),
+        stored_bytes=growth.sizes(own.instance, own.settings),
+    )
+
+
+def _open_accounts(url: str, admin_key: str) -> dict[str, str]:
+    """Open the clients' accounts, with so much that most of what they ask can be paid; returns their keys."""
+    admin = Client(url, admin_key)
+    keys = {name: admin.open_account(name).api_key for name in (*NAMES, PULSE)}
+    for name in NAMES:
+        admin.deposit_cash(name, CASH, transfer_id=f"cash:{name}")
+        for security_id in SECURITIES:
+            admin.deposit_shares(name, security_id, SHARES, transfer_id=f"shares:{name}:{security_id}")
+    return keys
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

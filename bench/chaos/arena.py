@@ -1,0 +1,211 @@
+"""The exchange under chaos: processes and services to kill and hang, connections to cut, and whether it is back.
+
+Every connection that matters goes through a proxy: one for each stage to RabbitMQ and one to Postgres, so that a
+fault of the network may hit one stage alone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import psycopg2
+from redis import Redis
+from redis.exceptions import RedisError
+
+from bench.chaos.proxy import Proxy
+from bench.chaos.schedule import HEARTBEAT_S, Fault, Kind, deck
+from bench.own import OwnExchange, own_exchange
+from celery_app.topology import DATA_FEED, MATCHING, ORDER_ENTRY, ORDER_EXECUTION
+from deploy.local.places import Instance
+from deploy.local.programs import SERVICE, WORKER, Program
+
+# What `make chaos` runs unless the environment says otherwise: of every stage one that may go on while another is down.
+VARIABLES = {
+    "ORDER_ENTRY_WORKERS": "2",
+    "MATCHING_STANDBYS": "1",
+    "ORDER_EXECUTION_WORKERS": "2",
+    "DATA_FEED_WORKERS": "2",
+    "BROKER_HEARTBEAT_S": str(HEARTBEAT_S),
+    "BOTS": "none",
+}
+
+_PUBLISHERS = ("api", ORDER_ENTRY, MATCHING, ORDER_EXECUTION)
+# Which connections of which parts go through a proxy; the streams share that of the api.
+_LINES: dict[str, tuple[str, ...]] = {
+    "rabbitmq": ("api", ORDER_ENTRY, MATCHING, ORDER_EXECUTION, DATA_FEED),
+    "postgres": ("api", ORDER_ENTRY, MATCHING, ORDER_EXECUTION, DATA_FEED),
+    "redis": (DATA_FEED, "api"),
+}
+_ADDRESS_OF = {"rabbitmq": "BROKER_URL", "postgres": "CLEARING_DATA_URL", "redis": "REDIS_URL"}
+
+_RESTART_START_S = 30.0
+
+
+class Arena:
+    """The running exchange with its proxies."""
+
+    def __init__(self, own: OwnExchange, proxies: Mapping[str, Proxy]) -> None:
+        self.own = own
+        self._proxies = proxies
+        self._programs = {program.name: program for program in (*own.services, *own.processes)}
+        self._workers = [program.name for program in own.processes if program.rank == WORKER]
+
+    @property
+    def cards(self) -> list[tuple[Kind, str]]:
+        """All faults that can happen here."""
+        processes = [program.name for program in self.own.processes]
+        return deck(processes, list(self._proxies), [f"{part}-rabbitmq" for part in _PUBLISHERS])
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    def commit(self, fault: Fault) -> Callable[[], bool]:
+        """Let a fault happen, and return when it is over; with the look that tells whether its victims are back.
+
+        A process that is down already because of another fault cannot be killed again; then nothing happens.
+        """
+        if fault.target in self._proxies:
+            self._disturb(self._proxies[fault.target], fault)
+            return self._look_at_workers(_part_of(fault.target))
+        pid = self.pid(fault.target)
+        if fault.kind == "restart":
+            self.own.supervisor.stop([fault.target])
+            self.own.supervisor.start([self._programs[fault.target]])
+        elif pid:
+            with suppress(ProcessLookupError):
+                self._hurt(fault, pid)
+        ends = fault.kind in ("kill", "restart", "shut down at once")
+        return self._look_at_process(fault.target, ended=pid if ends else 0)
+
+    def _disturb(self, line: Proxy, fault: Fault) -> None:
+        if fault.kind == "cut":
+            line.cut()
+            return
+        begin, end = {
+            "hang": (line.hang, line.go_on),
+            "late confirms": (line.hold_confirms, line.release_confirms),
+            "lost confirms": (line.swallow_confirms, line.release_confirms),
+        }[fault.kind]
+        begin()
+        time.sleep(fault.lasts_s)
+        end()
+
+    def _hurt(self, fault: Fault, pid: int) -> None:
+        match fault.kind:
+            case "kill":
+                os.kill(pid, signal.SIGKILL)
+            case "pause":
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(fault.lasts_s)
+                os.kill(pid, signal.SIGCONT)
+            case "shut down at once":
+                os.kill(pid, signal.SIGQUIT)
+            case "kill a backend":
+                self._kill_a_backend(fault.number)
+            case "flush":
+                self._flush()
+            case _:
+                raise AssertionError(fault.kind)
+
+    def _kill_a_backend(self, number: int) -> None:
+        with suppress(psycopg2.Error):
+            server = urlsplit(self.own.settings.clearing_data_url.get_secret_value())._replace(scheme="postgresql")
+            connection = psycopg2.connect(server.geturl(), connect_timeout=3)
+            with connection, connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' "
+                    "AND pid <> pg_backend_pid() AND application_name <> '' ORDER BY application_name, backend_start"
+                )
+                pids = [pid for (pid,) in cursor.fetchall()]
+            connection.close()
+            if pids:
+                os.kill(pids[number % len(pids)], signal.SIGKILL)
+
+    def _flush(self) -> None:
+        redis = Redis.from_url(self.own.settings.redis_url.get_secret_value(), socket_timeout=3)
+        with suppress(RedisError):
+            redis.flushall()
+            for kind in ("pubsub", "normal"):
+                redis.client_kill_filter(_type=kind, skipme=True)
+
+    # -- whether it is back ------------------------------------------------------------------------------------------
+
+    def pid(self, name: str) -> int:
+        """The process of a program; 0 while it is down."""
+        return self.own.supervisor.pids([name])[name]
+
+    def ended(self) -> list[str]:
+        """Programs that are not running, with what is known of their end."""
+        return [
+            f"{state.name} is {state.state}, exit status {state.exit_status}"
+            for state in self.own.supervisor.states()
+            if state.state != "RUNNING"
+        ]
+
+    def _look_at_process(self, name: str, *, ended: int) -> Callable[[], bool]:
+        """Whether a program runs, in another process than the one that ended; workers have to be at work, too."""
+        at_work = self._look_at_workers(name)
+
+        def is_back() -> bool:
+            pid = self.pid(name)
+            return pid not in (0, ended) and at_work()
+
+        return is_back
+
+    def _look_at_workers(self, part: str) -> Callable[[], bool]:
+        """Whether all workers that a part's fault may touch have consumed since now, as their liveness files say."""
+        since = time.time()
+        is_service = part in self._programs and self._programs[part].rank == SERVICE
+        concerned = self._workers if is_service else [name for name in self._workers if name.startswith(part)]
+
+        def are_at_work() -> bool:
+            pids = self.own.supervisor.pids(concerned)
+            return all(pids.values()) and all(self._ticked_at(pid) > since for pid in pids.values())
+
+        return are_at_work
+
+    def _ticked_at(self, pid: int) -> float:
+        """When a worker last wrote its liveness file [s since 1970]; 0 when it has not."""
+        files = (self.own.instance.directory / "alive").glob(f"*-{pid}@*")
+        return max((file.stat().st_mtime for file in files), default=0.0)
+
+
+def _part_of(line: str) -> str:
+    return line.rpartition("-")[0]
+
+
+@contextmanager
+def arena(instance: Instance) -> Iterator[Arena]:
+    """A new exchange with proxies before its services, inside the block. Raises Failure."""
+    with ExitStack() as stack:
+        proxies: dict[str, Proxy] = {}
+
+        def arrange(programs: list[Program], urls: Mapping[str, str]) -> list[Program]:
+            for service, parts in _LINES.items():
+                for part in parts:
+                    proxies[f"{part}-{service}"] = stack.enter_context(Proxy.before(urls[_ADDRESS_OF[service]]))
+            return [_rerouted(program, proxies, urls) for program in programs if program.name != "flower"]
+
+        own = stack.enter_context(own_exchange(instance, variables=VARIABLES, arrange=arrange))
+        yield Arena(own, proxies)
+
+
+def _rerouted(program: Program, proxies: Mapping[str, Proxy], urls: Mapping[str, str]) -> Program:
+    """A program that reaches the services by the proxies of its part."""
+    part = "api" if program.name == "streams" else program.name.partition(".")[0].partition("-")[0]
+    environment = dict(program.environment)
+    for service in _LINES:
+        proxy = proxies.get(f"{part}-{service}")
+        if proxy is None:
+            continue
+        address = urlsplit(urls[_ADDRESS_OF[service]])
+        server = f"{address.hostname}:{address.port}/"
+        for name, text in environment.items():
+            # Every address of this service, whoever logs in there.
+            environment[name] = text.replace(f"@{server}", f"@127.0.0.1:{proxy.port}/")
+    return replace(program, environment=environment)

@@ -1,0 +1,216 @@
+"""A TCP proxy before a real service: a network that hangs, breaks, refuses or holds back, whenever one wants it to.
+
+Of AMQP it understands as much as it takes to find RabbitMQ's confirms of published messages among its frames, so that
+these alone come late or never. To the service and its client it is the network.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Literal, Self
+from urllib.parse import urlsplit, urlunsplit
+
+_READ_BYTES = 65_536
+
+# AMQP 0-9-1, 2.3.5: type, channel and size before the payload of a frame, one byte after it.
+_HEAD = struct.Struct("!BHI")
+_END_BYTES = 1
+_METHOD_FRAME = 1
+# The class and method of what a broker says of a published message: basic.ack and basic.nack.
+_CONFIRMS = {struct.pack("!HH", 60, 80), struct.pack("!HH", 60, 120)}
+
+Frames = Callable[[bytes], list[tuple[bytes, bool]]]
+Confirms = Literal["pass", "hold", "swallow"]
+
+
+def through(url: str, proxy: Proxy) -> str:
+    """The address of a service by way of its proxy."""
+    parts = urlsplit(url)
+    login, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{login}{at}127.0.0.1:{proxy.port}"))
+
+
+class Proxy:
+    """Forwards connections to a service, from a thread of its own, while inside the block."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._service = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, daemon=True, name=f"proxy of port {port}")
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._confirms: Confirms = "pass"
+        self._ways: set[asyncio.StreamWriter] = set()
+        self._late: list[tuple[asyncio.StreamWriter, bytes]] = []
+
+    @classmethod
+    def before(cls, url: str) -> Proxy:
+        """A proxy before the service at an address."""
+        parts = urlsplit(url)
+        return cls(str(parts.hostname), int(parts.port or 0))
+
+    # -- what it does to the connections -----------------------------------------------------------------------------
+
+    def hang(self) -> None:
+        """Keep all connections and take new ones, and let no byte through."""
+        self._do(self._flows.clear)
+
+    def go_on(self) -> None:
+        """Let everything through again."""
+        self._do(self._flows.set)
+
+    def cut(self) -> None:
+        """Break all connections; new ones are taken."""
+        self._do(self._break_all)
+
+    def refuse(self) -> None:
+        """Break all connections, and refuse new ones for good."""
+        self._do(self._stop_listening)
+        self._do(self._break_all)
+
+    def hold_confirms(self) -> None:
+        """Keep RabbitMQ's confirms back; everything else goes on."""
+        self._confirms = "hold"
+
+    def swallow_confirms(self) -> None:
+        """Let RabbitMQ's confirms vanish; everything else goes on."""
+        self._confirms = "swallow"
+
+    def release_confirms(self) -> None:
+        """Send the confirms that were held back, on those of their connections that still exist, and hold no more."""
+        self._confirms = "pass"
+        self._do(self._send_late)
+
+    @property
+    def held_confirms(self) -> int:
+        """How many confirms are held back."""
+        return len(self._late)
+
+    # -- in the proxy's own thread -----------------------------------------------------------------------------------
+
+    def _do(self, action: Callable[[], None]) -> None:
+        """Have something done in the proxy's thread, and return when it is."""
+        done = threading.Event()
+
+        def act() -> None:
+            action()
+            done.set()
+
+        self._loop.call_soon_threadsafe(act)
+        done.wait()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._listener))
+        self._loop.run_forever()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+    def _stop_listening(self) -> None:
+        self._server.close()
+
+    def _break_all(self) -> None:
+        for way in self._ways:
+            way.transport.abort()
+
+    def _send_late(self) -> None:
+        late, self._late = self._late, []
+        for way, frame in late:
+            if not way.is_closing():
+                way.write(frame)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._ways.add(writer)
+        try:
+            await self._flows.wait()
+            service_reader, service_writer = await asyncio.open_connection(*self._service)
+        except OSError:
+            writer.transport.abort()
+            self._ways.discard(writer)
+            return
+        self._ways.add(service_writer)
+        directions = {
+            asyncio.create_task(self._forward(reader, service_writer, None)),
+            asyncio.create_task(self._forward(service_reader, writer, frames_of())),
+        }
+        try:
+            _, other = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
+            for direction in other:
+                direction.cancel()
+        finally:
+            for way in (writer, service_writer):
+                with suppress(OSError):
+                    way.close()
+                self._ways.discard(way)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: Frames | None) -> None:
+        with suppress(OSError):
+            while part := await reader.read(_READ_BYTES):
+                await self._flows.wait()
+                writer.write(self._without_confirms(frames, part, writer) if frames else part)
+                await writer.drain()
+
+    def _without_confirms(self, frames: Frames, part: bytes, writer: asyncio.StreamWriter) -> bytes:
+        passing = []
+        for frame, is_confirm in frames(part):
+            if not is_confirm or self._confirms == "pass":
+                passing.append(frame)
+            elif self._confirms == "hold":
+                self._late.append((writer, frame))
+        return b"".join(passing)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self._do(self._stop_listening)
+        self._do(self._break_all)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+
+def frames_of() -> Frames:
+    """Finds the frames in what a broker sends, of one connection; what is no AMQP passes as it is.
+
+    returns  a function that takes what comes, and returns the frames that have come whole, each with whether it
+             confirms a published message
+    """
+    begun = b""
+    is_amqp: bool | None = None
+
+    def take(part: bytes) -> list[tuple[bytes, bool]]:
+        nonlocal begun, is_amqp
+        data = begun + part
+        begun = b""
+        if is_amqp is None:
+            # The first that a broker says is a method, connection.start, on channel 0.
+            is_amqp = data.startswith(b"\x01\0\0"[: len(data)])
+            if is_amqp and len(data) < _HEAD.size:
+                is_amqp = None
+        if is_amqp is False:
+            return [(data, False)]
+        found = []
+        at = 0
+        while len(data) >= at + _HEAD.size:
+            kind, _, size = _HEAD.unpack_from(data, at)
+            end = at + _HEAD.size + size + _END_BYTES
+            if len(data) < end:
+                break
+            payload = at + _HEAD.size
+            found.append((data[at:end], kind == _METHOD_FRAME and data[payload : payload + 4] in _CONFIRMS))
+            at = end
+        begun = data[at:]
+        return found
+
+    return take

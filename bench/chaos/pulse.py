@@ -1,0 +1,125 @@
+"""The pulse: orders that pass through every stage to the client's WebSocket, to see when the exchange works again.
+
+A beat is an order for each shard that cannot trade. It has arrived when order execution has closed it, the feed has
+stored that, and the stream of reports has told the client of it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import requests
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from websocket import WebSocket, WebSocketException
+
+from db.connect import Database
+
+CLIENT = "CHAOS_PULSE"
+
+_PAUSE_S = 0.1
+_LOOK_EVERY_S = 0.05
+# A beat that takes longer is given up for a new one; it may have been lost before it was accepted [s].
+_GIVE_UP_S = 6.0
+# A stream on which nothing came for so long is opened anew [s].
+_SILENCE_S = 3.0
+
+
+class Pulse(threading.Thread):
+    """Beats until told to end."""
+
+    def __init__(
+        self, url: str, key: str, securities: Sequence[str], clearing_data: Database, market_data: Database
+    ) -> None:
+        """`securities` are one of each shard."""
+        super().__init__(name="pulse", daemon=True)
+        self._url = url
+        self._key = key
+        self._securities = securities
+        self._clearing_data = clearing_data
+        self._market_data = market_data
+        self._heard: set[int] = set()
+        self.ended = threading.Event()
+        self._last_sent_s = 0.0
+        self._last_arrived_s = 0.0
+        self.beats = 0
+        threading.Thread(target=self._listen, daemon=True, name="pulse's stream").start()
+
+    def arrived_after(self, moment_s: float) -> float | None:
+        """When the first beat known to be sent after a moment had arrived; None when none has [s, monotonic]."""
+        return self._last_arrived_s if self._last_sent_s > moment_s else None
+
+    def run(self) -> None:
+        """Beat."""
+        with requests.Session() as session:
+            session.trust_env = False
+            session.headers["Authorization"] = f"Bearer {self._key}"
+            while not self.ended.wait(_PAUSE_S):
+                sent_s = time.monotonic()
+                if self._beat(session):
+                    self._last_arrived_s, self._last_sent_s = time.monotonic(), sent_s
+                    self.beats += 1
+
+    def _beat(self, session: requests.Session) -> bool:
+        orders = [
+            {"type": "limit", "security_id": name, "side": "buy", "quantity": 1, "price": 0.01, "time_in_force": "ioc"}
+            for name in self._securities
+        ]
+        give_up_s = time.monotonic() + _GIVE_UP_S
+        try:
+            answer = session.post(f"{self._url}/orders", json=orders, timeout=_GIVE_UP_S)
+            if answer.status_code != 202:
+                return False
+            ids = [int(result["order_id"]) for result in answer.json()["results"] if "order_id" in result]
+        except (requests.RequestException, ValueError):
+            return False
+        if len(ids) < len(orders):
+            return False
+        while not self._has_arrived(ids):
+            if time.monotonic() > give_up_s or self.ended.wait(_LOOK_EVERY_S):
+                return False
+        return True
+
+    def _has_arrived(self, ids: list[int]) -> bool:
+        if not self._heard.issuperset(ids):
+            return False
+        try:
+            with self._clearing_data.snapshot() as tx:
+                closed = tx.scalar(
+                    text("SELECT count(*) FROM orders WHERE order_id = ANY(:ids) AND status = 'cancelled'"),
+                    {"ids": ids},
+                )
+            with self._market_data.snapshot() as tx:
+                told = tx.scalar(
+                    text("SELECT count(DISTINCT order_id) FROM reports WHERE order_id = ANY(:ids)"), {"ids": ids}
+                )
+        except SQLAlchemyError:
+            return False
+        return closed == told == len(ids)
+
+    def _listen(self) -> None:
+        """Read the stream of reports for ever, over as many connections as it takes."""
+        address = f"ws{self._url.removeprefix('http')}/stream/report"
+        while not self.ended.is_set():
+            socket: Any = WebSocket()
+            try:
+                socket.connect(
+                    address,
+                    timeout=_SILENCE_S,
+                    header=[f"Authorization: Bearer {self._key}"],
+                    suppress_origin=True,
+                    http_no_proxy=["*"],
+                )
+                while not self.ended.is_set():
+                    said = socket.recv()
+                    if not said:
+                        break
+                    self._heard.add(int(json.loads(said)["order_id"]))
+            except (WebSocketException, OSError, ValueError, KeyError):
+                self.ended.wait(_PAUSE_S)
+            finally:
+                socket.shutdown()

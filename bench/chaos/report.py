@@ -1,0 +1,119 @@
+"""The report of a chaos run, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bench.chaos.faults import Suffered
+from bench.chaos.record import Record
+from bench.chaos.verdict import Verdict
+from bench.report import RESULTS, percentile_ms
+
+
+def figures(
+    *,
+    seed: int,
+    seconds: float,
+    commit: str,
+    suffered: Sequence[Suffered],
+    record: Record,
+    verdict: Verdict,
+    log_bytes: int,
+    stored_bytes: dict[str, int],
+) -> dict[str, Any]:
+    """Everything that a run has shown."""
+    times: dict[str, list[float]] = defaultdict(list)
+    for one in suffered:
+        if one.recovery_s is not None:
+            for group in ("all", one.fault.kind):
+                times[group].append(one.recovery_s)
+    return {
+        "seed": seed,
+        "seconds": round(seconds, 1),
+        "measured": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "commit": commit,
+        "faults": len(suffered),
+        "recovery_s": {
+            kind: {
+                "faults": len(some),
+                "p50": round(percentile_ms(some, 50) / 1000, 2),
+                "max": round(max(some), 2),
+            }
+            for kind, some in sorted(times.items())
+        },
+        "orders": sum(1 for _ in record),
+        "accepted": verdict.accepted,
+        "lost": verdict.lost,
+        "doubled": verdict.doubled,
+        "unknown_outcomes_resolved": verdict.resolved,
+        "dead_letters": verdict.dead_letters,
+        "answers": dict(record.answers.most_common()),
+        "slowest_answer_s": round(record.slowest_s, 2),
+        "log_bytes": log_bytes,
+        "stored_bytes": stored_bytes,
+        "audit": [
+            {"rule": rule["rule"], "passed": rule["passed"], "checked": rule["checked"]}
+            for rule in verdict.audit.get("rules", [])
+        ],
+        "findings": verdict.findings,
+        "schedule": [
+            {
+                "number": one.fault.number,
+                "kind": one.fault.kind,
+                "target": one.fault.target,
+                "lasts_s": one.fault.lasts_s,
+                "on_top": one.fault.on_top,
+                "began_s": round(one.began_s, 1),
+                "recovery_s": None if one.recovery_s is None else round(one.recovery_s, 2),
+            }
+            for one in suffered
+        ],
+    }
+
+
+def as_text(shown: dict[str, Any]) -> str:
+    """The report for a terminal, which is Markdown, too."""
+    recovery = shown["recovery_s"]
+    rows = [
+        ("seed", str(shown["seed"])),
+        ("commit", shown["commit"]),
+        ("length", f"{shown['seconds']:.0f} s under load from ten clients"),
+        ("faults", str(shown["faults"])),
+        *(
+            (f"recovery, {kind}", f"p50 {some['p50']:.1f} s · max {some['max']:.1f} s · {some['faults']} faults")
+            for kind, some in recovery.items()
+        ),
+        ("orders sent", f"{shown['orders']:,}"),
+        ("accepted", f"{shown['accepted']:,}"),
+        ("lost", str(shown["lost"])),
+        ("doubled", str(shown["doubled"])),
+        ("unknown outcomes", f"{shown['unknown_outcomes_resolved']:,}, all resolved by client_order_id"),
+        ("dead letters", str(shown["dead_letters"])),
+        ("answers", ", ".join(f"{count:,} x {status}" for status, count in shown["answers"].items())),
+        ("slowest answer", f"{shown['slowest_answer_s']:.1f} s (the api itself is stopped and killed, too)"),
+        ("logs", f"{shown['log_bytes'] / 2**20:.1f} MB"),
+        ("audit", ", ".join(f"{r['rule']}: {'passed' if r['passed'] else 'BROKEN'}" for r in shown["audit"])),
+    ]
+    width = max(len(name) for name, _ in rows)
+    value_width = max(len(value) for _, value in rows)
+    lines = ["# Chaos", "", f"| {'':{width}} | {'':{value_width}} |"]
+    lines.append(f"|{'-' * (width + 2)}|{'-' * (value_width + 2)}|")
+    lines += [f"| {name:{width}} | {value:{value_width}} |" for name, value in rows]
+    if shown["findings"]:
+        lines += ["", "## Findings", "", *(f"- {finding}" for finding in shown["findings"])]
+    return "\n".join(lines) + "\n"
+
+
+def write(shown: dict[str, Any], folder: Path = RESULTS) -> Path:
+    """Keep the report as Markdown and all figures as JSON; the path of the Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{shown['measured'][:19].replace(':', '')}-chaos-{shown['seed']}"
+    (folder / f"{name}.json").write_text(json.dumps(shown, indent=1) + "\n")
+    report = folder / f"{name}.md"
+    report.write_text(as_text(shown))
+    return report
