@@ -26,7 +26,7 @@ LEAST_TIME_S = 0.5
 
 
 class NotBegun(Exception):
-    """The item was withdrawn: its turn did not come in time, and surely nothing was done."""
+    """The item was withdrawn: its turn did not come in time, or led to nothing, and surely nothing was done."""
 
 
 class CutOff(Exception):
@@ -50,11 +50,12 @@ class GroupCommit(Generic[T]):
     """Commits items in groups, from one greenlet.
 
     commit   takes the items of a group in the order in which they came, and leaves its results in them
-    abandon  called when a commit was cut off, to put away what it may have left half done
+    abandon  called when a commit was cut off, to put away what it may have left half done; returns whether it may
+             come about all the same
     most     largest size of a group, but for a single item that is larger
     """
 
-    def __init__(self, commit: Callable[[list[T]], None], *, abandon: Callable[[], None], most: int) -> None:
+    def __init__(self, commit: Callable[[list[T]], None], *, abandon: Callable[[], bool], most: int) -> None:
         self._commit = commit
         self._abandon = abandon
         self._most = most
@@ -101,8 +102,7 @@ class GroupCommit(Generic[T]):
         except gevent.Timeout as timeout:
             if timeout is not limit:
                 raise
-            self._abandon()
-            return CutOff()
+            return CutOff() if self._abandon() else NotBegun()
         except Exception as failure:  # noqa: BLE001  # it is raised where the item came from
             return failure
         return None

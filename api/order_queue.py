@@ -22,7 +22,7 @@ class OrderQueue:
 
     def __init__(self) -> None:
         self._publisher = Publisher(app)
-        self._group = GroupCommit(self._send, abandon=self._publisher.close, most=MOST_IN_A_MESSAGE)
+        self._group = GroupCommit(self._send, abandon=self._abandon, most=MOST_IN_A_MESSAGE)
 
     def put(self, requests: Requests) -> None:
         """Return when RabbitMQ has the requests, in their order and in one message.
@@ -44,3 +44,7 @@ class OrderQueue:
     def _send(self, waiting: list[Requests]) -> None:
         batch = EntryBatch([request for requests in waiting for request in requests])
         self._publisher.send(ORDER_ENTRY, batch, size=len(batch.requests))
+
+    def _abandon(self) -> bool:
+        self._publisher.close()
+        return self._publisher.may_have_sent

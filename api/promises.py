@@ -56,7 +56,7 @@ class Promises:
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
-        self._group = GroupCommit(self._keep, abandon=lambda: None, most=MOST_IN_A_TRANSACTION)
+        self._group = GroupCommit(self._keep, abandon=lambda: True, most=MOST_IN_A_TRANSACTION)
 
     def keep(self, named: Sequence[Named]) -> None:
         """Tie the client order ids to their orders, or find out to which they were tied before.

@@ -22,6 +22,8 @@ from celery_app.settings import settings
 from celery_app.topology import STOCK_EXCHANGE, declare, stage_of_queue
 
 _FAULTS_OF_THE_WORLD = (AMQPError, KombuError, OSError)
+# No queue is bound by this name: RabbitMQ confirms such a message and drops it.
+_NOWHERE = "nowhere"
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -53,6 +55,10 @@ class Publisher:
         self._last_tag = 0
         self._unconfirmed: set[int] = set()
         self._refusals: list[str] = []
+        # Whether RabbitMQ has said that it reads nothing more on this connection, for want of memory or disk.
+        self._blocked = False
+        #: Whether anything of the batches sent last may have reached RabbitMQ.
+        self.may_have_sent = False
 
     def send(self, queue: str, batch: msgspec.Struct, *, size: int) -> None:
         """Put a batch on a queue; see `send_all`."""
@@ -68,8 +74,10 @@ class Publisher:
         """
         if not parcels:
             return
+        self.may_have_sent = False
         producer = self._connected()
         self._refusals.clear()
+        self.may_have_sent = True
         try:
             for parcel in parcels:
                 self._publish(producer, parcel)
@@ -79,6 +87,11 @@ class Publisher:
             # A confirm that comes late could pass for one of a later message: the connection is never used again.
             self.close()
             raise OutcomeUnknown(f"RabbitMQ did not confirm a message for {_queues(parcels)}: {failure!r}") from failure
+        if self._unconfirmed:
+            # What was sent waits before RabbitMQ's door, and is read when the alarm is over, even from a closed
+            # connection.
+            self.close()
+            raise OutcomeUnknown(f"RabbitMQ is short of memory or disk, with messages for {_queues(parcels)} under way")
         if self._refusals:
             refused = f"RabbitMQ took {len(parcels) - len(self._refusals)} of {len(parcels)} messages: {self._refusals}"
             raise NotSent(refused) if len(self._refusals) == len(parcels) else OutcomeUnknown(refused)
@@ -108,8 +121,9 @@ class Publisher:
         self._unconfirmed.add(self._last_tag)
 
     def _await_confirms(self, connection: Connection) -> None:
+        """Return when all is confirmed, or when RabbitMQ says that it reads no further."""
         deadline = time.monotonic() + self._confirm_timeout_s
-        while self._unconfirmed:
+        while self._unconfirmed and not self._blocked:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError("no confirm in time")
@@ -121,9 +135,12 @@ class Publisher:
         if self._producer is None:
             try:
                 self._producer = self._connect()
+                self._knock(self._producer)
             except _FAULTS_OF_THE_WORLD as failure:
                 self.close()
                 raise NotSent(f"RabbitMQ cannot be reached: {failure!r}") from failure
+        if self._blocked:
+            raise NotSent("RabbitMQ is short of memory or disk and takes no messages")
         return self._producer
 
     def _connect(self) -> Producer:
@@ -137,18 +154,30 @@ class Publisher:
         channel.events["basic_nack"].add(self._on_nack)
         self._last_tag = 0
         self._unconfirmed.clear()
+        self._connection.connection.on_blocked = self._on_blocked
+        self._connection.connection.on_unblocked = self._on_unblocked
         return Producer(channel, on_return=self._on_return, auto_declare=False)
+
+    def _knock(self, producer: Producer) -> None:
+        """Find out whether RabbitMQ takes messages: in an alarm it says so only to who sends one.
+
+        So the first message of a connection is one for nobody, and no batch gets stuck before a closed door.
+        """
+        producer.publish(b"", exchange=STOCK_EXCHANGE.name, routing_key=_NOWHERE, timeout=self._confirm_timeout_s)
+        self._last_tag += 1
+        self._unconfirmed.add(self._last_tag)
+        self._await_confirms(producer.connection)
 
     def _is_lost(self) -> bool:
         """Whether RabbitMQ hung up since the last message: found out before, it costs no unknown outcome."""
         assert self._connection is not None
         try:
-            self._connection.drain_events(timeout=0)
+            while True:
+                self._connection.drain_events(timeout=0)
         except TimeoutError:
             return False
         except _FAULTS_OF_THE_WORLD:
             return True
-        return False
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
         if multiple:
@@ -164,8 +193,15 @@ class Publisher:
     def _on_return(self, exception: Exception, *_: object) -> None:
         self._refusals.append(f"no such queue: {exception}")  # the confirm of it comes, too
 
+    def _on_blocked(self, _reason: str) -> None:
+        self._blocked = True
+
+    def _on_unblocked(self) -> None:
+        self._blocked = False
+
     def close(self) -> None:
         """Drop the connection without a farewell, for which a hung RabbitMQ would keep us waiting."""
+        self._blocked = False
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:
             connection.collect(socket_timeout=0.1)

@@ -1,0 +1,161 @@
+"""RabbitMQ full, short of memory or disk, hung or gone: soon a 503 that says the truth, and nothing half accepted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+import requests
+from kombu import Connection
+
+from celery_app.topology import ORDER_ENTRY, task_queues
+from db.connect import Database
+from tests.api.conftest import Keys, limit, make_keys, queued
+from tests.support.broker import depth
+from tests.support.rabbitmq_server import RabbitMQServer
+from tests.support.streams import wait_until
+from tests.support.web import Api, problem, running_api
+
+WITHIN_S = 5.0
+MOST_MESSAGES = 20
+
+
+@dataclass
+class Told:
+    """Names of the orders that were sent, by what was answered."""
+
+    names: dict[str, set[str]] = field(default_factory=dict)
+
+    def of(self, *words: str) -> set[str]:
+        """The names of those with one of these answers."""
+        return set().union(*(self.names.get(word, set()) for word in words))
+
+
+@pytest.fixture(scope="module")
+def rabbitmq() -> Iterator[RabbitMQServer]:
+    """A RabbitMQ to maltreat."""
+    with RabbitMQServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def pressed_api(rabbitmq: RabbitMQServer) -> Iterator[Api]:
+    """An api on it, whose queue of order entry is short."""
+    short = {"BROKER_URL": rabbitmq.url, "ORDER_ENTRY_MAX_MESSAGES": str(MOST_MESSAGES)}
+    with running_api(short) as api:
+        yield api
+
+
+@pytest.fixture
+def pressed(pressed_api: Api, clearing_data: Database, rabbitmq: RabbitMQServer) -> Api:
+    """The api, with an empty queue."""
+    keys = make_keys(clearing_data)
+    wait_until(lambda: pressed_api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202)
+    _purge(rabbitmq)
+    return pressed_api
+
+
+def _purge(rabbitmq: RabbitMQServer) -> None:
+    queue = next(queue for queue in task_queues() if queue.name == ORDER_ENTRY)
+    with Connection(rabbitmq.url) as connection, connection.channel() as channel:
+        queue.bind(channel).purge()
+
+
+def _names_in_queue(rabbitmq: RabbitMQServer) -> set[str]:
+    """The client order ids of everything that was queued."""
+    with Connection(rabbitmq.url) as connection:
+        messages = queued(connection, depth(connection, ORDER_ENTRY))
+    names = [request.client_order_id for requests in messages for request in requests]  # type: ignore[union-attr]
+    assert len(names) == len(set(names))
+    return set(names)
+
+
+def _send(api: Api, key: str, told: Told, names: list[str]) -> requests.Response:
+    """Send an order, or several in an array, and check what every answer has to be."""
+    orders = [limit(client_order_id=name) for name in names]
+    started = time.monotonic()
+    answer = api.ask("POST", "/orders", key=key, json=orders if len(orders) > 1 else orders[0])
+    assert time.monotonic() - started < WITHIN_S
+    if answer.status_code == 202:
+        word = "accepted"
+    else:
+        assert answer.status_code == 503, answer.text
+        assert int(answer.headers["Retry-After"]) >= 1
+        word = str(problem(answer)["code"])
+        assert word in {"not_accepted", "unknown_outcome"}
+    told.names.setdefault(word, set()).update(names)
+    return answer
+
+
+def _send_crowd(api: Api, key: str, prefix: str) -> Told:
+    """One order, a moment later a crowd of orders and arrays, and one after the other again."""
+    told = Told()
+    with ThreadPoolExecutor(13) as crowd:
+        first = crowd.submit(_send, api, key, told, [f"{prefix}-first"])
+        time.sleep(0.2)
+        rest = [crowd.submit(_send, api, key, told, [f"{prefix}-{n}"]) for n in range(8)]
+        rest += [crowd.submit(_send, api, key, told, [f"{prefix}-{n}-{m}" for m in range(50)]) for n in range(4)]
+        for one in [first, *rest]:
+            one.result()
+    for n in range(2):
+        _send(api, key, told, [f"{prefix}-last-{n}"])
+    return told
+
+
+def test_29_queue_at_its_limit(pressed: Api, keys: Keys, rabbitmq: RabbitMQServer) -> None:
+    told = Told()
+    for n in range(2 * MOST_MESSAGES):
+        _send(pressed, keys.single, told, [f"full-{n}"])
+    # A quorum queue notices a little late that it is full.
+    assert MOST_MESSAGES <= len(told.of("accepted")) < 2 * MOST_MESSAGES
+    assert told.names.keys() == {"accepted", "not_accepted"}
+    assert _names_in_queue(rabbitmq) == told.of("accepted")
+    # What was refused may come again, under the same name.
+    name = sorted(told.of("not_accepted"))[0]
+    again = pressed.ask("POST", "/orders", key=keys.single, json=limit(client_order_id=name))
+    assert (again.status_code, again.json()["duplicate"]) == (200, True)
+    assert _names_in_queue(rabbitmq) == {name}
+
+
+ALARMS = {
+    "memory": (("set_vm_memory_high_watermark", "0.00001"), ("set_vm_memory_high_watermark", "0.6")),
+    "disk": (("set_disk_free_limit", "1000000000000000"), ("set_disk_free_limit", "1000000")),
+}
+
+
+@pytest.mark.parametrize("resource", ["memory", "disk"])
+def test_29_alarm(pressed: Api, keys: Keys, rabbitmq: RabbitMQServer, resource: str) -> None:
+    on, off = ALARMS[resource]
+    _assert_truthful(
+        pressed, keys.single, rabbitmq, lambda: rabbitmq.control(*on), lambda: rabbitmq.control(*off), resource
+    )
+
+
+def test_29_hung(pressed: Api, keys: Keys, rabbitmq: RabbitMQServer) -> None:
+    _assert_truthful(pressed, keys.single, rabbitmq, rabbitmq.pause, rabbitmq.resume, "hung")
+
+
+def _assert_truthful(
+    api: Api, key: str, rabbitmq: RabbitMQServer, spoil: Callable[[], None], mend: Callable[[], None], prefix: str
+) -> None:
+    spoil()
+    try:
+        told = _send_crowd(api, key, prefix)
+    finally:
+        mend()
+    assert "accepted" not in told.names
+    # What was under way when it began nobody can know; but from then on it is known that nothing is taken.
+    assert told.of("unknown_outcome") == {f"{prefix}-first"}
+    wait_until(lambda: api.ask("POST", "/orders", key=key, json=limit(client_order_id="after")).status_code < 300)
+    assert _names_in_queue(rabbitmq) - {f"{prefix}-first"} == {"after"}
+
+
+def test_29_stopped(pressed: Api, keys: Keys, rabbitmq: RabbitMQServer) -> None:
+    """The last one, as it does not start again: that the api comes back is seen after the alarms and the hang."""
+    rabbitmq.stop()
+    told = _send_crowd(pressed, keys.single, "stopped")
+    # That the connection was closed is seen before anything is sent over it.
+    assert told.names.keys() == {"not_accepted"}

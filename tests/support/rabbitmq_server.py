@@ -1,0 +1,92 @@
+"""A RabbitMQ of a test's own, to stop, to hang and to put into an alarm; that of the run serves the other tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from deploy.local.places import Instance
+from deploy.local.services import answers, own
+from deploy.local.services.own import RABBITMQ
+
+_CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
+STOP_S = 30.0
+
+
+class RabbitMQServer:
+    """`with RabbitMQServer() as rabbitmq: ...` has it running inside the block, at `rabbitmq.url`."""
+
+    def __init__(self) -> None:
+        self._instance = Instance(Path(tempfile.mkdtemp(prefix="rabbitmq-")))
+        services = own.prepare(self._instance, [RABBITMQ], running=False)
+        self.url = services.url_of(RABBITMQ)
+        self._epmd_program, self._program = services.all_programs
+        self._epmd: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it answers."""
+        assert self._process is None, "it runs already"
+        self._process = self._run(self._program.command)
+        answers.wait(RABBITMQ, self.url, still_up=self._require)
+
+    def _run(self, command: object) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            list(command),  # type: ignore[call-overload]
+            env={**os.environ, **self._program.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # all that a script of its own has started gets its signals
+        )
+
+    def _require(self) -> None:
+        assert self._process is not None
+        assert self._process.poll() is None, "RabbitMQ ended"
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End it and wait until it has; nothing when it does not run."""
+        if self._process is not None:
+            os.killpg(self._process.pid, number)
+            self._process.wait(STOP_S)
+            self._process = None
+
+    def pause(self) -> None:
+        """Hang it: its connections stay, and it answers nothing."""
+        assert self._process is not None, "it does not run"
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        assert self._process is not None, "it does not run"
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def control(self, *words: str) -> None:
+        """What rabbitmqctl does."""
+        subprocess.run(
+            [_CONTROL, "--quiet", *words],
+            env={**os.environ, **self._program.environment},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
+
+    def __enter__(self) -> Self:
+        self._epmd = self._run(self._epmd_program.command)
+        time.sleep(0.1)
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:
+        self.stop(signal.SIGKILL)
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+        shutil.rmtree(self._instance.directory)
