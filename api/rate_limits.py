@@ -125,7 +125,7 @@ class RateLimits:
 
     def take(self, identity: Identity, orders: int) -> Allowance:
         """Take tokens for the orders of a request. Raises TooManyOrders, and then none are taken."""
-        key = (identity.client_id, 0)
+        key = (identity.client_id, identity.key_id)
         lease = self._leases.get(key)
         if lease is None:
             lease = self._leases[key] = _Lease()
