@@ -29,7 +29,7 @@ Number = Annotated[int, Field(ge=1)]
 class Answer(BaseModel):
     """Base of the answers: every member is there, and no other."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_serialization_defaults_required=True)
+    model_config = ConfigDict(extra="forbid")
 
 
 class Root(Answer):
@@ -54,6 +54,7 @@ class FieldFault(Answer):
 class Problem(Answer):
     """A refusal or a fault (RFC 9457); `code` is for programs and keeps its meaning."""
 
+    # Some say more, as which dependency is away; and only some have faults of fields.
     model_config = ConfigDict(extra="allow")
 
     type: str
@@ -62,7 +63,7 @@ class Problem(Answer):
     code: str
     detail: str
     request_id: str
-    errors: list[FieldFault] = Field(default=[], json_schema_extra={"default": []})
+    errors: list[FieldFault] = []
 
 
 class Page(Answer, Generic[Row]):
@@ -279,8 +280,18 @@ class Price(Answer):
     timestamp: Time
 
 
-# Price, quantity and number of orders.
-Level = tuple[Dollars, Number, Number]
+Level = Annotated[
+    tuple[Dollars, Number, Number],
+    WithJsonSchema(
+        {
+            "type": "array",
+            "items": {"type": "number"},
+            "minItems": 3,
+            "maxItems": 3,
+            "description": "price, quantity and number of orders",
+        }
+    ),
+]
 
 
 class Book(Answer):

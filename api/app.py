@@ -13,6 +13,7 @@ from api import (
     answers_schema,
     api_keys,
     audit,
+    description,
     halts,
     health,
     leaderboard,
@@ -105,6 +106,7 @@ def create_app(settings: Settings) -> Flask:
             run_directory=settings.run_directory,
         ),
         audit.routes(),
+        description.routes(),
     ):
         app.register_blueprint(blueprint)
     app.add_url_rule("/", view_func=_root)

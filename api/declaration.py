@@ -7,7 +7,7 @@ is done, and what is told.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from flask import Flask
@@ -37,6 +37,7 @@ class Declaration:
     gives       types of the answers that are no problems, by status
     parameters  of the query string
     refuses     statuses of problems beside those that come with the caller, the path, the parameters and the body
+    media_type  of the answers that are no problems
     """
 
     caller: Caller
@@ -44,7 +45,8 @@ class Declaration:
     gives: Mapping[int, Any]
     takes: Any = None
     parameters: Sequence[Parameter] = ()
-    refuses: Sequence[int] = field(default=())
+    refuses: Sequence[int] = ()
+    media_type: str = "application/json"
 
 
 def declared(
@@ -55,11 +57,12 @@ def declared(
     takes: Any = None,
     parameters: Sequence[Parameter] = (),
     refuses: Sequence[int] = (),
+    media_type: str = "application/json",
 ) -> Callable[[View], View]:
     """Declare a view; the fields are those of Declaration."""
 
     def declare(view: View) -> View:
-        view.declaration = Declaration(caller, summary, gives, takes, parameters, refuses)  # type: ignore[attr-defined]
+        view.declaration = Declaration(caller, summary, gives, takes, parameters, refuses, media_type)  # type: ignore[attr-defined]
         return view
 
     return declare

@@ -1,0 +1,162 @@
+"""The api described as an OpenAPI 3.1 document, made of what its routes declare.
+
+The shapes are those by which requests are checked; nothing is written down a second time. A framework that does this
+would bring its own application, its own validation and its own errors; pydantic makes the schemas, and the rest is
+this page.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask
+from pydantic import TypeAdapter
+from werkzeug.routing import Rule
+
+from api import answers_schema
+from api.declaration import Declaration, declaration_of
+from api.problems import CONTENT_TYPE as PROBLEM_TYPE
+
+VERSION = "3.1.0"
+JSON_TYPE = "application/json"
+
+_REFERENCE = "#/components/schemas/{model}"
+_PLACEHOLDER = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>\w+)>")
+
+_DESCRIPTION = (
+    "Every error is a problem (RFC 9457) of type application/problem+json; its `code` is for programs and keeps its "
+    "meaning. Prices and cash are dollars with at most two decimals, numbers or strings of digits; times are RFC 3339 "
+    "in UTC. The streams of prices and reports are WebSockets, which OpenAPI cannot describe."
+)
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_WITH_A_KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
+_WHO = {
+    "public": "Anybody.",
+    "client": "Any key, for what is its client's; the admin's for everything.",
+    "client_write": "Any key that may do more than read, for what is its client's; the admin's for everything.",
+    "admin": "The admin's key.",
+}
+
+_PATH_SCHEMAS: Mapping[str, dict[str, Any]] = {
+    "order_id": {"type": "integer", "minimum": 1, "maximum": 10**15 - 1},
+}
+_MEANINGS = {
+    400: "What was sent is not HTTP or not JSON",
+    401: "No key, or none that is valid",
+    403: "This key may not do that",
+    404: "There is no such thing",
+    409: "It is there already, with other content",
+    413: "The body is too large",
+    415: "The body is not application/json",
+    422: "The request is not valid; `errors` says where",
+    429: "Too many requests; `Retry-After` says how long to wait",
+    503: "A service behind the api is away, or RabbitMQ cannot confirm; `Retry-After` says how long to wait",
+}
+
+
+def describe(app: Flask, *, version: str) -> dict[str, Any]:
+    """The document of an application, all of whose routes declare what they are."""
+    routes = list(_routes(app))
+    types = {id(declared_type): declared_type for _, declaration in routes for declared_type in _types(declaration)}
+    types[id(answers_schema.Problem)] = answers_schema.Problem
+    taken = {id(declaration.takes) for _, declaration in routes}
+    inputs: list[tuple[int, Any, TypeAdapter[Any]]] = [
+        (key, "validation" if key in taken else "serialization", TypeAdapter(declared_type))
+        for key, declared_type in types.items()
+    ]
+    schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE)
+    by_type = {key: schema for (key, _), schema in schemas.items()}
+    paths: dict[str, dict[str, Any]] = {}
+    for rule, declaration in routes:
+        path = _PLACEHOLDER.sub(r"{\g<name>}", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            paths.setdefault(path, {})[method.lower()] = _operation(rule, method, declaration, by_type)
+    return {
+        "openapi": VERSION,
+        "info": {"title": "Stock exchange", "version": version, "description": _DESCRIPTION},
+        "paths": dict(sorted(paths.items())),
+        "components": {"schemas": definitions["$defs"], "securitySchemes": _SECURITY_SCHEMES},
+    }
+
+
+def _routes(app: Flask) -> Iterator[tuple[Rule, Declaration]]:
+    for rule in app.url_map.iter_rules():
+        declaration = declaration_of(app, rule)
+        if declaration is not None:
+            yield rule, declaration
+
+
+def _types(declaration: Declaration) -> Iterator[Any]:
+    if declaration.takes is not None:
+        yield declaration.takes
+    yield from declaration.gives.values()
+    for parameter in declaration.parameters:
+        yield parameter.type
+
+
+def _operation(rule: Rule, method: str, declaration: Declaration, schemas: Mapping[int, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{method.lower()}_{rule.endpoint.replace('.', '_').strip('_')}",
+        "summary": declaration.summary,
+        "description": _WHO[declaration.caller],
+        "tags": [rule.endpoint.partition(".")[0].strip("_")],
+        "x-caller": declaration.caller,
+        "security": [] if declaration.caller == "public" else _WITH_A_KEY,
+        "parameters": [*_path_parameters(rule), *_query_parameters(declaration, schemas)],
+        "responses": _responses(rule, declaration, schemas),
+    }
+    if declaration.takes is not None:
+        body = schemas[id(declaration.takes)]
+        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": body}}}
+    return operation
+
+
+def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:
+    for placeholder in _PLACEHOLDER.finditer(rule.rule):
+        schema = _PATH_SCHEMAS.get(placeholder["converter"], {"type": "string"})
+        yield {"name": placeholder["name"], "in": "path", "required": True, "schema": schema}
+
+
+def _query_parameters(declaration: Declaration, schemas: Mapping[int, Any]) -> Iterator[dict[str, Any]]:
+    for parameter in declaration.parameters:
+        yield {
+            "name": parameter.name,
+            "in": "query",
+            "required": False,
+            "description": parameter.meaning,
+            "schema": schemas[id(parameter.type)],
+        }
+
+
+def _responses(rule: Rule, declaration: Declaration, schemas: Mapping[int, Any]) -> dict[str, Any]:
+    responses = {
+        str(status): {
+            "description": HTTPStatus(status).phrase,
+            "content": {declaration.media_type: {"schema": schemas[id(form)]}},
+        }
+        for status, form in declaration.gives.items()
+    }
+    problem = {PROBLEM_TYPE: {"schema": schemas[id(answers_schema.Problem)]}}
+    for status in sorted(_refusals(rule, declaration)):
+        responses[str(status)] = {"description": _MEANINGS[status], "content": problem}
+    return responses
+
+
+def _refusals(rule: Rule, declaration: Declaration) -> set[int]:
+    """Statuses of the problems that a route may answer with."""
+    found = {400, 503, *declaration.refuses}
+    if declaration.caller != "public":
+        found |= {401, 403, 429}
+    if rule.arguments:
+        found.add(404)
+    if declaration.parameters:
+        found.add(422)
+    if declaration.takes is not None:
+        found |= {413, 415, 422}
+    return found

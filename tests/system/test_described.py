@@ -1,0 +1,105 @@
+"""The api as /openapi.json describes it, asked at random: no 5xx, and no answer that the description does not know."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import requests
+import schemathesis
+
+from bots.client import Client
+from bots.contract import LimitOrder
+from tests.support.exchange import ROOT, Exchange
+
+EXAMPLES = 6
+
+# All of its checks but those that know no rules of trading: a well-formed order may well be refused. The audit takes
+# seconds and is asked for once. Of an array that holds a bad request the others are accepted.
+CONFIGURATION = """
+[headers]
+Authorization = "Bearer {key}"
+X-API-Key = "{key}"
+
+[parameters]
+"path.client_id" = "SINGLE"
+"path.security_id" = "MSFT"
+"path.order_id" = {order_id}
+"path.client_order_id" = "described"
+
+[checks]
+positive_data_acceptance.enabled = false
+ensure_resource_availability.enabled = false
+use_after_free.enabled = false
+
+[phases.coverage]
+unexpected-methods = ["PUT"]
+
+[[operations]]
+include-path = "/audit"
+enabled = false
+
+[[operations]]
+include-name = "POST /orders"
+checks.negative_data_rejection.enabled = false
+"""
+
+
+def test_every_answer_is_as_described(exchange: Exchange, tmp_path: Path) -> None:
+    single = Client(exchange.url, exchange.keys["SINGLE"])
+    order = single.place(
+        LimitOrder(security_id="MSFT", side="buy", quantity=1, price="1.00", client_order_id="described")
+    )
+    with ThreadPoolExecutor(2) as pool:
+        runs = [
+            pool.submit(ask, exchange, tmp_path, owner, selected, order_id=order.order_id)
+            for owner, selected in (("admin", "--include-by"), ("SINGLE", "--exclude-by"))
+        ]
+    for run in runs:
+        assert run.result().returncode == 0, run.result().stdout
+
+    described = schemathesis.openapi.from_url(f"{exchange.url}/openapi.json")
+    authorization = {"Authorization": f"Bearer {exchange.keys['admin']}"}
+    described["/audit"]["GET"].Case().call_and_validate(headers=authorization)
+    audit = exchange.audit()
+    assert audit.passed, audit
+
+
+def ask(
+    exchange: Exchange, folder: Path, owner: str, selected: str, *, order_id: int
+) -> subprocess.CompletedProcess[str]:
+    """Ask what is the admin's, or all else, with a key for it; the seed makes it ask the same each time."""
+    configuration = folder / f"{owner}.toml"
+    configuration.write_text(CONFIGURATION.format(key=exchange.keys[owner], order_id=order_id))
+    return subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"), "--config-file", configuration,
+            "run", f"{exchange.url}/openapi.json", selected, "/x-caller == admin",
+            "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1",
+            "--no-color", "--warnings", "off",
+        ],
+        cwd=ROOT,
+        env={"SCHEMATHESIS_HOOKS": "tests.system.request_hooks", "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=300,
+    )  # fmt: skip
+
+
+def test_the_page_is_the_description_and_loads_nothing(exchange: Exchange) -> None:
+    page = requests.get(f"{exchange.url}/docs", timeout=10)
+    document = requests.get(f"{exchange.url}/openapi.json", timeout=10).json()
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+    for path, operations in document["paths"].items():
+        assert f'<span class="path">{path}</span>' in page.text
+        for operation in operations.values():
+            assert operation["summary"].replace("'", "&#39;") in page.text
+    for name in document["components"]["schemas"]:
+        assert f'id="{name}"' in page.text
+    for loads in ("<script", "<link", "<img", "src=", "style=", "onclick"):
+        assert loads not in page.text
