@@ -194,6 +194,21 @@ class OpenedAccount(Answer):
     api_key: str
 
 
+class AccountResumed(Answer):
+    """A client that may trade again."""
+
+    client_id: str
+    state: Literal["open"]
+
+
+class AccountStopped(Answer):
+    """A client that is stopped; the commands cancel its open orders, one for each shard."""
+
+    client_id: str
+    state: Literal["stopped"]
+    command_ids: list[Number]
+
+
 class Balance(Answer):
     """Cash of an account; what is held for open orders is part of the balance."""
 

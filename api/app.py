@@ -21,6 +21,7 @@ from api import (
     order_reads,
     orders,
     reports,
+    stops,
 )
 from api.accepted import Accepted
 from api.answers import answer, our_fault, problem_answer
@@ -105,6 +106,7 @@ def create_app(settings: Settings) -> Flask:
             redis_url=settings.redis_url.get_secret_value(),
             run_directory=settings.run_directory,
         ),
+        stops.routes(keys=keys, desk=desk, clearing_data=clearing_data),
         audit.routes(),
         description.routes(),
     ):

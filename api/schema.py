@@ -179,6 +179,12 @@ class NewKey(Shape):
     read_only: bool = False
 
 
+class AccountChange(Shape):
+    """Whether a client may trade."""
+
+    state: Literal["open", "stopped"]
+
+
 class CashTransfer(Shape):
     """Money in or out."""
 

@@ -1,0 +1,55 @@
+"""The route by which the admin stops a client, and lets it trade again."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response
+
+from api.answers import answer
+from api.answers_schema import AccountResumed, AccountStopped
+from api.auth import Keys
+from api.body import read_json
+from api.databases import writing
+from api.declaration import declared
+from api.order_desk import OrderDesk
+from api.problems import Problem, not_found
+from api.schema import AccountChange
+from api.shapes import shape_of
+from db.clearing_data.account_states import set_stopped
+from db.connect import Database
+
+
+def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint:
+    """The route, on these services."""
+    blueprint = Blueprint("stops", __name__)
+
+    @blueprint.patch("/accounts/<client_id>")
+    @declared(
+        "admin",
+        "Stop a client: its open orders are cancelled, further ones denied; or let it trade again",
+        takes=AccountChange,
+        gives={200: AccountResumed, 202: AccountStopped},
+        refuses=[409],
+    )
+    def change(client_id: str) -> Response:
+        identity = keys.allowed(client_id)
+        stopped = shape_of(read_json(), AccountChange).state == "stopped"
+        with writing(clearing_data) as tx:
+            state = set_stopped(tx, client_id, stopped=stopped)
+        if state is None:
+            raise not_found("account")
+        if state == "closed":
+            raise Problem(409, "account_closed", "the account is closed for good")
+        content: dict[str, Any] = {"client_id": client_id, "state": state}
+        if not stopped:
+            return answer(content)
+        # Behind the commit: whatever order entry admitted before it is in the log before these, and nothing comes
+        # after. When they cannot be queued the client is stopped all the same, and stopping it again sends them again.
+        numbers, _ = desk.cancel_all(
+            client_id, identity, security_id=None, side=None, received_us=time.time_ns() // 1_000
+        )
+        return answer(content | {"command_ids": numbers}, 202)
+
+    return blueprint

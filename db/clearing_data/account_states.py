@@ -1,0 +1,31 @@
+"""Whether an account may trade: open, stopped by the admin for now, or closed for good."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import Connection, text
+
+from db.clearing_data.tables import DTCC, EXCHANGE
+
+AccountState = Literal["open", "stopped", "closed"]
+
+
+def set_stopped(tx: Connection, client_id: str, *, stopped: bool) -> AccountState | None:
+    """Stop an account, or open it again; returns its state after that, None when there is no such trader.
+
+    The row is locked as order entry locks it: an order is admitted before this or sees it.
+    A closed account stays closed.
+    """
+    row = tx.execute(
+        text(
+            "UPDATE accounts SET state = CASE WHEN state = 'closed' THEN state ELSE :state END "
+            "WHERE client_id = :client_id AND client_id <> ALL(:not_traders) RETURNING state"
+        ),
+        {
+            "client_id": client_id,
+            "state": "stopped" if stopped else "open",
+            "not_traders": [DTCC, EXCHANGE],
+        },
+    ).first()
+    return row.state if row else None
