@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     # No more than the engine can number the trades of; see MAX_QUANTITY in tasks.matching.engine.
     max_order_quantity: int = Field(1_000_000, ge=1, le=2**20, description="largest order [shares]")
     max_open_orders: int = Field(10_000, ge=1, description="open orders a client may have")
+    max_order_notional_cents: int | None = Field(
+        None, ge=1, description="largest value of an order at its limit or collar [cents]; not set: no limit"
+    )
+    max_position: int | None = Field(
+        None, ge=1, description="most of a security a client may hold, open buy orders included [shares]; not set: any"
+    )
     max_request_orders: int = Field(1_000, ge=1, le=10_000, description="orders in one request")
 
     # -- the api ------------------------------------------------------------------------------------------------

@@ -1,59 +1,31 @@
 """What order entry reads and writes in its one transaction.
 
-Locks are taken in one order by everyone: accounts by name, then shards by number. Whoever holds a client's account
-row may change its holdings. DTCC is never locked on the way of an order.
+Locks are taken in one order by everyone: accounts by name, then securities by name where one is halted or resumed, then
+shards by number. Whoever holds a client's account row may change its orders and holdings. DTCC and EXCHANGE are never
+locked on the way of an order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from msgspec import Struct
 from sqlalchemy import Connection
 
-from db.clearing_data.rows import Account, Holding, KnownOrder
-from db.clearing_data.tables import DTCC, ORDER_ID_BLOCK
+from db.clearing_data.entry_rows import EntryAccount, OrderRow, Sequenced
+from db.clearing_data.rows import Holding, KnownOrder
+from db.clearing_data.tables import DTCC, EXCHANGE, ORDER_ID_BLOCK
 from db.connect import copy_rows
 from tasks.messages import Command, PlaceOrder, decode_command, encode_command
 
 
-class OrderRow(Struct, frozen=True, array_like=True):
-    """A row of `orders` as order entry inserts it; the fields are its columns."""
-
-    order_id: int
-    client_id: str
-    client_order_id: str | None
-    security_id: str
-    type: str
-    side: str
-    quantity: int
-    price_cents: int | None
-    hold_cents: int
-    time_in_force: str
-    post_only: bool
-    created_us: int
-    status: str
-    closed_quantity: int
-    reason: str | None
-    updated_us: int
-
-
-class Sequenced(Struct, frozen=True):
-    """A command that the log holds."""
-
-    shard: int
-    seq: int
-    command: Command
-
-
-def lock_accounts(tx: Connection, client_ids: Collection[str]) -> list[Account]:
+def lock_accounts(tx: Connection, client_ids: Collection[str]) -> list[EntryAccount]:
     """The accounts of these clients that exist, locked until the end of the transaction."""
     rows = tx.exec_driver_sql(
-        "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts "
+        "SELECT client_id, balance_cents - held_cents, open_orders, state FROM accounts "
         "WHERE client_id = ANY(%s) ORDER BY client_id FOR UPDATE",
-        ([client_id for client_id in client_ids if client_id != DTCC],),
+        ([client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)],),
     )
-    return [Account(*row) for row in rows]
+    return [EntryAccount(*row) for row in rows]
 
 
 def holdings(tx: Connection, client_ids: Collection[str]) -> list[Holding]:
@@ -67,11 +39,12 @@ def holdings(tx: Connection, client_ids: Collection[str]) -> list[Holding]:
 
 
 def known_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, KnownOrder]:
-    """Those of these orders that order entry has seen, by order id."""
+    """Those of these orders that order entry has seen, by order id; see db.clearing_data.open_orders for open ones."""
     if not order_ids:
         return {}
     rows = tx.exec_driver_sql(
         "SELECT order_id, client_id, security_id, status IN ('new', 'partially_filled') "
+        "OR EXISTS (SELECT 1 FROM pending_replaces WHERE pending_replaces.order_id = orders.order_id) "
         "FROM orders WHERE order_id = ANY(%s)",
         (list(order_ids),),
     )
@@ -129,6 +102,19 @@ def deny(tx: Connection, denials: Sequence[tuple[int, str]]) -> None:
     """Insert (command id, reason); raises as `register`."""
     if denials:
         copy_rows(tx, "denials", ("command_id", "reason"), denials)
+
+
+def shards(tx: Connection) -> set[int]:
+    """The shards that there are."""
+    return {row.shard for row in tx.exec_driver_sql("SELECT shard FROM shards")}
+
+
+def set_halts(tx: Connection, halts: Mapping[str, bool]) -> None:
+    """Halt the trading of securities, or resume it; the last one to write is the last one in the log."""
+    for security_id in sorted(halts):
+        tx.exec_driver_sql(
+            "UPDATE securities SET halted = %s WHERE security_id = %s", (halts[security_id], security_id)
+        )
 
 
 def hold_cash(tx: Connection, holds: Mapping[str, tuple[int, int]]) -> None:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Literal
 
-from db.clearing_data.admission import OrderRow, Sequenced
-from tasks.messages import CancelRequest, Command, CommandBatch, OrderReport, OrderRequest, PlaceOrder
-from tasks.order_entry.rules import Admitted, DenialReason, Denied, Request
+from db.clearing_data.entry_rows import OrderRow, Sequenced
+from tasks.messages import (
+    Command,
+    CommandBatch,
+    HaltRequest,
+    MassCancel,
+    MassCancelRequest,
+    OrderReport,
+    OrderRequest,
+    PlaceOrder,
+    ReplaceRequest,
+    Request,
+)
+from tasks.order_entry.decisions import Admitted, DenialReason, Denied
 
-# Entries in one message to a stage behind.
+# Entries in one message to a stage behind; each order that a mass cancel names is one, too.
 MAX_BATCH = 2_000
 
 
 def order_row(order: OrderRequest, decision: Admitted | Denied, now_us: int) -> OrderRow:
     """An order, admitted or not, as it goes into the register."""
     if isinstance(decision, Admitted):
-        assert isinstance(decision.command, PlaceOrder)
-        return _row(
-            order, now_us, time_in_force=decision.command.time_in_force, hold_cents=decision.command.price_cents
-        )
+        placed = decision.command
+        assert isinstance(placed, PlaceOrder)
+        # Of a sell order nothing but its shares is held; what stands there is its limit or collar.
+        hold_cents = placed.hold_cents or placed.price_cents
+        return _row(order, now_us, time_in_force=placed.time_in_force, hold_cents=hold_cents)
     return _row(order, now_us, time_in_force=order.time_in_force, hold_cents=0, denied=decision.reason)
 
 
@@ -46,37 +58,55 @@ def _row(
         order.quantity if denied else 0,
         denied,
         now_us,
+        order.stop_price_cents,
+        order.display_quantity,
     )
 
 
-def report(request: Request, denied: str | None, now_us: int) -> OrderReport:
-    """What the client is told of a request; `denied` is why it was, None when it was not."""
+def report(request: Request, denied: str | None, now_us: int) -> OrderReport | None:
+    """What the client is told of a request; `denied` is why it was, None when it was not.
+
+    A halt is no client's: whoever sent it looks into the log.
+    """
     status: Literal["confirmed", "denied"] = "denied" if denied else "confirmed"
-    if isinstance(request, CancelRequest):
+    if isinstance(request, OrderRequest):
         return OrderReport(
-            request.command_id,
-            "cancel",
+            request.order_id,
+            "order",
             status,
             request.order_id,
             request.client_id,
             request.security_id,
-            None,
-            None,
-            None,
+            request.side,
+            request.quantity,
+            request.price_cents,
             denied,
             request.received_us,
             now_us,
         )
+    if isinstance(request, HaltRequest):
+        return None
+    kind: Literal["cancel", "replace", "mass_cancel"]
+    order_id, security_id = request.command_id, request.security_id or ""
+    quantity = price_cents = None
+    if isinstance(request, MassCancelRequest):
+        kind = "mass_cancel"
+    else:
+        order_id = request.order_id
+        kind = "cancel"
+        if isinstance(request, ReplaceRequest):
+            kind, quantity, price_cents = "replace", request.quantity, request.price_cents
+    # It says nothing of the state of an order, and what has no side is not taken for that.
     return OrderReport(
-        request.order_id,
-        "order",
+        request.command_id,
+        kind,
         status,
-        request.order_id,
+        order_id,
         request.client_id,
-        request.security_id,
-        request.side,
-        request.quantity,
-        request.price_cents,
+        security_id,
+        None,
+        quantity,
+        price_cents,
         denied,
         request.received_us,
         now_us,
@@ -85,10 +115,28 @@ def report(request: Request, denied: str | None, now_us: int) -> OrderReport:
 
 def batches_of(shard: int, first_seq: int, commands: Sequence[Command]) -> list[CommandBatch]:
     """Commands that follow each other in the log, as messages to the engine."""
-    return [
-        CommandBatch(shard, first_seq + start, list(commands[start : start + MAX_BATCH]))
-        for start in range(0, len(commands), MAX_BATCH)
-    ]
+    batches = []
+    for part in _parts(commands):
+        batches.append(CommandBatch(shard, first_seq, part))
+        first_seq += len(part)
+    return batches
+
+
+def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
+    """Commands split so that no part is too large, as far as that goes."""
+    if len(commands) <= MAX_BATCH and not any(type(command) is MassCancel for command in commands):
+        yield list(commands)
+        return
+    part: list[Command] = []
+    entries = 0
+    for command in commands:
+        weight = 1 + len(command.order_ids) if isinstance(command, MassCancel) else 1
+        if part and entries + weight > MAX_BATCH:
+            yield part
+            part, entries = [], 0
+        part.append(command)
+        entries += weight
+    yield part
 
 
 def batches_of_earlier(sequenced: Collection[Sequenced]) -> list[CommandBatch]:

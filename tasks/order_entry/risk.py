@@ -1,20 +1,22 @@
 """What a client may still commit within a unit, and what the unit has held of it.
 
-Both count down and up as the orders of the unit are admitted one by one, so that orders that are each affordable,
+Both count down and up as the requests of the unit are admitted one by one, so that orders that are each affordable,
 but not together, are not all admitted. Amounts are cents and shares.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(slots=True)
 class Funds:
-    """The locked account of a client: what is available, and the open orders it has."""
+    """The locked account of a client: what is available, the open orders it has, and whether it may trade."""
 
     available_cents: int
     open_orders: int
+    state: str = "open"
     newly_held_cents: int = 0
     newly_open: int = 0
 
@@ -45,3 +47,10 @@ class Shares:
         self.available -= quantity
         self.newly_held += quantity
         return True
+
+
+def state_refusal(state: str) -> Literal["client_stopped", "account_closed"] | None:
+    """Why a client in this state may not trade; what is open of it may always be cancelled."""
+    if state == "open":
+        return None
+    return "client_stopped" if state == "stopped" else "account_closed"

@@ -14,20 +14,16 @@ from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.connect import Database
-from tasks.messages import CancelRequest, EntryBatch, FeedBatch, OrderRequest
+from tasks.messages import EntryBatch, FeedBatch
 from tasks.order_entry.admit import admit
+from tasks.order_entry.decisions import Limits
 from tasks.order_entry.outcome import MAX_BATCH
-from tasks.order_entry.rules import Limits
 
 
 @app.task(name=ORDER_ENTRY, base=Stage)
 def order_entry(batches: list[EntryBatch]) -> None:
     """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
-    requests = []
-    for request in (request for batch in batches for request in batch.requests):
-        if not isinstance(request, OrderRequest | CancelRequest):
-            raise ValueError("not handled yet")
-        requests.append(request)
+    requests = [request for batch in batches for request in batch.requests]
     try:
         admission = admit(_clearing_data(), requests, limits=_limits(), now_us=_now_us())
     except IntegrityError as violation:
@@ -59,6 +55,8 @@ def _limits() -> Limits:
         market_order_band=Fraction(s.market_order_band),
         max_order_quantity=s.max_order_quantity,
         max_open_orders=s.max_open_orders,
+        max_order_notional_cents=s.max_order_notional_cents,
+        max_position=s.max_position,
     )
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from tasks.messages import CancelRequest, OrderRequest
-from tasks.order_entry.rules import Limits
+from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest
+from tasks.order_entry.decisions import Limits
 
 LIMITS = Limits(market_order_band=Fraction("0.10"), max_order_quantity=1_000_000, max_open_orders=10_000)
 
@@ -35,6 +35,32 @@ def cancel(command_id: int, order_id: int, **terms: object) -> CancelRequest:
     return CancelRequest(command_id=command_id, order_id=order_id, **fields | terms)
 
 
+def replace(command_id: int, order_id: int, **terms: object) -> ReplaceRequest:
+    """A replacement of an order of MSFT by SINGLE that leaves it as it is, but for the terms."""
+    fields = {"client_id": "SINGLE", "security_id": "MSFT", "quantity": None, "price_cents": None, "received_us": 6}
+    return ReplaceRequest(command_id=command_id, order_id=order_id, **fields | terms)
+
+
+def mass_cancel(command_id: int, **terms: object) -> MassCancelRequest:
+    """A cancel of all that SINGLE has open on shard 0, but for the terms."""
+    fields = {"client_id": "SINGLE", "shard": 0, "security_id": None, "side": None, "received_us": 6}
+    return MassCancelRequest(command_id=command_id, **fields | terms)
+
+
+def halt(command_id: int, security_id: str = "MSFT", *, halted: bool = True) -> HaltRequest:
+    """A halt of a security, or its end."""
+    return HaltRequest(command_id, security_id, halted, 6)
+
+
+# What is held for an order: its open shares, and what is reserved for replacements of it.
+_NEEDS = """
+    WITH needs AS (
+        SELECT client_id, security_id, side, hold_cents, status, quantity - filled_quantity - closed_quantity AS rest,
+            COALESCE((SELECT sum(reserved) FROM pending_replaces AS one WHERE one.order_id = orders.order_id), 0)
+                AS reserved
+        FROM orders
+    )"""
+
 # Each finds what must not be.
 _BROKEN = {
     "a number of a log is missing": """
@@ -49,13 +75,23 @@ _BROKEN = {
         SELECT order_id FROM orders
         WHERE order_id NOT IN (SELECT command_id FROM order_log UNION SELECT command_id FROM denials)""",
     "held cash or the count of open orders is not what open orders need": """
-        SELECT client_id FROM accounts LEFT JOIN orders USING (client_id) GROUP BY client_id
-        HAVING held_cents <> COALESCE(sum((quantity - filled_quantity - closed_quantity) * hold_cents)
-                FILTER (WHERE side = 'buy'), 0)
+        SELECT client_id FROM accounts LEFT JOIN needs USING (client_id) GROUP BY client_id
+        HAVING held_cents <> COALESCE(sum(rest * hold_cents + reserved) FILTER (WHERE side = 'buy'), 0)
             OR open_orders <> count(*) FILTER (WHERE status IN ('new', 'partially_filled'))""",
     "held shares are not what open orders need": """
-        SELECT client_id FROM holdings LEFT JOIN orders USING (client_id, security_id) GROUP BY client_id, security_id
-        HAVING held <> COALESCE(sum(quantity - filled_quantity - closed_quantity) FILTER (WHERE side = 'sell'), 0)""",
+        SELECT client_id FROM holdings LEFT JOIN needs USING (client_id, security_id) GROUP BY client_id, security_id
+        HAVING held <> COALESCE(sum(rest + reserved) FILTER (WHERE side = 'sell'), 0)""",
+    "an order may grow to less than a replacement that is on its way makes of it": """
+        SELECT order_id FROM pending_replaces AS pending LEFT JOIN orders USING (order_id, client_id)
+        WHERE pending.quantity > COALESCE(largest_quantity, 0) OR orders.order_id IS NULL""",
+    "a replacement is pending that is not in the log": """
+        SELECT command_id FROM pending_replaces LEFT JOIN order_log USING (command_id)
+        WHERE starts_with(command, '["replace",') IS NOT true""",
+    "a security is halted and the last of its halts in the log says otherwise": """
+        SELECT security_id FROM securities JOIN (
+            SELECT DISTINCT ON (security) command::json->>2 AS security, command::json->>3 AS halted
+            FROM order_log WHERE starts_with(command, '["halt",') ORDER BY security, seq DESC
+        ) AS last ON security = security_id WHERE securities.halted <> last.halted::boolean""",
     "something is below zero": """
         SELECT client_id FROM accounts WHERE held_cents < 0 OR balance_cents < held_cents
         UNION ALL SELECT client_id FROM holdings WHERE held < 0 OR shares < held""",
@@ -68,4 +104,4 @@ _BROKEN = {
 def assert_books_hold(tx: Connection) -> None:
     """Everything that order entry promises of `clearing_data`."""
     for fault, query in _BROKEN.items():
-        assert tx.execute(text(query)).all() == [], fault
+        assert tx.exec_driver_sql(_NEEDS + query).all() == [], fault

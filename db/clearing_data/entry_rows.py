@@ -1,0 +1,94 @@
+"""Rows of `clearing_data` as order entry reads and writes them, free of SQLAlchemy, so that pure rules may take them.
+
+Cash is integer cents, quantities integer shares, times microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from tasks.messages import Command, Side
+
+
+class EntryAccount(NamedTuple):
+    """A client's account, locked."""
+
+    client_id: str
+    available_cents: int
+    open_orders: int
+    state: str  # open, stopped, closed
+
+
+class OrderRow(Struct, frozen=True, array_like=True):
+    """A row of `orders` as order entry inserts it; the fields are its columns."""
+
+    order_id: int
+    client_id: str
+    client_order_id: str | None
+    security_id: str
+    type: str
+    side: str
+    quantity: int
+    price_cents: int | None
+    hold_cents: int
+    time_in_force: str
+    post_only: bool
+    created_us: int
+    status: str
+    closed_quantity: int
+    reason: str | None
+    updated_us: int
+    stop_price_cents: int | None = None
+    display_quantity: int | None = None
+
+
+class ReplaceableOrder(NamedTuple):
+    """An order as a replacement finds it: what is registered of it, and the extremes of what is registered or pending.
+
+    Its terms at the engine are among these, because a replacement that is pending may be decided and not settled.
+    The hold is that of the registered terms, the prices are those of pending replacements alone.
+    """
+
+    order_id: int
+    client_id: str
+    security_id: str
+    type: str
+    side: Side
+    is_open: bool  # or a replacement of it is pending, after which it may be open
+    filled_quantity: int
+    price_cents: int  # the limit, or what a share of a sell order without one may bring at least
+    hold_cents: int
+    lowest_quantity: int
+    highest_quantity: int
+    lowest_price_cents: int | None
+    highest_price_cents: int | None
+
+
+class OpenOrder(NamedTuple):
+    """An order that is open, or may be so once its pending replacements are settled."""
+
+    order_id: int
+    client_id: str
+    security_id: str
+    side: Side
+
+
+class PendingReplace(NamedTuple):
+    """A row of `pending_replaces`; the fields are its columns. None leaves a term as it is."""
+
+    order_id: int
+    command_id: int
+    client_id: str
+    quantity: int | None
+    price_cents: int | None
+    reserved: int
+
+
+class Sequenced(Struct, frozen=True):
+    """A command that the log holds."""
+
+    shard: int
+    seq: int
+    command: Command

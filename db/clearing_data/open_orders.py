@@ -1,0 +1,90 @@
+"""What order entry reads and writes of open orders: for replacements, mass cancels and limits on positions.
+
+Only units in which there are such come here. While a replacement of an order is pending, the engine may know the order
+with a larger total than the register, and have it open when here it is filled. So both count as open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection
+
+from db.arrays import array
+from db.clearing_data.entry_rows import OpenOrder, PendingReplace, ReplaceableOrder
+from db.connect import copy_rows
+
+_REPLACEABLE = """
+    SELECT orders.order_id, client_id, security_id, type, side,
+        status IN ('new', 'partially_filled') OR pending.replaces > 0,
+        filled_quantity, COALESCE(price_cents, hold_cents), hold_cents,
+        least(quantity, pending.lowest_quantity), greatest(quantity, pending.highest_quantity),
+        pending.lowest_price_cents, pending.highest_price_cents
+    FROM orders CROSS JOIN LATERAL (
+        SELECT count(*) AS replaces,
+            min(quantity) AS lowest_quantity, max(quantity) AS highest_quantity,
+            min(price_cents) AS lowest_price_cents, max(price_cents) AS highest_price_cents
+        FROM pending_replaces WHERE pending_replaces.order_id = orders.order_id
+    ) AS pending
+    WHERE orders.order_id = ANY(%s)
+"""
+
+# Every order of these clients that is open, or may be so at the engine.
+_OPEN = """
+    SELECT order_id FROM open_orders WHERE client_id = ANY(%(clients)s)
+    UNION SELECT order_id FROM pending_replaces WHERE client_id = ANY(%(clients)s)
+"""
+_OPEN_ORDERS = f"""
+    SELECT order_id, client_id, security_id, side FROM orders
+    WHERE order_id IN ({_OPEN}) AND client_id = ANY(%(clients)s) ORDER BY order_id
+"""  # noqa: S608 - the text is ours
+_POSITIONS = f"""
+    SELECT client_id, security_id, CAST(sum(shares) AS bigint) FROM (
+        SELECT client_id, security_id, shares FROM holdings WHERE client_id = ANY(%(clients)s)
+        UNION ALL
+        SELECT client_id, security_id, greatest(
+            quantity, (SELECT max(quantity) FROM pending_replaces WHERE pending_replaces.order_id = orders.order_id)
+        ) - filled_quantity - closed_quantity
+        FROM orders WHERE order_id IN ({_OPEN}) AND client_id = ANY(%(clients)s) AND side = 'buy'
+    ) AS parts GROUP BY client_id, security_id
+"""  # noqa: S608
+
+
+def replaceable(tx: Connection, order_ids: Collection[int]) -> list[ReplaceableOrder]:
+    """Those of these orders that order entry has seen, with what replacements on their way may make of them."""
+    if not order_ids:
+        return []
+    return [ReplaceableOrder(*row) for row in tx.exec_driver_sql(_REPLACEABLE, (list(order_ids),))]
+
+
+def open_orders(tx: Connection, client_ids: Collection[str]) -> list[OpenOrder]:
+    """The open orders of these clients, whose accounts are locked, by their ids."""
+    if not client_ids:
+        return []
+    return [OpenOrder(*row) for row in tx.exec_driver_sql(_OPEN_ORDERS, {"clients": list(client_ids)})]
+
+
+def positions(tx: Connection, client_ids: Collection[str]) -> dict[tuple[str, str], int]:
+    """The shares that these clients hold or have open buy orders for, by client and security."""
+    if not client_ids:
+        return {}
+    rows = tx.exec_driver_sql(_POSITIONS, {"clients": list(client_ids)})
+    return {(client_id, security_id): shares for client_id, security_id, shares in rows}
+
+
+def reserve(tx: Connection, replaces: Sequence[PendingReplace]) -> None:
+    """Note replacements that are on their way to the engine, and the largest total that each order may come to have."""
+    if not replaces:
+        return
+    copy_rows(tx, "pending_replaces", PendingReplace._fields, replaces)
+    largest: dict[int, int] = {}
+    for one in replaces:
+        if one.quantity is not None:
+            largest[one.order_id] = max(one.quantity, largest.get(one.order_id, 0))
+    if largest:
+        tx.exec_driver_sql(
+            "UPDATE orders SET largest_quantity = greatest(orders.quantity, largest_quantity, new.quantity) "
+            "FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[])) AS new (order_id, quantity) "
+            "WHERE orders.order_id = new.order_id",
+            (array(largest), array(largest.values())),
+        )

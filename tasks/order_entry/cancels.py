@@ -1,0 +1,57 @@
+"""Cancels of one order, and of all that a client has open on a shard.
+
+A client that was stopped, or a halted security, still takes them: they only ever make the risk smaller.
+"""
+
+from __future__ import annotations
+
+from db.clearing_data.rows import KnownOrder
+from tasks.messages import CancelOrder, CancelRequest, MassCancel, MassCancelRequest
+from tasks.order_entry.decisions import Admitted, Denied
+from tasks.order_entry.desk import Desk
+
+
+def decide_cancel(desk: Desk, cancel: CancelRequest) -> Admitted | Denied:
+    """Admit the cancel of an order that is open or may be on its way."""
+    security = desk.securities.get(cancel.security_id)
+    if security is None:
+        return Denied(cancel, "unknown_security")
+    if cancel.client_id not in desk.funds:
+        return Denied(cancel, "unknown_account")
+    order = desk.orders.get(cancel.order_id)
+    if order is None:
+        # It may be on its way, on another worker or behind us in the queue: then the engine lets the cancel
+        # wait, and sees to it that it is the owner's.
+        cancellable = cancel.order_id < desk.issued_below
+    else:
+        cancellable = order == KnownOrder(cancel.client_id, cancel.security_id, is_open=True)
+    if not cancellable:
+        return Denied(cancel, "unknown_order")
+    command = CancelOrder(cancel.command_id, cancel.client_id, cancel.security_id, cancel.order_id, desk.now_us)
+    return Admitted(cancel, command, security.shard)
+
+
+def decide_mass_cancel(desk: Desk, cancel: MassCancelRequest) -> Admitted | Denied:
+    """Admit a mass cancel with the orders that are open now, maybe none; those that one took, no later one takes."""
+    if cancel.client_id not in desk.funds:
+        return Denied(cancel, "unknown_account")
+    if cancel.shard not in desk.shards:
+        return Denied(cancel, "unknown_shard")
+    if cancel.security_id is not None:
+        security = desk.securities.get(cancel.security_id)
+        if security is None:
+            return Denied(cancel, "unknown_security")
+        if security.shard != cancel.shard:
+            return Denied(cancel, "wrong_shard")
+    of_client = desk.open_orders.get(cancel.client_id, {})
+    order_ids = [
+        order.order_id
+        for order in of_client.values()
+        if desk.securities[order.security_id].shard == cancel.shard
+        and cancel.security_id in (None, order.security_id)
+        and cancel.side in (None, order.side)
+    ]
+    for order_id in order_ids:
+        del of_client[order_id]
+    command = MassCancel(cancel.command_id, cancel.client_id, order_ids, desk.now_us)
+    return Admitted(cancel, command, cancel.shard)

@@ -1,0 +1,62 @@
+"""What the requests of one unit are decided upon, and what the ones before have changed of it.
+
+Whoever works at the desk holds the locks on the accounts, so what it knows of them is so until the unit is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from db.clearing_data.entry_rows import OpenOrder, PendingReplace
+from db.clearing_data.rows import KnownOrder, Security
+from tasks.messages import OrderRequest, PlaceOrder
+from tasks.order_entry.decisions import Limits
+from tasks.order_entry.reservation import Terms
+from tasks.order_entry.risk import Funds, Shares
+
+
+@dataclass(slots=True)
+class Desk:
+    """The state of a unit.
+
+    funds, shares   by client, and by client and security: the locked accounts; changed by what is admitted
+    securities      the listed ones, by id; changed by halts
+    limits, now_us  the settings, and when the unit is sequenced
+    shards          those that exist; only with mass cancels in the unit
+    orders          by order id: what cancels and replacements have to know of the orders that they name
+    terms           by order id: what the orders that replacements name, and that are open, may be at the engine
+    open_orders     by client and order id: the open orders of the clients that cancel many at once
+    positions       by client and security: shares held and in open buy orders; only where there is a limit on them
+    issued_below    every order id given out up to now is below it
+    follows         whether requests of the unit name orders, so that new ones have to be known to those behind them
+    taken           (client_id, client_order_id) that stand for other orders already; added to
+    replaced        what is reserved for the admitted replacements
+    halts           the securities that are halted or resumed
+    """
+
+    funds: Mapping[str, Funds]
+    shares: Mapping[tuple[str, str], Shares]
+    securities: dict[str, Security]
+    limits: Limits
+    now_us: int
+    shards: Collection[int] = ()
+    orders: dict[int, KnownOrder] = field(default_factory=dict)
+    terms: dict[int, Terms] = field(default_factory=dict)
+    open_orders: dict[str, dict[int, OpenOrder]] = field(default_factory=dict)
+    positions: dict[tuple[str, str], int] = field(default_factory=dict)
+    issued_below: int = 0
+    follows: bool = True
+    taken: set[tuple[str, str]] = field(default_factory=set)
+    replaced: list[PendingReplace] = field(default_factory=list)
+    halts: dict[str, bool] = field(default_factory=dict)
+
+    def follow(self, order: OrderRequest, command: PlaceOrder | None) -> None:
+        """An order of this unit is known to those that come after it in the unit; without a command it was denied."""
+        self.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, command is not None)
+        if command is None:
+            return
+        self.terms[order.order_id] = Terms.of(command)
+        of_client = self.open_orders.get(order.client_id)
+        if of_client is not None:
+            of_client[order.order_id] = OpenOrder(order.order_id, order.client_id, order.security_id, order.side)

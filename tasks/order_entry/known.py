@@ -1,0 +1,73 @@
+"""Puts on the desk what the rules have to know to decide a unit; each query only when a request of it needs that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from db.clearing_data import admission, open_orders, securities
+from db.clearing_data.entry_rows import EntryAccount, ReplaceableOrder
+from db.clearing_data.rows import KnownOrder, Security
+from tasks.fees import hold_cents
+from tasks.messages import CancelRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
+from tasks.order_entry.decisions import Limits
+from tasks.order_entry.desk import Desk
+from tasks.order_entry.reservation import Terms
+from tasks.order_entry.risk import Funds, Shares
+
+
+def desk_for(
+    tx: Connection, accounts: Sequence[EntryAccount], requests: Sequence[Request], *, limits: Limits, now_us: int
+) -> Desk:
+    """A desk with everything that the rules need to know to decide these requests; the accounts are locked."""
+    others = [request for request in requests if not isinstance(request, OrderRequest)]
+    owners = {r.client_id for r in requests if isinstance(r, OrderRequest) and r.side == "sell"}
+    owners |= {r.client_id for r in others if isinstance(r, ReplaceRequest)}
+    held = admission.holdings(tx, owners)
+    desk = Desk(
+        funds={a.client_id: Funds(a.available_cents, a.open_orders, a.state) for a in accounts},
+        shares={(holding.client_id, holding.security_id): Shares(holding.available) for holding in held},
+        securities={security.security_id: security for security in securities.listed(tx)},
+        limits=limits,
+        now_us=now_us,
+        follows=bool(others),
+    )
+    if limits.max_position is not None:
+        desk.positions = open_orders.positions(tx, [account.client_id for account in accounts])
+    if others:
+        _add_orders(tx, desk, others)
+    return desk
+
+
+def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None:
+    """What cancels, replacements and mass cancels need to know of earlier orders."""
+    cancelled = {r.order_id for r in requests if isinstance(r, CancelRequest)}
+    replaced = {r.order_id for r in requests if isinstance(r, ReplaceRequest)}
+    sweeping = {r.client_id for r in requests if isinstance(r, MassCancelRequest)}
+    if cancelled:
+        desk.orders = admission.known_orders(tx, cancelled)
+        desk.issued_below = admission.issued_below(tx)
+    _add_terms(desk, open_orders.replaceable(tx, replaced))
+    if sweeping:
+        desk.shards = admission.shards(tx)
+        desk.open_orders = {client_id: {} for client_id in sweeping}
+        for order in open_orders.open_orders(tx, sweeping):
+            desk.open_orders[order.client_id][order.order_id] = order
+
+
+def _add_terms(desk: Desk, orders: Iterable[ReplaceableOrder]) -> None:
+    for order in orders:
+        desk.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, order.is_open)
+        security = desk.securities.get(order.security_id)
+        if security is None or not order.is_open:
+            continue
+        desk.terms[order.order_id] = Terms.of_registered(
+            order, _hold(order.lowest_price_cents, security), _hold(order.highest_price_cents, security)
+        )
+
+
+def _hold(price_cents: int | None, security: Security) -> int | None:
+    if price_cents is None:
+        return None
+    return hold_cents(price_cents, maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm)

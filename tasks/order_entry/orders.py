@@ -1,0 +1,163 @@
+"""New orders: what stands against one, what it may cost, and the command that it becomes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from db.clearing_data.rows import Security
+from tasks.fees import hold_cents
+from tasks.messages import OrderRequest, PlaceOrder
+from tasks.order_entry.collar import collar_price
+from tasks.order_entry.decisions import Admitted, DenialReason, Denied, Limits
+from tasks.order_entry.desk import Desk
+from tasks.order_entry.risk import Funds, state_refusal
+
+PRICED = frozenset({"limit", "stop_limit"})
+TRIGGERED = frozenset({"stop", "stop_limit"})
+
+
+def decide_order(desk: Desk, order: OrderRequest) -> Admitted | Denied:
+    """Admit an order, holding what it may cost, or deny it."""
+    command = _decide(desk, order)
+    if order.client_order_id is not None:
+        desk.taken.add((order.client_id, order.client_order_id))
+    if isinstance(command, PlaceOrder):
+        if desk.follows:
+            desk.follow(order, command)
+        return Admitted(order, command, desk.securities[order.security_id].shard)
+    if desk.follows:
+        desk.follow(order, None)
+    return Denied(order, command)
+
+
+def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
+    if order.client_order_id is not None and (order.client_id, order.client_order_id) in desk.taken:
+        return "duplicate_client_order_id"
+    security = desk.securities.get(order.security_id)
+    if security is None:
+        return "unknown_security"
+    funds = desk.funds.get(order.client_id)
+    if funds is None:
+        return "unknown_account"
+    refusal = _refusal(order, security, funds, desk.limits)
+    if refusal is not None:
+        return refusal
+    limit_cents = _limit(order, security, desk.limits)
+    if limit_cents is None:
+        return "no_reference_price"
+    if notional_is_too_large(order.quantity, limit_cents, desk.limits):
+        return "notional_too_large"
+    owned = (order.client_id, order.security_id)
+    hold = 0
+    if order.side == "buy":
+        if not may_grow(desk, owned, order.quantity):
+            return "position_limit"
+        hold = hold_cents(limit_cents, maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm)
+        if not funds.hold(order.quantity * hold):
+            return "insufficient_funds"
+        grow(desk, owned, order.quantity)
+    else:
+        shares = desk.shares.get(owned)
+        if shares is None or not shares.hold(order.quantity):
+            return "insufficient_holdings"
+    funds.newly_open += 1
+    return PlaceOrder(
+        order.order_id,
+        order.client_id,
+        order.security_id,
+        order.type,
+        order.side,
+        order.quantity,
+        limit_cents,
+        order.time_in_force if order.type in PRICED else "ioc",
+        order.post_only,
+        desk.now_us,
+        order.stop_price_cents,
+        order.display_quantity,
+        hold,
+    )
+
+
+def _refusal(order: OrderRequest, security: Security, funds: Funds, limits: Limits) -> DenialReason | None:
+    """What stands against an order, leaving aside what it is worth."""
+    if funds.state != "open":
+        return state_refusal(funds.state)
+    if security.halted:
+        return "halted"
+    refusal: DenialReason | None = contradiction(order)
+    if refusal is None and order.price_cents is not None:
+        refusal = price_refusal(order.price_cents, security)
+    if refusal is None and order.stop_price_cents is not None:
+        refusal = price_refusal(order.stop_price_cents, security)
+    if refusal is not None:
+        return refusal
+    if order.quantity > limits.max_order_quantity:
+        return "quantity_too_large"
+    return None if funds.may_open(limits.max_open_orders) else "too_many_open_orders"
+
+
+def contradiction(order: OrderRequest) -> DenialReason | None:
+    """What an order says of itself that cannot be so.
+
+    Post-only means to rest, and only a gtc order with a limit does. An iceberg is such an order that does not wait
+    for a stop price, and it hides something.
+    """
+    kind = order.type
+    if (order.price_cents is None) is (kind in PRICED):
+        return "price_missing" if order.price_cents is None else "price_not_allowed"
+    if (order.stop_price_cents is None) is (kind in TRIGGERED):
+        return "stop_price_missing" if order.stop_price_cents is None else "stop_price_not_allowed"
+    if order.post_only and (kind not in PRICED or order.time_in_force != "gtc"):
+        return "contradictory_terms"
+    if order.display_quantity is not None and (
+        kind != "limit" or order.time_in_force != "gtc" or order.display_quantity >= order.quantity
+    ):
+        return "contradictory_terms"
+    return None
+
+
+def price_refusal(price_cents: int, security: Security) -> Literal["price_off_tick", "price_out_of_band"] | None:
+    """What stands against a limit or a stop price [cents/share]."""
+    if price_cents % security.tick_cents:
+        return "price_off_tick"
+    if not security.min_price_cents <= price_cents <= security.max_price_cents:
+        return "price_out_of_band"
+    return None
+
+
+def notional_is_too_large(quantity: int, limit_cents: int, limits: Limits) -> bool:
+    """Whether an order of this size at this limit is worth more than a client may order at once."""
+    most = limits.max_order_notional_cents
+    return most is not None and quantity * limit_cents > most
+
+
+def may_grow(desk: Desk, owned: tuple[str, str], quantity: int) -> bool:
+    """Whether a client may buy so many shares more of a security than it holds and has open buy orders for."""
+    most = desk.limits.max_position
+    return most is None or desk.positions.get(owned, 0) + quantity <= most
+
+
+def grow(desk: Desk, owned: tuple[str, str], quantity: int) -> None:
+    """A client has open buy orders for so many shares more."""
+    if desk.limits.max_position is not None:
+        desk.positions[owned] = desk.positions.get(owned, 0) + quantity
+
+
+def _limit(order: OrderRequest, security: Security, limits: Limits) -> int | None:
+    """The worst price at which an order may trade: its limit or its collar; None without a price to derive it from.
+
+    The collar of a stop order is that of its stop price, as that is about where it will be triggered.
+    """
+    if order.price_cents is not None:
+        return order.price_cents
+    reference = order.stop_price_cents if order.type == "stop" else security.last_price_cents
+    if reference is None:
+        return None
+    return collar_price(
+        reference,
+        order.side,
+        band=limits.market_order_band,
+        tick_cents=security.tick_cents,
+        min_price_cents=security.min_price_cents,
+        max_price_cents=security.max_price_cents,
+    )

@@ -1,0 +1,98 @@
+"""Replacements: new terms for an open order, for which what it may need beside is held until they are settled."""
+
+from __future__ import annotations
+
+from db.clearing_data.entry_rows import PendingReplace
+from db.clearing_data.rows import KnownOrder, Security
+from tasks.fees import hold_cents
+from tasks.messages import ReplaceOrder, ReplaceRequest
+from tasks.order_entry.decisions import Admitted, DenialReason, Denied
+from tasks.order_entry.desk import Desk
+from tasks.order_entry.orders import PRICED, grow, may_grow, notional_is_too_large, price_refusal
+from tasks.order_entry.reservation import Terms
+from tasks.order_entry.risk import state_refusal
+
+
+def decide_replace(desk: Desk, replace: ReplaceRequest) -> Admitted | Denied:
+    """Admit a replacement, reserving what it may need, or deny it.
+
+    One of an order that order entry does not know is denied: it does not wait for it, as a cancel does, because what
+    it needs cannot be known.
+    """
+    security = desk.securities.get(replace.security_id)
+    if security is None:
+        return Denied(replace, "unknown_security")
+    funds = desk.funds.get(replace.client_id)
+    if funds is None:
+        return Denied(replace, "unknown_account")
+    if funds.state != "open":
+        return Denied(replace, state_refusal(funds.state) or "account_closed")
+    terms = desk.terms.get(replace.order_id)
+    known = desk.orders.get(replace.order_id)
+    if terms is None or known != KnownOrder(replace.client_id, replace.security_id, is_open=True):
+        return Denied(replace, "unknown_order")
+    refusal = _refusal(desk, replace, security, terms)
+    if refusal is not None:
+        return Denied(replace, refusal)
+
+    hold: int | None = None
+    if terms.side == "buy":
+        if replace.price_cents is not None:
+            hold = hold_cents(
+                replace.price_cents, maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm
+            )
+        reserved = terms.reserved_cents(replace.quantity, hold)
+        if not funds.hold(reserved):
+            return Denied(replace, "insufficient_funds")
+        grow(desk, (replace.client_id, replace.security_id), _growth(replace, terms))
+    else:
+        reserved = terms.reserved_shares(replace.quantity)
+        shares = desk.shares.get((replace.client_id, replace.security_id))
+        if shares is None or not shares.hold(reserved):
+            return Denied(replace, "insufficient_holdings")
+    terms.widen(replace.quantity, hold, replace.price_cents)
+    desk.replaced.append(
+        PendingReplace(
+            replace.order_id, replace.command_id, replace.client_id, replace.quantity, replace.price_cents, reserved
+        )
+    )
+    command = ReplaceOrder(
+        replace.command_id,
+        replace.client_id,
+        replace.security_id,
+        replace.order_id,
+        terms.side,
+        replace.quantity,
+        replace.price_cents,
+        hold or 0,
+        reserved,
+        desk.now_us,
+    )
+    return Admitted(replace, command, security.shard)
+
+
+def _refusal(desk: Desk, replace: ReplaceRequest, security: Security, terms: Terms) -> DenialReason | None:
+    """What stands against the new terms, leaving aside whether the client can pay for them."""
+    if security.halted:
+        return "halted"
+    if replace.quantity is None and replace.price_cents is None:
+        return "contradictory_terms"
+    if replace.price_cents is not None:
+        if terms.type not in PRICED:
+            return "price_not_allowed"
+        refusal = price_refusal(replace.price_cents, security)
+        if refusal is not None:
+            return refusal
+    quantity = replace.quantity or terms.highest_quantity
+    if quantity > desk.limits.max_order_quantity:
+        return "quantity_too_large"
+    if notional_is_too_large(quantity, replace.price_cents or terms.highest_price_cents, desk.limits):
+        return "notional_too_large"
+    if terms.side == "buy" and not may_grow(desk, (replace.client_id, replace.security_id), _growth(replace, terms)):
+        return "position_limit"
+    return None
+
+
+def _growth(replace: ReplaceRequest, terms: Terms) -> int:
+    """By how many shares an order may come to buy more than it may already [shares]."""
+    return max((replace.quantity or 0) - terms.highest_quantity, 0)

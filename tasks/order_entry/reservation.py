@@ -1,0 +1,97 @@
+"""What is reserved for a replacement, beside what its order has, until the replacement is settled.
+
+Order entry sees an order as it was settled last. The engine may have filled more of it by now, and decided
+replacements that are still on their way, so that its terms there are one of several. Let the engine turn the terms
+(total Q, hold h a share) into (Q', h') after F shares were filled: from then on the order needs (Q' - F) h' instead of
+(Q - F) h. If each replacement reserves at least the difference, then what is held covers all that may still settle, in
+whichever order it does; tests/tasks/order_entry/test_reservation.py plays that through. So this is the largest
+difference over all F >= f, the shares that have settled, and over all terms that the order may have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from db.clearing_data.entry_rows import ReplaceableOrder
+from tasks.messages import PlaceOrder, Side
+
+
+@dataclass(slots=True)
+class Terms:
+    """The extremes of what an open order may be at the engine: total quantities, limits, holds a share of a buy.
+
+    filled  what has settled of it [shares]; the engine has filled as much or more
+    """
+
+    type: str
+    side: Side
+    filled: int
+    lowest_quantity: int
+    highest_quantity: int
+    lowest_hold_cents: int
+    highest_hold_cents: int
+    highest_price_cents: int
+
+    @classmethod
+    def of(cls, order: PlaceOrder) -> Self:
+        """Those of a new order."""
+        return cls(
+            type=order.type,
+            side=order.side,
+            filled=0,
+            lowest_quantity=order.quantity,
+            highest_quantity=order.quantity,
+            lowest_hold_cents=order.hold_cents,
+            highest_hold_cents=order.hold_cents,
+            highest_price_cents=order.price_cents,
+        )
+
+    @classmethod
+    def of_registered(
+        cls, order: ReplaceableOrder, lowest_pending_hold: int | None, highest_pending_hold: int | None
+    ) -> Self:
+        """Those of an order in the register; the holds are those of its pending replacements, None without any."""
+        hold = order.hold_cents
+        return cls(
+            type=order.type,
+            side=order.side,
+            filled=order.filled_quantity,
+            lowest_quantity=order.lowest_quantity,
+            highest_quantity=order.highest_quantity,
+            lowest_hold_cents=hold if lowest_pending_hold is None else min(hold, lowest_pending_hold),
+            highest_hold_cents=hold if highest_pending_hold is None else max(hold, highest_pending_hold),
+            highest_price_cents=max(order.price_cents, order.highest_price_cents or 0),
+        )
+
+    def reserved_cents(self, quantity: int | None, hold_cents: int | None) -> int:
+        """What to reserve for other terms of a buy order; None leaves one as it is [cents]."""
+        # An order that is open at the engine has a total above what was filled of it.
+        least = max(self.lowest_quantity, self.filled)
+        lowest, highest = self.lowest_hold_cents, self.highest_hold_cents
+        if quantity is None:
+            # (Q - F)(h' - h), and nothing when the price stays, too.
+            most = max(self.highest_quantity, self.filled)
+            return 0 if hold_cents is None else (most - self.filled) * max(hold_cents - lowest, 0)
+        if hold_cents is None:
+            return max(quantity - least, 0) * highest  # (Q' - Q) h
+        # (Q' - F) h' - (Q - F) h falls with F when h' > h, and then F = f is the worst; otherwise it grows with F, up
+        # to F = Q.
+        return max(
+            (quantity - self.filled) * hold_cents - (least - self.filled) * lowest, (quantity - least) * hold_cents, 0
+        )
+
+    def reserved_shares(self, quantity: int | None) -> int:
+        """What to reserve for another total of a sell order [shares]."""
+        return 0 if quantity is None else max(quantity - max(self.lowest_quantity, self.filled), 0)
+
+    def widen(self, quantity: int | None, hold_cents: int | None, price_cents: int | None) -> None:
+        """A replacement with these terms is on its way to the engine."""
+        if quantity is not None:
+            self.lowest_quantity = min(self.lowest_quantity, quantity)
+            self.highest_quantity = max(self.highest_quantity, quantity)
+        if hold_cents is not None:
+            self.lowest_hold_cents = min(self.lowest_hold_cents, hold_cents)
+            self.highest_hold_cents = max(self.highest_hold_cents, hold_cents)
+        if price_cents is not None:
+            self.highest_price_cents = max(self.highest_price_cents, price_cents)

@@ -1,0 +1,131 @@
+"""A desk with a few clients and securities, and requests of them, for tests of the rules."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from db.clearing_data.rows import Security
+from tasks.messages import (
+    CancelRequest,
+    HaltRequest,
+    MassCancelRequest,
+    OrderRequest,
+    PlaceOrder,
+    ReplaceRequest,
+    Request,
+)
+from tasks.order_entry.decisions import Denied, Limits
+from tasks.order_entry.desk import Desk
+from tasks.order_entry.risk import Funds, Shares
+from tasks.order_entry.rules import decide
+
+NOW_US = 1_000_000
+ISSUED_BELOW = 1_001
+LIMITS = {"market_order_band": Fraction("0.10"), "max_order_quantity": 1_000, "max_open_orders": 3}
+
+
+def security(security_id: str, **terms: object) -> Security:
+    fields = {
+        "shard": 0,
+        "tick_cents": 1,
+        "min_price_cents": 1,
+        "max_price_cents": 1_000_000,
+        "issued_shares": 100_000,
+        "halted": False,
+        "last_price_cents": 10_000,
+    }
+    return Security(security_id, **fields | terms)
+
+
+def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
+    """ANN has $1,000 and 100 MSFT, BOB has nothing; STOPPED and CLOSED have as much as ANN.
+
+    TICK trades in steps of 5 cents from $1 to $2, and for a trade of FEES the one who comes pays 1 %.
+    """
+    fields = {
+        "funds": {
+            "ANN": Funds(100_000, open_orders=0),
+            "BOB": Funds(0, open_orders=0),
+            "STOPPED": Funds(100_000, open_orders=0, state="stopped"),
+            "CLOSED": Funds(100_000, open_orders=0, state="closed"),
+        },
+        "shares": {("ANN", "MSFT"): Shares(100)},
+        "securities": {
+            one.security_id: one
+            for one in (
+                security("MSFT"),
+                security("AAPL", shard=1),
+                security("TICK", tick_cents=5, min_price_cents=100, max_price_cents=200),
+                security("HALT", halted=True),
+                security("NEW", last_price_cents=None),
+                security("FEES", maker_fee_ppm=-2_000, taker_fee_ppm=10_000),
+            )
+        },
+        "shards": {0, 1, 2},
+        "issued_below": ISSUED_BELOW,
+        "limits": Limits(**LIMITS | (limits or {})),
+        "now_us": NOW_US,
+    }
+    return Desk(**fields | known)
+
+
+def order(order_id: int = 1, **terms: object) -> OrderRequest:
+    """A buy of 1 MSFT at 100.00 by ANN, but for the terms."""
+    fields = {
+        "client_id": "ANN",
+        "client_order_id": None,
+        "security_id": "MSFT",
+        "type": "limit",
+        "side": "buy",
+        "quantity": 1,
+        "price_cents": 10_000,
+        "time_in_force": "gtc",
+        "post_only": False,
+        "received_us": 5,
+    }
+    return OrderRequest(order_id=order_id, **fields | terms)
+
+
+def cancel(order_id: int, **terms: object) -> CancelRequest:
+    fields = {"command_id": 900, "client_id": "ANN", "security_id": "MSFT", "received_us": 5}
+    return CancelRequest(order_id=order_id, **fields | terms)
+
+
+def replace(order_id: int, **terms: object) -> ReplaceRequest:
+    fields = {
+        "command_id": 900,
+        "client_id": "ANN",
+        "security_id": "MSFT",
+        "quantity": None,
+        "price_cents": None,
+        "received_us": 5,
+    }
+    return ReplaceRequest(order_id=order_id, **fields | terms)
+
+
+def mass_cancel(**terms: object) -> MassCancelRequest:
+    fields = {
+        "command_id": 900,
+        "client_id": "ANN",
+        "shard": 0,
+        "security_id": None,
+        "side": None,
+        "received_us": 5,
+    }
+    return MassCancelRequest(**fields | terms)
+
+
+def halt(security_id: str = "MSFT", *, halted: bool = True) -> HaltRequest:
+    return HaltRequest(900, security_id, halted, 5)
+
+
+def placed(order: OrderRequest, **terms: object) -> PlaceOrder:
+    """The command that an order becomes, but for the terms."""
+    shared = {field: getattr(order, field) for field in PlaceOrder.__struct_fields__ if hasattr(order, field)}
+    return PlaceOrder(**shared | {"sequenced_us": NOW_US} | terms)
+
+
+def reasons(desk: Desk, *requests: Request) -> list[str | None]:
+    """Why each of the requests, decided one after the other, was denied; None for those that were not."""
+    decisions = [decide(desk, request) for request in requests]
+    return [decision.reason if isinstance(decision, Denied) else None for decision in decisions]

@@ -1,0 +1,116 @@
+"""Cancels of one order and of many."""
+
+from __future__ import annotations
+
+import pytest
+
+from db.clearing_data.entry_rows import OpenOrder
+from db.clearing_data.rows import KnownOrder
+from tasks.messages import CancelOrder, CancelRequest, MassCancel, MassCancelRequest
+from tasks.order_entry.decisions import Admitted
+from tasks.order_entry.rules import decide
+from tests.tasks.order_entry.desks import ISSUED_BELOW, NOW_US, cancel, desk, halt, mass_cancel, order, reasons
+
+KNOWN = {
+    1: KnownOrder("ANN", "MSFT", is_open=True),
+    2: KnownOrder("ANN", "MSFT", is_open=False),
+    3: KnownOrder("BOB", "MSFT", is_open=True),
+    4: KnownOrder("ANN", "HALT", is_open=True),
+    5: KnownOrder("STOPPED", "MSFT", is_open=True),
+    6: KnownOrder("CLOSED", "MSFT", is_open=True),
+}
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (cancel(1), None),
+        (cancel(2), "unknown_order"),
+        (cancel(3), "unknown_order"),
+        (cancel(1, security_id="AAPL"), "unknown_order"),
+        (cancel(1, security_id="XXXX"), "unknown_security"),
+        (cancel(1, client_id="NOBODY"), "unknown_account"),
+        (cancel(4, security_id="HALT"), None),
+        (cancel(5, client_id="STOPPED"), None),
+        (cancel(6, client_id="CLOSED"), None),
+        (cancel(ISSUED_BELOW - 1), None),  # on its way: the engine lets the cancel wait for it
+        (cancel(ISSUED_BELOW), "unknown_order"),
+    ],
+)
+def test_cancels(request_: CancelRequest, reason: str | None) -> None:
+    assert reasons(desk(orders=dict(KNOWN)), request_) == [reason]
+
+
+def test_a_cancel_goes_to_the_shard_of_its_security() -> None:
+    request = cancel(5, security_id="AAPL")
+    command = CancelOrder(900, "ANN", "AAPL", 5, NOW_US)
+    assert decide(desk(), request) == Admitted(request, command, shard=1)
+
+
+def test_a_cancel_knows_the_orders_before_it_in_the_unit() -> None:
+    refused = order(11, quantity=11)
+    assert reasons(desk(), order(10), cancel(10), refused, cancel(11), cancel(10, client_id="BOB")) == [
+        None,
+        None,
+        "insufficient_funds",
+        "unknown_order",
+        "unknown_order",
+    ]
+
+
+def open_orders(*orders: OpenOrder) -> dict[str, dict[int, OpenOrder]]:
+    by_client: dict[str, dict[int, OpenOrder]] = {"ANN": {}, "BOB": {}, "STOPPED": {}}
+    for one in orders:
+        by_client[one.client_id][one.order_id] = one
+    return by_client
+
+
+OPEN = (
+    OpenOrder(1, "ANN", "MSFT", "buy"),
+    OpenOrder(2, "ANN", "MSFT", "sell"),
+    OpenOrder(3, "ANN", "AAPL", "buy"),
+    OpenOrder(4, "ANN", "HALT", "buy"),
+    OpenOrder(5, "STOPPED", "MSFT", "buy"),
+)
+
+
+@pytest.mark.parametrize(
+    ("request_", "order_ids"),
+    [
+        (mass_cancel(), [1, 2, 4]),
+        (mass_cancel(shard=1), [3]),
+        (mass_cancel(shard=2), []),
+        (mass_cancel(security_id="MSFT"), [1, 2]),
+        (mass_cancel(side="buy"), [1, 4]),
+        (mass_cancel(security_id="MSFT", side="sell"), [2]),
+        (mass_cancel(security_id="NEW"), []),
+        (mass_cancel(client_id="STOPPED"), [5]),
+        (mass_cancel(client_id="BOB"), []),
+    ],
+)
+def test_mass_cancels(request_: MassCancelRequest, order_ids: list[int]) -> None:
+    command = MassCancel(900, request_.client_id, order_ids, NOW_US)
+    entry = desk(open_orders=open_orders(*OPEN))
+    assert decide(entry, request_) == Admitted(request_, command, request_.shard)
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        (mass_cancel(client_id="NOBODY"), "unknown_account"),
+        (mass_cancel(shard=3), "unknown_shard"),
+        (mass_cancel(security_id="XXXX"), "unknown_security"),
+        (mass_cancel(security_id="AAPL"), "wrong_shard"),
+    ],
+)
+def test_denied_mass_cancels(request_: MassCancelRequest, reason: str) -> None:
+    entry = desk(open_orders=open_orders(*OPEN))
+    assert reasons(entry, request_) == [reason]
+    assert entry.open_orders == open_orders(*OPEN)
+
+
+def test_a_mass_cancel_takes_the_orders_before_it_in_the_unit_and_none_twice() -> None:
+    entry = desk(open_orders=open_orders(*OPEN))
+    requests = [order(10), mass_cancel(side="buy"), order(11), halt(), mass_cancel(), mass_cancel()]
+    commands = [decide(entry, request).command for request in requests]
+    assert [command.order_ids for command in commands if isinstance(command, MassCancel)] == [[1, 4, 10], [2, 11], []]
