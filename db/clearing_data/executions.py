@@ -6,7 +6,7 @@ under a known id is seen, and the audit can hold each row against a replay of th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -91,6 +91,18 @@ def between(tx: Connection, first_id: int, end_id: int) -> dict[int, Execution]:
         {"first_id": first_id, "end_id": end_id},
     )
     return {row.event_id: _execution(row) for row in rows}
+
+
+def of_orders(tx: Connection, order_ids: Sequence[int]) -> Iterator[Execution]:
+    """Every execution of some orders; there is no index of them, so it looks at all executions."""
+    rows = tx.execute(
+        text(
+            f"SELECT {', '.join(COLUMNS)} FROM executions "  # noqa: S608  # constants
+            "WHERE buy_order_id = ANY(:ids) OR sell_order_id = ANY(:ids)"
+        ),
+        {"ids": order_ids},
+    )
+    return map(_execution, rows)
 
 
 def _row(execution: Execution) -> tuple[object, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from sqlalchemy import Connection, text
 
-from tasks.messages import Command
+from tasks.messages import Command, decode_command
 
 # A page comes as one text of lines, which is decoded in one go: row by row it took twice the time.
 _COMMANDS = text(
@@ -42,6 +42,14 @@ def digest(tx: Connection, shard: int, *, first_seq: int, last_seq: int) -> byte
     """SHA-256 of the lines that the log has from one number to another; b"" when it has none."""
     found = tx.execute(_DIGEST, {"shard": shard, "first_seq": first_seq, "last_seq": last_seq}).scalar_one()
     return bytes(found or b"")
+
+
+def commands_of(tx: Connection, command_ids: Sequence[int]) -> dict[int, Command]:
+    """Those of these commands that are in a log, by their numbers. Raises as `read_commands`."""
+    rows = tx.execute(
+        text("SELECT command_id, command FROM order_log WHERE command_id = ANY(:ids)"), {"ids": command_ids}
+    )
+    return {command_id: decode_command(command) for command_id, command in rows}
 
 
 def last_seq(tx: Connection, shard: int) -> int:

@@ -13,9 +13,10 @@ from tasks.audit.feed import StoredTrades, check_sequences
 from tasks.audit.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
 from tasks.audit.money import check_conservation, check_holds
 from tasks.audit.patience import Patience
+from tasks.audit.replaces import check_terms
 from tasks.audit.replay import Replay
 from tasks.audit.result import Audit, Checked, Rule
-from tasks.audit.settlement import check_legs, check_quantities
+from tasks.audit.settlement import check_failures, check_fees, check_legs, check_quantities
 from tasks.messages import TradeMade
 
 NAMES = {
@@ -55,11 +56,11 @@ def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: 
     with clearing_data.snapshot() as tx:
         checks[1] = check_orders(tx)
         checks[2] = check_log(tx)
-        checks[3] = check_legs(tx)
+        checks[3] = check_legs(tx) + check_fees(tx) + check_failures(tx)
         checks[4] = check_conservation(tx)
         checks[5] = check_holds(tx)
         checks[6] = check_nothing_beyond(tx, read_heads(tx))
-        checks[7] = check_quantities(tx)
+        checks[7] = check_quantities(tx) + check_terms(tx)
         denials = read_denials(tx)
     with market_data.snapshot() as tx:
         checks[8] = check_sequences(tx)

@@ -11,10 +11,15 @@ from tasks.audit.contiguity import check_contiguous
 from tasks.audit.patience import Patience
 from tasks.audit.result import Checked
 
-# A command begins as its order says; only then it is the order's. It is written as tasks.messages.encode_command does.
+# A command says what its order says, but for the time at which it was sequenced; only then it is the order's. It is
+# written as tasks.messages.encode_command does. A log from before there were fees has no hold, which is the price then.
+# Quantity, price and hold of an order that was replaced are those of the replacement; see tasks.audit.replaces.
 _ORDERS = text(
     """
-    WITH placed AS (SELECT shard, seq, command_id, command FROM order_log WHERE starts_with(command, '["place",'))
+    WITH placed AS (
+        SELECT shard, seq, command_id, command, right(command, 3) = ',0]' AS holds_price
+        FROM order_log WHERE starts_with(command, '["place",')
+    )
     SELECT COALESCE(orders.order_id, placed.command_id),
         orders.order_id IS NOT NULL,
         placed.command_id IS NOT NULL,
@@ -24,15 +29,28 @@ _ORDERS = text(
     LEFT JOIN denials ON denials.command_id = COALESCE(orders.order_id, placed.command_id)
     WHERE orders.order_id IS NULL
         OR (placed.command_id IS NULL) = (denials.command_id IS NULL)
-        OR (denials.command_id IS NULL AND NOT starts_with(placed.command, concat(
+        OR (denials.command_id IS NULL AND placed.command NOT LIKE concat(
             '["place",', orders.order_id, ',', to_json(orders.client_id), ',', to_json(orders.security_id), ',"',
-            orders.type, '","', orders.side, '",', orders.quantity, ',', orders.hold_cents, ',"',
-            orders.time_in_force, '",', CASE WHEN orders.post_only THEN 'true' ELSE 'false' END, ',')))
+            orders.type, '","', orders.side, '",',
+            CASE
+                WHEN orders.terms_event_id IS NOT NULL THEN '%'
+                WHEN holds_price THEN concat(orders.quantity, ',', orders.hold_cents)
+                ELSE concat(orders.quantity, ',', COALESCE(CAST(orders.price_cents AS text), '%'))
+            END,
+            ',"', orders.time_in_force, '",', CASE WHEN orders.post_only THEN 'true' ELSE 'false' END, ',%,',
+            COALESCE(CAST(orders.stop_price_cents AS text), 'null'), ',',
+            COALESCE(CAST(orders.display_quantity AS text), 'null'), ',',
+            CASE
+                WHEN orders.terms_event_id IS NOT NULL THEN '%'
+                WHEN holds_price THEN '0'
+                ELSE CAST(orders.hold_cents AS text)
+            END,
+            ']'))
         OR (denials.command_id IS NOT NULL AND (orders.status, orders.reason) <> ('rejected', denials.reason))
     """
 ).execution_options(yield_per=1_000)
 
-_CANCELS = text(
+_OTHERS = text(
     """
     SELECT denials.command_id FROM denials JOIN order_log USING (command_id)
     WHERE NOT starts_with(order_log.command, '["place",')
@@ -54,8 +72,8 @@ def check_orders(tx: Connection) -> Checked:
             checked.find(f"order {order_id} is denied for another reason than orders says")
         else:
             checked.find(f"order {order_id} is neither in the log nor denied")
-    for (command_id,) in tx.execute(_CANCELS):
-        checked.find(f"cancel {command_id} is in the log and denied")
+    for (command_id,) in tx.execute(_OTHERS):
+        checked.find(f"request {command_id} is in the log and denied")
     return checked
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, text
 
 from db.clearing_data.accounts import EXTERNAL, ISSUER, all_accounts, all_holdings
 from db.clearing_data.securities import listed
 from db.clearing_data.tables import DTCC
+from tasks.audit.replaces import Need, check_replaces, needs_of_replaced
 from tasks.audit.result import Checked
 
 _BOOKED = text(
@@ -64,7 +66,7 @@ def _check_shares(tx: Connection, checked: Checked, booked: Counter[tuple[str, s
 
 
 # What is open of an order is what is neither filled nor closed; of one that was closed ahead of a fill that is still
-# on its way, the fill.
+# on its way, the fill. What replaced orders need is known from elsewhere.
 _ACCOUNTS = text(
     """
     SELECT COALESCE(accounts.client_id, needs.client_id), balance_cents, held_cents, open_orders,
@@ -72,7 +74,8 @@ _ACCOUNTS = text(
     FROM accounts
     FULL JOIN (
         SELECT client_id, count(*) AS orders, sum(
-            CASE WHEN side = 'buy' THEN (quantity - filled_quantity - closed_quantity) * hold_cents ELSE 0 END
+            CASE WHEN side = 'buy' AND order_id <> ALL(CAST(:replaced AS bigint[]))
+                THEN (quantity - filled_quantity - closed_quantity) * hold_cents ELSE 0 END
         ) AS cents
         FROM orders WHERE filled_quantity + closed_quantity < quantity GROUP BY client_id
     ) AS needs ON needs.client_id = accounts.client_id
@@ -86,6 +89,7 @@ _HOLDINGS = text(
     FULL JOIN (
         SELECT client_id, security_id, sum(quantity - filled_quantity - closed_quantity) AS needed
         FROM orders WHERE side = 'sell' AND filled_quantity + closed_quantity < quantity
+            AND order_id <> ALL(CAST(:replaced AS bigint[]))
         GROUP BY client_id, security_id
     ) AS needs USING (client_id, security_id)
     ORDER BY client_id, security_id
@@ -104,28 +108,47 @@ _OPEN_ORDERS = text(
 
 
 def check_holds(tx: Connection) -> Checked:
-    """What is held is what open orders need, it is covered, and nothing is below zero."""
-    checked = Checked()
+    """What is held is what open orders and pending replacements need, it is covered, and nothing is below zero."""
+    needs, checked = needs_of_replaced(tx)
+    checked += check_replaces(tx)
     for order_id, is_listed in tx.execute(_OPEN_ORDERS):
         checked.find(f"order {order_id} is {'not open and in' if is_listed else 'open and not in'} open_orders")
-    for client_id, balance, held, open_orders, needed, orders in tx.execute(_ACCOUNTS):
+    cents, shares = _of_clients(needs)
+    for client_id, balance, held, open_orders, needed, orders in tx.execute(_ACCOUNTS, {"replaced": list(needs)}):
         checked.checked += 1
         if balance is None:
             checked.find(f"{client_id} has {orders} open orders and no account")
             continue
-        if held != needed:
-            checked.find(f"account {client_id} holds back {held} cents; its open orders need {needed}")
+        due = needed + cents.pop(client_id, 0)
+        if held != due:
+            checked.find(f"account {client_id} holds back {held} cents; its open orders need {due}")
         if open_orders != orders:
             checked.find(f"account {client_id} counts {open_orders} open orders; it has {orders}")
         if not 0 <= held <= balance:
             checked.find(f"account {client_id} has {balance} cents, of which {held} are held")
-    for client_id, security_id, shares, held, needed in tx.execute(_HOLDINGS):
+    for client_id, security_id, owned, held, needed in tx.execute(_HOLDINGS, {"replaced": list(needs)}):
         checked.checked += 1
-        if shares is None:
+        if owned is None:
             checked.find(f"{client_id} sells {needed} {security_id} and has no holding")
             continue
-        if held != needed:
-            checked.find(f"{client_id} holds back {held} {security_id}; its open orders need {needed}")
-        if not 0 <= held <= shares:
-            checked.find(f"{client_id} has {shares} {security_id}, of which {held} are held")
+        due = needed + shares.pop((client_id, security_id), 0)
+        if held != due:
+            checked.find(f"{client_id} holds back {held} {security_id}; its open orders need {due}")
+        if not 0 <= held <= owned:
+            checked.find(f"{client_id} has {owned} {security_id}, of which {held} are held")
+    for nobody, amount in (*cents.items(), *shares.items()):
+        if amount:
+            checked.find(f"replaced orders need {amount} of {nobody}, who has none")
     return checked
+
+
+def _of_clients(needs: Mapping[int, Need]) -> tuple[Counter[str], Counter[tuple[str, str]]]:
+    """What buyers and sellers need for orders that were or are to be replaced."""
+    cents: Counter[str] = Counter()
+    shares: Counter[tuple[str, str]] = Counter()
+    for need in needs.values():
+        if need.side == "buy":
+            cents[need.client_id] += need.amount
+        else:
+            shares[need.client_id, need.security_id] += need.amount
+    return cents, shares

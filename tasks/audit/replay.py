@@ -16,7 +16,7 @@ from db.connect import Database
 from tasks.audit.result import Checked
 from tasks.matching.engine import Engine
 from tasks.matching.state import decode
-from tasks.messages import Command, Execution, OrderClosed, PlaceOrder, TradeMade
+from tasks.messages import Command, Execution, OrderClosed, OrderReplaced, PlaceOrder, ReplaceRefused, TradeMade
 
 # Commands that are replayed at a time.
 PAGE = 10_000
@@ -65,6 +65,11 @@ class Replay:
                 elif type(event) is OrderClosed:
                     self._take(event.order_id, event.quantity)
                     executions.append(event)
+                elif type(event) is OrderReplaced:
+                    self._take(event.order_id, event.old_open - event.open_quantity)
+                    executions.append(event)
+                elif type(event) is ReplaceRefused:
+                    executions.append(event)
             if seq in hashes:
                 self._check_state(hashes[seq])
         return executions
@@ -78,7 +83,10 @@ class Replay:
 
     def _compare_open_orders(self) -> None:
         books = self.engine.state().books
-        resting = {order.order_id: order.quantity for book in books for order in (*book.bids, *book.asks)}
+        resting = {
+            order.order_id: order.quantity + order.hidden for book in books for order in (*book.bids, *book.asks)
+        }
+        resting |= {order.order_id: order.quantity for book in books for order in book.stops}
         self.orders.checked += len(resting)
         for order_id in sorted(resting.keys() | self._open.keys()):
             in_book, by_events = resting.get(order_id, 0), self._open.get(order_id, 0)

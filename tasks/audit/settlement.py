@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data.tables import DTCC
+from db.clearing_data.tables import DTCC, EXCHANGE
 from tasks.audit.result import Checked
 
 _LEGS = text(
     """
     SELECT executions.event_id, count(ledger.entry_id)
-    FROM executions LEFT JOIN ledger USING (event_id)
+    FROM executions LEFT JOIN ledger ON ledger.event_id = executions.event_id AND ledger.kind = 'trade'
     WHERE executions.kind = 'trade'
     GROUP BY executions.event_id
     HAVING count(ledger.entry_id) <> 2
@@ -46,8 +46,62 @@ def check_legs(tx: Connection) -> Checked:
     return checked
 
 
+# By the rates that held for the event; a fee is rounded towards zero, as Postgres divides, and none is booked for zero.
+_FEES = text(
+    """
+    WITH charged AS (
+        SELECT executions.event_id, side.client_id, quantity * price_cents * side.rate_ppm / 1000000 AS cents
+        FROM executions
+        CROSS JOIN LATERAL (
+            SELECT maker_fee_ppm, taker_fee_ppm FROM fee_rates
+            WHERE fee_rates.security_id = executions.security_id AND from_event_id <= executions.event_id
+            ORDER BY from_event_id DESC LIMIT 1
+        ) AS rates
+        CROSS JOIN LATERAL (VALUES
+            (buyer, CASE aggressor_side WHEN 'buy' THEN taker_fee_ppm ELSE maker_fee_ppm END),
+            (seller, CASE aggressor_side WHEN 'sell' THEN taker_fee_ppm ELSE maker_fee_ppm END)
+        ) AS side (client_id, rate_ppm)
+        WHERE kind = 'trade'
+    ), booked AS (
+        SELECT event_id, account AS client_id, -sum(cash_cents) AS cents,
+            count(*) = 1 AND bool_and(contra_account = :exchange AND shares = 0) AS is_sound
+        FROM ledger WHERE kind = 'fee' GROUP BY event_id, account
+    )
+    SELECT event_id, client_id, COALESCE(booked.cents, 0), COALESCE(charged.cents, 0)
+    FROM charged FULL JOIN booked USING (event_id, client_id)
+    WHERE COALESCE(booked.cents, 0) <> COALESCE(charged.cents, 0) OR NOT is_sound
+    """
+).execution_options(yield_per=1_000)
+
+
+def check_fees(tx: Connection) -> Checked:
+    """Both sides of every trade have paid by the rates of its time, each in one entry; nothing else was charged."""
+    checked = Checked()
+    for event_id, client_id, booked, charged in tx.execute(_FEES, {"exchange": EXCHANGE}):
+        checked.find(f"{client_id} has paid {booked} cents for trade {event_id}; the rates say {charged}")
+    return checked
+
+
+_FAILED = text(
+    """
+    SELECT event_id FROM executions
+    WHERE kind = 'failed' AND NOT EXISTS (
+        SELECT FROM accounts WHERE client_id IN (executions.buyer, executions.seller) AND state = 'closed'
+    )
+    """
+).execution_options(yield_per=1_000)
+
+
+def check_failures(tx: Connection) -> Checked:
+    """A trade fails only because an account is closed, and accounts are closed for good."""
+    checked = Checked()
+    for (event_id,) in tx.execute(_FAILED):
+        checked.find(f"trade {event_id} failed, and neither side's account is closed")
+    return checked
+
+
 # What an order's status has to be follows from its quantities; only an order of which nothing was filled can have been
-# rejected, by order entry or by the engine.
+# rejected, by order entry or by the engine. Ahead of a replacement more may be filled than its quantity is yet.
 _ORDERS = text(
     """
     WITH done AS (
@@ -58,7 +112,12 @@ _ORDERS = text(
             UNION ALL
             SELECT sell_order_id, quantity, quantity * price_cents, 0 FROM executions WHERE kind = 'trade'
             UNION ALL
-            SELECT COALESCE(buy_order_id, sell_order_id), 0, 0, quantity FROM executions WHERE kind <> 'trade'
+            SELECT COALESCE(buy_order_id, sell_order_id), 0, 0, quantity
+            FROM executions WHERE kind IN ('cancelled', 'rejected')
+            UNION ALL
+            SELECT buy_order_id, 0, 0, quantity FROM executions WHERE kind = 'failed'
+            UNION ALL
+            SELECT sell_order_id, 0, 0, quantity FROM executions WHERE kind = 'failed'
         ) AS part
         GROUP BY order_id
     )
@@ -72,11 +131,11 @@ _ORDERS = text(
         OR orders.filled_cents <> COALESCE(done.cents, 0)
         OR orders.closed_quantity <>
             CASE WHEN denials.command_id IS NULL THEN COALESCE(done.closed, 0) ELSE orders.quantity END
-        OR orders.filled_quantity + orders.closed_quantity > orders.quantity
+        OR orders.filled_quantity + orders.closed_quantity > greatest(orders.quantity, orders.largest_quantity)
         OR NOT CASE
-            WHEN orders.filled_quantity = orders.quantity THEN orders.status = 'filled'
+            WHEN orders.filled_quantity >= orders.quantity THEN orders.status = 'filled'
             WHEN orders.closed_quantity = orders.quantity THEN orders.status IN ('cancelled', 'rejected')
-            WHEN orders.filled_quantity + orders.closed_quantity = orders.quantity THEN orders.status = 'cancelled'
+            WHEN orders.filled_quantity + orders.closed_quantity >= orders.quantity THEN orders.status = 'cancelled'
             WHEN orders.filled_quantity > 0 THEN orders.status = 'partially_filled'
             ELSE orders.status = 'new'
         END

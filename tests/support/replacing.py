@@ -9,11 +9,22 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, field
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from db.connect import Database
 from tasks.fees import hold_cents
-from tasks.messages import Execution, OrderClosed, OrderReplaced, ReplaceRefused, Side, TradeMade, event_id
+from tasks.messages import (
+    Execution,
+    OrderClosed,
+    OrderReplaced,
+    PlaceOrder,
+    ReplaceOrder,
+    ReplaceRefused,
+    Side,
+    TradeMade,
+    encode_command,
+    event_id,
+)
 from tests.support.trading import CLIENTS, NOW_US
 
 SECURITY = "MSFT"
@@ -96,6 +107,11 @@ class Market:
         maker, taker = self._rates
         with self._clearing_data.transaction() as tx:
             tx.execute(text("UPDATE securities SET maker_fee_ppm = :maker, taker_fee_ppm = :taker"), locals())
+            if taker:
+                tx.execute(
+                    text("INSERT INTO fee_rates VALUES (:security, 0, :maker, :taker, 0)"),
+                    {"security": SECURITY, "maker": maker, "taker": taker},
+                )
             for one in self._orders:
                 held = self.hold(one.price_cents) if one.side == "buy" else 1
                 needed = one.quantity * held + sum(new.reserved for new in one.pending)
@@ -119,8 +135,10 @@ class Market:
                         "largest": largest,
                     },
                 )
+                self._log(tx, self._place_command(one))
                 tx.execute(text("INSERT INTO open_orders VALUES (:c, :id)"), {"c": one.client_id, "id": one.order_id})
                 for new in one.pending:
+                    self._log(tx, self._replace_command(one, new))
                     tx.execute(
                         text(
                             "INSERT INTO pending_replaces VALUES (:id, :command, :client, :quantity, :price, :reserved)"
@@ -145,6 +163,44 @@ class Market:
                     text("UPDATE accounts SET open_orders = open_orders + 1 WHERE client_id = :client"),
                     {"client": one.client_id},
                 )
+
+    def _place_command(self, one: LiveOrder) -> PlaceOrder:
+        return PlaceOrder(
+            order_id=one.order_id,
+            client_id=one.client_id,
+            security_id=SECURITY,
+            type="limit",
+            side=one.side,
+            quantity=one.quantity,
+            price_cents=one.price_cents,
+            time_in_force="gtc",
+            post_only=False,
+            sequenced_us=NOW_US,
+            hold_cents=self.hold(one.price_cents),
+        )
+
+    def _replace_command(self, one: LiveOrder, new: Replacement) -> ReplaceOrder:
+        hold = self.hold(new.price_cents) if one.side == "buy" else 0
+        return ReplaceOrder(
+            new.command_id,
+            one.client_id,
+            SECURITY,
+            one.order_id,
+            one.side,
+            new.quantity,
+            new.price_cents,
+            hold,
+            new.reserved,
+            NOW_US,
+        )
+
+    @staticmethod
+    def _log(tx: Connection, command: PlaceOrder | ReplaceOrder) -> None:
+        number = command.order_id if isinstance(command, PlaceOrder) else command.command_id
+        tx.execute(
+            text("INSERT INTO order_log VALUES (0, :number, :number, :command)"),
+            {"number": number, "command": encode_command(command)},
+        )
 
     # -- the engine --------------------------------------------------------------------------------------------------
 

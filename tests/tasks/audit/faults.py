@@ -67,7 +67,7 @@ FAULTS = {
         "clearing_data",
         "SELECT min(command_id) FROM order_log WHERE command LIKE '%cancel%'",
         "INSERT INTO denials VALUES (:row, 'unknown_order')",
-        "cancel {row} is in the log and denied",
+        "request {row} is in the log and denied",
     ),
     "a denial is not reported": Fault(
         1,
@@ -136,6 +136,30 @@ FAULTS = {
         "DELETE FROM executions WHERE event_id = :row",
         "execution {row} comes out of the log and is not settled",
     ),
+    "a fee is charged that no rate says": Fault(
+        3,
+        "clearing_data",
+        SOME_TRADE,
+        (
+            "INSERT INTO ledger (event_id, kind, account, contra_account, security_id, cash_cents, shares, booked_us) "
+            "SELECT event_id, 'fee', buyer, 'EXCHANGE', security_id, -7, 0, 1 FROM executions WHERE event_id = :row"
+        ),
+        "has paid 7 cents for trade {row}; the rates say 0",
+    ),
+    "a fee is not charged": Fault(
+        3,
+        "clearing_data",
+        SOME_TRADE,
+        "INSERT INTO fee_rates SELECT security_id, :row, 0, 1000, 1 FROM executions WHERE event_id = :row",
+        "has paid 0 cents for trade {row}; the rates say",
+    ),
+    "a trade has failed for nothing": Fault(
+        3,
+        "clearing_data",
+        SOME_TRADE,
+        "UPDATE executions SET kind = 'failed', reason = 'account_closed' WHERE event_id = :row",
+        "trade {row} failed, and neither side's account is closed",
+    ),
     "cash appears": Fault(
         4,
         "clearing_data",
@@ -199,6 +223,13 @@ FAULTS = {
         "INSERT INTO open_orders SELECT client_id, order_id FROM orders WHERE order_id = :row",
         "order {row} is not open and in open_orders",
     ),
+    "a replacement is pending that nobody asked for": Fault(
+        5,
+        "clearing_data",
+        "SELECT min(order_id) FROM open_orders",
+        "INSERT INTO pending_replaces SELECT :row, 999999, client_id, 5, 1, 0 FROM open_orders WHERE order_id = :row",
+        "replacement 999999 of order {row} is pending and is not so in the log",
+    ),
     "a balance is below zero": Fault(
         5,
         "clearing_data",
@@ -251,6 +282,13 @@ FAULTS = {
         "SELECT max(order_id) FROM orders WHERE status = 'new'",
         "UPDATE orders SET filled_quantity = 1 WHERE order_id = :row",
         "order {row} of",
+    ),
+    "an order has terms that nobody gave it": Fault(
+        7,
+        "clearing_data",
+        SOME_ORDER,
+        "UPDATE orders SET terms_event_id = 5 WHERE order_id = :row",
+        "order {row} has the terms of replacement 5",
     ),
     "an order is open and called closed": Fault(
         7,

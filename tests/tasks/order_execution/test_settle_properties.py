@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from db.connect import Database
-from tasks.messages import Execution, TradeMade
+from tasks.messages import Execution
 from tasks.order_execution.settle import settle_once
 from tests.support.replacing import Market
 from tests.support.trading import NOW_US, open_accounts
@@ -87,13 +87,3 @@ def check_books(clearing_data: Database, *, failing: bool, fees: bool) -> None:
         assert found(clearing_data, f"SELECT * FROM {table} AS one WHERE {held} <> ({needed})") == [], held
     earned = found(clearing_data, "SELECT balance_cents FROM accounts WHERE client_id = 'EXCHANGE'")
     assert (earned > [(0,)]) == fees
-
-
-def test_after_every_unit_nothing_is_below_zero_and_no_order_is_overfilled(clearing_data: Database) -> None:
-    """Postgres holds the bounds; this shows that no order of arrival runs into them."""
-    open_accounts(clearing_data)
-    executions = Market(clearing_data, seed=11, fees=True, orders=25).executions()
-    for execution in reversed(executions):
-        settle_once(clearing_data, [execution], settled_us=NOW_US)
-    trades = sum(isinstance(one, TradeMade) for one in executions)
-    assert found(clearing_data, "SELECT count(*) FROM ledger WHERE kind = 'trade'") == [(2 * trades,)]
