@@ -6,6 +6,7 @@ It is slow and has nothing clever in it, so that it is right by inspection; the 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from tasks.matching.engine import MAX_QUANTITY, REMEMBERED_ORDERS, WAITING_COMMANDS
 from tasks.messages import (
@@ -422,6 +423,12 @@ class NaiveBook:
     def _book(self, security_id: str) -> list[NaiveOrder]:
         return [order for order in self._of(security_id) if not order.waits]
 
+    def queue(self, security_id: str, side: str) -> list[NaiveOrder]:
+        """The orders that rest on a side, by their priority."""
+        orders = [order for order in self._book(security_id) if order.side == side]
+        sign = 1 if side == "sell" else -1
+        return sorted(orders, key=lambda order: (sign * order.price_cents, order.place))
+
     def stops(self, security_id: str) -> list[int]:
         """The ids of the stop orders that wait, by their arrival."""
         waiting = [order for order in self._of(security_id) if order.waits]
@@ -429,20 +436,16 @@ class NaiveBook:
 
     def depth(self, security_id: str) -> tuple[Depth, Depth]:
         """Bids and asks as (price, quantity, orders), best first."""
-        bids = self._levels([order for order in self._book(security_id) if order.side == "buy"])
-        asks = self._levels([order for order in self._book(security_id) if order.side == "sell"])
-        return bids[::-1], asks
+        return levels(self.queue(security_id, "buy")), levels(self.queue(security_id, "sell"))
 
-    def _levels(self, orders: list[NaiveOrder]) -> Depth:
-        """Of orders of one side, the lowest price first."""
-        return [
-            (
-                price_cents,
-                sum(order.shown for order in orders if order.price_cents == price_cents),
-                sum(1 for order in orders if order.price_cents == price_cents),
-            )
-            for price_cents in sorted({order.price_cents for order in orders})
-        ]
+
+def levels(queue: list[NaiveOrder]) -> Depth:
+    """Of the orders of a side by their priority: (price, quantity, orders) of each price."""
+    depth = []
+    for price_cents, orders in groupby(queue, key=lambda order: order.price_cents):
+        shown = [order.shown for order in orders]
+        depth.append((price_cents, sum(shown), len(shown)))
+    return depth
 
 
 def _is_reached(stop: NaiveOrder, last_cents: int) -> bool:

@@ -7,90 +7,76 @@ import subprocess
 import sys
 from collections import defaultdict
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks import messages
 from tasks.matching.engine import Engine
 from tasks.matching.state import decode, encode
-from tasks.messages import Command, Event, OrderClosed, PlaceOrder, TradeMade
+from tasks.messages import BookUpdate, Command, Event, decode_command, encode_command
 from tests.support.book_mirror import BookMirror
-from tests.support.command_logs import SECURITIES, logs, seeded_log
-from tests.support.naive_book import NaiveBook
+from tests.support.command_logs import SECURITIES, seeded_log
+from tests.support.comparison import Comparison
+from tests.support.mixed_logs import mixed_logs, wild_logs
 
 # Small, so that a short log gets past them.
 BOUNDS = {"waiting_commands": 6, "remembered_orders": 4}
 
 
-class Comparison:
-    """Both books under the same log, looked at after every command."""
-
-    def __init__(self, **bounds: int) -> None:
-        self.engine = Engine(1, **bounds)
-        self.naive = NaiveBook(1, **bounds)
-        self.mirrors: dict[str, BookMirror] = defaultdict(BookMirror)
-        self.placed: dict[int, int] = {}  # quantity by order
-        self.filled: dict[int, int] = defaultdict(int)
-        self.closed: dict[int, int] = defaultdict(int)
-
-    def apply(self, seq: int, command: Command) -> None:
-        events = self.engine.apply(seq, command)
-        assert events == self.naive.apply(seq, command)
-        self._book(command, events)
-        for update in self.engine.book_updates():
-            assert update.previous_sequence == self.mirrors[update.security_id].sequence
-            self.mirrors[update.security_id].apply(update)
-        for security_id in SECURITIES:
-            mirror = self.mirrors[security_id]
-            assert mirror.depth() == self.naive.depth(security_id)
-            assert max(mirror.bids, default=0) < min(mirror.asks, default=10**9), "the book is crossed"
-
-    def _book(self, command: Command, events: list[Event]) -> None:
-        if isinstance(command, PlaceOrder):
-            self.placed[command.order_id] = command.quantity
-        for event in events:
-            if isinstance(event, TradeMade):
-                assert event.buyer != event.seller
-                self.filled[event.buy_order_id] += event.quantity
-                self.filled[event.sell_order_id] += event.quantity
-            elif isinstance(event, OrderClosed):
-                self.closed[event.order_id] += event.quantity
-
-    def check_the_end(self) -> None:
-        """Every share of every order was filled, closed, or is open."""
-        state = self.engine.state()
-        open_quantity = {order.order_id: order.quantity for book in state.books for order in [*book.bids, *book.asks]}
-        assert all(quantity > 0 for quantity in open_quantity.values())
-        for order_id, quantity in self.placed.items():
-            parts = self.filled[order_id] + self.closed[order_id] + open_quantity.pop(order_id, 0)
-            assert parts == quantity, order_id
-        assert not open_quantity
-        for snapshot in self.engine.book_snapshots():
-            mirror = BookMirror()
-            mirror.apply(snapshot)
-            assert mirror.depth() == self.naive.depth(snapshot.security_id)
+# How many logs are tried: as they stand here, and more in a profile that tries more (--hypothesis-profile long).
+TIMES = settings.default.max_examples / settings.get_profile("default").max_examples
 
 
-@settings(max_examples=600, deadline=None)
-@given(log=logs())
-def test_engine_and_naive_book_make_the_same_events_and_books(log: list[Command]) -> None:
+def _examples(number: int) -> settings:
+    return settings(max_examples=round(number * TIMES), deadline=None)
+
+
+@pytest.mark.parametrize("part", range(4))  # so that they may run beside each other
+def test_engine_and_naive_book_make_the_same_events_and_books(part: int) -> None:
+    compared = 0
+
+    @_examples(490)
+    @given(log=mixed_logs(max_size=250), restart_every=st.integers(1, 50))
+    def compare(log: list[Command], restart_every: int) -> None:
+        nonlocal compared
+        comparison = Comparison(**BOUNDS)
+        for seq, command in enumerate(log, 1):
+            comparison.apply(seq, command)
+            if seq % restart_every == 0:
+                comparison.restart()
+        comparison.check_snapshots()
+        compared += len(log)
+
+    compare()
+    assert compared >= 50_000 * TIMES
+
+
+@_examples(150)
+@given(log=wild_logs(max_size=40))
+def test_no_command_that_can_be_sent_makes_the_engine_raise_or_say_what_cannot_be_read(log: list[Command]) -> None:
     comparison = Comparison(**BOUNDS)
     for seq, command in enumerate(log, 1):
-        comparison.apply(seq, command)
-    comparison.check_the_end()
+        assert decode_command(encode_command(command)) == command
+        events = comparison.apply(seq, command)
+        assert msgspec.json.decode(messages.encode(events), type=list[Event]) == events
+        for update in comparison.engine.book_snapshots():
+            assert msgspec.json.decode(messages.encode(update), type=BookUpdate) == update
+        comparison.restart()
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_long_day(seed: int) -> None:
     comparison = Comparison(waiting_commands=50, remembered_orders=500)
-    for seq, command in enumerate(seeded_log(seed, 3_000), 1):
+    for seq, command in enumerate(seeded_log(seed, 1_000), 1):
         comparison.apply(seq, command)
-    comparison.check_the_end()
-    assert len(comparison.filled) > 500, "hardly a trade: the log tests little"
+    comparison.check_snapshots()
+    assert len(comparison.filled) > 150, "hardly a trade: the log tests little"
 
 
-@settings(max_examples=250, deadline=None)
-@given(log=logs(), data=st.data())
+@_examples(200)
+@given(log=mixed_logs(max_size=60), data=st.data())
 def test_an_engine_begun_from_any_snapshot_goes_on_the_same(log: list[Command], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(log)), label="snapshot after")
     live, begun = Engine(0, **BOUNDS), None
@@ -106,8 +92,8 @@ def test_an_engine_begun_from_any_snapshot_goes_on_the_same(log: list[Command], 
         assert begun.state_hash() == live.state_hash()
 
 
-@settings(max_examples=250, deadline=None)
-@given(log=logs(), asked=st.sets(st.integers(1, 60)))
+@_examples(200)
+@given(log=mixed_logs(max_size=60), asked=st.sets(st.integers(1, 60)))
 def test_the_state_does_not_depend_on_when_the_books_are_asked_for(log: list[Command], asked: set[int]) -> None:
     watched, unwatched = Engine(0), Engine(0)
     mirrors: dict[str, BookMirror] = defaultdict(BookMirror)
@@ -131,10 +117,10 @@ _HASHES = """
 from hashlib import sha256
 from tasks.matching.engine import Engine
 from tasks.messages import encode
-from tests.support.command_logs import seeded_log
+from tests.support.mixed_logs import mixed_log
 
 engine = Engine(0, waiting_commands=50, remembered_orders=100)
-events = [engine.apply(seq, command) for seq, command in enumerate(seeded_log(5, 2_000), 1)]
+events = [engine.apply(seq, command) for seq, command in enumerate(mixed_log(5, 2_000), 1)]
 print(engine.state_hash(), sha256(encode(events)).hexdigest(), sha256(encode(engine.book_updates())).hexdigest())
 """
 
