@@ -9,7 +9,15 @@ from celery import Celery, signals
 
 from celery_app import logs
 from celery_app.settings import settings
-from celery_app.topology import ORDER_ENTRY, STAGES, STOCK_EXCHANGE, matching_queue, task_queues
+from celery_app.topology import (
+    MATCHING,
+    ORDER_ENTRY,
+    STAGES,
+    STOCK_EXCHANGE,
+    matching_queue,
+    stage_of_queue,
+    task_queues,
+)
 
 
 def _configuration() -> dict[str, Any]:
@@ -60,8 +68,11 @@ def _configure_logs(**_: object) -> None:
 
 
 @signals.celeryd_init.connect
-def _prepare_worker(instance: Any, options: dict[str, Any], **_: object) -> None:
-    """Check the queues of a worker, and name it after them, so that any number can run on one host."""
+def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: object) -> None:
+    """Check the queues of a worker, and name it after them, so that any number can run on one host.
+
+    A worker that hangs delays what it holds, and one that matches delays its whole shard: so that one is missed sooner.
+    """
     given = options.get("queues") or []
     queues = given.split(",") if isinstance(given, str) else list(given)
     known = [queue.name for queue in task_queues()]
@@ -70,6 +81,8 @@ def _prepare_worker(instance: Any, options: dict[str, Any], **_: object) -> None
         raise SystemExit(f"there is no queue {wrong[0]}; -Q takes one or more of: {', '.join(known)}")
     if not queues:
         raise SystemExit(f"name the queues of this worker with -Q, one or more of: {', '.join(known)}")
+    if all(stage_of_queue(queue) == MATCHING for queue in queues):
+        conf.broker_heartbeat = settings().matching_heartbeat_s
     name, _, host = instance.hostname.partition("@")
     if name == "celery":
         instance.hostname = f"{'+'.join(queues)}-{os.getpid()}@{host}"

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections import Counter
 
 from kombu import Connection
 
 from celery_app.settings import Settings, settings
-from celery_app.topology import DEAD_LETTER_QUEUE, task_queues
+from celery_app.topology import DEAD_LETTER_QUEUE, MATCHING, stage_of_queue, task_queues
 from deploy.local import growth
 from deploy.local.failure import Failure, ending
 from deploy.local.places import EXCHANGE, Instance
 from deploy.local.supervisor import State, Supervisor
+
+# A worker touches its liveness file every second; one whose file is older than this does not live [s].
+_ALIVE_S = 5.0
 
 _EXITED = re.compile(r" exited: (\S+) \(")
 
@@ -51,10 +55,18 @@ def _queue_rows(s: Settings) -> list[tuple[str, ...]]:
         ):
             for queue in (*task_queues(), DEAD_LETTER_QUEUE):
                 found = channel.queue_declare(queue.name, passive=True)
-                rows.append((queue.name, f"{found.message_count:,}", str(found.consumer_count)))
+                rows.append((queue.name, f"{found.message_count:,}", _workers(s, queue.name, found.consumer_count)))
     except (*Connection("amqp://").connection_errors, *Connection("amqp://").channel_errors) as fault:
         rows.append((f"RabbitMQ does not answer: {fault}", "", ""))
     return rows
+
+
+def _workers(s: Settings, queue: str, consumers: int) -> str:
+    """How many work on a queue, and for a matching queue how many stand by, of whom RabbitMQ does not tell."""
+    young = time.time() - _ALIVE_S
+    alive = sum(file.stat().st_mtime > young for file in (s.run_directory / "alive").glob(f"{queue}-*@*"))
+    standbys = alive - consumers if stage_of_queue(queue) == MATCHING else 0
+    return f"{consumers} + {standbys} standing by" if standbys > 0 else str(consumers)
 
 
 def _store_rows(s: Settings) -> list[tuple[str, ...]]:

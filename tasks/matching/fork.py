@@ -21,27 +21,32 @@ _FAILED: Final = 1
 
 
 class Fork:
-    """A copy of this process that does one piece of work, over connections that it opens itself, and ends."""
+    """A copy of this process that does one piece of work, over connections that it opens itself, and ends.
+
+    pid        of the copy; 0 once it has ended
+    succeeded  whether it came to the end of its work
+    """
 
     def __init__(self, work: Callable[[], None]) -> None:
-        self._pid = os.fork()
-        if not self._pid:
+        self.succeeded = False
+        self.pid = os.fork()
+        if not self.pid:
             _work_and_end(work)
 
     def has_ended(self) -> bool:
-        """Whether the work is over; `succeeded` then says how."""
-        if self._pid:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
+        """Whether the copy is gone; `succeeded` then says how it ended."""
+        if self.pid:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                self._pid, self.succeeded = 0, status == 0
-        return not self._pid
+                self.pid, self.succeeded = 0, status == 0
+        return not self.pid
 
     def kill(self) -> None:
         """End it wherever it is."""
         if not self.has_ended():
-            os.kill(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
-            self._pid, self.succeeded = 0, False
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self.pid, self.succeeded = 0, False
 
 
 def _work_and_end(work: Callable[[], None]) -> NoReturn:

@@ -2,7 +2,8 @@
 
 A worker is active for a shard once a message of the shard was delivered to it: RabbitMQ delivers to one worker of a
 queue alone. Every other one is a hot standby. It follows the log quietly, keeps what the active one may not have
-published, and takes over with the first message that it gets, or when the active one has published nothing for long.
+published, and takes over with the first message that it gets. While the active one publishes nothing of what stands in
+the log, and RabbitMQ does not see yet that it hangs, a standby stands in for it: it publishes what it reads.
 Two that are active at once do no harm: they make the same events, and the second of each falls out in the stages
 behind.
 """
@@ -30,9 +31,9 @@ from tasks.messages import CommandBatch
 
 log = structlog.get_logger()
 
-# How long a standby lets events lie that the active worker should have published, while the mark does not move [s].
-# That worker writes its mark every second, and RabbitMQ takes two heartbeats to miss one that hangs.
-STANDBY_PATIENCE_S: Final = 5.0
+# How long a standby lets events lie that the active worker should have published, while the mark does not move, in
+# heartbeats. That worker writes its mark every second, and RabbitMQ misses one that hangs after two to three of them.
+STANDBY_PATIENCE_HEARTBEATS: Final = 1.5
 
 Answer = TypeVar("Answer")
 
@@ -47,6 +48,7 @@ class MatchingStage(Stage):
         self._active: set[int] = set()  # shards of which this connection to RabbitMQ has delivered a message
         self._busy: set[int] = set()  # those of which it has since the last tick
         self._mark_moved_s: dict[int, float] = {}  # of shards in standby: when there was last nothing to wait for
+        self._standing_in: set[int] = set()  # shards in standby whose active worker seems to hang
 
     def prepare(self, queues: list[str]) -> None:
         """Bring the engines to the end of their logs, and publish again what may not have been published."""
@@ -62,6 +64,7 @@ class MatchingStage(Stage):
     def connected(self) -> None:
         """Whoever else consumed while this worker was away, it is in standby now."""
         self._active.clear()
+        self._standing_in.clear()
         self._mark_moved_s = dict.fromkeys(self._shards, time.monotonic())
         for shard in self._shards.values():
             shard.tell_whole_books()
@@ -120,10 +123,16 @@ class MatchingStage(Stage):
             shard.begin_snapshot(now_us=_now_us())
 
     def _stand_by(self, shard: Shard) -> None:
-        if shard.read_mark() or not shard.unsent:
-            self._mark_moved_s[shard.shard] = time.monotonic()
-        elif time.monotonic() - self._mark_moved_s[shard.shard] > STANDBY_PATIENCE_S:
-            log.warning("standby_publishes", shard=shard.shard, events=shard.unsent, mark=shard.published_seq)
+        number, now_s = shard.shard, time.monotonic()
+        if shard.read_mark():
+            self._mark_moved_s[number] = now_s
+            self._standing_in.discard(number)
+        elif not shard.unsent:
+            self._mark_moved_s[number] = now_s
+        elif number not in self._standing_in and now_s - self._mark_moved_s[number] > _standby_patience_s():
+            log.warning("standby_stands_in", shard=number, events=shard.unsent, mark=shard.published_seq)
+            self._standing_in.add(number)
+        if number in self._standing_in:
             self._publish(shard)
             shard.write_mark()
 
@@ -148,6 +157,10 @@ def _persist(attempt: Callable[[], Answer], what: str) -> Answer:
             log.warning("waiting", for_=what, wait_s=wait_s, fault=str(fault).partition("\n")[0][:200])
             time.sleep(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+
+def _standby_patience_s() -> float:
+    return STANDBY_PATIENCE_HEARTBEATS * settings().matching_heartbeat_s
 
 
 @cache

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from kombu import Connection
+from sqlalchemy import text
 
 from celery_app.app import app
 from celery_app.publisher import Publisher
@@ -16,13 +17,43 @@ from celery_app.topology import DATA_FEED, MATCHING, ORDER_EXECUTION
 from db.clearing_data import order_log
 from db.connect import Database
 from tasks.matching.engine import Engine
-from tasks.messages import CancelRefused, Command, CommandBatch, Event, ExecutionBatch, FeedBatch
+from tasks.messages import BookUpdate, CancelRefused, Command, CommandBatch, Event, OrderTriggered, encode
 from tests.support.book_mirror import BookMirror
 from tests.support.broker import empty_queues, publish
 from tests.support.order_log import append, ring
 
-_EXECUTIONS = msgspec.json.Decoder(tuple[tuple[list[ExecutionBatch]], dict[str, Any], Any])
-_FEED = msgspec.json.Decoder(tuple[tuple[list[FeedBatch]], dict[str, Any], Any])
+# Messages as they are on the wire, each event in it still the bytes that it came as.
+Raws = list[msgspec.Raw]
+
+
+class RawExecutions(msgspec.Struct, array_like=True):
+    """ExecutionBatch."""
+
+    shard: int
+    matched_us: int
+    executions: Raws
+
+
+class RawFeed(msgspec.Struct, array_like=True):
+    """FeedBatch."""
+
+    stage: str
+    sent_us: int
+    orders: Raws
+    trades: Raws
+    closed: Raws
+    refused: Raws
+    books: list[BookUpdate]
+    settled: Raws
+    replaced: Raws
+    replaces_refused: Raws
+    triggered: Raws
+    failed: Raws
+
+
+_EXECUTIONS = msgspec.json.Decoder(tuple[tuple[list[RawExecutions]], dict[str, Any], Any])
+_FEED = msgspec.json.Decoder(tuple[tuple[list[RawFeed]], dict[str, Any], Any])
+_EVENT = msgspec.json.Decoder(Event)
 
 
 class Floor:
@@ -32,8 +63,8 @@ class Floor:
         self.clearing_data = clearing_data
         self.broker = broker
         self.publisher = publisher
-        self.events: dict[int, dict[int, Event]] = {}  # by shard and event id, as the execution queue had them
-        self.fed: dict[int, Event] = {}  # by event id, as the feed had them
+        self.events: dict[int, dict[int, bytes]] = {}  # by shard and event id, as the execution queue had them
+        self.fed: dict[int, bytes] = {}  # by event id, as the feed had them
         self.mirrors: dict[str, BookMirror] = {}
         self.deliveries = 0
 
@@ -66,6 +97,14 @@ class Floor:
                 events |= {event.event_id: event for event in engine.apply(seq, command)}
         return engine, events
 
+    def begin_anew(self) -> None:
+        """Forget the log, all that was made of it, and all that came of it."""
+        self.collect()
+        with self.clearing_data.transaction() as tx:
+            tx.execute(text("TRUNCATE order_log, snapshots, published_marks"))
+            tx.execute(text("UPDATE shards SET last_seq = 0"))
+        self.events, self.fed, self.mirrors, self.deliveries = {}, {}, {}, 0
+
     def collect(self) -> None:
         """Take what lies in the queues of the stages behind."""
         with self.broker.channel() as channel:
@@ -75,24 +114,30 @@ class Floor:
                     self._take(self.events.setdefault(batch.shard, {}), batch.executions)
             while (message := channel.basic_get(DATA_FEED, no_ack=True)) is not None:
                 for feed in _FEED.decode(message.body)[0][0]:
-                    self._take(self.fed, [*feed.trades, *feed.closed, *feed.refused])
+                    self._take(self.fed, feed.trades + feed.closed + feed.refused)
+                    self._take(self.fed, feed.replaced + feed.replaces_refused + feed.triggered)
                     for update in feed.books:
                         self.mirrors.setdefault(update.security_id, BookMirror()).apply(update)
 
-    def _take(self, events: dict[int, Event], taken: Sequence[Event]) -> None:
-        for event in taken:
-            assert events.setdefault(event.event_id, event) == event, "two events of one id"
+    def _take(self, events: dict[int, bytes], taken: Raws) -> None:
+        for raw in taken:
+            event = bytes(raw)
+            assert events.setdefault(_EVENT.decode(event).event_id, event) == event, "two events of one id"
 
     def check(self, *, shards: Sequence[int] = (0,), timeout_s: float = 30.0) -> None:
-        """All events of the log come to both stages behind, each always the same, and the books are the engine's."""
+        """All events of the log come to both stages behind, always the same bytes, and the books are the engine's."""
         engines, expected = {}, {}
         for shard in shards:
             engines[shard], expected[shard] = self.replayed(shard)
         executions = {
-            shard: {number: event for number, event in events.items() if not isinstance(event, CancelRefused)}
+            shard: {
+                number: encode(event)
+                for number, event in events.items()
+                if not isinstance(event, CancelRefused | OrderTriggered)
+            }
             for shard, events in expected.items()
         }
-        fed = {number: event for events in expected.values() for number, event in events.items()}
+        fed = {number: encode(event) for events in expected.values() for number, event in events.items()}
         books = {book.security_id: book for engine in engines.values() for book in engine.book_snapshots()}
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
