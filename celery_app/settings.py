@@ -39,7 +39,7 @@ class Settings(BaseSettings):
         30.0, ge=1, le=600, description="how long a worker may consume nothing of what waits before it starts anew"
     )
     matching_heartbeat_s: int = Field(
-        2, ge=2, le=120, description="the same of matching workers: how soon a standby takes over from one that hangs"
+        2, ge=2, le=120, description="that of matching workers: how soon a standby takes over from one that hangs"
     )
     order_entry_max_messages: int = Field(
         50_000, ge=1, description="length of the order_entry queue above which it refuses new messages"
