@@ -103,7 +103,7 @@ def test_an_unknown_outcome_is_settled_by_its_client_order_id(keys: Keys, queues
 
 
 @pytest.mark.parametrize("how", ["refuses", "hangs"])
-def test_postgres_away_fails_closed(keys: Keys, how: str) -> None:
+def test_30_postgres_away_fails_closed(keys: Keys, how: str) -> None:
     with _proxy(_clearing_data()) as proxy:
         environment = {"CLEARING_DATA_URL": _through(_clearing_data(), proxy), "KEY_CACHE_S": "0"}
         with running_api(environment) as api:

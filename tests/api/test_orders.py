@@ -123,7 +123,7 @@ def test_a_crowd_travels_in_few_messages(api: Api, keys: Keys, queues: Connectio
 # -- client order ids ----------------------------------------------------------------------------------------------
 
 
-def test_the_same_again_gets_the_first_answer(api: Api, keys: Keys, queues: Connection) -> None:
+def test_19_the_same_again_gets_the_first_answer(api: Api, keys: Keys, queues: Connection) -> None:
     order = limit(client_order_id="my-1")
     first = api.ask("POST", "/orders", key=keys.single, json=order)
     again = api.ask("POST", "/orders", key=keys.single, json=order | {"price": "100.12", "time_in_force": "gtc"})
@@ -145,7 +145,7 @@ def test_what_order_entry_knows_is_not_queued_again(api: Api, keys: Keys, queues
     assert depth(queues, ORDER_ENTRY) == 0
 
 
-def test_other_content_is_a_conflict(api: Api, keys: Keys, queues: Connection) -> None:
+def test_19_other_content_is_a_conflict(api: Api, keys: Keys, queues: Connection) -> None:
     api.ask("POST", "/orders", key=keys.single, json=limit(client_order_id="my-1"))
     answer = api.ask("POST", "/orders", key=keys.single, json=limit(client_order_id="my-1", quantity=11))
     assert (answer.status_code, problem(answer)["code"]) == (409, "client_order_id_reused")
@@ -153,14 +153,14 @@ def test_other_content_is_a_conflict(api: Api, keys: Keys, queues: Connection) -
     assert depth(queues, ORDER_ENTRY) == 0
 
 
-def test_the_id_of_another_client_is_another_id(api: Api, keys: Keys) -> None:
+def test_19_the_id_of_another_client_is_another_id(api: Api, keys: Keys) -> None:
     order = limit(client_order_id="my-1")
     answers = [api.ask("POST", "/orders", key=key, json=order) for key in (keys.single, keys.flood)]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert len({answer.json()["order_id"] for answer in answers}) == 2
 
 
-def test_a_hundred_at_once_on_two_processes_are_one_order(api: Api, keys: Keys, queues: Connection) -> None:
+def test_19_a_hundred_at_once_on_two_processes_are_one_order(api: Api, keys: Keys, queues: Connection) -> None:
     with running_api() as other, ThreadPoolExecutor(20) as crowd:
         answers = list(
             crowd.map(

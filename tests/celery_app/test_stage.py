@@ -150,7 +150,7 @@ GOOD_BODY = '[[[[[["order",1,"A",null,"MSFT","limit","buy",1,100,"gtc",false,0]]
         pytest.param("x" * 10_000_000, HEADERS, id="10 MB"),
     ],
 )
-def test_what_cannot_be_read_is_a_dead_letter(
+def test_33_what_cannot_be_read_is_a_dead_letter(
     body: bytes | str, headers: dict[str, object], broker: Connection, publisher: Publisher, probe_worker: Worker
 ) -> None:
     publish(broker, ORDER_ENTRY, body, headers=headers)

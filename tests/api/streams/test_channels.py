@@ -141,7 +141,7 @@ def test_unsubscribe(streams: Streams, feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("auth", [{"api_key": "wrong"}, {"api_key": 5}, {"api_key": ["x"]}, {"api_key": ""}])
-def test_a_wrong_key_does_not_connect(idle_streams: Streams, auth: object) -> None:
+def test_31_a_wrong_key_does_not_connect(idle_streams: Streams, auth: object) -> None:
     with pytest.raises(Refused) as refused:
         idle_streams.socketio(auth)
     ((refusal,),) = refused.value.args
@@ -149,7 +149,7 @@ def test_a_wrong_key_does_not_connect(idle_streams: Streams, auth: object) -> No
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"api_key": None}, "text", 5, ["x"]])
-def test_without_a_key_what_is_public(idle_streams: Streams, auth: object) -> None:
+def test_31_without_a_key_what_is_public(idle_streams: Streams, auth: object) -> None:
     client = idle_streams.socketio(auth)
     assert subscribe(client, "price") == {"status": "success"}
     assert subscribe(client, "report")["code"] == "unauthorized"
@@ -180,7 +180,7 @@ def test_without_a_key_what_is_public(idle_streams: Streams, auth: object) -> No
         ("price", {"channel": "price"}, "unknown_event"),
     ],
 )
-def test_refused_with_a_problem(idle_streams: Streams, event: str, sent: object, code: str) -> None:
+def test_31_refused_with_a_problem(idle_streams: Streams, event: str, sent: object, code: str) -> None:
     client = idle_streams.socketio()
     answer = client.ask(event, sent)
     assert (answer["code"], answer["status"] in {401, 422}) == (code, True)
@@ -196,7 +196,7 @@ def test_wrong_number_of_arguments(idle_streams: Streams) -> None:
 
 
 @pytest.mark.parametrize("transports", [("polling",), ("websocket",)])
-def test_a_message_that_is_too_large_and_the_others_hear_on(
+def test_31_a_message_that_is_too_large_and_the_others_hear_on(
     streams: Streams, feed: Feed, transports: tuple[str, ...]
 ) -> None:
     speaker, silent = streams.socketio(transports=transports), streams.socketio()
@@ -224,7 +224,7 @@ def test_a_message_that_is_too_large_and_the_others_hear_on(
         b"[" * 100_000,
     ],
 )
-def test_junk_on_the_channel_is_ignored(streams_with_junk: tuple[Streams, SocketIOClient], junk: bytes) -> None:
+def test_36_junk_on_the_channel_is_ignored(streams_with_junk: tuple[Streams, SocketIOClient], junk: bytes) -> None:
     streams, client = streams_with_junk
     redis = Redis.from_url(settings().redis_url.get_secret_value())
     before = client.of("price")
@@ -243,7 +243,7 @@ def streams_with_junk() -> Iterator[tuple[Streams, SocketIOClient]]:
         yield running, client
 
 
-def test_after_junk_the_feed_goes_on(streams: Streams, feed: Feed) -> None:
+def test_36_after_junk_the_feed_goes_on(streams: Streams, feed: Feed) -> None:
     client = streams.socketio()
     subscribe(client, "price")
     redis = Redis.from_url(settings().redis_url.get_secret_value())

@@ -91,7 +91,7 @@ def test_reports_go_to_their_client_only(streams: Streams, feed: Feed, api_keys:
         ("/stream/price", ["Sec-WebSocket-Version: 7"], 400),
     ],
 )
-def test_refused_with_a_problem(
+def test_31_refused_with_a_problem(
     idle_streams: Streams, api_keys: Keys, path: str, header: list[str], status: int
 ) -> None:
     with pytest.raises(WebSocketBadStatusException) as refused:
@@ -109,7 +109,9 @@ def test_refused_with_a_problem(
         (b"x" * 1_048_576, ABNF.OPCODE_TEXT),
     ],
 )
-def test_who_speaks_is_refused_and_the_others_hear_on(streams: Streams, feed: Feed, content: bytes, kind: int) -> None:
+def test_31_who_speaks_is_refused_and_the_others_hear_on(
+    streams: Streams, feed: Feed, content: bytes, kind: int
+) -> None:
     silent, speaker = streams.raw("/stream/price"), streams.raw("/stream/price")
     with suppress(ConnectionError):  # cut off before it has said all
         speaker.send(content, kind)
@@ -118,7 +120,7 @@ def test_who_speaks_is_refused_and_the_others_hear_on(streams: Streams, feed: Fe
     assert read(silent)["sequence"] == 1
 
 
-def test_bytes_that_are_no_websocket_frames(streams: Streams, feed: Feed) -> None:
+def test_31_bytes_that_are_no_websocket_frames(streams: Streams, feed: Feed) -> None:
     silent, speaker = streams.raw("/stream/price"), streams.raw("/stream/price")
     speaker.sock.sendall(b"\xff" * 4_096)
     read_until_cut_off(speaker)

@@ -88,7 +88,7 @@ def test_a_market_order_is_registered_without_a_price(clearing_data: Database) -
         assert accounts.account(tx, "SINGLE").held_cents == 22_000
 
 
-def test_a_denied_order_is_registered_and_told(clearing_data: Database) -> None:
+def test_20_a_denied_order_is_registered_and_told(clearing_data: Database) -> None:
     admission = enter(clearing_data, order(1, quantity=101), order(2, side="sell", quantity=1_001))
     assert admission.commands == []
     assert reasons(admission) == {1: "insufficient_funds", 2: "insufficient_holdings"}
@@ -173,7 +173,7 @@ def test_a_cancel_that_was_sequenced_stays_so_when_its_order_is_closed(clearing_
     assert reasons(again) == {2: None, 3: "unknown_order"}
 
 
-def test_a_cancel_of_an_order_that_was_never_given_out_stays_denied(clearing_data: Database) -> None:
+def test_21_a_cancel_of_an_order_that_was_never_given_out_stays_denied(clearing_data: Database) -> None:
     assert reasons(enter(clearing_data, cancel(1, order_id=900))) == {1: "unknown_order"}
     with clearing_data.transaction() as tx:
         assert 900 in orders.next_order_ids(tx)
@@ -182,7 +182,7 @@ def test_a_cancel_of_an_order_that_was_never_given_out_stays_denied(clearing_dat
     assert reasons(enter(clearing_data, cancel(3, order_id=1_001))) == {3: "unknown_order"}
 
 
-def test_nobody_cancels_anothers_order(clearing_data: Database) -> None:
+def test_21_nobody_cancels_anothers_order(clearing_data: Database) -> None:
     enter(clearing_data, order(1))
     assert reasons(enter(clearing_data, cancel(2, order_id=1, client_id="RETAIL"))) == {2: "unknown_order"}
 
@@ -310,7 +310,7 @@ def test_a_replacement_that_cannot_be_paid_stays_denied(clearing_data: Database)
             accounts.deposit_cash(tx, "SINGLE", "t1", amount_cents=1_000_000, now_us=1)
 
 
-def test_a_replacement_of_a_closed_order_is_denied(clearing_data: Database) -> None:
+def test_21_a_replacement_of_a_closed_order_is_denied(clearing_data: Database) -> None:
     enter(clearing_data, order(1), order(2), replace(3, 2, quantity=2))
     with clearing_data.transaction() as tx:
         # All of both has traded; but the second is larger at the engine, where the replacement came before that.

@@ -97,7 +97,7 @@ BAD = {
 }
 
 
-def test_a_bad_message_is_a_dead_letter_and_the_next_good_order_trades(
+def test_33_and_34_a_bad_message_is_a_dead_letter_and_the_next_good_order_trades(
     broker: Connection, clearing_data: Database
 ) -> None:
     with Worker(ORDER_ENTRY) as worker:

@@ -259,7 +259,7 @@ FORGERIES: dict[str, Callable[[Scene], Execution]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_an_execution_is_refused_and_changes_nothing(scene: Scene, clearing_data: Database, forgery: str) -> None:
+def test_35_an_execution_is_refused_and_changes_nothing(scene: Scene, clearing_data: Database, forgery: str) -> None:
     before = state(clearing_data)
     with pytest.raises(ExecutionRefused):
         settle(clearing_data, [FORGERIES[forgery](scene)])

@@ -136,7 +136,7 @@ def test_two_workers_one_of_which_is_killed_settle_everything_once(
         {"price_cents": 1},  # under the id of a settled event
     ],
 )
-def test_a_forged_execution_is_a_dead_letter_and_an_alarm(
+def test_35_a_forged_execution_is_a_dead_letter_and_an_alarm(
     broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database, forgery: dict[str, object]
 ) -> None:
     (batch,) = one_trade(exchange)
@@ -155,7 +155,7 @@ def test_a_forged_execution_is_a_dead_letter_and_an_alarm(
     assert depth(broker, ORDER_EXECUTION) == 0
 
 
-def test_an_execution_of_nothing_is_a_dead_letter(
+def test_35_an_execution_of_nothing_is_a_dead_letter(
     broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
 ) -> None:
     (batch,) = one_trade(exchange)
