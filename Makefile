@@ -1,6 +1,6 @@
 # Every command of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit bench chaos test lint requirements
+.PHONY: help up down status logs clean audit dead-letters bench chaos test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
@@ -25,6 +25,9 @@ clean: ## stop everything and drop all data
 
 audit: ## check that every order, cent and share is where it has to be
 	$(RUN) run tasks.audit $(ARGS)
+
+dead-letters: ## messages that could not be handled; ARGS="show NAME", ARGS="return NAME" sends one back to its queue
+	$(RUN) run deploy.dead_letters $(ARGS)
 
 bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20"
 	$(RUN) run bench $(ARGS)

@@ -16,6 +16,10 @@ UNIQUE_VIOLATION = "23505"
 # which took twice as long, and it never compiles a query that runs for a few milliseconds.
 _PLANNER = "-c random_page_cost=1.1 -c jit=off"
 
+# A network that swallows everything says nothing: without these a worker would wait two hours for an answer. A host
+# that is silent for some ten seconds is given up, whether it is asked something or not [s; s; probes; ms].
+_NETWORK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
+
 
 class Database:
     """One of the two databases, as one process uses it.
@@ -32,7 +36,7 @@ class Database:
             pool_pre_ping=try_first,
             pool_timeout=4,
             hide_parameters=True,  # an error shows no client's data
-            connect_args={"connect_timeout": 4, "application_name": application_name, "options": _PLANNER},
+            connect_args={"connect_timeout": 4, "application_name": application_name, "options": _PLANNER, **_NETWORK},
         )
 
     def forget_connections(self) -> None:

@@ -1,6 +1,7 @@
 """Listens to what the feed pushes through Redis; what was missed there is read from Postgres.
 
-While Redis is away, Postgres is read once a second instead, so subscribers hear of everything, only later.
+While Redis is away or says nothing, Postgres is read once a second instead, so subscribers hear of everything, only
+later.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 # Between two attempts to reach Redis, and between two reads of Postgres while something is missing [s].
 AGAIN_S = 1.0
 CONNECT_TIMEOUT_S = 1.0
+# How long Redis may take to answer a ping before it is taken to hang [s].
+PONG_S = 2.0
 
 _decode = msgspec.json.Decoder(Push).decode
 
@@ -53,11 +56,13 @@ class Listener:
         self._behind = True
         self._repeat = True
         self._read_at = 0.0
+        self._pinged_at: float | None = None  # when Redis was asked for a sign of life, as long as none came
 
     def run(self) -> None:
         """Tell what is pushed, and what Postgres says whenever something may have been missed."""
         while True:
             try:
+                self._pinged_at = None
                 with self._redis.pubsub() as channel:
                     channel.subscribe(channel_of(self._redis))
                     self._listen(channel)
@@ -72,6 +77,7 @@ class Listener:
     def _listen(self, channel: PubSub) -> None:
         while True:
             message = channel.get_message(timeout=AGAIN_S)
+            self._mind_silence(channel, silent=message is None)
             if message is not None and message["type"] == "subscribe":
                 if self._redis_is_away:
                     log.info("redis_back")
@@ -82,6 +88,16 @@ class Listener:
                 self._take(message["data"])
             if self._behind:
                 self._catch_up()
+
+    def _mind_silence(self, channel: PubSub, *, silent: bool) -> None:
+        """Ask a silent Redis whether it lives: one that hangs keeps its connections, and pushes nothing."""
+        if not silent:
+            self._pinged_at = None
+        elif self._pinged_at is None:
+            channel.ping()
+            self._pinged_at = time.monotonic()
+        elif time.monotonic() - self._pinged_at > PONG_S:
+            self._behind = True
 
     def _take(self, data: bytes) -> None:
         try:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 from bench import report as machine
@@ -18,7 +19,7 @@ from bench.chaos.faults import FaultRunner
 from bench.chaos.pulse import CLIENT as PULSE
 from bench.chaos.pulse import Pulse
 from bench.chaos.record import Record
-from bench.chaos.schedule import faults
+from bench.chaos.schedule import SHORT, faults
 from bench.chaos.verdict import Judge
 from bots.client import Client
 from db.clearing_data import securities
@@ -38,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
     command.add_argument("--seed", type=int, default=secrets.randbelow(100_000), help="of the faults and the orders")
     command.add_argument("--minutes", type=float, default=3.0, help="how long faults happen (default: %(default)s)")
+    command.add_argument("--short", action="store_true", help="a few faults of each main kind, and no more")
     command.add_argument(
         "--folder", type=Path, default=FOLDER, help="of the exchange, with the logs and the clients' record"
     )
@@ -53,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _say(f"seed {options.seed}; {options.minutes:g} minutes of faults; starting an exchange ...")
     try:
         with arena(Instance(options.folder.resolve())) as chaos:
-            shown = _run(chaos, seed=options.seed, seconds=options.minutes * 60)
+            shown = _run(chaos, seed=options.seed, seconds=options.minutes * 60, short=options.short)
     except Failure as failure:
         _say(f"python -m bench.chaos: {failure}")
         return 2
@@ -65,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(chaos: Arena, *, seed: int, seconds: float) -> dict[str, object]:
+def _run(chaos: Arena, *, seed: int, seconds: float, short: bool) -> dict[str, object]:
     own = chaos.own
     clearing_data, market_data = (
         Database(url.get_secret_value(), pool_size=2, application_name="", try_first=True)
@@ -80,9 +82,11 @@ def _run(chaos: Arena, *, seed: int, seconds: float) -> dict[str, object]:
     traders = [Trader(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in NAMES]
     for thread in (pulse, *traders):
         thread.start()
-    runner = FaultRunner(chaos, pulse, faults(seed, chaos.cards), started_s=started_s)
+    schedule = islice(faults(seed, SHORT), len(SHORT)) if short else faults(seed, chaos.cards)
+    runner = FaultRunner(chaos, pulse, schedule, started_s=started_s)
     try:
         runner.run(seconds)
+        faults_ended_s = time.monotonic()
     finally:
         for thread in (*traders, pulse):
             thread.ended.set()
@@ -96,7 +100,7 @@ def _run(chaos: Arena, *, seed: int, seconds: float) -> dict[str, object]:
     verdict.find("a client gave up", [f"{one.name}: {one.failure!r}" for one in traders if one.failure is not None])
     return report.figures(
         seed=seed,
-        seconds=seconds,
+        seconds=faults_ended_s - started_s,
         commit=machine.commit(),
         suffered=runner.suffered,
         record=record,

@@ -7,6 +7,7 @@ fault of the network may hit one stage alone.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +61,8 @@ class Arena:
     def cards(self) -> list[tuple[Kind, str]]:
         """All faults that can happen here."""
         processes = [program.name for program in self.own.processes]
-        return deck(processes, list(self._proxies), [f"{part}-rabbitmq" for part in _PUBLISHERS])
+        publishers = [f"{part}-rabbitmq" for part in _PUBLISHERS]
+        return deck(processes, list(self._proxies), publishers, [n for n in self._proxies if n.endswith("-postgres")])
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
@@ -90,6 +92,7 @@ class Arena:
             "hang": (line.hang, line.go_on),
             "late confirms": (line.hold_confirms, line.release_confirms),
             "lost confirms": (line.swallow_confirms, line.release_confirms),
+            "lost commits": (line.lose_commits, line.keep_commits),
         }[fault.kind]
         begin()
         time.sleep(fault.lasts_s)
@@ -182,6 +185,7 @@ def _part_of(line: str) -> str:
 @contextmanager
 def arena(instance: Instance) -> Iterator[Arena]:
     """A new exchange with proxies before its services, inside the block. Raises Failure."""
+    shutil.rmtree(instance.logs, ignore_errors=True)  # what they say of the run before is no finding of this one
     with ExitStack() as stack:
         proxies: dict[str, Proxy] = {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -16,6 +17,8 @@ from bench.chaos.schedule import Fault
 PATIENCE_S = 180.0
 # Faults that may be under way, or not overcome, at one time.
 _MOST_AT_ONCE = 3
+# A fault that is to come alone waits so long for the others to be overcome; then it comes all the same [s].
+_ALONE_AFTER_S = 12.0
 _LOOK_EVERY_S = 0.05
 
 
@@ -45,11 +48,14 @@ class FaultRunner:
         self.suffered: list[Suffered] = []
 
     def run(self, seconds: float) -> None:
-        """Let faults happen for so long, and return when all of them are over and overcome, or given up."""
+        """Let faults happen for so long or until there are no more; return when all are overcome, or given up."""
         until_s = time.monotonic() + seconds
-        while time.monotonic() < until_s:
-            fault = next(self._schedule)
-            self._wait_for_others(most=_MOST_AT_ONCE - 1 if fault.on_top else 0)
+        for fault in self._schedule:
+            if time.monotonic() > until_s:
+                break
+            if not fault.on_top:
+                self._wait_for_others(most=0, seconds=_ALONE_AFTER_S)
+            self._wait_for_others(most=_MOST_AT_ONCE - 1)
             time.sleep(fault.gap_s)
             suffered = Suffered(fault, time.monotonic() - self._started_s)
             self.suffered.append(suffered)
@@ -58,8 +64,9 @@ class FaultRunner:
             thread.start()
         self._wait_for_others(most=0)
 
-    def _wait_for_others(self, *, most: int) -> None:
-        while len(self._under_way) > most:
+    def _wait_for_others(self, *, most: int, seconds: float = math.inf) -> None:
+        deadline_s = time.monotonic() + seconds
+        while len(self._under_way) > most and time.monotonic() < deadline_s:
             self._under_way = [thread for thread in self._under_way if thread.is_alive()]
             time.sleep(_LOOK_EVERY_S)
 

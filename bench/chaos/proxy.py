@@ -1,7 +1,7 @@
 """A TCP proxy before a real service: a network that hangs, breaks, refuses or holds back, whenever one wants it to.
 
 Of AMQP it understands as much as it takes to find RabbitMQ's confirms of published messages among its frames, so that
-these alone come late or never. To the service and its client it is the network.
+these alone come late or never; of Postgres' protocol, a COMMIT. To the service and its client it is the network.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _END_BYTES = 1
 _METHOD_FRAME = 1
 # The class and method of what a broker says of a published message: basic.ack and basic.nack.
 _CONFIRMS = {struct.pack("!HH", 60, 80), struct.pack("!HH", 60, 120)}
+# PostgreSQL, 55.7: a simple query with this text; its length counts itself.
+_COMMIT = b"Q\0\0\0\x0bCOMMIT\0"
 
 Frames = Callable[[bytes], list[tuple[bytes, bool]]]
 Confirms = Literal["pass", "hold", "swallow"]
@@ -48,6 +50,7 @@ class Proxy:
         self._flows = asyncio.Event()
         self._flows.set()
         self._confirms: Confirms = "pass"
+        self._loses_commits = False
         self._ways: set[asyncio.StreamWriter] = set()
         self._late: list[tuple[asyncio.StreamWriter, bytes]] = []
 
@@ -83,6 +86,14 @@ class Proxy:
     def swallow_confirms(self) -> None:
         """Let RabbitMQ's confirms vanish; everything else goes on."""
         self._confirms = "swallow"
+
+    def lose_commits(self) -> None:
+        """Let each COMMIT through to Postgres, and break its connection before the answer comes back."""
+        self._loses_commits = True
+
+    def keep_commits(self) -> None:
+        """Lose no more of them."""
+        self._loses_commits = False
 
     def release_confirms(self) -> None:
         """Send the confirms that were held back, on those of their connections that still exist, and hold no more."""
@@ -140,8 +151,8 @@ class Proxy:
             return
         self._ways.add(service_writer)
         directions = {
-            asyncio.create_task(self._forward(reader, service_writer, None)),
-            asyncio.create_task(self._forward(service_reader, writer, frames_of())),
+            asyncio.create_task(self._ask(reader, service_writer, writer)),
+            asyncio.create_task(self._answer(service_reader, writer)),
         }
         try:
             _, other = await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
@@ -153,12 +164,26 @@ class Proxy:
                     way.close()
                 self._ways.discard(way)
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, frames: Frames | None) -> None:
+    async def _ask(
+        self, client: asyncio.StreamReader, service: asyncio.StreamWriter, answers: asyncio.StreamWriter
+    ) -> None:
+        """Forward what a client says."""
         with suppress(OSError):
-            while part := await reader.read(_READ_BYTES):
+            while part := await client.read(_READ_BYTES):
                 await self._flows.wait()
-                writer.write(self._without_confirms(frames, part, writer) if frames else part)
-                await writer.drain()
+                if self._loses_commits and part.endswith(_COMMIT):
+                    answers.transport.abort()
+                service.write(part)
+                await service.drain()
+
+    async def _answer(self, service: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        """Forward what the service says."""
+        frames = frames_of()
+        with suppress(OSError):
+            while part := await service.read(_READ_BYTES):
+                await self._flows.wait()
+                client.write(self._without_confirms(frames, part, client))
+                await client.drain()
 
     def _without_confirms(self, frames: Frames, part: bytes, writer: asyncio.StreamWriter) -> bytes:
         passing = []

@@ -82,7 +82,6 @@ class Record:
         self._lock = threading.Lock()
         self._sent: list[Sent] = []
         self.answers: Counter[str] = Counter()
-        self.slow: list[Attempt] = []
         self.slowest_s = 0.0
 
     def add(self, orders: Iterable[Sent]) -> None:

@@ -22,7 +22,25 @@ Kind = Literal[
     "hang",  # no byte passes, and nobody is told
     "late confirms",  # RabbitMQ's confirms are held back
     "lost confirms",  # RabbitMQ's confirms vanish
+    "lost commits",  # Postgres commits, and the connection breaks before it can say so
 ]
+
+# What the short form in the tests has: something of each main kind, in this order or another.
+SHORT: tuple[tuple[Kind, str], ...] = (
+    ("kill", "order_entry"),
+    ("kill", "matching.0"),
+    ("kill", "order_execution"),
+    ("kill", "data_feed"),
+    ("kill", "api"),
+    ("kill", "streams"),
+    ("kill", "rabbitmq"),
+    ("kill", "redis"),
+    ("shut down at once", "postgres"),
+    ("cut", "order_entry-rabbitmq"),
+    ("lost commits", "order_execution-postgres"),
+    ("late confirms", "matching-rabbitmq"),
+    ("lost confirms", "api-rabbitmq"),
+)
 
 # The AMQP heartbeat of a chaos run [s]: short, so that what hangs for longer than two of them is cut off in minutes.
 HEARTBEAT_S = 4
@@ -34,6 +52,7 @@ _LASTS_S: dict[Kind, tuple[float, float]] = {
     "hang": (0.5, 7.0),
     "late confirms": (0.5, 6.0),
     "lost confirms": (0.5, 2.0),
+    "lost commits": (0.5, 2.0),
 }
 # Of a paused process: how often it is paused for longer than RabbitMQ waits for it.
 _LONG_PAUSES = 0.3
@@ -66,12 +85,15 @@ class Fault:
         return f"{self.kind}: {self.target}{lasting}"
 
 
-def deck(processes: Sequence[str], lines: Sequence[str], publishers: Sequence[str]) -> list[tuple[Kind, str]]:
+def deck(
+    processes: Sequence[str], lines: Sequence[str], publishers: Sequence[str], databases: Sequence[str]
+) -> list[tuple[Kind, str]]:
     """Everything that can happen.
 
     processes   the workers, the api and the streams
     lines       connections between two parts
     publishers  those of the lines over which messages are published
+    databases   those of the lines that lead to Postgres
     """
     cards: list[tuple[Kind, str]] = []
     for name in processes:
@@ -82,13 +104,15 @@ def deck(processes: Sequence[str], lines: Sequence[str], publishers: Sequence[st
     cards += [("kill", "redis"), ("pause", "redis"), ("flush", "redis")]
     for line in lines:
         cards += [("cut", line), ("hang", line)]
+    for line in databases:
+        cards.append(("lost commits", line))
     for line in publishers:
         cards += [("late confirms", line), ("lost confirms", line)]
     return cards
 
 
 def faults(seed: int, cards: Sequence[tuple[Kind, str]]) -> Iterator[Fault]:
-    """The faults of a seed, without an end."""
+    """The faults of a seed, without an end: all cards in some order, and all in another."""
     rng = random.Random(f"chaos:{seed}")
     number = 0
     while True:

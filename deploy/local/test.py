@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 
 from celery_app.settings import Settings
@@ -16,10 +17,14 @@ from deploy.local import exchange, lint
 from deploy.local.failure import ending
 from deploy.local.lock import alone
 from deploy.local.places import TESTS, VENV_PYTHON
+from deploy.local.programs import Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import SERVICE_URLS
+
+# More of them only wait for the one Postgres and the one RabbitMQ.
+_MOST_PROCESSES = 8
 
 
 def main() -> int:
@@ -42,7 +47,7 @@ def _services() -> Iterator[dict[str, str]]:
     TESTS.folder("logs")
     wanted = sorted(set(SERVICE_URLS.values()))
     services = own.prepare(TESTS, wanted, running=False)
-    programs = services.all_programs
+    programs = [_impatient(program) for program in services.all_programs]
     names = [program.name for program in programs]
     supervisor.load(programs)
     try:
@@ -59,16 +64,32 @@ def _services() -> Iterator[dict[str, str]]:
             supervisor.shut_down()
 
 
+def _impatient(program: Program) -> Program:
+    """Postgres without waiting for the disk: a test may kill it, but not the machine, and the data are dropped."""
+    options = ("--fsync=off", "--full_page_writes=off") if program.name == "postgres" else ()
+    return replace(program, command=(*program.command, *options))
+
+
 def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
     # What the tests want other than by default they say themselves; the settings of the caller are for an exchange.
     others = {name: text for name, text in os.environ.items() if name.lower() not in Settings.model_fields}
-    command = [str(VENV_PYTHON), "-m", "pytest", "--durations=10", *arguments]
+    command = [str(VENV_PYTHON), "-m", "pytest", "--durations=10", *_side_by_side(arguments), *arguments]
     with subprocess.Popen(command, env=others | environment) as tests:
         try:
             return tests.wait()
         except KeyboardInterrupt:
             # It got the Ctrl-C, too, and is putting away what it has started.
             return tests.wait()
+
+
+def _side_by_side(arguments: Sequence[str]) -> list[str]:
+    """How pytest-xdist deals the tests among processes, module by module; nothing for a single module."""
+    modules = [argument for argument in arguments if ".py" in argument]
+    if len(modules) == 1 or {"--pdb", "-s"} & set(arguments):
+        return []
+    # Most tests wait for processes to start, so there may be more at once than there are processors.
+    number = min(2 * (os.cpu_count() or 1), _MOST_PROCESSES)
+    return [f"--numprocesses={number}", "--dist=loadscope"]
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -51,6 +51,10 @@ class Pusher:
         if self._missing or not self._publish(push):
             self._missing = True
 
+    def miss(self) -> None:
+        """Note that the subscribers may miss something."""
+        self._missing = True
+
     def mend(self) -> None:
         """If something was not pushed, tell the subscribers to resynchronise, as soon as Redis takes it."""
         if self._missing and self._publish(RESYNCHRONISE):

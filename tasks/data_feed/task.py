@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from functools import cache
 
+from sqlalchemy.exc import DBAPIError
+
 from celery_app import app, fail_points
 from celery_app.settings import settings
 from celery_app.stage import Stage
@@ -23,6 +25,8 @@ class DataFeed(Stage):
     """Between units it forgets the levels that went, and mends what Redis missed."""
 
     abstract = True
+    #: Whether a unit failed that may be stored all the same: tried again it is no news, and was told to nobody.
+    in_doubt = False
     _forget_at = 0.0
     _sequences_then: dict[str, int] = {}  # noqa: RUF012 - replaced, never changed
 
@@ -36,14 +40,21 @@ class DataFeed(Stage):
             self._forget_at = time.monotonic() + FORGET_AFTER_S
 
 
-@app.task(name=DATA_FEED, base=DataFeed)
-def data_feed(batches: list[FeedBatch]) -> None:
+@app.task(name=DATA_FEED, base=DataFeed, bind=True)
+def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
     """Store what all delivered messages tell, then push what is new of it.
 
     What was stored before is neither numbered nor pushed again. So when a worker dies between its commit and its
     push, nobody pushes that unit; the worker that comes after it tells the subscribers to resynchronise.
     """
-    push = record(_market_data(), batches, stored_us=time.time_ns() // 1_000)
+    try:
+        push = record(_market_data(), batches, stored_us=time.time_ns() // 1_000)
+    except DBAPIError:
+        self.in_doubt = True
+        raise
+    if self.in_doubt:
+        _pusher().miss()
+        self.in_doubt = False
     fail_points.reach("data_feed.committed")
     if push.is_news:
         _pusher().push(push)

@@ -10,7 +10,7 @@ from bench.chaos.proxy import frames_of
 from bench.chaos.record import Attempt, Sent
 from bench.chaos.schedule import deck, faults
 
-CARDS = deck(["order_entry", "api"], ["api-rabbitmq"], ["api-rabbitmq"])
+CARDS = deck(["order_entry", "api"], ["api-rabbitmq", "api-postgres"], ["api-rabbitmq"], ["api-postgres"])
 
 
 def test_a_seed_makes_the_same_schedule() -> None:

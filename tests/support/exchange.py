@@ -24,14 +24,14 @@ from celery_app.settings import settings
 from celery_app.topology import DEAD_LETTER
 from deploy.local import exchange as local
 from deploy.local.places import Instance
-from deploy.local.ports import choose
 from deploy.local.programs import Program
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import from_environment
 from tests.support.broker import depth, empty_queues
+from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
-START_S = 60.0
+START_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def running_exchange(variables: Mapping[str, str] | None = None) -> Iterator[Exc
     # The path of a Unix socket is short, and pytest's folders are deep.
     instance = Instance(Path(tempfile.mkdtemp(prefix="exchange-")))
     instance.folder("logs")
-    port = choose(instance, ["api", "flower"], running=False)
+    port = {"api": free_port(), "flower": free_port()}
     environment = local.environment(os.environ, {"API_PORT": str(port["api"])}, instance)
     asked_for = from_environment({"BOTS": "none", **(variables or {})})
     url = f"http://{s.api_host}:{port['api']}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from types import TracebackType
@@ -13,6 +12,8 @@ from typing import Self
 from redis import Redis
 from redis.exceptions import ConnectionError as NotThere
 
+from tests.support.side_by_side import free_port
+
 START_S = 10.0
 
 
@@ -20,9 +21,7 @@ class RedisServer:
     """`with RedisServer() as redis: ...` has it running inside the block, at `redis.url`."""
 
     def __init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port: int = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -18,6 +18,8 @@ from typing import Any, Self
 import socketio
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketTimeoutException, create_connection
 
+from tests.support.side_by_side import free_port
+
 ROOT = Path(__file__).parents[2]
 START_S = 20.0
 
@@ -39,9 +41,7 @@ class Streams:
     """`with Streams() as streams: ...` has them served inside the block."""
 
     def __init__(self, *, environment: Mapping[str, str] | None = None) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
         self._log = Path(tempfile.mkstemp(prefix="streams-", suffix=".log")[1])
         self._process: subprocess.Popen[bytes] | None = None

@@ -80,7 +80,7 @@ def ask(
             "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1",
             "--no-color", "--warnings", "off",
         ],
-        cwd=ROOT,
+        cwd=folder,  # it leaves a cache behind
         env={"SCHEMATHESIS_HOOKS": "tests.system.request_hooks", "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

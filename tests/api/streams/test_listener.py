@@ -92,10 +92,13 @@ def test_a_hung_redis_and_the_heartbeat_goes_on(streams: Streams, feed: Feed, re
     redis.pause()
     feed.tell(prices(1, 9_983, 10_049))
     client.wait_for("heartbeat", len(client.of("heartbeat")) + 2)
+    feed.store(prices(2, 9_984, 10_049))
+    wait_for_sequence(client, "price", 2)  # read from Postgres
     redis.resume()
     time.sleep(0.6)  # the feed leaves a Redis that failed alone for half a second
     feed.mend()
-    wait_for_sequence(client, "price", 1)
+    feed.tell(prices(3, 9_985, 10_049))
+    wait_for_sequence(client, "price", 3)
 
 
 def test_starts_without_redis(market_data: Database, api_keys: Keys) -> None:

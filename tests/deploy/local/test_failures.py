@@ -12,8 +12,10 @@ from deploy.local import packages, up
 from deploy.local.failure import Failure
 from deploy.local.places import Instance
 from tests.deploy.local.clone import Clone
+from tests.support.side_by_side import free_port
 
 NOWHERE = "127.0.0.1:1"
+PORTS = {"API_PORT": str(free_port()), "FLOWER_PORT": str(free_port())}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def services() -> dict[str, str]:
     ],
 )
 def test_make_up(clone: Clone, services: dict[str, str], variables: dict[str, str], sentence: str) -> None:
-    ended = clone.call("up", **{"API_PORT": "20111", "FLOWER_PORT": "20112", "BOTS": "none"} | services | variables)
+    ended = clone.call("up", **(PORTS | {"BOTS": "none"} | services | variables))
     assert ended.returncode == 1
     (said,) = ended.stderr.strip().splitlines()
     assert said.startswith(sentence)
@@ -66,7 +68,7 @@ def test_make_up(clone: Clone, services: dict[str, str], variables: dict[str, st
 def test_a_port_in_use(clone: Clone, services: dict[str, str], variable: str, name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = clone.call("up", **{"API_PORT": "20111", "FLOWER_PORT": "20112", variable: str(port)} | services)
+        ended = clone.call("up", **(PORTS | {variable: str(port)} | services))
     assert ended.returncode == 1
     assert ended.stderr.strip() == (
         f"port {port} is in use by another program: end that, or choose another port for {name} "

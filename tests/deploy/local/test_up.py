@@ -19,8 +19,9 @@ from deploy.local.places import Instance
 from deploy.local.ports import is_free
 from deploy.local.supervisor import Supervisor
 from tests.deploy.local.clone import Clone
+from tests.support.side_by_side import free_port
 
-API_PORT, FLOWER_PORT = 20_113, 20_114
+API_PORT, FLOWER_PORT = free_port(), free_port()
 VARIABLES = {"API_PORT": str(API_PORT), "FLOWER_PORT": str(FLOWER_PORT), "BOTS": "uniform", "LOG_LEVEL": "WARNING"}
 
 

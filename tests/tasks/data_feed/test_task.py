@@ -11,6 +11,7 @@ from kombu import Connection
 from redis import Redis
 from sqlalchemy import text
 
+from bench.chaos.proxy import Proxy, through
 from celery_app.publisher import Publisher
 from celery_app.settings import settings
 from celery_app.topology import DATA_FEED, DEAD_LETTER
@@ -65,6 +66,26 @@ def test_stores_and_pushes(market_data: Database, broker: Connection, publisher:
     assert pushes[0].resynchronise
     assert [told.about for told in pushes[1].trades] == ["MSFT"]
     assert {told.about for told in pushes[1].reports} == {"ANN", "BOB"}
+
+
+def test_what_was_stored_without_an_answer_is_no_secret(
+    market_data: Database, broker: Connection, publisher: Publisher
+) -> None:
+    """Postgres commits, and the connection breaks first: tried again, the unit is no news, and nobody was told."""
+    url = settings().market_data_url.get_secret_value()
+    redis = Redis.from_url(settings().redis_url.get_secret_value())
+    channel = redis.pubsub(ignore_subscribe_messages=True)
+    channel.subscribe(channel_of(redis))
+    channel.get_message(timeout=5.0)
+    with Proxy.before(url) as line, Worker(DATA_FEED, environment={"MARKET_DATA_URL": through(url, line)}):
+        send(publisher, FeedBatch("matching", NOW_US, trades=[trade(1)]))
+        wait_until(lambda: count(market_data, "reports") == 2)
+        line.lose_commits()
+        send(publisher, FeedBatch("matching", NOW_US, trades=[trade(2)]))
+        wait_until(lambda: count(market_data, "reports") == 4)
+        line.keep_commits()
+        pushes = [_read_push(message["data"]) for _ in range(3) if (message := channel.get_message(timeout=10.0))]
+    assert [push.resynchronise for push in pushes] == [True, False, True]
 
 
 def test_two_workers_and_one_of_them_killed_again_and_again(

@@ -146,7 +146,10 @@ def test_killed_workers_lose_nothing_and_do_nothing_twice(broker: Connection, cl
 
 def end_backends(database: Database) -> bool:
     """End the stage's connections to Postgres; False when it had none."""
-    backends = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :stage"
+    backends = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = :stage AND datname = current_database()"
+    )
     with database.transaction() as tx:
         return bool(tx.execute(text(backends), {"stage": ORDER_ENTRY}).all())
 
