@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Row, TextClause, text
+from sqlalchemy import Connection, Row, text
 
 from db.market_data.rows import Book, Candle, Level, Price, Report, Trade
 
 OrderStatus = Literal["new", "filled", "settled", "rejected", "cancelled", "failed"]
 
-# Reasons with which the engine cancels what is open of an order; with any other it was rejected.
+# Reasons with which the engine cancels an order that just came; with any other it rejects it.
 CANCELLED_REASONS = frozenset({"cancelled", "unfilled", "self_trade"})
 
 WHOLE_BOOK = 2**31 - 1
@@ -50,8 +50,11 @@ _REPORTS_OF_ORDER = (
 )
 _LAST_REPORT = text(_REPORTS_OF_ORDER + "ORDER BY stored_us DESC, sequence DESC LIMIT 1")
 # Event ids of an order grow with what happened to it; a settlement's is negative and follows its trade. So the last
-# word does not depend on the order in which the stages' messages were stored. Answers to cancels have no side.
-_LAST_WORD = text(_REPORTS_OF_ORDER + "AND side IS NOT NULL ORDER BY abs(report_id) DESC, report_id LIMIT 1")
+# words do not depend on the order in which the stages' messages were stored. What answers a cancel or a replacement
+# has no side: that one was refused says nothing of the order.
+_LAST_WORDS = text(_REPORTS_OF_ORDER + "AND side IS NOT NULL ORDER BY abs(report_id) DESC, report_id LIMIT 2")
+# Requests have smaller numbers, the engine's events greater ones.
+_FIRST_EVENT = 2**53
 
 # Above every sequence: a page that begins with the newest.
 NEWEST = 2**63 - 1
@@ -116,19 +119,21 @@ def report_head(tx: Connection, client_id: str) -> int:
 
 
 def last_report(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> Report | None:
-    """What was stored last of an order, answers to cancels included, and told to `client_id`, None for anyone."""
-    return _report(tx, _LAST_REPORT, security_id, order_id, client_id)
+    """What was stored last of an order and told to `client_id`, None for anyone; it may answer a cancel."""
+    row = tx.execute(_LAST_REPORT, {"security_id": security_id, "order_id": order_id, "client_id": client_id}).first()
+    return Report(*row) if row else None
 
 
 def order_status(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> OrderStatus | None:
     """How far an order of `client_id`, None for anyone's, has come; None when there is no report of it."""
-    report = _report(tx, _LAST_WORD, security_id, order_id, client_id)
-    return status_of(report) if report else None
+    rows = tx.execute(_LAST_WORDS, {"security_id": security_id, "order_id": order_id, "client_id": client_id})
+    words = [Report(*row) for row in rows]
+    return status_of(*words) if words else None
 
 
-def status_of(report: Report) -> OrderStatus:
-    """The status of an order of which this is the last report; it is none that answers a cancel."""
-    match report.event_type, report.confirmed:
+def status_of(last: Report, before: Report | None = None) -> OrderStatus:
+    """The status of an order of which these are the last reports; none that answers a cancel or a replacement."""
+    match last.event_type, last.confirmed:
         case "order", True:
             return "new"
         case "trade", _:
@@ -137,11 +142,6 @@ def status_of(report: Report) -> OrderStatus:
             return "settled"
         case "settlement", False:
             return "failed"
-    return "cancelled" if report.reason in CANCELLED_REASONS else "rejected"
-
-
-def _report(
-    tx: Connection, statement: TextClause, security_id: str, order_id: int, client_id: str | None
-) -> Report | None:
-    row = tx.execute(statement, {"security_id": security_id, "order_id": order_id, "client_id": client_id}).first()
-    return Report(*row) if row else None
+    # What has traded, or was replaced or triggered, was not rejected.
+    has_lived = before is not None and abs(before.report_id) >= _FIRST_EVENT
+    return "cancelled" if has_lived or last.reason in CANCELLED_REASONS else "rejected"

@@ -18,7 +18,8 @@ Level = tuple[int, int, int]  # price [cents], quantity, orders
 class Report(Struct, array_like=True, gc=False):
     """One stage's word to a client, and a row of `reports`, with the columns in this order.
 
-    `sequence` and `stored_us` are given when it is stored. Side and quantity are None when it answers a cancel.
+    `sequence` and `stored_us` are given when it is stored. The side is None when it answers a cancel or a replacement,
+    and so are terms that such a request does not name.
     """
 
     order_id: int

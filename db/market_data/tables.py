@@ -24,7 +24,7 @@ reports = Table(
     Column("confirmed", Boolean, nullable=False),  # or else denied
     Column("client_id", Text, nullable=False),
     Column("security_id", Text, nullable=False),
-    Column("side", Text),  # side, quantity and price: None when the report answers a cancel
+    Column("side", Text),  # None when the report answers a cancel or a replacement, like what it does not name
     Column("quantity", BigInteger),
     Column("price_cents", BigInteger),  # None for a market order, too
     Column("reason", Text),

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from db.market_data.rows import EventType, Report
-from tasks.messages import CancelRefused, FeedBatch, OrderClosed, OrderReport, TradeMade
+from tasks.messages import (
+    CancelRefused,
+    FeedBatch,
+    OrderClosed,
+    OrderReplaced,
+    OrderReport,
+    OrderTriggered,
+    ReplaceRefused,
+    TradeMade,
+)
 
 
 def reports_of(batches: Iterable[FeedBatch]) -> Iterator[Report]:
@@ -14,14 +23,32 @@ def reports_of(batches: Iterable[FeedBatch]) -> Iterator[Report]:
         sent_us = batch.sent_us
         for order in batch.orders:
             yield order_report(order, sent_us=sent_us)
-        for trade in batch.trades:
-            yield from leg_reports(trade, "trade", sent_us=sent_us)
-        for closed in batch.closed:
-            yield closed_report(closed, sent_us=sent_us)
-        for refused in batch.refused:
-            yield refused_report(refused, sent_us=sent_us)
+        if batch.replaced or batch.triggered:
+            # An order trades before and after it gets other terms. Events count up, so their numbers say when; of two
+            # reports of one event, the legs of a trade, the first stays the first.
+            yield from sorted(_matching_reports(batch), key=lambda report: report.report_id)
+        else:
+            yield from _matching_reports(batch)
         for settled in batch.settled:
             yield from leg_reports(settled, "settlement", sent_us=sent_us)
+        for failed in batch.failed:
+            yield from leg_reports(failed.trade, "settlement", sent_us=sent_us, denied=failed.reason)
+
+
+def _matching_reports(batch: FeedBatch) -> Iterator[Report]:
+    sent_us = batch.sent_us
+    for trade in batch.trades:
+        yield from leg_reports(trade, "trade", sent_us=sent_us)
+    for replaced in batch.replaced:
+        yield changed_report(replaced, sent_us=sent_us)
+    for triggered in batch.triggered:
+        yield changed_report(triggered, sent_us=sent_us)
+    for closed in batch.closed:
+        yield closed_report(closed, sent_us=sent_us)
+    for refused in batch.refused:
+        yield refused_report(refused, sent_us=sent_us)
+    for replace_refused in batch.replaces_refused:
+        yield refused_report(replace_refused, sent_us=sent_us)
 
 
 def order_report(order: OrderReport, *, sent_us: int) -> Report:
@@ -42,20 +69,22 @@ def order_report(order: OrderReport, *, sent_us: int) -> Report:
     )
 
 
-def leg_reports(trade: TradeMade, event_type: EventType, *, sent_us: int) -> tuple[Report, Report]:
-    """A trade or its settlement as the buyer and as the seller hear of it."""
+def leg_reports(
+    trade: TradeMade, event_type: EventType, *, sent_us: int, denied: str | None = None
+) -> tuple[Report, Report]:
+    """A trade or its settlement as the buyer and as the seller hear of it; `denied` is why it does not settle."""
     report_id = trade.event_id if event_type == "trade" else -trade.event_id
     buy = Report(
         order_id=trade.buy_order_id,
         report_id=report_id,
         event_type=event_type,
-        confirmed=True,
+        confirmed=denied is None,
         client_id=trade.buyer,
         security_id=trade.security_id,
         side="buy",
         quantity=trade.quantity,
         price_cents=trade.price_cents,
-        reason=None,
+        reason=denied,
         event_us=trade.traded_us,
         sent_us=sent_us,
     )
@@ -63,13 +92,13 @@ def leg_reports(trade: TradeMade, event_type: EventType, *, sent_us: int) -> tup
         order_id=trade.sell_order_id,
         report_id=report_id,
         event_type=event_type,
-        confirmed=True,
+        confirmed=denied is None,
         client_id=trade.seller,
         security_id=trade.security_id,
         side="sell",
         quantity=trade.quantity,
         price_cents=trade.price_cents,
-        reason=None,
+        reason=denied,
         event_us=trade.traded_us,
         sent_us=sent_us,
     )
@@ -94,8 +123,30 @@ def closed_report(closed: OrderClosed, *, sent_us: int) -> Report:
     )
 
 
-def refused_report(refused: CancelRefused, *, sent_us: int) -> Report:
-    """The denial of a cancel; it says nothing of the order, so it has no side."""
+def changed_report(changed: OrderReplaced | OrderTriggered, *, sent_us: int) -> Report:
+    """The confirmation of an order with other terms, or of one that was triggered: its total and its limit."""
+    if isinstance(changed, OrderReplaced):
+        reason, event_us = "replaced", changed.replaced_us
+    else:
+        reason, event_us = "triggered", changed.triggered_us
+    return Report(
+        order_id=changed.order_id,
+        report_id=changed.event_id,
+        event_type="order",
+        confirmed=True,
+        client_id=changed.client_id,
+        security_id=changed.security_id,
+        side=changed.side,
+        quantity=changed.quantity,
+        price_cents=changed.price_cents,
+        reason=reason,
+        event_us=event_us,
+        sent_us=sent_us,
+    )
+
+
+def refused_report(refused: CancelRefused | ReplaceRefused, *, sent_us: int) -> Report:
+    """The denial of a cancel or a replacement; the order is as it was, and what says nothing of it has no side."""
     return Report(
         order_id=refused.order_id,
         report_id=refused.event_id,

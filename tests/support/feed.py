@@ -16,8 +16,12 @@ from tasks.messages import (
     CancelRefused,
     FeedBatch,
     OrderClosed,
+    OrderReplaced,
     OrderReport,
+    OrderTriggered,
     PlaceOrder,
+    ReplaceOrder,
+    ReplaceRefused,
     TradeMade,
     event_id,
 )
@@ -45,12 +49,13 @@ class Flow:
 
 
 def flow_of(seed: int, *, units: int, orders_a_unit: int = 8, snapshot_at: int | None = None) -> Flow:
-    """A flow of orders and cancels around one price, so that many trade.
+    """A flow of orders, stop orders, cancels and replacements around one price, so that many trade.
 
     snapshot_at  the unit after which the engine tells whole books, as it does when it starts
     """
     chance = random.Random(seed)
     flow = Flow()
+    placed: list[PlaceOrder] = []
     number = 0
     for unit in range(units):
         events: list[Any] = []
@@ -64,18 +69,29 @@ def flow_of(seed: int, *, units: int, orders_a_unit: int = 8, snapshot_at: int |
                 reports.append(_report(number, "cancel", order_id, client, security, now_us))
                 events += flow.engine.apply(number, CancelOrder(number, client, security, order_id, now_us))
                 continue
+            if len(placed) > 5 and chance.random() < 0.2:
+                order = chance.choice(placed[-20:])
+                target = order.client_id, order.security_id, order.order_id
+                terms = chance.randrange(1, 12), 10_000 + chance.randrange(-6, 7)
+                reports.append(_report(number, "replace", order.order_id, order.client_id, order.security_id, now_us))
+                replace = ReplaceOrder(number, *target, order.side, *terms, 0, 0, now_us)
+                events += flow.engine.apply(number, replace)
+                continue
+            stop = chance.random() < 0.1
             place = PlaceOrder(
                 order_id=number,
                 client_id=client,
                 security_id=security,
-                type="limit",
+                type="stop_limit" if stop else "limit",
                 side=chance.choice(("buy", "sell")),
                 quantity=chance.randrange(1, 10),
                 price_cents=10_000 + chance.randrange(-6, 7),
                 time_in_force=chance.choice(("gtc", "gtc", "ioc")),
                 post_only=False,
                 sequenced_us=now_us,
+                stop_price_cents=10_000 + chance.randrange(-6, 7) if stop else None,
             )
+            placed.append(place)
             reports.append(_report(number, "order", number, client, security, now_us, place))
             events += flow.engine.apply(number, place)
         trades = [event for event in events if isinstance(event, TradeMade)]
@@ -88,6 +104,9 @@ def flow_of(seed: int, *, units: int, orders_a_unit: int = 8, snapshot_at: int |
                 trades=trades,
                 closed=[event for event in events if isinstance(event, OrderClosed)],
                 refused=[event for event in events if isinstance(event, CancelRefused)],
+                replaced=[event for event in events if isinstance(event, OrderReplaced)],
+                replaces_refused=[event for event in events if isinstance(event, ReplaceRefused)],
+                triggered=[event for event in events if isinstance(event, OrderTriggered)],
                 books=flow.engine.book_snapshots() if unit == snapshot_at else flow.engine.book_updates(),
             ),
             FeedBatch("order_execution", sent_us, settled=trades),

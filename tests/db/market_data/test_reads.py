@@ -6,7 +6,16 @@ from db.connect import Database
 from db.market_data import reads
 from db.market_data.rows import Candle
 from tasks.data_feed.record import record
-from tasks.messages import CancelRefused, FeedBatch, OrderClosed, event_id
+from tasks.messages import (
+    CancelRefused,
+    FeedBatch,
+    OrderClosed,
+    OrderReplaced,
+    OrderTriggered,
+    ReplaceRefused,
+    TradeFailed,
+    event_id,
+)
 from tests.support.feed import CLIENTS, NOW_US, book_update, flow_of, trade
 from tests.tasks.data_feed.test_reports import entry_report
 
@@ -24,6 +33,17 @@ def refused(client_id: str = "ANN") -> CancelRefused:
     return CancelRefused(event_id(0, 9, 0), 6, client_id, "MSFT", "unknown_order", refused_us=NOW_US)
 
 
+ASKED = entry_report(event_id=8, order_id=6, request="replace", side=None, quantity=9, price_cents=None)
+NOT_ADMITTED = entry_report(
+    event_id=8, order_id=6, request="replace", status="denied", side=None, quantity=9, reason="insufficient_funds"
+)
+REPLACED = OrderReplaced(
+    event_id(0, 4, 0), 8, 6, "ANN", "MSFT", "buy", 9, 10_000, 5, 10_010, 9, 10_000, 0, replaced_us=NOW_US
+)
+NOT_REPLACED = ReplaceRefused(event_id(0, 4, 0), 8, 6, "ANN", "MSFT", "buy", 0, "halted", refused_us=NOW_US)
+TRIGGERED = OrderTriggered(event_id(0, 4, 0), 6, "ANN", "MSFT", "buy", 9, 10_000, triggered_us=NOW_US)
+
+
 def entry(*reports: object) -> FeedBatch:
     return FeedBatch("order_entry", NOW_US, orders=list(reports))
 
@@ -33,6 +53,9 @@ def matching(**lists: object) -> FeedBatch:
 
 
 SETTLED = FeedBatch("order_execution", NOW_US, settled=[TRADE])
+
+
+FAILED = FeedBatch("order_execution", NOW_US, failed=[TradeFailed(TRADE, "account_closed")])
 
 
 @pytest.mark.parametrize(
@@ -51,6 +74,15 @@ SETTLED = FeedBatch("order_execution", NOW_US, settled=[TRADE])
         ([entry(ORDER), matching(trades=[TRADE]), matching(refused=[refused()])], "filled"),
         ([entry(ORDER), matching(trades=[TRADE]), SETTLED, matching(refused=[refused()])], "settled"),
         ([matching(refused=[refused()])], None),
+        ([entry(ORDER, NOT_ADMITTED)], "new"),
+        ([entry(ORDER, ASKED), matching(replaces_refused=[NOT_REPLACED])], "new"),
+        ([entry(ORDER, ASKED), matching(replaced=[REPLACED])], "new"),
+        ([matching(replaced=[REPLACED]), matching(trades=[TRADE]), entry(ORDER, ASKED)], "new"),
+        ([entry(ORDER, ASKED), matching(replaced=[REPLACED], closed=[closed("would_cross")])], "cancelled"),
+        ([entry(ORDER), matching(triggered=[TRIGGERED])], "new"),
+        ([entry(ORDER), matching(triggered=[TRIGGERED], closed=[closed("would_cross")])], "cancelled"),
+        ([entry(ORDER), matching(trades=[TRADE]), FAILED], "failed"),
+        ([entry(entry_report(event_id=6, order_id=6, request="mass_cancel", side=None))], None),
         ([], None),
     ],
 )

@@ -2,7 +2,17 @@ from __future__ import annotations
 
 from db.market_data.rows import Report
 from tasks.data_feed.reports import reports_of
-from tasks.messages import CancelRefused, FeedBatch, OrderClosed, OrderReport, event_id
+from tasks.messages import (
+    CancelRefused,
+    FeedBatch,
+    OrderClosed,
+    OrderReplaced,
+    OrderReport,
+    OrderTriggered,
+    ReplaceRefused,
+    TradeFailed,
+    event_id,
+)
 from tests.support.feed import NOW_US, trade
 
 SENT_US = NOW_US + 9
@@ -81,6 +91,56 @@ def test_rest_of_an_order_is_denied_with_what_is_released() -> None:
 def test_refused_cancel_says_nothing_of_the_order() -> None:
     refused = CancelRefused(event_id(0, 4, 0), 17, "ANN", "MSFT", "unknown_order", refused_us=NOW_US)
     assert told(refused=[refused]) == [(17, "ANN", "order", "denied", None, None, None, "unknown_order")]
+
+
+def replaced(seq: int, n: int = 0) -> OrderReplaced:
+    """Order 6 is a buy of 9 at 100.20 from now on."""
+    return OrderReplaced(
+        event_id(0, seq, n), 8, 6, "ANN", "MSFT", "buy", 9, 10_020, 5, 10_010, 4, 10_020, 77, replaced_us=NOW_US
+    )
+
+
+def test_a_replaced_order_is_confirmed_with_its_new_terms() -> None:
+    assert told(replaced=[replaced(4)]) == [(6, "ANN", "order", "confirmed", "buy", 9, 10_020, "replaced")]
+
+
+def test_a_refused_replacement_says_nothing_of_the_order() -> None:
+    refused = ReplaceRefused(event_id(0, 4, 0), 8, 6, "ANN", "MSFT", "buy", 77, "halted", refused_us=NOW_US)
+    assert told(replaces_refused=[refused]) == [(6, "ANN", "order", "denied", None, None, None, "halted")]
+
+
+def test_a_triggered_order_is_confirmed_again() -> None:
+    triggered = OrderTriggered(event_id(0, 4, 0), 6, "ANN", "MSFT", "sell", 5, 9_000, triggered_us=NOW_US)
+    assert told(triggered=[triggered]) == [(6, "ANN", "order", "confirmed", "sell", 5, 9_000, "triggered")]
+
+
+def test_both_sides_hear_that_their_trade_does_not_settle() -> None:
+    assert told(failed=[TradeFailed(trade(3), "account_closed")]) == [
+        (6, "ANN", "settlement", "denied", "buy", 5, 10_000, "account_closed"),
+        (7, "BOB", "settlement", "denied", "sell", 5, 10_000, "account_closed"),
+    ]
+
+
+def test_what_a_command_does_to_an_order_is_told_in_its_order() -> None:
+    triggered = OrderTriggered(event_id(0, 4, 1), 6, "ANN", "MSFT", "buy", 5, 9_000, triggered_us=NOW_US)
+    closed = OrderClosed(event_id(0, 4, 4), 6, "ANN", "MSFT", "buy", 3, 10_010, "cancelled", "unfilled", NOW_US)
+    batch = FeedBatch(
+        "matching",
+        SENT_US,
+        orders=[entry_report(order_id=6)],
+        trades=[trade(3), trade(4, event_id=event_id(0, 4, 3), buy_order_id=6)],
+        closed=[closed],
+        replaced=[replaced(4, 2)],
+        triggered=[triggered],
+    )
+    assert [(report.event_type, report.reason) for report in reports_of([batch]) if report.client_id == "ANN"] == [
+        ("order", None),
+        ("trade", None),
+        ("order", "triggered"),
+        ("order", "replaced"),
+        ("trade", None),
+        ("order", "unfilled"),
+    ]
 
 
 def test_a_trade_comes_before_the_end_of_its_order_and_every_report_has_its_number() -> None:
