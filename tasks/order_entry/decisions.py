@@ -16,6 +16,7 @@ DenialReason = Literal[
     "stop_price_missing",  # a stop order needs one, a stop-limit order too
     "stop_price_not_allowed",  # the others have none
     "contradictory_terms",  # see orders.contradiction; and a replacement that replaces nothing
+    "display_quantity_too_small",  # of an iceberg
     "quantity_too_large",
     "notional_too_large",
     "position_limit",

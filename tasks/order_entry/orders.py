@@ -14,6 +14,8 @@ from tasks.order_entry.risk import Funds, state_refusal
 
 PRICED = frozenset({"limit", "stop_limit"})
 TRIGGERED = frozenset({"stop", "stop_limit"})
+# Into so many parts an iceberg may fall, each of which comes to the end of its level anew.
+MAX_REFILLS = 100
 
 
 def decide_order(desk: Desk, order: OrderRequest) -> Admitted | Denied:
@@ -109,10 +111,11 @@ def contradiction(order: OrderRequest) -> DenialReason | None:
         return "stop_price_missing" if order.stop_price_cents is None else "stop_price_not_allowed"
     if order.post_only and (kind not in PRICED or order.time_in_force != "gtc"):
         return "contradictory_terms"
-    if order.display_quantity is not None and (
-        kind != "limit" or order.time_in_force != "gtc" or order.display_quantity >= order.quantity
-    ):
-        return "contradictory_terms"
+    if order.display_quantity is not None:
+        if kind != "limit" or order.time_in_force != "gtc" or order.display_quantity >= order.quantity:
+            return "contradictory_terms"
+        if order.display_quantity * MAX_REFILLS < order.quantity:
+            return "display_quantity_too_small"
     return None
 
 
