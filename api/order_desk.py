@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from api.accepted import Accepted
 from api.listing import Listing
+from api.mass_cancels import MassCancels
 from api.order_ids import OrderIds
 from api.order_queue import OrderQueue
 from api.order_rules import Message, message_of, refusal
@@ -21,7 +22,7 @@ from api.promises import Named, Promises
 from api.rate_limits import Allowance, RateLimits
 from api.schema import Request
 from db.clearing_data.keys import Identity
-from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, Side
+from tasks.messages import CancelRequest, HaltRequest, OrderRequest, Side
 
 
 class Entry:
@@ -87,6 +88,7 @@ class OrderDesk:
         self._ids = ids
         self._promises = promises
         self._queue = queue
+        self._mass_cancels = MassCancels(listing, ids.take, queue)
         self._accepted = accepted
         self._rate_limits = rate_limits
         self._max_quantity = max_quantity
@@ -120,23 +122,13 @@ class OrderDesk:
     def cancel_all(
         self, client_id: str, identity: Identity, *, security_id: str | None, side: Side | None, received_us: int
     ) -> tuple[list[int], Allowance]:
-        """Queue what cancels all open orders of a client, one command for each shard concerned.
+        """Queue what cancels all open orders of a client, of a security and a side or with None of all.
 
-        security_id, side  of which orders; None for all
-        returns            the numbers of the commands, and what the key may send after it
-        raises             Problem (429, 503)
+        returns  the numbers of the commands, one for each shard, and what the key may send after it
+        raises   Problem (429, 503)
         """
         allowance = self._rate_limits.take(identity, 1)
-        securities = self._listing.all()
-        concerned = securities.values() if security_id is None else [securities[security_id]]
-        shards = sorted({security.shard for security in concerned})
-        numbers = self._ids.take(len(shards))
-        self._queue.put(
-            [
-                MassCancelRequest(number, client_id, shard, security_id, side, received_us)
-                for number, shard in zip(numbers, shards, strict=True)
-            ]
-        )
+        numbers = self._mass_cancels.send(client_id, security_id=security_id, side=side, received_us=received_us)
         return numbers, allowance
 
     def halt(self, security_id: str, *, halted: bool, received_us: int) -> int:

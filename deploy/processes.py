@@ -55,7 +55,7 @@ def _worker(queue: str, *, counts: str, first: int = 0, needs: frozenset[str] = 
 def webs() -> list[Process]:
     """What listens to HTTP."""
     return [
-        Process("streams", "web", ("api.streams",), needs=frozenset({"redis", "postgres", "migrate"})),
+        Process("streams", "web", ("api.streams",), needs=_STORES | {"redis"}),
         Process("api", "web", ("api",), needs=_STORES | {"streams"}),
         Process("flower", "web", ("celery", "-A", "celery_app", "flower"), needs=frozenset({"rabbitmq"})),
     ]

@@ -15,7 +15,7 @@ import structlog
 
 from api.handoff import StreamsServer, listen_for_connections, streams_socket
 from api.process import refused, serve
-from api.streams.app import create_app
+from api.streams.app import create_app, finish
 from celery_app import logs
 from celery_app.settings import settings
 
@@ -32,9 +32,12 @@ def main() -> int:
             f"streams cannot take connections at {address} ({fault.strerror or fault}): "
             "end the other process or set RUN_DIRECTORY, and start again"
         )
-    server = StreamsServer(listener, create_app())
+    app = create_app()
+    server = StreamsServer(listener, app)
     structlog.get_logger().info("streams_ready", address=str(address))
-    return serve(server)
+    status = serve(server)
+    finish(app)
+    return status
 
 
 sys.exit(main())

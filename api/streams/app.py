@@ -16,10 +16,14 @@ from msgspec import Raw
 from werkzeug.exceptions import HTTPException
 
 from api.answers import our_fault, problem_answer
+from api.databases import writing
 from api.listing import Listing
+from api.mass_cancels import MassCancels
+from api.order_queue import OrderQueue
 from api.outgoing import time_of
 from api.problems import Problem, not_found
 from api.streams import raw
+from api.streams.cancel_on_disconnect import CancelOnDisconnect, marks_folder
 from api.streams.channels import Channels, SocketIORooms, serve_websockets, socketio_server
 from api.streams.key_watch import KeyWatch
 from api.streams.listener import Listener
@@ -29,6 +33,7 @@ from api.streams.rooms import room_of
 from api.streams.websocket import NOT_A_WEBSOCKET
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
+from db.clearing_data.orders import next_order_ids
 from db.connect import Database
 
 log = structlog.get_logger()
@@ -36,6 +41,8 @@ log = structlog.get_logger()
 # Connections to each database.
 POOL_SIZE = 4
 HEARTBEAT_S = 1.0
+
+CANCELS = "cancel_on_disconnect"
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -56,7 +63,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     rooms = SocketIORooms(server)
     public_streams, private_streams = PublicStreams(rooms), PrivateStreams(rooms, market_data)
     key_watch = KeyWatch(clearing_data, every_s=settings.key_cache_s)
-    Channels(server, clearing_data, listing, public_streams, private_streams, key_watch)
+    cancels = CancelOnDisconnect(
+        marks_folder(settings.run_directory),
+        MassCancels(listing, lambda count: _numbers(clearing_data, count), OrderQueue()),
+    )
+    Channels(server, clearing_data, listing, public_streams, private_streams, key_watch, cancels)
 
     app = Flask(__name__, static_folder=None)
     app.register_blueprint(
@@ -66,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             public_streams=public_streams,
             private_streams=private_streams,
             key_watch=key_watch,
+            cancels=cancels,
         )
     )
     app.register_error_handler(Problem, problem_answer)
@@ -77,8 +89,21 @@ def create_app(settings: Settings | None = None) -> Flask:
     listener = Listener(settings.redis_url.get_secret_value(), market_data, public_streams, private_streams)
     _spawn(listener.run)
     _spawn(key_watch.run)
+    _spawn(cancels.run)
     _spawn(lambda: _heartbeat(rooms, public_streams, private_streams))
+    app.extensions[CANCELS] = cancels
     return app
+
+
+def _numbers(clearing_data: Database, count: int) -> range:
+    """Numbers for commands: the first ones of a block, as they are seldom needed."""
+    with writing(clearing_data) as tx:
+        return next_order_ids(tx)[:count]
+
+
+def finish(app: Flask) -> None:
+    """Put away what must not be lost, at the end of the process."""
+    app.extensions[CANCELS].finish()
 
 
 def _heartbeat(rooms: SocketIORooms, public_streams: PublicStreams, private_streams: PrivateStreams) -> None:

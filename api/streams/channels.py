@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from msgspec import Raw, Struct
 from api.listing import Listing
 from api.problems import Problem, invalid
 from api.streams import access
+from api.streams.cancel_on_disconnect import CancelOnDisconnect
 from api.streams.forms import Event, content_of
 from api.streams.key_watch import KeyWatch
 from api.streams.private import Feed, PrivateStreams, everyones_snapshot
@@ -54,11 +56,14 @@ class JsonOfPackets:
 
     @staticmethod
     def loads(text: str | bytes, **_: object) -> Any:
-        """Decode; ValueError when it is not JSON."""
+        """Decode; ValueError when it is not JSON.
+
+        Half a surrogate pair is JSON, but no text that msgspec would make; a client that sends one gets an answer, too.
+        """
         try:
             return msgspec.json.decode(text)
-        except msgspec.MsgspecError as fault:
-            raise ValueError(str(fault)) from fault
+        except msgspec.MsgspecError:
+            return json.loads(text)
 
 
 class SocketIORooms:
@@ -114,6 +119,7 @@ class Channels:
         public_streams: PublicStreams,
         private_streams: PrivateStreams,
         key_watch: KeyWatch,
+        cancels: CancelOnDisconnect,
     ) -> None:
         self._server = server
         self._clearing_data = clearing_data
@@ -121,6 +127,8 @@ class Channels:
         self._public = public_streams
         self._private = private_streams
         self._key_watch = key_watch
+        self._cancels = cancels
+        self._cancelling: set[str] = set()  # connections whose end cancels their clients' orders
         self._identities: dict[str, Identity] = {}  # by the id of the connection, of those with a key
         self._feeds: dict[str, Feed] = {}
         server.on_event("connect", self._connect)
@@ -132,18 +140,26 @@ class Channels:
     def _connect(self, auth: object = None) -> None:
         """Let a client in: without a key for what is public, never with a wrong one."""
         key = auth.get("api_key") if isinstance(auth, dict) else access.key_of(request)
-        if key is None:
-            return
+        connection = _connection()
         try:
+            cancels = _asks_for_cancels(auth)
+            if key is None and not cancels:
+                return
             identity = access.identify(self._clearing_data, key)
+            if cancels:
+                self._cancels.add(identity)
         except Problem as problem:
             raise Refused(problem.detail, problem.content()) from problem
-        connection = _connection()
+        if cancels:
+            self._cancelling.add(connection)
         self._identities[connection] = identity
         self._key_watch.add(connection, identity.key_id, lambda: self._server.server.disconnect(connection))
 
     def _disconnect(self, *_reason: str) -> None:
-        self._identities.pop(_connection(), None)
+        identity = self._identities.pop(_connection(), None)
+        if identity is not None and _connection() in self._cancelling:
+            self._cancelling.discard(_connection())
+            self._cancels.lost(identity.client_id)
         self._key_watch.remove(_connection())
         self._leave_feed()
 
@@ -227,3 +243,11 @@ class Channels:
 def _connection() -> str:
     connection: str = request.sid  # type: ignore[attr-defined]  # Flask-SocketIO adds it
     return connection
+
+
+def _asks_for_cancels(auth: object) -> bool:
+    """Whether the end of the connection is to cancel the client's orders. Raises Problem (422)."""
+    asks = auth.get("cancel_on_disconnect", False) if isinstance(auth, dict) else False
+    if not isinstance(asks, bool):
+        raise invalid("/cancel_on_disconnect", "has to be true or false")
+    return asks

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from api import query
-from api.declaration import declared
+from api.declaration import Parameter, declared
 from api.listing import Listing
 from api.streams import access
+from api.streams.cancel_on_disconnect import CancelOnDisconnect
 from api.streams.key_watch import KeyWatch
 from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
@@ -26,6 +27,7 @@ def routes(
     public_streams: PublicStreams,
     private_streams: PrivateStreams,
     key_watch: KeyWatch,
+    cancels: CancelOnDisconnect,
 ) -> Blueprint:
     """The routes; each answers when its WebSocket has ended, or with a problem instead of one."""
     blueprint = Blueprint("raw", __name__)
@@ -38,12 +40,21 @@ def routes(
         return _serve(subscriber, public_streams.subscribed(subscriber, security_id))
 
     @blueprint.route("/stream/report", websocket=True)
-    @declared("client", "Reports of a client as they come", gives={})
+    @declared(
+        "client",
+        "Reports of a client as they come",
+        gives={},
+        parameters=[Parameter("cancel_on_disconnect", bool, "whether to cancel all orders when the connection ends")],
+    )
     def report() -> Response:
         identity = access.identify(clearing_data, access.key_of(request))
         client_id = None if identity.role == "admin" else identity.client_id
+        asked = query.choice("cancel_on_disconnect", ("false", "true"), default="false") == "true"
         subscriber = Subscriber()
-        with key_watch.watching(subscriber, identity.key_id, subscriber.cut):
+        with (
+            key_watch.watching(subscriber, identity.key_id, subscriber.cut),
+            cancels.watching(identity) if asked else nullcontext(),
+        ):
             return _serve(subscriber, private_streams.subscribed(subscriber, client_id))
 
     return blueprint

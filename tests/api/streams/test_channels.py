@@ -140,7 +140,9 @@ def test_unsubscribe(streams: Streams, feed: Feed) -> None:
     assert len(client.of("price")) == before
 
 
-@pytest.mark.parametrize("auth", [{"api_key": "wrong"}, {"api_key": 5}, {"api_key": ["x"]}, {"api_key": ""}])
+@pytest.mark.parametrize(
+    "auth", [{"api_key": "wrong"}, {"api_key": 5}, {"api_key": ["x"]}, {"api_key": ""}, {"api_key": "\ud800"}]
+)
 def test_31_a_wrong_key_does_not_connect(idle_streams: Streams, auth: object) -> None:
     with pytest.raises(Refused) as refused:
         idle_streams.socketio(auth)
@@ -163,6 +165,7 @@ def test_31_without_a_key_what_is_public(idle_streams: Streams, auth: object) ->
         ("subscribe", {"channel": "leaderboard"}, "not_supported"),
         ("subscribe", {"channel": "pipeline"}, "not_supported"),
         ("subscribe", {"channel": "prices"}, "unknown_channel"),
+        ("subscribe", {"channel": "\ud800"}, "unknown_channel"),
         ("subscribe", {"channel": "__class__"}, "unknown_channel"),
         ("subscribe", {"channel": "price", "security_id": "NONE"}, "unknown_security"),
         ("subscribe", {"channel": "price", "security_id": "<script>"}, "unknown_security"),
