@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import report as machine
 from bench.chaos import report
 from bench.chaos.arena import Arena, arena
-from bench.chaos.clients import NAMES, SECURITIES, Trader
+from bench.chaos.clients import NAMES, SECURITIES, Regulator, Trader
 from bench.chaos.faults import FaultRunner
 from bench.chaos.pulse import CLIENT as PULSE
 from bench.chaos.pulse import Pulse
@@ -73,14 +73,18 @@ def _run(chaos: Arena, *, seed: int, seconds: float, short: bool) -> dict[str, o
         Database(url.get_secret_value(), pool_size=2, application_name="", try_first=True)
         for url in (own.settings.clearing_data_url, own.settings.market_data_url)
     )
-    keys = _open_accounts(own.url, read_json(own.instance.directory / "keys.json")["admin"])
+    admin_key = read_json(own.instance.directory / "keys.json")["admin"]
+    keys = _open_accounts(own.url, admin_key)
     with clearing_data.transaction() as tx:
         one_of_each_shard = {security.shard: security.security_id for security in securities.listed(tx)}
     record = Record()
     started_s = time.monotonic()
     pulse = Pulse(own.url, keys[PULSE], list(one_of_each_shard.values()), clearing_data, market_data)
     traders = [Trader(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in NAMES]
-    for thread in (pulse, *traders):
+    # Not of those by which the pulse goes: a security that is halted takes no orders.
+    regulator = Regulator(own.url, admin_key, sorted(set(SECURITIES) - set(one_of_each_shard.values())), seed=seed)
+    threads = (*traders, regulator, pulse)
+    for thread in threads:
         thread.start()
     schedule = islice(faults(seed, SHORT), len(SHORT)) if short else faults(seed, chaos.cards)
     runner = FaultRunner(chaos, pulse, schedule, started_s=started_s)
@@ -88,9 +92,9 @@ def _run(chaos: Arena, *, seed: int, seconds: float, short: bool) -> dict[str, o
         runner.run(seconds)
         faults_ended_s = time.monotonic()
     finally:
-        for thread in (*traders, pulse):
+        for thread in threads:
             thread.ended.set()
-        for thread in (*traders, pulse):
+        for thread in threads:
             thread.join()
         record.write(own.instance.directory / "record.jsonl")
     _say("the faults are over; what were the clients told? ...")

@@ -1,5 +1,6 @@
 """The ten clients of a chaos run: seeded orders, sent alone and in arrays, and what each does about a bad answer.
 
+They also cancel and replace what they have, some at a time and all at once, and the admin halts securities meanwhile.
 Half of them take a 503 or a lost connection as an invitation to send the same again under the same client order id;
 the others leave it, so that the exchange's word about it is put to the test. Some orders bear no client order id.
 """
@@ -15,6 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+import requests
+
 from bench.chaos.record import Attempt, Record, Sent
 
 NAMES = tuple(f"CHAOS_{number}" for number in range(10))
@@ -29,6 +32,10 @@ _AFTER_A_FAILURE_S = 0.5
 # Longer than the exchange may take to answer.
 ANSWER_TIMEOUT_S = 15.0
 _MOST_ATTEMPTS = 40
+_MOST_REMEMBERED = 200
+# Of all changes of orders, those that replace; the others cancel. Of all turns of a client, those with a mass cancel.
+_REPLACES = 0.5
+_MASS_CANCELS = 0.02
 
 
 class Trader(threading.Thread):
@@ -43,7 +50,7 @@ class Trader(threading.Thread):
         self._record = record
         self._started_s = started_s
         self._number = 0
-        self._cancellable: list[tuple[str, int]] = []
+        self._open: list[tuple[str, int]] = []
         self._connection: http.client.HTTPConnection | None = None
         self.ended = threading.Event()
         self.failure: BaseException | None = None
@@ -59,6 +66,8 @@ class Trader(threading.Thread):
             raise
 
     def _trade(self) -> None:
+        if self._rng.random() < _MASS_CANCELS:
+            self._ask("DELETE", f"/orders?security_id={self._rng.choice(SECURITIES)}")
         named = self._rng.random() < 0.85
         count = 1 if self._rng.random() < 0.4 else self._rng.randint(2, LARGEST_ARRAY)
         orders = [self._order(named=named) for _ in range(count)]
@@ -84,22 +93,31 @@ class Trader(threading.Thread):
             # Now and then more than the client can pay for.
             "quantity": rng.randint(1, 400 if rng.random() < 0.02 else 10),
         }
-        if rng.random() < 0.05:
-            terms["type"] = "market"
-        else:
-            terms["price"] = (REFERENCE_CENTS + rng.randint(-30, 30)) / 100
+        kind = rng.choices(("plain", "market", "stop", "stop_limit", "iceberg", "post_only"), (78, 5, 4, 4, 5, 4))[0]
+        if kind in ("market", "stop", "stop_limit"):
+            terms["type"] = kind
+        if kind in ("stop", "stop_limit"):
+            terms["stop_price"] = self._price()
+        if kind not in ("market", "stop"):
+            terms["price"] = self._price()
+        if kind == "plain":
             terms["time_in_force"] = rng.choices(("gtc", "ioc", "fok"), (8, 1, 1))[0]
+        if kind == "iceberg":
+            terms["quantity"] = rng.randint(10, 30)
+            terms["display_quantity"] = rng.randint(1, 5)
+        if kind == "post_only":
+            terms["post_only"] = True
         if name is not None:
             terms["client_order_id"] = name
         return Sent(self._client_id, name, terms)
 
     def _send(self, orders: Sequence[Sent]) -> None:
-        """Send orders in one request, with some cancels of earlier ones, and keep what was answered to each."""
-        cancels = [self._cancel() for _ in range(len(orders) // 4) if self._cancellable]
-        content: Any = [order.terms for order in orders] + cancels
+        """Send orders in one request, with changes of earlier ones, and keep what was answered to each."""
+        changes = [self._change() for _ in range(len(orders) // 4) if self._open]
+        content: Any = [order.terms for order in orders] + changes
         alone = len(content) == 1 and self._rng.random() < 0.5
         sent_s = time.monotonic()
-        status, answer = self._ask(content[0] if alone else content)
+        status, answer = self._ask("POST", "/orders", content[0] if alone else content)
         took_s = time.monotonic() - sent_s
         results = answer.get("results")
         if status != 202 or not isinstance(results, list):
@@ -117,22 +135,33 @@ class Trader(threading.Thread):
             order.attempts.append(attempt)
             self._record.count(attempt)
             if attempt.order_id is not None:
-                self._cancellable.append((order.terms["security_id"], attempt.order_id))
-                del self._cancellable[:-200]
+                self._open.append((order.terms["security_id"], attempt.order_id))
+                del self._open[:-_MOST_REMEMBERED]
 
-    def _cancel(self) -> dict[str, Any]:
-        security_id, order_id = self._cancellable.pop(self._rng.randrange(len(self._cancellable)))
-        return {"type": "cancel", "security_id": security_id, "order_id": order_id}
+    def _price(self) -> float:
+        return (REFERENCE_CENTS + self._rng.randint(-30, 30)) / 100
 
-    def _ask(self, content: Any) -> tuple[int, dict[str, Any]]:
+    def _change(self) -> dict[str, Any]:
+        """A cancel or a replacement of an order that may be open; the audit sees what became of it."""
+        security_id, order_id = self._open.pop(self._rng.randrange(len(self._open)))
+        change: dict[str, Any] = {"type": "cancel", "security_id": security_id, "order_id": order_id}
+        if self._rng.random() < _REPLACES:
+            change["type"] = "replace"
+            change["quantity"] = self._rng.randint(1, 15)
+            if self._rng.random() < 0.5:
+                change["price"] = self._price()
+            self._open.append((security_id, order_id))
+        return change
+
+    def _ask(self, method: str, path: str, content: Any = None) -> tuple[int, dict[str, Any]]:
         """Status and answer; 0 when there was none."""
-        body = json.dumps(content).encode()
+        body = json.dumps(content).encode() if content is not None else None
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection(
                     str(self._address.hostname), self._address.port, timeout=ANSWER_TIMEOUT_S
                 )
-            self._connection.request("POST", "/orders", body, self._head)
+            self._connection.request(method, path, body, self._head)
             with self._connection.getresponse() as answer:
                 read = answer.read()
             return answer.status, json.loads(read)
@@ -141,3 +170,39 @@ class Trader(threading.Thread):
                 self._connection.close()
             self._connection = None
             return 0, {"code": type(fault).__name__}
+
+
+class Regulator(threading.Thread):
+    """Halts a security now and then, and resumes it, until told to end; then all of them trade."""
+
+    def __init__(self, url: str, admin_key: str, securities: Sequence[str], *, seed: int) -> None:
+        super().__init__(name="regulator", daemon=True)
+        self._url = url
+        self._head = {"Authorization": f"Bearer {admin_key}"}
+        self._securities = securities
+        self._rng = random.Random(f"regulator:{seed}")
+        self.ended = threading.Event()
+
+    def run(self) -> None:
+        """Regulate."""
+        while not self.ended.wait(self._rng.uniform(3, 10)):
+            security_id = self._rng.choice(self._securities)
+            self._set_halted(security_id, halted=True)
+            self.ended.wait(self._rng.uniform(0.5, 2))
+            self._resume(security_id)
+        for security_id in self._securities:  # of a halt whose outcome was unknown, too
+            self._resume(security_id)
+
+    def _resume(self, security_id: str) -> None:
+        for _ in range(_MOST_ATTEMPTS):
+            if self._set_halted(security_id, halted=False):
+                return
+            time.sleep(_AFTER_A_FAILURE_S)
+
+    def _set_halted(self, security_id: str, *, halted: bool) -> bool:
+        """Whether the exchange has taken it."""
+        address = f"{self._url}/securities/{security_id}"
+        try:
+            return requests.patch(address, json={"halted": halted}, headers=self._head, timeout=ANSWER_TIMEOUT_S).ok
+        except requests.RequestException:
+            return False

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import requests
 from kombu import Connection
 from sqlalchemy import text
 
@@ -17,7 +18,6 @@ from bench.chaos.arena import Arena
 from bench.chaos.clients import NAMES
 from bench.chaos.record import Record, Sent
 from bots.client import Client
-from bots.contract import LimitOrder, MarketOrder
 from bots.errors import Problem
 from celery_app.topology import DEAD_LETTER, task_queues
 from db.connect import Database
@@ -26,6 +26,8 @@ from deploy.local.places import ROOT, VENV_PYTHON
 # How long the queues may take to run empty when nothing happens any more [s].
 _DRAIN_S = 180.0
 _AUDIT_S = 600.0
+# How long the exchange may take to accept an order when nothing happens any more [s].
+_RESOLVE_S = 60.0
 # Findings of one kind that are written out.
 _MOST_LISTED = 20
 # A queue that is empty for so long has nothing in the hands of a worker, either: units are tried again sooner [s].
@@ -111,7 +113,19 @@ class Judge:
         for number, sent in enumerate(unclear):
             client = clients[sent.client_id]
             self.verdict.resolved += 1
-            self._resolved[id(sent)] = _asked(client, sent) if number % 2 else client.place(_again(sent)).order_id
+            self._resolved[id(sent)] = _asked(client, sent) if number % 2 else self._place(sent)
+
+    def _place(self, sent: Sent) -> int:
+        """Send an order again until it is accepted; its order id."""
+        head = {"Authorization": f"Bearer {self._keys[sent.client_id]}"}
+        deadline_s = time.monotonic() + _RESOLVE_S
+        while True:
+            answer = requests.post(f"{self._arena.own.url}/orders", json=sent.terms, headers=head, timeout=15)
+            if answer.ok:
+                return int(answer.json()["order_id"])
+            if time.monotonic() > deadline_s:
+                raise TimeoutError(f"{sent.client_order_id} is answered {answer.status_code} {answer.text[:200]}")
+            time.sleep(0.5)
 
     # -- the account -------------------------------------------------------------------------------------------------
 
@@ -241,11 +255,6 @@ def _asked(client: Client, sent: Sent) -> int | None:
         if problem.status != 404:
             raise
         return None
-
-
-def _again(sent: Sent) -> LimitOrder | MarketOrder:
-    terms = {name: value for name, value in sent.terms.items() if name != "type"}
-    return MarketOrder(**terms) if sent.terms["type"] == "market" else LimitOrder(**terms)
 
 
 def _told(sent: Sent) -> str:
