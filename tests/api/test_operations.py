@@ -1,12 +1,18 @@
-"""Health and audit over HTTP."""
+"""Health, metrics and audit over HTTP."""
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+from kombu import Connection
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
+
 from celery_app.topology import task_queues
+from db.connect import Database
 from tests.api.conftest import Keys, limit
-from tests.support.web import Api, problem
+from tests.support.web import ROOT, Api, problem, running_api
 from tests.support.worker import Worker
 
 
@@ -47,3 +53,78 @@ def test_the_audit_is_the_admins(api: Api, keys: Keys) -> None:
         answer = api.ask("GET", "/audit", key=key)
         assert answer.status_code == status
         problem(answer)
+
+
+# -- metrics -------------------------------------------------------------------------------------------------------
+
+
+def metrics_of(api: Api) -> dict[tuple[str, frozenset[str]], float]:
+    """The samples by name and label values."""
+    answer = api.ask("GET", "/metrics")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    return {
+        (sample.name, frozenset(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_metrics_are_those_of_what_is_stored_and_queued(
+    api: Api, keys: Keys, clearing_data: Database, market_data: Database, queues: Connection
+) -> None:
+    now_us = time.time_ns() // 1_000
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE shards SET last_seq = 41 WHERE shard = 0"))
+        tx.execute(text("INSERT INTO published_marks VALUES (0, 40)"))
+        tx.execute(text("UPDATE last_prices SET event_id = 7 WHERE security_id = 'MSFT'"))
+        tx.execute(
+            text(
+                "INSERT INTO executions (event_id, executed_us, settled_us, quantity, hold_cents, sequence, kind, "
+                "security_id) VALUES (7, 1, 1, 1, 1, 12, 'trade', 'MSFT')"
+            )
+        )
+    with market_data.transaction() as tx:
+        tx.execute(text("INSERT INTO books (security_id) VALUES ('MSFT')"))
+        tx.execute(text("INSERT INTO trades VALUES ('MSFT', 13, 7, 1, 1, 'buy', 1)"))
+        tx.execute(text("INSERT INTO report_heads VALUES ('SINGLE', 2)"))
+        for number, event_type in ((1, "order"), (2, "settlement")):
+            tx.execute(
+                text(
+                    "INSERT INTO reports (order_id, report_id, event_type, confirmed, client_id, security_id, sequence,"
+                    " event_us, sent_us, stored_us) VALUES (1, :n, :type, true, 'SINGLE', 'MSFT', :n, :t, :t + 5000,"
+                    " :t + 7000)"
+                ),
+                {"n": number, "type": event_type, "t": now_us},
+            )
+    assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+    time.sleep(1.1)  # what was looked at by another test is remembered for a second
+    found = metrics_of(api)
+    expected = {
+        ("exchange_queue_messages", frozenset({"order_entry"})): 1,
+        ("exchange_queue_messages", frozenset({"dead_letter"})): 0,
+        ("exchange_queue_workers", frozenset({"order_entry"})): 0,
+        ("exchange_commands_sequenced_total", frozenset({"0"})): 41,
+        ("exchange_commands_unpublished", frozenset({"0"})): 1,
+        ("exchange_trades_settled_total", frozenset({"MSFT"})): 12,
+        ("exchange_trades_settled_total", frozenset({"AAPL"})): 0,
+        ("exchange_trades_stored_total", frozenset({"MSFT"})): 13,
+        ("exchange_reports_stored_total", frozenset()): 2,
+        ("exchange_stage_latency_seconds", frozenset({"order_entry", "0.5"})): 0.005,
+        ("exchange_stage_latency_seconds", frozenset({"order_execution", "0.99"})): 0.005,
+        ("exchange_stage_latency_seconds", frozenset({"data_feed", "0.5"})): 0.002,
+        **{("exchange_source_up", frozenset({source})): 1 for source in ("rabbitmq", "clearing_data", "market_data")},
+    }
+    assert expected.items() <= found.items()
+    documented = (ROOT / "docs" / "operations.md").read_text()
+    for name, _ in found:
+        assert f"`{name}" in documented, name
+
+
+def test_metrics_say_what_is_away() -> None:
+    with running_api({"BROKER_URL": "amqp://127.0.0.1:1//", "MARKET_DATA_URL": "postgresql://127.0.0.1:1/x"}) as api:
+        found = metrics_of(api)
+    assert {
+        (source, found["exchange_source_up", frozenset({source})])
+        for source in ("rabbitmq", "clearing_data", "market_data")
+    } == {("rabbitmq", 0), ("clearing_data", 1), ("market_data", 0)}
+    assert ("exchange_commands_sequenced_total", frozenset({"0"})) in found

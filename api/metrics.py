@@ -1,0 +1,169 @@
+"""The route of the metrics, for Prometheus: taken from what the stages store and from the queues.
+
+The stages count nothing for it: heads of logs and sequences say how much went through, the latest reports how long it
+took. So a look costs a few milliseconds however much is stored, and is taken once for all who ask within a second.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import structlog
+from amqp.exceptions import AMQPError
+from flask import Blueprint, Response
+from gevent.lock import Semaphore
+from kombu.exceptions import KombuError
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from api.databases import reading
+from api.declaration import declared
+from api.problems import Problem
+from celery_app import app
+from celery_app.topology import DEAD_LETTER_QUEUE, task_queues
+from db.clearing_data import figures as clearing
+from db.connect import Database
+from db.market_data import figures as feed
+from db.market_data.figures import Latency
+
+log = structlog.get_logger()
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+REMEMBER_S = 1.0
+# Latencies are those of what was stored in this time [s].
+RECENT_S = 60
+QUANTILES = (0.5, 0.9, 0.99)
+CONNECT_S = 3.0
+
+# Whose word a report of a type is.
+_STAGES = {"order": "order_entry", "trade": "matching", "settlement": "order_execution"}
+
+Source = Literal["rabbitmq", "clearing_data", "market_data"]
+
+
+def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
+    """The route, on these services."""
+    blueprint = Blueprint("metrics", __name__)
+    registry = CollectorRegistry()
+    registry.register(_Exchange(clearing_data, market_data))
+    one_at_a_time = Semaphore()
+    page, until_s = b"", 0.0
+
+    @blueprint.get("/metrics")
+    @declared("public", "Figures of the pipeline, for Prometheus", gives={200: str}, media_type="text/plain")
+    def metrics() -> Response:
+        nonlocal page, until_s
+        with one_at_a_time:
+            if time.monotonic() >= until_s:
+                page = generate_latest(registry)
+                until_s = time.monotonic() + REMEMBER_S
+        return Response(page, content_type=CONTENT_TYPE)
+
+    return blueprint
+
+
+class _Exchange(Collector):
+    """Collects from the three sources; what is away is told as such, and the others are told all the same."""
+
+    def __init__(self, clearing_data: Database, market_data: Database) -> None:
+        self._clearing_data = clearing_data
+        self._market_data = market_data
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: to register this is to look at nothing yet."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics as they are now."""
+        up = GaugeMetricFamily("exchange_source_up", "1 where the figures could be read", labels=["source"])
+        looks: Mapping[Source, Callable[[], Iterable[Metric]]] = {
+            "rabbitmq": _queues,
+            "clearing_data": self._clearing,
+            "market_data": self._feed,
+        }
+        for source, look in looks.items():
+            try:
+                found = list(look())
+            except (Problem, AMQPError, KombuError, OSError) as fault:
+                log.warning("metrics_not_read", source=source, fault=str(fault)[:200])
+                up.add_metric([source], 0)
+            else:
+                up.add_metric([source], 1)
+                yield from found
+        yield up
+
+    def _clearing(self) -> Iterable[Metric]:
+        with reading(self._clearing_data) as tx:
+            found = clearing.figures(tx)
+        return [
+            _counter("commands_sequenced", "commands in the order log", "shard", found.sequenced),
+            _gauge(
+                "commands_unpublished", "commands whose events may not be on the queues", "shard", found.unpublished
+            ),
+            _counter("trades_settled", "trades that are settled", "security_id", found.settled),
+            _total("orders_registered", "orders that order entry has seen", found.inserted.get("orders", 0)),
+            _total("requests_denied", "requests that order entry denied", found.inserted.get("denials", 0)),
+            _total("executions_cleared", "trades and closings cleared", found.inserted.get("executions", 0)),
+            _total("ledger_entries", "rows of the ledger", found.inserted.get("ledger", 0)),
+        ]
+
+    def _feed(self) -> Iterable[Metric]:
+        with reading(self._market_data) as tx:
+            found = feed.figures(tx, since_us=(time.time_ns() // 1_000) - RECENT_S * 1_000_000)
+        return [
+            _counter("trades_stored", "trades that the data feed has stored", "security_id", found.traded),
+            _total("reports_stored", "reports that the data feed has stored", found.reports),
+            _latencies(found.latencies),
+        ]
+
+
+def _queues() -> Iterable[Metric]:
+    depths: dict[str, int] = {}
+    consumers: dict[str, int] = {}
+    with app.connection_for_read(heartbeat=0, connect_timeout=CONNECT_S) as connection, connection.channel() as channel:
+        for queue in (*task_queues(), DEAD_LETTER_QUEUE):
+            found = channel.queue_declare(queue.name, passive=True)
+            depths[queue.name], consumers[queue.name] = found.message_count, found.consumer_count
+    return [
+        _gauge("queue_messages", "messages that are ready in a queue", "queue", depths),
+        _gauge("queue_workers", "workers on a queue, standbys too", "queue", consumers),
+    ]
+
+
+def _latencies(latencies: Sequence[Latency]) -> Metric:
+    """How long the stages took, in the minute behind: waiting in the queue is part of it."""
+    taken: dict[str, list[int]] = {}
+    for latency in latencies:
+        taken.setdefault(_STAGES[latency.event_type], []).append(latency.stage_us)
+        taken.setdefault("data_feed", []).append(latency.feed_us)
+    metric = GaugeMetricFamily(
+        "exchange_stage_latency_seconds",
+        "from the cause of a report to the stage's word, and of the data feed from there to being stored",
+        labels=["stage", "quantile"],
+    )
+    for stage, values in sorted(taken.items()):
+        values.sort()
+        for quantile in QUANTILES:
+            metric.add_metric([stage, str(quantile)], values[int(quantile * (len(values) - 1))] / 1e6)
+    return metric
+
+
+def _counter(name: str, meaning: str, label: str, values: Mapping[Any, int]) -> Metric:
+    metric = CounterMetricFamily(f"exchange_{name}", meaning, labels=[label])
+    for key, value in values.items():
+        metric.add_metric([str(key)], value)
+    return metric
+
+
+def _gauge(name: str, meaning: str, label: str, values: Mapping[Any, int]) -> Metric:
+    metric = GaugeMetricFamily(f"exchange_{name}", meaning, labels=[label])
+    for key, value in values.items():
+        metric.add_metric([str(key)], value)
+    return metric
+
+
+def _total(name: str, meaning: str, value: int) -> Metric:
+    return CounterMetricFamily(f"exchange_{name}", meaning, value=value)

@@ -1,0 +1,54 @@
+"""Figures of the exchange that cost the same however much is stored: heads, marks, and Postgres' own counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+# The tables whose rows are counted as they are inserted: by Postgres, in every backend for itself, so no row of ours
+# is locked for it. A unit that is rolled back and done again counts twice, and a crash of Postgres starts from 0.
+_COUNTED = ("orders", "denials", "executions", "ledger")
+
+
+@dataclass(frozen=True, slots=True)
+class ClearingFigures:
+    """What `clearing_data` tells about the pipeline.
+
+    sequenced    commands in the log of each shard
+    unpublished  of these, those whose events are not known to be on the queues behind the engine
+    settled      trades of each security that are settled
+    inserted     rows inserted into a table since Postgres counts
+    """
+
+    sequenced: dict[int, int]
+    unpublished: dict[int, int]
+    settled: dict[str, int]
+    inserted: dict[str, int]
+
+
+def figures(tx: Connection) -> ClearingFigures:
+    """The figures as they are now."""
+    shards = tx.execute(
+        text(
+            "SELECT shard, last_seq, last_seq - coalesce(seq, 0) AS unpublished "
+            "FROM shards LEFT JOIN published_marks USING (shard) ORDER BY shard"
+        )
+    ).all()
+    # A trade knows which of its security it is, and the last price which trade set it.
+    settled = tx.execute(
+        text(
+            "SELECT last_prices.security_id, coalesce(sequence, 0) AS trades "
+            "FROM last_prices LEFT JOIN executions USING (event_id) ORDER BY security_id"
+        )
+    )
+    inserted = tx.execute(
+        text("SELECT relname, n_tup_ins FROM pg_stat_user_tables WHERE relname = ANY(:tables)"),
+        {"tables": list(_COUNTED)},
+    )
+    return ClearingFigures(
+        sequenced={row.shard: row.last_seq for row in shards},
+        unpublished={row.shard: row.unpublished for row in shards},
+        settled={row.security_id: row.trades for row in settled},
+        inserted={row.relname: row.n_tup_ins for row in inserted},
+    )
