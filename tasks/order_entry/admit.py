@@ -36,6 +36,7 @@ def admit(clearing_data: Database, requests: Iterable[Request], *, limits: Limit
     """Decide the requests and make it last; what was decided before is told as it was.
 
     raises  AnotherRequest, psycopg2.errors.UniqueViolation  one number stands for two requests
+            UnknownSecurity  of a halt
             sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
     """
     unit = _once_each(list(requests))

@@ -19,7 +19,10 @@ __all__ = ["Admitted", "DenialReason", "Denied", "Desk", "Limits", "Request", "d
 
 
 def decide(desk: Desk, request: Request) -> Admitted | Denied:
-    """Admit a request, holding what it may cost, or deny it; the requests of a unit come in their order."""
+    """Admit a request, holding what it may cost, or deny it; the requests of a unit come in their order.
+
+    raises  halts.UnknownSecurity
+    """
     if isinstance(request, OrderRequest):
         return decide_order(desk, request)
     if isinstance(request, CancelRequest):

@@ -369,7 +369,7 @@ def test_a_mass_cancel_of_what_is_not_there_is_denied(clearing_data: Database) -
 
 
 def test_a_halt_is_logged_and_stands_until_it_is_lifted(clearing_data: Database) -> None:
-    admission = enter(clearing_data, halt(1), halt(2, "XXXX"))
+    admission = enter(clearing_data, halt(1))
     assert (admission.commands[0].commands, admission.reports) == ([SetHalt(1, "MSFT", True, 1_000)], [])
     assert reasons(enter(clearing_data, order(3))) == {3: "halted"}
     # It comes again, after its end.

@@ -15,10 +15,20 @@ from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, matching_queue
 from db.clearing_data import accounts
 from db.connect import Database
-from tasks.messages import Command, CommandBatch, EntryBatch, FeedBatch
-from tasks.order_entry.rules import Request
+from tasks.messages import (
+    CancelOrder,
+    Command,
+    CommandBatch,
+    EntryBatch,
+    FeedBatch,
+    MassCancel,
+    PlaceOrder,
+    ReplaceOrder,
+    Request,
+    SetHalt,
+)
 from tests.support.broker import depth, publish, take
-from tests.support.entry import assert_books_hold, cancel, order
+from tests.support.entry import assert_books_hold, cancel, halt, mass_cancel, order, replace
 from tests.support.worker import Worker
 
 
@@ -64,6 +74,62 @@ def test_requests_become_commands_and_reports(broker: Connection, clearing_data:
         assert tx.execute(text("SELECT count(*) FROM orders")).scalar_one() == 3
 
 
+def test_every_kind_of_request_is_decided(broker: Connection, clearing_data: Database) -> None:
+    with Worker(ORDER_ENTRY) as worker:
+        send(
+            order(1), order(2, side="sell", quantity=5), order(3, type="stop", price_cents=None, stop_price_cents=9_000)
+        )
+        send(
+            replace(4, 1, quantity=2), replace(5, 77, quantity=2), mass_cancel(6, side="sell"), mass_cancel(7, shard=1)
+        )
+        send(halt(8), order(9), replace(10, 1, quantity=3), cancel(11, 1))
+        send(replace(4, 1, quantity=2), mass_cancel(6, side="sell"), halt(8), order(9), mass_cancel(12, shard=61))
+        commands: dict[tuple[int, int], Command] = {}
+        while len(commands) < 7:
+            commands |= sequenced(take(broker, matching_queue(0), 1))
+        [elsewhere] = sequenced(take(broker, matching_queue(1), 1)).values()
+        told: dict[int, tuple[str, str | None]] = {}
+        while len(told) < 11:
+            told |= reports(take(broker, DATA_FEED, 1))
+        assert worker.stop() == 0
+    assert [type(commands[0, seq]) for seq in range(1, 8)] == [
+        PlaceOrder,
+        PlaceOrder,
+        PlaceOrder,
+        ReplaceOrder,
+        MassCancel,
+        SetHalt,
+        CancelOrder,
+    ]
+    assert (commands[0, 5].order_ids, elsewhere.order_ids) == ([2], [])
+    assert told == {
+        1: ("order", None),
+        2: ("order", None),
+        3: ("order", None),
+        4: ("replace", None),
+        5: ("replace", "unknown_order"),
+        6: ("mass_cancel", None),
+        7: ("mass_cancel", None),
+        9: ("order", "halted"),
+        10: ("replace", "halted"),
+        11: ("cancel", None),
+        12: ("mass_cancel", "unknown_shard"),
+    }
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+    with clearing_data.transaction() as tx:
+        assert_books_hold(tx)
+
+
+def reports(messages: Sequence[Message]) -> dict[int, tuple[str, str | None]]:
+    """What each request was told, by its number: its kind, and why it was denied."""
+    return {
+        report.event_id: (report.request, report.reason)
+        for message in messages
+        for feed in read_feed(message.body)[0][0]
+        for report in feed.orders
+    }
+
+
 GOOD = '["order",7,"SINGLE",null,"MSFT","limit","buy",1,10000,"gtc",false,5]'
 
 
@@ -92,6 +158,15 @@ BAD = {
     "an unknown side": good_but("buy", "BUY"),
     "an unknown kind": good_but('"order"', '"replace"'),
     "an order id of 2^53": good_but(",7,", ",9007199254740992,"),
+    "a stop price with a fraction": good_but(",5]", ",5,90.5]"),
+    "a display quantity of zero": good_but(",5]", ",5,null,0]"),
+    "a replacement by a quantity of zero": body('[[["replace",7,"SINGLE","MSFT",3,0,null,5]]]'),
+    "a replacement by a price of zero": body('[[["replace",7,"SINGLE","MSFT",3,null,0,5]]]'),
+    "a mass cancel of a shard that cannot be": body('[[["mass_cancel",7,"SINGLE",62,null,null,5]]]'),
+    "a mass cancel of neither side": body('[[["mass_cancel",7,"SINGLE",0,null,"both",5]]]'),
+    "a halt that is neither": body('[[["halt",7,"MSFT",1,5]]]'),
+    "a halt of what is not listed": body('[[["halt",7,"XXXX",true,5]]]'),
+    "one number for two requests": body(f'[[{GOOD},["cancel",7,"SINGLE","MSFT",3,5]]]'),
     "NUL in a name": good_but("null", '"a\\u0000b"'),
     "a line feed in a name": good_but("null", '"a\\nb"'),
 }
