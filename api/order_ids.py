@@ -66,9 +66,10 @@ class OrderIds:
             while self._at_hand < LEAST_AT_HAND:
                 try:
                     blocks = self._next_blocks()
-                except Exception:
+                except Exception as fault:
                     # Whatever it is, without this greenlet there would never be ids again.
-                    log.warning("order_ids_delayed", exc_info=True)
+                    known = isinstance(fault, Problem)
+                    log.warning("order_ids_delayed", fault=str(fault)[:200], exc_info=not known)
                     gevent.sleep(RETRY_S)
                     continue
                 for block in blocks:

@@ -58,6 +58,7 @@ def figures(
         "answers": dict(record.answers.most_common()),
         "slowest_answer_s": round(record.slowest_s, 2),
         "late_answers": _late_answers(record, suffered),
+        "events": dict(verdict.events),
         "log_bytes": log_bytes,
         "stored_bytes": stored_bytes,
         "audit": [
@@ -117,6 +118,7 @@ def as_text(shown: dict[str, Any]) -> str:
         ("answers", ", ".join(f"{count:,} x {status}" for status, count in shown["answers"].items())),
         ("slowest answer", f"{shown['slowest_answer_s']:.1f} s, the api itself stopped"),
         ("answers after 5 s", f"{shown['late_answers']}, the api itself not stopped"),
+        ("in the logs", ", ".join(f"{count} x {event}" for event, count in shown["events"].items())),
         ("logs", f"{shown['log_bytes'] / 2**20:.1f} MB"),
         ("audit", ", ".join(f"{r['rule']}: {'passed' if r['passed'] else 'BROKEN'}" for r in shown["audit"])),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +33,8 @@ _MOST_LISTED = 20
 # A queue that is empty for so long has nothing in the hands of a worker, either: units are tried again sooner [s].
 _EMPTY_S = 4.0
 # What stands in a line of a log that somebody should have been called for.
+# What a report tells of, because it heals what should be rare.
+_TOLD = ("worker_stalled", "unit_suspicious", "standby_publishes")
 _ALARMS = ("level=critical", "event=message_failed", "event=message_unreadable")
 
 
@@ -47,6 +49,7 @@ class Verdict:
     resolved: int = 0  # orders of unknown outcome that the exchange has told about
     dead_letters: int = 0
     audit: dict[str, Any] = field(default_factory=dict)
+    events: Counter[str] = field(default_factory=Counter)  # lines of logs that tell of something rare
 
     def find(self, kind: str, what: Sequence[str]) -> int:
         """Note what is wrong of one kind; how many there are."""
@@ -75,7 +78,8 @@ class Judge:
         verdict = self.verdict
         self._drain()
         self._resolve()
-        self._drain()
+        if self.verdict.resolved:
+            self._drain()
         verdict.accepted = self._record.accepted
         self._hold_against_the_log()
         verdict.find("unexpected answer", self._unexpected())
@@ -205,6 +209,8 @@ class Judge:
         found = []
         for log in sorted(self._arena.own.instance.logs.glob("*.log*")):
             lines = log.read_text(errors="replace").splitlines()
+            for event in _TOLD:
+                self.verdict.events[event] += sum(f"event={event}" in line for line in lines)
             found += [f"{log.name}: {line[:400]}" for line in lines if any(mark in line for mark in _ALARMS)]
         return found
 
