@@ -110,7 +110,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         with writing(clearing_data) as tx:
             transferred = _move(tx, client_id, direction, asked)
         if transferred not in ("booked", "repeated"):
-            raise _refusal(transferred)
+            raise refusal(transferred)
         content: dict[str, Any] = {"status": "success", "client_id": client_id, "transfer_id": asked.transfer_id}
         if transferred == "repeated":
             return answer(content | {"duplicate": True})
@@ -156,12 +156,15 @@ def _move(tx: Connection, client_id: str, direction: Direction, asked: CashTrans
     )
 
 
-def _refusal(transferred: Transferred) -> Problem:
+def refusal(transferred: Transferred) -> Problem:
+    """The problem that a transfer is which was not booked."""
     match transferred:
         case "unknown_account":
             return not_found("account")
         case "transfer_id_reused":
             return Problem(409, "transfer_id_reused", "another transfer was booked under this transfer_id")
+        case "account_closed":
+            return Problem(409, "account_closed", "the account is closed, and nothing comes into it any more")
         case "insufficient_funds":
             return Problem(422, "insufficient_funds", "the account has not that much available")
         case "insufficient_holdings":

@@ -20,6 +20,7 @@ from tasks.messages import OrderType, Side, TimeInForce
 Row = TypeVar("Row")
 
 Dollars = Annotated[Decimal, WithJsonSchema({"type": "number", "description": "dollars, with two decimals"})]
+BasisPoints = Annotated[Decimal, WithJsonSchema({"type": "number", "description": "basis points of what is paid"})]
 Fraction = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
@@ -157,6 +158,7 @@ class Fill(Answer):
     side: Side
     quantity: Number
     price: Dollars
+    fee: Dollars
     timestamp: Time
     settled_at: Time
 
@@ -209,6 +211,14 @@ class AccountStopped(Answer):
     command_ids: list[Number]
 
 
+class AccountClosed(Answer):
+    """A client whose account is closed for good; the commands cancel its open orders, one for each shard."""
+
+    client_id: str
+    state: Literal["closed"]
+    command_ids: list[Number]
+
+
 class Balance(Answer):
     """Cash of an account; what is held for open orders is part of the balance."""
 
@@ -254,6 +264,74 @@ class TransferredBefore(Transferred):
     duplicate: Literal[True]
 
 
+class Amounts(Answer):
+    """What an account has: cash, and shares by security."""
+
+    cash: Dollars
+    shares: dict[str, int]
+
+
+class Posting(Answer):
+    """What an entry of the ledger did to an account."""
+
+    entry_id: Number
+    timestamp: Time
+    kind: str
+    trade_id: str | None
+    transfer_id: str | None
+    security_id: str | None
+    cash: Dollars
+    shares: int
+
+
+class Statement(Answer):
+    """An account over a time: opening balance, postings, closing balance."""
+
+    client_id: str
+    from_: Annotated[Time, Field(alias="from")]
+    to: Time
+    opening: Amounts
+    postings: list[Posting]
+    closing: Amounts
+
+
+class Obligation(Answer):
+    """What a client owes and is owed for a security: shares, and the cash for them."""
+
+    client_id: str
+    security_id: str
+    bought: Count
+    sold: Count
+    net_shares: int
+    paid: Dollars
+    received: Dollars
+    net_cash: Dollars
+
+
+class NetCash(Answer):
+    """What a client gets (+) or pays (-) for all securities together."""
+
+    client_id: str
+    gross_cash: Dollars
+    net_cash: Dollars
+
+
+class Netting(Answer):
+    """How much netting saves over a time: an efficiency of 0.9 leaves a tenth of what was traded to be moved."""
+
+    from_: Annotated[Time, Field(alias="from")]
+    to: Time
+    trades: Count
+    gross_cash: Dollars
+    net_cash: Dollars
+    cash_efficiency: Fraction | None
+    gross_shares: Count
+    net_shares: Count
+    share_efficiency: Fraction | None
+    obligations: list[Obligation]
+    clients: list[NetCash]
+
+
 class Key(Answer):
     """What is known of a key; the key itself is not."""
 
@@ -283,6 +361,8 @@ class Security(Answer):
     max_price: Dollars
     issued_shares: Number
     halted: bool
+    maker_fee: BasisPoints
+    taker_fee: BasisPoints
 
 
 class Price(Answer):

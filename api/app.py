@@ -13,6 +13,9 @@ from api import (
     answers_schema,
     api_keys,
     audit,
+    clearing,
+    closing,
+    corrections,
     description,
     halts,
     health,
@@ -22,6 +25,7 @@ from api import (
     order_reads,
     orders,
     reports,
+    statements,
     stops,
 )
 from api.accepted import Accepted
@@ -109,6 +113,10 @@ def create_app(settings: Settings) -> Flask:
         ),
         metrics.routes(clearing_data=clearing_data, market_data=market_data_base),
         stops.routes(keys=keys, desk=desk, clearing_data=clearing_data),
+        closing.routes(keys=keys, desk=desk, clearing_data=clearing_data),
+        corrections.routes(listing=listing, clearing_data=clearing_data),
+        clearing.routes(clearing_data=clearing_data),
+        statements.routes(keys=keys, clearing_data=clearing_data),
         audit.routes(),
         description.routes(),
     ):

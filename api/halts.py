@@ -1,4 +1,4 @@
-"""The route that halts the trading of a security and resumes it."""
+"""The route that changes a security: halts its trading, resumes it, or sets its fees."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 import gevent
 from flask import Blueprint, Response
 
-from api import outgoing
+from api import fees, outgoing
 from api.answers import answer
 from api.answers_schema import HaltSubmitted, Security
 from api.body import read_json
@@ -15,7 +15,7 @@ from api.databases import reading
 from api.declaration import declared
 from api.listing import Listing
 from api.order_desk import OrderDesk
-from api.schema import Halt
+from api.schema import Fees, Halt
 from api.shapes import shape_of
 from db.clearing_data.orders import is_logged
 from db.connect import Database
@@ -31,10 +31,21 @@ def routes(*, desk: OrderDesk, listing: Listing, clearing_data: Database) -> Blu
 
     @blueprint.patch("/securities/<security_id>")
     @declared(
-        "admin", "Halt the trading of a security, or resume it", takes=Halt, gives={200: Security, 202: HaltSubmitted}
+        "admin",
+        "Halt the trading of a security, or resume it; or set its fees while no order of it is open",
+        takes=Halt | Fees,
+        gives={200: Security, 202: HaltSubmitted},
+        refuses=[409],
     )
-    def halt(security_id: str) -> Response:
-        asked = shape_of(read_json(), Halt)
+    def change(security_id: str) -> Response:
+        content = read_json()
+        if isinstance(content, dict) and content.keys() & Fees.model_fields.keys():
+            wanted = shape_of(content, Fees)
+            listing.in_path(security_id)
+            fees.change(clearing_data, security_id, wanted)
+            listing.read()
+            return answer(outgoing.security_of(listing.in_path(security_id)))
+        asked = shape_of(content, Halt)
         listing.in_path(security_id)
         number = desk.halt(security_id, halted=asked.halted, received_us=time.time_ns() // 1_000)
         if not logged(number):

@@ -25,6 +25,11 @@ def dollars_or_none(cents: int | None) -> Decimal | None:
     return None if cents is None else dollars(cents)
 
 
+def basis_points(ppm: int) -> Decimal:
+    """Hundredths of a basis point as basis points with two places."""
+    return Decimal(ppm).scaleb(-2)
+
+
 def trade_id(event_id: int) -> str:
     """The name of a trade: its place in the order log."""
     return "{}-{}-{}".format(*split_event_id(event_id))
@@ -90,6 +95,7 @@ def fill_of(fill: Fill) -> dict[str, Any]:
         "side": fill.side,
         "quantity": fill.quantity,
         "price": dollars(fill.price_cents),
+        "fee": dollars(fill.fee_cents),
         "timestamp": time_of(fill.traded_us),
         "settled_at": time_of(fill.settled_us),
     }
@@ -129,6 +135,8 @@ def security_of(security: Security) -> dict[str, Any]:
         "max_price": dollars(security.max_price_cents),
         "issued_shares": security.issued_shares,
         "halted": security.halted,
+        "maker_fee": basis_points(security.maker_fee_ppm),
+        "taker_fee": basis_points(security.taker_fee_ppm),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeVar
 
 from flask import request
@@ -18,9 +19,14 @@ T = TypeVar("T", bound=str)
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 # As routes declare them.
+_Time = Annotated[str, Field(pattern=f"^{_TIME.pattern}$", json_schema_extra={"format": "date-time"})]
+FROM = Parameter("from", _Time, "the first moment of the time")
+TO = Parameter("to", _Time, "the first moment after it; now without it")
 LIMIT = Parameter("limit", Annotated[int, Field(ge=1, le=MAX_LIMIT)], f"rows of the page, {DEFAULT_LIMIT} by default")
 CURSOR = Parameter("cursor", Annotated[str, Field(pattern="^[0-9]{0,18}$")], "the next_cursor of the page before")
 SECURITY = Parameter("security_id", str, "of this security only")
@@ -59,6 +65,19 @@ def choice(name: str, choices: Sequence[T], *, default: T) -> T:
         if one == text:
             return one
     raise invalid(f"?{name}", f"has to be one of {', '.join(choices)}")
+
+
+def time_us(name: str, *, default: int) -> int:
+    """A time in RFC 3339 as microseconds since 1970. Raises Problem (422)."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    try:
+        if not _TIME.fullmatch(text):
+            raise ValueError
+        return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        raise invalid(f"?{name}", "has to be a time as 2026-01-02T03:04:05Z") from None
 
 
 def security(listing: Listing) -> str | None:

@@ -16,6 +16,8 @@ from tasks.messages import Side, TimeInForce
 # Above every price that any security may have, and every transfer [cents].
 PRICE_BELOW_CENTS = 10**9 + 1
 AMOUNT_BELOW_CENTS = 10**14 + 1
+# A fee is at most 10 % of what a trade costs [hundredths of a basis point].
+RATE_BELOW_PPM = 10**5 + 1
 
 # Of the faults of a price, those that have a code of their own.
 PRICE_CODES: dict[MoneyFault, LiteralString] = {
@@ -43,6 +45,13 @@ def _amount_cents(amount: object) -> int:
     raise PydanticCustomError("amount", _MONEY_FAULTS[cents])
 
 
+def _rate_ppm(rate: object) -> int:
+    ppm = cents_of(rate, below_cents=RATE_BELOW_PPM)
+    if isinstance(ppm, int):
+        return ppm
+    raise PydanticCustomError("rate", _MONEY_FAULTS[ppm])
+
+
 def _decimal_schema(below_cents: int) -> WithJsonSchema:
     """Of a positive amount of dollars: a number, or a string with its digits."""
     return WithJsonSchema(
@@ -57,6 +66,15 @@ def _decimal_schema(below_cents: int) -> WithJsonSchema:
 
 PriceCents = Annotated[int, BeforeValidator(_price_cents), _decimal_schema(PRICE_BELOW_CENTS)]
 AmountCents = Annotated[int, BeforeValidator(_amount_cents), Field(ge=1), _decimal_schema(AMOUNT_BELOW_CENTS)]
+SignedAmountCents = Annotated[
+    int, BeforeValidator(_amount_cents), WithJsonSchema({"type": "number", "multipleOf": 0.01, "not": {"const": 0}})
+]
+# A basis point has as many hundredths as a dollar has cents.
+RatePpm = Annotated[
+    int,
+    BeforeValidator(_rate_ppm),
+    WithJsonSchema({"type": "number", "minimum": -1_000, "maximum": 1_000, "multipleOf": 0.01}),
+]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,48}$")]
 Quantity = Annotated[int, Field(ge=1, le=2**31 - 1)]
 OrderId = Annotated[int, Field(ge=1, lt=2**53)]
@@ -166,6 +184,13 @@ class Halt(Shape):
     halted: bool
 
 
+class Fees(Shape):
+    """What trades of a security cost, in basis points with at most two decimals; below zero for a rebate."""
+
+    maker_fee: RatePpm
+    taker_fee: RatePpm
+
+
 class NewAccount(Shape):
     """An account to be opened."""
 
@@ -198,3 +223,24 @@ class ShareTransfer(Shape):
     transfer_id: Name
     security_id: str
     quantity: Annotated[int, Field(ge=1, le=10**12)]
+
+
+class CashCorrection(Shape):
+    """Money that EXCHANGE gives a client, or takes when it is below zero, and what that makes good."""
+
+    transfer_id: Name
+    client_id: Name
+    amount: SignedAmountCents
+    entry_id: Annotated[int, Field(ge=1, lt=2**53)] | None = None
+    reason: Annotated[str, StringConstraints(pattern=r"^[ -~]{1,200}$")]
+
+
+class ShareCorrection(Shape):
+    """Shares that DTCC gives a client, or takes when they are below zero, and what that makes good."""
+
+    transfer_id: Name
+    client_id: Name
+    security_id: str
+    quantity: Annotated[int, Field(ge=-(10**12), le=10**12)]
+    entry_id: Annotated[int, Field(ge=1, lt=2**53)] | None = None
+    reason: Annotated[str, StringConstraints(pattern=r"^[ -~]{1,200}$")]

@@ -29,3 +29,18 @@ def set_stopped(tx: Connection, client_id: str, *, stopped: bool) -> AccountStat
         },
     ).first()
     return row.state if row else None
+
+
+def close(tx: Connection, client_id: str) -> bool:
+    """Close an account for good; False when there is no such trader.
+
+    What it has is still its client's, and can be withdrawn. Whatever it traded and is not settled yet fails.
+    """
+    closed = tx.execute(
+        text(
+            "UPDATE accounts SET state = 'closed' "
+            "WHERE client_id = :client_id AND client_id <> ALL(:not_traders) RETURNING client_id"
+        ),
+        {"client_id": client_id, "not_traders": [DTCC, EXCHANGE]},
+    )
+    return closed.first() is not None

@@ -5,7 +5,10 @@ id. Cash that comes in comes from `EXTERNAL`, the world outside the exchange, wh
 no account: so the cash of all accounts is what came in less what went out. Shares come from `DTCC`, which got all
 that were issued from `ISSUER`, again only a name in the ledger: so the shares of all accounts are what was issued.
 
-A client's account row is always locked before its holdings and before those of DTCC.
+Nothing that is booked is ever changed: what was wrong is made good by a transfer of its own, a correction, between a
+client and the house, which stands between clients here as in every trade: EXCHANGE for cash, DTCC for shares.
+
+A client's account row is always locked before its holdings, before those of DTCC and before the account of EXCHANGE.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data.keys import ADMIN
 from db.clearing_data.rows import Account, Holding
-from db.clearing_data.tables import DTCC
+from db.clearing_data.tables import DTCC, EXCHANGE
 
 EXTERNAL = "EXTERNAL"
 ISSUER = "ISSUER"
@@ -30,6 +33,7 @@ Transferred = Literal[
     "unknown_security",
     "insufficient_funds",
     "insufficient_holdings",
+    "account_closed",  # nothing more comes into it but corrections
 ]
 
 _ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts"
@@ -108,6 +112,34 @@ def issue_shares(tx: Connection, transfer_id: str, *, security_id: str, quantity
     return _transfer(tx, DTCC, transfer_id, "issue", 0, security_id, _positive(quantity), now_us)
 
 
+def correct(
+    tx: Connection,
+    client_id: str,
+    transfer_id: str,
+    *,
+    cash_cents: int = 0,
+    security_id: str | None = None,
+    shares: int = 0,
+    entry_id: int | None,
+    reason: str,
+    now_us: int,
+) -> Transferred:
+    """Make good what was booked wrongly, once for each transfer id.
+
+    cash_cents, shares  what the client gains (+) or loses (-) of the one, with security_id of the other
+    entry_id            the entry of the ledger that it makes up for, if it is one
+    """
+    if bool(cash_cents) == bool(shares) or bool(shares) != (security_id is not None):
+        raise ValueError("a correction moves either cash or shares")
+    booked = _transfer(tx, client_id, transfer_id, "correction", cash_cents, security_id, shares, now_us)
+    if booked == "booked":
+        tx.execute(
+            text("INSERT INTO corrections VALUES (:transfer_id, :entry_id, :reason)"),
+            {"transfer_id": transfer_id, "entry_id": entry_id, "reason": reason},
+        )
+    return booked
+
+
 def _positive(amount: int) -> int:
     if amount <= 0:
         raise ValueError("the amount of a transfer has to be positive")
@@ -126,21 +158,30 @@ def _transfer(
 ) -> Transferred:
     """Book a transfer and move what it moves; a positive amount is the client's gain."""
     row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :client_id FOR UPDATE"), {"client_id": client_id}).first()
-    if row is None:
+    if row is None or (kind == "correction" and client_id in (DTCC, EXCHANGE)):
         return "unknown_account"
     if security_id is not None and not _is_listed(tx, security_id):
         return "unknown_security"
-    contra_account = EXTERNAL if security_id is None else ISSUER if kind == "issue" else DTCC
+    contra_account = _contra_account(kind, security_id)
     asked = (kind, client_id, contra_account, security_id, cash_cents, shares)
     booked = _booked(tx, transfer_id)
     if booked is not None:
         return "repeated" if booked == asked else "transfer_id_reused"
+    if kind == "deposit" and _is_closed(tx, client_id):
+        return "account_closed"
     if Account(*row).available_cents + cash_cents < 0:
+        return "insufficient_funds"
+    if contra_account == EXCHANGE and not _exchange_has(tx, cash_cents):
         return "insufficient_funds"
     if security_id is not None and not _covered(tx, client_id, contra_account, security_id, shares):
         return "insufficient_holdings"
     if not _book(tx, transfer_id, asked, now_us):
         return "transfer_id_reused"  # by a transfer of another client in this very moment
+    if contra_account == EXCHANGE:
+        tx.execute(
+            text("UPDATE accounts SET balance_cents = balance_cents - :cash_cents WHERE client_id = :exchange"),
+            {"cash_cents": cash_cents, "exchange": EXCHANGE},
+        )
     if security_id is None:
         tx.execute(
             text("UPDATE accounts SET balance_cents = balance_cents + :cash_cents WHERE client_id = :client_id"),
@@ -151,6 +192,24 @@ def _transfer(
         if contra_account == DTCC:
             _move_shares(tx, DTCC, security_id, -shares)
     return "booked"
+
+
+def _contra_account(kind: str, security_id: str | None) -> str:
+    if security_id is not None:
+        return ISSUER if kind == "issue" else DTCC
+    return EXCHANGE if kind == "correction" else EXTERNAL
+
+
+def _is_closed(tx: Connection, client_id: str) -> bool:
+    """Whether an account is, whose row is locked."""
+    state = tx.execute(text("SELECT state FROM accounts WHERE client_id = :client_id"), {"client_id": client_id})
+    return bool(state.scalar_one() == "closed")
+
+
+def _exchange_has(tx: Connection, cents: int) -> bool:
+    """Whether EXCHANGE has so much cash; its account stays locked."""
+    row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :exchange FOR UPDATE"), {"exchange": EXCHANGE}).first()
+    return row is not None and Account(*row).available_cents >= cents
 
 
 def _is_listed(tx: Connection, security_id: str) -> bool:

@@ -102,6 +102,19 @@ class Fill:
     price_cents: int
     traded_us: int
     settled_us: int
+    fee_cents: int  # what the client paid for it; negative for a rebate
+
+
+class Turnover(NamedTuple):
+    """What a client bought and sold of a security in a time, by so many legs of trades [shares, cents]."""
+
+    client_id: str
+    security_id: str
+    legs: int
+    bought: int
+    bought_cents: int
+    sold: int
+    sold_cents: int
 
 
 @dataclass(frozen=True, slots=True)

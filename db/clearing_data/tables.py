@@ -233,15 +233,16 @@ executions = Table(
 )
 
 # Which rates a security's trades pay from which event on; before the first row they are free. The audit holds every fee
-# against these. Rates change while nothing of the security is left to settle, so an event says for sure which apply.
+# against these. Rates change while nothing of the security is left to settle, so an event says for sure which apply; of
+# two from the same event on those that were set later.
 fee_rates = Table(
     "fee_rates",
     metadata,
     Column("security_id", Text, primary_key=True),
     Column("from_event_id", BigInteger, primary_key=True),
+    Column("set_us", BigInteger, primary_key=True),
     Column("maker_fee_ppm", Integer, nullable=False),
     Column("taker_fee_ppm", Integer, nullable=False),
-    Column("set_us", BigInteger, nullable=False),
 )
 
 # The double-entry ledger, append only, which a trigger sees to: each row moves cash and shares between an account and
@@ -263,6 +264,13 @@ ledger = Table(
     Column("transfer_id", Text),  # of a deposit or a withdrawal
     Index("ledger_by_transfer", "transfer_id", unique=True, postgresql_where=text("transfer_id IS NOT NULL")),
     Index("ledger_by_account", "account", "entry_id"),
+    # Entries are booked in the order of time, or nearly: so a summary of each few pages finds those of a window.
+    Index(
+        "ledger_by_time",
+        "booked_us",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 32, "autosummarize": "on"},
+    ),
 )
 
 # What a correction, which is a transfer like any other, puts right, and why.

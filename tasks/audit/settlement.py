@@ -55,7 +55,7 @@ _FEES = text(
         CROSS JOIN LATERAL (
             SELECT maker_fee_ppm, taker_fee_ppm FROM fee_rates
             WHERE fee_rates.security_id = executions.security_id AND from_event_id <= executions.event_id
-            ORDER BY from_event_id DESC LIMIT 1
+            ORDER BY from_event_id DESC, set_us DESC LIMIT 1
         ) AS rates
         CROSS JOIN LATERAL (VALUES
             (buyer, CASE aggressor_side WHEN 'buy' THEN taker_fee_ppm ELSE maker_fee_ppm END),

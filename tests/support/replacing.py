@@ -109,7 +109,7 @@ class Market:
             tx.execute(text("UPDATE securities SET maker_fee_ppm = :maker, taker_fee_ppm = :taker"), locals())
             if taker:
                 tx.execute(
-                    text("INSERT INTO fee_rates VALUES (:security, 0, :maker, :taker, 0)"),
+                    text("INSERT INTO fee_rates VALUES (:security, 0, 0, :maker, :taker)"),
                     {"security": SECURITY, "maker": maker, "taker": taker},
                 )
             for one in self._orders:

@@ -150,7 +150,7 @@ FAULTS = {
         3,
         "clearing_data",
         SOME_TRADE,
-        "INSERT INTO fee_rates SELECT security_id, :row, 0, 1000, 1 FROM executions WHERE event_id = :row",
+        "INSERT INTO fee_rates SELECT security_id, :row, 1, 0, 1000 FROM executions WHERE event_id = :row",
         "has paid 0 cents for trade {row}; the rates say",
     ),
     "a trade has failed for nothing": Fault(

@@ -85,5 +85,8 @@ def check_books(clearing_data: Database, *, failing: bool, fees: bool) -> None:
         ("accounts", "open_orders", "SELECT count(*) FROM open_orders WHERE open_orders.client_id = one.client_id"),
     ):
         assert found(clearing_data, f"SELECT * FROM {table} AS one WHERE {held} <> ({needed})") == [], held
+    pending = "SELECT COALESCE(sum(amount), 0) FROM pending_transfers WHERE account = client_id AND asset ="
+    assert found(clearing_data, f"SELECT * FROM accounts WHERE held_cents <> ({pending} 'USD')") == []
+    assert found(clearing_data, f"SELECT * FROM holdings WHERE held <> ({pending} security_id)") == []
     earned = found(clearing_data, "SELECT balance_cents FROM accounts WHERE client_id = 'EXCHANGE'")
     assert (earned > [(0,)]) == fees

@@ -1,0 +1,86 @@
+"""The route of netting: what the clearinghouse has set off."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from flask import Blueprint, Response
+
+from api import answers_schema, query
+from api.answers import answer
+from api.databases import reading
+from api.declaration import declared
+from api.money import dollars
+from api.outgoing import time_of
+from api.problems import invalid
+from db.clearing_data.netting import turnovers
+from db.clearing_data.rows import Turnover
+from db.connect import Database
+from tasks.order_execution.netting import net
+
+# Without a beginning the window is as long, and no window may be longer: a day of trades is read in seconds [us].
+DEFAULT_WINDOW_US = 60 * 60 * 1_000_000
+LONGEST_WINDOW_US = 24 * 60 * 60 * 1_000_000
+
+
+def routes(*, clearing_data: Database) -> Blueprint:
+    """The route, on this database."""
+    blueprint = Blueprint("clearing", __name__)
+
+    @blueprint.get("/clearing/netting")
+    @declared(
+        "admin",
+        "Gross and net obligations of the trades settled in a time, the last hour by default",
+        parameters=[query.FROM, query.TO],
+        gives={200: answers_schema.Netting},
+    )
+    def netting() -> Response:
+        to_us = query.time_us("to", default=time.time_ns() // 1_000)
+        from_us = query.time_us("from", default=to_us - DEFAULT_WINDOW_US)
+        if not 0 <= to_us - from_us <= LONGEST_WINDOW_US:
+            raise invalid("?from", "has to be before the end, and by a day at most")
+        with reading(clearing_data) as tx:
+            found = turnovers(tx, from_us=from_us, to_us=to_us)
+        netted = net(found)
+        return answer(
+            {
+                "from": time_of(from_us),
+                "to": time_of(to_us),
+                "trades": netted.trades,
+                "gross_cash": dollars(netted.gross_cents),
+                "net_cash": dollars(netted.net_cents),
+                "cash_efficiency": _decimal(netted.cash_efficiency),
+                "gross_shares": netted.gross_shares,
+                "net_shares": netted.net_shares,
+                "share_efficiency": _decimal(netted.share_efficiency),
+                "obligations": [_obligation(one) for one in found],
+                "clients": [
+                    {"client_id": client_id, "gross_cash": dollars(gross), "net_cash": dollars(left)}
+                    for client_id, (gross, left) in netted.cash.items()
+                ],
+            }
+        )
+
+    return blueprint
+
+
+def _obligation(one: Turnover) -> dict[str, Any]:
+    return {
+        "client_id": one.client_id,
+        "security_id": one.security_id,
+        "bought": one.bought,
+        "sold": one.sold,
+        "net_shares": one.bought - one.sold,
+        "paid": dollars(one.bought_cents),
+        "received": dollars(one.sold_cents),
+        "net_cash": dollars(one.sold_cents - one.bought_cents),
+    }
+
+
+def _decimal(part: Fraction | None) -> Decimal | None:
+    if part is None:
+        return None
+    return (Decimal(part.numerator) / part.denominator).quantize(Decimal("0.000001"))

@@ -1,0 +1,37 @@
+"""The route by which the admin closes an account for good."""
+
+from __future__ import annotations
+
+import time
+
+from flask import Blueprint, Response
+
+from api.answers import answer
+from api.answers_schema import AccountClosed
+from api.auth import Keys
+from api.databases import writing
+from api.declaration import declared
+from api.order_desk import OrderDesk
+from api.problems import not_found
+from db.clearing_data import account_states
+from db.connect import Database
+
+
+def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint:
+    """The route, on these services."""
+    blueprint = Blueprint("closing", __name__)
+
+    @blueprint.delete("/accounts/<client_id>")
+    @declared("admin", "Close an account: its open orders are cancelled; withdrawals go on", gives={202: AccountClosed})
+    def close(client_id: str) -> Response:
+        identity = keys.allowed(client_id)
+        with writing(clearing_data) as tx:
+            if not account_states.close(tx, client_id):
+                raise not_found("account")
+        # Behind the commit, as when a client is stopped. Closing it again sends the cancels again.
+        numbers, _ = desk.cancel_all(
+            client_id, identity, security_id=None, side=None, received_us=time.time_ns() // 1_000
+        )
+        return answer({"client_id": client_id, "state": "closed", "command_ids": numbers}, 202)
+
+    return blueprint

@@ -1,0 +1,70 @@
+"""The route of corrections: what was booked wrongly is made good by a transfer of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response
+
+from api import answers_schema
+from api.accounts import refusal
+from api.answers import answer
+from api.body import read_json
+from api.databases import writing
+from api.declaration import declared
+from api.listing import Listing
+from api.problems import invalid
+from api.schema import CashCorrection, ShareCorrection
+from api.shapes import shape_of
+from db.clearing_data import accounts
+from db.connect import Database
+
+
+def routes(*, listing: Listing, clearing_data: Database) -> Blueprint:
+    """The route, on these services."""
+    blueprint = Blueprint("corrections", __name__)
+
+    @blueprint.post("/corrections")
+    @declared(
+        "admin",
+        "Make good what was booked wrongly, once: cash from or to EXCHANGE, shares from or to DTCC",
+        takes=CashCorrection | ShareCorrection,
+        gives={200: answers_schema.TransferredBefore, 201: answers_schema.Transferred},
+        refuses=[404, 409],
+    )
+    def correct() -> Response:
+        asked = _correction_of(read_json())
+        what: dict[str, Any]
+        if isinstance(asked, ShareCorrection):
+            if asked.security_id not in listing.all():
+                raise invalid("/security_id", "is not listed", code="unknown_security")
+            what = {"security_id": asked.security_id, "shares": asked.quantity}
+        else:
+            what = {"cash_cents": asked.amount}
+        if not (asked.quantity if isinstance(asked, ShareCorrection) else asked.amount):
+            raise invalid("", "has to move something")
+        with writing(clearing_data) as tx:
+            corrected = accounts.correct(
+                tx,
+                asked.client_id,
+                asked.transfer_id,
+                **what,
+                entry_id=asked.entry_id,
+                reason=asked.reason,
+                now_us=time.time_ns() // 1_000,
+            )
+        if corrected not in ("booked", "repeated"):
+            raise refusal(corrected)
+        content = {"status": "success", "client_id": asked.client_id, "transfer_id": asked.transfer_id}
+        if corrected == "repeated":
+            return answer(content | {"duplicate": True})
+        return answer(content, 201)
+
+    return blueprint
+
+
+def _correction_of(content: Any) -> CashCorrection | ShareCorrection:
+    if isinstance(content, dict) and "amount" in content:
+        return shape_of(content, CashCorrection)
+    return shape_of(content, ShareCorrection)

@@ -1,0 +1,23 @@
+"""Changing the fees of a security."""
+
+from __future__ import annotations
+
+import time
+
+from api.databases import writing
+from api.problems import Problem, invalid
+from api.schema import Fees
+from db.clearing_data.fees import set_rates
+from db.connect import Database
+
+
+def change(clearing_data: Database, security_id: str, fees: Fees) -> None:
+    """Give a listed security other fees. Raises Problem (409 while an order of it is open, 422, 503)."""
+    if fees.maker_fee + fees.taker_fee < 0:
+        raise invalid("/maker_fee", "a rebate must not be more than the other side pays")
+    with writing(clearing_data) as tx:
+        outcome = set_rates(
+            tx, security_id, maker_ppm=fees.maker_fee, taker_ppm=fees.taker_fee, now_us=time.time_ns() // 1_000
+        )
+    if outcome != "set":
+        raise Problem(409, "orders_open", "fees change only while no order of the security is open", retry=True)

@@ -1,0 +1,137 @@
+"""The route of statements: opening balance, postings and closing balance of an account over a time."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterable, Iterator
+from io import StringIO
+from typing import Annotated, Any, Literal
+
+import gevent
+from flask import Blueprint, Response
+from pydantic import Field
+
+from api import answers_schema, query
+from api.answers import answer
+from api.auth import Keys
+from api.databases import reading
+from api.declaration import Parameter, declared
+from api.money import dollars
+from api.outgoing import time_of, trade_id
+from api.problems import Problem, invalid, not_found
+from db.clearing_data.statements import Posting, Statement, statement
+from db.clearing_data.tables import DTCC, EXCHANGE
+from db.connect import Database
+
+# Postings in one answer; written so many at a time, in between which orders get their turn.
+MOST_POSTINGS = 10_000
+AT_ONCE = 500
+
+_FORMATS: tuple[Literal["json", "csv"], ...] = ("json", "csv")
+_FORMAT = Parameter("format", Annotated[Literal["json", "csv"], Field()], "json by default")
+_COLUMNS = ("entry_id", "timestamp", "kind", "trade_id", "transfer_id", "security_id", "cash", "shares")
+
+# How a spreadsheet knows a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
+    """The route, on these services."""
+    blueprint = Blueprint("statements", __name__)
+
+    @blueprint.get("/accounts/<client_id>/statement")
+    @declared(
+        "client",
+        "A statement of account, from its opening until now by default; as CSV, too",
+        parameters=[query.FROM, query.TO, _FORMAT],
+        gives={200: answers_schema.Statement},
+    )
+    def of_account(client_id: str) -> Response:
+        keys.allowed(client_id)
+        to_us = query.time_us("to", default=time.time_ns() // 1_000)
+        from_us = query.time_us("from", default=0)
+        if from_us > to_us:
+            raise invalid("?from", "has to be before the end")
+        form = query.choice("format", _FORMATS, default="json")
+        with reading(clearing_data) as tx:
+            found = statement(
+                tx,
+                client_id,
+                is_house=client_id in (DTCC, EXCHANGE),
+                from_us=from_us,
+                to_us=to_us,
+                most=MOST_POSTINGS,
+            )
+        if found is None:
+            raise not_found("account")
+        if found.postings is None:
+            raise Problem(
+                422, "statement_too_long", f"a statement has at most {MOST_POSTINGS} postings: ask for a shorter time"
+            )
+        rows = list(_rows(found.postings))
+        if form == "csv":
+            return _csv(client_id, from_us, to_us, found, rows)
+        return answer(
+            {
+                "client_id": client_id,
+                "from": time_of(from_us),
+                "to": time_of(to_us),
+                "opening": _amounts(found.opening_cents, found.opening_shares),
+                "postings": rows,
+                "closing": _amounts(found.closing_cents, found.closing_shares),
+            }
+        )
+
+    return blueprint
+
+
+def _rows(postings: Iterable[Posting]) -> Iterator[dict[str, Any]]:
+    for position, posting in enumerate(postings):
+        if position % AT_ONCE == 0:
+            gevent.sleep(0)
+        yield {
+            "entry_id": posting.entry_id,
+            "timestamp": time_of(posting.booked_us),
+            "kind": posting.kind,
+            "trade_id": None if posting.event_id is None else trade_id(posting.event_id),
+            "transfer_id": posting.transfer_id,
+            "security_id": posting.security_id,
+            "cash": dollars(posting.cash_cents),
+            "shares": posting.shares,
+        }
+
+
+def _amounts(cents: int, shares: dict[str, int]) -> dict[str, Any]:
+    return {"cash": dollars(cents), "shares": shares}
+
+
+def _csv(client_id: str, from_us: int, to_us: int, found: Statement, rows: list[dict[str, Any]]) -> Response:
+    """Rows in the columns of a posting: the balances stand at both ends, the kind says which, one row a security."""
+    text = StringIO()
+    lines = csv.writer(text)
+    lines.writerow(_COLUMNS)
+    lines.writerows(_balance("opening", from_us, found.opening_cents, found.opening_shares))
+    for position, row in enumerate(rows):
+        if position % AT_ONCE == 0:
+            gevent.sleep(0)
+        lines.writerow([_cell(row[name]) for name in _COLUMNS])
+    lines.writerows(_balance("closing", to_us, found.closing_cents, found.closing_shares))
+    return Response(
+        text.getvalue(),
+        content_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="statement-{client_id}.csv"'},
+    )
+
+
+def _balance(kind: str, at_us: int, cents: int, shares: dict[str, int]) -> Iterator[list[Any]]:
+    yield ["", time_of(at_us), kind, "", "", "", dollars(cents), ""]
+    for security_id, quantity in shares.items():
+        yield ["", time_of(at_us), kind, "", "", _cell(security_id), "", quantity]
+
+
+def _cell(value: object) -> object:
+    """A value as it may stand in a spreadsheet: text that begins as a formula does is marked as text."""
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return "'" + value
+    return "" if value is None else value

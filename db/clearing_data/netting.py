@@ -1,0 +1,24 @@
+"""What clients owe and are owed by the trades of a time."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from db.clearing_data.rows import Turnover
+
+_TURNOVERS = text(
+    """
+    SELECT account, security_id, count(*),
+        CAST(COALESCE(sum(shares) FILTER (WHERE shares > 0), 0) AS bigint),
+        CAST(COALESCE(-sum(cash_cents) FILTER (WHERE shares > 0), 0) AS bigint),
+        CAST(COALESCE(-sum(shares) FILTER (WHERE shares < 0), 0) AS bigint),
+        CAST(COALESCE(sum(cash_cents) FILTER (WHERE shares < 0), 0) AS bigint)
+    FROM ledger WHERE kind = 'trade' AND booked_us >= :from_us AND booked_us < :to_us
+    GROUP BY account, security_id ORDER BY account, security_id
+    """
+)
+
+
+def turnovers(tx: Connection, *, from_us: int, to_us: int) -> list[Turnover]:
+    """What every client bought and sold of every security by the trades that were settled in a time."""
+    return [Turnover(*row) for row in tx.execute(_TURNOVERS, {"from_us": from_us, "to_us": to_us})]
