@@ -7,11 +7,11 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bench import latency, report, throughput
+from bench import latency, recovery, report, throughput
 from bench.accounts import NAMES, NoAccounts
 from bench.exchange import Exchange, running_exchange
 from bench.load import Plan
-from bench.own import own_exchange
+from bench.own import OwnExchange, own_exchange
 from bots.errors import ExchangeError
 from celery_app.settings import Settings, settings
 from deploy.local.failure import Failure
@@ -22,17 +22,21 @@ SCENARIOS = {
     "arrays": "arrays of 100 orders over 20 connections, as many as are settled and stored",
 }
 
+RECOVERY = "recovery"
+RECOVERY_MEANS = "restarts, snapshots and standbys of a shard; always with --own, and not one of all"
+
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     own = settings()
-    scenarios = "\n".join(f"  {name:10}{meaning}" for name, meaning in SCENARIOS.items())
+    listed = SCENARIOS | {RECOVERY: RECOVERY_MEANS}
+    scenarios = "\n".join(f"  {name:10}{meaning}" for name, meaning in listed.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
         description=f"Measure how much an exchange settles and stores, and how fast it is.\n\nscenarios:\n{scenarios}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    command.add_argument("--scenario", choices=[*SCENARIOS, "all"], default="all", help="default: %(default)s")
+    command.add_argument("--scenario", choices=[*listed, "all"], default="all", help="default: %(default)s")
     command.add_argument("--seconds", type=float, default=60.0, help="length of each scenario (default: %(default)s)")
     command.add_argument("--array-size", type=int, default=100, metavar="N", help="orders in an array (default: 100)")
     command.add_argument("--connections", type=int, metavar="N", help="HTTP connections (default: by the scenario)")
@@ -40,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--cancels", type=int, default=0, metavar="N", help="cancels in each array (default: none)")
     command.add_argument(
         "--in-flight", type=int, default=20_000, metavar="N", help="orders accepted and not settled (default: 20,000)"
+    )
+    command.add_argument(
+        "--commands", type=int, default=1_000_000, metavar="N", help="in the log of recovery (default: 1,000,000)"
     )
     command.add_argument("--seed", type=int, default=1, help="of the order flow (default: 1)")
     command.add_argument(
@@ -84,11 +91,22 @@ def measure(options: argparse.Namespace, url: str, settings: Settings) -> tuple[
     return facts, sections
 
 
+def measure_recovery(options: argparse.Namespace, own: OwnExchange) -> tuple[dict[str, str], list[report.Section]]:
+    """Drill a shard of an exchange, whose own workers are stopped for it."""
+    exchange = running_exchange(own.url, own.settings)
+    facts = report.machine(exchange)
+    own.supervisor.stop([process.name for process in own.processes])
+    return facts, [recovery.measure(exchange, commands=options.commands, seed=options.seed)]
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and keep what was seen; exit status 1 and one sentence when that cannot be."""
     options = parser().parse_args(arguments)
     try:
-        if options.own:
+        if options.scenario == RECOVERY:
+            with own_exchange() as own:
+                facts, sections = measure_recovery(options, own)
+        elif options.own:
             with own_exchange() as own:
                 facts, sections = measure(options, own.url, own.settings)
         else:

@@ -10,7 +10,17 @@ import pytest
 from celery_app.publisher import NotSent, Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from tasks.matching.outbox import MAX_BATCH, Outbox
-from tasks.messages import BookUpdate, CancelRefused, ExecutionBatch, FeedBatch, OrderClosed, event_id
+from tasks.messages import (
+    BookUpdate,
+    CancelRefused,
+    ExecutionBatch,
+    FeedBatch,
+    OrderClosed,
+    OrderReplaced,
+    OrderTriggered,
+    ReplaceRefused,
+    event_id,
+)
 
 BOOK = BookUpdate("MSFT", 0, 1, False, [], [], None, None, None, 1)
 
@@ -36,7 +46,8 @@ class Wire:
             self.executions.append(batch)
         else:
             assert isinstance(batch, FeedBatch)
-            assert (queue, size) == (DATA_FEED, len(batch.closed) + len(batch.refused) + len(batch.books))
+            told = (batch.closed, batch.refused, batch.books, batch.replaced, batch.replaces_refused, batch.triggered)
+            assert (queue, size) == (DATA_FEED, sum(map(len, told)))
             self.feeds.append(batch)
 
 
@@ -46,6 +57,29 @@ def closed(seq: int) -> OrderClosed:
 
 def refused(seq: int) -> CancelRefused:
     return CancelRefused(event_id(0, seq, 0), seq, "ANN", "MSFT", "unknown_order", 1)
+
+
+def replaced(seq: int) -> OrderReplaced:
+    return OrderReplaced(event_id(0, seq, 0), seq, 1, "ANN", "MSFT", "buy", 5, 100, 7, 100, 5, 100, 0, 1)
+
+
+def replace_refused(seq: int) -> ReplaceRefused:
+    return ReplaceRefused(event_id(0, seq, 0), seq, 1, "ANN", "MSFT", "buy", 0, "unknown_order", 1)
+
+
+def triggered(seq: int) -> OrderTriggered:
+    return OrderTriggered(event_id(0, seq, 0), 1, "ANN", "MSFT", "buy", 5, 100, 1)
+
+
+def test_replacements_go_to_both_stages_and_triggered_orders_to_the_feed() -> None:
+    outbox, wire = Outbox(0), Wire()
+    events = [replaced(1), replace_refused(2), triggered(3), closed(4), refused(5)]
+    outbox.add(events)
+    outbox.send(wire, now_us=9)
+    assert [batch.executions for batch in wire.executions] == [[events[0], events[1], events[3]]]
+    (feed,) = wire.feeds
+    assert (feed.replaced, feed.replaces_refused, feed.triggered) == ([events[0]], [events[1]], [events[2]])
+    assert (feed.closed, feed.refused) == ([events[3]], [events[4]])
 
 
 def test_many_events_are_several_messages_with_the_books_in_the_last() -> None:
