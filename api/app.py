@@ -33,11 +33,13 @@ from api.answers import answer, our_fault, problem_answer
 from api.auth import Keys
 from api.databases import writing
 from api.declaration import Caller, callers, declared
+from api.fast_lane import FastLane
 from api.listing import Listing
 from api.order_desk import OrderDesk
 from api.order_ids import OrderIds
 from api.order_lookup import OrderLookup
 from api.order_queue import OrderQueue
+from api.placing import Placing
 from api.problems import Problem
 from api.promises import Promises
 from api.rate_limits import RateLimits
@@ -82,6 +84,7 @@ def create_app(settings: Settings) -> Flask:
         ),
         max_quantity=settings.max_order_quantity,
     )
+    placing = Placing(keys, desk, max_request_orders=settings.max_request_orders)
     lookup = OrderLookup(clearing_data, accepted)
     app = Flask(__name__, static_folder=None)
     # Flask answers OPTIONS by itself, and not in JSON.
@@ -96,7 +99,7 @@ def create_app(settings: Settings) -> Flask:
             desk=desk,
             lookup=lookup,
             listing=listing,
-            max_request_orders=settings.max_request_orders,
+            placing=placing,
         ),
         order_reads.routes(keys=keys, lookup=lookup, listing=listing, clearing_data=clearing_data),
         halts.routes(desk=desk, listing=listing, clearing_data=clearing_data),
@@ -122,7 +125,16 @@ def create_app(settings: Settings) -> Flask:
     ):
         app.register_blueprint(blueprint)
     app.add_url_rule("/", view_func=_root)
-    app.before_request(_guard(keys, callers(app)))
+    may_call = callers(app)
+    app.before_request(_guard(keys, may_call))
+    may_trade = may_call["orders.place"]
+    app.wsgi_app = FastLane(  # type: ignore[method-assign]
+        app.wsgi_app,
+        method="POST",
+        path="/orders",
+        admit=lambda environ: keys.admit(may_trade, environ),
+        serve=placing.post,
+    )
     app.register_error_handler(Problem, problem_answer)
     app.register_error_handler(HTTPException, _http_fault)
     app.register_error_handler(Exception, our_fault)
@@ -143,7 +155,7 @@ def _guard(keys: Keys, may_call: Mapping[str, Caller]) -> Callable[[], None]:
         if request.environ["PATH_INFO"].startswith("//"):
             raise NotFound
         if request.endpoint is not None:
-            keys.admit(may_call[request.endpoint])
+            keys.admit(may_call[request.endpoint], request.environ)
 
     return guard
 

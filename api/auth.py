@@ -6,6 +6,7 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from flask import request
@@ -26,6 +27,9 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 # Where the guard leaves the identity in a request's environment for the view.
 _IDENTITY = "exchange.identity"
+# A request as WSGI has it.
+Environ = dict[str, Any]
+
 _READING = frozenset({"GET", "HEAD"})
 
 
@@ -47,23 +51,25 @@ class Keys:
         self._known: dict[bytes, _Known] = {}
         self._asked: dict[bytes, AsyncResult] = {}
 
-    def admit(self, caller: Caller) -> None:
-        """Let the request being served pass, if its key is one of who may call. Raises Problem (401, 403, 503)."""
+    def admit(self, caller: Caller, environ: Environ) -> None:
+        """Let a request pass, if its key is one of who may call. Raises Problem (401, 403, 503)."""
         if caller == "public":
             return
-        identity = self.identify()
+        identity = self.identify(environ)
         if caller == "admin" and identity.role != "admin":
             raise forbidden()
-        if identity.read_only and (caller == "client_write" or request.method not in _READING):
+        if identity.read_only and (caller == "client_write" or environ["REQUEST_METHOD"] not in _READING):
             raise forbidden()
-        request.environ[_IDENTITY] = identity
+        environ[_IDENTITY] = identity
 
-    def identify(self) -> Identity:
-        """Whose key came with the request being served. Raises Problem (401, 503)."""
-        admitted: Identity | None = request.environ.get(_IDENTITY)
+    def identify(self, environ: Environ | None = None) -> Identity:
+        """Whose key came with a request, by default the one that Flask is serving. Raises Problem (401, 503)."""
+        if environ is None:
+            environ = request.environ
+        admitted: Identity | None = environ.get(_IDENTITY)
         if admitted is not None:
             return admitted
-        key = _key_of_request()
+        key = _key_of(environ)
         # Looked up by its hash: how long that takes says nothing about the keys that exist.
         digest = hashlib.sha256(key.encode()).digest()
         known = self._known.get(digest)
@@ -126,8 +132,7 @@ def whose(identity: Identity) -> str | None:
     return identity.client_id
 
 
-def _key_of_request() -> str:
-    environ = request.environ
+def _key_of(environ: Environ) -> str:
     authorization = environ.get("HTTP_AUTHORIZATION")
     key: str | None = environ.get("HTTP_X_API_KEY")
     if authorization is not None:
