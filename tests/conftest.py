@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 
@@ -65,6 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # `--hypothesis-profile millions`: twenty times as many examples, for the tests that scale with it.
 hypothesis.settings.register_profile("millions", max_examples=20 * hypothesis.settings.default.max_examples)
+
+
+def pytest_keyboard_interrupt() -> None:
+    """pytest-xdist interrupts a process again when it is still putting away, after 5 s, what it has started."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import FrameType
 
 from celery_app.settings import Settings
-from deploy.local import exchange, lint
+from deploy.local import descendants, exchange, lint
 from deploy.local.failure import ending
 from deploy.local.lock import alone
 from deploy.local.places import TESTS, VENV_PYTHON
@@ -30,7 +30,7 @@ _MOST_PROCESSES = 8
 def main() -> int:
     """Exit status 0 when everything has passed."""
     signal.signal(signal.SIGTERM, _interrupt)
-    with alone(TESTS), _services() as environment:
+    with alone(TESTS), descendants.ended(), _services() as environment:
         checked = lint.main()
         tested = _pytest(sys.argv[1:], environment)
     return checked or tested
@@ -77,6 +77,9 @@ def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
     with subprocess.Popen(command, env=others | environment) as tests:
         try:
             return tests.wait()
+        except _Terminated:
+            tests.send_signal(signal.SIGINT)
+            return tests.wait()
         except KeyboardInterrupt:
             # It got the Ctrl-C, too, and is putting away what it has started.
             return tests.wait()
@@ -92,8 +95,12 @@ def _side_by_side(arguments: Sequence[str]) -> list[str]:
     return [f"--numprocesses={number}", "--dist=loadscope"]
 
 
+class _Terminated(KeyboardInterrupt):
+    """Somebody wants this process to end, and has told only this one."""
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise _Terminated
 
 
 if __name__ == "__main__":

@@ -1,0 +1,64 @@
+"""Sees to it that nothing that was started inside a block outlives it, daemons and what a killed process leaves too."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@contextmanager
+def ended(*, patience_s: float = 15.0) -> Iterator[None]:
+    """After the block, end every process that descends from this one: first they are asked to, then killed."""
+    # A process whose parent has ended becomes a child of ours instead of init's, so that it can be found.
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        _end(signal.SIGTERM)
+        deadline = time.monotonic() + patience_s
+        while _running() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        while _running():
+            _end(signal.SIGKILL)
+            time.sleep(0.1)
+        _bury()
+
+
+def _end(how: signal.Signals) -> None:
+    for pid in _running():
+        with suppress(ProcessLookupError):
+            os.kill(pid, how)
+
+
+def _running() -> set[int]:
+    """The processes that descend from this one and run."""
+    _bury()
+    parents = dict(filter(None, map(_parent, Path("/proc").glob("[0-9]*/stat"))))
+    found: set[int] = set()
+    while more := {pid for pid, parent in parents.items() if parent in found | {os.getpid()}} - found:
+        found |= more
+    return found
+
+
+def _parent(stat: Path) -> tuple[int, int] | None:
+    """A process and its parent; nothing of one that has ended."""
+    try:
+        pid, _, rest = stat.read_text(errors="replace").partition(" (")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    state, parent = rest.rpartition(") ")[2].split()[:2]
+    return None if state == "Z" else (int(pid), int(parent))
+
+
+def _bury() -> None:
+    """Take note of the children that have ended, which are processes until then."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

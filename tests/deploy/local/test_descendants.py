@@ -1,0 +1,53 @@
+"""What was started inside a block ends with it, even what has left its parents and does not want to."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.exchange import ROOT
+
+# A program whose child leaves a grandchild behind, in a session of its own; they say which processes they are.
+STARTS = """
+import subprocess, sys
+from deploy.local.descendants import ended
+
+with ended(patience_s=0.5):
+    subprocess.run([sys.executable, "-c", sys.argv[1]])
+    raise KeyboardInterrupt
+"""
+CHILD = """
+import os, signal, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        {handle}
+        print(os.getpid(), flush=True)
+        time.sleep(600)
+else:
+    os.wait()
+"""
+
+
+def left_behind(handle: str) -> Path:
+    """The folder of the grandchild's process, after the block has ended."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTS, CHILD.format(handle=handle)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as program:
+        assert program.stdout
+        pid = program.stdout.readline().strip()
+        assert program.wait(30) != 0  # what was raised inside goes on
+    return Path("/proc") / pid
+
+
+def test_a_daemon_is_asked_to_end() -> None:
+    assert not left_behind("pass").exists()
+
+
+def test_who_does_not_want_to_is_killed() -> None:
+    assert not left_behind("signal.signal(signal.SIGTERM, signal.SIG_IGN)").exists()
