@@ -1,0 +1,94 @@
+"""A worker of all stages that dies at every point of their work in turn; at the end the audit finds nothing amiss."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+
+import pytest
+from kombu import Connection
+from sqlalchemy import text
+
+from celery_app.fail_points import POINTS
+from celery_app.publisher import Publisher
+from celery_app.topology import DEAD_LETTER, ORDER_ENTRY, task_queues
+from db.clearing_data import accounts
+from db.connect import Database
+from tasks.audit.audit import audit
+from tasks.messages import EntryBatch, Request
+from tests.support.broker import depth
+from tests.support.entry import cancel, order
+from tests.support.worker import Worker
+
+CLIENTS = ("ANN", "BOB", "CID")
+SECURITIES = ("MSFT", "AAPL")  # of two shards
+MESSAGES = 3
+SIZE = 8
+PATIENCE_S = 20.0
+
+# Those of matching have a test of their own, which compares bytes.
+OTHER_POINTS = [point for point in POINTS if not point.startswith(("matching.", "publisher."))]
+
+
+@pytest.fixture
+def traders(clearing_data: Database) -> None:
+    """Accounts that can pay for all that is asked."""
+    with clearing_data.transaction() as tx:
+        for client_id in CLIENTS:
+            accounts.open_account(tx, client_id, now_us=1)
+            accounts.deposit_cash(tx, client_id, f"cash:{client_id}", amount_cents=10**9, now_us=1)
+            for security_id in SECURITIES:
+                transfer_id = f"shares:{client_id}:{security_id}"
+                accounts.deposit_shares(tx, client_id, transfer_id, security_id=security_id, quantity=10_000, now_us=1)
+
+
+def requests(seed: int) -> Iterator[Request]:
+    """Orders around 100.00, and cancels of some of them."""
+    chance = random.Random(seed)
+    number = 0
+    while True:
+        number += 1
+        if number > 10 and chance.random() < 0.2:
+            client_id, security_id = chance.choice(CLIENTS), chance.choice(SECURITIES)
+            yield cancel(number, number - chance.randint(1, 9), client_id=client_id, security_id=security_id)
+            continue
+        yield order(
+            number,
+            client_id=chance.choice(CLIENTS),
+            security_id=chance.choice(SECURITIES),
+            side=chance.choice(("buy", "sell")),
+            quantity=chance.randint(1, 9),
+            price_cents=10_000 + chance.randint(-5, 5),
+        )
+
+
+@pytest.mark.usefixtures("traders")
+def test_a_worker_of_all_stages_dies_at_each_point_and_nothing_is_lost(
+    clearing_data: Database, market_data: Database, broker: Connection, publisher: Publisher
+) -> None:
+    stream = requests(1)
+    queues = [queue.name for queue in task_queues()]
+    sent = 0
+    for point in [*OTHER_POINTS, ""]:
+        for _ in range(MESSAGES):
+            publisher.send(ORDER_ENTRY, EntryBatch([next(stream) for _ in range(SIZE)]), size=SIZE)
+            sent += SIZE
+        worker = Worker(*queues, environment={"FAIL_POINT": point})
+        worker.launch()
+        if point:
+            assert worker.wait() == -signal.SIGKILL, point
+            assert f"event=fail_point_reached point={point}" in worker.log
+            worker.teardown()
+    try:
+        worker.wait_ready()
+        found = audit(clearing_data, market_data, patience_s=PATIENCE_S)
+        assert found.passed, [rule for rule in found.rules if not rule.passed]
+        assert all(rule.checked for rule in found.rules)
+        assert worker.stop() == 0
+    finally:
+        worker.teardown()
+    with clearing_data.snapshot() as tx:
+        decided = "SELECT (SELECT count(*) FROM order_log) + (SELECT count(*) FROM denials)"
+        assert tx.execute(text(decided)).scalar_one() == sent
+    assert depth(broker, DEAD_LETTER) == 0
