@@ -1,16 +1,18 @@
 """One security's order book: price, then time.
 
-Levels of both sides are found by a signed key: the price of an ask, minus the price of a bid. So on each side the best
-level has the smallest key, an order meets the other side where a key is at most its limit, and one walk serves buys
-and sells.
+Levels of both sides are found by a signed key: the price of a bid, minus the price of an ask. So on each side the best
+level has the largest key, an order meets the other side where a key is at least its limit, and one walk serves buys
+and sells. The keys of a side stand in a sorted list, the best at its end, where levels come and go most.
+
+A level from which all orders have left stays until it would be the best: orders often come back to its price. Nobody
+sees it meanwhile, and when there are too many of them they are dropped together.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Iterator
 from typing import Final
-
-from sortedcontainers import SortedList
 
 from tasks.matching.levels import PriceLevel, RestingOrder, comes_before
 from tasks.matching.state import BookState, OrderState
@@ -18,10 +20,10 @@ from tasks.matching.stops import Stops, WaitingStop
 from tasks.messages import BookUpdate, Event, Level, PlaceOrder, TradeMade
 
 # The best key of a side on which nothing rests: no order's limit reaches it.
-_NOTHING: Final = 2**62
+_NOTHING: Final = -(2**62)
 
-# A queue is swept when more have left it than are in it, and so many on top. So one that leaves costs the same however
-# long the queue is, and a short one is not swept all the time.
+# A queue is swept when more have left it than are in it, and so many on top; empty levels are dropped likewise. So one
+# that leaves costs the same however many there are, and a few are not swept all the time.
 _LITTER: Final = 8
 
 # What a client may cancel or replace.
@@ -37,16 +39,17 @@ class Book:
 
     __slots__ = (
         "_ask_keys",
-        "_best_ask",
-        "_best_bid",
         "_bid_keys",
         "_changed_keys",
+        "_empty_levels",
         "_levels",
         "_open_orders",
         "_sequence",
         "_told_sequence",
         "_trade_sequence",
         "_updated_us",
+        "best_ask",
+        "best_bid",
         "last_cents",
         "security_id",
         "stops",
@@ -58,10 +61,11 @@ class Book:
         self.stops = Stops()
         self._open_orders = open_orders
         self._levels: dict[int, PriceLevel] = {}
-        self._bid_keys: SortedList[int] = SortedList()
-        self._ask_keys: SortedList[int] = SortedList()
-        self._best_bid = _NOTHING  # the first of each list of keys, which is looked at for every order
-        self._best_ask = _NOTHING
+        self._empty_levels = 0
+        self._bid_keys: list[int] = []
+        self._ask_keys: list[int] = []
+        self.best_bid = _NOTHING  # the last of each list of keys, which is looked at for every order
+        self.best_ask = _NOTHING
         self._trade_sequence = 0
         self._sequence = 0
         self._told_sequence = 0
@@ -73,8 +77,8 @@ class Book:
     def meets(self, order: PlaceOrder) -> bool:
         """Whether the order's limit reaches the other side."""
         if order.side == "buy":
-            return self._best_ask <= order.price_cents
-        return self._best_bid <= -order.price_cents
+            return self.best_ask >= -order.price_cents
+        return self.best_bid >= order.price_cents
 
     def rest(self, order: PlaceOrder, quantity: int, total: int) -> None:
         """Put what is open of an order at the end of the queue of its price; it must not meet the other side.
@@ -82,45 +86,51 @@ class Book:
         quantity  what is open of it, which an iceberg shows in parts [shares]
         total     that and what was filled of it [shares]
         """
-        order_id = order.order_id
-        key = -order.price_cents if order.side == "buy" else order.price_cents
-        hidden = 0
-        if order.display_quantity is not None and order.display_quantity < quantity:
-            hidden = quantity - order.display_quantity
-            quantity = order.display_quantity
+        price_cents = order.price_cents
+        key = price_cents if order.side == "buy" else -price_cents
         level = self._levels.get(key)
         if level is None:
             level = self._add_level(key)
-        self._open_orders[order_id] = resting = RestingOrder(
-            order_id, order.client_id, self.security_id, key, quantity, total,
-            order.hold_cents or order.price_cents, order.post_only, hidden, order.display_quantity or 0,
-        )  # fmt: skip
+        elif not level.count:
+            self._empty_levels -= 1
+        resting = RestingOrder(
+            order.order_id, order.client_id, self.security_id, key, quantity, total, order.hold_cents or price_cents
+        )
+        if order.post_only:
+            resting.post_only = True
+        if order.display_quantity is not None:
+            resting.display_quantity = order.display_quantity
+            resting.quantity = min(order.display_quantity, quantity)
+            resting.hidden = quantity - resting.quantity
+            level.hidden += resting.hidden
+            quantity = resting.quantity
+        self._open_orders[order.order_id] = resting
         level.queue.append(resting)
         level.count += 1
         level.quantity += quantity
-        level.hidden += hidden
         self._changed_keys.add(key)
         self._sequence += 1
         self._updated_us = order.sequenced_us
 
     def remove(self, order: RestingOrder, now_us: int) -> int:
         """Take an order out of the book; returns what was open of it [shares]."""
-        quantity, hidden = order.quantity, order.hidden
-        order.quantity = order.hidden = 0
-        key = order.key
+        quantity, key = order.quantity, order.key
+        order.quantity = 0
         del self._open_orders[order.order_id]
         level = self._levels[key]
         level.count -= 1
         level.quantity -= quantity
-        level.hidden -= hidden
+        if order.hidden:
+            level.hidden -= order.hidden
+            quantity += order.hidden
         if not level.count:
-            self._drop_level(key)
+            self._leave_level(key, level)
         elif len(level.queue) > 2 * level.count + _LITTER:
             level.sweep()
         self._changed_keys.add(key)
         self._sequence += 1
         self._updated_us = now_us
-        return quantity + hidden
+        return quantity
 
     def shrink(self, order: RestingOrder, total: int, now_us: int) -> None:
         """Lower an order's total, which keeps its place; something of it has to stay open.
@@ -173,17 +183,18 @@ class Book:
         order_id, client_id, price_cents = order.order_id, order.client_id, order.price_cents
         hold_cents = order.hold_cents or price_cents
         security_id, now_us = self.security_id, order.sequenced_us
-        limit = price_cents if buys else -price_cents
-        sequence = self._trade_sequence
-        open_orders = self._open_orders
+        if buys:
+            keys, key, limit = self._ask_keys, self.best_ask, -price_cents
+        else:
+            keys, key, limit = self._bid_keys, self.best_bid, price_cents
+        levels, open_orders = self._levels, self._open_orders
+        before = sequence = self._trade_sequence
+        trade_id = first_id + len(events)
         rest = order.quantity
         own = False
-        while rest and not own:
-            key = self._best_ask if buys else self._best_bid
-            if key > limit:
-                break
-            level = self._levels[key]
-            level_cents = key if buys else -key
+        while rest and key >= limit and not own:
+            level = levels[key]
+            level_cents = -key if buys else key
             queue, head, count = level.queue, level.head, level.count
             wanted = rest
             while rest and count:
@@ -214,26 +225,33 @@ class Book:
                 # By position: the names would cost as much as the trade.
                 if buys:
                     trade = TradeMade(
-                        first_id + len(events), security_id, sequence, level_cents, quantity, "buy",
+                        trade_id, security_id, sequence, level_cents, quantity, "buy",
                         order_id, client_id, hold_cents, resting_id, resting_client, now_us,
                     )  # fmt: skip
                 else:
                     trade = TradeMade(
-                        first_id + len(events), security_id, sequence, level_cents, quantity, "sell",
+                        trade_id, security_id, sequence, level_cents, quantity, "sell",
                         resting_id, resting_client, resting.hold_cents, order_id, client_id, now_us,
                     )  # fmt: skip
                 events.append(trade)
+                trade_id += 1
             if rest != wanted:
                 self.last_cents = level_cents
                 self._changed_keys.add(key)
-                level.head = head
-                level.count = count
-                level.quantity -= wanted - rest
-                if not count:
-                    self._drop_level(key)
-                elif len(queue) > 2 * count + _LITTER:
-                    level.sweep()
-        if sequence != self._trade_sequence:
+                if count:
+                    if head > count + _LITTER:
+                        del queue[:head]
+                        head = 0
+                    level.head = head
+                    level.count = count
+                    level.quantity -= wanted - rest
+                else:
+                    key = self._drop_best(keys)
+        if sequence != before:
+            if buys:
+                self.best_ask = key
+            else:
+                self.best_bid = key
             self._trade_sequence = sequence
             self._sequence += 1
             self._updated_us = now_us
@@ -242,11 +260,11 @@ class Book:
     def could_fill(self, order: PlaceOrder) -> bool:
         """Whether all of the order would trade at once; a resting order of the same client ends what it can reach."""
         keys = self._ask_keys if order.side == "buy" else self._bid_keys
-        limit = order.price_cents if order.side == "buy" else -order.price_cents
+        limit = -order.price_cents if order.side == "buy" else order.price_cents
         wanted = order.quantity
         reached: list[PriceLevel] = []
-        for key in keys:
-            if wanted <= 0 or key > limit:
+        for key in reversed(keys):
+            if wanted <= 0 or key < limit:
                 break
             level = self._levels[key]
             reached.append(level)
@@ -256,28 +274,46 @@ class Book:
 
     def _add_level(self, key: int) -> PriceLevel:
         level = self._levels[key] = PriceLevel()
-        if key < 0:
-            self._bid_keys.add(key)
-            if key < self._best_bid:
-                self._best_bid = key
+        if key > 0:
+            insort(self._bid_keys, key)
+            if key > self.best_bid:
+                self.best_bid = key
         else:
-            self._ask_keys.add(key)
-            if key < self._best_ask:
-                self._best_ask = key
+            insort(self._ask_keys, key)
+            if key > self.best_ask:
+                self.best_ask = key
         return level
 
-    def _drop_level(self, key: int) -> None:
-        del self._levels[key]
-        keys = self._bid_keys if key < 0 else self._ask_keys
-        if key != self._best_bid and key != self._best_ask:
-            keys.remove(key)
-            return
-        keys.pop(0)
-        best = keys[0] if keys else _NOTHING
-        if key < 0:
-            self._best_bid = best
+    def _leave_level(self, key: int, level: PriceLevel) -> None:
+        """The last order of a level was taken out."""
+        if key == self.best_bid:
+            self.best_bid = self._drop_best(self._bid_keys)
+        elif key == self.best_ask:
+            self.best_ask = self._drop_best(self._ask_keys)
         else:
-            self._best_ask = best
+            level.queue.clear()
+            level.head = 0
+            self._empty_levels += 1
+            if self._empty_levels > len(self._levels) // 2 + _LITTER:
+                self._drop_empty_levels()
+
+    def _drop_best(self, keys: list[int]) -> int:
+        """Drop the best level of a side, and the empty ones behind it; returns the key of the next."""
+        levels = self._levels
+        del levels[keys.pop()]
+        while keys:
+            best = keys[-1]
+            if levels[best].count:
+                return best
+            del levels[keys.pop()]
+            self._empty_levels -= 1
+        return _NOTHING
+
+    def _drop_empty_levels(self) -> None:
+        self._levels = {key: level for key, level in self._levels.items() if level.count}
+        self._bid_keys = [key for key in self._bid_keys if key in self._levels]
+        self._ask_keys = [key for key in self._ask_keys if key in self._levels]
+        self._empty_levels = 0
 
     # -- what others see of it ---------------------------------------------------------------------------------------
 
@@ -285,11 +321,12 @@ class Book:
         """The levels that changed since `update` or `snapshot` was last asked for; None when none did."""
         if not self._changed_keys:
             return None
-        return self._tell(sorted(self._changed_keys), snapshot=False)
+        return self._tell(sorted(self._changed_keys, reverse=True), snapshot=False)
 
     def snapshot(self) -> BookUpdate:
         """Every level."""
-        return self._tell([*self._bid_keys, *self._ask_keys], snapshot=True)
+        keys = [*reversed(self._bid_keys), *reversed(self._ask_keys)]
+        return self._tell([key for key in keys if self._levels[key].count], snapshot=True)
 
     def _tell(self, keys: Iterable[int], *, snapshot: bool) -> BookUpdate:
         bids: list[Level] = []
@@ -297,7 +334,7 @@ class Book:
         for key in keys:
             level = self._levels.get(key)
             quantity, count = (level.quantity, level.count) if level else (0, 0)
-            (bids if key < 0 else asks).append((abs(key), quantity, count))
+            (bids if key > 0 else asks).append((abs(key), quantity, count))
         update = BookUpdate(
             security_id=self.security_id,
             previous_sequence=self._told_sequence,
@@ -305,8 +342,8 @@ class Book:
             snapshot=snapshot,
             bids=bids,
             asks=asks,
-            bid_cents=-self._best_bid if self._bid_keys else None,
-            ask_cents=self._best_ask if self._ask_keys else None,
+            bid_cents=self.best_bid if self.best_bid != _NOTHING else None,
+            ask_cents=-self.best_ask if self.best_ask != _NOTHING else None,
             last_cents=self.last_cents,
             updated_us=self._updated_us,
         )
@@ -320,8 +357,8 @@ class Book:
         """The book as values."""
         return BookState(
             security_id=self.security_id,
-            bids=list(self._by_priority(self._bid_keys)),
-            asks=list(self._by_priority(self._ask_keys)),
+            bids=list(self._by_priority(reversed(self._bid_keys))),
+            asks=list(self._by_priority(reversed(self._ask_keys))),
             stops=list(self.stops.orders()),
             last_cents=self.last_cents,
             trade_sequence=self._trade_sequence,
@@ -349,7 +386,7 @@ class Book:
         """The book of a state; nothing of it counts as changed."""
         book = cls(state.security_id, open_orders)
         clients: dict[str, str] = {}  # one string a client, not one an order
-        for sign, orders in ((-1, state.bids), (1, state.asks)):
+        for sign, orders in ((1, state.bids), (-1, state.asks)):
             for order in orders:
                 key = sign * order.price_cents
                 open_orders[order.order_id] = resting = RestingOrder(

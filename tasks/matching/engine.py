@@ -67,6 +67,7 @@ class Engine:
         "_halted",
         "_open_orders",
         "_remembered_orders",
+        "_trading",
         "seq",
         "shard",
     )
@@ -78,6 +79,7 @@ class Engine:
         self.seq = 0
         self._first_id = event_id(shard, 0, 0)
         self._books: dict[str, Book] = {}
+        self._trading: dict[str, Book] = {}  # the books of securities that are not halted
         self._open_orders: dict[int, OpenOrder] = {}  # of all books, resting or waiting for their stop price
         self._halted: set[str] = set()
         self._early_cancels = EarlyCancels((), commands=waiting_commands)
@@ -110,6 +112,32 @@ class Engine:
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def _place(self, order: PlaceOrder, events: list[Event]) -> None:
+        book = self._trading.get(order.security_id)
+        quantity, price_cents = order.quantity, order.price_cents
+        if (
+            book is None
+            or order.type != "limit"
+            or order.stop_price_cents is not None
+            or order.display_quantity is not None
+            or not 0 < quantity <= MAX_QUANTITY
+            or price_cents <= 0
+            or order.order_id in self._open_orders
+            or order.order_id in self._early_cancels.by_order
+        ):
+            self._place_with_care(order, events)
+            return
+        # From here on as in `_enter`, without its calls: most orders come this way.
+        if (book.best_ask >= -price_cents) if order.side == "buy" else (book.best_bid >= price_cents):
+            self._trade(book, order, quantity, "rejected", events)
+            if book.stops.waiting:
+                self._trigger(book, _reached(book, 0, events), order.sequenced_us, events)
+        elif order.time_in_force == "gtc":
+            book.rest(order, quantity, quantity)
+        else:
+            self._close(order, quantity, "cancelled", "unfilled", events)
+
+    def _place_with_care(self, order: PlaceOrder, events: list[Event]) -> None:
+        """An order that is more than a limit order, or cannot be right."""
         reason = self._fault(order)
         if reason:
             self._close(order, order.quantity, "rejected", reason, events)
@@ -118,17 +146,20 @@ class Engine:
         elif order.security_id in self._halted:
             self._close(order, order.quantity, "rejected", "halted", events)
         else:
-            book = self._books.get(order.security_id)
-            if book is None:
-                book = self._books[order.security_id] = Book(order.security_id, self._open_orders)
+            book = self._book(order.security_id)
             if order.stop_price_cents is not None:
                 book.wait(order)
                 self._trigger(book, book.reached_by_last(), order.sequenced_us, events)
                 return
-            since = len(events)
             self._enter(book, order, order.quantity, "rejected", events)
             if book.stops.waiting:
-                self._trigger(book, _reached(book, since, events), order.sequenced_us, events)
+                self._trigger(book, _reached(book, 0, events), order.sequenced_us, events)
+
+    def _book(self, security_id: str) -> Book:
+        book = self._books.get(security_id)
+        if book is None:
+            book = self._books[security_id] = self._trading[security_id] = Book(security_id, self._open_orders)
+        return book
 
     def _fault(self, order: PlaceOrder) -> str | None:
         """Why an order cannot be right, whatever the book is like."""
@@ -162,24 +193,30 @@ class Engine:
         total    what it was placed or replaced with: its quantity, which is open of it, and what was filled [shares]
         refusal  what becomes of a post-only order that would trade
         """
-        rest, reason = order.quantity, "unfilled"
         if book.meets(order):
-            if order.post_only:
-                self._close(order, rest, refusal, "would_cross", events)
-                return
-            if order.time_in_force == "fok" and not book.could_fill(order):
-                self._close(order, rest, "cancelled", "unfilled", events)
-                return
-            rest, met_own = book.match(order, self._first_id + self.seq * MAX_EVENTS_PER_COMMAND, events, self._closed)
-            if not rest:
-                self._closed.add(order.order_id)
-                return
-            if met_own:
-                reason = "self_trade"
-        if reason == "unfilled" and order.time_in_force == "gtc" and order.type == "limit":
+            self._trade(book, order, total, refusal, events)
+        elif order.time_in_force == "gtc" and order.type == "limit":
+            book.rest(order, order.quantity, total)
+        else:
+            self._close(order, order.quantity, "cancelled", "unfilled", events)
+
+    def _trade(self, book: Book, order: PlaceOrder, total: int, refusal: Refusal, events: list[Event]) -> None:
+        """An order whose limit reaches the other side; as for `_enter`."""
+        if order.post_only:
+            self._close(order, order.quantity, refusal, "would_cross", events)
+            return
+        if order.time_in_force == "fok" and not book.could_fill(order):
+            self._close(order, order.quantity, "cancelled", "unfilled", events)
+            return
+        rest, met_own = book.match(order, self._first_id + self.seq * MAX_EVENTS_PER_COMMAND, events, self._closed)
+        if not rest:
+            self._closed.add(order.order_id)
+        elif met_own:
+            self._close(order, rest, "cancelled", "self_trade", events)
+        elif order.time_in_force == "gtc" and order.type == "limit":
             book.rest(order, rest, total)
         else:
-            self._close(order, rest, "cancelled", reason, events)
+            self._close(order, rest, "cancelled", "unfilled", events)
 
     # -- stop orders -------------------------------------------------------------------------------------------------
 
@@ -301,8 +338,11 @@ class Engine:
     def _set_halt(self, halt: SetHalt) -> None:
         if halt.halted:
             self._halted.add(halt.security_id)
+            self._trading.pop(halt.security_id, None)
         else:
             self._halted.discard(halt.security_id)
+            if halt.security_id in self._books:
+                self._trading[halt.security_id] = self._books[halt.security_id]
 
     # -- events ------------------------------------------------------------------------------------------------------
 
@@ -324,7 +364,7 @@ class Engine:
                 order.order_id,
                 order.client_id,
                 book.security_id,
-                "buy" if order.key < 0 else "sell",
+                "buy" if order.key > 0 else "sell",
                 quantity,
                 order.hold_cents,
                 "cancelled",
@@ -363,12 +403,12 @@ class Engine:
     def _refuse_cancel(self, cancel: CancelOrder, now_us: int, events: list[Event]) -> None:
         events.append(
             CancelRefused(
-                event_id=self._next_id(events),
-                order_id=cancel.order_id,
-                client_id=cancel.client_id,
-                security_id=cancel.security_id,
-                reason="unknown_order",
-                refused_us=now_us,
+                self._first_id + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
+                cancel.order_id,
+                cancel.client_id,
+                cancel.security_id,
+                "unknown_order",
+                now_us,
             )
         )
 
@@ -459,6 +499,7 @@ class Engine:
         for book in state.books:
             engine._books[book.security_id] = Book.restored(book, engine._open_orders)
         engine._halted = set(state.halted)
+        engine._trading = {name: book for name, book in engine._books.items() if name not in engine._halted}
         engine._early_cancels = EarlyCancels(state.waiting, commands=waiting_commands)
         engine._closed = set(state.closed)
         engine._closed_before = set(state.closed_before)

@@ -17,7 +17,7 @@ from tasks.messages import Side
 class RestingOrder(Struct, gc=False):
     """An order in the book.
 
-    `key` is the price of an ask, minus the price of a bid [cents/share]. `quantity` is what it shows [shares], 0 once
+    `key` is the price of a bid, minus the price of an ask [cents/share]. `quantity` is what it shows [shares], 0 once
     it has left, and `hidden` what an iceberg has beside it; `total` is what it was placed or replaced with, so what
     is neither shown nor hidden was filled. An iceberg shows at most `display_quantity` at a time; 0 shows everything.
     `hold_cents` is what is held for each share of a bid.
@@ -30,14 +30,14 @@ class RestingOrder(Struct, gc=False):
     quantity: int
     total: int
     hold_cents: int
-    post_only: bool
+    post_only: bool = False
     hidden: int = 0
     display_quantity: int = 0
 
     @property
     def side(self) -> Side:
         """Which side it is on."""
-        return "buy" if self.key < 0 else "sell"
+        return "buy" if self.key > 0 else "sell"
 
     @property
     def price_cents(self) -> int:
@@ -89,7 +89,7 @@ class PriceLevel:
 
     def sweep(self) -> None:
         """Let go of the orders that have left."""
-        self.queue = list(self.orders())
+        self.queue = [order for order in islice(self.queue, self.head, None) if order.quantity]
         self.head = 0
 
 

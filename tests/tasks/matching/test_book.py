@@ -54,7 +54,7 @@ def test_a_match_that_trades_nothing_changes_nothing() -> None:
 def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
     book = Book("MSFT", {})
     rest(book, *(order(number, "sell", number, 100) for number in range(1, 101)))
-    level = book._levels[100]
+    level = book._levels[-100]
     for number in range(1, 100):
         assert book.remove(book._open_orders[number], 0) == number
         assert len(level.queue) <= 2 * level.count + 8
@@ -66,7 +66,7 @@ def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
 def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
     book = Book("MSFT", {})
     rest(book, *(order(number, "sell", 1, 100) for number in range(1, 101)))
-    level = book._levels[100]
+    level = book._levels[-100]
     closed: set[int] = set()
     for number in range(1, 100):
         book.match(order(1_000 + number, "buy", 1, 100, "BOB"), 1, [], closed)
