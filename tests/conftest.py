@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Iterator, Sequence
 
 import hypothesis
 import pytest
 from execnet import XSpec
 from kombu import Connection
-from sqlalchemy import Connection as Transaction
-from sqlalchemy import MetaData, text
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from celery_app.app import app
 from celery_app.publisher import Publisher
 from celery_app.settings import settings
-from db.clearing_data import initial_data
-from db.clearing_data import tables as clearing_tables
 from db.connect import Database
-from db.market_data import tables as market_tables
 from db.migrate import migrate
 from tests.support.broker import empty_queues
+from tests.support.databases import renew_clearing_data, renew_market_data
 from tests.support.side_by_side import services_of_their_own
 
 # Where tests are long: they go first, so that at the end no process waits for another one.
@@ -36,7 +31,12 @@ LONG = (
     "tests/api/",
 )
 # Where each test starts what it needs, so that they need not stay together.
-ON_THEIR_OWN = ("tests/system/", "tests/tasks/matching/test_task.py")
+ON_THEIR_OWN = (
+    "tests/system/test_kills.py",
+    "tests/tasks/matching/test_task.py",
+    "tests/tasks/matching/test_fail_points.py",
+    "tests/tasks/order_execution/test_task.py",
+)
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]
@@ -97,6 +97,7 @@ def publisher() -> Iterator[Publisher]:
 
 @pytest.fixture(scope="session")
 def _databases() -> Iterator[tuple[Database, Database]]:
+    """Both databases with whatever the test before has left in them; most tests take the two fixtures below."""
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
     migrate(*urls)
     databases = Database(urls[0], pool_size=8), Database(urls[1], pool_size=8)
@@ -108,30 +109,12 @@ def _databases() -> Iterator[tuple[Database, Database]]:
 @pytest.fixture
 def clearing_data(_databases: tuple[Database, Database]) -> Database:
     """`clearing_data` as a new exchange has it."""
-    database = _databases[0]
-    with database.transaction() as tx:
-        _empty(tx, clearing_tables.metadata)
-        initial_data.load(tx, shards=settings().shards, now_us=time.time_ns() // 1_000)
-    return database
+    renew_clearing_data(_databases[0])
+    return _databases[0]
 
 
 @pytest.fixture
 def market_data(_databases: tuple[Database, Database]) -> Database:
     """`market_data` without a row."""
-    database = _databases[1]
-    with database.transaction() as tx:
-        _empty(tx, market_tables.metadata)
-    return database
-
-
-def _empty(tx: Transaction, metadata: MetaData) -> None:
-    """Forget every row. TRUNCATE of all tables takes 30 ms, so it is left to those for which DELETE takes longer."""
-    tx.execute(text("SET LOCAL session_replication_role = replica"))  # triggers that protect the ledger do not fire
-    large = set(tx.execute(_LARGE, {"bytes": 1 << 20}).scalars())
-    for table in reversed(metadata.sorted_tables):
-        tx.execute(text(f"TRUNCATE {table.name}" if table.name in large else f"DELETE FROM {table.name}"))
-    tx.execute(_RESTART)
-
-
-_LARGE = text("SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_relation_size(oid) > :bytes")
-_RESTART = text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence")
+    renew_market_data(_databases[1])
+    return _databases[1]

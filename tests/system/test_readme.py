@@ -1,4 +1,4 @@
-"""What README tells a newcomer to type does what README says."""
+"""What README tells a newcomer to type does what README says, and the contract shows what is sent."""
 
 from __future__ import annotations
 
@@ -6,13 +6,31 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
+import pytest
+import requests
+from websocket import create_connection
+
+from db.connect import Database
 from deploy.local import environment_file
-from tests.support.exchange import ROOT, Exchange
+from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.exchange import ROOT, Exchange, running_exchange
+from tests.support.streams import SocketIOClient, read
 
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRACT = (ROOT / "docs" / "api.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
+    """One for all tests of this module, which do not get into each other's way."""
+    renew_clearing_data(_databases[0])
+    renew_market_data(_databases[1])
+    with running_exchange() as running:
+        yield running
 
 
 def commands_of(heading: str) -> list[str]:
@@ -62,20 +80,42 @@ def test_a_worker_is_added_by_hand_as_readme_says(exchange: Exchange) -> None:
         worker.communicate(timeout=30)
 
 
-def test_every_make_command_in_the_documents_exists() -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for document in DOCUMENTS:
-        for command in re.findall(r"`make ([a-z-]+)", document.read_text()) + re.findall(
-            r"^make ([a-z-]+)", document.read_text(), re.MULTILINE
-        ):
-            assert command in targets, f"{document.name} speaks of `make {command}`"
+def test_what_the_contract_shows_is_what_is_sent(exchange: Exchange) -> None:
+    """The order in docs/api.md is sent as it stands there, and what comes of it looks like the other examples."""
+    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", CONTRACT, re.DOTALL)]
+    order, accepted, mass_cancelled, price, report, book = blocks
+    single = {"Authorization": f"Bearer {exchange.keys['SINGLE']}"}
+    flood = {"Authorization": f"Bearer {exchange.keys['FLOOD']}"}
+    stream = exchange.url.replace("http", "ws") + "/stream"
+    security = order["security_id"]
+    with (
+        closing(create_connection(f"{stream}/report", header=single, timeout=20)) as reports,
+        closing(create_connection(f"{stream}/price?security_id={security}", timeout=20)) as prices,
+        closing(SocketIOClient(exchange.url, None, ("websocket",))) as books,
+    ):
+        books.ask("subscribe", {"channel": "book", "security_id": security})
+        submitted = requests.post(f"{exchange.url}/orders", json=order, headers=single, timeout=20)
+        assert submitted.status_code == 202
+        assert submitted.json() == accepted | {"order_id": submitted.json()["order_id"]}
+        ask = order | {"side": "sell", "price": order["price"] + 1}
+        for other in (ask, ask | {"price": order["price"], "quantity": order["quantity"] - 1}):
+            other.pop("client_order_id")
+            assert requests.post(f"{exchange.url}/orders", json=other, headers=flood, timeout=20).status_code == 202
+        traded = next(told for told in iter(lambda: read(reports), None) if told["event_type"] == report["event_type"])
+        assert list(traded) == list(report)
+        assert list(read(prices)) == list(price)
+        update = next(told for told in books.wait_for("book", 2) if told["type"] == book["type"])
+        assert (list(update), list(update["data"])) == (list(book), list(book["data"]))
+        filters = {"security_id": security, "side": order["side"]}
+        cancelled = requests.delete(f"{exchange.url}/orders", params=filters, headers=single, timeout=20)
+        assert cancelled.status_code == 202
+        assert cancelled.json() == mass_cancelled | {"command_ids": cancelled.json()["command_ids"]}
 
 
-def test_every_path_in_the_documents_exists() -> None:
-    for document in DOCUMENTS:
-        for path in re.findall(
-            r"`((?:celery_app|tasks|db|api|bots|deploy|bench|tests)/[\w/.-]*)`", document.read_text()
-        ):
-            assert (ROOT / path).exists(), f"{document.name} speaks of {path}"
-        for link in re.findall(r"\]\((?!http)([^)#]+)\)", document.read_text()):
-            assert (document.parent / link).exists(), f"{document.name} links to {link}"
+def test_the_contract_names_every_route_and_no_other(exchange: Exchange) -> None:
+    named = set(re.findall(r"(GET|POST|PUT|PATCH|DELETE) (/[\w/{}.-]*)", CONTRACT))
+    paths = requests.get(f"{exchange.url}/openapi.json", timeout=20).json()["paths"]
+    served = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert {(method, re.sub(r"\{\w+\}|\d+|MSFT", "{}", path)) for method, path in named} | {("GET", "/")} == {
+        (method, re.sub(r"\{\w+\}", "{}", path)) for method, path in served
+    }

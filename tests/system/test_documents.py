@@ -1,0 +1,91 @@
+"""What the documents speak of exists: commands, variables, files and sections."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from celery_app.settings import Settings
+from deploy.local.__main__ import COMMANDS
+from deploy.local.variables import SERVICE_URLS, from_environment
+from tests.support.exchange import ROOT
+
+DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md")] + sorted((ROOT / "docs").glob("*.md"))
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+
+# Variables of `make` that are no settings of a process.
+OTHER_VARIABLES = {"ARGS", "BOTS", "MINUTES", "SEED", *from_environment({}).counts, *SERVICE_URLS}
+
+EACH_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
+
+
+def code_of(text: str) -> list[str]:
+    """What stands in the text as code, in lines and in blocks."""
+    return re.findall(r"```\w*\n(.*?)```", text, re.DOTALL) + re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
+
+
+@EACH_DOCUMENT
+def test_every_make_command_exists(document: Path) -> None:
+    for code in code_of(document.read_text()):
+        for target in re.findall(r"\bmake ([a-z-]+)", code):
+            assert target in TARGETS, f"{document.name} speaks of `make {target}`"
+
+
+@EACH_DOCUMENT
+def test_every_path_exists(document: Path) -> None:
+    folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+    for code in code_of(document.read_text()):
+        for path in re.findall(rf"(?<![\w/.])((?:{folders})/[\w/.-]*\w|\w[\w.-]*\.(?:toml|yml|md))(?![\w*])", code):
+            assert (ROOT / path).exists(), f"{document.name} speaks of {path}"
+
+
+@EACH_DOCUMENT
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\((?!http)([^)]+)\)", document.read_text()):
+        name, _, section = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), f"{document.name} links to {link}"
+        if section:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+            assert section in anchors, f"{document.name} links to {link}"
+
+
+@EACH_DOCUMENT
+def test_every_variable_is_one(document: Path) -> None:
+    known = OTHER_VARIABLES | {name.upper() for name in Settings.model_fields}
+    for code in code_of(document.read_text()):
+        for name in re.findall(r"(?<![\w$.])([A-Z]+(?:_[A-Z]+)+)(?![\w-])", code):
+            assert name in known, f"{document.name} speaks of {name}"
+
+
+def test_the_variables_of_make_up_have_the_defaults_that_are_told() -> None:
+    defaults = {name.upper(): str(field.default) for name, field in Settings.model_fields.items()}
+    defaults |= {name: str(count) for name, count in from_environment({}).counts.items()}
+    told = dict(re.findall(r"`([A-Z_]+)=(\d+)`", OPERATIONS.split("Variables of `make up`", 1)[1].split("\n\n", 1)[0]))
+    assert len(told) >= 6
+    assert told == {name: defaults[name] for name in told}
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+def test_every_target_is_told_of_and_runs_a_command_that_exists(target: str) -> None:
+    assert f"`make {target}`" in OPERATIONS
+    said = subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    command = re.search(r"-m deploy\.local (\w+) ?(\S*)", said)
+    if target in ("help", "requirements"):
+        assert command is None
+    else:
+        assert command
+        assert command[1] in COMMANDS
+        assert find_spec(command[2] if command[1] == "run" else f"deploy.local.{command[1]}")
+
+
+def test_make_help_lists_every_target() -> None:
+    said = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert set(re.findall(r"^make ([a-z-]+)", said, re.MULTILINE)) == TARGETS
