@@ -15,10 +15,10 @@ from types import TracebackType
 from typing import Self
 
 import msgspec
+from celery import Celery
 from kombu import Connection
 from sqlalchemy import text
 
-from celery_app.app import app
 from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION, declare, matching_queue
 from db.clearing_data import snapshots
@@ -81,7 +81,7 @@ class Floor:
     def __init__(self, clearing_data: Database, broker_url: str) -> None:
         self.clearing_data = clearing_data
         self.broker = Connection(broker_url)
-        self._publisher = Publisher(app)
+        self._publisher = Publisher(Celery(broker=broker_url))  # this process was set up for another exchange
 
     def begin_anew(self, commands: Iterable[Command], count: int) -> None:
         """A log of so many commands, all of whose events are published."""
