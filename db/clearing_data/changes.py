@@ -1,5 +1,6 @@
 """What a unit of executions changes in `clearing_data`: the values that clearing works out and settlement writes.
 
+Those that are made for every execution are Structs, which takes a quarter of the time of a dataclass or a named tuple.
 They stand by themselves so that the rules which make them need no database, and the queries which write them no rules.
 All amounts are differences, so that units may be applied in any order: cents, shares.
 """
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from tasks.messages import Side, TradeMade
 
@@ -19,16 +22,14 @@ class FeeRates(NamedTuple):
     taker_ppm: int
 
 
-@dataclass(slots=True)
-class AccountChange:
+class AccountChange(Struct):
     """What a client's cash account gains (+) or loses (-)."""
 
     balance_cents: int = 0
     held_cents: int = 0
 
 
-@dataclass(slots=True)
-class HoldingChange:
+class HoldingChange(Struct):
     """What a client's holding of a security gains (+) or loses (-)."""
 
     shares: int = 0
@@ -53,8 +54,7 @@ class Decided(NamedTuple):
     reserved: int
 
 
-@dataclass(slots=True)
-class OrderChange:
+class OrderChange(Struct):
     """What happened to an order, and what its executions say the order is.
 
     hold_cents     cash held for a share of a buy order [cents]; None when no execution of the unit says it
@@ -77,7 +77,7 @@ class OrderChange:
     terms: Terms | None = None
 
 
-class ChangedOrder(NamedTuple):
+class ChangedOrder(Struct, frozen=True):
     """An order after a change, as the register of orders knows it."""
 
     order_id: int
@@ -89,14 +89,14 @@ class ChangedOrder(NamedTuple):
     is_closed: bool  # by this very change
 
 
-class LastPrice(NamedTuple):
+class LastPrice(Struct, frozen=True):
     """The price of a trade [cents], and the trade."""
 
     event_id: int
     price_cents: int
 
 
-class LedgerEntry(NamedTuple):
+class LedgerEntry(Struct, frozen=True, array_like=True):
     """A leg of a trade or a fee: what an account gains, and DTCC or EXCHANGE loses [cents, shares]."""
 
     event_id: int

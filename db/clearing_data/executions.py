@@ -40,17 +40,44 @@ COLUMNS = (
 )
 
 
+# The fields of a trade in their order, with its tag, which is its kind, before them.
+_TRADE_COLUMNS = (
+    "kind",
+    "event_id",
+    "security_id",
+    "sequence",
+    "price_cents",
+    "quantity",
+    "aggressor_side",
+    "buy_order_id",
+    "buyer",
+    "hold_cents",
+    "sell_order_id",
+    "seller",
+    "executed_us",
+)
+# Should the message change, this has to follow.
+assert len(_TRADE_COLUMNS) == 1 + len(TradeMade.__struct_fields__)
+
+
 class AlreadySettled(Exception):
     """Some of the executions are in the register; the transaction is lost, and it may be tried without them."""
 
 
-def register(tx: Connection, executions: Iterable[Execution], *, settled_us: int) -> None:
+def register(tx: Connection, executions: Sequence[Execution], *, settled_us: int) -> None:
     """Enter executions, in the order of their ids, so that two who enter the same ones cannot block each other.
 
     raises  AlreadySettled
     """
+    trades = [one for one in executions if type(one) is TradeMade]
+    others = [_row(one) for one in executions if type(one) is not TradeMade]
+    of_all = {"settled_us": settled_us}
     try:
-        copy_rows(tx, "executions", (*COLUMNS, "settled_us"), [(*_row(one), settled_us) for one in executions])
+        # A trade as a message is a row of the register. Trades come first in every unit, so the order is one for all.
+        if trades:
+            copy_rows(tx, "executions", _TRADE_COLUMNS, trades, of_all)
+        if others:
+            copy_rows(tx, "executions", COLUMNS, others, of_all)
     except UniqueViolation as violation:
         raise AlreadySettled from violation
 
@@ -106,24 +133,7 @@ def of_orders(tx: Connection, order_ids: Sequence[int]) -> Iterator[Execution]:
 
 
 def _row(execution: Execution) -> tuple[object, ...]:
-    if type(execution) is TradeMade:
-        return (
-            execution.event_id,
-            TRADE,
-            execution.security_id,
-            execution.sequence,
-            execution.price_cents,
-            execution.quantity,
-            execution.aggressor_side,
-            execution.buy_order_id,
-            execution.buyer,
-            execution.buy_hold_cents,
-            execution.sell_order_id,
-            execution.seller,
-            None,
-            execution.traded_us,
-            None,
-        )
+    """The row, with COLUMNS, of an execution that is no trade."""
     if type(execution) is OrderClosed:
         return (
             execution.event_id,

@@ -303,15 +303,12 @@ def _columns_of(changes: Mapping[tuple[str, str], HoldingChange]) -> dict[str, o
     }
 
 
-_BOOKED = ("kind", "contra_account", "booked_us", *LedgerEntry._fields)
-
-
 def _book(tx: Connection, settlement: Settlement, booked_us: int) -> None:
     """Enter the legs of trades in the ledger, each against DTCC, and the fees against EXCHANGE."""
-    rows = [("trade", DTCC, booked_us, *entry) for entry in settlement.ledger]
-    rows += [("fee", EXCHANGE, booked_us, *entry) for entry in settlement.fees]
-    if rows:
-        copy_rows(tx, "ledger", _BOOKED, rows)
+    for kind, contra_account, entries in (("trade", DTCC, settlement.ledger), ("fee", EXCHANGE, settlement.fees)):
+        if entries:
+            of_all = {"kind": kind, "contra_account": contra_account, "booked_us": booked_us}
+            copy_rows(tx, "ledger", LedgerEntry.__struct_fields__, entries, of_all)
 
 
 # Every unit with fees waits here for the others, so it comes as late as it can.

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from db.clearing_data.changes import (
     AccountChange,
@@ -304,7 +305,7 @@ def test_only_an_order_that_was_replaced_may_have_had_other_holds(executions: li
     bought = ChangedOrder(11, "ANN", "MSFT", "buy", 10_001, is_replaced=True, is_closed=False)
     assert not count_closed(clear(executions), [sold, bought])
     with pytest.raises(ExecutionRefused, match="another one"):
-        count_closed(clear(executions), [sold, bought._replace(is_replaced=False)])
+        count_closed(clear(executions), [sold, replace(bought, is_replaced=False)])
 
 
 def test_an_order_is_counted_when_it_is_open_no_more() -> None:

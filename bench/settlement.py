@@ -1,0 +1,247 @@
+"""`python -m bench.settlement`: how fast order execution settles, what a trade takes on disk, how long an audit takes.
+
+Orders are admitted and matched by the rules of the stages, without queues, and their executions kept as messages. Then
+each worker, a process of its own, does with them what the stage does with a unit that it finds delivered: decode,
+settle in one transaction, encode what the feed is told. RabbitMQ alone is left out. It runs on databases of its own.
+
+With --audit everything is stored for the feed as well, and `tasks.audit` looks at it as at any exchange.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import multiprocessing
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from multiprocessing.connection import Connection as Pipe
+from pathlib import Path
+from statistics import quantiles
+from tempfile import TemporaryDirectory
+
+import msgspec
+from sqlalchemy import text
+
+from bench.scratch import scratch_database
+from celery_app.settings import settings
+from db.clearing_data import initial_data
+from db.connect import Database
+from db.migrate import CLEARING_DATA_MIGRATIONS, MARKET_DATA_MIGRATIONS
+from tasks.audit.audit import audit
+from tasks.data_feed.record import record
+from tasks.matching.engine import Engine
+from tasks.messages import Execution, ExecutionBatch, FeedBatch, OrderClosed, OrderRequest, TradeMade, encode
+from tasks.order_entry.admit import admit
+from tasks.order_entry.decisions import Limits
+from tasks.order_execution.clearing import once_each
+from tasks.order_execution.settle import settle_once
+
+CLIENTS = tuple(f"BENCH{number}" for number in range(20))
+SHARDS = 2
+CASH_CENTS = 10**13
+SHARES = 4_000
+LIMITS = Limits(market_order_band=Fraction(1, 10), max_order_quantity=1_000_000, max_open_orders=10_000_000)
+_TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+
+_decode = msgspec.json.Decoder(list[ExecutionBatch]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one worker has done: trades, its units' times and CPU, and that of its Postgres backend [s]."""
+
+    trades: int
+    unit_s: list[float]
+    start_s: float
+    end_s: float
+    own_cpu_s: float
+    postgres_cpu_s: float
+
+
+class Market:
+    """Orders of twenty clients that meet at a few prices, admitted and matched in units."""
+
+    def __init__(self, clearing_data: Database, market_data: Database | None, *, seed: int) -> None:
+        self._clearing_data = clearing_data
+        self._market_data = market_data
+        self._chance = random.Random(seed)
+        self._order_id = 0
+        self._engines = {shard: Engine(shard) for shard in range(SHARDS)}
+
+    def executions(self, orders: int) -> list[ExecutionBatch]:
+        """Of so many orders more, one batch a shard; what the feed is to know of them is stored."""
+        requests = [self._request() for _ in range(orders)]
+        now_us = requests[-1].received_us
+        admission = admit(self._clearing_data, requests, limits=LIMITS, now_us=now_us)
+        batches: list[ExecutionBatch] = []
+        told = [FeedBatch("order_entry", now_us, orders=admission.reports)]
+        for batch in admission.commands:
+            engine = self._engines[batch.shard]
+            made: list[Execution] = []
+            for seq, command in enumerate(batch.commands, batch.first_seq):
+                made += engine.apply(seq, command)  # type: ignore[arg-type]  # gtc limit orders have no other events
+            batches.append(ExecutionBatch(batch.shard, now_us, made))
+            trades = [one for one in made if isinstance(one, TradeMade)]
+            closed = [one for one in made if isinstance(one, OrderClosed)]
+            told.append(
+                FeedBatch("matching", now_us, trades=trades, closed=closed, books=engine.book_updates(), settled=trades)
+            )
+        if self._market_data is not None:
+            record(self._market_data, told, stored_us=now_us)
+        return batches
+
+    def _request(self) -> OrderRequest:
+        chance = self._chance
+        self._order_id += 1
+        side = "buy" if self._order_id % 2 else "sell"
+        return OrderRequest(
+            self._order_id,
+            chance.choice(CLIENTS),
+            None,
+            chance.choice(initial_data.SECURITIES),
+            "limit",
+            side,  # type: ignore[arg-type]
+            chance.randint(1, 10),
+            10_000 + chance.randint(-2, 3) * (1 if side == "buy" else -1),
+            "gtc",
+            False,
+            1_700_000_000_000_000 + self._order_id,
+        )
+
+
+def fill(
+    clearing_data: Database, market_data: Database | None, folder: Path, *, trades: int, unit: int, seed: int
+) -> int:
+    """Make so many trades, and keep their executions in files of a unit each; returns how many units there are."""
+    with clearing_data.transaction() as tx:
+        shares = dict.fromkeys(initial_data.SECURITIES, SHARES)
+        initial_data.load(tx, shards=SHARDS, now_us=1, traders=CLIENTS, cash_cents=CASH_CENTS, shares=shares)
+        tx.execute(text("SELECT setval('order_ids', 1000000000)"))
+    market = Market(clearing_data, market_data, seed=seed)
+    waiting: dict[int, list[Execution]] = {shard: [] for shard in range(SHARDS)}
+    units = made = held = 0
+    while made < trades:
+        for batch in market.executions(150):
+            waiting[batch.shard] += batch.executions
+            held += sum(type(one) is TradeMade for one in batch.executions)
+        if held >= unit:
+            batches = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items() if executions]
+            (folder / f"{units}.json").write_bytes(encode(batches))
+            units, made, held = units + 1, made + held, 0
+            waiting = {shard: [] for shard in range(SHARDS)}
+    return units
+
+
+def work(address: str, folder: Path, units: Sequence[int], pipe: Pipe) -> None:
+    """One worker: settle its units, as soon as it is told to begin."""
+    database = Database(address, application_name="bench.settlement")
+    with database.transaction() as tx:
+        backend: int = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    bodies = [(folder / f"{number}.json").read_bytes() for number in units]
+    pipe.send("ready")
+    pipe.recv()
+    own, postgres, start_s = time.process_time(), _cpu_s(backend), time.monotonic()
+    unit_s, trades = [], 0
+    for body in bodies:
+        began_s = time.monotonic()
+        executions = once_each(_decode(body))
+        settle_once(database, executions, settled_us=time.time_ns() // 1_000)
+        settled = [one for one in executions if type(one) is TradeMade]
+        encode(FeedBatch("order_execution", 0, settled=settled))
+        trades += len(settled)
+        unit_s.append(time.monotonic() - began_s)
+    end_s = time.monotonic()
+    pipe.send(Settled(trades, unit_s, start_s, end_s, time.process_time() - own, _cpu_s(backend) - postgres))
+
+
+def settle(address: str, folder: Path, units: int, *, workers: int) -> list[Settled]:
+    """Have workers settle the units, dealt out one by one."""
+    spawn = multiprocessing.get_context("spawn")
+    pipes = []
+    processes = []
+    for worker in range(workers):
+        ours, theirs = spawn.Pipe()
+        process = spawn.Process(target=work, args=(address, folder, range(worker, units, workers), theirs))
+        process.start()
+        pipes.append(ours)
+        processes.append(process)
+    for pipe in pipes:
+        pipe.recv()
+    for pipe in pipes:
+        pipe.send("go")
+    outcomes = [pipe.recv() for pipe in pipes]
+    for process in processes:
+        process.join()
+    return outcomes
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
+
+
+_SIZES = text(
+    "SELECT relname, pg_table_size(oid), pg_indexes_size(oid) FROM pg_class "
+    "WHERE relname IN ('executions', 'ledger', 'orders', 'order_log') AND relkind = 'r'"
+)
+
+
+def report(outcomes: Sequence[Settled], clearing_data: Database) -> None:
+    """Print what was measured."""
+    trades = sum(one.trades for one in outcomes)
+    wall_s = max(one.end_s for one in outcomes) - min(one.start_s for one in outcomes)
+    unit_ms = [1e3 * seconds for one in outcomes for seconds in one.unit_s]
+    percentiles = quantiles(unit_ms, n=100, method="inclusive")
+    own = 1e6 * sum(one.own_cpu_s for one in outcomes) / trades
+    postgres = 1e6 * sum(one.postgres_cpu_s for one in outcomes) / trades
+    print(
+        f"settled    {trades:,} trades by {len(outcomes)} worker(s) in {wall_s:.2f} s: {trades / wall_s:,.0f} trades/s"
+    )
+    print(f"a unit     p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms, {len(unit_ms)} units")
+    print(f"CPU        {own:.1f} us a trade in Python, {postgres:.1f} us in Postgres")
+    with clearing_data.snapshot() as tx:
+        for table, heap, indexes in tx.execute(_SIZES):
+            print(f"on disk    {table:10} {heap / trades:6.1f} bytes a trade, {indexes / trades:6.1f} in its indexes")
+
+
+def main() -> None:
+    """Measure and print."""
+    command = argparse.ArgumentParser(prog="python -m bench.settlement", description="How fast trades are settled.")
+    command.add_argument("--trades", type=int, default=100_000, metavar="N", help="default: %(default)s")
+    command.add_argument("--unit", type=int, default=500, metavar="N", help="trades in a unit (default: %(default)s)")
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="default: %(default)s")
+    command.add_argument("--seed", type=int, default=1, help="of the orders (default: %(default)s)")
+    command.add_argument("--audit", action="store_true", help="store it for the feed, too, and audit it afterwards")
+    options = command.parse_args()
+    urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
+    with (
+        scratch_database(urls[0], CLEARING_DATA_MIGRATIONS) as address,
+        scratch_database(urls[1], MARKET_DATA_MIGRATIONS) as market_address,
+        TemporaryDirectory(prefix="settlement-") as directory,
+    ):
+        folder = Path(directory)
+        clearing_data, market_data = Database(address, pool_size=2), Database(market_address, pool_size=2)
+        units = fill(
+            clearing_data,
+            market_data if options.audit else None,
+            folder,
+            trades=options.trades,
+            unit=options.unit,
+            seed=options.seed,
+        )
+        report(settle(address, folder, units, workers=options.workers), clearing_data)
+        if options.audit:
+            gc.disable()  # as `python -m tasks.audit` does
+            began_s = time.monotonic()
+            outcome = audit(clearing_data, market_data, patience_s=1.0)
+            print(f"audit      {time.monotonic() - began_s:.1f} s, {'passed' if outcome.passed else outcome.rules}")
+        for database in (clearing_data, market_data):
+            database.engine.dispose()
+
+
+if __name__ == "__main__":
+    main()
