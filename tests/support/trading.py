@@ -9,12 +9,30 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TypeVar
 
 from db.clearing_data import initial_data
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
 from tasks.matching.engine import Engine
-from tasks.messages import CancelRequest, ExecutionBatch, FeedBatch, OrderClosed, OrderRequest, TradeMade
+from tasks.messages import (
+    CancelRefused,
+    CancelRequest,
+    Event,
+    ExecutionBatch,
+    FeedBatch,
+    HaltRequest,
+    MassCancelRequest,
+    OrderClosed,
+    OrderReplaced,
+    OrderRequest,
+    OrderTriggered,
+    ReplaceRefused,
+    ReplaceRequest,
+    Request,
+    Side,
+    TradeMade,
+)
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules import Limits
 
@@ -24,8 +42,6 @@ SECURITIES = ("MSFT", "AAPL", "TSLA")
 SHARES = 5_000
 CASH_CENTS = 50_000_000
 LIMITS = Limits(market_order_band=Fraction(1, 10), max_order_quantity=1_000_000, max_open_orders=10_000)
-
-Request = OrderRequest | CancelRequest
 
 
 def open_accounts(clearing_data: Database, *, shards: int = 2) -> None:
@@ -85,6 +101,67 @@ class Exchange:
         """A request to cancel an order."""
         return CancelRequest(next(self._ids), order.client_id, order.security_id, order.order_id, self._now_us)
 
+    def replace(self, order: OrderRequest, *, quantity: int | None, price_cents: int | None) -> ReplaceRequest:
+        """A request for other terms of an order."""
+        return ReplaceRequest(
+            next(self._ids),
+            order.client_id,
+            order.security_id,
+            order.order_id,
+            quantity,
+            price_cents,
+            self._now_us,
+        )
+
+    def mass_cancel(self, client_id: str, *, shard: int = 0, side: Side | None = None) -> MassCancelRequest:
+        """A request to cancel all that a client has open on a shard."""
+        return MassCancelRequest(next(self._ids), client_id, shard, None, side, self._now_us)
+
+    def halt(self, security_id: str, *, halted: bool) -> HaltRequest:
+        """A request to halt a security, or to resume it."""
+        return HaltRequest(next(self._ids), security_id, halted, self._now_us)
+
+    def every_kind(self, count: int) -> list[Request]:
+        """Random requests of every kind: as `requests`, replacements, stops, icebergs, mass cancels, halts."""
+        return [self._any_request() for _ in range(count)]
+
+    def _any_request(self) -> Request:
+        chance = self._chance
+        what = chance.random()
+        if what < 0.2 and self._placed:
+            return self.replace(
+                self._placed[chance.randrange(len(self._placed))],
+                quantity=chance.choice((None, chance.randint(1, 60))),
+                price_cents=10_000 + chance.randint(-10, 10),
+            )
+        if what < 0.22:
+            return self.mass_cancel(chance.choice(CLIENTS), shard=chance.choice((0, 1)))
+        if what < 0.24:
+            return self.halt(chance.choice(SECURITIES), halted=chance.random() < 0.3)
+        if what < 0.4:
+            side, stop_cents = chance.choice(("buy", "sell")), 10_000 + chance.randint(-5, 5)
+            kind = chance.choice(("stop", "stop_limit"))
+            price_cents = stop_cents + chance.randint(-3, 3) if kind == "stop_limit" else None
+            return self.order(
+                side,
+                chance.choice(CLIENTS),
+                chance.randint(1, 50),
+                price_cents,
+                security_id=chance.choice(SECURITIES),
+                type=kind,
+                stop_price_cents=stop_cents,
+            )
+        if what < 0.5:
+            return self.order(
+                chance.choice(("buy", "sell")),
+                chance.choice(CLIENTS),
+                chance.randint(10, 50),
+                10_000 + chance.randint(-10, 10),
+                security_id=chance.choice(SECURITIES),
+                display_quantity=chance.randint(1, 9),
+            )
+        return self._request()
+
     def requests(self, count: int) -> list[Request]:
         """Random requests: orders of every kind around 100.00, some too large to be paid for, and cancels."""
         return [self._request() for _ in range(count)]
@@ -122,17 +199,27 @@ class Exchange:
                 for seq, command in enumerate(batch.commands, batch.first_seq)
                 for event in engine.apply(seq, command)
             ]
-            settleable = [event for event in events if isinstance(event, TradeMade | OrderClosed)]
+            settleable = [event for event in events if not isinstance(event, CancelRefused | OrderTriggered)]
             if settleable:
                 executions.append(ExecutionBatch(batch.shard, self._now_us, settleable))
             feed.append(
                 FeedBatch(
                     "matching",
                     self._now_us,
-                    trades=[event for event in events if isinstance(event, TradeMade)],
-                    closed=[event for event in events if isinstance(event, OrderClosed)],
-                    refused=[event for event in events if not isinstance(event, TradeMade | OrderClosed)],
+                    trades=_of(TradeMade, events),
+                    closed=_of(OrderClosed, events),
+                    refused=_of(CancelRefused, events),
                     books=engine.book_updates(),
+                    replaced=_of(OrderReplaced, events),
+                    replaces_refused=_of(ReplaceRefused, events),
+                    triggered=_of(OrderTriggered, events),
                 )
             )
         return executions, feed
+
+
+E = TypeVar("E", bound=Event)
+
+
+def _of(kind: type[E], events: Sequence[Event]) -> list[E]:
+    return [event for event in events if isinstance(event, kind)]

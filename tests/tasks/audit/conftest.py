@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import text
 
 from db.clearing_data import snapshots
+from db.clearing_data.account_states import close
+from db.clearing_data.fees import set_rates
 from db.connect import Database
 from tasks.data_feed.record import record
 from tasks.matching.state import digest, encode
-from tasks.messages import ExecutionBatch, FeedBatch, TradeMade
+from tasks.messages import ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade
 from tasks.order_execution.clearing import once_each
 from tasks.order_execution.settle import settle_once
-from tests.support.trading import NOW_US, Exchange, Request, open_accounts
+from tests.support.trading import CLIENTS, NOW_US, Exchange, open_accounts
 
 
 class Traded:
@@ -24,9 +27,10 @@ class Traded:
         self.market_data = market_data
         open_accounts(clearing_data)
         self.exchange = Exchange(clearing_data, seed=7)
+        self.failed: dict[int, str] = {}
 
     def settle(self, batches: Sequence[ExecutionBatch]) -> None:
-        settle_once(self.clearing_data, once_each(batches), settled_us=NOW_US)
+        self.failed |= settle_once(self.clearing_data, once_each(batches), settled_us=NOW_US)
 
     def store(self, batches: Sequence[FeedBatch]) -> None:
         record(self.market_data, batches, stored_us=NOW_US)
@@ -35,8 +39,10 @@ class Traded:
         """Let requests take their whole way."""
         executions, feed = self.exchange.enter(requests)
         self.settle(executions)
-        settled = [one for batch in executions for one in batch.executions if isinstance(one, TradeMade)]
-        self.store([*feed, FeedBatch("order_execution", NOW_US, settled=settled)])
+        trades = [one for batch in executions for one in batch.executions if isinstance(one, TradeMade)]
+        settled = [trade for trade in trades if trade.event_id not in self.failed]
+        failed = [TradeFailed(trade, self.failed[trade.event_id]) for trade in trades if trade.event_id in self.failed]
+        self.store([*feed, FeedBatch("order_execution", NOW_US, settled=settled, failed=failed)])
 
     def write_snapshots(self) -> None:
         for shard, engine in self.exchange.engines.items():
@@ -52,4 +58,27 @@ def traded(clearing_data: Database, market_data: Database) -> Traded:
         traded.trade(traded.exchange.requests(60))
     traded.write_snapshots()
     traded.trade(traded.exchange.requests(60))
+    return traded
+
+
+@pytest.fixture
+def eventful(traded: Traded) -> Traded:
+    """Then there were fees and every kind of request; one account was closed; some replacements are under way."""
+    with traded.clearing_data.transaction() as tx:
+        assert {row.kind for row in tx.execute(text("SELECT kind FROM ledger"))} == {"issue", "deposit", "trade"}
+    traded.trade([traded.exchange.mass_cancel(client, shard=shard) for client in CLIENTS for shard in (0, 1)])
+    with traded.clearing_data.transaction() as tx:
+        for security_id in ("MSFT", "AAPL"):
+            assert set_rates(tx, security_id, maker_ppm=-150, taker_ppm=400, now_us=NOW_US) == "set"
+    for _ in range(6):
+        traded.trade(traded.exchange.every_kind(60))
+    traded.write_snapshots()
+    # What is matched when the account is closed, and not yet settled, fails.
+    executions, feed = traded.exchange.enter(traded.exchange.every_kind(120))
+    with traded.clearing_data.transaction() as tx:
+        assert close(tx, "DOT")
+    traded.settle(executions)
+    traded.store(feed)
+    traded.trade([traded.exchange.mass_cancel("DOT", shard=shard) for shard in (0, 1)])
+    traded.trade(traded.exchange.every_kind(60))
     return traded

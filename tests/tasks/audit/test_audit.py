@@ -18,7 +18,7 @@ from db.connect import Database
 from tasks.audit.audit import NAMES, audit
 from tasks.audit.result import MOST_LISTED, Rule
 from tests.tasks.audit.conftest import Traded
-from tests.tasks.audit.faults import FAULTS
+from tests.tasks.audit.faults import FAULTS, REPLACE_FAULTS
 
 ROOT = Path(__file__).parents[3]
 PATIENCE_S = 0.3
@@ -47,6 +47,34 @@ def test_a_sound_exchange_passes(traded: Traded) -> None:
     outcome = audit(traded.clearing_data, traded.market_data, patience_s=PATIENCE_S)
     assert [rule for rule in outcome.rules if not rule.passed] == []
     assert all(rule.checked > 0 for rule in outcome.rules)
+
+
+def test_an_exchange_on_which_everything_has_happened_passes(eventful: Traded) -> None:
+    outcome = audit(eventful.clearing_data, eventful.market_data, patience_s=PATIENCE_S)
+    assert [rule for rule in outcome.rules if not rule.passed] == []
+    with eventful.clearing_data.snapshot() as tx:
+        kinds = {row.kind for row in tx.execute(text("SELECT kind FROM executions"))}
+        assert kinds == {"trade", "cancelled", "rejected", "replaced", "replace_refused", "failed"}
+        assert tx.execute(text("SELECT count(*) FROM ledger WHERE kind = 'fee'")).scalar_one() > 0
+        assert tx.execute(text("SELECT count(*) FROM orders WHERE type LIKE 'stop%' AND filled_cents > 0")).scalar_one()
+        assert tx.execute(text("SELECT count(*) FROM orders WHERE display_quantity < filled_quantity")).scalar_one()
+
+
+def test_what_is_in_the_queues_while_replacements_are_under_way_breaks_nothing_but_what_is_missing(
+    eventful: Traded,
+) -> None:
+    eventful.exchange.enter(eventful.exchange.every_kind(60))
+    assert set(broken(eventful)) <= {1, 3, 8}
+
+
+@pytest.mark.parametrize("name", REPLACE_FAULTS)
+def test_a_fault_of_a_replacement_is_reported_with_its_rule_and_row(eventful: Traded, name: str) -> None:
+    fault = REPLACE_FAULTS[name]
+    row = number(eventful.clearing_data, fault.row)
+    with eventful.clearing_data.transaction() as tx:
+        assert tx.execute(text(fault.breakage), {"row": row}).rowcount > 0, "nothing was broken"
+    rules = broken(eventful)
+    assert any(fault.finding.format(row=row) in finding for finding in rules[fault.rule].findings), rules
 
 
 def test_a_new_exchange_passes(clearing_data: Database, market_data: Database) -> None:
