@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bench import latency, recovery, report, throughput
+from bench import front_door, latency, recovery, report, throughput
 from bench.accounts import NAMES, NoAccounts
 from bench.exchange import Exchange, running_exchange
 from bench.load import Plan
@@ -20,7 +20,9 @@ SCENARIOS = {
     "latency": "100 single orders a second; POST to trade report on the WebSocket",
     "singles": "single orders over 64 connections, as many as are settled and stored",
     "arrays": "arrays of 100 orders over 20 connections, as many as are settled and stored",
+    "api": "single orders, and arrays of 100, as many as one api process accepts; always with --own",
 }
+ORDER_ENTRY = "order_entry"
 
 RECOVERY = "recovery"
 RECOVERY_MEANS = "restarts, snapshots and standbys of a shard; always with --own, and not one of all"
@@ -80,14 +82,24 @@ def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> repor
     return report.throughput_section(scenario, plan, outcome, in_flight=options.in_flight)
 
 
-def measure(options: argparse.Namespace, url: str, settings: Settings) -> tuple[dict[str, str], list[report.Section]]:
-    """Run the scenarios asked for against the exchange at an address."""
+def measure(
+    options: argparse.Namespace, url: str, settings: Settings, own: OwnExchange | None = None
+) -> tuple[dict[str, str], list[report.Section]]:
+    """Run the scenarios asked for against the exchange at an address; `own` if it is one that may be stopped."""
     exchange = running_exchange(url, settings)
     facts = report.machine(exchange)
     sections = []
     for scenario in SCENARIOS if options.scenario == "all" else [options.scenario]:
+        if scenario == "api" and own is None:
+            continue  # it would stop somebody's order entry
         print(f"{scenario}: {SCENARIOS[scenario]}; {options.seconds:.0f} s ...", file=sys.stderr, flush=True)
-        sections.append(run(exchange, scenario, options))
+        if scenario == "api" and own is not None:
+            # The last one: what it leaves on the queue goes with the exchange.
+            own.supervisor.stop([process.name for process in own.processes if process.name.startswith(ORDER_ENTRY)])
+            outcome = front_door.measure(exchange, seconds=options.seconds, seed=options.seed)
+            sections.append(front_door.section(scenario, outcome))
+        else:
+            sections.append(run(exchange, scenario, options))
     return facts, sections
 
 
@@ -106,9 +118,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.scenario == RECOVERY:
             with own_exchange() as own:
                 facts, sections = measure_recovery(options, own)
-        elif options.own:
+        elif options.own or options.scenario == "api":
             with own_exchange() as own:
-                facts, sections = measure(options, own.url, own.settings)
+                facts, sections = measure(options, own.url, own.settings, own)
         else:
             facts, sections = measure(options, options.url, settings())
     except FileNotFoundError as fault:

@@ -1,6 +1,9 @@
-"""20,000 orders of ten traders over two shards: each accounted for, each trade as the naive book would make it."""
+"""20,000 orders of a hundred clients at once: each accounted for, each trade as the naive book would make it."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
 
 from sqlalchemy import text
 
@@ -9,27 +12,52 @@ from db.connect import Database
 from tasks.messages import TradeMade
 from tests.support.exchange import Exchange
 from tests.support.naive_book import NaiveBook
-from tests.system.traders import TRADERS, Ledger, open_accounts, trade
+from tests.support.web import running_api
+from tests.system import crowd
 
 SEED = 20_260_101
+CLIENTS = 100
 ORDERS = 20_000
 SHARDS = 2
 
 
 def test_every_order_is_accounted_for(exchange: Exchange, clearing_data: Database) -> None:
-    keys = open_accounts(exchange.url, exchange.keys["admin"])
-    ledger = Ledger()
-    trade(exchange.url, keys, ledger, seed=SEED, orders=ORDERS // len(TRADERS))
-    assert ledger.answers == {"accepted": ORDERS}
-    exchange.wait_until(lambda: unknown_orders(clearing_data, ledger) == set(), "order entry has seen every order")
+    keys = crowd.open_accounts(clearing_data, CLIENTS)
+    with running_api() as other:
+        answers = crowd.trade([exchange.url, other.url], keys, seed=SEED, orders_each=ORDERS // CLIENTS)
+    # One order for each name, however often and wherever it was sent; the first answer may have been lost in a 503.
+    assert len(answers.order_ids) == ORDERS
+    assert {len(order_ids) for order_ids in answers.order_ids.values()} == {1}
+    assert set(answers.first.values()) <= {0, 1}
+    assert answers.cancels > ORDERS // 10
+    exchange.wait_until(lambda: unknown_orders(clearing_data, answers) == set(), "order entry has seen every order")
     audit = exchange.audit()
     assert audit.passed, audit
+    orders = orders_by_status(clearing_data)
+    assert sum(orders.values()) == ORDERS
+    assert orders["rejected"] > ORDERS // 10
+    assert exchange.dead_letters() == 0
     trades = trades_of_the_naive_book(clearing_data)
     assert len(trades) > ORDERS // 10
     assert trades == settled_trades(clearing_data)
 
 
-def unknown_orders(clearing_data: Database, ledger: Ledger) -> set[int]:
+class Promised(Protocol):
+    """Who keeps what the exchange has answered 202."""
+
+    @property
+    def accepted(self) -> Mapping[int, str]:
+        """The client of each order."""
+
+
+def orders_by_status(clearing_data: Database) -> dict[str, int]:
+    """How many orders there are of each status."""
+    with clearing_data.snapshot() as tx:
+        rows = tx.execute(text("SELECT status, count(*) FROM orders GROUP BY status"))
+        return {status: number for status, number in rows}
+
+
+def unknown_orders(clearing_data: Database, ledger: Promised) -> set[int]:
     """Orders that were answered 202 and are neither in the log nor denied, or stand there as another client's."""
     with clearing_data.snapshot() as tx:
         rows = tx.execute(
