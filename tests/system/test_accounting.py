@@ -53,8 +53,8 @@ class Promised(Protocol):
 def orders_by_status(clearing_data: Database) -> dict[str, int]:
     """How many orders there are of each status."""
     with clearing_data.snapshot() as tx:
-        rows = tx.execute(text("SELECT status, count(*) FROM orders GROUP BY status"))
-        return {status: number for status, number in rows}
+        rows = tx.execute(text("SELECT status, count(*) AS number FROM orders GROUP BY status"))
+        return {row.status: row.number for row in rows}
 
 
 def unknown_orders(clearing_data: Database, ledger: Promised) -> set[int]:
