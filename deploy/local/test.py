@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
@@ -16,7 +16,7 @@ from celery_app.settings import Settings
 from deploy.local import descendants, exchange, lint
 from deploy.local.failure import ending
 from deploy.local.lock import alone
-from deploy.local.places import TESTS, VENV_PYTHON
+from deploy.local.places import ROOT, TESTS, VENV_PYTHON
 from deploy.local.programs import Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
@@ -30,15 +30,15 @@ _MOST_PROCESSES = 8
 def main() -> int:
     """Exit status 0 when everything has passed."""
     signal.signal(signal.SIGTERM, _interrupt)
-    with alone(TESTS), descendants.ended(), _services() as environment:
-        checked = lint.main()
-        tested = _pytest(sys.argv[1:], environment)
+    with alone(TESTS), descendants.ended(), _services() as ready:
+        checked = lint.main()  # while the services start
+        tested = _pytest(sys.argv[1:], ready())
     return checked or tested
 
 
 @contextmanager
-def _services() -> Iterator[dict[str, str]]:
-    """New and empty services while inside the block, and the environment that names them."""
+def _services() -> Iterator[Callable[[], dict[str, str]]]:
+    """New and empty services inside the block; when asked, it waits for them and names them in an environment."""
     supervisor = Supervisor(TESTS)
     if supervisor.runs():
         supervisor.shut_down()  # of a run that was killed
@@ -50,13 +50,17 @@ def _services() -> Iterator[dict[str, str]]:
     programs = [_impatient(program) for program in services.all_programs]
     names = [program.name for program in programs]
     supervisor.load(programs)
-    try:
-        supervisor.apply(None)
-        supervisor.start(programs)
+
+    def ready() -> dict[str, str]:
         for service in wanted:
             with step(service):
                 answers.wait(service, services.url_of(service), still_up=lambda: supervisor.require(names))
-        yield exchange.environment({}, services.urls, TESTS)
+        return exchange.environment({}, services.urls, TESTS)
+
+    try:
+        supervisor.apply(None)
+        supervisor.start(programs)
+        yield ready
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience would leave them running
         with step("stop services"):
@@ -65,9 +69,12 @@ def _services() -> Iterator[dict[str, str]]:
 
 
 def _impatient(program: Program) -> Program:
-    """Postgres without waiting for the disk: a test may kill it, but not the machine, and the data are dropped."""
+    """A service whose data are dropped: it ends at once, and Postgres does not wait for the disk.
+
+    A test may kill Postgres but not the machine, and only then would something be missing.
+    """
     options = ("--fsync=off", "--full_page_writes=off") if program.name == "postgres" else ()
-    return replace(program, command=(*program.command, *options))
+    return replace(program, command=(*program.command, *options), stop_signal="KILL")
 
 
 def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
@@ -87,8 +94,8 @@ def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
 
 def _side_by_side(arguments: Sequence[str]) -> list[str]:
     """How pytest-xdist deals the tests among processes, module by module; nothing for a single module."""
-    modules = [argument for argument in arguments if ".py" in argument]
-    if len(modules) == 1 or {"--pdb", "-s"} & set(arguments):
+    paths = [path for argument in arguments if (path := ROOT / argument.partition("::")[0]).exists()]
+    if (len(paths) == 1 and paths[0].is_file()) or {"--pdb", "-s"} & set(arguments):
         return []
     # Most tests wait for processes to start, so there may be more at once than there are processors.
     number = min(2 * (os.cpu_count() or 1), _MOST_PROCESSES)

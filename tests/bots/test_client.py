@@ -20,6 +20,9 @@ from bots.errors import Problem, Unavailable
 
 BUY = LimitOrder(security_id="MSFT", side="buy", quantity=10, price=Decimal("100.10"))
 
+# How soon a server sees that it is to stop; by default half a second.
+STOPS_WITHIN_S = 0.02
+
 
 class ScriptedExchange:
     """Answers requests with what the test has put on its list, in turn; None is a hang-up without an answer."""
@@ -48,7 +51,7 @@ class ScriptedExchange:
 @pytest.fixture
 def exchange() -> Iterator[ScriptedExchange]:
     scripted = ScriptedExchange()
-    thread = Thread(target=scripted.server.serve_forever, daemon=True)
+    thread = Thread(target=scripted.server.serve_forever, args=[STOPS_WITHIN_S], daemon=True)
     thread.start()
     yield scripted
     scripted.server.shutdown()

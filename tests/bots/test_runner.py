@@ -22,6 +22,9 @@ SECURITIES = '{"data": [{"security_id": "MSFT", "tick": 0.01, "min_price": 0.01,
 BALANCE = '{"client_id": "FLOOD", "balance": 10000.00, "held": 0, "available": 10000.00}'
 KEY = "flood's"
 
+# How soon a server sees that it is to stop; by default half a second.
+STOPS_WITHIN_S = 0.02
+
 
 class SmallExchange:
     """As much of the contract as a bot needs, which takes every order; it can be stopped and started again."""
@@ -36,7 +39,7 @@ class SmallExchange:
     def start(self) -> None:
         self.server = make_server("127.0.0.1", self.port, self, threaded=True)
         self.port = self.server.port
-        Thread(target=self.server.serve_forever, daemon=True).start()
+        Thread(target=self.server.serve_forever, args=[STOPS_WITHIN_S], daemon=True).start()
 
     def stop(self) -> None:
         assert self.server is not None

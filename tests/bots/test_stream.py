@@ -18,6 +18,9 @@ from bots.stream import messages
 
 Serve = Callable[[Server], None]
 
+# How soon a server sees that it is to stop; by default half a second.
+STOPS_WITHIN_S = 0.02
+
 
 class ScriptedStreams:
     """Serves each WebSocket connection, in turn, as the test says; a number instead refuses it with that status."""
@@ -43,7 +46,7 @@ class ScriptedStreams:
 @pytest.fixture
 def streams() -> Iterator[ScriptedStreams]:
     scripted = ScriptedStreams()
-    Thread(target=scripted.server.serve_forever, daemon=True).start()
+    Thread(target=scripted.server.serve_forever, args=[STOPS_WITHIN_S], daemon=True).start()
     yield scripted
     scripted.server.shutdown()
 
