@@ -94,6 +94,11 @@ def _csv(rows: Iterable[Sequence[object] | msgspec.Struct], constants: Sequence[
         return b""
     behind = b"," + msgspec.json.encode(constants)[1:-1] if constants else b""
     text = lines.replace(b"]\n[", behind + b"\n")[1:-2] + behind
+    refuse_control_characters(text)
+    return text
+
+
+def refuse_control_characters(text: bytes) -> None:
+    """Raise ValueError when strings in this JSON hold a character that it has to escape, other than `"` and `\\`."""
     if b"\\" in text and b"\\" in text.replace(b"\\\\", b"").replace(b'\\"', b""):
         raise ValueError("a control character in a string")
-    return text

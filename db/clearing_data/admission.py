@@ -8,34 +8,61 @@ locked on the way of an order.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
 from db.clearing_data.entry_rows import EntryAccount, OrderRow, Sequenced
-from db.clearing_data.rows import Holding, KnownOrder
+from db.clearing_data.rows import Holding, KnownOrder, Security
 from db.clearing_data.tables import DTCC, EXCHANGE, ORDER_ID_BLOCK
-from db.connect import copy_rows
+from db.statements import Statements
 from tasks.messages import Command, PlaceOrder, decode_command, encode_command
 
 
-def lock_accounts(tx: Connection, client_ids: Collection[str]) -> list[EntryAccount]:
-    """The accounts of these clients that exist, locked until the end of the transaction."""
-    rows = tx.exec_driver_sql(
-        "SELECT client_id, balance_cents - held_cents, open_orders, state FROM accounts "
-        "WHERE client_id = ANY(%s) ORDER BY client_id FOR UPDATE",
-        ([client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)],),
-    )
-    return [EntryAccount(*row) for row in rows]
+class Known(NamedTuple):
+    """What every unit needs: the accounts of its clients, locked, what sellers hold, and the listed securities."""
+
+    accounts: list[EntryAccount]
+    holdings: list[Holding]
+    securities: list[Security]
 
 
-def holdings(tx: Connection, client_ids: Collection[str]) -> list[Holding]:
-    """What these clients, whose accounts are locked, hold."""
-    if not client_ids:
-        return []
-    rows = tx.exec_driver_sql(
-        "SELECT client_id, security_id, shares, held FROM holdings WHERE client_id = ANY(%s)", (list(client_ids),)
-    )
-    return [Holding(*row) for row in rows]
+_LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1) ORDER BY client_id FOR UPDATE"
+
+_NOTHING = "NULL::bigint, NULL::bigint, NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int"
+# One table of all of it, as a round trip has one answer. Holdings have to be read after the locks were granted, in a
+# statement of their own, as a statement sees what was committed before it began to wait; so the accounts are read here.
+_READ = f"""
+    SELECT 'account', client_id, state, balance_cents - held_cents, open_orders, {_NOTHING}
+    FROM accounts WHERE client_id = ANY($1)
+    UNION ALL
+    SELECT 'holding', client_id, security_id, shares, held, {_NOTHING}
+    FROM holdings WHERE client_id = ANY($2)
+    UNION ALL
+    SELECT 'security', security_id, NULL, shard, tick_cents, min_price_cents, max_price_cents, issued_shares, halted,
+        price_cents, maker_fee_ppm, taker_fee_ppm
+    FROM securities LEFT JOIN last_prices USING (security_id)
+"""  # noqa: S608 - the text is ours
+
+
+def lock_and_read(tx: Connection, client_ids: Collection[str], sellers: Collection[str]) -> Known:
+    """The accounts of these clients that exist, locked until the end of the transaction, and what there is beside.
+
+    sellers  those of the clients whose holdings are needed
+    """
+    clients = [client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)]
+    statements = Statements(tx)
+    statements.add_prepared("lock_accounts", _LOCK_ACCOUNTS, (clients,))
+    statements.add_prepared("read_unit", _READ, (clients, list(sellers)))
+    known = Known([], [], [])
+    for kind, name, other, *numbers in statements.run():
+        if kind == "account":
+            known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other))
+        elif kind == "holding":
+            known.holdings.append(Holding(name, other, numbers[0], numbers[1]))
+        else:
+            known.securities.append(Security(name, *numbers))
+    return known
 
 
 def known_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, KnownOrder]:
@@ -89,19 +116,16 @@ def denied(tx: Connection, command_ids: Collection[int]) -> dict[int, str]:
     return {row.command_id: row.reason for row in rows}
 
 
-def register(tx: Connection, orders: Sequence[OrderRow]) -> None:
+def register(statements: Statements, orders: Sequence[OrderRow]) -> None:
     """Insert orders; raises psycopg2.errors.UniqueViolation when one, or its client order id, is there already."""
-    if orders:
-        copy_rows(tx, "orders", OrderRow.__struct_fields__, orders)
+    statements.insert("orders", OrderRow.__struct_fields__, orders)
     opened = [(order.client_id, order.order_id) for order in orders if order.status == "new"]
-    if opened:
-        copy_rows(tx, "open_orders", ("client_id", "order_id"), opened)
+    statements.insert("open_orders", ("client_id", "order_id"), opened)
 
 
-def deny(tx: Connection, denials: Sequence[tuple[int, str]]) -> None:
+def deny(statements: Statements, denials: Sequence[tuple[int, str]]) -> None:
     """Insert (command id, reason); raises as `register`."""
-    if denials:
-        copy_rows(tx, "denials", ("command_id", "reason"), denials)
+    statements.insert("denials", ("command_id", "reason"), denials)
 
 
 def shards(tx: Connection) -> set[int]:
@@ -109,69 +133,73 @@ def shards(tx: Connection) -> set[int]:
     return {row.shard for row in tx.exec_driver_sql("SELECT shard FROM shards")}
 
 
-def set_halts(tx: Connection, halts: Mapping[str, bool]) -> None:
+def set_halts(statements: Statements, halts: Mapping[str, bool]) -> None:
     """Halt the trading of securities, or resume it; the last one to write is the last one in the log."""
     for security_id in sorted(halts):
-        tx.exec_driver_sql(
-            "UPDATE securities SET halted = %s WHERE security_id = %s", (halts[security_id], security_id)
-        )
+        statements.add("UPDATE securities SET halted = %s WHERE security_id = %s", (halts[security_id], security_id))
 
 
-def hold_cash(tx: Connection, holds: Mapping[str, tuple[int, int]]) -> None:
+_HOLD_CASH = """
+    UPDATE accounts SET held_cents = held_cents + more.cents, open_orders = open_orders + more.orders
+    FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS more (client_id, cents, orders)
+    WHERE accounts.client_id = more.client_id
+"""
+
+
+def hold_cash(statements: Statements, holds: Mapping[str, tuple[int, int]]) -> None:
     """Hold cash and count open orders; for each client (cents more, orders more)."""
-    if not holds:
-        return
-    cents, orders = zip(*holds.values(), strict=True)
-    tx.exec_driver_sql(
-        "UPDATE accounts SET held_cents = held_cents + more.cents, open_orders = open_orders + more.orders "
-        "FROM unnest(%s::text[], %s::bigint[], %s::bigint[]) AS more (client_id, cents, orders) "
-        "WHERE accounts.client_id = more.client_id",
-        (list(holds), list(cents), list(orders)),
-    )
+    if holds:
+        cents, orders = zip(*holds.values(), strict=True)
+        statements.add_prepared("hold_cash", _HOLD_CASH, (list(holds), list(cents), list(orders)))
 
 
-def hold_shares(tx: Connection, holds: Mapping[tuple[str, str], int]) -> None:
+_HOLD_SHARES = """
+    UPDATE holdings SET held = held + more.shares
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS more (client_id, security_id, shares)
+    WHERE holdings.client_id = more.client_id AND holdings.security_id = more.security_id
+"""
+
+
+def hold_shares(statements: Statements, holds: Mapping[tuple[str, str], int]) -> None:
     """Hold shares; for each client and security how many more."""
-    if not holds:
-        return
-    clients, securities = zip(*holds, strict=True)
-    tx.exec_driver_sql(
-        "UPDATE holdings SET held = held + more.shares "
-        "FROM unnest(%s::text[], %s::text[], %s::bigint[]) AS more (client_id, security_id, shares) "
-        "WHERE holdings.client_id = more.client_id AND holdings.security_id = more.security_id",
-        (list(clients), list(securities), list(holds.values())),
-    )
+    if holds:
+        clients, securities = zip(*holds, strict=True)
+        statements.add_prepared("hold_shares", _HOLD_SHARES, (list(clients), list(securities), list(holds.values())))
 
 
-def append(tx: Connection, commands: Mapping[int, list[Command]]) -> dict[int, int]:
-    """Append commands to the logs of their shards.
+# Others wait for the numbers of a shard until the end of the transaction, so that there is no gap; and they lock the
+# shards in the same order.
+_TAKE_NUMBERS = """
+    WITH locked AS MATERIALIZED (SELECT shard FROM shards WHERE shard = ANY($1) ORDER BY shard FOR UPDATE)
+    UPDATE shards SET last_seq = last_seq + more.commands
+    FROM locked JOIN unnest($1::smallint[], $2::bigint[]) AS more (shard, commands) USING (shard)
+    WHERE shards.shard = locked.shard RETURNING shards.shard, last_seq
+"""
+
+
+def append(statements: Statements, commands: Mapping[int, list[Command]]) -> dict[int, int]:
+    """Append commands to the logs of their shards, and run what waits before.
 
     commands  by shard, in their order
     returns   by shard, the number of the first one; the others follow without a gap
     raises    psycopg2.errors.UniqueViolation  a command is in the log already
+              KeyError                         there is no such shard
     """
     if not commands:
+        statements.run()
         return {}
-    first = {shard: _take_numbers(tx, shard, len(commands[shard])) for shard in sorted(commands)}
-    copy_rows(
-        tx,
-        "order_log",
-        ("shard", "seq", "command_id", "command"),
-        (
-            (shard, seq, _number_of(command), encode_command(command))
-            for shard, batch in commands.items()
-            for seq, command in enumerate(batch, first[shard])
-        ),
-    )
+    counts = [len(batch) for batch in commands.values()]
+    statements.add_prepared("take_numbers", _TAKE_NUMBERS, (list(commands), counts))
+    last = dict(statements.run())
+    first = {shard: last[shard] - len(batch) + 1 for shard, batch in commands.items()}
+    rows = [
+        (shard, seq, _number_of(command), encode_command(command))
+        for shard, batch in commands.items()
+        for seq, command in enumerate(batch, first[shard])
+    ]
+    statements.insert("order_log", ("shard", "seq", "command_id", "command"), rows)
+    statements.run()
     return first
-
-
-def _take_numbers(tx: Connection, shard: int, count: int) -> int:
-    """The next numbers of a shard's log; others wait for the end of the transaction, so that there is no gap."""
-    last: int = tx.exec_driver_sql(
-        "UPDATE shards SET last_seq = last_seq + %s WHERE shard = %s RETURNING last_seq", (count, shard)
-    ).scalar_one()
-    return last - count + 1
 
 
 def _number_of(command: Command) -> int:

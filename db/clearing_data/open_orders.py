@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from db.arrays import array
 from db.clearing_data.entry_rows import OpenOrder, PendingReplace, ReplaceableOrder
-from db.connect import copy_rows
+from db.statements import Statements
 
 _REPLACEABLE = """
     SELECT orders.order_id, client_id, security_id, type, side,
@@ -72,17 +72,15 @@ def positions(tx: Connection, client_ids: Collection[str]) -> dict[tuple[str, st
     return {(client_id, security_id): shares for client_id, security_id, shares in rows}
 
 
-def reserve(tx: Connection, replaces: Sequence[PendingReplace]) -> None:
+def reserve(statements: Statements, replaces: Sequence[PendingReplace]) -> None:
     """Note replacements that are on their way to the engine, and the largest total that each order may come to have."""
-    if not replaces:
-        return
-    copy_rows(tx, "pending_replaces", PendingReplace._fields, replaces)
+    statements.insert("pending_replaces", PendingReplace._fields, replaces)
     largest: dict[int, int] = {}
     for one in replaces:
         if one.quantity is not None:
             largest[one.order_id] = max(one.quantity, largest.get(one.order_id, 0))
     if largest:
-        tx.exec_driver_sql(
+        statements.add(
             "UPDATE orders SET largest_quantity = greatest(orders.quantity, largest_quantity, new.quantity) "
             "FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[])) AS new (order_id, quantity) "
             "WHERE orders.order_id = new.order_id",

@@ -15,11 +15,12 @@ from sqlalchemy import Connection
 
 from db.clearing_data import admission, open_orders
 from db.connect import Database
-from tasks.messages import Command, CommandBatch, HaltRequest, OrderReport, OrderRequest, Request
+from db.statements import Statements
+from tasks.messages import Command, CommandBatch, OrderReport, OrderRequest, Request
 from tasks.order_entry.decisions import Admitted, Denied, Limits, number_of
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.earlier import AnotherRequest, require_same
-from tasks.order_entry.known import desk_for
+from tasks.order_entry.known import desk_for, lock
 from tasks.order_entry.outcome import batches_of, batches_of_earlier, order_row, report
 from tasks.order_entry.rules import decide
 
@@ -60,19 +61,18 @@ def _once_each(requests: Sequence[Request]) -> dict[int, Request]:
 
 
 def _admit(tx: Connection, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int) -> Admission:
-    # All requests of a client wait here for each other, so nobody else decides one of these in the meantime.
-    clients = {request.client_id for request in unit.values() if not isinstance(request, HaltRequest)}
-    accounts = admission.lock_accounts(tx, clients)
+    # Nobody else decides one of these in the meantime.
+    known = lock(tx, unit.values())
     # The fate of what is no order depends on when it is looked at: admitted once and denied the second time, it would
     # not collide.
-    doubtful = list(unit) if collided else [n for n, request in unit.items() if not isinstance(request, OrderRequest)]
+    doubtful = list(unit) if collided else [n for n, request in unit.items() if type(request) is not OrderRequest]
     sequenced = admission.sequenced(tx, doubtful)
     for number, earlier in sequenced.items():
         require_same(unit[number], earlier.command)
     denied = admission.denied(tx, doubtful)
     fresh = [request for number, request in unit.items() if number not in sequenced and number not in denied]
 
-    desk = desk_for(tx, accounts, fresh, limits=limits, now_us=now_us)
+    desk = desk_for(tx, known, fresh, limits=limits, now_us=now_us)
     if collided:
         names = [(r.client_id, r.client_order_id) for r in fresh if isinstance(r, OrderRequest) and r.client_order_id]
         desk.taken |= admission.taken_client_order_ids(tx, names)
@@ -87,21 +87,27 @@ def _admit(tx: Connection, unit: dict[int, Request], *, collided: bool, limits: 
 
 def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], now_us: int) -> list[CommandBatch]:
     """Write what was decided; the shards, which everyone needs, are locked last and for the shortest time."""
-    orders = [order_row(d.request, d, now_us) for d in decisions if isinstance(d.request, OrderRequest)]
-    admission.register(tx, orders)
-    admission.deny(tx, [(number_of(d.request), d.reason) for d in decisions if isinstance(d, Denied)])
-    open_orders.reserve(tx, desk.replaced)
+    orders = []
+    denials = []
+    commands: dict[int, list[Command]] = defaultdict(list)
+    for decision in decisions:
+        if isinstance(decision.request, OrderRequest):
+            orders.append(order_row(decision.request, decision, now_us))
+        if isinstance(decision, Admitted):
+            commands[decision.shard].append(decision.command)
+        else:
+            denials.append((number_of(decision.request), decision.reason))
     cash = {
         client: (funds.newly_held_cents, funds.newly_open)
         for client, funds in desk.funds.items()
         if funds.newly_open or funds.newly_held_cents
     }
-    admission.hold_cash(tx, cash)
-    admission.hold_shares(tx, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})
-    admission.set_halts(tx, desk.halts)
-    commands: dict[int, list[Command]] = defaultdict(list)
-    for decision in decisions:
-        if isinstance(decision, Admitted):
-            commands[decision.shard].append(decision.command)
-    first_seq = admission.append(tx, commands)
+    statements = Statements(tx)
+    admission.register(statements, orders)
+    admission.deny(statements, denials)
+    open_orders.reserve(statements, desk.replaced)
+    admission.hold_cash(statements, cash)
+    admission.hold_shares(statements, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})
+    admission.set_halts(statements, desk.halts)
+    first_seq = admission.append(statements, commands)
     return [batch for shard, seq in first_seq.items() for batch in batches_of(shard, seq, commands[shard])]

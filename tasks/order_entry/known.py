@@ -6,35 +6,44 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from db.clearing_data import admission, open_orders, securities
-from db.clearing_data.entry_rows import EntryAccount, ReplaceableOrder
+from db.clearing_data import admission, open_orders
+from db.clearing_data.admission import Known
+from db.clearing_data.entry_rows import ReplaceableOrder
 from db.clearing_data.rows import KnownOrder, Security
 from tasks.fees import hold_cents
-from tasks.messages import CancelRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
+from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.decisions import Limits
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.reservation import Terms
 from tasks.order_entry.risk import Funds, Shares
 
 
-def desk_for(
-    tx: Connection, accounts: Sequence[EntryAccount], requests: Sequence[Request], *, limits: Limits, now_us: int
-) -> Desk:
-    """A desk with everything that the rules need to know to decide these requests; the accounts are locked."""
-    others = [request for request in requests if not isinstance(request, OrderRequest)]
-    owners = {r.client_id for r in requests if isinstance(r, OrderRequest) and r.side == "sell"}
-    owners |= {r.client_id for r in others if isinstance(r, ReplaceRequest)}
-    held = admission.holdings(tx, owners)
+def lock(tx: Connection, requests: Iterable[Request]) -> Known:
+    """Lock the accounts of the clients of these requests: all requests of a client wait here for each other."""
+    clients: set[str] = set()
+    sellers: set[str] = set()
+    for request in requests:
+        if isinstance(request, HaltRequest):
+            continue
+        clients.add(request.client_id)
+        if isinstance(request, ReplaceRequest) or (isinstance(request, OrderRequest) and request.side == "sell"):
+            sellers.add(request.client_id)
+    return admission.lock_and_read(tx, clients, sellers)
+
+
+def desk_for(tx: Connection, known: Known, requests: Sequence[Request], *, limits: Limits, now_us: int) -> Desk:
+    """A desk with everything that the rules need to know to decide these requests."""
+    others = [request for request in requests if type(request) is not OrderRequest]
     desk = Desk(
-        funds={a.client_id: Funds(a.available_cents, a.open_orders, a.state) for a in accounts},
-        shares={(holding.client_id, holding.security_id): Shares(holding.available) for holding in held},
-        securities={security.security_id: security for security in securities.listed(tx)},
+        funds={a.client_id: Funds(a.available_cents, a.open_orders, a.state) for a in known.accounts},
+        shares={(holding.client_id, holding.security_id): Shares(holding.available) for holding in known.holdings},
+        securities={security.security_id: security for security in known.securities},
         limits=limits,
         now_us=now_us,
         follows=bool(others),
     )
     if limits.max_position is not None:
-        desk.positions = open_orders.positions(tx, [account.client_id for account in accounts])
+        desk.positions = open_orders.positions(tx, [account.client_id for account in known.accounts])
     if others:
         _add_orders(tx, desk, others)
     return desk

@@ -7,7 +7,10 @@ queue.
 
 from __future__ import annotations
 
-from tasks.messages import CancelRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
+from collections.abc import Callable
+from typing import Any
+
+from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.cancels import decide_cancel, decide_mass_cancel
 from tasks.order_entry.decisions import Admitted, DenialReason, Denied, Limits, number_of
 from tasks.order_entry.desk import Desk
@@ -18,17 +21,18 @@ from tasks.order_entry.replaces import decide_replace
 __all__ = ["Admitted", "DenialReason", "Denied", "Desk", "Limits", "Request", "decide", "number_of"]
 
 
+_RULES: dict[type, Callable[[Desk, Any], Admitted | Denied]] = {
+    OrderRequest: decide_order,
+    CancelRequest: decide_cancel,
+    ReplaceRequest: decide_replace,
+    MassCancelRequest: decide_mass_cancel,
+    HaltRequest: decide_halt,
+}
+
+
 def decide(desk: Desk, request: Request) -> Admitted | Denied:
     """Admit a request, holding what it may cost, or deny it; the requests of a unit come in their order.
 
     raises  halts.UnknownSecurity
     """
-    if isinstance(request, OrderRequest):
-        return decide_order(desk, request)
-    if isinstance(request, CancelRequest):
-        return decide_cancel(desk, request)
-    if isinstance(request, ReplaceRequest):
-        return decide_replace(desk, request)
-    if isinstance(request, MassCancelRequest):
-        return decide_mass_cancel(desk, request)
-    return decide_halt(desk, request)
+    return _RULES[type(request)](desk, request)

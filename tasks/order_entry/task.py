@@ -6,6 +6,7 @@ import time
 from fractions import Fraction
 from functools import cache
 
+from psycopg2.errors import CheckViolation
 from sqlalchemy.exc import IntegrityError
 
 from celery_app import app, fail_points
@@ -26,7 +27,7 @@ def order_entry(batches: list[EntryBatch]) -> None:
     requests = [request for batch in batches for request in batch.requests]
     try:
         admission = admit(_clearing_data(), requests, limits=_limits(), now_us=_now_us())
-    except IntegrityError as violation:
+    except (CheckViolation, IntegrityError) as violation:
         # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
     fail_points.reach("order_entry.committed")

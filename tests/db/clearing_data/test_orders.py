@@ -9,6 +9,7 @@ import pytest
 from db.clearing_data import admission, orders
 from db.clearing_data.admission import OrderRow
 from db.connect import Database, copy_rows
+from db.statements import Statements
 
 EXECUTION = (
     "event_id",
@@ -47,8 +48,9 @@ def row(order_id: int, client_id: str = "SINGLE", **terms: object) -> OrderRow:
 def seven_orders(clearing_data: Database) -> Database:
     """Orders 1 to 6 of SINGLE, the even ones closed, 3 and 4 of TSLA; order 7 of RETAIL."""
     with clearing_data.transaction() as tx:
+        statements = Statements(tx)
         admission.register(
-            tx,
+            statements,
             [
                 *(
                     row(
@@ -62,6 +64,7 @@ def seven_orders(clearing_data: Database) -> Database:
                 row(7, "RETAIL"),
             ],
         )
+        statements.run()
     return clearing_data
 
 
