@@ -20,6 +20,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 Caller = Literal["public", "client", "client_write", "admin"]
 
 
+JSON = "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of the query string: its name, its type as pydantic knows it, and what it means."""
@@ -33,11 +36,11 @@ class Parameter:
 class Declaration:
     """What is said of a route.
 
-    takes       type of the body, as pydantic knows it; None when there is none
-    gives       types of the answers that are no problems, by status
-    parameters  of the query string
-    refuses     statuses of problems beside those that come with the caller, the path, the parameters and the body
-    media_type  of the answers that are no problems
+    takes        type of the body, as pydantic knows it; None when there is none
+    gives        types of the answers that are no problems, by status
+    parameters   of the query string
+    refuses      statuses of problems beside those that come with the caller, the path, the parameters and the body
+    media_types  of the answers that are no problems; the type of what is not JSON is text
     """
 
     caller: Caller
@@ -46,7 +49,7 @@ class Declaration:
     takes: Any = None
     parameters: Sequence[Parameter] = ()
     refuses: Sequence[int] = ()
-    media_type: str = "application/json"
+    media_types: Sequence[str] = (JSON,)
 
 
 def declared(
@@ -57,12 +60,12 @@ def declared(
     takes: Any = None,
     parameters: Sequence[Parameter] = (),
     refuses: Sequence[int] = (),
-    media_type: str = "application/json",
+    media_types: Sequence[str] = (JSON,),
 ) -> Callable[[View], View]:
     """Declare a view; the fields are those of Declaration."""
 
     def declare(view: View) -> View:
-        view.declaration = Declaration(caller, summary, gives, takes, parameters, refuses, media_type)  # type: ignore[attr-defined]
+        view.declaration = Declaration(caller, summary, gives, takes, parameters, refuses, media_types)  # type: ignore[attr-defined]
         return view
 
     return declare

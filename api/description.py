@@ -39,7 +39,7 @@ def routes() -> Blueprint:
         return answer(document())
 
     @blueprint.get("/docs")
-    @declared("public", "This description, as a page", gives={200: str}, media_type="text/html")
+    @declared("public", "This description, as a page", gives={200: str}, media_types=["text/html"])
     def docs() -> Response:
         described = document()
         page = render_template(

@@ -53,7 +53,7 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
     page, until_s = b"", 0.0
 
     @blueprint.get("/metrics")
-    @declared("public", "Figures of the pipeline, for Prometheus", gives={200: str}, media_type="text/plain")
+    @declared("public", "Figures of the pipeline, for Prometheus", gives={200: str}, media_types=["text/plain"])
     def metrics() -> Response:
         nonlocal page, until_s
         with one_at_a_time:

@@ -17,11 +17,11 @@ from pydantic import TypeAdapter
 from werkzeug.routing import Rule
 
 from api import answers_schema
+from api.declaration import JSON as JSON_TYPE
 from api.declaration import Declaration, declaration_of
 from api.problems import CONTENT_TYPE as PROBLEM_TYPE
 
 VERSION = "3.1.0"
-JSON_TYPE = "application/json"
 
 _REFERENCE = "#/components/schemas/{model}"
 _PLACEHOLDER = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>\w+)>")
@@ -138,7 +138,10 @@ def _responses(rule: Rule, declaration: Declaration, schemas: Mapping[int, Any])
     responses = {
         str(status): {
             "description": HTTPStatus(status).phrase,
-            "content": {declaration.media_type: {"schema": schemas[id(form)]}},
+            "content": {
+                media_type: {"schema": schemas[id(form)] if media_type == JSON_TYPE else {"type": "string"}}
+                for media_type in declaration.media_types
+            },
         }
         for status, form in declaration.gives.items()
     }

@@ -46,6 +46,7 @@ def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
         "A statement of account, from its opening until now by default; as CSV, too",
         parameters=[query.FROM, query.TO, _FORMAT],
         gives={200: answers_schema.Statement},
+        media_types=["application/json", "text/csv"],
     )
     def of_account(client_id: str) -> Response:
         keys.allowed(client_id)

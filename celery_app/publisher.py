@@ -19,7 +19,7 @@ from kombu.exceptions import KombuError
 
 from celery_app import fail_points
 from celery_app.settings import settings
-from celery_app.topology import STOCK_EXCHANGE, declare, stage_of_queue
+from celery_app.topology import declare, exchange_of_role, stage_of_queue
 
 _FAULTS_OF_THE_WORLD = (AMQPError, KombuError, OSError)
 # No queue is bound by this name: RabbitMQ confirms such a message and drops it.
@@ -49,6 +49,7 @@ class Publisher:
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._confirm_timeout_s = settings().confirm_timeout_s
+        self._exchange = exchange_of_role(settings().broker_role).name
         self._connection: Connection | None = None
         self._producer: Producer | None = None
         # Of the messages on this connection, by their delivery tags: the last one, and those without a confirm.
@@ -107,7 +108,7 @@ class Publisher:
         )
         producer.publish(
             msgspec.json.encode((([parcel.batch],), {}, _NO_CALLBACKS)),
-            exchange=STOCK_EXCHANGE.name,
+            exchange=self._exchange,
             routing_key=parcel.queue,
             mandatory=True,
             content_type="application/json",
@@ -163,7 +164,7 @@ class Publisher:
 
         So the first message of a connection is one for nobody, and no batch gets stuck before a closed door.
         """
-        producer.publish(b"", exchange=STOCK_EXCHANGE.name, routing_key=_NOWHERE, timeout=self._confirm_timeout_s)
+        producer.publish(b"", exchange=self._exchange, routing_key=_NOWHERE, timeout=self._confirm_timeout_s)
         self._last_tag += 1
         self._unconfirmed.add(self._last_tag)
         self._await_confirms(producer.connection)

@@ -10,6 +10,7 @@ import sys
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,6 +23,13 @@ class Settings(BaseSettings):
 
     # -- where the services are; the addresses hold passwords, so they never print themselves --------------------
     broker_url: SecretStr = Field(SecretStr("amqp://guest:guest@127.0.0.1:5672//"), description="RabbitMQ")
+    broker_role: Literal["", "api", "order_entry", "matching", "order_execution", "data_feed", "flower"] = Field(
+        "", description="whose least rights the user of BROKER_URL has, see ROLES in the topology; empty: all rights"
+    )
+    broker_management_url: SecretStr = Field(
+        SecretStr(""), description="RabbitMQ's management with a user of all rights, to make those of the roles"
+    )
+    broker_users: dict[str, SecretStr] = Field({}, description="passwords of the roles' users to be made, as JSON")
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Redis, for the push only")
     clearing_data_url: SecretStr = Field(
         SecretStr("postgresql://127.0.0.1:5432/clearing_data"), description="Postgres: log, accounts, ledger"

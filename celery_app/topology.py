@@ -50,6 +50,7 @@ def _stage_queue(name: str, **arguments: object) -> Queue:
         exchange=STOCK_EXCHANGE,
         routing_key=name,
         durable=True,
+        no_declare=bool(settings().broker_role),  # Celery would declare it, which a role may not
         queue_arguments={
             "x-queue-type": "quorum",
             "x-delivery-limit": DELIVERY_LIMIT,
@@ -76,6 +77,26 @@ def task_queues() -> list[Queue]:
     ]
 
 
+def sends_to() -> dict[str, list[str]]:
+    """The queues to which a role may send.
+
+    RabbitMQ gives rights by exchange and not by routing key, so each role has a direct exchange of its own and may
+    publish there only; what is bound from it to the stock exchange, key by key, is what the role may send.
+    """
+    matching = [matching_queue(shard) for shard in range(settings().shards)]
+    return {
+        "api": [ORDER_ENTRY],
+        ORDER_ENTRY: [*matching, DATA_FEED],
+        MATCHING: [ORDER_EXECUTION, DATA_FEED],
+        ORDER_EXECUTION: [DATA_FEED],
+    }
+
+
+def exchange_of_role(role: str) -> Exchange:
+    """The exchange to which a role publishes; without a role, whoever has all rights, the stock exchange itself."""
+    return Exchange(f"from.{role}", type="direct", durable=True) if role else STOCK_EXCHANGE
+
+
 DEAD_LETTER_QUEUE = Queue(
     DEAD_LETTER,
     exchange=DEAD_LETTER_EXCHANGE,
@@ -86,7 +107,23 @@ DEAD_LETTER_QUEUE = Queue(
 
 
 def declare(connection: Connection) -> None:
-    """Declare everything above; declaring it again changes nothing."""
+    """Declare every queue; declaring it again changes nothing. A role may only look whether they are there.
+
+    raises  amqp.NotFound  a queue is missing, and this role may not declare it
+    """
     with connection.channel() as channel:
         for queue in (*task_queues(), DEAD_LETTER_QUEUE):
-            queue.bind(channel).declare()
+            if settings().broker_role:
+                channel.queue_declare(queue.name, passive=True)
+            else:
+                queue.bind(channel).declare()
+
+
+def declare_roles(connection: Connection) -> None:
+    """Declare the exchanges of the roles, and bind to the stock exchange what each may send; needs all rights."""
+    declare(connection)
+    with connection.channel() as channel:
+        for role, queues in sends_to().items():
+            exchange_of_role(role).bind(channel).declare()
+            for queue in queues:
+                STOCK_EXCHANGE.bind(channel).bind_to(exchange_of_role(role), routing_key=queue)

@@ -1,4 +1,4 @@
-"""Makes both databases ready: newest tables, initial data, and a key for each account that `make up` hands out.
+"""Makes everything ready: newest tables, initial data, a key for each account that `make up` hands out, and queues.
 
 Runs before everything else starts, at each start, and changes nothing when all is there: `python -m deploy.migrate`.
 """
@@ -18,6 +18,7 @@ from celery_app.settings import Settings, settings
 from db.clearing_data import initial_data, keys
 from db.connect import Database
 from db.migrate import DatabaseMissing, migrate
+from deploy import broker_users
 
 # The admin's entry in the file of keys; every other one is the client id of an account.
 ADMIN_ENTRY = "admin"
@@ -31,10 +32,26 @@ def main() -> int:
     """Make everything ready; exit status 1 and one sentence when that cannot be."""
     try:
         prepare(settings())
+        make_users(settings())
     except NotPrepared as refusal:
         print(refusal, file=sys.stderr)
         return 1
     return 0
+
+
+def make_users(settings: Settings) -> None:
+    """Make the users of RabbitMQ that the settings name, with the queues and exchanges that they use.
+
+    raises  NotPrepared
+    """
+    passwords = {role: password.get_secret_value() for role, password in settings.broker_users.items()}
+    if passwords:
+        try:
+            broker_users.make_users(
+                settings.broker_url.get_secret_value(), settings.broker_management_url.get_secret_value(), passwords
+            )
+        except broker_users.NotMade as fault:
+            raise NotPrepared(str(fault)) from fault
 
 
 def prepare(settings: Settings) -> None:

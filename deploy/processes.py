@@ -22,6 +22,7 @@ class Process:
     command  what comes after `python -m`
     counts   the variable that says how many of them run; None: one
     first    how many run beside those that the variable counts
+    role     whose rights it has at RabbitMQ; None: it has no business there
     needs    services and processes without which it has nothing to do; it waits for them by itself, too
     """
 
@@ -30,6 +31,7 @@ class Process:
     command: Sequence[str]
     counts: str | None = None
     first: int = 0
+    role: str | None = None
     needs: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -49,15 +51,18 @@ def workers(shards: int) -> list[Process]:
 
 def _worker(queue: str, *, counts: str, first: int = 0, needs: frozenset[str] = frozenset()) -> Process:
     command = ("celery", "-A", "celery_app", "worker", "-Q", queue)
-    return Process(queue, "worker", command, counts, first, _STORES | needs)
+    return Process(queue, "worker", command, counts, first, queue.partition(".")[0], _STORES | needs)
+
+
+_FLOWER = ("celery", "-A", "celery_app", "flower")
 
 
 def webs() -> list[Process]:
     """What listens to HTTP."""
     return [
-        Process("streams", "web", ("api.streams",), needs=_STORES | {"redis"}),
-        Process("api", "web", ("api",), needs=_STORES | {"streams"}),
-        Process("flower", "web", ("celery", "-A", "celery_app", "flower"), needs=frozenset({"rabbitmq"})),
+        Process("streams", "web", ("api.streams",), role="api", needs=_STORES | {"redis"}),
+        Process("api", "web", ("api",), role="api", needs=_STORES | {"streams"}),
+        Process("flower", "web", _FLOWER, role="flower", needs=frozenset({"rabbitmq", "migrate"})),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -14,6 +15,7 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from deploy.local.failure import Failure
 from deploy.local.places import VIRTUAL_ENVIRONMENT, Instance, write_private
 from deploy.local.programs import Program, configuration
+from deploy.local.variables import WITH_PASSWORDS
 
 # A Unix socket's address, its end included, has so many bytes.
 _LONGEST_SOCKET_PATH = 100
@@ -59,7 +61,10 @@ class Supervisor:
         file = self._instance.directory / "supervisor.conf"
         write_private(file, configuration(self._instance, programs))
         if not self.runs():
-            subprocess.run([VIRTUAL_ENVIRONMENT / "bin" / "supervisord", "-c", file], check=True)
+            # What it knows its programs know; so no address with a password, which each is told for its own role.
+            environment = {name: text for name, text in os.environ.items() if name not in WITH_PASSWORDS}
+            supervisord = VIRTUAL_ENVIRONMENT / "bin" / "supervisord"
+            subprocess.run([supervisord, "-c", file], check=True, env=environment)
             wait_until(self.runs, 10, "the supervisor did not start")
 
     def apply(self, names: Iterable[str] | None) -> None:

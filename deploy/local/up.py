@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 
 from celery_app.settings import Settings
+from deploy import broker_users
 from deploy.local import environment_file, exchange, growth, ready
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
@@ -17,7 +19,7 @@ from deploy.local.programs import BOT, WEB, WORKER, Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
-from deploy.local.variables import SERVICE_URLS, Variables, from_environment
+from deploy.local.variables import FLOWER_BROKER_API, SERVICE_URLS, Variables, from_environment
 
 _LEAST_FREE_BYTES = 1 << 30
 
@@ -56,15 +58,38 @@ def _bring_up(variables: Variables) -> None:
     _require_ports(supervisor if was_up else None, s)
 
     url = f"http://{_reachable(s.api_host)}:{s.api_port}"
-    processes = exchange.programs(variables, environment, shards=s.shards, flower_port=s.flower_port, url=url)
+    roles = _roles(services.roles, environment)
+    processes = exchange.programs(
+        variables, environment, shards=s.shards, flower_port=s.flower_port, url=url, roles=roles
+    )
     supervisor.load([*services.all_programs, *processes])
     _start_services(supervisor, services, variables, wanted)
-    with step("databases, initial data, keys"):
-        _migrate(environment)
+    with step("databases, initial data, keys, users of RabbitMQ"):
+        _migrate(environment | _users(services.roles, environment))
     environment_file.write(EXCHANGE, environment)
     _start_processes(supervisor, processes, url=url, flower_port=s.flower_port)
     growth.take_sample(EXCHANGE, s)
     print(_addresses(url, s.flower_port))
+
+
+def _roles(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What the processes of each role are told of RabbitMQ in place of what who has all rights knows."""
+    roles = {
+        role: {"BROKER_URL": broker_users.url_of(role, environment["BROKER_URL"], password), "BROKER_ROLE": role}
+        for role, password in passwords.items()
+    }
+    if roles:
+        management = environment[FLOWER_BROKER_API]
+        roles["flower"][FLOWER_BROKER_API] = broker_users.url_of("flower", management, passwords["flower"])
+    return roles
+
+
+def _users(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """What is to be told to who makes the users of the roles."""
+    if not passwords:
+        return {}
+    management = environment[FLOWER_BROKER_API]
+    return {"BROKER_MANAGEMENT_URL": management, "BROKER_USERS": json.dumps(dict(passwords))}
 
 
 def _require_ports(running: Supervisor | None, s: Settings) -> None:

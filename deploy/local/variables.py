@@ -23,6 +23,11 @@ SERVICE_URLS = {
     "CLEARING_DATA_URL": "Postgres",
     "MARKET_DATA_URL": "Postgres",
 }
+# Flower's own variable for the address of RabbitMQ's management.
+FLOWER_BROKER_API = "FLOWER_BROKER_API"
+
+# Those whose values hold passwords.
+WITH_PASSWORDS = (*SERVICE_URLS, FLOWER_BROKER_API, "BROKER_MANAGEMENT_URL", "BROKER_USERS")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.broker_users import ROLES
 from deploy.local import exchange
 from deploy.local.variables import from_environment
 from deploy.processes import BOTS, Process, bots, webs, workers
@@ -93,7 +95,33 @@ def test_flower_remembers_as_much_as_in_the_local_run() -> None:
 def test_no_secret_stands_in_it_and_the_example_names_them_all() -> None:
     asked_for = set(re.findall(r"\$\{(\w+)", TEXT))
     given = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    assert asked_for == given == {"POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", "API_PORT", "FLOWER_PORT"}
+    passwords = {"POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", *(f"RABBITMQ_{role.upper()}_PASSWORD" for role in ROLES)}
+    assert asked_for == given == passwords | {"API_PORT", "FLOWER_PORT"}
+
+
+@by_name([*WORKERS, *WEBS])
+def test_a_process_has_the_rights_of_its_role_and_knows_no_other_password(process: Process) -> None:
+    environment = SERVICES[process.name]["environment"]
+    assert environment["BROKER_ROLE"] == process.role
+    known = set(re.findall(r"\$\{RABBITMQ_(\w+?)[:}]", str(environment)))
+    assert known == {f"{process.role}_PASSWORD".upper()}
+
+
+@by_name(TRADERS)
+def test_a_bot_knows_no_password(process: Process) -> None:
+    assert "PASSWORD" not in str(SERVICES[process.name])
+
+
+def test_no_container_is_told_all_passwords() -> None:
+    files = {name: service["env_file"] for name, service in SERVICES.items() if "env_file" in service}
+    assert set(files.values()) == {"deploy/settings.env"}
+    settings = (ROOT / "deploy" / "settings.env").read_text()
+    assert not re.search(r"^\w*(PASSWORD|URL|USERS)", settings, re.MULTILINE)
+
+
+def test_all_users_are_made_at_the_start() -> None:
+    users = json.loads(re.sub(r"\$\{\w+\}", "x", SERVICES["migrate"]["environment"]["BROKER_USERS"]))
+    assert users.keys() == set(ROLES)
 
 
 def test_docker_compose_1_29_reads_it() -> None:

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from deploy.broker_users import ROLES
 from deploy.local import ports
 from deploy.local.places import Instance, read_json, write_private
 from deploy.local.programs import Program
@@ -23,10 +24,12 @@ class Services:
 
     programs  for the supervisor
     urls      addresses by the variables of the settings, and Flower's to RabbitMQ's management
+    roles     passwords of RabbitMQ's users by their roles; empty where RabbitMQ is not ours
     """
 
     programs: dict[str, list[Program]]
     urls: dict[str, str]
+    roles: dict[str, str]
 
     def url_of(self, service: str) -> str:
         """An address of a service that is started here."""
@@ -45,10 +48,12 @@ def prepare(instance: Instance, wanted: Collection[str], *, running: bool) -> Se
     raises   Failure  one is not installed
     """
     chosen = ports.choose(instance, [port for name in wanted for port in _SERVICES[name].PORTS], running=running)
-    passwords = _passwords(instance, wanted)
+    users = {role: f"{RABBITMQ} {role}" for role in ROLES} if RABBITMQ in wanted else {}
+    passwords = _passwords(instance, [*wanted, *users.values()])
     return Services(
         programs={name: _SERVICES[name].programs(instance, chosen, passwords[name]) for name in wanted},
         urls=_urls(wanted, chosen, passwords),
+        roles={role: passwords[user] for role, user in users.items()},
     )
 
 
@@ -66,7 +71,7 @@ def _urls(wanted: Collection[str], chosen: Mapping[str, int], passwords: Mapping
 
 
 def _passwords(instance: Instance, names: Collection[str]) -> dict[str, str]:
-    """A password for each service, made once."""
+    """A password for each service and user, made once."""
     file = instance.directory / "passwords.json"
     before: dict[str, str] = read_json(file)
     passwords = {name: secrets.token_hex(24) for name in names} | before

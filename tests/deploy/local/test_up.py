@@ -11,13 +11,16 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from deploy.local import environment_file
 from deploy.local.places import Instance
 from deploy.local.ports import is_free
 from deploy.local.supervisor import Supervisor
+from deploy.processes import BOTS
 from tests.deploy.local.clone import Clone
 from tests.support.side_by_side import free_port
 
@@ -103,6 +106,21 @@ def test_secrets_are_readable_by_their_owner_only_and_on_no_command_line(instanc
 
 def test_settings_of_the_caller_are_passed_on(instance: Instance) -> None:
     assert environment_file.read(instance)["LOG_LEVEL"] == "WARNING"
+
+
+def test_each_process_is_its_roles_user_at_rabbitmq(supervisor: Supervisor, instance: Instance) -> None:
+    admin = environment_file.read(instance)["BROKER_URL"]
+    password = urlsplit(admin).password
+    assert password
+    for name, pid in pids(supervisor).items():
+        told = psutil.Process(pid).environ()
+        if name in ("rabbitmq", "epmd", "postgres", "redis"):
+            continue
+        assert password not in str(told), name
+        if name in BOTS:
+            assert "BROKER_URL" not in told
+        else:
+            assert urlsplit(told["BROKER_URL"]).username == told["BROKER_ROLE"]
 
 
 def test_again_changes_nothing(clone: Clone, supervisor: Supervisor) -> None:

@@ -1,0 +1,85 @@
+"""A RabbitMQ user for each role, with the least rights: what it consumes, what it sends, and Celery's own events.
+
+Made through RabbitMQ's management, whose requests carry the passwords in their bodies: no command line shows them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import requests
+from amqp.exceptions import AMQPError
+from kombu import Connection
+
+from celery_app.topology import MATCHING, STAGES, declare_roles, exchange_of_role, sends_to
+
+ROLES = ("api", *STAGES, "flower")
+
+WAIT_S = 10.0
+
+# Exchanges and queues by which workers tell Flower how they are, and are asked by it; those of queues have a name of
+# the process in front or behind.
+_EVENTS = r"celeryev(\..+)?"
+_CONTROL = r"(.+\.)?celery\.pidbox"
+_NOTHING = "^$"
+
+
+class NotMade(Exception):
+    """A user cannot be made; the message says why."""
+
+
+def rights_of(role: str) -> dict[str, str]:
+    """What the names of exchanges and queues have to match for a role to configure, write and read them."""
+    celery = [] if role == "api" else [_EVENTS, _CONTROL]
+    write = [*celery, *([re.escape(exchange_of_role(role).name)] if role in sends_to() else [])]
+    consumes = {MATCHING: [rf"{MATCHING}\.[0-9]+"], "api": [], "flower": []}.get(role, [re.escape(role)])
+    return {"configure": _any_of(celery), "write": _any_of(write), "read": _any_of([*celery, *consumes])}
+
+
+def make_users(broker_url: str, management_url: str, passwords: Mapping[str, str]) -> None:
+    """Make or change the user of each role, on the virtual host of the broker's address, and declare the topology.
+
+    broker_url, management_url  with a user who may do everything
+    passwords                   of each role, which is the user's name as well
+    raises                      NotMade
+    """
+    try:
+        with Connection(broker_url, connect_timeout=WAIT_S) as connection:
+            declare_roles(connection)
+    except (AMQPError, OSError) as fault:
+        raise NotMade(f"RabbitMQ does not declare the queues: {fault}") from fault
+    host = quote(_virtual_host(broker_url), safe="")
+    for role, password in passwords.items():
+        # Flower shows what the management knows; no other role may ask it.
+        tags = "monitoring" if role == "flower" else ""
+        _put(management_url, f"users/{role}", {"password": password, "tags": tags})
+        _put(management_url, f"permissions/{host}/{role}", rights_of(role))
+
+
+def url_of(role: str, broker_url: str, password: str) -> str:
+    """The address of a broker for the user of a role."""
+    parts = urlsplit(broker_url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{role}:{password}@{place}"))
+
+
+def _virtual_host(broker_url: str) -> str:
+    """The first slash of the path stands before the name; no name is the one called /."""
+    return unquote(urlsplit(broker_url).path[1:]) or "/"
+
+
+def _any_of(names: list[str]) -> str:
+    return f"^({'|'.join(names)})$" if names else _NOTHING
+
+
+def _put(management_url: str, path: str, content: Mapping[str, Any]) -> None:
+    parts = urlsplit(management_url)
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}/{path}"
+    login = unquote(parts.username or ""), unquote(parts.password or "")
+    try:
+        requests.put(address, json=content, auth=login, timeout=WAIT_S).raise_for_status()
+    except requests.RequestException as fault:
+        raise NotMade(f"RabbitMQ's management refuses {path.partition('/')[0]}: {fault}") from fault

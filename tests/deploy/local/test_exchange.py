@@ -1,0 +1,62 @@
+"""What the processes of the local run are told: each the address for its role, and no secret that it has no use for."""
+
+from __future__ import annotations
+
+from deploy.broker_users import ROLES
+from deploy.local import exchange
+from deploy.local.variables import SERVICE_URLS, from_environment
+from deploy.processes import BOTS
+
+SETTINGS = {
+    "BROKER_URL": "amqp://exchange:all@127.0.0.1:1//",
+    "FLOWER_BROKER_API": "http://exchange:all@127.0.0.1:2/api/",
+    "REDIS_URL": "redis://127.0.0.1:3/0",
+    "CLEARING_DATA_URL": "postgresql://x:y@127.0.0.1:4/c",
+    "MARKET_DATA_URL": "postgresql://x:y@127.0.0.1:4/m",
+    "RUN_DIRECTORY": "/somewhere",
+}
+EXPECTED_ROLES = {
+    "order_entry": "order_entry",
+    "matching.0": "matching",
+    "matching.1": "matching",
+    "matching.1-2": "matching",
+    "order_execution": "order_execution",
+    "data_feed": "data_feed",
+    "api": "api",
+    "streams": "api",
+    "flower": "flower",
+}
+
+
+def environments(roles: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    programs = exchange.programs(
+        from_environment({"MATCHING_STANDBYS": "1"}), SETTINGS, shards=2, flower_port=5, url="", roles=roles
+    )
+    return {program.name: dict(program.environment) for program in programs}
+
+
+def test_each_process_has_the_rights_of_its_role() -> None:
+    roles = {role: {"BROKER_URL": f"amqp://{role}@x", "BROKER_ROLE": role} for role in ROLES}
+    roles["flower"]["FLOWER_BROKER_API"] = "http://flower@x"
+    told = environments(roles)
+    found = {name: environment["BROKER_ROLE"] for name, environment in told.items() if name not in BOTS}
+    assert EXPECTED_ROLES.items() <= found.items()
+    for name, environment in told.items():
+        if name not in BOTS:
+            assert environment["BROKER_URL"] == f"amqp://{environment['BROKER_ROLE']}@x"
+        assert "all" not in str(environment)
+        assert ("FLOWER_BROKER_API" in environment) == (name == "flower")
+
+
+def test_a_bot_is_told_no_address_of_a_service() -> None:
+    told = environments({})
+    for name in BOTS:
+        assert not told[name].keys() & SERVICE_URLS.keys(), name
+        assert "all" not in str(told[name])
+
+
+def test_who_brings_a_broker_has_one_user_for_all() -> None:
+    told = environments({})
+    for name in EXPECTED_ROLES:
+        assert told[name]["BROKER_URL"] == SETTINGS["BROKER_URL"]
+        assert "BROKER_ROLE" not in told[name]
