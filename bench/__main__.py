@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from bench import front_door, latency, recovery, report, throughput
 from bench.accounts import NAMES, NoAccounts
+from bench.engine import contest
 from bench.exchange import Exchange, running_exchange
 from bench.load import Plan
 from bench.own import OwnExchange, own_exchange
@@ -24,6 +25,8 @@ SCENARIOS = {
 }
 ORDER_ENTRY = "order_entry"
 
+ENGINE = "engine"
+ENGINE_MEANS = "the matching engine alone, beside two others from PyPI; needs no exchange"
 RECOVERY = "recovery"
 RECOVERY_MEANS = "restarts, snapshots and standbys of a shard; always with --own, and not one of all"
 
@@ -31,7 +34,7 @@ RECOVERY_MEANS = "restarts, snapshots and standbys of a shard; always with --own
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     own = settings()
-    listed = SCENARIOS | {RECOVERY: RECOVERY_MEANS}
+    listed = SCENARIOS | {ENGINE: ENGINE_MEANS, RECOVERY: RECOVERY_MEANS}
     scenarios = "\n".join(f"  {name:10}{meaning}" for name, meaning in listed.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
@@ -100,7 +103,15 @@ def measure(
             sections.append(front_door.section(scenario, outcome))
         else:
             sections.append(run(exchange, scenario, options))
+    if options.scenario == "all":
+        sections.append(measure_engine(options))
     return facts, sections
+
+
+def measure_engine(options: argparse.Namespace) -> report.Section:
+    """Let the engines take turns."""
+    print(f"{ENGINE}: {ENGINE_MEANS} ...", file=sys.stderr, flush=True)
+    return contest.measure(seed=options.seed)
 
 
 def measure_recovery(options: argparse.Namespace, own: OwnExchange) -> tuple[dict[str, str], list[report.Section]]:
@@ -115,7 +126,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print and keep what was seen; exit status 1 and one sentence when that cannot be."""
     options = parser().parse_args(arguments)
     try:
-        if options.scenario == RECOVERY:
+        if options.scenario == ENGINE:
+            facts, sections = report.machine(None), [measure_engine(options)]
+        elif options.scenario == RECOVERY:
             with own_exchange() as own:
                 facts, sections = measure_recovery(options, own)
         elif options.own or options.scenario == "api":

@@ -136,10 +136,12 @@ def latency_section(name: str, outcome: Latency) -> Section:
     return Section(name, rows, figures)
 
 
-def machine(exchange: Exchange) -> dict[str, str]:
+def machine(exchange: Exchange | None) -> dict[str, str]:
     """On what, and beside what, this was measured."""
-    with exchange.clearing_data.snapshot() as tx:
-        postgres = str(tx.scalar(text("SHOW server_version")))
+    postgres = "none"
+    if exchange is not None:
+        with exchange.clearing_data.snapshot() as tx:
+            postgres = str(tx.scalar(text("SHOW server_version")))
     cores = Path("/proc/cpuinfo").read_text().splitlines()
     models = [line.partition(":")[2].strip() for line in cores if line.startswith("model name")]
     memory_kb = int(Path("/proc/meminfo").read_text().split()[1])

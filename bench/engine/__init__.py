@@ -1,0 +1,1 @@
+"""The matching engine alone, beside two others from PyPI, on one core."""

@@ -1,0 +1,104 @@
+"""Scenario engine: our engine and two others from PyPI take turns on the same feed.
+
+The peers live in an environment of their own under .run-bench, made when it is not there. Every engine runs in a
+process of its own with the same interpreter, and they take turns, so that what disturbs the machine disturbs all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.engine import feed
+from bench.engine.peers import PEERS
+from bench.own import INSTANCE
+from bench.report import Section
+from deploy.local.failure import Failure
+from deploy.local.places import ROOT
+
+ROUNDS = 5
+SECONDS_A_ROUND = 2.0
+OURS = "ours"
+
+
+def measure(*, seed: int) -> Section:
+    """Measure all of them.
+
+    raises  Failure  the peers cannot be installed, or an engine does not come to the end of the feed
+    """
+    python = _peers_python()
+    used_s: dict[str, list[float]] = {name: [] for name in (OURS, *PEERS)}
+    open_shares: dict[str, int] = {}
+    for _ in range(ROUNDS):
+        for name in used_s:
+            if name == OURS:
+                told = _run(sys.executable, "bench.engine.ours", "feed", seed)
+            else:
+                told = _run(str(python), "bench.engine.peers", name, seed)
+            used_s[name] += told["cpu_s"]
+            open_shares[name] = told["open_shares"]
+    figures: dict[str, Any] = {
+        "operations_a_second": {name: round(feed.OPERATIONS / median(times)) for name, times in used_s.items()},
+        "best_operations_a_second": {name: round(feed.OPERATIONS / min(times)) for name, times in used_s.items()},
+        "open_shares": open_shares,
+        **{part: _run(sys.executable, "bench.engine.ours", part, seed) for part in ("flatness", "memory", "replay")},
+    }
+    return Section("engine", _rows(figures), figures)
+
+
+def _peers_python() -> Path:
+    """The interpreter of the peers' environment."""
+    INSTANCE.directory.mkdir(exist_ok=True)
+    environment = INSTANCE.directory / "peers"
+    python = environment / "bin" / "python"
+    wanted = sorted(requirement for requirement, _ in PEERS.values())
+    stamp = environment / "installed.json"
+    if stamp.exists() and json.loads(stamp.read_text()) == wanted:
+        return python
+    venv.create(environment, with_pip=True, clear=True)
+    _checked([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted])
+    stamp.write_text(json.dumps(wanted))
+    return python
+
+
+def _run(python: str, module: str, what: str, seed: int) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(_checked([python, "-m", module, what, str(seed), str(SECONDS_A_ROUND)]))
+    return told
+
+
+def _checked(command: list[str]) -> str:
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": "0"}, capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise Failure(f"{' '.join(command[1:4])}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+    return done.stdout
+
+
+def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
+    typical, best = figures["operations_a_second"], figures["best_operations_a_second"]
+    flatness = figures["flatness"]
+    left = set(figures["open_shares"].values())
+    rows = [
+        ("feed", f"{feed.OPERATIONS:,} operations on {len(feed.BOOKS)} books, 8 limit orders to 2 cancels"),
+        (OURS, f"{typical[OURS]:,} operations/s, at best {best[OURS]:,}; all rules, all events made and kept"),
+    ]
+    for name, (requirement, what) in PEERS.items():
+        rows.append((requirement, f"{typical[name]:,} operations/s, at best {best[name]:,}; {what}"))
+    rows += [
+        ("shares left open", f"{left.pop():,} by all of them" if len(left) == 1 else str(figures["open_shares"])),
+        (
+            "1,000 resting orders",
+            f"{flatness['few_ns']:,.0f} ns an operation; 1,000,000: {flatness['many_ns']:,.0f} ns, "
+            f"{flatness['many_ns'] / flatness['few_ns']:.2f} times as much",
+        ),
+        ("memory", f"{figures['memory']['bytes_an_order']:.0f} bytes a resting order"),
+        ("replay", f"{figures['replay']['entries_a_second']:,.0f} entries of the log a second, from their text"),
+    ]
+    return rows

@@ -1,0 +1,159 @@
+"""Our engine on the feed, and what else is to know of it: with a full book, in memory, replaying a log.
+
+`python -m bench.engine.ours PART SEED SECONDS` prints one part as JSON, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.engine import feed, passes
+from tasks.matching.engine import Engine
+from tasks.messages import CancelOrder, Command, Event, PlaceOrder, decode_command, encode_command
+
+NOW_US = 1_700_000_000_000_000
+FEW, MANY = 1_000, 1_000_000
+STEADY_OPERATIONS = 200_000
+# So many operations on the one engine, then as many on the other: what disturbs the machine disturbs both.
+TURN = 1_000
+REPLAYED = 200_000
+_PAGE_BYTES = 4096
+
+
+def commands(operations: list[feed.Operation]) -> list[Command]:
+    """The feed as the engine gets it."""
+    return [
+        CancelOrder(number, f"C{one.order_id}", feed.BOOKS[one.book], one.order_id, NOW_US + number)
+        if one.cancels
+        else _order(one.order_id, one.book, one.is_buy, one.quantity, one.price, NOW_US + number)
+        for number, one in enumerate(operations, 1)
+    ]
+
+
+def _order(order_id: int, book: int, is_buy: bool, quantity: int, price: int, now_us: int) -> PlaceOrder:
+    side, client_id = ("buy" if is_buy else "sell"), f"C{order_id}"
+    return PlaceOrder(
+        order_id, client_id, feed.BOOKS[book], "limit", side, quantity, price, "gtc", False, now_us  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def one_pass(log: list[Command]) -> tuple[float, int]:
+    """CPU seconds of the feed on a new engine with all events kept, and the shares left in the books."""
+    engine = Engine(0)
+    events: list[Event] = []
+    began_s = time.process_time()
+    for seq, command in enumerate(log, 1):
+        events.extend(engine.apply(seq, command))
+    used_s = time.process_time() - began_s
+    state = engine.state()
+    return used_s, sum(order.quantity for book in state.books for order in [*book.bids, *book.asks])
+
+
+def flatness(seed: int) -> dict[str, Any]:
+    """Nanoseconds of CPU an operation with few and with many resting orders, whose number stays as it is."""
+    engines = {}
+    for resting in (FEW, MANY):
+        log = _steady(seed, resting)
+        engine = Engine(0)
+        for seq, command in enumerate(islice(log, resting), 1):
+            engine.apply(seq, decode_command(encode_command(command)))
+        engines[resting] = (engine, list(islice(log, STEADY_OPERATIONS)))
+    spent_ns: dict[int, list[float]] = {FEW: [], MANY: []}
+    for turn in range(0, STEADY_OPERATIONS, TURN):
+        for resting, (engine, log_of_it) in engines.items():
+            part = log_of_it[turn : turn + TURN]
+            began_s = time.process_time()
+            for seq, command in enumerate(part, engine.seq + 1):
+                engine.apply(seq, command)
+            spent_ns[resting].append((time.process_time() - began_s) / TURN * 1e9)
+    return {"few_ns": median(spent_ns[FEW]), "many_ns": median(spent_ns[MANY])}
+
+
+def _steady(seed: int, resting: int) -> Iterator[Command]:
+    """Orders that rest, and then for ever five that rest, three that each trade with one of them, and two cancels.
+
+    Half of the orders are far from the best price: these are cancelled, the others are traded with.
+    """
+    chance = random.Random(seed)
+    far: list[PlaceOrder] = []
+    order_id = 0
+
+    def rests(is_far: bool) -> PlaceOrder:
+        is_buy = chance.random() < 0.5
+        price = chance.randint(100, 319) if is_far else chance.randint(320, 539)
+        order = _order(order_id, chance.randrange(5), is_buy, 10, price if is_buy else 1_099 - price, NOW_US + order_id)
+        if is_far:
+            far.append(order)
+        return order
+
+    for _ in range(resting):
+        order_id += 1
+        yield rests(is_far=order_id % 2 == 0)
+    while True:
+        for kind in chance.sample("nnnfftttcc", 10):
+            order_id += 1
+            if kind == "c":
+                at = chance.randrange(len(far))
+                far[at], far[-1] = far[-1], far[at]
+                order = far.pop()
+                yield CancelOrder(order_id, order.client_id, order.security_id, order.order_id, NOW_US + order_id)
+            elif kind == "t":
+                is_buy = chance.random() < 0.5
+                price = 779 if is_buy else 320
+                yield _order(order_id, chance.randrange(5), is_buy, 10, price, NOW_US + order_id)
+            else:
+                yield rests(is_far=kind == "f")
+
+
+def memory(seed: int) -> dict[str, Any]:
+    """Bytes that an order takes which came out of the log and rests."""
+    chance = random.Random(seed)
+    engine = Engine(0)
+    gc.collect()
+    before = _resident_bytes()
+    for seq in range(1, MANY + 1):
+        is_buy = chance.random() < 0.5
+        price = chance.randint(100, 539)
+        order = _order(seq, chance.randrange(5), is_buy, 10, price if is_buy else 1_099 - price, NOW_US + seq)
+        engine.apply(seq, decode_command(encode_command(order)))
+    gc.collect()
+    return {"bytes_an_order": (_resident_bytes() - before) / MANY}
+
+
+def _resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
+
+
+def replay(seed: int) -> dict[str, Any]:
+    """Entries of the log a second, from their text to their events."""
+    log = [encode_command(command) for command in commands(feed.mixed(seed, REPLAYED))]
+    engine = Engine(0)
+    began_s = time.process_time()
+    for seq, line in enumerate(log, 1):
+        engine.apply(seq, decode_command(line))
+    return {"entries_a_second": REPLAYED / (time.process_time() - began_s)}
+
+
+def main(part: str, seed: str, seconds: str) -> None:
+    """Print a part."""
+    figures: dict[str, Any]
+    if part == "feed":
+        log = commands(feed.mixed(int(seed)))
+        figures = asdict(passes.run(lambda: one_pass(log), seconds=float(seconds)))
+    else:
+        figures = {"flatness": flatness, "memory": memory, "replay": replay}[part](int(seed))
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,33 @@
+"""The feed of the engines: the same for all, and what it says it is."""
+
+from __future__ import annotations
+
+from bench.engine import feed, ours
+from tests.support.naive_book import NaiveBook
+
+
+def test_the_same_seed_makes_the_same_feed() -> None:
+    assert feed.mixed(1, 100) == feed.mixed(1, 100)
+    assert feed.mixed(1, 100) != feed.mixed(2, 100)
+
+
+def test_two_of_ten_are_cancels_of_earlier_orders() -> None:
+    operations = feed.mixed(1)
+    placed: dict[int, feed.Operation] = {}
+    for operation in operations:
+        if operation.cancels:
+            assert placed.pop(operation.order_id).price == operation.price
+        else:
+            placed[operation.order_id] = operation
+            assert 100 <= operation.price <= 999
+    cancels = sum(operation.cancels for operation in operations)
+    assert 0.19 < cancels / len(operations) < 0.21
+
+
+def test_a_pass_leaves_what_the_naive_book_leaves() -> None:
+    log = ours.commands(feed.mixed(1, 600))
+    naive = NaiveBook(0)
+    for seq, command in enumerate(log, 1):
+        naive.apply(seq, command)
+    _, open_shares = ours.one_pass(log)
+    assert open_shares == sum(order.open for order in naive.orders) > 0
