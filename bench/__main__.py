@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bench import front_door, latency, recovery, report, throughput
+from bench import front_door, latency, recovery, report, settlement, throughput
 from bench.accounts import NAMES, NoAccounts
 from bench.engine import contest
 from bench.exchange import Exchange, running_exchange
@@ -28,13 +28,18 @@ ORDER_ENTRY = "order_entry"
 ENGINE = "engine"
 ENGINE_MEANS = "the matching engine alone, beside two others from PyPI; needs no exchange"
 RECOVERY = "recovery"
-RECOVERY_MEANS = "restarts, snapshots and standbys of a shard; always with --own, and not one of all"
+# Of one part by itself, on services of its own; none of these is one of all.
+PARTS = {
+    RECOVERY: "restarts, snapshots and standbys of a shard",
+    "settlement": "trades settled by one worker and by two, without queues",
+    "audit": "an audit of a million trades",
+}
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     own = settings()
-    listed = SCENARIOS | {ENGINE: ENGINE_MEANS, RECOVERY: RECOVERY_MEANS}
+    listed = SCENARIOS | {ENGINE: ENGINE_MEANS} | PARTS
     scenarios = "\n".join(f"  {name:10}{meaning}" for name, meaning in listed.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
@@ -52,6 +57,9 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--commands", type=int, default=1_000_000, metavar="N", help="in the log of recovery (default: 1,000,000)"
+    )
+    command.add_argument(
+        "--trades", type=int, metavar="N", help="of settlement (default: 200,000) and audit (default: 1,000,000)"
     )
     command.add_argument("--seed", type=int, default=1, help="of the order flow (default: 1)")
     command.add_argument(
@@ -114,12 +122,17 @@ def measure_engine(options: argparse.Namespace) -> report.Section:
     return contest.measure(seed=options.seed)
 
 
-def measure_recovery(options: argparse.Namespace, own: OwnExchange) -> tuple[dict[str, str], list[report.Section]]:
-    """Drill a shard of an exchange, whose own workers are stopped for it."""
+def measure_part(options: argparse.Namespace, own: OwnExchange) -> tuple[dict[str, str], list[report.Section]]:
+    """Measure one part on the services of an exchange, whose own workers are stopped for it."""
     exchange = running_exchange(own.url, own.settings)
     facts = report.machine(exchange)
     own.supervisor.stop([process.name for process in own.processes])
-    return facts, [recovery.measure(exchange, commands=options.commands, seed=options.seed)]
+    if options.scenario == RECOVERY:
+        return facts, [recovery.measure(exchange, commands=options.commands, seed=options.seed)]
+    urls = own.settings.clearing_data_url.get_secret_value(), own.settings.market_data_url.get_secret_value()
+    if options.scenario == "audit":
+        return facts, [settlement.audit_section(urls, trades=options.trades or 1_000_000, seed=options.seed)]
+    return facts, [settlement.settlement_section(urls, trades=options.trades or 200_000, seed=options.seed)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,9 +141,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.scenario == ENGINE:
             facts, sections = report.machine(None), [measure_engine(options)]
-        elif options.scenario == RECOVERY:
+        elif options.scenario in PARTS:
             with own_exchange() as own:
-                facts, sections = measure_recovery(options, own)
+                facts, sections = measure_part(options, own)
         elif options.own or options.scenario == "api":
             with own_exchange() as own:
                 facts, sections = measure(options, own.url, own.settings, own)

@@ -1,16 +1,18 @@
-"""`python -m bench.settlement`: how fast order execution settles, what a trade takes on disk, how long an audit takes.
+"""How fast order execution settles, what a trade takes on disk, and how long an audit takes.
 
 Orders are admitted and matched by the rules of the stages, without queues, and their executions kept as messages. Then
 each worker, a process of its own, does with them what the stage does with a unit that it finds delivered: decode,
-settle in one transaction, encode what the feed is told. RabbitMQ alone is left out. It runs on databases of its own.
-
-With --audit everything is stored for the feed as well, and `tasks.audit` looks at it as at any exchange.
+settle in one transaction, encode what the feed is told. RabbitMQ alone is left out. It runs on databases of its own,
+which it makes beside those of the settings: `python -m bench.settlement` needs no exchange, `make bench
+ARGS="--scenario settlement"` starts services for it, and likewise `audit`, for which everything is stored for the feed
+as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import multiprocessing
 import os
 import random
@@ -26,6 +28,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 from sqlalchemy import text
 
+from bench.report import Section
 from bench.scratch import scratch_database
 from celery_app.settings import settings
 from db.clearing_data import initial_data
@@ -122,18 +125,22 @@ def fill(
         initial_data.load(tx, shards=SHARDS, now_us=1, traders=CLIENTS, cash_cents=CASH_CENTS, shares=shares)
         tx.execute(text("SELECT setval('order_ids', 1000000000)"))
     market = Market(clearing_data, market_data, seed=seed)
-    waiting: dict[int, list[Execution]] = {shard: [] for shard in range(SHARDS)}
     units = made = held = 0
-    while made < trades:
-        for batch in market.executions(150):
-            waiting[batch.shard] += batch.executions
-            held += sum(type(one) is TradeMade for one in batch.executions)
-        if held >= unit:
-            batches = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items() if executions]
-            (folder / f"{units}.json").write_bytes(encode(batches))
-            units, made, held = units + 1, made + held, 0
-            waiting = {shard: [] for shard in range(SHARDS)}
-    return units
+    waiting: dict[int, list[Execution]] = {shard: [] for shard in range(SHARDS)}
+    for batch in itertools.chain.from_iterable(iter(lambda: market.executions(500), [])):
+        for execution in batch.executions:
+            waiting[batch.shard].append(execution)
+            held += type(execution) is TradeMade
+            if held == unit:
+                batches = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items()]
+                (folder / f"{units}.json").write_bytes(encode(batches))
+                units, made, held = units + 1, made + held, 0
+                waiting = {shard: [] for shard in range(SHARDS)}
+        if made >= trades:
+            break
+    rest = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items()]
+    (folder / f"{units}.json").write_bytes(encode(rest))
+    return units + 1
 
 
 def work(address: str, folder: Path, units: Sequence[int], pipe: Pipe) -> None:
@@ -190,22 +197,86 @@ _SIZES = text(
 )
 
 
-def report(outcomes: Sequence[Settled], clearing_data: Database) -> None:
-    """Print what was measured."""
-    trades = sum(one.trades for one in outcomes)
-    wall_s = max(one.end_s for one in outcomes) - min(one.start_s for one in outcomes)
-    unit_ms = [1e3 * seconds for one in outcomes for seconds in one.unit_s]
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the workers of a run have done together, the sizes of its tables, and the audit, if there was one."""
+
+    settled: Sequence[Settled]
+    table_bytes: dict[str, tuple[int, int]]  # and of the indexes
+    audit_s: float | None
+    audit_passed: bool
+
+    @property
+    def trades(self) -> int:
+        """All trades."""
+        return sum(one.trades for one in self.settled)
+
+    @property
+    def seconds(self) -> float:
+        """From the first unit to the last."""
+        return max(one.end_s for one in self.settled) - min(one.start_s for one in self.settled)
+
+
+def run(urls: tuple[str, str], *, trades: int, unit: int, workers: int, seed: int, audited: bool) -> Outcome:
+    """Settle so many trades in units by some workers, on databases beside those of the addresses."""
+    with (
+        scratch_database(urls[0], CLEARING_DATA_MIGRATIONS) as address,
+        scratch_database(urls[1], MARKET_DATA_MIGRATIONS) as market_address,
+        TemporaryDirectory(prefix="settlement-") as directory,
+    ):
+        folder = Path(directory)
+        clearing_data, market_data = Database(address, pool_size=2), Database(market_address, pool_size=2)
+        feed = market_data if audited else None
+        units = fill(clearing_data, feed, folder, trades=trades, unit=unit, seed=seed)
+        settled = settle(address, folder, units, workers=workers)
+        with clearing_data.snapshot() as tx:
+            table_bytes = {table: (heap, indexes) for table, heap, indexes in tx.execute(_SIZES)}
+        audit_s, passed = None, True
+        if audited:
+            gc.disable()  # as `python -m tasks.audit` does
+            began_s = time.monotonic()
+            passed = audit(clearing_data, market_data, patience_s=1.0).passed
+            audit_s = time.monotonic() - began_s
+            gc.enable()
+        for database in (clearing_data, market_data):
+            database.engine.dispose()
+        return Outcome(settled, table_bytes, audit_s, passed)
+
+
+def rows_of(outcome: Outcome) -> list[tuple[str, str]]:
+    """What a run has shown, by name."""
+    trades = outcome.trades
+    unit_ms = [1e3 * seconds for one in outcome.settled for seconds in one.unit_s]
     percentiles = quantiles(unit_ms, n=100, method="inclusive")
-    own = 1e6 * sum(one.own_cpu_s for one in outcomes) / trades
-    postgres = 1e6 * sum(one.postgres_cpu_s for one in outcomes) / trades
-    print(
-        f"settled    {trades:,} trades by {len(outcomes)} worker(s) in {wall_s:.2f} s: {trades / wall_s:,.0f} trades/s"
-    )
-    print(f"a unit     p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms, {len(unit_ms)} units")
-    print(f"CPU        {own:.1f} us a trade in Python, {postgres:.1f} us in Postgres")
-    with clearing_data.snapshot() as tx:
-        for table, heap, indexes in tx.execute(_SIZES):
-            print(f"on disk    {table:10} {heap / trades:6.1f} bytes a trade, {indexes / trades:6.1f} in its indexes")
+    own = 1e6 * sum(one.own_cpu_s for one in outcome.settled) / trades
+    postgres = 1e6 * sum(one.postgres_cpu_s for one in outcome.settled) / trades
+    rows = [
+        ("settled", f"{trades:,} trades in {outcome.seconds:.2f} s: {trades / outcome.seconds:,.0f} trades/s"),
+        ("a unit", f"p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms, of {len(unit_ms)} units"),
+        ("CPU", f"{own:.1f} us a trade in Python, {postgres:.1f} us in Postgres"),
+    ]
+    for table, (heap, indexes) in sorted(outcome.table_bytes.items()):
+        rows.append((f"{table} on disk", f"{heap / trades:.0f} bytes a trade, and {indexes / trades:.0f} in indexes"))
+    if outcome.audit_s is not None:
+        rows.append(("audit", f"{outcome.audit_s:.1f} s, {'passed' if outcome.audit_passed else 'broken'}"))
+    return rows
+
+
+def settlement_section(urls: tuple[str, str], *, trades: int, seed: int) -> Section:
+    """The scenario settlement: by one worker, and by two."""
+    rows, figures = [], {}
+    for workers in (1, 2):
+        outcome = run(urls, trades=trades, unit=500, workers=workers, seed=seed, audited=False)
+        rows += [(f"{name}, {workers} worker{'s'[: workers - 1]}", value) for name, value in rows_of(outcome)]
+        figures[f"trades_a_second_{workers}"] = round(outcome.trades / outcome.seconds)
+    return Section("settlement", rows, figures)
+
+
+def audit_section(urls: tuple[str, str], *, trades: int, seed: int) -> Section:
+    """The scenario audit."""
+    outcome = run(urls, trades=trades, unit=500, workers=1, seed=seed, audited=True)
+    figures = {"trades": outcome.trades, "audit_s": outcome.audit_s, "passed": outcome.audit_passed}
+    return Section("audit", rows_of(outcome), figures)
 
 
 def main() -> None:
@@ -218,29 +289,16 @@ def main() -> None:
     command.add_argument("--audit", action="store_true", help="store it for the feed, too, and audit it afterwards")
     options = command.parse_args()
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
-    with (
-        scratch_database(urls[0], CLEARING_DATA_MIGRATIONS) as address,
-        scratch_database(urls[1], MARKET_DATA_MIGRATIONS) as market_address,
-        TemporaryDirectory(prefix="settlement-") as directory,
-    ):
-        folder = Path(directory)
-        clearing_data, market_data = Database(address, pool_size=2), Database(market_address, pool_size=2)
-        units = fill(
-            clearing_data,
-            market_data if options.audit else None,
-            folder,
-            trades=options.trades,
-            unit=options.unit,
-            seed=options.seed,
-        )
-        report(settle(address, folder, units, workers=options.workers), clearing_data)
-        if options.audit:
-            gc.disable()  # as `python -m tasks.audit` does
-            began_s = time.monotonic()
-            outcome = audit(clearing_data, market_data, patience_s=1.0)
-            print(f"audit      {time.monotonic() - began_s:.1f} s, {'passed' if outcome.passed else outcome.rules}")
-        for database in (clearing_data, market_data):
-            database.engine.dispose()
+    outcome = run(
+        urls,
+        trades=options.trades,
+        unit=options.unit,
+        workers=options.workers,
+        seed=options.seed,
+        audited=options.audit,
+    )
+    for name, value in rows_of(outcome):
+        print(f"{name:20} {value}")
 
 
 if __name__ == "__main__":

@@ -50,6 +50,28 @@ def sizes(instance: Instance, settings: Settings) -> dict[str, int]:
     return found | {name: _folder_bytes(folder) for name, folder in folders.items() if folder.exists()}
 
 
+def bytes_a_trade(settings: Settings) -> float | None:
+    """What a settled trade takes in the ledger and the register of executions, with their indexes.
+
+    Postgres' own count of rows is taken, which it renews from time to time; None before the first time.
+    """
+    database = Database(settings.clearing_data_url.get_secret_value(), application_name="status")
+    try:
+        with database.transaction() as tx:
+            size, legs = tx.execute(_SETTLED).one()
+    except DBAPIError:
+        return None
+    finally:
+        database.engine.dispose()
+    return float(size) / (legs / 2) if legs > 0 else None  # a trade has two legs
+
+
+_SETTLED = text(
+    "SELECT sum(pg_total_relation_size(oid)), max(reltuples) FILTER (WHERE relname = 'ledger') FROM pg_class "
+    "WHERE relname IN ('ledger', 'executions') AND relkind = 'r'"
+)
+
+
 def take_sample(instance: Instance, settings: Settings) -> dict[str, int]:
     """Keep the sizes of now to measure growth against later, and return them."""
     now = sizes(instance, settings)

@@ -73,6 +73,9 @@ def _store_rows(s: Settings) -> list[tuple[str, ...]]:
     held = growth.take_sample(EXCHANGE, s)
     grows = growth.per_hour(EXCHANGE, held)
     rows: list[tuple[str, ...]] = [(name, _megabytes(size), _growth(name, grows)) for name, size in held.items()]
+    a_trade = growth.bytes_a_trade(s)
+    if a_trade is not None:
+        rows.append(("a settled trade in the ledger and the register", f"{a_trade:,.0f} bytes", ""))
     total = sum(grows.values())
     free = shutil.disk_usage(EXCHANGE.directory).free
     rows.append(("together", _megabytes(sum(held.values())), _megabytes(total) if grows else "known in a minute"))

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from celery_app.settings import settings
 from db.connect import Database
@@ -46,3 +47,18 @@ def test_the_databases_and_folders_are_measured(tmp_path: Path, clearing_data: D
     assert len(held) == 3
     growth.take_sample(instance, settings())
     assert len(json.loads((tmp_path / "growth.json").read_text())) == 2
+
+
+def test_what_a_trade_takes_is_known_once_postgres_has_counted(clearing_data: Database) -> None:
+    with clearing_data.transaction() as tx:
+        tx.execute(
+            text(
+                "INSERT INTO ledger (event_id, kind, account, contra_account, cash_cents, shares, booked_us) "
+                "SELECT n / 2, 'trade', 'SINGLE', 'DTCC', 1, 1, n FROM generate_series(1, 20000) AS n"
+            )
+        )
+    with clearing_data.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("ANALYZE ledger"))
+    a_trade = growth.bytes_a_trade(settings())
+    assert a_trade is not None
+    assert 100 < a_trade < 1_000
