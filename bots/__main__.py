@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     everyone = argparse.ArgumentParser(add_help=False)
     common = everyone.add_argument_group("who trades, where")
     common.add_argument("--client-id", metavar="ID", help="account to trade for (default: the strategy in capitals)")
-    common.add_argument("--security", metavar="ID", default="MSFT", help="what to trade (default: %(default)s)")
+    common.add_argument("--security", metavar="ID,...", default="MSFT", help="what to trade (default: %(default)s)")
     common.add_argument("--url", default=URL, help="the exchange (default: $EXCHANGE_URL, now %(default)s)")
     common.add_argument("--key", help=f"the account's key (default: ${KEY_VARIABLE}, else the keys file)")
     common.add_argument(
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     _log_as(client_id)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        Runner(strategy, client, client_id=client_id, rng=random.Random(options.seed)).run(options.security)
+        Runner(strategy, client, client_id=client_id, rng=random.Random(options.seed)).run(options.security.split(","))
     except Problem as problem:
         _give_up(f"{options.url} refuses the key of {client_id}: {problem}")
     except LookupError as fault:

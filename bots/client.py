@@ -27,19 +27,19 @@ from bots.contract import (
     Book,
     CancelOrder,
     Holding,
-    LimitOrder,
+    MassCancelled,
     OpenedAccount,
     Order,
-    OrderPage,
     OrderState,
+    Page,
     Price,
     ProblemDetails,
+    ReplaceOrder,
     Report,
     Request,
     Security,
-    SecurityList,
+    Side,
     Trade,
-    TradePage,
 )
 from bots.errors import Problem, Unavailable
 from bots.stream import Refused, messages
@@ -88,9 +88,27 @@ class Client:
         """Ask for the cancellation of an order. Raises Problem, Unavailable."""
         return self._post("/orders", CancelOrder(security_id=security_id, order_id=order_id), Accepted)
 
+    def cancel_all(self, security_id: str | None = None, *, side: Side | None = None) -> MassCancelled:
+        """Ask for the cancellation of all of the client's orders, of one security, of one side, or of both.
+
+        raises  Problem, Unavailable
+        """
+        query = ({"security_id": security_id} if security_id else {}) | ({"side": side} if side else {})
+        return self._ask("DELETE", "/orders", MassCancelled, query=query)
+
+    def replace(
+        self, security_id: str, order_id: int, *, quantity: int | None = None, price: Decimal | None = None
+    ) -> Accepted:
+        """Ask for other terms of an order: a new total, a new limit [dollars a share], or both.
+
+        raises  Problem, Unavailable
+        """
+        terms = ReplaceOrder(security_id=security_id, order_id=order_id, quantity=quantity, price=price)
+        return self._post("/orders", terms, Accepted)
+
     def place_all(self, batch: Sequence[Request]) -> list[Accepted | Problem]:
         """Send 1 to 1,000 requests at once: an answer for each, in their order, some of which may be problems."""
-        named = [entry if isinstance(entry, CancelOrder) else self._named(entry) for entry in batch]
+        named = [entry if isinstance(entry, CancelOrder | ReplaceOrder) else self._named(entry) for entry in batch]
         answer = self._post("/orders", named, dict[str, Any])
         return [
             Problem(msgspec.convert(result, ProblemDetails)) if "code" in result else msgspec.convert(result, Accepted)
@@ -111,7 +129,7 @@ class Client:
         query = {"status": "open", "limit": str(PAGE_ORDERS)} | ({"security_id": security_id} if security_id else {})
         cursor: str | None = None
         while True:
-            page = self._get("/orders", OrderPage, query | ({"cursor": cursor} if cursor else {}))
+            page = self._get("/orders", Page[OrderState], query | ({"cursor": cursor} if cursor else {}))
             found += page.data
             cursor = page.next_cursor
             if cursor is None:
@@ -135,7 +153,7 @@ class Client:
 
     def securities(self) -> list[Security]:
         """All that is listed."""
-        return self._get("/securities", SecurityList).data
+        return self._get("/securities", Page[Security]).data
 
     def price(self, security_id: str) -> Price:
         """Best bid, best ask and last price."""
@@ -147,7 +165,7 @@ class Client:
 
     def trades(self, security_id: str, *, limit: int = 100) -> list[Trade]:
         """The last trades, newest first."""
-        return self._get(f"/trades/{_part(security_id)}", TradePage, {"limit": str(limit)}).data
+        return self._get(f"/trades/{_part(security_id)}", Page[Trade], {"limit": str(limit)}).data
 
     # -- streams -----------------------------------------------------------------------------------------------
 
@@ -196,10 +214,7 @@ class Client:
     def _named(self, order: Order) -> Order:
         if order.client_order_id is not None:
             return order
-        name = f"{self._series}-{next(self._numbers)}"
-        if isinstance(order, LimitOrder):
-            return msgspec.structs.replace(order, client_order_id=name)
-        return msgspec.structs.replace(order, client_order_id=name)
+        return msgspec.structs.replace(order, client_order_id=f"{self._series}-{next(self._numbers)}")
 
     def _get(self, path: str, form: type[T], query: dict[str, str] | None = None) -> T:
         return self._ask("GET", path, form, query=query)

@@ -18,7 +18,7 @@ class Flood(Strategy):
 
     rate: float = option(5.0, "orders a second; 0 for as fast as it goes [1/s]")
     quantity: int = option(10, "size of an order [shares]")
-    price: float = option(100.0, "price of every order [dollars]")
+    limit: float = option(100.0, "price of every order [dollars]")
 
     def __post_init__(self) -> None:
         if self.rate < 0:
@@ -28,6 +28,6 @@ class Flood(Strategy):
         """The inverse of the rate."""
         return 1 / self.rate if self.rate else 0.0
 
-    def on_timer(self, now_s: float) -> None:
+    def on_timer(self, now: float) -> None:
         """One more."""
-        self.order(self.rng.choice(SIDES), self.quantity, self.price)
+        self.order(self.rng.choice(SIDES), self.quantity, self.limit)

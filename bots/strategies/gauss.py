@@ -22,6 +22,6 @@ class Gauss(Strategy):
         """As it was set."""
         return self.every_s
 
-    def on_timer(self, now_s: float) -> None:
+    def on_timer(self, now: float) -> None:
         """Trade at a price drawn anew."""
         self.order(self.rng.choice(SIDES), self.quantity, self.rng.gauss(self.mean, self.deviation))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bots.contract import Price, Report
+from bots.contract import Price
 from bots.strategy import Strategy, option
 
 
@@ -29,12 +29,6 @@ class MarketMaker(Strategy):
         # Decimal of the digits as they were written: 0.1 as a binary fraction is a little more than a tenth.
         self._least_spread = Decimal(str(self.spread))
         self._inside = Decimal(str(self.inside))
-        self._open: dict[int, int] = {}  # order id -> shares not yet traded, oldest first
-
-    def on_start(self) -> None:
-        """Take over the quotes that are still open from an earlier life."""
-        for quote in reversed(self.desk.open_orders(self.security.security_id)):
-            self._open[quote.order_id] = quote.open_quantity
 
     def on_price(self, price: Price) -> None:
         """Quote on both sides where the spread is worth it."""
@@ -43,18 +37,9 @@ class MarketMaker(Strategy):
         spread = price.ask - price.bid
         if spread <= self._least_spread:
             return
-        while len(self._open) > self.most - 2:
-            oldest = next(iter(self._open))
+        name = price.security_id
+        quotes = [one.order_id for one in self.open_orders.values() if one.security_id == name and not one.cancelling]
+        for oldest in quotes[: max(len(quotes) - (self.most - 2), 0)]:
             self.cancel(oldest)
-            del self._open[oldest]
-        self._open[self.buy(self.quantity, price.bid + spread * self._inside)] = self.quantity
-        self._open[self.sell(self.quantity, price.ask - spread * self._inside)] = self.quantity
-
-    def on_report(self, report: Report) -> None:
-        """Forget a quote that is filled or refused."""
-        if report.order_id not in self._open:
-            return
-        if report.event_type == "trade":
-            self._open[report.order_id] -= report.quantity or 0
-        if report.status == "denied" or self._open[report.order_id] <= 0:
-            del self._open[report.order_id]
+        self.buy(self.quantity, price.bid + spread * self._inside, security_id=name)
+        self.sell(self.quantity, price.ask - spread * self._inside, security_id=name)

@@ -26,7 +26,7 @@ class RandomWalk(Strategy):
         """As it was set."""
         return self.every_s
 
-    def on_timer(self, now_s: float) -> None:
+    def on_timer(self, now: float) -> None:
         """Take a step and trade there. The walk stays inside the band, or it would never find back."""
         step = Decimal(self.rng.uniform(-self.step, self.step))
         self._price = min(max(self._price + step, self.security.min_price), self.security.max_price)

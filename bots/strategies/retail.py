@@ -20,6 +20,6 @@ class Retail(Strategy):
         """As it was set."""
         return self.every_s
 
-    def on_timer(self, now_s: float) -> None:
+    def on_timer(self, now: float) -> None:
         """Trade at the market."""
         self.order(self.rng.choice(SIDES), self.quantity)

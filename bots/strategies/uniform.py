@@ -20,7 +20,7 @@ class Uniform(Strategy):
         """As it was set."""
         return self.every_s
 
-    def on_timer(self, now_s: float) -> None:
+    def on_timer(self, now: float) -> None:
         """Trade at one of all ticks, each as likely as the next."""
         lowest, highest, tick = self.security.min_price, self.security.max_price, self.security.tick
         price = lowest + tick * self.rng.randint(0, int((highest - lowest) / tick))

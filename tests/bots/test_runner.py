@@ -19,7 +19,9 @@ from werkzeug import Request, Response
 from werkzeug.serving import BaseWSGIServer, make_server
 
 SECURITIES = '{"data": [{"security_id": "MSFT", "tick": 0.01, "min_price": 0.01, "max_price": 10000.00}]}'
-BALANCE = '{"client_id": "FLOOD", "balance": 10000.00, "held": 0, "available": 10000.00}'
+ACCOUNT = """{"client_id": "FLOOD", "balance": 10000.00, "held": 0, "available": 10000.00, "equity": 10000.00,
+"holdings": [{"security_id": "MSFT", "shares": 1000, "held": 0, "available": 1000}]}"""
+NO_ORDERS = '{"data": [], "next_cursor": null}'
 KEY = "flood's"
 
 # How soon a server sees that it is to stop; by default half a second.
@@ -55,8 +57,10 @@ class SmallExchange:
             answer = Response(SECURITIES)
         elif request.headers.get("Authorization") != f"Bearer {KEY}":
             answer = Response('{"status": 401, "code": "unauthorized", "title": "no"}', status=401)
-        elif request.path == "/balance/FLOOD":
-            answer = Response(BALANCE)
+        elif request.path == "/accounts/FLOOD":
+            answer = Response(ACCOUNT)
+        elif (request.method, request.path) == ("GET", "/orders"):
+            answer = Response(NO_ORDERS)
         else:
             assert (request.method, request.path) == ("POST", "/orders")
             self.orders += 1

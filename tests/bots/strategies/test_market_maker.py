@@ -3,30 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
 
 import pytest
 
-from bots.contract import LimitOrder, OrderState, Price, Report
+from bots.contract import LimitOrder, OrderState
 from bots.strategies import MarketMaker
-from tests.bots.desk import RecordingDesk, seat
-
-
-def price(bid: str | None, ask: str | None) -> Price:
-    return Price(security_id="MSFT", bid=Decimal(bid) if bid else None, ask=Decimal(ask) if ask else None)
-
-
-def report(
-    order_id: int, *, quantity: int = 2, event_type: Literal["order", "trade"] = "trade", denied: bool = False
-) -> Report:
-    return Report(
-        event_type=event_type,
-        status="denied" if denied else "confirmed",
-        order_id=order_id,
-        client_id="MARKET_MAKER",
-        security_id="MSFT",
-        quantity=quantity,
-    )
+from tests.bots.venue import Seat
 
 
 @pytest.mark.parametrize(
@@ -42,62 +24,63 @@ def report(
     ],
 )
 def test_quotes_a_tenth_of_the_spread_inside(bid: str | None, ask: str | None, quotes: tuple[str, str] | None) -> None:
-    maker = MarketMaker()
-    desk = seat(maker)
+    seat = Seat(MarketMaker())
 
-    maker.on_price(price(bid, ask))
+    seat.price(bid, ask)
 
     if quotes is None:
-        assert desk.orders == []
+        assert seat.orders == []
         return
-    buy, sell = desk.orders
+    buy, sell = seat.orders
     assert buy == LimitOrder(security_id="MSFT", side="buy", quantity=2, price=Decimal(quotes[0]))
     assert sell == LimitOrder(security_id="MSFT", side="sell", quantity=2, price=Decimal(quotes[1]))
 
 
 def test_the_sixth_pair_replaces_the_oldest_two() -> None:
-    maker = MarketMaker()
-    desk = seat(maker)
+    seat = Seat(MarketMaker())
     for _ in range(5):
-        maker.on_price(price("99.00", "101.00"))
-    assert desk.cancelled == []
+        seat.price("99.00", "101.00")
+    assert seat.venue.cancelled == []
 
-    maker.on_price(price("99.00", "101.00"))
-    assert desk.cancelled == [1, 2]
+    seat.price("99.00", "101.00")
+    assert seat.venue.cancelled == [1, 2]
 
-    maker.on_price(price("99.00", "101.00"))
-    assert desk.cancelled == [1, 2, 3, 4]
-    assert len(desk.orders) - len(desk.cancelled) == 10
+    seat.price("99.00", "101.00")
+    assert seat.venue.cancelled == [1, 2, 3, 4]
+    assert len(seat.orders) - len(seat.venue.cancelled) == 10
 
 
 def test_filled_and_refused_quotes_make_room() -> None:
-    maker = MarketMaker()
-    desk = seat(maker)
+    seat = Seat(MarketMaker())
     for _ in range(5):
-        maker.on_price(price("99.00", "101.00"))
+        seat.price("99.00", "101.00")
 
-    maker.on_report(report(3, quantity=1))
-    maker.on_report(report(4, event_type="order", denied=True))
-    maker.on_price(price("99.00", "101.00"))
-    assert desk.cancelled == [1]  # one share of quote 3 is still open, quote 4 never was
+    seat.fill(3, 1, "99.20")
+    seat.deny(4, "insufficient_holdings")
+    seat.price("99.00", "101.00")
+    assert seat.venue.cancelled == [1]  # one share of quote 3 is still open, quote 4 never was
 
-    maker.on_report(report(3, quantity=1))
-    maker.on_price(price("99.00", "101.00"))
-    assert desk.cancelled == [1, 2]
+    seat.fill(3, 1, "99.20")
+    seat.price("99.00", "101.00")
+    assert seat.venue.cancelled == [1, 2]
 
 
 def test_a_settlement_is_not_counted_as_another_fill() -> None:
-    maker = MarketMaker(most=2)
-    desk = seat(maker)
-    maker.on_price(price("99.00", "101.00"))
-    settled = Report(
-        event_type="settlement", status="confirmed", order_id=1, client_id="M", security_id="MSFT", quantity=2
-    )
+    seat = Seat(MarketMaker(most=2))
+    seat.price("99.00", "101.00")
 
-    maker.on_report(settled)
-    maker.on_price(price("99.00", "101.00"))
+    seat.tell("settlement", 1, quantity=2, price="99.20")
+    seat.price("99.00", "101.00")
 
-    assert desk.cancelled == [1, 2]
+    assert seat.venue.cancelled == [1, 2]
+
+
+def test_each_security_has_quotes_of_its_own() -> None:
+    seat = Seat(MarketMaker(most=2), securities=["MSFT", "AAPL"])
+    seat.price("99.00", "101.00")
+    seat.price("49.00", "51.00", security_id="AAPL")
+    assert seat.venue.cancelled == []
+    assert [order.security_id for order in seat.orders] == ["MSFT", "MSFT", "AAPL", "AAPL"]
 
 
 def test_quotes_of_an_earlier_life_count_and_go_first() -> None:
@@ -114,12 +97,11 @@ def test_quotes_of_an_earlier_life_count_and_go_first() -> None:
         )
         for order_id in (-1, -2, -3)  # newest first
     ]
-    maker = MarketMaker(most=4)
-    desk = seat(maker, desk=RecordingDesk(open_orders=earlier))
+    seat = Seat(MarketMaker(most=4), open_orders=earlier)
 
-    maker.on_price(price("99.00", "101.00"))
+    seat.price("99.00", "101.00")
 
-    assert desk.cancelled == [-3]
+    assert seat.venue.cancelled == [-3]
 
 
 def test_keeps_at_least_a_pair() -> None:

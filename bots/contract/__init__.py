@@ -1,0 +1,91 @@
+"""What goes over the wire between a client and the exchange, as types.
+
+Prices and cash are exact decimals in dollars: they are read from the digits of the JSON and written as strings, so
+that no binary fraction ever stands between. Fields that the exchange adds later are ignored.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from bots.contract.accounts import (
+    Account,
+    AccountState,
+    Amounts,
+    Balance,
+    Holding,
+    Key,
+    OpenedAccount,
+    Posting,
+    Standing,
+    Statement,
+    Transferred,
+)
+from bots.contract.market_data import Book, Candle, Interval, Level, Price, Security, Trade
+from bots.contract.orders import OPEN, Accepted, MassCancelled, OrderState, OrderStatus, Report, SettledFill
+from bots.contract.problems import FieldFault, ProblemDetails
+from bots.contract.requests import (
+    CancelOrder,
+    LimitOrder,
+    MarketOrder,
+    Order,
+    ReplaceOrder,
+    Request,
+    Side,
+    StopLimitOrder,
+    StopOrder,
+    TimeInForce,
+)
+
+Row = TypeVar("Row")
+
+
+class Page(Struct, Generic[Row], frozen=True, kw_only=True):
+    """Rows, newest first, and the cursor of the next page; None on the last one and where all rows come at once."""
+
+    data: list[Row]
+    next_cursor: str | None = None
+
+
+__all__ = [
+    "OPEN",
+    "Accepted",
+    "Account",
+    "AccountState",
+    "Amounts",
+    "Balance",
+    "Book",
+    "CancelOrder",
+    "Candle",
+    "FieldFault",
+    "Holding",
+    "Interval",
+    "Key",
+    "Level",
+    "LimitOrder",
+    "MarketOrder",
+    "MassCancelled",
+    "OpenedAccount",
+    "Order",
+    "OrderState",
+    "OrderStatus",
+    "Page",
+    "Posting",
+    "Price",
+    "ProblemDetails",
+    "ReplaceOrder",
+    "Report",
+    "Request",
+    "Security",
+    "SettledFill",
+    "Side",
+    "Standing",
+    "Statement",
+    "StopLimitOrder",
+    "StopOrder",
+    "TimeInForce",
+    "Trade",
+    "Transferred",
+]

@@ -1,0 +1,117 @@
+"""What the exchange says of accounts: cash in dollars, shares, and who may speak for them."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+
+class Holding(Struct, frozen=True, kw_only=True):
+    """Shares of one security that a client has; `held` ones back its open sell orders."""
+
+    security_id: str
+    shares: int
+    held: int
+    available: int
+
+
+class Balance(Struct, frozen=True, kw_only=True):
+    """A client's cash [dollars]; `held` backs its open buy orders."""
+
+    client_id: str
+    balance: Decimal
+    held: Decimal
+    available: Decimal
+
+
+class Account(Struct, frozen=True, kw_only=True):
+    """A client's cash and shares; `equity` values the shares at their last price [dollars]."""
+
+    client_id: str
+    balance: Decimal
+    held: Decimal
+    available: Decimal
+    equity: Decimal
+    holdings: list[Holding]
+
+
+class OpenedAccount(Struct, frozen=True, kw_only=True):
+    """A new account and its key, which is shown this once."""
+
+    client_id: str
+    balance: Decimal
+    api_key: str
+
+
+class AccountState(Struct, frozen=True, kw_only=True):
+    """Whether a client may trade; the commands cancel its open orders, one for each shard."""
+
+    client_id: str
+    state: Literal["open", "stopped", "closed"]
+    command_ids: list[int] = []
+
+
+class Transferred(Struct, frozen=True, kw_only=True):
+    """A transfer that is booked; `duplicate` when it was booked before under the same id."""
+
+    client_id: str
+    transfer_id: str
+    duplicate: bool = False
+
+
+class Key(Struct, frozen=True, kw_only=True):
+    """What is known of a key; the key itself is shown only when it is made, in `api_key`."""
+
+    key_id: int
+    name: str | None = None
+    role: str = "client"
+    read_only: bool = False
+    created_at: str | None = None
+    revoked_at: str | None = None
+    api_key: str | None = None
+
+
+class Amounts(Struct, frozen=True, kw_only=True):
+    """What an account has: cash [dollars], and shares by security."""
+
+    cash: Decimal
+    shares: dict[str, int]
+
+
+class Posting(Struct, frozen=True, kw_only=True):
+    """What an entry of the ledger did to an account."""
+
+    entry_id: int
+    timestamp: str
+    kind: str
+    cash: Decimal
+    shares: int
+    security_id: str | None = None
+    trade_id: str | None = None
+    transfer_id: str | None = None
+
+
+class Statement(Struct, frozen=True, kw_only=True):
+    """An account over a time: opening balance, postings, closing balance."""
+
+    client_id: str
+    opening: Amounts
+    postings: list[Posting]
+    closing: Amounts
+    begins: str = msgspec.field(name="from", default="")
+    ends: str = msgspec.field(name="to", default="")
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """A client's place on the leaderboard; `gain` is a fraction of what was paid in, None where nothing was."""
+
+    rank: int
+    client_id: str
+    equity: Decimal
+    balance: Decimal
+    holdings: dict[str, int]
+    trades: int
+    gain: Decimal | None = msgspec.field(name="return", default=None)

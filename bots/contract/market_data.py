@@ -1,0 +1,89 @@
+"""What everybody may know of the market. Prices are exact decimals in dollars a share."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+from bots.contract.requests import Side
+
+Interval = Literal["1s", "1m", "5m", "1h"]
+
+
+class Security(Struct, frozen=True, kw_only=True):
+    """A listed security and the prices at which it may be ordered; fees in basis points, a negative one is a rebate."""
+
+    security_id: str
+    tick: Decimal
+    min_price: Decimal
+    max_price: Decimal
+    halted: bool = False
+    issued_shares: int | None = None
+    maker_fee: Decimal = Decimal(0)
+    taker_fee: Decimal = Decimal(0)
+
+    def nearest(self, price: float | Decimal) -> Decimal:
+        """The price on the tick grid and inside the band that is nearest to any number."""
+        ticks = (Decimal(price) / self.tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+        return min(max(ticks * self.tick, self.min_price), self.max_price)
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """Best bid, best ask and last price of a security, None where there is none.
+
+    `sequence` counts the updates of a security's price stream; what is read by GET has none.
+    """
+
+    security_id: str
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None = None
+    timestamp: str | None = None
+    sequence: int | None = None
+
+    @property
+    def mid(self) -> Decimal | None:
+        """The middle between the best bid and the best ask; None where a side is empty."""
+        return None if self.bid is None or self.ask is None else (self.bid + self.ask) / 2
+
+
+class Level(Struct, frozen=True, array_like=True):
+    """A price in the book, with the shares and the number of orders that wait there."""
+
+    price: Decimal
+    quantity: int
+    orders: int
+
+
+class Book(Struct, frozen=True, kw_only=True):
+    """A security's book, best prices first."""
+
+    security_id: str
+    sequence: int
+    bids: list[Level]
+    asks: list[Level]
+
+
+class Trade(Struct, frozen=True, kw_only=True):
+    """A trade as everybody sees it; `sequence` counts a security's trades from 1."""
+
+    trade_id: str
+    price: Decimal
+    quantity: int
+    aggressor_side: Side
+    sequence: int
+    security_id: str = ""
+    timestamp: str | None = None
+
+
+class Candle(Struct, frozen=True, kw_only=True):
+    """The trades of an interval."""
+
+    start: str
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: int

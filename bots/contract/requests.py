@@ -1,0 +1,82 @@
+"""What a client sends to trade.
+
+Prices are exact decimals in dollars and are written as strings, so that no binary fraction ever stands between.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal
+
+from msgspec import Struct
+
+Side = Literal["buy", "sell"]
+TimeInForce = Literal["gtc", "ioc", "fok"]
+
+
+class LimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="limit"):
+    """An order that trades at `price` [dollars a share] or better.
+
+    With `display_quantity` it is an iceberg, which shows so many shares of itself at a time.
+    """
+
+    security_id: str
+    side: Side
+    quantity: int
+    price: Decimal
+    time_in_force: TimeInForce = "gtc"
+    post_only: bool = False
+    display_quantity: int | None = None
+    client_order_id: str | None = None
+
+
+class MarketOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="market"):
+    """An order that trades at once at what the book offers; its rest is cancelled."""
+
+    security_id: str
+    side: Side
+    quantity: int
+    client_order_id: str | None = None
+
+
+class StopOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="stop"):
+    """A market order that waits until a trade prints at `stop_price` [dollars a share] or beyond it."""
+
+    security_id: str
+    side: Side
+    quantity: int
+    stop_price: Decimal
+    client_order_id: str | None = None
+
+
+class StopLimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="stop_limit"):
+    """A limit order that waits until a trade prints at `stop_price` [dollars a share] or beyond it."""
+
+    security_id: str
+    side: Side
+    quantity: int
+    stop_price: Decimal
+    price: Decimal
+    time_in_force: TimeInForce = "gtc"
+    post_only: bool = False
+    client_order_id: str | None = None
+
+
+class CancelOrder(Struct, frozen=True, kw_only=True, tag_field="type", tag="cancel"):
+    """Take what is open of an order out of the book."""
+
+    security_id: str
+    order_id: int
+
+
+class ReplaceOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="replace"):
+    """Give an open order another total, what is filled included, another price [dollars a share], or both."""
+
+    security_id: str
+    order_id: int
+    quantity: int | None = None
+    price: Decimal | None = None
+
+
+Order = LimitOrder | MarketOrder | StopOrder | StopLimitOrder
+Request = LimitOrder | MarketOrder | StopOrder | StopLimitOrder | CancelOrder | ReplaceOrder

@@ -1,0 +1,363 @@
+"""A strategy's desk: it brings what happens, sends what the strategy decides, and keeps the bot's own books.
+
+Both runners seat a strategy here, the one over HTTP and the simulated market, and feed it the same events; so the
+strategy cannot tell them apart. What a bot has, is known from its own reports alone: nobody is asked on the way.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
+
+from bots.contract import Book, LimitOrder, Order, OrderState, Price, Report, Security, StopLimitOrder, StopOrder, Trade
+from bots.errors import Problem
+from bots.working_order import ENDS, Fill, WorkingOrder, working
+
+if TYPE_CHECKING:
+    from bots.strategy import Strategy
+
+Event = Price | Book | Trade | Report
+Log = Callable[[float, str, Mapping[str, object]], None]
+
+# How much above the last price a market order may cost, as the exchange's collar has it.
+COLLAR = Decimal("1.1")
+# How many of its closed orders a desk remembers, so that a late report does not open one again.
+REMEMBERED_ORDERS = 10_000
+
+NOTHING = Decimal(0)
+
+
+class Venue(Protocol):
+    """Where orders go. Refusals at the door raise Problem, its absence Unavailable; the rest is told by reports."""
+
+    def place(self, order: Order) -> int:
+        """Send an order; its id."""
+
+    def cancel(self, security_id: str, order_id: int) -> None:
+        """Ask for the cancellation of an order."""
+
+    def cancel_all(self, security_id: str | None) -> None:
+        """Ask for the cancellation of all of the bot's orders, of one security or of all."""
+
+    def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
+        """Ask for other terms of an order: a new total, a new limit [dollars a share], or both."""
+
+
+def no_log(now_s: float, text: str, fields: Mapping[str, object]) -> None:
+    """For who does not want to read what a strategy writes."""
+
+
+class Desk:
+    """What one bot has, knows and does.
+
+    strategy     sits here from the beginning
+    venue        where its orders go
+    securities   what it may trade in, the first one is the strategy's own
+    rng          the only source of chance that a strategy has
+    cash         its balance, what is held for open orders included [dollars]
+    holdings     its shares by security, those held for open orders included
+    open_orders  what it left in the market in an earlier life, newest first
+    log          takes what the strategy writes, with the time
+
+    The time is in seconds from the start, and moves with the events only.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        venue: Venue,
+        securities: Iterable[Security],
+        rng: random.Random,
+        *,
+        cash: Decimal,
+        holdings: Mapping[str, int],
+        open_orders: Iterable[OrderState] = (),
+        log: Log = no_log,
+    ) -> None:
+        self.securities = {security.security_id: security for security in securities}
+        self.rng = rng
+        self.now_s = 0.0
+        self.open_orders: dict[int, WorkingOrder] = {}
+        self.tally: Counter[str] = Counter()
+        self._strategy = strategy
+        self._venue = venue
+        self._log = log
+        self._balance = cash
+        self._held = NOTHING
+        self._shares = Counter(holdings)
+        self._selling: Counter[str] = Counter()
+        self._prices = {name: Price(security_id=name, bid=None, ask=None) for name in self.securities}
+        self._books = {name: Book(security_id=name, sequence=0, bids=[], asks=[]) for name in self.securities}
+        self._closed: dict[int, None] = {}
+        self._hear: dict[type[Event], Callable[..., None]] = {
+            Price: self._hear_price,
+            Book: self._hear_book,
+            Trade: self._hear_trade,
+            Report: self._hear_report,
+        }
+        for state in reversed(list(open_orders)):
+            self._open(working(state))
+        strategy.take_seat(self)
+
+    # -- what the runner tells -----------------------------------------------------------------------------------
+
+    def start(self, now_s: float = 0.0) -> None:
+        """Let the strategy begin."""
+        self.now_s = now_s
+        self._strategy.on_start()
+
+    def tell(self, event: Event, now_s: float) -> None:
+        """Something has happened: enter it in the books, and then tell the strategy."""
+        self.now_s = now_s
+        self._hear[type(event)](event)
+
+    def tick(self, now_s: float) -> None:
+        """Another interval of the strategy has passed."""
+        self.now_s = now_s
+        self._strategy.on_timer(now_s)
+
+    def stop(self, now_s: float) -> None:
+        """It is over; what the strategy leaves in the market stays there."""
+        self.now_s = now_s
+        self._strategy.on_stop()
+
+    def _hear_price(self, price: Price) -> None:
+        if price.last is None and (last := self._prices[price.security_id].last) is not None:
+            price = Price(
+                security_id=price.security_id,
+                bid=price.bid,
+                ask=price.ask,
+                last=last,
+                timestamp=price.timestamp,
+                sequence=price.sequence,
+            )
+        self._prices[price.security_id] = price
+        self._strategy.on_price(price)
+
+    def _hear_book(self, book: Book) -> None:
+        self._books[book.security_id] = book
+        self._strategy.on_book(book)
+
+    def _hear_trade(self, trade: Trade) -> None:
+        self._print(trade.security_id, trade.price)
+        self._strategy.on_trade(trade)
+
+    def _hear_report(self, report: Report) -> None:
+        if report.event_type == "order":
+            self._hear_of_order(report)
+        elif report.event_type == "trade" and report.status == "confirmed":
+            self._hear_of_trade(report)
+        elif report.event_type == "settlement" and report.status == "denied":
+            self._book_trade(report, -1)
+            self.tally["unsettled"] += 1
+            self.log("trade_failed", order_id=report.order_id, quantity=report.quantity, reason=report.reason)
+
+    def _hear_of_order(self, report: Report) -> None:
+        order = self.open_orders.get(report.order_id)
+        if order is None:
+            order = self._adopted(report)
+            if order is None:
+                return
+        if report.side is None:  # a cancel or a replacement was refused, and the order is as it was
+            order.cancelling = False
+            order.reason = report.reason
+        elif report.status == "denied":
+            self._close(order, "cancelled" if order.filled_quantity or report.reason in ENDS else "rejected")
+            order.reason = report.reason
+            self.tally["cancelled" if report.reason == "cancelled" else "denied"] += 1
+        else:
+            self._change(order, report)
+        self._strategy.on_order(order)
+
+    def _change(self, order: WorkingOrder, report: Report) -> None:
+        """Enter that an order was confirmed, replaced or triggered."""
+        self._hold(order, -1)
+        if report.reason is not None:
+            order.reason = report.reason
+            order.quantity = report.quantity or order.quantity
+            if report.price is not None:
+                order.price = order.hold_price = report.price
+        order.status = "partially_filled" if order.filled_quantity else "new"
+        self._hold(order, 1)
+
+    def _hear_of_trade(self, report: Report) -> None:
+        assert report.side is not None, "a trade has a side"
+        assert report.quantity is not None, "a trade has a quantity"
+        assert report.price is not None, "a trade has a price"
+        self._book_trade(report, 1)
+        self._print(report.security_id, report.price)
+        self.tally["trades"] += 1
+        order = self.open_orders.get(report.order_id)
+        if order is not None:
+            self._hold(order, -1)
+            order.filled_quantity += report.quantity
+            order.status = "partially_filled"
+            self._hold(order, 1)
+            if order.filled_quantity >= order.quantity:
+                self._close(order, "filled")
+        fill = Fill(
+            order_id=report.order_id,
+            security_id=report.security_id,
+            side=report.side,
+            quantity=report.quantity,
+            price=report.price,
+        )
+        self._strategy.on_fill(fill)
+        if order is not None and not order.is_open:
+            self._strategy.on_order(order)
+
+    def _book_trade(self, report: Report, sign: int) -> None:
+        """Enter both legs of a trade, or take them back."""
+        shares = sign * (report.quantity or 0) * (1 if report.side == "buy" else -1)
+        self._shares[report.security_id] += shares
+        self._balance -= shares * (report.price or NOTHING)
+
+    def _print(self, security_id: str, last: Decimal) -> None:
+        before = self._prices[security_id]
+        if before.last != last:
+            self._prices[security_id] = Price(
+                security_id=security_id,
+                bid=before.bid,
+                ask=before.ask,
+                last=last,
+                timestamp=before.timestamp,
+                sequence=before.sequence,
+            )
+
+    def _adopted(self, report: Report) -> WorkingOrder | None:
+        """An order that was sent and never answered, and is in the market all the same; None where it is none."""
+        if report.status == "denied" or report.side is None or report.order_id in self._closed:
+            return None
+        order = WorkingOrder(
+            order_id=report.order_id,
+            security_id=report.security_id,
+            side=report.side,
+            quantity=report.quantity or 0,
+            price=report.price,
+            hold_price=report.price or NOTHING,
+        )
+        self._open(order)
+        return order
+
+    # -- what the strategy does ----------------------------------------------------------------------------------
+
+    def place(self, order: Order) -> int:
+        """Send an order; its id. Raises Problem, Unavailable."""
+        order_id = self._venue.place(order)
+        self.tally["orders"] += 1
+        price = order.price if isinstance(order, LimitOrder | StopLimitOrder) else None
+        self._open(
+            WorkingOrder(
+                order_id=order_id,
+                security_id=order.security_id,
+                side=order.side,
+                quantity=order.quantity,
+                price=price,
+                hold_price=price if price is not None else self._collar(order),
+            )
+        )
+        return order_id
+
+    def _collar(self, order: Order) -> Decimal:
+        """What an order without a limit may cost [dollars a share]."""
+        if isinstance(order, StopOrder):
+            return order.stop_price * COLLAR
+        return (self._prices[order.security_id].last or NOTHING) * COLLAR
+
+    def cancel(self, order_id: int) -> None:
+        """Cancel an order of one's own; nothing happens when it is closed, or its cancel is under way.
+
+        raises  Problem, Unavailable
+        """
+        order = self.open_orders.get(order_id)
+        if order is None or order.cancelling:
+            return
+        try:
+            self._venue.cancel(order.security_id, order_id)
+        except Problem as problem:
+            if problem.status != 404:  # there is nothing left of it
+                raise
+        order.cancelling = True
+        self.tally["cancels"] += 1
+
+    def cancel_all(self, security_id: str | None = None) -> None:
+        """Cancel all of one's own orders, of one security or of all. Raises Problem, Unavailable."""
+        concerned = [order for order in self.open_orders.values() if security_id in {None, order.security_id}]
+        if not concerned:
+            return
+        self._venue.cancel_all(security_id)
+        for order in concerned:
+            order.cancelling = True
+        self.tally["cancels"] += len(concerned)
+
+    def replace(self, order_id: int, *, quantity: int | None = None, price: Decimal | None = None) -> None:
+        """Ask for other terms of an order: a new total, a new limit [dollars a share], or both.
+
+        raises  Problem, Unavailable; LookupError, the order is not open
+        """
+        order = self.open_orders.get(order_id)
+        if order is None:
+            raise LookupError(f"order {order_id} is not open")
+        self._venue.replace(order.security_id, order_id, quantity=quantity, price=price)
+        self.tally["replaces"] += 1
+
+    def log(self, text: str, **fields: object) -> None:
+        """Write something down, with the time."""
+        self._log(self.now_s, text, fields)
+
+    # -- what the bot has and knows ------------------------------------------------------------------------------
+
+    @property
+    def cash(self) -> Decimal:
+        """What may be spent: the balance without what open buy orders may cost [dollars].
+
+        Fees are in no report, so where there are some, the truth is a little less.
+        """
+        return self._balance - self._held
+
+    @property
+    def equity(self) -> Decimal:
+        """The balance and all shares at their last price [dollars]; what never traded counts nothing."""
+        return sum((self._worth(name, shares) for name, shares in self._shares.items()), self._balance)
+
+    def _worth(self, security_id: str, shares: int) -> Decimal:
+        price = self._prices.get(security_id)
+        return shares * price.last if price is not None and price.last is not None else NOTHING
+
+    def position(self, security_id: str) -> int:
+        """Shares, those that open sell orders may sell included."""
+        return self._shares[security_id]
+
+    def available(self, security_id: str) -> int:
+        """Shares that may still be sold: those that no open sell order is about."""
+        return self._shares[security_id] - self._selling[security_id]
+
+    def price(self, security_id: str) -> Price:
+        """Best and last prices; None in it where there is none."""
+        return self._prices[security_id]
+
+    def book(self, security_id: str) -> Book:
+        """The book as it was told last; without levels for who does not listen to it."""
+        return self._books[security_id]
+
+    def _open(self, order: WorkingOrder) -> None:
+        self.open_orders[order.order_id] = order
+        self._hold(order, 1)
+
+    def _close(self, order: WorkingOrder, status: str) -> None:
+        self._hold(order, -1)
+        order.status = status  # type: ignore[assignment]
+        del self.open_orders[order.order_id]
+        self._closed[order.order_id] = None
+        if len(self._closed) > REMEMBERED_ORDERS:
+            del self._closed[next(iter(self._closed))]
+
+    def _hold(self, order: WorkingOrder, sign: int) -> None:
+        """Set aside what is open of an order (1), or give it back (-1)."""
+        if order.side == "buy":
+            self._held += sign * order.open_quantity * order.hold_price
+        else:
+            self._selling[order.security_id] += sign * order.open_quantity

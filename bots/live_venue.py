@@ -1,0 +1,31 @@
+"""The running exchange as the venue of a desk."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from bots.client import Client
+from bots.contract import Order
+
+
+class LiveVenue:
+    """Sends what the desk sends by HTTP, one request at a time."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def place(self, order: Order) -> int:
+        """Send an order; its id. Raises Problem, Unavailable."""
+        return self._client.place(order).order_id
+
+    def cancel(self, security_id: str, order_id: int) -> None:
+        """Ask for the cancellation of an order. Raises Problem, Unavailable."""
+        self._client.cancel(security_id, order_id)
+
+    def cancel_all(self, security_id: str | None) -> None:
+        """Ask for the cancellation of all orders. Raises Problem, Unavailable."""
+        self._client.cancel_all(security_id)
+
+    def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
+        """Ask for other terms of an order. Raises Problem, Unavailable."""
+        self._client.replace(security_id, order_id, quantity=quantity, price=price)

@@ -1,0 +1,302 @@
+"""A desk knows from its bot's own reports alone what the bot has, and tells each thing once, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+
+from bots.contract import (
+    Book,
+    LimitOrder,
+    MarketOrder,
+    OrderState,
+    Price,
+    ProblemDetails,
+    Report,
+    StopLimitOrder,
+    StopOrder,
+    Trade,
+)
+from bots.errors import Problem, Unavailable
+from bots.strategy import Strategy
+from bots.working_order import Fill, WorkingOrder
+from tests.bots.venue import RecordingVenue, Seat
+
+
+@dataclass
+class Diary(Strategy):
+    """Writes down what it is told."""
+
+    told: list[str] = field(default_factory=list)
+
+    def on_start(self) -> None:
+        self.told.append("start")
+
+    def on_timer(self, now: float) -> None:
+        self.told.append(f"timer {now}")
+
+    def on_price(self, price: Price) -> None:
+        self.told.append(f"price {price.bid} {price.ask} {price.last}")
+
+    def on_book(self, book: Book) -> None:
+        self.told.append(f"book {len(book.bids)} {len(book.asks)}")
+
+    def on_trade(self, trade: Trade) -> None:
+        self.told.append(f"trade {trade.quantity} @ {trade.price}")
+
+    def on_order(self, order: WorkingOrder) -> None:
+        self.told.append(f"order {order.order_id} {order.status} {order.reason}")
+
+    def on_fill(self, fill: Fill) -> None:
+        self.told.append(f"fill {fill.side} {fill.quantity} @ {fill.price}, has {self.position()}")
+
+    def on_stop(self) -> None:
+        self.told.append("stop")
+
+
+@pytest.fixture
+def diary() -> Diary:
+    return Diary()
+
+
+@pytest.fixture
+def seat(diary: Diary) -> Seat:
+    return Seat(diary)
+
+
+def test_everything_is_told_in_its_callback(diary: Diary, seat: Seat) -> None:
+    seat.price("99", "101", last="100")
+    seat.book([("99", 5)], [("101", 5), ("102", 1)])
+    seat.desk.tell(
+        Trade(trade_id="t", security_id="MSFT", price=Decimal(101), quantity=3, aggressor_side="buy", sequence=1), 1.5
+    )
+    seat.desk.tick(2.0)
+    seat.desk.stop(3.0)
+    assert diary.told == ["start", "price 99 101 100", "book 1 2", "trade 3 @ 101", "timer 2.0", "stop"]
+    assert diary.now == 3.0
+    assert (diary.price().bid, diary.price().last) == (Decimal(99), Decimal(101))
+    assert diary.book().asks[1].price == Decimal(102)
+
+
+def test_a_price_without_a_last_one_keeps_the_last_one(diary: Diary, seat: Seat) -> None:
+    seat.price("99", "101", last="100")
+    seat.price("98", "101")
+    assert diary.told[-1] == "price 98 101 100"
+
+
+def test_the_life_of_an_order(diary: Diary, seat: Seat) -> None:
+    order_id = diary.buy(10, 99.5)
+    assert seat.orders == [LimitOrder(security_id="MSFT", side="buy", quantity=10, price=Decimal("99.50"))]
+    assert diary.open_orders[order_id].status == "pending"
+    assert diary.cash == Decimal("9005.00")
+
+    seat.confirm(order_id)
+    seat.fill(order_id, 4, "99.40")
+    assert diary.open_orders[order_id].open_quantity == 6
+    assert diary.cash == Decimal(10_000) - 4 * Decimal("99.40") - 6 * Decimal("99.50")
+
+    seat.fill(order_id, 6, "99.50")
+    assert diary.open_orders == {}
+    assert diary.position() == 1010
+    assert diary.cash == Decimal(10_000) - 4 * Decimal("99.40") - 6 * Decimal("99.50")
+    assert diary.told[1:] == [
+        "order 1 new None",
+        "fill buy 4 @ 99.40, has 1004",
+        "fill buy 6 @ 99.50, has 1010",
+        "order 1 filled None",
+    ]
+
+
+def test_equity_is_cash_and_shares_at_the_last_price(diary: Diary, seat: Seat) -> None:
+    assert diary.equity == 10_000
+    seat.price(None, None, last="90")
+    assert diary.equity == 10_000 + 1000 * 90
+    order_id = diary.sell(10, 95)
+    assert (diary.position(), diary.available()) == (1000, 990)
+    seat.fill(order_id, 10, "95")
+    assert diary.equity == 10_000 + 950 + 990 * 95
+    assert (diary.position(), diary.available()) == (990, 990)
+
+
+@pytest.mark.parametrize(
+    ("reason", "filled", "status"),
+    [("cancelled", 0, "cancelled"), ("insufficient_funds", 0, "rejected"), ("self_trade", 3, "cancelled")],
+)
+def test_what_a_denial_releases_can_be_spent_again(
+    diary: Diary, seat: Seat, reason: str, filled: int, status: str
+) -> None:
+    order_id = diary.buy(10, 90)
+    if filled:
+        seat.fill(order_id, filled, "90")
+    seat.deny(order_id, reason)
+    assert diary.cash == 10_000 - 90 * filled
+    assert diary.told[-1] == f"order 1 {status} {reason}"
+    assert diary.open_orders == {}
+
+
+def test_a_market_order_holds_what_it_may_cost(diary: Diary, seat: Seat) -> None:
+    seat.price("99", "101", last="100")
+    order_id = diary.buy(10)
+    assert seat.orders == [MarketOrder(security_id="MSFT", side="buy", quantity=10)]
+    assert diary.cash == 10_000 - 10 * 110
+    seat.fill(order_id, 4, "101")
+    seat.deny(order_id, "unfilled")
+    assert diary.cash == 10_000 - 404
+
+
+def test_every_kind_of_order_can_be_sent(diary: Diary, seat: Seat) -> None:
+    diary.sell(5, stop_price=95)
+    diary.sell(5, 94, stop_price=95)
+    diary.buy(100, 90, display_quantity=10, post_only=True)
+    diary.buy(1, 90.004, time_in_force="ioc")
+    stop, stop_limit, iceberg, ioc = seat.orders
+    assert stop == StopOrder(security_id="MSFT", side="sell", quantity=5, stop_price=Decimal(95))
+    assert stop_limit == StopLimitOrder(
+        security_id="MSFT", side="sell", quantity=5, stop_price=Decimal(95), price=Decimal(94)
+    )
+    assert isinstance(iceberg, LimitOrder)
+    assert (iceberg.display_quantity, iceberg.post_only) == (10, True)
+    assert isinstance(ioc, LimitOrder)
+    assert (ioc.time_in_force, ioc.price) == ("ioc", Decimal("90.00"))
+
+
+def test_an_order_is_cancelled_once(diary: Diary, seat: Seat) -> None:
+    order_id = diary.buy(1, 90)
+    diary.cancel(order_id)
+    diary.cancel(order_id)
+    diary.cancel(17)
+    assert seat.venue.cancelled == [order_id]
+    assert diary.open_orders[order_id].cancelling
+    # It was too late for the cancel: the order is as it was, and its fill comes.
+    seat.desk.tell(_refusal(order_id, "unknown_order"), 0.0)
+    assert not diary.open_orders[order_id].cancelling
+    seat.fill(order_id, 1, "90")
+    assert diary.told[-1] == "order 1 filled unknown_order"
+
+
+def test_all_orders_are_cancelled_at_once_and_none_where_there_are_none(diary: Diary, seat: Seat) -> None:
+    diary.cancel_all()
+    assert seat.venue.mass_cancels == []
+    first, second = diary.buy(1, 90), diary.sell(1, 110)
+    diary.cancel_all()
+    assert seat.venue.mass_cancels == [None]
+    assert all(order.cancelling for order in diary.open_orders.values())
+    seat.deny(first, "cancelled")
+    seat.deny(second, "cancelled")
+    assert (diary.cash, diary.available()) == (10_000, 1000)
+
+
+def test_a_replaced_order_has_its_new_terms_when_it_is_confirmed(diary: Diary, seat: Seat) -> None:
+    order_id = diary.buy(10, 90)
+    seat.confirm(order_id)
+    diary.replace(order_id, quantity=5, price=91.111)
+    assert seat.venue.replaced == [(order_id, 5, Decimal("91.11"))]
+    assert diary.open_orders[order_id].quantity == 10
+    seat.tell("order", order_id, quantity=5, price="91.11", reason="replaced")
+    order = diary.open_orders[order_id]
+    assert (order.quantity, order.price) == (5, Decimal("91.11"))
+    assert diary.cash == 10_000 - 5 * Decimal("91.11")
+    with pytest.raises(LookupError, match="99 is not open"):
+        diary.replace(99, quantity=5)
+
+
+def test_an_order_that_was_never_answered_is_found_by_its_reports(diary: Diary, seat: Seat) -> None:
+    def away(order: object) -> int:
+        raise Unavailable("away")
+
+    seat.venue.place = away  # type: ignore[method-assign,assignment]
+    with pytest.raises(Unavailable):
+        diary.buy(10, 90)
+    seat.tell("order", 77, side="buy", quantity=10, price="90")
+    assert diary.open_orders[77].open_quantity == 10
+    assert diary.cash == 9_100
+    seat.tell("trade", 77, side="buy", quantity=10, price="90")
+    assert diary.open_orders == {}
+    assert diary.position() == 1010
+
+
+def test_a_late_confirmation_does_not_open_an_order_again(diary: Diary, seat: Seat) -> None:
+    order_id = diary.buy(10, 90)
+    seat.fill(order_id, 10, "90")
+    seat.confirm(order_id)
+    assert diary.open_orders == {}
+    assert diary.cash == 9_100
+
+
+def test_a_trade_that_cannot_settle_is_taken_back(diary: Diary, seat: Seat) -> None:
+    order_id = diary.buy(10, 90)
+    seat.fill(order_id, 10, "90")
+    seat.tell("settlement", order_id, status="denied", price="90", reason="account_closed")
+    assert (diary.cash, diary.position()) == (10_000, 1000)
+    assert seat.lines == [(0.0, "trade_failed", {"order_id": 1, "quantity": 10, "reason": "account_closed"})]
+
+
+def test_orders_of_an_earlier_life_are_its_own() -> None:
+    state = OrderState(
+        order_id=5,
+        client_id="A",
+        security_id="MSFT",
+        type="limit",
+        side="buy",
+        quantity=10,
+        filled_quantity=4,
+        status="partially_filled",
+        price=Decimal(90),
+    )
+    diary = Diary()
+    Seat(diary, open_orders=[state])
+    assert diary.open_orders[5].open_quantity == 6
+    assert diary.cash == 10_000 - 540
+
+
+@pytest.mark.parametrize(
+    ("status", "expectation"), [(404, None), (422, "problem")], ids=["nothing left", "another problem"]
+)
+def test_a_cancel_that_finds_nothing_is_no_fault(status: int, expectation: str | None) -> None:
+    class Refusing(RecordingVenue):
+        def cancel(self, security_id: str, order_id: int) -> None:
+            raise Problem(ProblemDetails(status=status, code="problem"))
+
+    diary = Diary()
+    Seat(diary, venue=Refusing())
+    order_id = diary.buy(1, 90)
+    if expectation is None:
+        diary.cancel(order_id)
+    else:
+        with pytest.raises(Problem, match=expectation):
+            diary.cancel(order_id)
+
+
+def test_channels_are_those_that_it_listens_to() -> None:
+    class Silent(Strategy):
+        pass
+
+    class Watcher(Strategy):
+        watches = frozenset({"book"})
+
+        def on_price(self, price: Price) -> None:
+            pass
+
+    assert Silent.channels() == frozenset()
+    assert Watcher.channels() == {"book", "price"}
+    assert Diary.channels() == {"price", "book", "trades"}
+
+
+def test_two_securities_are_kept_apart() -> None:
+    diary = Diary()
+    seat = Seat(diary, securities=["MSFT", "AAPL"], holdings={"MSFT": 1000, "AAPL": 5})
+    seat.price("49", "51", last="50", security_id="AAPL")
+    order_id = diary.sell(3, 51, security_id="AAPL")
+    seat.fill(order_id, 3, "51")
+    assert (diary.position(), diary.position("AAPL")) == (1000, 2)
+    assert diary.price("AAPL").last == Decimal(51)
+    assert diary.price().last is None
+    assert list(diary.securities) == ["MSFT", "AAPL"]
+
+
+def _refusal(order_id: int, reason: str) -> Report:
+    return Report(
+        event_type="order", status="denied", order_id=order_id, client_id="A", security_id="MSFT", reason=reason
+    )
