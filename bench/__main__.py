@@ -40,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     own = settings()
     listed = SCENARIOS | {ENGINE: ENGINE_MEANS} | PARTS
-    scenarios = "\n".join(f"  {name:10}{meaning}" for name, meaning in listed.items())
+    scenarios = "\n".join(f"  {name:12}{meaning}" for name, meaning in listed.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
         description=f"Measure how much an exchange settles and stores, and how fast it is.\n\nscenarios:\n{scenarios}",

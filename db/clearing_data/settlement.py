@@ -214,8 +214,8 @@ def change_orders(tx: Connection, changes: Mapping[int, OrderChange]) -> list[Ch
     return [ChangedOrder(*row) for row in rows]
 
 
-def write(tx: Connection, settlement: Settlement, opened_orders: Mapping[str, int], *, booked_us: int) -> None:
-    """Write what a unit changes beside the orders.
+def change(tx: Connection, settlement: Settlement, opened_orders: Mapping[str, int]) -> None:
+    """Write what a unit changes of accounts, holdings and last prices.
 
     opened_orders  how many orders more (+) or less (-) each client has open
 
@@ -228,7 +228,6 @@ def write(tx: Connection, settlement: Settlement, opened_orders: Mapping[str, in
         if isinstance(violation.orig, CheckViolation):
             raise BooksBroken(str(violation.orig)) from violation
         raise
-    _book(tx, settlement, booked_us)
     if settlement.earned_cents:
         tx.execute(_EARN, {"exchange": EXCHANGE, "cents": settlement.earned_cents})
     _set_last_prices(tx, settlement.last_prices)
@@ -303,7 +302,7 @@ def _columns_of(changes: Mapping[tuple[str, str], HoldingChange]) -> dict[str, o
     }
 
 
-def _book(tx: Connection, settlement: Settlement, booked_us: int) -> None:
+def book(tx: Connection, settlement: Settlement, *, booked_us: int) -> None:
     """Enter the legs of trades in the ledger, each against DTCC, and the fees against EXCHANGE."""
     for kind, contra_account, entries in (("trade", DTCC, settlement.ledger), ("fee", EXCHANGE, settlement.fees)):
         if entries:

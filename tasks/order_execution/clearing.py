@@ -77,18 +77,6 @@ def unsettled(executions: Sequence[Execution], settled: Mapping[int, Execution])
     return [execution for execution in executions if execution.event_id not in settled]
 
 
-def clients_of(executions: Iterable[Execution]) -> set[str]:
-    """Whose accounts the executions change."""
-    clients: set[str] = set()
-    for execution in executions:
-        if type(execution) is TradeMade:
-            clients.add(execution.buyer)
-            clients.add(execution.seller)
-        else:
-            clients.add(execution.client_id)  # type: ignore[union-attr]  # of the other three
-    return clients
-
-
 def clear(
     executions: Iterable[Execution], *, rates: Mapping[str, FeeRates] | None = None, closed: Collection[str] = ()
 ) -> Settlement:

@@ -29,11 +29,14 @@ def settle_once(clearing_data: Database, executions: Sequence[Execution], *, set
     """
     fresh = executions
     failed: dict[int, str] = {}
+    closed: set[str] = set()
     while fresh:
         try:
             with clearing_data.transaction() as tx:
-                trades = _settle(tx, fresh, settled_us)
+                trades = _settle(tx, fresh, closed, settled_us)
             return failed | {trade.event_id: clearing.ACCOUNT_CLOSED for trade in trades}
+        except _AccountsClosed as others:
+            closed |= others.clients
         except register.AlreadySettled:
             with clearing_data.transaction() as tx:
                 fresh = clearing.unsettled(executions, register.known(tx, executions))
@@ -41,15 +44,33 @@ def settle_once(clearing_data: Database, executions: Sequence[Execution], *, set
     return failed
 
 
-def _settle(tx: Connection, executions: Sequence[Execution], settled_us: int) -> list[TradeMade]:
-    """Settle executions that are new; returns the trades among them that fail."""
+class _AccountsClosed(Exception):
+    """Accounts that were taken for open are closed; the transaction is to be rolled back."""
+
+    def __init__(self, clients: set[str]) -> None:
+        super().__init__(f"{len(clients)} accounts are closed")
+        self.clients = clients
+
+
+def _settle(tx: Connection, executions: Sequence[Execution], closed: set[str], settled_us: int) -> list[TradeMade]:
+    """Settle executions that are new; returns the trades among them that fail.
+
+    Whatever needs no account is done before the accounts are locked, because other workers wait for these: so the
+    legs are booked for accounts that are taken for open, and in the rare case that one is not it is all done anew.
+
+    closed  clients whose accounts are known to be closed, as they are for good
+    raises  _AccountsClosed  there are more of them
+    """
     register.register(tx, executions, settled_us=settled_us)
-    closed_accounts = books.lock_accounts(tx, clearing.clients_of(executions))
-    settlement = clearing.clear(executions, rates=books.fee_rates(tx), closed=closed_accounts)
+    settlement = clearing.clear(executions, rates=books.fee_rates(tx), closed=closed)
+    books.book(tx, settlement, booked_us=settled_us)
+    if settlement.failed:
+        register.fail(tx, settlement.failed, clearing.ACCOUNT_CLOSED)
+    others = books.lock_accounts(tx, settlement.accounts) - closed
+    if others:
+        raise _AccountsClosed(others)
     opened = books.change_terms(tx, settlement.orders)
     opened.subtract(clearing.count_closed(settlement, books.change_orders(tx, settlement.orders)))
     clearing.require_decided(settlement, books.release_replaces(tx, settlement.decided))
-    if settlement.failed:
-        register.fail(tx, settlement.failed, clearing.ACCOUNT_CLOSED)
-    books.write(tx, settlement, opened, booked_us=settled_us)
+    books.change(tx, settlement, opened)
     return settlement.failed

@@ -35,7 +35,6 @@ from tasks.messages import (
 from tasks.order_execution.clearing import (
     ExecutionRefused,
     clear,
-    clients_of,
     count_closed,
     once_each,
     require_decided,
@@ -224,11 +223,6 @@ def test_every_decided_replacement_has_to_be_pending() -> None:
     require_decided(settlement, {(11, 99), (11, 100)})
     with pytest.raises(ExecutionRefused, match="replacement 100 of order 11"):
         require_decided(settlement, {(11, 99)})
-
-
-def test_the_accounts_are_those_of_all_executions() -> None:
-    assert clients_of([TRADE]) == {"ANN", "BOB"}
-    assert clients_of([CLOSE]) == clients_of([REPLACED]) == clients_of([REFUSED]) == {"ANN"}
 
 
 @given(logs(), st.lists(st.integers(0, 3), min_size=1))
