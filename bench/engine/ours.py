@@ -24,6 +24,7 @@ from tasks.messages import CancelOrder, Command, Event, PlaceOrder, decode_comma
 NOW_US = 1_700_000_000_000_000
 FEW, MANY = 1_000, 1_000_000
 STEADY_OPERATIONS = 200_000
+CLIENTS = 1_000  # where it matters that clients have several orders
 # So many operations on the one engine, then as many on the other: what disturbs the machine disturbs both.
 TURN = 1_000
 REPLAYED = 200_000
@@ -35,15 +36,15 @@ def commands(operations: list[feed.Operation]) -> list[Command]:
     return [
         CancelOrder(number, f"C{one.order_id}", feed.BOOKS[one.book], one.order_id, NOW_US + number)
         if one.cancels
-        else _order(one.order_id, one.book, one.is_buy, one.quantity, one.price, NOW_US + number)
+        else _order(one.order_id, f"C{one.order_id}", one.book, one.is_buy, one.quantity, one.price)
         for number, one in enumerate(operations, 1)
     ]
 
 
-def _order(order_id: int, book: int, is_buy: bool, quantity: int, price: int, now_us: int) -> PlaceOrder:
-    side, client_id = ("buy" if is_buy else "sell"), f"C{order_id}"
+def _order(order_id: int, client_id: str, book: int, is_buy: bool, quantity: int, price: int) -> PlaceOrder:
+    side = "buy" if is_buy else "sell"
     return PlaceOrder(
-        order_id, client_id, feed.BOOKS[book], "limit", side, quantity, price, "gtc", False, now_us  # type: ignore[arg-type]
+        order_id, client_id, feed.BOOKS[book], "limit", side, quantity, price, "gtc", False, NOW_US + order_id  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -67,7 +68,8 @@ def flatness(seed: int) -> dict[str, Any]:
         engine = Engine(0)
         for seq, command in enumerate(islice(log, resting), 1):
             engine.apply(seq, decode_command(encode_command(command)))
-        engines[resting] = (engine, list(islice(log, STEADY_OPERATIONS)))
+        steady = [decode_command(encode_command(command)) for command in islice(log, STEADY_OPERATIONS)]
+        engines[resting] = (engine, steady)
     spent_ns: dict[int, list[float]] = {FEW: [], MANY: []}
     for turn in range(0, STEADY_OPERATIONS, TURN):
         for resting, (engine, log_of_it) in engines.items():
@@ -91,7 +93,8 @@ def _steady(seed: int, resting: int) -> Iterator[Command]:
     def rests(is_far: bool) -> PlaceOrder:
         is_buy = chance.random() < 0.5
         price = chance.randint(100, 319) if is_far else chance.randint(320, 539)
-        order = _order(order_id, chance.randrange(5), is_buy, 10, price if is_buy else 1_099 - price, NOW_US + order_id)
+        client_id = f"C{chance.randrange(CLIENTS)}"
+        order = _order(order_id, client_id, chance.randrange(5), is_buy, 10, price if is_buy else 1_099 - price)
         if is_far:
             far.append(order)
         return order
@@ -110,7 +113,7 @@ def _steady(seed: int, resting: int) -> Iterator[Command]:
             elif kind == "t":
                 is_buy = chance.random() < 0.5
                 price = 779 if is_buy else 320
-                yield _order(order_id, chance.randrange(5), is_buy, 10, price, NOW_US + order_id)
+                yield _order(order_id, "TAKER", chance.randrange(5), is_buy, 10, price)
             else:
                 yield rests(is_far=kind == "f")
 
@@ -124,7 +127,8 @@ def memory(seed: int) -> dict[str, Any]:
     for seq in range(1, MANY + 1):
         is_buy = chance.random() < 0.5
         price = chance.randint(100, 539)
-        order = _order(seq, chance.randrange(5), is_buy, 10, price if is_buy else 1_099 - price, NOW_US + seq)
+        client_id = f"C{chance.randrange(CLIENTS)}"
+        order = _order(seq, client_id, chance.randrange(5), is_buy, 10, price if is_buy else 1_099 - price)
         engine.apply(seq, decode_command(encode_command(order)))
     gc.collect()
     return {"bytes_an_order": (_resident_bytes() - before) / MANY}

@@ -41,6 +41,7 @@ class Book:
         "_ask_keys",
         "_bid_keys",
         "_changed_keys",
+        "_clients",
         "_empty_levels",
         "_levels",
         "_open_orders",
@@ -61,6 +62,8 @@ class Book:
         self.stops = Stops()
         self._open_orders = open_orders
         self._levels: dict[int, PriceLevel] = {}
+        # One name a client, not one an order: as the log is read, each order brings its own.
+        self._clients: dict[str, str] = {}
         self._empty_levels = 0
         self._bid_keys: list[int] = []
         self._ask_keys: list[int] = []
@@ -93,8 +96,10 @@ class Book:
             level = self._add_level(key)
         elif not level.count:
             self._empty_levels -= 1
+        client_id = order.client_id
+        client_id = self._clients.setdefault(client_id, client_id)
         resting = RestingOrder(
-            order.order_id, order.client_id, self.security_id, key, quantity, total, order.hold_cents or price_cents
+            order.order_id, client_id, self.security_id, key, quantity, total, order.hold_cents or price_cents
         )
         if order.post_only:
             resting.post_only = True
@@ -385,13 +390,12 @@ class Book:
     def restored(cls, state: BookState, open_orders: dict[int, OpenOrder]) -> Book:
         """The book of a state; nothing of it counts as changed."""
         book = cls(state.security_id, open_orders)
-        clients: dict[str, str] = {}  # one string a client, not one an order
         for sign, orders in ((1, state.bids), (-1, state.asks)):
             for order in orders:
                 key = sign * order.price_cents
                 open_orders[order.order_id] = resting = RestingOrder(
                     order.order_id,
-                    clients.setdefault(order.client_id, order.client_id),
+                    book._clients.setdefault(order.client_id, order.client_id),
                     state.security_id,
                     key,
                     order.quantity,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tasks.matching.book import Book
+from tasks.matching.levels import RestingOrder
 from tasks.messages import BookUpdate, PlaceOrder
 
 
@@ -73,3 +74,41 @@ def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
         assert len(level.queue) <= 2 * level.count + 8
     assert closed == set(range(1, 100))
     assert list(book._open_orders) == [100]
+
+
+def test_a_level_that_emptied_behind_the_best_one_is_not_seen_and_is_taken_again() -> None:
+    book = Book("MSFT", {})
+    rest(book, order(1, "sell", 5, 100), order(2, "sell", 6, 101), order(3, "sell", 7, 102))
+    book.remove(_resting(book, 2), 0)
+    assert book.snapshot().asks == [(100, 5, 1), (102, 7, 1)]
+    rest(book, order(4, "sell", 8, 101))
+    assert book.snapshot().asks == [(100, 5, 1), (101, 8, 1), (102, 7, 1)]
+    assert book._empty_levels == 0
+
+
+def test_levels_that_emptied_go_with_the_best_one() -> None:
+    book = Book("MSFT", {})
+    rest(book, *(order(price_cents, "buy", 1, price_cents) for price_cents in (97, 98, 99, 100)))
+    book.remove(_resting(book, 98), 0)
+    book.remove(_resting(book, 99), 0)
+    assert book.match(order(1, "sell", 1, 100, "BOB"), 1, [], set()) == (0, False)
+    assert (book.best_bid, book._bid_keys, book._empty_levels) == (97, [97], 0)
+    book.remove(_resting(book, 97), 0)
+    update = book.snapshot()
+    assert (update.bids, update.bid_cents, book._levels) == ([], None, {})
+
+
+def test_empty_levels_are_dropped_when_they_are_most() -> None:
+    book = Book("MSFT", {})
+    rest(book, *(order(price_cents, "buy", 1, price_cents) for price_cents in range(1, 101)))
+    for price_cents in range(1, 100):
+        book.remove(_resting(book, price_cents), 0)
+        assert book._empty_levels <= len(book._levels) // 2 + 8
+        assert book._empty_levels == sum(not level.count for level in book._levels.values())
+    assert book.snapshot().bids == [(100, 1, 1)]
+
+
+def _resting(book: Book, order_id: int) -> RestingOrder:
+    resting = book._open_orders[order_id]
+    assert isinstance(resting, RestingOrder)
+    return resting

@@ -345,6 +345,12 @@ SCENARIOS = {
         buy C 1 @ 100 fok          -> A 1 @ 100
         buy B 5 @ 100 fok          -> C 1 @ 100, A 1 @ 100, A 1 @ 100, A 1 @ 100, A 1 @ 100
         """,
+    "a fok order does not meet its client's own behind what an iceberg hides": """
+        sell A 10 @ 100 shows 5    -> rests 10
+        sell B 5 @ 101             -> rests 5
+        buy B 11 @ 101 fok         -> unfilled 11
+        buy B 10 @ 101 fok         -> A 5 @ 100, A 5 @ 100
+        """,
     "an iceberg is cancelled with all that it has": """
         sell A 10 @ 100 shows 3    -> rests 10
         buy B 4 @ 100              -> A 3 @ 100, A 1 @ 100
