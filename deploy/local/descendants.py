@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,18 @@ def ended(*, patience_s: float = 15.0) -> Iterator[None]:
             _end(signal.SIGKILL)
             time.sleep(0.1)
         _bury()
+
+
+def wait(process: subprocess.Popen[bytes]) -> int:
+    """The exit status of a child, once it has ended; in the meantime the ended ones that have become ours are buried.
+
+    Whoever asks whether such a process is still there would find it otherwise.
+    """
+    while process.returncode is None:
+        pid, status = os.wait()
+        if pid == process.pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode
 
 
 def _end(how: signal.Signals) -> None:

@@ -83,13 +83,13 @@ def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
     command = [str(VENV_PYTHON), "-m", "pytest", "--durations=10", *_side_by_side(arguments), *arguments]
     with subprocess.Popen(command, env=others | environment) as tests:
         try:
-            return tests.wait()
+            return descendants.wait(tests)
         except _Terminated:
             tests.send_signal(signal.SIGINT)
-            return tests.wait()
+            return descendants.wait(tests)
         except KeyboardInterrupt:
             # It got the Ctrl-C, too, and is putting away what it has started.
-            return tests.wait()
+            return descendants.wait(tests)
 
 
 def _side_by_side(arguments: Sequence[str]) -> list[str]:

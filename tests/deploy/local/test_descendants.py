@@ -30,6 +30,34 @@ else:
 """
 
 
+# While it waits for one child, a grandchild that it inherits ends; it says whether that is still there.
+WAITS = """
+import subprocess, sys
+from pathlib import Path
+from deploy.local.descendants import ended, wait
+
+with ended():
+    heir = subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+    sys.exit(wait(heir))
+"""
+HEIR = """
+import os, sys, time
+from pathlib import Path
+read, write = os.pipe()
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.write(write, str(os.getpid()).encode())
+        os._exit(0)
+    os._exit(0)
+os.wait()
+grandchild = Path("/proc") / os.read(read, 20).decode()
+deadline = time.monotonic() + 20
+while grandchild.exists() and time.monotonic() < deadline:
+    time.sleep(0.01)
+sys.exit(7 if grandchild.exists() else 6)
+"""
+
+
 def left_behind(handle: str) -> Path:
     """The folder of the grandchild's process, after the block has ended."""
     with subprocess.Popen(
@@ -51,3 +79,7 @@ def test_a_daemon_is_asked_to_end() -> None:
 
 def test_who_does_not_want_to_is_killed() -> None:
     assert not left_behind("signal.signal(signal.SIGTERM, signal.SIG_IGN)").exists()
+
+
+def test_what_has_ended_in_the_meantime_is_gone() -> None:
+    assert subprocess.run([sys.executable, "-c", WAITS, HEIR], cwd=ROOT, check=False, timeout=60).returncode == 6
