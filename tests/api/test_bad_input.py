@@ -408,7 +408,7 @@ def test_24_parameters(api: Api, keys: Keys, query: str) -> None:
         ("GET", "/../etc/passwd", 404),
         ("PUT", "/orders", 405),
         ("POST", "/price/MSFT", 405),
-        ("DELETE", "/accounts/SINGLE", 405),
+        ("PUT", "/accounts/SINGLE", 405),
         ("BREW", "/orders", 405),
     ],
 )
