@@ -12,6 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.problems import unavailable
+from api.time_limit import left_s
 from db.connect import Database
 
 log = structlog.get_logger()
@@ -36,14 +37,15 @@ def writing(database: Database) -> Iterator[Connection]:
 
 @contextmanager
 def _limited() -> Iterator[None]:
-    limit = gevent.Timeout(QUERY_S)
+    patience_s = min(QUERY_S, left_s())
+    limit = gevent.Timeout(patience_s)
     try:
         with limit:
             yield
     except gevent.Timeout as timeout:
         if timeout is not limit:
             raise
-        log.warning("database_silent", waited_s=QUERY_S)
+        log.warning("database_silent", waited_s=patience_s)
         raise unavailable("the database") from None
     except (OperationalError, InterfaceError, PoolTimeoutError) as fault:
         log.warning("database_away", fault=str(fault)[:200])

@@ -11,6 +11,7 @@ import structlog
 from gevent.event import Event
 
 from api.problems import Problem
+from api.time_limit import left_s
 
 log = structlog.get_logger()
 
@@ -52,7 +53,7 @@ class OrderIds:
         return taken
 
     def _wait_for(self, count: int) -> None:
-        deadline = time.monotonic() + WAIT_S
+        deadline = time.monotonic() + min(WAIT_S, left_s())
         self._wanted.set()
         while self._at_hand < count:
             self._fetched.clear()

@@ -23,6 +23,7 @@ import structlog
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
+from api import time_limit
 from api.head import NOT_HTTP, BadHead, Fields
 from api.problems import Problem, raw_answer
 
@@ -108,6 +109,7 @@ class Connection(WSGIHandler):
             return
         self.state = "answering"
         self.deadline = math.inf
+        time_limit.begin()
         self.serve(body, length)
 
     def serve(self, body: bytes, length: int) -> None:
