@@ -113,7 +113,8 @@ class Proxy:
 
         def act() -> None:
             action()
-            done.set()
+            # A broken connection is closed in the loop's next round.
+            self._loop.call_soon(done.set)
 
         self._loop.call_soon_threadsafe(act)
         done.wait()

@@ -164,7 +164,9 @@ def test_a_stop_answers_what_is_under_way() -> None:
         body = b"{}"
         with socket.create_connection(("127.0.0.1", api.port)) as busy:
             busy.sendall(_head(b"Host: x", b"Content-Length: 2", request=b"POST /orders HTTP/1.1")[:-2])
-            time.sleep(0.2)
+            # What is answered now came after that: the server has begun to read the other request.
+            resting.sendall(_head(b"Host: x", request=b"GET /health/live HTTP/1.1"))
+            assert resting.recv(1_000).startswith(b"HTTP/1.1 200 ")
             ending = threading.Thread(target=lambda: statuses.append(api.process.end(signal.SIGTERM)))
             statuses: list[int] = []
             ending.start()
