@@ -14,7 +14,7 @@ MOST_SHARES = 100
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A limit order, or with `cancels` the cancel of one; each order is of another client, so that all may trade."""
+    """A limit order, or with `cancels` the cancel of one."""
 
     order_id: int
     book: int

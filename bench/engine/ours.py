@@ -24,7 +24,7 @@ from tasks.messages import CancelOrder, Command, Event, PlaceOrder, decode_comma
 NOW_US = 1_700_000_000_000_000
 FEW, MANY = 1_000, 1_000_000
 STEADY_OPERATIONS = 200_000
-CLIENTS = 1_000  # where it matters that clients have several orders
+CLIENTS = 500  # that buy, and as many that sell
 # So many operations on the one engine, then as many on the other: what disturbs the machine disturbs both.
 TURN = 1_000
 REPLAYED = 200_000
@@ -34,11 +34,16 @@ _PAGE_BYTES = 4096
 def commands(operations: list[feed.Operation]) -> list[Command]:
     """The feed as the engine gets it."""
     return [
-        CancelOrder(number, f"C{one.order_id}", feed.BOOKS[one.book], one.order_id, NOW_US + number)
+        CancelOrder(number, _client(one), feed.BOOKS[one.book], one.order_id, NOW_US + number)
         if one.cancels
-        else _order(one.order_id, f"C{one.order_id}", one.book, one.is_buy, one.quantity, one.price)
+        else _order(one.order_id, _client(one), one.book, one.is_buy, one.quantity, one.price)
         for number, one in enumerate(operations, 1)
     ]
+
+
+def _client(one: feed.Operation) -> str:
+    """Who gives it. Nobody both buys and sells, so that all may trade: the others know no clients."""
+    return f"{'BUYER' if one.is_buy else 'SELLER'}{one.order_id % CLIENTS}"
 
 
 def _order(order_id: int, client_id: str, book: int, is_buy: bool, quantity: int, price: int) -> PlaceOrder:
