@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from tasks.matching.levels import PriceLevel, RestingOrder, comes_before
@@ -332,6 +333,14 @@ class Book:
         """Every level."""
         keys = [*reversed(self._bid_keys), *reversed(self._ask_keys)]
         return self._tell([key for key in keys if self._levels[key].count], snapshot=True)
+
+    def best_levels(self, depth: int) -> tuple[list[Level], list[Level]]:
+        """The best levels of bids and asks, at most so many of each, the best first; nothing of it counts as told."""
+        return self._best(self._bid_keys, depth), self._best(self._ask_keys, depth)
+
+    def _best(self, keys: list[int], depth: int) -> list[Level]:
+        shown = ((key, level) for key in reversed(keys) if (level := self._levels[key]).count)
+        return [(abs(key), level.quantity, level.count) for key, level in islice(shown, depth)]
 
     def _tell(self, keys: Iterable[int], *, snapshot: bool) -> BookUpdate:
         bids: list[Level] = []

@@ -23,6 +23,7 @@ from tasks.messages import (
     CancelRefused,
     Command,
     Event,
+    Level,
     MassCancel,
     OrderClosed,
     OrderReplaced,
@@ -465,6 +466,11 @@ class Engine:
     def book_snapshots(self) -> list[BookUpdate]:
         """Every level of every book."""
         return [book.snapshot() for book in self._books.values()]
+
+    def best_levels(self, security_id: str, depth: int) -> tuple[list[Level], list[Level]]:
+        """The best levels of a security's bids and asks, at most so many of each, the best first."""
+        book = self._books.get(security_id)
+        return ([], []) if book is None else book.best_levels(depth)
 
     # -- snapshot and restore ----------------------------------------------------------------------------------------
 

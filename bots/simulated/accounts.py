@@ -1,0 +1,198 @@
+"""Accounts, holdings and open orders in plain values: what Postgres keeps for the real exchange.
+
+Order entry holds what an order may cost by taking it from what is available, clearing moves what is owned and gives
+back what is not needed any more. What is held is the difference of the two, and the end of each match holds it against
+what the open orders need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from db.clearing_data.changes import ChangedOrder, OrderChange, Settlement
+from db.clearing_data.entry_rows import OpenOrder, PendingReplace, ReplaceableOrder
+from tasks.messages import PlaceOrder, Side
+from tasks.order_entry.risk import Funds, Shares
+from tasks.order_execution.clearing import count_closed, require_decided
+
+
+@dataclass(slots=True)
+class RegisteredOrder:
+    """An open order as it was settled last [shares, cents]."""
+
+    order_id: int
+    client_id: str
+    security_id: str
+    type: str
+    side: Side
+    quantity: int
+    price_cents: int
+    hold_cents: int  # for each share, of a buy order
+    is_replaced: bool = False
+    filled_quantity: int = 0
+    closed_quantity: int = 0
+
+    @property
+    def open_quantity(self) -> int:
+        """What is neither filled nor closed of it [shares]."""
+        return self.quantity - self.filled_quantity - self.closed_quantity
+
+    def replaceable(self) -> ReplaceableOrder:
+        """What a replacement has to know. None is pending here: each is decided in the instant it is admitted."""
+        return ReplaceableOrder(
+            self.order_id,
+            self.client_id,
+            self.security_id,
+            self.type,
+            self.side,
+            True,
+            self.filled_quantity,
+            self.price_cents,
+            self.hold_cents,
+            self.quantity,
+            self.quantity,
+            None,
+            None,
+        )
+
+
+class Accounts:
+    """Everybody's cash and shares, and the open orders, by their ids.
+
+    funds, shares    what is available, as order entry counts it
+    balances, owned  what is there, available or held [cents, shares]
+    booked           what the ledger says was gained and lost in trades and fees, by client [cents]
+    fees_cents       what the exchange has earned
+    """
+
+    def __init__(self) -> None:
+        self.funds: dict[str, Funds] = {}
+        self.shares: dict[tuple[str, str], Shares] = {}
+        self.balances: dict[str, int] = {}
+        self.owned: dict[tuple[str, str], int] = {}
+        self.opening_balances: dict[str, int] = {}
+        self.opening_shares: dict[tuple[str, str], int] = {}
+        self.booked: dict[str, int] = {}
+        self.fees_cents = 0
+        self.orders: dict[int, RegisteredOrder] = {}
+        self._of_client: dict[str, dict[int, RegisteredOrder]] = {}
+        self._pending: dict[tuple[int, int], int] = {}  # (order, command) -> what is reserved
+
+    def open(self, client_id: str, cash_cents: int, shares: Mapping[str, int]) -> None:
+        """Open an account with cash and shares; raises ValueError when it is there already."""
+        if client_id in self.funds:
+            raise ValueError(f"there is an account {client_id} already")
+        self.funds[client_id] = Funds(cash_cents, open_orders=0)
+        self.balances[client_id] = self.opening_balances[client_id] = cash_cents
+        self.booked[client_id] = 0
+        self._of_client[client_id] = {}
+        for security_id, quantity in shares.items():
+            owned = (client_id, security_id)
+            self.shares[owned] = Shares(quantity)
+            self.owned[owned] = self.opening_shares[owned] = quantity
+
+    # -- order entry -------------------------------------------------------------------------------------------------
+
+    def register(self, order: PlaceOrder) -> None:
+        """An order was admitted."""
+        entry = RegisteredOrder(
+            order.order_id,
+            order.client_id,
+            order.security_id,
+            order.type,
+            order.side,
+            order.quantity,
+            order.price_cents,
+            order.hold_cents or order.price_cents,
+        )
+        self.orders[order.order_id] = self._of_client[order.client_id][order.order_id] = entry
+
+    def reserve(self, replace: PendingReplace) -> None:
+        """A replacement was admitted."""
+        self.orders[replace.order_id].is_replaced = True
+        self._pending[replace.order_id, replace.command_id] = replace.reserved
+
+    def open_orders(self, client_id: str) -> dict[int, OpenOrder]:
+        """The client's open orders, oldest first."""
+        return {
+            order_id: OpenOrder(order_id, client_id, order.security_id, order.side)
+            for order_id, order in self._of_client[client_id].items()
+        }
+
+    def shares_of(self, client_id: str) -> dict[str, int]:
+        """What the client has of each security, by their names."""
+        return {owned[1]: shares for owned, shares in sorted(self.owned.items()) if owned[0] == client_id}
+
+    # -- clearing ----------------------------------------------------------------------------------------------------
+
+    def settle(self, settlement: Settlement) -> None:
+        """Book what executions change.
+
+        raises  ExecutionRefused  they are not of orders that are open so
+        """
+        self._change_terms(settlement.orders)
+        closed = count_closed(settlement, self._change_orders(settlement.orders))
+        for client_id, orders in closed.items():
+            self.funds[client_id].open_orders -= orders
+        if settlement.decided:
+            released = {
+                (one.order_id, one.command_id)
+                for one in settlement.decided
+                if self._pending.pop((one.order_id, one.command_id), None) == one.reserved
+            }
+            require_decided(settlement, released)
+        for client_id, account in settlement.accounts.items():
+            self.balances[client_id] += account.balance_cents
+            self.funds[client_id].available_cents += account.balance_cents - account.held_cents
+        for owned, holding in settlement.holdings.items():
+            shares = self.shares.get(owned)
+            if shares is None:
+                shares = self.shares[owned] = Shares(0)
+                self.owned[owned] = 0
+            self.owned[owned] += holding.shares
+            shares.available += holding.shares - holding.held
+        for entry in settlement.ledger:
+            self.booked[entry.account] += entry.cash_cents
+        for entry in settlement.fees:
+            self.booked[entry.account] += entry.cash_cents
+        self.fees_cents += settlement.earned_cents
+
+    def _change_terms(self, changes: Mapping[int, OrderChange]) -> None:
+        for order_id, change in changes.items():
+            order = self.orders.get(order_id)
+            if change.terms is not None and order is not None:
+                order.quantity = change.terms.quantity
+                order.price_cents = change.terms.price_cents
+                order.hold_cents = change.terms.hold_cents
+
+    def _change_orders(self, changes: Mapping[int, OrderChange]) -> list[ChangedOrder]:
+        """The orders that were open for as much as the change says; those with nothing open any more are gone."""
+        changed = []
+        for order_id, change in changes.items():
+            order = self.orders.get(order_id)
+            if order is None or change.filled_quantity + change.closed_quantity > order.open_quantity:
+                continue
+            order.filled_quantity += change.filled_quantity
+            order.closed_quantity += change.closed_quantity
+            is_closed = not order.open_quantity
+            if is_closed:
+                del self.orders[order_id]
+                del self._of_client[order.client_id][order_id]
+            changed.append(
+                ChangedOrder(
+                    order_id,
+                    order.client_id,
+                    order.security_id,
+                    order.side,
+                    order.hold_cents,
+                    order.is_replaced,
+                    is_closed,
+                )
+            )
+        return changed
+
+    @property
+    def pending_replaces(self) -> int:
+        """How many replacements were admitted and not decided."""
+        return len(self._pending)

@@ -1,0 +1,169 @@
+"""The stages of the exchange one after the other: order entry, matching and clearing of one shard.
+
+It has no clock and sends nothing: who calls says what time it is, and passes on what comes back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace as other
+from typing import Final
+
+from bots.simulated.accounts import Accounts
+from bots.simulated.configuration import Listing
+from db.clearing_data.changes import FeeRates
+from db.clearing_data.rows import KnownOrder, Security
+from tasks.matching.engine import Engine
+from tasks.messages import (
+    CancelRequest,
+    Command,
+    Event,
+    Execution,
+    MassCancelRequest,
+    OrderClosed,
+    OrderReplaced,
+    OrderRequest,
+    PlaceOrder,
+    ReplaceRefused,
+    ReplaceRequest,
+    Request,
+    TradeMade,
+)
+from tasks.order_entry.decisions import Admitted, Denied, Limits
+from tasks.order_entry.desk import Desk
+from tasks.order_entry.reservation import Terms
+from tasks.order_entry.rules import decide
+from tasks.order_execution.clearing import clear
+
+SHARD: Final = 0
+# What no client owns: an order that is not open any more.
+_GONE: Final = KnownOrder("", "", is_open=False)
+# What is cleared in the instant it happens, however long trades take to settle.
+_AT_ONCE: Final = frozenset({OrderClosed, OrderReplaced, ReplaceRefused})
+
+
+class Exchange:
+    """The rules, the books and the accounts of an exchange, after so many commands.
+
+    rates       the fees of the securities that have any
+    last_cents  what was paid last, before the first trade the reference price [cents/share]
+    """
+
+    def __init__(self, listings: Iterable[Listing], limits: Limits) -> None:
+        self.accounts = Accounts()
+        self.engine = Engine(SHARD)
+        self.last_cents: dict[str, int] = {}
+        securities = {one.security_id: _security(one) for one in listings}
+        for security in securities.values():
+            self.last_cents[security.security_id] = security.last_price_cents or 0
+        self.rates = {
+            one.security_id: FeeRates(one.maker_fee_ppm, one.taker_fee_ppm)
+            for one in securities.values()
+            if one.maker_fee_ppm or one.taker_fee_ppm
+        }
+        self._desk = Desk(
+            funds=self.accounts.funds,
+            shares=self.accounts.shares,
+            securities=securities,
+            limits=limits,
+            now_us=0,
+            shards=(SHARD,),
+            follows=False,
+        )
+
+    @property
+    def securities(self) -> dict[str, Security]:
+        """The listed ones, by id."""
+        return self._desk.securities
+
+    @property
+    def command_seq(self) -> int:
+        """Number of the last command of the log."""
+        return self.engine.seq
+
+    # -- order entry -------------------------------------------------------------------------------------------------
+
+    def admit(self, request: Request, now_us: int) -> Admitted | Denied:
+        """Decide a request, and hold what it may cost; what is admitted has to be executed next."""
+        desk = self._desk
+        desk.now_us = now_us
+        if type(request) is OrderRequest:
+            if request.price_cents is None:
+                self._refresh(request.security_id)
+        else:
+            self._look_up(request)
+        decision = decide(desk, request)
+        if type(decision) is Admitted:
+            command = decision.command
+            if type(command) is PlaceOrder:
+                self.accounts.register(command)
+                funds = desk.funds[command.client_id]
+                funds.open_orders += funds.newly_open
+                funds.newly_open = 0
+            elif desk.replaced:
+                self.accounts.reserve(desk.replaced.pop())
+            elif desk.halts:
+                desk.halts.clear()
+        return decision
+
+    def _refresh(self, security_id: str) -> None:
+        """Give a security its last price, from which a market order gets its collar."""
+        security, last_cents = self.securities.get(security_id), self.last_cents.get(security_id)
+        if security is not None and security.last_price_cents != last_cents:
+            self.securities[security_id] = other(security, last_price_cents=last_cents)
+
+    def _look_up(self, request: Request) -> None:
+        """Put on the desk what has to be known of the orders that a request names."""
+        desk, orders = self._desk, self.accounts.orders
+        if isinstance(request, CancelRequest | ReplaceRequest):
+            order = orders.get(request.order_id)
+            known = _GONE if order is None else KnownOrder(order.client_id, order.security_id, is_open=True)
+            desk.orders = {request.order_id: known}
+            if isinstance(request, ReplaceRequest):
+                desk.terms = {} if order is None else {
+                    request.order_id: Terms.of_registered(order.replaceable(), None, None)
+                }
+        elif isinstance(request, MassCancelRequest) and request.client_id in desk.funds:
+            desk.open_orders = {request.client_id: self.accounts.open_orders(request.client_id)}
+
+    # -- matching ----------------------------------------------------------------------------------------------------
+
+    def execute(self, command: Command) -> list[Event]:
+        """Apply the next command of the log to the books."""
+        return self.engine.apply(self.engine.seq + 1, command)
+
+    # -- clearing ----------------------------------------------------------------------------------------------------
+
+    def settle(self, executions: Sequence[Execution]) -> None:
+        """Clear executions and book what they change; raises ExecutionRefused."""
+        settlement = clear(executions, rates=self.rates)
+        self.accounts.settle(settlement)
+        for security_id, price in settlement.last_prices.items():
+            self.last_cents[security_id] = price.price_cents
+
+    @staticmethod
+    def split(events: Iterable[Event]) -> tuple[list[TradeMade], list[Execution]]:
+        """The trades among events, and what is cleared at once in any case; the others are news only."""
+        trades: list[TradeMade] = []
+        at_once: list[Execution] = []
+        for event in events:
+            if type(event) is TradeMade:
+                trades.append(event)
+            elif type(event) in _AT_ONCE:
+                at_once.append(event)  # type: ignore[arg-type]  # by its type
+        return trades, at_once
+
+
+def _security(listing: Listing) -> Security:
+    return Security(
+        security_id=listing.security_id,
+        shard=SHARD,
+        tick_cents=listing.tick_cents,
+        min_price_cents=listing.min_price_cents,
+        max_price_cents=listing.max_price_cents,
+        issued_shares=0,
+        halted=False,
+        last_price_cents=listing.reference_cents,
+        maker_fee_ppm=listing.maker_fee_ppm,
+        taker_fee_ppm=listing.taker_fee_ppm,
+    )

@@ -1,0 +1,108 @@
+"""What everybody is told of the market: prices, books and trades, made once for all who listen.
+
+Prices and books are told at most so often, and the newest counts: that is how feeds of exchanges are read, and it
+keeps two market makers that chase each other from filling the time between two ticks of anybody's clock. The first
+change after a quiet time is told at once. Trades are told one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bots.contract import Book, Level, Price, Trade
+from bots.simulated.clock import Clock
+from bots.simulated.dollars import price_of
+from bots.simulated.exchange import Exchange
+from bots.simulated.seat import Seat
+from tasks.messages import BookUpdate, TradeMade
+
+# Levels of a side that are told, as many as the exchange shows to who does not ask for more.
+DEPTH = 10
+
+
+class Feed:
+    """Tells the seats what they listen to."""
+
+    def __init__(self, clock: Clock, exchange: Exchange, *, conflation_us: int) -> None:
+        self._clock = clock
+        self._exchange = exchange
+        self._conflation_us = conflation_us
+        self._next_us = 0
+        self._is_due = False
+        self._prices: list[Seat] = []
+        self._books: list[Seat] = []
+        self._trades: list[Seat] = []
+        self._told: dict[str, tuple[int | None, int | None, int | None]] = {}
+        self._sequences: dict[str, int] = {}
+
+    def listen(self, seat: Seat) -> None:
+        """Bring a seat what its strategy listens to."""
+        channels = seat.strategy.channels()
+        for channel, listeners in (("price", self._prices), ("book", self._books), ("trades", self._trades)):
+            if channel in channels:
+                listeners.append(seat)
+
+    def leave(self, seat: Seat) -> None:
+        """Bring a seat nothing any more."""
+        for listeners in (self._prices, self._books, self._trades):
+            if seat in listeners:
+                listeners.remove(seat)
+
+    def traded(self, trades: Iterable[TradeMade]) -> None:
+        """Tell of trades."""
+        if self._trades:
+            for trade in trades:
+                told = Trade(
+                    trade_id=str(trade.event_id),
+                    price=price_of(trade.price_cents),
+                    quantity=trade.quantity,
+                    aggressor_side=trade.aggressor_side,
+                    sequence=trade.sequence,
+                    security_id=trade.security_id,
+                )
+                for seat in tuple(self._trades):
+                    seat.tell(told)
+
+    def changed(self) -> None:
+        """The books may have changed: tell it as soon as it is time."""
+        if not self._is_due and (self._prices or self._books):
+            self._is_due = True
+            self._clock.at(self._next_us, self._tell)
+
+    def _tell(self) -> None:
+        self._is_due = False
+        self._next_us = self._clock.now_us + self._conflation_us
+        for update in self._exchange.engine.book_updates():
+            best = (update.bid_cents, update.ask_cents, update.last_cents)
+            if self._prices and self._told.get(update.security_id) != best:
+                self._told[update.security_id] = best
+                self._tell_price(update)
+            if self._books:
+                self._tell_book(update)
+
+    def _tell_price(self, update: BookUpdate) -> None:
+        """Tell the best prices where there are both, as the price stream does."""
+        if update.bid_cents is None or update.ask_cents is None:
+            return
+        security_id = update.security_id
+        sequence = self._sequences[security_id] = self._sequences.get(security_id, 0) + 1
+        price = Price(
+            security_id=security_id,
+            bid=price_of(update.bid_cents),
+            ask=price_of(update.ask_cents),
+            last=None if update.last_cents is None else price_of(update.last_cents),
+            sequence=sequence,
+        )
+        for seat in self._prices:
+            seat.tell(price)
+
+    def _tell_book(self, update: BookUpdate) -> None:
+        """Tell the best levels; each listener has lists of its own, so that what one does to them harms no other."""
+        bids, asks = (
+            [Level(price_of(price_cents), quantity, orders) for price_cents, quantity, orders in side]
+            for side in self._exchange.engine.best_levels(update.security_id, DEPTH)
+        )
+        for seat in self._books:
+            seat.tell(
+                Book(security_id=update.security_id, sequence=update.sequence, bids=list(bids), asks=list(asks))
+            )

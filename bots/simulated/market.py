@@ -1,0 +1,263 @@
+"""A market of bots on a virtual clock: their requests travel to the exchange, and what happens travels back.
+
+With one configuration, one seed and the same bots it takes the same course each time, on any machine and with any
+PYTHONHASHSEED: what is due happens in the order of its time and of its making, all chance comes from the seed, and
+nothing depends on the order of a set or of hashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
+from random import Random
+
+from bots.contract import Security
+from bots.simulated.clock import US_PER_S, Clock
+from bots.simulated.configuration import Configuration, Latency, Opening
+from bots.simulated.conservation import require_conserved
+from bots.simulated.dollars import price_of
+from bots.simulated.exchange import Exchange
+from bots.simulated.feed import Feed
+from bots.simulated.outcome import BotOutcome, Outcome
+from bots.simulated.record import Record
+from bots.simulated.reports import answer, change, is_news, legs
+from bots.simulated.seat import Seat
+from bots.simulated.venue import Door, Numbers
+from bots.simulated.watch import Watch
+from bots.strategy import Strategy
+from db.clearing_data import rows
+from tasks.messages import HaltRequest, OrderRequest, Request, Side, TradeMade
+from tasks.order_entry.decisions import Denied, Limits
+
+# The day on which every match begins: 2023-11-14 22:13:20 UTC [us since 1970].
+START_US = 1_700_000_000_000_000
+# Bots take their seats within this time, each at a moment of its own.
+SEATING_US = US_PER_S
+
+Action = Callable[["Market"], None]
+
+
+class Market:
+    """A match: seat the bots, schedule what else is to happen, and play.
+
+    log  takes the commands of the order log as lines of JSON, many at a time
+
+    Who schedules something gets the market in its hands: `halt`, `resume`, `order` and `fundamental_cents`, the value
+    of each security that only informed traders know.
+    """
+
+    def __init__(self, configuration: Configuration, *, log: Callable[[bytes], object] | None = None) -> None:
+        self.configuration = configuration
+        self.clock = Clock()
+        self.exchange = Exchange(
+            configuration.listings,
+            Limits(
+                market_order_band=configuration.market_order_band,
+                max_order_quantity=configuration.max_order_quantity,
+                max_open_orders=configuration.max_open_orders,
+            ),
+        )
+        self.fundamental_cents = {one.security_id: one.reference_cents for one in configuration.listings}
+        self.seats: dict[str, Seat] = {}
+        self._record = Record(self.exchange, START_US, log)
+        self._feed = Feed(self.clock, self.exchange, conflation_us=configuration.conflation_us)
+        self._numbers = Numbers()
+        self._watch = Watch(configuration.patience_s)
+        self._securities = [_contract_form(one) for one in self.exchange.securities.values()]
+        self._is_open = True
+
+    @property
+    def now_s(self) -> float:
+        """Time since the start [s]."""
+        return self.clock.now_us / US_PER_S
+
+    # -- before it begins --------------------------------------------------------------------------------------------
+
+    def seat(
+        self, client_id: str, strategy: Strategy, *, opening: Opening | None = None, latency: Latency | None = None
+    ) -> Seat:
+        """Open an account and let a strategy trade with it; raises ValueError when there is such an account."""
+        opening = opening or Opening()
+        self.open_account(client_id, opening)
+        self._record.bots[client_id] = BotOutcome(
+            client_id, type(strategy).__name__, opening.cash_cents, dict(opening.shares)
+        )
+        door = Door(
+            client_id,
+            securities=self.exchange.securities,
+            numbers=self._numbers,
+            clock=self.clock,
+            start_us=START_US,
+            max_quantity=self.configuration.max_order_quantity,
+            max_requests_per_s=self.configuration.max_requests_per_s,
+        )
+        seat = self.seats[client_id] = Seat(
+            client_id,
+            strategy,
+            door,
+            securities=self._securities,
+            opening=opening,
+            latency=latency or Latency(),
+            seed=self.configuration.seed,
+            clock=self.clock,
+            watch=self._watch,
+            receive=self._receive,
+            out=self._out,
+        )
+        self._feed.listen(seat)
+        return seat
+
+    def open_account(self, client_id: str, opening: Opening) -> None:
+        """Open an account that no bot trades with, as for a seller who is scheduled."""
+        self.exchange.accounts.open(client_id, opening.cash_cents, opening.shares)
+
+    def schedule(self, time_s: float, action: Action) -> None:
+        """Let something happen at a time, if the market is open then [s from the start]."""
+        self.clock.at(round(time_s * US_PER_S), partial(self._do, action))
+
+    def _do(self, action: Action) -> None:
+        if self._is_open:
+            action(self)
+
+    # -- the match ---------------------------------------------------------------------------------------------------
+
+    def play(self) -> Outcome:
+        """Let the bots trade; once.
+
+        raises  Broken  something is not conserved: a fault of ours
+        """
+        end_us = round(self.configuration.duration_s * US_PER_S)
+        with self._watch.watching():
+            chance = Random(f"{self.configuration.seed}:seating")
+            for seat in self.seats.values():
+                if seat.failure is None:
+                    self.clock.at(round(chance.random() * SEATING_US), seat.start)
+            self._sample()
+            self.clock.run(end_us)
+            for seat in self.seats.values():
+                seat.stop()
+            self._is_open = False
+            self.clock.run()  # what is on its way arrives, and what was traded is settled
+        require_conserved(self.exchange)
+        return self._outcome()
+
+    def _sample(self) -> None:
+        if self._is_open:
+            self._record.sample(self.now_s)
+            self.clock.at(self.clock.now_us + round(self.configuration.sample_s * US_PER_S), self._sample)
+
+    def _outcome(self) -> Outcome:
+        record = self._record
+        record.sample(self.configuration.duration_s)
+        record.finish()
+        for client_id, seat in self.seats.items():
+            bot = record.bots[client_id]
+            bot.failure, bot.refusals, bot.notes = seat.failure, seat.refusals, seat.notes
+        return Outcome(
+            seed=self.configuration.seed,
+            duration_s=self.configuration.duration_s,
+            commands=self.exchange.command_seq,
+            trades=record.trades_made,
+            fees_cents=self.exchange.accounts.fees_cents,
+            log_hash=record.log.digest(),
+            trades_hash=record.trades.digest(),
+            bots=record.bots,
+            market=record.market,
+            prints=record.prints,
+            last_cents=dict(self.exchange.last_cents),
+        )
+
+    # -- the exchange ------------------------------------------------------------------------------------------------
+
+    def _receive(self, _seat: Seat | None, requests: Sequence[Request]) -> None:
+        """Requests have arrived, in the order in which they were sent."""
+        for request in requests:
+            self._decide(request)
+        self._feed.changed()
+
+    def _decide(self, request: Request) -> None:
+        decision = self.exchange.admit(request, START_US + self.clock.now_us)
+        if isinstance(decision, Denied):
+            self._record.requested(request, decision.reason)
+            self._tell(answer(request, decision.reason))
+            return
+        self._record.requested(request, None)
+        if is_news(request, None):
+            self._tell(answer(request, None))
+        self._record.log.add(decision.command)
+        events = self.exchange.execute(decision.command)
+        if not events:
+            return
+        self._record.happened(events)
+        trades, at_once = self.exchange.split(events)
+        delay_us = self.configuration.settlement_delay_us
+        if trades and not delay_us:
+            self.exchange.settle([*trades, *at_once])
+        else:
+            if at_once:
+                self.exchange.settle(at_once)
+            if trades:
+                self.clock.at(self.clock.now_us + delay_us, partial(self.exchange.settle, trades))
+        for event in events:
+            if type(event) is TradeMade:
+                for told in legs(event):
+                    self._tell(told)
+            else:
+                self._tell(change(event))
+        if trades:
+            self._feed.traded(trades)
+
+    def _tell(self, told: tuple[str, object] | None) -> None:
+        seat = None if told is None else self.seats.get(told[0])
+        if seat is not None and told is not None:
+            seat.tell(told[1])
+
+    def _out(self, seat: Seat) -> None:
+        """A bot is out: nothing of it stays in the market."""
+        self._feed.leave(seat)
+        self._receive(seat, [seat.farewell()])
+
+    # -- what may be scheduled ---------------------------------------------------------------------------------------
+
+    def halt(self, security_id: str) -> None:
+        """Halt the trading of a security: it takes cancels only."""
+        self._receive(None, [HaltRequest(self._numbers.take(), security_id, True, START_US + self.clock.now_us)])
+
+    def resume(self, security_id: str) -> None:
+        """Resume the trading of a security."""
+        self._receive(None, [HaltRequest(self._numbers.take(), security_id, False, START_US + self.clock.now_us)])
+
+    def order(
+        self, client_id: str, security_id: str, side: Side, quantity: int, price_cents: int | None = None
+    ) -> None:
+        """Order for an account that no bot trades with, at the market or at a limit; it arrives at once."""
+        self._receive(
+            None,
+            [
+                OrderRequest(
+                    self._numbers.take(),
+                    client_id,
+                    None,
+                    security_id,
+                    "market" if price_cents is None else "limit",
+                    side,
+                    quantity,
+                    price_cents,
+                    "gtc",
+                    False,
+                    START_US + self.clock.now_us,
+                )
+            ],
+        )
+
+
+def _contract_form(security: rows.Security) -> Security:
+    return Security(
+        security_id=security.security_id,
+        tick=price_of(security.tick_cents),
+        min_price=price_of(security.min_price_cents),
+        max_price=price_of(security.max_price_cents),
+        maker_fee=Decimal(security.maker_fee_ppm) / 100,
+        taker_fee=Decimal(security.taker_fee_ppm) / 100,
+    )

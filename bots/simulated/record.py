@@ -1,0 +1,160 @@
+"""Writes down what happens in a match: the log of its commands, its trades, and everybody's account over time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+
+from bots.simulated.exchange import Exchange
+from bots.simulated.outcome import AccountSample, BotOutcome, Fill, MarketSample, Print
+from db.clearing_data.changes import FeeRates
+from tasks.fees import fee_cents
+from tasks.messages import (
+    CancelRefused,
+    CancelRequest,
+    Command,
+    Event,
+    MassCancelRequest,
+    OrderClosed,
+    OrderRequest,
+    ReplaceRefused,
+    Request,
+    TradeMade,
+    encode,
+)
+
+_NO_FEES = FeeRates(0, 0)
+# Lines that are hashed at once.
+_LINES = 512
+
+
+class Lines:
+    """The hash of lines, and where they go.
+
+    keep  is given the lines, many at a time; None where nobody wants them
+    """
+
+    def __init__(self, keep: Callable[[bytes], object] | None = None) -> None:
+        self._keep = keep
+        self._hash = sha256()
+        self._lines: list[bytes] = []
+
+    def add(self, message: Command | TradeMade) -> None:
+        """Write a message."""
+        self._lines.append(encode(message))
+        if len(self._lines) >= _LINES:
+            self._write()
+
+    def digest(self) -> str:
+        """SHA-256 of all lines, as hexadecimal digits."""
+        self._write()
+        return self._hash.hexdigest()
+
+    def _write(self) -> None:
+        if self._lines:
+            text = b"\n".join([*self._lines, b""])
+            self._lines = []
+            self._hash.update(text)
+            if self._keep is not None:
+                self._keep(text)
+
+
+class Record:
+    """What happened, up to now.
+
+    log  takes the commands as lines of JSON, many at a time; None where only their hash is wanted
+    """
+
+    def __init__(self, exchange: Exchange, start_us: int, log: Callable[[bytes], object] | None) -> None:
+        self.log = Lines(log)
+        self.trades = Lines()
+        self.bots: dict[str, BotOutcome] = {}
+        self.market: list[MarketSample] = []
+        self.prints: list[Print] = []
+        self._exchange = exchange
+        self._start_us = start_us
+        self._volumes: Counter[str] = Counter()
+        self.trades_made = 0
+
+    # -- what happens ------------------------------------------------------------------------------------------------
+
+    def requested(self, request: Request, denied: str | None) -> None:
+        """A request has reached the exchange."""
+        bot = self.bots.get(getattr(request, "client_id", ""))
+        if bot is None:
+            return
+        bot.requests[_kind(request)] += 1
+        if denied is not None:
+            bot.denials[denied] += 1
+
+    def happened(self, events: Sequence[Event]) -> None:
+        """A command has had these consequences."""
+        for event in events:
+            if type(event) is TradeMade:
+                self._traded(event)
+            elif isinstance(event, OrderClosed | CancelRefused | ReplaceRefused) and event.client_id in self.bots:
+                self.bots[event.client_id].denials[event.reason] += 1
+
+    def _traded(self, trade: TradeMade) -> None:
+        self.trades.add(trade)
+        self.trades_made += 1
+        self._volumes[trade.security_id] += trade.quantity
+        time_us, security_id = trade.traded_us - self._start_us, trade.security_id
+        quantity, price_cents = trade.quantity, trade.price_cents
+        self.prints.append(Print(time_us, security_id, price_cents, quantity, trade.aggressor_side))
+        rates = self._exchange.rates.get(security_id, _NO_FEES)
+        buyer_takes = trade.aggressor_side == "buy"
+        buyer, seller = self.bots.get(trade.buyer), self.bots.get(trade.seller)
+        if buyer is not None:
+            fee = fee_cents(quantity * price_cents, rates.taker_ppm if buyer_takes else rates.maker_ppm)
+            buyer.fills.append(
+                Fill(time_us, security_id, trade.buy_order_id, "buy", quantity, price_cents, not buyer_takes, fee)
+            )
+        if seller is not None:
+            fee = fee_cents(quantity * price_cents, rates.maker_ppm if buyer_takes else rates.taker_ppm)
+            seller.fills.append(
+                Fill(time_us, security_id, trade.sell_order_id, "sell", quantity, price_cents, buyer_takes, fee)
+            )
+
+    # -- what is so now ----------------------------------------------------------------------------------------------
+
+    def sample(self, time_s: float) -> None:
+        """Look at everybody's account, and at the market."""
+        accounts = self._exchange.accounts
+        for security_id, last_cents in self._exchange.last_cents.items():
+            bids, asks = self._exchange.engine.best_levels(security_id, 1)
+            bid = bids[0] if bids else (None, 0, 0)
+            ask = asks[0] if asks else (None, 0, 0)
+            self.market.append(
+                MarketSample(
+                    time_s, security_id, bid[0], bid[1], ask[0], ask[1], last_cents, self._volumes[security_id]
+                )
+            )
+        for client_id, bot in self.bots.items():
+            shares = accounts.shares_of(client_id)
+            balance_cents = accounts.balances[client_id]
+            bot.samples.append(AccountSample(time_s, self._equity(balance_cents, shares), balance_cents, shares))
+
+    def finish(self) -> None:
+        """Note what everybody ends with."""
+        accounts = self._exchange.accounts
+        for client_id, bot in self.bots.items():
+            funds = accounts.funds[client_id]
+            bot.cash_cents = accounts.balances[client_id]
+            bot.held_cents = bot.cash_cents - funds.available_cents
+            bot.shares = accounts.shares_of(client_id)
+            bot.equity_cents = self._equity(bot.cash_cents, bot.shares)
+            bot.open_orders = funds.open_orders
+
+    def _equity(self, balance_cents: int, shares: dict[str, int]) -> int:
+        last_cents = self._exchange.last_cents
+        return balance_cents + sum(quantity * last_cents[security_id] for security_id, quantity in shares.items())
+
+
+def _kind(request: Request) -> str:
+    if isinstance(request, OrderRequest):
+        return "orders"
+    if isinstance(request, CancelRequest):
+        return "cancels"
+    return "mass_cancels" if isinstance(request, MassCancelRequest) else "replaces"

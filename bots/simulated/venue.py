@@ -1,0 +1,191 @@
+"""The door of the simulated exchange: what is refused here gets no number and goes no further, as at the api.
+
+What a callback sends leaves together when the callback is over; one that fails has sent nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from bots.contract import LimitOrder, Order, ProblemDetails, StopLimitOrder, StopOrder
+from bots.errors import Problem
+from bots.simulated.clock import US_PER_S, Clock
+from bots.simulated.dollars import cents_of
+from bots.simulated.exchange import SHARD
+from db.clearing_data.rows import Security
+from tasks.messages import CancelRequest, MassCancelRequest, OrderRequest, OrderType, ReplaceRequest, Request
+from tasks.order_entry.orders import contradiction, price_refusal
+
+
+class Flooded(Exception):
+    """A bot sends more than it may."""
+
+
+class Numbers:
+    """The numbers of orders and commands, one series for everybody; what was taken for nothing is given back."""
+
+    def __init__(self) -> None:
+        self.next = 1
+
+    def take(self) -> int:
+        """The next number."""
+        number = self.next
+        self.next += 1
+        return number
+
+
+class Door:
+    """One bot's way into the exchange; it is the desk's venue.
+
+    sent     what the callback under way has sent, not on its way yet
+    flooded  whether it has sent more than it may
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        *,
+        securities: Mapping[str, Security],
+        numbers: Numbers,
+        clock: Clock,
+        start_us: int,
+        max_quantity: int,
+        max_requests_per_s: int,
+    ) -> None:
+        self._client_id = client_id
+        self._securities = securities
+        self._numbers = numbers
+        self._clock = clock
+        self._start_us = start_us
+        self._max_quantity = max_quantity
+        self._max_requests_per_s = max_requests_per_s
+        self._second = -1
+        self._requests = 0  # in this second
+        self._first_number = numbers.next
+        self.sent: list[Request] = []
+        self.flooded = False
+
+    # -- the venue ---------------------------------------------------------------------------------------------------
+
+    def place(self, order: Order) -> int:
+        """Send an order; its id. Raises Problem, Flooded."""
+        security = self._security(order.security_id)
+        self._check_quantity(order.quantity)
+        order_type: OrderType = "market"
+        price_cents = stop_cents = display_quantity = None
+        time_in_force, post_only = "gtc", False
+        if isinstance(order, LimitOrder | StopLimitOrder):
+            order_type = "limit"
+            price_cents = self._cents(order.price, security, "/price")
+            time_in_force, post_only = order.time_in_force, order.post_only
+        if isinstance(order, StopOrder | StopLimitOrder):
+            order_type = "stop" if isinstance(order, StopOrder) else "stop_limit"
+            stop_cents = self._cents(order.stop_price, security, "/stop_price")
+        if isinstance(order, LimitOrder):
+            display_quantity = order.display_quantity
+        self._count()
+        request = OrderRequest(
+            self._numbers.next,
+            self._client_id,
+            order.client_order_id,
+            order.security_id,
+            order_type,
+            order.side,
+            order.quantity,
+            price_cents,
+            time_in_force,
+            post_only,
+            self._start_us + self._clock.now_us,
+            stop_cents,
+            display_quantity,
+        )
+        if refused := contradiction(request):
+            raise _refused(refused, "the terms contradict each other")
+        self.sent.append(request)
+        return self._numbers.take()
+
+    def cancel(self, security_id: str, order_id: int) -> None:
+        """Ask for the cancellation of an order. Raises Problem, Flooded."""
+        self._security(security_id)
+        self._count()
+        self.sent.append(CancelRequest(self._numbers.take(), self._client_id, security_id, order_id, self._now_us()))
+
+    def cancel_all(self, security_id: str | None) -> None:
+        """Ask for the cancellation of all orders, of one security or of all. Raises Problem, Flooded."""
+        if security_id is not None:
+            self._security(security_id)
+        self._count()
+        self.sent.append(self.mass_cancel(security_id))
+
+    def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
+        """Ask for other terms of an order. Raises Problem, Flooded."""
+        security = self._security(security_id)
+        if quantity is None and price is None:
+            raise _refused("validation_error", "changes nothing: give quantity, price or both")
+        if quantity is not None:
+            self._check_quantity(quantity)
+        price_cents = None if price is None else self._cents(price, security, "/price")
+        self._count()
+        self.sent.append(
+            ReplaceRequest(
+                self._numbers.take(), self._client_id, security_id, order_id, quantity, price_cents, self._now_us()
+            )
+        )
+
+    # -- the market's side of it -------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """A callback begins."""
+        self._first_number = self._numbers.next
+
+    def take(self) -> list[Request]:
+        """What the callback has sent, and that leaves now."""
+        sent, self.sent = self.sent, []
+        return sent
+
+    def drop(self) -> None:
+        """The callback has failed: it has sent nothing, and taken no number."""
+        self.sent = []
+        self._numbers.next = self._first_number
+
+    def mass_cancel(self, security_id: str | None = None) -> MassCancelRequest:
+        """A request that cancels all that the bot has open."""
+        return MassCancelRequest(self._numbers.take(), self._client_id, SHARD, security_id, None, self._now_us())
+
+    # -- what stands against a request -------------------------------------------------------------------------------
+
+    def _security(self, security_id: str) -> Security:
+        security = self._securities.get(security_id)
+        if security is None:
+            raise _refused("unknown_security", "/security_id is not listed")
+        return security
+
+    def _check_quantity(self, quantity: int) -> None:
+        if type(quantity) is not int or not 1 <= quantity <= self._max_quantity:
+            raise _refused("validation_error", f"/quantity has to be a whole number from 1 to {self._max_quantity}")
+
+    @staticmethod
+    def _cents(price: Decimal, security: Security, pointer: str) -> int:
+        cents = cents_of(price)
+        if cents is None:
+            raise _refused("validation_error", f"{pointer} is no price in dollars and cents")
+        if refused := price_refusal(cents, security):
+            raise _refused(refused, f"{pointer} is off the tick or out of the band of the security")
+        return cents
+
+    def _count(self) -> None:
+        second = self._clock.now_us // US_PER_S
+        if second != self._second:
+            self._second, self._requests = second, 0
+        self._requests += 1
+        if self._requests > self._max_requests_per_s:
+            self.flooded = True
+            raise Flooded(f"more than {self._max_requests_per_s} requests in a second")
+
+    def _now_us(self) -> int:
+        return self._start_us + self._clock.now_us
+
+
+def _refused(code: str, detail: str) -> Problem:
+    return Problem(ProblemDetails(status=422, title="Unprocessable Content", code=code, detail=detail))
