@@ -120,9 +120,9 @@ class Exchange:
             known = _GONE if order is None else KnownOrder(order.client_id, order.security_id, is_open=True)
             desk.orders = {request.order_id: known}
             if isinstance(request, ReplaceRequest):
-                desk.terms = {} if order is None else {
-                    request.order_id: Terms.of_registered(order.replaceable(), None, None)
-                }
+                desk.terms = (
+                    {} if order is None else {request.order_id: Terms.of_registered(order.replaceable(), None, None)}
+                )
         elif isinstance(request, MassCancelRequest) and request.client_id in desk.funds:
             desk.open_orders = {request.client_id: self.accounts.open_orders(request.client_id)}
 

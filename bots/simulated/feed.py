@@ -7,6 +7,7 @@ change after a quiet time is told at once. Trades are told one by one.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from bots.contract import Book, Level, Price, Trade
@@ -19,6 +20,8 @@ from tasks.messages import BookUpdate, TradeMade
 # Levels of a side that are told, as many as the exchange shows to who does not ask for more.
 DEPTH = 10
 
+Listeners = defaultdict[str, list[Seat]]  # by security
+
 
 class Feed:
     """Tells the seats what they listen to."""
@@ -29,29 +32,30 @@ class Feed:
         self._conflation_us = conflation_us
         self._next_us = 0
         self._is_due = False
-        self._prices: list[Seat] = []
-        self._books: list[Seat] = []
-        self._trades: list[Seat] = []
+        self._prices: Listeners = defaultdict(list)
+        self._books: Listeners = defaultdict(list)
+        self._trades: Listeners = defaultdict(list)
         self._told: dict[str, tuple[int | None, int | None, int | None]] = {}
         self._sequences: dict[str, int] = {}
 
-    def listen(self, seat: Seat) -> None:
-        """Bring a seat what its strategy listens to."""
+    def listen(self, seat: Seat, security_ids: Iterable[str]) -> None:
+        """Bring a seat what its strategy listens to, of these securities."""
         channels = seat.strategy.channels()
-        for channel, listeners in (("price", self._prices), ("book", self._books), ("trades", self._trades)):
-            if channel in channels:
-                listeners.append(seat)
+        for security_id in security_ids:
+            for channel, listeners in (("price", self._prices), ("book", self._books), ("trades", self._trades)):
+                if channel in channels:
+                    listeners[security_id].append(seat)
 
     def leave(self, seat: Seat) -> None:
         """Bring a seat nothing any more."""
         for listeners in (self._prices, self._books, self._trades):
-            if seat in listeners:
-                listeners.remove(seat)
+            for security_id in listeners:
+                listeners[security_id] = [other for other in listeners[security_id] if other is not seat]
 
     def traded(self, trades: Iterable[TradeMade]) -> None:
         """Tell of trades."""
-        if self._trades:
-            for trade in trades:
+        for trade in trades:
+            if listeners := self._trades.get(trade.security_id):
                 told = Trade(
                     trade_id=str(trade.event_id),
                     price=price_of(trade.price_cents),
@@ -60,7 +64,7 @@ class Feed:
                     sequence=trade.sequence,
                     security_id=trade.security_id,
                 )
-                for seat in tuple(self._trades):
+                for seat in listeners:
                     seat.tell(told)
 
     def changed(self) -> None:
@@ -74,10 +78,10 @@ class Feed:
         self._next_us = self._clock.now_us + self._conflation_us
         for update in self._exchange.engine.book_updates():
             best = (update.bid_cents, update.ask_cents, update.last_cents)
-            if self._prices and self._told.get(update.security_id) != best:
+            if self._prices.get(update.security_id) and self._told.get(update.security_id) != best:
                 self._told[update.security_id] = best
                 self._tell_price(update)
-            if self._books:
+            if self._books.get(update.security_id):
                 self._tell_book(update)
 
     def _tell_price(self, update: BookUpdate) -> None:
@@ -93,7 +97,7 @@ class Feed:
             last=None if update.last_cents is None else price_of(update.last_cents),
             sequence=sequence,
         )
-        for seat in self._prices:
+        for seat in self._prices[security_id]:
             seat.tell(price)
 
     def _tell_book(self, update: BookUpdate) -> None:
@@ -102,7 +106,5 @@ class Feed:
             [Level(price_of(price_cents), quantity, orders) for price_cents, quantity, orders in side]
             for side in self._exchange.engine.best_levels(update.security_id, DEPTH)
         )
-        for seat in self._books:
-            seat.tell(
-                Book(security_id=update.security_id, sequence=update.sequence, bids=list(bids), asks=list(asks))
-            )
+        for seat in self._books[update.security_id]:
+            seat.tell(Book(security_id=update.security_id, sequence=update.sequence, bids=list(bids), asks=list(asks)))

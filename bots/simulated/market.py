@@ -21,7 +21,7 @@ from bots.simulated.exchange import Exchange
 from bots.simulated.feed import Feed
 from bots.simulated.outcome import BotOutcome, Outcome
 from bots.simulated.record import Record
-from bots.simulated.reports import answer, change, is_news, legs
+from bots.simulated.reports import Told, answer, change, is_news, legs
 from bots.simulated.seat import Seat
 from bots.simulated.venue import Door, Numbers
 from bots.simulated.watch import Watch
@@ -64,7 +64,7 @@ class Market:
         self._feed = Feed(self.clock, self.exchange, conflation_us=configuration.conflation_us)
         self._numbers = Numbers()
         self._watch = Watch(configuration.patience_s)
-        self._securities = [_contract_form(one) for one in self.exchange.securities.values()]
+        self._securities = {name: _contract_form(one) for name, one in self.exchange.securities.items()}
         self._is_open = True
 
     @property
@@ -75,17 +75,31 @@ class Market:
     # -- before it begins --------------------------------------------------------------------------------------------
 
     def seat(
-        self, client_id: str, strategy: Strategy, *, opening: Opening | None = None, latency: Latency | None = None
+        self,
+        client_id: str,
+        strategy: Strategy,
+        *,
+        opening: Opening | None = None,
+        latency: Latency | None = None,
+        securities: Sequence[str] = (),
     ) -> Seat:
-        """Open an account and let a strategy trade with it; raises ValueError when there is such an account."""
+        """Open an account and let a strategy trade with it.
+
+        securities  what it trades in, its own first; without them all
+        raises      ValueError  there is such an account already, or no such security
+        """
         opening = opening or Opening()
+        unknown = set(securities) - self.exchange.securities.keys()
+        if unknown:
+            raise ValueError(f"not listed: {', '.join(sorted(unknown))}")
+        traded = [self._securities[name] for name in securities or self._securities]
         self.open_account(client_id, opening)
         self._record.bots[client_id] = BotOutcome(
             client_id, type(strategy).__name__, opening.cash_cents, dict(opening.shares)
         )
         door = Door(
             client_id,
-            securities=self.exchange.securities,
+            securities={one.security_id: self.exchange.securities[one.security_id] for one in traded},
             numbers=self._numbers,
             clock=self.clock,
             start_us=START_US,
@@ -96,7 +110,7 @@ class Market:
             client_id,
             strategy,
             door,
-            securities=self._securities,
+            securities=traded,
             opening=opening,
             latency=latency or Latency(),
             seed=self.configuration.seed,
@@ -105,7 +119,8 @@ class Market:
             receive=self._receive,
             out=self._out,
         )
-        self._feed.listen(seat)
+        if seat.failure is None:
+            self._feed.listen(seat, [one.security_id for one in traded])
         return seat
 
     def open_account(self, client_id: str, opening: Opening) -> None:
@@ -208,7 +223,7 @@ class Market:
         if trades:
             self._feed.traded(trades)
 
-    def _tell(self, told: tuple[str, object] | None) -> None:
+    def _tell(self, told: Told | None) -> None:
         seat = None if told is None else self.seats.get(told[0])
         if seat is not None and told is not None:
             seat.tell(told[1])

@@ -228,4 +228,3 @@ class Seat:
         self.is_open = False
         self._inbox.clear()
         self._out(self)
-

@@ -14,7 +14,15 @@ from bots.simulated.clock import US_PER_S, Clock
 from bots.simulated.dollars import cents_of
 from bots.simulated.exchange import SHARD
 from db.clearing_data.rows import Security
-from tasks.messages import CancelRequest, MassCancelRequest, OrderRequest, OrderType, ReplaceRequest, Request
+from tasks.messages import (
+    CancelRequest,
+    MassCancelRequest,
+    OrderRequest,
+    OrderType,
+    ReplaceRequest,
+    Request,
+    TimeInForce,
+)
 from tasks.order_entry.orders import contradiction, price_refusal
 
 
@@ -74,7 +82,8 @@ class Door:
         self._check_quantity(order.quantity)
         order_type: OrderType = "market"
         price_cents = stop_cents = display_quantity = None
-        time_in_force, post_only = "gtc", False
+        time_in_force: TimeInForce = "gtc"
+        post_only = False
         if isinstance(order, LimitOrder | StopLimitOrder):
             order_type = "limit"
             price_cents = self._cents(order.price, security, "/price")

@@ -5,8 +5,8 @@ under way still after so many ticks is interrupted where it is. Ticks are counte
 slept, or was busy elsewhere, is nobody's fault. What is deterministic stays so: a callback that loops for ever does
 so each time, and what it has sent by then is not sent at all.
 
-Only Python code can be interrupted so, and only in the main thread: a call of a library in C that never returns takes
-the process with it.
+Only Python code can be interrupted so, and only in the main thread. A call of a library in C that never returns, or
+code that defends itself in two layers, takes the process with it, and is for whoever watches that.
 """
 
 from __future__ import annotations
@@ -88,5 +88,7 @@ def _leave_alone(*_: object) -> None:
     """New calls are not traced, only what is under way."""
 
 
-def _interrupt(*_: object) -> Any:
-    raise Hung("a callback went on although it was interrupted")
+def _interrupt(_frame: FrameType, event: str, _argument: Any) -> Any:
+    if event == "line":
+        raise Hung("a callback went on although it was interrupted")
+    return _interrupt
