@@ -28,9 +28,11 @@ class Problem(ExchangeError):
 class Unavailable(ExchangeError):
     """The exchange cannot be reached or is too busy. An order that was sent may have been accepted or not.
 
-    `retry_after_s` is how long the exchange asked to be left alone, or None.
+    `retry_after_s` is how long the exchange asked to be left alone, or None; `client_order_id` is that of the order
+    that was sent, by which to ask for it or to send it again.
     """
 
     def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(reason)
         self.retry_after_s = retry_after_s
+        self.client_order_id: str | None = None

@@ -1,20 +1,23 @@
-"""Runs a strategy: brings it the clock, the prices and its reports, and sees it through the exchange's absences."""
+"""Runs a strategy on the exchange: brings it the clock, the market and its reports, and sees it through absences."""
 
 from __future__ import annotations
 
 import logging
 import random
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from threading import Condition, Thread
-from typing import NoReturn
+from threading import Thread
 
+from bots.channels import Subscription, events
 from bots.client import Client
-from bots.contract import Price, Report, Security
+from bots.contract import Report, Security
 from bots.desk import Desk
 from bots.errors import ExchangeError, Problem, Unavailable
+from bots.feed import Feed
+from bots.inbox import Inbox, Letter
 from bots.live_venue import LiveVenue
 from bots.strategy import Strategy
 
@@ -24,35 +27,12 @@ SUMMARY_EVERY_S = 60.0
 # Back-off of a bot whose exchange is away: first wait, and longest unless the exchange asks for more [s].
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
-
-Event = Price | Report | ExchangeError
-
-
-class Inbox:
-    """What the streams have brought and the strategy has not seen: all reports, and each security's newest price."""
-
-    def __init__(self) -> None:
-        self._arrived = Condition()
-        self._events: deque[Event] = deque()
-        self._prices: dict[str, Price] = {}
-
-    def put(self, event: Event) -> None:
-        """Called by a stream's thread."""
-        with self._arrived:
-            if isinstance(event, Price):
-                self._prices[event.security_id] = event
-            else:
-                self._events.append(event)
-            self._arrived.notify()
-
-    def take(self, timeout_s: float) -> list[Event]:
-        """All there is; when there is nothing, what comes in time."""
-        with self._arrived:
-            self._arrived.wait_for(lambda: self._events or self._prices, timeout_s)
-            taken: list[Event] = [*self._events, *self._prices.values()]
-            self._events.clear()
-            self._prices.clear()
-            return taken
+# How long a start waits for the stream of reports [s].
+STREAM_PATIENCE_S = 5.0
+# The longest time without a look at whether the bot is to stop [s].
+LONGEST_REST_S = 1.0
+# How long the thread of the streams goes on asking for reports that were missed [s].
+MISSED_PATIENCE_S = 3600.0
 
 
 class Runner:
@@ -65,6 +45,9 @@ class Runner:
         self._rng = rng
         self._desk: Desk | None = None
         self._inbox = Inbox()
+        self._feed: Feed | None = None
+        self._stopping = False
+        self._watched: AbstractContextManager[None] = nullcontext()
         self._refusals: Counter[str] = Counter()
         self._started_s = time.monotonic()
         self._timer_due_s = float("inf")
@@ -72,74 +55,117 @@ class Runner:
         self._away = False
         self._wait_s = FIRST_WAIT_S
 
-    def run(self, security_ids: Sequence[str]) -> NoReturn:
-        """Trade in securities, the first one the strategy's own, until the process is stopped.
+    @property
+    def now_s(self) -> float:
+        """Seconds since the runner was made."""
+        return time.monotonic() - self._started_s
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the strategy was called."""
+        return self._desk is not None
+
+    def watched_by(self, watchdog: AbstractContextManager[None]) -> None:
+        """Have every call of the strategy made inside a context, which may notice that it takes too long."""
+        self._watched = watchdog
+
+    def stop(self) -> None:
+        """Have `run` return after the callback that is under way; for other threads and signal handlers."""
+        self._stopping = True
+        self._inbox.wake()
+
+    def run(self, security_ids: Sequence[str]) -> None:
+        """Trade in securities, the first one the strategy's own, until the bot is stopped.
 
         raises  Problem      the exchange does not know the key (401, 403)
                 LookupError  the exchange does not list one of the securities
                 Exception    whatever the strategy raised, when it is none of the exchange's
         """
-        while not self._survives(partial(self._start, security_ids)):
+        while not self._stopping and not self._survives(partial(self._start, security_ids)):
             pass
-        log.info("started strategy=%s securities=%s", type(self._strategy).__name__, ",".join(security_ids))
-        while True:
+        if self._desk is not None:
+            log.info("started strategy=%s securities=%s", type(self._strategy).__name__, ",".join(security_ids))
+        while not self._stopping:
             self._turn()
+        if (desk := self._desk) is not None:
+            self._survives(lambda: self._call(partial(desk.stop, self.now_s)))
+
+    # -- the beginning -------------------------------------------------------------------------------------------
 
     def _start(self, security_ids: Sequence[str]) -> None:
         listed = self._client.securities()
-        account = self._client.account(self._client_id)  # a wrong key shows here, and not at the first order
+        securities = [_listed(listed, security_id) for security_id in security_ids]
+        self._client.account(self._client_id)  # a wrong key shows here, and not at the first order
+        self._follow(security_ids)
+        account = self._client.account(self._client_id)
         self._desk = Desk(
             self._strategy,
             LiveVenue(self._client),
-            [_listed(listed, security_id) for security_id in security_ids],
+            securities,
             self._rng,
             cash=account.balance,
             holdings={holding.security_id: holding.shares for holding in account.holdings},
             open_orders=[order for name in security_ids for order in self._client.open_orders(name)],
             log=_write,
         )
-        self._desk.start(self._now_s())
-        self._follow(self._client.reports())
-        if "price" in self._strategy.channels():
-            self._follow(self._client.prices(security_ids[0] if len(security_ids) == 1 else None))
+        self._call(partial(self._desk.start, self.now_s))
         interval_s = self._strategy.interval_s()
         if interval_s is not None:
             self._timer_due_s = time.monotonic() + interval_s
 
-    def _now_s(self) -> float:
-        return time.monotonic() - self._started_s
+    def _follow(self, security_ids: Sequence[str]) -> None:
+        """Read the streams in a thread, and return when the reports are followed. Raises Problem, Unavailable."""
+        if self._feed is None:
+            away = self._client.another(patience_s=MISSED_PATIENCE_S)
+            self._feed = Feed(partial(away.reports_after, client_id=self._client_id))
+            wanted = [Subscription("report")] + [
+                Subscription(channel, name) for channel in sorted(self._strategy.channels()) for name in security_ids
+            ]
+            Thread(target=self._read_streams, args=(self._feed, wanted), daemon=True).start()
+        deadline_s = time.monotonic() + STREAM_PATIENCE_S
+        while not self._feed.has_reports:
+            for letter in self._inbox.take(0.05):
+                if isinstance(letter, ExchangeError):
+                    raise letter
+            if time.monotonic() > deadline_s:
+                raise Unavailable("the streams do not answer")
 
-    def _follow(self, stream: Iterator[Price] | Iterator[Report]) -> None:
-        def follow() -> None:
-            try:
-                for event in stream:
-                    self._inbox.put(event)
-            except ExchangeError as failure:
-                self._inbox.put(failure)  # for the strategy's thread to deal with
+    def _read_streams(self, feed: Feed, wanted: Sequence[Subscription]) -> None:
+        try:
+            for event in events(self._client.url, self._client.key, wanted):
+                for fed in feed.hear(event):
+                    self._inbox.put(fed)
+        except ExchangeError as failure:
+            self._inbox.put(failure)  # for the strategy's thread to deal with
 
-        Thread(target=follow, daemon=True).start()
+    # -- its life ------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
         """Wait for what happens next, and tell the strategy."""
         next_due_s = min(self._timer_due_s, self._summary_due_s)
-        for event in self._inbox.take(max(next_due_s - time.monotonic(), 0)):
-            self._survives(partial(self._tell, event))
+        for letter in self._inbox.take(min(max(next_due_s - time.monotonic(), 0), LONGEST_REST_S)):
+            if not self._stopping:
+                self._survives(partial(self._tell, letter))
         now_s = time.monotonic()
-        if now_s >= self._timer_due_s:
+        if now_s >= self._timer_due_s and not self._stopping:
             # Intervals that were missed while the exchange was away are not made up for.
             self._timer_due_s = max(self._timer_due_s + (self._strategy.interval_s() or 0.0), now_s)
             assert self._desk is not None, "the timer runs from the start on"
-            self._survives(partial(self._desk.tick, now_s - self._started_s))
+            self._survives(partial(self._call, partial(self._desk.tick, self.now_s)))
         if now_s >= self._summary_due_s:
             self._summary_due_s = now_s + SUMMARY_EVERY_S
             self._survives(self._summarise)
 
-    def _tell(self, event: Event) -> None:
-        if isinstance(event, ExchangeError):
-            raise event
-        assert self._desk is not None, "the streams are followed from the start on"
-        if isinstance(event, Report) or event.security_id in self._desk.securities:
-            self._desk.tell(event, self._now_s())
+    def _tell(self, letter: Letter) -> None:
+        if isinstance(letter, ExchangeError):
+            raise letter
+        assert self._desk is not None, "the streams are read from the start on"
+        if isinstance(letter, Report) or letter.security_id in self._desk.securities:
+            self._call(partial(self._desk.tell, letter, self.now_s))
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        with self._watched:
+            callback()
 
     def _survives(self, step: Callable[[], object]) -> bool:
         """Take a step. False when the exchange refused it or is away, and then only after a pause.
@@ -152,7 +178,7 @@ class Runner:
             if not self._away:
                 log.warning("exchange_away reason=%r; trying until it is back", str(failure))
                 self._away = True
-            time.sleep(max(failure.retry_after_s or 0.0, self._wait_s * self._rng.uniform(0.5, 1.0)))
+            self._inbox.rest(max(failure.retry_after_s or 0.0, self._wait_s * random.uniform(0.5, 1.0)))
             self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
             return False
         except Problem as problem:

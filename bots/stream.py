@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
 
 from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketException, WebSocketTimeoutException
+
+M = TypeVar("M")
 
 log = logging.getLogger(__name__)
 
@@ -28,21 +30,45 @@ class Refused(Exception):
         self.body = body
 
 
-def messages(address: str, *, key: str | None, silence_s: float = SILENCE_S) -> Iterator[bytes]:
-    """The text messages of a WebSocket, over as many connections as it takes.
+class Conversation(Generic[M]):
+    """What is said on one connection: makes messages of the texts that come, and may answer them."""
 
-    raises  Refused  the exchange answered the first request of a connection with a 4xx other than 429
+    say: Callable[[bytes], None]
+
+    def hear(self, text: bytes) -> Iterator[M]:
+        """The messages of a text. Raises Refused."""
+        raise NotImplementedError
+
+
+class Listening(Conversation[bytes]):
+    """Says nothing, and passes on what comes."""
+
+    def hear(self, text: bytes) -> Iterator[bytes]:
+        """The text itself."""
+        yield text
+
+
+def messages(
+    address: str, *, key: str | None, conversation: Callable[[], Conversation[M]], silence_s: float = SILENCE_S
+) -> Iterator[M]:
+    """The messages of a WebSocket, over as many connections as it takes.
+
+    raises  Refused  the exchange answered the beginning of a connection with a 4xx other than 429
     """
     wait_s = FIRST_WAIT_S
     while True:
         try:
-            for text in _connection(address, key, silence_s):
+            for message in _connection(address, key, conversation(), silence_s):
                 wait_s = FIRST_WAIT_S
-                yield text
+                yield message
         except WebSocketBadStatusException as refusal:
-            if 400 <= refusal.status_code < 500 and refusal.status_code != 429:
+            if _is_final(refusal.status_code):
                 raise Refused(refusal.status_code, refusal.resp_body or b"") from None
             reason = f"answered {refusal.status_code}"
+        except Refused as refusal:
+            if _is_final(refusal.status):
+                raise
+            reason = str(refusal)
         except (WebSocketException, OSError) as fault:
             reason = f"{type(fault).__name__}: {fault}"
         # Half to all of the wait, so that clients that lost the exchange together do not come back together.
@@ -52,9 +78,14 @@ def messages(address: str, *, key: str | None, silence_s: float = SILENCE_S) -> 
         wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
 
-def _connection(address: str, key: str | None, silence_s: float) -> Iterator[bytes]:
-    """The text messages of one connection; it ends by an exception only."""
+def _is_final(status: int) -> bool:
+    return 400 <= status < 500 and status != 429
+
+
+def _connection(address: str, key: str | None, conversation: Conversation[M], silence_s: float) -> Iterator[M]:
+    """The messages of one connection; it ends by an exception only."""
     socket: Any = WebSocket(enable_multithread=False)
+    conversation.say = socket.send
     asked = False
     try:
         socket.connect(
@@ -75,7 +106,7 @@ def _connection(address: str, key: str | None, silence_s: float) -> Iterator[byt
                 continue
             asked = False
             if opcode == ABNF.OPCODE_TEXT:
-                yield bytes(frame.data)
+                yield from conversation.hear(bytes(frame.data))
             elif opcode == ABNF.OPCODE_CLOSE:
                 raise WebSocketException("closed by the exchange")
     finally:

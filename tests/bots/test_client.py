@@ -207,4 +207,4 @@ def test_open_orders_are_read_page_by_page(exchange: ScriptedExchange, client: C
     ]
     found = client.open_orders("MSFT")
     assert [(state.order_id, state.open_quantity) for state in found] == [(3, 3), (2, 3), (1, 3)]
-    assert exchange.requests[1][0] == "GET /orders?status=open&limit=1000&security_id=MSFT&cursor=c%261"
+    assert exchange.requests[1][0] == "GET /orders?status=open&security_id=MSFT&limit=1000&cursor=c%261"

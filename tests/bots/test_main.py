@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bots.__main__ import COMMANDS
 from bots.strategies import STRATEGIES
 
 
@@ -24,19 +25,53 @@ def bots(*arguments: str, directory: Path, **environment: str) -> subprocess.Com
     )
 
 
-def test_help_names_the_six(tmp_path: Path) -> None:
+def test_help_names_all_commands_and_strategies(tmp_path: Path) -> None:
     shown = bots("--help", directory=tmp_path)
     assert shown.returncode == 0
-    assert list(STRATEGIES) == ["random_walk", "gauss", "uniform", "flood", "retail", "market_maker"]
-    for name in STRATEGIES:
+    assert list(STRATEGIES)[:6] == ["random_walk", "gauss", "uniform", "flood", "retail", "market_maker"]
+    for name in (*STRATEGIES, *COMMANDS):
         assert name in shown.stdout
+
+
+@pytest.mark.parametrize(
+    "target", ["nothing", "nothing.py:Bot", "no.such.module:Bot", "one.py:Other", "one.py:Strategy"]
+)
+def test_what_is_no_strategy_is_told_in_one_line(tmp_path: Path, target: str) -> None:
+    (tmp_path / "one.py").write_text("from bots.strategy import Strategy\n\nclass One(Strategy):\n    pass\n")
+    shown = bots("run", target, directory=tmp_path)
+    assert shown.returncode == 1
+    assert shown.stderr.startswith("python -m bots: ")
+    assert len(shown.stderr.splitlines()) == 1
+
+
+def test_what_is_no_command_is_told(tmp_path: Path) -> None:
+    shown = bots("no_such", directory=tmp_path)
+    assert shown.returncode == 2
+    assert "invalid choice: 'no_such'" in shown.stderr
+
+
+def test_a_new_bot_is_written_once_and_runs_as_it_is(tmp_path: Path) -> None:
+    written = bots("new", "my_bot", directory=tmp_path)
+    assert written.returncode == 0, written.stderr
+    assert "python -m bots run my_bot.py:MyBot" in written.stdout
+    code = (tmp_path / "my_bot.py").read_text()
+    assert len([line for line in code.splitlines() if line]) <= 15
+    shown = bots("run", "my_bot.py:MyBot", "--help", directory=tmp_path)
+    assert "--worth" in shown.stdout
+    assert "what a share is worth" in shown.stdout
+    assert "--worth" in bots("run", "my_bot.py", "--help", directory=tmp_path).stdout  # the only one in it
+
+    again = bots("new", "my_bot", directory=tmp_path)
+    assert again.returncode == 1
+    assert "my_bot.py cannot be written: File exists" in again.stderr
+    assert bots("new", "7", directory=tmp_path).returncode == 1
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_help_of_each(tmp_path: Path, name: str) -> None:
     shown = bots(name, "--help", directory=tmp_path)
     assert shown.returncode == 0, shown.stderr
-    for option in ("--client-id", "--key", "--keys-file", "--url", "--seed", "--security", "(default: "):
+    for option in ("--client-id", "--key", "--keys-file", "--url", "--seed", "--security", "--ending", "(default: "):
         assert option in shown.stdout
 
 

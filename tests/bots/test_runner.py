@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -18,9 +19,13 @@ from simple_websocket import ConnectionClosed, Server
 from werkzeug import Request, Response
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from bots import ending
+from bots.ending import Ending
+
 SECURITIES = '{"data": [{"security_id": "MSFT", "tick": 0.01, "min_price": 0.01, "max_price": 10000.00}]}'
 ACCOUNT = """{"client_id": "FLOOD", "balance": 10000.00, "held": 0, "available": 10000.00, "equity": 10000.00,
 "holdings": [{"security_id": "MSFT", "shares": 1000, "held": 0, "available": 1000}]}"""
+NOTHING_YET = '{"channel":"report","security_id":null,"type":"snapshot","sequence":0,"previous_sequence":0,"data":[]}'
 NO_ORDERS = '{"data": [], "next_cursor": null}'
 KEY = "flood's"
 
@@ -50,7 +55,7 @@ class SmallExchange:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         request = Request(environ)
-        if request.path == "/stream/report":
+        if request.path == "/socket.io/":
             self._stream(environ)
             return []
         if request.path == "/securities":
@@ -67,21 +72,32 @@ class SmallExchange:
             answer = Response(f'{{"status": "success", "order_id": {next(self.ids)}}}', status=202)
         return answer(environ, start_response)
 
-    @staticmethod
-    def _stream(environ: dict[str, Any]) -> None:
+    def _stream(self, environ: dict[str, Any]) -> None:
+        """Socket.IO as far as it goes: no report ever comes."""
         socket = Server.accept(environ)
-        try:
-            socket.receive()
-        except ConnectionClosed:
-            return
+        with suppress(ConnectionClosed):
+            socket.send('0{"sid":"s"}')
+            assert json.loads(socket.receive()[2:]) == {"api_key": KEY}
+            socket.send('40{"sid":"s"}')
+            while True:
+                asked = socket.receive()
+                assert asked == '420["subscribe",{"channel":"report"}]'
+                socket.send('430[{"status":"success"}]')
+                socket.send(f'42["report",{NOTHING_YET}]')
+
+
+def flood(
+    exchange: SmallExchange, log: Path, *options: str, key: str = KEY
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    return bot_of(exchange, log, "flood", "--rate", "20", *options, key=key)
 
 
 @contextmanager
-def flood(exchange: SmallExchange, log: Path, *options: str, key: str = KEY) -> Iterator[subprocess.Popen[bytes]]:
+def bot_of(exchange: SmallExchange, log: Path, *arguments: str, key: str = KEY) -> Iterator[subprocess.Popen[bytes]]:
     url = f"http://127.0.0.1:{exchange.port}"
     with log.open("wb") as lines:
         bot = subprocess.Popen(
-            [sys.executable, "-m", "bots", "flood", "--rate", "20", "--url", url, *options],
+            [sys.executable, "-m", "bots", *arguments, "--url", url],
             stderr=lines,
             cwd=Path(__file__).parents[2],
             env={**os.environ, "EXCHANGE_API_KEY": key},
@@ -149,3 +165,65 @@ def test_ends_when_its_security_is_not_listed(tmp_path: Path) -> None:
         assert bot.wait(30) == 1
     assert "GME is not listed; listed are MSFT" in log.read_text()
     exchange.stop()
+
+
+BAD = """
+from bots.strategy import Strategy
+
+class Raises(Strategy):
+    def interval_s(self):
+        return 0.1
+    def on_timer(self, now):
+        raise ZeroDivisionError("mine")
+
+class Hangs(Strategy):
+    def on_start(self):
+        self.wait_for_ever()
+    def wait_for_ever(self):
+        while True:
+            pass
+
+class Quiet(Strategy):
+    def interval_s(self):
+        return 0.1
+    def on_timer(self, now):
+        self.buy(1, 100)
+    def on_stop(self):
+        self.log("goodbye", orders=self.desk.tally["orders"])
+"""
+
+
+def end_of(tmp_path: Path, name: str, *options: str) -> tuple[int, Ending, str]:
+    """How a bot of BAD ends: exit status, ending, log."""
+    exchange = SmallExchange()
+    (tmp_path / "bad.py").write_text(BAD)
+    log, file = tmp_path / "log", tmp_path / "ending.json"
+    arguments = ("run", f"{tmp_path / 'bad.py'}:{name}", "--client-id", "FLOOD", "--ending", str(file), *options)
+    with bot_of(exchange, log, *arguments) as bot:
+        status = bot.wait(60)
+    exchange.stop()
+    return status, ending.read(file), log.read_text()
+
+
+def test_a_bot_that_raises_ends_with_its_traceback(tmp_path: Path) -> None:
+    status, ended, log = end_of(tmp_path, "Raises")
+    assert status == 3
+    assert (ended.outcome, ended.client_id, ended.error) == ("raised", "FLOOD", "ZeroDivisionError: mine")
+    assert 'raise ZeroDivisionError("mine")' in ended.traceback
+    assert ended.at_s > 0
+    assert "strategy_raised" in log
+
+
+def test_a_bot_that_hangs_is_ended_and_shows_where(tmp_path: Path) -> None:
+    status, ended, log = end_of(tmp_path, "Hangs", "--longest-callback-s", "0.5")
+    assert status == 4
+    assert ended.outcome == "hung"
+    assert "wait_for_ever" in ended.traceback
+    assert "strategy_hung" in log
+
+
+def test_a_bot_stops_when_its_time_is_over_and_says_goodbye(tmp_path: Path) -> None:
+    status, ended, log = end_of(tmp_path, "Quiet", "--seconds", "2")
+    assert status == 0
+    assert (ended.outcome, ended.error, ended.traceback) == ("stopped", "", "")
+    assert "goodbye orders=" in log

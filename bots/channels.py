@@ -1,0 +1,138 @@
+"""The exchange's channels by Socket.IO: a snapshot, then updates, without a gap, over as many connections as it takes.
+
+Spoken here in its own words, some ten of them, over the same WebSocket as the raw streams: a general client would
+read prices as binary fractions, and bring threads and a second way of connecting again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Raw, Struct
+
+from bots.connection import details_of
+from bots.contract import ProblemDetails
+from bots.errors import Problem
+from bots.stream import Conversation, Refused, messages
+
+ChannelName = Literal["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]
+
+PATH = "/socket.io/?EIO=4&transport=websocket"
+
+# The first characters of a packet: of Engine.IO, and after its message (4) of Socket.IO.
+_OPEN, _PING, _PONG = b"0", b"2", b"3"
+_CONNECT, _CONNECTED, _EVENT, _ANSWER, _REFUSED = b"40", b"40", b"42", b"43", b"44"
+
+
+class Subscription(Struct, frozen=True, omit_defaults=True):
+    """A channel, of one security or of all; `report` is of all."""
+
+    channel: ChannelName
+    security_id: str | None = None
+
+
+class ChannelEvent(Struct, frozen=True, kw_only=True):
+    """What a channel brings: a snapshot goes on from anything, an update from `previous_sequence`."""
+
+    channel: str
+    security_id: str | None = None
+    type: Literal["snapshot", "update"]
+    sequence: int
+    previous_sequence: int
+    timestamp: str | None = None
+    data: Raw
+
+
+class _Heartbeat(Struct, frozen=True):
+    sequences: dict[str, Any] = {}
+
+
+class _Connected(Struct, frozen=True):
+    data: ProblemDetails | None = None
+    message: str = ""
+
+
+_decode_event = msgspec.json.Decoder(tuple[str, Raw]).decode
+_decode_channel_event = msgspec.json.Decoder(ChannelEvent).decode
+_decode_heartbeat = msgspec.json.Decoder(_Heartbeat).decode
+_decode_answer = msgspec.json.Decoder(list[Raw]).decode
+
+
+class _Following(Conversation[ChannelEvent]):
+    """One connection: greets, subscribes, answers pings, and finds out what was missed."""
+
+    def __init__(self, key: str | None, subscriptions: Sequence[Subscription]) -> None:
+        self._key = key
+        self._subscriptions = subscriptions
+        self._sequences: dict[tuple[str, str | None], int] = {}
+
+    def hear(self, packet: bytes) -> Iterator[ChannelEvent]:
+        """The events of a packet. Raises Refused when the exchange lets this client not in, or not here."""
+        if packet == _PING:
+            self.say(_PONG)
+        elif packet.startswith(_EVENT):
+            name, content = _decode_event(packet[2:])
+            if name == "heartbeat":
+                self._compare(_decode_heartbeat(content).sequences)
+            else:
+                yield from self._told(_decode_channel_event(content))
+        elif packet.startswith(_OPEN):
+            self.say(_CONNECT + (msgspec.json.encode({"api_key": self._key}) if self._key else b""))
+        elif packet.startswith(_CONNECTED):
+            for number in range(len(self._subscriptions)):
+                self._subscribe(number)
+        elif packet.startswith(_ANSWER):
+            self._answered(packet[packet.index(b"[") :])
+        elif packet.startswith(_REFUSED):
+            refusal = msgspec.json.decode(packet[2:], type=_Connected)
+            status = refusal.data.status if refusal.data else 503
+            raise Refused(status, msgspec.json.encode(refusal.data) if refusal.data else packet)
+
+    def _subscribe(self, number: int) -> None:
+        asked = msgspec.json.encode(("subscribe", self._subscriptions[number]))
+        self.say(_EVENT + str(number).encode() + asked)
+
+    def _answered(self, answers: bytes) -> None:
+        for answer in _decode_answer(answers):
+            problem = msgspec.json.decode(answer)
+            if problem.get("status") != "success":
+                raise Refused(problem["status"], bytes(answer))
+
+    def _told(self, event: ChannelEvent) -> Iterator[ChannelEvent]:
+        place = (event.channel, event.security_id)
+        if event.type == "update":
+            known = self._sequences.get(place)
+            if known is not None and event.sequence <= known:
+                return
+            if known is None or event.previous_sequence > known:
+                self._again(*place)
+                return
+        self._sequences[place] = event.sequence
+        yield event
+
+    def _compare(self, sequences: dict[str, Any]) -> None:
+        """Ask for a snapshot of what is further than what was told."""
+        for channel, last in sequences.items():
+            by_security = last.items() if isinstance(last, dict) else [(None, last)]
+            for security_id, sequence in by_security:
+                if self._sequences.get((channel, security_id), sequence) < sequence:
+                    self._again(channel, security_id)
+
+    def _again(self, channel: str, security_id: str | None) -> None:
+        for number, asked in enumerate(self._subscriptions):
+            if asked.channel == channel and asked.security_id in {None, security_id}:
+                self._subscribe(number)
+
+
+def events(url: str, key: str | None, subscriptions: Sequence[Subscription]) -> Iterator[ChannelEvent]:
+    """What the channels bring, for ever. After a gap or a lost connection a snapshot comes again.
+
+    raises  Problem  the exchange does not know the key, or one of the channels
+    """
+    try:
+        address = "ws" + url.rstrip("/").removeprefix("http") + PATH
+        yield from messages(address, key=None, conversation=lambda: _Following(key, subscriptions))
+    except Refused as refusal:
+        raise Problem(details_of(refusal.status, refusal.body)) from None

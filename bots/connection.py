@@ -1,0 +1,131 @@
+"""Requests to the exchange and their repetition, over one connection that is kept.
+
+Whatever has no clear answer is sent again until there is one or patience ends. That is safe for all that is sent here
+as often as it likes: orders carry a client order id, transfers a transfer id, and the rest is the same when it comes
+twice; what is not says so (`repeatable=False`), and then the caller has to know.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import msgspec
+import requests
+
+from bots.contract import ProblemDetails
+from bots.errors import Problem, Unavailable
+from bots.rate_limit import RateLimit
+
+T = TypeVar("T")
+Query = dict[str, str]
+
+log = logging.getLogger(__name__)
+
+# Back-off between attempts: first wait, and longest unless the exchange asks for more [s].
+FIRST_WAIT_S = 0.1
+LONGEST_WAIT_S = 2.0
+
+
+class Connection:
+    """Talks to one exchange for one key; for use by one thread.
+
+    url         base address, as http://127.0.0.1:8000
+    key         the client's key; market data needs none
+    patience_s  how long a request is tried before Unavailable is raised [s]
+    timeout_s   how long one attempt waits for its answer [s]
+    """
+
+    def __init__(self, url: str, key: str | None = None, *, patience_s: float = 30.0, timeout_s: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self.key = key
+        self.rate_limit = RateLimit()
+        self._patience_s = patience_s
+        self._timeout_s = timeout_s
+        self._session = requests.Session()
+        self._session.trust_env = False  # neither a proxy nor a .netrc has a say in who trades
+        if key:
+            self._session.headers["Authorization"] = f"Bearer {key}"
+
+    def get(self, path: str, form: type[T], query: Query | None = None) -> T:
+        """Read something. Raises Problem, Unavailable."""
+        return self.ask("GET", path, form, query=query)
+
+    def post(self, path: str, content: Any, form: type[T], *, orders: int = 0) -> T:
+        """Send something; `orders` of it count against the rate limit. Raises Problem, Unavailable."""
+        return self.ask("POST", path, form, content=content, orders=orders)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        form: type[T],
+        *,
+        query: Query | None = None,
+        content: Any = None,
+        orders: int = 0,
+        repeatable: bool = True,
+    ) -> T:
+        """Send a request until it is answered or patience ends.
+
+        raises  Problem      the answer is no
+                Unavailable  there is no answer, or none but "later"; what is not repeatable may have been done
+        """
+        body = None if content is None else msgspec.json.encode(content)
+        deadline_s = time.monotonic() + self._patience_s
+        wait_s = FIRST_WAIT_S
+        time.sleep(min(self.rate_limit.wait_s(orders, time.monotonic()), self._patience_s))
+        while True:
+            try:
+                return msgspec.json.decode(self._attempt(method, path, query, body), type=form)
+            except Unavailable as failure:
+                pause_s = max(failure.retry_after_s or 0.0, wait_s * random.uniform(0.5, 1.0))
+                if not repeatable or time.monotonic() + pause_s > deadline_s:
+                    raise
+                log.debug("attempt_failed path=%s reason=%r pause_s=%.2f", path, str(failure), pause_s)
+            time.sleep(pause_s)
+            wait_s = min(wait_s * 2, LONGEST_WAIT_S)
+
+    def _attempt(self, method: str, path: str, query: Query | None, body: bytes | None) -> bytes:
+        """The answer's body. Raises Problem, and Unavailable where another attempt makes sense."""
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            answer = self._session.request(
+                method, self.url + path, params=query, data=body, headers=headers, timeout=self._timeout_s
+            )
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as fault:
+            raise Unavailable(f"{self.url} does not answer: {type(fault).__name__}") from fault
+        self.rate_limit.learn(answer.headers, time.monotonic())
+        if answer.ok:
+            return answer.content
+        details = details_of(answer.status_code, answer.content)
+        if answer.status_code == 429 or answer.status_code >= 500:
+            reason = f"{self.url} answers {details.status} {details.code or details.title}"
+            raise Unavailable(reason, retry_after_s=_seconds(answer.headers.get("Retry-After")))
+        raise Problem(details)
+
+
+def details_of(status: int, body: bytes) -> ProblemDetails:
+    """The problem of an answer; when something else than the exchange has answered, its beginning."""
+    try:
+        return msgspec.json.decode(body, type=ProblemDetails)
+    except msgspec.MsgspecError:
+        return ProblemDetails(status=status, title="not an answer of the exchange", detail=repr(body[:80]))
+
+
+def part(text: str) -> str:
+    """A path segment."""
+    return quote(text, safe="")
+
+
+def query_of(**given: object) -> Query:
+    """The parameters of a query that were given."""
+    return {name.rstrip("_"): str(value) for name, value in given.items() if value is not None}
+
+
+def _seconds(header: str | None) -> float | None:
+    """Retry-After in seconds, the one form that the exchange uses."""
+    return float(header) if header and header.isdigit() else None

@@ -1,0 +1,95 @@
+"""What the channels bring as events of a desk: prices, books, single trades, and reports without a gap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+import msgspec
+from msgspec import Struct
+
+from bots.channels import ChannelEvent
+from bots.contract import Level, Price, Report, Trade
+from bots.local_book import LocalBook
+
+Fed = Price | LocalBook | Trade | Report
+
+
+class _Quote(Struct, frozen=True):
+    bid: Decimal | None
+    ask: Decimal | None
+    last: Decimal | None
+
+
+class _Levels(Struct, frozen=True):
+    bids: list[Level]
+    asks: list[Level]
+
+
+_decode_quote = msgspec.json.Decoder(_Quote).decode
+_decode_levels = msgspec.json.Decoder(_Levels).decode
+_decode_trades = msgspec.json.Decoder(list[Trade]).decode
+_decode_reports = msgspec.json.Decoder(list[Report]).decode
+
+
+class Feed:
+    """Goes on from event to event; what was before the first snapshots is not told.
+
+    missed  fetches the reports whose sequences are above a number, oldest first
+    """
+
+    def __init__(self, missed: Callable[[int], list[Report]]) -> None:
+        self._missed = missed
+        self._books: dict[str, LocalBook] = {}
+        self._last_trade: dict[str, int] = {}
+        self._last_report: int | None = None
+
+    @property
+    def has_reports(self) -> bool:
+        """Whether the reports are followed from here on."""
+        return self._last_report is not None
+
+    def hear(self, event: ChannelEvent) -> Iterator[Fed]:
+        """What is new in a channel's event; a book is the same object every time."""
+        security_id = event.security_id or ""
+        if event.channel == "price":
+            quote = _decode_quote(event.data)
+            yield Price(
+                security_id=security_id,
+                bid=quote.bid,
+                ask=quote.ask,
+                last=quote.last,
+                timestamp=event.timestamp,
+                sequence=event.sequence,
+            )
+        elif event.channel == "book":
+            yield self._changed_book(event, security_id)
+        elif event.channel == "trades":
+            last = self._last_trade.get(security_id, event.sequence)
+            self._last_trade[security_id] = event.sequence
+            # A snapshot has them newest first or oldest first, as the exchange likes.
+            told = sorted(_decode_trades(event.data), key=lambda trade: trade.sequence)
+            for trade in told:
+                if trade.sequence > last or event.type == "update":
+                    yield msgspec.structs.replace(trade, security_id=security_id)
+        elif event.channel == "report":
+            yield from self._new_reports(event)
+
+    def _changed_book(self, event: ChannelEvent, security_id: str) -> LocalBook:
+        book = self._books.setdefault(security_id, LocalBook(security_id))
+        levels = _decode_levels(event.data)
+        take = book.replace if event.type == "snapshot" else book.change
+        take(levels.bids, levels.asks, sequence=event.sequence)
+        return book
+
+    def _new_reports(self, event: ChannelEvent) -> Iterator[Report]:
+        """Reports that were not told, in their order; those that a snapshot passes over are fetched."""
+        if self._last_report is None:
+            self._last_report = event.sequence
+            return
+        last = self._last_report
+        told = [report for report in _decode_reports(event.data) if (report.sequence or 0) > last]
+        if event.sequence > last and (not told or (told[0].sequence or 0) > last + 1):
+            told = self._missed(last)
+        self._last_report = max(last, event.sequence, *(report.sequence or 0 for report in told))
+        yield from told

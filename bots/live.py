@@ -1,0 +1,190 @@
+"""`python -m bots run TARGET`: one bot on the running exchange, until it is stopped.
+
+A bot that fails harms only itself: its end has an exit status, a line, and with `--ending FILE` a JSON document.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import Field
+from functools import partial
+from pathlib import Path
+from threading import Timer
+from typing import Any, NoReturn
+
+from bots import ending
+from bots.client import Client
+from bots.ending import STATUS, Ending
+from bots.errors import Problem
+from bots.loading import NoStrategy, options_of, strategy_of
+from bots.runner import Runner
+from bots.strategy import Strategy
+from bots.watchdog import Watchdog
+
+# Where nothing is given on the command line.
+KEY_VARIABLE = "EXCHANGE_API_KEY"
+URL = os.environ.get("EXCHANGE_URL", "http://127.0.0.1:8000")
+KEYS_FILE = Path(os.environ.get("EXCHANGE_KEYS_FILE", ".run/keys.json"))
+
+# A bot has a life of its own to go on with: it tries a request for so long before it calls the exchange away [s].
+PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
+# A callback that takes longer hangs; one that waits for the exchange takes as long as the patience [s].
+LONGEST_CALLBACK_S = 30.0
+# A bot that was told to stop, and does not come back from its callback, is ended after so long [s].
+STOP_PATIENCE_S = 8.0
+
+log = logging.getLogger(__name__)
+
+
+class CannotTrade(Exception):
+    """Why this bot cannot even begin, in one sentence."""
+
+
+def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
+    """The command line of a strategy: what all bots have in common, and its own options."""
+    described = (kind.__doc__ or "").replace("%", "%%")
+    chosen = argparse.ArgumentParser(prog=f"python -m bots run {target}", description=described)
+    common = chosen.add_argument_group("who trades, where")
+    common.add_argument("--client-id", metavar="ID", help="account to trade for (default: the strategy in capitals)")
+    common.add_argument("--security", metavar="ID,...", default="MSFT", help="what to trade (default: %(default)s)")
+    common.add_argument("--url", default=URL, help="the exchange (default: $EXCHANGE_URL, now %(default)s)")
+    common.add_argument("--key", help=f"the account's key (default: ${KEY_VARIABLE}, else the keys file)")
+    common.add_argument(
+        "--keys-file",
+        type=Path,
+        metavar="FILE",
+        default=KEYS_FILE,
+        help="JSON: account to key (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
+    )
+    common.add_argument("--seed", type=int, help="makes the bot decide the same every time")
+    life = chosen.add_argument_group("its end")
+    life.add_argument("--seconds", type=float, metavar="S", help="stop after so long (default: never)")
+    life.add_argument("--ending", type=Path, metavar="FILE", help="how it ended, as JSON, with the traceback")
+    life.add_argument(
+        "--longest-callback-s",
+        type=float,
+        metavar="S",
+        default=LONGEST_CALLBACK_S,
+        help="a callback that takes longer hangs, and ends the bot (default: %(default)s)",
+    )
+    own = chosen.add_argument_group("strategy")
+    for option in options_of(kind):
+        own.add_argument(
+            f"--{option.name.replace('_', '-')}",
+            type=_read_as(option),
+            default=option.default,
+            metavar="N",
+            help=f"{option.metadata['meaning'].replace('%', '%%')} (default: %(default)s)",
+        )
+    return chosen
+
+
+def _read_as(option: Field[Any]) -> Callable[[str], Any]:
+    if isinstance(option.default, bool):
+        return lambda text: {"true": True, "false": False}[text]
+    return type(option.default)
+
+
+def _key(arguments: argparse.Namespace, client_id: str) -> str:
+    """The key of the account. Raises CannotTrade when there is none."""
+    given: str | None = arguments.key or os.environ.get(KEY_VARIABLE)
+    if given:
+        return given
+    file: Path = arguments.keys_file
+    try:
+        keys = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise CannotTrade(
+            f"there is no key: {file} does not exist; give --key, ${KEY_VARIABLE} or --keys-file"
+        ) from None
+    except (OSError, ValueError) as fault:
+        raise CannotTrade(f"the keys file {file} cannot be read: {fault}") from None
+    key = keys.get(client_id) if isinstance(keys, dict) else None
+    if not isinstance(key, str):
+        raise CannotTrade(f"{file} has no key for {client_id}; give --client-id, --key or another --keys-file")
+    return key
+
+
+def _log_as(client_id: str) -> None:
+    lines = logging.Formatter(
+        f"%(asctime)s.%(msecs)03dZ %(levelname)s bot={client_id} %(message)s", "%Y-%m-%dT%H:%M:%S"
+    )
+    lines.converter = time.gmtime
+    handler = logging.StreamHandler()
+    handler.setFormatter(lines)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one bot until it is stopped; the exit status of its ending."""
+    if not arguments or arguments[0].startswith("-"):
+        usage = argparse.ArgumentParser(prog="python -m bots run")
+        usage.add_argument("target", help="a strategy by name, FILE.py:CLASS or MODULE:CLASS; each has its own --help")
+        usage.parse_args(arguments)
+    target = arguments[0]
+    try:
+        kind = strategy_of(target)
+        options = parser(target, kind).parse_args(arguments[1:])
+        client_id = options.client_id or (kind.name or kind.__name__).upper()
+        strategy = kind(**{option.name: getattr(options, option.name) for option in options_of(kind)})
+        client = Client(options.url, _key(options, client_id), patience_s=PATIENCE_S, timeout_s=TIMEOUT_S)
+    except (NoStrategy, CannotTrade, ValueError) as fault:
+        print(f"python -m bots: {fault}", file=sys.stderr)
+        return STATUS["refused"]
+    _log_as(client_id)
+    runner = Runner(strategy, client, client_id=client_id, rng=random.Random(options.seed))
+    ended = _live(runner, options, client_id=client_id, strategy=target)
+    if options.ending is not None:
+        ended.write(options.ending)
+    return STATUS[ended.outcome]
+
+
+def _live(runner: Runner, options: argparse.Namespace, *, client_id: str, strategy: str) -> Ending:
+    """Let it trade until it is told to stop, its time is over, or it cannot go on."""
+    signal.signal(signal.SIGTERM, lambda *_: _told_to_stop(runner))
+    signal.signal(signal.SIGINT, lambda *_: _told_to_stop(runner))
+    hang = partial(_hung, runner, options.ending, client_id, strategy)
+    runner.watched_by(Watchdog(options.longest_callback_s, hang))
+    if options.seconds is not None:
+        _later(options.seconds, runner.stop)
+    of_bot = partial(Ending, client_id=client_id, strategy=strategy)
+    try:
+        runner.run(options.security.split(","))
+    except Problem as problem:
+        print(f"python -m bots: {options.url} refuses the key of {client_id}: {problem}", file=sys.stderr)
+        return of_bot(outcome="refused", at_s=runner.now_s, error=str(problem))
+    except Exception as error:  # noqa: BLE001: whatever a strategy raises is its own end, and is told as such
+        if isinstance(error, LookupError) and not runner.has_started:
+            print(f"python -m bots: {error}", file=sys.stderr)
+            return of_bot(outcome="refused", at_s=runner.now_s, error=str(error))
+        log.exception("strategy_raised at=%.3f", runner.now_s)
+        return ending.raised(error, client_id=client_id, strategy=strategy, at_s=runner.now_s)
+    return of_bot(outcome="stopped", at_s=runner.now_s)
+
+
+def _told_to_stop(runner: Runner) -> None:
+    runner.stop()
+    _later(STOP_PATIENCE_S, lambda: os._exit(STATUS["hung"]))
+
+
+def _later(seconds: float, do: Callable[[], object]) -> None:
+    timer = Timer(seconds, do)
+    timer.daemon = True
+    timer.start()
+
+
+def _hung(runner: Runner, file: Path | None, client_id: str, strategy: str, thread_id: int, busy_s: float) -> NoReturn:
+    ended = ending.hung(thread_id, client_id=client_id, strategy=strategy, at_s=runner.now_s, busy_s=busy_s)
+    log.error("strategy_hung at=%.3f\n%s", ended.at_s, ended.traceback)
+    if file is not None:
+        ended.write(file)
+    os._exit(STATUS["hung"])

@@ -1,0 +1,88 @@
+"""What only the admin's key may do: accounts, money, halts, fees."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any, Literal
+
+from bots.connection import Connection, part
+from bots.contract import AccountState, OpenedAccount, Security, Transferred
+
+
+class Operations(Connection):
+    """The admin's part of the client. Every call raises Problem and Unavailable."""
+
+    def open_account(self, client_id: str) -> OpenedAccount:
+        """Open an account. Raises Problem (409) when it exists, and so, too, when a first answer was lost."""
+        return self.post("/accounts", {"client_id": client_id}, OpenedAccount)
+
+    def stop_client(self, client_id: str) -> AccountState:
+        """The kill switch: a client's open orders are cancelled, further ones denied until `resume_client`."""
+        return self._change_account(client_id, "stopped")
+
+    def resume_client(self, client_id: str) -> AccountState:
+        """Let a client trade that was stopped."""
+        return self._change_account(client_id, "open")
+
+    def _change_account(self, client_id: str, state: Literal["open", "stopped"]) -> AccountState:
+        return self.ask("PATCH", f"/accounts/{part(client_id)}", AccountState, content={"state": state})
+
+    def close_account(self, client_id: str) -> AccountState:
+        """Close an account for good; its open orders are cancelled, and what is in it can be withdrawn."""
+        return self.ask("DELETE", f"/accounts/{part(client_id)}", AccountState)
+
+    def deposit_cash(self, client_id: str, amount: Decimal, *, transfer_id: str) -> Transferred:
+        """Pay money in [dollars]; the same transfer id twice has one effect."""
+        return self._move("deposits", client_id, transfer_id, {"amount": str(amount)})
+
+    def withdraw_cash(self, client_id: str, amount: Decimal, *, transfer_id: str) -> Transferred:
+        """Pay money out [dollars]; the same transfer id twice has one effect."""
+        return self._move("withdrawals", client_id, transfer_id, {"amount": str(amount)})
+
+    def deposit_shares(self, client_id: str, security_id: str, quantity: int, *, transfer_id: str) -> Transferred:
+        """Move shares from the depository into an account; the same transfer id twice has one effect."""
+        return self._move("deposits", client_id, transfer_id, {"security_id": security_id, "quantity": quantity})
+
+    def withdraw_shares(self, client_id: str, security_id: str, quantity: int, *, transfer_id: str) -> Transferred:
+        """Move shares from an account back to the depository; the same transfer id twice has one effect."""
+        return self._move("withdrawals", client_id, transfer_id, {"security_id": security_id, "quantity": quantity})
+
+    def _move(self, which: str, client_id: str, transfer_id: str, what: dict[str, Any]) -> Transferred:
+        return self.post(f"/accounts/{part(client_id)}/{which}", {"transfer_id": transfer_id, **what}, Transferred)
+
+    def correct(self, client_id: str, *, transfer_id: str, reason: str, **what: Any) -> Transferred:
+        """Make good what was wrong, as a transfer of its own: `amount` [dollars], or `security_id` and `quantity`.
+
+        Below zero takes. `entry_id` names the entry of the ledger that was wrong.
+        """
+        fields = {name: str(value) if isinstance(value, Decimal) else value for name, value in what.items()}
+        return self.post(
+            "/corrections",
+            {"transfer_id": transfer_id, "client_id": client_id, "reason": reason, **fields},
+            Transferred,
+        )
+
+    def halt(self, security_id: str) -> None:
+        """Halt a security: it takes cancels only until `resume`."""
+        self._change_security(security_id, {"halted": True})
+
+    def resume(self, security_id: str) -> None:
+        """Let a halted security trade again."""
+        self._change_security(security_id, {"halted": False})
+
+    def set_fees(self, security_id: str, *, maker_fee: Decimal, taker_fee: Decimal) -> Security:
+        """Set what trades cost [basis points]. Raises Problem (409) while an order of the security is open."""
+        fees = {"maker_fee": str(maker_fee), "taker_fee": str(taker_fee)}
+        return self.ask("PATCH", f"/securities/{part(security_id)}", Security, content=fees)
+
+    def _change_security(self, security_id: str, change: dict[str, Any]) -> None:
+        self.ask("PATCH", f"/securities/{part(security_id)}", dict[str, Any], content=change)
+
+    def netting(self, *, from_: str | None = None, to: str | None = None) -> dict[str, Any]:
+        """What netting saves over a time, as `GET /clearing/netting` says it."""
+        times = {name: time for name, time in (("from", from_), ("to", to)) if time is not None}
+        return self.get("/clearing/netting", dict[str, Any], times)
+
+    def audit(self) -> dict[str, Any]:
+        """What the audit finds, as `GET /audit` says it."""
+        return self.get("/audit", dict[str, Any])

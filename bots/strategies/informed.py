@@ -1,0 +1,62 @@
+"""A trader who knows more than the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bots.contract import Price
+from bots.fundamental import Fundamental
+from bots.strategies.position import approach
+from bots.strategy import Strategy, option
+
+
+@dataclass
+class Informed(Strategy):
+    """Sees the hidden value of a share, with an error, and takes every price that is wrong by more than a margin.
+
+    It looks at random times, since news does not arrive by the clock, and trades in proportion to how wrong the price
+    is, so that a large error shows itself to the market by and by. Its `fundamental` is the input: a seeded process
+    of its own, or one that the runner gives to all informed traders, and that news moves.
+
+    Source: Glosten and Milgrom (1985), "Bid, ask and transaction prices in a specialist market with heterogeneously
+    informed traders", Journal of Financial Economics 14(1), for who trades on a hidden value against the spread; the
+    size in proportion to the error is Kyle's (1985), "Continuous auctions and insider trading", Econometrica 53(6).
+    """
+
+    name = "informed"
+
+    every_s: float = option(5.0, "mean time between two looks [s]")
+    margin: float = option(0.05, "error of a price beyond which it trades [dollars]")
+    aggression: float = option(20.0, "shares that it orders for a dollar of error [shares/dollar]")
+    noise: float = option(0.02, "standard deviation of what it sees around the truth [dollars]")
+    quantity: int = option(20, "largest order [shares]")
+    start: float = option(100.0, "where the hidden value begins, unless the runner brings one [dollars]")
+    volatility: float = option(0.02, "how it moves, unless the runner brings one [dollars per root of a second]")
+    seed_of_value: int = option(0, "seed of the hidden value, unless the runner brings one")
+
+    watches = frozenset({"price"})
+
+    def __post_init__(self) -> None:
+        self.fundamental = Fundamental(seed=self.seed_of_value, start=self.start, volatility=self.volatility)
+        self._due_s: float | None = None
+
+    def interval_s(self) -> float:
+        """Often enough that the times between looks are as they are drawn."""
+        return self.every_s / 4
+
+    def on_timer(self, now: float) -> None:
+        """Look, when the time that was drawn is over."""
+        if self._due_s is None:
+            self._due_s = now + self.rng.expovariate(1 / self.every_s)
+        if now >= self._due_s:
+            self._due_s = now + self.rng.expovariate(1 / self.every_s)
+            self._look(self.fundamental.value(now) + self.rng.gauss(0.0, self.noise), self.price())
+
+    def _look(self, value: float, price: Price) -> None:
+        if price.ask is not None and (error := value - float(price.ask)) > self.margin:
+            approach(self, price, self.position() + self._size(error), largest=self.quantity)
+        elif price.bid is not None and (error := float(price.bid) - value) > self.margin:
+            approach(self, price, self.position() - self._size(error), largest=self.quantity)
+
+    def _size(self, error: float) -> int:
+        return max(round(self.aggression * error), 1)

@@ -1,0 +1,67 @@
+"""The informed trader takes what is wrong, the more the more wrong it is, and leaves alone what is right."""
+
+from __future__ import annotations
+
+import pytest
+
+from bots.contract import LimitOrder
+from bots.fundamental import Fundamental
+from bots.strategies import Informed
+from tests.bots.venue import Seat
+
+
+def informed(value: float) -> Informed:
+    bot = Informed(every_s=1.0, noise=0.0, margin=0.05, aggression=20.0, quantity=20)
+    bot.fundamental = Fundamental(start=value, volatility=0.0)
+    return bot
+
+
+@pytest.mark.parametrize(
+    ("value", "side", "quantity"),
+    [(100.0, None, 0), (100.06, None, 0), (100.25, "buy", 4), (105.0, "buy", 20), (99.75, "sell", 4)],
+)
+def test_takes_a_price_in_proportion_to_its_error(value: float, side: str | None, quantity: int) -> None:
+    seat = Seat(informed(value))
+    seat.price("99.95", "100.05")
+    seat.ticks(40)  # the first order stays under way, so there is one
+    if side is None:
+        assert seat.orders == []
+        return
+    [order] = seat.orders
+    assert isinstance(order, LimitOrder)
+    assert (order.side, order.quantity, order.time_in_force) == (side, quantity, "ioc")
+    assert float(order.price) == (100.05 if side == "buy" else 99.95)
+
+
+def test_news_makes_it_trade() -> None:
+    bot = informed(100.0)
+    bot.fundamental.tell(20.0, -3.0)
+    seat = Seat(bot)
+    seat.price("99.95", "100.05")
+    seat.ticks(int(20 / (bot.interval_s() or 1)) - 1)
+    assert seat.orders == []
+    seat.ticks(100)
+    assert [order.side for order in seat.orders] == ["sell"]
+
+
+def test_what_it_sees_is_not_exact_and_the_times_are_random() -> None:
+    def orders(seed: int) -> int:
+        bot = Informed(every_s=5.0, noise=0.05, volatility=0.0)
+        seat = Seat(bot, seed=seed)
+        seat.price("99.95", "100.00")
+        for _ in range(2_000):
+            filled = len(seat.orders)
+            seat.ticks()
+            for order_id in range(filled + 1, len(seat.orders) + 1):
+                seat.deny(order_id, "unfilled")
+        return len(seat.orders)
+
+    # Of some 500 looks, those whose error is beyond the margin: one standard deviation of what it sees.
+    assert 40 < orders(1) < 140
+    assert orders(1) == orders(1)
+    assert orders(1) != orders(2)
+
+
+def test_without_one_from_outside_it_has_a_value_of_its_own() -> None:
+    assert Informed(seed_of_value=1).fundamental.value(50.0) == Informed(seed_of_value=1).fundamental.value(50.0)
+    assert Informed(seed_of_value=1).fundamental.value(50.0) != Informed(seed_of_value=2).fundamental.value(50.0)

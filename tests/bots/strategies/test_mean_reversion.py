@@ -1,0 +1,41 @@
+"""Mean reversion buys what fell too far, sells what rose too far, and goes home when the price does."""
+
+from __future__ import annotations
+
+import pytest
+
+from bots.strategies import MeanReversion
+from tests.bots.strategies.prices import follow, waves
+from tests.bots.venue import Seat
+
+
+def bot() -> MeanReversion:
+    return MeanReversion(half_life_s=50.0, enter=2.0, leave=0.5, most=30, quantity=10)
+
+
+@pytest.mark.parametrize(("jump", "side", "position"), [(-0.5, "buy", 1_030), (0.5, "sell", 970)])
+def test_trades_against_a_jump_and_goes_home_after_it(jump: float, side: str, position: int) -> None:
+    reversion = bot()
+    seat = Seat(reversion)
+    follow(seat, waves(100))
+    assert seat.orders == []
+
+    follow(seat, [100 + jump] * 3)
+    assert {order.side for order in seat.orders} == {side}
+    assert reversion.position() == position
+
+    follow(seat, [100.0] * 5)
+    assert reversion.position() == 1_000
+    assert len(seat.orders) == 6
+
+
+def test_a_spread_that_eats_the_profit_is_no_chance() -> None:
+    seat = Seat(bot())
+    follow(seat, waves(100))
+    follow(seat, [99.5] * 3, spread=1.5)  # the ask is where the average is
+    assert seat.orders == []
+
+
+def test_enters_farther_than_it_leaves() -> None:
+    with pytest.raises(ValueError, match="farther"):
+        MeanReversion(enter=1.0, leave=2.0)

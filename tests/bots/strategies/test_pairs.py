@@ -1,0 +1,46 @@
+"""Pairs sells the dear one and buys the cheap one, and goes home when they are as usual."""
+
+from __future__ import annotations
+
+import pytest
+
+from bots.strategies import Pairs
+from tests.bots.strategies.prices import follow, waves
+from tests.bots.venue import Seat
+
+
+def seat_of(bot: Pairs) -> Seat:
+    seat = Seat(bot, securities=["MSFT", "AAPL"])
+    follow(seat, [50.0], security_id="AAPL")
+    follow(seat, waves(120))
+    assert seat.orders == []
+    return seat
+
+
+def bot() -> Pairs:
+    return Pairs(half_life_s=50.0, most=30, quantity=10)
+
+
+def test_shifts_out_of_the_dear_one_into_the_cheap_one_and_back() -> None:
+    pairs = bot()
+    seat = seat_of(pairs)
+    follow(seat, [100.6] * 4)
+    assert (pairs.position("MSFT"), pairs.position("AAPL")) == (970, 30)
+    sides = [(order.security_id, order.side) for order in seat.orders[:2]]
+    assert sides == [("MSFT", "sell"), ("AAPL", "buy")]  # the sale first
+
+    follow(seat, [100.05] * 8)
+    assert (pairs.position("MSFT"), pairs.position("AAPL")) == (1_000, 0)
+
+
+def test_sells_nothing_that_it_has_not() -> None:
+    pairs = bot()
+    seat = seat_of(pairs)
+    follow(seat, [99.4] * 4)  # AAPL is the dear one, and there is none of it
+    assert pairs.position("AAPL") == 0
+    assert pairs.position("MSFT") == 1_030
+
+
+def test_one_security_is_no_pair() -> None:
+    with pytest.raises(ValueError, match="two securities"):
+        Seat(Pairs())
