@@ -37,6 +37,7 @@ class Feed:
         self._trades: Listeners = defaultdict(list)
         self._told: dict[str, tuple[int | None, int | None, int | None]] = {}
         self._sequences: dict[str, int] = {}
+        self._levels: dict[str, tuple[int, list[Level], list[Level]]] = {}
 
     def listen(self, seat: Seat, security_ids: Iterable[str]) -> None:
         """Bring a seat what its strategy listens to, of these securities."""
@@ -51,6 +52,14 @@ class Feed:
         for listeners in (self._prices, self._books, self._trades):
             for security_id in listeners:
                 listeners[security_id] = [other for other in listeners[security_id] if other is not seat]
+
+    def greet(self, seat: Seat) -> None:
+        """Tell a seat that has just begun what was told last: a stream begins with how things stand."""
+        for security_id in self._exchange.securities:
+            if seat in self._prices.get(security_id, ()):
+                seat.tell(self._price(security_id))
+            if seat in self._books.get(security_id, ()):
+                seat.tell(self._book(security_id))
 
     def traded(self, trades: Iterable[TradeMade]) -> None:
         """Tell of trades."""
@@ -85,26 +94,32 @@ class Feed:
                 self._tell_book(update)
 
     def _tell_price(self, update: BookUpdate) -> None:
-        """Tell the best prices where there are both, as the price stream does."""
-        if update.bid_cents is None or update.ask_cents is None:
-            return
         security_id = update.security_id
-        sequence = self._sequences[security_id] = self._sequences.get(security_id, 0) + 1
-        price = Price(
-            security_id=security_id,
-            bid=price_of(update.bid_cents),
-            ask=price_of(update.ask_cents),
-            last=None if update.last_cents is None else price_of(update.last_cents),
-            sequence=sequence,
-        )
+        self._sequences[security_id] = self._sequences.get(security_id, 0) + 1
+        price = self._price(security_id)
         for seat in self._prices[security_id]:
             seat.tell(price)
 
+    def _price(self, security_id: str) -> Price:
+        bid_cents, ask_cents, last_cents = self._told.get(security_id, (None, None, None))
+        return Price(
+            security_id=security_id,
+            bid=None if bid_cents is None else price_of(bid_cents),
+            ask=None if ask_cents is None else price_of(ask_cents),
+            last=None if last_cents is None else price_of(last_cents),
+            sequence=self._sequences.get(security_id, 0),
+        )
+
     def _tell_book(self, update: BookUpdate) -> None:
-        """Tell the best levels; each listener has lists of its own, so that what one does to them harms no other."""
         bids, asks = (
             [Level(price_of(price_cents), quantity, orders) for price_cents, quantity, orders in side]
             for side in self._exchange.engine.best_levels(update.security_id, DEPTH)
         )
+        self._levels[update.security_id] = update.sequence, bids, asks
         for seat in self._books[update.security_id]:
-            seat.tell(Book(security_id=update.security_id, sequence=update.sequence, bids=list(bids), asks=list(asks)))
+            seat.tell(self._book(update.security_id))
+
+    def _book(self, security_id: str) -> Book:
+        """The book as it was told last, in lists of its own: what a bot does to them harms no other."""
+        sequence, bids, asks = self._levels.get(security_id, (0, [], []))
+        return Book(security_id=security_id, sequence=sequence, bids=list(bids), asks=list(asks))

@@ -116,6 +116,7 @@ class Market:
             seed=self.configuration.seed,
             clock=self.clock,
             watch=self._watch,
+            greet=self._feed.greet,
             receive=self._receive,
             out=self._out,
         )

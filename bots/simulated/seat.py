@@ -54,6 +54,7 @@ class Note:
 class Seat:
     """One bot, seated.
 
+    is_open   whether it has begun, and goes on
     failure   why it is out; None while it is not
     refusals  what was refused at the door, by code
     notes     what the strategy has written down
@@ -71,6 +72,7 @@ class Seat:
         seed: int,
         clock: Clock,
         watch: Watch,
+        greet: Callable[[Seat], None],
         receive: Callable[[Seat, Sequence[Request]], None],
         out: Callable[[Seat], None],
     ) -> None:
@@ -79,10 +81,11 @@ class Seat:
         self.failure: Failure | None = None
         self.refusals: Counter[str] = Counter()
         self.notes: list[Note] = []
-        self.is_open = True
+        self.is_open = False
         self._door = door
         self._clock = clock
         self._watch = watch
+        self._greet = greet
         self._receive = receive
         self._out = out
         self._latency = latency
@@ -115,6 +118,8 @@ class Seat:
     def start(self) -> None:
         """Begin, and set the timer; the first interval is cut short by chance, or all bots would act at once."""
         self._timer_us = self._clock.now_us
+        self.is_open = True
+        self._greet(self)
         self._call(self._begin)
 
     def _begin(self) -> None:
@@ -222,7 +227,7 @@ class Seat:
         self.failure = Failure(
             kind,
             self._clock.now_us / US_PER_S,
-            "".join(traceback.format_exception_only(fault)).strip(),
+            f"{type(fault).__name__}: {fault}".partition("\n")[0],
             "".join(traceback.format_exception(fault)),
         )
         self.is_open = False
