@@ -16,6 +16,7 @@ from bots.strategies import STRATEGIES
 # imported when they are asked for: a live bot has no use for plots.
 COMMANDS = {
     "run": ("bots.live", "trade on the running exchange, until stopped"),
+    "simulate": ("bots.simulate", "trade in a market in memory: an hour in seconds, and no services"),
     "new": ("bots.template", "write a bot of your own to start from"),
 }
 

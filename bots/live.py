@@ -14,17 +14,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import Field
 from functools import partial
 from pathlib import Path
 from threading import Timer
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from bots import ending
 from bots.client import Client
 from bots.ending import STATUS, Ending
 from bots.errors import Problem
-from bots.loading import NoStrategy, options_of, strategy_of
+from bots.loading import NoStrategy, strategy_of
+from bots.options import add_options, made
 from bots.runner import Runner
 from bots.strategy import Strategy
 from bots.watchdog import Watchdog
@@ -76,22 +76,8 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
         default=LONGEST_CALLBACK_S,
         help="a callback that takes longer hangs, and ends the bot (default: %(default)s)",
     )
-    own = chosen.add_argument_group("strategy")
-    for option in options_of(kind):
-        own.add_argument(
-            f"--{option.name.replace('_', '-')}",
-            type=_read_as(option),
-            default=option.default,
-            metavar="N",
-            help=f"{option.metadata['meaning'].replace('%', '%%')} (default: %(default)s)",
-        )
+    add_options(chosen, kind)
     return chosen
-
-
-def _read_as(option: Field[Any]) -> Callable[[str], Any]:
-    if isinstance(option.default, bool):
-        return lambda text: {"true": True, "false": False}[text]
-    return type(option.default)
 
 
 def _key(arguments: argparse.Namespace, client_id: str) -> str:
@@ -135,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
         kind = strategy_of(target)
         options = parser(target, kind).parse_args(arguments[1:])
         client_id = options.client_id or (kind.name or kind.__name__).upper()
-        strategy = kind(**{option.name: getattr(options, option.name) for option in options_of(kind)})
+        strategy = made(kind, options)
         client = Client(options.url, _key(options, client_id), patience_s=PATIENCE_S, timeout_s=TIMEOUT_S)
     except (NoStrategy, CannotTrade, ValueError) as fault:
         print(f"python -m bots: {fault}", file=sys.stderr)

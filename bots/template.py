@@ -52,5 +52,6 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as fault:
         print(f"python -m bots new: {file} cannot be written: {fault.strerror}", file=sys.stderr)
         return 1
-    print(f"{file} is written. Try it:\n  python -m bots run {file}:{kind} --client-id ALICE")
+    print(f"{file} is written. Try it in memory, an hour in seconds:\n  python -m bots simulate {file}:{kind}")
+    print(f"and on the running exchange:\n  python -m bots run {file}:{kind} --client-id ALICE")
     return 0

@@ -43,7 +43,7 @@ _AT_ONCE: Final = frozenset({OrderClosed, OrderReplaced, ReplaceRefused})
 
 
 class Exchange:
-    """The rules, the books and the accounts of an exchange, after so many commands.
+    """The rules, the books and the accounts of an exchange; ValueError when a security is listed twice.
 
     rates       the fees of the securities that have any
     last_cents  what was paid last, before the first trade the reference price [cents/share]
@@ -53,7 +53,11 @@ class Exchange:
         self.accounts = Accounts()
         self.engine = Engine(SHARD)
         self.last_cents: dict[str, int] = {}
-        securities = {one.security_id: _security(one) for one in listings}
+        securities: dict[str, Security] = {}
+        for listing in listings:
+            if listing.security_id in securities:
+                raise ValueError(f"{listing.security_id} is listed twice")
+            securities[listing.security_id] = _security(listing)
         for security in securities.values():
             self.last_cents[security.security_id] = security.last_price_cents or 0
         self.rates = {

@@ -43,8 +43,8 @@ class Market:
 
     log  takes the commands of the order log as lines of JSON, many at a time
 
-    Who schedules something gets the market in its hands: `halt`, `resume`, `order` and `fundamental_cents`, the value
-    of each security that only informed traders know.
+    What is scheduled gets the market in its hands, with `halt`, `resume` and `order`; what a share is really worth is
+    no part of it, but of those traders who know it (bots/fundamental.py).
     """
 
     def __init__(self, configuration: Configuration, *, log: Callable[[bytes], object] | None = None) -> None:
@@ -58,7 +58,6 @@ class Market:
                 max_open_orders=configuration.max_open_orders,
             ),
         )
-        self.fundamental_cents = {one.security_id: one.reference_cents for one in configuration.listings}
         self.seats: dict[str, Seat] = {}
         self._record = Record(self.exchange, START_US, log)
         self._feed = Feed(self.clock, self.exchange, conflation_us=configuration.conflation_us)

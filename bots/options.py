@@ -1,0 +1,35 @@
+"""A strategy's own options on the command line, the same wherever it is started."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import Field
+from typing import Any
+
+from bots.loading import options_of
+from bots.strategy import Strategy
+
+
+def add_options(parser: argparse.ArgumentParser, kind: type[Strategy]) -> None:
+    """Let the options of a strategy be given."""
+    own = parser.add_argument_group("strategy")
+    for option in options_of(kind):
+        own.add_argument(
+            f"--{option.name.replace('_', '-')}",
+            type=_read_as(option),
+            default=option.default,
+            metavar="N",
+            help=f"{option.metadata['meaning'].replace('%', '%%')} (default: %(default)s)",
+        )
+
+
+def made(kind: type[Strategy], options: argparse.Namespace) -> Strategy:
+    """A strategy with the options that were given. Raises ValueError."""
+    return kind(**{option.name: getattr(options, option.name) for option in options_of(kind)})
+
+
+def _read_as(option: Field[Any]) -> Callable[[str], Any]:
+    if isinstance(option.default, bool):
+        return lambda text: {"true": True, "false": False}[text]
+    return type(option.default)
