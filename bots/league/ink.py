@@ -1,0 +1,86 @@
+"""How the plots look: on white paper, in few colours that differ in grey, too, and without what says nothing."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+BLUE = "#1f5a99"
+ORANGE = "#c8501e"
+PALE = "#a9c1dc"
+GREY = "#8a8f98"
+LIGHT = "#d9dce1"
+DARK = "#23272e"
+
+# A line of more points is drawn through every so many of them: no screen shows more.
+_MOST_POINTS = 700
+
+STYLE: Any = {  # matplotlib types each of its 300 names
+    "font.family": "DejaVu Sans",
+    "font.size": 8.5,
+    "text.color": DARK,
+    "axes.labelcolor": DARK,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.titlesize": 9.5,
+    "axes.titlelocation": "left",
+    "axes.titlecolor": DARK,
+    "axes.unicode_minus": True,
+    "grid.color": "#e8eaee",
+    "grid.linewidth": 0.6,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": DARK,
+    "ytick.labelcolor": DARK,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.1,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "svg.hashsalt": "league",  # the same picture is the same text each time
+    "savefig.dpi": 160,
+}
+
+
+def figure(width: float, height: float, rows: int = 1, columns: int = 1, **layout: Any) -> tuple[Figure, list[Axes]]:
+    """An empty figure [inches] and its axes, row by row."""
+    with mpl.rc_context(STYLE):
+        drawn = Figure(figsize=(width, height), layout="constrained")
+        axes = drawn.subplots(rows, columns, squeeze=False, **layout)
+    return drawn, [one for row in axes for one in row]
+
+
+def picture(drawn: Figure) -> str:
+    """A figure as the address of an image, for a page that needs no other file."""
+    out = io.BytesIO()
+    with mpl.rc_context(STYLE):
+        drawn.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def thinned(*columns: Sequence[float]) -> tuple[Sequence[float], ...]:
+    """The same curve through fewer points; the last one stays."""
+    number = len(columns[0])
+    step = -(-number // _MOST_POINTS)
+    if step <= 1:
+        return columns
+    kept = [*range(0, number - 1, step), number - 1]
+    return tuple([column[at] for at in kept] for column in columns)
+
+
+def hours(axes: Axes, duration_s: float) -> float:
+    """Name the axis of time in a unit that suits its length; by how much seconds have to be divided."""
+    unit_s, name = (3600.0, "hours") if duration_s > 7200 else (60.0, "minutes") if duration_s > 180 else (1.0, "s")
+    axes.set_xlabel(f"time [{name}]")
+    axes.set_xlim(0, duration_s / unit_s)
+    return unit_s

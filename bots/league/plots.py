@@ -1,0 +1,216 @@
+"""The pictures of the report; each returns the address of an image that stands in the page itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import erfc, sqrt
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from bots.league.ink import BLUE, DARK, GREY, LIGHT, ORANGE, PALE, figure, hours, picture, thinned
+from bots.league.metrics import drawdowns, gains_cents, inventory_of, worth
+from bots.league.result import BotResult, Match
+from bots.league.standings import Standing
+from bots.league.stylised_facts import Market, middle_cents
+
+_DOLLARS = FuncFormatter(lambda value, _: f"{value:,.0f}".replace("-", "\N{MINUS SIGN}"))
+
+
+def gains(standings: Sequence[Standing]) -> str:
+    """Everybody's gain: a dot for each match, the mean, and the interval in which it lies."""
+    drawn, (axes,) = figure(7.6, 0.55 + 0.28 * len(standings))
+    for row, bot in enumerate(standings):
+        each = [match.gain_cents / 100 for match in bot.matches]
+        axes.plot(each, [row] * len(each), "o", color=PALE, markersize=4, zorder=2)
+        if bot.gain_cents.low is not None and bot.gain_cents.high is not None:
+            ends = [bot.gain_cents.low / 100, bot.gain_cents.high / 100]
+            axes.plot(ends, [row, row], color=BLUE, linewidth=2.2, solid_capstyle="butt", zorder=3)
+        axes.plot([bot.gain_cents.mean / 100], [row], "D", color=BLUE, markersize=5, zorder=4)
+    axes.axvline(0, color=DARK, linewidth=0.8)
+    axes.set_yticks(range(len(standings)), [bot.name for bot in standings], parse_math=False)
+    axes.set_ylim(len(standings) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_formatter(_DOLLARS)
+    axes.set_xlabel("gain against holding [$]")
+    return picture(drawn)
+
+
+def curves(matches: Sequence[Match], names: Sequence[str]) -> str:
+    """The gain of each bot over time, in each match and on average."""
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    drawn, panels = figure(7.6, 0.3 + 1.45 * rows, rows, columns, sharex=True)
+    places = {bot.name: at for at, bot in enumerate(matches[0].bots)}
+    for axes, name in zip(panels, names, strict=False):
+        every = [[cents / 100 for cents in gains_cents(match, match.bots[places[name]])] for match in matches]
+        shortest = min(len(curve) for curve in every)
+        times = [sample.time_s for sample in matches[0].bots[0].samples][:shortest]
+        unit_s = hours(axes, matches[0].duration_s)
+        for curve in every:
+            t, y = thinned(times, curve[:shortest])
+            axes.plot([one / unit_s for one in t], y, color=PALE, linewidth=0.6)
+        mean = [sum(at) / len(every) for at in zip(*(curve[:shortest] for curve in every), strict=True)]
+        t, y = thinned(times, mean)
+        axes.plot([one / unit_s for one in t], y, color=BLUE, linewidth=1.4)
+        axes.axhline(0, color=DARK, linewidth=0.6)
+        axes.set_title(name, parse_math=False)
+        axes.yaxis.set_major_formatter(_DOLLARS)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        if axes.get_subplotspec() is not None and panels.index(axes) < len(names) - columns:
+            axes.set_xlabel("")
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    drawn.supylabel("gain against holding [$]", fontsize=8.5)
+    return picture(drawn)
+
+
+def bot_in_match(match: Match, bot: BotResult, security_id: str) -> str:
+    """One bot in one match: the price with its trades, what it gained, how far it fell, and what it held."""
+    drawn, (price, gain, fall, held) = figure(
+        7.6, 5.4, 4, sharex=True, gridspec_kw={"height_ratios": [2.4, 1.3, 0.9, 1.1]}
+    )
+    unit_s = hours(held, match.duration_s)
+    _price(price, match, security_id, unit_s)
+    for side, marker, colour in (("buy", "^", BLUE), ("sell", "v", ORANGE)):
+        fills = [fill for fill in bot.fills if fill.security_id == security_id and fill.side == side]
+        price.scatter(
+            [fill.time_s / unit_s for fill in fills],
+            [fill.price_cents / 100 for fill in fills],
+            s=11,
+            marker=marker,
+            color=colour,
+            linewidths=0,
+            alpha=0.75,
+            label=f"{'bought' if side == 'buy' else 'sold'} ({len(fills):,} trades)",
+            zorder=3,
+            rasterized=len(fills) > 400,
+        )
+    price.legend(loc="upper left", ncols=2, handletextpad=0.2, borderaxespad=0.1)
+    price.set_ylabel(f"{security_id} [$]")
+    times = [sample.time_s / unit_s for sample in bot.samples]
+    curve = gains_cents(match, bot)
+    opening = worth(bot.opening_cash_cents, bot.opening, match.opening)
+    t, y = thinned(times, [cents / 100 for cents in curve])
+    gain.plot(t, y, color=BLUE)
+    gain.axhline(0, color=DARK, linewidth=0.6)
+    gain.set_ylabel("gain [$]")
+    gain.yaxis.set_major_formatter(_DOLLARS)
+    t, y = thinned(times, [-100 * one for one in drawdowns([opening + cents for cents in curve])])
+    fall.fill_between(t, y, color=ORANGE, alpha=0.35, linewidth=0)
+    fall.plot(t, y, color=ORANGE, linewidth=0.8)
+    fall.set_ylabel("drawdown [%]")
+    changes = inventory_of(match, bot)
+    for place, name in enumerate(match.securities):
+        t, y = thinned(times, [change[place] for change in changes])
+        held.step(t, y, where="post", color=(BLUE, ORANGE, GREY)[place % 3], linewidth=1, label=name)
+    held.axhline(0, color=DARK, linewidth=0.6)
+    held.set_ylabel("inventory\n[shares]")
+    held.yaxis.set_major_formatter(_DOLLARS)
+    if len(match.securities) > 1:
+        held.legend(loc="upper left", ncols=len(match.securities), borderaxespad=0.1)
+    for axes in (price, gain, fall):
+        axes.set_xlabel("")
+    for axes in (price, gain, fall, held):
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+    drawn.align_ylabels()
+    return picture(drawn)
+
+
+def market(matches: Sequence[Match], security_id: str) -> str:
+    """The price in all matches, and of the first one the spread and the depth."""
+    first = matches[0]
+    drawn, (price, spread, depth) = figure(7.6, 4.6, 3, sharex=True, gridspec_kw={"height_ratios": [2.4, 1, 1]})
+    unit_s = hours(depth, first.duration_s)
+    for match in matches[1:]:
+        t, y = thinned(*_middle(match, security_id))
+        price.plot([one / unit_s for one in t], y, color=LIGHT, linewidth=0.7)
+    _price(price, first, security_id, unit_s)
+    price.set_ylabel(f"{security_id} [$]")
+    samples = first.market[security_id]
+    t, y, shares = thinned(
+        [sample.time_s / unit_s for sample in samples],
+        [
+            float("nan")
+            if sample.ask_cents is None or sample.bid_cents is None
+            else sample.ask_cents - sample.bid_cents
+            for sample in samples
+        ],
+        [sample.bid_quantity + sample.ask_quantity for sample in samples],
+    )
+    spread.plot(t, y, color=BLUE, linewidth=0.7)
+    spread.set_ylabel("spread [¢]")
+    depth.plot(t, shares, color=BLUE, linewidth=0.7)
+    depth.set_ylabel("shares at\nbest prices")
+    for axes in (price, spread):
+        axes.set_xlabel("")
+    for axes in (spread, depth):
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+    drawn.align_ylabels()
+    return picture(drawn)
+
+
+def returns(markets: Sequence[Market]) -> str:
+    """Autocorrelation of returns and of their size, and how much heavier their tail is than a normal one."""
+    drawn, (signed, size, tail) = figure(7.6, 2.5, 1, 3)
+    noise = float(np.mean([one.noise for one in markets]))
+    for axes, rows, title in (
+        (signed, [one.correlations for one in markets if one.correlations], "Returns"),
+        (size, [one.size_correlations for one in markets if one.size_correlations], "Absolute returns"),
+    ):
+        if rows:
+            mean = np.mean(rows, axis=0)
+            axes.bar(range(1, len(mean) + 1), mean, color=BLUE, width=0.7)
+        axes.axhspan(-noise, noise, color=LIGHT, alpha=0.6, linewidth=0, zorder=0)
+        axes.axhline(0, color=DARK, linewidth=0.6)
+        axes.set_title(title)
+        axes.set_xlabel("lag")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    signed.set_ylabel("autocorrelation")
+    pooled = np.sort(np.abs(np.concatenate([np.array(one.returns) for one in markets])))[::-1]
+    pooled = pooled[pooled > 0]
+    if len(pooled):
+        t, y = thinned(pooled.tolist(), (np.arange(1, len(pooled) + 1) / len(pooled)).tolist())
+        tail.plot(t, y, ".", color=BLUE, markersize=3, label="here")
+        grid = np.linspace(0.1, max(4.0, float(pooled[0])), 200)
+        normal = np.array([_normal_tail(float(one)) for one in grid])
+        tail.plot(grid[normal > 1e-6], normal[normal > 1e-6], color=GREY, label="normal")
+        tail.set_xscale("log")
+        tail.set_yscale("log")
+        tail.set_ylim(0.5 / len(pooled), 1.5)
+        tail.legend(loc="lower left")
+    tail.set_title("Tail")
+    tail.set_xlabel("size of a return [deviations]")
+    tail.set_ylabel("part that is larger")
+    return picture(drawn)
+
+
+def _normal_tail(size: float) -> float:
+    return erfc(size / sqrt(2))
+
+
+def _middle(match: Match, security_id: str) -> tuple[list[float], list[float]]:
+    samples = match.market[security_id]
+    return [sample.time_s for sample in samples], [middle_cents(sample) / 100 for sample in samples]
+
+
+def _price(axes: Axes, match: Match, security_id: str, unit_s: float) -> None:
+    """The price of a match, and what was scheduled to happen to it."""
+    t, y = thinned(*_middle(match, security_id))
+    axes.plot([one / unit_s for one in t], y, color=DARK, linewidth=0.8, zorder=2)
+    for happened in match.happened:
+        if happened.security_id == security_id:
+            axes.axvline(happened.time_s / unit_s, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+            axes.annotate(
+                happened.text,
+                (happened.time_s / unit_s, 0.02),
+                xycoords=("data", "axes fraction"),
+                rotation=90,
+                fontsize=6.5,
+                color=GREY,
+                ha="right",
+                va="bottom",
+            )

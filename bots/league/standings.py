@@ -1,0 +1,130 @@
+"""The scoreboard of a tournament: everybody's figures over all matches, in the order of what they gained."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from statistics import fmean
+
+from msgspec import Struct
+
+from bots.league.metrics import Figures, figures, ranks
+from bots.league.rating import Rating, rate
+from bots.league.result import Match
+from bots.league.statistics import Comparison, Estimate, compare
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """A bot over all matches: means, unless the name says otherwise.
+
+    place         1 the best; who was disqualified in more matches stands behind who was in fewer
+    gain_cents    against holding; with its interval
+    wins          matches that it was first in
+    disqualified  matches that it was disqualified in
+    matches       its figures in each
+    """
+
+    place: int
+    name: str
+    strategy: str
+    gain_cents: Estimate
+    gain: float
+    wins: int
+    disqualified: int
+    rating: Rating
+    matches: list[Figures]
+
+    def mean(self, figure: str) -> float | None:
+        """The mean of one of the figures over the matches that have it."""
+        known = [value for match in self.matches if (value := getattr(match, figure)) is not None]
+        return fmean(known) if known else None
+
+    def mean_shares(self, security_id: str) -> float:
+        """What it ended with of a security [shares]."""
+        return fmean(match.shares.get(security_id, 0) for match in self.matches)
+
+
+class Scoreboard(Struct, frozen=True):
+    """Standings, the best first, and in the same order who is better than whom, with its probability."""
+
+    standings: list[Standing]
+    better: list[list[float | None]]
+
+
+def scoreboard(matches: Sequence[Match]) -> Scoreboard:
+    """Rank the bots of these matches, which are the same in each of them."""
+    names = [bot.name for bot in matches[0].bots]
+    played = [[figures(match, bot) for bot in match.bots] for match in matches]
+    places = [ranks(match) for match in played]
+    ratings = rate(places)
+    comparison = compare([[match[at].gain_cents for match in played] for at in range(len(names))])
+    disqualified = [sum(match[at].is_disqualified for match in played) for at in range(len(names))]
+    order = sorted(range(len(names)), key=lambda at: (disqualified[at], -comparison.estimates[at].mean, at))
+    standings = [
+        Standing(
+            place=place,
+            name=names[at],
+            strategy=matches[0].bots[at].strategy,
+            gain_cents=comparison.estimates[at],
+            gain=fmean(match[at].gain for match in played),
+            wins=sum(match[at] == 1 for match in places),
+            disqualified=disqualified[at],
+            rating=ratings[at],
+            matches=[match[at] for match in played],
+        )
+        for place, at in enumerate(order, start=1)
+    ]
+    return Scoreboard(standings, _reordered(comparison, order))
+
+
+def _reordered(comparison: Comparison, order: Sequence[int]) -> list[list[float | None]]:
+    return [[comparison.better[row][column] for column in order] for row in order]
+
+
+def as_csv(board: Scoreboard, securities: Sequence[str]) -> str:
+    """The scoreboard as a table for a spreadsheet: dollars, fractions and shares, a row for each bot."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        [
+            *("place", "bot", "strategy", "matches", "wins", "disqualified", "balance"),
+            *(f"shares_{security_id}" for security_id in securities),
+            *("equity", "return", "gain", "gain_low", "gain_high", "gain_share", "sharpe_day", "max_drawdown"),
+            *("turnover", "maker_share", "trades", "orders", "fill_rate", "reject_rate", "inventory"),
+            *("most_inventory", "fees", "rating_mu", "rating_sigma"),
+        ]
+    )
+    for bot in board.standings:
+        writer.writerow(
+            [
+                *(bot.place, bot.name, bot.strategy, len(bot.matches), bot.wins, bot.disqualified),
+                _dollars(bot.mean("cash_cents")),
+                *(f"{bot.mean_shares(security_id):.1f}" for security_id in securities),
+                _dollars(bot.mean("equity_cents")),
+                _number(bot.mean("total_return")),
+                *(_dollars(bot.gain_cents.mean), _dollars(bot.gain_cents.low), _dollars(bot.gain_cents.high)),
+                *(_number(bot.gain), _number(bot.mean("sharpe")), _number(bot.mean("drawdown"))),
+                *(_number(bot.mean("turnover")), _number(bot.mean("maker_share"))),
+                *(_number(bot.mean("trades")), _number(bot.mean("orders"))),
+                *(_number(bot.mean("fill_rate")), _number(bot.mean("reject_rate"))),
+                *(_number(bot.mean("inventory")), max(match.most_inventory for match in bot.matches)),
+                _dollars(bot.mean("fees_cents")),
+                *(_number(bot.rating.mu), _number(bot.rating.sigma)),
+            ]
+        )
+    return out.getvalue()
+
+
+def hash_of(table: str) -> str:
+    """SHA-256 of a scoreboard as CSV, as hexadecimal digits."""
+    return hashlib.sha256(table.encode()).hexdigest()
+
+
+def _dollars(cents: float | None) -> str:
+    return "" if cents is None else f"{cents / 100:.2f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -1,0 +1,59 @@
+"""What many matches say of a bot: means, how sure one can be of them, and whether one bot is better than another.
+
+Seeds are drawn with replacement, the same for all bots in each draw: a market that was good to everybody is not
+evidence for anybody.
+source  B. Efron, R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 13 and 16
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+DRAWS = 10_000
+CONFIDENCE = 0.95
+
+
+class Estimate(Struct, frozen=True):
+    """A mean, and the interval in which it lies with the confidence asked for; None of a single match."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+class Comparison(Struct, frozen=True):
+    """Estimates by bot, and the probability that the one of the row has a higher mean than the one of the column."""
+
+    estimates: list[Estimate]
+    better: list[list[float | None]]
+
+
+def compare(values: Sequence[Sequence[float]], *, seed: int = 0, draws: int = DRAWS) -> Comparison:
+    """Compare bots by what they reached in the same matches.
+
+    values  a row for each bot, a column for each match
+    seed    of the drawing, so that a report is the same each time
+    returns an interval and probabilities where there are two matches at least
+    """
+    table = np.asarray(values, dtype=float)
+    bots, matches = table.shape
+    means = table.mean(axis=1)
+    if matches < 2:
+        nothing: list[list[float | None]] = [[None] * bots for _ in range(bots)]
+        return Comparison([Estimate(float(mean), None, None) for mean in means], nothing)
+    drawn = np.random.default_rng(seed).integers(0, matches, size=(draws, matches))
+    weights = np.stack([np.bincount(row, minlength=matches) for row in drawn]) / matches
+    resampled = weights @ table.T  # draws x bots
+    edge = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(resampled, [edge, 1 - edge], axis=0)
+    estimates = [Estimate(float(m), float(a), float(b)) for m, a, b in zip(means, low, high, strict=True)]
+    better: list[list[float | None]] = []
+    for one in range(bots):
+        against = resampled[:, [one]] - resampled
+        # Draws that end equal say nothing for either: half to each.
+        wins = (against > 0).mean(axis=0) + (against == 0).mean(axis=0) / 2
+        better.append([None if one == other else float(wins[other]) for other in range(bots)])
+    return Comparison(estimates, better)
