@@ -47,4 +47,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 requirements: ## pin the newest libraries that pyproject.toml allows, with their hashes
 	@test -x .venv/bin/uv || .venv/bin/python -m pip install --quiet uv
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.txt
-	$(COMPILE) --upgrade pyproject.toml --extra test --constraint requirements.txt --output-file tests/requirements.txt
+	$(COMPILE) --upgrade pyproject.toml --extra league --constraint requirements.txt \
+		--output-file bots/league/requirements.txt
+	$(COMPILE) --upgrade pyproject.toml --extra test --extra league --constraint bots/league/requirements.txt \
+		--output-file tests/requirements.txt

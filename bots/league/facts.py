@@ -10,6 +10,9 @@ from msgspec import Struct
 
 from bots.league.stylised_facts import Market
 
+# A mean autocorrelation below this is none that anybody could live on, however sure one is of it.
+NEGLIGIBLE = 0.05
+
 Verdict = Literal["like a market", "not like one", "too little to say"]
 
 
@@ -24,10 +27,12 @@ class Fact(Struct, frozen=True):
 
 def facts(markets: Sequence[Market]) -> list[Fact]:
     """The facts of one security in some matches, each told by its mean over them."""
-    near = _mean([fmean(abs(one) for one in market.correlations[1:10]) for market in markets if market.correlations])
+    at_lags = [fmean(lag) for lag in zip(*(m.correlations for m in markets if m.correlations), strict=True)]
+    near = fmean(abs(one) for one in at_lags[1:10]) if at_lags else None
     first = _mean([market.correlations[0] for market in markets if market.correlations])
     cluster = _mean([fmean(market.size_correlations[:10]) for market in markets if market.size_correlations])
-    noise = fmean(market.noise for market in markets)
+    # The mean over the matches is that much surer than a single one.
+    noise = fmean(market.noise for market in markets) / len(markets) ** 0.5
     kurtosis = _mean([market.kurtosis for market in markets])
     slow = _mean([market.slow_kurtosis for market in markets])
     tail = _mean([market.tail_index for market in markets])
@@ -38,7 +43,7 @@ def facts(markets: Sequence[Market]) -> list[Fact]:
             "Returns are not correlated",
             "Autocorrelation hardly differs from 0, but for the bounce between bid and ask at the first lag.",
             f"{_said(first)} at lag 1; {_said(near)} in size at lags 2 to 10; chance alone {noise:.2f}",
-            _verdict(near, lambda size: size < 2 * noise),
+            _verdict(near, lambda size: size < max(2 * noise, NEGLIGIBLE)),
         ),
         Fact(
             "Heavy tails",

@@ -156,7 +156,7 @@ def market(matches: Sequence[Match], security_id: str) -> str:
 def returns(markets: Sequence[Market]) -> str:
     """Autocorrelation of returns and of their size, and how much heavier their tail is than a normal one."""
     drawn, (signed, size, tail) = figure(7.6, 2.5, 1, 3)
-    noise = float(np.mean([one.noise for one in markets]))
+    noise = float(np.mean([one.noise for one in markets])) / sqrt(len(markets))
     for axes, rows, title in (
         (signed, [one.correlations for one in markets if one.correlations], "Returns"),
         (size, [one.size_correlations for one in markets if one.size_correlations], "Absolute returns"),
@@ -179,6 +179,7 @@ def returns(markets: Sequence[Market]) -> str:
         normal = np.array([_normal_tail(float(one)) for one in grid])
         tail.plot(grid[normal > 1e-6], normal[normal > 1e-6], color=GREY, label="normal")
         tail.set_xscale("log")
+        tail.set_xlim(0.1, 1.3 * max(4.0, float(pooled[0])))
         tail.set_yscale("log")
         tail.set_ylim(0.5 / len(pooled), 1.5)
         tail.legend(loc="lower left")
