@@ -20,6 +20,7 @@ from threading import Timer
 from typing import NoReturn
 
 from bots import ending
+from bots.chance import chance_of
 from bots.client import Client
 from bots.ending import STATUS, Ending
 from bots.errors import Problem
@@ -65,7 +66,7 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
         default=KEYS_FILE,
         help="JSON: account to key (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
     )
-    common.add_argument("--seed", type=int, help="makes the bot decide the same every time")
+    common.add_argument("--seed", type=int, help="makes the bot of this account decide the same every time")
     life = chosen.add_argument_group("its end")
     life.add_argument("--seconds", type=float, metavar="S", help="stop after so long (default: never)")
     life.add_argument("--ending", type=Path, metavar="FILE", help="how it ended, as JSON, with the traceback")
@@ -127,7 +128,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"python -m bots: {fault}", file=sys.stderr)
         return STATUS["refused"]
     _log_as(client_id)
-    runner = Runner(strategy, client, client_id=client_id, rng=random.Random(options.seed))
+    rng = random.Random() if options.seed is None else chance_of(options.seed, client_id)
+    runner = Runner(strategy, client, client_id=client_id, rng=rng)
     ended = _live(runner, options, client_id=client_id, strategy=target)
     if options.ending is not None:
         ended.write(options.ending)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
+from bots.chance import chance_of
 from bots.contract import Security
 from bots.desk import Desk, Event
 from bots.errors import Problem
@@ -89,15 +90,14 @@ class Seat:
         self._receive = receive
         self._out = out
         self._latency = latency
-        # Text as a seed is hashed by SHA-512, the same in every process.
-        self._chance = Random(f"{seed}:{client_id}:latency")
-        self._phase = Random(f"{seed}:{client_id}:phase").random()
+        self._chance = chance_of(seed, f"{client_id}:latency")
+        self._phase = chance_of(seed, f"{client_id}:phase").random()
         self._inbox: deque[tuple[int, Event]] = deque()
         self._outbox: deque[list[Request]] = deque()
         self._told_us = 0
         self._sent_us = 0
         self._timer_us = 0
-        self._call(self._sit, strategy, securities, Random(f"{seed}:{client_id}"), opening)
+        self._call(self._sit, strategy, securities, chance_of(seed, client_id), opening)
 
     def _sit(self, strategy: Strategy, securities: Sequence[Security], rng: Random, opening: Opening) -> None:
         self._desk = Desk(

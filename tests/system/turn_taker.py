@@ -1,0 +1,80 @@
+"""A bot that takes turns with others, so that the same is traded however long messages travel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bots.contract import Price
+from bots.strategy import SIDES, Strategy, option
+from bots.working_order import WorkingOrder
+
+# Whose turn it is, says the best bid of this security: a turn ends with a bid a cent above the one before.
+BATON = "AAPL"
+TURN = 0.01
+
+
+@dataclass
+class TurnTaker(Strategy):
+    """Trades by chance, but only in its turn, and then only when it has heard of all that happened before.
+
+    That it has, it learns from an order that cannot trade: its end is told after all that was matched before it.
+    """
+
+    place: int = option(0, "its number among the players, from 0")
+    players: int = option(3, "how many take turns")
+    turns: int = option(60, "turns that all of them take together")
+
+    def __post_init__(self) -> None:
+        self._turn = -1
+        self._asked: int | None = None
+        self._plain: set[int] = set()
+
+    def on_start(self) -> None:
+        self._look()
+
+    def on_price(self, price: Price) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        bid = self.price(BATON).bid
+        turn = 0 if bid is None else round(float(bid) / TURN)
+        if turn > self._turn and turn < self.turns and turn % self.players == self.place:
+            self._turn = turn
+            self._asked = self.buy(1, 0.01, time_in_force="ioc")
+
+    def on_order(self, order: WorkingOrder) -> None:
+        if order.order_id == self._asked and not order.is_open:
+            self._play()
+            self.buy(1, (self._turn + 1) * TURN, security_id=BATON)
+
+    def _play(self) -> None:
+        standing = [order_id for order_id in self.open_orders if order_id in self._plain]
+        chance = self.rng.random()
+        if standing and chance < 0.15:
+            self.cancel(self.rng.choice(standing))
+        elif standing and chance < 0.3:
+            self.replace(self.rng.choice(standing), quantity=self.rng.randint(1, 12), price=self._limit())
+        elif chance < 0.33:
+            self.cancel_all(self.security.security_id)
+        else:
+            for _ in range(self.rng.randint(1, 3)):
+                self._order()
+
+    def _order(self) -> None:
+        # What it has of shares and has open decides, too: what it knows of itself has to be the same.
+        side = SIDES[(self.position() + len(self.open_orders) + self.rng.randint(0, 1)) % 2]
+        quantity = self.rng.randint(1, 10)
+        kind = self.rng.choice(("gtc", "gtc", "gtc", "ioc", "fok", "post_only", "iceberg", "market", "stop"))
+        if kind == "market":
+            self.order(side, quantity)
+        elif kind == "stop":
+            self.order(side, quantity, stop_price=101.0 if side == "buy" else 99.0)
+        elif kind == "iceberg":
+            self._plain.add(self.order(side, quantity + 1, self._limit(), display_quantity=1))
+        elif kind in ("ioc", "fok"):
+            self.order(side, quantity, self._limit(), time_in_force=kind)
+        else:
+            self._plain.add(self.order(side, quantity, self._limit(), post_only=kind == "post_only"))
+
+    def _limit(self) -> float:
+        return self.rng.randint(9_800, 10_200) / 100
