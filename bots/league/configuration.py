@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from bots.league.duration import Seconds
 
-Security = Annotated[str, Field(pattern=r"^[A-Z0-9._]{1,16}$")]
+Security = Annotated[str, Field(pattern=r"^[A-Z0-9._]{1,12}$")]
 Cents = Annotated[Decimal, Field(decimal_places=2, max_digits=14)]
 
 
@@ -134,8 +134,9 @@ class Live(_Part):
 class League(_Part):
     """A tournament.
 
-    seeds         one match for each: a number of them, 1, 2, 3, ..., or a list
-    sample_every  how often everybody's equity and the market are looked at
+    seeds           one match for each: a number of them, 1, 2, 3, ..., or a list
+    sample_every    how often everybody's equity and the market are looked at
+    orders_a_second requests that a bot may send in a second; one that sends more is disqualified
     """
 
     name: str = Field("A tournament", min_length=1, max_length=80)
@@ -143,6 +144,7 @@ class League(_Part):
     duration: Seconds = Field(3600.0, ge=1, le=30 * 86_400)
     seeds: tuple[int, ...] = Field((1,), min_length=1, max_length=10_000)
     sample_every: Seconds = Field(10.0, ge=0.1)
+    orders_a_second: int = Field(1_000, ge=1, le=20_000)
     opening: Opening = Opening()
     latency: Latency = Latency()
     bots: tuple[Bot, ...] = Field(min_length=1)

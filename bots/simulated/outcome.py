@@ -62,6 +62,8 @@ class BotOutcome:
 
     requests  what reached the exchange: orders, cancels, replaces, mass_cancels
     denials   what order entry or the engine refused or closed, by reason; `cancelled` is what it asked for
+    rejected  the orders among them that were never in the market
+    closed    the orders among them that were, and ended without having traded all that they were about
     refusals  what was refused at the door, by code
     samples   the account over time, the end among them
     failure   why it is out; None of one that played to the end
@@ -78,6 +80,8 @@ class BotOutcome:
     open_orders: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     denials: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    closed: Counter[str] = field(default_factory=Counter)
     refusals: Counter[str] = field(default_factory=Counter)
     fills: list[Fill] = field(default_factory=list)
     samples: list[AccountSample] = field(default_factory=list)

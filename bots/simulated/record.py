@@ -87,6 +87,8 @@ class Record:
         bot.requests[_kind(request)] += 1
         if denied is not None:
             bot.denials[denied] += 1
+            if isinstance(request, OrderRequest):
+                bot.rejected[denied] += 1
 
     def happened(self, events: Sequence[Event]) -> None:
         """A command has had these consequences."""
@@ -94,7 +96,10 @@ class Record:
             if type(event) is TradeMade:
                 self._traded(event)
             elif isinstance(event, OrderClosed | CancelRefused | ReplaceRefused) and event.client_id in self.bots:
-                self.bots[event.client_id].denials[event.reason] += 1
+                bot = self.bots[event.client_id]
+                bot.denials[event.reason] += 1
+                if isinstance(event, OrderClosed):
+                    (bot.rejected if event.status == "rejected" else bot.closed)[event.reason] += 1
 
     def _traded(self, trade: TradeMade) -> None:
         self.trades.add(trade)

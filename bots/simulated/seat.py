@@ -49,7 +49,18 @@ class Note:
 
     time_s: float
     text: str
-    fields: Mapping[str, object]
+    fields: Mapping[str, str]
+
+
+def clean(said: object) -> str:
+    """What a bot says as text that can be written to a file: without halves of characters."""
+    return str(said).encode(errors="replace").decode()
+
+
+def _line_of(fault: BaseException) -> str:
+    # By the traceback's own means, for an exception of a bot may fail even at being shown.
+    _, colon, said = traceback.format_exception_only(fault)[-1].partition("\n")[0].partition(": ")
+    return clean(f"{type(fault).__name__}{colon}{said}")
 
 
 class Seat:
@@ -111,7 +122,8 @@ class Seat:
         )
 
     def _note(self, now_s: float, text: str, fields: Mapping[str, object]) -> None:
-        self.notes.append(Note(now_s, text, fields))
+        # Put into words at once, inside the callback: what goes wrong with that is the bot's.
+        self.notes.append(Note(now_s, clean(text), {clean(name): clean(field) for name, field in fields.items()}))
 
     # -- its life ----------------------------------------------------------------------------------------------------
 
@@ -227,8 +239,8 @@ class Seat:
         self.failure = Failure(
             kind,
             self._clock.now_us / US_PER_S,
-            f"{type(fault).__name__}: {fault}".partition("\n")[0],
-            "".join(traceback.format_exception(fault)),
+            _line_of(fault),
+            clean("".join(traceback.format_exception(fault))),
         )
         self.is_open = False
         self._inbox.clear()

@@ -1,0 +1,200 @@
+"""Plays one match of a tournament in the simulated market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
+
+from bots.league.configuration import Halt, Happening, LargeSeller, Latency, League, News
+from bots.league.duration import written
+from bots.league.entrants import Entrant
+from bots.league.hidden_values import hidden_values, reveal
+from bots.league.result import (
+    AccountSample,
+    BotResult,
+    Failure,
+    Fill,
+    Happened,
+    MarketSample,
+    Match,
+    Note,
+)
+from bots.simulated import outcome as outcome_of
+from bots.simulated.configuration import Configuration, Listing, Opening
+from bots.simulated.configuration import Latency as Travel
+from bots.simulated.market import Market
+from bots.simulated.outcome import BotOutcome, Outcome
+
+# How often the progress of a match is told, in parts of it.
+_STEPS = 200
+
+
+def play(
+    league: League,
+    seed: int,
+    entrants: Sequence[Entrant],
+    *,
+    log: Callable[[bytes], object] | None = None,
+    progress: Callable[[float], object] | None = None,
+) -> Match:
+    """Play the match of a seed. A live match is played by a function of the same form, with an exchange to play on.
+
+    log       takes the commands of the order log, as lines of JSON, many at a time
+    progress  is told now and then how much has been played [s]
+    """
+    market = Market(_configuration(league, seed), log=log)
+    values = hidden_values(league, seed)
+    opening = Opening(cash_cents=_cents(league.opening.cash), shares=league.opening_shares())
+    for entrant in entrants:
+        strategy = entrant.strategy()
+        reveal(strategy, values, entrant.securities[0])
+        market.seat(
+            entrant.account,
+            strategy,
+            opening=opening,
+            latency=_travel(entrant.latency),
+            securities=entrant.securities,
+        )
+    happened: list[Happened] = []
+    for number, event in enumerate(league.events, start=1):
+        _schedule(market, event, happened, number)
+    if progress is not None:
+        for step in range(1, _STEPS):
+            market.schedule(league.duration * step / _STEPS, partial(_tell, progress))
+    outcome = market.play()
+    return _match(league, outcome, entrants, sorted(happened, key=lambda event: event.time_s))
+
+
+def _tell(progress: Callable[[float], object], market: Market) -> None:
+    progress(market.now_s)
+
+
+def _cents(dollars: Decimal) -> int:
+    return int(dollars * 100)
+
+
+def _configuration(league: League, seed: int) -> Configuration:
+    return Configuration(
+        seed=seed,
+        duration_s=league.duration,
+        listings=tuple(
+            Listing(
+                security_id=security.id,
+                reference_cents=_cents(security.price),
+                maker_fee_ppm=round(security.maker_fee * 100),
+                taker_fee_ppm=round(security.taker_fee * 100),
+            )
+            for security in league.securities
+        ),
+        max_requests_per_s=league.orders_a_second,
+        sample_s=league.sample_every,
+    )
+
+
+def _travel(latency: Latency) -> Travel:
+    return Travel(
+        order_us=round(latency.order_ms * 1_000),
+        feed_us=round(latency.feed_ms * 1_000),
+        jitter_us=round(latency.jitter_ms * 1_000),
+    )
+
+
+# -- what is scheduled -------------------------------------------------------------------------------------------------
+
+
+def _schedule(market: Market, event: Happening, happened: list[Happened], number: int) -> None:
+    """Let an event happen, and be written down when it does."""
+
+    def note(text: str, _market: Market) -> None:
+        happened.append(Happened(time_s=_market.now_s, security_id=event.security, text=text))
+
+    if isinstance(event, News):
+        market.schedule(event.at, partial(note, f"news {event.change:+.1%}".replace("%", " %")))
+    elif isinstance(event, Halt):
+        market.schedule(event.at, partial(note, f"halted for {written(event.lasts)}"))
+        market.schedule(event.at, lambda market: market.halt(event.security))
+        market.schedule(event.at + event.lasts, lambda market: market.resume(event.security))
+    else:
+        market.schedule(event.at, partial(note, f"large seller of {event.quantity:,}"))
+        _sell(market, event, f"LARGE_SELLER.{number}")
+
+
+def _sell(market: Market, event: LargeSeller, account: str) -> None:
+    """A part of the shares at a time; what a part does not sell is part of the next ones, until the market closes."""
+    market.open_account(account, Opening(cash_cents=0, shares={event.security: event.quantity}))
+
+    def part(market: Market) -> None:
+        left = market.exchange.accounts.shares[account, event.security].available
+        if left:
+            market.order(account, event.security, "sell", min(event.part, left))
+            market.schedule(market.now_s + event.every, part)
+
+    market.schedule(event.at, part)
+
+
+# -- what it ends with -------------------------------------------------------------------------------------------------
+
+
+def _match(league: League, outcome: Outcome, entrants: Sequence[Entrant], happened: list[Happened]) -> Match:
+    securities = [security.id for security in league.securities]
+    return Match(
+        kind="simulated",
+        seed=outcome.seed,
+        duration_s=outcome.duration_s,
+        securities=securities,
+        opening={security.id: _cents(security.price) for security in league.securities},
+        last={name: outcome.last_cents[name] for name in securities},
+        bots=[_bot(entrant, outcome.bots[entrant.account], securities) for entrant in entrants],
+        market={
+            name: [_sample(sample) for sample in outcome.market if sample.security_id == name] for name in securities
+        },
+        happened=happened,
+        commands=outcome.commands,
+        trades=outcome.trades,
+        fees_cents=outcome.fees_cents,
+        log_hash=outcome.log_hash,
+        trades_hash=outcome.trades_hash,
+    )
+
+
+def _sample(sample: outcome_of.MarketSample) -> MarketSample:
+    return MarketSample(
+        sample.time_s,
+        sample.bid_cents,
+        sample.bid_quantity,
+        sample.ask_cents,
+        sample.ask_quantity,
+        sample.last_cents,
+        sample.volume,
+    )
+
+
+def _bot(entrant: Entrant, bot: BotOutcome, securities: Sequence[str]) -> BotResult:
+    return BotResult(
+        name=entrant.name,
+        strategy=bot.strategy,
+        account=entrant.account,
+        opening_cash_cents=bot.opening_cash_cents,
+        opening=dict(bot.opening_shares),
+        cash_cents=bot.cash_cents,
+        shares={name: bot.shares.get(name, 0) for name in securities},
+        orders=bot.requests["orders"] + bot.refusals.total(),
+        cancels=bot.requests["cancels"] + bot.requests["mass_cancels"],
+        rejected=dict(sorted((bot.rejected + bot.refusals).items())),
+        closed=dict(sorted(bot.closed.items())),
+        fills=[Fill(fill.time_us / 1e6, *fill[1:]) for fill in bot.fills],
+        samples=[
+            AccountSample(sample.time_s, sample.balance_cents, [sample.shares.get(name, 0) for name in securities])
+            for sample in bot.samples
+        ],
+        notes=[Note(note.time_s, note.text, dict(note.fields)) for note in bot.notes],
+        failure=None
+        if bot.failure is None
+        else Failure(
+            kind=bot.failure.kind,
+            time_s=bot.failure.time_s,
+            error=bot.failure.error,
+            traceback=bot.failure.traceback,
+        ),
+    )

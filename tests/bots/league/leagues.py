@@ -1,0 +1,19 @@
+"""Tournaments as a test needs them: short, with bots of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bots.league.configuration import League, parse
+
+QUICK = {"every_s": 0.5}
+
+
+def league(*bots: dict[str, Any], **others: Any) -> League:
+    """A minute of MSFT; without bots with four of ours that trade much."""
+    mine = bots or (
+        {"strategy": "zero_intelligence", "options": QUICK, "count": 2},
+        {"strategy": "random_walk", "options": QUICK},
+        {"strategy": "informed", "options": QUICK},
+    )
+    return parse({"duration": "1m", "sample_every": 5, "bots": list(mine)} | others, named="the test")

@@ -1,0 +1,68 @@
+"""Who plays: names and accounts of their own, and every fault before the first match."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from bots.league.configuration import ConfigurationError
+from bots.league.entrants import entrants
+from bots.strategies import Gauss
+from tests.bots.league.leagues import league
+
+
+def test_each_has_a_name_and_an_account_of_its_own() -> None:
+    found = entrants(
+        league(
+            {"strategy": "gauss", "count": 2},
+            {"strategy": "gauss", "options": {"every_s": 2.5}},
+            {"strategy": "retail", "name": "Gauß 1"},
+            {"strategy": "retail", "name": "gau 1"},
+        )
+    )
+    assert [one.name for one in found] == ["gauss 1", "gauss 2", "gauss 3", "Gauß 1", "gau 1"]
+    assert [one.account for one in found] == ["GAUSS_1", "GAUSS_2", "GAUSS_3", "GAUSS_1_2", "GAU_1"]
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+def test_it_makes_the_strategy_with_its_options_and_anew_each_time() -> None:
+    (one,) = entrants(league({"strategy": "gauss", "options": {"every_s": 2.5}}))
+    strategy = one.strategy()
+    assert isinstance(strategy, Gauss)
+    assert strategy.every_s == 2.5
+    assert one.strategy() is not strategy
+
+
+def test_latency_and_securities_are_those_of_all_where_nothing_is_said() -> None:
+    own, other = entrants(
+        league(
+            {"strategy": "gauss", "latency": {"order_ms": 7}, "securities": ["AAPL"]},
+            {"strategy": "gauss"},
+            securities=["MSFT", "AAPL"],
+            latency={"order_ms": 3},
+        )
+    )
+    assert (own.latency.order_ms, own.securities) == (7, ("AAPL",))
+    assert (other.latency.order_ms, other.securities) == (3, ("MSFT", "AAPL"))
+
+
+def test_all_faults_are_named_before_the_first_match(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.py"
+    broken.write_text("1 / 0")
+    wrong = league(
+        {"strategy": "no_such"},
+        {"strategy": "gauss", "options": {"evry_s": 1}},
+        {"strategy": str(broken)},
+        {"strategy": "momentum", "options": {"fast_s": 500.0}},
+        {"strategy": "retail"},
+    )
+    with pytest.raises(ConfigurationError) as raised:
+        entrants(wrong)
+    said = str(raised.value)
+    assert "bots[1].strategy: no_such is none of random_walk" in said
+    assert "bots[2].options.evry_s: gauss has every_s, mean" in said
+    assert "cannot be loaded: ZeroDivisionError" in said
+    assert "bots[4].options: ValueError: the fast average has the shorter half-life" in said
+    assert "bots[5]" not in said

@@ -1,0 +1,104 @@
+"""A match in the simulated market: the same each time, and what is scheduled happens in it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from bots.league.configuration import League
+from bots.league.entrants import entrants
+from bots.league.hidden_values import hidden_values
+from bots.league.metrics import figures
+from bots.league.result import Match, decoded, encoded, hash_of
+from bots.league.simulated_match import play
+from tests.bots.league.leagues import QUICK, league
+
+
+def played(of: League, seed: int = 1) -> Match:
+    return play(of, seed, entrants(of))
+
+
+def test_a_seed_is_a_match() -> None:
+    first = played(league())
+    assert first.trades > 10
+    assert hash_of(played(league())) == hash_of(first)
+    assert hash_of(played(league(), seed=2)) != hash_of(first)
+    assert decoded(encoded(first)) == first
+
+
+def test_the_log_is_told_and_its_hash_is_that_of_the_match() -> None:
+    told: list[bytes] = []
+    steps: list[float] = []
+    of = league()
+    match = play(of, 1, entrants(of), log=told.append, progress=steps.append)
+    log = b"".join(told)
+    assert hashlib.sha256(log).hexdigest() == match.log_hash
+    assert log.count(b"\n") == match.commands
+    assert steps == sorted(steps)
+    assert 0 < steps[0] < steps[-1] < 60
+    assert match == played(of)
+
+
+def test_accounts_begin_as_they_are_told_to_and_gains_sum_to_nothing() -> None:
+    of = league(opening={"cash": "2500.50", "shares": {"MSFT": 40}}, securities=["MSFT", "AAPL"])
+    match = played(of)
+    assert {bot.opening_cash_cents for bot in match.bots} == {250_050}
+    assert [bot.opening for bot in match.bots] == [{"MSFT": 40}] * 4
+    assert sum(figures(match, bot).gain_cents for bot in match.bots) == 0
+    assert {len(bot.samples) for bot in match.bots} == {13}
+    assert [len(match.market[name]) for name in match.securities] == [13, 13]
+
+
+def test_fees_are_paid() -> None:
+    match = played(league(securities=[{"id": "MSFT", "maker_fee": -1, "taker_fee": "3"}]))
+    assert match.fees_cents > 0
+    assert sum(figures(match, bot).gain_cents for bot in match.bots) == -match.fees_cents
+    assert sum(fill.fee_cents for bot in match.bots for fill in bot.fills) == match.fees_cents
+
+
+def test_a_halt_keeps_orders_out_for_its_time() -> None:
+    halted = played(league(events=[{"kind": "halt", "at": 20, "lasts": 20, "security": "MSFT"}]))
+    assert [(event.time_s, event.text) for event in halted.happened] == [(20.0, "halted for 20s")]
+    times = [fill.time_s for bot in halted.bots for fill in bot.fills]
+    assert not [time for time in times if 20 < time < 40]
+    assert [time for time in times if time < 20]
+    assert [time for time in times if time > 40]
+    assert any(bot.rejected.get("halted") for bot in halted.bots)
+
+
+def test_a_large_seller_sells_what_it_has() -> None:
+    seller = {"kind": "large_seller", "at": 30, "security": "MSFT", "quantity": 300, "part": 50, "every": 2}
+    match = played(league(events=[seller]))
+    calm = played(league())
+    bought = sum(bot.shares["MSFT"] - bot.opening["MSFT"] for bot in match.bots)
+    assert sum(bot.shares["MSFT"] - bot.opening["MSFT"] for bot in calm.bots) == 0
+    assert 50 <= bought <= 300
+
+
+def test_news_moves_what_the_informed_know() -> None:
+    news = [
+        {"kind": "news", "at": 20, "security": "MSFT", "change": 0.1},
+        {"kind": "news", "at": 40, "security": "MSFT", "change": -0.5},
+    ]
+    calm, moved = (hidden_values(league(events=events), 1)["MSFT"] for events in ([], news))
+    assert moved.value(19) == calm.value(19)
+    assert moved.value(20) == calm.value(20) * 1.1
+    assert abs(moved.value(40) - (calm.value(40) + 0.1 * calm.value(20)) * 0.5) < 1e-9
+    assert hidden_values(league(), 2)["MSFT"].value(50) != calm.value(50)
+    informed = {"strategy": "informed", "options": QUICK}
+    match = played(league({"strategy": "random_walk", "options": QUICK, "count": 3}, informed, events=news))
+    buys = [fill.side for fill in match.bots[3].fills if 21 < fill.time_s < 40]
+    sells = [fill.side for fill in match.bots[3].fills if fill.time_s > 41]
+    assert buys.count("buy") > buys.count("sell")
+    assert sells.count("sell") > sells.count("buy")
+
+
+def test_bots_trade_in_their_securities() -> None:
+    of = league(
+        {"strategy": "zero_intelligence", "options": QUICK, "count": 2},
+        {"strategy": "zero_intelligence", "options": QUICK, "count": 2, "securities": ["AAPL"]},
+        securities=["MSFT", {"id": "AAPL", "price": 20}],
+    )
+    match = played(of)
+    traded = [{fill.security_id for fill in bot.fills} for bot in match.bots]
+    assert traded == [{"MSFT"}, {"MSFT"}, {"AAPL"}, {"AAPL"}]
+    assert match.opening == {"MSFT": 10_000, "AAPL": 2_000}
