@@ -343,6 +343,14 @@ class Key(Answer):
     revoked_at: Time | None
 
 
+class WhoAmI(Answer):
+    """Whose key somebody has; the admin is no client."""
+
+    client_id: str | None
+    role: Role
+    read_only: bool
+
+
 class MadeKey(Key):
     """A new key, shown this once."""
 

@@ -10,7 +10,6 @@ from werkzeug.routing import IntegerConverter
 
 from api import (
     accounts,
-    answers_schema,
     api_keys,
     audit,
     clearing,
@@ -29,10 +28,11 @@ from api import (
     stops,
 )
 from api.accepted import Accepted
-from api.answers import answer, our_fault, problem_answer
+from api.answers import our_fault, problem_answer
 from api.auth import Keys
+from api.dashboard import routes as dashboard
 from api.databases import writing
-from api.declaration import Caller, callers, declared
+from api.declaration import Caller, callers
 from api.fast_lane import FastLane
 from api.listing import Listing
 from api.order_desk import OrderDesk
@@ -122,9 +122,9 @@ def create_app(settings: Settings) -> Flask:
         statements.routes(keys=keys, clearing_data=clearing_data),
         audit.routes(),
         description.routes(),
+        dashboard.routes(keys=keys),
     ):
         app.register_blueprint(blueprint)
-    app.add_url_rule("/", view_func=_root)
     may_call = callers(app)
     app.before_request(_guard(keys, may_call))
     may_trade = may_call["orders.place"]
@@ -158,21 +158,6 @@ def _guard(keys: Keys, may_call: Mapping[str, Caller]) -> Callable[[], None]:
             keys.admit(may_call[request.endpoint], request.environ)
 
     return guard
-
-
-@declared("public", "Where to find what", gives={200: answers_schema.Root})
-def _root() -> Response:
-    return answer(
-        {
-            "name": "stock exchange",
-            "orders": "/orders",
-            "securities": "/securities",
-            "book": "/book/{security_id}",
-            "health": "/health/ready",
-            "openapi": "/openapi.json",
-            "docs": "/docs",
-        }
-    )
 
 
 def _http_fault(fault: HTTPException) -> Response:

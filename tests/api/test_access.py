@@ -29,6 +29,7 @@ PARTS = {
     "security_id": "MSFT",
     "order_id": "999999",
     "key_id": "999999",
+    "name": "js/main.js",
     "client_order_id": "none",
 }
 

@@ -1,0 +1,44 @@
+"""The files of the page, read once: a path that is not one of theirs leads nowhere, whatever is written in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "static"
+INDEX = "index.html"
+
+# Licences and checksums have no suffix, or that of text.
+_TEXT = "text/plain; charset=utf-8"
+TYPES: Mapping[str, str] = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it is served; the tag names its content."""
+
+    content: bytes
+    content_type: str
+    etag: str
+
+
+def read_files(folder: Path = FOLDER) -> dict[str, File]:
+    """All files of a folder, by their paths in it."""
+    return {
+        path.relative_to(folder).as_posix(): _read(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink()
+    }
+
+
+def _read(path: Path) -> File:
+    content = path.read_bytes()
+    return File(content, TYPES.get(path.suffix, _TEXT), hashlib.sha256(content).hexdigest()[:32])

@@ -1,0 +1,92 @@
+"""Routes of the page: the page itself at `/`, its files, and whose key somebody has."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from api.answers import answer
+from api.answers_schema import Root, WhoAmI
+from api.auth import Keys
+from api.dashboard.files import INDEX, TYPES, File, read_files
+from api.declaration import JSON, declared
+from api.problems import not_found
+
+# Files of this origin and its sockets, and nothing else: no style or script in the page, no form, no frame around it.
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Kept, and asked for each time: who updates the exchange has the new page at once.
+    "Cache-Control": "no-cache",
+}
+_ROOT = {
+    "name": "stock exchange",
+    "orders": "/orders",
+    "securities": "/securities",
+    "book": "/book/{security_id}",
+    "health": "/health/ready",
+    "openapi": "/openapi.json",
+    "docs": "/docs",
+}
+_MEDIA_TYPES = sorted({content_type.partition(";")[0] for content_type in TYPES.values()} | {"text/plain"})
+
+
+def routes(*, keys: Keys) -> Blueprint:
+    """The routes."""
+    blueprint = Blueprint("dashboard", __name__)
+    files = read_files()
+
+    @blueprint.get("/")
+    @declared(
+        "public", "Where to find what; for browsers, the page", gives={200: Root}, media_types=[JSON, "text/html"]
+    )
+    def root() -> Response:
+        # A program that does not say what it wants gets JSON, as it always did.
+        accepted = request.accept_mimetypes
+        wants_page = accepted["text/html"] > accepted[JSON]
+        told = _served(files[INDEX]) if wants_page else answer(_ROOT)
+        told.vary.add("Accept")
+        return told
+
+    @blueprint.get("/static/<path:name>")
+    @declared("public", "A file of the page", gives={200: str, 304: str}, media_types=_MEDIA_TYPES)
+    def static(name: str) -> Response:
+        file = files.get(name)
+        if file is None:
+            raise not_found("file")
+        return _served(file)
+
+    @blueprint.get("/whoami")
+    @declared("client", "Whose key this is, and what it may do", gives={200: WhoAmI})
+    def whoami() -> Response:
+        identity = keys.identify()
+        return answer(
+            {
+                "client_id": None if identity.role == "admin" else identity.client_id,
+                "role": identity.role,
+                "read_only": identity.read_only,
+            },
+            headers={"Cache-Control": "no-store"},
+        )
+
+    return blueprint
+
+
+def _served(file: File) -> Response:
+    """A file, or 304 for who has it already."""
+    told = Response(file.content, headers=_HEADERS, content_type=file.content_type)
+    told.set_etag(file.etag)
+    told.make_conditional(request)
+    return told

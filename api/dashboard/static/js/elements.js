@@ -1,0 +1,64 @@
+// The elements of the page. What others call themselves only ever becomes text: nothing here takes HTML.
+
+// An element with properties and children; `data` and `aria` are objects, a string child is text.
+export function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [property, value] of Object.entries(properties)) {
+    if (property === "data") Object.assign(made.dataset, value);
+    else if (property === "attributes") for (const [key, text] of Object.entries(value)) made.setAttribute(key, text);
+    else made[property] = value;
+  }
+  made.append(...children);
+  return made;
+}
+
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+// Write a text where it is another one: what stays the same costs no layout.
+export function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+export function setClass(node, name, wanted) {
+  if (node.classList.contains(name) !== wanted) node.classList.toggle(name, wanted);
+}
+
+// A length as a fraction of the room there is, for bars.
+export function setShare(node, share) {
+  const text = Math.min(1, Math.max(0, share)).toFixed(3);
+  if (node.dataset.share === text) return;
+  node.dataset.share = text;
+  node.style.setProperty("--share", text);
+}
+
+// As many rows as are asked for, made once and written again: a list that moves makes no garbage.
+export class Rows {
+  #parent;
+  #make;
+  #rows = [];
+
+  constructor(parent, make) {
+    this.#parent = parent;
+    this.#make = make;
+  }
+
+  fit(count) {
+    while (this.#rows.length < count) {
+      const row = this.#make(this.#rows.length);
+      this.#rows.push(row);
+      this.#parent.append(row.node);
+    }
+    while (this.#rows.length > count) this.#rows.pop().node.remove();
+    return this.#rows;
+  }
+}
+
+// A row of a table, with its cells.
+export function tableRow(classes, header = -1) {
+  const cells = classes.map((className, index) =>
+    element(index === header ? "th" : "td", index === header ? { className, scope: "row" } : { className }),
+  );
+  return { node: element("tr", {}, ...cells), cells };
+}

@@ -1,0 +1,63 @@
+// Numbers and times as people read them; times are UTC everywhere on the page.
+
+const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
+const cents = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
+
+export const NOTHING = "–";
+
+export function price(value) {
+  return value === null || value === undefined ? NOTHING : cents.format(value);
+}
+
+export function quantity(value) {
+  return value === null || value === undefined ? NOTHING : whole.format(value);
+}
+
+export function brief(value) {
+  return short.format(value);
+}
+
+// A change with its sign: the sign says what the colour says.
+export function signed(value, digits = 2) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
+  const text = Math.abs(value).toFixed(digits);
+  if (Number(text) === 0) return `±${text}`;
+  return `${value > 0 ? "+" : "−"}${text}`;
+}
+
+export function percent(fraction, digits = 2) {
+  return fraction === null || fraction === undefined ? NOTHING : `${signed(fraction * 100, digits)} %`;
+}
+
+export function rate(perSecond) {
+  if (perSecond === null || perSecond === undefined) return NOTHING;
+  return perSecond < 10 ? perSecond.toFixed(1) : whole.format(perSecond);
+}
+
+export function milliseconds(value) {
+  if (value === null || value === undefined) return NOTHING;
+  if (value < 10) return `${value.toFixed(1)} ms`;
+  return value < 10_000 ? `${whole.format(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+export function clock(timestamp) {
+  return timestamp ? timestamp.slice(11, 19) : NOTHING;
+}
+
+export function exactClock(timestamp) {
+  return timestamp ? timestamp.slice(11, 23) : NOTHING;
+}
+
+export function age(elapsedMs) {
+  if (elapsedMs === null) return "never";
+  const seconds = elapsedMs / 1000;
+  if (seconds < 1) return "< 1 s";
+  if (seconds < 120) return `${Math.floor(seconds)} s`;
+  return seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
+}
+
+// What programs call it, as people read it.
+export function words(code) {
+  return code ? code.replaceAll("_", " ") : "";
+}

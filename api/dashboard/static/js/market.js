@@ -1,0 +1,118 @@
+// What the page knows of the market. It is fed by the stream and read by the panels; whatever it holds is bounded.
+
+import { Signal } from "./signal.js";
+
+export const MOST_TRADES = 200;
+// Candles of an interval: cut back to the second figure when there are more than the first, so that charts which
+// have to begin anew then do so rarely.
+export const MOST_CANDLES = 900;
+export const KEPT_CANDLES = 600;
+// A minute of figures of the pipeline for its curves, one a second.
+export const MOST_FIGURES = 180;
+
+const cents = (price) => Math.round(price * 100);
+
+function change(side, levels) {
+  for (const level of levels) {
+    if (level[1] > 0) side.set(cents(level[0]), level);
+    else side.delete(cents(level[0]));
+  }
+}
+
+export class Market {
+  securityId = null;
+  prices = new Signal(new Map());
+  // Levels as [price, quantity, orders], by price in cents.
+  book = new Signal({ bids: new Map(), asks: new Map() });
+  // Newest first.
+  trades = new Signal([]);
+  // By interval, oldest first. `trimmed` counts how often old ones were let go.
+  candles = new Signal({ byInterval: new Map(), trimmed: 0 });
+  leaderboard = new Signal(null);
+  pipeline = new Signal(null);
+  figures = new Signal([]);
+  reports = new Signal(0);
+
+  // Look at another security: what is known of the one before says nothing about it.
+  choose(securityId) {
+    this.securityId = securityId;
+    this.book.value = { bids: new Map(), asks: new Map() };
+    this.trades.value = [];
+    this.candles.value = { byInterval: new Map(), trimmed: 0 };
+  }
+
+  // Take an event of the stream whose sequence fits.
+  take(event) {
+    const ofChosen = event.security_id === this.securityId;
+    if (event.channel === "price") this.#takePrice(event);
+    else if (event.channel === "book" && ofChosen) this.#takeBook(event);
+    else if (event.channel === "trades" && ofChosen) this.#takeTrades(event);
+    else if (event.channel === "candles" && ofChosen) this.#takeCandles(event);
+    else if (event.channel === "leaderboard") this.leaderboard.value = event.data;
+    else if (event.channel === "pipeline") this.#takePipeline(event);
+    else if (event.channel === "report") this.reports.value += 1;
+  }
+
+  #takePrice(event) {
+    this.prices.value.set(event.security_id, event.data);
+    this.prices.changed();
+  }
+
+  #takeBook(event) {
+    const book = this.book.value;
+    if (event.type === "snapshot") {
+      book.bids.clear();
+      book.asks.clear();
+    }
+    change(book.bids, event.data.bids);
+    change(book.asks, event.data.asks);
+    this.book.changed();
+  }
+
+  #takeTrades(event) {
+    const trades = event.type === "snapshot" ? [] : this.trades.value;
+    const known = new Set(trades.map((trade) => trade.sequence));
+    const added = event.data.filter((trade) => !known.has(trade.sequence));
+    this.trades.value = [...added, ...trades].sort((a, b) => b.sequence - a.sequence).slice(0, MOST_TRADES);
+  }
+
+  #takeCandles(event) {
+    const candles = this.candles.value;
+    if (event.type === "snapshot") {
+      candles.byInterval.clear();
+      candles.trimmed += 1;
+    }
+    for (const candle of event.data) {
+      const rows = candles.byInterval.get(candle.interval) ?? [];
+      candles.byInterval.set(candle.interval, rows);
+      let place = rows.length;
+      while (place > 0 && rows[place - 1].start > candle.start) place -= 1;
+      if (place > 0 && rows[place - 1].start === candle.start) rows[place - 1] = candle;
+      else rows.splice(place, 0, candle);
+      // What came late or all at once is not what a chart can go on from.
+      if (place < rows.length - 1) candles.trimmed += 1;
+      if (rows.length > MOST_CANDLES) {
+        rows.splice(0, rows.length - KEPT_CANDLES);
+        candles.trimmed += 1;
+      }
+    }
+    this.candles.changed();
+  }
+
+  #takePipeline(event) {
+    this.pipeline.value = event.data;
+    const { orders_per_s: orders, trades_per_s: trades } = event.data;
+    const time = event.timestamp ? Date.parse(event.timestamp) / 1000 : Date.now() / 1000;
+    this.figures.value = [...this.figures.value, { time, orders, trades }].slice(-MOST_FIGURES);
+  }
+}
+
+// Levels of a side, best first, with the quantity up to and including each.
+export function levels(side, { descending, most = Infinity }) {
+  const sorted = [...side.values()].sort((a, b) => (descending ? b[0] - a[0] : a[0] - b[0]));
+  let total = 0;
+  return sorted.slice(0, most).map(([price, quantity, orders]) => {
+    total += quantity;
+    return { price, quantity, orders, total };
+  });
+}

@@ -1,0 +1,75 @@
+// The quantity that stands up to each price, on both sides of the middle.
+
+import uPlot from "../../vendor/uplot/uPlot.esm.js";
+import { byId, write } from "../elements.js";
+import { paintOn } from "../frames.js";
+import * as format from "../format.js";
+import { levels } from "../market.js";
+import { shown } from "../theme.js";
+import { axes, plotIn } from "../plot.js";
+import { colour } from "../theme.js";
+
+// What is so far from the middle says little of what an order meets [fraction of the price].
+const REACH = 0.02;
+// And what is in sight has this many ticks at least.
+const LEAST = 0.1;
+
+export function depth(market) {
+  const plot = plotIn(byId("depth-chart"), () => ({
+    scales: { x: { time: false, range: (_plot, low, high) => [low, high] }, y: { range: (_plot, _low, high) => [0, high * 1.08 || 1] } },
+    axes: axes({ x: (value) => format.price(value), y: (value) => format.brief(value) }),
+    series: [{}, side("bids", "up", -1), side("asks", "down", 1)],
+    cursor: { y: false, drag: { x: false, y: false } },
+  }));
+
+  paintOn([market.book], () => {
+    const bids = levels(market.book.value.bids, { descending: true });
+    const asks = levels(market.book.value.asks, { descending: false });
+    const empty = bids.length === 0 && asks.length === 0;
+    byId("depth-empty").hidden = !empty;
+    write(byId("depth-empty"), "The book is empty: nobody wants to trade here now.");
+    if (empty) return;
+    plot.show(columns(bids, asks));
+    legend(bids, asks);
+  });
+  paintOn([shown], () => plot.again());
+}
+
+function side(label, name, align) {
+  return {
+    label,
+    stroke: colour(name),
+    fill: colour(`${name}-soft`),
+    width: 1.5,
+    points: { show: false },
+    paths: uPlot.paths.stepped({ align }),
+  };
+}
+
+// Prices in order, with the cumulated quantities of the two sides, each null where the other one is.
+function columns(bids, asks) {
+  const middle = bids.length && asks.length ? (bids[0].price + asks[0].price) / 2 : (bids[0] ?? asks[0]).price;
+  const reach = Math.max(middle * REACH, LEAST);
+  const near = (level) => Math.abs(level.price - middle) <= reach;
+  const below = bids.filter(near).reverse();
+  const above = asks.filter(near);
+  const furthest = Math.max(middle - (below[0]?.price ?? middle), (above.at(-1)?.price ?? middle) - middle, LEAST);
+  const prices = [middle - furthest, ...below.map(priceOf), ...above.map(priceOf), middle + furthest];
+  const nothing = (rows) => rows.map(() => null);
+  return [
+    prices,
+    [below[0]?.total ?? null, ...below.map(totalOf), ...nothing(above), null],
+    [null, ...nothing(below), ...above.map(totalOf), above.at(-1)?.total ?? null],
+  ];
+}
+
+const priceOf = (level) => level.price;
+const totalOf = (level) => level.total;
+
+function legend(bids, asks) {
+  const said = [
+    bids.length ? `bids ${format.quantity(bids.at(-1).total)} in ${bids.length} levels` : "no bids",
+    asks.length ? `asks ${format.quantity(asks.at(-1).total)} in ${asks.length} levels` : "no asks",
+  ];
+  write(byId("depth-legend"), said.join(" · "));
+}

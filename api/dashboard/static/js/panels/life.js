@@ -1,0 +1,103 @@
+// The life of an order as a waterfall: how long it waited in each queue, and how long each stage worked on it.
+// Without a chosen order it is a recent one that traded, of whomever: its times are public, its owner is not.
+
+import { byId, element, Rows, setClass, write } from "../elements.js";
+import { paintOn } from "../frames.js";
+import * as format from "../format.js";
+import { get, path } from "../rest.js";
+import { key } from "../session.js";
+import { Signal } from "../signal.js";
+
+const EVERY_MS = 3_000;
+// Who has no order to show is asked seldom.
+const NOTHING_MS = 15_000;
+
+export const chosenOrder = new Signal(null);
+
+const shown = new Signal(null);
+const missing = new Signal("Waiting for an order that trades.");
+
+export function life(market) {
+  const rows = new Rows(byId("life-rows"), row);
+  const scale = new Rows(byId("life-scale"), () => ({ node: element("span") }));
+  byId("life-any").addEventListener("click", () => (chosenOrder.value = null));
+  key.listen(() => (chosenOrder.value = null));
+  follow(market);
+
+  paintOn([shown, missing, chosenOrder], () => {
+    const found = shown.value;
+    for (const id of ["life-table", "life-key"]) byId(id).hidden = found === null;
+    byId("life-any").hidden = chosenOrder.value === null;
+    byId("life-empty").hidden = found !== null;
+    write(byId("life-empty"), missing.value);
+    write(byId("life-legend"), found === null ? "" : describe(found));
+    if (found === null) return;
+    const totalMs = Math.max(found.total_ms, 0.1);
+    scale.fit(5).forEach(({ node }, index) => write(node, index === 4 ? "" : tick((totalMs * index) / 4)));
+    const spans = found.spans;
+    rows.fit(spans.length).forEach((made, index) => writeSpan(made, spans[index], spans[index - 1], totalMs));
+  });
+}
+
+// Ask for the life of the chosen order until it has ended, or for recent ones as long as nobody chooses.
+function follow(market) {
+  let timer = null;
+  async function turn() {
+    clearTimeout(timer);
+    const order = chosenOrder.value;
+    // Without a trade there is no such order: the exchange need not be asked.
+    const asks = !document.hidden && (order !== null || market.trades.value.length > 0);
+    const afterMs = asks ? await load(order) : 1_000;
+    if (order === chosenOrder.value) timer = setTimeout(turn, afterMs);
+  }
+  chosenOrder.listen(() => {
+    shown.value = null;
+    missing.value = "Loading.";
+    turn();
+  });
+  turn();
+}
+
+async function load(order) {
+  try {
+    const found = await get(order === null ? "/life" : path`/orders/${order.security_id}/${order.order_id}/life`);
+    if (order === chosenOrder.value) shown.value = found;
+    return EVERY_MS;
+  } catch (problem) {
+    if (order !== chosenOrder.value) return EVERY_MS;
+    if (problem.status === 404) shown.value = null;
+    missing.value =
+      order === null ? "No order with all its time stamps yet." : `Order ${order.order_id} has no time stamps yet.`;
+    return problem.status === 404 && order === null ? NOTHING_MS : EVERY_MS;
+  }
+}
+
+function describe(found) {
+  const whose = found.order_id === null ? `a recent ${found.security_id} order` : `${found.security_id} order ${found.order_id}`;
+  return `${whose}, ${format.exactClock(found.started_at)} UTC, ${format.milliseconds(found.total_ms)} in all`;
+}
+
+function row() {
+  const stage = element("th", { className: "stage", scope: "row" });
+  const bar = element("span", { className: "span" });
+  const took = element("td", { className: "number" });
+  const track = element("td", {}, element("div", { className: "track" }, bar));
+  return { node: element("tr", {}, stage, track, took), stage, bar, took, track };
+}
+
+function writeSpan(made, span, before, totalMs) {
+  const isFirst = before?.stage !== span.stage;
+  const tookMs = span.end_ms - span.start_ms;
+  write(made.stage, `${format.words(span.stage)}${span.part === "queue" ? ", queue" : ""}`);
+  write(made.took, format.milliseconds(tookMs));
+  made.node.title = span.what;
+  setClass(made.node, "first", isFirst);
+  setClass(made.bar, "queue", span.part === "queue");
+  setClass(made.bar, "work", span.part === "work");
+  made.bar.style.setProperty("--start", (span.start_ms / totalMs).toFixed(4));
+  made.bar.style.setProperty("--length", (tookMs / totalMs).toFixed(4));
+}
+
+function tick(ms) {
+  return ms === 0 ? "0" : format.milliseconds(ms);
+}

@@ -1,0 +1,87 @@
+// Requests to the api. What it refuses is a Problem, as RFC 9457 has it; a network that is away is one, too.
+
+import { key } from "./session.js";
+
+export class Problem extends Error {
+  constructor(content) {
+    super(content.detail);
+    this.status = content.status;
+    this.code = content.code;
+    this.errors = content.errors ?? [];
+    // Whether it may have been done all the same.
+    this.unknownOutcome = content.status >= 500 && content.code !== "not_accepted";
+  }
+}
+
+const AWAY = { status: 503, code: "away", detail: "the exchange cannot be reached" };
+const NO_PROBLEM = { code: "unreadable", detail: "the exchange gave an answer that cannot be read" };
+
+async function ask(method, path, body, withKey = key.value) {
+  const headers = {};
+  if (withKey) headers.Authorization = `Bearer ${withKey}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method,
+      headers,
+      body: body === undefined ? undefined : JSON.stringify(body),
+      signal: AbortSignal.timeout(10_000),
+    });
+  } catch {
+    throw new Problem(AWAY);
+  }
+  let content;
+  try {
+    content = await answer.json();
+  } catch {
+    throw new Problem({ ...NO_PROBLEM, status: answer.ok ? 502 : answer.status });
+  }
+  if (!answer.ok) throw new Problem(content);
+  return content;
+}
+
+export const get = (path, withKey) => ask("GET", path, undefined, withKey);
+export const post = (path, body) => ask("POST", path, body);
+export const remove = (path) => ask("DELETE", path);
+
+export function path(strings, ...parts) {
+  return String.raw({ raw: strings }, ...parts.map((part) => encodeURIComponent(part)));
+}
+
+// Ask again and again: the next time a while after the answer, so that a slow exchange is not asked faster. What it
+// does is told when it may stop, as by an answer that will not change.
+export function repeatedly(everyMs, request) {
+  let timer = null;
+  let stopped = false;
+  const turn = async () => {
+    timer = null;
+    if (!document.hidden) await request();
+    if (!stopped) timer = setTimeout(turn, everyMs);
+  };
+  turn();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+  };
+}
+
+// Ask when something has happened: one request at a time, and what happens meanwhile makes one more, a while later.
+export function whenAsked(everyMs, request) {
+  let running = false;
+  let again = false;
+  const turn = async () => {
+    if (running) {
+      again = true;
+      return;
+    }
+    running = true;
+    again = false;
+    await request();
+    setTimeout(() => {
+      running = false;
+      if (again) turn();
+    }, everyMs);
+  };
+  return turn;
+}

@@ -1,0 +1,169 @@
+// The stream of the exchange: subscribes, sees by the sequences what is missing, and takes a snapshot then.
+
+import { io } from "../vendor/socket.io-client/socket.io.esm.min.js";
+import { key, identity } from "./session.js";
+import { Signal } from "./signal.js";
+
+// Three beats of the exchange's heart: what is silent for longer is stale.
+export const STALE_MS = 3_000;
+// What is silent for so long though it is connected is connected anew.
+const HUNG_MS = 10_000;
+
+// Whose updates go on from the ones before; of the others each says everything.
+const CHAINED = new Set(["book", "trades", "candles"]);
+
+const nameOf = (channel, securityId) => `${channel}:${securityId ?? "*"}`;
+
+export class Stream {
+  // connecting, live or stale.
+  state = new Signal("connecting");
+  // Of channels that were refused, why.
+  refused = new Signal(new Map());
+  // When the exchange was last heard, and when something of the chosen security last changed [performance.now].
+  heardAt = null;
+  changedAt = null;
+
+  #market;
+  #socket;
+  #wanted = new Map();
+  #sequences = new Map();
+  // Subscriptions whose snapshot has not come yet.
+  #awaited = new Set();
+  // Sequences that a heartbeat told and that were not known.
+  #behind = new Map();
+
+  constructor(market) {
+    this.#market = market;
+    this.#socket = io({
+      transports: ["websocket"],
+      auth: (give) => give(key.value ? { api_key: key.value } : {}),
+      reconnectionDelay: 300,
+      reconnectionDelayMax: 2_000,
+      timeout: 5_000,
+    });
+    this.#socket.on("connect", () => this.#subscribeAll());
+    this.#socket.on("disconnect", () => this.#lost());
+    this.#socket.on("connect_error", (fault) => this.#notConnected(fault));
+    this.#socket.on("heartbeat", (beat) => this.#beat(beat));
+    for (const channel of ["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]) {
+      this.#socket.on(channel, (event) => this.#take(event));
+    }
+    key.listen(() => this.#again());
+    setInterval(() => this.#look(), 500);
+  }
+
+  watch(channel, securityId = null) {
+    this.#wanted.set(nameOf(channel, securityId), { channel, securityId });
+    if (this.#socket.connected) this.#subscribe(channel, securityId);
+  }
+
+  forget(channel, securityId = null) {
+    const name = nameOf(channel, securityId);
+    if (!this.#wanted.delete(name)) return;
+    this.#awaited.delete(name);
+    this.#sequences.delete(name);
+    if (this.#socket.connected) this.#socket.emit("unsubscribe", asked(channel, securityId));
+  }
+
+  silenceMs() {
+    return this.heardAt === null ? null : performance.now() - this.heardAt;
+  }
+
+  changeMs() {
+    return this.changedAt === null ? null : performance.now() - this.changedAt;
+  }
+
+  #subscribeAll() {
+    this.#sequences.clear();
+    this.#awaited.clear();
+    this.#behind.clear();
+    this.refused.value = new Map();
+    for (const { channel, securityId } of this.#wanted.values()) this.#subscribe(channel, securityId);
+  }
+
+  #subscribe(channel, securityId) {
+    const name = nameOf(channel, securityId);
+    this.#awaited.add(name);
+    this.#socket.emit("subscribe", asked(channel, securityId), (answer) => {
+      if (answer.status === "success") return;
+      this.#awaited.delete(name);
+      this.refused.value = new Map(this.refused.value).set(channel, answer.detail);
+    });
+  }
+
+  #take(event) {
+    this.#heard();
+    const name = nameOf(event.channel, event.security_id);
+    if (event.type === "snapshot") {
+      this.#awaited.delete(name);
+      this.#sequences.set(name, event.sequence);
+    } else {
+      const known = this.#sequences.get(name) ?? 0;
+      if (CHAINED.has(event.channel) && event.previous_sequence > known) {
+        this.#takeSnapshot(event.channel, event.security_id);
+        return;
+      }
+      // Trades may come late, and are known by their own numbers; of all else what is old says nothing.
+      if (event.sequence <= known && (event.channel === "book" || event.channel === "price")) return;
+      this.#sequences.set(name, Math.max(known, event.sequence));
+    }
+    if (event.security_id === this.#market.securityId) this.changedAt = performance.now();
+    this.#market.take(event);
+  }
+
+  // Something is missing: begin anew. Of what is awaited already there is nothing to ask.
+  #takeSnapshot(channel, securityId) {
+    if (!this.#wanted.has(nameOf(channel, securityId)) || this.#awaited.has(nameOf(channel, securityId))) return;
+    this.#subscribe(channel, securityId);
+  }
+
+  #beat(beat) {
+    this.#heard();
+    for (const channel of CHAINED) {
+      const securityId = this.#market.securityId;
+      const told = beat.sequences[channel]?.[securityId];
+      if (told === undefined) continue;
+      const name = nameOf(channel, securityId);
+      const known = this.#sequences.get(name) ?? 0;
+      // Told by two beats, and still not here: it is lost.
+      if ((this.#behind.get(name) ?? Infinity) > known && told > known) this.#behind.set(name, known);
+      else if (told > known && this.#behind.get(name) === known) this.#takeSnapshot(channel, securityId);
+      else this.#behind.delete(name);
+    }
+  }
+
+  #heard() {
+    this.heardAt = performance.now();
+    this.state.value = "live";
+  }
+
+  #look() {
+    const silence = this.silenceMs();
+    if (silence === null || silence <= STALE_MS) return;
+    this.state.value = "stale";
+    if (silence > HUNG_MS && this.#socket.connected) this.#again();
+  }
+
+  #lost() {
+    if (this.state.value === "live") this.state.value = "stale";
+  }
+
+  #notConnected(fault) {
+    this.#lost();
+    if (fault.data?.status === 401) {
+      identity.value = null;
+      key.value = null; // it was revoked: the page goes on as anybody's
+    } else if (!this.#socket.active) {
+      setTimeout(() => this.#socket.connect(), 2_000);
+    }
+  }
+
+  #again() {
+    this.#socket.disconnect();
+    this.#socket.connect();
+  }
+}
+
+function asked(channel, securityId) {
+  return securityId === null ? { channel } : { channel, security_id: securityId };
+}
