@@ -25,6 +25,7 @@ Fraction = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
 Number = Annotated[int, Field(ge=1)]
+Milliseconds = Annotated[float, Field(ge=0)]
 
 
 class Answer(BaseModel):
@@ -183,6 +184,26 @@ class Status(Answer):
     """How far an order has come, by its reports."""
 
     status: ReportedStatus
+
+
+class LifeSpan(Answer):
+    """A part of an order's life: it waits for a stage, or the stage works on it."""
+
+    stage: Literal["api", "order_entry", "matching", "order_execution", "data_feed"]
+    part: Literal["queue", "work"]
+    what: str
+    start_ms: Milliseconds
+    end_ms: Milliseconds
+
+
+class Life(Answer):
+    """What an order went through, up to the first thing that happened to it; times since the api took it."""
+
+    order_id: Number | None
+    security_id: str
+    started_at: Time
+    total_ms: Milliseconds
+    spans: list[LifeSpan]
 
 
 # -- accounts ------------------------------------------------------------------------------------------------------

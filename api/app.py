@@ -19,6 +19,7 @@ from api import (
     halts,
     health,
     leaderboard,
+    lives,
     market_data,
     metrics,
     order_reads,
@@ -107,6 +108,7 @@ def create_app(settings: Settings) -> Flask:
         api_keys.routes(keys=keys, clearing_data=clearing_data),
         market_data.routes(listing=listing, market_data=market_data_base),
         reports.routes(keys=keys, listing=listing, market_data=market_data_base),
+        lives.routes(keys=keys, listing=listing, market_data=market_data_base),
         leaderboard.routes(clearing_data=clearing_data),
         health.routes(
             clearing_data=clearing_data,

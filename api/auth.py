@@ -132,6 +132,11 @@ def whose(identity: Identity) -> str | None:
     return identity.client_id
 
 
+def reader(identity: Identity) -> str | None:
+    """Whose rows a key may read; None for everybody's."""
+    return None if identity.role == "admin" else identity.client_id
+
+
 def _key_of(environ: Environ) -> str:
     authorization = environ.get("HTTP_AUTHORIZATION")
     key: str | None = environ.get("HTTP_X_API_KEY")

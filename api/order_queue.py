@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from api.group_commit import CutOff, GroupCommit, NotBegun
@@ -42,7 +43,7 @@ class OrderQueue:
             ) from None
 
     def _send(self, waiting: list[Requests]) -> None:
-        batch = EntryBatch([request for requests in waiting for request in requests])
+        batch = EntryBatch([request for requests in waiting for request in requests], time.time_ns() // 1_000)
         self._publisher.send(ORDER_ENTRY, batch, size=len(batch.requests))
 
     def _abandon(self) -> bool:

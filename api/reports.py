@@ -7,13 +7,12 @@ from flask import Blueprint, Response
 from api import outgoing, query
 from api.answers import answer, page
 from api.answers_schema import Page, Report, Status
-from api.auth import Keys, whose
+from api.auth import Keys, reader, whose
 from api.databases import reading
 from api.declaration import declared
 from api.listing import Listing
 from api.problems import invalid, not_found
 from api.query import CURSOR, LIMIT, WHOSE
-from db.clearing_data.keys import Identity
 from db.connect import Database
 from db.market_data import reads
 
@@ -25,7 +24,7 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     @blueprint.get("/status/<security_id>/<order_id:order_id>")
     @declared("client", "How far an order has come, by its reports", gives={200: Status})
     def status(security_id: str, order_id: int) -> Response:
-        client_id = _reader(keys.identify())
+        client_id = reader(keys.identify())
         listing.in_path(security_id)
         with reading(market_data) as tx:
             found = reads.order_status(tx, security_id, order_id, client_id=client_id)
@@ -36,7 +35,7 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     @blueprint.get("/report/<security_id>/<order_id:order_id>")
     @declared("client", "The last report of an order", gives={200: Report})
     def report(security_id: str, order_id: int) -> Response:
-        client_id = _reader(keys.identify())
+        client_id = reader(keys.identify())
         listing.in_path(security_id)
         with reading(market_data) as tx:
             found = reads.last_report(tx, security_id, order_id, client_id=client_id)
@@ -58,8 +57,3 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
         return page(found, outgoing.report_of, limit=limit, cursor=lambda one: one.sequence)
 
     return blueprint
-
-
-def _reader(identity: Identity) -> str | None:
-    """Whose reports a key may read; None for everybody's."""
-    return None if identity.role == "admin" else identity.client_id

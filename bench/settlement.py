@@ -94,7 +94,7 @@ class Market:
                 FeedBatch("matching", now_us, trades=trades, closed=closed, books=engine.book_updates(), settled=trades)
             )
         if self._market_data is not None:
-            record(self._market_data, told, stored_us=now_us)
+            record(self._market_data, told, taken_us=now_us)
         return batches
 
     def _request(self) -> OrderRequest:

@@ -106,9 +106,10 @@ Request = OrderRequest | CancelRequest | ReplaceRequest | MassCancelRequest | Ha
 
 
 class EntryBatch(Struct, frozen=True, array_like=True):
-    """Requests in the order in which they were given."""
+    """Requests in the order in which they were given; `sent_us` is when the api put them on the queue."""
 
     requests: list[Request]
+    sent_us: Microseconds | None = None
 
 
 # -- order_entry -> order_log -> matching --------------------------------------------------------------------------
@@ -361,7 +362,11 @@ class TradeFailed(Struct, frozen=True, array_like=True):
 
 
 class FeedBatch(Struct, frozen=True, array_like=True):
-    """What a stage has to tell the data feed; each stage fills the lists that are its own."""
+    """What a stage has to tell the data feed; each stage fills the lists that are its own.
+
+    `began_us` is when the unit began that made it. `asked_us` says for each of `orders` when the api had sent the
+    request. Both are missing in messages from before there were these.
+    """
 
     stage: Literal["order_entry", "matching", "order_execution"]
     sent_us: Microseconds
@@ -375,6 +380,8 @@ class FeedBatch(Struct, frozen=True, array_like=True):
     replaces_refused: list[ReplaceRefused] = []
     triggered: list[OrderTriggered] = []
     failed: list[TradeFailed] = []
+    began_us: Microseconds | None = None
+    asked_us: list[Microseconds | None] = []
 
 
 # -- numbers and codec ---------------------------------------------------------------------------------------------

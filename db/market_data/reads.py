@@ -54,7 +54,7 @@ _LAST_REPORT = text(_REPORTS_OF_ORDER + "ORDER BY stored_us DESC, sequence DESC 
 # has no side: that one was refused says nothing of the order.
 _LAST_WORDS = text(_REPORTS_OF_ORDER + "AND side IS NOT NULL ORDER BY abs(report_id) DESC, report_id LIMIT 2")
 # Requests have smaller numbers, the engine's events greater ones.
-_FIRST_EVENT = 2**53
+FIRST_EVENT = 2**53
 
 # Above every sequence: a page that begins with the newest.
 NEWEST = 2**63 - 1
@@ -143,5 +143,5 @@ def status_of(last: Report, before: Report | None = None) -> OrderStatus:
         case "settlement", False:
             return "failed"
     # What has traded, or was replaced or triggered, was not rejected.
-    has_lived = before is not None and abs(before.report_id) >= _FIRST_EVENT
+    has_lived = before is not None and abs(before.report_id) >= FIRST_EVENT
     return "cancelled" if has_lived or last.reason in CANCELLED_REASONS else "rejected"

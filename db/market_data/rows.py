@@ -18,8 +18,9 @@ Level = tuple[int, int, int]  # price [cents], quantity, orders
 class Report(Struct, array_like=True, gc=False):
     """One stage's word to a client, and a row of `reports`, with the columns in this order.
 
-    `sequence` and `stored_us` are given when it is stored. The side is None when it answers a cancel or a replacement,
-    and so are terms that such a request does not name.
+    `sequence`, `stored_us` and `taken_us` are given when it is stored. The side is None when it answers a cancel or a
+    replacement, and so are terms that such a request does not name. What stages stamped before they knew such a stamp
+    is None, and `asked_us` of all that order entry does not tell.
     """
 
     order_id: int
@@ -36,6 +37,9 @@ class Report(Struct, array_like=True, gc=False):
     sent_us: int
     sequence: int = 0
     stored_us: int = 0
+    began_us: int | None = None
+    asked_us: int | None = None
+    taken_us: int | None = None
 
 
 class Trade(Struct, frozen=True, array_like=True, gc=False):

@@ -1,13 +1,13 @@
 """Writes reports, trades and candles to `market_data`: in bulk, and each thing once.
 
 Whoever stores takes the rows in this order, so that several workers never wait for each other in a circle: heads of
-the clients by name, their reports, trades, candles by key, books by name, their levels.
+the clients by name, trades, candles by key, books by name, their levels, reports. That no two store one report or one
+trade at once is due to the heads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain
 
 from msgspec.structs import astuple
 from sqlalchemy import Connection, text
@@ -47,11 +47,8 @@ def advance_heads(tx: Connection, counts: Mapping[str, int]) -> dict[str, int]:
     return {head.client_id: head.sequence for head in heads}
 
 
-def store_reports(tx: Connection, reports: Iterable[Report], *, stored_us: int) -> dict[str, list[Report]]:
-    """Number reports, each client's on its own, and store them; returns them by client.
-
-    raises  psycopg2.errors.UniqueViolation  one of them is stored already
-    """
+def number_reports(tx: Connection, reports: Iterable[Report]) -> dict[str, list[Report]]:
+    """Number reports, each client's on its own; returns them by client, whose heads are locked from now on."""
     by_client: dict[str, list[Report]] = {}
     for report in reports:
         by_client.setdefault(report.client_id, []).append(report)
@@ -61,9 +58,20 @@ def store_reports(tx: Connection, reports: Iterable[Report], *, stored_us: int) 
     for client, told in by_client.items():
         for sequence, report in enumerate(told, heads[client] - len(told) + 1):
             report.sequence = sequence
-            report.stored_us = stored_us
-    copy_rows(tx, "reports", Report.__struct_fields__, chain.from_iterable(by_client.values()))
     return by_client
+
+
+def store_reports(tx: Connection, reports: Sequence[Report], *, taken_us: int, stored_us: int) -> None:
+    """Store reports that are numbered; raises psycopg2.errors.UniqueViolation when one of them is stored already.
+
+    taken_us   when the unit began that stores them [us since 1970, UTC]
+    stored_us  the time
+    """
+    for report in reports:
+        report.taken_us = taken_us
+        report.stored_us = stored_us
+    if reports:
+        copy_rows(tx, "reports", Report.__struct_fields__, reports)
 
 
 def store_trades(tx: Connection, trades: Sequence[Trade]) -> None:

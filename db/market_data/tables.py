@@ -31,7 +31,10 @@ reports = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("event_us", BigInteger, nullable=False),  # when the api took the request, or the time in the event
     Column("sent_us", BigInteger, nullable=False),  # when the stage sent the report to the feed
-    Column("stored_us", BigInteger, nullable=False),
+    Column("stored_us", BigInteger, nullable=False),  # when it was handed to Postgres, as the last of its unit
+    Column("began_us", BigInteger),  # when the stage's unit began that made it
+    Column("asked_us", BigInteger),  # of order entry's: when the api had sent the request
+    Column("taken_us", BigInteger),  # when the feed's unit began that stored it
     Index("reports_by_client", "client_id", "sequence", unique=True),
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection
@@ -17,25 +19,27 @@ from tasks.data_feed.reports import reports_of
 from tasks.messages import FeedBatch, TradeMade
 
 
-def record(market_data: Database, batches: Sequence[FeedBatch], *, stored_us: int) -> Push:
+def record(market_data: Database, batches: Sequence[FeedBatch], *, taken_us: int) -> Push:
     """Store what batches tell, each thing once however often it is told; returns what was not stored before.
 
     What is told twice is rare, so at first everything is taken for new, and what is not makes the COPY fail; then it
     is looked up. The heads of the clients are locked meanwhile, so nobody else can store a report or a trade of theirs
     and the second attempt does not fail.
+
+    taken_us  when the unit began [us since 1970, UTC]
     """
     reports = list(reports_of(batches))
     trades = [trade_of(made) for batch in batches for made in batch.trades]
     changes = changes_of(update for batch in batches for update in batch.books)
     try:
         with market_data.transaction() as tx:
-            return _store(tx, reports, trades, changes, stored_us)
+            return _store(tx, reports, trades, changes, taken_us)
     except UniqueViolation:
         with market_data.transaction() as tx:
             store.advance_heads(tx, dict.fromkeys((report.client_id for report in reports), 0))
             fresh_reports = store.without_known_reports(tx, reports)
             fresh_trades = store.without_known_trades(tx, trades)
-            return _store(tx, fresh_reports, fresh_trades, changes, stored_us)
+            return _store(tx, fresh_reports, fresh_trades, changes, taken_us)
 
 
 def trade_of(made: TradeMade) -> Trade:
@@ -52,10 +56,12 @@ def trade_of(made: TradeMade) -> Trade:
 
 
 def _store(
-    tx: Connection, reports: Iterable[Report], trades: Sequence[Trade], changes: Sequence[BookChange], stored_us: int
+    tx: Connection, reports: Iterable[Report], trades: Sequence[Trade], changes: Sequence[BookChange], taken_us: int
 ) -> Push:
-    told = store.store_reports(tx, reports, stored_us=stored_us)
+    told = store.number_reports(tx, reports)
     store.store_trades(tx, trades)
     store.merge_candles(tx, candles_of(trades))
     books = book_store.store_books(tx, changes)
+    # Last, so that their time says how long all of the unit took, but for their own COPY and the COMMIT.
+    store.store_reports(tx, [*chain.from_iterable(told.values())], taken_us=taken_us, stored_us=time.time_ns() // 1_000)
     return push_of(told, trades, books)

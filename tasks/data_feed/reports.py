@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from db.market_data.rows import EventType, Report
 from tasks.messages import (
@@ -20,19 +21,25 @@ from tasks.messages import (
 def reports_of(batches: Iterable[FeedBatch]) -> Iterator[Report]:
     """The reports of batches; those of one batch in the order in which their events can have come about."""
     for batch in batches:
-        sent_us = batch.sent_us
-        for order in batch.orders:
-            yield order_report(order, sent_us=sent_us)
-        if batch.replaced or batch.triggered:
-            # An order trades before and after it gets other terms. Events count up, so their numbers say when; of two
-            # reports of one event, the legs of a trade, the first stays the first.
-            yield from sorted(_matching_reports(batch), key=lambda report: report.report_id)
-        else:
-            yield from _matching_reports(batch)
-        for settled in batch.settled:
-            yield from leg_reports(settled, "settlement", sent_us=sent_us)
-        for failed in batch.failed:
-            yield from leg_reports(failed.trade, "settlement", sent_us=sent_us, denied=failed.reason)
+        for report in _reports_of(batch):
+            report.began_us = batch.began_us
+            yield report
+
+
+def _reports_of(batch: FeedBatch) -> Iterator[Report]:
+    sent_us = batch.sent_us
+    for order, asked_us in zip_longest(batch.orders, batch.asked_us[: len(batch.orders)]):
+        yield order_report(order, asked_us=asked_us, sent_us=sent_us)
+    if batch.replaced or batch.triggered:
+        # An order trades before and after it gets other terms. Events count up, so their numbers say when; of two
+        # reports of one event, the legs of a trade, the first stays the first.
+        yield from sorted(_matching_reports(batch), key=lambda report: report.report_id)
+    else:
+        yield from _matching_reports(batch)
+    for settled in batch.settled:
+        yield from leg_reports(settled, "settlement", sent_us=sent_us)
+    for failed in batch.failed:
+        yield from leg_reports(failed.trade, "settlement", sent_us=sent_us, denied=failed.reason)
 
 
 def _matching_reports(batch: FeedBatch) -> Iterator[Report]:
@@ -51,8 +58,8 @@ def _matching_reports(batch: FeedBatch) -> Iterator[Report]:
         yield refused_report(replace_refused, sent_us=sent_us)
 
 
-def order_report(order: OrderReport, *, sent_us: int) -> Report:
-    """Order entry's word on a request, confirmed or denied."""
+def order_report(order: OrderReport, *, asked_us: int | None = None, sent_us: int) -> Report:
+    """Order entry's word on a request, confirmed or denied; `asked_us` is when the api had sent the request."""
     return Report(
         order_id=order.order_id,
         report_id=order.event_id,
@@ -66,6 +73,7 @@ def order_report(order: OrderReport, *, sent_us: int) -> Report:
         reason=order.reason,
         event_us=order.received_us,
         sent_us=sent_us,
+        asked_us=asked_us,
     )
 
 

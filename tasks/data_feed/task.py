@@ -48,7 +48,7 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
     push, nobody pushes that unit; the worker that comes after it tells the subscribers to resynchronise.
     """
     try:
-        push = record(_market_data(), batches, stored_us=time.time_ns() // 1_000)
+        push = record(_market_data(), batches, taken_us=time.time_ns() // 1_000)
     except DBAPIError:
         self.in_doubt = True
         raise

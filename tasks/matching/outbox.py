@@ -62,10 +62,11 @@ class Outbox:
         sent = bisect_left(self._events, event_id(self._shard, seq + 1, 0), key=attrgetter("event_id"))
         del self._events[:sent]
 
-    def send(self, sender: Sender, *, now_us: int) -> None:
+    def send(self, sender: Sender, *, began_us: int, now_us: int) -> None:
         """Send everything; after a failure what may not have arrived is still in here, and goes first next time.
 
-        now_us  the time [us since 1970, UTC]
+        began_us  when the unit began that sends it [us since 1970, UTC]
+        now_us    the time
         """
         while self._events or self._books:
             events = self._events[:MAX_BATCH]
@@ -85,6 +86,7 @@ class Outbox:
                 replaced=[event for event in events if isinstance(event, OrderReplaced)],
                 replaces_refused=[event for event in events if isinstance(event, ReplaceRefused)],
                 triggered=[event for event in events if isinstance(event, OrderTriggered)],
+                began_us=began_us,
             )
             parcels.append(Parcel(DATA_FEED, feed, len(events) + len(books)))
             sender.send_all(parcels)

@@ -156,15 +156,16 @@ class Shard:
         """Send the next changes of the books as snapshots: another engine may have told others in between."""
         self._tells_whole_books = True
 
-    def publish(self, sender: Sender, *, now_us: int) -> None:
+    def publish(self, sender: Sender, *, began_us: int, now_us: int) -> None:
         """Send all events and changes of the books; after a failure they stay, and go first next time.
 
-        now_us  the time [us since 1970, UTC]
+        began_us  when the unit began that sends them [us since 1970, UTC]
+        now_us    the time
         """
         engine = self._engine
         self._outbox.add_books(engine.book_snapshots() if self._tells_whole_books else engine.book_updates())
         self._tells_whole_books = False
-        self._outbox.send(sender, now_us=now_us)
+        self._outbox.send(sender, began_us=began_us, now_us=now_us)
         self.published_seq = max(self.published_seq, self.seq)
 
     # -- what is kept in the database --------------------------------------------------------------------------------

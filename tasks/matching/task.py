@@ -71,6 +71,7 @@ class MatchingStage(Stage):
 
     def handle(self, batches: list[CommandBatch]) -> None:
         """Apply what is new in the batches of all delivered messages, and publish what that made."""
+        began_us = _now_us()
         # The order of the log counts, not that of the queue; in it there are fewer gaps to read.
         for batch in sorted(batches, key=lambda batch: batch.first_seq):
             shard = self._shards.get(batch.shard)
@@ -84,7 +85,7 @@ class MatchingStage(Stage):
         fail_points.reach("matching.applied")
         # What a unit made that was refused halfway goes with the next one, or with the tick.
         for number in self._active:
-            self._publish(self._shards[number])
+            self._publish(self._shards[number], began_us)
         fail_points.reach("matching.published")
 
     def tick(self) -> None:
@@ -136,8 +137,9 @@ class MatchingStage(Stage):
             self._publish(shard)
             shard.write_mark()
 
-    def _publish(self, shard: Shard) -> None:
-        shard.publish(_publisher(), now_us=_now_us())
+    def _publish(self, shard: Shard, began_us: int | None = None) -> None:
+        now_us = _now_us()
+        shard.publish(_publisher(), began_us=now_us if began_us is None else began_us, now_us=now_us)
 
 
 @app.task(name=MATCHING, base=MatchingStage, bind=True)

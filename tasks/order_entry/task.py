@@ -17,24 +17,32 @@ from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.connect import Database
 from tasks.messages import EntryBatch, FeedBatch
 from tasks.order_entry.admit import admit
-from tasks.order_entry.decisions import Limits
+from tasks.order_entry.decisions import Limits, number_of
 from tasks.order_entry.outcome import MAX_BATCH
 
 
 @app.task(name=ORDER_ENTRY, base=Stage)
 def order_entry(batches: list[EntryBatch]) -> None:
     """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
+    began_us = _now_us()
     requests = [request for batch in batches for request in batch.requests]
     try:
-        admission = admit(_clearing_data(), requests, limits=_limits(), now_us=_now_us())
+        admission = admit(_clearing_data(), requests, limits=_limits(), now_us=began_us)
     except (CheckViolation, IntegrityError) as violation:
         # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
     fail_points.reach("order_entry.committed")
     parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admission.commands]
+    asked_us = {number_of(request): batch.sent_us for batch in batches for request in batch.requests}
     for start in range(0, len(admission.reports), MAX_BATCH):
         reports = admission.reports[start : start + MAX_BATCH]
-        feed = FeedBatch(stage="order_entry", sent_us=_now_us(), orders=reports)
+        feed = FeedBatch(
+            stage="order_entry",
+            sent_us=_now_us(),
+            orders=reports,
+            began_us=began_us,
+            asked_us=[asked_us[report.event_id] for report in reports],
+        )
         parcels.append(Parcel(DATA_FEED, feed, len(reports)))
     _publisher().send_all(parcels)
 

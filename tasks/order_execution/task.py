@@ -31,9 +31,10 @@ def settle(batches: list[ExecutionBatch]) -> None:
 
     What was settled before is reported again, for its message may have come again because the report was lost.
     """
+    began_us = _now_us()
     try:
         executions = once_each(batches)
-        failed = settle_once(_clearing_data(), executions, settled_us=_now_us())
+        failed = settle_once(_clearing_data(), executions, settled_us=began_us)
     except ExecutionRefused as refusal:
         # Only the engine sends executions, and none that can be refused: somebody ought to look. The message ends in
         # the dead letters, and the worker lives.
@@ -50,15 +51,15 @@ def settle(batches: list[ExecutionBatch]) -> None:
         events = sorted(failed)
         log.critical("trades_failed", trades=len(failed), reason=failed[events[0]], events=events[:10])
     _publisher().send_all(
-        [_parcel(trades[start : start + MAX_BATCH], failed) for start in range(0, len(trades), MAX_BATCH)]
+        [_parcel(trades[start : start + MAX_BATCH], failed, began_us) for start in range(0, len(trades), MAX_BATCH)]
     )
 
 
-def _parcel(trades: Sequence[TradeMade], failed: Mapping[int, str]) -> Parcel:
+def _parcel(trades: Sequence[TradeMade], failed: Mapping[int, str], began_us: int) -> Parcel:
     """What the feed is told: the trades that were settled, and those that failed with the reason."""
     settled = [trade for trade in trades if trade.event_id not in failed]
     undone = [TradeFailed(trade, failed[trade.event_id]) for trade in trades if trade.event_id in failed]
-    feed = FeedBatch(stage="order_execution", sent_us=_now_us(), settled=settled, failed=undone)
+    feed = FeedBatch(stage="order_execution", sent_us=_now_us(), settled=settled, failed=undone, began_us=began_us)
     return Parcel(DATA_FEED, feed, len(trades))
 
 

@@ -50,11 +50,11 @@ class Feed:
 
     def store(self, *batches: FeedBatch) -> None:
         """Store a unit; what is new of it is lost on the way to Redis."""
-        record(self._market_data, batches, stored_us=time.time_ns() // 1_000)
+        record(self._market_data, batches, taken_us=time.time_ns() // 1_000)
 
     def tell(self, *batches: FeedBatch) -> None:
         """Store a unit, and push what is new of it."""
-        self._pusher.push(record(self._market_data, batches, stored_us=time.time_ns() // 1_000))
+        self._pusher.push(record(self._market_data, batches, taken_us=time.time_ns() // 1_000))
 
     def mend(self) -> None:
         """What the stage does once a second."""

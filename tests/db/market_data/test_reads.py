@@ -88,7 +88,7 @@ FAILED = FeedBatch("order_execution", NOW_US, failed=[TradeFailed(TRADE, "accoun
 )
 def test_status_of_an_order(market_data: Database, batches: list[FeedBatch], status: str | None) -> None:
     for batch in batches:
-        record(market_data, [batch], stored_us=1)
+        record(market_data, [batch], taken_us=1)
     with market_data.snapshot() as tx:
         assert reads.order_status(tx, "MSFT", 6, client_id="ANN") == status
         assert reads.order_status(tx, "MSFT", 6, client_id=None) == status
@@ -98,7 +98,7 @@ def test_status_of_an_order(market_data: Database, batches: list[FeedBatch], sta
 
 def test_the_last_report_is_the_last_one_told_to_the_client(market_data: Database) -> None:
     for number, batch in enumerate([entry(ORDER), matching(trades=[TRADE]), matching(refused=[refused("EVE")])]):
-        record(market_data, [batch], stored_us=number)
+        record(market_data, [batch], taken_us=number)
     with market_data.snapshot() as tx:
         mine = reads.last_report(tx, "MSFT", 6, client_id="ANN")
         anyones = reads.last_report(tx, "MSFT", 6, client_id=None)
@@ -112,7 +112,7 @@ def test_the_last_report_is_the_last_one_told_to_the_client(market_data: Databas
 def test_pages_of_reports_and_trades_are_whole_and_in_order(market_data: Database) -> None:
     flow = flow_of(5, units=6)
     for batch in flow.batches:
-        record(market_data, [batch], stored_us=1)
+        record(market_data, [batch], taken_us=1)
     with market_data.snapshot() as tx:
         for client_id in CLIENTS:
             head = reads.report_head(tx, client_id)
@@ -135,7 +135,7 @@ def test_book_to_a_depth_best_first(market_data: Database) -> None:
         bids=[(9_980, 1, 1), (9_990, 2, 1), (9_970, 3, 1), (9_995, 0, 0)],
         asks=[(10_020, 5, 2), (10_010, 4, 1)],
     )
-    record(market_data, [matching(books=[update])], stored_us=1)
+    record(market_data, [matching(books=[update])], taken_us=1)
     with market_data.snapshot() as tx:
         book = reads.book(tx, "MSFT", depth=2)
         whole = reads.book(tx, "MSFT")
@@ -153,7 +153,7 @@ def test_book_to_a_depth_best_first(market_data: Database) -> None:
 
 def test_candles_oldest_first(market_data: Database) -> None:
     trades = [trade(number, traded_us=NOW_US + number * 1_000_000, price_cents=10_000 + number) for number in (1, 2, 3)]
-    record(market_data, [matching(trades=trades)], stored_us=1)
+    record(market_data, [matching(trades=trades)], taken_us=1)
     start_s = NOW_US // 1_000_000
     with market_data.snapshot() as tx:
         assert reads.candles(tx, "MSFT", interval_s=1, limit=2) == [

@@ -33,7 +33,7 @@ class Traded:
         self.failed |= settle_once(self.clearing_data, once_each(batches), settled_us=NOW_US)
 
     def store(self, batches: Sequence[FeedBatch]) -> None:
-        record(self.market_data, batches, stored_us=NOW_US)
+        record(self.market_data, batches, taken_us=NOW_US)
 
     def trade(self, requests: Sequence[Request]) -> None:
         """Let requests take their whole way."""

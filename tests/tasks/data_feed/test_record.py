@@ -26,18 +26,18 @@ def matching(**lists: object) -> FeedBatch:
 
 def test_a_unit_told_again_changes_nothing_and_is_no_news(market_data: Database) -> None:
     batches = flow_of(3, units=4).batches
-    assert record(market_data, batches, stored_us=1).is_news
+    assert record(market_data, batches, taken_us=1).is_news
     with market_data.snapshot() as tx:
         before = lasting(tx)
-    assert not record(market_data, batches, stored_us=2).is_news
+    assert not record(market_data, batches, taken_us=2).is_news
     with market_data.snapshot() as tx:
         assert lasting(tx) == before
-        assert tx.execute(text("SELECT max(stored_us) FROM reports")).scalar_one() == 1
+        assert tx.execute(text("SELECT max(taken_us) FROM reports")).scalar_one() == 1
 
 
 def test_of_a_unit_known_in_part_the_rest_is_stored_and_told(market_data: Database) -> None:
-    record(market_data, [matching(trades=[trade(1)])], stored_us=1)
-    push = record(market_data, [matching(trades=[trade(1), trade(2)])], stored_us=2)
+    record(market_data, [matching(trades=[trade(1)])], taken_us=1)
+    push = record(market_data, [matching(trades=[trade(1), trade(2)])], taken_us=2)
     assert [(told.about, told.previous_sequence, told.sequence) for told in push.trades] == [("MSFT", 1, 2)]
     assert {(told.about, told.previous_sequence, told.sequence) for told in push.reports} == {
         ("ANN", 1, 2),
@@ -49,7 +49,7 @@ def test_of_a_unit_known_in_part_the_rest_is_stored_and_told(market_data: Databa
 def test_a_price_update_only_when_a_price_changed(market_data: Database) -> None:
     def price(sequence: int, bid_cents: int | None, ask_cents: int | None) -> list[Price]:
         update = book_update(sequence, bid_cents=bid_cents, ask_cents=ask_cents)
-        return [_price_of(told.data) for told in record(market_data, [matching(books=[update])], stored_us=1).prices]
+        return [_price_of(told.data) for told in record(market_data, [matching(books=[update])], taken_us=1).prices]
 
     assert price(1, None, None) == []
     assert price(2, 9_990, None) == [Price("MSFT", 1, 9_990, None, None, NOW_US + 2)]
@@ -60,8 +60,8 @@ def test_a_price_update_only_when_a_price_changed(market_data: Database) -> None
 
 
 def test_prices_of_an_older_update_do_not_count(market_data: Database) -> None:
-    record(market_data, [matching(books=[book_update(9, bid_cents=9_990)])], stored_us=1)
-    late = record(market_data, [matching(books=[book_update(8, bid_cents=9_000)])], stored_us=1)
+    record(market_data, [matching(books=[book_update(9, bid_cents=9_990)])], taken_us=1)
+    late = record(market_data, [matching(books=[book_update(8, bid_cents=9_000)])], taken_us=1)
     assert late.prices == []
     with market_data.snapshot() as tx:
         price = reads.price(tx, "MSFT")
@@ -73,15 +73,15 @@ def test_what_no_column_takes_stores_nothing(market_data: Database) -> None:
     """A message that only a forger sends: the stage handles the unit one by one, and this one is a dead letter."""
     bad = entry_report(security_id="MS\x00FT")
     with pytest.raises((ValueError, DBAPIError)):
-        record(market_data, [matching(trades=[trade(1)]), FeedBatch("order_entry", NOW_US, orders=[bad])], stored_us=1)
+        record(market_data, [matching(trades=[trade(1)]), FeedBatch("order_entry", NOW_US, orders=[bad])], taken_us=1)
     with market_data.snapshot() as tx:
         assert not any(lasting(tx).values())
 
 
 def test_numbers_that_were_tampered_with_are_not_guessed_around(market_data: Database) -> None:
-    record(market_data, [FeedBatch("order_entry", NOW_US, orders=[entry_report()])], stored_us=1)
+    record(market_data, [FeedBatch("order_entry", NOW_US, orders=[entry_report()])], taken_us=1)
     with market_data.transaction() as tx:
         tx.execute(text("UPDATE report_heads SET sequence = 0"))
     other = entry_report(order_id=18, event_id=18)
     with pytest.raises(UniqueViolation):
-        record(market_data, [FeedBatch("order_entry", NOW_US, orders=[other])], stored_us=1)
+        record(market_data, [FeedBatch("order_entry", NOW_US, orders=[other])], taken_us=1)

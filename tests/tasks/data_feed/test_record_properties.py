@@ -44,7 +44,7 @@ def units_of(batches: Sequence[FeedBatch], chance: random.Random, *, shuffled: b
 def stored_in_order(market_data: Database, flow: Flow) -> object:
     """What is stored of a flow that is told batch by batch, each once; the database is empty again afterwards."""
     for batch in flow.batches:
-        record(market_data, [batch], stored_us=1)
+        record(market_data, [batch], taken_us=1)
     with market_data.transaction() as tx:
         assert_numbered(tx)
         rows = lasting(tx)
@@ -74,7 +74,7 @@ def test_told_twice_and_in_any_order(market_data: Database, flow: Flow, chance: 
         empty(tx)
     expected = stored_in_order(market_data, flow)
     for unit in units_of(flow.batches, chance, shuffled=True):
-        record(market_data, unit, stored_us=1)
+        record(market_data, unit, taken_us=1)
     with market_data.snapshot() as tx:
         assert_numbered(tx)
         assert lasting(tx) == expected
@@ -92,7 +92,7 @@ def test_told_to_two_workers_at_once(market_data: Database, flow: Flow, chance: 
     def work(units: list[list[FeedBatch]]) -> None:
         own = Database(exchange_settings().market_data_url.get_secret_value())
         for unit in units:
-            record(own, unit, stored_us=1)
+            record(own, unit, taken_us=1)
         own.engine.dispose()
 
     with ThreadPoolExecutor(2) as workers:
@@ -116,7 +116,7 @@ def test_subscribers_hear_everything_once(
     traded: Counter[tuple[str, int]] = Counter()
     follower = Follower(market_data)
     for unit in units_of(flow.batches, chance, shuffled=shuffled):
-        push = record(market_data, unit, stored_us=1)
+        push = record(market_data, unit, taken_us=1)
         follower.hear(push)
         for told in push.reports:
             reports = _reports_of(told.data)

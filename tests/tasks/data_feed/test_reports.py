@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import msgspec
+
 from db.market_data.rows import Report
 from tasks.data_feed.reports import reports_of
 from tasks.messages import (
     CancelRefused,
+    EntryBatch,
     FeedBatch,
     OrderClosed,
     OrderReplaced,
@@ -11,6 +14,7 @@ from tasks.messages import (
     OrderTriggered,
     ReplaceRefused,
     TradeFailed,
+    encode,
     event_id,
 )
 from tests.support.feed import NOW_US, trade
@@ -154,3 +158,22 @@ def test_a_trade_comes_before_the_end_of_its_order_and_every_report_has_its_numb
     settlement, _ = reports_of([FeedBatch("order_execution", SENT_US, settled=[trade(3)])])
     assert settlement.report_id == -event_id(0, 3, 0)
     assert {report.sent_us for report in reports} == {SENT_US}
+
+
+def test_reports_carry_the_stamps_of_their_stage() -> None:
+    orders = [entry_report(order_id=6, event_id=6), entry_report(order_id=8, event_id=8)]
+    first, second = reports_of([FeedBatch("order_entry", SENT_US, orders=orders, began_us=5, asked_us=[3, None])])
+    assert (first.asked_us, first.began_us) == (3, 5)
+    assert (second.asked_us, second.began_us) == (None, 5)
+    settled = FeedBatch("order_execution", SENT_US, settled=[trade(3)], began_us=7)
+    assert {(report.asked_us, report.began_us) for report in reports_of([settled])} == {(None, 7)}
+
+
+def test_a_message_from_before_there_were_stamps_is_stored_without() -> None:
+    batch = FeedBatch("matching", SENT_US, orders=[entry_report()], trades=[trade(3)], began_us=5, asked_us=[3])
+    fields = msgspec.json.decode(encode(batch))
+    older = msgspec.json.decode(msgspec.json.encode(fields[:-2]), type=FeedBatch)
+    assert msgspec.structs.replace(batch, began_us=None, asked_us=[]) == older
+    assert {(report.asked_us, report.began_us) for report in reports_of([older])} == {(None, None)}
+    requests = msgspec.json.encode([[]])
+    assert msgspec.json.decode(requests, type=EntryBatch) == EntryBatch([], sent_us=None)

@@ -47,7 +47,7 @@ def wait_until(done: Callable[[], bool], *, timeout_s: float = 20.0) -> None:
 def expected_of(market_data: Database, batches: Sequence[FeedBatch]) -> dict[str, Sequence[object]]:
     """What is to be stored of batches; the database is empty again afterwards."""
     for batch in batches:
-        record(market_data, [batch], stored_us=1)
+        record(market_data, [batch], taken_us=1)
     with market_data.transaction() as tx:
         rows = lasting(tx)
         empty(tx)

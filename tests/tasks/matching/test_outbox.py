@@ -75,7 +75,7 @@ def test_replacements_go_to_both_stages_and_triggered_orders_to_the_feed() -> No
     outbox, wire = Outbox(0), Wire()
     events = [replaced(1), replace_refused(2), triggered(3), closed(4), refused(5)]
     outbox.add(events)
-    outbox.send(wire, now_us=9)
+    outbox.send(wire, began_us=1, now_us=9)
     assert [batch.executions for batch in wire.executions] == [[events[0], events[1], events[3]]]
     (feed,) = wire.feeds
     assert (feed.replaced, feed.replaces_refused, feed.triggered) == ([events[0]], [events[1]], [events[2]])
@@ -86,7 +86,7 @@ def test_many_events_are_several_messages_with_the_books_in_the_last() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add(map(closed, range(1, 2 * MAX_BATCH + 2)))
     outbox.add_books([BOOK])
-    outbox.send(wire, now_us=9)
+    outbox.send(wire, began_us=1, now_us=9)
     assert [len(batch.executions) for batch in wire.executions] == [MAX_BATCH, MAX_BATCH, 1]
     assert [len(feed.closed) for feed in wire.feeds] == [MAX_BATCH, MAX_BATCH, 1]
     assert [feed.books for feed in wire.feeds] == [[], [], [BOOK]]
@@ -97,7 +97,7 @@ def test_only_the_feed_hears_of_refused_cancels_and_books() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add([refused(1)])
     outbox.add_books([BOOK])
-    outbox.send(wire, now_us=9)
+    outbox.send(wire, began_us=1, now_us=9)
     assert wire.executions == []
     assert [(feed.refused, feed.books) for feed in wire.feeds] == [([refused(1)], [BOOK])]
 
@@ -109,11 +109,11 @@ def test_what_may_not_have_arrived_goes_first_next_time(takes: int) -> None:
     outbox.add(events)
     outbox.add_books([BOOK])
     with pytest.raises(NotSent):
-        outbox.send(wire, now_us=9)
+        outbox.send(wire, began_us=1, now_us=9)
     wire.takes = 1_000
     more = closed(9_999)
     outbox.add([more])
-    outbox.send(wire, now_us=10)
+    outbox.send(wire, began_us=1, now_us=10)
     sent = [event.event_id for batch in wire.executions for event in batch.executions]
     assert list(dict.fromkeys(sent)) == [event.event_id for event in [*events, more]]
     assert [event for feed in wire.feeds for event in feed.closed] == [*events, more]
@@ -124,5 +124,5 @@ def test_what_another_engine_has_published_is_dropped() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add(map(closed, range(1, 11)))
     outbox.drop_published(7)
-    outbox.send(wire, now_us=9)
+    outbox.send(wire, began_us=1, now_us=9)
     assert [event.order_id for event in wire.executions[0].executions] == [8, 9, 10]

@@ -1,0 +1,88 @@
+"""Routes of what an order went through: how long it waited for each stage, and how long each worked on it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import Blueprint, Response
+from gevent.lock import Semaphore
+
+from api import answers_schema
+from api.answers import answer
+from api.auth import Keys, reader
+from api.databases import reading
+from api.declaration import declared
+from api.listing import Listing
+from api.order_life import Life, life_of
+from api.outgoing import time_of
+from api.problems import not_found
+from db.connect import Database
+from db.market_data import lives
+
+# One look for all who ask within this time [s].
+REMEMBER_S = 1.0
+
+
+def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
+    """The routes, on these services."""
+    blueprint = Blueprint("lives", __name__)
+    shown: dict[str, Any] | None = None
+    until_s = 0.0
+    one_at_a_time = Semaphore()
+
+    @blueprint.get("/orders/<security_id>/<order_id:order_id>/life")
+    @declared("client", "What an order went through, stage by stage", gives={200: answers_schema.Life})
+    def of_order(security_id: str, order_id: int) -> Response:
+        client_id = reader(keys.identify())
+        listing.in_path(security_id)
+        with reading(market_data) as tx:
+            life = life_of(lives.life_reports(tx, security_id, order_id, client_id=client_id))
+        if life is None:
+            raise not_found("order")
+        return answer(_form(life, order_id))
+
+    @blueprint.get("/life")
+    @declared(
+        "public",
+        "What one of the latest orders that traded went through, without saying whose it is",
+        gives={200: answers_schema.Life},
+        refuses=[404],
+    )
+    def of_latest() -> Response:
+        nonlocal shown, until_s
+        with one_at_a_time:
+            if time.monotonic() >= until_s:
+                life = _latest(market_data)
+                shown = _form(life, None) if life else None
+                until_s = time.monotonic() + REMEMBER_S
+        if shown is None:
+            raise not_found("order; none has traded yet")
+        return answer(shown)
+
+    return blueprint
+
+
+def _latest(market_data: Database) -> Life | None:
+    with reading(market_data) as tx:
+        found = lives.traded_order(tx)
+        return life_of(lives.life_reports(tx, *found, client_id=None)) if found else None
+
+
+def _form(life: Life, order_id: int | None) -> dict[str, Any]:
+    return {
+        "order_id": order_id,
+        "security_id": life.security_id,
+        "started_at": time_of(life.started_us),
+        "total_ms": life.total_us / 1_000,
+        "spans": [
+            {
+                "stage": span.stage,
+                "part": span.part,
+                "what": span.what,
+                "start_ms": span.start_us / 1_000,
+                "end_ms": span.end_us / 1_000,
+            }
+            for span in life.spans
+        ],
+    }

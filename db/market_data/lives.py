@@ -1,0 +1,56 @@
+"""Reads what tells of an order's life: its request, the first thing that happened to it, and its settlement."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from db.market_data.reads import FIRST_EVENT
+from db.market_data.rows import Report
+
+# Whose latest reports are looked at for an order that has traded, the busiest clients, and how many of each.
+CLIENTS = 20
+REPORTS_OF_EACH = 40
+
+_COLUMNS = ", ".join(Report.__struct_fields__)
+_OF_ORDER = """
+    order_id = :order_id AND security_id = :security_id
+    AND (CAST(:client_id AS text) IS NULL OR client_id = :client_id)
+"""
+_LIFE = text(
+    # Of all settlements and fills of an order, which may be thousands, these rows alone are read.
+    f"""
+    WITH first AS (
+        SELECT report_id FROM reports
+        WHERE {_OF_ORDER} AND report_id >= {FIRST_EVENT} AND side IS NOT NULL ORDER BY report_id LIMIT 1
+    )
+    SELECT {_COLUMNS} FROM reports
+    WHERE {_OF_ORDER} AND report_id = ANY(ARRAY[
+        :order_id, (SELECT report_id FROM first), (SELECT -report_id FROM first)])
+    """  # noqa: S608 - the names are ours
+)
+# An order that rested shows its life only when somebody else comes by; so it is one that traded at once.
+_TRADED = text(
+    """
+    SELECT latest.security_id, latest.order_id
+    FROM (SELECT client_id FROM report_heads ORDER BY sequence DESC LIMIT :clients) AS busiest
+    CROSS JOIN LATERAL (
+        SELECT security_id, order_id, event_type, event_us, stored_us FROM reports
+        WHERE reports.client_id = busiest.client_id ORDER BY sequence DESC LIMIT :reports
+    ) AS latest
+    JOIN reports AS placed ON placed.order_id = latest.order_id AND placed.report_id = latest.order_id
+    WHERE latest.event_type = 'settlement' AND placed.sent_us >= latest.event_us AND placed.began_us IS NOT NULL
+    ORDER BY latest.stored_us DESC LIMIT 1
+    """
+)
+
+
+def life_reports(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> list[Report]:
+    """The reports of the life of an order of `client_id`, None for anyone's; none where there is no such order."""
+    asked = {"security_id": security_id, "order_id": order_id, "client_id": client_id}
+    return [Report(*row) for row in tx.execute(_LIFE, asked)]
+
+
+def traded_order(tx: Connection) -> tuple[str, int] | None:
+    """Security and id of an order that traded as soon as it came, one of the latest; None where there is none."""
+    row = tx.execute(_TRADED, {"clients": CLIENTS, "reports": REPORTS_OF_EACH}).first()
+    return (row.security_id, row.order_id) if row else None
