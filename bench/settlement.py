@@ -31,7 +31,7 @@ from sqlalchemy import text
 from bench.report import Section
 from bench.scratch import scratch_database
 from celery_app.settings import settings
-from db.clearing_data import initial_data
+from db.clearing_data import accounts, initial_data
 from db.connect import Database
 from db.migrate import CLEARING_DATA_MIGRATIONS, MARKET_DATA_MIGRATIONS
 from tasks.audit.audit import audit
@@ -46,7 +46,8 @@ from tasks.order_execution.settle import settle_once
 CLIENTS = tuple(f"BENCH{number}" for number in range(20))
 SHARDS = 2
 CASH_CENTS = 10**13
-SHARES = 4_000
+# Of each security, for each client: enough for all that comes to rest unmatched, or nobody could sell any more.
+SHARES = 1_000_000
 LIMITS = Limits(market_order_band=Fraction(1, 10), max_order_quantity=1_000_000, max_open_orders=10_000_000)
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
@@ -121,8 +122,13 @@ def fill(
 ) -> int:
     """Make so many trades, and keep their executions in files of a unit each; returns how many units there are."""
     with clearing_data.transaction() as tx:
+        initial_data.load(tx, shards=SHARDS, now_us=1, traders=(), shares={})
         shares = dict.fromkeys(initial_data.SECURITIES, SHARES)
-        initial_data.load(tx, shards=SHARDS, now_us=1, traders=CLIENTS, cash_cents=CASH_CENTS, shares=shares)
+        for security_id in shares:
+            issue = f"bench:{security_id}"
+            accounts.issue_shares(tx, issue, security_id=security_id, quantity=SHARES * len(CLIENTS), now_us=1)
+        for client_id in CLIENTS:
+            initial_data.open_trader(tx, client_id, cash_cents=CASH_CENTS, shares=shares, now_us=1)
         tx.execute(text("SELECT setval('order_ids', 1000000000)"))
     market = Market(clearing_data, market_data, seed=seed)
     units = made = held = 0
