@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bots.live import KEY_VARIABLE
 from celery_app.settings import Settings
 from deploy.local.__main__ import COMMANDS
 from deploy.local.variables import SERVICE_URLS, from_environment
@@ -18,8 +19,8 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md")] + sorted((RO
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
-# Variables of `make` that are no settings of a process.
-OTHER_VARIABLES = {"ARGS", "BOTS", "MINUTES", "SEED", *from_environment({}).counts, *SERVICE_URLS}
+# Variables of `make` that are no settings of a process, and that of a bot.
+OTHER_VARIABLES = {"ARGS", "BOTS", "MINUTES", "SEED", KEY_VARIABLE, *from_environment({}).counts, *SERVICE_URLS}
 
 EACH_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

@@ -1,0 +1,128 @@
+"""Who types what docs/write-a-bot.md says has a bot that trades and is ranked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from bots import ending
+from bots.client import Client
+from bots.contract import LimitOrder
+from bots.template import TEMPLATE
+from db.connect import Database
+from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.exchange import ROOT, Exchange, running_exchange
+
+GUIDE = (ROOT / "docs" / "write-a-bot.md").read_text()
+PYTHON = ".venv/bin/python"
+# What a bot does in a minute, it does in two seconds, too.
+SECONDS = ("--seconds 60", "--seconds 2")
+
+
+def blocks_of(heading: str, language: str = "sh") -> list[str]:
+    """The blocks of a language under the heading that ends so."""
+    section = re.split(rf"^## .*{heading}\n", GUIDE, flags=re.MULTILINE)[1].split("\n## ", 1)[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
+
+
+def typed(commands: str, folder: Path, exchange: Exchange | None = None) -> subprocess.CompletedProcess[str]:
+    """Commands of the guide, in a folder that is not the repository's."""
+    commands = commands.replace(PYTHON, shlex.quote(sys.executable)).replace(*SECONDS)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    if exchange is not None:
+        commands = commands.replace("http://127.0.0.1:8000", exchange.url).replace(
+            ".run/", f"{exchange.instance.directory}/"
+        )
+        environment |= {
+            "EXCHANGE_URL": exchange.url,
+            "EXCHANGE_KEYS_FILE": str(exchange.instance.directory / "keys.json"),
+        }
+    shell = ["bash", "-euo", "pipefail", "-c", commands]
+    return subprocess.run(shell, cwd=folder, env=environment, check=False, capture_output=True, text=True, timeout=120)
+
+
+def done(commands: str, folder: Path, exchange: Exchange | None = None) -> str:
+    """What commands of the guide print, which succeed."""
+    said = typed(commands, folder, exchange)
+    assert said.returncode == 0, said.stderr
+    return said.stdout
+
+
+@pytest.fixture(scope="module")
+def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
+    """One for all tests of this module; each trades for an account of its own."""
+    renew_clearing_data(_databases[0])
+    renew_market_data(_databases[1])
+    with running_exchange() as running:
+        yield running
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where the bot of the guide is."""
+    (command,) = blocks_of("a bot of fifteen lines")
+    done(command, tmp_path)
+    return tmp_path
+
+
+def test_every_block_is_typed_here() -> None:
+    headings = ("what it needs", "a bot of fifteen lines", "an hour in a second", "on the exchange")
+    assert sum(len(blocks_of(heading)) for heading in headings) == GUIDE.count("```sh\n")
+
+
+def test_the_libraries_are_to_be_had(tmp_path: Path) -> None:
+    """All but downloading them, which would take longer than everything else."""
+    (commands,) = blocks_of("what it needs")
+    make, install = commands.strip().splitlines()
+    done(f"{make} --without-pip", tmp_path)
+    assert (tmp_path / PYTHON).exists()
+    done(f"cd {shlex.quote(str(ROOT))}; {install.replace('install', 'install --dry-run --no-deps')}", tmp_path)
+
+
+def test_the_bot_that_is_shown_is_the_one_that_is_written(folder: Path) -> None:
+    (shown,) = blocks_of("a bot of fifteen lines", "python")
+    assert (folder / "my_bot.py").read_text() == shown == TEMPLATE.format(name="MyBot")
+    assert len([line for line in shown.splitlines() if line]) <= 15
+
+
+def test_it_is_simulated_and_the_outcome_looks_as_shown(folder: Path) -> None:
+    first, second = blocks_of("an hour in a second")
+    (shown,) = blocks_of("an hour in a second", "text")
+    told = done(first, folder)
+    head, columns, _ = shown.strip("\n").replace("\n\n", "\n").splitlines()
+    assert without_numbers(told.splitlines()[0]) == without_numbers(head)
+    assert columns in told.splitlines()
+    assert done(second, folder) != told
+
+
+def without_numbers(line: str) -> str:
+    return re.sub(r"[-+]?\d[\d,]*(\.\d\d)?", "N", line)
+
+
+def test_it_trades_live_and_is_ranked(exchange: Exchange, folder: Path) -> None:
+    seller = Client(exchange.url, exchange.keys["RETAIL"])
+    seller.place(LimitOrder(security_id="MSFT", side="sell", quantity=20, price=Decimal("99.50")))
+    yours, own, ranked = blocks_of("on the exchange")
+    done(yours, folder, exchange)
+    single = Client(exchange.url, exchange.keys["SINGLE"])
+    exchange.wait_until(lambda: single.holding("MSFT", "SINGLE").shares > 1_000, "it has bought what was cheap")
+    done(own, folder, exchange)
+    ended = ending.read(folder / "ending.json")
+    assert (ended.outcome, ended.client_id) == ("stopped", "ALICE")
+    standings = json.loads(done(ranked, folder, exchange))["data"]
+    assert {"SINGLE", "ALICE"} <= {standing["client_id"] for standing in standings}
+
+
+def test_the_client_can_be_used_alone(exchange: Exchange, folder: Path) -> None:
+    (code,) = blocks_of("none of the kit", "python")
+    alone = code.replace("http://127.0.0.1:8000", exchange.url).replace("her key", exchange.keys["UNIFORM"])
+    assert done(f"{PYTHON} -c {shlex.quote(alone)}", folder).strip() in ("pending", "new")
