@@ -1,19 +1,8 @@
-// Puts the page together: one market, one stream that feeds it, and the panels that show it.
+// The page: one market, one stream that feeds it, and the panels that show it.
 
-import { account } from "./panels/account.js";
-import { candles } from "./panels/candles.js";
-import { connection } from "./panels/connection.js";
-import { depth } from "./panels/depth.js";
-import { ladder } from "./panels/ladder.js";
-import { leaderboard } from "./panels/leaderboard.js";
-import { life } from "./panels/life.js";
-import { orders } from "./panels/orders.js";
-import { picker } from "./panels/picker.js";
-import { pipeline } from "./panels/pipeline.js";
-import { tape } from "./panels/tape.js";
-import { ticket } from "./panels/ticket.js";
 import { byId } from "./elements.js";
 import { Market } from "./market.js";
+import { panels } from "./panels.js";
 import { get } from "./rest.js";
 import { identity, key, security, theme } from "./session.js";
 import { Stream } from "./stream.js";
@@ -53,18 +42,7 @@ function chooseTheme() {
 }
 
 chooseTheme();
-connection(stream);
-picker(market);
-candles(market, stream);
-depth(market);
-ladder(market);
-tape(market);
-ticket(market);
-account(market);
-orders(market);
-life(market);
-pipeline(market, stream);
-leaderboard(market, stream);
+panels(market, stream);
 
 stream.watch("price");
 stream.watch("leaderboard");
