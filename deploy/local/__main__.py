@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         virtual_environment.require(TESTS, virtual_environment.RUNNING)
     elif command == "test":
         # curl, because a test types what README tells a newcomer to type.
-        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl"])
+        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium"])
         virtual_environment.require(TESTS, virtual_environment.TESTING)
     elif command == "lint":
         virtual_environment.require(TESTS, virtual_environment.TESTING)

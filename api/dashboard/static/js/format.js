@@ -22,7 +22,7 @@ export function brief(value) {
 export function signed(value, digits = 2) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
   const text = Math.abs(value).toFixed(digits);
-  if (Number(text) === 0) return `±${text}`;
+  if (Number(text) === 0) return text;
   return `${value > 0 ? "+" : "−"}${text}`;
 }
 

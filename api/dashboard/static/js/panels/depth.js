@@ -5,9 +5,8 @@ import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { levels } from "../market.js";
-import { shown } from "../theme.js";
 import { axes, plotIn } from "../plot.js";
-import { colour } from "../theme.js";
+import { colour, shown } from "../theme.js";
 
 // What is so far from the middle says little of what an order meets [fraction of the price].
 const REACH = 0.02;
@@ -54,10 +53,11 @@ function columns(bids, asks) {
   const below = bids.filter(near).reverse();
   const above = asks.filter(near);
   const furthest = Math.max(middle - (below[0]?.price ?? middle), (above.at(-1)?.price ?? middle) - middle, LEAST);
-  const prices = [middle - furthest, ...below.map(priceOf), ...above.map(priceOf), middle + furthest];
+  // A little further than the last level, so that no price stands there twice.
+  const edge = furthest * 1.02;
   const nothing = (rows) => rows.map(() => null);
   return [
-    prices,
+    [middle - edge, ...below.map(priceOf), ...above.map(priceOf), middle + edge],
     [below[0]?.total ?? null, ...below.map(totalOf), ...nothing(above), null],
     [null, ...nothing(below), ...above.map(totalOf), above.at(-1)?.total ?? null],
   ];

@@ -33,9 +33,9 @@ export function life(market) {
     write(byId("life-legend"), found === null ? "" : describe(found));
     if (found === null) return;
     const totalMs = Math.max(found.total_ms, 0.1);
-    scale.fit(5).forEach(({ node }, index) => write(node, index === 4 ? "" : tick((totalMs * index) / 4)));
-    const spans = found.spans;
-    rows.fit(spans.length).forEach((made, index) => writeSpan(made, spans[index], spans[index - 1], totalMs));
+    scale.fit(4).forEach(({ node }, index) => write(node, tick((totalMs * index) / 4)));
+    const stages = byStage(found.spans);
+    rows.fit(stages.length).forEach((made, index) => writeStage(made, stages[index], totalMs));
   });
 }
 
@@ -77,25 +77,47 @@ function describe(found) {
   return `${whose}, ${format.exactClock(found.started_at)} UTC, ${format.milliseconds(found.total_ms)} in all`;
 }
 
-function row() {
-  const stage = element("th", { className: "stage", scope: "row" });
-  const bar = element("span", { className: "span" });
-  const took = element("td", { className: "number" });
-  const track = element("td", {}, element("div", { className: "track" }, bar));
-  return { node: element("tr", {}, stage, track, took), stage, bar, took, track };
+// The spans of each stage together: its wait and its work stand in one row. What rests in the book waits there long,
+// and then there are two waits for one stage.
+function byStage(spans) {
+  const stages = [];
+  for (const span of spans) {
+    if (stages.at(-1)?.stage !== span.stage) stages.push({ stage: span.stage, spans: [] });
+    stages.at(-1).spans.push(span);
+  }
+  return stages;
 }
 
-function writeSpan(made, span, before, totalMs) {
-  const isFirst = before?.stage !== span.stage;
-  const tookMs = span.end_ms - span.start_ms;
-  write(made.stage, `${format.words(span.stage)}${span.part === "queue" ? ", queue" : ""}`);
-  write(made.took, format.milliseconds(tookMs));
-  made.node.title = span.what;
-  setClass(made.node, "first", isFirst);
-  setClass(made.bar, "queue", span.part === "queue");
-  setClass(made.bar, "work", span.part === "work");
-  made.bar.style.setProperty("--start", (span.start_ms / totalMs).toFixed(4));
-  made.bar.style.setProperty("--length", (tookMs / totalMs).toFixed(4));
+function row() {
+  const track = element("div", { className: "track" });
+  const cells = [
+    element("th", { scope: "row" }),
+    element("td", {}, track),
+    element("td", { className: "number" }),
+    element("td", { className: "number" }),
+  ];
+  const bars = new Rows(track, () => ({ node: element("span", { className: "span" }) }));
+  return { node: element("tr", {}, ...cells), cells, bars };
+}
+
+function writeStage({ node, cells, bars }, { stage, spans }, totalMs) {
+  write(cells[0], format.words(stage));
+  write(cells[2], took(spans, "queue"));
+  write(cells[3], took(spans, "work"));
+  node.title = spans.map((span) => span.what).join("; ");
+  bars.fit(spans.length).forEach(({ node: bar }, index) => {
+    const { part, start_ms: startMs, end_ms: endMs } = spans[index];
+    setClass(bar, "queue", part === "queue");
+    setClass(bar, "work", part === "work");
+    bar.style.setProperty("--start", (startMs / totalMs).toFixed(4));
+    bar.style.setProperty("--length", ((endMs - startMs) / totalMs).toFixed(4));
+  });
+}
+
+function took(spans, part) {
+  const ofPart = spans.filter((span) => span.part === part);
+  if (ofPart.length === 0) return "";
+  return format.milliseconds(ofPart.reduce((sum, span) => sum + span.end_ms - span.start_ms, 0));
 }
 
 function tick(ms) {

@@ -83,7 +83,7 @@ function writeBar(market) {
   const node = byId("quote-change");
   write(byId("quote-security"), id);
   write(byId("quote-last"), format.price(last));
-  write(node, change === null ? "" : `${format.signed(last - references.value.get(id))}  ${format.percent(change)}`);
+  write(node, change === null ? "" : `${format.signed(last - references.value.get(id))} (${format.percent(change)})`);
   node.title = "since a day ago, or since the market began";
   colour(node, change);
   write(byId("quote-bid"), format.price(bid));

@@ -1,0 +1,87 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
+
+AXE = Path(__file__).parent / "axe_core" / "axe.min.js"
+DESK: ViewportSize = {"width": 1440, "height": 1000}
+
+# What a browser says by itself of a connection that is cut; a page cannot keep it from that.
+CUT_OFF = ("WebSocket connection to", "net::ERR_")
+
+# Named in the contract of the page, and to come.
+NOT_SERVED_YET = "/leaderboard/history"
+
+
+@contextmanager
+def running_browser() -> Iterator[Browser]:
+    """A browser inside the block. Root has no sandbox, and the page is ours."""
+    program = shutil.which("chromium")
+    assert program, "`make test` installs chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Visit:
+    """A page of an exchange, and what its browser complained of."""
+
+    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
+        context = browser.new_context(**{"viewport": DESK, **options})
+        context.set_default_timeout(20_000)
+        self.url = url
+        self.page: Page = context.new_page()
+        self.complaints: list[str] = []
+        self.elsewhere: list[str] = []
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda fault: self.complaints.append(fault.stack or fault.message))
+        self.page.on("request", lambda request: request.url.startswith(url) or self.elsewhere.append(request.url))
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        if said.type == "error" and not said.location["url"].endswith(NOT_SERVED_YET):
+            self.complaints.append(said.text)
+
+    def open(self) -> Page:
+        """Load the page, until it is connected."""
+        self.page.goto(self.url)
+        self.page.locator("#connection[data-state=live]").wait_for()
+        return self.page
+
+    def trade_as(self, key: str) -> None:
+        """Enter a key."""
+        self.page.fill("#key", key)
+        self.page.click("#key-form button")
+        self.page.locator("#order-form").wait_for()
+
+    def check(self, *, forgiven: tuple[str, ...] = ()) -> None:
+        """See that nothing went wrong and nothing was asked of anybody else."""
+        complaints = (
+            [text for text in self.complaints if not text.startswith(forgiven)] if forgiven else self.complaints
+        )
+        assert complaints == []
+        assert self.elsewhere == []
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds that is serious or worse, as rule and element."""
+    listed = dict(reversed(line.split("  ")) for line in (AXE.parent / "checksums.sha256").read_text().splitlines())
+    assert hashlib.sha256(AXE.read_bytes()).hexdigest() == listed[AXE.name]
+    page.evaluate(AXE.read_text())  # as the debugger would: the policy of the page is not asked
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{violation['id']}: {node['html'][:120]} {node.get('failureSummary', '')[:200]}"
+        for violation in found["violations"]
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]

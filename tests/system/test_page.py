@@ -1,0 +1,250 @@
+"""The page of a running exchange in a real browser: it shows, it trades, it remembers, it says when it is cut off."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+import requests
+from playwright.sync_api import Browser, Locator, expect
+
+from bots.client import Client
+from bots.contract import LimitOrder
+from db.connect import Database
+from tests.support.browser import CUT_OFF, Visit, running_browser, violations
+from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.exchange import Exchange, running_exchange
+
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
+    """One for all tests of this module, each of which trades at prices of its own."""
+    renew_clearing_data(_databases[0])
+    renew_market_data(_databases[1])
+    with running_exchange() as running:
+        # A market where nothing was ever traded has little to show.
+        trade(running, "100.00")
+        running.wait_until(lambda: requests.get(f"{running.url}/life", timeout=20).ok, "the trade is stored")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def visit(browser: Browser, exchange: Exchange) -> Iterator[Visit]:
+    """A visitor, of whom the browser must have nothing to complain."""
+    visit = Visit(browser, exchange.url)
+    yield visit
+    visit.check()
+    visit.page.context.close()
+
+
+def trade(exchange: Exchange, price: str, quantity: int = 3) -> None:
+    """Two clients trade, at a price at which nobody else does."""
+    for client_id, side in (("FLOOD", "sell"), ("RETAIL", "buy")):
+        Client(exchange.url, exchange.keys[client_id]).place(
+            LimitOrder(security_id="MSFT", side=side, quantity=quantity, price=Decimal(price))
+        )
+
+
+def row_of(visit: Visit, rows: str, text: str) -> Locator:
+    """The rows of a table that say something."""
+    return visit.page.locator(f"{rows} tr", has_text=text)
+
+
+def enter(visit: Visit, *, quantity: str, price: str) -> None:
+    """Fill the ticket in, and press its button."""
+    visit.page.fill("#order-quantity", quantity)
+    visit.page.fill("#order-price", price)
+    visit.page.click("#order-submit")
+
+
+# -- what it shows -------------------------------------------------------------------------------------------------
+
+
+def test_a_trade_is_on_the_page_as_it_happens(visit: Visit, exchange: Exchange) -> None:
+    visit.open()
+    trade(exchange, "101.37", quantity=7)
+    expect(row_of(visit, "#tape-rows", "▲ 101.37").first).to_contain_text("7")
+    expect(visit.page.locator("#quote-last")).to_have_text("101.37")
+    expect(row_of(visit, "#picker-rows", "MSFT")).to_contain_text("101.37")
+    expect(visit.page.locator("#ladder-last")).to_have_text("101.37")
+    assert re.fullmatch(r"data (< 1|\d+) s old", visit.page.locator("#connection-age").inner_text())
+
+
+def test_each_width_shows_all_of_the_page_without_scrolling_sideways(visit: Visit) -> None:
+    page = visit.open()
+    for width in (1440, 1024, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        expect(page.locator("#ladder-rows, #ladder")).to_be_visible()
+        wide = page.evaluate(
+            """() => [...document.querySelectorAll("header *, main *, footer *")]
+                .filter((node) => node.checkVisibility() && !node.closest(".hidden, .scroll, .drawing"))
+                .filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
+                .map((node) => node.outerHTML.slice(0, 80))"""
+        )
+        assert wide == [], f"at {width}"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_another_security_shows_its_own_market(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    expect(row_of(visit, "#tape-rows", "100.00").first).to_be_visible()
+    page.get_by_role("button", name="TSLA").click()
+    expect(page.locator("#quote-security")).to_have_text("TSLA")
+    expect(page.locator("#tape-rows tr")).to_have_count(0)
+    expect(page.locator("#tape-empty")).to_be_visible()
+    expect(page.locator("#depth-empty")).to_be_visible()
+
+
+# -- trading -------------------------------------------------------------------------------------------------------
+
+
+def test_an_order_of_the_ticket_is_in_the_book_and_can_be_cancelled(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    visit.trade_as(exchange.keys["SINGLE"])
+    enter(visit, quantity="12", price="97.31")
+    expect(page.locator("#order-outcome")).to_contain_text("submitted")
+    level = row_of(visit, "#ladder-bids", "97.31")
+    expect(level).to_contain_text("12")
+    expect(level).to_have_class("own")
+    order = row_of(visit, "#orders-rows", "97.31")
+    expect(order).to_contain_text("buy")
+    expect(page.locator("#account-available")).to_have_text("8,832.28")
+
+    order.get_by_role("button", name="cancel").click()
+    expect(order).to_have_count(0)
+    expect(level).to_have_count(0)
+    page.get_by_label("all", exact=True).check()
+    expect(order).to_contain_text("cancelled")
+    expect(page.locator("#account-available")).to_have_text("10,000.00")
+    page.get_by_label("open", exact=True).check()
+
+
+def test_what_is_wrong_is_said_beside_the_field(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    # A refusal is an answer like another one, but the browser notes it as an error.
+    refused = "Failed to load resource: the server responded with a status of"
+    page.fill("#key", "no such key!")
+    page.click("#key-form button")
+    expect(page.locator("#key-error")).to_contain_text("this is no key")
+    page.fill("#key", "sx_unknown")
+    page.click("#key-form button")
+    expect(page.locator("#key-error")).to_contain_text("does not know this key")
+    visit.trade_as(exchange.keys["SINGLE"])
+    enter(visit, quantity="many", price="100.001")
+    for field in ("quantity", "price"):
+        expect(page.locator(f"#error-{field}")).not_to_be_empty()
+        expect(page.locator(f"#order-{field}")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#order-quantity")).to_be_focused()
+    enter(visit, quantity="1", price="1.00")
+    expect(page.locator("#order-outcome")).to_contain_text("submitted")
+    expect(page.locator("#error-price")).to_be_empty()
+    page.get_by_role("button", name="cancel all").click()
+    expect(page.locator("#orders-empty")).to_be_visible()
+    visit.complaints = [text for text in visit.complaints if not text.startswith(refused)]
+
+
+def test_an_order_needs_no_mouse(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    visit.trade_as(exchange.keys["SINGLE"])
+    page.keyboard.press("Tab")  # behind the ticket, which has the focus, comes what is in it
+    expect(page.locator("#key-forget")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")  # sell
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    expect(page.locator("#order-quantity")).to_be_focused()
+    page.keyboard.type("4")
+    page.keyboard.press("Tab")
+    page.keyboard.type("143.21")
+    page.keyboard.press("Enter")
+    order = row_of(visit, "#orders-rows", "143.21")
+    expect(order).to_contain_text("▼ sell")
+    order.get_by_role("button", name="cancel").press("Enter")
+    expect(order).to_have_count(0)
+
+
+def test_a_key_that_only_reads_sees_orders_and_places_none(visit: Visit, exchange: Exchange) -> None:
+    single = Client(exchange.url, exchange.keys["SINGLE"])
+    reader = single.make_key("SINGLE", read_only=True).api_key
+    placed = single.place(LimitOrder(security_id="MSFT", side="buy", quantity=1, price=Decimal("55.55")))
+    page = visit.open()
+    page.fill("#key", reader)
+    page.click("#key-form button")
+    order = row_of(visit, "#orders-rows", "55.55")
+    expect(order).to_be_visible()
+    expect(order.get_by_role("button", name="cancel")).to_be_hidden()
+    expect(page.locator("#order-form")).to_be_hidden()
+    expect(page.locator("#ticket-hint")).to_have_text("This key may read only.")
+    single.cancel("MSFT", placed.order_id)
+    expect(order).to_have_count(0)
+
+
+# -- what it remembers ---------------------------------------------------------------------------------------------
+
+
+def test_a_reload_keeps_the_key_and_what_was_chosen(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    visit.trade_as(exchange.keys["SINGLE"])
+    page.get_by_role("button", name="AAPL").click()
+    page.get_by_label("5m").check()
+    page.select_option("#theme", "dark")
+    page.reload()
+    expect(page.locator("#ticket-owner")).to_have_text("SINGLE")
+    expect(page.locator("#quote-security")).to_have_text("AAPL")
+    expect(page.get_by_label("5m")).to_be_checked()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    kept = page.evaluate("JSON.stringify([location.href, localStorage])")
+    assert exchange.keys["SINGLE"] not in kept
+
+    page.click("#key-forget")
+    expect(page.locator("#key-form")).to_be_visible()
+    expect(page.locator("#orders")).to_be_hidden()
+    page.reload()
+    expect(page.locator("#key-form")).to_be_visible()
+
+
+# -- when something is away ----------------------------------------------------------------------------------------
+
+
+def test_a_page_whose_stream_is_killed_says_stale_and_recovers(browser: Browser, exchange: Exchange) -> None:
+    visit = Visit(browser, exchange.url)
+    page = visit.open()
+    expect(row_of(visit, "#tape-rows", "100.00").first).to_be_visible()
+    exchange.kill("streams")
+    expect(page.locator("#connection-state")).to_have_text("stale")
+    trade(exchange, "102.22", quantity=9)
+    expect(page.locator("#connection-state")).to_have_text("live")
+    # What happened meanwhile is in the snapshot that it begins with anew.
+    expect(row_of(visit, "#tape-rows", "102.22").first).to_be_visible()
+    trade(exchange, "102.23", quantity=9)
+    expect(row_of(visit, "#tape-rows", "102.23").first).to_be_visible()
+    visit.check(forgiven=CUT_OFF)
+    page.context.close()
+
+
+# -- who looks at it -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_axe_finds_nothing_serious(browser: Browser, exchange: Exchange, theme: str, width: int) -> None:
+    visit = Visit(browser, exchange.url, color_scheme=theme, viewport={"width": width, "height": 900})
+    page = visit.open()
+    expect(page.locator("html")).to_have_attribute("data-theme", theme)
+    expect(page.locator("#leaderboard-rows tr").first).to_be_visible()
+    assert violations(page) == []
+    visit.trade_as(exchange.keys["FLOOD"])
+    expect(page.locator("#account-balance")).to_have_text(re.compile(r"[0-9]"))
+    assert violations(page) == []
+    visit.check()
+    page.context.close()
