@@ -1,7 +1,8 @@
 """What the public may know of each security as the feed last told it: prices, book and latest trades.
 
 A subscriber begins with a snapshot of this, and goes on with the updates that change it; so both fit together, and
-Postgres is only read where something is missing.
+Postgres is only read where something is missing. Changes of the book are put together until it is time to tell them;
+so the book here is the one that was told, and what was not told yet lies beside it.
 """
 
 from __future__ import annotations
@@ -27,15 +28,31 @@ class Outcome(Enum):
 class Market:
     """One security."""
 
-    __slots__ = ("_asks", "_bids", "book_sequence", "book_us", "price", "security_id", "trades")
+    __slots__ = (
+        "_asks",
+        "_bids",
+        "_changed_us",
+        "_new_asks",
+        "_new_bids",
+        "book_sequence",
+        "book_us",
+        "price",
+        "security_id",
+        "told_sequence",
+        "trades",
+    )
 
     def __init__(self, security_id: str) -> None:
         self.security_id = security_id
         self.price = Price(security_id, 0, None, None, None, 0)
-        self.book_sequence = 0
-        self.book_us = 0
+        self.book_sequence = 0  # of the last change that is known
+        self.told_sequence = 0  # of the last one that the subscribers know
+        self.book_us = 0  # the time of that
         self._bids: dict[int, Level] = {}
         self._asks: dict[int, Level] = {}
+        self._new_bids: dict[int, Level] = {}
+        self._new_asks: dict[int, Level] = {}
+        self._changed_us = 0
         self.trades: deque[Trade] = deque(maxlen=LATEST_TRADES)
 
     @property
@@ -53,15 +70,21 @@ class Market:
     def change_book(
         self, *, previous_sequence: int, sequence: int, changed_us: int, bids: Iterable[Level], asks: Iterable[Level]
     ) -> Outcome:
-        """Take changed levels."""
+        """Take changed levels, to be told by `tell_book`."""
         if sequence <= self.book_sequence:
             return Outcome.OLD
         if previous_sequence > self.book_sequence:
             return Outcome.GAP
-        _change(self._bids, bids)
-        _change(self._asks, asks)
-        self.book_sequence, self.book_us = sequence, changed_us
+        self._new_bids.update((level[0], level) for level in bids)
+        self._new_asks.update((level[0], level) for level in asks)
+        self.book_sequence, self._changed_us = sequence, changed_us
         return Outcome.APPLIED
+
+    def tell_book(self) -> tuple[list[Level], list[Level]]:
+        """The levels, bids and asks, that are others than those told before; from here on they are told."""
+        changed = _change(self._bids, self._new_bids), _change(self._asks, self._new_asks)
+        self.told_sequence, self.book_us = self.book_sequence, self._changed_us
+        return changed
 
     def replace_book(self, book: Book) -> Outcome:
         """Take a whole book; one of the sequence that is known may say more, as what came late has found into it."""
@@ -69,7 +92,10 @@ class Market:
             return Outcome.OLD
         self._bids = {level[0]: level for level in book.bids}
         self._asks = {level[0]: level for level in book.asks}
-        self.book_sequence, self.book_us = book.sequence, book.updated_us
+        self._new_bids.clear()
+        self._new_asks.clear()
+        self.book_sequence = self.told_sequence = book.sequence
+        self.book_us = self._changed_us = book.updated_us
         return Outcome.APPLIED
 
     def add_trades(self, trades: Iterable[Trade]) -> list[Trade]:
@@ -84,19 +110,23 @@ class Market:
         return new
 
     def book(self) -> Book:
-        """The whole book, best levels first."""
+        """The whole book as it was told, best levels first."""
         return Book(
             self.security_id,
-            self.book_sequence,
+            self.told_sequence,
             self.book_us,
             bids=sorted(self._bids.values(), reverse=True),
             asks=sorted(self._asks.values()),
         )
 
 
-def _change(levels: dict[int, Level], changed: Iterable[Level]) -> None:
+def _change(levels: dict[int, Level], new: dict[int, Level]) -> list[Level]:
+    """Move new levels into those told; returns those that are others. One that came and went was never told."""
+    changed = [level for price_cents, level in new.items() if level != levels.get(price_cents, (price_cents, 0, 0))]
     for level in changed:
         if level[1]:
             levels[level[0]] = level
         else:
             levels.pop(level[0], None)
+    new.clear()
+    return changed

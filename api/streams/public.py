@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from api.outgoing import book_of, price_of, time_of, trade_of
 from api.streams.forms import Event, Kind, content_of, price_message
 from api.streams.market import LATEST_TRADES, Market, Outcome
+from api.streams.pace import Pace
 from api.streams.rooms import Rooms, room_of
 from api.streams.subscriber import Subscriber
 from api.streams.websocket import text_frame
@@ -25,6 +26,10 @@ from db.market_data.rows import Book, Level, Price, Trade
 from tasks.data_feed.outgoing import LevelRows, Push, Told
 
 Channel = Literal["price", "book", "trades"]
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
+
+# Between two updates of a book; what changes meanwhile goes into one of them [s].
+BOOK_EVERY_S = 0.1
 
 _price_of = msgspec.json.Decoder(Price).decode
 _levels_of = msgspec.json.Decoder(LevelRows).decode
@@ -53,6 +58,7 @@ class PublicStreams:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._markets: dict[str, Market] = {}
+        self._book_pace = Pace(every_s=BOOK_EVERY_S, tell=self._tell_book)
         self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)  # None: of every security
 
     # -- what is new -------------------------------------------------------------------------------------------------
@@ -95,21 +101,29 @@ class PublicStreams:
 
     def _change_book(self, told: Told) -> Outcome:
         market = self._market(told.about)
-        before = market.book_sequence
         rows = _levels_of(told.data)
         if told.type == "snapshot":
             outcome = market.replace_book(Book(told.about, told.sequence, told.told_us, bids=rows.bids, asks=rows.asks))
-        else:
-            outcome = market.change_book(
-                previous_sequence=told.previous_sequence,
-                sequence=told.sequence,
-                changed_us=told.told_us,
-                bids=rows.bids,
-                asks=rows.asks,
-            )
+            if outcome is Outcome.APPLIED:
+                self._send("book", market, partial(_snapshot, "book", market))
+            return outcome
+        outcome = market.change_book(
+            previous_sequence=told.previous_sequence,
+            sequence=told.sequence,
+            changed_us=told.told_us,
+            bids=rows.bids,
+            asks=rows.asks,
+        )
         if outcome is Outcome.APPLIED:
-            self._send("book", market, partial(_book_event, market, told.type, before, rows.bids, rows.asks))
+            self._book_pace.soon(told.about)
         return outcome
+
+    def _tell_book(self, security_id: str) -> None:
+        market = self._market(security_id)
+        before = market.told_sequence
+        bids, asks = market.tell_book()
+        if market.told_sequence > before:  # or else a whole book was told in between
+            self._send("book", market, partial(_book_event, market, "update", before, bids, asks))
 
     def _send(self, channel: Channel, market: Market, event: Callable[[], Event]) -> None:
         room = room_of(channel, market.security_id)
@@ -140,10 +154,10 @@ class PublicStreams:
             self._subscribers[security_id].discard(subscriber)
 
     def sequences(self) -> dict[Channel, dict[str, int]]:
-        """The last sequence of each channel and security."""
+        """The last sequence that was told of each channel and security."""
         return {
             "price": {market.security_id: market.price.sequence for market in self._markets.values()},
-            "book": {market.security_id: market.book_sequence for market in self._markets.values()},
+            "book": {market.security_id: market.told_sequence for market in self._markets.values()},
             "trades": {market.security_id: market.trade_sequence for market in self._markets.values()},
         }
 
@@ -179,12 +193,12 @@ def _price_event(market: Market, kind: Kind, previous_sequence: int) -> Event:
 def _book_event(
     market: Market, kind: Kind, previous_sequence: int, bids: Iterable[Level], asks: Iterable[Level]
 ) -> Event:
-    form = book_of(Book(market.security_id, market.book_sequence, market.book_us, bids=list(bids), asks=list(asks)))
+    form = book_of(Book(market.security_id, market.told_sequence, market.book_us, bids=list(bids), asks=list(asks)))
     return Event(
         channel="book",
         security_id=market.security_id,
         type=kind,
-        sequence=market.book_sequence,
+        sequence=market.told_sequence,
         previous_sequence=previous_sequence if kind == "update" else 0,
         timestamp=_time_of(market.book_us),
         data={"bids": form["bids"], "asks": form["asks"]},

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import gevent
+
+from api.streams.pace import Pace
+
+
+def test_at_once_and_then_once_for_all_that_was_asked_meanwhile() -> None:
+    told: list[str] = []
+    pace = Pace(every_s=0.1, tell=told.append)
+    pace.soon("MSFT")
+    assert told == ["MSFT"]
+    for _ in range(5):
+        pace.soon("MSFT")
+    assert told == ["MSFT"]
+    pace.soon("TSLA")
+    assert told == ["MSFT", "TSLA"]
+    gevent.sleep(0.5)
+    assert told == ["MSFT", "TSLA", "MSFT"]
+    pace.soon("MSFT")
+    assert told == ["MSFT", "TSLA", "MSFT", "MSFT"]
