@@ -39,12 +39,17 @@ def routes(*, clearing_data: Database) -> Blueprint:
         nonlocal board, until_s
         with one_at_a_time:
             if time.monotonic() >= until_s:
-                with reading(clearing_data) as tx:
-                    board = _ranked(standings.standings(tx, opening_price_cents=REFERENCE_PRICE_CENTS), listed(tx))
+                board = ranked(clearing_data)
                 until_s = time.monotonic() + REMEMBER_S
         return answer({"data": board})
 
     return blueprint
+
+
+def ranked(clearing_data: Database) -> list[dict[str, Any]]:
+    """The clients as they stand now, the richest first. Raises Problem (503) when the database is away."""
+    with reading(clearing_data) as tx:
+        return _ranked(standings.standings(tx, opening_price_cents=REFERENCE_PRICE_CENTS), listed(tx))
 
 
 def _ranked(found: Sequence[standings.Standing], securities: Sequence[Security]) -> list[dict[str, Any]]:

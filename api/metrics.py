@@ -7,23 +7,20 @@ took. So a look costs a few milliseconds however much is stored, and is taken on
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import structlog
-from amqp.exceptions import AMQPError
 from flask import Blueprint, Response
 from gevent.lock import Semaphore
-from kombu.exceptions import KombuError
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.databases import reading
 from api.declaration import declared
+from api.figures import BROKER_FAULTS, RECENT_S, broker_connection, latencies_by_stage, quantile, queue_states
 from api.problems import Problem
-from celery_app import app
-from celery_app.topology import DEAD_LETTER_QUEUE, task_queues
 from db.clearing_data import figures as clearing
 from db.connect import Database
 from db.market_data import figures as feed
@@ -33,13 +30,7 @@ log = structlog.get_logger()
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REMEMBER_S = 1.0
-# Latencies are those of what was stored in this time [s].
-RECENT_S = 60
 QUANTILES = (0.5, 0.9, 0.99)
-CONNECT_S = 3.0
-
-# Whose word a report of a type is.
-_STAGES = {"order": "order_entry", "trade": "matching", "settlement": "order_execution"}
 
 Source = Literal["rabbitmq", "clearing_data", "market_data"]
 
@@ -87,7 +78,7 @@ class _Exchange(Collector):
         for source, look in looks.items():
             try:
                 found = list(look())
-            except (Problem, AMQPError, KombuError, OSError) as fault:
+            except (Problem, *BROKER_FAULTS) as fault:
                 log.warning("metrics_not_read", source=source, fault=str(fault)[:200])
                 up.add_metric([source], 0)
             else:
@@ -121,33 +112,24 @@ class _Exchange(Collector):
 
 
 def _queues() -> Iterable[Metric]:
-    depths: dict[str, int] = {}
-    consumers: dict[str, int] = {}
-    with app.connection_for_read(heartbeat=0, connect_timeout=CONNECT_S) as connection, connection.channel() as channel:
-        for queue in (*task_queues(), DEAD_LETTER_QUEUE):
-            found = channel.queue_declare(queue.name, passive=True)
-            depths[queue.name], consumers[queue.name] = found.message_count, found.consumer_count
+    with broker_connection() as connection:
+        states = queue_states(connection)
     return [
-        _gauge("queue_messages", "messages that are ready in a queue", "queue", depths),
-        _gauge("queue_workers", "workers on a queue, standbys too", "queue", consumers),
+        _gauge("queue_messages", "messages that are ready in a queue", "queue", {q.name: q.depth for q in states}),
+        _gauge("queue_workers", "workers on a queue, standbys too", "queue", {q.name: q.consumers for q in states}),
     ]
 
 
-def _latencies(latencies: Sequence[Latency]) -> Metric:
+def _latencies(latencies: Iterable[Latency]) -> Metric:
     """How long the stages took, in the minute behind: waiting in the queue is part of it."""
-    taken: dict[str, list[int]] = {}
-    for latency in latencies:
-        taken.setdefault(_STAGES[latency.event_type], []).append(latency.stage_us)
-        taken.setdefault("data_feed", []).append(latency.feed_us)
     metric = GaugeMetricFamily(
         "exchange_stage_latency_seconds",
         "from the cause of a report to the stage's word, and of the data feed from there to being stored",
         labels=["stage", "quantile"],
     )
-    for stage, values in sorted(taken.items()):
-        values.sort()
-        for quantile in QUANTILES:
-            metric.add_metric([stage, str(quantile)], values[int(quantile * (len(values) - 1))] / 1e6)
+    for stage, values in latencies_by_stage(latencies).items():
+        for fraction in QUANTILES:
+            metric.add_metric([stage, str(fraction)], quantile(values, fraction) / 1e6)
     return metric
 
 
