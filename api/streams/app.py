@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import gevent
 import msgspec
@@ -15,6 +16,7 @@ from gevent import Greenlet, monkey
 from msgspec import Raw
 from werkzeug.exceptions import HTTPException
 
+from api import leaderboard
 from api.answers import our_fault, problem_answer
 from api.databases import writing
 from api.listing import Listing
@@ -22,14 +24,19 @@ from api.mass_cancels import MassCancels
 from api.order_queue import OrderQueue
 from api.outgoing import time_of
 from api.problems import Problem, not_found
-from api.streams import raw
+from api.streams import pipeline, raw
+from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect, marks_folder
-from api.streams.channels import Channels, SocketIORooms, serve_websockets, socketio_server
+from api.streams.candles import CandleStreams
+from api.streams.channels import Channels
+from api.streams.forms import Event
 from api.streams.key_watch import KeyWatch
 from api.streams.listener import Listener
+from api.streams.pipeline import Pipeline
 from api.streams.private import PrivateStreams
-from api.streams.public import PublicStreams
+from api.streams.public import CHANNELS, PublicStreams
 from api.streams.rooms import room_of
+from api.streams.socketio_rooms import SocketIORooms, serve_websockets, socketio_server
 from api.streams.websocket import NOT_A_WEBSOCKET
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
@@ -41,6 +48,8 @@ log = structlog.get_logger()
 # Connections to each database.
 POOL_SIZE = 4
 HEARTBEAT_S = 1.0
+# Where whoever runs the exchange has Flower; it listens to this host alone.
+FLOWER_HOST = "127.0.0.1"
 
 CANCELS = "cancel_on_disconnect"
 
@@ -62,12 +71,31 @@ def create_app(settings: Settings | None = None) -> Flask:
     server = socketio_server()
     rooms = SocketIORooms(server)
     public_streams, private_streams = PublicStreams(rooms), PrivateStreams(rooms, market_data)
+    candle_streams = CandleStreams(rooms)
+    look = Pipeline(clearing_data, market_data, flower=f"http://{FLOWER_HOST}:{settings.flower_port}")
+    boards = [
+        Board("leaderboard", rooms, lambda: leaderboard.ranked(clearing_data), nothing=[]),
+        Board("pipeline", rooms, look.read, nothing=pipeline.NOTHING),
+    ]
     key_watch = KeyWatch(clearing_data, every_s=settings.key_cache_s)
     cancels = CancelOnDisconnect(
         marks_folder(settings.run_directory),
         MassCancels(listing, lambda count: _numbers(clearing_data, count), OrderQueue()),
     )
-    Channels(server, clearing_data, listing, public_streams, private_streams, key_watch, cancels)
+    by_security: dict[str, Callable[[str], Event]] = {
+        **{channel: partial(public_streams.snapshot, channel) for channel in CHANNELS},
+        "candles": candle_streams.snapshot,
+    }
+    Channels(
+        server,
+        clearing_data,
+        listing,
+        by_security,
+        boards,
+        private_streams,
+        key_watch,
+        cancels,
+    )
 
     app = Flask(__name__, static_folder=None)
     app.register_blueprint(
@@ -86,11 +114,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     server.init_app(app)
     serve_websockets(server)
 
-    listener = Listener(settings.redis_url.get_secret_value(), market_data, public_streams, private_streams)
+    listener = Listener(
+        settings.redis_url.get_secret_value(), market_data, public_streams, candle_streams, private_streams
+    )
     _spawn(listener.run)
+    for board in boards:
+        _spawn(board.run)
     _spawn(key_watch.run)
     _spawn(cancels.run)
-    _spawn(lambda: _heartbeat(rooms, public_streams, private_streams))
+    _spawn(lambda: _heartbeat(rooms, public_streams, candle_streams, boards, private_streams))
     app.extensions[CANCELS] = cancels
     return app
 
@@ -106,13 +138,21 @@ def finish(app: Flask) -> None:
     app.extensions[CANCELS].finish()
 
 
-def _heartbeat(rooms: SocketIORooms, public_streams: PublicStreams, private_streams: PrivateStreams) -> None:
+def _heartbeat(
+    rooms: SocketIORooms,
+    public_streams: PublicStreams,
+    candle_streams: CandleStreams,
+    boards: Sequence[Board],
+    private_streams: PrivateStreams,
+) -> None:
     """Tell every Socket.IO client each second that the streams live, and the last sequences."""
     while True:
         gevent.sleep(HEARTBEAT_S)
         rooms.cut_off_slow()
         now = time_of(time.time_ns() // 1_000)
-        rooms.send("heartbeat", _beat(now, dict(public_streams.sequences())), None)
+        of_boards = {board.channel: board.sequence for board in boards}
+        everyones = public_streams.sequences() | {"candles": candle_streams.sequences()} | of_boards
+        rooms.send("heartbeat", _beat(now, everyones), None)
         for client_id, sequence in private_streams.sequences().items():
             rooms.send("heartbeat", _beat(now, {"report": sequence}), room_of("report", client_id))
 

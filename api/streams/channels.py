@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from typing import Any, get_args
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import msgspec
-import structlog
 from flask import request
 from flask_socketio import ConnectionRefusedError as Refused
 from flask_socketio import SocketIO, join_room, leave_room
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from api.listing import Listing
 from api.problems import Problem, invalid
 from api.streams import access
+from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect
 from api.streams.forms import Event, content_of
 from api.streams.key_watch import KeyWatch
 from api.streams.private import Feed, PrivateStreams, everyones_snapshot
-from api.streams.public import Channel, PublicStreams
 from api.streams.rooms import EVERYONES_REPORTS, room_of
-from api.streams.websocket import MAX_MESSAGE_BYTES, SocketIOWebSocket
 from db.clearing_data.keys import Identity
 from db.connect import Database
-
-log = structlog.get_logger()
-
-PUBLIC_CHANNELS: tuple[Channel, ...] = get_args(Channel)
-# Named in the contract, and not served yet.
-LATER_CHANNELS = ("candles", "leaderboard", "pipeline")
-
-# What may wait for a client, an event a packet; beyond that it is cut off.
-MAX_WAITING_PACKETS = 500
 
 NO_KEY = Problem(401, "unauthorized", "connect with a key in auth, as {api_key: KEY}")
 _UNKNOWN_EVENT = Problem(422, "unknown_event", "the events are subscribe and unsubscribe")
@@ -46,77 +34,20 @@ class Subscription(Struct, forbid_unknown_fields=True):
     security_id: str | None = None
 
 
-class JsonOfPackets:
-    """JSON as python-socketio asks for it; what is encoded already goes through as it is."""
-
-    @staticmethod
-    def dumps(content: object, **_: object) -> str:
-        """Encode."""
-        return msgspec.json.encode(content).decode()
-
-    @staticmethod
-    def loads(text: str | bytes, **_: object) -> Any:
-        """Decode; ValueError when it is not JSON.
-
-        Half a surrogate pair is JSON, but no text that msgspec would make; a client that sends one gets an answer, too.
-        """
-        try:
-            return msgspec.json.decode(text)
-        except msgspec.MsgspecError:
-            return json.loads(text)
-
-
-class SocketIORooms:
-    """The rooms of the Socket.IO server."""
-
-    def __init__(self, server: SocketIO) -> None:
-        self._server = server
-
-    def is_empty(self, room: str) -> bool:
-        """Whether nobody is in a room."""
-        return not self._server.server.manager.rooms.get("/", {}).get(room)
-
-    def send(self, name: str, content: Raw, room: str | None) -> None:
-        """Send an event to whoever is in a room, or with None to everyone; encoded once, and queued for each."""
-        self._server.emit(name, content, to=room)
-
-    def cut_off_slow(self) -> None:
-        """End the connections for which too much waits."""
-        for connection in list(self._server.server.eio.sockets.values()):
-            if connection.queue.qsize() > MAX_WAITING_PACKETS:
-                log.warning("subscriber_cut_off", waiting_packets=connection.queue.qsize())
-                connection.close(wait=False, abort=True)
-
-
-def socketio_server() -> SocketIO:
-    """The server, not yet bound to an application."""
-    return SocketIO(
-        async_mode="gevent",
-        json=JsonOfPackets,
-        manage_session=False,
-        # In the greenlet that reads from the client: it waits for its answer before it is heard again.
-        async_handlers=False,
-        max_http_buffer_size=MAX_MESSAGE_BYTES,
-        logger=False,
-        engineio_logger=False,
-    )
-
-
-def serve_websockets(server: SocketIO) -> None:
-    """Have python-engineio use our WebSocket; it has no public way to say so."""
-    engine = server.server.eio
-    engine._async = {**engine._async, "websocket": SocketIOWebSocket}  # noqa: SLF001
-
-
 class Channels:
-    """Answers what Socket.IO clients ask for; every answer is `{"status": "success"}` or a problem."""
+    """Answers what Socket.IO clients ask for; every answer is `{"status": "success"}` or a problem.
+
+    by_security  what a subscriber begins with, of each channel that has a room for each security
+    boards       the channels that are about the whole exchange
+    """
 
     def __init__(
         self,
         server: SocketIO,
         clearing_data: Database,
         listing: Listing,
-        public_streams: PublicStreams,
+        by_security: Mapping[str, Callable[[str], Event]],
+        boards: Sequence[Board],
         private_streams: PrivateStreams,
         key_watch: KeyWatch,
         cancels: CancelOnDisconnect,
@@ -124,7 +55,8 @@ class Channels:
         self._server = server
         self._clearing_data = clearing_data
         self._listing = listing
-        self._public = public_streams
+        self._by_security = by_security
+        self._boards = {board.channel: board for board in boards}
         self._private = private_streams
         self._key_watch = key_watch
         self._cancels = cancels
@@ -182,22 +114,22 @@ class Channels:
             subscription = msgspec.convert(sent[0], Subscription)
         except msgspec.ValidationError as fault:
             raise invalid("", "has to be {channel, security_id}") from fault
-        if subscription.channel in LATER_CHANNELS:
-            raise Problem(422, "not_supported", f"the channel {subscription.channel} is not served yet")
-        if subscription.channel not in (*PUBLIC_CHANNELS, "report"):
+        if subscription.channel not in {*self._by_security, *self._boards, "report"}:
             raise invalid("/channel", "is no channel", code="unknown_channel")
         if subscription.security_id is not None and subscription.security_id not in self._listing.all():
             raise invalid("/security_id", "is not listed", code="unknown_security")
         return subscription
 
     def _subscribe(self, subscription: Subscription) -> None:
-        if subscription.channel == "report":
+        channel = subscription.channel
+        # Nothing waits between a snapshot and the room, so the next update goes on from the snapshot.
+        if channel == "report":
             self._subscribe_reports()
-        for channel in PUBLIC_CHANNELS:
-            if channel == subscription.channel:
-                for security_id in self._securities(subscription):
-                    # Nothing waits between the two, so the next update goes on from the snapshot.
-                    self._begin(channel, self._public.snapshot(channel, security_id), room_of(channel, security_id))
+        elif channel in self._boards:
+            self._begin(channel, self._boards[channel].snapshot(), channel)
+        else:
+            for security_id in self._securities(subscription):
+                self._begin(channel, self._by_security[channel](security_id), room_of(channel, security_id))
 
     def _subscribe_reports(self) -> None:
         """A client gets its own reports, of all securities, as they are numbered together; the admin everyone's."""
@@ -223,6 +155,8 @@ class Channels:
                 leave_room(room_of("report", identity.client_id))
                 leave_room(EVERYONES_REPORTS)
                 self._leave_feed()
+        elif subscription.channel in self._boards:
+            leave_room(subscription.channel)
         else:
             for security_id in self._securities(subscription):
                 leave_room(room_of(subscription.channel, security_id))

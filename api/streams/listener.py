@@ -19,6 +19,7 @@ from redis.retry import Retry
 from api.databases import reading
 from api.problems import Problem
 from api.streams import public
+from api.streams.candles import CandleStreams
 from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
 from db.connect import Database
@@ -39,7 +40,12 @@ class Listener:
     """Tells the subscribers; runs in a greenlet of its own, for ever."""
 
     def __init__(
-        self, redis_url: str, market_data: Database, public_streams: PublicStreams, private_streams: PrivateStreams
+        self,
+        redis_url: str,
+        market_data: Database,
+        public_streams: PublicStreams,
+        candle_streams: CandleStreams,
+        private_streams: PrivateStreams,
     ) -> None:
         self._redis = Redis.from_url(
             redis_url,
@@ -50,6 +56,7 @@ class Listener:
         )
         self._market_data = market_data
         self._public = public_streams
+        self._candles = candle_streams
         self._private = private_streams
         self._redis_is_away = False
         # Whether something may have been missed, whether what is not news has to be repeated, and when to read.
@@ -102,12 +109,12 @@ class Listener:
     def _take(self, data: bytes) -> None:
         try:
             push = _decode(data)
-            gap_in_public, gap_in_private = self._public.tell(push), self._private.tell(push)
+            gaps = [streams.tell(push) for streams in (self._public, self._candles, self._private)]
         except Exception:
             # Anyone who reaches Redis can publish anything; that must not end the streams.
             log.warning("push_unreadable", size=len(data), exc_info=True)
             return
-        self._behind = self._behind or gap_in_public or gap_in_private or push.resynchronise
+        self._behind = any(gaps) or self._behind or push.resynchronise
         self._repeat = self._repeat or push.resynchronise
 
     def _catch_up(self) -> None:
@@ -118,9 +125,11 @@ class Listener:
         try:
             with reading(self._market_data) as tx:
                 stored = public.read(tx)
+                candles = self._candles.read(tx)
                 missed = self._private.read(tx)
         except Problem:
             return
         self._public.catch_up(stored, repeat=self._repeat)
+        self._candles.catch_up(candles)
         self._private.catch_up(missed)
         self._behind = self._repeat = False

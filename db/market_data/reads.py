@@ -35,6 +35,7 @@ _BOOK = text("""
     WHERE book.security_id = :security_id
 """)
 _TRADES = text(_TRADE + "WHERE security_id = :security_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
+_TRADES_AFTER = text(_TRADE + "WHERE security_id = :security_id AND sequence > :after ORDER BY sequence LIMIT :limit")
 _CANDLES = text(
     _CANDLE + "WHERE security_id = :security_id AND interval_s = :interval_s ORDER BY start_s DESC LIMIT :limit"
 )
@@ -92,6 +93,12 @@ def _levels(rows: Sequence[Row[Any]], side: str) -> list[Level]:
 def trades(tx: Connection, security_id: str, *, before: int = NEWEST, limit: int) -> list[Trade]:
     """Trades of a security with a sequence below `before`, newest first."""
     rows = tx.execute(_TRADES, {"security_id": security_id, "before": before, "limit": limit})
+    return [Trade(*row) for row in rows]
+
+
+def trades_after(tx: Connection, security_id: str, *, after: int, limit: int) -> list[Trade]:
+    """Trades of a security with a sequence above `after`, oldest first."""
+    rows = tx.execute(_TRADES_AFTER, {"security_id": security_id, "after": after, "limit": limit})
     return [Trade(*row) for row in rows]
 
 

@@ -46,6 +46,7 @@ class Feed:
 
     def __init__(self, market_data: Database, redis_url: str) -> None:
         self._market_data = market_data
+        self.redis_url = redis_url
         self._pusher = Pusher(redis_url)
 
     def store(self, *batches: FeedBatch) -> None:

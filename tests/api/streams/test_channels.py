@@ -10,7 +10,7 @@ import pytest
 import requests
 from redis import Redis
 
-from api.streams.channels import MAX_WAITING_PACKETS
+from api.streams.socketio_rooms import MAX_WAITING_PACKETS
 from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import reads
@@ -161,9 +161,7 @@ def test_31_without_a_key_what_is_public(idle_streams: Streams, auth: object) ->
 @pytest.mark.parametrize(
     ("event", "sent", "code"),
     [
-        ("subscribe", {"channel": "candles", "security_id": "MSFT"}, "not_supported"),
-        ("subscribe", {"channel": "leaderboard"}, "not_supported"),
-        ("subscribe", {"channel": "pipeline"}, "not_supported"),
+        ("subscribe", {"channel": "candles", "security_id": "NONE"}, "unknown_security"),
         ("subscribe", {"channel": "prices"}, "unknown_channel"),
         ("subscribe", {"channel": "\ud800"}, "unknown_channel"),
         ("subscribe", {"channel": "__class__"}, "unknown_channel"),

@@ -1,0 +1,83 @@
+"""A channel about the whole exchange: what is read again every second, as long as somebody listens."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import structlog
+from gevent.event import Event as Flag
+
+from api.outgoing import time_of
+from api.problems import Problem
+from api.streams.forms import Event, Kind, content_of
+from api.streams.rooms import Rooms
+
+log = structlog.get_logger()
+
+# Between two looks; one that takes long is made so seldom that it takes no more than this part of the time [s; 1].
+EVERY_S = 1.0
+BUSY = 0.1
+
+
+class Board:
+    """What its subscribers see, told whenever it has changed; while it cannot be read they hear nothing.
+
+    channel  also the room of its subscribers
+    read     what is to be seen; Problem when that cannot be found out
+    nothing  what is to be seen before it was read once
+    """
+
+    def __init__(self, channel: str, rooms: Rooms, read: Callable[[], Any], *, nothing: Any) -> None:
+        self.channel = channel
+        self._rooms = rooms
+        self._read = read
+        self._data = nothing
+        self._sequence = 0
+        self._read_us = 0
+        self._wanted = Flag()
+
+    @property
+    def sequence(self) -> int:
+        """How often it has changed."""
+        return self._sequence
+
+    def snapshot(self) -> Event:
+        """What a subscriber begins with: the last that was seen, however old; and have somebody look."""
+        self._wanted.set()
+        return self._event("snapshot", 0)
+
+    def run(self) -> None:
+        """Look and tell, for ever."""
+        while True:
+            if self._rooms.is_empty(self.channel):
+                self._wanted.clear()
+                self._wanted.wait()
+            began_s = time.monotonic()
+            self._look()
+            gevent.sleep(max(EVERY_S, (time.monotonic() - began_s) / BUSY))
+
+    def _look(self) -> None:
+        try:
+            data = self._read()
+        except Problem as problem:
+            log.warning("board_not_read", channel=self.channel, fault=problem.detail)
+            return
+        if data == self._data and self._sequence:
+            return
+        self._data, self._sequence, self._read_us = data, self._sequence + 1, time.time_ns() // 1_000
+        if not self._rooms.is_empty(self.channel):
+            self._rooms.send(self.channel, content_of(self._event("update", self._sequence - 1)), self.channel)
+
+    def _event(self, kind: Kind, previous_sequence: int) -> Event:
+        return Event(
+            channel=self.channel,
+            security_id=None,
+            type=kind,
+            sequence=self._sequence,
+            previous_sequence=previous_sequence,
+            timestamp=time_of(self._read_us) if self._read_us else None,
+            data=self._data,
+        )

@@ -1,0 +1,103 @@
+"""The latest candles of a security, put together from its trades as they come, each trade once.
+
+Merging commutes, so a trade that comes late finds its place; which trades are in is known by their sequences. As with
+books, what is here has been told, and what has not been told yet lies beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from db.market_data.rows import Candle, Trade
+from db.market_data.tables import CANDLE_SECONDS
+from tasks.data_feed.candles import candles_of, merge
+
+# How many of each interval a subscriber begins with.
+LATEST_CANDLES = 300
+
+Key = tuple[int, int]  # interval, start [s]
+
+
+class CandleSeries:
+    """Candles of every interval."""
+
+    __slots__ = ("_beyond", "_head", "_new", "_told", "_traded_us", "sequence", "told_sequence", "told_us")
+
+    def __init__(self) -> None:
+        self._told: dict[Key, Candle] = {}
+        self._new: dict[Key, Candle] = {}
+        self._head = 0  # all trades up to this one are in
+        self._beyond: set[int] = set()  # and these
+        self._traded_us = 0
+        self.sequence = 0  # of the latest trade that is in
+        self.told_sequence = 0  # of the latest one that the subscribers know
+        self.told_us = 0  # the time of that
+
+    @property
+    def head(self) -> int:
+        """The trade up to which none is missing."""
+        return self._head
+
+    @property
+    def is_gapless(self) -> bool:
+        """Whether no trade before the latest is missing."""
+        return not self._beyond
+
+    def begin(self, candles: Iterable[Candle], trades: Sequence[Trade]) -> None:
+        """Take all that is stored, told at once.
+
+        trades  the latest that are in the candles, newest first: among them are all that may miss one before them
+        """
+        self._told = {(candle.interval_s, candle.start_s): candle for candle in candles}
+        self._new.clear()
+        self._head, self._beyond = (trades[-1].sequence if trades else 0), set()
+        for trade in reversed(trades):
+            self._register(trade.sequence)
+        self._traded_us = trades[0].traded_us if trades else 0
+        self.sequence = self.told_sequence = trades[0].sequence if trades else 0
+        self.told_us = self._traded_us
+
+    def add(self, trades: Iterable[Trade]) -> bool:
+        """Put trades in, to be told by `tell`; returns whether one of them was news."""
+        fresh = [trade for trade in trades if self._register(trade.sequence)]
+        if not fresh:
+            return False
+        for candle in candles_of(fresh):
+            key = candle.interval_s, candle.start_s
+            known = self._new.get(key) or self._told.get(key)
+            self._new[key] = merge(known, candle) if known else candle
+        latest = max(fresh, key=lambda trade: trade.sequence)
+        if latest.sequence > self.sequence:
+            self.sequence, self._traded_us = latest.sequence, latest.traded_us
+        return True
+
+    def tell(self) -> list[Candle]:
+        """The candles that are others than those told before, by interval and start; from here on they are told."""
+        changed = [candle for _, candle in sorted(self._new.items())]
+        self._told.update(self._new)
+        self._new.clear()
+        self.told_sequence, self.told_us = self.sequence, self._traded_us
+        self._forget()
+        return changed
+
+    def latest(self) -> list[Candle]:
+        """The candles as they were told, oldest first within each interval."""
+        of_each: dict[int, list[Candle]] = {interval_s: [] for interval_s in CANDLE_SECONDS.values()}
+        for (interval_s, _), candle in sorted(self._told.items()):
+            of_each[interval_s].append(candle)
+        return [candle for candles in of_each.values() for candle in candles[-LATEST_CANDLES:]]
+
+    def _register(self, sequence: int) -> bool:
+        """Whether a trade is not in yet; from here on it is."""
+        if sequence <= self._head or sequence in self._beyond:
+            return False
+        self._beyond.add(sequence)
+        while self._head + 1 in self._beyond:
+            self._head += 1
+            self._beyond.remove(self._head)
+        return True
+
+    def _forget(self) -> None:
+        """Forget the oldest candles, seldom, as looking for them looks at all of them."""
+        if len(self._told) > 2 * LATEST_CANDLES * len(CANDLE_SECONDS):
+            self._told = {(candle.interval_s, candle.start_s): candle for candle in self.latest()}

@@ -1,0 +1,137 @@
+"""The stream of candles: what Postgres has at the beginning, and from then on the trades that the feed pushes.
+
+No function here but `read` waits for anything, so a snapshot and the updates after it fit together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Raw
+from sqlalchemy import Connection
+
+from api.answers import encode
+from api.outgoing import candle_of, time_of
+from api.streams.candle_series import LATEST_CANDLES, CandleSeries
+from api.streams.forms import Event, Kind, content_of
+from api.streams.pace import Pace
+from api.streams.rooms import Rooms, room_of
+from db.market_data import reads
+from db.market_data.rows import Candle, Trade
+from db.market_data.tables import CANDLE_SECONDS
+from tasks.data_feed.outgoing import Push
+
+# Between two updates of a security; what changes meanwhile goes into one of them [s].
+CANDLES_EVERY_S = 0.25
+# Several workers of the feed may store trades in another order than they were made, but none so far apart.
+MISSED_TRADES = 5_000
+
+_INTERVALS = {interval_s: name for name, interval_s in CANDLE_SECONDS.items()}
+
+_trades_of = msgspec.json.Decoder(list[Trade]).decode
+
+
+class Stored(NamedTuple):
+    """What Postgres says of a security: the trades that are missed or, with candles, all candles and what is in them.
+
+    The trades are oldest first where they are missed, newest first beside candles.
+    """
+
+    candles: list[Candle] | None
+    trades: list[Trade]
+
+
+class CandleStreams:
+    """The candles of all securities as their subscribers know them."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._series: dict[str, CandleSeries] = {}
+        self._pace = Pace(every_s=CANDLES_EVERY_S, tell=self._tell_security)
+
+    def tell(self, push: Push) -> bool:
+        """Tell what is new; returns whether something before it is missing, for which Postgres has to be read."""
+        gap = False
+        for told in push.trades:
+            series = self._of(told.about)
+            if series.add(_trades_of(told.data)):
+                self._pace.soon(told.about)
+            gap = gap or not series.is_gapless
+        return gap
+
+    def read(self, tx: Connection) -> dict[str, Stored]:
+        """What Postgres says of every security that has had an order, as far as it is not known."""
+        return {price.security_id: self._read(tx, price.security_id) for price in reads.prices(tx)}
+
+    def _read(self, tx: Connection, security_id: str) -> Stored:
+        if head := self._of(security_id).head:
+            missed = reads.trades_after(tx, security_id, after=head, limit=MISSED_TRADES)
+            if len(missed) < MISSED_TRADES:
+                return Stored(None, missed)
+        candles = [
+            candle
+            for interval_s in CANDLE_SECONDS.values()
+            for candle in reads.candles(tx, security_id, interval_s=interval_s, limit=LATEST_CANDLES)
+        ]
+        return Stored(candles, reads.trades(tx, security_id, limit=MISSED_TRADES))
+
+    def catch_up(self, stored: Mapping[str, Stored]) -> None:
+        """Tell what Postgres says, where it is news."""
+        for security_id, found in stored.items():
+            series = self._of(security_id)
+            if found.candles is None:
+                if series.add(found.trades):
+                    self._pace.soon(security_id)
+            elif found.trades:
+                series.begin(found.candles, found.trades)
+                self._send(security_id, _event("snapshot", security_id, series, 0, series.latest()))
+
+    def _tell_security(self, security_id: str) -> None:
+        series = self._of(security_id)
+        before = series.told_sequence
+        if changed := series.tell():
+            self._send(security_id, _event("update", security_id, series, before, changed))
+
+    def _send(self, security_id: str, event: Event) -> None:
+        room = room_of("candles", security_id)
+        if not self._rooms.is_empty(room):
+            self._rooms.send("candles", content_of(event), room)
+
+    def _of(self, security_id: str) -> CandleSeries:
+        if security_id not in self._series:
+            self._series[security_id] = CandleSeries()
+        return self._series[security_id]
+
+    # -- who listens -------------------------------------------------------------------------------------------------
+
+    def snapshot(self, security_id: str) -> Event:
+        """What a subscriber begins with."""
+        series = self._of(security_id)
+        return _event("snapshot", security_id, series, 0, series.latest())
+
+    def sequences(self) -> dict[str, int]:
+        """Of each security the last trade that was told."""
+        return {security_id: series.told_sequence for security_id, series in self._series.items()}
+
+
+def _event(
+    kind: Kind, security_id: str, series: CandleSeries, previous_sequence: int, candles: Iterable[Candle]
+) -> Event:
+    return Event(
+        channel="candles",
+        security_id=security_id,
+        type=kind,
+        sequence=series.told_sequence,
+        previous_sequence=previous_sequence,
+        timestamp=time_of(series.told_us) if series.told_us else None,
+        data=[_form(candle) for candle in candles],
+    )
+
+
+# All that is told of some ten securities: of a snapshot's candles only the latest have changed since the last one.
+@lru_cache(maxsize=16_384)
+def _form(candle: Candle) -> Raw:
+    return Raw(encode({"interval": _INTERVALS[candle.interval_s], **candle_of(candle)}))
