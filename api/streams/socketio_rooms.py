@@ -14,8 +14,9 @@ from api.streams.websocket import MAX_MESSAGE_BYTES, SocketIOWebSocket
 
 log = structlog.get_logger()
 
-# What may wait for a client, an event a packet; beyond that it is cut off.
+# What may wait for a client, an event a packet; beyond either it is cut off.
 MAX_WAITING_PACKETS = 500
+MAX_WAITING_CHARACTERS = 4_194_304
 
 
 class JsonOfPackets:
@@ -55,8 +56,11 @@ class SocketIORooms:
     def cut_off_slow(self) -> None:
         """End the connections for which too much waits."""
         for connection in list(self._server.server.eio.sockets.values()):
-            if connection.queue.qsize() > MAX_WAITING_PACKETS:
-                log.warning("subscriber_cut_off", waiting_packets=connection.queue.qsize())
+            waiting = connection.queue.queue
+            characters = sum(len(packet.data or "") for packet in waiting if packet)
+            if len(waiting) > MAX_WAITING_PACKETS or characters > MAX_WAITING_CHARACTERS:
+                log.warning("subscriber_cut_off", waiting_packets=len(waiting), waiting_characters=characters)
+                waiting.clear()
                 connection.close(wait=False, abort=True)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import psutil
 import socketio
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketTimeoutException, create_connection
 
@@ -64,8 +65,21 @@ class Streams:
         """A connected Socket.IO client."""
         return SocketIOClient(f"http://127.0.0.1:{self.port}", auth, transports)
 
-    def __enter__(self) -> Self:
-        with self._log.open("wb") as log:
+    @property
+    def memory_bytes(self) -> int:
+        """What the process has in memory."""
+        assert self._process is not None
+        return int(psutil.Process(self._process.pid).memory_info().rss)
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def start(self) -> None:
+        """Start it, again after it was killed, and return when it listens."""
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, str(self.port)],
                 cwd=ROOT,
@@ -75,6 +89,9 @@ class Streams:
                 stderr=subprocess.STDOUT,
             )
         wait_until(self._is_listening, timeout_s=START_S)
+
+    def __enter__(self) -> Self:
+        self.start()
         return self
 
     def _is_listening(self) -> bool:
@@ -86,8 +103,7 @@ class Streams:
         if fault is not None:
             print(f"log of the streams:\n{self.log}", file=sys.stderr)  # noqa: T201
         if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait()
+            self.kill()
         self._log.unlink(missing_ok=True)
 
 

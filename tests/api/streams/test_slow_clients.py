@@ -1,0 +1,48 @@
+"""A client that does not read its WebSocket: the others get everything meanwhile, and it is no burden."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+from celery_app.settings import settings
+from db.market_data.rows import Trade
+from tasks.data_feed.outgoing import Push, trades_told
+from tasks.data_feed.push import Pusher
+from tests.api.streams.test_channels import subscribe, wait_for_sequence
+from tests.support.streams import Streams, read_until_cut_off
+
+UNIT = 1_000
+UNITS_AFTERWARDS = 200
+# One unit is some 130 KB as JSON; all of them would be a hundred megabytes.
+MOST_GROWTH_BYTES = 40_000_000
+
+
+def test_it_is_cut_off_and_the_others_get_their_trades(streams: Streams) -> None:
+    pusher = Pusher(settings().redis_url.get_secret_value())
+    quick = streams.socketio()
+    subscribe(quick, "trades")
+    slow = streams.raw("/socket.io/?EIO=4&transport=websocket", sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)])
+    slow.recv()
+    slow.send("40")
+    assert slow.recv().startswith("40")
+    slow.send("42" + json.dumps(["subscribe", {"channel": "trades", "security_id": "MSFT"}]))
+    before_bytes = streams.memory_bytes
+    told = 0
+
+    def tell() -> None:
+        nonlocal told
+        unit = [Trade("MSFT", n, n, 10_000, 1, "buy", n) for n in range(told + 1, told + UNIT + 1)]
+        told += UNIT
+        pusher.push(Push(trades=[trades_told(unit)]))
+        wait_for_sequence(quick, "trades", told)
+
+    while "subscriber_cut_off" not in streams.log:
+        assert told < 1_000_000, "it was never cut off"
+        tell()
+    for _ in range(UNITS_AFTERWARDS):
+        tell()
+    heard = [trade["sequence"] for event in quick.of("trades") for trade in event["data"]]
+    assert heard == list(range(1, told + 1))
+    assert streams.memory_bytes - before_bytes < MOST_GROWTH_BYTES
+    read_until_cut_off(slow)
