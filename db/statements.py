@@ -46,7 +46,8 @@ class Statements:
         if name not in prepared:
             self._cursor.execute(f"PREPARE {name} AS {statement}")
             prepared.add(name)
-        self.add(f"EXECUTE {name} ({', '.join(['%s'] * len(parameters))})", parameters)
+        values = f" ({', '.join(['%s'] * len(parameters))})" if parameters else ""
+        self.add(f"EXECUTE {name}{values}", parameters)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object] | Struct]) -> None:
         """Add the insertion of rows; of many at once, after what waits.

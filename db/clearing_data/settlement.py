@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
 
 from db.arrays import array
 from db.clearing_data.changes import (
-    AccountChange,
     ChangedOrder,
     Decided,
     FeeRates,
@@ -29,15 +28,14 @@ from db.clearing_data.changes import (
 )
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import copy_rows
+from db.statements import Statements
 
 
 class BooksBroken(Exception):
     """Accounts or holdings do not cover what their own open orders need."""
 
 
-_LOCK_ACCOUNTS = text(
-    "SELECT client_id, state FROM accounts WHERE client_id = ANY(:client_ids) ORDER BY client_id FOR UPDATE"
-)
+_LOCK_ACCOUNTS = "SELECT client_id, state FROM accounts WHERE client_id = ANY($1::text[]) ORDER BY client_id FOR UPDATE"
 
 
 def lock_accounts(tx: Connection, clients: Iterable[str]) -> set[str]:
@@ -45,18 +43,25 @@ def lock_accounts(tx: Connection, clients: Iterable[str]) -> set[str]:
 
     returns  those whose accounts are closed
     """
-    rows = tx.execute(_LOCK_ACCOUNTS, {"client_ids": list(clients)})
+    rows = _run(tx, "lock_accounts_to_settle", _LOCK_ACCOUNTS, array(clients))
     return {client_id for client_id, state in rows if state == "closed"}
 
 
-_FEE_RATES = text(
+_FEE_RATES = (
     "SELECT security_id, maker_fee_ppm, taker_fee_ppm FROM securities WHERE maker_fee_ppm <> 0 OR taker_fee_ppm <> 0"
 )
 
 
 def fee_rates(tx: Connection) -> dict[str, FeeRates]:
     """The fees of the securities that have any. They change only while nothing of a security is left to settle."""
-    return {security_id: FeeRates(maker, taker) for security_id, maker, taker in tx.execute(_FEE_RATES)}
+    return {security_id: FeeRates(maker, taker) for security_id, maker, taker in _run(tx, "fee_rates", _FEE_RATES)}
+
+
+def _run(tx: Connection, name: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """The rows of a statement that every unit needs, so that the connection keeps it parsed and planned."""
+    statements = Statements(tx)
+    statements.add_prepared(name, statement, parameters)
+    return statements.run()
 
 
 # Of two replacements that settle in the wrong order the later one stands.
@@ -154,8 +159,7 @@ def release_replaces(tx: Connection, decided: Sequence[Decided]) -> set[tuple[in
 # An order is closed when fills and closes add up to its quantity, in whichever order they came; ahead of a replacement
 # they may be more. A close of the whole order says whether it was cancelled or rejected; with a fill before or after
 # it, it was cancelled. Its reason stands, unless a trade of it failed.
-_CHANGE_ORDERS = text(
-    """
+_CHANGE_ORDERS = """
     WITH changed AS (
         UPDATE orders SET
             filled_quantity = orders.filled_quantity + change.filled_quantity,
@@ -174,11 +178,8 @@ _CHANGE_ORDERS = text(
                 WHEN 'account_closed' THEN orders.reason ELSE COALESCE(change.reason, orders.reason)
             END,
             updated_us = GREATEST(orders.updated_us, change.updated_us)
-        FROM unnest(
-            CAST(:order_ids AS bigint[]), CAST(:filled_quantities AS bigint[]), CAST(:filled_cents AS bigint[]),
-            CAST(:closed_quantities AS bigint[]), CAST(:rejected AS boolean[]), CAST(:reasons AS text[]),
-            CAST(:updated_us AS bigint[])
-        ) AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::text[], $7::bigint[])
+            AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
         WHERE orders.order_id = change.order_id
             AND orders.filled_quantity + change.filled_quantity
               + orders.closed_quantity + change.closed_quantity <= greatest(orders.quantity, orders.largest_quantity)
@@ -193,23 +194,22 @@ _CHANGE_ORDERS = text(
             AND open_orders.client_id = changed.client_id AND open_orders.order_id = changed.order_id
     )
     SELECT order_id, client_id, security_id, side, hold_cents, is_replaced, is_closed FROM changed
-    """
-)
+"""
 
 
 def change_orders(tx: Connection, changes: Mapping[int, OrderChange]) -> list[ChangedOrder]:
     """Write what happened to open orders; returns those that were open for as much as the change says."""
-    rows = tx.execute(
+    rows = _run(
+        tx,
+        "change_orders",
         _CHANGE_ORDERS,
-        {
-            "order_ids": array(changes),
-            "filled_quantities": array([change.filled_quantity for change in changes.values()]),
-            "filled_cents": array([change.filled_cents for change in changes.values()]),
-            "closed_quantities": array([change.closed_quantity for change in changes.values()]),
-            "rejected": array([change.rejected for change in changes.values()]),
-            "reasons": [change.reason for change in changes.values()],
-            "updated_us": array([change.updated_us for change in changes.values()]),
-        },
+        array(changes),
+        array([change.filled_quantity for change in changes.values()]),
+        array([change.filled_cents for change in changes.values()]),
+        array([change.closed_quantity for change in changes.values()]),
+        array([change.rejected for change in changes.values()]),
+        array([change.reason for change in changes.values()]),
+        array([change.updated_us for change in changes.values()]),
     )
     return [ChangedOrder(*row) for row in rows]
 
@@ -221,85 +221,78 @@ def change(tx: Connection, settlement: Settlement, opened_orders: Mapping[str, i
 
     raises  BooksBroken  and then the transaction is lost
     """
+    statements = Statements(tx)
     try:
-        _change_accounts(tx, settlement.accounts, opened_orders)
-        _change_holdings(tx, settlement.holdings)
-    except IntegrityError as violation:
-        if isinstance(violation.orig, CheckViolation):
-            raise BooksBroken(str(violation.orig)) from violation
-        raise
+        _change_accounts_and_holdings(statements, settlement, opened_orders)
+    except CheckViolation as violation:
+        raise BooksBroken(str(violation)) from violation
     if settlement.earned_cents:
-        tx.execute(_EARN, {"exchange": EXCHANGE, "cents": settlement.earned_cents})
-    _set_last_prices(tx, settlement.last_prices)
+        statements.add(_EARN, (settlement.earned_cents, EXCHANGE))
+    _set_last_prices(statements, settlement.last_prices)
+    statements.run()
 
 
-_CHANGE_ACCOUNTS = text(
-    """
-    UPDATE accounts SET
-        balance_cents = accounts.balance_cents + change.balance_cents,
-        held_cents = accounts.held_cents + change.held_cents,
-        open_orders = accounts.open_orders + change.opened_orders
-    FROM unnest(
-        CAST(:client_ids AS text[]), CAST(:balance_cents AS bigint[]), CAST(:held_cents AS bigint[]),
-        CAST(:opened_orders AS bigint[])
-    ) AS change (client_id, balance_cents, held_cents, opened_orders)
-    WHERE accounts.client_id = change.client_id
-    """
-)
-
-
-def _change_accounts(tx: Connection, changes: Mapping[str, AccountChange], opened_orders: Mapping[str, int]) -> None:
-    changed = tx.execute(
-        _CHANGE_ACCOUNTS,
-        {
-            "client_ids": list(changes),
-            "balance_cents": array([change.balance_cents for change in changes.values()]),
-            "held_cents": array([change.held_cents for change in changes.values()]),
-            "opened_orders": array([opened_orders.get(client_id, 0) for client_id in changes]),
-        },
+# The accounts are locked before, so it does not matter which of the two tables Postgres changes first.
+_CHANGE = """
+    WITH account AS (
+        UPDATE accounts SET
+            balance_cents = accounts.balance_cents + change.balance_cents,
+            held_cents = accounts.held_cents + change.held_cents,
+            open_orders = accounts.open_orders + change.opened_orders
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[])
+            AS change (client_id, balance_cents, held_cents, opened_orders)
+        WHERE accounts.client_id = change.client_id
+        RETURNING accounts.client_id
+    ), holding AS (
+        UPDATE holdings SET shares = holdings.shares + change.shares, held = holdings.held + change.held
+        FROM unnest($5::text[], $6::text[], $7::bigint[], $8::bigint[])
+            AS change (client_id, security_id, shares, held)
+        WHERE holdings.client_id = change.client_id AND holdings.security_id = change.security_id
+        RETURNING holdings.client_id, holdings.security_id
     )
-    if changed.rowcount != len(changes):
-        raise BooksBroken(f"an order without an account, of one of {sorted(changes)[:10]}")
+    SELECT client_id, NULL FROM account UNION ALL SELECT client_id, security_id FROM holding
+"""
 
-
-_CHANGE_HOLDINGS = text(
-    """
-    UPDATE holdings SET shares = holdings.shares + change.shares, held = holdings.held + change.held
-    FROM unnest(
-        CAST(:client_ids AS text[]), CAST(:security_ids AS text[]), CAST(:shares AS bigint[]), CAST(:held AS bigint[])
-    ) AS change (client_id, security_id, shares, held)
-    WHERE holdings.client_id = change.client_id AND holdings.security_id = change.security_id
-    RETURNING holdings.client_id, holdings.security_id
-    """
-)
-
-_OPEN_HOLDINGS = text(
-    """
+_OPEN_HOLDINGS = """
     INSERT INTO holdings (client_id, security_id, shares, held)
-    SELECT * FROM unnest(
-        CAST(:client_ids AS text[]), CAST(:security_ids AS text[]), CAST(:shares AS bigint[]), CAST(:held AS bigint[])
-    )
-    """
-)
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::bigint[])
+"""
 
 
-def _change_holdings(tx: Connection, changes: Mapping[tuple[str, str], HoldingChange]) -> None:
-    """Change holdings, and open one for a buyer who never had the security.
+def _change_accounts_and_holdings(
+    statements: Statements, settlement: Settlement, opened_orders: Mapping[str, int]
+) -> None:
+    """Change both, and open a holding for a buyer who never had the security.
 
     An upsert would not do: it holds the proposed row, a seller's negative difference, against the CHECK first.
     """
-    changed = {tuple(row) for row in tx.execute(_CHANGE_HOLDINGS, _columns_of(changes))}
-    if len(changed) < len(changes):
-        tx.execute(_OPEN_HOLDINGS, _columns_of({key: changes[key] for key in changes.keys() - changed}))
+    accounts, holdings = settlement.accounts, settlement.holdings
+    statements.add_prepared(
+        "change_accounts_and_holdings",
+        _CHANGE,
+        (
+            array(accounts),
+            array([change.balance_cents for change in accounts.values()]),
+            array([change.held_cents for change in accounts.values()]),
+            array([opened_orders.get(client_id, 0) for client_id in accounts]),
+            *_columns_of(holdings),
+        ),
+    )
+    changed = set(statements.run())
+    if any((client_id, None) not in changed for client_id in accounts):
+        raise BooksBroken(f"an order without an account, of one of {sorted(accounts)[:10]}")
+    if len(changed) < len(accounts) + len(holdings):
+        statements.add(_OPEN_HOLDINGS, _columns_of({key: holdings[key] for key in holdings.keys() - changed}))
+        statements.run()
 
 
-def _columns_of(changes: Mapping[tuple[str, str], HoldingChange]) -> dict[str, object]:
-    return {
-        "client_ids": [client_id for client_id, _ in changes],
-        "security_ids": [security_id for _, security_id in changes],
-        "shares": array([change.shares for change in changes.values()]),
-        "held": array([change.held for change in changes.values()]),
-    }
+def _columns_of(changes: Mapping[tuple[str, str], HoldingChange]) -> tuple[str, ...]:
+    return (
+        array([client_id for client_id, _ in changes]),
+        array([security_id for _, security_id in changes]),
+        array([change.shares for change in changes.values()]),
+        array([change.held for change in changes.values()]),
+    )
 
 
 def book(tx: Connection, settlement: Settlement, *, booked_us: int) -> None:
@@ -311,36 +304,34 @@ def book(tx: Connection, settlement: Settlement, *, booked_us: int) -> None:
 
 
 # Every unit with fees waits here for the others, so it comes as late as it can.
-_EARN = text("UPDATE accounts SET balance_cents = balance_cents + :cents WHERE client_id = :exchange")
+_EARN = "UPDATE accounts SET balance_cents = balance_cents + %s WHERE client_id = %s"
 
 
 # The rows are locked in the order of the securities, or two units could block each other.
-_SET_LAST_PRICES = text(
-    """
+_SET_LAST_PRICES = """
     WITH newer AS (
         SELECT security_id, trade.event_id, trade.price_cents
         FROM last_prices
-        JOIN unnest(
-            CAST(:security_ids AS text[]), CAST(:event_ids AS bigint[]), CAST(:price_cents AS bigint[])
-        ) AS trade (security_id, event_id, price_cents) USING (security_id)
+        JOIN unnest($1::text[], $2::bigint[], $3::bigint[]) AS trade (security_id, event_id, price_cents)
+            USING (security_id)
         WHERE trade.event_id > last_prices.event_id
         ORDER BY security_id
         FOR UPDATE OF last_prices
     )
     UPDATE last_prices SET event_id = newer.event_id, price_cents = newer.price_cents
     FROM newer WHERE last_prices.security_id = newer.security_id
-    """
-)
+"""
 
 
-def _set_last_prices(tx: Connection, prices: Mapping[str, LastPrice]) -> None:
+def _set_last_prices(statements: Statements, prices: Mapping[str, LastPrice]) -> None:
     if not prices:
         return
-    tx.execute(
+    statements.add_prepared(
+        "set_last_prices",
         _SET_LAST_PRICES,
-        {
-            "security_ids": list(prices),
-            "event_ids": array([price.event_id for price in prices.values()]),
-            "price_cents": array([price.price_cents for price in prices.values()]),
-        },
+        (
+            array(prices),
+            array([price.event_id for price in prices.values()]),
+            array([price.price_cents for price in prices.values()]),
+        ),
     )

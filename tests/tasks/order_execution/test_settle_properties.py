@@ -28,6 +28,8 @@ def settle(clearing_data: Database, unit: Sequence[Execution]) -> None:
         try:
             settle_once(clearing_data, unit, settled_us=NOW_US)
             return
+        except DeadlockDetected:
+            continue
         except OperationalError as fault:
             if not isinstance(fault.orig, DeadlockDetected):
                 raise
