@@ -160,40 +160,39 @@ def release_replaces(tx: Connection, decided: Sequence[Decided]) -> set[tuple[in
 # they may be more. A close of the whole order says whether it was cancelled or rejected; with a fill before or after
 # it, it was cancelled. Its reason stands, unless a trade of it failed.
 _CHANGE_ORDERS = """
-    WITH changed AS (
-        UPDATE orders SET
-            filled_quantity = orders.filled_quantity + change.filled_quantity,
-            filled_cents = orders.filled_cents + change.filled_cents,
-            closed_quantity = orders.closed_quantity + change.closed_quantity,
-            status = CASE
-                WHEN orders.filled_quantity + change.filled_quantity >= orders.quantity THEN 'filled'
-                WHEN change.closed_quantity = orders.quantity AND change.rejected THEN 'rejected'
-                WHEN orders.status = 'rejected' THEN 'rejected'
-                WHEN orders.filled_quantity + change.filled_quantity
-                   + orders.closed_quantity + change.closed_quantity >= orders.quantity THEN 'cancelled'
-                WHEN orders.filled_quantity + change.filled_quantity > 0 THEN 'partially_filled'
-                ELSE 'new'
-            END,
-            reason = CASE orders.reason
-                WHEN 'account_closed' THEN orders.reason ELSE COALESCE(change.reason, orders.reason)
-            END,
-            updated_us = GREATEST(orders.updated_us, change.updated_us)
-        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::text[], $7::bigint[])
-            AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
-        WHERE orders.order_id = change.order_id
-            AND orders.filled_quantity + change.filled_quantity
-              + orders.closed_quantity + change.closed_quantity <= greatest(orders.quantity, orders.largest_quantity)
-        RETURNING orders.order_id, orders.client_id, orders.security_id, orders.side, orders.hold_cents,
-            orders.largest_quantity IS NOT NULL AS is_replaced,
-            orders.filled_quantity + orders.closed_quantity >= orders.quantity
-                AND orders.filled_quantity + orders.closed_quantity
-                  - change.filled_quantity - change.closed_quantity < orders.quantity AS is_closed
-    ), no_longer_open AS (
-        DELETE FROM open_orders USING changed
-        WHERE changed.is_closed
-            AND open_orders.client_id = changed.client_id AND open_orders.order_id = changed.order_id
-    )
-    SELECT order_id, client_id, security_id, side, hold_cents, is_replaced, is_closed FROM changed
+    UPDATE orders SET
+        filled_quantity = orders.filled_quantity + change.filled_quantity,
+        filled_cents = orders.filled_cents + change.filled_cents,
+        closed_quantity = orders.closed_quantity + change.closed_quantity,
+        status = CASE
+            WHEN orders.filled_quantity + change.filled_quantity >= orders.quantity THEN 'filled'
+            WHEN change.closed_quantity = orders.quantity AND change.rejected THEN 'rejected'
+            WHEN orders.status = 'rejected' THEN 'rejected'
+            WHEN orders.filled_quantity + change.filled_quantity
+               + orders.closed_quantity + change.closed_quantity >= orders.quantity THEN 'cancelled'
+            WHEN orders.filled_quantity + change.filled_quantity > 0 THEN 'partially_filled'
+            ELSE 'new'
+        END,
+        reason = CASE orders.reason
+            WHEN 'account_closed' THEN orders.reason ELSE COALESCE(change.reason, orders.reason)
+        END,
+        updated_us = GREATEST(orders.updated_us, change.updated_us)
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::text[], $7::bigint[])
+        AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
+    WHERE orders.order_id = change.order_id
+        AND orders.filled_quantity + change.filled_quantity
+          + orders.closed_quantity + change.closed_quantity <= greatest(orders.quantity, orders.largest_quantity)
+    RETURNING orders.order_id, orders.client_id, orders.security_id, orders.side, orders.hold_cents,
+        orders.largest_quantity IS NOT NULL AS is_replaced,
+        orders.filled_quantity + orders.closed_quantity >= orders.quantity
+            AND orders.filled_quantity + orders.closed_quantity
+              - change.filled_quantity - change.closed_quantity < orders.quantity AS is_closed
+"""
+
+# Planned anew each time: the best plan depends on how many orders are open, and it would be kept from when few were.
+_NO_LONGER_OPEN = """
+    DELETE FROM open_orders USING unnest(%s::text[], %s::bigint[]) AS closed (client_id, order_id)
+    WHERE open_orders.client_id = closed.client_id AND open_orders.order_id = closed.order_id
 """
 
 
@@ -211,7 +210,14 @@ def change_orders(tx: Connection, changes: Mapping[int, OrderChange]) -> list[Ch
         array([change.reason for change in changes.values()]),
         array([change.updated_us for change in changes.values()]),
     )
-    return [ChangedOrder(*row) for row in rows]
+    changed = [ChangedOrder(*row) for row in rows]
+    closed = [order for order in changed if order.is_closed]
+    if closed:
+        statements = Statements(tx)
+        parameters = array([order.client_id for order in closed]), array([order.order_id for order in closed])
+        statements.add(_NO_LONGER_OPEN, parameters)
+        statements.run()
+    return changed
 
 
 def change(tx: Connection, settlement: Settlement, opened_orders: Mapping[str, int]) -> None:
