@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bench import front_door, latency, recovery, report, settlement, throughput
+from bench import front_door, latency, recovery, report, throughput
 from bench.accounts import NAMES, NoAccounts
 from bench.engine import contest
 from bench.exchange import Exchange, running_exchange
 from bench.load import Plan
 from bench.own import OwnExchange, own_exchange
+from bench.settlement import measure as settlement
 from bots.errors import ExchangeError
 from celery_app.settings import Settings, settings
 from deploy.local.failure import Failure

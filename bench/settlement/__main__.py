@@ -1,0 +1,39 @@
+"""`python -m bench.settlement` measures settlement on the servers of the settings, without an exchange."""
+
+from __future__ import annotations
+
+import argparse
+
+from bench.settlement.measure import audit_section, measure, rows_of
+from celery_app.settings import settings
+
+
+def main() -> None:
+    """Measure and print."""
+    command = argparse.ArgumentParser(prog="python -m bench.settlement", description="How fast trades are settled.")
+    command.add_argument("--trades", type=int, default=100_000, metavar="N", help="default: %(default)s")
+    command.add_argument("--unit", type=int, default=500, metavar="N", help="trades in a unit (default: %(default)s)")
+    command.add_argument("--workers", type=int, default=1, metavar="N", help="default: %(default)s")
+    command.add_argument("--rounds", type=int, default=1, metavar="N", help="default: %(default)s")
+    command.add_argument("--seed", type=int, default=1, help="of the orders (default: %(default)s)")
+    command.add_argument("--audit", action="store_true", help="store it for the feed, too, and audit it afterwards")
+    options = command.parse_args()
+    urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
+    if options.audit:
+        rows = audit_section(urls, trades=options.trades, seed=options.seed).rows
+    else:
+        done, on_disk = measure(
+            urls,
+            trades=options.trades,
+            unit=options.unit,
+            workers=(options.workers,),
+            rounds=options.rounds,
+            seed=options.seed,
+        )
+        rows = rows_of(done[options.workers]) + on_disk
+    for name, value in rows:
+        print(f"{name:24} {value}")
+
+
+if __name__ == "__main__":
+    main()
