@@ -462,6 +462,14 @@ class Standing(Answer):
     return_: Annotated[Fraction | None, Field(alias="return")]
 
 
+class Curves(Answer):
+    """What clients were worth over time, by client a value for each of the times."""
+
+    times: list[Time]
+    equity: dict[str, list[Dollars | None]]
+    returns: dict[str, list[Fraction | None]]
+
+
 # -- operations ----------------------------------------------------------------------------------------------------
 
 

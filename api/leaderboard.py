@@ -1,20 +1,21 @@
-"""The route of the leaderboard: the clients by what they are worth."""
+"""Routes of the leaderboard: the clients by what they are worth, and how they came to that."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Blueprint, Response
 from gevent.lock import Semaphore
+from pydantic import Field
 
-from api import outgoing
+from api import outgoing, query
 from api.answers import answer
-from api.answers_schema import Rows, Standing
+from api.answers_schema import Curves, Rows, Standing
 from api.databases import reading
-from api.declaration import declared
+from api.declaration import Parameter, declared
+from api.equity_curves import EquityCurves
 from api.money import dollars
 from db.clearing_data import standings
 from db.clearing_data.initial_data import REFERENCE_PRICE_CENTS
@@ -25,13 +26,18 @@ from db.connect import Database
 # Counting trades looks at all of them, so it is done rarely, and by one request for all [s].
 REMEMBER_S = 10.0
 
+_HOUR_S = 3_600
+_DAY_S = 24 * _HOUR_S
+_SECONDS = Parameter("seconds", Annotated[int, Field(ge=60, le=_DAY_S)], "how far back, an hour by default")
+
 
 def routes(*, clearing_data: Database) -> Blueprint:
-    """The route, on this database."""
+    """The routes, on this database; it is sampled as long as the process lives."""
     blueprint = Blueprint("leaderboard", __name__)
     board: list[dict[str, Any]] = []
     until_s = 0.0
     one_at_a_time = Semaphore()
+    curves = EquityCurves(clearing_data)
 
     @blueprint.get("/leaderboard")
     @declared("public", "The clients by what they are worth", gives={200: Rows[Standing]})
@@ -42,6 +48,17 @@ def routes(*, clearing_data: Database) -> Blueprint:
                 board = ranked(clearing_data)
                 until_s = time.monotonic() + REMEMBER_S
         return answer({"data": board})
+
+    @blueprint.get("/leaderboard/history")
+    @declared(
+        "public",
+        "What the richest clients were worth over time: a value for each of the times, null where there is none",
+        parameters=[_SECONDS],
+        gives={200: Curves},
+    )
+    def history() -> Response:
+        seconds = query.number("seconds", default=_HOUR_S, least=60, most=_DAY_S)
+        return answer(curves.read(since_us=time.time_ns() // 1_000 - seconds * 1_000_000))
 
     return blueprint
 
@@ -63,14 +80,7 @@ def _ranked(found: Sequence[standings.Standing], securities: Sequence[Security])
             "balance": dollars(one.account.balance_cents),
             "holdings": {holding.security_id: holding.shares for holding in one.holdings},
             "trades": one.trades,
-            "return": _return(equity_cents, one.paid_in_cents),
+            "return": outgoing.return_of(equity_cents, one.paid_in_cents),
         }
         for rank, (equity_cents, one) in enumerate(worth, start=1)
     ]
-
-
-def _return(equity_cents: int, paid_in_cents: int) -> Decimal | None:
-    """Gain as a fraction of what was paid in; None where nothing was."""
-    if paid_in_cents <= 0:
-        return None
-    return (Decimal(equity_cents - paid_in_cents) / paid_in_cents).quantize(Decimal("0.000001"))

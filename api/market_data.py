@@ -62,7 +62,12 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
         return page(found, outgoing.trade_of, limit=limit, cursor=lambda trade: trade.sequence)
 
     @blueprint.get("/candles/<security_id>")
-    @declared("public", "Candles, newest first", parameters=[_INTERVAL, LIMIT], gives={200: Rows[Candle]})
+    @declared(
+        "public",
+        "The latest candles with trades in them, oldest first",
+        parameters=[_INTERVAL, LIMIT],
+        gives={200: Rows[Candle]},
+    )
     def candles(security_id: str) -> Response:
         listing.in_path(security_id)
         interval = query.choice("interval", tuple(CANDLE_SECONDS), default="1m")

@@ -126,6 +126,13 @@ def equity_cents(account: Account, holdings: Sequence[Holding], securities: Iter
     return account.balance_cents + sum(one.shares * prices[one.security_id] for one in holdings)
 
 
+def return_of(equity_cents: int, paid_in_cents: int) -> Decimal | None:
+    """Gain as a fraction of what was paid in; None where nothing was."""
+    if paid_in_cents <= 0:
+        return None
+    return (Decimal(equity_cents - paid_in_cents) / paid_in_cents).quantize(Decimal("0.000001"))
+
+
 def security_of(security: Security) -> dict[str, Any]:
     """A listed security."""
     return {

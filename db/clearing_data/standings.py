@@ -25,7 +25,7 @@ class Standing:
     """One client's.
 
     paid_in_cents   what went into the account and did not come out again, shares at their opening price
-    trades          how often it bought or sold
+    trades          how often it bought or sold, 0 where that was not counted
     """
 
     account: Account
@@ -34,10 +34,11 @@ class Standing:
     trades: int
 
 
-def standings(tx: Connection, *, opening_price_cents: int) -> list[Standing]:
-    """How every client stands, DTCC and EXCHANGE aside; it looks at every trade there was.
+def standings(tx: Connection, *, opening_price_cents: int, count_trades: bool = True) -> list[Standing]:
+    """How every client stands, DTCC and EXCHANGE aside.
 
     opening_price_cents  at which shares that went in are valued
+    count_trades         which takes a look at every trade there was
     """
     held: Mapping[str, list[Holding]] = defaultdict(list)
     for holding in accounts.all_holdings(tx):
@@ -45,7 +46,7 @@ def standings(tx: Connection, *, opening_price_cents: int) -> list[Standing]:
     paid_in: Counter[str] = Counter()
     for client_id, security_id, cash_cents, shares in tx.execute(_PAID_IN):
         paid_in[client_id] += cash_cents if security_id is None else shares * opening_price_cents
-    trades: dict[str, int] = dict(tx.execute(_TRADES).tuples().all())
+    trades: dict[str, int] = dict(tx.execute(_TRADES).tuples().all()) if count_trades else {}
     return [
         Standing(account, held[account.client_id], paid_in[account.client_id], trades.get(account.client_id, 0))
         for account in accounts.all_accounts(tx)

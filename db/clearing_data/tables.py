@@ -23,6 +23,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Text as AnyText
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
 
@@ -300,4 +301,13 @@ published_marks = Table(
     metadata,
     Column("shard", SmallInteger, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+)
+
+# What clients were worth every few seconds, for curves: by client equity and what was paid in [cents]. Nothing depends
+# on it; it has a day at most, see db.clearing_data.equity_samples.
+equity_samples = Table(
+    "equity_samples",
+    metadata,
+    Column("sampled_us", BigInteger, primary_key=True, autoincrement=False),
+    Column("standings", JSONB, nullable=False),
 )
