@@ -17,9 +17,6 @@ DESK: ViewportSize = {"width": 1440, "height": 1000}
 # What a browser says by itself of a connection that is cut; a page cannot keep it from that.
 CUT_OFF = ("WebSocket connection to", "net::ERR_")
 
-# Named in the contract of the page, and to come.
-NOT_SERVED_YET = "/leaderboard/history"
-
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
@@ -49,7 +46,7 @@ class Visit:
         self.page.on("request", lambda request: request.url.startswith(url) or self.elsewhere.append(request.url))
 
     def _hear(self, said: ConsoleMessage) -> None:
-        if said.type == "error" and not said.location["url"].endswith(NOT_SERVED_YET):
+        if said.type == "error":
             self.complaints.append(said.text)
 
     def open(self) -> Page:

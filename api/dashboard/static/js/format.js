@@ -38,7 +38,7 @@ export function rate(perSecond) {
 export function milliseconds(value) {
   if (value === null || value === undefined) return NOTHING;
   if (value < 10) return `${value.toFixed(1)} ms`;
-  return value < 10_000 ? `${whole.format(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+  return value < 1_000 ? `${whole.format(value)} ms` : `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 }
 
 export function clock(timestamp) {

@@ -7,7 +7,7 @@ export const MOST_TRADES = 200;
 // have to begin anew then do so rarely.
 export const MOST_CANDLES = 900;
 export const KEPT_CANDLES = 600;
-// A minute of figures of the pipeline for its curves, one a second.
+// Three minutes of figures of the pipeline for its curves, one a second.
 export const MOST_FIGURES = 180;
 
 const cents = (price) => Math.round(price * 100);
@@ -54,7 +54,8 @@ export class Market {
   }
 
   #takePrice(event) {
-    this.prices.value.set(event.security_id, event.data);
+    const before = this.prices.value.get(event.security_id);
+    this.prices.value.set(event.security_id, { ...event.data, move: moveOf(before, event.data.last) });
     this.prices.changed();
   }
 
@@ -105,6 +106,12 @@ export class Market {
     const time = event.timestamp ? Date.parse(event.timestamp) / 1000 : Date.now() / 1000;
     this.figures.value = [...this.figures.value, { time, orders, trades }].slice(-MOST_FIGURES);
   }
+}
+
+// Which way the last price went when it last changed: up, down, or none that is known.
+function moveOf(before, last) {
+  if (!before?.last || !last || before.last === last) return before?.move ?? "none";
+  return last > before.last ? "up" : "down";
 }
 
 // Levels of a side, best first, with the quantity up to and including each.

@@ -6,7 +6,7 @@ import {
   CrosshairMode,
   HistogramSeries,
 } from "../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
-import { byId, element, write } from "../elements.js";
+import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { interval } from "../session.js";
@@ -74,20 +74,11 @@ export function candles(market, stream) {
   function legend() {
     const rows = rowsOf();
     const candle = pointed === null ? rows.at(-1) : rows.find((one) => timeOf(one) === pointed);
-    const node = byId("candles-legend");
-    if (!candle) {
-      write(node, "");
-      return;
-    }
-    const parts = [
-      ["", format.clock(candle.start)],
-      ["O ", format.price(candle.open)],
-      ["H ", format.price(candle.high)],
-      ["L ", format.price(candle.low)],
-      ["C ", format.price(candle.close)],
-      ["V ", format.quantity(candle.volume)],
-    ];
-    node.replaceChildren(...parts.flatMap(([name, text]) => [name, element("b", {}, text), "  "]));
+    byId("candles-legend").hidden = !candle;
+    if (!candle) return;
+    write(byId("candle-at"), format.clock(candle.start));
+    for (const name of ["open", "high", "low", "close"]) write(byId(`candle-${name}`), format.price(candle[name]));
+    write(byId("candle-volume"), format.quantity(candle.volume));
   }
 
   function say(rows) {

@@ -6,6 +6,7 @@ import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { levels } from "../market.js";
 import { axes, plotIn } from "../plot.js";
+import { Signal } from "../signal.js";
 import { colour, shown } from "../theme.js";
 
 // What is so far from the middle says little of what an order meets [fraction of the price].
@@ -14,22 +15,26 @@ const REACH = 0.02;
 const LEAST = 0.1;
 
 export function depth(market) {
+  // Which of the drawn prices the pointer is at, if any.
+  const pointed = new Signal(null);
   const plot = plotIn(byId("depth-chart"), () => ({
     scales: { x: { time: false, range: (_plot, low, high) => [low, high] }, y: { range: (_plot, _low, high) => [0, high * 1.08 || 1] } },
     axes: axes({ x: (value) => format.price(value), y: (value) => format.brief(value) }),
     series: [{}, side("bids", "up", -1), side("asks", "down", 1)],
     cursor: { y: false, drag: { x: false, y: false } },
+    hooks: { setCursor: [(drawn) => (pointed.value = drawn.cursor.idx ?? null)] },
   }));
 
-  paintOn([market.book], () => {
+  paintOn([market.book, pointed], () => {
     const bids = levels(market.book.value.bids, { descending: true });
     const asks = levels(market.book.value.asks, { descending: false });
     const empty = bids.length === 0 && asks.length === 0;
     byId("depth-empty").hidden = !empty;
     write(byId("depth-empty"), "The book is empty: nobody wants to trade here now.");
     if (empty) return;
-    plot.show(columns(bids, asks));
-    legend(bids, asks);
+    const drawn = columns(bids, asks);
+    plot.show(drawn);
+    legend(bids, asks, pointed.value === null ? null : drawn.map((column) => column[pointed.value]));
   });
   paintOn([shown], () => plot.again());
 }
@@ -66,10 +71,16 @@ function columns(bids, asks) {
 const priceOf = (level) => level.price;
 const totalOf = (level) => level.total;
 
-function legend(bids, asks) {
+// What an order would meet up to the price at the pointer or, without one, in the whole book.
+function legend(bids, asks, at) {
+  if (at !== null && at[0] !== undefined && (at[1] ?? at[2] ?? null) !== null) {
+    const side = at[1] === null ? "to buy" : "to sell";
+    write(byId("depth-legend"), `${format.quantity(at[1] ?? at[2])} shares ${side} at ${format.price(at[0])} or better`);
+    return;
+  }
   const said = [
-    bids.length ? `bids ${format.quantity(bids.at(-1).total)} in ${bids.length} levels` : "no bids",
-    asks.length ? `asks ${format.quantity(asks.at(-1).total)} in ${asks.length} levels` : "no asks",
+    bids.length ? `bids ${format.quantity(bids.at(-1).total)} shares, ${bids.length} levels` : "no bids",
+    asks.length ? `asks ${format.quantity(asks.at(-1).total)} shares, ${asks.length} levels` : "no asks",
   ];
   write(byId("depth-legend"), said.join(" · "));
 }

@@ -5,28 +5,44 @@ import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { levels } from "../market.js";
 import { security } from "../session.js";
+import { Signal } from "../signal.js";
 import { ownPrices } from "./orders.js";
 
-const LEVELS = 13;
+const MOST_LEVELS = 30;
 
 export function ladder(market) {
   const rowOf = () => tableRow(["number", "number", "number bar-cell"]);
-  // So many rows always, full or not: a ladder whose steps move cannot be read.
-  const asks = new Rows(byId("ladder-asks"), rowOf).fit(LEVELS);
-  const bids = new Rows(byId("ladder-bids"), rowOf).fit(LEVELS);
+  const askRows = new Rows(byId("ladder-asks"), rowOf);
+  const bidRows = new Rows(byId("ladder-bids"), rowOf);
+  const room = new Signal(levelsThatFit());
+  new ResizeObserver(() => (room.value = levelsThatFit())).observe(byId("ladder-clip"));
 
-  paintOn([market.book, market.prices, ownPrices, security], () => {
+  paintOn([market.book, market.prices, ownPrices, security, room], () => {
+    // As many rows as there is room for, full or not: a ladder whose steps move cannot be read.
+    const most = room.value;
+    const [asks, bids] = [askRows.fit(most), bidRows.fit(most)];
     const best = {
-      asks: levels(market.book.value.asks, { descending: false, most: LEVELS }),
-      bids: levels(market.book.value.bids, { descending: true, most: LEVELS }),
+      asks: levels(market.book.value.asks, { descending: false, most }),
+      bids: levels(market.book.value.bids, { descending: true, most }),
     };
     const deepest = Math.max(best.asks.at(-1)?.total ?? 0, best.bids.at(-1)?.total ?? 0);
-    asks.forEach((row, index) => writeLevel(row, best.asks[LEVELS - 1 - index], deepest, ownPrices.value.sell));
+    asks.forEach((row, index) => writeLevel(row, best.asks[most - 1 - index], deepest, ownPrices.value.sell));
     bids.forEach((row, index) => writeLevel(row, best.bids[index], deepest, ownPrices.value.buy));
     const last = market.prices.value.get(market.securityId)?.last;
     write(byId("ladder-last"), format.price(last));
     write(byId("ladder-spread"), spread(best.bids[0], best.asks[0]));
   });
+}
+
+// Of each side; the room that is left is the head of the table and the middle between the sides.
+function levelsThatFit() {
+  const style = getComputedStyle(byId("ladder-clip"));
+  const rowHeight = parseFloat(style.getPropertyValue("--row"));
+  const left = byId("ladder-clip").clientHeight - parseFloat(style.getPropertyValue("--rest"));
+  const count = Math.min(Math.max(Math.floor(left / rowHeight / 2), 3), MOST_LEVELS);
+  // What is left over is spread over the rows.
+  byId("ladder-clip").style.setProperty("--fit", `${Math.max(Math.floor((left / count / 2) * 4) / 4, rowHeight)}px`);
+  return count;
 }
 
 function writeLevel({ node, cells }, level, deepest, own) {

@@ -5,24 +5,29 @@ import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { axes, plotIn } from "../plot.js";
 import { get, repeatedly } from "../rest.js";
+import { identity } from "../session.js";
 import { Signal } from "../signal.js";
 import { colour, shown } from "../theme.js";
 
-const HISTORY_MS = 15_000;
+const HISTORY_MS = 10_000;
 const BOARD_MS = 10_000;
 const PATTERNS = [[], [6, 3], [2, 3], [9, 3, 2, 3], [1, 2], [4, 2, 1, 2, 1, 2], [12, 4], [3, 6]];
+// More curves than that nobody can tell apart.
+const MOST_CURVES = PATTERNS.length;
 const SVG = "http://www.w3.org/2000/svg";
 
-// Clients in the order of their names, so that each keeps its curve whatever its rank.
+// The clients that have a curve, each in its place: who stays among the first keeps colour and pattern.
 const drawn = new Signal([]);
 
 export function leaderboard(market, stream) {
   const history = new Signal(null);
   const absent = new Signal("");
-  const rows = new Rows(byId("leaderboard-rows"), row);
+  const pointed = new Signal(null);
+  const rows = new Rows(byId("leaderboard-rows"), () => row(pointed));
   const plot = plotIn(byId("leaderboard-chart"), () => ({
-    axes: axes({ x: null, y: format.brief, ySize: 52 }),
-    series: [{}, ...drawn.value.map((_client, index) => curve(index))],
+    scales: { y: { range: roomFor } },
+    axes: axes({ x: null, y: (value) => `${format.signed(value, 2)} %`, ySize: 60 }),
+    series: [{}, ...drawn.value.map((client, index) => curve(index, client === pointed.value))],
     cursor: { y: false, drag: { x: false, y: false } },
   }));
 
@@ -31,7 +36,7 @@ export function leaderboard(market, stream) {
       history.value = await get("/leaderboard/history");
       absent.value = "";
     } catch (problem) {
-      absent.value = problem.status === 404 ? "Equity curves are not recorded here." : problem.message;
+      absent.value = `Curves are not there: ${problem.message}.`;
     }
   });
   repeatedly(BOARD_MS, async () => {
@@ -43,33 +48,64 @@ export function leaderboard(market, stream) {
     }
   });
 
-  paintOn([history, absent], () => {
-    const found = history.value;
-    const clients = Object.keys(found?.equity ?? {}).sort();
-    const empty = clients.length === 0 || found.times.length < 2;
+  paintOn([history, absent, drawn], () => {
+    const times = history.value?.times ?? [];
+    const empty = times.length < 2 || drawn.value.length === 0;
     byId("leaderboard-chart-empty").hidden = !empty;
-    write(byId("leaderboard-chart-empty"), absent.value || "Equity curves begin with the first trades.");
+    write(byId("leaderboard-chart-empty"), absent.value || "Curves begin a few seconds after the exchange.");
     if (empty) return;
-    if (clients.join() !== drawn.value.join()) drawn.value = clients;
-    plot.show([found.times.map((time) => Date.parse(time) / 1000), ...clients.map((client) => found.equity[client])]);
+    const percents = (client) => (history.value.returns[client] ?? []).map((one) => (one === null ? null : one * 100));
+    plot.show([times.map((time) => Date.parse(time) / 1000), ...drawn.value.map((client) => column(percents(client), times))]);
   });
-  paintOn([market.leaderboard, drawn, shown], () => {
+  paintOn([market.leaderboard, history], () => {
+    const first = (market.leaderboard.value ?? []).slice(0, MOST_CURVES).map((one) => one.client_id);
+    drawn.value = placed(first, drawn.value);
+  });
+  paintOn([market.leaderboard, drawn, shown, identity], () => {
     const board = market.leaderboard.value ?? [];
     byId("leaderboard-empty").hidden = board.length > 0;
     write(byId("leaderboard-empty"), market.leaderboard.value === null ? "Loading." : "No clients yet.");
+    const curves = drawn.value.length;
+    write(byId("leaderboard-legend"), curves > 0 ? `return of the first ${curves}, by what they are worth` : "");
     rows.fit(board.length).forEach((made, index) => writeStanding(made, board[index]));
   });
-  paintOn([shown], () => plot.again());
+  paintOn([shown, pointed], () => plot.again());
+}
+
+// Who was drawn before stays where it was; who is new takes a place that is free.
+function placed(wanted, before) {
+  const kept = before.map((client) => (wanted.includes(client) ? client : null));
+  const added = wanted.filter((client) => !before.includes(client));
+  const places = [...kept, ...Array(Math.max(wanted.length - kept.length, 0)).fill(null)];
+  const found = places.map((client) => client ?? added.shift() ?? null).filter((client) => client !== null);
+  return found.join("\n") === before.join("\n") ? before : found;
+}
+
+// What a client has no figures of is a gap.
+function column(values, times) {
+  return times.map((_time, index) => values[index] ?? null);
+}
+
+function roomFor(_plot, low, high) {
+  if (low === null) return [-1, 1];
+  const margin = Math.max((high - low) * 0.08, 0.05);
+  return [low - margin, high + margin];
 }
 
 const colourOf = (index) => `curve-${(index % 8) + 1}`;
-const patternOf = (index) => PATTERNS[(index + Math.floor(index / 8)) % PATTERNS.length];
+const patternOf = (index) => PATTERNS[index % PATTERNS.length];
 
-function curve(index) {
-  return { stroke: colour(colourOf(index)), width: 1.5, dash: patternOf(index), points: { show: false }, spanGaps: true };
+function curve(index, thick) {
+  return {
+    stroke: colour(colourOf(index)),
+    width: thick ? 3 : 1.5,
+    dash: patternOf(index),
+    points: { show: false },
+    spanGaps: true,
+  };
 }
 
-function row() {
+function row(pointed) {
   const made = tableRow(["number quiet", "", "number", "number", "number"], 1);
   made.line = document.createElementNS(SVG, "line");
   for (const [name, value] of Object.entries({ x1: 0, x2: 26, y1: 5, y2: 5, "stroke-width": 2 })) {
@@ -80,18 +116,23 @@ function row() {
   sample.append(made.line);
   made.name = element("span");
   made.cells[1].append(element("span", { className: "line-sample" }, sample, made.name));
+  made.node.addEventListener("pointerenter", () => (pointed.value = made.name.textContent));
+  made.node.addEventListener("pointerleave", () => (pointed.value = null));
   return made;
 }
 
-function writeStanding({ cells, line, name }, standing) {
+function writeStanding({ node, cells, line, name }, standing) {
   const index = drawn.value.indexOf(standing.client_id);
   line.setAttribute("stroke", index < 0 ? "transparent" : colour(colourOf(index)));
   line.setAttribute("stroke-dasharray", patternOf(Math.max(index, 0)).join(" "));
   write(cells[0], String(standing.rank));
   write(name, standing.client_id);
-  write(cells[2], format.price(standing.equity));
+  name.title = standing.client_id;
+  write(cells[2], format.quantity(standing.equity));
+  cells[2].title = format.price(standing.equity);
   write(cells[3], format.percent(standing.return));
   write(cells[4], format.quantity(standing.trades));
   setClass(cells[3], "up", standing.return > 0);
   setClass(cells[3], "down", standing.return < 0);
+  setClass(node, "own", standing.client_id === identity.value?.client_id);
 }

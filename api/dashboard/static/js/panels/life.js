@@ -9,6 +9,7 @@ import { key } from "../session.js";
 import { Signal } from "../signal.js";
 
 const EVERY_MS = 3_000;
+const MOST_TICKS = 5;
 // Who has no order to show is asked seldom.
 const NOTHING_MS = 15_000;
 
@@ -26,14 +27,19 @@ export function life(market) {
 
   paintOn([shown, missing, chosenOrder], () => {
     const found = shown.value;
-    for (const id of ["life-table", "life-key"]) byId(id).hidden = found === null;
+    byId("life-table").hidden = found === null;
     byId("life-any").hidden = chosenOrder.value === null;
     byId("life-empty").hidden = found !== null;
     write(byId("life-empty"), missing.value);
     write(byId("life-legend"), found === null ? "" : describe(found));
     if (found === null) return;
     const totalMs = Math.max(found.total_ms, 0.1);
-    scale.fit(4).forEach(({ node }, index) => write(node, tick((totalMs * index) / 4)));
+    const stepMs = roundStep(totalMs / MOST_TICKS);
+    byId("life-table").style.setProperty("--step", (stepMs / totalMs).toFixed(4));
+    scale.fit(Math.floor(totalMs / stepMs + 0.75)).forEach(({ node }, index) => {
+      node.style.setProperty("--at", ((stepMs * index) / totalMs).toFixed(4));
+      write(node, index === 0 ? "0 ms" : String(Number((stepMs * index).toPrecision(6))));
+    });
     const stages = byStage(found.spans);
     rows.fit(stages.length).forEach((made, index) => writeStage(made, stages[index], totalMs));
   });
@@ -74,7 +80,7 @@ async function load(order) {
 
 function describe(found) {
   const whose = found.order_id === null ? `a recent ${found.security_id} order` : `${found.security_id} order ${found.order_id}`;
-  return `${whose}, ${format.exactClock(found.started_at)} UTC, ${format.milliseconds(found.total_ms)} in all`;
+  return `${format.milliseconds(found.total_ms)}: ${whose}, ${format.exactClock(found.started_at)}`;
 }
 
 // The spans of each stage together: its wait and its work stand in one row. What rests in the book waits there long,
@@ -90,27 +96,29 @@ function byStage(spans) {
 
 function row() {
   const track = element("div", { className: "track" });
+  const what = element("span", { className: "what" });
   const cells = [
     element("th", { scope: "row" }),
-    element("td", {}, track),
+    element("td", {}, track, what),
     element("td", { className: "number" }),
     element("td", { className: "number" }),
   ];
   const bars = new Rows(track, () => ({ node: element("span", { className: "span" }) }));
-  return { node: element("tr", {}, ...cells), cells, bars };
+  return { node: element("tr", {}, ...cells), cells, bars, what };
 }
 
-function writeStage({ node, cells, bars }, { stage, spans }, totalMs) {
+function writeStage({ node, cells, bars, what }, { stage, spans }, totalMs) {
   write(cells[0], format.words(stage));
   write(cells[2], took(spans, "queue"));
   write(cells[3], took(spans, "work"));
-  node.title = spans.map((span) => span.what).join("; ");
+  node.title = spans.map((span) => `${span.what}: ${format.milliseconds(span.end_ms - span.start_ms)}`).join("\n");
+  write(what, spans.at(-1).what);
   bars.fit(spans.length).forEach(({ node: bar }, index) => {
     const { part, start_ms: startMs, end_ms: endMs } = spans[index];
     setClass(bar, "queue", part === "queue");
     setClass(bar, "work", part === "work");
     bar.style.setProperty("--start", (startMs / totalMs).toFixed(4));
-    bar.style.setProperty("--length", ((endMs - startMs) / totalMs).toFixed(4));
+    bar.style.setProperty("--end", (endMs / totalMs).toFixed(4));
   });
 }
 
@@ -120,6 +128,8 @@ function took(spans, part) {
   return format.milliseconds(ofPart.reduce((sum, span) => sum + span.end_ms - span.start_ms, 0));
 }
 
-function tick(ms) {
-  return ms === 0 ? "0" : format.milliseconds(ms);
+// The next of 1, 2, 5, 10, 20, ...
+function roundStep(least) {
+  const power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= least);
 }

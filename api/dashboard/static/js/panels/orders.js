@@ -67,7 +67,7 @@ function mark() {
 }
 
 function row(refresh) {
-  const made = tableRow(["number quiet", "number", "", "", "", "number", "number", "number", "", ""]);
+  const made = tableRow(["time", "number", "", "", "", "number", "number", "number", "", ""]);
   made.life = element("button", { type: "button", className: "plain" }, "life");
   made.cancel = element("button", { type: "button", className: "plain" }, "cancel");
   made.cells.at(-1).append(made.life, " ", made.cancel);

@@ -11,14 +11,14 @@ const LISTING_MS = 15_000;
 const HOURS = 24;
 
 const listed = new Signal([]);
-// Prices of a day ago, or the first ones since, by security.
-const references = new Signal(new Map());
+// Of each security what the last day was like.
+const days = new Signal(new Map());
 
 export function picker(market) {
   const rows = new Rows(byId("picker-rows"), () => row());
   repeatedly(LISTING_MS, refresh);
 
-  paintOn([market.prices, listed, references, security], () => {
+  paintOn([market.prices, listed, days, security], () => {
     const made = rows.fit(listed.value.length);
     listed.value.forEach((one, index) => writeRow(made[index], one, market));
     writeBar(market);
@@ -31,22 +31,28 @@ async function refresh() {
     listed.value = data;
     const known = data.some((one) => one.security_id === security.value);
     if (!known && data.length > 0) security.value = busiest(data);
-    for (const { security_id: id } of data) references.value.set(id, await reference(id));
-    references.changed();
+    for (const { security_id: id } of data) days.value.set(id, await day(id));
+    days.changed();
   } catch {
     // The bar shows that the exchange is away; the next turn asks again.
   }
 }
 
-// The price at the end of the first hour of the last day or, on a market that is younger, of its first minute: the very
-// first trade of a market is often one that nobody meant.
-async function reference(securityId) {
+// The reference is the price at the end of the first hour of the last day or, on a market that is younger, of its first
+// minute: the very first trade of a market is often one that nobody meant.
+async function day(securityId) {
   const since = new Date(Date.now() - HOURS * 3_600_000).toISOString();
-  const hours = (await get(path`/candles/${securityId}` + `?interval=1h&limit=${HOURS}`)).data;
-  const ofTheDay = hours.filter((candle) => candle.start >= since);
-  if (ofTheDay.length > 1) return ofTheDay.at(-1).close;
-  const minutes = (await get(path`/candles/${securityId}` + "?interval=1m&limit=120")).data;
-  return minutes.at(-1)?.close ?? null;
+  const recent = async (interval, limit) =>
+    (await get(path`/candles/${securityId}` + `?interval=${interval}&limit=${limit}`)).data;
+  const hours = (await recent("1h", HOURS)).filter((candle) => candle.start >= since);
+  if (hours.length === 0) return null;
+  const first = hours.length > 1 ? hours[0] : (await recent("1m", 60)).find((one) => one.start >= hours[0].start);
+  return {
+    reference: first?.close ?? null,
+    high: Math.max(...hours.map((candle) => candle.high)),
+    low: Math.min(...hours.map((candle) => candle.low)),
+    volume: hours.reduce((sum, candle) => sum + candle.volume, 0),
+  };
 }
 
 // The bots of `make up` trade in MSFT; a visitor sees at once that something happens.
@@ -78,21 +84,26 @@ function writeRow({ node, button, cells }, { security_id: id, halted }, market) 
 function writeBar(market) {
   const id = security.value;
   if (id === null) return;
-  const { bid, ask, last } = market.prices.value.get(id) ?? {};
+  const { bid, ask, last, move } = market.prices.value.get(id) ?? {};
   const change = changeOf(id, last);
+  const today = days.value.get(id) ?? null;
   const node = byId("quote-change");
   write(byId("quote-security"), id);
   write(byId("quote-last"), format.price(last));
-  write(node, change === null ? "" : `${format.signed(last - references.value.get(id))} (${format.percent(change)})`);
-  node.title = "since a day ago, or since the market began";
+  byId("quote-last").dataset.move = move ?? "none";
+  write(node, change === null ? "" : `${format.signed(last - today.reference)} (${format.percent(change)})`);
+  node.title = "in 24 hours, or since the market began";
   colour(node, change);
   write(byId("quote-bid"), format.price(bid));
   write(byId("quote-ask"), format.price(ask));
   write(byId("quote-spread"), spreadOf(bid, ask));
+  write(byId("quote-high"), today && last ? format.price(Math.max(today.high, last)) : format.NOTHING);
+  write(byId("quote-low"), today && last ? format.price(Math.min(today.low, last)) : format.NOTHING);
+  write(byId("quote-volume"), today ? format.quantity(today.volume) : format.NOTHING);
 }
 
 function changeOf(id, last) {
-  const before = references.value.get(id);
+  const before = days.value.get(id)?.reference;
   return before && last ? last / before - 1 : null;
 }
 

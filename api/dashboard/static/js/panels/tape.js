@@ -1,25 +1,37 @@
 // The latest trades, newest first; the arrow says who came to whom: ▲ a buyer to the asks, ▼ a seller to the bids.
 
-import { byId, Rows, setClass, tableRow, write } from "../elements.js";
+import { byId, Rows, setClass, setShare, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
+import { Signal } from "../signal.js";
 
-const SHOWN = 60;
+const MOST_SHOWN = 100;
 
 export function tape(market) {
-  const rows = new Rows(byId("tape-rows"), () => tableRow(["number quiet", "number", "number"]));
-  paintOn([market.trades], () => {
-    const trades = market.trades.value.slice(0, SHOWN);
-    rows.fit(trades.length).forEach((row, index) => writeTrade(row, trades[index]));
+  const rows = new Rows(byId("tape-rows"), () => tableRow(["time", "number", "number"]));
+  const room = new Signal(rowsThatFit());
+  new ResizeObserver(() => (room.value = rowsThatFit())).observe(byId("tape-clip"));
+  paintOn([market.trades, room], () => {
+    const trades = market.trades.value.slice(0, room.value);
+    const largest = trades.reduce((most, trade) => Math.max(most, trade.quantity), 1);
+    rows.fit(trades.length).forEach((row, index) => writeTrade(row, trades[index], largest));
     byId("tape-empty").hidden = trades.length > 0;
   });
 }
 
-function writeTrade({ node, cells }, trade) {
+// None of them cut through; the head of the table takes the height of a row and a bit.
+function rowsThatFit() {
+  const clip = byId("tape-clip");
+  const rowHeight = parseFloat(getComputedStyle(clip).getPropertyValue("--row"));
+  return Math.min(Math.max(Math.floor((clip.clientHeight - 3) / rowHeight) - 1, 3), MOST_SHOWN);
+}
+
+function writeTrade({ node, cells }, trade, largest) {
   const bought = trade.aggressor_side === "buy";
   write(cells[0], format.clock(trade.timestamp));
   write(cells[1], `${bought ? "▲" : "▼"} ${format.price(trade.price)}`);
   write(cells[2], format.quantity(trade.quantity));
+  setShare(cells[2], trade.quantity / largest);
   setClass(cells[1], "up", bought);
   setClass(cells[1], "down", !bought);
   node.title = `trade ${trade.trade_id}, ${format.exactClock(trade.timestamp)} UTC`;

@@ -53,8 +53,15 @@ async function useKey(event) {
 function showOwner(market) {
   const found = identity.value;
   byId("key-form").hidden = found !== null || key.value !== null;
-  byId("ticket-body").hidden = found === null;
-  if (found === null) return;
+  byId("ticket-who").hidden = found === null;
+  byId("order-fields").disabled = !mayTrade();
+  if (found === null) {
+    byId("ticket-hint").hidden = true;
+    byId("account").hidden = true;
+    form.hidden = false;
+    describe(market);
+    return;
+  }
   write(byId("ticket-owner"), found.client_id ?? "the admin");
   const hint = byId("ticket-hint");
   hint.hidden = mayTrade();
@@ -90,6 +97,7 @@ function describe(market) {
   fields.time_in_force.disabled = !limit;
   const verb = fields.side.value === "buy" ? "Buy" : "Sell";
   const price = limit ? fields.price.value.trim() || "…" : "market";
+  fields.price.placeholder = limit ? "" : "market";
   write(byId("order-submit"), `${verb} ${fields.quantity.value.trim() || "…"} ${security.value ?? ""} @ ${price}`);
   showPrices(market);
 }
