@@ -1,6 +1,6 @@
 # Every command of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit dead-letters bench chaos test lint requirements
+.PHONY: help up down status logs clean audit dead-letters bench chaos pictures test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
@@ -34,6 +34,9 @@ bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20"
 
 chaos: ## break an exchange of its own under load and see that nothing is lost; SEED=7 MINUTES=3
 	$(RUN) chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+pictures: ## the pictures of the page in docs/images/, of the running exchange; after make test, which installs a browser
+	$(RUN) run tests.support.pictures $(ARGS)
 
 test: ## all tests, on services of their own; ARGS="tests/bots -k market_maker" for some
 	$(RUN) test $(ARGS)

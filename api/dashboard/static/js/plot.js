@@ -34,7 +34,7 @@ export function plotIn(place, options) {
 }
 
 // Axes in the colours of the theme; x and y make a text of a value, x may be null for times.
-export function axes({ x, y, ySize = 46, xSplits }) {
+export function axes({ x, y, ySize = 46, ySpace = 28, xSplits }) {
   const common = {
     stroke: colour("quiet"),
     font: `11px ${getComputedStyle(document.body).fontFamily}`,
@@ -43,7 +43,7 @@ export function axes({ x, y, ySize = 46, xSplits }) {
   };
   return [
     { ...common, size: 24, gap: 4, space: 70, ...(xSplits && { splits: xSplits }), ...(x ? { values: (_plot, values) => values.map(x) } : timed()) },
-    { ...common, size: ySize, gap: 4, space: 28, values: (_plot, values) => values.map(y) },
+    { ...common, size: ySize, gap: 4, space: ySpace, values: (_plot, values) => values.map(y) },
   ];
 }
 

@@ -101,6 +101,7 @@ export function candles(market, stream) {
       borderDownColor: down,
       wickUpColor: up,
       wickDownColor: down,
+      priceLineColor: colour("quiet"),
     });
     drawn = { rows: drawn.rows, trimmed: -1, count: 0 };
     draw();

@@ -26,7 +26,7 @@ export function leaderboard(market, stream) {
   const rows = new Rows(byId("leaderboard-rows"), () => row(pointed));
   const plot = plotIn(byId("leaderboard-chart"), () => ({
     scales: { y: { range: roomFor } },
-    axes: axes({ x: null, y: (value) => `${format.signed(value, 2)} %`, ySize: 60 }),
+    axes: axes({ x: null, y: (value) => `${format.signed(value, 2)} %`, ySize: 60, ySpace: 18 }),
     series: [{}, ...drawn.value.map((client, index) => curve(index, client === pointed.value))],
     cursor: { y: false, drag: { x: false, y: false } },
   }));

@@ -1,0 +1,117 @@
+"""`make pictures`: the pictures of the page in docs/images/, of the running exchange while many bots trade on it.
+
+It takes what `make test` installs, and a few minutes, so that there are curves to be seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import Visit, running_browser
+from tests.support.busy_market import busy_market
+
+FOLDER = Path("docs/images")
+SECURITY = "AAPL"
+MOST_BYTES = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One of the whole page, or of one panel of it."""
+
+    name: str
+    theme: Literal["light", "dark"]
+    width: int
+    height: int
+    trades: bool = False
+    panel: str | None = None
+
+
+PICTURES = (
+    Picture("page-dark", "dark", 1440, 900),
+    Picture("page-light-trading", "light", 1440, 900, trades=True),
+    Picture("page-1024", "dark", 1024, 1120),
+    Picture("page-390", "light", 390, 1400, trades=True),
+    Picture("life", "light", 1024, 900, trades=True, panel="#life"),
+    Picture("pipeline", "dark", 1024, 900, panel="#pipeline"),
+    Picture("leaderboard", "light", 1440, 900, panel="#leaderboard"),
+)
+
+
+def main() -> int:
+    """Have the market busy for a while, and take the pictures."""
+    parser = argparse.ArgumentParser(prog="make pictures", description="Takes the pictures in docs/images/ anew.")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the exchange (default: %(default)s)")
+    parser.add_argument("--keys-file", type=Path, default=Path(".run/keys.json"), help="(default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=5.0, help="of trading before (default: %(default)s)")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where they go (default: %(default)s)")
+    given = parser.parse_args()
+    keys = json.loads(given.keys_file.read_text())
+    given.folder.mkdir(parents=True, exist_ok=True)
+    with busy_market(given.url, admin_key=keys["admin"]), running_browser() as browser:
+        # What the page shows of the last minutes is what it has seen, so each is open from the beginning.
+        visits = [(picture, _open(browser, given.url, picture, key=keys["SINGLE"])) for picture in PICTURES]
+        time.sleep(given.minutes * 60)
+        for picture, visit in visits:
+            path = given.folder / f"{picture.name}.png"
+            _take(visit.page, picture, path)
+            visit.check()
+            sys.stdout.write(f"{path}  {path.stat().st_size / 1_000:.0f} kB\n")
+            assert path.stat().st_size <= MOST_BYTES, "too large for a repository"
+    return 0
+
+
+def _open(browser: Browser, url: str, picture: Picture, *, key: str) -> Visit:
+    visit = Visit(
+        browser,
+        url,
+        color_scheme=picture.theme,
+        viewport={"width": picture.width, "height": picture.height},
+    )
+    page = visit.open()
+    page.get_by_role("button", name=SECURITY, exact=True).click()
+    if picture.trades:
+        visit.trade_as(key)
+    return visit
+
+
+def _take(page: Page, picture: Picture, path: Path) -> None:
+    page.bring_to_front()
+    if picture.trades:
+        _trade(page)
+    else:
+        page.wait_for_timeout(2_000)
+    if picture.panel is None:
+        page.screenshot(path=path, full_page=picture.width > 1279)
+    else:
+        page.locator(picture.panel).screenshot(path=path)
+
+
+def _trade(page: Page) -> None:
+    """Take the ask, leave an order in the book, and look at the life of the one that traded."""
+    page.get_by_label("all", exact=True).check()
+    page.fill("#order-quantity", "3")
+    page.click("#take-ask")
+    page.click("#order-submit")
+    expect(page.locator("#orders-rows tr").first).to_contain_text("filled")
+    page.get_by_label("life of order").first.click()
+    expect(page.locator("#life-legend")).to_contain_text("order ")
+    page.fill("#order-quantity", "7")
+    bid = float(page.locator("#quote-bid").inner_text().replace(",", ""))
+    page.fill("#order-price", f"{bid - 0.05:.2f}")
+    page.click("#order-submit")
+    expect(page.locator("#orders-rows tr").first).to_contain_text("new")
+    expect(page.locator("#ladder-bids tr.own")).not_to_have_count(0)
+    page.evaluate("scrollTo(0, 0)")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
