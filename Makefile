@@ -1,6 +1,6 @@
 # Every command of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit dead-letters bench chaos pictures test lint requirements
+.PHONY: help up down status logs clean audit dead-letters bench chaos pictures tournament test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
@@ -37,6 +37,9 @@ chaos: ## break an exchange of its own under load and see that nothing is lost; 
 
 pictures: ## the pictures of the page in docs/images/, of the running exchange; after make test, which installs a browser
 	$(RUN) run tests.support.pictures $(ARGS)
+
+tournament: ## bots against each other, with a report; LEAGUE=league.toml ARGS="--with my_bot.py:MyBot --seeds 3"
+	$(RUN) tournament $(LEAGUE) $(ARGS)
 
 test: ## all tests, on services of their own; ARGS="tests/bots -k market_maker" for some
 	$(RUN) test $(ARGS)

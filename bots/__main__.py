@@ -17,6 +17,8 @@ from bots.strategies import STRATEGIES
 COMMANDS = {
     "run": ("bots.live", "trade on the running exchange, until stopped"),
     "simulate": ("bots.simulate", "trade in a market in memory: an hour in seconds, and no services"),
+    "tournament": ("bots.league.tournament", "let bots play against each other, with a report"),
+    "verify": ("bots.league.verify", "play a tournament again, and see that its result is what comes of it"),
     "new": ("bots.template", "write a bot of your own to start from"),
 }
 

@@ -197,15 +197,19 @@ def read(file: Path) -> League:
 
     raises  ConfigurationError  naming every fault
     """
+    return parse(content_of(file), named=str(file))
+
+
+def content_of(file: Path) -> dict[str, Any]:
+    """What stands in a file, not looked at yet. Raises ConfigurationError."""
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigurationError(f"{file} does not exist") from None
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigurationError(f"{file} cannot be read: {fault}") from None
     except tomllib.TOMLDecodeError as fault:
         raise ConfigurationError(f"{file} is not TOML: {fault}") from None
-    return parse(content, named=str(file))
 
 
 def parse(content: dict[str, Any], *, named: str) -> League:

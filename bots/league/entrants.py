@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bots.league.configuration import Bot, ConfigurationError, Latency, League
@@ -21,13 +22,15 @@ class Entrant:
     """One bot of a tournament; plain values, so that it can be sent to another process.
 
     name        how the report calls it
-    target      its strategy, as bots.loading.strategy_of takes it
+    target      its strategy, as bots.loading.strategy_of takes it from anywhere
+    kind        its class, for people
     account     letters, digits and _, unique among the entrants
     securities  what it trades in, its own first
     """
 
     name: str
     target: str
+    kind: str
     account: str
     options: Mapping[str, Any]
     latency: Latency
@@ -38,31 +41,44 @@ class Entrant:
         return strategy_of(self.target)(**self.options)
 
 
-def entrants(league: League) -> list[Entrant]:
+def files_of(league: League, folder: Path) -> dict[str, Path]:
+    """Where the files of bots are that a tournament names, by the name that it uses, as seen from a folder."""
+    places = [bot.strategy.partition(":")[0] for bot in league.bots]
+    return {place: (folder / place).resolve() for place in places if place.endswith(".py")}
+
+
+def entrants(league: League, files: Mapping[str, Path] | None = None) -> list[Entrant]:
     """The bots of a tournament, in the order of its configuration.
 
+    files   where the files of bots are, by the names in the configuration; without them as seen from here
     raises  ConfigurationError  naming every strategy that is not there, and every option that it does not have
     """
+    files = files_of(league, Path()) if files is None else files
+    targets = [_located(bot.strategy, files) for bot in league.bots]
     faults: list[str] = []
-    for at, bot in enumerate(league.bots, start=1):
-        faults += [f"  bots[{at}].{fault}" for fault in _faults(bot)]
+    for at, (bot, target) in enumerate(zip(league.bots, targets, strict=True), start=1):
+        faults += [f"  bots[{at}].{fault}" for fault in _faults(bot, target)]
     if faults:
         raise ConfigurationError("\n".join(["the tournament cannot begin:", *faults]))
     every = tuple(security.id for security in league.securities)
-    called = [bot.name or strategy_of(bot.strategy).name or _title(bot.strategy) for bot in league.bots]
+    called = [
+        bot.name or strategy_of(target).name or _title(bot.strategy)
+        for bot, target in zip(league.bots, targets, strict=True)
+    ]
     wanted = Counter[str]()
     for name, bot in zip(called, league.bots, strict=True):
         wanted[name] += bot.count
     found: list[Entrant] = []
     numbers = Counter[str]()
-    for name, bot in zip(called, league.bots, strict=True):
+    for name, bot, target in zip(called, league.bots, targets, strict=True):
         for _ in range(bot.count):
             numbers[name] += 1
             own = f"{name} {numbers[name]}" if wanted[name] > 1 else name
             found.append(
                 Entrant(
                     name=own,
-                    target=bot.strategy,
+                    target=target,
+                    kind=strategy_of(target).__name__,
                     account=_account(own, [entrant.account for entrant in found]),
                     options=bot.options,
                     latency=bot.latency or league.latency,
@@ -72,10 +88,15 @@ def entrants(league: League) -> list[Entrant]:
     return found
 
 
-def _faults(bot: Bot) -> list[str]:
+def _located(strategy: str, files: Mapping[str, Path]) -> str:
+    place, colon, name = strategy.partition(":")
+    return f"{files[place]}{colon}{name}" if place in files else strategy
+
+
+def _faults(bot: Bot, target: str) -> list[str]:
     """What keeps a bot from playing, each with the setting that it is about."""
     try:
-        kind = strategy_of(bot.strategy)
+        kind = strategy_of(target)
     except NoStrategy as fault:
         return [f"strategy: {fault}"]
     except Exception as fault:  # noqa: BLE001 - whatever a file raises, there is no bot to play with

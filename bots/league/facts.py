@@ -90,7 +90,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def _said(value: float | None, digits: int = 2) -> str:
-    return "nothing" if value is None else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return "\N{EN DASH}" if value is None else f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _verdict(value: float | None, holds: Callable[[float], bool]) -> Verdict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import matplotlib as mpl
@@ -61,6 +62,12 @@ def figure(width: float, height: float, rows: int = 1, columns: int = 1, **layou
     return drawn, [one for row in axes for one in row]
 
 
+def mosaic(width: float, height: float, rows: Any, **layout: Any) -> tuple[Figure, dict[str, Axes]]:
+    """An empty figure [inches] and its axes by name, laid out as the rows say."""
+    drawn = Figure(figsize=(width, height), layout="constrained")
+    return drawn, drawn.subplot_mosaic(rows, **layout)
+
+
 def picture(drawn: Figure) -> str:
     """A figure as the address of an image, for a page that needs no other file."""
     out = io.BytesIO()
@@ -76,6 +83,20 @@ def thinned(*columns: Sequence[float]) -> tuple[Sequence[float], ...]:
         return columns
     kept = [*range(0, number - 1, step), number - 1]
     return tuple([column[at] for at in kept] for column in columns)
+
+
+def averaged(*columns: Sequence[float]) -> tuple[Sequence[float], ...]:
+    """Curves that jump, through fewer points, each the mean of those that it stands for."""
+    step = -(-len(columns[0]) // (_MOST_POINTS // 4))
+    if step <= 1:
+        return columns
+    return tuple(
+        [
+            fmean(known) if (known := [value for value in column[at : at + step] if value == value]) else float("nan")
+            for at in range(0, len(column), step)
+        ]
+        for column in columns
+    )
 
 
 def hours(axes: Axes, duration_s: float) -> float:

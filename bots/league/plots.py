@@ -7,15 +7,15 @@ from math import erfc, sqrt
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from bots.league.ink import BLUE, DARK, GREY, LIGHT, ORANGE, PALE, figure, hours, picture, thinned
+from bots.league.ink import BLUE, DARK, GREY, LIGHT, ORANGE, PALE, averaged, figure, hours, mosaic, picture, thinned
 from bots.league.metrics import drawdowns, gains_cents, inventory_of, worth
 from bots.league.result import BotResult, Match
 from bots.league.standings import Standing
 from bots.league.stylised_facts import Market, middle_cents
 
-_DOLLARS = FuncFormatter(lambda value, _: f"{value:,.0f}".replace("-", "\N{MINUS SIGN}"))
+_NUMBERS = FuncFormatter(lambda value, _: f"{round(value, 6) + 0.0:,.6g}".replace("-", "\N{MINUS SIGN}"))
 
 
 def gains(standings: Sequence[Standing]) -> str:
@@ -33,7 +33,7 @@ def gains(standings: Sequence[Standing]) -> str:
     axes.set_ylim(len(standings) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
-    axes.xaxis.set_major_formatter(_DOLLARS)
+    axes.xaxis.set_major_formatter(_NUMBERS)
     axes.set_xlabel("gain against holding [$]")
     return picture(drawn)
 
@@ -57,7 +57,7 @@ def curves(matches: Sequence[Match], names: Sequence[str]) -> str:
         axes.plot([one / unit_s for one in t], y, color=BLUE, linewidth=1.4)
         axes.axhline(0, color=DARK, linewidth=0.6)
         axes.set_title(name, parse_math=False)
-        axes.yaxis.set_major_formatter(_DOLLARS)
+        axes.yaxis.set_major_formatter(_NUMBERS)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         if axes.get_subplotspec() is not None and panels.index(axes) < len(names) - columns:
             axes.set_xlabel("")
@@ -69,26 +69,27 @@ def curves(matches: Sequence[Match], names: Sequence[str]) -> str:
 
 def bot_in_match(match: Match, bot: BotResult, security_id: str) -> str:
     """One bot in one match: the price with its trades, what it gained, how far it fell, and what it held."""
-    drawn, (price, gain, fall, held) = figure(
-        7.6, 5.4, 4, sharex=True, gridspec_kw={"height_ratios": [2.4, 1.3, 0.9, 1.1]}
-    )
+    drawn, grid = mosaic(7.6, 3.1, [["price", "gain"], ["price", "fall"], ["price", "held"]], width_ratios=[1.35, 1])
+    price, gain, fall, held = (grid[name] for name in ("price", "gain", "fall", "held"))
     unit_s = hours(held, match.duration_s)
+    for axes in (price, gain, fall):
+        hours(axes, match.duration_s)
     _price(price, match, security_id, unit_s)
     for side, marker, colour in (("buy", "^", BLUE), ("sell", "v", ORANGE)):
         fills = [fill for fill in bot.fills if fill.security_id == security_id and fill.side == side]
         price.scatter(
             [fill.time_s / unit_s for fill in fills],
             [fill.price_cents / 100 for fill in fills],
-            s=11,
+            s=9,
             marker=marker,
             color=colour,
             linewidths=0,
-            alpha=0.75,
-            label=f"{'bought' if side == 'buy' else 'sold'} ({len(fills):,} trades)",
+            alpha=0.7 if len(fills) < 2_000 else 0.35,
+            label=f"{'bought' if side == 'buy' else 'sold'} ({len(fills):,})",
             zorder=3,
             rasterized=len(fills) > 400,
         )
-    price.legend(loc="upper left", ncols=2, handletextpad=0.2, borderaxespad=0.1)
+    _legend_above(price, 2)
     price.set_ylabel(f"{security_id} [$]")
     times = [sample.time_s / unit_s for sample in bot.samples]
     curve = gains_cents(match, bot)
@@ -97,32 +98,36 @@ def bot_in_match(match: Match, bot: BotResult, security_id: str) -> str:
     gain.plot(t, y, color=BLUE)
     gain.axhline(0, color=DARK, linewidth=0.6)
     gain.set_ylabel("gain [$]")
-    gain.yaxis.set_major_formatter(_DOLLARS)
     t, y = thinned(times, [-100 * one for one in drawdowns([opening + cents for cents in curve])])
     fall.fill_between(t, y, color=ORANGE, alpha=0.35, linewidth=0)
     fall.plot(t, y, color=ORANGE, linewidth=0.8)
-    fall.set_ylabel("drawdown [%]")
+    fall.set_ylabel("drawdown\n[%]")
     changes = inventory_of(match, bot)
     for place, name in enumerate(match.securities):
         t, y = thinned(times, [change[place] for change in changes])
         held.step(t, y, where="post", color=(BLUE, ORANGE, GREY)[place % 3], linewidth=1, label=name)
     held.axhline(0, color=DARK, linewidth=0.6)
     held.set_ylabel("inventory\n[shares]")
-    held.yaxis.set_major_formatter(_DOLLARS)
     if len(match.securities) > 1:
-        held.legend(loc="upper left", ncols=len(match.securities), borderaxespad=0.1)
-    for axes in (price, gain, fall):
+        _legend_above(held, len(match.securities))
+    for axes in (gain, fall):
         axes.set_xlabel("")
-    for axes in (price, gain, fall, held):
-        axes.yaxis.set_major_locator(MaxNLocator(4))
-    drawn.align_ylabels()
+        axes.tick_params(labelbottom=False)
+    for axes in (gain, fall, held):
+        axes.yaxis.set_major_formatter(_NUMBERS)
+        axes.yaxis.set_major_locator(MaxNLocator(3))
+    drawn.align_ylabels([gain, fall, held])
     return picture(drawn)
+
+
+def _legend_above(axes: Axes, columns: int) -> None:
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=columns, handletextpad=0.3, borderaxespad=0.1)
 
 
 def market(matches: Sequence[Match], security_id: str) -> str:
     """The price in all matches, and of the first one the spread and the depth."""
     first = matches[0]
-    drawn, (price, spread, depth) = figure(7.6, 4.6, 3, sharex=True, gridspec_kw={"height_ratios": [2.4, 1, 1]})
+    drawn, (price, spread, depth) = figure(7.6, 3.9, 3, sharex=True, gridspec_kw={"height_ratios": [2.4, 1, 1]})
     unit_s = hours(depth, first.duration_s)
     for match in matches[1:]:
         t, y = thinned(*_middle(match, security_id))
@@ -130,7 +135,7 @@ def market(matches: Sequence[Match], security_id: str) -> str:
     _price(price, first, security_id, unit_s)
     price.set_ylabel(f"{security_id} [$]")
     samples = first.market[security_id]
-    t, y, shares = thinned(
+    t, y, shares = averaged(
         [sample.time_s / unit_s for sample in samples],
         [
             float("nan")
@@ -140,9 +145,9 @@ def market(matches: Sequence[Match], security_id: str) -> str:
         ],
         [sample.bid_quantity + sample.ask_quantity for sample in samples],
     )
-    spread.plot(t, y, color=BLUE, linewidth=0.7)
+    spread.plot(t, y, color=BLUE, linewidth=0.9)
     spread.set_ylabel("spread [¢]")
-    depth.plot(t, shares, color=BLUE, linewidth=0.7)
+    depth.plot(t, shares, color=BLUE, linewidth=0.9)
     depth.set_ylabel("shares at\nbest prices")
     for axes in (price, spread):
         axes.set_xlabel("")
@@ -179,6 +184,8 @@ def returns(markets: Sequence[Market]) -> str:
         normal = np.array([_normal_tail(float(one)) for one in grid])
         tail.plot(grid[normal > 1e-6], normal[normal > 1e-6], color=GREY, label="normal")
         tail.set_xscale("log")
+        tail.xaxis.set_major_formatter(_NUMBERS)
+        tail.xaxis.set_minor_formatter(NullFormatter())
         tail.set_xlim(0.1, 1.3 * max(4.0, float(pooled[0])))
         tail.set_yscale("log")
         tail.set_ylim(0.5 / len(pooled), 1.5)

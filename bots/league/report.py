@@ -14,11 +14,10 @@ from bots.league.configuration import Halt, LargeSeller, Latency, League, News
 from bots.league.duration import written
 from bots.league.facts import facts
 from bots.league.result import Match
+from bots.league.saying import chance, dollars, number, percent, shade
 from bots.league.standings import Scoreboard
 from bots.league.stylised_facts import describe
-
-MINUS = "\N{MINUS SIGN}"
-NONE = "\N{EN DASH}"
+from bots.league.summary import headline, manner, sentences
 
 
 def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches_hash: str, board_hash: str) -> str:
@@ -41,6 +40,7 @@ def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches
     first = matches[0]
     names = [standing.name for standing in board.standings]
     own = {name: at for at, name in enumerate(bot.name for bot in first.bots)}
+    markets = [_market(matches, security_id) for security_id in first.securities]
     return environment.get_template("report.html").render(
         league=league,
         matches=matches,
@@ -49,7 +49,9 @@ def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches
         board=board,
         headline=headline(board),
         plots={"gains": plots.gains(board.standings), "curves": plots.curves(matches, names)},
-        markets=[_market(matches, security_id) for security_id in first.securities],
+        sentences=sentences(board, {market["security_id"]: market["facts"] for market in markets}),
+        best=[(bot, manner(bot)) for bot in board.standings[:3]],
+        markets=markets,
         bots=[
             {
                 "standing": standing,
@@ -68,20 +70,6 @@ def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches
         board_hash=board_hash,
         icon=_icon(),
     )
-
-
-def headline(board: Scoreboard) -> str:
-    """What one wants to know first, in a sentence."""
-    best = board.standings[0]
-    said = f"{best.name} came first with {dollars(best.gain_cents.mean)} a match more than holding would have brought"
-    if len(board.standings) < 2:
-        return f"{said}."
-    surely = board.better[0][1]
-    second = board.standings[1].name
-    if surely is None:
-        return f"{said}; {second} came second. A single match proves little."
-    sure = "surely" if surely >= 0.975 else "probably" if surely >= 0.8 else "perhaps"
-    return f"{said}; it is {sure} better than {second}, the second (probability {chance(surely)})."
 
 
 def _market(matches: Sequence[Match], security_id: str) -> dict[str, Any]:
@@ -114,52 +102,6 @@ def _said(event: News | Halt | LargeSeller) -> str:
 
 def _latency(latency: Latency) -> str:
     return f"{latency.order_ms:g} ms there, {latency.feed_ms:g} ms back, up to {latency.jitter_ms:g} ms by chance"
-
-
-# -- how numbers are written -------------------------------------------------------------------------------------------
-
-
-def dollars(cents: float | None, *, sign: bool = False) -> str:
-    """Whole dollars from a hundred on, cents below."""
-    if cents is None:
-        return NONE
-    amount = cents / 100
-    text = f"{abs(amount):,.0f}" if abs(amount) >= 99.995 else f"{abs(amount):,.2f}"
-    return f"{_sign(amount, shown=sign)}${text}"
-
-
-def percent(fraction: float | None, digits: int = 2, *, sign: bool = False) -> str:
-    """A fraction as a percentage."""
-    if fraction is None:
-        return NONE
-    return f"{_sign(fraction, shown=sign)}{abs(fraction):.{digits}%}".replace("%", " %")
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """A number with so many digits, thousands apart."""
-    return NONE if value is None else f"{_sign(value)}{abs(value):,.{digits}f}"
-
-
-def chance(probability: float | None) -> str:
-    """A probability; what was never drawn is not impossible."""
-    if probability is None:
-        return ""
-    return (
-        ">99 %" if probability > 0.995 else "<1 %" if probability < 0.005 else f"{probability:.0%}".replace("%", " %")
-    )
-
-
-def shade(probability: float | None) -> str:
-    """The background of a probability: the surer, the deeper; blue for better, orange for worse."""
-    if probability is None:
-        return "#ffffff"
-    colour = (31, 90, 153) if probability >= 0.5 else (200, 80, 30)
-    depth = abs(probability - 0.5) * 2 * 0.42
-    return "#" + "".join(f"{round(255 + (part - 255) * depth):02x}" for part in colour)
-
-
-def _sign(value: float, *, shown: bool = False) -> str:
-    return MINUS if value < 0 else "+" if shown and value > 0 else ""
 
 
 def _icon() -> str:

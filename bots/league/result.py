@@ -16,7 +16,7 @@ Side = Literal["buy", "sell"]
 
 
 class Fill(Struct, frozen=True, array_like=True):
-    """A trade as one of its sides sees it; the fee is negative for a rebate [cents]."""
+    """A trade as one of its sides sees it; the fee is negative for a rebate [cents], both sides have the same trade."""
 
     time_s: float
     security_id: str
@@ -26,6 +26,7 @@ class Fill(Struct, frozen=True, array_like=True):
     price_cents: int
     is_maker: bool
     fee_cents: int
+    trade: int
 
 
 class AccountSample(Struct, frozen=True, array_like=True):
@@ -51,10 +52,12 @@ class MarketSample(Struct, frozen=True, array_like=True):
 class Failure(Struct, frozen=True, kw_only=True):
     """Why a bot was disqualified, and when.
 
+    kind       `lost`, its connection or its process; `crashed`, it took the process of the match with it, and that was
+               played without it
     traceback  for people: it names files of the machine, so it is no part of the hash
     """
 
-    kind: Literal["raised", "hung", "flooded", "lost"]
+    kind: Literal["raised", "hung", "flooded", "lost", "crashed"]
     time_s: float
     error: str
     traceback: str
@@ -145,6 +148,12 @@ def decoded(text: bytes) -> Match:
 def hash_of(match: Match) -> str:
     """SHA-256 of all that is in a match, but for the tracebacks, as hexadecimal digits."""
     return hashlib.sha256(encoded(msgspec.structs.replace(match, bots=[_bare(bot) for bot in match.bots]))).hexdigest()
+
+
+def ledger_hash(match: Match) -> str:
+    """SHA-256 of what every account ends with, as hexadecimal digits."""
+    ledger = {bot.account: (bot.cash_cents, bot.shares) for bot in match.bots}
+    return hashlib.sha256(msgspec.json.encode(ledger, order="sorted")).hexdigest()
 
 
 def _bare(bot: BotResult) -> BotResult:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
@@ -25,6 +26,8 @@ from bots.simulated.configuration import Configuration, Listing, Opening
 from bots.simulated.configuration import Latency as Travel
 from bots.simulated.market import Market
 from bots.simulated.outcome import BotOutcome, Outcome
+from bots.simulated.seat import clean
+from bots.strategy import Strategy
 
 # How often the progress of a match is told, in parts of it.
 _STEPS = 200
@@ -37,17 +40,22 @@ def play(
     *,
     log: Callable[[bytes], object] | None = None,
     progress: Callable[[float], object] | None = None,
+    calling: Callable[[int], object] | None = None,
+    out: Mapping[str, Failure] | None = None,
 ) -> Match:
     """Play the match of a seed. A live match is played by a function of the same form, with an exchange to play on.
 
     log       takes the commands of the order log, as lines of JSON, many at a time
     progress  is told now and then how much has been played [s]
+    calling   is told before a strategy is called which one it is, counted from 1, and 0 when it is back
+    out       who is out from the beginning, by account, and why
     """
-    market = Market(_configuration(league, seed), log=log)
+    market = Market(_configuration(league, seed), log=log, calling=calling)
+    out = dict(out or {})
     values = hidden_values(league, seed)
     opening = Opening(cash_cents=_cents(league.opening.cash), shares=league.opening_shares())
     for entrant in entrants:
-        strategy = entrant.strategy()
+        strategy = _made(entrant, out)
         reveal(strategy, values, entrant.securities[0])
         market.seat(
             entrant.account,
@@ -63,11 +71,24 @@ def play(
         for step in range(1, _STEPS):
             market.schedule(league.duration * step / _STEPS, partial(_tell, progress))
     outcome = market.play()
-    return _match(league, outcome, entrants, sorted(happened, key=lambda event: event.time_s))
+    return _match(league, outcome, entrants, sorted(happened, key=lambda event: event.time_s), out)
 
 
 def _tell(progress: Callable[[float], object], market: Market) -> None:
     progress(market.now_s)
+
+
+def _made(entrant: Entrant, out: dict[str, Failure]) -> Strategy:
+    """The strategy, or one that does nothing for a bot that is out; one whose making fails joins those."""
+    if entrant.account not in out:
+        try:
+            return entrant.strategy()
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the bot's
+            said = clean("".join(traceback.format_exception(fault)))
+            out[entrant.account] = Failure(
+                kind="raised", time_s=0.0, error=clean(f"{type(fault).__name__}: {fault}"), traceback=said
+            )
+    return Strategy()
 
 
 def _cents(dollars: Decimal) -> int:
@@ -136,7 +157,13 @@ def _sell(market: Market, event: LargeSeller, account: str) -> None:
 # -- what it ends with -------------------------------------------------------------------------------------------------
 
 
-def _match(league: League, outcome: Outcome, entrants: Sequence[Entrant], happened: list[Happened]) -> Match:
+def _match(
+    league: League,
+    outcome: Outcome,
+    entrants: Sequence[Entrant],
+    happened: list[Happened],
+    out: Mapping[str, Failure],
+) -> Match:
     securities = [security.id for security in league.securities]
     return Match(
         kind="simulated",
@@ -145,7 +172,9 @@ def _match(league: League, outcome: Outcome, entrants: Sequence[Entrant], happen
         securities=securities,
         opening={security.id: _cents(security.price) for security in league.securities},
         last={name: outcome.last_cents[name] for name in securities},
-        bots=[_bot(entrant, outcome.bots[entrant.account], securities) for entrant in entrants],
+        bots=[
+            _bot(entrant, outcome.bots[entrant.account], securities, out.get(entrant.account)) for entrant in entrants
+        ],
         market={
             name: [_sample(sample) for sample in outcome.market if sample.security_id == name] for name in securities
         },
@@ -170,10 +199,10 @@ def _sample(sample: outcome_of.MarketSample) -> MarketSample:
     )
 
 
-def _bot(entrant: Entrant, bot: BotOutcome, securities: Sequence[str]) -> BotResult:
+def _bot(entrant: Entrant, bot: BotOutcome, securities: Sequence[str], failure: Failure | None) -> BotResult:
     return BotResult(
         name=entrant.name,
-        strategy=bot.strategy,
+        strategy=entrant.kind,
         account=entrant.account,
         opening_cash_cents=bot.opening_cash_cents,
         opening=dict(bot.opening_shares),
@@ -189,7 +218,7 @@ def _bot(entrant: Entrant, bot: BotOutcome, securities: Sequence[str]) -> BotRes
             for sample in bot.samples
         ],
         notes=[Note(note.time_s, note.text, dict(note.fields)) for note in bot.notes],
-        failure=None
+        failure=failure
         if bot.failure is None
         else Failure(
             kind=bot.failure.kind,

@@ -41,13 +41,20 @@ Action = Callable[["Market"], None]
 class Market:
     """A match: seat the bots, schedule what else is to happen, and play.
 
-    log  takes the commands of the order log as lines of JSON, many at a time
+    log      takes the commands of the order log as lines of JSON, many at a time
+    calling  is told before a bot is called which one it is, by the number of its seat from 1, and 0 when it is back
 
     What is scheduled gets the market in its hands, with `halt`, `resume` and `order`; what a share is really worth is
     no part of it, but of those traders who know it (bots/fundamental.py).
     """
 
-    def __init__(self, configuration: Configuration, *, log: Callable[[bytes], object] | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        log: Callable[[bytes], object] | None = None,
+        calling: Callable[[int], object] | None = None,
+    ) -> None:
         self.configuration = configuration
         self.clock = Clock()
         self.exchange = Exchange(
@@ -62,7 +69,7 @@ class Market:
         self._record = Record(self.exchange, START_US, log)
         self._feed = Feed(self.clock, self.exchange, conflation_us=configuration.conflation_us)
         self._numbers = Numbers()
-        self._watch = Watch(configuration.patience_s)
+        self._watch = Watch(configuration.patience_s, calling)
         self._securities = {name: _contract_form(one) for name, one in self.exchange.securities.items()}
         self._is_open = True
 
@@ -115,6 +122,7 @@ class Market:
             seed=self.configuration.seed,
             clock=self.clock,
             watch=self._watch,
+            number=len(self.seats) + 1,
             greet=self._feed.greet,
             receive=self._receive,
             out=self._out,

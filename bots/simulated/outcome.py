@@ -12,7 +12,7 @@ from tasks.messages import Side
 
 
 class Fill(NamedTuple):
-    """A trade as one of its sides sees it; the fee is negative for a rebate [cents]."""
+    """A trade as one of its sides sees it; the fee is negative for a rebate [cents], trades are numbered from 1."""
 
     time_us: int
     security_id: str
@@ -22,6 +22,7 @@ class Fill(NamedTuple):
     price_cents: int
     is_maker: bool
     fee_cents: int
+    trade: int
 
 
 class Print(NamedTuple):

@@ -103,7 +103,7 @@ class Record:
 
     def _traded(self, trade: TradeMade) -> None:
         self.trades.add(trade)
-        self.trades_made += 1
+        self.trades_made = number = self.trades_made + 1
         self._volumes[trade.security_id] += trade.quantity
         time_us, security_id = trade.traded_us - self._start_us, trade.security_id
         quantity, price_cents = trade.quantity, trade.price_cents
@@ -114,12 +114,14 @@ class Record:
         if buyer is not None:
             fee = fee_cents(quantity * price_cents, rates.taker_ppm if buyer_takes else rates.maker_ppm)
             buyer.fills.append(
-                Fill(time_us, security_id, trade.buy_order_id, "buy", quantity, price_cents, not buyer_takes, fee)
+                Fill(
+                    time_us, security_id, trade.buy_order_id, "buy", quantity, price_cents, not buyer_takes, fee, number
+                )
             )
         if seller is not None:
             fee = fee_cents(quantity * price_cents, rates.maker_ppm if buyer_takes else rates.taker_ppm)
             seller.fills.append(
-                Fill(time_us, security_id, trade.sell_order_id, "sell", quantity, price_cents, buyer_takes, fee)
+                Fill(time_us, security_id, trade.sell_order_id, "sell", quantity, price_cents, buyer_takes, fee, number)
             )
 
     # -- what is so now ----------------------------------------------------------------------------------------------

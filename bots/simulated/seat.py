@@ -84,6 +84,7 @@ class Seat:
         seed: int,
         clock: Clock,
         watch: Watch,
+        number: int,
         greet: Callable[[Seat], None],
         receive: Callable[[Seat, Sequence[Request]], None],
         out: Callable[[Seat], None],
@@ -97,6 +98,7 @@ class Seat:
         self._door = door
         self._clock = clock
         self._watch = watch
+        self._number = number
         self._greet = greet
         self._receive = receive
         self._out = out
@@ -216,7 +218,7 @@ class Seat:
         door = self._door
         door.begin()
         try:
-            self._watch.call(step, *arguments)
+            self._watch.call(self._number, step, *arguments)
         except Problem as problem:
             self.refusals[problem.code] += 1
         except KeyboardInterrupt:

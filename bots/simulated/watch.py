@@ -31,12 +31,14 @@ class Watch:
     """Counts the callbacks, and interrupts the one that lasts.
 
     patience_s  how long one may take at least [s]
+    calling     is told who is called, and 0 when that is over, for whoever watches the process from outside
     """
 
-    __slots__ = ("_last", "_patience_s", "_running", "_ticks", "_turn")
+    __slots__ = ("_calling", "_last", "_patience_s", "_running", "_ticks", "_turn")
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, patience_s: float, calling: Callable[[int], object] | None = None) -> None:
         self._patience_s = patience_s
+        self._calling = calling
         self._turn = 0  # number of the callback
         self._running = False
         self._last = 0
@@ -57,14 +59,18 @@ class Watch:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
-    def call(self, step: Callable[..., object], *arguments: object) -> None:
-        """Make a callback; raises what it raises, and Hung."""
+    def call(self, who: int, step: Callable[..., object], *arguments: object) -> None:
+        """Make a callback of somebody; raises what it raises, and Hung."""
+        if self._calling is not None:
+            self._calling(who)
         self._turn += 1
         self._running = True
         try:
             step(*arguments)
         finally:
             self._running = False
+            if self._calling is not None:
+                self._calling(0)
             if self._ticks > _TICKS:
                 sys.settrace(None)
 

@@ -15,7 +15,7 @@ from deploy.local.failure import Failure, ending
 from deploy.local.places import EXCHANGE, ROOT, TESTS, VENV_PYTHON
 from deploy.local.variables import SERVICE_URLS
 
-COMMANDS = ("up", "down", "status", "logs", "clean", "run", "chaos", "test", "lint")
+COMMANDS = ("up", "down", "status", "logs", "clean", "run", "chaos", "tournament", "test", "lint")
 
 
 def main(arguments: list[str]) -> int:
@@ -30,6 +30,11 @@ def main(arguments: list[str]) -> int:
     elif command == "chaos":
         packages.require(TESTS, set(SERVICE_URLS.values()))
         virtual_environment.require(TESTS, virtual_environment.RUNNING)
+    elif command == "tournament":
+        packages.require(EXCHANGE, ())
+        virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
+        # A live one is played on the exchange as it was last started.
+        os.environ.update(environment_file.read(EXCHANGE))
     elif command == "test":
         # curl, because a test types what README tells a newcomer to type.
         packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium"])

@@ -16,7 +16,11 @@ from deploy.local.places import ROOT, VENV_PYTHON, VIRTUAL_ENVIRONMENT, Instance
 from deploy.local.steps import step
 
 RUNNING = "requirements.txt"
-TESTING = "tests/requirements.txt"  # holds all of the other, too
+LEAGUE = "bots/league/requirements.txt"
+TESTING = "tests/requirements.txt"
+
+# Each file holds all that stands in those before it, in the same versions.
+_GROWING = (RUNNING, LEAGUE, TESTING)
 
 # Which files are installed, by their hashes, so that nothing is done when nothing has changed.
 _STAMP = VIRTUAL_ENVIRONMENT / "installed.json"
@@ -27,7 +31,7 @@ def require(instance: Instance, requirements: str) -> None:
 
     raises  Failure  they cannot be
     """
-    wanted_hashes = {name: _hash(name) for name in ({RUNNING} | {requirements})}
+    wanted_hashes = {name: _hash(name) for name in _GROWING[: _GROWING.index(requirements) + 1]}
     installed = read_json(_STAMP)
     if VENV_PYTHON.exists() and wanted_hashes.items() <= installed.items():
         return

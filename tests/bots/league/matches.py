@@ -58,7 +58,7 @@ def match(bots: Sequence[BotResult], prices: Sequence[int], *, seed: int = 1, sp
 
 def fill(order_id: int, side: str, quantity: int, price_cents: int, *, is_maker: bool = False, fee: int = 0) -> Fill:
     """A trade in MSFT."""
-    return Fill(1.0, "MSFT", order_id, side, quantity, price_cents, is_maker, fee)  # type: ignore[arg-type]
+    return Fill(1.0, "MSFT", order_id, side, quantity, price_cents, is_maker, fee, order_id)  # type: ignore[arg-type]
 
 
 def failure(error: str) -> Failure:

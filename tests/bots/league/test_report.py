@@ -10,9 +10,11 @@ from html.parser import HTMLParser
 import pytest
 
 from bots.league.configuration import League, parse
-from bots.league.report import chance, dollars, headline, page, percent
+from bots.league.report import page
 from bots.league.result import Match
+from bots.league.saying import chance, dollars, percent
 from bots.league.standings import Scoreboard, as_csv, scoreboard
+from bots.league.summary import headline
 from tests.bots.league.matches import bot, failure, fill, match
 
 EVIL = '<script>alert("1")</script> & $x^2$'
@@ -122,5 +124,6 @@ def test_the_table_for_a_spreadsheet() -> None:
 
 def test_numbers_as_people_read_them() -> None:
     assert [dollars(cents) for cents in (123_456_78, -9_99, None)] == ["$123,457", "\N{MINUS SIGN}$9.99", "\N{EN DASH}"]
-    assert percent(-0.0123, sign=True) == "\N{MINUS SIGN}1.23 %"
-    assert [chance(one) for one in (None, 0.5, 0.999, 0.0)] == ["", "50 %", ">99 %", "<1 %"]
+    assert percent(-0.0123, sign=True) == "\N{MINUS SIGN}1.23\N{NO-BREAK SPACE}%"
+    said = [chance(one).replace("\N{NO-BREAK SPACE}", " ") for one in (None, 0.5, 0.999, 0.0)]
+    assert said == ["", "50 %", ">99 %", "<1 %"]

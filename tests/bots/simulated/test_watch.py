@@ -32,10 +32,10 @@ def test_what_never_ends_is_interrupted_however_it_defends_itself(callback) -> N
     watch = Watch(0.06)
     with watch.watching():
         with pytest.raises(Hung):
-            watch.call(callback)
+            watch.call(1, callback)
         assert sys.gettrace() is None
         done = []
-        watch.call(done.append, 1)
+        watch.call(1, done.append, 1)
         assert done == [1]
 
 
@@ -43,7 +43,7 @@ def test_many_short_callbacks_are_no_long_one() -> None:
     watch, done = Watch(0.01), 0
     with watch.watching():
         while done < 200_000:
-            watch.call(int)
+            watch.call(1, int)
             done += 1
 
 
@@ -53,7 +53,7 @@ def test_in_another_thread_nobody_watches_and_everything_works() -> None:
     def run() -> None:
         watch = Watch(0.01)
         with watch.watching():
-            watch.call(done.append, 1)
+            watch.call(1, done.append, 1)
 
     thread = Thread(target=run)
     thread.start()

@@ -1,0 +1,92 @@
+"""events.jsonl: what happened in a tournament, a line of JSON each, match by match and in the order of time.
+
+    {"seed":1,"time_s":12.402,"event":"trade","security_id":"MSFT","price":"100.12","quantity":4,
+     "buyer":"retail","seller":"market_maker","aggressor":"buy"}
+
+The other events are `scheduled` (news, halts, sellers), `note` (what a bot wrote down), `disqualified`, and at the end
+of each match `ended` for each bot. Who trades and is no bot of the tournament has the name null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from bots.league.result import BotResult, Fill, Match
+
+Line = dict[str, Any]
+
+
+def lines(match: Match) -> Iterator[bytes]:
+    """The events of a match as lines with their ends."""
+    happened = [(event["time_s"], number, event) for number, event in enumerate(_events(match))]
+    for _, _, event in sorted(happened, key=lambda one: one[:2]):
+        yield msgspec.json.encode({"seed": match.seed, **event}) + b"\n"
+    for bot in match.bots:
+        yield (
+            msgspec.json.encode(
+                {
+                    "seed": match.seed,
+                    "time_s": match.duration_s,
+                    "event": "ended",
+                    "bot": bot.name,
+                    "balance": _dollars(bot.cash_cents),
+                    "shares": bot.shares,
+                    "disqualified": bot.failure is not None,
+                }
+            )
+            + b"\n"
+        )
+
+
+def _events(match: Match) -> Iterator[Line]:
+    for happened in match.happened:
+        yield {
+            "time_s": happened.time_s,
+            "event": "scheduled",
+            "security_id": happened.security_id,
+            "what": happened.text,
+        }
+    yield from _trades(match)
+    for bot in match.bots:
+        for note in bot.notes:
+            yield {"time_s": note.time_s, "event": "note", "bot": bot.name, "text": note.text, **_own(note.fields)}
+        if bot.failure is not None:
+            yield {
+                "time_s": bot.failure.time_s,
+                "event": "disqualified",
+                "bot": bot.name,
+                "why": bot.failure.kind,
+                "error": bot.failure.error,
+            }
+
+
+def _own(fields: dict[str, str]) -> Line:
+    return {"fields": fields} if fields else {}
+
+
+def _trades(match: Match) -> Iterator[Line]:
+    """Each trade once, though both of its sides may be bots."""
+    sides: dict[int, dict[str, tuple[BotResult, Fill]]] = {}
+    for bot in match.bots:
+        for fill in bot.fills:
+            sides.setdefault(fill.trade, {})[fill.side] = bot, fill
+    for _, legs in sorted(sides.items()):
+        one = next(iter(legs.values()))[1]
+        yield {
+            "time_s": one.time_s,
+            "event": "trade",
+            "security_id": one.security_id,
+            "price": _dollars(one.price_cents),
+            "quantity": one.quantity,
+            "buyer": legs["buy"][0].name if "buy" in legs else None,
+            "seller": legs["sell"][0].name if "sell" in legs else None,
+            "aggressor": one.side if not one.is_maker else "sell" if one.side == "buy" else "buy",
+        }
+
+
+def _dollars(cents: int) -> str:
+    sign, cents = "-" if cents < 0 else "", abs(cents)
+    return f"{sign}{cents // 100}.{cents % 100:02d}"

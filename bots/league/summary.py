@@ -1,0 +1,100 @@
+"""What a tournament means, in sentences: who won, what of that is sure, and in what kind of a market."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bots.league.facts import Fact
+from bots.league.saying import chance, dollars, percent
+from bots.league.standings import Scoreboard, Standing
+
+# From here on a probability is called sure, or probable.
+SURE = 0.975
+PROBABLE = 0.8
+
+
+def headline(board: Scoreboard) -> str:
+    """What one wants to know first, in a sentence."""
+    best = board.standings[0]
+    said = f"{best.name} came first with {dollars(best.gain_cents.mean)} a match more than holding would have brought"
+    if len(board.standings) < 2:
+        return f"{said}."
+    surely = board.better[0][1]
+    second = board.standings[1].name
+    if surely is None:
+        return f"{said}; {second} came second. A single match proves little."
+    sure = "surely" if surely >= SURE else "probably" if surely >= PROBABLE else "perhaps"
+    return f"{said}; it is {sure} better than {second}, the second (probability {chance(surely)})."
+
+
+def sentences(board: Scoreboard, facts: Mapping[str, Sequence[Fact]]) -> list[str]:
+    """What else one wants to know; `facts` are the stylised facts by security."""
+    said = [*_gainers(board), *_close(board), _last(board), *_outs(board)]
+    said += [sentence for security_id, its in facts.items() if (sentence := _market(security_id, its))]
+    return said
+
+
+def manner(bot: Standing) -> str:
+    """How a bot traded, in a few words."""
+    trades = bot.mean("trades") or 0.0
+    if not trades:
+        return "did not trade"
+    share = bot.mean("maker_share") or 0.0
+    how = (
+        "waits in the book"
+        if share >= 0.8
+        else "takes what is offered"
+        if share <= 0.2
+        else f"waits in the book with {percent(share, 0)} of its shares"
+    )
+    return f"{trades:,.0f} trades, {how}"
+
+
+def _gainers(board: Scoreboard) -> list[str]:
+    """Who is surely better than doing nothing, and who surely worse."""
+    known = [bot for bot in board.standings if bot.gain_cents.low is not None and bot.gain_cents.high is not None]
+    if not known:
+        return []
+    up = [bot.name for bot in known if (bot.gain_cents.low or 0) > 0]
+    down = [bot.name for bot in known if (bot.gain_cents.high or 0) < 0]
+    said = [
+        f"Surely better than doing nothing: {_listed(up)}." if up else "Nobody is surely better than doing nothing."
+    ]
+    if down:
+        said.append(f"Surely worse: {_listed(down)}.")
+    return said
+
+
+def _close(board: Scoreboard) -> list[str]:
+    """Neighbours of whom nobody can say which is better."""
+    pairs = [
+        f"{one.name} and {other.name}"
+        for at, (one, other) in enumerate(zip(board.standings, board.standings[1:], strict=False))
+        if (probability := board.better[at][at + 1]) is not None and probability < PROBABLE
+    ]
+    return [f"Places that may be chance: {_listed(pairs, ' · ')}."] if pairs else []
+
+
+def _last(board: Scoreboard) -> str:
+    last = board.standings[-1]
+    verb = "lost" if last.gain_cents.mean < 0 else "gained"
+    return f"Last came {last.name}, which {verb} {dollars(abs(last.gain_cents.mean))} a match against holding."
+
+
+def _outs(board: Scoreboard) -> list[str]:
+    out = [f"{bot.name} ({bot.disqualified} of {len(bot.matches)})" for bot in board.standings if bot.disqualified]
+    return [f"Disqualified, with the reason below: {_listed(out)}."] if out else ["Nobody was disqualified."]
+
+
+def _market(security_id: str, facts: Sequence[Fact]) -> str:
+    told = [fact for fact in facts if fact.verdict != "too little to say"]
+    if not told:
+        return f"{security_id} traded too little to say whether it is like a real market."
+    like = [fact for fact in told if fact.verdict == "like a market"]
+    unlike = [fact.name.lower() for fact in told if fact.verdict == "not like one"]
+    but = f"; it lacks: {_listed(unlike)}" if unlike else ""
+    return f"{security_id} has {len(like)} of the {len(told)} properties of real markets that were looked for{but}."
+
+
+def _listed(names: Sequence[str], comma: str = ", ") -> str:
+    return comma.join(names)

@@ -1,0 +1,179 @@
+"""`python -m bots tournament [league.toml]`: bots against each other, with a report, a scoreboard and a proof."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bots.league import archive, report
+from bots.league.archive import Folder, Result
+from bots.league.configuration import ConfigurationError, League, content_of, parse
+from bots.league.duration import seconds, written
+from bots.league.entrants import Entrant, entrants, files_of
+from bots.league.progress import Shown
+from bots.league.result import Match
+from bots.league.rounds import Broken, Rounds
+from bots.league.saying import dollars
+from bots.league.standings import Scoreboard, scoreboard
+from bots.league.summary import headline
+
+# The tournament of the twelve bots that come with the exchange.
+OWN = Path(__file__).with_name("league.toml")
+RESULTS = Path("tournaments")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    shown = argparse.ArgumentParser(
+        prog="python -m bots tournament",
+        description="Let bots play against each other, and write a report. docs/league.md describes league.toml.",
+    )
+    shown.add_argument("file", nargs="?", type=Path, metavar="league.toml", help="what is played (default: ours)")
+    shown.add_argument("--live", action="store_true", help="on the running exchange, where an hour takes an hour")
+    shown.add_argument(
+        "--with",
+        action="append",
+        default=[],
+        dest="guests",
+        metavar="FILE.py:CLASS",
+        help="one more bot; may be given again",
+    )
+    shown.add_argument("--seeds", type=int, metavar="N", help="so many matches instead of those in the file")
+    shown.add_argument("--duration", metavar="1h30m", help="how long a match is instead")
+    shown.add_argument(
+        "--processes",
+        type=int,
+        metavar="N",
+        default=os.cpu_count() or 1,
+        help="matches at a time, when simulated (default: %(default)s, the cores)",
+    )
+    shown.add_argument("--output", type=Path, metavar="FOLDER", help=f"a new folder (default: {RESULTS}/NAME-TIME)")
+    return shown
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Play a tournament; the exit status: 1 when it cannot begin, 0 when it was played, whoever was disqualified."""
+    options = parser().parse_args(arguments)
+    try:
+        league, files = _configured(options)
+        bots = entrants(league, files)
+        folder = _folder(options, league)
+        sources = folder.begin(files)
+        matches, exchange = _played(league, bots, folder, options)
+    except (ConfigurationError, Broken) as fault:
+        print(f"python -m bots tournament: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; there is no result of a tournament that was not played to its end", file=sys.stderr)
+        return 130
+    board = scoreboard(matches)
+    proof = folder.finish(league, sources, matches, board, exchange=exchange)
+    page = report.page(
+        league,
+        matches,
+        board,
+        matches_hash=archive.matches_hash(proof.matches),
+        board_hash=proof.scoreboard_hash,
+    )
+    _tell(folder, folder.add_report(proof, page), board)
+    return 0
+
+
+def _configured(options: argparse.Namespace) -> tuple[League, dict[str, Path]]:
+    """What is to be played, and where the files of bots are. Raises ConfigurationError."""
+    file: Path = options.file or OWN
+    content = content_of(file)
+    if options.seeds is not None:
+        content["seeds"] = options.seeds
+    if options.duration is not None:
+        _shorten(content, options.duration, live=options.live)
+    bots = content.get("bots")
+    if isinstance(bots, list):
+        bots += [{"strategy": guest} for guest in options.guests]
+    league = parse(content, named=str(file))
+    here = {guest.partition(":")[0] for guest in options.guests}
+    found = files_of(league, file.parent)
+    return league, {place: Path(place).resolve() if place in here else path for place, path in found.items()}
+
+
+def _shorten(content: dict[str, Any], duration: str, *, live: bool) -> None:
+    """Another duration, and without the events that would come after it."""
+    try:
+        end_s = seconds(duration)
+    except ValueError as fault:
+        raise ConfigurationError(f"--duration: {fault}") from None
+    if live:
+        content.setdefault("live", {})["duration"] = end_s
+        return
+    content["duration"] = end_s
+    events = content.get("events")
+    if isinstance(events, list):
+        kept = [event for event in events if not isinstance(event, dict) or _at_s(event) < end_s]
+        if len(kept) < len(events):
+            print(f"{len(events) - len(kept)} of {len(events)} scheduled events come after the end, and are left out")
+        content["events"] = kept
+
+
+def _at_s(event: dict[str, Any]) -> float:
+    try:
+        return seconds(event.get("at"))
+    except ValueError:
+        return 0.0  # which is named as a fault of the configuration
+
+
+def _folder(options: argparse.Namespace, league: League) -> Folder:
+    """A folder that is not there yet. Raises ConfigurationError."""
+    path: Path | None = options.output
+    if path is None:
+        name = "".join(letter if letter.isalnum() else "-" for letter in league.name.lower()).strip("-")
+        path = RESULTS / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
+    if path.exists():
+        raise ConfigurationError(f"{path} is there already; a result gets a folder of its own")
+    return Folder(path)
+
+
+def _played(
+    league: League, bots: Sequence[Entrant], folder: Folder, options: argparse.Namespace
+) -> tuple[list[Match], dict[str, Any] | None]:
+    """The matches in the order of their seeds. Raises Broken, ConfigurationError, KeyboardInterrupt."""
+    if options.live:
+        raise ConfigurationError("--live is not there yet")
+    rounds = len(league.seeds)
+    print(
+        f"{league.name}: {len(bots)} bots, {rounds} matches of {written(league.duration)}, "
+        f"{options.processes} at a time"
+    )
+    with Shown("playing", rounds=rounds, duration_s=league.duration) as shown:
+        played = Rounds(league, bots, folder, max(options.processes, 1), shown.told).play(league.seeds)
+        matches = {match.seed: match for match in played}
+    return [matches[seed] for seed in league.seeds], None
+
+
+def _tell(folder: Folder, proof: Result, board: Scoreboard) -> None:
+    """The scoreboard in short, and where the rest is."""
+    table = Table(title=headline(board), title_justify="left", title_style="bold", box=None, pad_edge=False)
+    for column in ("#", "bot", "gain", "95 % interval", "rating", "won"):
+        table.add_column(column, justify="left" if column == "bot" else "right")
+    for bot in board.standings:
+        low, high = bot.gain_cents.low, bot.gain_cents.high
+        table.add_row(
+            str(bot.place),
+            f"{bot.name} (disqualified in {bot.disqualified})" if bot.disqualified else bot.name,
+            dollars(bot.gain_cents.mean, sign=True),
+            "" if low is None else f"{dollars(low)} to {dollars(high)}",
+            f"{bot.rating.mu:.1f}",
+            str(bot.wins),
+        )
+    Console().print(table)
+    print(f"\nmatches     {archive.matches_hash(proof.matches)}")
+    print(f"scoreboard  {proof.scoreboard_hash}")
+    print(f"\nreport  {folder.path / archive.REPORT}")
+    print(f"proof   python -m bots verify {folder.path}")

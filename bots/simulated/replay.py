@@ -1,0 +1,81 @@
+"""Applies a log of commands to the engine again: the trades that it makes, and what they do to accounts.
+
+It is the shortest way from a log to what came of it: no bot, no clock, no order entry. What was decided before the log
+stands in it, and the engine is a pure function of it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from bots.simulated.exchange import SHARD
+from bots.simulated.record import Lines
+from db.clearing_data.changes import FeeRates
+from tasks.fees import fee_cents
+from tasks.matching.engine import Engine
+from tasks.messages import TradeMade, decode_command
+
+_NO_FEES = FeeRates(0, 0)
+
+
+class NoLog(Exception):
+    """What was given is no log of commands."""
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What a log leads to.
+
+    log_hash     SHA-256 of its lines, as hexadecimal digits
+    trades_hash  likewise of the trades
+    cash_cents   what accounts gain or lose, fees included [cents]
+    shares       what accounts gain or lose, by account and security
+    """
+
+    commands: int = 0
+    trades: int = 0
+    log_hash: str = ""
+    trades_hash: str = ""
+    fees_cents: int = 0
+    cash_cents: Counter[str] = field(default_factory=Counter)
+    shares: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def replay(lines: Iterable[bytes], fees_ppm: Mapping[str, tuple[int, int]]) -> Replayed:
+    """Apply the commands of a log, a line of JSON each.
+
+    fees_ppm  fees of makers and takers by security, as of simulated.configuration.Listing
+    raises    NoLog  a line is no command
+    """
+    engine, found = Engine(SHARD), Replayed()
+    log, trades = Lines(), Lines()
+    rates = {security_id: FeeRates(*both) for security_id, both in fees_ppm.items()}
+    for number, line in enumerate(lines, start=1):
+        try:
+            command = decode_command(line)
+        except msgspec.MsgspecError as fault:
+            raise NoLog(f"line {number} of the log is no command: {fault}") from None
+        log.add(command)
+        for event in engine.apply(number, command):
+            if type(event) is TradeMade:
+                trades.add(event)
+                found.trades += 1
+                _book(event, rates.get(event.security_id, _NO_FEES), found)
+        found.commands = number
+    found.log_hash, found.trades_hash = log.digest(), trades.digest()
+    return found
+
+
+def _book(trade: TradeMade, rates: FeeRates, found: Replayed) -> None:
+    cash_cents = trade.quantity * trade.price_cents
+    maker, taker = fee_cents(cash_cents, rates.maker_ppm), fee_cents(cash_cents, rates.taker_ppm)
+    of_buyer, of_seller = (taker, maker) if trade.aggressor_side == "buy" else (maker, taker)
+    found.cash_cents[trade.buyer] -= cash_cents + of_buyer
+    found.cash_cents[trade.seller] += cash_cents - of_seller
+    found.shares[trade.buyer, trade.security_id] += trade.quantity
+    found.shares[trade.seller, trade.security_id] -= trade.quantity
+    found.fees_cents += of_buyer + of_seller

@@ -1,0 +1,21 @@
+"""`make tournament`: bots against each other; with `--live` on the exchange that runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from deploy.local.failure import Failure, ending
+from deploy.local.places import EXCHANGE, VENV_PYTHON
+from deploy.local.supervisor import Supervisor
+
+
+def main() -> int:
+    """Become the command of the bots."""
+    if "--live" in sys.argv and not Supervisor(EXCHANGE).runs():
+        raise Failure("the exchange is not running: start it with `make up BOTS=none`")
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "bots", "tournament", *sys.argv[1:]])
+
+
+if __name__ == "__main__":
+    raise SystemExit(ending(main))

@@ -1,0 +1,50 @@
+"""Bots that do what no bot may do, each in its own way; tournaments take them as FILE.py:CLASS."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from bots.strategy import Strategy
+
+
+class Ticking(Strategy):
+    """Does something every second."""
+
+    def interval_s(self) -> float:
+        return 1.0
+
+
+class Raises(Ticking):
+    def on_timer(self, now: float) -> None:
+        if now > 5:
+            raise ValueError("of all things")
+
+
+class Hangs(Ticking):
+    def on_timer(self, now: float) -> None:
+        while now > 5:
+            time.sleep(0.001)
+
+
+class Floods(Ticking):
+    def on_timer(self, now: float) -> None:
+        while now > 5:
+            self.buy(1, 1)
+
+
+class EndsTheProcess(Ticking):
+    def on_timer(self, now: float) -> None:
+        if now > 5:
+            os._exit(7)
+
+
+class Talks(Ticking):
+    def on_timer(self, now: float) -> None:
+        print("what do you know")  # noqa: T201  # that is what it is about
+        self.log("spoke", at=now)
+
+
+class Well(Ticking):
+    def on_timer(self, now: float) -> None:
+        self.order(self.rng.choice(("buy", "sell")), 1, 100)

@@ -1,0 +1,152 @@
+"""A tournament from the command line: its files, the same each time, and bad bots that harm only themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bots.league import archive
+from bots.league.archive import Folder
+from bots.league.configuration import content_of, parse
+from bots.league.result import Match
+from bots.league.tournament import OWN
+from bots.strategies import STRATEGIES
+
+ROOT = Path(__file__).parents[3]
+BAD = Path(__file__).with_name("bad_bots.py")
+LEAGUE = """
+name = "Small"
+duration = "40s"
+seeds = {seeds}
+sample_every = 5
+orders_a_second = 50
+bots = [{bots}]
+"""
+
+
+def typed(
+    *arguments: str | Path, folder: Path, columns: int = 200, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m bots` in a folder that is not the repository's."""
+    return subprocess.run(
+        [sys.executable, "-m", "bots", *map(str, arguments)],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": str(columns)} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def league_file(folder: Path, bots: Sequence[str], *, seeds: int = 1) -> Path:
+    file = folder / "league.toml"
+    file.write_text(LEAGUE.format(seeds=seeds, bots=", ".join(f'{{ strategy = "{bot}" }}' for bot in bots)))
+    return file
+
+
+def played(folder: Path, *arguments: str | Path) -> list[Match]:
+    said = typed("tournament", *arguments, "--output", folder / "result", folder=folder)
+    assert said.returncode == 0, said.stderr
+    result = Folder(folder / "result")
+    return [result.match(proof.seed) for proof in result.result().matches]
+
+
+def test_our_own_has_the_twelve_bots() -> None:
+    league = parse(content_of(OWN), named=str(OWN))
+    assert [bot.strategy for bot in league.bots] == list(STRATEGIES)
+    assert (league.duration, len(league.seeds)) == (8 * 3600, 10)
+
+
+def test_it_is_the_same_each_time_and_says_where_everything_is(tmp_path: Path) -> None:
+    file = league_file(tmp_path, ["zero_intelligence", "random_walk", "retail"], seeds=2)
+    said = [
+        typed("tournament", file, "--output", name, "--processes", name, folder=tmp_path, PYTHONHASHSEED=name)
+        for name in ("1", "2")
+    ]
+    assert [one.returncode for one in said] == [0, 0], said[0].stderr
+    one, other = (Folder(tmp_path / name) for name in ("1", "2"))
+    assert one.result() == other.result()
+    for name in (archive.SCOREBOARD, archive.EVENTS, archive.REPORT, archive.RESULT):
+        assert one.read(name) == other.read(name)
+    assert [proof.seed for proof in one.result().matches] == [1, 2]
+    assert f"{Path('1') / archive.REPORT}" in said[0].stdout
+    assert one.result().scoreboard_hash in said[0].stdout
+    assert "round 2 of 2" in said[0].stdout
+
+
+def test_events_are_told_in_the_order_of_time(tmp_path: Path) -> None:
+    (match,) = played(tmp_path, league_file(tmp_path, ["zero_intelligence", "retail", f"{BAD}:Talks"]))
+    told = [json.loads(line) for line in (tmp_path / "result" / archive.EVENTS).read_text().splitlines()]
+    trades = [event for event in told if event["event"] == "trade"]
+    assert len(trades) == match.trades > 0
+    assert {event["buyer"] for event in trades} <= {"zero_intelligence", "retail"}
+    assert next(event["fields"]["at"] for event in told if event["event"] == "note") == told[0]["fields"]["at"]
+    assert [event["bot"] for event in told[-3:]] == ["zero_intelligence", "retail", "Talks"]
+    times = [event["time_s"] for event in told]
+    assert times == sorted(times)
+
+
+def test_what_bots_print_is_kept_beside_their_match(tmp_path: Path) -> None:
+    played(tmp_path, league_file(tmp_path, ["retail", f"{BAD}:Talks"]))
+    assert "what do you know\n" * 3 in (tmp_path / "result" / "matches" / "1.out").read_text()
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "shown"),
+    [
+        ("Raises", "raised", "ValueError: of all things"),
+        ("Hangs", "hung", "in on_timer"),
+        ("Floods", "flooded", "more than 50 requests in a second"),
+        ("EndsTheProcess", "crashed", "it ended the process of its match with status 7"),
+    ],
+)
+def test_a_bad_bot_harms_only_itself(tmp_path: Path, bad: str, kind: str, shown: str) -> None:
+    (match,) = played(tmp_path, league_file(tmp_path, [f"{BAD}:{bad}", f"{BAD}:Well", "zero_intelligence"]))
+    failures = {bot.name: bot.failure for bot in match.bots}
+    assert failures["Well"] is failures["zero_intelligence"] is None
+    assert failures[bad] is not None
+    assert failures[bad].kind == kind
+    assert [bot.orders > 30 for bot in match.bots if bot.name == "Well"] == [True]
+    report = (tmp_path / "result" / archive.REPORT).read_text()
+    assert shown in report
+    assert f"{bad} (1 of 1)" in report
+    board = (tmp_path / "result" / archive.SCOREBOARD).read_text().splitlines()
+    assert board[-1].startswith(f"3,{bad},")
+    assert typed("verify", tmp_path / "result", folder=tmp_path).returncode == 0
+
+
+def test_a_guest_is_seen_from_here_and_bots_from_their_file(tmp_path: Path) -> None:
+    (tmp_path / "else").mkdir()
+    (tmp_path / "guest.py").write_text(BAD.read_text())
+    (tmp_path / "else" / "own.py").write_text(BAD.read_text())
+    file = league_file(tmp_path / "else", ["own.py:Well", "retail"])
+    (match,) = played(tmp_path, file, "--with", "guest.py:Talks", "--duration", "20s", "--seeds", "1")
+    assert [bot.name for bot in match.bots] == ["Well", "retail", "Talks"]
+    assert match.duration_s == 20
+    sources = Folder(tmp_path / "result").result().sources
+    assert set(sources) == {"own.py", "guest.py"}
+    (tmp_path / "guest.py").unlink()
+    assert typed("verify", tmp_path / "result", folder=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("bots", "arguments", "fault"),
+    [
+        (["no_such"], (), "bots[1].strategy: no_such is none of"),
+        (["retail"], ("--duration", "soon"), "--duration: 'soon' is no duration"),
+        (["retail"], ("--with", "missing.py:Bot"), "there is no file"),
+        (["retail"], ("--output", "."), "is there already"),
+    ],
+)
+def test_what_cannot_begin_is_told(tmp_path: Path, bots: list[str], arguments: tuple[str, ...], fault: str) -> None:
+    said = typed("tournament", league_file(tmp_path, bots), *arguments, folder=tmp_path)
+    assert said.returncode == 1
+    assert fault in said.stderr
+    assert "Traceback" not in said.stderr
