@@ -11,19 +11,21 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-Outcome = Literal["stopped", "raised", "hung", "refused"]
+Outcome = Literal["stopped", "raised", "hung", "refused", "flooded"]
 
 # Exit status by outcome.
-STATUS: dict[Outcome, int] = {"stopped": 0, "refused": 1, "raised": 3, "hung": 4}
+STATUS: dict[Outcome, int] = {"stopped": 0, "refused": 1, "raised": 3, "hung": 4, "flooded": 5}
 
 
 class Ending(Struct, frozen=True, kw_only=True):
     """The end of a bot.
 
-    outcome    `stopped` as it was told to, `raised` by its strategy, `hung` in a callback, `refused` by the exchange
+    outcome    `stopped` as it was told to, `raised` by its strategy, `hung` in a callback, `refused` by the exchange,
+               `flooded` it with more requests than a league allows
     at_s       seconds from its start
     error      one line
     traceback  where it happened, as Python shows it; empty where nothing was raised
+    refusals   what was refused at the door of the exchange, by code
     """
 
     outcome: Outcome
@@ -32,6 +34,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     at_s: float
     error: str = ""
     traceback: str = ""
+    refusals: dict[str, int] = {}
 
     def write(self, file: Path) -> None:
         """Write it as JSON, as a whole or not at all."""

@@ -101,7 +101,7 @@ def _key(arguments: argparse.Namespace, client_id: str) -> str:
     return key
 
 
-def _log_as(client_id: str) -> None:
+def log_as(client_id: str) -> None:
     lines = logging.Formatter(
         f"%(asctime)s.%(msecs)03dZ %(levelname)s bot={client_id} %(message)s", "%Y-%m-%dT%H:%M:%S"
     )
@@ -127,17 +127,20 @@ def main(arguments: Sequence[str]) -> int:
     except (NoStrategy, CannotTrade, ValueError) as fault:
         print(f"python -m bots: {fault}", file=sys.stderr)
         return STATUS["refused"]
-    _log_as(client_id)
+    log_as(client_id)
     rng = random.Random() if options.seed is None else chance_of(options.seed, client_id)
     runner = Runner(strategy, client, client_id=client_id, rng=rng)
-    ended = _live(runner, options, client_id=client_id, strategy=target)
+    ended = live(runner, options, client_id=client_id, strategy=target)
     if options.ending is not None:
         ended.write(options.ending)
     return STATUS[ended.outcome]
 
 
-def _live(runner: Runner, options: argparse.Namespace, *, client_id: str, strategy: str) -> Ending:
-    """Let it trade until it is told to stop, its time is over, or it cannot go on."""
+def live(runner: Runner, options: argparse.Namespace, *, client_id: str, strategy: str) -> Ending:
+    """Let it trade until it is told to stop, its time is over, or it cannot go on.
+
+    options  security, url, seconds, ending and longest_callback_s, as of the command line
+    """
     signal.signal(signal.SIGTERM, lambda *_: _told_to_stop(runner))
     signal.signal(signal.SIGINT, lambda *_: _told_to_stop(runner))
     hang = partial(_hung, runner, options.ending, client_id, strategy)

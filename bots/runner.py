@@ -14,7 +14,7 @@ from threading import Thread
 from bots.channels import Subscription, events
 from bots.client import Client
 from bots.contract import Report, Security
-from bots.desk import Desk
+from bots.desk import Desk, Venue
 from bots.errors import ExchangeError, Problem, Unavailable
 from bots.feed import Feed
 from bots.inbox import Inbox, Letter
@@ -36,11 +36,20 @@ MISSED_PATIENCE_S = 3600.0
 
 
 class Runner:
-    """One bot: a strategy, a client, and the time."""
+    """One bot: a strategy, a client, and the time; `venue` is where its orders go by that client."""
 
-    def __init__(self, strategy: Strategy, client: Client, *, client_id: str, rng: random.Random) -> None:
+    def __init__(
+        self,
+        strategy: Strategy,
+        client: Client,
+        *,
+        client_id: str,
+        rng: random.Random,
+        venue: Callable[[Client], Venue] = LiveVenue,
+    ) -> None:
         self._strategy = strategy
         self._client = client
+        self._venue = venue(client)
         self._client_id = client_id
         self._rng = rng
         self._desk: Desk | None = None
@@ -52,7 +61,7 @@ class Runner:
         self._started_s = time.monotonic()
         self._timer_due_s = float("inf")
         self._summary_due_s = self._started_s + SUMMARY_EVERY_S
-        self._away = False
+        self._away_since_s: float | None = None
         self._wait_s = FIRST_WAIT_S
 
     @property
@@ -64,6 +73,17 @@ class Runner:
     def has_started(self) -> bool:
         """Whether the strategy was called."""
         return self._desk is not None
+
+    @property
+    def away_s(self) -> float:
+        """For how long the exchange has been away; 0 while it answers [s]."""
+        since_s = self._away_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
+
+    @property
+    def refusals(self) -> Mapping[str, int]:
+        """What the exchange has refused at its door, by code."""
+        return self._refusals
 
     def watched_by(self, watchdog: AbstractContextManager[None]) -> None:
         """Have every call of the strategy made inside a context, which may notice that it takes too long."""
@@ -100,7 +120,7 @@ class Runner:
         account = self._client.account(self._client_id)
         self._desk = Desk(
             self._strategy,
-            LiveVenue(self._client),
+            self._venue,
             securities,
             self._rng,
             cash=account.balance,
@@ -175,9 +195,9 @@ class Runner:
         try:
             step()
         except Unavailable as failure:
-            if not self._away:
+            if self._away_since_s is None:
                 log.warning("exchange_away reason=%r; trying until it is back", str(failure))
-                self._away = True
+                self._away_since_s = time.monotonic()
             self._inbox.rest(max(failure.retry_after_s or 0.0, self._wait_s * random.uniform(0.5, 1.0)))
             self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
             return False
@@ -188,9 +208,9 @@ class Runner:
                 log.warning("refused reason=%r; further ones are only counted", str(problem))
             self._refusals[problem.code] += 1
             return False
-        if self._away:
+        if self._away_since_s is not None:
             log.info("exchange_back")
-            self._away, self._wait_s = False, FIRST_WAIT_S
+            self._away_since_s, self._wait_s = None, FIRST_WAIT_S
         return True
 
     def _summarise(self) -> None:

@@ -6,6 +6,7 @@
     result.json           what was played, and the hash of each part
     matches/SEED.json.gz  a match: accounts, trades, samples
     matches/SEED.log.gz   of a simulated match the commands of its order log
+    matches/SEED.tape.gz  of a live match the trades as the exchange told everybody of them
     bots/                 the files of bots that came with the tournament, as they were played
 
 Whoever has the folder has all that is needed to play the tournament again.
@@ -36,6 +37,9 @@ EVENTS = "events.jsonl"
 FORMAT = 1
 # Logs and matches shrink to a tenth at the lowest levels already.
 _LEVEL = 3
+
+
+Lines = Literal["log", "tape"]
 
 
 class NoResult(Exception):
@@ -106,9 +110,9 @@ class Folder:
         return sources
 
     @contextmanager
-    def log(self, seed: int) -> Iterator[Writes]:
-        """Takes the log of a match."""
-        with self._log(seed).open("wb") as raw, gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as out:
+    def lines_of(self, seed: int, what: Lines) -> Iterator[Writes]:
+        """Takes the log or the tape of a match."""
+        with self._lines(seed, what).open("wb") as raw, gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as out:
             yield out.write
 
     def keep(self, match: Match) -> None:
@@ -173,13 +177,13 @@ class Folder:
         except (msgspec.MsgspecError, OSError, EOFError) as fault:
             raise NoResult(f"matches/{seed}.json.gz cannot be read: {fault}") from None
 
-    def log_lines(self, seed: int) -> Iterator[bytes]:
-        """The commands of a match, a line each. Raises NoResult."""
+    def read_lines(self, seed: int, what: Lines) -> Iterator[bytes]:
+        """The log or the tape of a match, line by line. Raises NoResult."""
         try:
-            with gzip.open(self._log(seed)) as lines:
+            with gzip.open(self._lines(seed, what)) as lines:
                 yield from (line.rstrip(b"\n") for line in lines)
         except (OSError, EOFError) as fault:
-            raise NoResult(f"matches/{seed}.log.gz cannot be read: {fault}") from None
+            raise NoResult(f"matches/{seed}.{what}.gz cannot be read: {fault}") from None
 
     def files(self, proof: Result) -> dict[str, Path]:
         """Where the files of bots are that were played, by the names in the configuration."""
@@ -198,8 +202,8 @@ class Folder:
     def _match(self, seed: int) -> Path:
         return self.path / "matches" / f"{seed}.json.gz"
 
-    def _log(self, seed: int) -> Path:
-        return self.path / "matches" / f"{seed}.log.gz"
+    def _lines(self, seed: int, what: Lines) -> Path:
+        return self.path / "matches" / f"{seed}.{what}.gz"
 
 
 def league_of(proof: Result) -> League:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from bots.league.result import BotResult, Match
 
 _OF_MATCH = ("commands", "trades", "log_hash", "trades_hash", "fees_cents", "opening", "last", "happened", "duration_s")
 _OF_BOT = ("cash_cents", "shares", "orders", "cancels", "rejected", "closed", "opening_cash_cents", "opening")
+
+
+class Differs(Exception):
+    """A result that is not what comes of it; the lines name what differs."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = list(faults)
+
+
+def require(faults: Sequence[str]) -> None:
+    """See that there are none. Raises Differs."""
+    if faults:
+        raise Differs(faults)
 
 
 def differences(told: Match, played: Match) -> list[str]:

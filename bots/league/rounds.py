@@ -176,7 +176,7 @@ def _play(
         calling.value = next(turns) << _WHO_BITS | who if who else 0
 
     try:
-        with folder.log(seed) as log:
+        with folder.lines_of(seed, "log") as log:
             match = play(
                 league,
                 seed,

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from bots.league import archive, report
+from bots.errors import ExchangeError
+from bots.league import archive, live_match, report
 from bots.league.archive import Folder, Result
 from bots.league.configuration import ConfigurationError, League, content_of, parse
 from bots.league.duration import seconds, written
 from bots.league.entrants import Entrant, entrants, files_of
+from bots.league.live_exchange import LiveExchange
 from bots.league.progress import Shown
 from bots.league.result import Match
 from bots.league.rounds import Broken, Rounds
 from bots.league.saying import dollars
 from bots.league.standings import Scoreboard, scoreboard
 from bots.league.summary import headline
+from bots.live import KEYS_FILE, URL
 
 # The tournament of the twelve bots that come with the exchange.
 OWN = Path(__file__).with_name("league.toml")
@@ -55,12 +60,23 @@ def parser() -> argparse.ArgumentParser:
         default=os.cpu_count() or 1,
         help="matches at a time, when simulated (default: %(default)s, the cores)",
     )
+    shown.add_argument("--url", default=URL, help="the exchange of --live (default: $EXCHANGE_URL, now %(default)s)")
+    shown.add_argument(
+        "--keys-file",
+        type=Path,
+        metavar="FILE",
+        default=KEYS_FILE,
+        help="where the admin's key is (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
+    )
     shown.add_argument("--output", type=Path, metavar="FOLDER", help=f"a new folder (default: {RESULTS}/NAME-TIME)")
     return shown
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Play a tournament; the exit status: 1 when it cannot begin, 0 when it was played, whoever was disqualified."""
+    """Play a tournament; the exit status: 0 when it was played, whoever was disqualified, and 1 when it was not.
+
+    That an exchange does not pass its own audit after a live one is 1, too.
+    """
     options = parser().parse_args(arguments)
     try:
         league, files = _configured(options)
@@ -68,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         folder = _folder(options, league)
         sources = folder.begin(files)
         matches, exchange = _played(league, bots, folder, options)
-    except (ConfigurationError, Broken) as fault:
+    except (ConfigurationError, Broken, ExchangeError, TimeoutError) as fault:
         print(f"python -m bots tournament: {fault}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -84,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
         board_hash=proof.scoreboard_hash,
     )
     _tell(folder, folder.add_report(proof, page), board)
-    return 0
+    return 0 if exchange is None or exchange["audit"]["passed"] else 1
 
 
 def _configured(options: argparse.Namespace) -> tuple[League, dict[str, Path]]:
@@ -145,7 +161,7 @@ def _played(
 ) -> tuple[list[Match], dict[str, Any] | None]:
     """The matches in the order of their seeds. Raises Broken, ConfigurationError, KeyboardInterrupt."""
     if options.live:
-        raise ConfigurationError("--live is not there yet")
+        return _played_live(league, bots, folder, options)
     rounds = len(league.seeds)
     print(
         f"{league.name}: {len(bots)} bots, {rounds} matches of {written(league.duration)}, "
@@ -155,6 +171,47 @@ def _played(
         played = Rounds(league, bots, folder, max(options.processes, 1), shown.told).play(league.seeds)
         matches = {match.seed: match for match in played}
     return [matches[seed] for seed in league.seeds], None
+
+
+def _played_live(
+    league: League, bots: Sequence[Entrant], folder: Folder, options: argparse.Namespace
+) -> tuple[list[Match], dict[str, Any]]:
+    """The matches on the running exchange, one after the other, and what it says of itself afterwards."""
+    exchange = LiveExchange(options.url, _admin_key(options.keys_file))
+    seeds = league.seeds[: league.live.rounds]
+    left_out = sum(event.at >= league.live.duration for event in league.events)
+    print(
+        f"{league.name}, live on {options.url}: {len(bots)} bots, {len(seeds)} of {written(league.live.duration)}"
+        + (f"; {left_out} scheduled events come after the end, and are left out" if left_out else "")
+    )
+    matches = []
+    with Shown("playing live", rounds=len(seeds), duration_s=league.live.duration) as shown:
+        for seed in seeds:
+            with folder.lines_of(seed, "tape") as tape:
+                match = live_match.play(
+                    league,
+                    seed,
+                    bots,
+                    exchange,
+                    (folder.path / "bots" / str(seed)).absolute(),
+                    tape=tape,
+                    progress=partial(shown.told, seed),
+                )
+            folder.keep(match)
+            shown.told(seed, league.live.duration)
+            matches.append(match)
+    audit = exchange.audit()
+    print(f"the exchange's own audit {'passes' if audit['passed'] else 'FAILS'}")
+    return matches, {"url": options.url, "audit": audit}
+
+
+def _admin_key(file: Path) -> str:
+    try:
+        return str(json.loads(file.read_text())["admin"])
+    except (OSError, ValueError, KeyError) as fault:
+        raise ConfigurationError(
+            f"a live tournament opens accounts, and takes the admin's key from {file}: {fault!r}"
+        ) from None
 
 
 def _tell(folder: Folder, proof: Result, board: Scoreboard) -> None:

@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bots.league import archive, events
+from bots.league import archive, events, live_proof
 from bots.league.archive import Folder, NoResult, Proof, Result, hash_of, league_of, proof_of
 from bots.league.configuration import ConfigurationError, League
-from bots.league.differences import differences
+from bots.league.differences import Differs, differences, require
 from bots.league.entrants import entrants
 from bots.league.progress import Shown
 from bots.league.result import Match
@@ -27,14 +27,6 @@ from bots.simulated.replay import NoLog, Replayed, replay
 
 # Differences that are named; the rest is counted.
 _NAMED = 12
-
-
-class Differs(Exception):
-    """A result that is not what comes of it; the lines name what differs."""
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = list(faults)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -84,6 +76,12 @@ def _verified(folder: Folder, *, logs_only: bool, processes: int) -> Iterator[st
     matches = [folder.match(match.seed) for match in proof.matches]
     yield _files(folder, proof, matches)
     yield _computed(folder, matches)
+    if proof.kind == "live":
+        yield live_proof.tapes(folder, proof, matches)
+        yield live_proof.ledgers(matches)
+        yield live_proof.said_of(proof)
+        yield f"scoreboard {proof.scoreboard_hash}"
+        return
     yield _logs(folder, league, proof, matches)
     if not logs_only:
         yield _played_again(folder, league, proof, matches, processes)
@@ -103,7 +101,7 @@ def _files(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
     ]
     for match, told in zip(matches, proof.matches, strict=True):
         faults += [f"matches/{told.seed}.json.gz: {fault}" for fault in _unlike(told, proof_of(match))]
-    _require(faults)
+    require(faults)
     return f"{3 + len(proof.sources) + len(matches)} files are as result.json says"
 
 
@@ -124,7 +122,7 @@ def _computed(folder: Folder, matches: Sequence[Match]) -> str:
         ] or ["scoreboard.csv has other rows than come of the matches"]
     if folder.read(archive.EVENTS) != b"".join(line for match in matches for line in events.lines(match)):
         faults.append("events.jsonl differs from what comes of the matches")
-    _require(faults)
+    require(faults)
     return "scoreboard and events are what comes of the matches"
 
 
@@ -135,12 +133,12 @@ def _logs(folder: Folder, league: League, proof: Result, matches: Sequence[Match
     for match in matches:
         at = f"seed {match.seed}"
         try:
-            found = replay(folder.log_lines(match.seed), fees)
+            found = replay(folder.read_lines(match.seed, "log"), fees)
         except NoLog as fault:
             faults.append(f"{at}: {fault}")
             continue
         faults += [f"{at}: {fault}" for fault in _of_log(match, found)]
-    _require(faults)
+    require(faults)
     commands, trades = (sum(getattr(one, name) for one in proof.matches) for name in ("commands", "trades"))
     return f"{commands:,} commands of the logs lead to the same {trades:,} trades, and to the same ledger"
 
@@ -180,10 +178,5 @@ def _played_again(folder: Folder, league: League, proof: Result, matches: Sequen
         for match in Rounds(league, bots, again, processes, shown.told).play(told, out=crashed):
             if proof_of(match) != proof_of(told[match.seed]):
                 faults[match.seed] = differences(told[match.seed], match)
-    _require([f"seed {seed}: {fault}" for seed in sorted(faults) for fault in faults[seed]])
+    require([f"seed {seed}: {fault}" for seed in sorted(faults) for fault in faults[seed]])
     return f"{len(matches)} matches, played again, come to the same commands, trades, accounts and samples"
-
-
-def _require(faults: Sequence[str]) -> None:
-    if faults:
-        raise Differs(faults)

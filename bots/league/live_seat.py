@@ -1,0 +1,174 @@
+"""One bot of a live match as seen from outside: its process, whether it lives, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from bots import ending
+from bots.ending import Ending
+from bots.league.configuration import League
+from bots.league.entrants import Entrant
+from bots.league.live_bot import Spec
+from bots.league.result import Failure
+from bots.live import KEY_VARIABLE
+
+# A callback that takes longer hangs; one that waits for the exchange takes as long as the bot's patience [s].
+LONGEST_CALLBACK_S = 10.0
+# A bot that the exchange does not answer for so long, while it answers us, has lost its connection [s].
+LONGEST_AWAY_S = 20.0
+# Every second a process shows that it lives; one that has not for so long does not [s].
+LONGEST_SILENCE_S = 15.0
+# How long a process has to end by itself when it is told to [s].
+STOP_PATIENCE_S = 12.0
+
+_KINDS = {"raised": "raised", "hung": "hung", "flooded": "flooded", "refused": "lost"}
+
+
+class LiveSeat:
+    """A bot, seated.
+
+    failure    why it is out; None while it is not
+    refusals   what was refused at the door, known after its end
+    """
+
+    def __init__(self, entrant: Entrant, client_id: str, key: str, place: Path) -> None:
+        self.entrant = entrant
+        self.client_id = client_id
+        self.key = key
+        self.failure: Failure | None = None
+        self.refusals: dict[str, int] = {}
+        self._place = place
+        self._alive, self._ending = (place.with_suffix(f".{name}") for name in ("alive", "ending"))
+        self._shown = ""
+        self._shown_at_s = time.monotonic()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, league: League, seed: int, url: str) -> None:
+        """Start its process, which gets ready and waits."""
+        spec = Spec(
+            url=url,
+            client_id=self.client_id,
+            target=self.entrant.target,
+            options=dict(self.entrant.options),
+            securities=list(self.entrant.securities),
+            seed=seed,
+            account=self.entrant.account,
+            league=league.model_dump(mode="json"),
+            alive=str(self._alive),
+            ending=str(self._ending),
+            orders_a_second=league.orders_a_second,
+            longest_s=LONGEST_CALLBACK_S,
+        )
+        file = self._place.with_suffix(".spec")
+        file.write_bytes(msgspec.json.encode(spec))
+        with self._place.with_suffix(".log").open("wb") as out:
+            self._process = subprocess.Popen(  # noqa: S603  # a module of ours
+                [sys.executable, "-m", "bots.league.live_bot", str(file)],
+                env=os.environ | {KEY_VARIABLE: self.key},
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,  # a Ctrl-C is for us, and we end it
+            )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it waits to begin, or will never."""
+        return self._alive.exists() or self._running.poll() is not None
+
+    def go(self) -> None:
+        """Let it begin."""
+        assert self._running.stdin is not None, "there is a pipe to it"
+        try:
+            self._running.stdin.write(b"\n")
+            self._running.stdin.close()
+        except BrokenPipeError:
+            pass  # it has ended, which shows at the next look
+        self._shown_at_s = time.monotonic()
+
+    def look(self, now_s: float) -> bool:
+        """Whether it is out since now; `now_s` counts from the start of the match [s]."""
+        if self.failure is not None:
+            return False
+        status = self._running.poll()
+        if status is not None:
+            self.failure = self._ended(now_s, status)
+        elif (said := self._silence()) is not None:
+            self._running.kill()
+            self._running.wait()
+            self.failure = Failure(kind="lost", time_s=now_s, error=said, traceback="")
+        return self.failure is not None
+
+    def _silence(self) -> str | None:
+        shown, now_s = self._read_alive(), time.monotonic()
+        if shown != self._shown:
+            self._shown, self._shown_at_s = shown, now_s
+        if now_s - self._shown_at_s > LONGEST_SILENCE_S:
+            return f"its process has given no sign of life for {LONGEST_SILENCE_S:.0f} s"
+        away_s = float(shown.partition(" ")[2] or 0)
+        return f"the exchange has not answered it for {away_s:.0f} s" if away_s > LONGEST_AWAY_S else None
+
+    def _read_alive(self) -> str:
+        try:
+            return self._alive.read_text()
+        except FileNotFoundError:
+            return ""
+
+    def _ended(self, now_s: float, status: int) -> Failure:
+        told = self._told()
+        if told is None:
+            said = f"its process ended with status {status} and left no word"
+            return Failure(kind="lost", time_s=now_s, error=said, traceback=self._last_words())
+        kind = _KINDS.get(told.outcome, "lost")
+        error = told.error or "it stopped by itself"
+        return msgspec.convert(
+            {"kind": kind, "time_s": min(told.at_s, now_s), "error": error, "traceback": told.traceback}, Failure
+        )
+
+    def _last_words(self) -> str:
+        return self._place.with_suffix(".log").read_text(errors="replace")[-4_000:]
+
+    def _told(self) -> Ending | None:
+        try:
+            told = ending.read(self._ending)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        self.refusals = told.refusals
+        return told
+
+    # -- its end -----------------------------------------------------------------------------------------------------
+
+    def tell_to_stop(self) -> None:
+        """The match is over."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def stopped(self, now_s: float) -> None:
+        """Wait for its end; one that does not come is ended, and was hanging."""
+        try:
+            self._running.wait(STOP_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            error = f"it did not stop within {STOP_PATIENCE_S:.0f} s"
+            self.failure = self.failure or Failure(kind="hung", time_s=now_s, error=error, traceback="")
+            return
+        told = self._told()
+        if self.failure is None and (told is None or told.outcome != "stopped"):
+            self.failure = self._ended(now_s, self._running.returncode)
+
+    def kill(self) -> None:
+        """End it at once, whatever it does."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def _running(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None, "it was started"
+        return self._process

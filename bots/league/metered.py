@@ -1,0 +1,57 @@
+"""The venue of a bot in a league: the running exchange, as long as the bot does not send more than it may."""
+
+from __future__ import annotations
+
+import time
+from decimal import Decimal
+
+from bots.client import Client
+from bots.contract import Order
+from bots.live_venue import LiveVenue
+
+
+class Flooded(Exception):
+    """A bot sends more than it may."""
+
+
+class Metered(LiveVenue):
+    """Counts the requests of each second, and lets none through after too many.
+
+    flooded  whether there were too many; a bot that catches what tells it so is ended by whoever looks here
+    """
+
+    def __init__(self, client: Client, most_a_second: int) -> None:
+        super().__init__(client)
+        self._most_a_second = most_a_second
+        self._second = 0
+        self._requests = 0
+        self.flooded = False
+
+    def place(self, order: Order) -> int:
+        """Send an order; its id. Raises Problem, Unavailable, Flooded."""
+        self._count()
+        return super().place(order)
+
+    def cancel(self, security_id: str, order_id: int) -> None:
+        """Ask for the cancellation of an order. Raises Problem, Unavailable, Flooded."""
+        self._count()
+        super().cancel(security_id, order_id)
+
+    def cancel_all(self, security_id: str | None) -> None:
+        """Ask for the cancellation of all orders. Raises Problem, Unavailable, Flooded."""
+        self._count()
+        super().cancel_all(security_id)
+
+    def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
+        """Ask for other terms of an order. Raises Problem, Unavailable, Flooded."""
+        self._count()
+        super().replace(security_id, order_id, quantity=quantity, price=price)
+
+    def _count(self) -> None:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._requests = second, 0
+        self._requests += 1
+        if self.flooded or self._requests > self._most_a_second:
+            self.flooded = True
+            raise Flooded(f"more than {self._most_a_second} requests in a second")
