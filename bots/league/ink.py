@@ -11,6 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 BLUE = "#1f5a99"
 ORANGE = "#c8501e"
@@ -99,9 +100,22 @@ def averaged(*columns: Sequence[float]) -> tuple[Sequence[float], ...]:
     )
 
 
-def hours(axes: Axes, duration_s: float) -> float:
+def spread_of(values: Sequence[float]) -> tuple[float, float] | None:
+    """Limits of an axis that leave out what is far off and rare; None where nothing is."""
+    known = sorted(value for value in values if value == value)
+    if len(known) < 50:
+        return None
+    low, high = known[len(known) // 200], known[-1 - len(known) // 200]
+    room = 1.5 * (high - low)
+    if low - room <= known[0] and known[-1] <= high + room:
+        return None
+    return max(known[0], low - room / 4), min(known[-1], high + room / 4)
+
+
+def hours(axes: Axes, duration_s: float, *, is_small: bool = False) -> float:
     """Name the axis of time in a unit that suits its length; by how much seconds have to be divided."""
     unit_s, name = (3600.0, "hours") if duration_s > 7200 else (60.0, "minutes") if duration_s > 180 else (1.0, "s")
     axes.set_xlabel(f"time [{name}]")
     axes.set_xlim(0, duration_s / unit_s)
+    axes.xaxis.set_major_locator(MaxNLocator(4 if is_small else 9, steps=[1, 2, 5, 10]))
     return unit_s

@@ -9,7 +9,21 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from bots.league.ink import BLUE, DARK, GREY, LIGHT, ORANGE, PALE, averaged, figure, hours, mosaic, picture, thinned
+from bots.league.ink import (
+    BLUE,
+    DARK,
+    GREY,
+    LIGHT,
+    ORANGE,
+    PALE,
+    averaged,
+    figure,
+    hours,
+    mosaic,
+    picture,
+    spread_of,
+    thinned,
+)
 from bots.league.metrics import drawdowns, gains_cents, inventory_of, worth
 from bots.league.result import BotResult, Match
 from bots.league.standings import Standing
@@ -48,7 +62,7 @@ def curves(matches: Sequence[Match], names: Sequence[str]) -> str:
         every = [[cents / 100 for cents in gains_cents(match, match.bots[places[name]])] for match in matches]
         shortest = min(len(curve) for curve in every)
         times = [sample.time_s for sample in matches[0].bots[0].samples][:shortest]
-        unit_s = hours(axes, matches[0].duration_s)
+        unit_s = hours(axes, matches[0].duration_s, is_small=True)
         for curve in every:
             t, y = thinned(times, curve[:shortest])
             axes.plot([one / unit_s for one in t], y, color=PALE, linewidth=0.6)
@@ -71,9 +85,9 @@ def bot_in_match(match: Match, bot: BotResult, security_id: str) -> str:
     """One bot in one match: the price with its trades, what it gained, how far it fell, and what it held."""
     drawn, grid = mosaic(7.6, 3.1, [["price", "gain"], ["price", "fall"], ["price", "held"]], width_ratios=[1.35, 1])
     price, gain, fall, held = (grid[name] for name in ("price", "gain", "fall", "held"))
-    unit_s = hours(held, match.duration_s)
-    for axes in (price, gain, fall):
-        hours(axes, match.duration_s)
+    unit_s = hours(price, match.duration_s)
+    for axes in (gain, fall, held):
+        hours(axes, match.duration_s, is_small=True)
     _price(price, match, security_id, unit_s)
     for side, marker, colour in (("buy", "^", BLUE), ("sell", "v", ORANGE)):
         fills = [fill for fill in bot.fills if fill.security_id == security_id and fill.side == side]
@@ -132,7 +146,7 @@ def market(matches: Sequence[Match], security_id: str) -> str:
     for match in matches[1:]:
         t, y = thinned(*_middle(match, security_id))
         price.plot([one / unit_s for one in t], y, color=LIGHT, linewidth=0.7)
-    _price(price, first, security_id, unit_s)
+    _price(price, first, security_id, unit_s, matches[1:])
     price.set_ylabel(f"{security_id} [$]")
     samples = first.market[security_id]
     t, y, shares = averaged(
@@ -205,20 +219,27 @@ def _middle(match: Match, security_id: str) -> tuple[list[float], list[float]]:
     return [sample.time_s for sample in samples], [middle_cents(sample) / 100 for sample in samples]
 
 
-def _price(axes: Axes, match: Match, security_id: str, unit_s: float) -> None:
+def _price(axes: Axes, match: Match, security_id: str, unit_s: float, others: Sequence[Match] = ()) -> None:
     """The price of a match, and what was scheduled to happen to it."""
     t, y = thinned(*_middle(match, security_id))
     axes.plot([one / unit_s for one in t], y, color=DARK, linewidth=0.8, zorder=2)
+    if limits := spread_of([value for one in (match, *others) for value in _middle(one, security_id)[1]]):
+        axes.set_ylim(limits)
+    texts: dict[float, list[str]] = {}
     for happened in match.happened:
         if happened.security_id == security_id:
-            axes.axvline(happened.time_s / unit_s, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
-            axes.annotate(
-                happened.text,
-                (happened.time_s / unit_s, 0.02),
-                xycoords=("data", "axes fraction"),
-                rotation=90,
-                fontsize=6.5,
-                color=GREY,
-                ha="right",
-                va="bottom",
-            )
+            texts.setdefault(happened.time_s, []).append(happened.text)
+    for time_s, said in texts.items():
+        axes.axvline(time_s / unit_s, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+        axes.annotate(
+            ", ".join(said),
+            (time_s / unit_s, 0.98),
+            xycoords=("data", "axes fraction"),
+            rotation=90,
+            fontsize=6.5,
+            color=DARK,
+            ha="right",
+            va="top",
+            zorder=5,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.6},
+        )

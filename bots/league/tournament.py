@@ -199,7 +199,7 @@ def _played_live(
                 )
             folder.keep(match)
             shown.told(seed, league.live.duration)
-            matches.append(match)
+            matches.append(folder.match(seed))
     audit = exchange.audit()
     print(f"the exchange's own audit {'passes' if audit['passed'] else 'FAILS'}")
     return matches, {"url": options.url, "audit": audit}

@@ -12,8 +12,11 @@ from deploy.local.supervisor import Supervisor
 
 def main() -> int:
     """Become the command of the bots."""
-    if "--live" in sys.argv and not Supervisor(EXCHANGE).runs():
-        raise Failure("the exchange is not running: start it with `make up BOTS=none`")
+    if "--live" in sys.argv and "EXCHANGE_URL" not in os.environ:
+        if not Supervisor(EXCHANGE).runs():
+            raise Failure("the exchange is not running: start it with `make up BOTS=none`")
+        os.environ["EXCHANGE_URL"] = f"http://127.0.0.1:{os.environ['API_PORT']}"
+        os.environ.setdefault("EXCHANGE_KEYS_FILE", str(EXCHANGE.directory / "keys.json"))
     os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "bots", "tournament", *sys.argv[1:]])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 
 from bots.strategy import Strategy
@@ -48,3 +49,19 @@ class Talks(Ticking):
 class Well(Ticking):
     def on_timer(self, now: float) -> None:
         self.order(self.rng.choice(("buy", "sell")), 1, 100)
+
+
+class IsKilled(Ticking):
+    def on_timer(self, now: float) -> None:
+        if now > 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class IsCutOff(Ticking):
+    """As a machine that is away: it has orders in the market, and nobody hears from it any more."""
+
+    def on_timer(self, now: float) -> None:
+        if not self.open_orders:
+            self.buy(1, 1)
+        if now > 5:
+            os.kill(os.getpid(), signal.SIGSTOP)
