@@ -1,4 +1,4 @@
-"""A tournament on the running exchange: bots over HTTP, those that go wrong harm only themselves, and the audit passes."""
+"""A tournament on the running exchange: bots over HTTP, of which bad ones harm only themselves; the audit passes."""
 
 from __future__ import annotations
 
