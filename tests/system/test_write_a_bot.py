@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -75,7 +76,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_block_is_typed_here() -> None:
-    headings = ("what it needs", "a bot of fifteen lines", "an hour in a second", "on the exchange")
+    headings = ("what it needs", "a bot of fifteen lines", "an hour in a second", "ranked", "on the exchange")
     assert sum(len(blocks_of(heading)) for heading in headings) == GUIDE.count("```sh\n")
 
 
@@ -102,6 +103,18 @@ def test_it_is_simulated_and_the_outcome_looks_as_shown(folder: Path) -> None:
     assert without_numbers(told.splitlines()[0]) == without_numbers(head)
     assert columns in told.splitlines()
     assert done(second, folder) != told
+
+
+def test_it_is_ranked_and_the_ranking_is_proven(folder: Path) -> None:
+    play, prove = blocks_of("ranked")
+    assert "--duration 1h" in play
+    assert "MyBot" in done(play.replace("--duration 1h", "--duration 3m"), folder)
+    with (folder / "ranked" / "scoreboard.csv").open() as table:
+        ranked = {row["bot"]: row for row in csv.DictReader(table)}
+    assert len(ranked) == 13
+    assert (ranked["MyBot"]["matches"], ranked["MyBot"]["disqualified"]) == ("4", "0")
+    assert (folder / "ranked" / "report.html").exists()
+    assert "4 matches, played again" in done(prove, folder)
 
 
 def without_numbers(line: str) -> str:

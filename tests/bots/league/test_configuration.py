@@ -5,8 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
-from bots.league.configuration import ConfigurationError, read
+from bots.league.configuration import (
+    Bot,
+    ConfigurationError,
+    Halt,
+    LargeSeller,
+    Latency,
+    League,
+    Listed,
+    Live,
+    News,
+    Opening,
+    read,
+)
 from bots.league.duration import seconds, written
 
 RIGHT = """
@@ -87,3 +100,11 @@ def test_durations(text: str, duration_s: float) -> None:
 def test_what_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="is no duration"):
         seconds(text)
+
+
+@pytest.mark.parametrize("part", [League, Listed, Opening, Latency, Bot, News, Halt, LargeSeller, Live])
+def test_every_setting_is_described(part: type[BaseModel]) -> None:
+    document = (Path(__file__).parents[3] / "docs" / "league.md").read_text()
+    names = {"bots": "[[bots]]", "events": "[[events]]", "live": "[live]"} if part is League else {}
+    for name in part.model_fields:
+        assert f"`{names.get(name, name)}`" in document
