@@ -56,6 +56,8 @@ def programs(instance: Instance, ports: Mapping[str, int], password: str) -> lis
         "port": ports["postgres"],
         "unix_socket_directories": "",
     }
+    if _knows_lz4(server, data, settings, run_as):
+        options["wal_compression"] = "lz4"
     return [
         Program(
             "postgres",
@@ -67,6 +69,12 @@ def programs(instance: Instance, ports: Mapping[str, int], password: str) -> lis
             run_as=run_as,
         )
     ]
+
+
+def _knows_lz4(server: Path, data: Path, settings: Path, run_as: tuple[str, ...]) -> bool:
+    """Whether the server compresses with lz4, as nearly all from version 15 on do: it takes a tenth of the time."""
+    options = ["-D", str(data), "-C", "wal_compression", f"--config_file={settings}", "--wal_compression=lz4"]
+    return subprocess.run([*run_as, server, *options], check=False, cwd="/", capture_output=True).returncode == 0
 
 
 def _server_of(data: Path) -> Path:
