@@ -140,14 +140,24 @@ def fills_page(
 ) -> list[Fill]:
     """At most `limit` settled fills, the last settled first; arguments as of `orders_page`."""
     where = "WHERE ledger.kind = 'trade'"
-    if client_id is not None:
-        where += " AND ledger.account = :client_id"
     if security_id is not None:
         where += " AND ledger.security_id = :security_id"
-    if before_entry_id is not None:
-        where += " AND ledger.entry_id < :before"
+    if client_id is not None:
+        # In the order in which an account's entries are found.
+        where += " AND ledger.account = :client_id"
+        order = "ledger.booked_us DESC, ledger.entry_id DESC"
+        if before_entry_id is not None:
+            where += (
+                " AND ledger.booked_us <= (SELECT booked_us FROM ledger WHERE entry_id = :before)"
+                " AND (ledger.booked_us, ledger.entry_id)"
+                " < (SELECT booked_us, entry_id FROM ledger WHERE entry_id = :before)"
+            )
+    else:
+        order = "ledger.entry_id DESC"
+        if before_entry_id is not None:
+            where += " AND ledger.entry_id < :before"
     rows = tx.execute(
-        text(f"{_FILL} {where} ORDER BY ledger.entry_id DESC LIMIT :limit"),
+        text(f"{_FILL} {where} ORDER BY {order} LIMIT :limit"),
         {"client_id": client_id, "security_id": security_id, "before": before_entry_id, "limit": limit},
     )
     return [Fill(*row) for row in rows]

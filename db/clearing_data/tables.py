@@ -264,7 +264,8 @@ ledger = Table(
     Column("security_id", Text),
     Column("transfer_id", Text),  # of a deposit or a withdrawal
     Index("ledger_by_transfer", "transfer_id", unique=True, postgresql_where=text("transfer_id IS NOT NULL")),
-    Index("ledger_by_account", "account", "entry_id"),
+    # Of a unit all entries have one time, and equal keys are kept once: half the size of an index with the number.
+    Index("ledger_by_account", "account", "booked_us"),
     # Entries are booked in the order of time, or nearly: so a summary of each few pages finds those of a window.
     Index(
         "ledger_by_time",

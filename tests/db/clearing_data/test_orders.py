@@ -153,6 +153,23 @@ def test_each_side_sees_its_own_fill(clearing_data: Database) -> None:
         assert orders.fills_page(tx, client_id="SINGLE", **page | {"security_id": "TSLA"}) == []
 
 
+def test_fills_of_units_that_were_booked_side_by_side_are_all_on_a_page(clearing_data: Database) -> None:
+    """Two workers book at once: of their entries the later one may have the lower number."""
+    columns = ("event_id", "kind", "security_id", "quantity", "price_cents", "hold_cents", "executed_us", "settled_us")
+    entry = ("event_id", "kind", "account", "contra_account", "security_id", "cash_cents", "shares", "booked_us")
+    booked = [6, 8, 6, 7, 8, 8]
+    with clearing_data.transaction() as tx:
+        trades = [(event_id, "trade", "MSFT", 1, 100, 100, 5, 6) for event_id in range(len(booked))]
+        copy_rows(tx, "executions", columns, trades)
+        legs = [(n, "trade", "SINGLE", "DTCC", "MSFT", -100, 1, booked_us) for n, booked_us in enumerate(booked)]
+        copy_rows(tx, "ledger", entry, legs)
+        read, before = [], None
+        while page := orders.fills_page(tx, client_id="SINGLE", security_id=None, before_entry_id=before, limit=2):
+            read += [fill.event_id for fill in page]
+            before = page[-1].entry_id
+    assert read == [5, 4, 1, 3, 2, 0]
+
+
 def test_blocks_of_order_ids_never_meet(clearing_data: Database) -> None:
     def take(_: int) -> range:
         with clearing_data.transaction() as tx:
