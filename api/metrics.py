@@ -95,6 +95,7 @@ class _Exchange(Collector):
                 "commands_unpublished", "commands whose events may not be on the queues", "shard", found.unpublished
             ),
             _counter("trades_settled", "trades that are settled", "security_id", found.settled),
+            _total("trades_failed", "trades that could not be settled, as an account was closed", found.failed),
             _total("orders_registered", "orders that order entry has seen", found.inserted.get("orders", 0)),
             _total("requests_denied", "requests that order entry denied", found.inserted.get("denials", 0)),
             _total("executions_cleared", "trades and closings cleared", found.inserted.get("executions", 0)),

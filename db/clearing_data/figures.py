@@ -18,12 +18,14 @@ class ClearingFigures:
     sequenced    commands in the log of each shard
     unpublished  of these, those whose events are not known to be on the queues behind the engine
     settled      trades of each security that are settled
+    failed       trades that were not, as an account was closed
     inserted     rows inserted into a table since Postgres counts
     """
 
     sequenced: dict[int, int]
     unpublished: dict[int, int]
     settled: dict[str, int]
+    failed: int
     inserted: dict[str, int]
 
 
@@ -42,6 +44,8 @@ def figures(tx: Connection) -> ClearingFigures:
             "FROM last_prices LEFT JOIN executions USING (event_id) ORDER BY security_id"
         )
     )
+    # Each was an alarm, so they are few, and have an index of their own.
+    failed: int = tx.execute(text("SELECT count(*) FROM executions WHERE kind = 'failed'")).scalar_one()
     inserted = tx.execute(
         text("SELECT relname, n_tup_ins FROM pg_stat_user_tables WHERE relname = ANY(:tables)"),
         {"tables": list(_COUNTED)},
@@ -50,5 +54,6 @@ def figures(tx: Connection) -> ClearingFigures:
         sequenced={row.shard: row.last_seq for row in shards},
         unpublished={row.shard: row.unpublished for row in shards},
         settled={row.security_id: row.trades for row in settled},
+        failed=failed,
         inserted={row.relname: row.n_tup_ins for row in inserted},
     )

@@ -80,7 +80,7 @@ def test_metrics_are_those_of_what_is_stored_and_queued(
         tx.execute(
             text(
                 "INSERT INTO executions (event_id, executed_us, settled_us, quantity, hold_cents, sequence, kind, "
-                "security_id) VALUES (7, 1, 1, 1, 1, 12, 'trade', 'MSFT')"
+                "security_id) VALUES (7, 1, 1, 1, 1, 12, 'trade', 'MSFT'), (8, 1, 1, 1, 1, 13, 'failed', 'MSFT')"
             )
         )
     with market_data.transaction() as tx:
@@ -107,6 +107,7 @@ def test_metrics_are_those_of_what_is_stored_and_queued(
         ("exchange_commands_unpublished", frozenset({"0"})): 1,
         ("exchange_trades_settled_total", frozenset({"MSFT"})): 12,
         ("exchange_trades_settled_total", frozenset({"AAPL"})): 0,
+        ("exchange_trades_failed_total", frozenset()): 1,
         ("exchange_trades_stored_total", frozenset({"MSFT"})): 13,
         ("exchange_reports_stored_total", frozenset()): 2,
         ("exchange_stage_latency_seconds", frozenset({"order_entry", "0.5"})): 0.005,

@@ -49,6 +49,20 @@ def _settled(clearing_data: Database) -> int:
         return int(tx.execute(text("SELECT count(*) FROM executions")).scalar_one())
 
 
+def wait_until_blocked(clearing_data: Database, *, timeout_s: float = 20.0) -> None:
+    """Until a worker waits for a lock that another transaction has."""
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = :worker AND wait_event_type = 'Lock'"
+    other = Database(clearing_data.engine.url.render_as_string(hide_password=False))
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with other.transaction() as tx:
+            if tx.execute(text(waits), {"worker": ORDER_EXECUTION}).scalar_one():
+                break
+        assert time.monotonic() < deadline, "no worker waits"
+        time.sleep(0.01)
+    other.engine.dispose()
+
+
 def reported(connection: Connection, messages: int) -> list[TradeMade]:
     """The settled trades in the next messages for the feed."""
     bodies = [_read_feed(message.body) for message in take(connection, DATA_FEED, messages)]
@@ -125,6 +139,27 @@ def test_two_workers_one_of_which_is_killed_settle_everything_once(
         open_orders = tx.execute(text("SELECT order_id FROM orders WHERE status IN ('new', 'partially_filled')"))
         assert {row.order_id for row in open_orders} == resting_orders(exchange)
     assert legs == (2 * len(trades_of(batches)), 0, 0)
+    assert depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_unit_that_meets_a_deadlock_is_settled_afterwards(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    batches = one_trade(exchange)
+    lock = "SELECT FROM accounts WHERE client_id = :client_id FOR UPDATE"
+    with Worker(ORDER_EXECUTION) as worker:
+        with clearing_data.transaction() as tx:
+            # The worker, which locks ANN's account before BOB's, finds that each waits for the other; we wait longer.
+            tx.execute(text("SET LOCAL deadlock_timeout = '1min'"))
+            tx.execute(text(lock), {"client_id": "BOB"})
+            send(publisher, *batches)
+            wait_until_blocked(clearing_data)
+            tx.execute(text(lock), {"client_id": "ANN"})
+        assert reported(broker, 1) == trades_of(batches)
+        assert "unit_delayed" in worker.log
+        assert "deadlock detected" in worker.log
+    with clearing_data.snapshot() as tx:
+        assert tx.execute(text("SELECT count(*) FROM ledger WHERE kind = 'trade'")).scalar_one() == 2
     assert depth(broker, DEAD_LETTER) == 0
 
 
