@@ -75,5 +75,12 @@ class Statements:
         return self._cursor.fetchall() if self._cursor.description else []
 
 
+def run_prepared(tx: Connection, name: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    """The rows of a statement that goes alone, and that the connection keeps parsed and planned; see Statements."""
+    statements = Statements(tx)
+    statements.add_prepared(name, statement, parameters)
+    return statements.run()
+
+
 def _values(row: Sequence[object] | Struct) -> Sequence[object]:
     return msgspec.structs.astuple(row) if isinstance(row, Struct) else row

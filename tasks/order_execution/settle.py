@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection
 
 from db.clearing_data import executions as register
+from db.clearing_data import order_changes
 from db.clearing_data import settlement as books
 from db.connect import Database
 from tasks.messages import Execution, TradeMade
@@ -69,8 +70,8 @@ def _settle(tx: Connection, executions: Sequence[Execution], closed: set[str], s
     others = books.lock_accounts(tx, settlement.accounts) - closed
     if others:
         raise _AccountsClosed(others)
-    opened = books.change_terms(tx, settlement.orders)
-    opened.subtract(clearing.count_closed(settlement, books.change_orders(tx, settlement.orders)))
-    clearing.require_decided(settlement, books.release_replaces(tx, settlement.decided))
+    opened = order_changes.change_terms(tx, settlement.orders)
+    opened.subtract(clearing.count_closed(settlement, order_changes.change_orders(tx, settlement.orders)))
+    clearing.require_decided(settlement, order_changes.release_replaces(tx, settlement.decided))
     books.change(tx, settlement, opened)
     return settlement.failed

@@ -1,0 +1,170 @@
+"""Writes what a unit of executions changes of orders; the accounts of their clients are locked before.
+
+See db.clearing_data.settlement for the other tables, and for the order of all locks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, text
+
+from db.arrays import array
+from db.clearing_data.changes import ChangedOrder, Decided, OrderChange, Terms
+from db.statements import Statements, run_prepared
+
+# Of two replacements that settle in the wrong order the later one stands.
+_CHANGE_TERMS = text(
+    """
+    WITH change AS (
+        SELECT order_id, client_id, terms.event_id, terms.quantity, terms.price_cents, terms.hold_cents,
+            filled_quantity + closed_quantity < orders.quantity AS was_open,
+            filled_quantity + closed_quantity < terms.quantity AS is_open
+        FROM orders JOIN unnest(
+            CAST(:order_ids AS bigint[]), CAST(:event_ids AS bigint[]), CAST(:quantities AS bigint[]),
+            CAST(:price_cents AS bigint[]), CAST(:hold_cents AS bigint[])
+        ) AS terms (order_id, event_id, quantity, price_cents, hold_cents) USING (order_id)
+        WHERE COALESCE(orders.terms_event_id, 0) < terms.event_id
+    ), changed AS (
+        UPDATE orders SET
+            quantity = change.quantity,
+            price_cents = CASE WHEN orders.price_cents IS NULL THEN NULL ELSE change.price_cents END,
+            hold_cents = change.hold_cents,
+            terms_event_id = change.event_id
+        FROM change WHERE orders.order_id = change.order_id
+    ), opened AS (
+        INSERT INTO open_orders (client_id, order_id)
+        SELECT client_id, order_id FROM change WHERE is_open AND NOT was_open
+    ), no_longer_open AS (
+        DELETE FROM open_orders USING change
+        WHERE change.was_open AND NOT change.is_open
+            AND open_orders.client_id = change.client_id AND open_orders.order_id = change.order_id
+    )
+    SELECT client_id, CAST(is_open AS int) - CAST(was_open AS int) FROM change WHERE is_open <> was_open
+    """
+)
+
+
+def change_terms(tx: Connection, changes: Mapping[int, OrderChange]) -> Counter[str]:
+    """Write the new terms of replaced orders; returns how many orders more (+) or less (-) each client has open.
+
+    What was filled ahead of a replacement may have closed an order that has more to trade: then it is open again.
+    """
+    terms: dict[int, Terms] = {order_id: change.terms for order_id, change in changes.items() if change.terms}
+    opened: Counter[str] = Counter()
+    if terms:
+        event_ids, quantities, price_cents, hold_cents = zip(*terms.values(), strict=True)
+        rows = tx.execute(
+            _CHANGE_TERMS,
+            {
+                "order_ids": list(terms),
+                "event_ids": list(event_ids),
+                "quantities": list(quantities),
+                "price_cents": list(price_cents),
+                "hold_cents": list(hold_cents),
+            },
+        )
+        for client_id, orders in rows:
+            opened[client_id] += orders
+    return opened
+
+
+_RELEASE = text(
+    """
+    DELETE FROM pending_replaces AS pending
+    USING unnest(
+        CAST(:order_ids AS bigint[]), CAST(:command_ids AS bigint[]), CAST(:client_ids AS text[]),
+        CAST(:reserved AS bigint[])
+    ) AS decided (order_id, command_id, client_id, reserved)
+    WHERE pending.order_id = decided.order_id AND pending.command_id = decided.command_id
+        AND pending.client_id = decided.client_id AND pending.reserved = decided.reserved
+    RETURNING pending.order_id, pending.command_id
+    """
+)
+
+# With nothing pending, an order can be filled up to its quantity again, and no further.
+_LIMIT_FILLS = text(
+    """
+    UPDATE orders SET largest_quantity = quantity
+    WHERE order_id = ANY(:order_ids) AND filled_quantity + closed_quantity <= quantity
+        AND NOT EXISTS (SELECT FROM pending_replaces AS pending WHERE pending.order_id = orders.order_id)
+    """
+)
+
+
+def release_replaces(tx: Connection, decided: Sequence[Decided]) -> set[tuple[int, int]]:
+    """Strike replacements off that were decided; returns (order id, command id) of those that were pending so."""
+    if not decided:
+        return set()
+    order_ids, command_ids, client_ids, reserved = (list(column) for column in zip(*decided, strict=True))
+    rows = tx.execute(
+        _RELEASE, {"order_ids": order_ids, "command_ids": command_ids, "client_ids": client_ids, "reserved": reserved}
+    )
+    released = {(order_id, command_id) for order_id, command_id in rows}
+    tx.execute(_LIMIT_FILLS, {"order_ids": order_ids})
+    return released
+
+
+# An order is closed when fills and closes add up to its quantity, in whichever order they came; ahead of a replacement
+# they may be more. A close of the whole order says whether it was cancelled or rejected; with a fill before or after
+# it, it was cancelled. Its reason stands, unless a trade of it failed.
+_CHANGE_ORDERS = """
+    UPDATE orders SET
+        filled_quantity = orders.filled_quantity + change.filled_quantity,
+        filled_cents = orders.filled_cents + change.filled_cents,
+        closed_quantity = orders.closed_quantity + change.closed_quantity,
+        status = CASE
+            WHEN orders.filled_quantity + change.filled_quantity >= orders.quantity THEN 'filled'
+            WHEN change.closed_quantity = orders.quantity AND change.rejected THEN 'rejected'
+            WHEN orders.status = 'rejected' THEN 'rejected'
+            WHEN orders.filled_quantity + change.filled_quantity
+               + orders.closed_quantity + change.closed_quantity >= orders.quantity THEN 'cancelled'
+            WHEN orders.filled_quantity + change.filled_quantity > 0 THEN 'partially_filled'
+            ELSE 'new'
+        END,
+        reason = CASE orders.reason
+            WHEN 'account_closed' THEN orders.reason ELSE COALESCE(change.reason, orders.reason)
+        END,
+        updated_us = GREATEST(orders.updated_us, change.updated_us)
+    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::text[], $7::bigint[])
+        AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
+    WHERE orders.order_id = change.order_id
+        AND orders.filled_quantity + change.filled_quantity
+          + orders.closed_quantity + change.closed_quantity <= greatest(orders.quantity, orders.largest_quantity)
+    RETURNING orders.order_id, orders.client_id, orders.security_id, orders.side, orders.hold_cents,
+        orders.largest_quantity IS NOT NULL AS is_replaced,
+        orders.filled_quantity + orders.closed_quantity >= orders.quantity
+            AND orders.filled_quantity + orders.closed_quantity
+              - change.filled_quantity - change.closed_quantity < orders.quantity AS is_closed
+"""
+
+# Planned anew each time: the best plan depends on how many orders are open, and it would be kept from when few were.
+_NO_LONGER_OPEN = """
+    DELETE FROM open_orders USING unnest(%s::text[], %s::bigint[]) AS closed (client_id, order_id)
+    WHERE open_orders.client_id = closed.client_id AND open_orders.order_id = closed.order_id
+"""
+
+
+def change_orders(tx: Connection, changes: Mapping[int, OrderChange]) -> list[ChangedOrder]:
+    """Write what happened to open orders; returns those that were open for as much as the change says."""
+    rows = run_prepared(
+        tx,
+        "change_orders",
+        _CHANGE_ORDERS,
+        array(changes),
+        array([change.filled_quantity for change in changes.values()]),
+        array([change.filled_cents for change in changes.values()]),
+        array([change.closed_quantity for change in changes.values()]),
+        array([change.rejected for change in changes.values()]),
+        array([change.reason for change in changes.values()]),
+        array([change.updated_us for change in changes.values()]),
+    )
+    changed = [ChangedOrder(*row) for row in rows]
+    closed = [order for order in changed if order.is_closed]
+    if closed:
+        statements = Statements(tx)
+        parameters = array([order.client_id for order in closed]), array([order.order_id for order in closed])
+        statements.add(_NO_LONGER_OPEN, parameters)
+        statements.run()
+    return changed
