@@ -6,8 +6,8 @@ with the primary key instead of 110, and a statement reads the entries of its ac
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "0007"
+down_revision = "0006"
 
 
 def upgrade() -> None:
