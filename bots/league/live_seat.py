@@ -27,6 +27,9 @@ LONGEST_SILENCE_S = 15.0
 # How long a process has to end by itself when it is told to [s].
 STOP_PATIENCE_S = 12.0
 
+# All that a bot gets of our environment.
+_ENVIRONMENT = ("HOME", "LANG", "PATH", "PYTHONHASHSEED", "PYTHONPATH", "TMPDIR", "TZ")
+
 _KINDS = {"raised": "raised", "hung": "hung", "flooded": "flooded", "refused": "lost"}
 
 
@@ -70,7 +73,7 @@ class LiveSeat:
         with self._place.with_suffix(".log").open("wb") as out:
             self._process = subprocess.Popen(  # noqa: S603  # a module of ours
                 [sys.executable, "-m", "bots.league.live_bot", str(file)],
-                env=os.environ | {KEY_VARIABLE: self.key},
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {KEY_VARIABLE: self.key},
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
@@ -163,10 +166,12 @@ class LiveSeat:
             self.failure = self._ended(now_s, self._running.returncode)
 
     def kill(self) -> None:
-        """End it at once, whatever it does."""
+        """End it at once, whatever it does; its log and its ending stay."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        for file in (self._alive, self._place.with_suffix(".part")):
+            file.unlink(missing_ok=True)
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

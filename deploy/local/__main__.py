@@ -33,8 +33,6 @@ def main(arguments: list[str]) -> int:
     elif command == "tournament":
         packages.require(EXCHANGE, ())
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
-        # A live one is played on the exchange as it was last started.
-        os.environ.update(environment_file.read(EXCHANGE))
     elif command == "test":
         # curl, because a test types what README tells a newcomer to type.
         packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium"])

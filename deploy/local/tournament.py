@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from deploy.local import environment_file
 from deploy.local.failure import Failure, ending
 from deploy.local.places import EXCHANGE, VENV_PYTHON
 from deploy.local.supervisor import Supervisor
@@ -15,7 +16,8 @@ def main() -> int:
     if "--live" in sys.argv and "EXCHANGE_URL" not in os.environ:
         if not Supervisor(EXCHANGE).runs():
             raise Failure("the exchange is not running: start it with `make up BOTS=none`")
-        os.environ["EXCHANGE_URL"] = f"http://127.0.0.1:{os.environ['API_PORT']}"
+        # Bots come in by the front door: of the exchange's environment, passwords and all, they get its port.
+        os.environ["EXCHANGE_URL"] = f"http://127.0.0.1:{environment_file.read(EXCHANGE)['API_PORT']}"
         os.environ.setdefault("EXCHANGE_KEYS_FILE", str(EXCHANGE.directory / "keys.json"))
     os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "bots", "tournament", *sys.argv[1:]])
 

@@ -1,0 +1,172 @@
+"""What a live match ends with, as the exchange tells it when all is settled."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+
+from bots.contract import OrderState, SettledFill, Trade
+from bots.league.configuration import League
+from bots.league.live_exchange import LiveExchange, Opened, cents, shares_of, time_of
+from bots.league.live_seat import LiveSeat
+from bots.league.result import AccountSample, BotResult, Fill, Happened, MarketSample, Match
+from bots.working_order import ENDS
+
+
+@dataclass
+class Course:
+    """The course of a match, as far as it has come.
+
+    league         as it is played live
+    opening_cents  the price at which each security began [cents]
+    began          when the bots began
+    opened         their accounts, in the order of the seats
+    samples        of each account, in the same order
+    market         samples of each security, whose volumes are known at the end
+    """
+
+    league: League
+    seed: int
+    exchange: LiveExchange
+    opening_cents: Mapping[str, int]
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seats: list[LiveSeat] = field(default_factory=list)
+    opened: list[Opened] = field(default_factory=list)
+    happened: list[Happened] = field(default_factory=list)
+    samples: list[list[AccountSample]] = field(default_factory=list)
+    market: dict[str, list[MarketSample]] = field(default_factory=dict)
+
+    @property
+    def securities(self) -> list[str]:
+        """In the order of the configuration."""
+        return [security.id for security in self.league.securities]
+
+
+def match_of(course: Course, tape: Callable[[bytes], object]) -> Match:
+    """What everybody has done and has, when all is settled; `tape` takes the trades, a line of JSON each."""
+    trades = sorted(
+        (
+            (trade, security_id)
+            for security_id in course.securities
+            for trade in course.exchange.trades_since(security_id, course.began)
+        ),
+        key=lambda one: (one[0].timestamp or "", one[0].trade_id),
+    )
+    numbers = {trade.trade_id: number for number, (trade, _) in enumerate(trades, start=1)}
+    sides = {trade.trade_id: trade.aggressor_side for trade, _ in trades}
+    lines = [tape_line(trade, security_id) for trade, security_id in trades]
+    tape(b"".join(lines))
+    bots = [
+        _bot(course, seat, opened, samples, numbers, sides)
+        for seat, opened, samples in zip(course.seats, course.opened, course.samples, strict=True)
+    ]
+    return Match(
+        kind="live",
+        seed=course.seed,
+        duration_s=course.league.duration,
+        securities=course.securities,
+        opening=dict(course.opening_cents),
+        last={name: samples[-1].last_cents for name, samples in course.market.items()},
+        bots=bots,
+        market={name: _with_volumes(course, name, samples, trades) for name, samples in course.market.items()},
+        happened=course.happened,
+        commands=0,
+        trades=len(trades),
+        fees_cents=sum(fill.fee_cents for bot in bots for fill in bot.fills),
+        log_hash="",
+        trades_hash=hashlib.sha256(b"".join(lines)).hexdigest(),
+    )
+
+
+def _bot(
+    course: Course,
+    seat: LiveSeat,
+    opened: Opened,
+    samples: list[AccountSample],
+    numbers: Mapping[str, int],
+    sides: Mapping[str, str],
+) -> BotResult:
+    orders, fills = course.exchange.orders_and_fills(opened)
+    account = course.exchange.admin.account(opened.client_id)
+    rejected, closed = _reasons(orders)
+    rejected.update(seat.refusals)
+    return BotResult(
+        name=seat.entrant.name,
+        strategy=seat.entrant.kind,
+        account=seat.entrant.account,
+        opening_cash_cents=cents(course.league.opening.cash),
+        opening=course.league.opening_shares(),
+        cash_cents=cents(account.balance),
+        shares=shares_of(account, course.securities),
+        orders=len(orders) + sum(seat.refusals.values()),
+        cancels=closed["cancelled"],
+        rejected=dict(sorted(rejected.items())),
+        closed=dict(sorted(closed.items())),
+        fills=[_fill(course, fill, numbers, sides) for fill in fills],
+        samples=samples,
+        failure=seat.failure,
+    )
+
+
+def _fill(course: Course, fill: SettledFill, numbers: Mapping[str, int], sides: Mapping[str, str]) -> Fill:
+    return Fill(
+        _time_s(course, fill.timestamp),
+        fill.security_id,
+        fill.order_id,
+        fill.side,
+        fill.quantity,
+        cents(fill.price),
+        sides.get(fill.trade_id) != fill.side,
+        cents(fill.fee),
+        numbers.get(fill.trade_id, 0),
+    )
+
+
+def _time_s(course: Course, timestamp: str | None) -> float:
+    if timestamp is None:
+        return course.league.duration
+    since_s = (time_of(timestamp) - course.began).total_seconds()
+    return round(min(max(since_s, 0.0), course.league.duration), 6)
+
+
+def _with_volumes(
+    course: Course, security_id: str, samples: list[MarketSample], trades: Sequence[tuple[Trade, str]]
+) -> list[MarketSample]:
+    """Samples with the shares that were traded until then."""
+    times, totals, total = [], [0], 0
+    for trade, traded in trades:
+        if traded == security_id:
+            total += trade.quantity
+            times.append(_time_s(course, trade.timestamp))
+            totals.append(total)
+    return [msgspec.structs.replace(sample, volume=totals[bisect_right(times, sample.time_s)]) for sample in samples]
+
+
+def tape_line(trade: Trade, security_id: str) -> bytes:
+    """A trade as everybody was told of it."""
+    told = {
+        "trade_id": trade.trade_id,
+        "security_id": security_id,
+        "price": str(trade.price),
+        "quantity": trade.quantity,
+        "aggressor_side": trade.aggressor_side,
+        "sequence": trade.sequence,
+        "timestamp": trade.timestamp,
+    }
+    return msgspec.json.encode(told) + b"\n"
+
+
+def _reasons(orders: Sequence[OrderState]) -> tuple[Counter[str], Counter[str]]:
+    """Why orders were never in the market, and why those ended that were."""
+    rejected, closed = Counter[str](), Counter[str]()
+    for order in orders:
+        if order.status in {"rejected", "cancelled"}:
+            was_in = order.status == "cancelled" and (order.filled_quantity or order.reason in ENDS)
+            (closed if was_in else rejected)[order.reason or order.status] += 1
+    return rejected, closed
