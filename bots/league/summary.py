@@ -47,7 +47,7 @@ def manner(bot: Standing) -> str:
         if share <= 0.2
         else f"waits in the book with {percent(share, 0)} of its shares"
     )
-    return f"{trades:,.0f} trades, {how}"
+    return f"{trades:,.0f} {'trade' if round(trades) == 1 else 'trades'}, {how}"
 
 
 def _gainers(board: Scoreboard) -> list[str]:

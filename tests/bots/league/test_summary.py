@@ -1,0 +1,59 @@
+"""What a tournament means, in sentences that claim no more than the figures do."""
+
+from __future__ import annotations
+
+from bots.league.facts import Fact
+from bots.league.standings import Scoreboard, scoreboard
+from bots.league.summary import manner, sentences
+from tests.bots.league.matches import bot, failure, fill, match
+
+PRICES = [100_00] * 4
+
+
+def board(seeds: int, *, failing: bool = False) -> Scoreboard:
+    matches = []
+    for seed in range(1, seeds + 1):
+        good = bot(
+            "good", [(100_000, 10)] * 3 + [(100_500 + seed, 10)], fills=[fill(1, "buy", 2, 100_00, is_maker=True)]
+        )
+        close = bot("close", [(100_000, 10)] * 3 + [(100_500 + (seed * 7) % 5, 10)], fills=[fill(2, "sell", 2, 100_00)])
+        bad = bot("bad", [(100_000, 10)] * 3 + [(99_000, 10)], failure=failure("no") if failing else None)
+        matches.append(match([good, close, bad], PRICES, seed=seed))
+    return scoreboard(matches)
+
+
+def test_who_is_surely_better_and_what_may_be_chance() -> None:
+    said = sentences(board(4), {})
+    assert "Surely better than doing nothing: good, close." in said
+    assert "Surely worse: bad." in said
+    assert "Last came bad, which lost $10.00 a match against holding." in said
+    assert "Nobody was disqualified." in said
+
+
+def test_a_single_match_is_sure_of_nothing() -> None:
+    said = " ".join(sentences(board(1), {}))
+    assert "urely" not in said
+    assert "chance" not in said
+
+
+def test_who_is_out_is_told() -> None:
+    assert "Disqualified, with the reason below: bad (2 of 2)." in sentences(board(2, failing=True), {})
+
+
+def test_what_the_market_is_like() -> None:
+    facts = [
+        Fact("Heavy tails", "", "", "like a market"),
+        Fact("Volatility clusters", "", "", "not like one"),
+        Fact("Tails fall as a power", "", "", "too little to say"),
+    ]
+    said = sentences(board(2), {"MSFT": facts, "AAPL": facts[2:]})
+    assert "MSFT has 1 of the 2 properties of real markets that were looked for; it lacks: volatility clusters." in said
+    assert "AAPL traded too little to say whether it is like a real market." in said
+
+
+def test_how_a_bot_trades() -> None:
+    assert {one.name: manner(one) for one in board(2).standings} == {
+        "good": "1 trade, waits in the book",
+        "close": "1 trade, takes what is offered",
+        "bad": "did not trade",
+    }
