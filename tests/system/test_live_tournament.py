@@ -17,9 +17,9 @@ LEAGUE = f"""
 name = "Live"
 securities = ["MSFT", "AAPL"]
 opening = {{ cash = "20000.00", shares = {{ MSFT = 300, AAPL = 50 }} }}
-orders_a_second = 30
+orders_a_second = 12
 bots = [
-    {{ strategy = "zero_intelligence", options = {{ every_s = 0.5 }}, count = 2 }},
+    {{ strategy = "zero_intelligence", options = {{ every_s = 1.0 }}, count = 2 }},
     {{ strategy = "retail", options = {{ every_s = 0.5 }} }},
     {{ strategy = "informed", options = {{ every_s = 0.5 }} }},
     {{ strategy = "{BAD}:Raises" }},
