@@ -1,6 +1,6 @@
 # Every command of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit dead-letters bench chaos pictures tournament test lint requirements
+.PHONY: help up down status logs clean audit dead-letters bench chaos pictures tournament drop-old-data test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
@@ -25,6 +25,9 @@ clean: ## stop everything and drop all data
 
 audit: ## check that every order, cent and share is where it has to be
 	$(RUN) run tasks.audit $(ARGS)
+
+drop-old-data: ## drop what market_data holds of the days before the last DAYS=7; ARGS="--dry-run" says what that is
+	$(RUN) run deploy.drop_old_data $(if $(DAYS),--days $(DAYS)) $(ARGS)
 
 dead-letters: ## messages that could not be handled; ARGS="show NAME", ARGS="return NAME" sends one back to its queue
 	$(RUN) run deploy.dead_letters $(ARGS)

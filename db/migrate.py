@@ -5,12 +5,18 @@ Migrating again changes nothing, and processes that migrate at once wait for eac
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
+
+from db.connect import Database
+from db.market_data.partitions import create_ahead
 
 CLEARING_DATA_MIGRATIONS = Path(__file__).parent / "clearing_data" / "migrations"
 MARKET_DATA_MIGRATIONS = Path(__file__).parent / "market_data" / "migrations"
@@ -31,20 +37,37 @@ def migrate(clearing_data_url: str, market_data_url: str) -> None:
     """
     upgrade(clearing_data_url, CLEARING_DATA_MIGRATIONS)
     upgrade(market_data_url, MARKET_DATA_MIGRATIONS)
+    market_data = Database(str(_with_driver(market_data_url).render_as_string(hide_password=False)))
+    try:
+        # Before anything is stored; what cannot be made in a running exchange its feed makes later.
+        create_ahead(market_data, now_us=time.time_ns() // 1_000)
+    finally:
+        market_data.engine.dispose()
 
 
-def upgrade(url: str, migrations: Path) -> None:
+def upgrade(url: str, migrations: Path, version: str = "head") -> None:
     """Migrate one database with the history in a folder, in one transaction; raises as `migrate`."""
-    address = _with_driver(url)
-    _create_if_missing(address)
-    engine = create_engine(address)
+    _create_if_missing(_with_driver(url))
+    with _migrating(url, migrations) as configuration:
+        command.upgrade(configuration, version)
+
+
+def downgrade(url: str, migrations: Path, version: str) -> None:
+    """Take one database back to an older version, in one transaction."""
+    with _migrating(url, migrations) as configuration:
+        command.downgrade(configuration, version)
+
+
+@contextmanager
+def _migrating(url: str, migrations: Path) -> Iterator[Config]:
+    engine = create_engine(_with_driver(url))
     try:
         with engine.begin() as tx:
             tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
             configuration = Config()
             configuration.set_main_option("script_location", str(migrations).replace("%", "%%"))
             configuration.attributes["connection"] = tx
-            command.upgrade(configuration, "head")
+            yield configuration
     finally:
         engine.dispose()
 

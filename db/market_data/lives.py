@@ -38,6 +38,8 @@ _TRADED = text(
         WHERE reports.client_id = busiest.client_id ORDER BY sequence DESC LIMIT :reports
     ) AS latest
     JOIN reports AS placed ON placed.order_id = latest.order_id AND placed.report_id = latest.order_id
+        -- It was placed just before it traded at once: one day, or two, to look at.
+        AND placed.event_us BETWEEN latest.event_us - 60000000 AND latest.event_us + 60000000
     WHERE latest.event_type = 'settlement' AND placed.sent_us >= latest.event_us AND placed.began_us IS NOT NULL
     ORDER BY latest.stored_us DESC LIMIT 1
     """

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 
 from db.arrays import array, arrays
 from db.connect import copy_rows
+from db.market_data.partitions import REPORTS, TRADES, dropped_before
 from db.market_data.rows import Candle, Report, Trade
 
 # -- reports and trades --------------------------------------------------------------------------------------------
@@ -24,15 +25,18 @@ _ADVANCE_HEADS = text("""
     ON CONFLICT (client_id) DO UPDATE SET sequence = head.sequence + excluded.sequence
     RETURNING client_id, sequence
 """)
+# The time says in which partition to look.
 _KNOWN_REPORTS = text("""
     SELECT order_id, report_id FROM reports
-    JOIN unnest(CAST(:orders AS bigint[]), CAST(:reports AS bigint[])) AS told (order_id, report_id)
-    USING (order_id, report_id)
+    JOIN unnest(CAST(:orders AS bigint[]), CAST(:reports AS bigint[]), CAST(:times AS bigint[]))
+        AS told (order_id, report_id, event_us)
+    USING (order_id, report_id, event_us)
 """)
 _KNOWN_TRADES = text("""
     SELECT security_id, sequence FROM trades
-    JOIN unnest(CAST(:securities AS text[]), CAST(:sequences AS bigint[])) AS told (security_id, sequence)
-    USING (security_id, sequence)
+    JOIN unnest(CAST(:securities AS text[]), CAST(:sequences AS bigint[]), CAST(:times AS bigint[]))
+        AS told (security_id, sequence, traded_us)
+    USING (security_id, sequence, traded_us)
 """)
 
 
@@ -62,10 +66,12 @@ def number_reports(tx: Connection, reports: Iterable[Report]) -> dict[str, list[
 
 
 def store_reports(tx: Connection, reports: Sequence[Report], *, taken_us: int, stored_us: int) -> None:
-    """Store reports that are numbered; raises psycopg2.errors.UniqueViolation when one of them is stored already.
+    """Store reports that are numbered.
 
     taken_us   when the unit began that stores them [us since 1970, UTC]
     stored_us  the time
+    raises     psycopg2.errors.UniqueViolation  one of them is stored already
+               psycopg2.errors.CheckViolation   one of them is of a day that was dropped
     """
     for report in reports:
         report.taken_us = taken_us
@@ -75,24 +81,35 @@ def store_reports(tx: Connection, reports: Sequence[Report], *, taken_us: int, s
 
 
 def store_trades(tx: Connection, trades: Sequence[Trade]) -> None:
-    """Store trades; raises psycopg2.errors.UniqueViolation when one of them is stored already."""
+    """Store trades; raises as `store_reports`."""
     if trades:
         copy_rows(tx, "trades", Trade.__struct_fields__, trades)
 
 
 def without_known_reports(tx: Connection, reports: Iterable[Report]) -> list[Report]:
-    """The reports that are not stored, each once; the heads of their clients have to be locked."""
-    told = {(report.order_id, report.report_id): report for report in reports}
-    known = tx.execute(_KNOWN_REPORTS, {"orders": array(k[0] for k in told), "reports": array(k[1] for k in told)})
+    """The reports that are not stored, each once, and of no day that was dropped.
+
+    The heads of their clients have to be locked.
+    """
+    floor_us = dropped_before(tx, REPORTS)
+    told = {(report.order_id, report.report_id): report for report in reports if report.event_us >= floor_us}
+    if not told:
+        return []
+    names = ("orders", "reports", "times")
+    known = tx.execute(_KNOWN_REPORTS, arrays(names, ((*key, one.event_us) for key, one in told.items())))
     for order_id, report_id in known:
         del told[order_id, report_id]
     return list(told.values())
 
 
 def without_known_trades(tx: Connection, trades: Iterable[Trade]) -> list[Trade]:
-    """The trades that are not stored, each once; the heads of their clients have to be locked."""
-    told = {(trade.security_id, trade.sequence): trade for trade in trades}
-    known = tx.execute(_KNOWN_TRADES, {"securities": array(k[0] for k in told), "sequences": array(k[1] for k in told)})
+    """The trades that are not stored, each once, and of no day that was dropped; as `without_known_reports`."""
+    floor_us = dropped_before(tx, TRADES)
+    told = {(trade.security_id, trade.sequence): trade for trade in trades if trade.traded_us >= floor_us}
+    if not told:
+        return []
+    names = ("securities", "sequences", "times")
+    known = tx.execute(_KNOWN_TRADES, arrays(names, ((*key, one.traded_us) for key, one in told.items())))
     for security_id, sequence in known:
         del told[security_id, sequence]
     return list(told.values())

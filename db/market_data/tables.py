@@ -2,16 +2,28 @@
 
 Reports are three rows an order and the bulk of all that is stored, so what is in them is measured: comparing names
 byte by byte (collation C) instead of by the rules of a language saves a fifth of the cost of storing them.
+
+Reports, trades, prices and the candles of a second are partitioned by the day on which they came about, so that old
+ones can be dropped; db.market_data.partitions makes the days. The time stands in the message and is the same however
+often it is told, so what is told twice meets itself in one partition, and the time may be part of its key.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, text
+from sqlalchemy import DDL, BigInteger, Boolean, Column, Index, Integer, MetaData, Table, event, text
 from sqlalchemy import Text as AnyText
+from sqlalchemy.dialects.postgresql import ARRAY
 
 metadata = MetaData()
 
 Text = AnyText(collation="C")
+
+
+def _with_partitions(table: Table, *partitions: str) -> None:
+    """Have partitions made together with a table; days that nobody has made fall into the default one."""
+    for partition in partitions:
+        event.listen(table, "after_create", DDL(f"CREATE TABLE {partition}"))
+
 
 # Reports as clients read them. `sequence` counts a client's reports from 1 without a gap. `report_id` is the number
 # of the request or event reported, and for a settlement the event's, negative: no two reports of an order share it.
@@ -29,14 +41,17 @@ reports = Table(
     Column("price_cents", BigInteger),  # None for a market order, too
     Column("reason", Text),
     Column("sequence", BigInteger, nullable=False),
-    Column("event_us", BigInteger, nullable=False),  # when the api took the request, or the time in the event
+    # When the api took the request, or the time in the event.
+    Column("event_us", BigInteger, primary_key=True),
     Column("sent_us", BigInteger, nullable=False),  # when the stage sent the report to the feed
     Column("stored_us", BigInteger, nullable=False),  # when it was handed to Postgres, as the last of its unit
     Column("began_us", BigInteger),  # when the stage's unit began that made it
     Column("asked_us", BigInteger),  # of order entry's: when the api had sent the request
     Column("taken_us", BigInteger),  # when the feed's unit began that stored it
-    Index("reports_by_client", "client_id", "sequence", unique=True),
+    Index("reports_by_client", "client_id", "sequence"),
+    postgresql_partition_by="RANGE (event_us)",
 )
+_with_partitions(reports, "reports_default PARTITION OF reports DEFAULT")
 
 report_heads = Table(
     "report_heads",
@@ -56,8 +71,10 @@ trades = Table(
     Column("price_cents", BigInteger, nullable=False),
     Column("quantity", BigInteger, nullable=False),
     Column("aggressor_side", Text, nullable=False),
-    Column("traded_us", BigInteger, nullable=False),
+    Column("traded_us", BigInteger, primary_key=True),
+    postgresql_partition_by="RANGE (traded_us)",
 )
+_with_partitions(trades, "trades_default PARTITION OF trades DEFAULT")
 
 # The head of each security's book; its row is locked while levels change. `price_sequence` counts the price updates
 # that were sent, `update_sequence` is the engine's number of the last change of the book. Changes up to
@@ -98,9 +115,12 @@ prices = Table(
     Column("bid_cents", BigInteger),
     Column("ask_cents", BigInteger),
     Column("last_cents", BigInteger),
-    Column("updated_us", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, primary_key=True),
+    postgresql_partition_by="RANGE (updated_us)",
 )
+_with_partitions(prices, "prices_default PARTITION OF prices DEFAULT")
 
+# Those of a second are as many as the trades of a quiet market and go with them; the others stay.
 CANDLE_SECONDS = {"1s": 1, "1m": 60, "5m": 300, "1h": 3600}
 candles = Table(
     "candles",
@@ -115,5 +135,33 @@ candles = Table(
     Column("volume", BigInteger, nullable=False),
     Column("first_sequence", BigInteger, nullable=False),  # of the trades that open and close it
     Column("last_sequence", BigInteger, nullable=False),
-    postgresql_with={"fillfactor": 70},
+    postgresql_partition_by="LIST (interval_s)",
+)
+_with_partitions(
+    candles,
+    "candles_1s PARTITION OF candles FOR VALUES IN (1) PARTITION BY RANGE (start_s)",
+    "candles_1s_default PARTITION OF candles_1s DEFAULT WITH (fillfactor = 70)",
+    "candles_wide PARTITION OF candles DEFAULT WITH (fillfactor = 70)",
+)
+
+# What was dropped of a table, up to a time in the unit of its partitions: the days of which are gone for good.
+dropped = Table(
+    "dropped",
+    metadata,
+    Column("table_name", Text, primary_key=True),
+    Column("before", BigInteger, primary_key=True),
+    Column("dropped_us", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    # Of reports: the requests that order entry had denied, as the audit holds each of them against its report.
+    Column("denied", ARRAY(BigInteger), nullable=False),
+)
+
+# Of what is numbered by client or security: up to which number something was dropped.
+dropped_sequences = Table(
+    "dropped_sequences",
+    metadata,
+    Column("table_name", Text, primary_key=True),
+    Column("about", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
 )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from db.connect import Database
 from db.market_data import reads
+from db.market_data.partitions import TRADES, dropped_before
 from db.market_data.rows import Trade
 from tasks.audit.contiguity import check_contiguous
 from tasks.audit.patience import Patience
@@ -18,12 +19,24 @@ from tasks.messages import TradeMade, event_id
 
 
 def check_sequences(tx: Connection) -> Checked:
-    """The reports of each client and the prices of each security are numbered without a gap."""
+    """The reports of each client and the prices of each security are numbered without a gap since the last drop."""
     reports = check_contiguous(
-        tx, "reports", group="client_id", number="sequence", heads="report_heads", head="sequence"
+        tx,
+        "reports",
+        group="client_id",
+        number="sequence",
+        heads="report_heads",
+        head="sequence",
+        since="SELECT about AS client_id, sequence AS last FROM dropped_sequences WHERE table_name = 'reports'",
     )
     prices = check_contiguous(
-        tx, "prices", group="security_id", number="sequence", heads="books", head="price_sequence"
+        tx,
+        "prices",
+        group="security_id",
+        number="sequence",
+        heads="books",
+        head="price_sequence",
+        since="SELECT about AS security_id, sequence AS last FROM dropped_sequences WHERE table_name = 'prices'",
     )
     return reports + prices
 
@@ -36,6 +49,8 @@ class StoredTrades:
         self._shard = shard
         self._head = head
         self._checked = Checked()
+        with market_data.snapshot() as tx:
+            self._dropped_before_us = dropped_before(tx, TRADES)
         self._missing: list[TradeMade] = []
         self._made: dict[str, int] = {}  # trades of each security
 
@@ -50,7 +65,8 @@ class StoredTrades:
             for trade in trades:
                 found = stored.get(trade.sequence)
                 if found is None:
-                    self._missing.append(trade)
+                    if trade.traded_us >= self._dropped_before_us:
+                        self._missing.append(trade)
                     continue
                 self._checked.checked += 1
                 if found != trade_of(trade):
@@ -64,6 +80,8 @@ class StoredTrades:
     def await_missing(self, patience: Patience) -> Checked:
         """Look again for what was missing until the feed has stored it; then the feed has to have nothing else."""
         while patience.wait(len(self._missing)):
+            with self._market_data.snapshot() as tx:
+                self._dropped_before_us = dropped_before(tx, TRADES)  # it may have been dropped meanwhile
             missing, self._missing = self._missing, []
             for start in range(0, len(missing), PAGE):
                 self.compare(missing[start : start + PAGE])

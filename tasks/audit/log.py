@@ -7,6 +7,7 @@ from sys import intern
 from sqlalchemy import Connection, text
 
 from db.connect import Database
+from db.market_data.partitions import dropped_denials
 from tasks.audit.contiguity import check_contiguous
 from tasks.audit.patience import Patience
 from tasks.audit.result import Checked
@@ -96,11 +97,13 @@ _DENIAL_REPORTS = text(
 
 
 def check_denial_reports(market_data: Database, denials: dict[int, str], patience: Patience) -> Checked:
-    """Every denied request has its report, with the reason."""
+    """Every denied request has its report, with the reason, unless that was dropped with its day."""
     checked = Checked(len(denials))
     missing = dict(denials)
     while missing:
         with market_data.snapshot() as tx:
+            for command_id in dropped_denials(tx):
+                missing.pop(command_id, None)
             for command_id, reason in tx.execute(_DENIAL_REPORTS):
                 expected = missing.pop(command_id, reason)
                 if expected != reason:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
-from psycopg2.errors import UniqueViolation
+from psycopg2.errors import CheckViolation, UniqueViolation
 from sqlalchemy import Connection
 
 from db.connect import Database
@@ -22,9 +22,9 @@ from tasks.messages import FeedBatch, TradeMade
 def record(market_data: Database, batches: Sequence[FeedBatch], *, taken_us: int) -> Push:
     """Store what batches tell, each thing once however often it is told; returns what was not stored before.
 
-    What is told twice is rare, so at first everything is taken for new, and what is not makes the COPY fail; then it
-    is looked up. The heads of the clients are locked meanwhile, so nobody else can store a report or a trade of theirs
-    and the second attempt does not fail.
+    What is told twice is rare, so at first everything is taken for new, and what is not makes the COPY fail, as does
+    what is of a day that was dropped; then it is looked up. The heads of the clients are locked meanwhile, so nobody
+    else can store a report or a trade of theirs and the second attempt does not fail.
 
     taken_us  when the unit began [us since 1970, UTC]
     """
@@ -34,7 +34,7 @@ def record(market_data: Database, batches: Sequence[FeedBatch], *, taken_us: int
     try:
         with market_data.transaction() as tx:
             return _store(tx, reports, trades, changes, taken_us)
-    except UniqueViolation:
+    except (UniqueViolation, CheckViolation):
         with market_data.transaction() as tx:
             store.advance_heads(tx, dict.fromkeys((report.client_id for report in reports), 0))
             fresh_reports = store.without_known_reports(tx, reports)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import cache
 
+import structlog
 from sqlalchemy.exc import DBAPIError
 
 from celery_app import app, fail_points
@@ -12,22 +13,30 @@ from celery_app.settings import settings
 from celery_app.stage import Stage
 from celery_app.topology import DATA_FEED
 from db.connect import Database
-from db.market_data import book_store
+from db.market_data import book_store, partitions
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.record import record
 from tasks.messages import FeedBatch
+
+log = structlog.get_logger()
 
 # How old a level that went is at least when it is forgotten [s]; a message that is later than this is ignored.
 FORGET_AFTER_S = 60.0
 
 
+# Between two looks for days to make, and after one that could not be made [s].
+PARTITIONS_EVERY_S = 3_600.0
+PARTITIONS_AGAIN_S = 5.0
+
+
 class DataFeed(Stage):
-    """Between units it forgets the levels that went, and mends what Redis missed."""
+    """Between units it forgets the levels that went, mends what Redis missed, and makes the days to come."""
 
     abstract = True
     #: Whether a unit failed that may be stored all the same: tried again it is no news, and was told to nobody.
     in_doubt = False
     _forget_at = 0.0
+    _partitions_at = 0.0
     _sequences_then: dict[str, int] = {}  # noqa: RUF012 - replaced, never changed
 
     def tick(self) -> None:
@@ -38,6 +47,11 @@ class DataFeed(Stage):
                 book_store.forget_levels(tx, self._sequences_then)
                 self._sequences_then = book_store.sequences(tx)
             self._forget_at = time.monotonic() + FORGET_AFTER_S
+        if time.monotonic() >= self._partitions_at:
+            missing = partitions.create_ahead(_market_data(), now_us=time.time_ns() // 1_000)
+            if missing:
+                log.info("partitions_not_made", missing=missing)
+            self._partitions_at = time.monotonic() + (PARTITIONS_AGAIN_S if missing else PARTITIONS_EVERY_S)
 
 
 @app.task(name=DATA_FEED, base=DataFeed, bind=True)

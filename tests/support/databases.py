@@ -3,20 +3,45 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, MetaData, create_engine, make_url, text
 
 from celery_app.settings import settings
 from db.clearing_data import initial_data
 from db.clearing_data import tables as clearing_tables
 from db.connect import Database
 from db.market_data import tables as market_tables
+from db.migrate import MARKET_DATA_MIGRATIONS, upgrade
 
 # From here on DELETE takes longer than the 30 ms that TRUNCATE takes.
 _LARGE_BYTES = 1 << 20
 
 _LARGE = text("SELECT relname FROM pg_class WHERE relkind = 'r' AND pg_relation_size(oid) > :bytes")
 _RESTART = text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence")
+
+
+@contextmanager
+def own_market_data() -> Iterator[Database]:
+    """A `market_data` of its own, for tests that change its tables."""
+    beside = make_url(settings().market_data_url.get_secret_value())
+    address = beside.set(database=f"{beside.database}_own").render_as_string(hide_password=False)
+    drop_database(address)
+    upgrade(address, MARKET_DATA_MIGRATIONS)
+    database = Database(address, pool_size=4)
+    yield database
+    database.engine.dispose()
+    drop_database(address)
+
+
+def drop_database(url: str) -> None:
+    """Drop a database, whoever uses it."""
+    address = make_url(url)
+    engine = create_engine(address.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as tx:
+        tx.execute(text(f'DROP DATABASE IF EXISTS "{address.database}" WITH (FORCE)'))
+    engine.dispose()
 
 
 def renew_clearing_data(database: Database) -> None:

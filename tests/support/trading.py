@@ -74,6 +74,10 @@ class Exchange:
                 block = next_order_ids(tx)
             yield from block
 
+    def move_clock(self, now_us: int) -> None:
+        """Go on at a later time."""
+        self._now_us = now_us
+
     # -- requests ------------------------------------------------------------------------------------------------
 
     def order(self, side: str, client_id: str, quantity: int, price_cents: int | None, **terms: object) -> OrderRequest:

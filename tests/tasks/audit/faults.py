@@ -312,6 +312,13 @@ FAULTS = {
         "DELETE FROM reports WHERE client_id = 'ANN' AND sequence = :row",
         "reports of ANN has {row} rows up to {row1}",
     ),
+    "a number of a report is given twice, and another one to none": Fault(
+        8,
+        "market_data",
+        "SELECT sequence - 2 FROM report_heads WHERE client_id = 'ANN'",
+        "UPDATE reports SET sequence = :row WHERE client_id = 'ANN' AND sequence = :row + 1",
+        "after {row} comes {row}",
+    ),
     "a price update is lost": Fault(
         8,
         "market_data",

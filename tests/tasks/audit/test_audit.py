@@ -15,8 +15,11 @@ import pytest
 from sqlalchemy import text
 
 from db.connect import Database
+from db.market_data import partitions
 from tasks.audit.audit import NAMES, audit
 from tasks.audit.result import MOST_LISTED, Rule
+from tests.support.databases import own_market_data
+from tests.support.trading import NOW_US
 from tests.tasks.audit.conftest import Traded
 from tests.tasks.audit.faults import FAULTS, REPLACE_FAULTS
 
@@ -208,3 +211,34 @@ def test_the_command_says_in_one_line_that_postgres_is_away() -> None:
     assert (outcome.returncode, outcome.stdout) == (2, "")
     assert outcome.stderr.startswith("the audit could not be made")
     assert outcome.stderr.count("\n") == 1
+
+
+def test_an_exchange_whose_old_data_was_dropped_passes_and_what_is_missing_of_the_rest_is_found(
+    clearing_data: Database,
+) -> None:
+    day_us = 86_400_000_000
+    with own_market_data() as market_data:
+        partitions.create_ahead(market_data, now_us=NOW_US)
+        traded = Traded(clearing_data, market_data)
+        for day in range(3):
+            traded.exchange.move_clock(NOW_US + day * day_us)
+            for _ in range(3):
+                traded.trade(traded.exchange.requests(60))
+        with market_data.snapshot() as tx:
+            stored = tx.execute(text("SELECT count(*) FROM trades")).scalar_one()
+            old = partitions.old(tx, before_us=partitions.start_of_day_us(NOW_US + 2 * day_us, days=0))
+        for part in old:
+            partitions.drop(market_data, part, now_us=NOW_US, patience_s=1.0)
+        with market_data.snapshot() as tx:
+            assert 0 < tx.execute(text("SELECT count(*) FROM trades")).scalar_one() < stored / 2
+            assert any(tx.execute(text("SELECT denied FROM dropped")).scalars())
+        assert broken(traded) == {}
+        execute(
+            market_data,
+            "DELETE FROM trades WHERE sequence = (SELECT max(sequence) FROM trades WHERE security_id = 'AAPL')",
+            "DELETE FROM reports WHERE sequence = (SELECT max(sequence) - 1 FROM reports WHERE client_id = 'ANN')"
+            " AND client_id = 'ANN'",
+            "DELETE FROM reports WHERE report_id = (SELECT max(report_id) FROM reports WHERE NOT confirmed"
+            " AND report_id > 0 AND report_id < 1000000000)",
+        )
+        assert broken(traded).keys() == {1, 8}

@@ -1,0 +1,320 @@
+"""The days of `market_data`: made before they come, and dropped when they are old.
+
+Nobody waits for either. What has to be locked is locked at a moment when nobody holds it, or not at all and tried
+again; what comes for a day that nobody has made goes to the default partition. What is dropped is noted in the same
+transaction, so that the audit knows what need not be there any more and a message of that time is not stored anew.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg2.errors
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from db.connect import Database
+
+DAY_S = 86_400
+
+# Days that are made before they come, beside the present one.
+AHEAD_DAYS = 3
+# A default partition with more rows than this of a day keeps them: moving them would keep others waiting.
+MOST_MOVED_ROWS = 10_000
+# Between two attempts to lock a table to drop a part of it [s].
+LOCK_AGAIN_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Daily:
+    """A table that is partitioned by the day.
+
+    column          the time in it that says which day
+    units_a_second  of that time
+    about           whose numbers its `sequence` are; None when it is not numbered
+    with_           storage options of a partition
+    keeps_out       whether rows of days that were dropped are refused, as they may come again
+    """
+
+    name: str
+    column: str
+    units_a_second: int
+    about: str | None
+    with_: str = ""
+    keeps_out: bool = False
+
+    @property
+    def day_units(self) -> int:
+        """How long a day is, in units of the column."""
+        return DAY_S * self.units_a_second
+
+    @property
+    def floor(self) -> str:
+        """The constraint of the default partition that refuses the days that were dropped."""
+        return f"{self.name}_floor"
+
+
+REPORTS = Daily("reports", "event_us", 1_000_000, "client_id", keeps_out=True)
+TRADES = Daily("trades", "traded_us", 1_000_000, None, keeps_out=True)
+DAILY = (
+    REPORTS,
+    TRADES,
+    Daily("prices", "updated_us", 1_000_000, "security_id"),
+    Daily("candles_1s", "start_s", 1, None, with_="WITH (fillfactor = 70)"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A part of a table, of times before `before`, and its size with all indexes.
+
+    name    None for what is in the default partition
+    before  in the unit of the table's times
+    rows    as Postgres estimates them; exact once they are dropped
+    """
+
+    table: Daily
+    name: str | None
+    before: int
+    rows: int
+    bytes: int
+
+    @property
+    def before_day(self) -> str:
+        """The first day that is not in it, or within it, of a default partition."""
+        return f"{datetime.fromtimestamp(self.before / self.table.units_a_second, UTC):%Y-%m-%d}"
+
+
+class InUse(Exception):
+    """A table is read or written all the time, so that nothing can be dropped from it."""
+
+
+_BOUNDS = text(
+    "SELECT CAST(CAST(part.oid AS regclass) AS text) AS name, pg_get_expr(part.relpartbound, part.oid) AS bound "
+    "FROM pg_inherits JOIN pg_class AS part ON part.oid = inhrelid WHERE inhparent = CAST(:table AS regclass)"
+)
+_UPPER = re.compile(r"TO \('?(\d+)'?\)")
+
+
+# -- days to come ----------------------------------------------------------------------------------------------------
+
+_NAMES = text(
+    "SELECT CAST(CAST(inhrelid AS regclass) AS text) FROM pg_inherits JOIN pg_class ON pg_class.oid = inhparent "
+    "WHERE relname = ANY(:tables) AND relnamespace = CAST('public' AS regnamespace)"
+)
+
+
+def create_ahead(database: Database, *, now_us: int) -> list[str]:
+    """Make the partitions of this day and the days to come that are not there; returns those that could not be made.
+
+    A partition that is not made is none that is missed: what belongs there goes to the default one.
+    """
+    with database.transaction() as tx:
+        known = set(tx.execute(_NAMES, {"tables": [table.name for table in DAILY]}).scalars())
+    today = now_us // 1_000_000 // DAY_S
+    wanted = [(table, day) for day in range(today, today + AHEAD_DAYS + 1) for table in DAILY]
+    return [
+        name
+        for table, day in wanted
+        if (name := _name(table, day)) not in known and not _create(database, table, day, name)
+    ]
+
+
+def _name(table: Daily, day: int) -> str:
+    return f"{table.name}_{datetime.fromtimestamp(day * DAY_S, UTC):%Y%m%d}"
+
+
+def _create(database: Database, table: Daily, day: int, name: str) -> bool:
+    """Make a partition, with what is in the default one of its day; False when that cannot be now."""
+    first, end = day * table.day_units, (day + 1) * table.day_units
+    within = f"{table.column} >= {first} AND {table.column} < {end}"
+    default = f"{table.name}_default"
+    try:
+        with database.transaction() as tx:
+            tx.execute(text("SET LOCAL lock_timeout = '100ms'"))
+            # It is what ATTACH would wait for, with everyone who comes after it waiting behind.
+            tx.execute(text(f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE NOWAIT"))
+            rows = tx.execute(
+                text(f"SELECT count(*) FROM (SELECT FROM {default} WHERE {within} LIMIT :most) AS few"),  # noqa: S608
+                {"most": MOST_MOVED_ROWS + 1},
+            ).scalar_one()
+            if _is_covered(tx, table, first):
+                return True
+            if rows > MOST_MOVED_ROWS:
+                return False
+            tx.execute(text(f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS) {table.with_}"))
+            if rows:
+                tx.execute(text(f"INSERT INTO {name} SELECT * FROM {default} WHERE {within}"))  # noqa: S608
+                tx.execute(text(f"DELETE FROM {default} WHERE {within}"))  # noqa: S608
+            tx.execute(text(f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})"))
+    except DBAPIError as fault:
+        if isinstance(fault.orig, psycopg2.errors.LockNotAvailable | psycopg2.errors.DuplicateTable):
+            return isinstance(fault.orig, psycopg2.errors.DuplicateTable)  # another worker was faster
+        raise
+    return True
+
+
+def _is_covered(tx: Connection, table: Daily, first: int) -> bool:
+    """Whether a day lies in the partition of all that was stored before there were days."""
+    bounds = tx.execute(_BOUNDS, {"table": table.name})
+    return any(
+        (end := _UPPER.search(row.bound)) and first < int(end[1]) for row in bounds if "FROM (MINVALUE)" in row.bound
+    )
+
+
+# -- days that are old -----------------------------------------------------------------------------------------------
+
+
+def _bounds(tx: Connection, table: Daily) -> list[tuple[str, int]]:
+    """The partitions of a table but for the default one, and where each ends, oldest first."""
+    rows = tx.execute(_BOUNDS, {"table": table.name})
+    bounds = [(row.name, int(found[1])) for row in rows if (found := _UPPER.search(row.bound))]
+    return sorted(bounds, key=lambda bound: bound[1])
+
+
+def start_of_day_us(now_us: int, *, days: int) -> int:
+    """The first moment of the day that is so many days before this one, UTC."""
+    return (now_us // 1_000_000 // DAY_S - days) * DAY_S * 1_000_000
+
+
+def old(tx: Connection, *, before_us: int) -> list[Partition]:
+    """What is stored of the days before one of them, oldest first within each table."""
+    found = []
+    for table in DAILY:
+        limit = before_us // (1_000_000 // table.units_a_second)
+        names = [(name, before) for name, before in _bounds(tx, table) if before <= limit]
+        for name, before in names:
+            size, rows = tx.execute(
+                text(
+                    "SELECT pg_total_relation_size(oid), greatest(reltuples, 0) FROM pg_class "
+                    "WHERE oid = CAST(:name AS regclass)"
+                ),
+                {"name": name},
+            ).one()
+            found.append(Partition(table, name, before, int(rows), int(size)))
+        rows = tx.execute(
+            text(f"SELECT count(*) FROM {table.name}_default WHERE {table.column} < :limit"),  # noqa: S608
+            {"limit": limit},
+        ).scalar_one()
+        if rows:
+            found.append(Partition(table, None, limit, rows, 0))
+    return found
+
+
+def drop(database: Database, partition: Partition, *, now_us: int, patience_s: float) -> int:
+    """Drop a part of a table, and note what it held; returns how many rows that was.
+
+    now_us      goes with what is noted
+    patience_s  how long to try
+    raises      InUse  there was no moment in that time at which nobody had a transaction under way on the table
+    """
+    until_s = time.monotonic() + patience_s
+    while True:
+        try:
+            with database.transaction() as tx:
+                return _drop(tx, partition, now_us=now_us, until_s=until_s)
+        except DBAPIError as fault:
+            if not isinstance(fault.orig, psycopg2.errors.LockNotAvailable):
+                raise
+        if time.monotonic() > until_s:
+            raise InUse(partition.table.name)
+        time.sleep(LOCK_AGAIN_S)
+
+
+def _drop(tx: Connection, partition: Partition, *, now_us: int, until_s: float) -> int:
+    table, before = partition.table, partition.before
+    rows = 0
+    if partition.name is not None:
+        # Nobody stores anything there any more, and who reads it may go on. A vacuum gives way after a second.
+        tx.execute(text("SET LOCAL lock_timeout = '3s'"))
+        tx.execute(text(f"LOCK TABLE {partition.name} IN SHARE MODE"))
+        rows += _note(tx, partition, f"FROM {partition.name}", now_us=now_us)
+    tx.execute(text("SET LOCAL lock_timeout = '100ms'"))
+    _lock_alone(tx, table, until_s=until_s)
+    default = f"{table.name}_default"
+    late = f"FROM {default} WHERE {table.column} < {before}"
+    if tx.execute(text(f"SELECT EXISTS (SELECT {late})")).scalar_one():
+        rows += _note(tx, partition, late, now_us=now_us)
+        tx.execute(text(f"DELETE {late}"))
+    if table.keeps_out:
+        tx.execute(
+            text(
+                f"ALTER TABLE {default} DROP CONSTRAINT IF EXISTS {table.floor}, "
+                f"ADD CONSTRAINT {table.floor} CHECK ({table.column} >= {before})"
+            )
+        )
+    if partition.name is not None:
+        tx.execute(text(f"DROP TABLE {partition.name}"))
+    return rows
+
+
+def _lock_alone(tx: Connection, table: Daily, *, until_s: float) -> None:
+    """Lock a table for this transaction alone; nobody ever waits for it before it has the lock."""
+    while True:
+        try:
+            with tx.begin_nested():
+                tx.execute(text(f"LOCK TABLE ONLY {table.name} IN ACCESS EXCLUSIVE MODE NOWAIT"))
+            return
+        except DBAPIError as fault:
+            if not isinstance(fault.orig, psycopg2.errors.LockNotAvailable) or time.monotonic() > until_s:
+                raise
+        time.sleep(LOCK_AGAIN_S)
+
+
+def _note(tx: Connection, partition: Partition, rows_from: str, *, now_us: int) -> int:
+    """Note what is about to be dropped; returns how many rows it is."""
+    table = partition.table
+    denied = "CAST('{}' AS bigint[])"
+    if table is REPORTS:
+        denied = (
+            "coalesce(array_agg(report_id) FILTER "
+            "(WHERE NOT confirmed AND report_id > 0 AND report_id < CAST(2 ^ 53 AS bigint)), '{}')"
+        )
+    rows = tx.execute(
+        text(
+            f"""
+            WITH gone AS (SELECT count(*) AS rows, {denied} AS denied {rows_from}), noting AS (
+                INSERT INTO dropped AS noted (table_name, before, dropped_us, rows, bytes, denied)
+                SELECT :table, :before, :now_us, rows, :bytes, denied FROM gone
+                ON CONFLICT (table_name, before) DO UPDATE SET dropped_us = excluded.dropped_us,
+                    rows = noted.rows + excluded.rows, bytes = greatest(noted.bytes, excluded.bytes),
+                    denied = noted.denied || excluded.denied
+            )
+            SELECT rows FROM gone
+            """  # noqa: S608 - the names are ours
+        ),
+        {"table": table.name, "before": partition.before, "now_us": now_us, "bytes": partition.bytes},
+    ).scalar_one()
+    if table.about is not None:
+        tx.execute(
+            text(
+                f"""
+                INSERT INTO dropped_sequences AS noted (table_name, about, sequence)
+                SELECT :table, {table.about}, max(sequence) {rows_from} GROUP BY {table.about}
+                ON CONFLICT (table_name, about) DO UPDATE SET sequence = greatest(noted.sequence, excluded.sequence)
+                """
+            ),
+            {"table": table.name},
+        )
+    return int(rows)
+
+
+# -- what is gone ----------------------------------------------------------------------------------------------------
+
+
+def dropped_before(tx: Connection, table: Daily) -> int:
+    """Before which time nothing is kept of a table, in its unit; 0 when nothing was ever dropped."""
+    found = tx.execute(text("SELECT max(before) FROM dropped WHERE table_name = :table"), {"table": table.name})
+    return found.scalar() or 0
+
+
+def dropped_denials(tx: Connection) -> Iterator[int]:
+    """The requests that order entry had denied, and whose reports were dropped."""
+    rows = tx.execute(
+        text("SELECT unnest(denied) FROM dropped WHERE table_name = 'reports'").execution_options(yield_per=10_000)
+    )
+    return (int(row[0]) for row in rows)

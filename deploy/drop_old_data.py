@@ -1,0 +1,96 @@
+"""`make drop-old-data`: drops what `market_data` holds of days long gone, and says what that was.
+
+Reports, trades, prices and the candles of a second go; wider candles, the books and all of `clearing_data` stay. It
+may run while the exchange trades, and again after it was stopped at any moment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import DBAPIError
+
+from celery_app.settings import settings
+from db.connect import Database
+from db.market_data import partitions
+from db.market_data.partitions import InUse, Partition
+
+DEFAULT_DAYS = 7
+# How long to wait for a moment at which a table is not in use [s].
+PATIENCE_S = 60.0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    command = argparse.ArgumentParser(prog="make drop-old-data", description="Drop old reports, trades and prices.")
+    command.add_argument(
+        "--days",
+        type=int,
+        default=DEFAULT_DAYS,
+        metavar="N",
+        help="how many whole days (UTC) before this one are kept (default: %(default)s)",
+    )
+    command.add_argument("--dry-run", action="store_true", help="say what would be dropped, and leave it")
+    return command
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Drop, and say what; exit status 1 and one sentence when something could not be dropped."""
+    command = parser()
+    options = command.parse_args(arguments)
+    if options.days < 1:
+        command.error("--days has to be 1 or more: what comes late of the day before would be lost")
+    console = Console()
+    database = Database(settings().market_data_url.get_secret_value(), application_name="drop-old-data")
+    now_us = time.time_ns() // 1_000
+    try:
+        with database.snapshot() as tx:
+            old = partitions.old(tx, before_us=partitions.start_of_day_us(now_us, days=options.days))
+        if not old:
+            console.print(f"Nothing is older than {options.days} days.")
+            return 0
+        console.print(_table(old))
+        if options.dry_run:
+            console.print("Nothing was dropped, as this was a dry run.")
+            return 0
+        return _drop(console, database, old, now_us=now_us)
+    except DBAPIError as fault:
+        console.print(f"Postgres refuses: {str(fault.orig).strip()}", style="red")
+        return 1
+    finally:
+        database.engine.dispose()
+
+
+def _table(old: Sequence[Partition]) -> Table:
+    table = Table(
+        "table", "days before", "rows, about", "MB", title="To be dropped from market_data", title_justify="left"
+    )
+    for part in old:
+        table.add_row(part.table.name, part.before_day, f"{part.rows:,}", f"{part.bytes / 1e6:,.1f}")
+    return table
+
+
+def _drop(console: Console, database: Database, old: Sequence[Partition], *, now_us: int) -> int:
+    freed_bytes = rows = 0
+    for part in old:
+        try:
+            gone = partitions.drop(database, part, now_us=now_us, patience_s=PATIENCE_S)
+        except InUse as fault:
+            console.print(
+                f"{fault} has been in use for {PATIENCE_S:.0f} s without a pause, by an audit or a backup perhaps: "
+                "what is left goes when this is run again.",
+                style="red",
+            )
+            return 1
+        console.print(f"{part.table.name} before {part.before_day}: {gone:,} rows, {part.bytes / 1e6:,.1f} MB")
+        rows, freed_bytes = rows + gone, freed_bytes + part.bytes
+    console.print(f"Dropped {rows:,} rows, which frees {freed_bytes / 1e6:,.1f} MB.")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
