@@ -50,7 +50,7 @@ class EquityCurves:
     def sample(self, now_us: int) -> None:
         """Keep what clients are worth now. Raises Problem (503) when the database is away."""
         with reading(self._clearing_data) as tx:
-            found = standings.standings(tx, opening_price_cents=REFERENCE_PRICE_CENTS, count_trades=False)
+            found = standings.standings(tx, {}, opening_price_cents=REFERENCE_PRICE_CENTS)
             securities = listed(tx)
         worth = [
             (outgoing.equity_cents(one.account, one.holdings, securities), one.account.client_id, one.paid_in_cents)

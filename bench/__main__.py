@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bench import front_door, latency, recovery, report, throughput
+from bench import front_door, latency, reads, recovery, report, throughput
 from bench.accounts import NAMES, NoAccounts
 from bench.engine import contest
 from bench.exchange import Exchange, running_exchange
@@ -25,15 +25,18 @@ SCENARIOS = {
     "api": "single orders, and arrays of 100, as many as one api process accepts; always with --own",
 }
 ORDER_ENTRY = "order_entry"
+API = "api"
 
 ENGINE = "engine"
 ENGINE_MEANS = "the matching engine alone, beside two others from PyPI; needs no exchange"
 RECOVERY = "recovery"
+READS = "reads"
 # Of one part by itself, on services of its own; none of these is one of all.
 PARTS = {
     RECOVERY: "restarts, snapshots and standbys of a shard",
     "settlement": "trades settled by one worker and by two, without queues",
     "audit": "an audit of a million trades",
+    READS: "each read of the api, with 10 million reports stored, and 1.7 million trades; --trades for more",
 }
 
 
@@ -60,7 +63,10 @@ def parser() -> argparse.ArgumentParser:
         "--commands", type=int, default=1_000_000, metavar="N", help="in the log of recovery (default: 1,000,000)"
     )
     command.add_argument(
-        "--trades", type=int, metavar="N", help="of settlement (default: 200,000) and audit (default: 1,000,000)"
+        "--trades",
+        type=int,
+        metavar="N",
+        help="of settlement (default: 200,000), audit (default: 1,000,000) and reads (default: 1,700,000)",
     )
     command.add_argument("--seed", type=int, default=1, help="of the order flow (default: 1)")
     command.add_argument(
@@ -127,9 +133,13 @@ def measure_part(options: argparse.Namespace, own: OwnExchange) -> tuple[dict[st
     """Measure one part on the services of an exchange, whose own workers are stopped for it."""
     exchange = running_exchange(own.url, own.settings)
     facts = report.machine(exchange)
-    own.supervisor.stop([process.name for process in own.processes])
+    own.supervisor.stop([one.name for one in own.processes if options.scenario != READS or one.name != API])
     if options.scenario == RECOVERY:
         return facts, [recovery.measure(exchange, commands=options.commands, seed=options.seed)]
+    if options.scenario == READS:
+        return facts, [
+            reads.measure(exchange, trades=options.trades or 1_700_000, seconds=options.seconds, seed=options.seed)
+        ]
     urls = own.settings.clearing_data_url.get_secret_value(), own.settings.market_data_url.get_secret_value()
     if options.scenario == "audit":
         return facts, [settlement.audit_section(urls, trades=options.trades or 1_000_000, seed=options.seed)]

@@ -41,6 +41,7 @@ from api.streams.websocket import NOT_A_WEBSOCKET
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
 from db.clearing_data.orders import next_order_ids
+from db.clearing_data.trade_counts import TradeCounts
 from db.connect import Database
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     candle_streams = CandleStreams(rooms)
     look = Pipeline(clearing_data, market_data, flower=f"http://{FLOWER_HOST}:{settings.flower_port}")
     boards = [
-        Board("leaderboard", rooms, lambda: leaderboard.ranked(clearing_data), nothing=[]),
+        Board("leaderboard", rooms, partial(leaderboard.ranked, clearing_data, TradeCounts()), nothing=[]),
         Board("pipeline", rooms, look.read, nothing=pipeline.NOTHING),
     ]
     key_watch = KeyWatch(clearing_data, every_s=settings.key_cache_s)

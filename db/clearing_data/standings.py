@@ -17,7 +17,6 @@ _PAID_IN = text(
     "SELECT account, security_id, sum(cash_cents)::bigint, sum(shares)::bigint FROM ledger "
     "WHERE transfer_id IS NOT NULL AND kind IN ('deposit', 'withdrawal') GROUP BY account, security_id"
 )
-_TRADES = text("SELECT account, count(*) FROM ledger WHERE kind = 'trade' GROUP BY account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +33,11 @@ class Standing:
     trades: int
 
 
-def standings(tx: Connection, *, opening_price_cents: int, count_trades: bool = True) -> list[Standing]:
+def standings(tx: Connection, trades: Mapping[str, int], *, opening_price_cents: int) -> list[Standing]:
     """How every client stands, DTCC and EXCHANGE aside.
 
+    trades               of each client, who needs them; see `db.clearing_data.trade_counts`
     opening_price_cents  at which shares that went in are valued
-    count_trades         which takes a look at every trade there was
     """
     held: Mapping[str, list[Holding]] = defaultdict(list)
     for holding in accounts.all_holdings(tx):
@@ -46,7 +45,6 @@ def standings(tx: Connection, *, opening_price_cents: int, count_trades: bool = 
     paid_in: Counter[str] = Counter()
     for client_id, security_id, cash_cents, shares in tx.execute(_PAID_IN):
         paid_in[client_id] += cash_cents if security_id is None else shares * opening_price_cents
-    trades: dict[str, int] = dict(tx.execute(_TRADES).tuples().all()) if count_trades else {}
     return [
         Standing(account, held[account.client_id], paid_in[account.client_id], trades.get(account.client_id, 0))
         for account in accounts.all_accounts(tx)

@@ -1,0 +1,169 @@
+"""Fills both databases with a market of some days, as one that has traded for long leaves them.
+
+It is made by Postgres itself from the number of each trade, so that millions take minutes. What the routes read is
+there and fits together; what only a replay would need is not, so an audit would find much of it missing.
+
+In every ten trades, which are of one security, each client buys once and sells once. So its reports are numbered six
+by six, and the numbers of everything follow from that of the trade.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+
+from sqlalchemy import text
+
+from bench.accounts import NAMES
+from bench.flow import SECURITIES
+from db.connect import Database
+from db.market_data import partitions
+from db.market_data.tables import CANDLE_SECONDS
+from tasks.messages import event_id
+
+DAYS = 8
+REPORTS_OF_A_TRADE = 6
+OPEN_ORDERS_OF_A_CLIENT = 500
+LEVELS_OF_A_SIDE = 200
+CHUNK = 100_000
+
+# Ids of what is filled in begin here; those of the accounts' deposits are far below, new ones beyond all of it.
+FIRST_ORDER_ID = 1_000_000
+_FIRST_EVENT_ID = event_id(0, 1, 0)
+_EVENT_STEP = event_id(0, 2, 0) - _FIRST_EVENT_ID
+
+_TRADE = """
+    SELECT i, names[i % 10 + 1] AS buyer, names[(i + 5) % 10 + 1] AS seller,
+        securities[i / 10 % 5 + 1] AS security_id, i / 50 * 10 + i % 10 + 1 AS sequence, i / 10 * 6 AS reports_before,
+        :first_order + 2 * i AS buy_order_id, :first_order + 2 * i + 1 AS sell_order_id,
+        :first_event + i * CAST(:step AS bigint) AS event_id,
+        10000 + CAST(200 * sin(i / 5000.0) AS bigint) + i % 5 AS price_cents, i % 9 + 1 AS quantity,
+        CASE WHEN i % 2 = 0 THEN 'buy' ELSE 'sell' END AS aggressor_side,
+        :first_us + CAST(i * CAST(:step_us AS float8) AS bigint) AS us
+    FROM generate_series(CAST(:begin AS bigint), :end - 1) AS i,
+        (SELECT CAST(:names AS text[]) AS names, CAST(:securities AS text[]) AS securities) AS all_of_them
+"""
+_REPORTS = f"""
+    INSERT INTO reports (order_id, report_id, event_type, confirmed, client_id, security_id, side, quantity,
+        price_cents, event_us, sent_us, sequence, stored_us, began_us, asked_us, taken_us)
+    SELECT order_id, CASE n WHEN 1 THEN order_id WHEN 2 THEN event_id ELSE -event_id END,
+        (ARRAY['order', 'trade', 'settlement'])[n], true, client_id, security_id, side, quantity, price_cents,
+        us - CASE n WHEN 1 THEN 2000 ELSE 0 END, us + n * 3000, reports_before + n_before + n, us + n * 3000 + 2000,
+        us + n * 2900, CASE n WHEN 1 THEN us - 1500 END, us + n * 3000 + 500
+    FROM ({_TRADE}) AS trade
+    CROSS JOIN LATERAL (VALUES (buy_order_id, buyer, 'buy', 0), (sell_order_id, seller, 'sell', 3))
+        AS leg (order_id, client_id, side, n_before)
+    CROSS JOIN generate_series(1, 3) AS n
+"""
+_TRADES = f"""
+    INSERT INTO trades (security_id, sequence, event_id, price_cents, quantity, aggressor_side, traded_us)
+    SELECT security_id, sequence, event_id, price_cents, quantity, aggressor_side, us FROM ({_TRADE}) AS trade
+"""
+_PRICES = f"""
+    INSERT INTO prices (security_id, sequence, bid_cents, ask_cents, last_cents, updated_us)
+    SELECT security_id, sequence, price_cents - 1, price_cents + 1, price_cents, us FROM ({_TRADE}) AS trade
+"""
+_CANDLES = """
+    INSERT INTO candles SELECT security_id, :interval_s, start_s, (array_agg(price_cents ORDER BY sequence))[1],
+        max(price_cents), min(price_cents), (array_agg(price_cents ORDER BY sequence DESC))[1], sum(quantity),
+        min(sequence), max(sequence)
+    FROM (SELECT *, traded_us / 1000000 / :interval_s * :interval_s AS start_s FROM trades) AS dated
+    GROUP BY security_id, start_s
+"""
+_ORDERS = f"""
+    INSERT INTO orders (order_id, quantity, price_cents, hold_cents, created_us, post_only, client_id, client_order_id,
+        security_id, type, side, time_in_force, status, filled_quantity, filled_cents, updated_us)
+    SELECT order_id, quantity, price_cents, price_cents, us, false, client_id, 'order-' || order_id, security_id,
+        'limit', side, 'gtc', 'filled', quantity, quantity * price_cents, us + 9000
+    FROM ({_TRADE}) AS trade
+    CROSS JOIN LATERAL (VALUES (buy_order_id, buyer, 'buy'), (sell_order_id, seller, 'sell'))
+        AS leg (order_id, client_id, side)
+"""
+_PROMISES = f"""
+    INSERT INTO client_order_ids (client_id, client_order_id, order_id, digest)
+    SELECT client_id, 'order-' || order_id, order_id, sha256('')
+    FROM ({_TRADE}) AS trade
+    CROSS JOIN LATERAL (VALUES (buy_order_id, buyer), (sell_order_id, seller)) AS leg (order_id, client_id)
+"""
+_EXECUTIONS = f"""
+    INSERT INTO executions (event_id, executed_us, settled_us, quantity, hold_cents, buy_order_id, sell_order_id,
+        price_cents, sequence, kind, security_id, aggressor_side, buyer, seller)
+    SELECT event_id, us, us + 8000, quantity, price_cents, buy_order_id, sell_order_id, price_cents, sequence, 'trade',
+        security_id, aggressor_side, buyer, seller FROM ({_TRADE}) AS trade
+"""
+_LEDGER = f"""
+    INSERT INTO ledger (event_id, cash_cents, shares, booked_us, kind, account, contra_account, security_id)
+    SELECT event_id, sign * quantity * price_cents, -sign * quantity, us + 8000, 'trade', account, 'DTCC', security_id
+    FROM ({_TRADE}) AS trade CROSS JOIN LATERAL (VALUES (buyer, -1), (seller, 1)) AS leg (account, sign)
+    ORDER BY i
+"""
+_OPEN_ORDERS = """
+    WITH opened AS (
+        INSERT INTO orders (order_id, quantity, price_cents, hold_cents, created_us, post_only, client_id, security_id,
+            type, side, time_in_force, status, updated_us)
+        SELECT :first_order + 2 * :trades + row_number() OVER (), 10, 9000 - n % 100, 9000, :now_us, false, name,
+            'MSFT', 'limit', 'buy', 'gtc', 'new', :now_us
+        FROM unnest(CAST(:names AS text[])) AS name CROSS JOIN generate_series(1, :each) AS n
+        RETURNING client_id, order_id
+    )
+    INSERT INTO open_orders (client_id, order_id) SELECT client_id, order_id FROM opened
+"""
+_BOOKS = """
+    INSERT INTO books (security_id, update_sequence, price_sequence, bid_cents, ask_cents, last_cents, updated_us)
+    SELECT security, 1, (SELECT max(sequence) FROM prices WHERE security_id = security), 9999, 10001, 10000, :now_us
+    FROM unnest(CAST(:securities AS text[])) AS security
+"""
+_LEVELS = """
+    INSERT INTO book_levels (security_id, side, price_cents, quantity, orders, sequence)
+    SELECT security, side, 10000 + sign * n, 10 * n, n, 1
+    FROM unnest(CAST(:securities AS text[])) AS security
+    CROSS JOIN (VALUES ('buy', -1), ('sell', 1)) AS sides (side, sign) CROSS JOIN generate_series(1, :levels) AS n
+"""
+_HEADS = """
+    INSERT INTO report_heads SELECT client_id, max(sequence) FROM unnest(CAST(:names AS text[])) AS client_id
+    CROSS JOIN LATERAL (SELECT sequence FROM reports WHERE reports.client_id = client_id.client_id
+        ORDER BY sequence DESC LIMIT 1) AS last GROUP BY client_id
+"""
+
+
+def fill(clearing_data: Database, market_data: Database, *, trades: int) -> None:
+    """Store so many trades with all that belongs to them, spread over the last DAYS days; whole tens of trades."""
+    now_us = time.time_ns() // 1_000
+    day_us = partitions.DAY_S * 1_000_000
+    for day in range(DAYS, 0, -1):
+        partitions.create_ahead(market_data, now_us=now_us - day * day_us)
+    facts = {
+        "names": list(NAMES),
+        "securities": list(SECURITIES),
+        "first_order": FIRST_ORDER_ID,
+        "first_event": _FIRST_EVENT_ID,
+        "step": _EVENT_STEP,
+        "first_us": now_us - DAYS * day_us,
+        "step_us": DAYS * day_us / trades,
+        "trades": trades,
+        "now_us": now_us,
+        "each": OPEN_ORDERS_OF_A_CLIENT,
+        "levels": LEVELS_OF_A_SIDE,
+    }
+    for begin in range(0, trades, CHUNK):
+        chunk = facts | {"begin": begin, "end": min(begin + CHUNK, trades)}
+        _run(market_data, (_REPORTS, _TRADES, _PRICES), chunk)
+        _run(clearing_data, (_ORDERS, _PROMISES, _EXECUTIONS, _LEDGER), chunk)
+        done = chunk["end"] / trades
+        print(f"\r  {done:4.0%} of {REPORTS_OF_A_TRADE * trades:,} reports ", end="", file=sys.stderr, flush=True)
+    for interval_s in CANDLE_SECONDS.values():
+        _run(market_data, (_CANDLES,), {"interval_s": interval_s})
+    _run(market_data, (_BOOKS, _LEVELS, _HEADS), facts)
+    _run(clearing_data, (_OPEN_ORDERS,), facts)
+    print("\r  all is stored; now Postgres looks it through ", file=sys.stderr, flush=True)
+    for database in (clearing_data, market_data):
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("VACUUM (ANALYZE)"))
+
+
+def _run(database: Database, statements: Sequence[str], facts: dict[str, object]) -> None:
+    with database.transaction() as tx:
+        tx.execute(text("SET LOCAL synchronous_commit = off"))
+        for statement in statements:
+            tx.execute(text(statement), facts)
