@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bench import front_door, latency, reads, recovery, report, throughput
+from bench import feed, front_door, latency, reads, recovery, report, throughput
 from bench.accounts import NAMES, NoAccounts
 from bench.engine import contest
 from bench.exchange import Exchange, running_exchange
@@ -22,8 +22,10 @@ SCENARIOS = {
     "latency": "100 single orders a second; POST to trade report on the WebSocket",
     "singles": "single orders over 64 connections, as many as are settled and stored",
     "arrays": "arrays of 100 orders over 20 connections, as many as are settled and stored",
+    "feed": "200 subscribers of the streams beside 500 single orders a second, and what they cost",
     "api": "single orders, and arrays of 100, as many as one api process accepts; always with --own",
 }
+FEED = "feed"
 ORDER_ENTRY = "order_entry"
 API = "api"
 
@@ -84,6 +86,8 @@ def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> repor
         return report.latency_section(
             scenario, latency.measure(exchange, rate=options.rate or 100.0, seconds=options.seconds)
         )
+    if scenario == FEED:
+        return feed.measure(exchange, seconds=options.seconds, in_flight=options.in_flight, seed=options.seed)
     address = urlsplit(exchange.url)
     plan = Plan(
         host=address.hostname or "127.0.0.1",

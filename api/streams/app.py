@@ -29,6 +29,7 @@ from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect, marks_folder
 from api.streams.candles import CandleStreams
 from api.streams.channels import Channels
+from api.streams.fanout import Fanout
 from api.streams.forms import Event
 from api.streams.key_watch import KeyWatch
 from api.streams.listener import Listener
@@ -36,7 +37,7 @@ from api.streams.pipeline import Pipeline
 from api.streams.private import PrivateStreams
 from api.streams.public import CHANNELS, PublicStreams
 from api.streams.rooms import room_of
-from api.streams.socketio_rooms import SocketIORooms, serve_websockets, socketio_server
+from api.streams.socketio_rooms import SocketIORooms, socketio_server
 from api.streams.websocket import NOT_A_WEBSOCKET
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
@@ -70,7 +71,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     )
     listing = Listing(clearing_data)
     server = socketio_server()
-    rooms = SocketIORooms(server)
+    fanout = Fanout()
+    rooms = SocketIORooms(server, fanout)
     public_streams, private_streams = PublicStreams(rooms), PrivateStreams(rooms, market_data)
     candle_streams = CandleStreams(rooms)
     look = Pipeline(clearing_data, market_data, flower=f"http://{FLOWER_HOST}:{settings.flower_port}")
@@ -101,6 +103,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.register_blueprint(
         raw.routes(
+            fanout=fanout,
             listing=listing,
             clearing_data=clearing_data,
             public_streams=public_streams,
@@ -113,7 +116,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(HTTPException, _http_fault)
     app.register_error_handler(Exception, our_fault)
     server.init_app(app)
-    serve_websockets(server)
+    rooms.serve_websockets()
 
     listener = Listener(
         settings.redis_url.get_secret_value(), market_data, public_streams, candle_streams, private_streams

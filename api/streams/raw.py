@@ -12,6 +12,7 @@ from api.declaration import Parameter, declared
 from api.listing import Listing
 from api.streams import access
 from api.streams.cancel_on_disconnect import CancelOnDisconnect
+from api.streams.fanout import Fanout
 from api.streams.key_watch import KeyWatch
 from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
@@ -22,6 +23,7 @@ from db.connect import Database
 
 def routes(
     *,
+    fanout: Fanout,
     listing: Listing,
     clearing_data: Database,
     public_streams: PublicStreams,
@@ -36,7 +38,7 @@ def routes(
     @declared("public", "Prices as they change", gives={})
     def price() -> Response:
         security_id = query.security(listing)
-        subscriber = Subscriber()
+        subscriber = Subscriber(fanout)
         return _serve(subscriber, public_streams.subscribed(subscriber, security_id))
 
     @blueprint.route("/stream/report", websocket=True)
@@ -50,7 +52,7 @@ def routes(
         identity = access.identify(clearing_data, access.key_of(request))
         client_id = None if identity.role == "admin" else identity.client_id
         asked = query.choice("cancel_on_disconnect", ("false", "true"), default="false") == "true"
-        subscriber = Subscriber()
+        subscriber = Subscriber(fanout)
         with (
             key_watch.watching(subscriber, identity.key_id, subscriber.cut),
             cancels.watching(identity) if asked else nullcontext(),

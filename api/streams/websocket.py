@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -73,40 +73,20 @@ class WebSocket(simple_websocket.Server):
             raise BrokenPipeError("the WebSocket is closed")
         self.sock.sendall(frames)
 
+    def send_now(self, frames: bytes) -> bool:
+        """Send finished frames without waiting; False when some of them have yet to go, with the next `send_frames`.
+
+        raises  OSError  the connection is lost
+        """
+        if not self.connected:
+            raise BrokenPipeError("the WebSocket is closed")
+        taken: bool = self.sock.send_now(frames)
+        return taken
+
     def cut(self) -> None:
         """End the connection at once, whatever is under way on it."""
         self.connected = False
         self.sock.cut()
-
-
-class SocketIOWebSocket:
-    """The same for python-engineio, in the form in which it asks for one."""
-
-    def __init__(self, handler: Callable[[SocketIOWebSocket], Iterable[bytes]], _server: object) -> None:
-        self._handler = handler
-
-    def __call__(self, environ: dict[str, Any], _start_response: object) -> Iterable[bytes]:
-        self._websocket = WebSocket(environ)
-        try:
-            return self._handler(self)
-        finally:
-            self._websocket.cut()
-
-    def close(self) -> None:
-        """Say farewell, if the other side still listens."""
-        if self._websocket.connected:
-            self._websocket.close()
-
-    def send(self, message: str | bytes) -> None:
-        """Send a message."""
-        self._websocket.send(message)
-
-    def wait(self) -> str | bytes | None:
-        """The next message, None when there will be none."""
-        try:
-            return self._websocket.receive()
-        except simple_websocket.ConnectionClosed:
-            return None
 
 
 class _WholeWrites:
@@ -116,15 +96,34 @@ class _WholeWrites:
         self._of_server = of_server
         self._socket = of_server.dup()  # simple-websocket closes what it is given
         self._lock = RLock()
+        self._begun = b""  # the rest of what could not be sent at once; it goes before anything else
 
     def sendall(self, data: bytes) -> None:
         with self._lock:
+            begun, self._begun = self._begun, b""
             try:
                 with Timeout(WRITE_S, TimeoutError("the other side reads too slowly")):
-                    self._socket.sendall(data)
+                    self._socket.sendall(begun + data)
             except OSError:
                 self.cut()  # a part of a frame may have left
                 raise
+
+    def send_now(self, data: bytes) -> bool:
+        """Send what the kernel takes without waiting; False when the rest has to go with the next `sendall`."""
+        if self._begun or not self._lock.acquire(blocking=False):
+            self._begun += data
+            return False
+        try:
+            sent: int = self._socket._sock.send(data)  # noqa: SLF001 - gevent's own would wait
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.cut()
+            raise
+        finally:
+            self._lock.release()
+        self._begun = data[sent:]
+        return not self._begun
 
     def send(self, data: bytes) -> int:
         self.sendall(data)

@@ -55,3 +55,40 @@ def test_who_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> Non
         _WholeWrites(ours).sendall(b"x" * 1_000_000)
     while theirs.recv(100_000):
         pass  # what had left before, and then the end
+
+
+def test_what_the_kernel_does_not_take_at_once_goes_before_anything_else() -> None:
+    ours, theirs = small_pair()
+    whole = _WholeWrites(ours)
+    assert whole.send_now(b"1" * 100)
+    assert not whole.send_now(b"2" * 100_000), "nobody reads"
+    assert not whole.send_now(b"3" * 100), "something waits"
+    writer = gevent.spawn(whole.send, b"4" * 100)
+    received = b""
+    while len(received) < 100_300:
+        received += theirs.recv(10_000)
+    writer.get()
+    assert received == b"1" * 100 + b"2" * 100_000 + b"3" * 100 + b"4" * 100
+    assert whole.send_now(b"5")
+
+
+def test_what_comes_while_another_writes_waits_for_its_end() -> None:
+    ours, theirs = small_pair()
+    whole = _WholeWrites(ours)
+    writer = gevent.spawn(whole.send, b"1" * 100_000)
+    gevent.sleep(0)
+    assert not whole.send_now(b"2" * 100)
+    received = b""
+    while len(received) < 100_000:
+        received += theirs.recv(10_000)
+    writer.get()
+    whole.sendall(b"")
+    assert (received + theirs.recv(1_000)) == b"1" * 100_000 + b"2" * 100
+
+
+def test_whoever_is_gone_is_noticed() -> None:
+    ours, theirs = small_pair()
+    whole = _WholeWrites(ours)
+    theirs.close()
+    with pytest.raises(OSError, match=r"pipe|reset"):
+        whole.send_now(b"1")

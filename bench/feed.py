@@ -1,0 +1,232 @@
+"""How soon, and at what cost, 200 subscribers hear of what happens on the whole exchange.
+
+An event begins twice here: when the api takes the order that trades, and when the feed hands the reports of the trade
+to Postgres, the last thing before its COMMIT and its push. It ends when a subscriber has read it. Both times are in the
+database, so nothing is added to what travels. Then the exchange gets as many orders as it can take, by turns with
+subscribers and without any.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection as Pipe
+from statistics import median
+from urllib.parse import urlsplit
+
+from sqlalchemy import text
+
+from bench import throughput
+from bench.accounts import NAMES
+from bench.exchange import Exchange
+from bench.load import Plan
+from bench.report import Section, percentile_ms
+from bench.subscribers import Heard, run
+from bench.throughput import LOAD, Throughput
+from db.market_data.reads import FIRST_EVENT
+
+SUBSCRIBERS = 200
+ORDERS_A_SECOND = 500.0
+CONNECTIONS = 64
+# Each with subscribers and without, of a third of the seconds asked for.
+TURNS = 2
+START_TIMEOUT_S = 60.0
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Subscribers that listen in a process of their own; what they heard is there when they are through."""
+
+    heard: Heard | None = None
+
+
+@dataclass(slots=True)
+class Delays:
+    """From a beginning of each trade until each subscriber had it [s]."""
+
+    stored_s: list[float] = field(default_factory=list)
+    taken_s: list[float] = field(default_factory=list)
+
+
+def measure(exchange: Exchange, *, seconds: float, in_flight: int, seed: int) -> Section:
+    """Measure the delays at a rate, and then what the subscribers cost."""
+    address = urlsplit(exchange.url)
+    plan = Plan(
+        host=address.hostname or "127.0.0.1",
+        port=address.port or 80,
+        keys=[exchange.client_keys[name] for name in NAMES],
+        connections=CONNECTIONS,
+        array_size=0,
+        seconds=seconds,
+        rate=ORDERS_A_SECOND,
+        cancels=0,
+        seed=seed,
+    )
+    before = _book_changes(exchange)
+    with _crowd(plan) as crowd:
+        calm = throughput.measure(exchange, plan, in_flight=in_flight)
+    assert crowd.heard is not None
+    changes_a_second = (_book_changes(exchange) - before) / calm.seconds
+    full = {
+        name: _by_turns(exchange, replace(plan, rate=None, seconds=seconds / 3, **kind), in_flight=in_flight)
+        for name, kind in {"single orders": {}, "arrays of 100": {"connections": 20, "array_size": 100}}.items()
+    }
+    return _section(calm, crowd.heard, changes_a_second, _delays(exchange, crowd.heard), _missing(crowd.heard), full)
+
+
+@contextmanager
+def _crowd(plan: Plan) -> Iterator[Crowd]:
+    """Subscribers who listen inside the block."""
+    spawn = multiprocessing.get_context("spawn")
+    pipe, its_pipe = spawn.Pipe()
+    process = spawn.Process(target=run, args=(plan.host, plan.port, SUBSCRIBERS, its_pipe), daemon=True)
+    process.start()
+    _receive(pipe)
+    crowd = Crowd()
+    yield crowd
+    pipe.send(None)
+    crowd.heard = _receive(pipe)
+    process.join()
+
+
+def _receive(pipe: Pipe) -> Heard:
+    if not pipe.poll(START_TIMEOUT_S):
+        raise TimeoutError("the subscribers did not answer")
+    heard: Heard = pipe.recv()
+    return heard
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """Orders a second of each turn."""
+
+    alone: list[Throughput]
+    beside: list[Throughput]
+    heard: list[Heard]
+
+    @property
+    def loss(self) -> float:
+        """What part of the orders that are settled and stored alone is not beside subscribers."""
+        alone, beside = (median(turn.orders_a_second for turn in turns) for turns in (self.alone, self.beside))
+        return 1 - beside / alone
+
+
+def _by_turns(exchange: Exchange, plan: Plan, *, in_flight: int) -> Turns:
+    turns = Turns([], [], [])
+    for _ in range(TURNS):
+        turns.alone.append(throughput.measure(exchange, plan, in_flight=in_flight))
+        with _crowd(plan) as crowd:
+            turns.beside.append(throughput.measure(exchange, plan, in_flight=in_flight))
+        assert crowd.heard is not None
+        turns.heard.append(crowd.heard)
+    return turns
+
+
+def _book_changes(exchange: Exchange) -> int:
+    with exchange.market_data.snapshot() as tx:
+        return int(tx.execute(text("SELECT coalesce(sum(update_sequence), 0) FROM books")).scalar_one())
+
+
+_TOLD = text(
+    """
+    SELECT trades.security_id, trades.sequence, told.order_id, told.stored_us
+    FROM trades JOIN reports AS told ON told.report_id = trades.event_id AND told.event_us = trades.traded_us
+    WHERE told.event_type = 'trade' AND told.report_id >= :first
+    """
+)
+
+
+def _delays(exchange: Exchange, heard: Heard) -> Delays:
+    """Of each trade and subscriber."""
+    with exchange.clearing_data.snapshot() as tx:
+        created = dict(tx.execute(text("SELECT order_id, created_us FROM orders")).all())
+    stored_us: dict[tuple[str, int], int] = {}
+    taken_us: dict[tuple[str, int], int] = {}
+    with exchange.market_data.snapshot() as tx:
+        for security_id, sequence, order_id, us in tx.execute(_TOLD, {"first": FIRST_EVENT}):
+            stored_us[security_id, sequence] = us
+            taken_us[security_id, sequence] = max(taken_us.get((security_id, sequence), 0), created[order_id])
+    delays = Delays()
+    for event in heard.events:
+        for sequence in event.trades:
+            trade = event.key[1], sequence
+            delays.stored_s += [(us - stored_us[trade]) / 1e6 for us in event.arrived_us]
+            delays.taken_s += [(us - taken_us[trade]) / 1e6 for us in event.arrived_us]
+    return delays
+
+
+def _missing(heard: Heard) -> int:
+    """Subscribers that did not hear of the last trade there was, or missed one in between."""
+    last = {
+        security: max(sequence for event in heard.events if event.key[1] == security for sequence in event.trades)
+        for security in {event.key[1] for event in heard.events}
+    }
+    short = sum(any(one.get(name) != sequence for name, sequence in last.items()) for one in heard.last_trades)
+    everybody = sum(len(event.arrived_us) != heard.subscribers for event in heard.events)
+    return max(short, everybody and 1)
+
+
+def _section(
+    calm: Throughput, heard: Heard, changes_a_second: float, delays: Delays, missing: int, full: dict[str, Turns]
+) -> Section:
+    milliseconds = {
+        name: {f"p{percent}": round(percentile_ms(times_s, percent), 1) for percent in (50, 90, 99)}
+        | {"longest": round(1e3 * max(times_s), 1)}
+        for name, times_s in {"stored to heard": delays.stored_s, "taken to heard": delays.taken_s}.items()
+    }
+    trades = sum(len(event.trades) for event in heard.events)
+    cores = {part: cpu_s / calm.seconds for part, cpu_s in calm.cpu_s.items()}
+    rows = [
+        (
+            "load",
+            f"{calm.load.accepted / calm.load.seconds:,.0f} single orders/s, {changes_a_second:,.0f} book changes/s",
+        ),
+        ("subscribers", f"{heard.subscribers} over Socket.IO, of the trades, books and prices of all securities"),
+        ("heard", f"{heard.messages / heard.seconds:,.0f} events/s, {heard.bytes / heard.seconds / 1e6:.1f} MB/s"),
+        ("trades", f"{trades:,}, in order by everyone" if not missing else f"{trades:,}, not by {missing} subscribers"),
+        ("gaps, connections lost", f"{heard.gaps}, {heard.lost}"),
+        *(
+            (f"trade {name}", " · ".join(f"{p} {ms:.1f} ms" for p, ms in of.items()))
+            for name, of in milliseconds.items()
+        ),
+        ("CPU streams", f"{cores.get('streams', 0):.2f} cores"),
+        ("CPU of the subscribers", f"{heard.cpu_s / heard.seconds:.2f} cores; load generator {cores[LOAD]:.2f}"),
+    ]
+    figures: dict[str, object] = {
+        "subscribers": heard.subscribers,
+        "book_changes_a_second": round(changes_a_second, 1),
+        "events_a_second": round(heard.messages / heard.seconds),
+        "trades": trades,
+        "missing": missing,
+        "gaps": heard.gaps,
+        "lost": heard.lost,
+        "ms": milliseconds,
+        "cores": {part: round(used, 3) for part, used in sorted(cores.items())},
+        "subscribers_cores": round(heard.cpu_s / heard.seconds, 3),
+    }
+    for name, turns in full.items():
+        alone, beside = ([round(turn.orders_a_second) for turn in some] for some in (turns.alone, turns.beside))
+        streams, theirs = (
+            median(turn.cpu_s.get("streams", 0.0) / turn.seconds for turn in turns.beside),
+            median(one.cpu_s / one.seconds for one in turns.heard),
+        )
+        rows.append(
+            (
+                f"{name}, as many as it takes",
+                f"{alone} orders/s alone, {beside} beside them: {100 * turns.loss:.0f} % fewer; "
+                f"streams {streams:.2f} and subscribers {theirs:.2f} cores",
+            )
+        )
+        gaps = sum(one.gaps + one.lost for one in turns.heard)
+        rows.append((f"{name}, gaps and lost", str(gaps)))
+        figures[name] = {
+            "alone": alone,
+            "beside": beside,
+            "loss": round(turns.loss, 3),
+            "streams_cores": round(streams, 3),
+            "subscribers_cores": round(theirs, 3),
+            "gaps": gaps,
+        }
+    return Section("feed", rows, figures)
