@@ -401,7 +401,7 @@ class Price(Answer):
     bid: Dollars | None
     ask: Dollars | None
     last: Dollars | None
-    timestamp: Time
+    timestamp: Time | None
 
 
 Level = Annotated[

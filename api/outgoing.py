@@ -154,7 +154,7 @@ def price_of(price: Price) -> dict[str, Any]:
         "bid": dollars_or_none(price.bid_cents),
         "ask": dollars_or_none(price.ask_cents),
         "last": dollars_or_none(price.last_cents),
-        "timestamp": time_of(price.updated_us),
+        "timestamp": time_of(price.updated_us) if price.updated_us else None,
     }
 
 

@@ -1,7 +1,7 @@
 """Subscribers of the streams who cost next to nothing: many raw sockets in one process, which only check and count.
 
-They speak Engine.IO and Socket.IO over a WebSocket as any client does. Of an event that all of them get the bytes are
-the same, so each is parsed once and looked up afterwards; who gets it, in which order and when is noted for each.
+They speak Engine.IO and Socket.IO over a WebSocket as any client does. What all of them get are the same bytes, so what
+one read brings is parsed once and looked up afterwards; that it goes on from what was before is checked for each.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from typing import Any
@@ -22,6 +22,9 @@ CHANNELS = ("trades", "book", "price")
 CONNECT_TIMEOUT_S = 30.0
 # For what is under way when the load ends [s].
 LINGER_S = 1.0
+
+# Where a snapshot goes on from.
+ANY = -1
 
 Key = tuple[str, str]  # channel, security
 
@@ -35,6 +38,18 @@ class Event:
     sequence: int
     previous_sequence: int
     trades: list[int]  # sequences of the trades in it
+    arrived_us: array[int] = field(default_factory=lambda: array("q"))
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one read brings, in whole messages, and when which subscribers had it."""
+
+    messages: int
+    events: list[Event]
+    spans: dict[Key, tuple[int, int]]  # which sequence it goes on from, and where it ends
+    gaps: int  # within it
+    pings: int
     arrived_us: array[int] = field(default_factory=lambda: array("q"))
 
 
@@ -90,11 +105,20 @@ class _Subscriber:
             raise ConnectionResetError("closed by the streams")
         self._buffer += read
 
-    def receive(self) -> int:
-        """Read what is there; how many bytes. Raises OSError."""
-        before = len(self._buffer)
-        self._read()
-        return len(self._buffer) - before
+    def receive(self, known: Container[bytes]) -> bytes:
+        """Read what is there: whole messages, none when a part is missing. Raises OSError.
+
+        known  what was read before, and is whole
+        """
+        read = self.socket.recv(1 << 18)
+        if not read:
+            raise ConnectionResetError("closed by the streams")
+        if not self._buffer and read in known:
+            return read
+        whole = self._buffer + read
+        end = _end_of_whole(whole)
+        self._buffer = whole[end:]
+        return whole[:end]
 
     def send(self, text: str) -> None:
         """Send a short text message, masked with zeros, as a client has to."""
@@ -102,19 +126,32 @@ class _Subscriber:
         self.socket.sendall(struct.pack("!BB4x", 0x81, 0x80 | len(payload)) + payload)
 
     def payloads(self) -> Iterator[bytes]:
-        """The whole messages in what was read (RFC 6455, 5.2)."""
-        buffer, at = self._buffer, 0
-        while len(buffer) >= at + 2:
-            size, begin = buffer[at + 1], at + 2
-            if size == 126:
-                size, begin = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
-            elif size == 127:
-                size, begin = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
-            if len(buffer) < begin + size:
-                break
-            yield buffer[begin : begin + size]
-            at = begin + size
-        self._buffer = buffer[at:]
+        """The whole messages in what was read while it connected."""
+        frames = self._buffer
+        for begin, end in _frames(frames):
+            self._buffer = frames[end:]
+            yield frames[begin:end]
+
+
+def _end_of_whole(buffer: bytes) -> int:
+    """Where the last whole frame ends."""
+    ends = [end for _, end in _frames(buffer)]
+    return ends[-1] if ends else 0
+
+
+def _frames(buffer: bytes) -> Iterator[tuple[int, int]]:
+    """Where the payloads of whole frames begin and end (RFC 6455, 5.2)."""
+    at = 0
+    while len(buffer) >= at + 2:
+        size, begin = buffer[at + 1], at + 2
+        if size == 126:
+            size, begin = int.from_bytes(buffer[at + 2 : at + 4], "big"), at + 4
+        elif size == 127:
+            size, begin = int.from_bytes(buffer[at + 2 : at + 10], "big"), at + 10
+        if len(buffer) < begin + size:
+            return
+        yield begin, begin + size
+        at = begin + size
 
 
 class _Crowd:
@@ -122,7 +159,8 @@ class _Crowd:
 
     def __init__(self, host: str, port: int, count: int) -> None:
         self._heard = Heard(count)
-        self._known: dict[bytes, Event | None] = {}
+        self._known: dict[bytes, _Read] = {}
+        self._events: dict[bytes, Event | None] = {}
         self._subscribers = [_Subscriber(host, port) for _ in range(count)]
         self._selector = selectors.EpollSelector()
         for subscriber in self._subscribers:
@@ -144,7 +182,10 @@ class _Crowd:
                     self._selector.unregister(pipe.fileno())
                     heard.seconds, heard.cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
                     until_s = time.monotonic() + LINGER_S
-        heard.events = [event for event in self._known.values() if event is not None and event.trades]
+        for read in self._known.values():
+            for event in read.events:
+                event.arrived_us.extend(read.arrived_us)
+        heard.events = [event for event in self._events.values() if event is not None and event.trades]
         heard.last_trades = [
             {security: sequence for (channel, security), sequence in one.last.items() if channel == "trades"}
             for one in self._subscribers
@@ -154,26 +195,42 @@ class _Crowd:
     def _hear(self, subscriber: _Subscriber, now_us: int) -> None:
         heard = self._heard
         try:
-            heard.bytes += subscriber.receive()
+            whole = subscriber.receive(self._known)
         except OSError:
             heard.lost += 1
             self._selector.unregister(subscriber.socket)
             return
-        for payload in subscriber.payloads():
-            heard.messages += 1
-            try:
-                event = self._known[payload]
-            except KeyError:
-                event = self._known[payload] = _parsed(payload)
+        heard.bytes += len(whole)
+        read = self._known.get(whole)
+        if read is None:
+            read = self._known[whole] = self._parse(whole)
+        heard.messages += read.messages
+        heard.gaps += read.gaps
+        read.arrived_us.append(now_us)
+        for _ in range(read.pings):
+            subscriber.send("3")
+        last = subscriber.last
+        for key, (previous_sequence, sequence) in read.spans.items():
+            if previous_sequence != ANY and last.get(key) != previous_sequence:
+                heard.gaps += 1
+            last[key] = sequence
+
+    def _parse(self, whole: bytes) -> _Read:
+        read = _Read(0, [], {}, 0, 0)
+        for begin, end in _frames(whole):
+            payload = whole[begin:end]
+            if payload not in self._events:
+                self._events[payload] = _parsed(payload)
+            event = self._events[payload]
+            read.messages += 1
+            read.pings += payload == b"2"  # of Engine.IO
             if event is None:
-                if payload == b"2":  # a ping of Engine.IO
-                    subscriber.send("3")
                 continue
-            if not event.is_snapshot:
-                event.arrived_us.append(now_us)
-                if subscriber.last.get(event.key) != event.previous_sequence:
-                    heard.gaps += 1
-            subscriber.last[event.key] = event.sequence
+            read.events.append(event)
+            first, before = read.spans.get(event.key, (event.previous_sequence, event.previous_sequence))
+            read.gaps += before != event.previous_sequence and event.previous_sequence != ANY
+            read.spans[event.key] = first, event.sequence
+        return read
 
 
 def _parsed(payload: bytes) -> Event | None:
@@ -191,7 +248,8 @@ def _parsed(payload: bytes) -> Event | None:
         raise ValueError(
             f"trades of {content['security_id']} are not in order: {first} to {content['sequence']}: {trades}"
         )
-    return Event((name, content["security_id"]), is_snapshot, content["sequence"], first - 1, trades)
+    previous_sequence = ANY if is_snapshot else first - 1
+    return Event((name, content["security_id"]), is_snapshot, content["sequence"], previous_sequence, trades)
 
 
 def run(host: str, port: int, count: int, pipe: Pipe) -> None:

@@ -91,6 +91,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     }
     Channels(
         server,
+        rooms,
         clearing_data,
         listing,
         by_security,

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from flask import request
 from flask_socketio import ConnectionRefusedError as Refused
-from flask_socketio import SocketIO, join_room, leave_room
+from flask_socketio import SocketIO
 from msgspec import Struct
 
 from api.listing import Listing
@@ -20,6 +20,7 @@ from api.streams.forms import Event, content_of
 from api.streams.key_watch import KeyWatch
 from api.streams.private import Feed, PrivateStreams, everyones_snapshot
 from api.streams.rooms import EVERYONES_REPORTS, room_of
+from api.streams.socketio_rooms import SocketIORooms
 from db.clearing_data.keys import Identity
 from db.connect import Database
 
@@ -44,6 +45,7 @@ class Channels:
     def __init__(
         self,
         server: SocketIO,
+        rooms: SocketIORooms,
         clearing_data: Database,
         listing: Listing,
         by_security: Mapping[str, Callable[[str], Event]],
@@ -53,6 +55,7 @@ class Channels:
         cancels: CancelOnDisconnect,
     ) -> None:
         self._server = server
+        self._rooms = rooms
         self._clearing_data = clearing_data
         self._listing = listing
         self._by_security = by_security
@@ -76,6 +79,7 @@ class Channels:
         try:
             cancels = _asks_for_cancels(auth)
             if key is None and not cancels:
+                self._rooms.open(connection)
                 return
             identity = access.identify(self._clearing_data, key)
             if cancels:
@@ -85,9 +89,11 @@ class Channels:
         if cancels:
             self._cancelling.add(connection)
         self._identities[connection] = identity
+        self._rooms.open(connection)
         self._key_watch.add(connection, identity.key_id, lambda: self._server.server.disconnect(connection))
 
     def _disconnect(self, *_reason: str) -> None:
+        self._rooms.close(_connection())
         identity = self._identities.pop(_connection(), None)
         if identity is not None and _connection() in self._cancelling:
             self._cancelling.discard(_connection())
@@ -152,14 +158,14 @@ class Channels:
         if subscription.channel == "report":
             identity = self._identities.get(_connection())
             if identity is not None:
-                leave_room(room_of("report", identity.client_id))
-                leave_room(EVERYONES_REPORTS)
+                self._rooms.leave(_connection(), room_of("report", identity.client_id))
+                self._rooms.leave(_connection(), EVERYONES_REPORTS)
                 self._leave_feed()
         elif subscription.channel in self._boards:
-            leave_room(subscription.channel)
+            self._rooms.leave(_connection(), subscription.channel)
         else:
             for security_id in self._securities(subscription):
-                leave_room(room_of(subscription.channel, security_id))
+                self._rooms.leave(_connection(), room_of(subscription.channel, security_id))
 
     def _leave_feed(self) -> None:
         feed = self._feeds.pop(_connection(), None)
@@ -167,8 +173,9 @@ class Channels:
             self._private.close(feed)
 
     def _begin(self, channel: str, snapshot: Event, room: str) -> None:
+        self._rooms.settle()  # who subscribes again is there already, and hears first what led to the snapshot
         self._server.emit(channel, content_of(snapshot), to=_connection())
-        join_room(room)
+        self._rooms.enter(_connection(), room)
 
     def _securities(self, subscription: Subscription) -> Iterable[str]:
         return list(self._listing.all()) if subscription.security_id is None else [subscription.security_id]

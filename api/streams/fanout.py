@@ -7,6 +7,7 @@ given to the kernel. Only who cannot take it at once costs a greenlet of its own
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import gevent
 import structlog
@@ -16,9 +17,9 @@ from api.streams.websocket import WebSocket
 
 log = structlog.get_logger()
 
-# Between two rounds; and what part of the time rounds may take, as the machine has orders to see to, too [s; 1].
+# Between two rounds; and what part of a core rounds may take, as the machine has orders to see to, too [s; 1].
 EVERY_S = 0.01
-BUSY = 0.2
+BUSY = 0.1
 # What may wait for a client; beyond that it is cut off, and finds out by the sequences what it missed.
 MAX_WAITING_BYTES = 4_194_304
 
@@ -28,24 +29,34 @@ class Fanout:
 
     def __init__(self) -> None:
         self._due: list[Outbox] = []
+        self._before: list[Callable[[], None]] = []
         self._is_coming = False
         self._again_at = 0.0
+
+    def before_each_round(self, do: Callable[[], None]) -> None:
+        """Have something done that may fill outboxes before a round empties them."""
+        self._before.append(do)
 
     def soon(self, outbox: Outbox) -> None:
         """Have an outbox emptied in the next round."""
         self._due.append(outbox)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have a round soon."""
         if not self._is_coming:
             self._is_coming = True
             gevent.spawn_later(max(self._again_at - time.monotonic(), 0.0), self._round)
 
     def _round(self) -> None:
-        began_s = time.monotonic()
+        began_s, cpu_s = time.monotonic(), time.thread_time()
+        for do in self._before:
+            do()
         due, self._due = self._due, []
         self._is_coming = False
         for outbox in due:
             outbox.empty()
-        ended_s = time.monotonic()
-        self._again_at = max(began_s + EVERY_S, ended_s + (ended_s - began_s) * (1 / BUSY - 1))
+        self._again_at = began_s + max(EVERY_S, (time.thread_time() - cpu_s) / BUSY)
 
 
 class Outbox:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 
+import gevent
 import msgspec
 import structlog
 from redis import Redis
@@ -93,6 +94,8 @@ class Listener:
                 self._read_at = 0.0
             elif message is not None and message["type"] == "message":
                 self._take(message["data"])
+                # While Redis has more, reading it never waits; those who are to hear of this wait long enough.
+                gevent.sleep(0)
             if self._behind:
                 self._catch_up()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import simple_websocket
@@ -44,8 +45,19 @@ class JsonOfPackets:
             return json.loads(text)
 
 
+class _Message(NamedTuple):
+    """What is said in a room."""
+
+    room: str | None
+    frame: bytes
+    text: str  # of Socket.IO's packet, for who polls
+
+
 class SocketIORooms:
     """The rooms of the Socket.IO server.
+
+    Who is in the same rooms gets the same bytes. So connections are kept together by their rooms, and what was said is
+    put together once for all of them, when it is time to send.
 
     fanout  sends to those who have a WebSocket
     """
@@ -53,27 +65,89 @@ class SocketIORooms:
     def __init__(self, server: SocketIO, fanout: Fanout) -> None:
         self._server = server
         self._fanout = fanout
-        self._outboxes: dict[str, Outbox] = {}
+        self._outboxes: dict[str, Outbox] = {}  # of the connections of Engine.IO, by their ids
+        self._ids: dict[str, str] = {}  # the ids there of those of Socket.IO
+        self._rooms_of: dict[str, frozenset[str | None]] = {}
+        self._alike: defaultdict[frozenset[str | None], dict[str, None]] = defaultdict(dict)
+        self._sizes: Counter[str] = Counter()
+        self._said: list[_Message] = []
+        fanout.before_each_round(self.settle)
+
+    # -- who is where ------------------------------------------------------------------------------------------------
+
+    def open(self, connection: str) -> None:
+        """A connection of Socket.IO is there, in no room yet."""
+        self.settle()
+        self._ids[connection] = self._server.server.manager.eio_sid_from_sid(connection, "/")
+        self._move(connection, frozenset({None}))
+
+    def close(self, connection: str) -> None:
+        """A connection has ended."""
+        if connection in self._ids:
+            self._move(connection, frozenset())
+            del self._ids[connection]
+
+    def enter(self, connection: str, room: str) -> None:
+        """Have a connection hear what is said in a room from now on; nothing if it has ended meanwhile."""
+        if connection in self._ids:
+            self.settle()
+            self._move(connection, self._rooms_of[connection] | {room})
+
+    def leave(self, connection: str, room: str) -> None:
+        """Have it hear no more of that."""
+        if connection in self._ids:
+            self._move(connection, self._rooms_of[connection] - {room})
 
     def is_empty(self, room: str) -> bool:
         """Whether nobody is in a room."""
-        return not self._server.server.manager.rooms.get("/", {}).get(room)
+        return not self._sizes[room]
+
+    def _move(self, connection: str, rooms: frozenset[str | None]) -> None:
+        before = self._rooms_of.pop(connection, frozenset())
+        alike = self._alike[before]
+        alike.pop(self._ids[connection], None)
+        if not alike:
+            del self._alike[before]
+        self._sizes.subtract(room for room in before if room is not None)
+        if rooms:
+            self._rooms_of[connection] = rooms
+            self._alike[rooms][self._ids[connection]] = None
+            self._sizes.update(room for room in rooms if room is not None)
+
+    # -- what is said ------------------------------------------------------------------------------------------------
 
     def send(self, name: str, content: Raw, room: str | None) -> None:
         """Send an event to whoever is in a room, or with None to everyone; it is made once for all of them."""
-        message = b'2["%b",%b]' % (name.encode(), bytes(content))  # of the type EVENT, as Socket.IO has it
-        frame = text_frame(b"4" + message)  # of the type MESSAGE, as Engine.IO has it
-        engine = self._server.server.eio
-        for _, connection_id in self._server.server.manager.get_participants("/", room):
-            connection = engine.sockets.get(connection_id)
-            outbox = self._outboxes.get(connection_id)
-            if connection is None or connection.closed:
-                continue
-            # Behind what waits in Engine.IO's own queue, which is all there is for who polls; mostly it is empty.
-            if outbox is not None and connection.upgraded and connection.queue.empty():
-                outbox.offer(frame)
-            else:
-                engine.send_packet(connection_id, Packet(MESSAGE, message.decode()))
+        packet = b'2["%b",%b]' % (name.encode(), bytes(content))  # of the type EVENT, as Socket.IO has it
+        frame = text_frame(b"4" + packet)  # of the type MESSAGE, as Engine.IO has it
+        self._said.append(_Message(room, frame, packet.decode()))
+        self._fanout.wake()
+
+    def settle(self) -> None:
+        """Put what was said on its way to those who are in the rooms now, before somebody else is."""
+        said, self._said = self._said, []
+        if not said:
+            return
+        for rooms, connections in self._alike.items():
+            messages = [message for message in said if message.room in rooms]
+            if messages:
+                frames = b"".join([message.frame for message in messages])
+                for connection in connections:
+                    self._put(connection, messages, frames)
+
+    def _put(self, connection_id: str, messages: list[_Message], frames: bytes) -> None:
+        connection = self._server.server.eio.sockets.get(connection_id)
+        if connection is None or connection.closed:
+            return
+        outbox = self._outboxes.get(connection_id)
+        # Behind what waits in Engine.IO's own queue, which is all there is for who polls; mostly it is empty.
+        if outbox is not None and connection.upgraded and connection.queue.empty():
+            outbox.offer(frames)
+            return
+        for message in messages:
+            self._server.server.eio.send_packet(connection_id, Packet(MESSAGE, message.text))
+
+    # -- connections -------------------------------------------------------------------------------------------------
 
     def serve_websockets(self) -> None:
         """Have python-engineio use our WebSocket; it has no public way to say so."""

@@ -22,7 +22,7 @@ def test_a_security_that_never_traded(api: Api) -> None:
         "TSLA",
     }
     price = api.ask("GET", "/price/TSLA").json()
-    assert (price["bid"], price["ask"], price["last"]) == (None, None, None)
+    assert price == {"security_id": "TSLA", "bid": None, "ask": None, "last": None, "timestamp": None}
     assert api.ask("GET", "/book/TSLA").json() == {"security_id": "TSLA", "sequence": 0, "bids": [], "asks": []}
     assert api.ask("GET", "/trades/TSLA").json() == {"data": [], "next_cursor": None}
     assert api.ask("GET", "/candles/TSLA").json() == {"data": []}
