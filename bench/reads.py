@@ -1,12 +1,14 @@
 """How long each read of the api takes when millions of reports and trades are stored.
 
-The api is a real one, asked over a few connections at once; the routes take turns, and each is asked for something
-else every time: another client, another order, a page from anywhere in the past.
+The api is a real one, asked over a few connections at a steady rate, and a request's time counts from when it was due.
+The routes take turns, and each is asked for something else every time: another client, another order, a page from
+anywhere in the past.
 """
 
 from __future__ import annotations
 
 import http.client
+import itertools
 import random
 import threading
 import time
@@ -25,6 +27,7 @@ from bench.flow import SECURITIES
 from bench.report import Section
 
 CONNECTIONS = 4
+REQUESTS_A_SECOND = 100.0
 TIMEOUT_S = 30.0
 # So long before it counts, the caches of Postgres and the api fill with what is asked for again and again [s].
 WARM_UP_S = 3.0
@@ -153,24 +156,26 @@ def _read(
     times_s: defaultdict[str, list[float]],
     faults: list[str],
 ) -> None:
-    """Ask by turns over one connection, beginning anywhere."""
+    """Ask by turns over one connection, each time when it is due, beginning anywhere."""
     address = urlsplit(exchange.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_S)
     routes = list(ROUTES.items())
     chance.shuffle(routes)
-    while (now_s := time.monotonic()) < start_s + seconds:
-        for name, ask in routes:
-            path, client = ask(chance, market)
-            headers = {"Authorization": f"Bearer {exchange.client_keys[client]}"} if client else {}
-            began_s = time.perf_counter()
-            connection.request("GET", path, headers=headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            took_s = time.perf_counter() - began_s
-            if answer.status != 200:
-                faults.append(f"{path}: {answer.status} {body[:100]!r}")
-            elif now_s >= start_s:
-                times_s[name].append(took_s)
+    due_s = time.monotonic() + chance.random() * CONNECTIONS / REQUESTS_A_SECOND
+    for name, ask in itertools.cycle(routes):
+        if due_s >= start_s + seconds:
+            break
+        path, client = ask(chance, market)
+        headers = {"Authorization": f"Bearer {exchange.client_keys[client]}"} if client else {}
+        time.sleep(max(due_s - time.monotonic(), 0.0))
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        if answer.status != 200:
+            faults.append(f"{path}: {answer.status} {body[:100]!r}")
+        elif due_s >= start_s:
+            times_s[name].append(time.monotonic() - due_s)
+        due_s += CONNECTIONS / REQUESTS_A_SECOND
 
 
 def _section(
@@ -179,7 +184,11 @@ def _section(
     rows = [
         ("stored", ", ".join(f"{count:,} {table}" for table, count in stored.items())),
         ("market_data", f"{size / 1e9:.1f} GB, filled with clearing_data in {filled_s:.0f} s"),
-        ("load", f"{CONNECTIONS} connections, {sum(map(len, times_s.values())):,} requests by turns"),
+        (
+            "load",
+            f"{REQUESTS_A_SECOND:.0f} requests/s over {CONNECTIONS} connections, "
+            f"{sum(map(len, times_s.values())):,} by turns",
+        ),
         ("refused", f"{len(faults):,}, as {faults[0][:80]}" if faults else "none"),
     ]
     figures: dict[str, object] = {"stored": stored, "market_data_bytes": size, "faults": len(faults)}
