@@ -128,11 +128,12 @@ class SocketIORooms:
         said, self._said = self._said, []
         if not said:
             return
-        for rooms, connections in self._alike.items():
+        # Of copies: who turns out to be gone leaves at once.
+        for rooms, connections in list(self._alike.items()):
             messages = [message for message in said if message.room in rooms]
             if messages:
                 frames = b"".join([message.frame for message in messages])
-                for connection in connections:
+                for connection in list(connections):
                     self._put(connection, messages, frames)
 
     def _put(self, connection_id: str, messages: list[_Message], frames: bytes) -> None:
