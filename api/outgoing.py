@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from api.money import dollars
@@ -17,7 +18,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def time_of(time_us: int) -> str:
     """Microseconds since 1970 as RFC 3339."""
-    return (_EPOCH + timedelta(microseconds=time_us)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    second, microsecond = divmod(time_us, 1_000_000)
+    return f"{_second(second)}.{microsecond:06}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _second(second: int) -> str:
+    """Most of a time; many things happen within a second, and what is made of it takes ten times as long."""
+    return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def dollars_or_none(cents: int | None) -> Decimal | None:
