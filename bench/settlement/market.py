@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 from fractions import Fraction
 from pathlib import Path
@@ -88,21 +87,22 @@ def fill(
             accounts.issue_shares(tx, issue, security_id=security_id, quantity=SHARES * len(CLIENTS), now_us=1)
         for client_id in CLIENTS:
             initial_data.open_trader(tx, client_id, cash_cents=CASH_CENTS, shares=shares, now_us=1)
+        more = {"shares": SHARES * len(CLIENTS)}
+        tx.execute(text("UPDATE securities SET issued_shares = issued_shares + :shares"), more)
         tx.execute(text("SELECT setval('order_ids', 1000000000)"))
     market = Market(clearing_data, market_data, seed=seed)
     units = made = held = 0
     waiting: dict[int, list[Execution]] = {shard: [] for shard in range(SHARDS)}
-    for batch in itertools.chain.from_iterable(iter(lambda: market.executions(500), [])):
-        for execution in batch.executions:
-            waiting[batch.shard].append(execution)
-            held += type(execution) is TradeMade
-            if held == unit:
-                batches = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items()]
-                (folder / f"{units}.json").write_bytes(encode(batches))
-                units, made, held = units + 1, made + held, 0
-                waiting = {shard: [] for shard in range(SHARDS)}
-        if made >= trades:
-            break
+    while made < trades:
+        for batch in market.executions(500):
+            for execution in batch.executions:
+                waiting[batch.shard].append(execution)
+                held += type(execution) is TradeMade
+                if held == unit:
+                    batches = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items()]
+                    (folder / f"{units}.json").write_bytes(encode(batches))
+                    units, made, held = units + 1, made + held, 0
+                    waiting = {shard: [] for shard in range(SHARDS)}
     rest = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items()]
     (folder / f"{units}.json").write_bytes(encode(rest))
     return units + 1

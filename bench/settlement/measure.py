@@ -135,9 +135,10 @@ def settlement_section(urls: tuple[str, str], *, trades: int, seed: int) -> Sect
     return Section("settlement", rows + on_disk, figures)
 
 
-def audit_section(urls: tuple[str, str], *, trades: int, seed: int) -> Section:
+def audit_section(urls: tuple[str, str], *, trades: int, seed: int, unit: int = UNIT) -> Section:
     """The scenario audit: of what one worker has settled, and the feed has stored."""
-    with filled(urls, trades=trades, unit=UNIT, seed=seed, fed=True) as stores:
+    trades += WARM_UP_UNITS * unit
+    with filled(urls, trades=trades, unit=unit, seed=seed, fed=True) as stores:
         settled = settle(stores.address, stores.folder, range(stores.units), workers=1)
         databases = (stores.clearing_data, stores.market_data)
         on_disk = sizes(databases, trades)
@@ -146,5 +147,6 @@ def audit_section(urls: tuple[str, str], *, trades: int, seed: int) -> Section:
         passed = audit(*databases, patience_s=1.0).passed
         audit_s = time.monotonic() - began_s
         gc.enable()
-    rows = [*rows_of([settled]), *on_disk, ("audit", f"{audit_s:.1f} s, {'passed' if passed else 'broken'}")]
+    verdict = "passed" if passed else "broken"
+    rows = [*rows_of([settled]), *on_disk, ("audit", f"{audit_s:.1f} s for {trades:,} trades, {verdict}")]
     return Section("audit", rows, {"trades": trades, "audit_s": round(audit_s, 1), "passed": passed})
