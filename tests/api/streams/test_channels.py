@@ -65,7 +65,8 @@ def test_book(streams: Streams, feed: Feed, market_data: Database) -> None:
     feed.tell(books(book_update(1, bids=[(9_990, 5, 1), (9_980, 7, 2)], asks=[(10_010, 1, 1)])))
     feed.tell(books(book_update(2, bids=[(9_990, 0, 0)]), book_update(3, bids=[(9_985, 4, 1)])))
     events = wait_for_sequence(client, "book", 3)
-    assert numbers(events)[-2:] == [("update", 0, 1), ("update", 1, 3)]
+    # A feed that has just started has everyone resynchronise, so the first change may come in a snapshot.
+    assert numbers(events)[-1] == ("update", 1, 3)
     assert events[-1]["data"] == {"bids": [[99.9, 0, 0], [99.85, 4, 1]], "asks": []}
     late = streams.socketio()
     subscribe(late, "book")
