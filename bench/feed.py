@@ -9,6 +9,7 @@ subscribers and without any.
 from __future__ import annotations
 
 import multiprocessing
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from sqlalchemy import text
 
 from bench import throughput
 from bench.accounts import NAMES
+from bench.cpu import OTHER
 from bench.exchange import Exchange
 from bench.load import Plan
 from bench.report import Section, percentile_ms
@@ -191,6 +193,7 @@ def _section(
             (f"trade {name}", " · ".join(f"{p} {ms:.1f} ms" for p, ms in of.items()))
             for name, of in milliseconds.items()
         ),
+        ("ran beside it", f"{cores[OTHER]:.2f} of {os.cpu_count()} cores"),
         ("CPU streams", f"{cores.get('streams', 0):.2f} cores"),
         ("CPU of the subscribers", f"{heard.cpu_s / heard.seconds:.2f} cores; load generator {cores[LOAD]:.2f}"),
     ]
