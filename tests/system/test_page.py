@@ -80,19 +80,37 @@ def test_a_trade_is_on_the_page_as_it_happens(visit: Visit, exchange: Exchange) 
     assert re.fullmatch(r"data (< 1|\d+) s old", visit.page.locator("#connection-age").inner_text())
 
 
-def test_each_width_shows_all_of_the_page_without_scrolling_sideways(visit: Visit) -> None:
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_each_width_shows_all_of_the_page_without_scrolling_sideways(
+    visit: Visit, exchange: Exchange, width: int
+) -> None:
     page = visit.open()
-    for width in (1440, 1024, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        expect(page.locator("#ladder-rows, #ladder")).to_be_visible()
-        wide = page.evaluate(
-            """() => [...document.querySelectorAll("header *, main *, footer *")]
-                .filter((node) => node.checkVisibility() && !node.closest(".hidden, .scroll, .drawing"))
-                .filter((node) => node.getBoundingClientRect().right > innerWidth + 1)
-                .map((node) => node.outerHTML.slice(0, 80))"""
-        )
-        assert wide == [], f"at {width}"
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": width, "height": 900})
+    assert wider_than_the_screen(visit) == []
+    visit.trade_as(exchange.keys["SINGLE"])
+    enter(visit, quantity="2", price=f"61.{width % 100}")
+    order = row_of(visit, "#orders-rows", f"61.{width % 100}")
+    expect(order).to_be_visible()
+    assert wider_than_the_screen(visit) == []
+    # What is done with an order is in reach without scrolling, too.
+    cancel = order.get_by_role("button", name="cancel")
+    box = cancel.bounding_box()
+    assert box
+    assert box["x"] + box["width"] <= width
+    cancel.click()
+    expect(order).to_have_count(0)
+
+
+def wider_than_the_screen(visit: Visit) -> list[str]:
+    """What reaches over the right edge, the page itself among it."""
+    found: list[str] = visit.page.evaluate(
+        """() => [...document.querySelectorAll("html, header *, main *, footer *")]
+            .filter((node) => node.checkVisibility() && !node.closest(".hidden, .scroll, .drawing"))
+            .filter((node) => Math.max(node.getBoundingClientRect().right, node === document.documentElement
+                && node.scrollWidth) > innerWidth + 1)
+            .map((node) => node.outerHTML.slice(0, 80))"""
+    )
+    return found
 
 
 def test_another_security_shows_its_own_market(visit: Visit, exchange: Exchange) -> None:
@@ -127,6 +145,20 @@ def test_an_order_of_the_ticket_is_in_the_book_and_can_be_cancelled(visit: Visit
     expect(order).to_contain_text("cancelled")
     expect(page.locator("#account-available")).to_have_text("10,000.00")
     page.get_by_label("open", exact=True).check()
+
+
+def test_a_price_of_the_book_goes_into_the_ticket(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    visit.trade_as(exchange.keys["SINGLE"])
+    enter(visit, quantity="5", price="58.20")
+    level = row_of(visit, "#ladder-bids", "58.20")
+    expect(level).to_be_visible()
+    page.fill("#order-price", "1")
+    level.click()
+    expect(page.locator("#order-price")).to_have_value("58.20")
+    expect(page.locator("#order-submit")).to_have_text("Buy 5 MSFT @ 58.20")
+    row_of(visit, "#orders-rows", "58.20").get_by_role("button", name="cancel").click()
+    expect(level).to_have_count(0)
 
 
 def test_what_is_wrong_is_said_beside_the_field(visit: Visit, exchange: Exchange) -> None:

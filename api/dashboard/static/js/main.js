@@ -16,7 +16,6 @@ function look(securityId) {
   for (const channel of OF_ONE_SECURITY) if (market.securityId !== null) stream.forget(channel, market.securityId);
   market.choose(securityId);
   for (const channel of OF_ONE_SECURITY) stream.watch(channel, securityId);
-  document.title = `${securityId} · Stock exchange`;
 }
 
 // Whose key it is, as a page that was loaded again finds one without having asked.

@@ -7,11 +7,12 @@ import { levels } from "../market.js";
 import { security } from "../session.js";
 import { Signal } from "../signal.js";
 import { ownPrices } from "./orders.js";
+import { takePrice } from "./ticket.js";
 
 const MOST_LEVELS = 30;
 
 export function ladder(market) {
-  const rowOf = () => tableRow(["number", "number", "number bar-cell"]);
+  const rowOf = () => clickable(tableRow(["number", "number", "number bar-cell"]));
   const askRows = new Rows(byId("ladder-asks"), rowOf);
   const bidRows = new Rows(byId("ladder-bids"), rowOf);
   const room = new Signal(levelsThatFit());
@@ -45,7 +46,15 @@ function levelsThatFit() {
   return count;
 }
 
-function writeLevel({ node, cells }, level, deepest, own) {
+// For who has a mouse; the ticket has buttons for the prices in the middle.
+function clickable(row) {
+  row.node.addEventListener("click", () => row.price !== undefined && takePrice(row.price));
+  return row;
+}
+
+function writeLevel(row, level, deepest, own) {
+  const { node, cells } = row;
+  row.price = level?.price;
   write(cells[0], level ? format.price(level.price) : "");
   write(cells[1], level ? format.quantity(level.quantity) : "");
   write(cells[2], level ? format.quantity(level.total) : "");

@@ -90,6 +90,8 @@ function writeBar(market) {
   const node = byId("quote-change");
   write(byId("quote-security"), id);
   write(byId("quote-last"), format.price(last));
+  const title = `${id}${last ? ` ${format.price(last)}` : ""} · Stock exchange`;
+  if (document.title !== title) document.title = title;
   byId("quote-last").dataset.move = move ?? "none";
   write(node, change === null ? "" : `${format.signed(last - today.reference)} (${format.percent(change)})`);
   node.title = "in 24 hours, or since the market began";

@@ -63,9 +63,10 @@ function writeAll(found, queues) {
     writeQueue(row, queue, latencies.get(stageOf(queue.name)));
   });
   const link = byId("pipeline-flower");
-  link.hidden = !found.flower;
   // Only ever an address of the web: whoever told it cannot make it run anything here.
-  if (found.flower && /^https?:\/\//.test(found.flower)) link.href = found.flower;
+  const isAddress = /^https?:\/\//.test(found.flower ?? "");
+  link.hidden = !isAddress;
+  if (isAddress) link.href = found.flower;
 }
 
 // The shards of a stage have a queue each, and their latencies together.

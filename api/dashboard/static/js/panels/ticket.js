@@ -82,7 +82,12 @@ function showPrices(market) {
 
 function take(market, side) {
   const price = market.prices.value.get(security.value)?.[side];
-  if (!price) return;
+  if (price) takePrice(price);
+}
+
+// Write a price into the ticket, as long as it takes one.
+export function takePrice(price) {
+  if (!mayTrade() || fields.type.value === "market") return;
   fields.price.value = price.toFixed(2);
   form.dispatchEvent(new Event("input"));
   fields.price.focus();

@@ -1,0 +1,133 @@
+"""The page on a stream that the test makes: it paints once a frame, stands still, and holds no more after an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Route, expect
+
+from tests.support import fake_stream
+from tests.support.browser import Visit, running_browser
+from tests.support.web import Api
+
+expect.set_options(timeout=20_000)
+
+THIN = {"books": 1, "trades": 1, "eachFrame": 30}
+LIVELY = {"books": 5, "trades": 2, "eachFrame": 1}
+
+# Each would do something if it became an element.
+NAMES = ("<script>window.hacked = 1</script>", "<img src=x onerror='window.hacked = 1'>", "<b>bold</b>&lt;")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, api: Api) -> Iterator[Page]:
+    """The page of an exchange on which nobody trades, but on its stream."""
+    visit = Visit(browser, f"http://127.0.0.1:{api.port}")
+    yield fake_stream.opened(visit)
+    assert visit.elsewhere == []
+    visit.page.context.close()
+
+
+def test_an_hour_open_holds_what_a_quarter_of_it_held(page: Page) -> None:
+    scales = fake_stream.Scales(page)
+    fake_stream.run(page, 900, THIN)
+    before = scales.weigh()
+    fake_stream.run(page, 2_700, THIN)
+    after = scales.weigh()
+    # 2,700 seconds of events that each left something would be thousands.
+    assert after.nodes <= before.nodes * 1.1
+    assert after.listeners <= before.listeners * 1.1
+    # Candles of the chart are cut back at 900, so between two looks there may be half as many more of them.
+    assert after.heap_bytes <= before.heap_bytes * 1.2
+
+
+def test_whatever_comes_within_a_frame_is_painted_once(page: Page) -> None:
+    fake_stream.run(page, 5, LIVELY)
+    asked = page.evaluate(
+        """() => {
+            const before = fakeStream.framesAsked;
+            for (let gone = 0; gone < 100; gone += 1) fakeStream.second({ books: 10, trades: 5 });
+            return fakeStream.framesAsked - before;
+        }"""
+    )
+    assert asked <= 1
+
+
+def test_nothing_moves_while_the_market_does(page: Page) -> None:
+    fake_stream.run(page, 20, LIVELY)
+    page.evaluate(
+        """() => {
+            window.shifted = [];
+            new PerformanceObserver((list) => {
+                for (const shift of list.getEntries())
+                    window.shifted.push([shift.value, ...shift.sources.map((source) => source.node?.parentNode?.id)]);
+            }).observe({ type: "layout-shift" });
+        }"""
+    )
+    fake_stream.run(page, 120, LIVELY)
+    assert page.evaluate("window.shifted.filter(([value]) => value > 0.001)") == []
+
+
+def answer_with(content: Any, route: Route, _request: Request) -> None:
+    route.fulfill(json=content)
+
+
+def test_what_others_call_themselves_is_text(page: Page) -> None:
+    standing = {"equity": 1, "balance": 1, "holdings": {}, "trades": 0, "return": None}
+    board = [{"rank": rank, "client_id": name, **standing} for rank, name in enumerate(NAMES, start=1)]
+    pipeline = {
+        "queues": [{"name": NAMES[1], "depth": 1, "rate_per_s": 1, "consumers": 1}],
+        "stages": [{"stage": NAMES[0], "p50_ms": 1, "p99_ms": 1}],
+        "dead_letters": 0,
+        "orders_per_s": 1,
+        "trades_per_s": 1,
+        "flower": "javascript:window.hacked = 1",
+    }
+    order = {
+        "order_id": 1,
+        "security_id": NAMES[2],
+        "side": "buy",
+        "type": NAMES[0],
+        "time_in_force": "gtc",
+        "post_only": False,
+        "price": 1,
+        "filled_quantity": 0,
+        "quantity": 1,
+        "status": "new",
+        "reason": NAMES[1],
+        "created_at": "2026-01-02T03:04:05.000000Z",
+    }
+    told = {
+        "**/whoami": {"client_id": NAMES[1], "role": "client", "read_only": False},
+        "**/orders?*": {"data": [order], "next_cursor": None},
+    }
+    for address, content in told.items():
+        page.route(address, partial(answer_with, content))
+    page.evaluate(
+        "told => told.forEach(([channel, data]) => fakeStream.tell(channel, data))",
+        [
+            ["leaderboard", board],
+            ["pipeline", pipeline],
+        ],
+    )
+    for place, name in enumerate(NAMES):
+        expect(page.locator("#leaderboard-rows tr").nth(place)).to_contain_text(name)
+    expect(page.locator("#pipeline-queue-rows th")).to_have_text(NAMES[1])
+    page.fill("#key", "anybody")
+    page.click("#key-form button")
+    expect(page.locator("#ticket-owner")).to_have_text(NAMES[1])
+    row = page.locator("#orders-rows tr")
+    for name in NAMES:
+        expect(row).to_contain_text(name.replace("_", " "))
+    expect(page.locator("#pipeline-flower")).to_be_hidden()
+    assert page.locator("main :is(script, img, b:not(.legend b))").count() == 0
+    assert page.evaluate("window.hacked") is None

@@ -1,0 +1,88 @@
+"""A page whose stream is made in the browser itself, and what the page costs: `python -m tests.support.fake_stream`.
+
+The command has an hour of a busy market go by, and prints what the page holds meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import CDPSession, Page
+
+from tests.support.browser import Visit, running_browser
+
+SCRIPT = Path(__file__).with_suffix(".js")
+
+# Changes of the book and trades in a second of the market, and seconds that go by between two frames.
+BUSY = {"books": 10, "trades": 5, "eachFrame": 10}
+HOUR_S = 3_600
+# The first quarter fills what the page keeps; it holds no more from then on.
+LOOK_EVERY_S = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a page holds when the garbage is collected."""
+
+    nodes: int
+    listeners: int
+    heap_bytes: int
+
+
+def opened(visit: Visit) -> Page:
+    """The page, with a stream that `run` makes."""
+    visit.page.add_init_script(path=SCRIPT)
+    return visit.open()
+
+
+def run(page: Page, seconds: int, pace: dict[str, int]) -> None:
+    """Have seconds of a market go by."""
+    page.evaluate("([seconds, pace]) => fakeStream.run(seconds, pace)", [seconds, pace])
+
+
+class Scales:
+    """Weighs a page."""
+
+    def __init__(self, page: Page) -> None:
+        self._session: CDPSession = page.context.new_cdp_session(page)
+        self._session.send("Performance.enable")
+
+    def weigh(self) -> Holdings:
+        """What it holds now."""
+        for _ in range(3):  # what one collection lets go may be what another thing was held by
+            self._session.send("HeapProfiler.collectGarbage")
+        metrics: list[dict[str, Any]] = self._session.send("Performance.getMetrics")["metrics"]
+        found = {metric["name"]: int(metric["value"]) for metric in metrics}
+        return Holdings(found["Nodes"], found["JSEventListeners"], found["JSHeapUsedSize"])
+
+
+def main() -> int:
+    """Measure an hour."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.fake_stream")
+    parser.add_argument("--url", default="http://127.0.0.1:8000", help="the exchange (default: %(default)s)")
+    url = parser.parse_args().url
+    with running_browser() as browser:
+        page = opened(Visit(browser, url))
+        scales = Scales(page)
+        _print(0, scales.weigh(), 0.0)
+        for minutes in range(LOOK_EVERY_S, HOUR_S + 1, LOOK_EVERY_S):
+            began_s = time.monotonic()
+            run(page, LOOK_EVERY_S, BUSY)
+            _print(minutes, scales.weigh(), time.monotonic() - began_s)
+    return 0
+
+
+def _print(market_s: int, held: Holdings, took_s: float) -> None:
+    sys.stdout.write(
+        f"{market_s // 60:3} min of the market  {held.heap_bytes / 1e6:5.1f} MB of heap  {held.nodes:6,} nodes  "
+        f"{held.listeners:4} listeners  (took {took_s:.0f} s)\n"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
