@@ -68,7 +68,7 @@ export function candles(market, stream) {
 
   function showLatest(count) {
     chart.priceScale("right").applyOptions({ autoScale: true });
-    chart.timeScale().setVisibleLogicalRange({ from: Math.max(count - IN_SIGHT, -10), to: count + 3 });
+    chart.timeScale().setVisibleLogicalRange({ from: count - IN_SIGHT, to: count + 3 });
   }
 
   function legend() {
