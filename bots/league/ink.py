@@ -105,7 +105,7 @@ def spread_of(values: Sequence[float]) -> tuple[float, float] | None:
     known = sorted(value for value in values if value == value)
     if len(known) < 50:
         return None
-    low, high = known[len(known) // 200], known[-1 - len(known) // 200]
+    low, high = known[len(known) // 100], known[-1 - len(known) // 100]
     room = 1.5 * (high - low)
     if low - room <= known[0] and known[-1] <= high + room:
         return None

@@ -19,6 +19,7 @@ def percent(fraction: float | None, digits: int = 2, *, sign: bool = False) -> s
     """A fraction as a percentage."""
     if fraction is None:
         return NONE
+    fraction = round(fraction, digits + 2)  # so that nothing has no sign
     return f"{_sign(fraction, shown=sign)}{abs(fraction):.{digits}%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
