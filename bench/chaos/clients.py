@@ -147,8 +147,10 @@ class Trader(threading.Thread):
         change: dict[str, Any] = {"type": "cancel", "security_id": security_id, "order_id": order_id}
         if self._rng.random() < _REPLACES:
             change["type"] = "replace"
-            change["quantity"] = self._rng.randint(1, 15)
-            if self._rng.random() < 0.5:
+            of = self._rng.choice((("quantity",), ("price",), ("quantity", "price")))
+            if "quantity" in of:
+                change["quantity"] = self._rng.randint(1, 15)
+            if "price" in of:
                 change["price"] = self._price()
             self._open.append((security_id, order_id))
         return change

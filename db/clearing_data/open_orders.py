@@ -73,12 +73,15 @@ def positions(tx: Connection, client_ids: Collection[str]) -> dict[tuple[str, st
 
 
 def reserve(statements: Statements, replaces: Sequence[PendingReplace]) -> None:
-    """Note replacements that are on their way to the engine, and the largest total that each order may come to have."""
+    """Note replacements that are on their way to the engine, and the largest total that each order may come to have.
+
+    One of the price alone leaves the total as it is, and the order is noted all the same: from now on its fills may
+    hold something else than its terms here say.
+    """
     statements.insert("pending_replaces", PendingReplace._fields, replaces)
     largest: dict[int, int] = {}
     for one in replaces:
-        if one.quantity is not None:
-            largest[one.order_id] = max(one.quantity, largest.get(one.order_id, 0))
+        largest[one.order_id] = max(one.quantity or 0, largest.get(one.order_id, 0))
     if largest:
         statements.add(
             "UPDATE orders SET largest_quantity = greatest(orders.quantity, largest_quantity, new.quantity) "

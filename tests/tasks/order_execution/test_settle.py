@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import permutations
 from typing import NamedTuple
 
 import pytest
@@ -21,6 +22,7 @@ from tasks.messages import (
     OrderReplaced,
     OrderRequest,
     ReplaceRefused,
+    Request,
     TradeMade,
     event_id,
 )
@@ -159,11 +161,14 @@ def restorable(clearing_data: Database) -> Iterator[Callable[[], None]]:
         tx.execute(text("DROP SCHEMA entered CASCADE"))
 
 
+@pytest.mark.parametrize("of_kind", [Exchange.requests, Exchange.every_kind])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_outcome_does_not_depend_on_order_repetition_or_units(clearing_data: Database, seed: int) -> None:
+def test_the_outcome_does_not_depend_on_order_repetition_or_units(
+    clearing_data: Database, seed: int, of_kind: Callable[[Exchange, int], list[Request]]
+) -> None:
     open_accounts(clearing_data)
     exchange = Exchange(clearing_data, seed=seed)
-    executions = executions_of([batch for _ in range(10) for batch in exchange.enter(exchange.requests(40))[0]])
+    executions = executions_of([batch for _ in range(10) for batch in exchange.enter(of_kind(exchange, 40))[0]])
     assert len(executions) > 100
     with restorable(clearing_data) as restore:
         settle(clearing_data, executions)
@@ -356,6 +361,25 @@ def test_a_fill_may_settle_ahead_of_the_replacement_that_allows_it(
     assert state(clearing_data)["pending_replaces"] == []
     settle(clearing_data, [told, trade])  # again, which changes nothing
     assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)
+
+
+def test_an_order_may_trade_before_and_after_another_price_in_any_order(
+    exchange: Exchange, clearing_data: Database
+) -> None:
+    """A replacement of the price alone leaves the total as it is, and fills at both prices hold differently."""
+    buy, sell = exchange.order("buy", "ANN", 12, 10_009), exchange.order("sell", "BOB", 7, 10_009)
+    dearer, last = exchange.replace(buy, quantity=None, price_cents=10_011), exchange.order("sell", "CID", 3, 10_011)
+    batches, _ = exchange.enter([buy, sell, dearer, last, exchange.cancel(buy)])
+    executions = executions_of(batches)
+    assert [type(one) for one in executions] == [TradeMade, OrderReplaced, TradeMade, OrderClosed]
+    with restorable(clearing_data) as restore:
+        for units in ([executions], *([[one] for one in some] for some in permutations(executions))):
+            for unit in units:
+                settle(clearing_data, unit)
+            assert order(clearing_data, buy.order_id) == ("cancelled", 10, 2, "cancelled")
+            assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_009 - 3 * 10_011, 0, 0)
+            assert state(clearing_data)["pending_replaces"] == state(clearing_data)["open_orders"] == []
+            restore()
 
 
 @pytest.mark.parametrize(
