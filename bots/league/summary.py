@@ -11,6 +11,8 @@ from bots.league.standings import Scoreboard, Standing
 # From here on a probability is called sure, or probable.
 SURE = 0.975
 PROBABLE = 0.8
+# Drawn again from fewer matches than these, means differ too little: nothing is called sure.
+ENOUGH_MATCHES = 5
 
 
 def headline(board: Scoreboard) -> str:
@@ -23,7 +25,8 @@ def headline(board: Scoreboard) -> str:
     second = board.standings[1].name
     if surely is None:
         return f"{said}; {second} came second. A single match proves little."
-    sure = "surely" if surely >= SURE else "probably" if surely >= PROBABLE else "perhaps"
+    enough = len(best.matches) >= ENOUGH_MATCHES
+    sure = "surely" if surely >= SURE and enough else "probably" if surely >= PROBABLE else "perhaps"
     return f"{said}; it is {sure} better than {second}, the second (probability {chance(surely)})."
 
 
@@ -51,10 +54,14 @@ def manner(bot: Standing) -> str:
 
 
 def _gainers(board: Scoreboard) -> list[str]:
-    """Who is surely better than doing nothing, and who surely worse."""
+    """Who is surely better than doing nothing, and who surely worse, if there were matches enough to say that."""
     known = [bot for bot in board.standings if bot.gain_cents.low is not None and bot.gain_cents.high is not None]
     if not known:
         return []
+    played = len(board.standings[0].matches)
+    if played < ENOUGH_MATCHES:
+        enough = f"with {ENOUGH_MATCHES} or more it is said what is sure"
+        return [f"{played} matches are too few for more than an impression; {enough}."]
     up = [bot.name for bot in known if (bot.gain_cents.low or 0) > 0]
     down = [bot.name for bot in known if (bot.gain_cents.high or 0) < 0]
     said = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bots.league.facts import Fact
 from bots.league.standings import Scoreboard, scoreboard
-from bots.league.summary import manner, sentences
+from bots.league.summary import headline, manner, sentences
 from tests.bots.league.matches import bot, failure, fill, match
 
 PRICES = [100_00] * 4
@@ -23,7 +23,7 @@ def board(seeds: int, *, failing: bool = False) -> Scoreboard:
 
 
 def test_who_is_surely_better_and_what_may_be_chance() -> None:
-    said = sentences(board(4), {})
+    said = sentences(board(5), {})
     assert "Surely better than doing nothing: good, close." in said
     assert "Surely worse: bad." in said
     assert "Last came bad, which lost $10.00 a match against holding." in said
@@ -34,6 +34,12 @@ def test_a_single_match_is_sure_of_nothing() -> None:
     said = " ".join(sentences(board(1), {}))
     assert "urely" not in said
     assert "chance" not in said
+
+
+def test_a_few_matches_are_an_impression() -> None:
+    said = [headline(board(4)), *sentences(board(4), {})]
+    assert "urely" not in " ".join(said)
+    assert "4 matches are too few for more than an impression; with 5 or more it is said what is sure." in said
 
 
 def test_who_is_out_is_told() -> None:
