@@ -56,7 +56,7 @@ def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: 
     """What can be seen without a replay, by rule."""
     checks: dict[int, Checked] = {}
     with clearing_data.snapshot() as tx:
-        # Each check joins whole tables. What Postgres knows of the tables of a young exchange may be from when they were
+        # Each check joins whole tables. What Postgres knows of those of a young exchange may be from when they were
         # empty, and then it would look up a million rows one by one.
         tx.execute(text("SET LOCAL enable_nestloop = off"))
         checks[1] = check_orders(tx)
