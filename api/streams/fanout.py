@@ -50,10 +50,12 @@ class Fanout:
 
     def _round(self) -> None:
         began_s, cpu_s = time.monotonic(), time.thread_time()
-        for do in self._before:
-            do()
+        try:
+            for do in self._before:
+                do()
+        finally:
+            self._is_coming = False  # should that fail, the next one to say something gets its round all the same
         due, self._due = self._due, []
-        self._is_coming = False
         for outbox in due:
             outbox.empty()
         self._again_at = began_s + max(EVERY_S, (time.thread_time() - cpu_s) / BUSY)

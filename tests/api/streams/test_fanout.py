@@ -119,3 +119,21 @@ def test_whoever_is_gone_is_let_go(rounds: Fanout) -> None:
     with gevent.Timeout(10):
         while websocket.connected:
             gevent.sleep(0.001)
+
+
+def test_after_a_round_that_failed_there_are_others(rounds: Fanout) -> None:
+    ours, theirs = small_pair()
+    outbox, _ = outbox_on(rounds, ours)
+    faults = [ValueError("once")]
+
+    def fail_once() -> None:
+        if faults:
+            raise faults.pop()
+
+    rounds.before_each_round(fail_once)
+    outbox.offer(b"early ")
+    with gevent.Timeout(10):
+        while faults:
+            gevent.sleep(0.001)
+    rounds.wake()
+    assert read(theirs, 6) == b"early "
