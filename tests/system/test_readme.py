@@ -83,7 +83,7 @@ def test_a_worker_is_added_by_hand_as_readme_says(exchange: Exchange) -> None:
 def test_what_the_contract_shows_is_what_is_sent(exchange: Exchange) -> None:
     """The order in docs/api.md is sent as it stands there, and what comes of it looks like the other examples."""
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", CONTRACT, re.DOTALL)]
-    order, accepted, mass_cancelled, price, report, book = blocks
+    order, accepted, mass_cancelled, life, price, report, book, pipeline = blocks
     single = {"Authorization": f"Bearer {exchange.keys['SINGLE']}"}
     flood = {"Authorization": f"Bearer {exchange.keys['FLOOD']}"}
     stream = exchange.url.replace("http", "ws") + "/stream"
@@ -94,6 +94,7 @@ def test_what_the_contract_shows_is_what_is_sent(exchange: Exchange) -> None:
         closing(SocketIOClient(exchange.url, None, ("websocket",))) as books,
     ):
         books.ask("subscribe", {"channel": "book", "security_id": security})
+        books.ask("subscribe", {"channel": "pipeline"})
         submitted = requests.post(f"{exchange.url}/orders", json=order, headers=single, timeout=20)
         assert submitted.status_code == 202
         assert submitted.json() == accepted | {"order_id": submitted.json()["order_id"]}
@@ -106,6 +107,12 @@ def test_what_the_contract_shows_is_what_is_sent(exchange: Exchange) -> None:
         assert list(read(prices)) == list(price)
         update = next(told for told in books.wait_for("book", 2) if told["type"] == book["type"])
         assert (list(update), list(update["data"])) == (list(book), list(book["data"]))
+        told = next(told["data"] for told in books.wait_for("pipeline", 2) if told["type"] == "update")
+        assert list(told) == list(pipeline)
+        assert list(told["queues"][0]) == list(pipeline["queues"][0])
+        path = f"/orders/{security}/{submitted.json()['order_id']}/life"
+        lived = requests.get(f"{exchange.url}{path}", headers=single, timeout=20).json()
+        assert (list(lived), list(lived["spans"][0])) == (list(life), list(life["spans"][0]))
         filters = {"security_id": security, "side": order["side"]}
         cancelled = requests.delete(f"{exchange.url}/orders", params=filters, headers=single, timeout=20)
         assert cancelled.status_code == 202
