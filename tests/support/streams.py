@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import engineio
 import psutil
 import socketio
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketTimeoutException, create_connection
@@ -111,12 +112,26 @@ class Refused(Exception):
     """The server did not let a Socket.IO client in; with the problem it gave."""
 
 
+class _EngineInOrder(engineio.Client):
+    """python-engineio has a thread for each message, and one of them may overtake another."""
+
+    def _trigger_event(self, event: str, *args: Any, **how: Any) -> Any:
+        return super()._trigger_event(event, *args, **(how | {"run_async": False}))
+
+
+class _ClientInOrder(socketio.Client):
+    """Hears what was said in the order in which it was."""
+
+    def _engineio_client_class(self) -> type[engineio.Client]:
+        return _EngineInOrder
+
+
 class SocketIOClient:
     """A client that keeps every event it gets."""
 
     def __init__(self, address: str, auth: object, transports: tuple[str, ...]) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self._client = socketio.Client(reconnection=False)
+        self._client = _ClientInOrder(reconnection=False)
         self._client.on("*", lambda name, content: self.events.append((name, content)))
         refusals: list[dict[str, Any]] = []
         self._client.on("connect_error", refusals.append)

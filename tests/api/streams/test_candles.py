@@ -52,7 +52,8 @@ def _numbers(candle: dict[str, Any]) -> dict[str, float]:
 
 
 def test_a_snapshot_and_then_what_trades_change(streams: Streams, feed: Feed, market_data: Database) -> None:
-    feed.tell(trades(at(1, 0, 10_000), at(2, 0, 10_010)))
+    # With a price, as the engine tells of trades: so who did not listen to Redis yet finds them in Postgres.
+    feed.tell(prices(1, 9_990, 10_010), trades(at(1, 0, 10_000), at(2, 0, 10_010)))
     early = streams.socketio()
     subscribe(early, "candles")
     wait_for_sequence(early, "candles", 2)
