@@ -103,7 +103,7 @@ def _told(outcome: Outcome, client_id: str, took_s: float) -> Iterable[str]:
     """What it ended with, in a few words and a table, the richest first."""
     mine = outcome.bots[client_id]
     shares = ", ".join(f"{quantity:,} {security_id}" for security_id, quantity in mine.shares.items())
-    worth = f"{mine.equity_cents / 100:,.2f}, {_won_cents(mine, outcome) / 100:+,.2f} beside doing nothing"
+    worth = f"{mine.equity_cents / 100:,.2f}, {_won_cents(mine, outcome) / 100:+,.2f} compared with doing nothing"
     yield f"{client_id} ends with {mine.cash_cents / 100:,.2f} dollars and {shares}, together worth {worth}."
     if mine.failure is not None:
         yield f"It is out since {mine.failure.time_s:,.1f} s: it {mine.failure.kind}, {mine.failure.error}"

@@ -76,13 +76,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_block_is_typed_here() -> None:
-    headings = ("what it needs", "a bot of fifteen lines", "an hour in a second", "ranked", "on the exchange")
+    headings = ("what you need", "a bot of fifteen lines", "an hour in a second", "ranked", "on the exchange")
     assert sum(len(blocks_of(heading)) for heading in headings) == GUIDE.count("```sh\n")
 
 
 def test_the_libraries_are_to_be_had(tmp_path: Path) -> None:
     """All but downloading them, which would take longer than everything else."""
-    (commands,) = blocks_of("what it needs")
+    (commands,) = blocks_of("what you need")
     make, install = commands.strip().splitlines()
     done(f"{make} --without-pip", tmp_path)
     assert (tmp_path / PYTHON).exists()
