@@ -1,4 +1,4 @@
-"""Where a bot's chance comes from: of one seed every account has its own, the same in both runners."""
+"""Derives each account's random numbers from one seed, in the same way for live and simulated bots."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from random import Random
 
 
 def chance_of(seed: int, client_id: str) -> Random:
-    """The source of chance of an account's bot. Text as a seed is hashed by SHA-512, the same in every process."""
+    """Make the generator of an account's bot. A text seed is hashed with SHA-512, the same in every process."""
     return Random(f"{seed}:{client_id}")

@@ -1,7 +1,7 @@
-"""The exchange's channels by Socket.IO: a snapshot, then updates, without a gap, over as many connections as it takes.
+"""Reads the exchange's Socket.IO channels: a snapshot, then updates without a gap, reconnecting as often as needed.
 
-Spoken here in its own words, some ten of them, over the same WebSocket as the raw streams: a general client would
-read prices as binary fractions, and bring threads and a second way of connecting again.
+This module implements the ten or so packet types itself, over the same WebSocket as the raw streams: a general client
+would read prices as binary fractions, and would add threads and a second way of reconnecting.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ ChannelName = Literal["price", "book", "trades", "candles", "report", "leaderboa
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 
-# The first characters of a packet: of Engine.IO, and after its message (4) of Socket.IO.
+# The first characters of a packet: Engine.IO's type, and for its messages (4) Socket.IO's type.
 _OPEN, _PING, _PONG = b"0", b"2", b"3"
 _CONNECT, _CONNECTED, _EVENT, _ANSWER, _REFUSED = b"40", b"40", b"42", b"43", b"44"
 
 
 class Subscription(Struct, frozen=True, omit_defaults=True):
-    """A channel, of one security or of all; `report` is of all."""
+    """A channel of one security, or of all; `report` always covers all."""
 
     channel: ChannelName
     security_id: str | None = None
 
 
 class ChannelEvent(Struct, frozen=True, kw_only=True):
-    """What a channel brings: a snapshot goes on from anything, an update from `previous_sequence`."""
+    """An event of a channel: a snapshot replaces everything, an update continues from `previous_sequence`."""
 
     channel: str
     security_id: str | None = None
@@ -61,7 +61,7 @@ _decode_answer = msgspec.json.Decoder(list[Raw]).decode
 
 
 class _Following(Conversation[ChannelEvent]):
-    """One connection: greets, subscribes, answers pings, and finds out what was missed."""
+    """One connection: opens it, subscribes, answers pings, and detects missed updates."""
 
     def __init__(self, key: str | None, subscriptions: Sequence[Subscription]) -> None:
         self._key = key
@@ -69,7 +69,7 @@ class _Following(Conversation[ChannelEvent]):
         self._sequences: dict[tuple[str, str | None], int] = {}
 
     def hear(self, packet: bytes) -> Iterator[ChannelEvent]:
-        """The events of a packet. Raises Refused when the exchange lets this client not in, or not here."""
+        """Yield the events of a packet. Raises Refused if the exchange refuses the connection or a subscription."""
         if packet == _PING:
             self.say(_PONG)
         elif packet.startswith(_EVENT):
@@ -113,7 +113,7 @@ class _Following(Conversation[ChannelEvent]):
         yield event
 
     def _compare(self, sequences: dict[str, Any]) -> None:
-        """Ask for a snapshot of what is further than what was told."""
+        """Request a snapshot of each channel whose last sequence is ahead of ours."""
         for channel, last in sequences.items():
             by_security = last.items() if isinstance(last, dict) else [(None, last)]
             for security_id, sequence in by_security:
@@ -127,9 +127,9 @@ class _Following(Conversation[ChannelEvent]):
 
 
 def events(url: str, key: str | None, subscriptions: Sequence[Subscription]) -> Iterator[ChannelEvent]:
-    """What the channels bring, for ever. After a gap or a lost connection a snapshot comes again.
+    """Yield the channels' events for ever. After a gap or a lost connection, a new snapshot comes first.
 
-    raises  Problem  the exchange does not know the key, or one of the channels
+    raises  Problem  the exchange does not accept the key or one of the channels
     """
     try:
         address = "ws" + url.rstrip("/").removeprefix("http") + PATH

@@ -1,4 +1,4 @@
-"""A client of the exchange: orders, accounts, market data and streams over HTTP and WebSocket; usable alone.
+"""A client of the exchange for orders, accounts, market data and streams; usable without the rest of the bot kit.
 
     alice = Client("http://127.0.0.1:8000", key)
     order = alice.place(LimitOrder(security_id="MSFT", side="buy", quantity=10, price=Decimal("100.10")))
@@ -6,9 +6,9 @@
     for report in alice.reports():
         print(report.event_type, report.status, report.reason)
 
-Sending an order twice is the one mistake that costs money, and not knowing whether it was sent is the one thing
-that every network brings about. So each order leaves with a client order id, and whatever has no clear answer is
-sent again under the same id: the exchange takes it once. Errors are in bots/errors.py.
+Sending an order twice costs money, and every network sometimes leaves it open whether an order was sent. So each order
+carries a client order id, and a request without a clear answer is sent again under the same id: the exchange accepts it
+once. Errors are in bots/errors.py.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ from bots.stream import Listening, Refused, messages
 
 T = TypeVar("T")
 
-# The most that the exchange takes or gives at once.
+# The exchange's limits: orders in one request, rows in one page.
 REQUEST_ORDERS = 1_000
 PAGE_ROWS = 1_000
 
 
 class Client(Operations):
-    """The whole contract for one key, over one connection that is kept; for use by one thread.
+    """The whole contract for one key, over one persistent connection; for use by one thread.
 
-    Streams have connections of their own and may be read by other threads. Every call raises Problem and Unavailable.
+    Streams have connections of their own and may be read by other threads. Every call raises Problem or Unavailable.
     """
 
     def __init__(self, url: str, key: str | None = None, *, patience_s: float = 30.0, timeout_s: float = 10.0) -> None:
@@ -73,7 +73,7 @@ class Client(Operations):
         self._numbers = count(1)
 
     def another(self, *, patience_s: float) -> Client:
-        """The same client for another thread, with a patience of its own."""
+        """Make a copy of this client for another thread, with its own patience [s]."""
         return Client(self.url, self.key, patience_s=patience_s, timeout_s=self._timeout_s)
 
     # -- orders ------------------------------------------------------------------------------------------------
@@ -81,7 +81,8 @@ class Client(Operations):
     def place(self, order: Order) -> Accepted:
         """Send an order; one without a client order id gets one.
 
-        raises  Unavailable  it may be in the market or not; its `client_order_id` can be asked for later, or sent again
+        raises  Unavailable  the order may or may not be in the market; query it later by the exception's
+                             `client_order_id`, or send it again with that id
         """
         named = self._named(order)
         try:
@@ -91,24 +92,24 @@ class Client(Operations):
             raise
 
     def cancel(self, security_id: str, order_id: int) -> Accepted:
-        """Ask for the cancellation of an order."""
+        """Request the cancellation of an order."""
         return self.post("/orders", CancelOrder(security_id=security_id, order_id=order_id), Accepted, orders=1)
 
     def cancel_all(self, security_id: str | None = None, *, side: Side | None = None) -> MassCancelled:
-        """Ask for the cancellation of all of the client's orders, of one security, of one side, or of both."""
+        """Request the cancellation of the client's orders: all, or those of one security, one side, or both."""
         return self.ask("DELETE", "/orders", MassCancelled, query=query_of(security_id=security_id, side=side))
 
     def replace(
         self, security_id: str, order_id: int, *, quantity: int | None = None, price: Decimal | None = None
     ) -> Accepted:
-        """Ask for other terms of an order: a new total, a new limit [dollars a share], or both."""
+        """Request new terms for an order: a new total, a new limit [dollars per share], or both."""
         terms = ReplaceOrder(security_id=security_id, order_id=order_id, quantity=quantity, price=price)
         return self.post("/orders", terms, Accepted, orders=1)
 
     def place_all(self, batch: Sequence[Request]) -> list[Accepted | Problem]:
-        """Send many at once, in their order: an answer for each in its place, some of which may be problems.
+        """Send many requests at once, in order; return an answer for each in its place, which may be a Problem.
 
-        More than 1,000 go in several requests, one after the other.
+        More than 1,000 are sent in several HTTP requests, one after the other.
         """
         answers: list[Accepted | Problem] = []
         for first in range(0, len(batch), REQUEST_ORDERS):
@@ -124,31 +125,31 @@ class Client(Operations):
         return msgspec.structs.replace(order, client_order_id=f"{self._series}-{next(self._numbers)}")
 
     def order(self, security_id: str, order_id: int) -> OrderState:
-        """An order of the client's. Raises Problem (404)."""
+        """Return one of the client's orders. Raises Problem (404)."""
         return self.get(f"/orders/{part(security_id)}/{order_id}", OrderState)
 
     def order_by_client_id(self, client_order_id: str) -> OrderState:
-        """The order that was sent under a client order id. Raises Problem (404): no such order was taken."""
+        """Return the order with a client order id. Raises Problem (404): no such order was accepted."""
         return self.get(f"/orders/by-client-id/{part(client_order_id)}", OrderState)
 
     def orders(
         self, status: Literal["open", "closed", "all"] = "all", *, security_id: str | None = None
     ) -> Iterator[OrderState]:
-        """The client's orders, newest first, page by page as they are asked for."""
+        """Yield the client's orders, newest first, fetching pages as needed."""
         return self._pages("/orders", Page[OrderState], query_of(status=status, security_id=security_id))
 
     def open_orders(self, security_id: str | None = None) -> list[OrderState]:
-        """The client's open orders, newest first, of one security or of all."""
+        """Return the client's open orders, newest first, of one security or of all."""
         return list(self.orders("open", security_id=security_id))
 
     def fills(self, security_id: str | None = None) -> Iterator[SettledFill]:
-        """The client's settled trades with their fees, newest first, page by page as they are asked for."""
+        """Yield the client's settled trades with their fees, newest first, fetching pages as needed."""
         return self._pages("/fills", Page[SettledFill], query_of(security_id=security_id))
 
     # -- reports -----------------------------------------------------------------------------------------------
 
     def status(self, security_id: str, order_id: int) -> str:
-        """How far an order has come: new, filled, settled, rejected, cancelled or failed. Raises Problem (404)."""
+        """Return an order's status, such as new, filled, settled or rejected. Raises Problem (404)."""
         return self.get(f"/status/{part(security_id)}/{order_id}", dict[str, str])["status"]
 
     def report(self, security_id: str, order_id: int) -> Report:
@@ -171,28 +172,31 @@ class Client(Operations):
     # -- the account -------------------------------------------------------------------------------------------
 
     def account(self, client_id: str) -> Account:
-        """Cash, holdings and equity of an account."""
+        """Return an account's cash, holdings and equity."""
         return self.get(f"/accounts/{part(client_id)}", Account)
 
     def balance(self, client_id: str) -> Balance:
-        """Cash of an account."""
+        """Return an account's cash."""
         return self.get(f"/balance/{part(client_id)}", Balance)
 
     def holding(self, security_id: str, client_id: str) -> Holding:
-        """Shares of one security in an account."""
+        """Return an account's shares of one security."""
         return self.get(f"/holdings/{part(security_id)}/{part(client_id)}", Holding)
 
     def statement(self, client_id: str, *, begins: str | None = None, ends: str | None = None) -> Statement:
-        """Opening balance, postings and closing balance of a time, as 2026-01-02T03:04:05Z; of all without one."""
+        """Return opening balance, postings and closing balance between two times such as 2026-01-02T03:04:05Z.
+
+        Without a time, the statement begins with the account or ends now.
+        """
         times = {name: time for name, time in (("from", begins), ("to", ends)) if time is not None}
         return self.get(f"/accounts/{part(client_id)}/statement", Statement, times)
 
     def keys(self, client_id: str) -> list[Key]:
-        """The keys of an account, revoked ones included; not what they are."""
+        """Return the descriptions of an account's keys, revoked ones included; never the keys themselves."""
         return list(self._pages(f"/accounts/{part(client_id)}/keys", Page[Key], {}))
 
     def make_key(self, client_id: str, *, name: str | None = None, read_only: bool = False) -> Key:
-        """Make another key, which is shown this once. When the answer is lost there is a key that nobody knows."""
+        """Create another key, which is shown only once. If the answer is lost, the key exists but is unknown."""
         asked = {"read_only": read_only} | ({"name": name} if name else {})
         return self.ask("POST", f"/accounts/{part(client_id)}/keys", Key, content=asked, repeatable=False)
 
@@ -203,53 +207,54 @@ class Client(Operations):
     # -- market data -------------------------------------------------------------------------------------------
 
     def securities(self) -> list[Security]:
-        """All that is listed."""
+        """Return the listed securities."""
         return self.get("/securities", Page[Security]).data
 
     def price(self, security_id: str) -> Price:
-        """Best bid, best ask and last price."""
+        """Return the best bid, best ask and last price."""
         return self.get(f"/price/{part(security_id)}", Price)
 
     def book(self, security_id: str, *, depth: int = 10) -> Book:
-        """The best `depth` prices of both sides of the book."""
+        """Return the best `depth` levels of both sides of the book."""
         return self.get(f"/book/{part(security_id)}", Book, query_of(depth=depth))
 
     def trades(self, security_id: str, *, limit: int = 100) -> list[Trade]:
-        """The last trades, newest first, at most 1,000."""
+        """Return the last trades, newest first, at most 1,000."""
         return self.get(f"/trades/{part(security_id)}", Page[Trade], query_of(limit=limit)).data
 
     def past_trades(self, security_id: str) -> Iterator[Trade]:
-        """All trades, newest first, page by page as they are asked for."""
+        """Yield all trades, newest first, fetching pages as needed."""
         return self._pages(f"/trades/{part(security_id)}", Page[Trade], {})
 
     def candles(self, security_id: str, interval: Interval = "1m", *, limit: int = 100) -> list[Candle]:
-        """The trades of intervals, newest first."""
+        """Return candles, newest first."""
         return self.get(f"/candles/{part(security_id)}", Page[Candle], query_of(interval=interval, limit=limit)).data
 
     def leaderboard(self) -> list[Standing]:
-        """The clients by what they are worth."""
+        """Return the clients in order of their equity."""
         return self.get("/leaderboard", Page[Standing]).data
 
     # -- streams -----------------------------------------------------------------------------------------------
 
     def prices(self, security_id: str | None = None) -> Iterator[Price]:
-        """Price updates of one security or of all, for ever, over as many connections as it takes.
+        """Yield the price updates of one security, or of all, for ever, reconnecting as often as needed.
 
-        What was sent between two connections is missed; `sequence` shows it. Raises Problem.
+        Updates sent between two connections are missed; `sequence` shows the gap. Raises Problem.
         """
         query = f"?security_id={quote(security_id)}" if security_id else ""
         return self._stream(f"/stream/price{query}", Price)
 
     def reports(self, *, cancel_on_disconnect: bool = False) -> Iterator[Report]:
-        """The client's reports, for ever, over as many connections as it takes.
+        """Yield the client's reports for ever, reconnecting as often as needed.
 
-        What was sent between two connections is missed; `sequence` shows it, and `reports_after` has it. With
-        `cancel_on_disconnect` all open orders of the client go whenever a connection ends. Raises Problem.
+        Reports sent between two connections are missed; `sequence` shows the gap, and `reports_after` fetches them.
+        With `cancel_on_disconnect`, the exchange cancels the client's open orders when a connection ends. Raises
+        Problem.
         """
         return self._stream(f"/stream/report{'?cancel_on_disconnect=true' if cancel_on_disconnect else ''}", Report)
 
     def channels(self, *subscriptions: Subscription) -> Iterator[ChannelEvent]:
-        """Snapshots and updates of channels, without a gap, for ever: after a gap a snapshot comes. Raises Problem.
+        """Yield the snapshots and updates of channels for ever; a snapshot follows each gap. Raises Problem.
 
         for event in client.channels(Subscription("book", "MSFT"), Subscription("report")): ...
         """

@@ -1,8 +1,8 @@
-"""Requests to the exchange and their repetition, over one connection that is kept.
+"""Sends requests to the exchange, and repeats them where needed, over one persistent connection.
 
-Whatever has no clear answer is sent again until there is one or patience ends. That is safe for all that is sent here
-as often as it likes: orders carry a client order id, transfers a transfer id, and the rest is the same when it comes
-twice; what is not says so (`repeatable=False`), and then the caller has to know.
+A request without a clear answer is repeated until there is one or patience ends. That is safe: orders carry a client
+order id, transfers a transfer id, and most other requests have the same effect when they arrive twice. Those that do
+not are marked `repeatable=False`, and their caller handles the uncertainty.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ LONGEST_WAIT_S = 2.0
 
 
 class Connection:
-    """Talks to one exchange for one key; for use by one thread.
+    """Talks to one exchange with one key; for use by one thread.
 
-    url         base address, as http://127.0.0.1:8000
+    url         base address, such as http://127.0.0.1:8000
     key         the client's key; market data needs none
-    patience_s  how long a request is tried before Unavailable is raised [s]
+    patience_s  how long a request is repeated before Unavailable is raised [s]
     timeout_s   how long one attempt waits for its answer [s]
     """
 
@@ -46,16 +46,16 @@ class Connection:
         self._patience_s = patience_s
         self._timeout_s = timeout_s
         self._session = requests.Session()
-        self._session.trust_env = False  # neither a proxy nor a .netrc has a say in who trades
+        self._session.trust_env = False  # no proxy setting and no .netrc may change the account that trades
         if key:
             self._session.headers["Authorization"] = f"Bearer {key}"
 
     def get(self, path: str, form: type[T], query: Query | None = None) -> T:
-        """Read something. Raises Problem, Unavailable."""
+        """Send a GET request and decode the answer. Raises Problem, Unavailable."""
         return self.ask("GET", path, form, query=query)
 
     def post(self, path: str, content: Any, form: type[T], *, orders: int = 0) -> T:
-        """Send something; `orders` of it count against the rate limit. Raises Problem, Unavailable."""
+        """Send a POST request; `orders` of it count against the rate limit. Raises Problem, Unavailable."""
         return self.ask("POST", path, form, content=content, orders=orders)
 
     def ask(
@@ -71,8 +71,8 @@ class Connection:
     ) -> T:
         """Send a request until it is answered or patience ends.
 
-        raises  Problem      the answer is no
-                Unavailable  there is no answer, or none but "later"; what is not repeatable may have been done
+        raises  Problem      the exchange refuses the request
+                Unavailable  no answer, or none but "later"; a request that is not repeatable may have taken effect
         """
         body = None if content is None else msgspec.json.encode(content)
         deadline_s = time.monotonic() + self._patience_s
@@ -90,7 +90,7 @@ class Connection:
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)
 
     def _attempt(self, method: str, path: str, query: Query | None, body: bytes | None) -> bytes:
-        """The answer's body. Raises Problem, and Unavailable where another attempt makes sense."""
+        """Return the answer's body. Raises Problem, and Unavailable where another attempt makes sense."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
             answer = self._session.request(
@@ -109,7 +109,7 @@ class Connection:
 
 
 def details_of(status: int, body: bytes) -> ProblemDetails:
-    """The problem of an answer; when something else than the exchange has answered, its beginning."""
+    """Decode the problem of an answer; if it does not come from the exchange, quote its beginning."""
     try:
         return msgspec.json.decode(body, type=ProblemDetails)
     except msgspec.MsgspecError:
@@ -117,15 +117,15 @@ def details_of(status: int, body: bytes) -> ProblemDetails:
 
 
 def part(text: str) -> str:
-    """A path segment."""
+    """Quote a path segment."""
     return quote(text, safe="")
 
 
 def query_of(**given: object) -> Query:
-    """The parameters of a query that were given."""
+    """Return the query parameters that are not None."""
     return {name.rstrip("_"): str(value) for name, value in given.items() if value is not None}
 
 
 def _seconds(header: str | None) -> float | None:
-    """Retry-After in seconds, the one form that the exchange uses."""
+    """Parse Retry-After in seconds, the only form that the exchange uses."""
     return float(header) if header and header.isdigit() else None

@@ -1,7 +1,7 @@
-"""A strategy's desk: it brings what happens, sends what the strategy decides, and keeps the bot's own books.
+"""A strategy's desk: delivers events to the strategy, sends its orders, and keeps the bot's own books.
 
-Both runners seat a strategy here, the one over HTTP and the simulated market, and feed it the same events; so the
-strategy cannot tell them apart. What a bot has, is known from its own reports alone: nobody is asked on the way.
+Both the live runner and the simulated market feed a desk the same events, so a strategy cannot distinguish them. The
+desk computes cash, holdings and open orders from the bot's own reports alone and never queries the exchange.
 """
 
 from __future__ import annotations
@@ -22,47 +22,47 @@ if TYPE_CHECKING:
 Event = Price | Book | Trade | Report
 Log = Callable[[float, str, Mapping[str, object]], None]
 
-# How much above the last price a market order may cost, as the exchange's collar has it.
+# The most that a market order may cost relative to the last price; the exchange's collar is the same.
 COLLAR = Decimal("1.1")
-# How many of its closed orders a desk remembers, so that a late report does not open one again.
+# How many of its most recently closed orders a desk remembers, so that a late report does not open one again.
 REMEMBERED_ORDERS = 10_000
 
 NOTHING = Decimal(0)
 
 
 class Venue(Protocol):
-    """Where orders go. Refusals at the door raise Problem, its absence Unavailable; the rest is told by reports."""
+    """Where orders go. A refused request raises Problem, an unreachable venue Unavailable; reports say the rest."""
 
     def place(self, order: Order) -> int:
-        """Send an order; its id."""
+        """Send an order and return its id."""
 
     def cancel(self, security_id: str, order_id: int) -> None:
-        """Ask for the cancellation of an order."""
+        """Request the cancellation of an order."""
 
     def cancel_all(self, security_id: str | None) -> None:
-        """Ask for the cancellation of all of the bot's orders, of one security or of all."""
+        """Request the cancellation of all of the bot's orders in one security, or in all of them."""
 
     def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
-        """Ask for other terms of an order: a new total, a new limit [dollars a share], or both."""
+        """Request new terms for an order: a new total, a new limit [dollars per share], or both."""
 
 
 def no_log(now_s: float, text: str, fields: Mapping[str, object]) -> None:
-    """For who does not want to read what a strategy writes."""
+    """Discard what a strategy logs."""
 
 
 class Desk:
-    """What one bot has, knows and does.
+    """One bot's account and its view of the market.
 
-    strategy     sits here from the beginning
+    strategy     the strategy whose callbacks the desk calls
     venue        where its orders go
-    securities   what it may trade in, the first one is the strategy's own
-    rng          the only source of chance that a strategy has
-    cash         its balance, what is held for open orders included [dollars]
-    holdings     its shares by security, those held for open orders included
-    open_orders  what it left in the market in an earlier life, newest first
-    log          takes what the strategy writes, with the time
+    securities   what it may trade; the first is the strategy's own
+    rng          the strategy's only source of randomness
+    cash         balance, including what is held for open orders [dollars]
+    holdings     shares by security, including those held for open orders
+    open_orders  orders that an earlier run left in the market, newest first
+    log          receives what the strategy logs, with the time
 
-    The time is in seconds from the start, and moves with the events only.
+    Time is in seconds from the start and advances only with events.
     """
 
     def __init__(
@@ -102,25 +102,25 @@ class Desk:
             self._open(working(state))
         strategy.take_seat(self)
 
-    # -- what the runner tells -----------------------------------------------------------------------------------
+    # -- called by the runner ------------------------------------------------------------------------------------
 
     def start(self, now_s: float = 0.0) -> None:
-        """Let the strategy begin."""
+        """Start the strategy."""
         self.now_s = now_s
         self._strategy.on_start()
 
     def tell(self, event: Event, now_s: float) -> None:
-        """Something has happened: enter it in the books, and then tell the strategy."""
+        """Enter an event in the books, then call the strategy."""
         self.now_s = now_s
         self._hear[type(event)](event)
 
     def tick(self, now_s: float) -> None:
-        """Another interval of the strategy has passed."""
+        """Call the strategy's timer: one of its intervals has passed."""
         self.now_s = now_s
         self._strategy.on_timer(now_s)
 
     def stop(self, now_s: float) -> None:
-        """It is over; what the strategy leaves in the market stays there."""
+        """End the strategy; orders that it leaves in the market stay there."""
         self.now_s = now_s
         self._strategy.on_stop()
 
@@ -161,7 +161,7 @@ class Desk:
             order = self._adopted(report)
             if order is None:
                 return
-        if report.side is None:  # a cancel or a replacement was refused, and the order is as it was
+        if report.side is None:  # a cancel or a replacement was refused, and the order is unchanged
             order.cancelling = False
             order.reason = report.reason
         elif report.status == "denied":
@@ -173,7 +173,7 @@ class Desk:
         self._strategy.on_order(order)
 
     def _change(self, order: WorkingOrder, report: Report) -> None:
-        """Enter that an order was confirmed, replaced or triggered."""
+        """Record that an order was confirmed, replaced or triggered."""
         self._hold(order, -1)
         if report.reason is not None:
             order.reason = report.reason
@@ -210,7 +210,7 @@ class Desk:
             self._strategy.on_order(order)
 
     def _book_trade(self, report: Report, sign: int) -> None:
-        """Enter both legs of a trade, or take them back."""
+        """Book both legs of a trade (1), or reverse them (-1)."""
         shares = sign * (report.quantity or 0) * (1 if report.side == "buy" else -1)
         self._shares[report.security_id] += shares
         self._balance -= shares * (report.price or NOTHING)
@@ -228,7 +228,7 @@ class Desk:
             )
 
     def _adopted(self, report: Report) -> WorkingOrder | None:
-        """An order that was sent and never answered, and is in the market all the same; None where it is none."""
+        """Return an order that is in the market although its request was never answered; None if it is not one."""
         if report.status == "denied" or report.side is None or report.order_id in self._closed:
             return None
         order = WorkingOrder(
@@ -242,10 +242,10 @@ class Desk:
         self._open(order)
         return order
 
-    # -- what the strategy does ----------------------------------------------------------------------------------
+    # -- called by the strategy ----------------------------------------------------------------------------------
 
     def place(self, order: Order) -> int:
-        """Send an order; its id. Raises Problem, Unavailable."""
+        """Send an order and return its id. Raises Problem, Unavailable."""
         order_id = self._venue.place(order)
         self.tally["orders"] += 1
         price = order.price if isinstance(order, LimitOrder | StopLimitOrder) else None
@@ -262,13 +262,13 @@ class Desk:
         return order_id
 
     def _collar(self, order: Order) -> Decimal:
-        """What an order without a limit may cost [dollars a share]."""
+        """Return what an order without a limit may cost [dollars per share]."""
         if isinstance(order, StopOrder):
             return order.stop_price * COLLAR
         return (self._prices[order.security_id].last or NOTHING) * COLLAR
 
     def cancel(self, order_id: int) -> None:
-        """Cancel an order of one's own; nothing happens when it is closed, or its cancel is under way.
+        """Cancel one of the bot's orders; do nothing if it is closed or already being cancelled.
 
         raises  Problem, Unavailable
         """
@@ -278,13 +278,13 @@ class Desk:
         try:
             self._venue.cancel(order.security_id, order_id)
         except Problem as problem:
-            if problem.status != 404:  # there is nothing left of it
+            if problem.status != 404:  # nothing of the order is left
                 raise
         order.cancelling = True
         self.tally["cancels"] += 1
 
     def cancel_all(self, security_id: str | None = None) -> None:
-        """Cancel all of one's own orders, of one security or of all. Raises Problem, Unavailable."""
+        """Cancel all of the bot's orders in one security, or in all of them. Raises Problem, Unavailable."""
         concerned = [order for order in self.open_orders.values() if security_id in {None, order.security_id}]
         if not concerned:
             return
@@ -294,9 +294,9 @@ class Desk:
         self.tally["cancels"] += len(concerned)
 
     def replace(self, order_id: int, *, quantity: int | None = None, price: Decimal | None = None) -> None:
-        """Ask for other terms of an order: a new total, a new limit [dollars a share], or both.
+        """Request new terms for an order: a new total, a new limit [dollars per share], or both.
 
-        raises  Problem, Unavailable; LookupError, the order is not open
+        raises  Problem, Unavailable; LookupError if the order is not open
         """
         order = self.open_orders.get(order_id)
         if order is None:
@@ -305,22 +305,22 @@ class Desk:
         self.tally["replaces"] += 1
 
     def log(self, text: str, **fields: object) -> None:
-        """Write something down, with the time."""
+        """Log a message of the strategy's with the time."""
         self._log(self.now_s, text, fields)
 
-    # -- what the bot has and knows ------------------------------------------------------------------------------
+    # -- the bot's account and market data -----------------------------------------------------------------------
 
     @property
     def cash(self) -> Decimal:
-        """What may be spent: the balance without what open buy orders may cost [dollars].
+        """Cash available to spend: the balance less what open buy orders may cost [dollars].
 
-        Fees are in no report, so where there are some, the truth is a little less.
+        Reports do not include fees, so where a security has fees the actual figure is a little lower.
         """
         return self._balance - self._held
 
     @property
     def equity(self) -> Decimal:
-        """The balance and all shares at their last price [dollars]; what never traded counts nothing."""
+        """Balance plus all shares at their last price [dollars]; a security that never traded counts as zero."""
         return sum((self._worth(name, shares) for name, shares in self._shares.items()), self._balance)
 
     def _worth(self, security_id: str, shares: int) -> Decimal:
@@ -328,19 +328,19 @@ class Desk:
         return shares * price.last if price is not None and price.last is not None else NOTHING
 
     def position(self, security_id: str) -> int:
-        """Shares, those that open sell orders may sell included."""
+        """Return the shares owned, including those in open sell orders."""
         return self._shares[security_id]
 
     def available(self, security_id: str) -> int:
-        """Shares that may still be sold: those that no open sell order is about."""
+        """Return the shares that may still be sold: those in no open sell order."""
         return self._shares[security_id] - self._selling[security_id]
 
     def price(self, security_id: str) -> Price:
-        """Best and last prices; None in it where there is none."""
+        """Return the best and last prices; those that do not exist are None."""
         return self._prices[security_id]
 
     def book(self, security_id: str) -> Book:
-        """The book as it was told last; without levels for who does not listen to it."""
+        """Return the most recent book; it has no levels unless the strategy listens to the channel."""
         return self._books[security_id]
 
     def _open(self, order: WorkingOrder) -> None:
@@ -356,7 +356,7 @@ class Desk:
             del self._closed[next(iter(self._closed))]
 
     def _hold(self, order: WorkingOrder, sign: int) -> None:
-        """Set aside what is open of an order (1), or give it back (-1)."""
+        """Hold what the open part of an order needs (1), or release it (-1)."""
         if order.side == "buy":
             self._held += sign * order.open_quantity * order.hold_price
         else:

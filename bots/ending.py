@@ -1,4 +1,4 @@
-"""How a bot's life ended, in a form that a league can collect: a bot that fails harms only itself, and says why."""
+"""Describes how a bot's run ended, in a form that a league can collect."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ STATUS: dict[Outcome, int] = {"stopped": 0, "refused": 1, "raised": 3, "hung": 4
 class Ending(Struct, frozen=True, kw_only=True):
     """The end of a bot.
 
-    outcome    `stopped` as it was told to, `raised` by its strategy, `hung` in a callback, `refused` by the exchange,
-               `flooded` it with more requests than a league allows
-    at_s       seconds from its start
+    outcome    `stopped` on request, `raised`: its strategy raised an exception, `hung` in a callback, `refused` by the
+               exchange, `flooded`: it sent more requests than the league allows
+    at_s       time from its start [s]
     error      one line
-    traceback  where it happened, as Python shows it; empty where nothing was raised
-    refusals   what was refused at the door of the exchange, by code
+    traceback  Python's traceback; empty if nothing was raised
+    refusals   refused requests, by code
     """
 
     outcome: Outcome
@@ -37,19 +37,19 @@ class Ending(Struct, frozen=True, kw_only=True):
     refusals: dict[str, int] = {}
 
     def write(self, file: Path) -> None:
-        """Write it as JSON, as a whole or not at all."""
+        """Write the ending to a file as JSON, atomically."""
         partly = file.with_name(f"{file.name}.part")
         partly.write_bytes(msgspec.json.encode(self))
         partly.replace(file)
 
 
 def read(file: Path) -> Ending:
-    """An ending that was written. Raises OSError, msgspec.MsgspecError."""
+    """Read an ending from its file. Raises OSError, msgspec.MsgspecError."""
     return msgspec.json.decode(file.read_bytes(), type=Ending)
 
 
 def raised(error: BaseException, *, client_id: str, strategy: str, at_s: float) -> Ending:
-    """The end of a bot whose strategy raised."""
+    """Make the ending of a bot whose strategy raised an exception."""
     return Ending(
         outcome="raised",
         client_id=client_id,
@@ -61,7 +61,7 @@ def raised(error: BaseException, *, client_id: str, strategy: str, at_s: float) 
 
 
 def hung(thread_id: int, *, client_id: str, strategy: str, at_s: float, busy_s: float) -> Ending:
-    """The end of a bot whose strategy does not come back; shows where its thread is."""
+    """Make the ending of a bot whose callback does not return, with its thread's stack."""
     frames = sys._current_frames()  # noqa: SLF001  # documented, for uses like this one
     frame: FrameType | None = frames.get(thread_id)
     stack = "".join(traceback.format_stack(frame)) if frame else ""

@@ -1,8 +1,8 @@
-"""What can go wrong between a client and the exchange.
+"""The errors of a client.
 
 ExchangeError
-├── Problem         the exchange has answered no; the same request again gets the same answer
-└── Unavailable     no answer, or none but "later", for as long as the client has patience
+├── Problem         the exchange refuses the request; repeating it gives the same answer
+└── Unavailable     no answer, or none but "later", until the client's patience ended
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from bots.contract import ProblemDetails
 
 
 class ExchangeError(Exception):
-    """The exchange did not do what it was asked to."""
+    """The exchange did not carry out a request."""
 
 
 class Problem(ExchangeError):
-    """The exchange has answered no, and says why in `code`."""
+    """The exchange refuses the request; `code` says why."""
 
     def __init__(self, details: ProblemDetails) -> None:
         faults = "; ".join(f"{fault.pointer} {fault.detail}" for fault in details.errors)
@@ -26,10 +26,10 @@ class Problem(ExchangeError):
 
 
 class Unavailable(ExchangeError):
-    """The exchange cannot be reached or is too busy. An order that was sent may have been accepted or not.
+    """The exchange cannot be reached or is too busy. An order in the request may or may not have been accepted.
 
-    `retry_after_s` is how long the exchange asked to be left alone, or None; `client_order_id` is that of the order
-    that was sent, by which to ask for it or to send it again.
+    `retry_after_s` is the wait that the exchange asks for [s], or None; `client_order_id` identifies the order, for a
+    query or for sending it again.
     """
 
     def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What the channels bring as events of a desk: prices, books, single trades, and reports without a gap."""
+"""Turns channel events into a desk's events: prices, books, single trades, and reports without a gap."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _decode_reports = msgspec.json.Decoder(list[Report]).decode
 
 
 class Feed:
-    """Goes on from event to event; what was before the first snapshots is not told.
+    """Follows the channels from their first snapshots; earlier trades and reports are not delivered.
 
-    missed  fetches the reports whose sequences are above a number, oldest first
+    missed  fetches the reports with a sequence above the given one, oldest first
     """
 
     def __init__(self, missed: Callable[[int], list[Report]]) -> None:
@@ -46,11 +46,11 @@ class Feed:
 
     @property
     def has_reports(self) -> bool:
-        """Whether the reports are followed from here on."""
+        """Whether the first snapshot of reports has arrived."""
         return self._last_report is not None
 
     def hear(self, event: ChannelEvent) -> Iterator[Fed]:
-        """What is new in a channel's event; a book is the same object every time."""
+        """Yield what is new in a channel's event; the book of a security is always the same object."""
         security_id = event.security_id or ""
         if event.channel == "price":
             quote = _decode_quote(event.data)
@@ -67,9 +67,8 @@ class Feed:
         elif event.channel == "trades":
             last = self._last_trade.get(security_id, event.sequence)
             self._last_trade[security_id] = event.sequence
-            # A snapshot has them newest first or oldest first, as the exchange likes.
-            told = sorted(_decode_trades(event.data), key=lambda trade: trade.sequence)
-            for trade in told:
+            # The contract leaves the order of trades within a snapshot open.
+            for trade in sorted(_decode_trades(event.data), key=lambda trade: trade.sequence):
                 if trade.sequence > last or event.type == "update":
                     yield msgspec.structs.replace(trade, security_id=security_id)
         elif event.channel == "report":
@@ -83,13 +82,13 @@ class Feed:
         return book
 
     def _new_reports(self, event: ChannelEvent) -> Iterator[Report]:
-        """Reports that were not told, in their order; those that a snapshot passes over are fetched."""
+        """Yield the reports that were not delivered yet, in order; fetch those missing from a snapshot."""
         if self._last_report is None:
             self._last_report = event.sequence
             return
         last = self._last_report
-        told = [report for report in _decode_reports(event.data) if (report.sequence or 0) > last]
-        if event.sequence > last and (not told or (told[0].sequence or 0) > last + 1):
-            told = self._missed(last)
-        self._last_report = max(last, event.sequence, *(report.sequence or 0 for report in told))
-        yield from told
+        new = [report for report in _decode_reports(event.data) if (report.sequence or 0) > last]
+        if event.sequence > last and (not new or (new[0].sequence or 0) > last + 1):
+            new = self._missed(last)
+        self._last_report = max(last, event.sequence, *(report.sequence or 0 for report in new))
+        yield from new

@@ -1,4 +1,4 @@
-"""What the streams have brought and a strategy has not seen."""
+"""Holds what the streams have delivered and the strategy has not seen."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bots.errors import ExchangeError
 from bots.feed import Fed
 from bots.local_book import LocalBook
 
-# How many levels of each side of a book a strategy is shown.
+# Levels per side of a book that a strategy sees.
 DEPTH = 20
 
 Letter = Event | ExchangeError
 
 
 class Inbox:
-    """Every report and trade; of prices and books of each security only the newest, so that no bot falls behind."""
+    """Keeps every report and trade, but only the newest price and book of each security, so no bot falls behind."""
 
     def __init__(self) -> None:
         self._arrived = Condition()
@@ -28,7 +28,7 @@ class Inbox:
         self._stopped = False
 
     def put(self, letter: Fed | ExchangeError) -> None:
-        """Called by the streams' thread."""
+        """Add an event or an error; called by the streams' thread."""
         with self._arrived:
             if isinstance(letter, Price):
                 self._prices[letter.security_id] = letter
@@ -39,18 +39,18 @@ class Inbox:
             self._arrived.notify()
 
     def wake(self) -> None:
-        """Let who waits look up, now and from now on: the bot is to stop. For signal handlers, too."""
+        """End all waits, now and in future, because the bot must stop; may be called by a signal handler."""
         self._stopped = True
-        with self._arrived:  # which the thread that a handler interrupts may hold itself: it is let in again
+        with self._arrived:  # a reentrant lock: the thread that a signal handler interrupts may hold it
             self._arrived.notify()
 
     def rest(self, seconds: float) -> None:
-        """Let time pass, unless the bot is to stop."""
+        """Sleep until the time is over or the bot must stop."""
         with self._arrived:
             self._arrived.wait_for(lambda: self._stopped, seconds)
 
     def take(self, timeout_s: float) -> list[Letter]:
-        """All there is; when there is nothing, what comes in time."""
+        """Take everything; if there is nothing, wait for the first arrival until the time-out."""
         with self._arrived:
             self._arrived.wait_for(lambda: self._letters or self._prices or self._books or self._stopped, timeout_s)
             taken = [*self._letters, *self._prices.values(), *(book.top(DEPTH) for book in self._books.values())]

@@ -1,6 +1,7 @@
-"""`python -m bots run TARGET`: one bot on the running exchange, until it is stopped.
+"""`python -m bots run TARGET`: runs one bot on the exchange until it is stopped.
 
-A bot that fails harms only itself: its end has an exit status, a line, and with `--ending FILE` a JSON document.
+A bot that fails harms only itself. Its end is reported by an exit status, by one line, and with `--ending FILE` by a
+JSON document.
 """
 
 from __future__ import annotations
@@ -30,32 +31,34 @@ from bots.runner import Runner
 from bots.strategy import Strategy
 from bots.watchdog import Watchdog
 
-# Where nothing is given on the command line.
+# Defaults of the command line.
 KEY_VARIABLE = "EXCHANGE_API_KEY"
 URL = os.environ.get("EXCHANGE_URL", "http://127.0.0.1:8000")
 KEYS_FILE = Path(os.environ.get("EXCHANGE_KEYS_FILE", ".run/keys.json"))
 
-# A bot has a life of its own to go on with: it tries a request for so long before it calls the exchange away [s].
+# How long a bot retries a request before it considers the exchange away [s].
 PATIENCE_S = 5.0
 TIMEOUT_S = 5.0
-# A callback that takes longer hangs; one that waits for the exchange takes as long as the patience [s].
+# A callback that takes longer counts as hung; one that waits for the exchange takes up to the patience above [s].
 LONGEST_CALLBACK_S = 30.0
-# A bot that was told to stop, and does not come back from its callback, is ended after so long [s].
+# A bot whose callback does not return after a request to stop is ended after this time [s].
 STOP_PATIENCE_S = 8.0
 
 log = logging.getLogger(__name__)
 
 
 class CannotTrade(Exception):
-    """Why this bot cannot even begin, in one sentence."""
+    """The bot cannot start; the message says why in one sentence."""
 
 
 def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
-    """The command line of a strategy: what all bots have in common, and its own options."""
+    """Make a strategy's command line: the options of every bot, and its own."""
     described = (kind.__doc__ or "").replace("%", "%%")
     chosen = argparse.ArgumentParser(prog=f"python -m bots run {target}", description=described)
-    common = chosen.add_argument_group("who trades, where")
-    common.add_argument("--client-id", metavar="ID", help="account to trade for (default: the strategy in capitals)")
+    common = chosen.add_argument_group("account and exchange")
+    common.add_argument(
+        "--client-id", metavar="ID", help="account to trade for (default: the strategy's name in capitals)"
+    )
     common.add_argument("--security", metavar="ID,...", default="MSFT", help="what to trade (default: %(default)s)")
     common.add_argument("--url", default=URL, help="the exchange (default: $EXCHANGE_URL, now %(default)s)")
     common.add_argument("--key", help=f"the account's key (default: ${KEY_VARIABLE}, else the keys file)")
@@ -64,25 +67,25 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
         type=Path,
         metavar="FILE",
         default=KEYS_FILE,
-        help="JSON: account to key (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
+        help="JSON file with the key of each account (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
     )
-    common.add_argument("--seed", type=int, help="makes the bot of this account decide the same every time")
-    life = chosen.add_argument_group("its end")
-    life.add_argument("--seconds", type=float, metavar="S", help="stop after so long (default: never)")
-    life.add_argument("--ending", type=Path, metavar="FILE", help="how it ended, as JSON, with the traceback")
+    common.add_argument("--seed", type=int, help="makes this account's bot take the same decisions every time")
+    life = chosen.add_argument_group("end of the run")
+    life.add_argument("--seconds", type=float, metavar="S", help="stop after this time (default: never)")
+    life.add_argument("--ending", type=Path, metavar="FILE", help="write how the bot ended, as JSON with the traceback")
     life.add_argument(
         "--longest-callback-s",
         type=float,
         metavar="S",
         default=LONGEST_CALLBACK_S,
-        help="a callback that takes longer hangs, and ends the bot (default: %(default)s)",
+        help="a callback that takes longer counts as hung and ends the bot (default: %(default)s)",
     )
     add_options(chosen, kind)
     return chosen
 
 
 def _key(arguments: argparse.Namespace, client_id: str) -> str:
-    """The key of the account. Raises CannotTrade when there is none."""
+    """Find the account's key. Raises CannotTrade if there is none."""
     given: str | None = arguments.key or os.environ.get(KEY_VARIABLE)
     if given:
         return given
@@ -112,10 +115,10 @@ def log_as(client_id: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one bot until it is stopped; the exit status of its ending."""
+    """Run one bot until it is stopped; return the exit status of its ending."""
     if not arguments or arguments[0].startswith("-"):
         usage = argparse.ArgumentParser(prog="python -m bots run")
-        usage.add_argument("target", help="a strategy by name, FILE.py:CLASS or MODULE:CLASS; each has its own --help")
+        usage.add_argument("target", help="a strategy's name, FILE.py:CLASS or MODULE:CLASS; each has its own --help")
         usage.parse_args(arguments)
     target = arguments[0]
     try:
@@ -137,9 +140,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def live(runner: Runner, options: argparse.Namespace, *, client_id: str, strategy: str) -> Ending:
-    """Let it trade until it is told to stop, its time is over, or it cannot go on.
+    """Run a bot until it is asked to stop, its time is over, or it cannot continue.
 
-    options  security, url, seconds, ending and longest_callback_s, as of the command line
+    options  security, url, seconds, ending and longest_callback_s, as on the command line
     """
     signal.signal(signal.SIGTERM, lambda *_: _told_to_stop(runner))
     signal.signal(signal.SIGINT, lambda *_: _told_to_stop(runner))
@@ -153,7 +156,7 @@ def live(runner: Runner, options: argparse.Namespace, *, client_id: str, strateg
     except Problem as problem:
         print(f"python -m bots: {options.url} refuses the key of {client_id}: {problem}", file=sys.stderr)
         return of_bot(outcome="refused", at_s=runner.now_s, error=str(problem))
-    except Exception as error:  # noqa: BLE001: whatever a strategy raises is its own end, and is told as such
+    except Exception as error:  # noqa: BLE001: any exception of a strategy's ends this bot and is reported as such
         if isinstance(error, LookupError) and not runner.has_started:
             print(f"python -m bots: {error}", file=sys.stderr)
             return of_bot(outcome="refused", at_s=runner.now_s, error=str(error))

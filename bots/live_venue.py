@@ -1,4 +1,4 @@
-"""The running exchange as the venue of a desk."""
+"""Connects a desk to the running exchange."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from bots.contract import Order
 
 
 class LiveVenue:
-    """Sends what the desk sends by HTTP, one request at a time."""
+    """Sends a desk's orders by HTTP, one request at a time."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def place(self, order: Order) -> int:
-        """Send an order; its id. Raises Problem, Unavailable."""
+        """Send an order and return its id. Raises Problem, Unavailable."""
         return self._client.place(order).order_id
 
     def cancel(self, security_id: str, order_id: int) -> None:
-        """Ask for the cancellation of an order. Raises Problem, Unavailable."""
+        """Request the cancellation of an order. Raises Problem, Unavailable."""
         self._client.cancel(security_id, order_id)
 
     def cancel_all(self, security_id: str | None) -> None:
-        """Ask for the cancellation of all orders. Raises Problem, Unavailable."""
+        """Request the cancellation of all orders. Raises Problem, Unavailable."""
         self._client.cancel_all(security_id)
 
     def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
-        """Ask for other terms of an order. Raises Problem, Unavailable."""
+        """Request new terms for an order. Raises Problem, Unavailable."""
         self._client.replace(security_id, order_id, quantity=quantity, price=price)

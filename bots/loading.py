@@ -1,4 +1,4 @@
-"""Finds a strategy by what one types: the name of one of ours, `my_bot.py:MyBot`, or `package.module:MyBot`."""
+"""Finds a strategy by its name, as `my_bot.py:MyBot`, or as `package.module:MyBot`."""
 
 from __future__ import annotations
 
@@ -15,30 +15,33 @@ from bots.strategy import Strategy
 
 
 class NoStrategy(Exception):
-    """There is no such strategy; the sentence says what there is."""
+    """There is no such strategy; the message lists those that exist."""
 
 
 def strategy_of(target: str) -> type[Strategy]:
-    """The strategy that a name, `file.py:Class` or `module:Class` means; of a file with one strategy `file.py` will do.
+    """Return the strategy for a name, `file.py:Class` or `module:Class`; `file.py` suffices if it has one strategy.
 
-    raises  NoStrategy  it cannot be found; what importing a file raises comes through as it is
+    raises  NoStrategy  it cannot be found
+            Exception   any exception that importing the file raises
     """
     if target in STRATEGIES:
         return STRATEGIES[target]
     place, _, name = target.partition(":")
     if not name and not place.endswith(".py"):
-        raise NoStrategy(f"{target} is none of {', '.join(STRATEGIES)}; one of your own is FILE.py:CLASS")
+        raise NoStrategy(
+            f"there is no strategy {target}; choose one of {', '.join(STRATEGIES)}, or give your own as FILE.py:CLASS"
+        )
     module = _module_of(place)
     kind = getattr(module, name) if hasattr(module, name) else None if name else _only_one(module)
     if not (isinstance(kind, type) and issubclass(kind, Strategy) and kind is not Strategy):
         found = ", ".join(one.__name__ for one in _strategies_in(module)) or "none"
-        raise NoStrategy(f"{place} has no strategy of this name ({name}); it has: {found}")
-    # So that options work without a decorator, too.
+        raise NoStrategy(f"{place} has no strategy named {name}; it has: {found}")
+    # Options work without the decorator, too.
     return kind if "__dataclass_fields__" in vars(kind) else dataclasses.dataclass(kind)
 
 
 def options_of(kind: type[Strategy]) -> list[dataclasses.Field[Any]]:
-    """The options of a strategy, in order."""
+    """Return the options of a strategy in the order of their definition."""
     return [one for one in dataclasses.fields(kind) if "meaning" in one.metadata]
 
 
@@ -48,18 +51,18 @@ def _module_of(place: str) -> ModuleType:
             return importlib.import_module(place)
         except ModuleNotFoundError as fault:
             if fault.name is not None and not place.startswith(fault.name):
-                raise  # the module is there, and misses another
+                raise  # the module exists, but imports another that is missing
             raise NoStrategy(f"there is no module {place}") from None
     path = Path(place).resolve()
     if not path.is_file():
         raise NoStrategy(f"there is no file {place}")
-    # Under a name of its own, for dataclasses and pickles look their module up; two files of one name stay two.
+    # A unique module name, because dataclasses and pickle look modules up, and two files may share a file name.
     module_name = f"bot_{path.stem}_{abs(hash(path)):x}"
     if module_name in sys.modules:
         return sys.modules[module_name]
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
-        raise NoStrategy(f"{place} is no Python file")
+        raise NoStrategy(f"{place} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
     try:

@@ -1,4 +1,4 @@
-"""A security's book as a client keeps it: a snapshot, and the levels that changed since."""
+"""A client's copy of a security's book: a snapshot, updated with the levels that changed since."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Side = dict[Decimal, Level]
 
 
 class LocalBook:
-    """One thread brings the changes, another looks."""
+    """A book that one thread updates while another reads it."""
 
     def __init__(self, security_id: str) -> None:
         self.security_id = security_id
@@ -23,14 +23,14 @@ class LocalBook:
         self._sequence = 0
 
     def replace(self, bids: Iterable[Level], asks: Iterable[Level], *, sequence: int) -> None:
-        """Take a whole book."""
+        """Replace the whole book."""
         with self._lock:
             self._bids = {level.price: level for level in bids}
             self._asks = {level.price: level for level in asks}
             self._sequence = sequence
 
     def change(self, bids: Iterable[Level], asks: Iterable[Level], *, sequence: int) -> None:
-        """Take levels with their absolute quantities; 0 removes one."""
+        """Set levels to their absolute quantities; 0 removes a level."""
         with self._lock:
             for side, levels in ((self._bids, bids), (self._asks, asks)):
                 for level in levels:
@@ -41,7 +41,7 @@ class LocalBook:
             self._sequence = sequence
 
     def top(self, depth: int) -> Book:
-        """The best `depth` levels of both sides."""
+        """Return the best `depth` levels of both sides."""
         with self._lock:
             return Book(
                 security_id=self.security_id,

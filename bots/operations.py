@@ -1,4 +1,4 @@
-"""What only the admin's key may do: accounts, money, halts, fees."""
+"""Operations that need the admin's key: accounts, transfers, halts and fees."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from bots.contract import AccountState, OpenedAccount, Security, Transferred
 
 
 class Operations(Connection):
-    """The admin's part of the client. Every call raises Problem and Unavailable."""
+    """The admin's part of the client. Every call raises Problem or Unavailable."""
 
     def open_account(self, client_id: str) -> OpenedAccount:
-        """Open an account. Raises Problem (409) when it exists, and so, too, when a first answer was lost."""
+        """Open an account. Raises Problem (409) if it exists, which includes that the first answer was lost."""
         return self.post("/accounts", {"client_id": client_id}, OpenedAccount)
 
     def stop_client(self, client_id: str) -> AccountState:
-        """The kill switch: a client's open orders are cancelled, further ones denied until `resume_client`."""
+        """Cancel a client's open orders and deny further ones until `resume_client`: the kill switch."""
         return self._change_account(client_id, "stopped")
 
     def resume_client(self, client_id: str) -> AccountState:
-        """Let a client trade that was stopped."""
+        """Allow a stopped client to trade again."""
         return self._change_account(client_id, "open")
 
     def _change_account(self, client_id: str, state: Literal["open", "stopped"]) -> AccountState:
         return self.ask("PATCH", f"/accounts/{part(client_id)}", AccountState, content={"state": state})
 
     def close_account(self, client_id: str) -> AccountState:
-        """Close an account for good; its open orders are cancelled, and what is in it can be withdrawn."""
+        """Close an account permanently; its open orders are cancelled, and its assets can be withdrawn."""
         return self.ask("DELETE", f"/accounts/{part(client_id)}", AccountState)
 
     def deposit_cash(self, client_id: str, amount: Decimal, *, transfer_id: str) -> Transferred:
-        """Pay money in [dollars]; the same transfer id twice has one effect."""
+        """Deposit cash [dollars]; the same transfer id twice has one effect."""
         return self._move("deposits", client_id, transfer_id, {"amount": str(amount)})
 
     def withdraw_cash(self, client_id: str, amount: Decimal, *, transfer_id: str) -> Transferred:
-        """Pay money out [dollars]; the same transfer id twice has one effect."""
+        """Withdraw cash [dollars]; the same transfer id twice has one effect."""
         return self._move("withdrawals", client_id, transfer_id, {"amount": str(amount)})
 
     def deposit_shares(self, client_id: str, security_id: str, quantity: int, *, transfer_id: str) -> Transferred:
@@ -51,9 +51,9 @@ class Operations(Connection):
         return self.post(f"/accounts/{part(client_id)}/{which}", {"transfer_id": transfer_id, **what}, Transferred)
 
     def correct(self, client_id: str, *, transfer_id: str, reason: str, **what: Any) -> Transferred:
-        """Make good what was wrong, as a transfer of its own: `amount` [dollars], or `security_id` and `quantity`.
+        """Correct an error by a transfer of its own: `amount` [dollars], or `security_id` and `quantity`.
 
-        Below zero takes. `entry_id` names the entry of the ledger that was wrong.
+        Negative values take from the client. `entry_id` names the wrong ledger entry.
         """
         fields = {name: str(value) if isinstance(value, Decimal) else value for name, value in what.items()}
         return self.post(
@@ -63,15 +63,15 @@ class Operations(Connection):
         )
 
     def halt(self, security_id: str) -> None:
-        """Halt a security: it takes cancels only until `resume`."""
+        """Halt a security: only cancels are accepted until `resume`."""
         self._change_security(security_id, {"halted": True})
 
     def resume(self, security_id: str) -> None:
-        """Let a halted security trade again."""
+        """Resume trading in a halted security."""
         self._change_security(security_id, {"halted": False})
 
     def set_fees(self, security_id: str, *, maker_fee: Decimal, taker_fee: Decimal) -> Security:
-        """Set what trades cost [basis points]. Raises Problem (409) while an order of the security is open."""
+        """Set a security's fees [basis points]. Raises Problem (409) while one of its orders is open."""
         fees = {"maker_fee": str(maker_fee), "taker_fee": str(taker_fee)}
         return self.ask("PATCH", f"/securities/{part(security_id)}", Security, content=fees)
 
@@ -79,10 +79,10 @@ class Operations(Connection):
         self.ask("PATCH", f"/securities/{part(security_id)}", dict[str, Any], content=change)
 
     def netting(self, *, from_: str | None = None, to: str | None = None) -> dict[str, Any]:
-        """What netting saves over a time, as `GET /clearing/netting` says it."""
+        """Return the figures of `GET /clearing/netting` for a period."""
         times = {name: time for name, time in (("from", from_), ("to", to)) if time is not None}
         return self.get("/clearing/netting", dict[str, Any], times)
 
     def audit(self) -> dict[str, Any]:
-        """What the audit finds, as `GET /audit` says it."""
+        """Return the findings of `GET /audit`."""
         return self.get("/audit", dict[str, Any])

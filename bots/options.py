@@ -1,4 +1,4 @@
-"""A strategy's own options on the command line, the same wherever it is started."""
+"""A strategy's own options on the command line, the same for every command that starts one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bots.strategy import Strategy
 
 
 def add_options(parser: argparse.ArgumentParser, kind: type[Strategy]) -> None:
-    """Let the options of a strategy be given."""
+    """Add a strategy's options to a command line."""
     own = parser.add_argument_group("strategy")
     for option in options_of(kind):
         own.add_argument(
@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser, kind: type[Strategy]) -> None:
 
 
 def made(kind: type[Strategy], options: argparse.Namespace) -> Strategy:
-    """A strategy with the options that were given. Raises ValueError."""
+    """Make a strategy with the options of the command line. Raises ValueError."""
     return kind(**{option.name: getattr(options, option.name) for option in options_of(kind)})
 
 

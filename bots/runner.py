@@ -1,4 +1,4 @@
-"""Runs a strategy on the exchange: brings it the clock, the market and its reports, and sees it through absences."""
+"""Runs a strategy on the exchange: delivers time, market data and reports, and waits while the exchange is away."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from bots.strategy import Strategy
 log = logging.getLogger(__name__)
 
 SUMMARY_EVERY_S = 60.0
-# Back-off of a bot whose exchange is away: first wait, and longest unless the exchange asks for more [s].
+# Back-off while the exchange is away: first wait, and longest unless the exchange asks for more [s].
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 10.0
 # How long a start waits for the stream of reports [s].
 STREAM_PATIENCE_S = 5.0
-# The longest time without a look at whether the bot is to stop [s].
+# The longest time between two checks whether the bot must stop [s].
 LONGEST_REST_S = 1.0
-# How long the thread of the streams goes on asking for reports that were missed [s].
+# How long the streams' thread keeps asking for missed reports [s].
 MISSED_PATIENCE_S = 3600.0
 
 
 class Runner:
-    """One bot: a strategy, a client, and the time; `venue` is where its orders go by that client."""
+    """One bot: a strategy, a client and a clock; `venue` makes the venue for its orders from the client."""
 
     def __init__(
         self,
@@ -66,40 +66,40 @@ class Runner:
 
     @property
     def now_s(self) -> float:
-        """Seconds since the runner was made."""
+        """Time since the runner was made [s]."""
         return time.monotonic() - self._started_s
 
     @property
     def has_started(self) -> bool:
-        """Whether the strategy was called."""
+        """Whether the strategy has been started."""
         return self._desk is not None
 
     @property
     def away_s(self) -> float:
-        """For how long the exchange has been away; 0 while it answers [s]."""
+        """How long the exchange has been away [s]; 0 while it answers."""
         since_s = self._away_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
     @property
     def refusals(self) -> Mapping[str, int]:
-        """What the exchange has refused at its door, by code."""
+        """Requests that the exchange has refused, by code."""
         return self._refusals
 
     def watched_by(self, watchdog: AbstractContextManager[None]) -> None:
-        """Have every call of the strategy made inside a context, which may notice that it takes too long."""
+        """Make every call of the strategy inside this context, which may detect that a call takes too long."""
         self._watched = watchdog
 
     def stop(self) -> None:
-        """Have `run` return after the callback that is under way; for other threads and signal handlers."""
+        """Make `run` return after the current callback; for other threads and signal handlers."""
         self._stopping = True
         self._inbox.wake()
 
     def run(self, security_ids: Sequence[str]) -> None:
-        """Trade in securities, the first one the strategy's own, until the bot is stopped.
+        """Trade these securities, the first being the strategy's own, until the bot is stopped.
 
-        raises  Problem      the exchange does not know the key (401, 403)
+        raises  Problem      the exchange does not accept the key (401, 403)
                 LookupError  the exchange does not list one of the securities
-                Exception    whatever the strategy raised, when it is none of the exchange's
+                Exception    any exception of the strategy's own
         """
         while not self._stopping and not self._survives(partial(self._start, security_ids)):
             pass
@@ -110,12 +110,12 @@ class Runner:
         if (desk := self._desk) is not None:
             self._survives(lambda: self._call(partial(desk.stop, self.now_s)))
 
-    # -- the beginning -------------------------------------------------------------------------------------------
+    # -- start ---------------------------------------------------------------------------------------------------
 
     def _start(self, security_ids: Sequence[str]) -> None:
         listed = self._client.securities()
         securities = [_listed(listed, security_id) for security_id in security_ids]
-        self._client.account(self._client_id)  # a wrong key shows here, and not at the first order
+        self._client.account(self._client_id)  # a wrong key fails here rather than at the first order
         self._follow(security_ids)
         account = self._client.account(self._client_id)
         self._desk = Desk(
@@ -134,7 +134,7 @@ class Runner:
             self._timer_due_s = time.monotonic() + interval_s
 
     def _follow(self, security_ids: Sequence[str]) -> None:
-        """Read the streams in a thread, and return when the reports are followed. Raises Problem, Unavailable."""
+        """Read the streams in a thread; return once reports arrive. Raises Problem, Unavailable."""
         if self._feed is None:
             away = self._client.another(patience_s=MISSED_PATIENCE_S)
             self._feed = Feed(partial(away.reports_after, client_id=self._client_id))
@@ -156,19 +156,19 @@ class Runner:
                 for fed in feed.hear(event):
                     self._inbox.put(fed)
         except ExchangeError as failure:
-            self._inbox.put(failure)  # for the strategy's thread to deal with
+            self._inbox.put(failure)  # the strategy's thread handles it
 
-    # -- its life ------------------------------------------------------------------------------------------------
+    # -- main loop -----------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        """Wait for what happens next, and tell the strategy."""
+        """Wait for the next event or timer and call the strategy."""
         next_due_s = min(self._timer_due_s, self._summary_due_s)
         for letter in self._inbox.take(min(max(next_due_s - time.monotonic(), 0), LONGEST_REST_S)):
             if not self._stopping:
                 self._survives(partial(self._tell, letter))
         now_s = time.monotonic()
         if now_s >= self._timer_due_s and not self._stopping:
-            # Intervals that were missed while the exchange was away are not made up for.
+            # Intervals missed while the exchange was away are skipped.
             self._timer_due_s = max(self._timer_due_s + (self._strategy.interval_s() or 0.0), now_s)
             assert self._desk is not None, "the timer runs from the start on"
             self._survives(partial(self._call, partial(self._desk.tick, self.now_s)))
@@ -188,9 +188,9 @@ class Runner:
             callback()
 
     def _survives(self, step: Callable[[], object]) -> bool:
-        """Take a step. False when the exchange refused it or is away, and then only after a pause.
+        """Take a step. Return False if the exchange refused it, or is away; in that case pause first.
 
-        raises  Problem  the key is no good, so that no further step can succeed
+        raises  Problem  the key is not valid, so no further step can succeed
         """
         try:
             step()
@@ -205,7 +205,7 @@ class Runner:
             if problem.status in {401, 403}:
                 raise
             if not self._refusals[problem.code]:
-                log.warning("refused reason=%r; further ones are only counted", str(problem))
+                log.warning("refused reason=%r; further refusals of this kind are only counted", str(problem))
             self._refusals[problem.code] += 1
             return False
         if self._away_since_s is not None:

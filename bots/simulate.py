@@ -1,7 +1,7 @@
-"""`python -m bots simulate TARGET`: a bot against others in a market in memory, an hour in seconds, without services.
+"""`python -m bots simulate TARGET`: plays a bot against others in memory, an hour in seconds, without services.
 
-It is the first thing to do with a bot: the strategy is the same class that trades on the exchange, the rules are the
-exchange's own, and with the same seed everything happens again as it did.
+This is the first thing to do with a new bot: the strategy is the same class that trades on the exchange, the rules are
+the exchange's own, and the same seed repeats the run exactly.
 """
 
 from __future__ import annotations
@@ -25,37 +25,39 @@ REFERENCE_CENTS = 10_000
 
 
 def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
-    """The command line: the market, and the strategy's own options."""
+    """Make the command line: options of the market, and the strategy's own."""
     shown = argparse.ArgumentParser(
         prog=f"python -m bots simulate {target}", description=(kind.__doc__ or "").replace("%", "%%")
     )
     market = shown.add_argument_group("the market")
     market.add_argument(
-        "--against", metavar="NAME,...", default=AGAINST, help="who else trades, by name or FILE.py:CLASS (%(default)s)"
+        "--against", metavar="NAME,...", default=AGAINST, help="opponents, by name or FILE.py:CLASS (%(default)s)"
     )
     market.add_argument("--minutes", type=float, default=60.0, metavar="N", help="how long (default: %(default)s)")
-    market.add_argument("--seed", type=int, default=1, metavar="N", help="one seed, one course (default: %(default)s)")
+    market.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="the same seed repeats the run (default: %(default)s)"
+    )
     market.add_argument("--security", metavar="ID,...", default="MSFT", help="what is traded (default: %(default)s)")
     market.add_argument(
         "--latency-ms", type=float, default=2.0, metavar="N", help="of this bot, each way [ms] (default: %(default)s)"
     )
-    market.add_argument("--notes", action="store_true", help="show what the strategy writes down by log()")
+    market.add_argument("--notes", action="store_true", help="print what the strategy logs with log()")
     add_options(shown, kind)
     return shown
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Play one match and print what came of it; the exit status: 0, 1 when it cannot begin, 3 when the bot is out."""
+    """Play one match and print its outcome. Exit status 0; 1 if it cannot start, 3 if the bot was removed."""
     if not arguments or arguments[0].startswith("-"):
         usage = argparse.ArgumentParser(prog="python -m bots simulate", description=__doc__.partition("\n")[0])
-        usage.add_argument("target", help="a strategy by name, FILE.py:CLASS or MODULE:CLASS; each has its own --help")
+        usage.add_argument("target", help="a strategy's name, FILE.py:CLASS or MODULE:CLASS; each has its own --help")
         usage.parse_args(arguments)
     target = arguments[0]
     try:
         kind = strategy_of(target)
         options = parser(target, kind).parse_args(arguments[1:])
         if not options.minutes > 0 or options.latency_ms < 0:
-            raise ValueError("a match is longer than no time, and no message arrives before it is sent")
+            raise ValueError("--minutes must be above 0, and --latency-ms must not be negative")
         bot = made(kind, options)
         others = [strategy_of(name)() for name in options.against.split(",") if name]
         client_id = (kind.name or kind.__name__).upper()
@@ -71,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
         for note in mine.notes:
             fields = "".join(f" {name}={field}" for name, field in note.fields.items())
             print(f"{note.time_s:12.3f} {note.text}{fields}")
-    print("\n".join(_told(outcome, client_id, took_s)))
+    print("\n".join(_summary(outcome, client_id, took_s)))
     if mine.failure is not None:
         print(mine.failure.traceback, file=sys.stderr, end="")
     return 0 if mine.failure is None else 3
@@ -91,22 +93,22 @@ def _market(client_id: str, bot: Strategy, others: Iterable[Strategy], options: 
     latency = Latency(order_us=travel_us, feed_us=travel_us)
     for number, strategy in enumerate((bot, *others)):
         if isinstance(getattr(strategy, "fundamental", None), Fundamental):
-            # All who know what a share is worth know the same.
+            # All informed traders see the same value.
             value = Fundamental(seed=Random(f"{options.seed}:value").getrandbits(60), start=REFERENCE_CENTS / 100)
-            strategy.fundamental = value  # type: ignore[attr-defined]  # its input
+            strategy.fundamental = value  # type: ignore[attr-defined]  # the input of informed strategies
         account = client_id if number == 0 else f"{type(strategy).name or type(strategy).__name__}.{number}".upper()
         market.seat(account, strategy, opening=opening, latency=latency if number == 0 else None)
     return market
 
 
-def _told(outcome: Outcome, client_id: str, took_s: float) -> Iterable[str]:
-    """What it ended with, in a few words and a table, the richest first."""
+def _summary(outcome: Outcome, client_id: str, took_s: float) -> Iterable[str]:
+    """Yield the lines of the summary and a table of all bots, best first."""
     mine = outcome.bots[client_id]
     shares = ", ".join(f"{quantity:,} {security_id}" for security_id, quantity in mine.shares.items())
     worth = f"{mine.equity_cents / 100:,.2f}, {_won_cents(mine, outcome) / 100:+,.2f} compared with doing nothing"
     yield f"{client_id} ends with {mine.cash_cents / 100:,.2f} dollars and {shares}, together worth {worth}."
     if mine.failure is not None:
-        yield f"It is out since {mine.failure.time_s:,.1f} s: it {mine.failure.kind}, {mine.failure.error}"
+        yield f"It was removed at {mine.failure.time_s:,.1f} s: it {mine.failure.kind}, {mine.failure.error}"
     yield ""
     yield f"{'':24}{'equity':>14}{'won':>12}{'shares':>9}{'orders':>8}{'denied':>8}{'fills':>8}{'maker':>7}"
     for bot in sorted(outcome.bots.values(), key=lambda bot: _won_cents(bot, outcome), reverse=True):
@@ -125,7 +127,7 @@ def _told(outcome: Outcome, client_id: str, took_s: float) -> Iterable[str]:
 
 
 def _won_cents(bot: BotOutcome, outcome: Outcome) -> int:
-    """What it has more than if it had kept what it began with [cents]."""
+    """Return the equity less what the opening assets are worth now [cents]."""
     kept = sum(shares * outcome.last_cents[security_id] for security_id, shares in bot.opening_shares.items())
     return bot.equity_cents - bot.opening_cash_cents - kept
 

@@ -1,7 +1,7 @@
-"""What a strategy is: it is told what happens, decides, and orders. Clock, randomness and the exchange are given to it.
+"""The base class of all strategies. A strategy receives events and places orders; clock and randomness are passed in.
 
-A strategy holds no connection and reads no clock, so it runs on the exchange, in the simulated market and in a test
-as the same class, and with the same seed it decides the same.
+A strategy holds no connection and reads no clock, so the same class runs on the exchange, in the simulated market and
+in a test, and the same seed leads to the same decisions.
 """
 
 from __future__ import annotations
@@ -35,75 +35,76 @@ _CALLBACKS: dict[Channel, str] = {"price": "on_price", "book": "on_book", "trade
 
 
 def option(default: Any, meaning: str) -> Any:
-    """A field of a strategy that is set from the command line; `meaning` names its unit."""
+    """Declare a field that the command line can set; `meaning` names its unit."""
     return field(default=default, metadata={"meaning": meaning})
 
 
 @dataclass
 class Strategy:
-    """A trader. Subclasses override what they care for; one thread calls, one call at a time.
+    """A trader. Subclasses override the callbacks they need; one thread makes all calls, one at a time.
 
-    The docstring of a subclass and its `option` fields are what the command line shows. Prices are decimals in
-    dollars; where one is given, any number will do, and it is put on the nearest tick.
+    The command line shows a subclass's docstring and its `option` fields. Prices are decimals in dollars; methods
+    accept any number as a price and round it to the nearest tick.
     """
 
     name: ClassVar[str] = ""
-    # What it wants to know beside what it is told: one that looks at book() without on_book names "book" here.
+    # Channels to deliver in addition to those with a callback: a strategy that reads book() without defining on_book
+    # names "book" here.
     watches: ClassVar[frozenset[Channel]] = frozenset()
 
     desk: Desk = field(init=False, repr=False, compare=False)
 
     def take_seat(self, desk: Desk) -> None:
-        """Give the strategy what it works with; called once, before everything else."""
+        """Attach the strategy to its desk; called once, before everything else."""
         self.desk = desk
 
     @classmethod
     def channels(cls) -> frozenset[Channel]:
-        """What has to be brought to this strategy of each security."""
+        """Return the channels to subscribe to for each security."""
         return cls.watches | {
             channel
             for channel, callback in _CALLBACKS.items()
             if getattr(cls, callback) is not getattr(Strategy, callback)
         }
 
-    # -- what happens ------------------------------------------------------------------------------------------
+    # -- callbacks ---------------------------------------------------------------------------------------------
 
     def interval_s(self) -> float | None:
-        """Time between two calls of on_timer [s]; 0 for as fast as it goes, None for never."""
+        """Return the time between two calls of on_timer [s]; 0 calls it as often as possible, None never."""
         return None
 
     def on_start(self) -> None:
-        """The exchange answers, and nothing has been ordered yet in this life."""
+        """Called when the exchange has answered, before the first order of this run."""
 
     def on_timer(self, now: float) -> None:
-        """Another interval has passed; `now` counts seconds from the start."""
+        """Called when another interval has passed; `now` is in seconds from the start."""
 
     def on_price(self, price: Price) -> None:
-        """The best prices of a security have changed; only the newest is told."""
+        """Called when the best prices of a security have changed; only the newest state is delivered."""
 
     def on_book(self, book: Book) -> None:
-        """The book of a security has changed; only the newest is told."""
+        """Called when the book of a security has changed; only the newest state is delivered."""
 
     def on_trade(self, trade: Trade) -> None:
-        """Somebody has traded."""
+        """Called for every trade in the market."""
 
     def on_order(self, order: WorkingOrder) -> None:
-        """An order of one's own was confirmed or replaced, has ended, or is as it was since a change was refused."""
+        """Called when one of the bot's orders is confirmed, replaced or closed, or when a change to it is refused."""
 
     def on_fill(self, fill: Fill) -> None:
-        """An order of one's own has traded; when that was its end, on_order comes next."""
+        """Called when one of the bot's orders trades; if that fills the order, on_order follows."""
 
     def on_stop(self) -> None:
-        """It is over: the last moment to cancel what should not stay in the market."""
+        """Called at the end: the last chance to cancel orders that should not stay in the market."""
 
-    # -- what it can do: each raises what the venue raises, Problem or Unavailable -------------------------------
+    # -- orders: each method raises what the venue raises, Problem or Unavailable --------------------------------
 
     def buy(self, quantity: int, price: float | Decimal | None = None, **terms: Any) -> int:
-        """Buy shares at a limit [dollars], or without one at the market; the order's id. `terms` as of `order`."""
+        """Buy at a limit [dollars], or at the market without one; return the order's id. `terms`: see `order`."""
         return self.order("buy", quantity, price, **terms)
 
     def sell(self, quantity: int, price: float | Decimal | None = None, **terms: Any) -> int:
-        """Sell shares at a limit [dollars], or without one at the market; the order's id. `terms` as of `order`."""
+        """Sell at a limit [dollars], or at the market without one; return the order's id. `terms`: see `order`."""
         return self.order("sell", quantity, price, **terms)
 
     def order(
@@ -118,13 +119,13 @@ class Strategy:
         display_quantity: int | None = None,
         stop_price: float | Decimal | None = None,
     ) -> int:
-        """Buy or sell; the order's id.
+        """Place an order and return its id.
 
-        security_id       the strategy's own without it
-        time_in_force     of a limit: gtc, ioc or fok
-        post_only         the order is rejected when it would trade at once
-        display_quantity  an iceberg, which shows so many shares at a time
-        stop_price        the order waits until a trade prints there or beyond [dollars]
+        security_id       default: the strategy's own
+        time_in_force     of a limit order: gtc, ioc or fok
+        post_only         reject the order if it would trade at once
+        display_quantity  make it an iceberg that shows this many shares at a time
+        stop_price        hold the order until a trade prints at this price or beyond [dollars]
         """
         security = self.security if security_id is None else self.desk.securities[security_id]
         name, stop = security.security_id, None if stop_price is None else security.nearest(stop_price)
@@ -157,15 +158,15 @@ class Strategy:
         return self.desk.place(order)
 
     def cancel(self, order_id: int) -> None:
-        """Cancel an order of one's own; when it is closed already, nothing happens."""
+        """Cancel one of the bot's orders; do nothing if it is closed."""
         self.desk.cancel(order_id)
 
     def cancel_all(self, security_id: str | None = None) -> None:
-        """Cancel all of one's own orders, of one security or of all."""
+        """Cancel all of the bot's orders in one security, or in all of them."""
         self.desk.cancel_all(security_id)
 
     def replace(self, order_id: int, quantity: int | None = None, price: float | Decimal | None = None) -> None:
-        """Give an open order a new total, a new limit [dollars], or both; a smaller total alone keeps its place.
+        """Give an open order a new total, a new limit [dollars], or both; a smaller total alone keeps its priority.
 
         raises  LookupError  the order is not open
         """
@@ -174,58 +175,58 @@ class Strategy:
         self.desk.replace(order_id, quantity=quantity, price=None if price is None else security.nearest(price))
 
     def log(self, text: str, **fields: object) -> None:
-        """Write something down; the live runner puts it in the log, the league in the events of the match."""
+        """Log a message; the live runner writes it to its log, the league to the events of the match."""
         self.desk.log(text, **fields)
 
-    # -- what it has and knows ---------------------------------------------------------------------------------
+    # -- the account and the market ----------------------------------------------------------------------------
 
     @property
     def securities(self) -> Mapping[str, Security]:
-        """What it may trade in, by id."""
+        """The securities that the strategy may trade, by id."""
         return self.desk.securities
 
     @property
     def security(self) -> Security:
-        """The first of them: its own, where none is named."""
+        """The first of them: the default where none is named."""
         return next(iter(self.desk.securities.values()))
 
     def position(self, security_id: str | None = None) -> int:
-        """Shares that it has, those that its open sell orders may sell included."""
+        """Return the shares owned, including those in open sell orders."""
         return self.desk.position(security_id or self.security.security_id)
 
     def available(self, security_id: str | None = None) -> int:
-        """Shares that it may still sell: those that no open sell order is about."""
+        """Return the shares that may still be sold: those in no open sell order."""
         return self.desk.available(security_id or self.security.security_id)
 
     def price(self, security_id: str | None = None) -> Price:
-        """Best and last prices, None in it where there is none; for who hears or watches prices."""
+        """Return the best and last prices, None where one does not exist; needs the price channel."""
         return self.desk.price(security_id or self.security.security_id)
 
     def book(self, security_id: str | None = None) -> Book:
-        """The best levels of both sides; for who hears or watches the book."""
+        """Return the best levels of both sides; needs the book channel."""
         return self.desk.book(security_id or self.security.security_id)
 
     @property
     def cash(self) -> Decimal:
-        """Dollars that may be spent: the balance without what open buy orders may cost."""
+        """Dollars available to spend: the balance less what open buy orders may cost."""
         return self.desk.cash
 
     @property
     def equity(self) -> Decimal:
-        """Dollars and all shares at their last price."""
+        """Balance plus all shares at their last price [dollars]."""
         return self.desk.equity
 
     @property
     def open_orders(self) -> Mapping[int, WorkingOrder]:
-        """Its orders that may still trade, by id, oldest first; those being cancelled say so."""
+        """The orders that may still trade, by id, oldest first; `cancelling` marks those with a cancel under way."""
         return self.desk.open_orders
 
     @property
     def now(self) -> float:
-        """Seconds from the start."""
+        """Time since the start [s]."""
         return self.desk.now_s
 
     @property
     def rng(self) -> random.Random:
-        """The source of chance; one seed gives one run."""
+        """The source of randomness; the same seed gives the same run."""
         return self.desk.rng

@@ -1,4 +1,4 @@
-"""Reads a WebSocket for ever: a lost connection is made again, and a silent one is found out."""
+"""Reads a WebSocket for ever: reconnects a lost connection and detects a silent one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ M = TypeVar("M")
 
 log = logging.getLogger(__name__)
 
-# A connection on which nothing came for so long is asked for a sign of life, and given up after as long again [s].
+# After this long without a message a connection is pinged; after as long again it is given up [s].
 SILENCE_S = 10.0
 # Back-off between connections: first wait and longest [s].
 FIRST_WAIT_S = 0.2
@@ -22,7 +22,7 @@ LONGEST_WAIT_S = 5.0
 
 
 class Refused(Exception):
-    """The exchange does not let this client read the stream."""
+    """The exchange refuses this client the stream."""
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(f"refused with {status}")
@@ -31,29 +31,29 @@ class Refused(Exception):
 
 
 class Conversation(Generic[M]):
-    """What is said on one connection: makes messages of the texts that come, and may answer them."""
+    """One connection's protocol: turns texts into messages, and may answer them."""
 
     say: Callable[[bytes], None]
 
     def hear(self, text: bytes) -> Iterator[M]:
-        """The messages of a text. Raises Refused."""
+        """Yield the messages of a text. Raises Refused."""
         raise NotImplementedError
 
 
 class Listening(Conversation[bytes]):
-    """Says nothing, and passes on what comes."""
+    """Passes each text on as it is, and never answers."""
 
     def hear(self, text: bytes) -> Iterator[bytes]:
-        """The text itself."""
+        """Yield the text itself."""
         yield text
 
 
 def messages(
     address: str, *, key: str | None, conversation: Callable[[], Conversation[M]], silence_s: float = SILENCE_S
 ) -> Iterator[M]:
-    """The messages of a WebSocket, over as many connections as it takes.
+    """Yield the messages of a WebSocket, reconnecting as often as needed.
 
-    raises  Refused  the exchange answered the beginning of a connection with a 4xx other than 429
+    raises  Refused  the exchange answered a connection attempt with a 4xx other than 429
     """
     wait_s = FIRST_WAIT_S
     while True:
@@ -71,7 +71,7 @@ def messages(
             reason = str(refusal)
         except (WebSocketException, OSError) as fault:
             reason = f"{type(fault).__name__}: {fault}"
-        # Half to all of the wait, so that clients that lost the exchange together do not come back together.
+        # Half to all of the wait, so that clients that lost the exchange together do not reconnect together.
         pause_s = wait_s * random.uniform(0.5, 1.0)
         log.debug("stream_lost address=%s reason=%r pause_s=%.2f", address.partition("?")[0], reason, pause_s)
         time.sleep(pause_s)
@@ -83,7 +83,7 @@ def _is_final(status: int) -> bool:
 
 
 def _connection(address: str, key: str | None, conversation: Conversation[M], silence_s: float) -> Iterator[M]:
-    """The messages of one connection; it ends by an exception only."""
+    """Yield the messages of one connection; it ends only with an exception."""
     socket: Any = WebSocket(enable_multithread=False)
     conversation.say = socket.send
     asked = False
@@ -92,7 +92,7 @@ def _connection(address: str, key: str | None, conversation: Conversation[M], si
             address,
             timeout=silence_s,
             header=[f"Authorization: Bearer {key}"] if key else [],
-            suppress_origin=True,  # for browsers, whose pages may be anybody's
+            suppress_origin=True,  # only browsers need it
             http_no_proxy=["*"],
         )
         while True:

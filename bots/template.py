@@ -1,4 +1,4 @@
-"""`python -m bots new NAME`: a bot of fifteen lines that runs as it is."""
+"""`python -m bots new NAME`: writes a bot of fifteen lines that runs as it stands."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class {name}(Strategy):
 
 
 def class_name_of(name: str) -> str:
-    """`my_bot` as the name of a class, MyBot."""
+    """Turn `my_bot` into a class name, MyBot."""
     return "".join(part[:1].upper() + part[1:] for part in re.split(r"[_\W]+", name))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write a bot to start from; exit status 1 and one sentence when that cannot be."""
-    parser = argparse.ArgumentParser(prog="python -m bots new", description="Write a bot that runs as it is.")
-    parser.add_argument("name", metavar="NAME", help="as my_bot, for my_bot.py with MyBot in it")
+    """Write a bot to start from; on failure print one sentence and return status 1."""
+    parser = argparse.ArgumentParser(prog="python -m bots new", description="Write a bot that runs as it stands.")
+    parser.add_argument("name", metavar="NAME", help="such as my_bot, for my_bot.py with the class MyBot")
     name = parser.parse_args(arguments).name.removesuffix(".py")
     kind, file = class_name_of(name), Path(f"{name}.py")
     if not kind.isidentifier():
-        print(f"python -m bots new: {name} makes no name of a class; begin with a letter", file=sys.stderr)
+        print(f"python -m bots new: {name} does not make a class name; begin it with a letter", file=sys.stderr)
         return 1
     try:
         with file.open("x") as new:
@@ -52,6 +52,6 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as fault:
         print(f"python -m bots new: {file} cannot be written: {fault.strerror}", file=sys.stderr)
         return 1
-    print(f"{file} is written. Try it in memory, an hour in seconds:\n  python -m bots simulate {file}:{kind}")
+    print(f"Wrote {file}. Try it in memory, an hour in seconds:\n  python -m bots simulate {file}:{kind}")
     print(f"and on the running exchange:\n  python -m bots run {file}:{kind} --client-id ALICE")
     return 0

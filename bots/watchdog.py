@@ -1,7 +1,7 @@
-"""Ends a bot whose strategy does not come back from a callback, and shows where it hangs.
+"""Ends a bot whose callback does not return, and shows where it hangs.
 
-Nothing but the end of the process helps: a thread cannot be stopped from outside, and a bot that hears nothing any
-more must not keep orders in the market as if it did.
+Only ending the process helps: a thread cannot be stopped from outside, and a bot that no longer reads events must not
+keep orders in the market.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from threading import Thread, get_ident
 
-# How often it looks [s].
+# Time between two checks [s].
 LOOK_EVERY_S = 0.25
 
 
 class Watchdog:
-    """Calls `on_hang` from a thread of its own when the thread that made it is busy for too long."""
+    """Calls `on_hang` from its own thread when the thread that made it spends too long inside the context."""
 
     def __init__(self, longest_s: float, on_hang: Callable[[int, float], None]) -> None:
         self._longest_s = longest_s
@@ -25,11 +25,11 @@ class Watchdog:
         Thread(target=self._watch, daemon=True).start()
 
     def __enter__(self) -> None:
-        """The strategy is called."""
+        """Start the clock: a callback begins."""
         self._busy_since_s = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
-        """It is back."""
+        """Stop the clock: the callback has returned."""
         self._busy_since_s = None
 
     def _watch(self) -> None:

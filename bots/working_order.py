@@ -1,4 +1,4 @@
-"""An order of a bot's own as its reports tell it, from the moment it was sent to its end."""
+"""A bot's own order as its reports describe it, from sending to its end."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from msgspec import Struct
 
 from bots.contract import OPEN, OrderState, OrderStatus, Side
 
-# Reasons with which an order ends that was in the market; with any other it never got there.
+# Reasons that end an order which was in the market; any other reason means that it never entered it.
 ENDS: frozenset[str | None] = frozenset({"cancelled", "unfilled", "self_trade"})
 
 
 class WorkingOrder(Struct, kw_only=True):
-    """An order of one's own; the desk keeps it up to date, a strategy only reads it.
+    """One of the bot's orders; the desk keeps it up to date, a strategy only reads it.
 
-    price            limit [dollars a share]; None for a market or a stop order
+    price            limit [dollars per share]; None for a market or a stop order
     filled_quantity  shares that have traded
-    status           `pending` until its first report; `new`, `partially_filled`; then one of the three ends
-    reason           why it ended, or `replaced` and `triggered` where it goes on
-    cancelling       its cancel was sent, and it may still trade until the report says that it is done
-    hold_price       what the exchange holds for a share of a buy [dollars]: the limit, or what a market order may cost
+    status           `pending` until the first report; `new`, `partially_filled`; then `filled`, `cancelled`, `rejected`
+    reason           why it ended, or `replaced` or `triggered` for an order that continues
+    cancelling       its cancel was sent; it may still trade until a report confirms the cancel
+    hold_price       what the exchange holds per share of a buy [dollars]: the limit, or a market order's collar
     """
 
     order_id: int
@@ -46,7 +46,7 @@ class WorkingOrder(Struct, kw_only=True):
 
 
 class Fill(Struct, frozen=True, kw_only=True):
-    """A trade of an order of one's own [dollars a share]."""
+    """A trade of one of the bot's orders; `price` is in dollars per share."""
 
     order_id: int
     security_id: str
@@ -56,7 +56,7 @@ class Fill(Struct, frozen=True, kw_only=True):
 
 
 def working(state: OrderState) -> WorkingOrder:
-    """An order that was open before, as the exchange described it."""
+    """Make the working order of an open order as the exchange describes it."""
     return WorkingOrder(
         order_id=state.order_id,
         security_id=state.security_id,

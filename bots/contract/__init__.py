@@ -1,7 +1,7 @@
-"""What goes over the wire between a client and the exchange, as types.
+"""The types of all requests and answers between a client and the exchange.
 
-Prices and cash are exact decimals in dollars: they are read from the digits of the JSON and written as strings, so
-that no binary fraction ever stands between. Fields that the exchange adds later are ignored.
+Prices and cash are exact decimals in dollars: they are read from the digits of the JSON and written as strings, and are
+never binary fractions. Fields that the exchange adds later are ignored.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Row = TypeVar("Row")
 
 
 class Page(Struct, Generic[Row], frozen=True, kw_only=True):
-    """Rows, newest first, and the cursor of the next page; None on the last one and where all rows come at once."""
+    """A page of rows, newest first; `next_cursor` is None on the last page."""
 
     data: list[Row]
     next_cursor: str | None = None

@@ -1,4 +1,4 @@
-"""What the exchange says of accounts: cash in dollars, shares, and who may speak for them."""
+"""Accounts: cash in dollars, shares, keys and statements."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class Holding(Struct, frozen=True, kw_only=True):
-    """Shares of one security that a client has; `held` ones back its open sell orders."""
+    """A client's shares of one security; `held` shares back its open sell orders."""
 
     security_id: str
     shares: int
@@ -39,7 +39,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class OpenedAccount(Struct, frozen=True, kw_only=True):
-    """A new account and its key, which is shown this once."""
+    """A new account and its key, which is shown only once."""
 
     client_id: str
     balance: Decimal
@@ -47,7 +47,7 @@ class OpenedAccount(Struct, frozen=True, kw_only=True):
 
 
 class AccountState(Struct, frozen=True, kw_only=True):
-    """Whether a client may trade; the commands cancel its open orders, one for each shard."""
+    """Whether a client may trade; the commands, one per shard, cancel its open orders."""
 
     client_id: str
     state: Literal["open", "stopped", "closed"]
@@ -55,7 +55,7 @@ class AccountState(Struct, frozen=True, kw_only=True):
 
 
 class Transferred(Struct, frozen=True, kw_only=True):
-    """A transfer that is booked; `duplicate` when it was booked before under the same id."""
+    """A booked transfer; `duplicate` if it had been booked before under the same id."""
 
     client_id: str
     transfer_id: str
@@ -63,7 +63,7 @@ class Transferred(Struct, frozen=True, kw_only=True):
 
 
 class Key(Struct, frozen=True, kw_only=True):
-    """What is known of a key; the key itself is shown only when it is made, in `api_key`."""
+    """The description of a key; `api_key`, the key itself, is present only when it is created."""
 
     key_id: int
     name: str | None = None
@@ -75,14 +75,14 @@ class Key(Struct, frozen=True, kw_only=True):
 
 
 class Amounts(Struct, frozen=True, kw_only=True):
-    """What an account has: cash [dollars], and shares by security."""
+    """An account's cash [dollars] and shares by security."""
 
     cash: Decimal
     shares: dict[str, int]
 
 
 class Posting(Struct, frozen=True, kw_only=True):
-    """What an entry of the ledger did to an account."""
+    """The effect of one ledger entry on an account."""
 
     entry_id: int
     timestamp: str
@@ -95,7 +95,7 @@ class Posting(Struct, frozen=True, kw_only=True):
 
 
 class Statement(Struct, frozen=True, kw_only=True):
-    """An account over a time: opening balance, postings, closing balance."""
+    """An account over a period: opening balance, postings, closing balance."""
 
     client_id: str
     opening: Amounts
@@ -106,7 +106,7 @@ class Statement(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """A client's place on the leaderboard; `gain` is a fraction of what was paid in, None where nothing was."""
+    """A client's rank on the leaderboard; `gain` is a fraction, None if the account never received a deposit."""
 
     rank: int
     client_id: str

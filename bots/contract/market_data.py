@@ -1,4 +1,4 @@
-"""What everybody may know of the market. Prices are exact decimals in dollars a share."""
+"""Public market data. Prices are exact decimals in dollars per share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Interval = Literal["1s", "1m", "5m", "1h"]
 
 
 class Security(Struct, frozen=True, kw_only=True):
-    """A listed security and the prices at which it may be ordered; fees in basis points, a negative one is a rebate."""
+    """A listed security and the prices at which it may be ordered; fees in basis points, negative for a rebate."""
 
     security_id: str
     tick: Decimal
@@ -25,15 +25,15 @@ class Security(Struct, frozen=True, kw_only=True):
     taker_fee: Decimal = Decimal(0)
 
     def nearest(self, price: float | Decimal) -> Decimal:
-        """The price on the tick grid and inside the band that is nearest to any number."""
+        """Round any number to the nearest allowed price: on the tick, between the lowest and the highest."""
         ticks = (Decimal(price) / self.tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
         return min(max(ticks * self.tick, self.min_price), self.max_price)
 
 
 class Price(Struct, frozen=True, kw_only=True):
-    """Best bid, best ask and last price of a security, None where there is none.
+    """Best bid, best ask and last price of a security, None where one does not exist.
 
-    `sequence` counts the updates of a security's price stream; what is read by GET has none.
+    `sequence` counts the updates of a security's price stream; it is None in the answer to a GET.
     """
 
     security_id: str
@@ -45,12 +45,12 @@ class Price(Struct, frozen=True, kw_only=True):
 
     @property
     def mid(self) -> Decimal | None:
-        """The middle between the best bid and the best ask; None where a side is empty."""
+        """The midpoint of best bid and best ask; None if a side is empty."""
         return None if self.bid is None or self.ask is None else (self.bid + self.ask) / 2
 
 
 class Level(Struct, frozen=True, array_like=True):
-    """A price in the book, with the shares and the number of orders that wait there."""
+    """A price in the book, with the number of shares and orders resting there."""
 
     price: Decimal
     quantity: int
@@ -67,7 +67,7 @@ class Book(Struct, frozen=True, kw_only=True):
 
 
 class Trade(Struct, frozen=True, kw_only=True):
-    """A trade as everybody sees it; `sequence` counts a security's trades from 1."""
+    """A trade as it is published; `sequence` counts a security's trades from 1."""
 
     trade_id: str
     price: Decimal

@@ -1,4 +1,4 @@
-"""What the exchange answers to orders, and what it says of them afterwards."""
+"""Answers to orders, and what the exchange reports about them afterwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPEN: frozenset[OrderStatus] = frozenset({"pending", "new", "partially_filled"})
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
-    """The exchange has the request safely; what became of it stands in its reports."""
+    """The exchange has accepted the request; reports say what becomes of it."""
 
     order_id: int
     client_order_id: str | None = None
@@ -22,7 +22,7 @@ class Accepted(Struct, frozen=True, kw_only=True):
 
 
 class MassCancelled(Struct, frozen=True, kw_only=True):
-    """The exchange has a mass cancel safely: one command for each shard concerned."""
+    """The exchange has accepted a mass cancel: one command per shard concerned."""
 
     client_id: str
     security_id: str | None = None
@@ -31,7 +31,7 @@ class MassCancelled(Struct, frozen=True, kw_only=True):
 
 
 class OrderState(Struct, frozen=True, kw_only=True):
-    """An order as the exchange sees it now; quantity and price as they are after replacements."""
+    """The current state of an order; quantity and price include replacements."""
 
     order_id: int
     client_id: str
@@ -59,7 +59,7 @@ class OrderState(Struct, frozen=True, kw_only=True):
 
 
 class SettledFill(Struct, frozen=True, kw_only=True):
-    """A settled trade as one of its sides sees it; `fee` is below zero where it is a rebate [dollars]."""
+    """A settled trade from one side's view; `fee` [dollars] is negative for a rebate."""
 
     trade_id: str
     order_id: int
@@ -74,7 +74,7 @@ class SettledFill(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What one stage of the exchange did with an order; `sequence` counts a client's reports without a gap."""
+    """What one stage of the exchange did with an order; `sequence` numbers a client's reports without gaps."""
 
     event_type: Literal["order", "trade", "settlement"]
     status: Literal["confirmed", "denied"]

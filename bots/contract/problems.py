@@ -1,4 +1,4 @@
-"""What the exchange says when it says no."""
+"""Refusals of the exchange."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from msgspec import Struct
 
 
 class FieldFault(Struct, frozen=True, kw_only=True):
-    """One thing that is wrong with a request; `pointer` is a JSON pointer into it."""
+    """One fault of a request; `pointer` is a JSON pointer into it."""
 
     pointer: str = ""
     detail: str = ""
 
 
 class ProblemDetails(Struct, frozen=True, kw_only=True):
-    """An answer of application/problem+json (RFC 9457); `code` is the part meant for programs."""
+    """An application/problem+json answer (RFC 9457); programs use `code`."""
 
     status: int
     title: str = ""

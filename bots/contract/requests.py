@@ -1,6 +1,6 @@
-"""What a client sends to trade.
+"""Orders, cancels and replacements as a client sends them.
 
-Prices are exact decimals in dollars and are written as strings, so that no binary fraction ever stands between.
+Prices are exact decimals in dollars, written as strings so that they never become binary fractions.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ TimeInForce = Literal["gtc", "ioc", "fok"]
 
 
 class LimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="limit"):
-    """An order that trades at `price` [dollars a share] or better.
+    """An order that trades at `price` [dollars per share] or better.
 
-    With `display_quantity` it is an iceberg, which shows so many shares of itself at a time.
+    With `display_quantity` it is an iceberg that shows this many shares at a time.
     """
 
     security_id: str
@@ -31,7 +31,7 @@ class LimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fiel
 
 
 class MarketOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="market"):
-    """An order that trades at once at what the book offers; its rest is cancelled."""
+    """An order that trades at once against the book; its remainder is cancelled."""
 
     security_id: str
     side: Side
@@ -40,7 +40,7 @@ class MarketOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fie
 
 
 class StopOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="stop"):
-    """A market order that waits until a trade prints at `stop_price` [dollars a share] or beyond it."""
+    """A market order that waits until a trade prints at `stop_price` [dollars per share] or beyond."""
 
     security_id: str
     side: Side
@@ -50,7 +50,7 @@ class StopOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field
 
 
 class StopLimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="stop_limit"):
-    """A limit order that waits until a trade prints at `stop_price` [dollars a share] or beyond it."""
+    """A limit order that waits until a trade prints at `stop_price` [dollars per share] or beyond."""
 
     security_id: str
     side: Side
@@ -63,14 +63,14 @@ class StopLimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class CancelOrder(Struct, frozen=True, kw_only=True, tag_field="type", tag="cancel"):
-    """Take what is open of an order out of the book."""
+    """Remove the open part of an order from the book."""
 
     security_id: str
     order_id: int
 
 
 class ReplaceOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="replace"):
-    """Give an open order another total, what is filled included, another price [dollars a share], or both."""
+    """Give an open order a new total (including what is filled), a new price [dollars per share], or both."""
 
     security_id: str
     order_id: int

@@ -1,4 +1,4 @@
-"""The traders that come with the exchange, by the names that start them: its first six, and six worth beating."""
+"""The strategies that come with the exchange, by name: its original six, and six more sophisticated ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trader that orders and orders."""
+"""A trader that sends orders at a high rate."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from bots.strategy import SIDES, Strategy, option
 
 @dataclass
 class Flood(Strategy):
-    """Limit orders on random sides for 10 shares at 100.00, at a steady rate.
+    """Sends limit orders on random sides for 10 shares at 100.00, at a steady rate.
 
-    The rate is low unless it is set, so that a night does not fill the disk: 5 orders/s are 430,000 a day.
+    The default rate is low so that a night does not fill the disk: 5 orders/s are 430,000 a day.
     """
 
     name = "flood"
 
-    rate: float = option(5.0, "orders a second; 0 for as fast as it goes [1/s]")
+    rate: float = option(5.0, "orders per second; 0 for as many as possible [1/s]")
     quantity: int = option(10, "size of an order [shares]")
     limit: float = option(100.0, "price of every order [dollars]")
 
     def __post_init__(self) -> None:
         if self.rate < 0:
-            raise ValueError("the rate is 0 or more")
+            raise ValueError("rate must not be negative")
 
     def interval_s(self) -> float:
-        """The inverse of the rate."""
+        """Return the inverse of the rate [s]."""
         return 1 / self.rate if self.rate else 0.0
 
     def on_timer(self, now: float) -> None:
-        """One more."""
+        """Send one order."""
         self.order(self.rng.choice(SIDES), self.quantity, self.limit)

@@ -1,4 +1,4 @@
-"""A trader whose prices are spread around a mean."""
+"""A trader with normally distributed prices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bots.strategy import SIDES, Strategy, option
 
 @dataclass
 class Gauss(Strategy):
-    """Every 5 s a limit order on a random side for 4 shares, at a normally distributed price."""
+    """Sends a limit order on a random side for 4 shares every 5 s, at a normally distributed price."""
 
     name = "gauss"
 
@@ -19,9 +19,9 @@ class Gauss(Strategy):
     quantity: int = option(4, "size of an order [shares]")
 
     def interval_s(self) -> float:
-        """As it was set."""
+        """Return the time between two orders [s]."""
         return self.every_s
 
     def on_timer(self, now: float) -> None:
-        """Trade at a price drawn anew."""
+        """Send an order at a newly drawn price."""
         self.order(self.rng.choice(SIDES), self.quantity, self.rng.gauss(self.mean, self.deviation))

@@ -1,4 +1,4 @@
-"""A trader who knows more than the others."""
+"""A trader with private information."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from bots.strategy import Strategy, option
 
 @dataclass
 class Informed(Strategy):
-    """Sees the hidden value of a share, with an error, and takes every price that is wrong by more than a margin.
+    """Observes the hidden value of a share with noise, and takes every price that is wrong by more than a margin.
 
-    It looks at random times, since news does not arrive by the clock, and trades in proportion to how wrong the price
-    is, so that a large error shows itself to the market by and by. Its `fundamental` is the input: a seeded process
-    of its own, or one that the runner gives to all informed traders, and that news moves.
+    It looks at random times, because news does not arrive by the clock, and trades in proportion to the error of the
+    price, so that a large error reaches the market gradually. Its input is `fundamental`: a seeded process of its own,
+    or one that the runner shares among all informed traders and that news moves.
 
     Source: Glosten and Milgrom (1985), "Bid, ask and transaction prices in a specialist market with heterogeneously
-    informed traders", Journal of Financial Economics 14(1), for who trades on a hidden value against the spread; the
+    informed traders", Journal of Financial Economics 14(1), for trading on a hidden value against the spread; the
     size in proportion to the error is Kyle's (1985), "Continuous auctions and insider trading", Econometrica 53(6).
     """
 
     name = "informed"
 
-    every_s: float = option(5.0, "mean time between two looks [s]")
+    every_s: float = option(5.0, "mean time between two observations [s]")
     margin: float = option(0.05, "error of a price beyond which it trades [dollars]")
-    aggression: float = option(20.0, "shares that it orders for a dollar of error [shares/dollar]")
-    noise: float = option(0.02, "standard deviation of what it sees around the truth [dollars]")
+    aggression: float = option(20.0, "shares ordered per dollar of error [shares/dollar]")
+    noise: float = option(0.02, "standard deviation of its observation error [dollars]")
     quantity: int = option(20, "largest order [shares]")
-    start: float = option(100.0, "where the hidden value begins, unless the runner brings one [dollars]")
-    volatility: float = option(0.02, "how it moves, unless the runner brings one [dollars per root of a second]")
-    seed_of_value: int = option(0, "seed of the hidden value, unless the runner brings one")
+    start: float = option(100.0, "initial hidden value, unless the runner provides one [dollars]")
+    volatility: float = option(0.02, "its volatility, unless the runner provides one [dollars per root of a second]")
+    seed_of_value: int = option(0, "seed of the hidden value, unless the runner provides one")
 
     watches = frozenset({"price"})
 
@@ -41,11 +41,11 @@ class Informed(Strategy):
         self._due_s: float | None = None
 
     def interval_s(self) -> float:
-        """Often enough that the times between looks are as they are drawn."""
+        """Return an interval short enough to keep the drawn observation times [s]."""
         return self.every_s / 4
 
     def on_timer(self, now: float) -> None:
-        """Look, when the time that was drawn is over."""
+        """Observe the value when the drawn time has come."""
         if self._due_s is None:
             self._due_s = now + self.rng.expovariate(1 / self.every_s)
         if now >= self._due_s:

@@ -1,4 +1,4 @@
-"""A trader that stands on both sides of the market and lives off the spread."""
+"""A trader that quotes both sides of the market and earns the spread."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from bots.strategy import Strategy, option
 
 @dataclass
 class MarketMaker(Strategy):
-    """Follows the price stream; where the spread is above 0.10, quotes 2 shares on each side, 10 % of it inside.
+    """Follows the price stream; when the spread exceeds 0.10, quotes 2 shares on each side, 10 % of the spread inside.
 
-    It keeps at most ten quotes: before the next pair it cancels the oldest two.
+    It keeps at most ten quotes, and cancels the oldest two before it adds a pair.
     """
 
     name = "market_maker"
 
     spread: float = option(0.10, "spread above which it quotes [dollars]")
-    inside: float = option(0.10, "how far inside the best prices it quotes [fraction of the spread]")
+    inside: float = option(0.10, "distance of its quotes inside the best prices [fraction of the spread]")
     quantity: int = option(2, "size of a quote [shares]")
-    most: int = option(10, "quotes that it keeps, at least 2")
+    most: int = option(10, "largest number of quotes, at least 2")
 
     def __post_init__(self) -> None:
         if self.most < 2:
-            raise ValueError("a market maker keeps at least 2 quotes")
-        # Decimal of the digits as they were written: 0.1 as a binary fraction is a little more than a tenth.
+            raise ValueError("most must be at least 2")
+        # From the decimal digits: as a binary fraction, 0.1 is slightly more than a tenth.
         self._least_spread = Decimal(str(self.spread))
         self._inside = Decimal(str(self.inside))
 
     def on_price(self, price: Price) -> None:
-        """Quote on both sides where the spread is worth it."""
+        """Quote both sides if the spread is wide enough."""
         if price.bid is None or price.ask is None:
             return
         spread = price.ask - price.bid

@@ -1,4 +1,4 @@
-"""A trader who expects a price to come back."""
+"""A trader that expects prices to revert to their average."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bots.strategy import Strategy, option
 
 @dataclass
 class MeanReversion(Strategy):
-    """Buys when the price is far below its average, sells when it is far above, and goes home when it is back.
+    """Buys when the price is far below its average, sells when it is far above, and closes the position on return.
 
-    Far is counted in deviations of the price around its average. It buys at the ask and sells at the bid, so the
-    prices that it compares are those at which it would trade, and not the middle.
+    Distances are in standard deviations of the price around its average. It buys at the ask and sells at the bid, so it
+    compares the prices at which it would trade rather than the mid.
 
     Source: the contrarian rule of Lehmann (1990), "Fads, martingales, and market efficiency", Quarterly Journal of
     Economics 105(1); the bands of deviations around a moving average are Bollinger's (2001).
@@ -25,32 +25,32 @@ class MeanReversion(Strategy):
     name = "mean_reversion"
 
     half_life_s: float = option(300.0, "half-life of the average [s]")
-    enter: float = option(2.0, "how far the price is from its average when it begins [deviations]")
-    leave: float = option(0.5, "how near the price is to its average when it goes home [deviations]")
-    most: int = option(50, "shares that it holds more, or less, than at first")
+    enter: float = option(2.0, "distance from the average at which it opens a position [deviations]")
+    leave: float = option(0.5, "distance from the average at which it closes the position [deviations]")
+    most: int = option(50, "largest distance from its opening position [shares]")
     quantity: int = option(10, "largest order [shares]")
 
     def __post_init__(self) -> None:
         if not 0 <= self.leave < self.enter:
-            raise ValueError("it enters farther from the average than it leaves")
+            raise ValueError("enter must be above leave, and leave must not be negative")
         self._average = Average(self.half_life_s)
         self._neutral = 0
 
     def on_start(self) -> None:
-        """Remember what it holds without an opinion."""
+        """Take the opening position as neutral."""
         self._neutral = self.position()
 
     def on_price(self, price: Price) -> None:
-        """Compare, and trade away from the crowd or home."""
+        """Compare the price with its average, and open or close the position."""
         mid = mid_of(price)
         if mid is None or price.security_id != self.security.security_id:
             return
         self._average.add(self.now, mid)
         average = self._average
         if average.age_s < self.half_life_s or not average.deviation:
-            return  # too young to know what is usual
-        assert price.bid is not None, "there is a middle"
-        assert price.ask is not None, "there is a middle"
+            return  # not enough history yet
+        assert price.bid is not None, "there is a mid"
+        assert price.ask is not None, "there is a mid"
         cheap = (average.mean - float(price.ask)) / average.deviation
         dear = (float(price.bid) - average.mean) / average.deviation
         if cheap > self.enter:

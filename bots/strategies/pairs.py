@@ -1,4 +1,4 @@
-"""A trader who bets that two prices keep their distance."""
+"""A trader that bets on the ratio of two prices."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from bots.strategy import Strategy, option
 
 @dataclass
 class Pairs(Strategy):
-    """Sells the dear one of two securities and buys the cheap one, when their ratio is far from what is usual.
+    """Sells the expensive one of two securities and buys the cheap one when their ratio is far from its average.
 
-    It follows the logarithm of the ratio of the two mids, and counts how far it is from its average in deviations.
-    Beyond `enter` it shifts up to `most` shares from the dear one into the cheap one; within `leave` it shifts back.
-    A bot can only sell what it has, so the first trade sells of what it holds, and who holds nothing of the second
-    security gets some of it in the first shift: what it held of each is its neutral position.
+    It follows the logarithm of the ratio of the two mids, and measures its distance from the average in standard
+    deviations. Beyond `enter` it shifts up to `most` shares from the expensive security into the cheap one; within
+    `leave` it shifts back. The opening holdings are its neutral position; a bot can only sell shares that it owns.
 
     Source: Gatev, Goetzmann and Rouwenhorst (2006), "Pairs trading: performance of a relative-value arbitrage rule",
     Review of Financial Studies 19(3), which enters at two deviations and leaves where the prices cross.
@@ -28,30 +27,30 @@ class Pairs(Strategy):
     name = "pairs"
 
     half_life_s: float = option(600.0, "half-life of the average of the ratio [s]")
-    enter: float = option(2.0, "how far the ratio is from its average when it begins [deviations]")
-    leave: float = option(0.5, "how near it is when it goes home [deviations]")
-    most: int = option(40, "shares of each that it shifts")
+    enter: float = option(2.0, "distance of the ratio from its average at which it shifts [deviations]")
+    leave: float = option(0.5, "distance at which it shifts back [deviations]")
+    most: int = option(40, "largest shift of each security [shares]")
     quantity: int = option(10, "largest order [shares]")
 
     def __post_init__(self) -> None:
         if not 0 <= self.leave < self.enter:
-            raise ValueError("it enters farther from the average than it leaves")
+            raise ValueError("enter must be above leave, and leave must not be negative")
         self._average = Average(self.half_life_s)
         self._neutral: dict[str, int] = {}
         self._shift = 0  # 1: out of the first into the second; -1: the other way round
 
     def on_start(self) -> None:
-        """Remember what it holds without an opinion.
+        """Take the opening position as neutral.
 
-        raises  ValueError  there are no two securities to compare
+        raises  ValueError  there are fewer than two securities
         """
         if len(self.securities) < 2:
-            raise ValueError("pairs trades in two securities: name two")
+            raise ValueError("pairs trades two securities: name two")
         self._first, self._second = list(self.securities)[:2]
         self._neutral = {name: self.position(name) for name in (self._first, self._second)}
 
     def on_price(self, price: Price) -> None:
-        """Compare, and shift or go home."""
+        """Compare the ratio with its average, and shift or shift back."""
         first, second = self.price(self._first), self.price(self._second)
         mids = mid_of(first), mid_of(second)
         if mids[0] is None or mids[1] is None:
@@ -59,7 +58,7 @@ class Pairs(Strategy):
         ratio = math.log(mids[0] / mids[1])
         self._average.add(self.now, ratio)
         if self._average.age_s < self.half_life_s or not self._average.deviation:
-            return  # too young to know what is usual
+            return  # not enough history yet
         distance = (ratio - self._average.mean) / self._average.deviation
         if abs(distance) > self.enter:
             self._shift = 1 if distance > 0 else -1
@@ -68,7 +67,7 @@ class Pairs(Strategy):
         self._trade(first, second)
 
     def _trade(self, first: Price, second: Price) -> None:
-        """The sale before the purchase, which it may have to pay for."""
+        """Sell before buying, because the sale may have to pay for the purchase."""
         legs = [(first, -self._shift), (second, self._shift)]
         for price, direction in sorted(legs, key=lambda leg: leg[1]):
             target = self._neutral[price.security_id] + direction * self.most

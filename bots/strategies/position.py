@@ -1,4 +1,4 @@
-"""Brings a position to where a strategy wants it, within what the bot can pay and has, at prices that stand."""
+"""Moves a position towards a target within the bot's cash and shares, at the prices in the book."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from bots.strategy import Strategy
 
 
 def approach(strategy: Strategy, price: Price, target: int, *, largest: int) -> int:
-    """Trade towards a position by one order that takes the best price; the shares ordered, negative for a sale.
+    """Send one order at the best price towards a target position; return the shares ordered, negative for a sale.
 
-    The order is immediate or cancelled: nothing is left in the market, and nothing is paid beyond the best price.
+    The order is immediate-or-cancel: nothing stays in the market, and nothing trades beyond the best price.
 
-    target   shares wanted; below zero counts as none, since nobody can sell what he has not
-    largest  the most shares of an order
+    target   target position [shares]; a negative one counts as 0
+    largest  largest order [shares]
     raises   what the venue raises
     """
     name = price.security_id
     if any(order.security_id == name for order in strategy.open_orders.values()):
-        return 0  # the last one is still under way
+        return 0  # the previous order is still open
     missing = max(target, 0) - strategy.position(name)
     if missing > 0 and price.ask is not None:
         quantity = min(missing, largest, int(strategy.cash / price.ask))

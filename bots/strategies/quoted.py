@@ -1,15 +1,15 @@
-"""Whether a market quotes a price at all: the middle of a spread that is too wide is nobody's opinion."""
+"""Decides whether a market has a meaningful price: the midpoint of a very wide spread is not one."""
 
 from __future__ import annotations
 
 from bots.contract import Price
 
-# A spread wider than this part of the middle says that one side is as good as empty.
+# Beyond this fraction of the mid, a spread means that one side is practically empty.
 WIDEST = 0.05
 
 
 def mid_of(price: Price) -> float | None:
-    """The middle between bid and ask [dollars]; None where a side is empty or the spread too wide to mean a price."""
+    """Return the midpoint of bid and ask [dollars]; None if a side is empty or the spread is too wide."""
     if price.bid is None or price.ask is None:
         return None
     bid, ask = float(price.bid), float(price.ask)

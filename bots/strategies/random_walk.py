@@ -1,4 +1,4 @@
-"""A trader whose idea of the price wanders."""
+"""A trader whose price follows a random walk."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from bots.strategy import SIDES, Strategy, option
 
 @dataclass
 class RandomWalk(Strategy):
-    """Every 5 s a limit order on a random side for 1 to 10 shares, at a price that walks from 100."""
+    """Sends a limit order on a random side for 1 to 10 shares every 5 s, at a price that walks from 100."""
 
     name = "random_walk"
 
     every_s: float = option(5.0, "time between two orders [s]")
-    start: float = option(100.0, "where the walk starts [dollars]")
-    step: float = option(1.0, "longest step, up or down [dollars]")
+    start: float = option(100.0, "start of the walk [dollars]")
+    step: float = option(1.0, "largest step, up or down [dollars]")
     most: int = option(10, "largest order [shares]")
 
     def __post_init__(self) -> None:
         self._price = Decimal(self.start)
 
     def interval_s(self) -> float:
-        """As it was set."""
+        """Return the time between two orders [s]."""
         return self.every_s
 
     def on_timer(self, now: float) -> None:
-        """Take a step and trade there. The walk stays inside the band, or it would never find back."""
+        """Take a step and send an order there. The walk is clamped to the allowed prices."""
         step = Decimal(self.rng.uniform(-self.step, self.step))
         self._price = min(max(self._price + step, self.security.min_price), self.security.max_price)
         self.order(self.rng.choice(SIDES), self.rng.randint(1, self.most), self._price)

@@ -1,4 +1,4 @@
-"""A trader who takes what the market offers."""
+"""A trader that takes whatever price the market offers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bots.strategy import SIDES, Strategy, option
 
 @dataclass
 class Retail(Strategy):
-    """Every 5 s a market order on a random side for 4 shares."""
+    """Sends a market order on a random side for 4 shares every 5 s."""
 
     name = "retail"
 
@@ -17,9 +17,9 @@ class Retail(Strategy):
     quantity: int = option(4, "size of an order [shares]")
 
     def interval_s(self) -> float:
-        """As it was set."""
+        """Return the time between two orders [s]."""
         return self.every_s
 
     def on_timer(self, now: float) -> None:
-        """Trade at the market."""
+        """Send a market order."""
         self.order(self.rng.choice(SIDES), self.quantity)

@@ -1,15 +1,15 @@
-"""Exponential averages of a price over time, for strategies that compare the price with its past."""
+"""Exponential moving averages, for strategies that compare a price with its past."""
 
 from __future__ import annotations
 
 import math
 
-# Differences of sums below this part of them are rounding.
+# Differences of sums below this fraction of them are rounding errors.
 ROUNDING = 1e-12
 
 
 class Average:
-    """A moving average that forgets with time and not by count: half of its weight is younger than `half_life_s`.
+    """A moving average over time rather than over observations: half of its weight is younger than `half_life_s`.
 
     Source: exponential smoothing for observations at irregular times, Eckner (2017), "Algorithms for unevenly spaced
     time series: moving averages and other rolling operators", with the last value standing until the next.
@@ -19,13 +19,13 @@ class Average:
         self._rate = math.log(2) / half_life_s
         self._at_s: float | None = None
         self._last = 0.0
-        self._weight = 0.0  # how much of all that there could be has stood yet
+        self._weight = 0.0  # fraction of the full weight that the history covers so far
         self._sum = 0.0
         self._square = 0.0
         self.age_s = 0.0
 
     def add(self, now_s: float, value: float) -> None:
-        """Take a value; the one before has stood until now."""
+        """Add a value; the previous one has lasted until now."""
         if self._at_s is not None:
             self.age_s += now_s - self._at_s
             keeps = math.exp(-self._rate * (now_s - self._at_s))
@@ -36,12 +36,12 @@ class Average:
 
     @property
     def mean(self) -> float:
-        """The average of what has stood until the last value; of nothing yet, the last value."""
+        """The average up to the last value; the last value itself while there is no history."""
         return self._sum / self._weight if self._weight else self._last
 
     @property
     def deviation(self) -> float:
-        """The standard deviation around it; 0 where it is no more than the rounding of the sums."""
+        """The standard deviation around the mean; 0 if it is within rounding errors."""
         if not self._weight:
             return 0.0
         square = self._square / self._weight

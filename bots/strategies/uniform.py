@@ -1,4 +1,4 @@
-"""A trader to whom every price is as good as any other."""
+"""A trader with uniformly distributed prices."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bots.strategy import SIDES, Strategy, option
 
 @dataclass
 class Uniform(Strategy):
-    """Every second a limit order on a random side for 1 to 10 shares, anywhere in the security's price band."""
+    """Sends a limit order on a random side for 1 to 10 shares every second, anywhere in the allowed prices."""
 
     name = "uniform"
 
@@ -17,11 +17,11 @@ class Uniform(Strategy):
     most: int = option(10, "largest order [shares]")
 
     def interval_s(self) -> float:
-        """As it was set."""
+        """Return the time between two orders [s]."""
         return self.every_s
 
     def on_timer(self, now: float) -> None:
-        """Trade at one of all ticks, each as likely as the next."""
+        """Send an order at a tick drawn uniformly from all allowed prices."""
         lowest, highest, tick = self.security.min_price, self.security.max_price, self.security.tick
         price = lowest + tick * self.rng.randint(0, int((highest - lowest) / tick))
         self.order(self.rng.choice(SIDES), self.rng.randint(1, self.most), price)

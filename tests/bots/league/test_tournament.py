@@ -139,7 +139,7 @@ def test_a_guest_is_seen_from_here_and_bots_from_their_file(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("bots", "arguments", "fault"),
     [
-        (["no_such"], (), "bots[1].strategy: no_such is none of"),
+        (["no_such"], (), "bots[1].strategy: there is no strategy no_such; choose one of"),
         (["retail"], ("--duration", "soon"), "--duration: 'soon' is no duration"),
         (["retail"], ("--with", "missing.py:Bot"), "there is no file"),
         (["retail"], ("--output", "."), "is there already"),
