@@ -99,4 +99,4 @@ def test_a_keys_file_that_is_not_json(tmp_path: Path) -> None:
 def test_an_option_of_the_strategy_that_cannot_be(tmp_path: Path) -> None:
     shown = bots("flood", "--rate", "-1", directory=tmp_path)
     assert shown.returncode == 1
-    assert shown.stderr == "python -m bots: the rate is 0 or more\n"
+    assert shown.stderr == "python -m bots: rate must not be negative\n"
