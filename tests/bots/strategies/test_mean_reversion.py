@@ -37,5 +37,5 @@ def test_a_spread_that_eats_the_profit_is_no_chance() -> None:
 
 
 def test_enters_farther_than_it_leaves() -> None:
-    with pytest.raises(ValueError, match="farther"):
+    with pytest.raises(ValueError, match="enter must be above leave"):
         MeanReversion(enter=1.0, leave=2.0)

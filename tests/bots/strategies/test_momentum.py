@@ -49,5 +49,5 @@ def test_sells_no_more_than_it_has_and_buys_no_more_than_it_can_pay() -> None:
 
 
 def test_the_fast_average_is_the_faster_one() -> None:
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="fast_s must be above 0 and below slow_s"):
         Momentum(fast_s=300.0, slow_s=30.0)
