@@ -97,6 +97,10 @@ class Exchange:
         else:
             self._look_up(request)
         decision = decide(desk, request)
+        if desk.marks:
+            # A client's requests arrive in the order in which it sends them: none comes after its cancel.
+            desk.marks.clear()
+            desk.new_marks.clear()
         if type(decision) is Admitted:
             command = decision.command
             if type(command) is PlaceOrder:

@@ -147,6 +147,22 @@ open_orders = Table(
     Column("order_id", BigInteger, primary_key=True),
 )
 
+# Which orders a cancel is meant for that come to order entry after it, as they may on another worker: those of the
+# client that the api took before `before_us`. A mass cancel leaves one row for each of its filters, an empty text where
+# it has none, which the next one of the same filters moves. The cancel of an order that order entry has not seen leaves
+# a row with its number, which is forgotten after a day; those of mass cancels have order id 0.
+cancel_marks = Table(
+    "cancel_marks",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("security_id", Text, primary_key=True),
+    Column("side", Text, primary_key=True),
+    Column("before_us", BigInteger, nullable=False),
+    Index("cancel_marks_by_time", "client_id", "before_us"),
+)
+
 # Replacements that are in the log and not settled: order entry inserts, order execution deletes. What is reserved for
 # them is held beside what open orders need: cents of a buyer, shares of a seller.
 pending_replaces = Table(

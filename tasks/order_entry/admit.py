@@ -1,14 +1,15 @@
 """One unit of requests in one transaction: lock, decide, hold, append to the log.
 
 A unit may come twice, wholly or in parts, from RabbitMQ or from an api that sent again. What was decided stays
-decided: it falls out, and what was told of it is told again, for the first telling may have been lost.
+decided: it falls out, and is reported again, for the first report may have been lost. No request decides the fate of
+another: one that cannot be decided is dropped alone, and what is raised is wrong with Postgres or with ourselves.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection
@@ -17,60 +18,64 @@ from db.clearing_data import admission, open_orders
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Command, CommandBatch, OrderReport, OrderRequest, Request
-from tasks.order_entry.decisions import Admitted, Denied, Limits, number_of
+from tasks.order_entry.decided import decided_before
+from tasks.order_entry.decisions import Admitted, Denied, Dropped, Limits, number_of
 from tasks.order_entry.desk import Desk
-from tasks.order_entry.earlier import AnotherRequest, require_same
+from tasks.order_entry.earlier import once_each, without_control_characters
 from tasks.order_entry.known import desk_for, lock
 from tasks.order_entry.outcome import batches_of, batches_of_earlier, order_row, report
 from tasks.order_entry.rules import decide
 
+# Each collision but the first means that another worker has decided a request of the unit in between, and of requests
+# of one client, which wait for each other, there is none.
+MAX_COLLISIONS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What the stages behind are to be told of a unit."""
+    """What becomes of a unit: what the stages behind get, and what was dropped."""
 
     commands: list[CommandBatch]
     reports: list[OrderReport]
+    dropped: list[Dropped] = field(default_factory=list)
 
 
 def admit(clearing_data: Database, requests: Iterable[Request], *, limits: Limits, now_us: int) -> Admission:
-    """Decide the requests and make it last; what was decided before is told as it was.
+    """Decide the requests and make it last; what was decided before is reported as it was.
 
-    raises  AnotherRequest, psycopg2.errors.UniqueViolation  one number stands for two requests
-            UnknownSecurity  of a halt
-            sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
+    raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
+            psycopg2.errors.UniqueViolation  the register holds an order that was never decided
     """
-    unit = _once_each(list(requests))
-    if not unit:
-        return Admission([], [])
-    try:
-        # What comes twice collides in the register. To look beforehand would cost every unit for the rare one's sake.
-        with clearing_data.transaction() as tx:
-            return _admit(tx, unit, collided=False, limits=limits, now_us=now_us)
-    except UniqueViolation:
-        with clearing_data.transaction() as tx:
-            return _admit(tx, unit, collided=True, limits=limits, now_us=now_us)
-
-
-def _once_each(requests: Sequence[Request]) -> dict[int, Request]:
-    """Requests by their numbers; what comes twice counts once."""
-    unit = {number_of(request): request for request in requests}
-    if len(unit) < len(requests) and any(unit[number_of(request)] != request for request in requests):
-        raise AnotherRequest("two requests of a unit have the same number")
-    return unit
+    unit, dropped = once_each(list(requests))
+    # The tables refuse such an order; of the others they hold no name.
+    dropped += without_control_characters(unit, [n for n, request in unit.items() if type(request) is not OrderRequest])
+    collisions = 0
+    while unit:
+        try:
+            # Copies collide in the register. To look beforehand would cost every unit for the sake of the rare one.
+            with clearing_data.transaction() as tx:
+                admitted = _admit(tx, unit, collided=collisions > 0, limits=limits, now_us=now_us)
+            return Admission(admitted.commands, admitted.reports, dropped + admitted.dropped)
+        except UniqueViolation:
+            collisions += 1
+            if collisions > MAX_COLLISIONS:
+                raise
+        except ValueError:
+            unstorable = without_control_characters(unit, list(unit))
+            if not unstorable:
+                raise
+            dropped += unstorable
+    return Admission([], [], dropped)
 
 
 def _admit(tx: Connection, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int) -> Admission:
-    # Nobody else decides one of these in the meantime.
+    # No other worker decides one of these in the meantime.
     known = lock(tx, unit.values())
-    # The fate of what is no order depends on when it is looked at: admitted once and denied the second time, it would
-    # not collide.
+    # What becomes of a request that is no order depends on when it is looked at: admitted once and denied the second
+    # time, it would not collide.
     doubtful = list(unit) if collided else [n for n, request in unit.items() if type(request) is not OrderRequest]
-    sequenced = admission.sequenced(tx, doubtful)
-    for number, earlier in sequenced.items():
-        require_same(unit[number], earlier.command)
-    denied = admission.denied(tx, doubtful)
-    fresh = [request for number, request in unit.items() if number not in sequenced and number not in denied]
+    decided = decided_before(tx, unit, doubtful, now_us=now_us)
+    fresh = [request for number, request in unit.items() if number not in decided.numbers]
 
     desk = desk_for(tx, known, fresh, limits=limits, now_us=now_us)
     if collided:
@@ -80,9 +85,8 @@ def _admit(tx: Connection, unit: dict[int, Request], *, collided: bool, limits: 
     batches = _record(tx, desk, decisions, now_us)
 
     told = [report(d.request, d.reason if isinstance(d, Denied) else None, now_us) for d in decisions]
-    told += [report(unit[number], None, now_us) for number in sequenced]
-    told += [report(unit[number], reason, now_us) for number, reason in denied.items()]
-    return Admission(batches + batches_of_earlier(sequenced.values()), [one for one in told if one is not None])
+    reports = [one for one in told if one is not None] + decided.reports
+    return Admission(batches + batches_of_earlier(decided.sequenced), reports, decided.dropped)
 
 
 def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], now_us: int) -> list[CommandBatch]:
@@ -105,6 +109,7 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], 
     statements = Statements(tx)
     admission.register(statements, orders)
     admission.deny(statements, denials)
+    admission.mark_cancelled(statements, desk.new_marks.values())
     open_orders.reserve(statements, desk.replaced)
     admission.hold_cash(statements, cash)
     admission.hold_shares(statements, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})

@@ -35,6 +35,7 @@ DenialReason = Literal[
     "insufficient_funds",
     "insufficient_holdings",
     "unknown_order",  # of a cancel or a replacement: nothing of the client's is open under this number
+    "cancelled",  # of an order that comes after a cancel that was sent after it
 ]
 
 
@@ -69,6 +70,16 @@ class Denied(Struct, frozen=True):
 
     request: Request
     reason: DenialReason
+
+
+class Dropped(Struct, frozen=True):
+    """A request that cannot be decided or reported: only a faulty sender makes one, and the log names it."""
+
+    request: Request
+    reason: Literal[
+        "number_reused",  # its number stands for another request
+        "control_character",  # in a name, which no table can hold
+    ]
 
 
 def number_of(request: Request) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from db.clearing_data.entry_rows import OpenOrder, PendingReplace
+from db.clearing_data.entry_rows import ANY_ORDER, CancelMark, OpenOrder, PendingReplace
 from db.clearing_data.rows import KnownOrder, Security
 from tasks.messages import OrderRequest, PlaceOrder
 from tasks.order_entry.decisions import Limits
@@ -30,6 +30,8 @@ class Desk:
     positions       by client and security: shares held and in open buy orders; only where there is a limit on them
     issued_below    every order id given out up to now is below it
     follows         whether requests of the unit name orders, so that new ones have to be known to those behind them
+    marks           what cancels left for orders that come after them, by client; added to
+    new_marks       those that the unit's cancels leave, by their keys
     taken           (client_id, client_order_id) that stand for other orders already; added to
     replaced        what is reserved for the admitted replacements
     halts           the securities that are halted or resumed
@@ -47,6 +49,8 @@ class Desk:
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
     issued_below: int = 0
     follows: bool = True
+    marks: dict[str, list[CancelMark]] = field(default_factory=dict)
+    new_marks: dict[tuple[object, ...], CancelMark] = field(default_factory=dict)
     taken: set[tuple[str, str]] = field(default_factory=set)
     replaced: list[PendingReplace] = field(default_factory=list)
     halts: dict[str, bool] = field(default_factory=dict)
@@ -60,3 +64,20 @@ class Desk:
         of_client = self.open_orders.get(order.client_id)
         if of_client is not None:
             of_client[order.order_id] = OpenOrder(order.order_id, order.client_id, order.security_id, order.side)
+
+    def mark(self, mark: CancelMark) -> None:
+        """A cancel leaves a mark for the orders that come after it."""
+        self.marks.setdefault(mark.client_id, []).append(mark)
+        earlier = self.new_marks.get(mark[:-1])
+        if earlier is None or earlier.before_us < mark.before_us:
+            self.new_marks[mark[:-1]] = mark
+
+    def was_cancelled(self, order: OrderRequest, shard: int) -> bool:
+        """Return whether a cancel that the api took after the order has come before it."""
+        return any(
+            order.received_us < mark.before_us
+            and (mark.order_id == order.order_id or (mark.order_id == ANY_ORDER and mark.shard == shard))
+            and mark.security_id in ("", order.security_id)
+            and mark.side in ("", order.side)
+            for mark in self.marks.get(order.client_id, ())
+        )

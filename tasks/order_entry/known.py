@@ -22,13 +22,19 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
     """Lock the accounts of the clients of these requests: all requests of a client wait here for each other."""
     clients: set[str] = set()
     sellers: set[str] = set()
+    earliest_us: int | None = None
     for request in requests:
         if isinstance(request, HaltRequest):
             continue
         clients.add(request.client_id)
-        if isinstance(request, ReplaceRequest) or (isinstance(request, OrderRequest) and request.side == "sell"):
+        if isinstance(request, OrderRequest):
+            if earliest_us is None or request.received_us < earliest_us:
+                earliest_us = request.received_us
+            if request.side == "sell":
+                sellers.add(request.client_id)
+        elif isinstance(request, ReplaceRequest):
             sellers.add(request.client_id)
-    return admission.lock_and_read(tx, clients, sellers)
+    return admission.lock_and_read(tx, clients, sellers, earliest_us=earliest_us)
 
 
 def desk_for(tx: Connection, known: Known, requests: Sequence[Request], *, limits: Limits, now_us: int) -> Desk:
@@ -42,6 +48,8 @@ def desk_for(tx: Connection, known: Known, requests: Sequence[Request], *, limit
         now_us=now_us,
         follows=bool(others),
     )
+    for mark in known.cancel_marks:
+        desk.marks.setdefault(mark.client_id, []).append(mark)
     if limits.max_position is not None:
         desk.positions = open_orders.positions(tx, [account.client_id for account in known.accounts])
     if others:

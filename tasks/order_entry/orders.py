@@ -41,6 +41,8 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
     funds = desk.funds.get(order.client_id)
     if funds is None:
         return "unknown_account"
+    if desk.marks and desk.was_cancelled(order, security.shard):
+        return "cancelled"
     refusal = _refusal(order, security, funds, desk.limits)
     if refusal is not None:
         return refusal

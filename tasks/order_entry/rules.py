@@ -31,8 +31,5 @@ _RULES: dict[type, Callable[[Desk, Any], Admitted | Denied]] = {
 
 
 def decide(desk: Desk, request: Request) -> Admitted | Denied:
-    """Admit a request, holding what it may cost, or deny it; the requests of a unit come in their order.
-
-    raises  halts.UnknownSecurity
-    """
+    """Admit a request, holding what it may cost, or deny it; the requests of a unit come in their order."""
     return _RULES[type(request)](desk, request)

@@ -6,6 +6,7 @@ import time
 from fractions import Fraction
 from functools import cache
 
+import structlog
 from psycopg2.errors import CheckViolation
 from sqlalchemy.exc import IntegrityError
 
@@ -20,6 +21,8 @@ from tasks.order_entry.admit import admit
 from tasks.order_entry.decisions import Limits, number_of
 from tasks.order_entry.outcome import MAX_BATCH
 
+log = structlog.get_logger()
+
 
 @app.task(name=ORDER_ENTRY, base=Stage)
 def order_entry(batches: list[EntryBatch]) -> None:
@@ -32,8 +35,17 @@ def order_entry(batches: list[EntryBatch]) -> None:
         # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
     fail_points.reach("order_entry.committed")
+    for dropped in admission.dropped:
+        # No names: they may be what is wrong with it.
+        log.error(
+            "request_dropped",
+            number=number_of(dropped.request),
+            kind=type(dropped.request).__name__,
+            reason=dropped.reason,
+        )
     parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admission.commands]
-    asked_us = {number_of(request): batch.sent_us for batch in batches for request in batch.requests}
+    # Of several copies the first one counts, as in the reports.
+    asked_us = {number_of(request): batch.sent_us for batch in batches[::-1] for request in batch.requests}
     for start in range(0, len(admission.reports), MAX_BATCH):
         reports = admission.reports[start : start + MAX_BATCH]
         feed = FeedBatch(

@@ -64,7 +64,7 @@ units = st.lists(st.one_of(places, simple, simple, cancels, replaces, replaces, 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_units(clearing_data: Database, units: list[list[Request]]) -> None:
     with clearing_data.transaction() as tx:
-        for table in ("orders", "open_orders", "order_log", "denials", "pending_replaces"):
+        for table in ("orders", "open_orders", "order_log", "denials", "pending_replaces", "cancel_marks"):
             tx.execute(text(f"DELETE FROM {table}"))
         tx.execute(text("UPDATE shards SET last_seq = 0"))
         tx.execute(text("UPDATE accounts SET held_cents = 0, open_orders = 0"))
