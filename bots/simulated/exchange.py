@@ -31,6 +31,7 @@ from tasks.messages import (
 )
 from tasks.order_entry.decisions import Admitted, Denied, Limits
 from tasks.order_entry.desk import Desk
+from tasks.order_entry.orders import fee_ppm
 from tasks.order_entry.reservation import Terms
 from tasks.order_entry.rules import decide
 from tasks.order_execution.clearing import clear
@@ -104,12 +105,13 @@ class Exchange:
         if type(decision) is Admitted:
             command = decision.command
             if type(command) is PlaceOrder:
-                self.accounts.register(command)
+                self.accounts.register(command, fee_ppm=fee_ppm(self.securities[command.security_id]))
                 funds = desk.funds[command.client_id]
                 funds.open_orders += funds.newly_open
                 funds.newly_open = 0
             elif desk.replaced:
-                self.accounts.reserve(desk.replaced.pop())
+                replaced = desk.replaced.pop()
+                self.accounts.reserve(replaced, desk.widened.pop(replaced.order_id))
             elif desk.halts:
                 desk.halts.clear()
         return decision
@@ -128,9 +130,7 @@ class Exchange:
             known = _GONE if order is None else KnownOrder(order.client_id, order.security_id, is_open=True)
             desk.orders = {request.order_id: known}
             if isinstance(request, ReplaceRequest):
-                desk.terms = (
-                    {} if order is None else {request.order_id: Terms.of_registered(order.replaceable(), None, None)}
-                )
+                desk.terms = {} if order is None else {request.order_id: Terms.of_registered(order.replaceable())}
         elif isinstance(request, MassCancelRequest) and request.client_id in desk.funds:
             desk.open_orders = {request.client_id: self.accounts.open_orders(request.client_id)}
 

@@ -41,7 +41,8 @@ _READ = f"""
     SELECT 'holding', client_id, security_id, shares, held, {_NOTHING}
     FROM holdings WHERE client_id = ANY($2)
     UNION ALL
-    SELECT 'mark', client_id, security_id, order_id, before_us, shard, CASE side WHEN '' THEN 0 WHEN 'buy' THEN 1 ELSE 2 END,
+    SELECT 'mark', client_id, security_id, order_id, before_us, shard,
+        CASE side WHEN '' THEN 0 WHEN 'buy' THEN 1 ELSE 2 END,
         NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int
     FROM cancel_marks WHERE client_id = ANY($1) AND before_us > $3
     UNION ALL

@@ -45,6 +45,7 @@ class OrderRow(Struct, frozen=True, array_like=True):
     updated_us: int
     stop_price_cents: int | None = None
     display_quantity: int | None = None
+    fee_ppm: int = 0
 
 
 class RegisteredOrder(NamedTuple):
@@ -79,6 +80,11 @@ class ReplaceableOrder(NamedTuple):
     highest_quantity: int
     lowest_price_cents: int | None
     highest_price_cents: int | None
+    display_quantity: int | None
+    fee_ppm: int  # this and what follows is what it holds fees by; see tables.fee_hold
+    largest_quantity: int
+    largest_hold_cents: int
+    gone_quantity: int  # filled or closed
 
 
 class OpenOrder(NamedTuple):
@@ -110,6 +116,14 @@ class CancelMark(NamedTuple):
     security_id: str  # empty: of any
     side: str  # empty: of either
     before_us: int
+
+
+class Widened(NamedTuple):
+    """What an order may come to be by the replacements that were admitted."""
+
+    quantity: int  # 0 where they leave it
+    price_cents: int  # 0 where they leave it
+    fee_ppm: int
 
 
 class Sequenced(Struct, frozen=True):

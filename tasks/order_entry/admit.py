@@ -96,7 +96,8 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], 
     commands: dict[int, list[Command]] = defaultdict(list)
     for decision in decisions:
         if isinstance(decision.request, OrderRequest):
-            orders.append(order_row(decision.request, decision, now_us))
+            security = desk.securities.get(decision.request.security_id)
+            orders.append(order_row(decision.request, decision, now_us, security))
         if isinstance(decision, Admitted):
             commands[decision.shard].append(decision.command)
         else:
@@ -110,7 +111,7 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], 
     admission.register(statements, orders)
     admission.deny(statements, denials)
     admission.mark_cancelled(statements, desk.new_marks.values())
-    open_orders.reserve(statements, desk.replaced)
+    open_orders.reserve(statements, desk.replaced, desk.widened)
     admission.hold_cash(statements, cash)
     admission.hold_shares(statements, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})
     admission.set_halts(statements, desk.halts)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from db.clearing_data.entry_rows import ANY_ORDER, CancelMark, OpenOrder, PendingReplace
+from db.clearing_data.entry_rows import ANY_ORDER, CancelMark, OpenOrder, PendingReplace, Widened
 from db.clearing_data.rows import KnownOrder, Security
 from tasks.messages import OrderRequest, PlaceOrder
 from tasks.order_entry.decisions import Limits
@@ -34,6 +34,7 @@ class Desk:
     new_marks       those that the unit's cancels leave, by their keys
     taken           (client_id, client_order_id) that stand for other orders already; added to
     replaced        what is reserved for the admitted replacements
+    widened         what the orders that they name may come to be, by order id
     halts           the securities that are halted or resumed
     """
 
@@ -53,14 +54,15 @@ class Desk:
     new_marks: dict[tuple[object, ...], CancelMark] = field(default_factory=dict)
     taken: set[tuple[str, str]] = field(default_factory=set)
     replaced: list[PendingReplace] = field(default_factory=list)
+    widened: dict[int, Widened] = field(default_factory=dict)
     halts: dict[str, bool] = field(default_factory=dict)
 
-    def follow(self, order: OrderRequest, command: PlaceOrder | None) -> None:
+    def follow(self, order: OrderRequest, command: PlaceOrder | None, *, fee_ppm: int = 0) -> None:
         """An order of this unit is known to those that come after it in the unit; without a command it was denied."""
         self.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, command is not None)
         if command is None:
             return
-        self.terms[order.order_id] = Terms.of(command)
+        self.terms[order.order_id] = Terms.of(command, fee_ppm=fee_ppm)
         of_client = self.open_orders.get(order.client_id)
         if of_client is not None:
             of_client[order.order_id] = OpenOrder(order.order_id, order.client_id, order.security_id, order.side)

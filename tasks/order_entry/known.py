@@ -9,8 +9,7 @@ from sqlalchemy import Connection
 from db.clearing_data import admission, open_orders
 from db.clearing_data.admission import Known
 from db.clearing_data.entry_rows import ReplaceableOrder
-from db.clearing_data.rows import KnownOrder, Security
-from tasks.fees import hold_cents
+from db.clearing_data.rows import KnownOrder
 from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.decisions import Limits
 from tasks.order_entry.desk import Desk
@@ -76,15 +75,5 @@ def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None
 def _add_terms(desk: Desk, orders: Iterable[ReplaceableOrder]) -> None:
     for order in orders:
         desk.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, order.is_open)
-        security = desk.securities.get(order.security_id)
-        if security is None or not order.is_open:
-            continue
-        desk.terms[order.order_id] = Terms.of_registered(
-            order, _hold(order.lowest_price_cents, security), _hold(order.highest_price_cents, security)
-        )
-
-
-def _hold(price_cents: int | None, security: Security) -> int | None:
-    if price_cents is None:
-        return None
-    return hold_cents(price_cents, maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm)
+        if order.is_open:
+            desk.terms[order.order_id] = Terms.of_registered(order)

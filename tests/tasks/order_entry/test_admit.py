@@ -68,14 +68,14 @@ def test_every_kind_of_order_is_registered_with_its_terms(clearing_data: Databas
     with clearing_data.transaction() as tx:
         rows = tx.execute(
             text(
-                "SELECT order_id, type, time_in_force, price_cents, stop_price_cents, display_quantity, hold_cents "
-                "FROM orders ORDER BY order_id"
+                "SELECT order_id, type, time_in_force, price_cents, stop_price_cents, display_quantity, "
+                "hold_cents, fee_ppm FROM orders ORDER BY order_id"
             )
         ).all()
         assert rows == [
-            (1, "stop", "ioc", None, 9_000, None, 9_999),
-            (2, "stop_limit", "gtc", 10_000, 9_500, None, 10_000),
-            (3, "limit", "gtc", 10_000, None, 3, 10_100),
+            (1, "stop", "ioc", None, 9_000, None, 9_900, 10_000),
+            (2, "stop_limit", "gtc", 10_000, 9_500, None, 10_000, 0),
+            (3, "limit", "gtc", 10_000, None, 3, 10_000, 10_000),
         ]
         assert accounts.account(tx, "SINGLE").held_cents == 9_999 + 101_000
 
@@ -265,6 +265,19 @@ def test_workers_with_the_same_units_admit_each_request_once(clearing_data: Data
         assert {key: number for one in admissions for key, number in commands(one).items()} == logged
         assert {n: r for one in admissions for n, r in reasons(one).items() if r} == denied
         assert sum(len(one.reports) for one in admissions) == 600
+
+
+def test_48_an_order_holds_its_sum_and_the_fee_on_it_rounded_once(clearing_data: Database) -> None:
+    """100 shares at 0.01 with 3 bp: 1.00 and the fee on it, which is less than a cent."""
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE securities SET taker_fee_ppm = 300"))
+    enter(clearing_data, order(1, quantity=100, price_cents=1))
+    assert held(clearing_data)[0] == 101
+    enter(clearing_data, replace(2, 1, quantity=200, price_cents=2), replace(3, 1, price_cents=1))
+    # 300 may come to be needed besides, and 200 at 0.02 have a fee of 0.12 cents.
+    assert held(clearing_data)[0] == 100 + 300 + 1
+    enter(clearing_data, order(4, quantity=100, price_cents=100), order(5, quantity=3_334, price_cents=1, side="sell"))
+    assert held(clearing_data)[0] == 401 + 10_003
 
 
 # -- replacements, mass cancels and halts --------------------------------------------------------------------------
