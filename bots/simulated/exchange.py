@@ -29,7 +29,7 @@ from tasks.messages import (
     Request,
     TradeMade,
 )
-from tasks.order_entry.decisions import Admitted, Denied, Limits
+from tasks.order_entry.decisions import Admitted, Denied, Limits, Waiting
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.orders import fee_ppm
 from tasks.order_entry.reservation import Terms
@@ -73,6 +73,7 @@ class Exchange:
             limits=limits,
             now_us=0,
             shards=(SHARD,),
+            patient=False,  # a client's requests arrive in the order in which it sends them
             follows=False,
         )
 
@@ -98,8 +99,9 @@ class Exchange:
         else:
             self._look_up(request)
         decision = decide(desk, request)
+        assert not isinstance(decision, Waiting)  # the desk is not patient
         if desk.marks:
-            # A client's requests arrive in the order in which it sends them: none comes after its cancel.
+            # For the same reason no order comes after its cancel.
             desk.marks.clear()
             desk.new_marks.clear()
         if type(decision) is Admitted:

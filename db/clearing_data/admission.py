@@ -12,21 +12,25 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from db.clearing_data import waiting_replaces
 from db.clearing_data.entry_rows import ANY_ORDER, CancelMark, EntryAccount, OrderRow, RegisteredOrder, Sequenced
 from db.clearing_data.rows import Holding, KnownOrder, Security
 from db.clearing_data.tables import DTCC, EXCHANGE, ORDER_ID_BLOCK
 from db.statements import Statements
-from tasks.messages import Command, PlaceOrder, decode_command, encode_command
+from tasks.messages import Command, PlaceOrder, ReplaceRequest, decode_command, encode_command
 
 
 class Known(NamedTuple):
-    """What every unit needs: the accounts of its clients, locked, what sellers hold, which of the client's orders
-    cancels wait for, and the listed securities."""
+    """What every unit needs: the accounts of its clients, locked, what sellers hold, the listed securities.
+
+    And what of these clients came before its order: the marks of cancels, and replacements that wait.
+    """
 
     accounts: list[EntryAccount]
     holdings: list[Holding]
     securities: list[Security]
     cancel_marks: list[CancelMark]
+    waiting: list[ReplaceRequest]
 
 
 _LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1) ORDER BY client_id FOR UPDATE"
@@ -45,6 +49,9 @@ _READ = f"""
         CASE side WHEN '' THEN 0 WHEN 'buy' THEN 1 ELSE 2 END,
         NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int
     FROM cancel_marks WHERE client_id = ANY($1) AND before_us > $3
+    UNION ALL
+    SELECT 'waiting', client_id, request, NULL::bigint, NULL::bigint, {_NOTHING}
+    FROM waiting_replaces WHERE client_id = ANY($1)
     UNION ALL
     SELECT 'security', security_id, NULL, shard, tick_cents, min_price_cents, max_price_cents, issued_shares, halted,
         price_cents, maker_fee_ppm, taker_fee_ppm
@@ -71,12 +78,14 @@ def lock_and_read(
     statements.add_prepared(
         "read_unit", _READ, (clients, list(sellers), NEVER_US if earliest_us is None else earliest_us)
     )
-    known = Known([], [], [], [])
+    known = Known([], [], [], [], [])
     for kind, name, other, *numbers in statements.run():
         if kind == "account":
             known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other))
         elif kind == "holding":
             known.holdings.append(Holding(name, other, numbers[0], numbers[1]))
+        elif kind == "waiting":
+            known.waiting.append(waiting_replaces.decode(other))
         elif kind == "mark":
             order_id, before_us, shard, side = numbers[:4]
             known.cancel_marks.append(CancelMark(name, order_id, shard, other, _SIDES[side], before_us))

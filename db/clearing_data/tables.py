@@ -184,6 +184,16 @@ cancel_marks = Table(
     Index("cancel_marks_by_time", "client_id", "before_us"),
 )
 
+# Replacements that came to order entry before their orders, for the moment that they wait for these.
+waiting_replaces = Table(
+    "waiting_replaces",
+    metadata,
+    Column("command_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("client_id", Text, nullable=False, index=True),
+    Column("since_us", BigInteger, nullable=False),
+    Column("request", Text, nullable=False),  # JSON, as in tasks.messages
+)
+
 # Replacements that are in the log and not settled: order entry inserts, order execution deletes. What is reserved for
 # them is held beside what open orders need: cents of a buyer, shares of a seller.
 pending_replaces = Table(

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection
 
-from db.clearing_data import admission, open_orders
+from db.clearing_data import admission, open_orders, waiting_replaces
 from db.connect import Database
 from db.statements import Statements
-from tasks.messages import Command, CommandBatch, OrderReport, OrderRequest, Request
+from tasks.messages import Command, CommandBatch, OrderReport, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.decided import decided_before
-from tasks.order_entry.decisions import Admitted, Denied, Dropped, Limits, number_of
+from tasks.order_entry.decisions import Admitted, Decision, Denied, Dropped, Limits, Waiting, number_of
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.earlier import once_each, without_control_characters
 from tasks.order_entry.known import desk_for, lock
@@ -40,8 +40,12 @@ class Admission:
     dropped: list[Dropped] = field(default_factory=list)
 
 
-def admit(clearing_data: Database, requests: Iterable[Request], *, limits: Limits, now_us: int) -> Admission:
+def admit(
+    clearing_data: Database, requests: Iterable[Request], *, limits: Limits, now_us: int, patient: bool = True
+) -> Admission:
     """Decide the requests and make it last; what was decided before is reported as it was.
+
+    patient  whether replacements of orders that have not come may wait for them
 
     raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
             psycopg2.errors.UniqueViolation  the register holds an order that was never decided
@@ -54,7 +58,7 @@ def admit(clearing_data: Database, requests: Iterable[Request], *, limits: Limit
         try:
             # Copies collide in the register. To look beforehand would cost every unit for the sake of the rare one.
             with clearing_data.transaction() as tx:
-                admitted = _admit(tx, unit, collided=collisions > 0, limits=limits, now_us=now_us)
+                admitted = _admit(tx, unit, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient)
             return Admission(admitted.commands, admitted.reports, dropped + admitted.dropped)
         except UniqueViolation:
             collisions += 1
@@ -68,7 +72,9 @@ def admit(clearing_data: Database, requests: Iterable[Request], *, limits: Limit
     return Admission([], [], dropped)
 
 
-def _admit(tx: Connection, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int) -> Admission:
+def _admit(
+    tx: Connection, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int, patient: bool
+) -> Admission:
     # No other worker decides one of these in the meantime.
     known = lock(tx, unit.values())
     # What becomes of a request that is no order depends on when it is looked at: admitted once and denied the second
@@ -76,25 +82,47 @@ def _admit(tx: Connection, unit: dict[int, Request], *, collided: bool, limits: 
     doubtful = list(unit) if collided else [n for n, request in unit.items() if type(request) is not OrderRequest]
     decided = decided_before(tx, unit, doubtful, now_us=now_us)
     fresh = [request for number, request in unit.items() if number not in decided.numbers]
+    if known.waiting:
+        fresh = _with_waiting(fresh, known.waiting)
 
-    desk = desk_for(tx, known, fresh, limits=limits, now_us=now_us)
+    desk = desk_for(tx, known, fresh, limits=limits, now_us=now_us, patient=patient)
     if collided:
         names = [(r.client_id, r.client_order_id) for r in fresh if isinstance(r, OrderRequest) and r.client_order_id]
         desk.taken |= admission.taken_client_order_ids(tx, names)
     decisions = [decide(desk, request) for request in fresh]
     batches = _record(tx, desk, decisions, now_us)
 
-    told = [report(d.request, d.reason if isinstance(d, Denied) else None, now_us) for d in decisions]
+    told = [
+        report(d.request, d.reason if isinstance(d, Denied) else None, now_us)
+        for d in decisions
+        if not isinstance(d, Waiting)
+    ]
     reports = [one for one in told if one is not None] + decided.reports
     return Admission(batches + batches_of_earlier(decided.sequenced), reports, decided.dropped)
 
 
-def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], now_us: int) -> list[CommandBatch]:
+def _with_waiting(fresh: Sequence[Request], waiting: Iterable[ReplaceRequest]) -> list[Request]:
+    """The requests of a unit with the replacements that wait for its orders, each behind its order."""
+    by_order: dict[int, list[ReplaceRequest]] = defaultdict(list)
+    for one in waiting:
+        by_order[one.order_id].append(one)
+    numbers = {number_of(request) for request in fresh}
+    requests: list[Request] = []
+    for request in fresh:
+        requests.append(request)
+        if isinstance(request, OrderRequest):
+            requests += [one for one in by_order.get(request.order_id, ()) if one.command_id not in numbers]
+    return requests
+
+
+def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: int) -> list[CommandBatch]:
     """Write what was decided; the shards, which everyone needs, are locked last and for the shortest time."""
     orders = []
     denials = []
     commands: dict[int, list[Command]] = defaultdict(list)
     for decision in decisions:
+        if isinstance(decision, Waiting):
+            continue
         if isinstance(decision.request, OrderRequest):
             security = desk.securities.get(decision.request.security_id)
             orders.append(order_row(decision.request, decision, now_us, security))
@@ -110,6 +138,9 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], 
     statements = Statements(tx)
     admission.register(statements, orders)
     admission.deny(statements, denials)
+    replaces = [decision for decision in decisions if isinstance(decision.request, ReplaceRequest)]
+    if replaces:
+        _let_wait(statements, replaces, now_us)
     admission.mark_cancelled(statements, desk.new_marks.values())
     open_orders.reserve(statements, desk.replaced, desk.widened)
     admission.hold_cash(statements, cash)
@@ -117,3 +148,9 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], 
     admission.set_halts(statements, desk.halts)
     first_seq = admission.append(statements, commands)
     return [batch for shard, seq in first_seq.items() for batch in batches_of(shard, seq, commands[shard])]
+
+
+def _let_wait(statements: Statements, replaces: Sequence[Decision], now_us: int) -> None:
+    waiting = [decision.request for decision in replaces if isinstance(decision, Waiting)]
+    waiting_replaces.enter(statements, waiting, since_us=now_us)
+    waiting_replaces.leave(statements, [number_of(d.request) for d in replaces if not isinstance(d, Waiting)])

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tasks.messages import Command, OrderRequest, Request
+from tasks.messages import Command, OrderRequest, ReplaceRequest, Request
 
 DenialReason = Literal[
     "price_missing",  # a limit order needs one
@@ -70,6 +70,15 @@ class Denied(Struct, frozen=True):
 
     request: Request
     reason: DenialReason
+
+
+class Waiting(Struct, frozen=True):
+    """A replacement that has come before its order, and is decided when the order comes or the wait is over."""
+
+    request: ReplaceRequest
+
+
+Decision = Admitted | Denied | Waiting
 
 
 class Dropped(Struct, frozen=True):

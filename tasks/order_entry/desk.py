@@ -29,6 +29,7 @@ class Desk:
     open_orders     by client and order id: the open orders of the clients that cancel many at once
     positions       by client and security: shares held and in open buy orders; only where there is a limit on them
     issued_below    every order id given out up to now is below it
+    patient         whether a replacement may wait for its order
     follows         whether requests of the unit name orders, so that new ones have to be known to those behind them
     marks           what cancels left for orders that come after them, by client; added to
     new_marks       those that the unit's cancels leave, by their keys
@@ -49,6 +50,7 @@ class Desk:
     open_orders: dict[str, dict[int, OpenOrder]] = field(default_factory=dict)
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
     issued_below: int = 0
+    patient: bool = True
     follows: bool = True
     marks: dict[str, list[CancelMark]] = field(default_factory=dict)
     new_marks: dict[tuple[object, ...], CancelMark] = field(default_factory=dict)

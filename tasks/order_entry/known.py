@@ -36,7 +36,9 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
     return admission.lock_and_read(tx, clients, sellers, earliest_us=earliest_us)
 
 
-def desk_for(tx: Connection, known: Known, requests: Sequence[Request], *, limits: Limits, now_us: int) -> Desk:
+def desk_for(
+    tx: Connection, known: Known, requests: Sequence[Request], *, limits: Limits, now_us: int, patient: bool
+) -> Desk:
     """A desk with everything that the rules need to know to decide these requests."""
     others = [request for request in requests if type(request) is not OrderRequest]
     desk = Desk(
@@ -45,6 +47,7 @@ def desk_for(tx: Connection, known: Known, requests: Sequence[Request], *, limit
         securities={security.security_id: security for security in known.securities},
         limits=limits,
         now_us=now_us,
+        patient=patient,
         follows=bool(others),
     )
     for mark in known.cancel_marks:
@@ -63,8 +66,9 @@ def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None
     sweeping = {r.client_id for r in requests if isinstance(r, MassCancelRequest)}
     if cancelled:
         desk.orders = admission.known_orders(tx, cancelled)
-        desk.issued_below = admission.issued_below(tx)
     _add_terms(desk, open_orders.replaceable(tx, replaced))
+    if not desk.orders.keys() >= cancelled | replaced:
+        desk.issued_below = admission.issued_below(tx)
     if sweeping:
         desk.shards = admission.shards(tx)
         desk.open_orders = {client_id: {} for client_id in sweeping}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from db.clearing_data.entry_rows import PendingReplace, Widened
 from db.clearing_data.rows import KnownOrder, Security
 from tasks.messages import ReplaceOrder, ReplaceRequest
-from tasks.order_entry.decisions import Admitted, DenialReason, Denied
+from tasks.order_entry.decisions import Admitted, Decision, DenialReason, Denied, Waiting
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.orders import (
     PRICED,
@@ -20,11 +20,11 @@ from tasks.order_entry.reservation import Terms
 from tasks.order_entry.risk import state_refusal
 
 
-def decide_replace(desk: Desk, replace: ReplaceRequest) -> Admitted | Denied:
+def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
     """Admit a replacement, reserving what it may need, or deny it.
 
-    One of an order that order entry does not know is denied: it does not wait for it, as a cancel does, because what
-    it needs cannot be known.
+    One of an order that order entry has not seen waits a moment: the order may have been accepted before it, and be on
+    its way on another worker.
     """
     security = desk.securities.get(replace.security_id)
     if security is None:
@@ -36,6 +36,8 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Admitted | Denied:
         return Denied(replace, state_refusal(funds.state) or "account_closed")
     terms = desk.terms.get(replace.order_id)
     known = desk.orders.get(replace.order_id)
+    if known is None and desk.patient and replace.order_id < desk.issued_below:
+        return Waiting(replace)
     if terms is None or known != KnownOrder(replace.client_id, replace.security_id, is_open=True):
         return Denied(replace, "unknown_order")
     refusal = _refusal(desk, replace, security, terms)

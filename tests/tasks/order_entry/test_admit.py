@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data import accounts, orders
+from db.clearing_data import accounts, orders, waiting_replaces
 from db.clearing_data import admission as tables
+from db.clearing_data.admission import NEVER_US
 from db.connect import Database
 from tasks.matching.engine import Engine
 from tasks.messages import MassCancel, OrderReport, PlaceOrder, Request, SetHalt, decode_command
@@ -88,6 +89,17 @@ def test_a_market_order_is_registered_without_a_price(clearing_data: Database) -
         found = orders.order(tx, 1)
         assert (found.price_cents, found.time_in_force) == (None, "ioc")
         assert accounts.account(tx, "SINGLE").held_cents == 22_000
+
+
+def test_the_collar_is_that_of_the_last_price_that_has_settled(clearing_data: Database) -> None:
+    """Order entry sequences and does not trade: it cannot know what the orders before a market order do to the price."""
+    lifting = [order(1, side="sell", price_cents=10_900), order(2, price_cents=10_900)]
+    admission = enter(clearing_data, *lifting, order(3, type="market", price_cents=None))
+    assert admission.commands[0].commands[2].price_cents == 11_000
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE last_prices SET price_cents = 10900, event_id = 1 WHERE security_id = 'MSFT'"))
+    admission = enter(clearing_data, order(4, type="market", price_cents=None))
+    assert admission.commands[0].commands[0].price_cents == 11_990
 
 
 def test_20_a_denied_order_is_registered_and_told(clearing_data: Database) -> None:
@@ -407,6 +419,46 @@ def test_positions_count_what_is_open(clearing_data: Database) -> None:
     unit = [order(4, quantity=5), order(5, quantity=4), order(6, security_id="AAPL", quantity=60)]
     admission = admit(clearing_data, unit, limits=limits, now_us=1)
     assert reasons(admission) == {4: "position_limit", 5: None, 6: None}
+
+
+# -- a replacement that comes before its order ---------------------------------------------------------------------
+
+
+def waiting(database: Database) -> list[int]:
+    with database.transaction() as tx:
+        return [one.command_id for one in waiting_replaces.overdue(tx, since_us=NEVER_US)]
+
+
+def test_47_a_replacement_that_overtakes_its_order_waits_for_it(clearing_data: Database) -> None:
+    with clearing_data.transaction() as tx:
+        orders.next_order_ids(tx)
+    early = [
+        replace(8, 7, quantity=5),
+        replace(9, 7, price_cents=9_900),
+        replace(10, 6, client_id="RETAIL", quantity=2),
+    ]
+    for _ in range(2):
+        admission = enter(clearing_data, *early)
+        assert (reasons(admission), admission.commands, waiting(clearing_data)) == ({}, [], [8, 9, 10])
+    admission = enter(clearing_data, order(6), order(7), order(5))
+    assert reasons(admission) == {6: None, 7: None, 8: None, 9: None, 5: None}
+    assert [commands(admission)[0, seq] for seq in range(1, 6)] == [6, 7, 8, 9, 5]
+    assert waiting(clearing_data) == [10]
+    # By now the order is known to be another client's.
+    assert reasons(enter(clearing_data, *early)) == {8: None, 9: None, 10: "unknown_order"}
+
+
+def test_47_a_replacement_whose_order_does_not_come_is_denied_in_the_end(clearing_data: Database) -> None:
+    with clearing_data.transaction() as tx:
+        orders.next_order_ids(tx)
+    early = [replace(8, 7, quantity=5), replace(9, 6, quantity=5)]
+    assert reasons(enter(clearing_data, *early)) == {}
+    assert reasons(enter(clearing_data, order(6, quantity=101))) == {6: "insufficient_funds", 9: "unknown_order"}
+    for _ in range(2):  # the ticks of two workers
+        admission = admit(clearing_data, early[:1], limits=LIMITS, now_us=1, patient=False)
+        assert reasons(admission) == {8: "unknown_order"}
+    assert waiting(clearing_data) == []
+    assert reasons(enter(clearing_data, order(7), *early)) == {7: None, 8: "unknown_order", 9: "unknown_order"}
 
 
 # -- one number, one request ---------------------------------------------------------------------------------------

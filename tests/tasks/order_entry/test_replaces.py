@@ -13,6 +13,7 @@ from tasks.order_entry.reservation import Terms
 from tasks.order_entry.risk import Funds, Shares
 from tasks.order_entry.rules import decide
 from tests.tasks.order_entry.desks import (
+    ISSUED_BELOW,
     NOW_US,
     cancel,
     desk,
@@ -49,7 +50,8 @@ def desk_with_orders(**known: object) -> Desk:
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        (replace(77, quantity=1), "unknown_order"),
+        (replace(ISSUED_BELOW, quantity=1), "unknown_order"),
+        (replace(ISSUED_BELOW - 1, quantity=1), "waiting"),
         (replace(BUY, quantity=1, client_id="BOB"), "unknown_order"),
         (replace(BUY, quantity=1, security_id="AAPL"), "unknown_order"),
         (replace(BUY, quantity=1, security_id="XXXX"), "unknown_security"),
@@ -178,6 +180,10 @@ def test_an_order_of_the_unit_is_replaced_and_replaced_again() -> None:
     decided = [decide(entry, request) for request in requests]
     # Each for itself has to cover every order in which the others may be decided.
     assert [d.command.reserved for d in decided[1:]] == [20_000, 10_000, 4 * 100]
+
+
+def test_a_replacement_waits_no_longer_than_it_may() -> None:
+    assert reasons(desk(patient=False), replace(ISSUED_BELOW - 1, quantity=1)) == ["unknown_order"]
 
 
 def test_a_denied_order_of_the_unit_is_not_replaced() -> None:

@@ -73,6 +73,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client_id", "order_id", "shard", "security_id", "side"),
     )
     op.create_index("cancel_marks_by_time", "cancel_marks", ["client_id", "before_us"])
+    op.create_table(
+        "waiting_replaces",
+        sa.Column("command_id", sa.BigInteger(), nullable=False),
+        sa.Column("client_id", text, nullable=False),
+        sa.Column("since_us", sa.BigInteger(), nullable=False),
+        sa.Column("request", text, nullable=False),
+        sa.PrimaryKeyConstraint("command_id"),
+    )
+    op.create_index("ix_waiting_replaces_client_id", "waiting_replaces", ["client_id"])
     op.add_column("orders", sa.Column("fee_ppm", sa.Integer(), nullable=False, server_default=sa.text("0")))
     op.add_column("orders", sa.Column("largest_hold_cents", sa.BigInteger(), nullable=True))
     op.execute(PENDING_TRANSFERS.format(fees=FEES))
@@ -82,4 +91,5 @@ def downgrade() -> None:
     op.execute(PENDING_TRANSFERS.format(fees=""))
     op.drop_column("orders", "largest_hold_cents")
     op.drop_column("orders", "fee_ppm")
+    op.drop_table("waiting_replaces")
     op.drop_table("cancel_marks")
