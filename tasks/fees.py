@@ -20,11 +20,19 @@ def fee_cents(cash_cents: int, rate_ppm: int) -> int:
     return fee if rate_ppm >= 0 else -fee
 
 
-def hold_cents(price_cents: int, *, maker_fee_ppm: int, taker_fee_ppm: int) -> int:
-    """What to hold for each share of a buy order at this limit, rounded up [cents/share].
+def highest_fee_ppm(*, maker_fee_ppm: int, taker_fee_ppm: int) -> int:
+    """The most that a side may have to pay: an order does not know which side it will be."""
+    return max(maker_fee_ppm, taker_fee_ppm, 0)
 
-    It covers price and fee of any fills, because a fee is at most its rate of what the fill costs:
-    sum(q_i p_i + fee_i) <= sum(q_i) x hold for every p_i <= price_cents.
+
+def fee_hold_cents(cash_cents: int, highest_ppm: int) -> int:
+    """What a buy order holds for fees beside its price: the fee on what is open of it at its limit, rounded up once.
+
+    cash_cents   open quantity x limit, >= 0 [cents]
+    highest_ppm  >= 0 [hundredths of a basis point]
+
+    A fill of q at p <= limit takes the open quantity from o to o - q and releases hold(o) - hold(o - q), which is at
+    least q x limit x rate rounded down, so at least its fee. So what is held covers any fills in any order, and it
+    always is a function of what is open.
     """
-    highest_ppm = max(maker_fee_ppm, taker_fee_ppm, 0)
-    return price_cents - (-price_cents * highest_ppm // _PARTS)
+    return -(-cash_cents * highest_ppm // _PARTS)

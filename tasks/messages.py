@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 Side = Literal["buy", "sell"]
 TimeInForce = Literal["gtc", "ioc", "fok"]
@@ -222,7 +222,11 @@ class TradeMade(Struct, frozen=True, gc=False, array_like=True, tag_field="kind"
 
 
 class OrderClosed(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="closed"):
-    """What was open of an order is not any more; `quantity` of it is released, `hold_cents` a share for a buy."""
+    """What was open of an order is not any more; `quantity` of it is released, `hold_cents` a share for a buy.
+
+    `limit_cents` is the limit that the order had, for its report; None without one, and in messages from before there
+    was this.
+    """
 
     event_id: EventId
     order_id: OrderId
@@ -234,6 +238,7 @@ class OrderClosed(Struct, frozen=True, gc=False, array_like=True, tag_field="kin
     status: Literal["cancelled", "rejected"]
     reason: Reason
     closed_us: Microseconds
+    limit_cents: PriceCents | None = None
 
 
 class CancelRefused(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="cancel_refused"):
@@ -301,6 +306,12 @@ class OrderTriggered(Struct, frozen=True, gc=False, array_like=True, tag_field="
 # What order execution has to settle; the other events are news only.
 Execution = TradeMade | OrderClosed | OrderReplaced | ReplaceRefused
 Event = Execution | CancelRefused | OrderTriggered
+
+
+def as_settled(execution: Execution) -> Execution:
+    """An execution as order execution keeps it: without what it says for a report alone."""
+    return structs.replace(execution, limit_cents=None) if type(execution) is OrderClosed else execution
+
 
 Level = tuple[PriceCents, Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]]
 

@@ -7,14 +7,16 @@ what the open orders need.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from db.clearing_data.changes import ChangedOrder, OrderChange, Settlement
-from db.clearing_data.entry_rows import OpenOrder, PendingReplace, ReplaceableOrder
+from db.clearing_data.changes import ChangedOrder, Decided, OrderChange, Settlement
+from db.clearing_data.entry_rows import OpenOrder, PendingReplace, ReplaceableOrder, Widened
+from tasks.fees import fee_hold_cents
 from tasks.messages import PlaceOrder, Side
 from tasks.order_entry.risk import Funds, Shares
-from tasks.order_execution.clearing import count_closed, require_decided
+from tasks.order_execution.clearing import count_closed, release_fees, require_decided
 
 
 @dataclass(slots=True)
@@ -29,6 +31,10 @@ class RegisteredOrder:
     quantity: int
     price_cents: int
     hold_cents: int  # for each share, of a buy order
+    fee_ppm: int  # by which it holds fees beside that, of a buy order
+    largest_quantity: int
+    largest_hold_cents: int
+    display_quantity: int | None
     is_replaced: bool = False
     filled_quantity: int = 0
     closed_quantity: int = 0
@@ -54,7 +60,18 @@ class RegisteredOrder:
             self.quantity,
             None,
             None,
+            self.display_quantity,
+            self.fee_ppm,
+            self.largest_quantity,
+            self.largest_hold_cents,
+            self.filled_quantity + self.closed_quantity,
         )
+
+    @property
+    def fees_held_cents(self) -> int:
+        """What it holds for fees; see db.clearing_data.tables.fee_hold."""
+        open_quantity = self.largest_quantity - self.filled_quantity - self.closed_quantity
+        return fee_hold_cents(open_quantity * self.largest_hold_cents, self.fee_ppm)
 
 
 class Accounts:
@@ -94,8 +111,9 @@ class Accounts:
 
     # -- order entry -------------------------------------------------------------------------------------------------
 
-    def register(self, order: PlaceOrder) -> None:
-        """An order was admitted."""
+    def register(self, order: PlaceOrder, *, fee_ppm: int) -> None:
+        """Enter an order that was admitted; fee_ppm is the rate by which the buy orders of its security hold fees."""
+        hold_cents = order.hold_cents or order.price_cents
         entry = RegisteredOrder(
             order.order_id,
             order.client_id,
@@ -104,13 +122,19 @@ class Accounts:
             order.side,
             order.quantity,
             order.price_cents,
-            order.hold_cents or order.price_cents,
+            hold_cents,
+            fee_ppm if order.side == "buy" else 0,
+            order.quantity,
+            hold_cents,
+            order.display_quantity,
         )
         self.orders[order.order_id] = self._of_client[order.client_id][order.order_id] = entry
 
-    def reserve(self, replace: PendingReplace) -> None:
-        """A replacement was admitted."""
-        self.orders[replace.order_id].is_replaced = True
+    def reserve(self, replace: PendingReplace, widened: Widened) -> None:
+        """Enter a replacement that was admitted, and what its order may come to be."""
+        order = self.orders[replace.order_id]
+        order.is_replaced = True
+        order.largest_quantity, order.largest_hold_cents, order.fee_ppm = widened
         self._pending[replace.order_id, replace.command_id] = replace.reserved
 
     def open_orders(self, client_id: str) -> dict[int, OpenOrder]:
@@ -132,7 +156,8 @@ class Accounts:
         raises  ExecutionRefused  they are not of orders that are open so
         """
         self._change_terms(settlement.orders)
-        closed = count_closed(settlement, self._change_orders(settlement.orders))
+        changed = self._change_orders(settlement.orders)
+        closed = count_closed(settlement, changed)
         for client_id, orders in closed.items():
             self.funds[client_id].open_orders -= orders
         if settlement.decided:
@@ -142,6 +167,7 @@ class Accounts:
                 if self._pending.pop((one.order_id, one.command_id), None) == one.reserved
             }
             require_decided(settlement, released)
+        release_fees(settlement, changed, self._limit_fills(settlement.decided))
         for client_id, account in settlement.accounts.items():
             self.balances[client_id] += account.balance_cents
             self.funds[client_id].available_cents += account.balance_cents - account.held_cents
@@ -158,6 +184,17 @@ class Accounts:
             self.booked[entry.account] += entry.cash_cents
         self.fees_cents += settlement.earned_cents
 
+    def _limit_fills(self, decided: Sequence[Decided]) -> Counter[str]:
+        """Let replaced orders hold no more for fees than their totals need; what that releases, by client."""
+        fees: Counter[str] = Counter()
+        for one in decided:
+            order = self.orders.get(one.order_id)
+            if order is not None:
+                before = order.fees_held_cents
+                order.largest_quantity = order.quantity
+                fees[one.client_id] += before - order.fees_held_cents
+        return fees
+
     def _change_terms(self, changes: Mapping[int, OrderChange]) -> None:
         for order_id, change in changes.items():
             order = self.orders.get(order_id)
@@ -173,6 +210,7 @@ class Accounts:
             order = self.orders.get(order_id)
             if order is None or change.filled_quantity + change.closed_quantity > order.open_quantity:
                 continue
+            fees_before = order.fees_held_cents
             order.filled_quantity += change.filled_quantity
             order.closed_quantity += change.closed_quantity
             is_closed = not order.open_quantity
@@ -188,6 +226,7 @@ class Accounts:
                     order.hold_cents,
                     order.is_replaced,
                     is_closed,
+                    fees_before - (0 if is_closed else order.fees_held_cents),
                 )
             )
         return changed

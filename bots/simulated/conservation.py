@@ -65,7 +65,7 @@ def _holds(exchange: Exchange) -> Iterator[str]:
     for order in accounts.orders.values():
         orders[order.client_id] += 1
         if order.side == "buy":
-            cents[order.client_id] += order.open_quantity * order.hold_cents
+            cents[order.client_id] += order.open_quantity * order.hold_cents + order.fees_held_cents
         else:
             shares[order.client_id, order.security_id] += order.open_quantity
     for client_id, funds in accounts.funds.items():

@@ -29,8 +29,9 @@ from tasks.messages import (
     Request,
     TradeMade,
 )
-from tasks.order_entry.decisions import Admitted, Denied, Limits
+from tasks.order_entry.decisions import Admitted, Denied, Limits, Waiting
 from tasks.order_entry.desk import Desk
+from tasks.order_entry.orders import fee_ppm
 from tasks.order_entry.reservation import Terms
 from tasks.order_entry.rules import decide
 from tasks.order_execution.clearing import clear
@@ -72,6 +73,7 @@ class Exchange:
             limits=limits,
             now_us=0,
             shards=(SHARD,),
+            patient=False,  # a client's requests arrive in the order in which it sends them
             follows=False,
         )
 
@@ -97,15 +99,21 @@ class Exchange:
         else:
             self._look_up(request)
         decision = decide(desk, request)
+        assert not isinstance(decision, Waiting)  # the desk is not patient
+        if desk.marks:
+            # For the same reason no order comes after its cancel.
+            desk.marks.clear()
+            desk.new_marks.clear()
         if type(decision) is Admitted:
             command = decision.command
             if type(command) is PlaceOrder:
-                self.accounts.register(command)
+                self.accounts.register(command, fee_ppm=fee_ppm(self.securities[command.security_id]))
                 funds = desk.funds[command.client_id]
                 funds.open_orders += funds.newly_open
                 funds.newly_open = 0
             elif desk.replaced:
-                self.accounts.reserve(desk.replaced.pop())
+                replaced = desk.replaced.pop()
+                self.accounts.reserve(replaced, desk.widened.pop(replaced.order_id))
             elif desk.halts:
                 desk.halts.clear()
         return decision
@@ -124,9 +132,7 @@ class Exchange:
             known = _GONE if order is None else KnownOrder(order.client_id, order.security_id, is_open=True)
             desk.orders = {request.order_id: known}
             if isinstance(request, ReplaceRequest):
-                desk.terms = (
-                    {} if order is None else {request.order_id: Terms.of_registered(order.replaceable(), None, None)}
-                )
+                desk.terms = {} if order is None else {request.order_id: Terms.of_registered(order.replaceable())}
         elif isinstance(request, MassCancelRequest) and request.client_id in desk.funds:
             desk.open_orders = {request.client_id: self.accounts.open_orders(request.client_id)}
 

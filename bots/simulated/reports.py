@@ -89,7 +89,7 @@ def change(event: Event) -> Told:
     """What happened to an order without a trade; of a trade there are two legs."""
     if isinstance(event, OrderClosed):
         return event.client_id, _changed(
-            event, "denied", quantity=event.quantity, price_cents=event.hold_cents, reason=event.reason
+            event, "denied", quantity=event.quantity, price_cents=event.limit_cents, reason=event.reason
         )
     if isinstance(event, OrderReplaced | OrderTriggered):
         reason = "replaced" if isinstance(event, OrderReplaced) else "triggered"
@@ -112,7 +112,7 @@ def _changed(
     status: Literal["confirmed", "denied"],
     *,
     quantity: int,
-    price_cents: int,
+    price_cents: int | None,
     reason: str,
 ) -> Report:
     return Report(
@@ -123,6 +123,6 @@ def _changed(
         security_id=event.security_id,
         side=event.side,
         quantity=quantity,
-        price=price_of(price_cents),
+        price=None if price_cents is None else price_of(price_cents),
         reason=reason,
     )

@@ -12,19 +12,25 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from db.clearing_data.entry_rows import EntryAccount, OrderRow, Sequenced
+from db.clearing_data import waiting_replaces
+from db.clearing_data.entry_rows import ANY_ORDER, CancelMark, EntryAccount, OrderRow, RegisteredOrder, Sequenced
 from db.clearing_data.rows import Holding, KnownOrder, Security
 from db.clearing_data.tables import DTCC, EXCHANGE, ORDER_ID_BLOCK
 from db.statements import Statements
-from tasks.messages import Command, PlaceOrder, decode_command, encode_command
+from tasks.messages import Command, PlaceOrder, ReplaceRequest, decode_command, encode_command
 
 
 class Known(NamedTuple):
-    """What every unit needs: the accounts of its clients, locked, what sellers hold, and the listed securities."""
+    """What every unit needs: the accounts of its clients, locked, what sellers hold, the listed securities.
+
+    And what of these clients came before its order: the marks of cancels, and replacements that wait.
+    """
 
     accounts: list[EntryAccount]
     holdings: list[Holding]
     securities: list[Security]
+    cancel_marks: list[CancelMark]
+    waiting: list[ReplaceRequest]
 
 
 _LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1) ORDER BY client_id FOR UPDATE"
@@ -39,27 +45,50 @@ _READ = f"""
     SELECT 'holding', client_id, security_id, shares, held, {_NOTHING}
     FROM holdings WHERE client_id = ANY($2)
     UNION ALL
+    SELECT 'mark', client_id, security_id, order_id, before_us, shard,
+        CASE side WHEN '' THEN 0 WHEN 'buy' THEN 1 ELSE 2 END,
+        NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int
+    FROM cancel_marks WHERE client_id = ANY($1) AND before_us > $3
+    UNION ALL
+    SELECT 'waiting', client_id, request, NULL::bigint, NULL::bigint, {_NOTHING}
+    FROM waiting_replaces WHERE client_id = ANY($1)
+    UNION ALL
     SELECT 'security', security_id, NULL, shard, tick_cents, min_price_cents, max_price_cents, issued_shares, halted,
         price_cents, maker_fee_ppm, taker_fee_ppm
     FROM securities LEFT JOIN last_prices USING (security_id)
 """  # noqa: S608 - the text is ours
 
 
-def lock_and_read(tx: Connection, client_ids: Collection[str], sellers: Collection[str]) -> Known:
+# After every time that a request can have.
+NEVER_US = 2**53
+_SIDES = ("", "buy", "sell")
+
+
+def lock_and_read(
+    tx: Connection, client_ids: Collection[str], sellers: Collection[str], *, earliest_us: int | None = None
+) -> Known:
     """The accounts of these clients that exist, locked until the end of the transaction, and what there is beside.
 
-    sellers  those of the clients whose holdings are needed
+    sellers      those of the clients whose holdings are needed
+    earliest_us  when the api took the oldest order of the unit: older marks are for none of it; None without orders
     """
     clients = [client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)]
     statements = Statements(tx)
     statements.add_prepared("lock_accounts", _LOCK_ACCOUNTS, (clients,))
-    statements.add_prepared("read_unit", _READ, (clients, list(sellers)))
-    known = Known([], [], [])
+    statements.add_prepared(
+        "read_unit", _READ, (clients, list(sellers), NEVER_US if earliest_us is None else earliest_us)
+    )
+    known = Known([], [], [], [], [])
     for kind, name, other, *numbers in statements.run():
         if kind == "account":
             known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other))
         elif kind == "holding":
             known.holdings.append(Holding(name, other, numbers[0], numbers[1]))
+        elif kind == "waiting":
+            known.waiting.append(waiting_replaces.decode(other))
+        elif kind == "mark":
+            order_id, before_us, shard, side = numbers[:4]
+            known.cancel_marks.append(CancelMark(name, order_id, shard, other, _SIDES[side], before_us))
         else:
             known.securities.append(Security(name, *numbers))
     return known
@@ -116,6 +145,18 @@ def denied(tx: Connection, command_ids: Collection[int]) -> dict[int, str]:
     return {row.command_id: row.reason for row in rows}
 
 
+def registered(tx: Connection, order_ids: Collection[int]) -> dict[int, RegisteredOrder]:
+    """Those of these orders that the register holds, by order id."""
+    if not order_ids:
+        return {}
+    rows = tx.exec_driver_sql(
+        "SELECT order_id, client_id, security_id, type, side, quantity, price_cents, created_us "
+        "FROM orders WHERE order_id = ANY(%s)",
+        (list(order_ids),),
+    )
+    return {order_id: RegisteredOrder(*rest) for order_id, *rest in rows}
+
+
 def register(statements: Statements, orders: Sequence[OrderRow]) -> None:
     """Insert orders; raises psycopg2.errors.UniqueViolation when one, or its client order id, is there already."""
     statements.insert("orders", OrderRow.__struct_fields__, orders)
@@ -137,6 +178,26 @@ def set_halts(statements: Statements, halts: Mapping[str, bool]) -> None:
     """Halt the trading of securities, or resume it; the last one to write is the last one in the log."""
     for security_id in sorted(halts):
         statements.add("UPDATE securities SET halted = %s WHERE security_id = %s", (halts[security_id], security_id))
+
+
+_MARK_CANCELLED = """
+    INSERT INTO cancel_marks AS mark (client_id, order_id, shard, security_id, side, before_us)
+    SELECT * FROM unnest($1::text[], $2::bigint[], $3::smallint[], $4::text[], $5::text[], $6::bigint[])
+    ON CONFLICT (client_id, order_id, shard, security_id, side)
+    DO UPDATE SET before_us = greatest(mark.before_us, excluded.before_us)
+"""
+
+
+def mark_cancelled(statements: Statements, marks: Collection[CancelMark]) -> None:
+    """Leave marks, each of another key, for the orders that come after their cancels."""
+    if marks:
+        columns = [list(column) for column in zip(*marks, strict=True)]
+        statements.add_prepared("mark_cancelled", _MARK_CANCELLED, columns)
+
+
+def forget_cancel_marks(tx: Connection, *, before_us: int) -> None:
+    """Forget the marks of single orders whose cancels the api took before a time; those of mass cancels stay few."""
+    tx.exec_driver_sql("DELETE FROM cancel_marks WHERE order_id <> %s AND before_us < %s", (ANY_ORDER, before_us))
 
 
 _HOLD_CASH = """

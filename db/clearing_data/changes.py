@@ -87,6 +87,7 @@ class ChangedOrder(Struct, frozen=True):
     hold_cents: int
     is_replaced: bool  # some replacement of it was admitted
     is_closed: bool  # by this very change
+    fee_released_cents: int = 0  # what it holds less for fees
 
 
 class LastPrice(Struct, frozen=True):

@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from tasks.messages import Command, Side
 
+# The order id of a mark that is for any order of its client.
+ANY_ORDER = 0
+
 
 class EntryAccount(NamedTuple):
     """A client's account, locked."""
@@ -42,6 +45,19 @@ class OrderRow(Struct, frozen=True, array_like=True):
     updated_us: int
     stop_price_cents: int | None = None
     display_quantity: int | None = None
+    fee_ppm: int = 0
+
+
+class RegisteredOrder(NamedTuple):
+    """What the register says of an order that came again; a denied one is as it was when it came first."""
+
+    client_id: str
+    security_id: str
+    type: str
+    side: str
+    quantity: int
+    price_cents: int | None
+    created_us: int  # when the api took its first copy
 
 
 class ReplaceableOrder(NamedTuple):
@@ -64,6 +80,11 @@ class ReplaceableOrder(NamedTuple):
     highest_quantity: int
     lowest_price_cents: int | None
     highest_price_cents: int | None
+    display_quantity: int | None
+    fee_ppm: int  # this and what follows is what it holds fees by; see tables.fee_hold
+    largest_quantity: int
+    largest_hold_cents: int
+    gone_quantity: int  # filled or closed
 
 
 class OpenOrder(NamedTuple):
@@ -84,6 +105,25 @@ class PendingReplace(NamedTuple):
     quantity: int | None
     price_cents: int | None
     reserved: int
+
+
+class CancelMark(NamedTuple):
+    """A row of `cancel_marks`: the fields are its columns."""
+
+    client_id: str
+    order_id: int  # ANY_ORDER of a mass cancel
+    shard: int
+    security_id: str  # empty: of any
+    side: str  # empty: of either
+    before_us: int
+
+
+class Widened(NamedTuple):
+    """What an order may come to be by the replacements that were admitted."""
+
+    quantity: int  # 0 where they leave it
+    price_cents: int  # 0 where they leave it
+    fee_ppm: int
 
 
 class Sequenced(Struct, frozen=True):

@@ -6,12 +6,12 @@ with a larger total than the register, and have it open when here it is filled. 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import Connection
 
 from db.arrays import array
-from db.clearing_data.entry_rows import OpenOrder, PendingReplace, ReplaceableOrder
+from db.clearing_data.entry_rows import OpenOrder, PendingReplace, ReplaceableOrder, Widened
 from db.statements import Statements
 
 _REPLACEABLE = """
@@ -19,7 +19,9 @@ _REPLACEABLE = """
         status IN ('new', 'partially_filled') OR pending.replaces > 0,
         filled_quantity, COALESCE(price_cents, hold_cents), hold_cents,
         least(quantity, pending.lowest_quantity), greatest(quantity, pending.highest_quantity),
-        pending.lowest_price_cents, pending.highest_price_cents
+        pending.lowest_price_cents, pending.highest_price_cents,
+        display_quantity, fee_ppm, greatest(quantity, largest_quantity), greatest(hold_cents, largest_hold_cents),
+        filled_quantity + closed_quantity
     FROM orders CROSS JOIN LATERAL (
         SELECT count(*) AS replaces,
             min(quantity) AS lowest_quantity, max(quantity) AS highest_quantity,
@@ -72,20 +74,24 @@ def positions(tx: Connection, client_ids: Collection[str]) -> dict[tuple[str, st
     return {(client_id, security_id): shares for client_id, security_id, shares in rows}
 
 
-def reserve(statements: Statements, replaces: Sequence[PendingReplace]) -> None:
-    """Note replacements that are on their way to the engine, and the largest total that each order may come to have.
+def reserve(statements: Statements, replaces: Sequence[PendingReplace], widened: Mapping[int, Widened]) -> None:
+    """Note replacements that are on their way to the engine, and by order id what each order may come to be.
 
     One of the price alone leaves the total as it is, and the order is noted all the same: from now on its fills may
     hold something else than its terms here say.
     """
     statements.insert("pending_replaces", PendingReplace._fields, replaces)
-    largest: dict[int, int] = {}
-    for one in replaces:
-        largest[one.order_id] = max(one.quantity or 0, largest.get(one.order_id, 0))
-    if largest:
-        statements.add(
-            "UPDATE orders SET largest_quantity = greatest(orders.quantity, largest_quantity, new.quantity) "
-            "FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[])) AS new (order_id, quantity) "
-            "WHERE orders.order_id = new.order_id",
-            (array(largest), array(largest.values())),
-        )
+    if widened:
+        quantities, prices, fees = zip(*widened.values(), strict=True)
+        statements.add(_WIDEN, (array(widened), array(quantities), array(prices), array(fees)))
+
+
+_WIDEN = """
+    UPDATE orders SET
+        largest_quantity = greatest(orders.quantity, largest_quantity, new.quantity),
+        largest_hold_cents = greatest(hold_cents, largest_hold_cents, new.price_cents),
+        fee_ppm = new.fee_ppm
+    FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[]), CAST(%s AS bigint[]), CAST(%s AS int[]))
+        AS new (order_id, quantity, price_cents, fee_ppm)
+    WHERE orders.order_id = new.order_id
+"""

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from db.arrays import array
 from db.clearing_data.changes import ChangedOrder, Decided, OrderChange, Terms
+from db.clearing_data.tables import FEE_HOLD, fee_hold
 from db.statements import Statements, run_prepared
 
 # Of two replacements that settle in the wrong order the later one stands.
@@ -85,31 +86,40 @@ _RELEASE = text(
 
 # With nothing pending, an order can be filled up to its quantity again, and no further.
 _LIMIT_FILLS = text(
-    """
-    UPDATE orders SET largest_quantity = quantity
-    WHERE order_id = ANY(:order_ids) AND filled_quantity + closed_quantity <= quantity
-        AND NOT EXISTS (SELECT FROM pending_replaces AS pending WHERE pending.order_id = orders.order_id)
-    """
+    f"""
+    WITH before AS (
+        SELECT order_id, {FEE_HOLD} AS fee_hold FROM orders
+        WHERE order_id = ANY(:order_ids) AND filled_quantity + closed_quantity <= quantity
+            AND NOT EXISTS (SELECT FROM pending_replaces AS pending WHERE pending.order_id = orders.order_id)
+    )
+    UPDATE orders SET largest_quantity = quantity FROM before WHERE orders.order_id = before.order_id
+    RETURNING orders.client_id, before.fee_hold - {FEE_HOLD}
+    """  # noqa: S608 - the text is ours
 )
 
 
-def release_replaces(tx: Connection, decided: Sequence[Decided]) -> set[tuple[int, int]]:
-    """Strike replacements off that were decided; returns (order id, command id) of those that were pending so."""
+def release_replaces(tx: Connection, decided: Sequence[Decided]) -> tuple[set[tuple[int, int]], Counter[str]]:
+    """Strike replacements off that were decided.
+
+    returns  (order id, command id) of those that were pending so, and what is no longer held for fees by client [cents]
+    """
+    fees: Counter[str] = Counter()
     if not decided:
-        return set()
+        return set(), fees
     order_ids, command_ids, client_ids, reserved = (list(column) for column in zip(*decided, strict=True))
     rows = tx.execute(
         _RELEASE, {"order_ids": order_ids, "command_ids": command_ids, "client_ids": client_ids, "reserved": reserved}
     )
     released = {(order_id, command_id) for order_id, command_id in rows}
-    tx.execute(_LIMIT_FILLS, {"order_ids": order_ids})
-    return released
+    for client_id, cents in tx.execute(_LIMIT_FILLS, {"order_ids": order_ids}):
+        fees[client_id] += cents
+    return released, fees
 
 
 # An order is closed when fills and closes add up to its quantity, in whichever order they came; ahead of a replacement
 # they may be more. A close of the whole order says whether it was cancelled or rejected; with a fill before or after
 # it, it was cancelled. Its reason stands, unless a trade of it failed.
-_CHANGE_ORDERS = """
+_CHANGE_ORDERS = f"""
     UPDATE orders SET
         filled_quantity = orders.filled_quantity + change.filled_quantity,
         filled_cents = orders.filled_cents + change.filled_cents,
@@ -136,8 +146,10 @@ _CHANGE_ORDERS = """
         orders.largest_quantity IS NOT NULL AS is_replaced,
         orders.filled_quantity + orders.closed_quantity >= orders.quantity
             AND orders.filled_quantity + orders.closed_quantity
-              - change.filled_quantity - change.closed_quantity < orders.quantity AS is_closed
-"""
+              - change.filled_quantity - change.closed_quantity < orders.quantity AS is_closed,
+        {fee_hold("orders.filled_quantity + orders.closed_quantity - change.filled_quantity - change.closed_quantity")}
+            - {FEE_HOLD} AS fee_released
+"""  # noqa: S608 - the text is ours
 
 # Planned anew each time: the best plan depends on how many orders are open, and it would be kept from when few were.
 _NO_LONGER_OPEN = """

@@ -89,9 +89,26 @@ denials = Table(
     Column("reason", Text, nullable=False),
 )
 
+
+def fee_hold(gone: str) -> str:
+    """SQL for what a row of `orders` holds for fees [cents]: tasks.fees.fee_hold_cents of the most it may yet cost.
+
+    gone  SQL for the shares that are filled or closed
+
+    It is a function of the row alone, so it does not matter in which order fills and replacements settle. After a
+    replacement by a lower price the fee of the highest one stays held, as fills at that one may settle later.
+    """
+    open_quantity = f"greatest(orders.quantity, orders.largest_quantity) - ({gone})"
+    price = "greatest(orders.hold_cents, orders.largest_hold_cents)"
+    cash = f"CAST({open_quantity} AS numeric) * {price}"
+    return f"CASE orders.fee_ppm WHEN 0 THEN 0 ELSE CAST(ceil({cash} * orders.fee_ppm / 1000000) AS bigint) END"
+
+
+FEE_HOLD = fee_hold("orders.filled_quantity + orders.closed_quantity")
+
 # One row an order that reached order entry, refused ones too. Order entry inserts, order execution updates what
 # stands from `status` on. open quantity = quantity - filled_quantity - closed_quantity; hold = open quantity, times
-# hold_cents for a buy order.
+# hold_cents for a buy order, which holds fees beside that.
 #
 # No index names a column that order execution updates, and a page is filled by half: so an update stays on its page
 # and touches no index. That makes it cost 4 us of Postgres instead of 22.
@@ -123,6 +140,10 @@ orders = Table(
     # settle before the replacement itself does.
     Column("largest_quantity", BigInteger),
     Column("terms_event_id", BigInteger),  # of the replacement that gave it its quantity and price, if one did
+    # The rate by which a buy order holds fees, beside its hold, and the highest hold that an admitted replacement gives
+    # it; see fee_hold. An order from before there was a rate has the fee in its hold.
+    Column("fee_ppm", Integer, nullable=False, server_default=text("0")),
+    Column("largest_hold_cents", BigInteger),
     CheckConstraint("filled_quantity >= 0 AND closed_quantity >= 0", name="orders_counts"),
     CheckConstraint(
         "filled_quantity + closed_quantity <= greatest(quantity, largest_quantity)", name="orders_quantity"
@@ -145,6 +166,32 @@ open_orders = Table(
     metadata,
     Column("client_id", Text, primary_key=True),
     Column("order_id", BigInteger, primary_key=True),
+)
+
+# Which orders a cancel is meant for that come to order entry after it, as they may on another worker: those of the
+# client that the api took before `before_us`. A mass cancel leaves one row for each of its filters, an empty text where
+# it has none, which the next one of the same filters moves. The cancel of an order that order entry has not seen leaves
+# a row with its number, which is forgotten after a day; those of mass cancels have order id 0.
+cancel_marks = Table(
+    "cancel_marks",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("order_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("shard", SmallInteger, primary_key=True, autoincrement=False),
+    Column("security_id", Text, primary_key=True),
+    Column("side", Text, primary_key=True),
+    Column("before_us", BigInteger, nullable=False),
+    Index("cancel_marks_by_time", "client_id", "before_us"),
+)
+
+# Replacements that came to order entry before their orders, for the moment that they wait for these.
+waiting_replaces = Table(
+    "waiting_replaces",
+    metadata,
+    Column("command_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("client_id", Text, nullable=False, index=True),
+    Column("since_us", BigInteger, nullable=False),
+    Column("request", Text, nullable=False),  # JSON, as in tasks.messages
 )
 
 # Replacements that are in the log and not settled: order entry inserts, order execution deletes. What is reserved for

@@ -11,7 +11,7 @@ from db.connect import Database
 from tasks.audit.patience import Patience
 from tasks.audit.replay import PAGE
 from tasks.audit.result import Checked
-from tasks.messages import Execution, event_id
+from tasks.messages import Execution, as_settled, event_id
 
 
 class Executions:
@@ -44,7 +44,7 @@ class Executions:
                 missing.append(execution)
                 continue
             self.agreement.checked += 1
-            if found != execution:
+            if found != as_settled(execution):
                 self.agreement.find(f"execution {execution.event_id} was settled as {found}; the log makes {execution}")
         return missing
 

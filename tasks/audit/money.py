@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data.accounts import EXTERNAL, ISSUER, all_accounts, all_holdings
 from db.clearing_data.securities import listed
-from db.clearing_data.tables import DTCC
+from db.clearing_data.tables import DTCC, FEE_HOLD
 from tasks.audit.replaces import Need, check_replaces, needs_of_replaced
 from tasks.audit.result import Checked
 
@@ -68,9 +68,11 @@ def _check_shares(tx: Connection, checked: Checked, booked: Counter[tuple[str, s
 # What is open of an order is what is neither filled nor closed; of one that was closed ahead of a fill that is still
 # on its way, the fill. What replaced orders need is known from elsewhere.
 _ACCOUNTS = text(
-    """
+    f"""
     SELECT COALESCE(accounts.client_id, needs.client_id), balance_cents, held_cents, open_orders,
-        COALESCE(cents, 0), COALESCE(orders, 0)
+        COALESCE(cents, 0) + COALESCE((
+            SELECT sum({FEE_HOLD}) FROM orders WHERE orders.client_id = accounts.client_id AND fee_ppm > 0
+        ), 0), COALESCE(orders, 0)
     FROM accounts
     FULL JOIN (
         SELECT client_id, count(*) AS orders, sum(
@@ -80,7 +82,7 @@ _ACCOUNTS = text(
         FROM orders WHERE filled_quantity + closed_quantity < quantity GROUP BY client_id
     ) AS needs ON needs.client_id = accounts.client_id
     ORDER BY 1
-    """
+    """  # noqa: S608 - the text is ours
 )
 _HOLDINGS = text(
     """

@@ -114,7 +114,7 @@ def leg_reports(
 
 
 def closed_report(closed: OrderClosed, *, sent_us: int) -> Report:
-    """The denial of what was still open of an order: its quantity is what is released."""
+    """The denial of what was still open of an order: its quantity is what is released, its price the order's limit."""
     return Report(
         order_id=closed.order_id,
         report_id=closed.event_id,
@@ -124,7 +124,7 @@ def closed_report(closed: OrderClosed, *, sent_us: int) -> Report:
         security_id=closed.security_id,
         side=closed.side,
         quantity=closed.quantity,
-        price_cents=closed.hold_cents,
+        price_cents=closed.limit_cents,
         reason=closed.reason,
         event_us=closed.closed_us,
         sent_us=sent_us,

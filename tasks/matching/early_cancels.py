@@ -1,7 +1,7 @@
 """Cancels that were sequenced before their orders, and wait for them.
 
-Order entry sequences a cancel only of an order that is open or that it does not know yet, and an order that is on its
-way comes soon. One that waits in vain is refused after so many commands.
+Order entry sequences a cancel only behind its order. Older logs hold cancels of orders that were on their way, or of
+ids that no order had; one that waits in vain is refused after so many commands.
 """
 
 from __future__ import annotations

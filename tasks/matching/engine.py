@@ -37,8 +37,8 @@ from tasks.messages import (
     event_id,
 )
 
-# How many commands a cancel waits for its order. Order entry sequences a cancel only of an order that is open or that
-# it does not know yet, and an order that is on its way comes long before that.
+# How many commands a cancel waits for its order. Order entry sequences a cancel of an order that it has sequenced
+# before, so only in older logs there are some that wait.
 WAITING_COMMANDS: Final = 100_000
 
 # Of the orders that were closed the engine remembers at least so many, the latest, and at most about twice as many:
@@ -52,6 +52,9 @@ MAX_QUANTITY: Final = MAX_EVENTS_PER_COMMAND // 2
 
 # That a stop order was triggered, and that its rest was closed.
 _EVENTS_BESIDE_TRADES: Final = 2
+
+# Other orders have a collar in the place of a limit.
+_LIMITED: Final = ("limit", "stop_limit")
 
 Refusal = Literal["cancelled", "rejected"]
 
@@ -371,6 +374,7 @@ class Engine:
                 "cancelled",
                 "cancelled",
                 now_us,
+                order.price_cents,
             )
         )
 
@@ -398,6 +402,7 @@ class Engine:
                 status,
                 reason,
                 order.sequenced_us if now_us is None else now_us,
+                order.price_cents if order.type in _LIMITED else None,
             )
         )
 

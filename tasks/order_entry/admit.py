@@ -1,98 +1,131 @@
 """One unit of requests in one transaction: lock, decide, hold, append to the log.
 
 A unit may come twice, wholly or in parts, from RabbitMQ or from an api that sent again. What was decided stays
-decided: it falls out, and what was told of it is told again, for the first telling may have been lost.
+decided: it falls out, and is reported again, for the first report may have been lost. No request decides the fate of
+another: one that cannot be decided is dropped alone, and what is raised is wrong with Postgres or with ourselves.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection
 
-from db.clearing_data import admission, open_orders
+from db.clearing_data import admission, open_orders, waiting_replaces
 from db.connect import Database
 from db.statements import Statements
-from tasks.messages import Command, CommandBatch, OrderReport, OrderRequest, Request
-from tasks.order_entry.decisions import Admitted, Denied, Limits, number_of
+from tasks.messages import Command, CommandBatch, OrderReport, OrderRequest, ReplaceRequest, Request
+from tasks.order_entry.decided import decided_before
+from tasks.order_entry.decisions import Admitted, Decision, Denied, Dropped, Limits, Waiting, number_of
 from tasks.order_entry.desk import Desk
-from tasks.order_entry.earlier import AnotherRequest, require_same
+from tasks.order_entry.earlier import once_each, without_control_characters
 from tasks.order_entry.known import desk_for, lock
 from tasks.order_entry.outcome import batches_of, batches_of_earlier, order_row, report
 from tasks.order_entry.rules import decide
 
+# Each collision but the first means that another worker has decided a request of the unit in between, and of requests
+# of one client, which wait for each other, there is none.
+MAX_COLLISIONS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What the stages behind are to be told of a unit."""
+    """What becomes of a unit: what the stages behind get, and what was dropped."""
 
     commands: list[CommandBatch]
     reports: list[OrderReport]
+    dropped: list[Dropped] = field(default_factory=list)
 
 
-def admit(clearing_data: Database, requests: Iterable[Request], *, limits: Limits, now_us: int) -> Admission:
-    """Decide the requests and make it last; what was decided before is told as it was.
+def admit(
+    clearing_data: Database, requests: Iterable[Request], *, limits: Limits, now_us: int, patient: bool = True
+) -> Admission:
+    """Decide the requests and make it last; what was decided before is reported as it was.
 
-    raises  AnotherRequest, psycopg2.errors.UniqueViolation  one number stands for two requests
-            UnknownSecurity  of a halt
-            sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
+    patient  whether replacements of orders that have not come may wait for them
+
+    raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
+            psycopg2.errors.UniqueViolation  the register holds an order that was never decided
     """
-    unit = _once_each(list(requests))
-    if not unit:
-        return Admission([], [])
-    try:
-        # What comes twice collides in the register. To look beforehand would cost every unit for the rare one's sake.
-        with clearing_data.transaction() as tx:
-            return _admit(tx, unit, collided=False, limits=limits, now_us=now_us)
-    except UniqueViolation:
-        with clearing_data.transaction() as tx:
-            return _admit(tx, unit, collided=True, limits=limits, now_us=now_us)
+    unit, dropped = once_each(list(requests))
+    # The tables refuse such an order; of the others they hold no name.
+    dropped += without_control_characters(unit, [n for n, request in unit.items() if type(request) is not OrderRequest])
+    collisions = 0
+    while unit:
+        try:
+            # Copies collide in the register. To look beforehand would cost every unit for the sake of the rare one.
+            with clearing_data.transaction() as tx:
+                admitted = _admit(tx, unit, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient)
+            return Admission(admitted.commands, admitted.reports, dropped + admitted.dropped)
+        except UniqueViolation:
+            collisions += 1
+            if collisions > MAX_COLLISIONS:
+                raise
+        except ValueError:
+            unstorable = without_control_characters(unit, list(unit))
+            if not unstorable:
+                raise
+            dropped += unstorable
+    return Admission([], [], dropped)
 
 
-def _once_each(requests: Sequence[Request]) -> dict[int, Request]:
-    """Requests by their numbers; what comes twice counts once."""
-    unit = {number_of(request): request for request in requests}
-    if len(unit) < len(requests) and any(unit[number_of(request)] != request for request in requests):
-        raise AnotherRequest("two requests of a unit have the same number")
-    return unit
-
-
-def _admit(tx: Connection, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int) -> Admission:
-    # Nobody else decides one of these in the meantime.
+def _admit(
+    tx: Connection, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int, patient: bool
+) -> Admission:
+    # No other worker decides one of these in the meantime.
     known = lock(tx, unit.values())
-    # The fate of what is no order depends on when it is looked at: admitted once and denied the second time, it would
-    # not collide.
+    # What becomes of a request that is no order depends on when it is looked at: admitted once and denied the second
+    # time, it would not collide.
     doubtful = list(unit) if collided else [n for n, request in unit.items() if type(request) is not OrderRequest]
-    sequenced = admission.sequenced(tx, doubtful)
-    for number, earlier in sequenced.items():
-        require_same(unit[number], earlier.command)
-    denied = admission.denied(tx, doubtful)
-    fresh = [request for number, request in unit.items() if number not in sequenced and number not in denied]
+    decided = decided_before(tx, unit, doubtful, now_us=now_us)
+    fresh = [request for number, request in unit.items() if number not in decided.numbers]
+    if known.waiting:
+        fresh = _with_waiting(fresh, known.waiting)
 
-    desk = desk_for(tx, known, fresh, limits=limits, now_us=now_us)
+    desk = desk_for(tx, known, fresh, limits=limits, now_us=now_us, patient=patient)
     if collided:
         names = [(r.client_id, r.client_order_id) for r in fresh if isinstance(r, OrderRequest) and r.client_order_id]
         desk.taken |= admission.taken_client_order_ids(tx, names)
     decisions = [decide(desk, request) for request in fresh]
     batches = _record(tx, desk, decisions, now_us)
 
-    told = [report(d.request, d.reason if isinstance(d, Denied) else None, now_us) for d in decisions]
-    told += [report(unit[number], None, now_us) for number in sequenced]
-    told += [report(unit[number], reason, now_us) for number, reason in denied.items()]
-    return Admission(batches + batches_of_earlier(sequenced.values()), [one for one in told if one is not None])
+    told = [
+        report(d.request, d.reason if isinstance(d, Denied) else None, now_us)
+        for d in decisions
+        if not isinstance(d, Waiting)
+    ]
+    reports = [one for one in told if one is not None] + decided.reports
+    return Admission(batches + batches_of_earlier(decided.sequenced), reports, decided.dropped)
 
 
-def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], now_us: int) -> list[CommandBatch]:
+def _with_waiting(fresh: Sequence[Request], waiting: Iterable[ReplaceRequest]) -> list[Request]:
+    """The requests of a unit with the replacements that wait for its orders, each behind its order."""
+    by_order: dict[int, list[ReplaceRequest]] = defaultdict(list)
+    for one in waiting:
+        by_order[one.order_id].append(one)
+    numbers = {number_of(request) for request in fresh}
+    requests: list[Request] = []
+    for request in fresh:
+        requests.append(request)
+        if isinstance(request, OrderRequest):
+            requests += [one for one in by_order.get(request.order_id, ()) if one.command_id not in numbers]
+    return requests
+
+
+def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: int) -> list[CommandBatch]:
     """Write what was decided; the shards, which everyone needs, are locked last and for the shortest time."""
     orders = []
     denials = []
     commands: dict[int, list[Command]] = defaultdict(list)
     for decision in decisions:
+        if isinstance(decision, Waiting):
+            continue
         if isinstance(decision.request, OrderRequest):
-            orders.append(order_row(decision.request, decision, now_us))
+            security = desk.securities.get(decision.request.security_id)
+            orders.append(order_row(decision.request, decision, now_us, security))
         if isinstance(decision, Admitted):
             commands[decision.shard].append(decision.command)
         else:
@@ -105,9 +138,19 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], 
     statements = Statements(tx)
     admission.register(statements, orders)
     admission.deny(statements, denials)
-    open_orders.reserve(statements, desk.replaced)
+    replaces = [decision for decision in decisions if isinstance(decision.request, ReplaceRequest)]
+    if replaces:
+        _let_wait(statements, replaces, now_us)
+    admission.mark_cancelled(statements, desk.new_marks.values())
+    open_orders.reserve(statements, desk.replaced, desk.widened)
     admission.hold_cash(statements, cash)
     admission.hold_shares(statements, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})
     admission.set_halts(statements, desk.halts)
     first_seq = admission.append(statements, commands)
     return [batch for shard, seq in first_seq.items() for batch in batches_of(shard, seq, commands[shard])]
+
+
+def _let_wait(statements: Statements, replaces: Sequence[Decision], now_us: int) -> None:
+    waiting = [decision.request for decision in replaces if isinstance(decision, Waiting)]
+    waiting_replaces.enter(statements, waiting, since_us=now_us)
+    waiting_replaces.leave(statements, [number_of(d.request) for d in replaces if not isinstance(d, Waiting)])

@@ -5,6 +5,7 @@ A client that was stopped, or a halted security, still takes them: they only eve
 
 from __future__ import annotations
 
+from db.clearing_data.entry_rows import ANY_ORDER, CancelMark
 from db.clearing_data.rows import KnownOrder
 from tasks.messages import CancelOrder, CancelRequest, MassCancel, MassCancelRequest
 from tasks.order_entry.decisions import Admitted, Denied
@@ -12,27 +13,33 @@ from tasks.order_entry.desk import Desk
 
 
 def decide_cancel(desk: Desk, cancel: CancelRequest) -> Admitted | Denied:
-    """Admit the cancel of an order that is open or may be on its way."""
+    """Admit the cancel of an order that is open.
+
+    An order that order entry has not seen may have been accepted all the same, and be on its way on another worker.
+    The cancel is denied, and leaves a mark so that such an order is cancelled when it comes. An order that the api took
+    later and that has this number is not.
+    """
     security = desk.securities.get(cancel.security_id)
     if security is None:
         return Denied(cancel, "unknown_security")
     if cancel.client_id not in desk.funds:
         return Denied(cancel, "unknown_account")
     order = desk.orders.get(cancel.order_id)
-    if order is None:
-        # It may be on its way, on another worker or behind us in the queue: then the engine lets the cancel
-        # wait, and sees to it that it is the owner's.
-        cancellable = cancel.order_id < desk.issued_below
-    else:
-        cancellable = order == KnownOrder(cancel.client_id, cancel.security_id, is_open=True)
-    if not cancellable:
+    if order is None and cancel.order_id < desk.issued_below:
+        desk.mark(
+            CancelMark(cancel.client_id, cancel.order_id, security.shard, cancel.security_id, "", cancel.received_us)
+        )
+    if order != KnownOrder(cancel.client_id, cancel.security_id, is_open=True):
         return Denied(cancel, "unknown_order")
     command = CancelOrder(cancel.command_id, cancel.client_id, cancel.security_id, cancel.order_id, desk.now_us)
     return Admitted(cancel, command, security.shard)
 
 
 def decide_mass_cancel(desk: Desk, cancel: MassCancelRequest) -> Admitted | Denied:
-    """Admit a mass cancel with the orders that are open now, maybe none; those that one took, no later one takes."""
+    """Admit a mass cancel with the orders that are open now, maybe none; those that one took, no later one takes.
+
+    It leaves a mark for the client's orders that the api took before it and that have yet to come.
+    """
     if cancel.client_id not in desk.funds:
         return Denied(cancel, "unknown_account")
     if cancel.shard not in desk.shards:
@@ -43,6 +50,11 @@ def decide_mass_cancel(desk: Desk, cancel: MassCancelRequest) -> Admitted | Deni
             return Denied(cancel, "unknown_security")
         if security.shard != cancel.shard:
             return Denied(cancel, "wrong_shard")
+    desk.mark(
+        CancelMark(
+            cancel.client_id, ANY_ORDER, cancel.shard, cancel.security_id or "", cancel.side or "", cancel.received_us
+        )
+    )
     of_client = desk.open_orders.get(cancel.client_id, {})
     order_ids = [
         order.order_id

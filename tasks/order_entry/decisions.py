@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from tasks.messages import Command, OrderRequest, Request
+from tasks.messages import Command, OrderRequest, ReplaceRequest, Request
 
 DenialReason = Literal[
     "price_missing",  # a limit order needs one
@@ -35,6 +35,7 @@ DenialReason = Literal[
     "insufficient_funds",
     "insufficient_holdings",
     "unknown_order",  # of a cancel or a replacement: nothing of the client's is open under this number
+    "cancelled",  # of an order that comes after a cancel that was sent after it
 ]
 
 
@@ -69,6 +70,25 @@ class Denied(Struct, frozen=True):
 
     request: Request
     reason: DenialReason
+
+
+class Waiting(Struct, frozen=True):
+    """A replacement that has come before its order, and is decided when the order comes or the wait is over."""
+
+    request: ReplaceRequest
+
+
+Decision = Admitted | Denied | Waiting
+
+
+class Dropped(Struct, frozen=True):
+    """A request that cannot be decided or reported: only a faulty sender makes one, and the log names it."""
+
+    request: Request
+    reason: Literal[
+        "number_reused",  # its number stands for another request
+        "control_character",  # in a name, which no table can hold
+    ]
 
 
 def number_of(request: Request) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from db.clearing_data.entry_rows import OpenOrder, PendingReplace
+from db.clearing_data.entry_rows import ANY_ORDER, CancelMark, OpenOrder, PendingReplace, Widened
 from db.clearing_data.rows import KnownOrder, Security
 from tasks.messages import OrderRequest, PlaceOrder
 from tasks.order_entry.decisions import Limits
@@ -29,9 +29,13 @@ class Desk:
     open_orders     by client and order id: the open orders of the clients that cancel many at once
     positions       by client and security: shares held and in open buy orders; only where there is a limit on them
     issued_below    every order id given out up to now is below it
+    patient         whether a replacement may wait for its order
     follows         whether requests of the unit name orders, so that new ones have to be known to those behind them
+    marks           what cancels left for orders that come after them, by client; added to
+    new_marks       those that the unit's cancels leave, by their keys
     taken           (client_id, client_order_id) that stand for other orders already; added to
     replaced        what is reserved for the admitted replacements
+    widened         what the orders that they name may come to be, by order id
     halts           the securities that are halted or resumed
     """
 
@@ -46,17 +50,38 @@ class Desk:
     open_orders: dict[str, dict[int, OpenOrder]] = field(default_factory=dict)
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
     issued_below: int = 0
+    patient: bool = True
     follows: bool = True
+    marks: dict[str, list[CancelMark]] = field(default_factory=dict)
+    new_marks: dict[tuple[object, ...], CancelMark] = field(default_factory=dict)
     taken: set[tuple[str, str]] = field(default_factory=set)
     replaced: list[PendingReplace] = field(default_factory=list)
+    widened: dict[int, Widened] = field(default_factory=dict)
     halts: dict[str, bool] = field(default_factory=dict)
 
-    def follow(self, order: OrderRequest, command: PlaceOrder | None) -> None:
+    def follow(self, order: OrderRequest, command: PlaceOrder | None, *, fee_ppm: int = 0) -> None:
         """An order of this unit is known to those that come after it in the unit; without a command it was denied."""
         self.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, command is not None)
         if command is None:
             return
-        self.terms[order.order_id] = Terms.of(command)
+        self.terms[order.order_id] = Terms.of(command, fee_ppm=fee_ppm)
         of_client = self.open_orders.get(order.client_id)
         if of_client is not None:
             of_client[order.order_id] = OpenOrder(order.order_id, order.client_id, order.security_id, order.side)
+
+    def mark(self, mark: CancelMark) -> None:
+        """A cancel leaves a mark for the orders that come after it."""
+        self.marks.setdefault(mark.client_id, []).append(mark)
+        earlier = self.new_marks.get(mark[:-1])
+        if earlier is None or earlier.before_us < mark.before_us:
+            self.new_marks[mark[:-1]] = mark
+
+    def was_cancelled(self, order: OrderRequest, shard: int) -> bool:
+        """Return whether a cancel that the api took after the order has come before it."""
+        return any(
+            order.received_us < mark.before_us
+            and (mark.order_id == order.order_id or (mark.order_id == ANY_ORDER and mark.shard == shard))
+            and mark.security_id in ("", order.security_id)
+            and mark.side in ("", order.side)
+            for mark in self.marks.get(order.client_id, ())
+        )

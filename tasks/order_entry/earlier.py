@@ -1,7 +1,12 @@
-"""A request that was decided before: it has to be the one that its number stood for then."""
+"""Requests that come again: one number stands for one request, whenever it was sent and however often."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
+from msgspec import structs
+
+from db.clearing_data.entry_rows import RegisteredOrder
 from tasks.messages import (
     CancelOrder,
     CancelRequest,
@@ -15,51 +20,95 @@ from tasks.messages import (
     Request,
     SetHalt,
 )
+from tasks.order_entry.decisions import Dropped, number_of
+from tasks.order_entry.orders import PRICED
 
 
-class AnotherRequest(ValueError):
-    """One number stands for two requests: its sender is wrong."""
+def once_each(requests: Sequence[Request]) -> tuple[dict[int, Request], list[Dropped]]:
+    """The requests by their numbers, the first of each, and those that differ from the first of their number.
+
+    A client that sends an order again while the first copy is under way differs from itself in the time alone.
+    """
+    unit = {number_of(request): request for request in requests}
+    if len(unit) == len(requests):
+        return unit, []
+    unit.clear()
+    dropped = []
+    for request in requests:
+        first = unit.setdefault(number_of(request), request)
+        if first is not request and first != structs.replace(request, received_us=first.received_us):
+            dropped.append(Dropped(request, "number_reused"))
+    return unit, dropped
 
 
-def require_same(request: Request, command: Command) -> None:
-    """Raise AnotherRequest when a command of the log is not what became of this request."""
-    if _terms_of(request) != _terms_of_command(command):
-        raise AnotherRequest("a request has the number of another one that is in the log")
+def without_control_characters(unit: dict[int, Request], numbers: Iterable[int]) -> list[Dropped]:
+    """Take those of these requests out of the unit that have a control character in a name."""
+    dropped = [Dropped(unit[number], "control_character") for number in numbers if has_control_character(unit[number])]
+    for one in dropped:
+        del unit[number_of(one.request)]
+    return dropped
+
+
+def has_control_character(request: Request) -> bool:
+    """Return whether a name in the request holds a character that no table and no report can hold."""
+    return any(isinstance(value, str) and min(value, default=" ") < " " for value in structs.astuple(request))
+
+
+def is_same(request: Request, command: Command) -> bool:
+    """Return whether a command of the log is what became of this request."""
+    if isinstance(request, OrderRequest):
+        return isinstance(command, PlaceOrder) and _is_same_order(request, command)
+    return _terms_of(request) == _terms_of_command(command)
+
+
+def is_registered(request: Request, order: RegisteredOrder) -> bool:
+    """Return whether an order of the register that was denied is what became of this request."""
+    return isinstance(request, OrderRequest) and (
+        order.client_id,
+        order.security_id,
+        order.type,
+        order.side,
+        order.quantity,
+        order.price_cents,
+    ) == (
+        request.client_id,
+        request.security_id,
+        request.type,
+        request.side,
+        request.quantity,
+        request.price_cents,
+    )
+
+
+def _is_same_order(request: OrderRequest, command: PlaceOrder) -> bool:
+    return (
+        request.client_id == command.client_id
+        and request.security_id == command.security_id
+        and request.type == command.type
+        and request.side == command.side
+        and request.quantity == command.quantity
+        and request.price_cents in (None, command.price_cents)  # without a limit the command has a collar
+        and request.stop_price_cents == command.stop_price_cents
+        and request.display_quantity == command.display_quantity
+        and request.post_only == command.post_only
+        and (request.type not in PRICED or request.time_in_force == command.time_in_force)
+    )
 
 
 def _terms_of(request: Request) -> tuple[object, ...]:
-    if isinstance(request, OrderRequest):
-        return (
-            "order",
-            request.client_id,
-            request.security_id,
-            request.type,
-            request.side,
-            request.quantity,
-            request.stop_price_cents,
-            request.display_quantity,
-        )
     if isinstance(request, CancelRequest):
         return "cancel", request.client_id, request.security_id, request.order_id
     if isinstance(request, ReplaceRequest):
         return "replace", request.client_id, request.order_id, request.quantity, request.price_cents
     if isinstance(request, MassCancelRequest):
         return "mass_cancel", request.client_id
+    assert not isinstance(request, OrderRequest)
     return "halt", request.security_id, request.halted
 
 
 def _terms_of_command(command: Command) -> tuple[object, ...]:
     if isinstance(command, PlaceOrder):
-        return (
-            "order",
-            command.client_id,
-            command.security_id,
-            command.type,
-            command.side,
-            command.quantity,
-            command.stop_price_cents,
-            command.display_quantity,
-        )
+        return ("order",)
     if isinstance(command, CancelOrder):
         return "cancel", command.client_id, command.security_id, command.order_id
     if isinstance(command, ReplaceOrder):

@@ -9,8 +9,7 @@ from sqlalchemy import Connection
 from db.clearing_data import admission, open_orders
 from db.clearing_data.admission import Known
 from db.clearing_data.entry_rows import ReplaceableOrder
-from db.clearing_data.rows import KnownOrder, Security
-from tasks.fees import hold_cents
+from db.clearing_data.rows import KnownOrder
 from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.decisions import Limits
 from tasks.order_entry.desk import Desk
@@ -22,16 +21,24 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
     """Lock the accounts of the clients of these requests: all requests of a client wait here for each other."""
     clients: set[str] = set()
     sellers: set[str] = set()
+    earliest_us: int | None = None
     for request in requests:
         if isinstance(request, HaltRequest):
             continue
         clients.add(request.client_id)
-        if isinstance(request, ReplaceRequest) or (isinstance(request, OrderRequest) and request.side == "sell"):
+        if isinstance(request, OrderRequest):
+            if earliest_us is None or request.received_us < earliest_us:
+                earliest_us = request.received_us
+            if request.side == "sell":
+                sellers.add(request.client_id)
+        elif isinstance(request, ReplaceRequest):
             sellers.add(request.client_id)
-    return admission.lock_and_read(tx, clients, sellers)
+    return admission.lock_and_read(tx, clients, sellers, earliest_us=earliest_us)
 
 
-def desk_for(tx: Connection, known: Known, requests: Sequence[Request], *, limits: Limits, now_us: int) -> Desk:
+def desk_for(
+    tx: Connection, known: Known, requests: Sequence[Request], *, limits: Limits, now_us: int, patient: bool
+) -> Desk:
     """A desk with everything that the rules need to know to decide these requests."""
     others = [request for request in requests if type(request) is not OrderRequest]
     desk = Desk(
@@ -40,8 +47,11 @@ def desk_for(tx: Connection, known: Known, requests: Sequence[Request], *, limit
         securities={security.security_id: security for security in known.securities},
         limits=limits,
         now_us=now_us,
+        patient=patient,
         follows=bool(others),
     )
+    for mark in known.cancel_marks:
+        desk.marks.setdefault(mark.client_id, []).append(mark)
     if limits.max_position is not None:
         desk.positions = open_orders.positions(tx, [account.client_id for account in known.accounts])
     if others:
@@ -56,8 +66,9 @@ def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None
     sweeping = {r.client_id for r in requests if isinstance(r, MassCancelRequest)}
     if cancelled:
         desk.orders = admission.known_orders(tx, cancelled)
-        desk.issued_below = admission.issued_below(tx)
     _add_terms(desk, open_orders.replaceable(tx, replaced))
+    if not desk.orders.keys() >= cancelled | replaced:
+        desk.issued_below = admission.issued_below(tx)
     if sweeping:
         desk.shards = admission.shards(tx)
         desk.open_orders = {client_id: {} for client_id in sweeping}
@@ -68,15 +79,5 @@ def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None
 def _add_terms(desk: Desk, orders: Iterable[ReplaceableOrder]) -> None:
     for order in orders:
         desk.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, order.is_open)
-        security = desk.securities.get(order.security_id)
-        if security is None or not order.is_open:
-            continue
-        desk.terms[order.order_id] = Terms.of_registered(
-            order, _hold(order.lowest_price_cents, security), _hold(order.highest_price_cents, security)
-        )
-
-
-def _hold(price_cents: int | None, security: Security) -> int | None:
-    if price_cents is None:
-        return None
-    return hold_cents(price_cents, maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm)
+        if order.is_open:
+            desk.terms[order.order_id] = Terms.of_registered(order)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from db.clearing_data.rows import Security
-from tasks.fees import hold_cents
+from tasks.fees import fee_hold_cents, highest_fee_ppm
 from tasks.messages import OrderRequest, PlaceOrder
 from tasks.order_entry.collar import collar_price
 from tasks.order_entry.decisions import Admitted, DenialReason, Denied, Limits
@@ -14,7 +14,7 @@ from tasks.order_entry.risk import Funds, state_refusal
 
 PRICED = frozenset({"limit", "stop_limit"})
 TRIGGERED = frozenset({"stop", "stop_limit"})
-# Into so many parts an iceberg may fall, each of which comes to the end of its level anew.
+# Into so many parts an iceberg may fall, each of which comes to the end of its level again.
 MAX_REFILLS = 100
 
 
@@ -25,7 +25,7 @@ def decide_order(desk: Desk, order: OrderRequest) -> Admitted | Denied:
         desk.taken.add((order.client_id, order.client_order_id))
     if isinstance(command, PlaceOrder):
         if desk.follows:
-            desk.follow(order, command)
+            desk.follow(order, command, fee_ppm=fee_ppm(desk.securities[order.security_id]))
         return Admitted(order, command, desk.securities[order.security_id].shard)
     if desk.follows:
         desk.follow(order, None)
@@ -41,6 +41,8 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
     funds = desk.funds.get(order.client_id)
     if funds is None:
         return "unknown_account"
+    if desk.marks and desk.was_cancelled(order, security.shard):
+        return "cancelled"
     refusal = _refusal(order, security, funds, desk.limits)
     if refusal is not None:
         return refusal
@@ -54,8 +56,9 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
     if order.side == "buy":
         if not may_grow(desk, owned, order.quantity):
             return "position_limit"
-        hold = hold_cents(limit_cents, maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm)
-        if not funds.hold(order.quantity * hold):
+        hold = limit_cents
+        cash_cents = order.quantity * limit_cents
+        if not funds.hold(cash_cents + fee_hold_cents(cash_cents, fee_ppm(security))):
             return "insufficient_funds"
         grow(desk, owned, order.quantity)
     else:
@@ -114,9 +117,14 @@ def contradiction(order: OrderRequest) -> DenialReason | None:
     if order.display_quantity is not None:
         if kind != "limit" or order.time_in_force != "gtc" or order.display_quantity >= order.quantity:
             return "contradictory_terms"
-        if order.display_quantity * MAX_REFILLS < order.quantity:
+        if shows_too_little(order.display_quantity, order.quantity):
             return "display_quantity_too_small"
     return None
+
+
+def fee_ppm(security: Security) -> int:
+    """The rate by which buy orders of a security hold what they may have to pay in fees."""
+    return highest_fee_ppm(maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm)
 
 
 def price_refusal(price_cents: int, security: Security) -> Literal["price_off_tick", "price_out_of_band"] | None:
@@ -126,6 +134,11 @@ def price_refusal(price_cents: int, security: Security) -> Literal["price_off_ti
     if not security.min_price_cents <= price_cents <= security.max_price_cents:
         return "price_out_of_band"
     return None
+
+
+def shows_too_little(display_quantity: int | None, quantity: int) -> bool:
+    """Return whether an iceberg of this size would come to the end of its level too often; None is no iceberg."""
+    return display_quantity is not None and display_quantity * MAX_REFILLS < quantity
 
 
 def notional_is_too_large(quantity: int, limit_cents: int, limits: Limits) -> bool:

@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Literal
 
 from db.clearing_data.entry_rows import OrderRow, Sequenced
+from db.clearing_data.rows import Security
 from tasks.messages import (
     Command,
     CommandBatch,
@@ -20,24 +21,33 @@ from tasks.messages import (
     Request,
 )
 from tasks.order_entry.decisions import Admitted, DenialReason, Denied
+from tasks.order_entry.orders import fee_ppm
 
 # Entries in one message to a stage behind; each order that a mass cancel names is one, too.
 MAX_BATCH = 2_000
 
 
-def order_row(order: OrderRequest, decision: Admitted | Denied, now_us: int) -> OrderRow:
-    """An order, admitted or not, as it goes into the register."""
+def order_row(order: OrderRequest, decision: Admitted | Denied, now_us: int, security: Security | None) -> OrderRow:
+    """An order, admitted or not, as it goes into the register; the security is None of one that is not listed."""
     if isinstance(decision, Admitted):
         placed = decision.command
         assert isinstance(placed, PlaceOrder)
+        assert security is not None
         # Of a sell order nothing but its shares is held; what stands there is its limit or collar.
         hold_cents = placed.hold_cents or placed.price_cents
-        return _row(order, now_us, time_in_force=placed.time_in_force, hold_cents=hold_cents)
+        rate_ppm = fee_ppm(security) if order.side == "buy" else 0
+        return _row(order, now_us, time_in_force=placed.time_in_force, hold_cents=hold_cents, rate_ppm=rate_ppm)
     return _row(order, now_us, time_in_force=order.time_in_force, hold_cents=0, denied=decision.reason)
 
 
 def _row(
-    order: OrderRequest, now_us: int, *, time_in_force: str, hold_cents: int, denied: DenialReason | None = None
+    order: OrderRequest,
+    now_us: int,
+    *,
+    time_in_force: str,
+    hold_cents: int,
+    rate_ppm: int = 0,
+    denied: DenialReason | None = None,
 ) -> OrderRow:
     # The name of another order is not this one's to have.
     name = order.client_order_id if denied != "duplicate_client_order_id" else None
@@ -60,6 +70,7 @@ def _row(
         now_us,
         order.stop_price_cents,
         order.display_quantity,
+        rate_ppm,
     )
 
 

@@ -1,23 +1,30 @@
-"""Replacements: new terms for an open order, for which what it may need beside is held until they are settled."""
+"""Replacements: new terms for an open order, for which what it may need besides is held until they are settled."""
 
 from __future__ import annotations
 
-from db.clearing_data.entry_rows import PendingReplace
+from db.clearing_data.entry_rows import PendingReplace, Widened
 from db.clearing_data.rows import KnownOrder, Security
-from tasks.fees import hold_cents
 from tasks.messages import ReplaceOrder, ReplaceRequest
-from tasks.order_entry.decisions import Admitted, DenialReason, Denied
+from tasks.order_entry.decisions import Admitted, Decision, DenialReason, Denied, Waiting
 from tasks.order_entry.desk import Desk
-from tasks.order_entry.orders import PRICED, grow, may_grow, notional_is_too_large, price_refusal
+from tasks.order_entry.orders import (
+    PRICED,
+    fee_ppm,
+    grow,
+    may_grow,
+    notional_is_too_large,
+    price_refusal,
+    shows_too_little,
+)
 from tasks.order_entry.reservation import Terms
 from tasks.order_entry.risk import state_refusal
 
 
-def decide_replace(desk: Desk, replace: ReplaceRequest) -> Admitted | Denied:
+def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
     """Admit a replacement, reserving what it may need, or deny it.
 
-    One of an order that order entry does not know is denied: it does not wait for it, as a cancel does, because what
-    it needs cannot be known.
+    One of an order that order entry has not seen waits a moment: the order may have been accepted before it, and be on
+    its way on another worker.
     """
     security = desk.securities.get(replace.security_id)
     if security is None:
@@ -29,6 +36,8 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Admitted | Denied:
         return Denied(replace, state_refusal(funds.state) or "account_closed")
     terms = desk.terms.get(replace.order_id)
     known = desk.orders.get(replace.order_id)
+    if known is None and desk.patient and replace.order_id < desk.issued_below:
+        return Waiting(replace)
     if terms is None or known != KnownOrder(replace.client_id, replace.security_id, is_open=True):
         return Denied(replace, "unknown_order")
     refusal = _refusal(desk, replace, security, terms)
@@ -36,13 +45,13 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Admitted | Denied:
         return Denied(replace, refusal)
 
     hold: int | None = None
+    rate_ppm = terms.fee_ppm
     if terms.side == "buy":
         if replace.price_cents is not None:
-            hold = hold_cents(
-                replace.price_cents, maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm
-            )
+            hold, rate_ppm = replace.price_cents, fee_ppm(security)
         reserved = terms.reserved_cents(replace.quantity, hold)
-        if not funds.hold(reserved):
+        fees_cents = terms.fees_held_cents(replace.quantity, hold, fee_ppm=rate_ppm) - terms.fees_held_cents()
+        if not funds.hold(reserved + fees_cents):
             return Denied(replace, "insufficient_funds")
         grow(desk, (replace.client_id, replace.security_id), _growth(replace, terms))
     else:
@@ -50,7 +59,8 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Admitted | Denied:
         shares = desk.shares.get((replace.client_id, replace.security_id))
         if shares is None or not shares.hold(reserved):
             return Denied(replace, "insufficient_holdings")
-    terms.widen(replace.quantity, hold, replace.price_cents)
+    terms.widen(replace.quantity, hold, replace.price_cents, fee_ppm=rate_ppm)
+    desk.widened[replace.order_id] = Widened(terms.largest_quantity, terms.largest_hold_cents, rate_ppm)
     desk.replaced.append(
         PendingReplace(
             replace.order_id, replace.command_id, replace.client_id, replace.quantity, replace.price_cents, reserved
@@ -83,6 +93,8 @@ def _refusal(desk: Desk, replace: ReplaceRequest, security: Security, terms: Ter
         refusal = price_refusal(replace.price_cents, security)
         if refusal is not None:
             return refusal
+    if replace.quantity is not None and shows_too_little(terms.display_quantity, replace.quantity):
+        return "display_quantity_too_small"
     quantity = replace.quantity or terms.highest_quantity
     if quantity > desk.limits.max_order_quantity:
         return "quantity_too_large"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from db.clearing_data.entry_rows import ReplaceableOrder
+from tasks.fees import fee_hold_cents
 from tasks.messages import PlaceOrder, Side
 
 
@@ -21,7 +22,10 @@ from tasks.messages import PlaceOrder, Side
 class Terms:
     """The extremes of what an open order may be at the engine: total quantities, limits, holds a share of a buy.
 
-    filled  what has settled of it [shares]; the engine has filled as much or more
+    filled            what has settled of it [shares]; the engine has filled as much or more
+    display_quantity  what an iceberg shows of itself [shares]
+    fee_ppm           the rate by which it holds fees, 0 of a sell: of largest_quantity shares without those that are
+                      gone, filled or closed, at largest_hold_cents each
     """
 
     type: str
@@ -32,9 +36,14 @@ class Terms:
     lowest_hold_cents: int
     highest_hold_cents: int
     highest_price_cents: int
+    display_quantity: int | None = None
+    fee_ppm: int = 0
+    largest_quantity: int = 0
+    largest_hold_cents: int = 0
+    gone: int = 0
 
     @classmethod
-    def of(cls, order: PlaceOrder) -> Self:
+    def of(cls, order: PlaceOrder, *, fee_ppm: int = 0) -> Self:
         """Those of a new order."""
         return cls(
             type=order.type,
@@ -45,23 +54,30 @@ class Terms:
             lowest_hold_cents=order.hold_cents,
             highest_hold_cents=order.hold_cents,
             highest_price_cents=order.price_cents,
+            display_quantity=order.display_quantity,
+            fee_ppm=fee_ppm if order.side == "buy" else 0,
+            largest_quantity=order.quantity,
+            largest_hold_cents=order.hold_cents,
         )
 
     @classmethod
-    def of_registered(
-        cls, order: ReplaceableOrder, lowest_pending_hold: int | None, highest_pending_hold: int | None
-    ) -> Self:
-        """Those of an order in the register; the holds are those of its pending replacements, None without any."""
-        hold = order.hold_cents
+    def of_registered(cls, order: ReplaceableOrder) -> Self:
+        """Those of an order in the register, with what its pending replacements may make of it."""
+        hold, lowest, highest = order.hold_cents, order.lowest_price_cents, order.highest_price_cents
         return cls(
             type=order.type,
             side=order.side,
             filled=order.filled_quantity,
             lowest_quantity=order.lowest_quantity,
             highest_quantity=order.highest_quantity,
-            lowest_hold_cents=hold if lowest_pending_hold is None else min(hold, lowest_pending_hold),
-            highest_hold_cents=hold if highest_pending_hold is None else max(hold, highest_pending_hold),
-            highest_price_cents=max(order.price_cents, order.highest_price_cents or 0),
+            lowest_hold_cents=hold if lowest is None else min(hold, lowest),
+            highest_hold_cents=hold if highest is None else max(hold, highest),
+            highest_price_cents=max(order.price_cents, highest or 0),
+            display_quantity=order.display_quantity,
+            fee_ppm=order.fee_ppm,
+            largest_quantity=order.largest_quantity,
+            largest_hold_cents=order.largest_hold_cents,
+            gone=order.gone_quantity,
         )
 
     def reserved_cents(self, quantity: int | None, hold_cents: int | None) -> int:
@@ -81,16 +97,27 @@ class Terms:
             (quantity - self.filled) * hold_cents - (least - self.filled) * lowest, (quantity - least) * hold_cents, 0
         )
 
+    def fees_held_cents(
+        self, quantity: int | None = None, price_cents: int | None = None, *, fee_ppm: int | None = None
+    ) -> int:
+        """What a buy order holds for fees, as it is or with other terms admitted [cents]; see tables.fee_hold."""
+        open_quantity = max(self.largest_quantity, quantity or 0) - self.gone
+        most_cents = open_quantity * max(self.largest_hold_cents, price_cents or 0)
+        return fee_hold_cents(most_cents, self.fee_ppm if fee_ppm is None else fee_ppm)
+
     def reserved_shares(self, quantity: int | None) -> int:
         """What to reserve for another total of a sell order [shares]."""
         return 0 if quantity is None else max(quantity - max(self.lowest_quantity, self.filled), 0)
 
-    def widen(self, quantity: int | None, hold_cents: int | None, price_cents: int | None) -> None:
+    def widen(self, quantity: int | None, hold_cents: int | None, price_cents: int | None, *, fee_ppm: int = 0) -> None:
         """A replacement with these terms is on its way to the engine."""
+        self.fee_ppm = fee_ppm
         if quantity is not None:
+            self.largest_quantity = max(self.largest_quantity, quantity)
             self.lowest_quantity = min(self.lowest_quantity, quantity)
             self.highest_quantity = max(self.highest_quantity, quantity)
         if hold_cents is not None:
+            self.largest_hold_cents = max(self.largest_hold_cents, hold_cents)
             self.lowest_hold_cents = min(self.lowest_hold_cents, hold_cents)
             self.highest_hold_cents = max(self.highest_hold_cents, hold_cents)
         if price_cents is not None:

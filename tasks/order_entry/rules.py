@@ -12,16 +12,16 @@ from typing import Any
 
 from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.cancels import decide_cancel, decide_mass_cancel
-from tasks.order_entry.decisions import Admitted, DenialReason, Denied, Limits, number_of
+from tasks.order_entry.decisions import Admitted, Decision, DenialReason, Denied, Limits, number_of
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.halts import decide_halt
 from tasks.order_entry.orders import decide_order
 from tasks.order_entry.replaces import decide_replace
 
-__all__ = ["Admitted", "DenialReason", "Denied", "Desk", "Limits", "Request", "decide", "number_of"]
+__all__ = ["Admitted", "Decision", "DenialReason", "Denied", "Desk", "Limits", "Request", "decide", "number_of"]
 
 
-_RULES: dict[type, Callable[[Desk, Any], Admitted | Denied]] = {
+_RULES: dict[type, Callable[[Desk, Any], Decision]] = {
     OrderRequest: decide_order,
     CancelRequest: decide_cancel,
     ReplaceRequest: decide_replace,
@@ -30,9 +30,6 @@ _RULES: dict[type, Callable[[Desk, Any], Admitted | Denied]] = {
 }
 
 
-def decide(desk: Desk, request: Request) -> Admitted | Denied:
-    """Admit a request, holding what it may cost, or deny it; the requests of a unit come in their order.
-
-    raises  halts.UnknownSecurity
-    """
+def decide(desk: Desk, request: Request) -> Decision:
+    """Admit a request, holding what it may cost, deny it or let it wait; the requests of a unit come in their order."""
     return _RULES[type(request)](desk, request)

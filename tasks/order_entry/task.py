@@ -6,6 +6,7 @@ import time
 from fractions import Fraction
 from functools import cache
 
+import structlog
 from psycopg2.errors import CheckViolation
 from sqlalchemy.exc import IntegrityError
 
@@ -14,34 +15,75 @@ from celery_app.publisher import Parcel, Publisher
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
+from db.clearing_data import admission, waiting_replaces
 from db.connect import Database
 from tasks.messages import EntryBatch, FeedBatch
 from tasks.order_entry.admit import admit
 from tasks.order_entry.decisions import Limits, number_of
 from tasks.order_entry.outcome import MAX_BATCH
 
+log = structlog.get_logger()
 
-@app.task(name=ORDER_ENTRY, base=Stage)
+
+# How long a replacement waits for its order, which another worker may have in hand [us].
+PATIENCE_US = 1_000_000
+# How long the cancel of an order that never came is remembered [us], and how often older ones are forgotten [s].
+REMEMBERED_US = 86_400_000_000
+FORGET_EVERY_S = 600.0
+
+
+class OrderEntry(Stage):
+    """Between units it decides the replacements whose orders have not come."""
+
+    abstract = True
+    _forget_at = 0.0
+
+    def tick(self) -> None:
+        """Called about once a second."""
+        now_us = _now_us()
+        with _clearing_data().transaction() as tx:
+            overdue = waiting_replaces.overdue(tx, since_us=now_us - PATIENCE_US)
+            if time.monotonic() >= self._forget_at:
+                admission.forget_cancel_marks(tx, before_us=now_us - REMEMBERED_US)
+                self._forget_at = time.monotonic() + FORGET_EVERY_S
+        if overdue:
+            _decide([EntryBatch(list(overdue))], patient=False)
+
+
+@app.task(name=ORDER_ENTRY, base=OrderEntry)
 def order_entry(batches: list[EntryBatch]) -> None:
     """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
+    _decide(batches, patient=True)
+
+
+def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
     began_us = _now_us()
     requests = [request for batch in batches for request in batch.requests]
     try:
-        admission = admit(_clearing_data(), requests, limits=_limits(), now_us=began_us)
+        admitted = admit(_clearing_data(), requests, limits=_limits(), now_us=began_us, patient=patient)
     except (CheckViolation, IntegrityError) as violation:
         # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
     fail_points.reach("order_entry.committed")
-    parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admission.commands]
-    asked_us = {number_of(request): batch.sent_us for batch in batches for request in batch.requests}
-    for start in range(0, len(admission.reports), MAX_BATCH):
-        reports = admission.reports[start : start + MAX_BATCH]
+    for dropped in admitted.dropped:
+        # No names: they may be what is wrong with it.
+        log.error(
+            "request_dropped",
+            number=number_of(dropped.request),
+            kind=type(dropped.request).__name__,
+            reason=dropped.reason,
+        )
+    parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admitted.commands]
+    # Of several copies the first one counts, as in the reports.
+    asked_us = {number_of(request): batch.sent_us for batch in batches[::-1] for request in batch.requests}
+    for start in range(0, len(admitted.reports), MAX_BATCH):
+        reports = admitted.reports[start : start + MAX_BATCH]
         feed = FeedBatch(
             stage="order_entry",
             sent_us=_now_us(),
             orders=reports,
             began_us=began_us,
-            asked_us=[asked_us[report.event_id] for report in reports],
+            asked_us=[asked_us.get(report.event_id) for report in reports],
         )
         parcels.append(Parcel(DATA_FEED, feed, len(reports)))
     _publisher().send_all(parcels)

@@ -38,6 +38,7 @@ from tasks.messages import (
     ReplaceRefused,
     Side,
     TradeMade,
+    as_settled,
     split_event_id,
 )
 
@@ -60,7 +61,7 @@ def once_each(batches: Iterable[ExecutionBatch]) -> list[Execution]:
             if split_event_id(execution.event_id)[0] != batch.shard:
                 raise ExecutionRefused(f"event {execution.event_id} is not of shard {batch.shard}")
             first = executions.setdefault(execution.event_id, execution)
-            if first is not execution and first != execution:
+            if first != execution and as_settled(first) != as_settled(execution):
                 raise ExecutionRefused(f"event {execution.event_id} came with two contents")
     return [executions[event_id] for event_id in sorted(executions)]
 
@@ -72,7 +73,7 @@ def unsettled(executions: Sequence[Execution], settled: Mapping[int, Execution])
     raises   ExecutionRefused  an event was settled with another content
     """
     for execution in executions:
-        if settled.get(execution.event_id, execution) != execution:
+        if settled.get(execution.event_id, execution) not in (execution, as_settled(execution)):
             raise ExecutionRefused(f"event {execution.event_id} was settled with another content")
     return [execution for execution in executions if execution.event_id not in settled]
 
@@ -132,6 +133,18 @@ def count_closed(settlement: Settlement, orders: Sequence[ChangedOrder]) -> Coun
     return closed
 
 
+def release_fees(settlement: Settlement, orders: Iterable[ChangedOrder], others: Mapping[str, int]) -> None:
+    """Release what orders hold for fees and need no longer.
+
+    others  what is released besides because replacements were decided, by client [cents]
+    """
+    for order in orders:
+        if order.fee_released_cents:
+            _account(settlement, order.client_id).held_cents -= order.fee_released_cents
+    for client_id, cents in others.items():
+        _account(settlement, client_id).held_cents -= cents
+
+
 def require_decided(settlement: Settlement, released: Collection[tuple[int, int]]) -> None:
     """Every replacement that the executions decide was pending.
 
@@ -156,9 +169,9 @@ def _clear_trade(settlement: Settlement, trade: TradeMade, rates: FeeRates | Non
         _charge(settlement, trade, buyer, buyer_pays)
         _charge(settlement, trade, seller, seller_pays)
     held_cents = quantity * hold_cents
-    if cash_cents + buyer_pays > held_cents:
+    if cash_cents > held_cents:
         # With the orders' quantities, which settlement checks, this is why no settlement can overdraw an account:
-        # each share takes at most what was held for it.
+        # each share takes at most what was held for it, and its fee what was held for fees.
         raise ExecutionRefused(f"trade {event_id} is above what is held for the buy order")
 
     for order in (

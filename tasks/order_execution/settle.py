@@ -71,7 +71,10 @@ def _settle(tx: Connection, executions: Sequence[Execution], closed: set[str], s
     if others:
         raise _AccountsClosed(others)
     opened = order_changes.change_terms(tx, settlement.orders)
-    opened.subtract(clearing.count_closed(settlement, order_changes.change_orders(tx, settlement.orders)))
-    clearing.require_decided(settlement, order_changes.release_replaces(tx, settlement.decided))
+    changed = order_changes.change_orders(tx, settlement.orders)
+    opened.subtract(clearing.count_closed(settlement, changed))
+    released, fees = order_changes.release_replaces(tx, settlement.decided)
+    clearing.require_decided(settlement, released)
+    clearing.release_fees(settlement, changed, fees)
     books.change(tx, settlement, opened)
     return settlement.failed

@@ -57,7 +57,11 @@ _NEEDS = """
     WITH needs AS (
         SELECT client_id, security_id, side, hold_cents, status, quantity - filled_quantity - closed_quantity AS rest,
             COALESCE((SELECT sum(reserved) FROM pending_replaces AS one WHERE one.order_id = orders.order_id), 0)
-                AS reserved
+                AS reserved,
+            ceil(
+                CAST(greatest(quantity, largest_quantity) - filled_quantity - closed_quantity AS numeric)
+                * greatest(hold_cents, largest_hold_cents) * fee_ppm / 1000000
+            ) AS fees
         FROM orders
     )"""
 
@@ -76,7 +80,7 @@ _BROKEN = {
         WHERE order_id NOT IN (SELECT command_id FROM order_log UNION SELECT command_id FROM denials)""",
     "held cash or the count of open orders is not what open orders need": """
         SELECT client_id FROM accounts LEFT JOIN needs USING (client_id) GROUP BY client_id
-        HAVING held_cents <> COALESCE(sum(rest * hold_cents + reserved) FILTER (WHERE side = 'buy'), 0)
+        HAVING held_cents <> COALESCE(sum(rest * hold_cents + reserved + fees) FILTER (WHERE side = 'buy'), 0)
             OR open_orders <> count(*) FILTER (WHERE status IN ('new', 'partially_filled'))""",
     "held shares are not what open orders need": """
         SELECT client_id FROM holdings LEFT JOIN needs USING (client_id, security_id) GROUP BY client_id, security_id

@@ -355,6 +355,7 @@ class NaiveBook:
                 status=status,  # type: ignore[arg-type]
                 reason=reason,
                 closed_us=self._now_us,
+                limit_cents=order.price_cents if order.type in ("limit", "stop_limit") else None,
             )
         )
 

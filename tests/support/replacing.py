@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from db.connect import Database
-from tasks.fees import hold_cents
+from tasks.fees import fee_hold_cents, highest_fee_ppm
 from tasks.messages import (
     Execution,
     OrderClosed,
@@ -69,10 +69,11 @@ class Market:
         self._orders = [self._order(number) for number in range(1, orders + 1)]
         self._admit()
 
-    def hold(self, price_cents: int) -> int:
-        """What is held for each share of a buy order."""
+    @property
+    def fee_ppm(self) -> int:
+        """The rate by which buy orders hold fees."""
         maker, taker = self._rates
-        return hold_cents(price_cents, maker_fee_ppm=maker, taker_fee_ppm=taker)
+        return highest_fee_ppm(maker_fee_ppm=maker, taker_fee_ppm=taker)
 
     # -- order entry -------------------------------------------------------------------------------------------------
 
@@ -91,9 +92,7 @@ class Market:
     def _reserve(self, order: LiveOrder, new: Replacement) -> None:
         """Reserve enough for any mix of fills under the old and the new terms."""
         totals = [order.quantity, new.quantity, *(one.quantity for one in order.pending)]
-        holds = [
-            self.hold(price) for price in (order.price_cents, new.price_cents, *(o.price_cents for o in order.pending))
-        ]
+        holds = [order.price_cents, new.price_cents, *(one.price_cents for one in order.pending)]
         if order.side == "sell":
             new.reserved = max(totals) if order.pending else max(0, new.quantity - order.quantity)
         elif order.pending:
@@ -113,15 +112,18 @@ class Market:
                     {"security": SECURITY, "maker": maker, "taker": taker},
                 )
             for one in self._orders:
-                held = self.hold(one.price_cents) if one.side == "buy" else 1
+                held = one.price_cents if one.side == "buy" else 1
                 needed = one.quantity * held + sum(new.reserved for new in one.pending)
                 largest = max(one.quantity, *(new.quantity for new in one.pending)) if one.pending else None
+                highest = max(one.price_cents, *(new.price_cents for new in one.pending)) if one.pending else None
+                fee_ppm = self.fee_ppm if one.side == "buy" else 0
+                needed += fee_hold_cents((largest or one.quantity) * (highest or one.price_cents), fee_ppm)
                 tx.execute(
                     text(
                         "INSERT INTO orders (order_id, client_id, security_id, type, side, quantity, price_cents, "
-                        "hold_cents, time_in_force, post_only, created_us, status, updated_us, largest_quantity) "
-                        "VALUES (:id, :client, :security, 'limit', :side, :quantity, :price, :hold, 'gtc', false, "
-                        ":now, 'new', :now, :largest)"
+                        "hold_cents, time_in_force, post_only, created_us, status, updated_us, largest_quantity, "
+                        "largest_hold_cents, fee_ppm) VALUES (:id, :client, :security, 'limit', :side, :quantity, "
+                        ":price, :price, 'gtc', false, :now, 'new', :now, :largest, :highest, :fee_ppm)"
                     ),
                     {
                         "id": one.order_id,
@@ -130,9 +132,10 @@ class Market:
                         "side": one.side,
                         "quantity": one.quantity,
                         "price": one.price_cents,
-                        "hold": self.hold(one.price_cents),
                         "now": NOW_US,
                         "largest": largest,
+                        "highest": highest,
+                        "fee_ppm": fee_ppm,
                     },
                 )
                 self._log(tx, self._place_command(one))
@@ -176,11 +179,11 @@ class Market:
             time_in_force="gtc",
             post_only=False,
             sequenced_us=NOW_US,
-            hold_cents=self.hold(one.price_cents),
+            hold_cents=one.price_cents,
         )
 
     def _replace_command(self, one: LiveOrder, new: Replacement) -> ReplaceOrder:
-        hold = self.hold(new.price_cents) if one.side == "buy" else 0
+        hold = new.price_cents if one.side == "buy" else 0
         return ReplaceOrder(
             new.command_id,
             one.client_id,
@@ -256,7 +259,7 @@ class Market:
                 aggressor_side=self.chance.choice(("buy", "sell")),
                 buy_order_id=buy.order_id,
                 buyer=buy.client_id,
-                buy_hold_cents=self.hold(buy.price_cents),
+                buy_hold_cents=buy.price_cents,
                 sell_order_id=sell.order_id,
                 seller=sell.client_id,
                 traded_us=NOW_US + self._seq,
@@ -272,7 +275,7 @@ class Market:
             SECURITY,
             order.side,
             quantity,
-            self.hold(order.price_cents),
+            order.price_cents,
             "cancelled",
             "cancelled",
             NOW_US + self._seq,
@@ -294,7 +297,7 @@ class Market:
                     NOW_US + self._seq,
                 )
             ]
-        filled, old_open, old_hold = order.quantity - order.open, order.open, self.hold(order.price_cents)
+        filled, old_open, old_hold = order.quantity - order.open, order.open, order.price_cents
         ends = new.quantity <= filled
         if not ends:
             order.quantity, order.price_cents, order.open = new.quantity, new.price_cents, new.quantity - filled
@@ -310,7 +313,7 @@ class Market:
             old_open=old_open,
             old_hold_cents=old_hold,
             open_quantity=order.open,
-            hold_cents=self.hold(order.price_cents),
+            hold_cents=order.price_cents,
             reserved=new.reserved,
             replaced_us=NOW_US + self._seq,
         )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.fees import fee_cents, hold_cents
+from tasks.fees import fee_cents, fee_hold_cents, highest_fee_ppm
 
 RATES = st.integers(-2_000, 20_000)
 
@@ -26,9 +26,11 @@ def test_a_fee_is_rounded_towards_zero(cash_cents: int, rate_ppm: int, fee: int)
     assert fee_cents(cash_cents, rate_ppm) == fee
 
 
-@pytest.mark.parametrize(("price_cents", "rate_ppm", "hold"), [(10_000, 0, 10_000), (10_000, 100, 10_001), (1, 1, 2)])
-def test_a_hold_is_rounded_up(price_cents: int, rate_ppm: int, hold: int) -> None:
-    assert hold_cents(price_cents, maker_fee_ppm=0, taker_fee_ppm=rate_ppm) == hold
+@pytest.mark.parametrize(
+    ("cash_cents", "rate_ppm", "hold"), [(10_000, 0, 0), (10_000, 100, 1), (10_001, 100, 2), (100, 300, 1), (0, 300, 0)]
+)
+def test_48_the_fee_on_the_sum_is_held_rounded_up_once(cash_cents: int, rate_ppm: int, hold: int) -> None:
+    assert fee_hold_cents(cash_cents, rate_ppm) == hold
 
 
 @given(
@@ -37,11 +39,16 @@ def test_a_hold_is_rounded_up(price_cents: int, rate_ppm: int, hold: int) -> Non
     maker=RATES,
     taker=RATES,
 )
-def test_a_hold_covers_any_fills(limit: int, fills: list[tuple[int, int, bool]], maker: int, taker: int) -> None:
-    held = hold_cents(limit, maker_fee_ppm=maker, taker_fee_ppm=taker)
+def test_each_fill_releases_enough_for_itself(
+    limit: int, fills: list[tuple[int, int, bool]], maker: int, taker: int
+) -> None:
+    highest = highest_fee_ppm(maker_fee_ppm=maker, taker_fee_ppm=taker)
+    rest = sum(quantity for quantity, _, _ in fills)
     for quantity, better_by, rested in fills:
+        released = fee_hold_cents(rest * limit, highest) - fee_hold_cents((rest - quantity) * limit, highest)
         cash = quantity * max(1, limit - better_by)
-        assert cash + fee_cents(cash, maker if rested else taker) <= quantity * held
+        assert fee_cents(cash, maker if rested else taker) <= released
+        rest -= quantity
 
 
 @given(cash=st.integers(1, 10**14), taker=st.integers(0, 20_000), rebate=st.integers(0, 20_000))

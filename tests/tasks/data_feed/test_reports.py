@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from db.market_data.rows import Report
 from tasks.data_feed.reports import reports_of
@@ -85,11 +86,12 @@ def test_settlement_is_two_reports() -> None:
     ]
 
 
-def test_rest_of_an_order_is_denied_with_what_is_released() -> None:
+@pytest.mark.parametrize("limit_cents", [10_000, None])
+def test_49_rest_of_an_order_is_denied_with_what_is_released_and_its_limit(limit_cents: int | None) -> None:
     closed = OrderClosed(
-        event_id(0, 4, 0), 17, "ANN", "MSFT", "buy", 3, 10_010, "cancelled", "unfilled", closed_us=NOW_US
+        event_id(0, 4, 0), 17, "ANN", "MSFT", "buy", 3, 10_010, "cancelled", "unfilled", NOW_US, limit_cents
     )
-    assert told(closed=[closed]) == [(17, "ANN", "order", "denied", "buy", 3, 10_010, "unfilled")]
+    assert told(closed=[closed]) == [(17, "ANN", "order", "denied", "buy", 3, limit_cents, "unfilled")]
 
 
 def test_refused_cancel_says_nothing_of_the_order() -> None:

@@ -9,6 +9,7 @@ from tasks.matching.engine import MAX_QUANTITY, Engine
 from tasks.messages import (
     CancelOrder,
     CancelRefused,
+    MassCancel,
     OrderClosed,
     OrderReplaced,
     OrderTriggered,
@@ -472,6 +473,27 @@ def test_a_command_that_cannot_be_right_is_rejected_and_changes_no_book(command:
     assert isinstance(closed, OrderClosed)
     assert (closed.status, closed.reason, closed.quantity) == ("rejected", reason, command.quantity)
     assert engine.state().books == books
+
+
+def test_49_a_closed_order_says_its_limit_and_neither_hold_nor_collar() -> None:
+    engine = Engine(0)
+    commands = [
+        structs.replace(_place(1, "buy", 5, 100, "ANN"), hold_cents=103),
+        structs.replace(_place(2, "buy", 5, 110, "ANN"), type="market", time_in_force="ioc", hold_cents=110),
+        structs.replace(_place(3, "buy", 5, 110, "ANN"), type="stop", stop_price_cents=100),
+        structs.replace(_place(4, "buy", 5, 120, "ANN"), type="stop_limit", stop_price_cents=115),
+        structs.replace(_place(5, "sell", 5, 130, "ANN"), time_in_force="ioc"),
+        ReplaceOrder(9, "ANN", "MSFT", 1, "buy", None, 101, 104, 0, 77),
+        MassCancel(10, "ANN", [1, 3, 4], 78),
+    ]
+    events = [event for seq, command in enumerate(commands, 1) for event in engine.apply(seq, command)]
+    assert [(event.order_id, event.limit_cents) for event in events if isinstance(event, OrderClosed)] == [
+        (2, None),
+        (5, 130),
+        (1, 101),
+        (3, None),
+        (4, 120),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tasks.messages import (
     ReplaceRequest,
     Request,
 )
-from tasks.order_entry.decisions import Denied, Limits
+from tasks.order_entry.decisions import Denied, Limits, Waiting
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.risk import Funds, Shares
 from tasks.order_entry.rules import decide
@@ -128,4 +128,7 @@ def placed(order: OrderRequest, **terms: object) -> PlaceOrder:
 def reasons(desk: Desk, *requests: Request) -> list[str | None]:
     """Why each of the requests, decided one after the other, was denied; None for those that were not."""
     decisions = [decide(desk, request) for request in requests]
-    return [decision.reason if isinstance(decision, Denied) else None for decision in decisions]
+    return [
+        decision.reason if isinstance(decision, Denied) else "waiting" if isinstance(decision, Waiting) else None
+        for decision in decisions
+    ]

@@ -33,7 +33,7 @@ KNOWN = {
         (cancel(4, security_id="HALT"), None),
         (cancel(5, client_id="STOPPED"), None),
         (cancel(6, client_id="CLOSED"), None),
-        (cancel(ISSUED_BELOW - 1), None),  # on its way: the engine lets the cancel wait for it
+        (cancel(ISSUED_BELOW - 1), "unknown_order"),
         (cancel(ISSUED_BELOW), "unknown_order"),
     ],
 )
@@ -44,7 +44,8 @@ def test_cancels(request_: CancelRequest, reason: str | None) -> None:
 def test_a_cancel_goes_to_the_shard_of_its_security() -> None:
     request = cancel(5, security_id="AAPL")
     command = CancelOrder(900, "ANN", "AAPL", 5, NOW_US)
-    assert decide(desk(), request) == Admitted(request, command, shard=1)
+    known = desk(orders={5: KnownOrder("ANN", "AAPL", is_open=True)})
+    assert decide(known, request) == Admitted(request, command, shard=1)
 
 
 def test_a_cancel_knows_the_orders_before_it_in_the_unit() -> None:
@@ -114,3 +115,41 @@ def test_a_mass_cancel_takes_the_orders_before_it_in_the_unit_and_none_twice() -
     requests = [order(10), mass_cancel(side="buy"), order(11), halt(), mass_cancel(), mass_cancel()]
     commands = [decide(entry, request).command for request in requests]
     assert [command.order_ids for command in commands if isinstance(command, MassCancel)] == [[1, 4, 10], [2, 11], []]
+
+
+@pytest.mark.parametrize(
+    ("cancel_", "cancelled"),
+    [
+        (cancel(1, received_us=9), [1]),
+        (cancel(2, received_us=9), [2]),
+        (cancel(1, received_us=5), []),  # taken no later than its order: it was meant for another one
+        (cancel(1, received_us=9, client_id="STOPPED"), []),
+        (cancel(1, received_us=9, security_id="TICK"), []),
+        (mass_cancel(received_us=9), [1, 2]),
+        (mass_cancel(received_us=9, side="sell"), [2]),
+        (mass_cancel(received_us=9, security_id="MSFT"), [1, 2]),
+        (mass_cancel(received_us=9, security_id="TICK"), []),
+        (mass_cancel(received_us=9, shard=1), [3]),
+        (mass_cancel(received_us=5), []),
+    ],
+)
+def test_47_an_order_that_comes_after_a_cancel_that_was_sent_after_it_is_cancelled(
+    cancel_: CancelRequest | MassCancelRequest, cancelled: list[int]
+) -> None:
+    entry = desk(open_orders=open_orders())
+    orders = [order(1), order(2, side="sell"), order(3, security_id="AAPL")]
+    assert reasons(entry, cancel_, *orders)[1:] == [
+        "cancelled" if number in cancelled else None for number in (1, 2, 3)
+    ]
+
+
+def test_41_a_cancel_of_a_number_that_was_never_given_out_leaves_no_mark() -> None:
+    entry = desk()
+    assert reasons(entry, cancel(ISSUED_BELOW, received_us=9)) == ["unknown_order"]
+    assert entry.new_marks == {}
+
+
+def test_of_the_marks_of_one_filter_the_latest_stays() -> None:
+    entry = desk(open_orders=open_orders())
+    reasons(entry, mass_cancel(received_us=9), mass_cancel(received_us=7), mass_cancel(received_us=8, side="buy"))
+    assert [mark.before_us for mark in entry.new_marks.values()] == [9, 8]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tasks.messages import Request
-from tasks.order_entry.earlier import AnotherRequest, require_same
+from tasks.order_entry.decisions import Dropped
+from tasks.order_entry.earlier import is_same, once_each, without_control_characters
 from tasks.order_entry.rules import decide
 from tests.tasks.order_entry.desks import cancel, desk, halt, mass_cancel, order, replace
 
@@ -19,6 +20,9 @@ REQUESTS: list[Request] = [
     order(900, type="stop_limit", stop_price_cents=9_000),
     order(900, type="stop_limit", stop_price_cents=9_001),
     order(900, quantity=2, display_quantity=1),
+    order(900, price_cents=9_999),
+    order(900, time_in_force="ioc"),
+    order(900, post_only=True),
     cancel(1),
     cancel(2),
     cancel(1, client_id="BOB"),
@@ -47,8 +51,20 @@ def test_a_request_is_told_from_every_other(request_: Request) -> None:
         assert request_ == cancel(2) or request_.client_id == "BOB"
         return
     for other in REQUESTS:
-        if other == request_:
-            require_same(other, decided.command)
-        else:
-            with pytest.raises(AnotherRequest):
-                require_same(other, decided.command)
+        assert is_same(other, decided.command) is (other == request_)
+
+
+def test_37_of_copies_the_first_counts_and_what_differs_is_dropped() -> None:
+    first, copy = order(1), order(1, received_us=6)
+    unit = [order(2), first, copy, cancel(7, command_id=1), order(1, quantity=2), order(3)]
+    assert once_each(unit) == (
+        {2: order(2), 1: first, 3: order(3)},
+        [Dropped(unit[3], "number_reused"), Dropped(unit[4], "number_reused")],
+    )
+
+
+def test_names_with_control_characters_are_taken_out() -> None:
+    bad = [order(2, client_order_id="a\x00b"), cancel(1, command_id=3, security_id="M\n"), mass_cancel(client_id="\t")]
+    unit, _ = once_each([order(1, client_order_id="a-1"), *bad])
+    assert without_control_characters(unit, list(unit)) == [Dropped(one, "control_character") for one in bad]
+    assert unit == {1: order(1, client_order_id="a-1")}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tasks.messages import SetHalt
 from tasks.order_entry.decisions import Admitted
-from tasks.order_entry.halts import UnknownSecurity
 from tasks.order_entry.rules import decide
 from tests.tasks.order_entry.desks import NOW_US, desk, halt, order, reasons
 
@@ -27,6 +24,5 @@ def test_what_follows_in_the_unit_knows_of_it() -> None:
 
 def test_an_unknown_security_is_not_halted() -> None:
     entry = desk()
-    with pytest.raises(UnknownSecurity):
-        decide(entry, halt("XXXX"))
+    assert reasons(entry, halt("XXXX"), order(1)) == ["unknown_security", None]
     assert entry.halts == {}

@@ -94,8 +94,15 @@ def test_denied(terms: dict[str, object], reason: str) -> None:
         (ICEBERG, 100_000, 0, {"display_quantity": 2}),
         (ICEBERG | {"side": "sell", "post_only": True}, 0, 10, {"display_quantity": 2}),
         (ICEBERG | {"quantity": 200, "price_cents": 1}, 200, 0, {"display_quantity": 2}),
-        ({"security_id": "FEES", "quantity": 9}, 9 * 10_100, 0, {"hold_cents": 10_100}),
-        (MARKET | {"security_id": "FEES"}, 11_110, 0, {"price_cents": 11_000, "time_in_force": "ioc"}),
+        # With the fee on all of it, 1 %, rounded up once.
+        ({"security_id": "FEES", "quantity": 9}, 9 * 10_100, 0, {"hold_cents": 10_000}),
+        ({"security_id": "FEES", "quantity": 101, "price_cents": 1}, 103, 0, {"hold_cents": 1}),
+        (
+            MARKET | {"security_id": "FEES"},
+            11_110,
+            0,
+            {"price_cents": 11_000, "hold_cents": 11_000, "time_in_force": "ioc"},
+        ),
     ],
 )
 def test_admitted(terms: dict[str, object], held_cents: int, held_shares: int, command: dict[str, object]) -> None:
@@ -182,6 +189,6 @@ def test_orders_are_known_to_what_follows_in_the_unit() -> None:
         2: KnownOrder("ANN", "MSFT", is_open=False),
         3: KnownOrder("BOB", "MSFT", is_open=False),
     }
-    assert entry.terms == {1: Terms("limit", "buy", 0, 2, 2, 10_000, 10_000, 10_000)}
+    assert entry.terms == {1: Terms("limit", "buy", 0, 2, 2, 10_000, 10_000, 10_000, None, 0, 2, 10_000)}
     assert list(entry.open_orders["ANN"]) == [1]
     assert list(entry.open_orders) == ["ANN"]

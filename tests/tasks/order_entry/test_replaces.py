@@ -12,9 +12,20 @@ from tasks.order_entry.desk import Desk
 from tasks.order_entry.reservation import Terms
 from tasks.order_entry.risk import Funds, Shares
 from tasks.order_entry.rules import decide
-from tests.tasks.order_entry.desks import NOW_US, cancel, desk, halt, mass_cancel, order, reasons, replace
+from tests.tasks.order_entry.desks import (
+    ISSUED_BELOW,
+    NOW_US,
+    cancel,
+    desk,
+    halt,
+    mass_cancel,
+    order,
+    reasons,
+    replace,
+    security,
+)
 
-BUY, SELL, STOP, FILLED, NO_SHARES, FEES = 1, 2, 3, 4, 5, 6
+BUY, SELL, STOP, FILLED, NO_SHARES, FEES, ICEBERG = 1, 2, 3, 4, 5, 6, 7
 
 
 def desk_with_orders(**known: object) -> Desk:
@@ -25,7 +36,8 @@ def desk_with_orders(**known: object) -> Desk:
         STOP: ("stop", "buy", 0, 5, 5, 11_000, 11_000, 11_000),
         FILLED: ("limit", "buy", 3, 5, 5, 10_000, 10_000, 10_000),
         NO_SHARES: ("limit", "sell", 0, 5, 5, 10_000, 10_000, 10_000),
-        FEES: ("limit", "buy", 0, 5, 5, 10_100, 10_100, 10_000),
+        FEES: ("limit", "buy", 0, 5, 5, 10_000, 10_000, 10_000, None, 10_000, 5, 10_000, 0),
+        ICEBERG: ("limit", "sell", 0, 50, 50, 10_000, 10_000, 10_000, 1),
     }
     securities = dict.fromkeys(terms, "MSFT") | {NO_SHARES: "AAPL", FEES: "FEES"}
     fields = {
@@ -38,7 +50,8 @@ def desk_with_orders(**known: object) -> Desk:
 @pytest.mark.parametrize(
     ("request_", "reason"),
     [
-        (replace(7, quantity=1), "unknown_order"),
+        (replace(ISSUED_BELOW, quantity=1), "unknown_order"),
+        (replace(ISSUED_BELOW - 1, quantity=1), "waiting"),
         (replace(BUY, quantity=1, client_id="BOB"), "unknown_order"),
         (replace(BUY, quantity=1, security_id="AAPL"), "unknown_order"),
         (replace(BUY, quantity=1, security_id="XXXX"), "unknown_security"),
@@ -53,6 +66,7 @@ def desk_with_orders(**known: object) -> Desk:
         (replace(BUY, price_cents=30_001), "insufficient_funds"),
         (replace(STOP, quantity=15), "insufficient_funds"),
         (replace(FEES, quantity=15, security_id="FEES"), "insufficient_funds"),  # and the fees
+        (replace(ICEBERG, quantity=101), "display_quantity_too_small"),
         (replace(SELL, quantity=151), "insufficient_holdings"),
         (replace(NO_SHARES, quantity=6, security_id="AAPL"), "insufficient_holdings"),
     ],
@@ -79,7 +93,8 @@ def test_denied(request_: ReplaceRequest, reason: str) -> None:
         (replace(BUY, quantity=6, price_cents=11_000), 16_000, 11_000),
         (replace(FILLED, quantity=6, price_cents=11_000), 13_000, 11_000),
         (replace(STOP, quantity=6), 11_000, 0),
-        (replace(FEES, price_cents=20_000, security_id="FEES"), 5 * 10_100, 20_200),
+        (replace(ICEBERG, quantity=100), 50, 0),
+        (replace(ICEBERG, price_cents=9_000), 0, 0),
         (replace(SELL, quantity=150), 100, 0),
         (replace(SELL, quantity=10, price_cents=1), 0, 0),
     ],
@@ -114,12 +129,61 @@ def test_admitted(request_: ReplaceRequest, reserved: int, hold_cents: int) -> N
         assert entry.shares == {("ANN", "MSFT"): Shares(100 - reserved, newly_held=reserved)}
 
 
+@pytest.mark.parametrize(
+    ("terms", "reserved", "for_fees"),
+    [
+        ({"price_cents": 20_000}, 50_000, 500),
+        ({"quantity": 6}, 10_000, 100),
+        ({"price_cents": 9_000}, 0, 0),
+        ({"price_cents": 10_001}, 5, 1),
+        ({"quantity": 2}, 0, 0),
+    ],
+)
+def test_48_a_replacement_holds_the_fee_of_what_it_may_come_to(
+    terms: dict[str, int], reserved: int, for_fees: int
+) -> None:
+    entry = desk_with_orders()
+    assert decide(entry, replace(FEES, security_id="FEES", **terms)).command.reserved == reserved
+    assert entry.funds["ANN"] == Funds(100_000 - reserved - for_fees, 0, newly_held_cents=reserved + for_fees)
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [
+        ({"quantity": 101}, "display_quantity_too_small"),
+        ({"price_cents": 10_001}, "price_off_tick"),
+        ({"price_cents": 205}, "price_out_of_band"),
+        ({"quantity": 61}, "notional_too_large"),
+        ({"quantity": 31}, "position_limit"),
+        ({"quantity": 30, "price_cents": 200}, "insufficient_funds"),
+        ({"quantity": 30}, None),
+    ],
+)
+def test_42_a_replacement_is_refused_like_a_new_order(terms: dict[str, int], reason: str | None) -> None:
+    rules = {"max_order_notional_cents": 6_000, "max_position": 30}
+    new = {"security_id": "TICK", "quantity": 10, "price_cents": 100, "display_quantity": 1}
+
+    def entry() -> Desk:
+        one = desk(
+            limits=rules, securities={"TICK": security("TICK", tick_cents=5, min_price_cents=100, max_price_cents=200)}
+        )
+        one.funds["ANN"] = Funds(5_000, open_orders=0)
+        return one
+
+    assert reasons(entry(), order(1, **new | terms)) == [reason]
+    assert reasons(entry(), order(1, **new), replace(1, security_id="TICK", **terms)) == [None, reason]
+
+
 def test_an_order_of_the_unit_is_replaced_and_replaced_again() -> None:
     entry = desk()
     requests = [order(1, quantity=2), replace(1, quantity=4), replace(1, quantity=3), replace(1, price_cents=10_100)]
     decided = [decide(entry, request) for request in requests]
     # Each for itself has to cover every order in which the others may be decided.
     assert [d.command.reserved for d in decided[1:]] == [20_000, 10_000, 4 * 100]
+
+
+def test_a_replacement_waits_no_longer_than_it_may() -> None:
+    assert reasons(desk(patient=False), replace(ISSUED_BELOW - 1, quantity=1)) == ["unknown_order"]
 
 
 def test_a_denied_order_of_the_unit_is_not_replaced() -> None:

@@ -127,8 +127,13 @@ class Play:
             highest_quantity=max(quantities),
             lowest_price_cents=min(holds, default=None),
             highest_price_cents=max(holds, default=None),
+            display_quantity=None,
+            fee_ppm=0,
+            largest_quantity=max(quantities),
+            largest_hold_cents=max(holds, default=old_hold),
+            gone_quantity=self.settled,
         )
-        known = Terms.of_registered(order, order.lowest_price_cents, order.highest_price_cents)
+        known = Terms.of_registered(order)
         if self.side == "sell":
             hold, reserved = None, known.reserved_shares(quantity)
         else:

@@ -165,10 +165,6 @@ BAD = {
     "a mass cancel of a shard that cannot be": body('[[["mass_cancel",7,"SINGLE",62,null,null,5]]]'),
     "a mass cancel of neither side": body('[[["mass_cancel",7,"SINGLE",0,null,"both",5]]]'),
     "a halt that is neither": body('[[["halt",7,"MSFT",1,5]]]'),
-    "a halt of what is not listed": body('[[["halt",7,"XXXX",true,5]]]'),
-    "one number for two requests": body(f'[[{GOOD},["cancel",7,"SINGLE","MSFT",3,5]]]'),
-    "NUL in a name": good_but("null", '"a\\u0000b"'),
-    "a line feed in a name": good_but("null", '"a\\nb"'),
 }
 
 
@@ -187,6 +183,41 @@ def test_33_and_34_a_bad_message_is_a_dead_letter_and_the_next_good_order_trades
     with clearing_data.transaction() as tx:
         assert_books_hold(tx)
         assert tx.execute(text("SELECT order_id FROM orders")).scalars().all() == [1]
+
+
+def test_37_what_is_wrong_with_one_request_is_no_business_of_the_others(
+    broker: Connection, clearing_data: Database
+) -> None:
+    """A message of a thousand orders of five clients, with requests among them that cannot be decided."""
+    clients = ("SINGLE", "RETAIL", "GAUSS", "FLOOD", "UNIFORM")
+    orders = [order(number, client_id=clients[number % 5], price_cents=100) for number in range(1, 1_001)]
+    wrong = [
+        order(1, client_id="RETAIL", price_cents=100, received_us=9),  # a copy
+        order(2, client_id="GAUSS", price_cents=100, quantity=7),
+        cancel(3, 1),
+        halt(1_001, "XXXX"),
+        order(1_002, client_order_id="a\x00b"),
+        order(1_003, security_id="a\nb"),
+        cancel(1_004, 1, client_id="\x1b[31m"),
+        mass_cancel(1_005, shard=61),
+    ]
+    with Worker(ORDER_ENTRY) as worker:
+        send(*orders[:400], *wrong, *orders[400:])
+        told: dict[int, tuple[str, str | None]] = {}
+        while len(told) < 1_001:
+            told |= reports(take(broker, DATA_FEED, 1))
+        assert worker.stop() == 0
+        dropped = [line for line in worker.log.splitlines() if "request_dropped" in line]
+    assert told.pop(1_005) == ("mass_cancel", "unknown_shard")
+    assert told == dict.fromkeys(range(1, 1001), ("order", None))
+    assert [("number_reused" in line, "control_character" in line) for line in dropped] == [(True, False)] * 2 + [
+        (False, True)
+    ] * 3
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+    with clearing_data.transaction() as tx:
+        assert_books_hold(tx)
+        denied = tx.execute(text("SELECT * FROM denials ORDER BY 1")).all()
+    assert denied == [(1_001, "unknown_security"), (1_005, "unknown_shard")]
 
 
 def test_killed_workers_lose_nothing_and_do_nothing_twice(broker: Connection, clearing_data: Database) -> None:

@@ -36,7 +36,7 @@ def mixed_requests(clearing_data: Database, seed: int) -> list[Request]:
         draw = chance.randrange(1_000)
         if placed and draw < 300:
             of = chance.choice(placed[-100:])
-            target = {"client_id": of.client_id, "security_id": of.security_id}
+            target = {"client_id": of.client_id, "security_id": of.security_id, "received_us": number}
             if draw < 120:
                 requests.append(cancel(number, of.order_id, **target))
             else:
@@ -47,7 +47,9 @@ def mixed_requests(clearing_data: Database, seed: int) -> list[Request]:
                 }
                 requests.append(replace(number, of.order_id, **target, **terms))
         elif draw < 310:
-            requests.append(mass_cancel(number, client_id=chance.choice(CLIENTS), shard=chance.randrange(2)))
+            requests.append(
+                mass_cancel(number, client_id=chance.choice(CLIENTS), shard=chance.randrange(2), received_us=number)
+            )
         elif draw < 314:
             requests.append(halt(number, chance.choice(SECURITIES), halted=chance.random() < 0.3))
         else:
@@ -70,6 +72,7 @@ def _order(chance: random.Random, number: int) -> OrderRequest:
         price_cents=price_cents if kind in {"limit", "stop_limit", "iceberg"} else None,
         stop_price_cents=10_000 + chance.randint(-20, 20) if kind in {"stop", "stop_limit"} else None,
         display_quantity=chance.randint(1, quantity - 1) if kind == "iceberg" else None,
+        received_us=number,
     )
 
 

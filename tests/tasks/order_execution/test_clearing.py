@@ -37,6 +37,7 @@ from tasks.order_execution.clearing import (
     clear,
     count_closed,
     once_each,
+    release_fees,
     require_decided,
     unsettled,
 )
@@ -286,11 +287,32 @@ def test_executions_have_to_agree_on_their_orders(contradiction: TradeMade) -> N
         clear([TRADE, contradiction])
 
 
+def test_what_a_close_says_for_its_report_makes_it_no_other_close() -> None:
+    told = replace(CLOSE, limit_cents=9_000)
+    batches = [ExecutionBatch(0, 1, [CLOSE]), ExecutionBatch(0, 1, [told])]
+    assert once_each(batches) == [CLOSE]
+    assert unsettled([told], {CLOSE.event_id: CLOSE}) == []
+    with pytest.raises(ExecutionRefused, match="another content"):
+        unsettled([replace(told, quantity=1)], {CLOSE.event_id: CLOSE})
+
+
 def test_no_buyer_pays_more_than_was_held() -> None:
     with pytest.raises(ExecutionRefused, match="above what is held"):
         clear([changed(TRADE, price_cents=10_001)])
-    with pytest.raises(ExecutionRefused, match="above what is held"):
-        clear([changed(TRADE, price_cents=10_000)], rates={"MSFT": FeeRates(0, 100)})
+    # What is held for fees the register of orders knows.
+    assert clear([changed(TRADE, price_cents=10_000)], rates={"MSFT": FeeRates(0, 100)}).accounts["ANN"] == (
+        AccountChange(-50_005, -50_000)
+    )
+
+
+def test_48_fees_that_are_held_no_longer_are_released() -> None:
+    settlement = clear([TRADE])
+    sold = ChangedOrder(10, "BOB", "MSFT", "sell", 9_990, is_replaced=False, is_closed=False)
+    bought = ChangedOrder(11, "ANN", "MSFT", "buy", 10_000, False, False, fee_released_cents=6)
+    release_fees(settlement, [sold, bought], {"ANN": 2, "EVE": 1})
+    assert settlement.accounts["ANN"].held_cents == -5 * 10_000 - 8
+    assert settlement.accounts["EVE"] == AccountChange(0, -1)
+    assert settlement.accounts["BOB"].held_cents == 0
 
 
 @pytest.mark.parametrize("executions", [[TRADE, changed(TRADE, event_id=1, buy_hold_cents=10_001)], [TRADE]])

@@ -11,6 +11,7 @@ from psycopg2.errors import DeadlockDetected
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from db.clearing_data.tables import FEE_HOLD
 from db.connect import Database
 from tasks.messages import Execution
 from tasks.order_execution.settle import settle_once
@@ -79,7 +80,7 @@ def check_books(clearing_data: Database, *, failing: bool, fees: bool) -> None:
     assert found(clearing_data, f"SELECT * FROM holdings WHERE shares <> ({booked} security_id)") == []
     opened = "FROM orders WHERE orders.client_id = one.client_id AND filled_quantity + closed_quantity < quantity"
     rest = "COALESCE(sum(quantity - filled_quantity - closed_quantity), 0)"
-    cents = "COALESCE(sum((quantity - filled_quantity - closed_quantity) * hold_cents), 0)"
+    cents = f"COALESCE(sum((quantity - filled_quantity - closed_quantity) * hold_cents + {FEE_HOLD}), 0)"
     for table, held, needed in (
         ("accounts", "held_cents", f"SELECT {cents} {opened} AND side = 'buy'"),
         ("holdings", "held", f"SELECT {rest} {opened} AND side = 'sell' AND orders.security_id = one.security_id"),

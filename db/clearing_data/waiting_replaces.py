@@ -1,0 +1,51 @@
+"""Replacements that came to order entry before their orders, and wait for these for a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+from sqlalchemy import Connection
+
+from db.arrays import array
+from db.statements import Statements
+from tasks.messages import ReplaceRequest
+
+_request_of = msgspec.json.Decoder(ReplaceRequest).decode
+
+_ENTER = """
+    INSERT INTO waiting_replaces (command_id, client_id, since_us, request)
+    SELECT command_id, client_id, CAST(%s AS bigint), request
+    FROM unnest(CAST(%s AS bigint[]), CAST(%s AS text[]), CAST(%s AS text[])) AS new (command_id, client_id, request)
+    ON CONFLICT (command_id) DO NOTHING
+"""
+
+
+def decode(text: str) -> ReplaceRequest:
+    """The replacement of a row."""
+    return _request_of(text)
+
+
+def enter(statements: Statements, requests: Sequence[ReplaceRequest], *, since_us: int) -> None:
+    """Let replacements wait; those that do so already wait on."""
+    if requests:
+        columns = (
+            array([one.command_id for one in requests]),
+            array([one.client_id for one in requests]),
+            array([msgspec.json.encode(one).decode() for one in requests]),
+        )
+        statements.add(_ENTER, (since_us, *columns))
+
+
+def leave(statements: Statements, command_ids: Collection[int]) -> None:
+    """Let replacements wait no more, if they did: they are decided."""
+    if command_ids:
+        statements.add("DELETE FROM waiting_replaces WHERE command_id = ANY(%s)", (list(command_ids),))
+
+
+def overdue(tx: Connection, *, since_us: int) -> list[ReplaceRequest]:
+    """Those that have waited since a time or longer, by their numbers."""
+    rows = tx.exec_driver_sql(
+        "SELECT request FROM waiting_replaces WHERE since_us <= %s ORDER BY command_id", (since_us,)
+    )
+    return [decode(row.request) for row in rows]

@@ -1,0 +1,60 @@
+"""Requests that order entry has decided before: they fall out of their unit, and are reported as they were then."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from msgspec import structs
+from sqlalchemy import Connection
+
+from db.clearing_data import admission
+from db.clearing_data.entry_rows import RegisteredOrder, Sequenced
+from tasks.messages import OrderReport, OrderRequest, Request
+from tasks.order_entry.decisions import Dropped
+from tasks.order_entry.earlier import is_registered, is_same
+from tasks.order_entry.outcome import report
+
+
+class Decided(NamedTuple):
+    """What was decided before, and what follows from it.
+
+    numbers    of the requests that are not to be decided again
+    sequenced  what the logs hold of them
+    reports    what their clients are told once more; the feed stores each once
+    dropped    those whose number stands for another request
+    """
+
+    numbers: set[int]
+    sequenced: list[Sequenced]
+    reports: list[OrderReport]
+    dropped: list[Dropped]
+
+
+def decided_before(tx: Connection, unit: Mapping[int, Request], numbers: Collection[int], *, now_us: int) -> Decided:
+    """Look up what was decided of the requests with these numbers; the accounts of their clients are locked."""
+    sequenced = admission.sequenced(tx, numbers)
+    denied = admission.denied(tx, numbers)
+    registered = admission.registered(tx, [*sequenced, *denied])
+    decided = Decided({*sequenced, *denied}, [], [], [])
+    for number, logged in sequenced.items():
+        if is_same(unit[number], logged.command):
+            decided.sequenced.append(logged)
+            _report(decided, unit[number], registered.get(number), None, now_us)
+        else:
+            decided.dropped.append(Dropped(unit[number], "number_reused"))
+    for number, reason in denied.items():
+        order = registered.get(number)
+        if is_registered(unit[number], order) if order else not isinstance(unit[number], OrderRequest):
+            _report(decided, unit[number], order, reason, now_us)
+        else:
+            decided.dropped.append(Dropped(unit[number], "number_reused"))
+    return decided
+
+
+def _report(decided: Decided, request: Request, order: RegisteredOrder | None, denied: str | None, now_us: int) -> None:
+    if order is not None:
+        # One event has one time: that of the copy which was decided, whenever this one was sent.
+        request = structs.replace(request, received_us=order.created_us)
+    if (told := report(request, denied, now_us)) is not None:
+        decided.reports.append(told)
