@@ -44,7 +44,7 @@ def _count(connection: Connection, checked: Checked) -> None:
 
 
 def _names(connection: Connection, channel: Channel, count: int) -> list[str]:
-    """Name the oldest letters, which are back on the queue when the connection is closed."""
+    """Name the oldest letters, and put them back."""
     version = str(connection.connection.server_properties.get("version", _COUNTS_RETURNS))
     if int(version.partition(".")[0]) >= _COUNTS_RETURNS:
         return []
@@ -56,6 +56,7 @@ def _names(connection: Connection, channel: Channel, count: int) -> list[str]:
                 names.append(_name(message))
     except AccessRefused:
         return []  # the role of this process may count them, and no more
+    channel.basic_recover(requeue=True)
     return names
 
 
