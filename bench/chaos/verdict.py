@@ -32,10 +32,11 @@ _RESOLVE_S = 60.0
 _MOST_LISTED = 20
 # A queue that is empty for so long has nothing in the hands of a worker, either: units are tried again sooner [s].
 _EMPTY_S = 4.0
-# What stands in a line of a log that somebody should have been called for.
-# What a report tells of, because it heals what should be rare.
-_TOLD = ("worker_stalled", "unit_suspicious", "standby_publishes")
-_ALARMS = ("level=critical", "event=message_failed", "event=message_unreadable")
+# Events in the logs that a report counts, because they heal what should be rare. A test holds these names, and those
+# below, to what the exchange logs.
+COUNTED_EVENTS = ("worker_stalled", "unit_suspicious", "standby_stands_in")
+# Events that call for an operator, as every line of the level critical does.
+ALARMS = ("message_failed", "message_unreadable")
 
 
 @dataclass(slots=True)
@@ -207,11 +208,12 @@ class Judge:
     def _critical(self) -> list[str]:
         """What processes wrote into their logs that somebody should have been called for."""
         found = []
+        marks = ("level=critical", *(f"event={event}" for event in ALARMS))
         for log in sorted(self._arena.own.instance.logs.glob("*.log*")):
             lines = log.read_text(errors="replace").splitlines()
-            for event in _TOLD:
-                self.verdict.events[event] += sum(f"event={event}" in line for line in lines)
-            found += [f"{log.name}: {line[:400]}" for line in lines if any(mark in line for mark in _ALARMS)]
+            for event in COUNTED_EVENTS:
+                self.verdict.events[event] += sum(f"event={event} " in f"{line} " for line in lines)
+            found += [f"{log.name}: {line[:400]}" for line in lines if any(mark in line for mark in marks)]
         return found
 
     def _audit(self) -> None:
@@ -223,6 +225,7 @@ class Judge:
                 "PATH": "/usr/bin:/bin",
                 "CLEARING_DATA_URL": urls.clearing_data_url.get_secret_value(),
                 "MARKET_DATA_URL": urls.market_data_url.get_secret_value(),
+                "BROKER_URL": urls.broker_url.get_secret_value(),
             },
             capture_output=True,
             text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from itertools import islice
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from bench.chaos.proxy import frames_of
 from bench.chaos.record import Attempt, Sent
 from bench.chaos.schedule import deck, faults
+from bench.chaos.verdict import ALARMS, COUNTED_EVENTS
+from deploy.local.places import ROOT
 
 CARDS = deck(["order_entry", "api"], ["api-rabbitmq", "api-postgres"], ["api-rabbitmq"], ["api-postgres"])
 
@@ -64,3 +67,23 @@ def test_confirms_are_found_among_the_frames_however_they_are_split() -> None:
 def test_what_is_no_amqp_passes_as_it_is() -> None:
     take = frames_of()
     assert [take(part) for part in (b"R\0\0\0", b"anything")] == [[(b"R\0\0\0", False)], [(b"anything", False)]]
+
+
+def logged_events() -> set[str]:
+    """The names of all events that the exchange logs."""
+    modules = [file for folder in ("celery_app", "tasks", "api", "db") for file in (ROOT / folder).rglob("*.py")]
+    calls = [node for file in modules for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "log"
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+@pytest.mark.parametrize("event", [*COUNTED_EVENTS, *ALARMS])
+def test_every_event_that_the_verdict_looks_for_is_logged_by_the_exchange(event: str) -> None:
+    assert event in logged_events()
