@@ -14,8 +14,8 @@ import requests
 from kombu import Connection
 from sqlalchemy import text
 
+from bench.chaos import clients, resenders
 from bench.chaos.arena import Arena
-from bench.chaos.clients import NAMES
 from bench.chaos.record import Record, Sent
 from bots.client import Client
 from bots.errors import Problem
@@ -39,6 +39,10 @@ COUNTED_EVENTS = ("worker_stalled", "unit_suspicious", "standby_stands_in")
 ALARMS = ("message_failed", "message_unreadable")
 
 
+# Those whose orders count.
+CLIENTS = (*clients.NAMES, *resenders.NAMES)
+
+
 @dataclass(slots=True)
 class Verdict:
     """What was found; `findings` is empty when everything is right."""
@@ -48,6 +52,8 @@ class Verdict:
     lost: int = 0
     doubled: int = 0
     resolved: int = 0  # orders of unknown outcome that the exchange has told about
+    sent_again: int = 0  # orders that were sent more than once
+    lost_with_the_queues: int = 0  # accepted orders that were only in RabbitMQ when its data were deleted
     dead_letters: int = 0
     audit: dict[str, Any] = field(default_factory=dict)
     events: Counter[str] = field(default_factory=Counter)  # lines of logs that tell of something rare
@@ -64,25 +70,35 @@ class Judge:
     """Looks at the exchange after everything has happened."""
 
     def __init__(
-        self, arena: Arena, record: Record, keys: dict[str, str], clearing_data: Database, market_data: Database
+        self,
+        arena: Arena,
+        record: Record,
+        keys: dict[str, str],
+        clearing_data: Database,
+        market_data: Database,
+        *,
+        data_lost_s: Sequence[float] = (),
     ) -> None:
+        """`data_lost_s` is when RabbitMQ was down before its data were deleted, since the start of the run [s]."""
         self._arena = arena
         self._record = record
         self._keys = keys
         self._clearing_data = clearing_data
         self._market_data = market_data
         self.verdict = Verdict()
-        self._resolved: dict[int, int | None] = {}  # what was found out about an order, by its identity here
+        self._data_lost_s = data_lost_s
+        self._resolved: dict[int, set[int]] = {}  # what was found out about an order, by its identity here
+        self._named: set[int] = set()  # orders that were lost with RabbitMQ's data, which the audit has to name
 
     def judge(self) -> Verdict:
         """All of it; takes as long as the queues take to run empty, and the audit."""
         verdict = self.verdict
         self._drain()
         self._resolve()
-        if self.verdict.resolved:
-            self._drain()
+        self._drain()
         verdict.accepted = self._record.accepted
         self._hold_against_the_log()
+        verdict.find("copies", self._copies())
         verdict.find("unexpected answer", self._unexpected())
         verdict.find("program", self._arena.ended())
         verdict.find("log", self._critical())
@@ -112,13 +128,29 @@ class Judge:
             return {name: channel.queue_declare(name, passive=True).message_count for name in names}
 
     def _resolve(self) -> None:
-        """Find out about orders of unknown outcome: of every other one by asking, of the rest by sending it again."""
-        unclear = [sent for sent in self._record if sent.is_open and sent.client_order_id is not None]
-        clients = {name: Client(self._arena.own.url, self._keys[name], patience_s=60) for name in NAMES}
-        for number, sent in enumerate(unclear):
-            client = clients[sent.client_id]
-            self.verdict.resolved += 1
-            self._resolved[id(sent)] = _asked(client, sent) if number % 2 else self._place(sent)
+        """Find out about orders of unknown outcome: of every other one by asking, and then of all by sending it again.
+
+        Those that were surely not accepted are sent again, too, as a client id that was promised an order is to get it.
+        """
+        named = [sent for sent in self._record if sent.client_order_id is not None and not sent.is_accepted]
+        unclear = [sent for sent in named if sent.is_open]
+        absent = [sent for sent in named if sent.outcomes == {"not accepted"}]
+        by_name = {name: Client(self._arena.own.url, self._keys[name], patience_s=60) for name in CLIENTS}
+        self.verdict.resolved = len(unclear)
+        denied = []
+        for sent in unclear[::2]:
+            order_id = _asked(by_name[sent.client_id], sent)
+            if order_id is None:
+                denied.append(sent)
+            else:
+                self._resolved[id(sent)] = {order_id}
+        there = {(row.client_id, row.client_order_id) for row in self._orders().values()}
+        self.verdict.find(
+            "not accepted and there",
+            [_name(sent) for sent in (*absent, *denied) if (sent.client_id, sent.client_order_id) in there],
+        )
+        for sent in (*unclear, *absent):
+            self._resolved.setdefault(id(sent), set()).add(self._place(sent))
 
     def _place(self, sent: Sent) -> int:
         """Send an order again until it is accepted; its order id."""
@@ -138,34 +170,64 @@ class Judge:
         verdict = self.verdict
         orders = self._orders()
         logged = self._logged()
-        by_name = {(row.client_id, row.client_order_id): row for row in orders.values() if row.client_order_id}
-        lost, doubled, present, unnamed = [], [], [], defaultdict(list)
+        lost, doubled, unnamed = [], [], defaultdict(list)
         for sent in self._record:
-            ids = sent.order_ids
-            resolved = self._resolved.get(id(sent))
-            if resolved is not None:
-                ids = ids | {resolved}
-            who = f"{sent.client_id} {sent.client_order_id or '(no name)'} {sorted(ids)} {_told(sent)}"
+            ids = sent.order_ids | self._resolved.get(id(sent), set())
             if len(ids) > 1:
-                doubled.append(f"{who}: accepted under several ids")
+                doubled.append(f"{_name(sent)}: accepted under several ids: {sorted(ids)}")
             for order_id in ids:
                 row = orders.get(order_id)
-                if row is None or row.client_id != sent.client_id or row.client_order_id != sent.client_order_id:
-                    lost.append(f"{who}: is not there")
+                if row is None and self._was_in_the_queue(sent):
+                    self._named.add(order_id)
+                elif row is None or row.client_id != sent.client_id or row.client_order_id != sent.client_order_id:
+                    lost.append(f"{_name(sent)}: {order_id} is not there")
                 elif not (row.status == "rejected" and row.is_denied) and logged[order_id] == 0:
-                    lost.append(f"{who}: neither in the log nor denied")
+                    lost.append(f"{_name(sent)}: {order_id} is neither in the log nor denied")
                 elif logged[order_id] > 1 or (logged[order_id] and row.is_denied):
-                    doubled.append(f"{who}: {logged[order_id]} times in the log, denied: {row.is_denied}")
+                    doubled.append(f"{_name(sent)}: {logged[order_id]} times in the log, denied: {row.is_denied}")
             if sent.client_order_id is None:
                 unnamed[sent.client_id].append(sent)
-            elif not ids and (sent.client_id, sent.client_order_id) in by_name:
-                present.append(f"{who}: is there, although the exchange said that it is not")
         verdict.lost = verdict.find("lost", lost)
         verdict.doubled = verdict.find("doubled", doubled)
-        verdict.find("not accepted and there", present)
+        verdict.lost_with_the_queues = len(self._named)
         verdict.find("orders without a name", self._unnamed(unnamed, orders.values()))
         asked_for = {(sent.client_id, sent.client_order_id) for sent in self._record}
-        verdict.find("order that nobody sent", [str(name) for name in by_name if name not in asked_for])
+        names = {(row.client_id, row.client_order_id) for row in orders.values() if row.client_order_id}
+        verdict.find("order that nobody sent", [str(name) for name in names - asked_for])
+
+    def _was_in_the_queue(self, sent: Sent) -> bool:
+        """Whether RabbitMQ's data were deleted so soon after an order was accepted that it may have had it alone."""
+        return any(
+            0 <= lost_s - attempt.sent_s <= _DRAIN_S
+            for attempt in sent.attempts
+            if attempt.outcome == "accepted"
+            for lost_s in self._data_lost_s
+        )
+
+    def _copies(self) -> list[str]:
+        """Orders that were sent more than once: one answer is 202, and order entry reports one of them."""
+        with self._market_data.snapshot() as tx:
+            rows = tx.execute(
+                text(
+                    "SELECT order_id, count(*) AS reports FROM reports WHERE report_id = order_id "
+                    "AND client_id = ANY(:clients) GROUP BY order_id"
+                ),
+                {"clients": list(CLIENTS)},
+            )
+            reports = defaultdict(int, {row.order_id: row.reports for row in rows})
+        wrong = []
+        for sent in self._record:
+            if len(sent.attempts) > 1:
+                self.verdict.sent_again += 1
+            # After a 503 the order id is promised already, and the copy behind it is answered 200.
+            if sent.outcomes == {"accepted"} and 202 not in {attempt.status for attempt in sent.attempts}:
+                wrong.append(f"{_name(sent)}: no copy was answered 202")
+            wrong += [
+                f"{_name(sent)}: order entry has reported {order_id} {reports[order_id]} times"
+                for order_id in sent.order_ids - self._named
+                if reports[order_id] != 1
+            ]
+        return wrong
 
     def _orders(self) -> dict[int, Any]:
         with self._clearing_data.snapshot() as tx:
@@ -174,7 +236,7 @@ class Judge:
                     "SELECT order_id, client_id, client_order_id, status, denials.command_id IS NOT NULL AS is_denied "
                     "FROM orders LEFT JOIN denials ON command_id = order_id WHERE client_id = ANY(:clients)"
                 ),
-                {"clients": list(NAMES)},
+                {"clients": list(CLIENTS)},
             )
             return {row.order_id: row for row in rows}
 
@@ -187,8 +249,8 @@ class Judge:
         """Orders without a client order id can only be counted: as many as accepted, plus some of the unknown."""
         wrong = []
         for client_id, theirs in sent.items():
-            least = sum(one.is_accepted for one in theirs)
-            most = least + sum(one.is_open for one in theirs)
+            least = sum(one.is_accepted and not self._was_in_the_queue(one) for one in theirs)
+            most = sum(one.is_accepted or one.is_open for one in theirs)
             there = sum(row.client_id == client_id and row.client_order_id is None for row in orders)
             if not least <= there <= most:
                 wrong.append(f"{client_id} has {there}; accepted were {least}, perhaps {most - least} more")
@@ -237,8 +299,24 @@ class Judge:
             return
         self.verdict.audit = json.loads(done.stdout)
         for rule in self.verdict.audit["rules"]:
+            if rule["rule"] == 1 and self._named:
+                self._check_names(rule)
+                continue
             self.verdict.find(f"audit, rule {rule['rule']} ({rule['found']} times)", rule["findings"])
         self._look_at_dead_letters()
+
+    def _check_names(self, rule: dict[str, Any]) -> None:
+        """The audit names the orders that were lost with RabbitMQ's data, and nothing else."""
+        others = [finding for finding in rule["findings"] if "neither registered nor rejected" not in finding]
+        self.verdict.find("audit, rule 1", others)
+        with_a_name = {
+            order_id
+            for sent in self._record
+            if sent.client_order_id is not None
+            for order_id in sent.order_ids & self._named
+        }
+        if rule["found"] != len(with_a_name) and not others:
+            self.verdict.find("audit, rule 1", [f"{len(with_a_name)} orders were lost, and {rule['found']} are named"])
 
     def _look_at_dead_letters(self) -> None:
         with Connection(self._arena.own.settings.broker_url.get_secret_value()) as connection:
@@ -264,6 +342,10 @@ def _asked(client: Client, sent: Sent) -> int | None:
         if problem.status != 404:
             raise
         return None
+
+
+def _name(sent: Sent) -> str:
+    return f"{sent.client_id} {sent.client_order_id or '(no name)'} {_told(sent)}"
 
 
 def _told(sent: Sent) -> str:

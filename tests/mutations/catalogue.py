@@ -341,7 +341,7 @@ AUDIT = (
     _one(
         "audit_without_reports",
         "The audit compares every report with the log.",
-        "tests/tasks/audit/test_feed.py::test_a_report_of_each_kind_that_is_missing_doubled_or_changed_is_named",
+        "tests/tasks/audit/test_feed.py::test_a_report_of_each_kind_that_is_missing_doubled_or_changed_is_named[trade]",
         "tasks/audit/audit.py",
         "    for lists in (reports_of_requests, reports_of_trades):\n",
         "    for lists in ():\n",
@@ -349,7 +349,7 @@ AUDIT = (
     _one(
         "audit_without_candles",
         "The audit compares candles with trades.",
-        "tests/tasks/audit/test_audit.py::test_a_fault_is_reported_with_its_rule_and_row",
+        "tests/tasks/audit/test_audit.py::test_a_fault_is_reported_with_its_rule_and_row[a candle is missing]",
         "tasks/audit/audit.py",
         "check_sequences(tx) + check_candles(tx)",
         "check_sequences(tx)",
@@ -357,7 +357,8 @@ AUDIT = (
     _one(
         "audit_trusts_snapshots",
         "The audit hashes the bodies of snapshots.",
-        "tests/tasks/audit/test_audit.py::test_a_fault_is_reported_with_its_rule_and_row",
+        "tests/tasks/audit/test_audit.py::test_a_fault_is_reported_with_its_rule_and_row"
+        "[a snapshot holds another state than its hash says]",
         "tasks/audit/snapshots.py",
         "    if (body_hash := digest(snapshot.body).hex()) != snapshot.state_hash:\n",
         "    if (body_hash := snapshot.state_hash) != snapshot.state_hash:\n",
