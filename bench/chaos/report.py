@@ -119,9 +119,9 @@ def as_text(shown: dict[str, Any]) -> str:
         ("accepted", f"{shown['accepted']:,}"),
         ("lost", str(shown["lost"])),
         ("doubled", str(shown["doubled"])),
-        ("sent more than once", f"{shown['sent_again']:,} orders, each one order with one report"),
+        ("sent more than once", f"{shown['sent_again']:,} orders"),
         *(
-            [("lost with the queues", f"{shown['lost_with_the_queues']:,} orders, each named by the audit")]
+            [("lost with the queues", f"{shown['lost_with_the_queues']:,} orders")]
             if shown["lost_with_the_queues"]
             else []
         ),

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from kombu import Connection
-from sqlalchemy import text
 
-from bench.chaos import clients, resenders
+from bench.chaos.accounting import CLIENTS, Accounting, name_of, read_orders
 from bench.chaos.arena import Arena
 from bench.chaos.record import Record, Sent
 from bots.client import Client
@@ -37,10 +36,6 @@ _EMPTY_S = 4.0
 COUNTED_EVENTS = ("worker_stalled", "unit_suspicious", "standby_stands_in")
 # Events that call for an operator, as every line of the level critical does.
 ALARMS = ("message_failed", "message_unreadable")
-
-
-# Those whose orders count.
-CLIENTS = (*clients.NAMES, *resenders.NAMES)
 
 
 @dataclass(slots=True)
@@ -97,8 +92,7 @@ class Judge:
         self._resolve()
         self._drain()
         verdict.accepted = self._record.accepted
-        self._hold_against_the_log()
-        verdict.find("copies", self._copies())
+        self._account()
         verdict.find("unexpected answer", self._unexpected())
         verdict.find("program", self._arena.ended())
         verdict.find("log", self._critical())
@@ -144,10 +138,10 @@ class Judge:
                 denied.append(sent)
             else:
                 self._resolved[id(sent)] = {order_id}
-        there = {(row.client_id, row.client_order_id) for row in self._orders().values()}
+        there = {(row.client_id, row.client_order_id) for row in read_orders(self._clearing_data).values()}
         self.verdict.find(
             "not accepted and there",
-            [_name(sent) for sent in (*absent, *denied) if (sent.client_id, sent.client_order_id) in there],
+            [name_of(sent) for sent in (*absent, *denied) if (sent.client_id, sent.client_order_id) in there],
         )
         for sent in (*unclear, *absent):
             self._resolved.setdefault(id(sent), set()).add(self._place(sent))
@@ -166,95 +160,19 @@ class Judge:
 
     # -- the account -------------------------------------------------------------------------------------------------
 
-    def _hold_against_the_log(self) -> None:
+    def _account(self) -> None:
         verdict = self.verdict
-        orders = self._orders()
-        logged = self._logged()
-        lost, doubled, unnamed = [], [], defaultdict(list)
-        for sent in self._record:
-            ids = sent.order_ids | self._resolved.get(id(sent), set())
-            if len(ids) > 1:
-                doubled.append(f"{_name(sent)}: accepted under several ids: {sorted(ids)}")
-            for order_id in ids:
-                row = orders.get(order_id)
-                if row is None and self._was_in_the_queue(sent):
-                    self._named.add(order_id)
-                elif row is None or row.client_id != sent.client_id or row.client_order_id != sent.client_order_id:
-                    lost.append(f"{_name(sent)}: {order_id} is not there")
-                elif not (row.status == "rejected" and row.is_denied) and logged[order_id] == 0:
-                    lost.append(f"{_name(sent)}: {order_id} is neither in the log nor denied")
-                elif logged[order_id] > 1 or (logged[order_id] and row.is_denied):
-                    doubled.append(f"{_name(sent)}: {logged[order_id]} times in the log, denied: {row.is_denied}")
-            if sent.client_order_id is None:
-                unnamed[sent.client_id].append(sent)
-        verdict.lost = verdict.find("lost", lost)
-        verdict.doubled = verdict.find("doubled", doubled)
-        verdict.lost_with_the_queues = len(self._named)
-        verdict.find("orders without a name", self._unnamed(unnamed, orders.values()))
-        asked_for = {(sent.client_id, sent.client_order_id) for sent in self._record}
-        names = {(row.client_id, row.client_order_id) for row in orders.values() if row.client_order_id}
-        verdict.find("order that nobody sent", [str(name) for name in names - asked_for])
-
-    def _was_in_the_queue(self, sent: Sent) -> bool:
-        """Whether RabbitMQ's data were deleted so soon after an order was accepted that it may have had it alone."""
-        return any(
-            0 <= lost_s - attempt.sent_s <= _DRAIN_S
-            for attempt in sent.attempts
-            if attempt.outcome == "accepted"
-            for lost_s in self._data_lost_s
+        account = Accounting(
+            self._record, self._resolved, self._clearing_data, self._market_data, data_lost_s=self._data_lost_s
         )
-
-    def _copies(self) -> list[str]:
-        """Orders that were sent more than once: one answer is 202, and order entry reports one of them."""
-        with self._market_data.snapshot() as tx:
-            rows = tx.execute(
-                text(
-                    "SELECT order_id, count(*) AS reports FROM reports WHERE report_id = order_id "
-                    "AND client_id = ANY(:clients) GROUP BY order_id"
-                ),
-                {"clients": list(CLIENTS)},
-            )
-            reports = defaultdict(int, {row.order_id: row.reports for row in rows})
-        wrong = []
-        for sent in self._record:
-            if len(sent.attempts) > 1:
-                self.verdict.sent_again += 1
-            # After a 503 the order id is promised already, and the copy behind it is answered 200.
-            if sent.outcomes == {"accepted"} and 202 not in {attempt.status for attempt in sent.attempts}:
-                wrong.append(f"{_name(sent)}: no copy was answered 202")
-            wrong += [
-                f"{_name(sent)}: order entry has reported {order_id} {reports[order_id]} times"
-                for order_id in sent.order_ids - self._named
-                if reports[order_id] != 1
-            ]
-        return wrong
-
-    def _orders(self) -> dict[int, Any]:
-        with self._clearing_data.snapshot() as tx:
-            rows = tx.execute(
-                text(
-                    "SELECT order_id, client_id, client_order_id, status, denials.command_id IS NOT NULL AS is_denied "
-                    "FROM orders LEFT JOIN denials ON command_id = order_id WHERE client_id = ANY(:clients)"
-                ),
-                {"clients": list(CLIENTS)},
-            )
-            return {row.order_id: row for row in rows}
-
-    def _logged(self) -> dict[int, int]:
-        with self._clearing_data.snapshot() as tx:
-            rows = tx.execute(text("SELECT command_id, count(*) AS times FROM order_log GROUP BY command_id"))
-            return defaultdict(int, {row.command_id: row.times for row in rows})
-
-    def _unnamed(self, sent: dict[str, list[Sent]], orders: Iterable[Any]) -> list[str]:
-        """Orders without a client order id can only be counted: as many as accepted, plus some of the unknown."""
-        wrong = []
-        for client_id, theirs in sent.items():
-            least = sum(one.is_accepted and not self._was_in_the_queue(one) for one in theirs)
-            most = sum(one.is_accepted or one.is_open for one in theirs)
-            there = sum(row.client_id == client_id and row.client_order_id is None for row in orders)
-            if not least <= there <= most:
-                wrong.append(f"{client_id} has {there}; accepted were {least}, perhaps {most - least} more")
-        return wrong
+        self._named = account.lost_with_the_queues
+        verdict.lost_with_the_queues = len(self._named)
+        verdict.sent_again = account.sent_again
+        verdict.lost = verdict.find("lost", account.lost)
+        verdict.doubled = verdict.find("doubled", account.doubled)
+        verdict.find("copies", account.copies)
+        verdict.find("orders without a name", account.unnamed)
+        verdict.find("order that nobody sent", account.strange)
 
     # -- everything else ---------------------------------------------------------------------------------------------
 
@@ -342,11 +260,3 @@ def _asked(client: Client, sent: Sent) -> int | None:
         if problem.status != 404:
             raise
         return None
-
-
-def _name(sent: Sent) -> str:
-    return f"{sent.client_id} {sent.client_order_id or '(no name)'} {_told(sent)}"
-
-
-def _told(sent: Sent) -> str:
-    return ", ".join(f"{attempt.sent_s:.1f} s: {attempt.status} {attempt.code}".strip() for attempt in sent.attempts)

@@ -233,8 +233,7 @@ SETTLEMENT = (
     _one(
         "no_dedupe_in_order_execution",
         "An execution that is delivered again is settled once.",
-        "tests/tasks/order_execution/test_settle_properties.py::"
-        "test_the_outcome_does_not_depend_on_order_repetition_or_workers",
+        "tests/tasks/order_execution/test_task.py::test_what_comes_again_is_reported_again_and_settled_once",
         "tasks/order_execution/settle.py",
         "    register.register(tx, executions, settled_us=settled_us)\n",
         "",
