@@ -39,7 +39,7 @@ def _count(connection: Connection, checked: Checked) -> None:
     for name in named:
         checked.find(name)
     if count > len(named):
-        checked.find(f"{count - len(named)} {'more ' if named else ''}dead letters; `make dead-letters` names them")
+        checked.find(f"dead letters without a name here: {count - len(named)}; `make dead-letters` names them")
         checked.found += count - len(named) - 1
 
 
