@@ -1,6 +1,6 @@
 # Every command of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit dead-letters bench chaos pictures tournament drop-old-data test lint requirements
+.PHONY: help up down status logs clean audit dead-letters bench chaos mutations pictures tournament drop-old-data test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
@@ -37,6 +37,9 @@ bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20"
 
 chaos: ## break an exchange of its own under load and see that nothing is lost; SEED=7 MINUTES=3
 	$(RUN) chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
+
+mutations: ## take one safeguard away at a time, in a copy of the code, and see that a test notices
+	$(RUN) test tests/mutations/all_of_them.py $(ARGS)
 
 pictures: ## the pictures of the page in docs/images/, of the running exchange; after make test, which installs a browser
 	$(RUN) run tests.support.pictures $(ARGS)

@@ -19,7 +19,10 @@ from bench.chaos.faults import FaultRunner
 from bench.chaos.pulse import CLIENT as PULSE
 from bench.chaos.pulse import Pulse
 from bench.chaos.record import Record
-from bench.chaos.schedule import SHORT, faults
+from bench.chaos.resenders import NAMES as COPIES
+from bench.chaos.resenders import Resender
+from bench.chaos.schedule import ON_REQUEST, SHORT, Kind, chosen, faults
+from bench.chaos.strangers import Flood, Reader
 from bench.chaos.verdict import Judge
 from bots.client import Client
 from db.clearing_data import securities
@@ -39,6 +42,11 @@ def parser() -> argparse.ArgumentParser:
     command = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
     command.add_argument("--seed", type=int, default=secrets.randbelow(100_000), help="of the faults and the orders")
     command.add_argument("--minutes", type=float, default=3.0, help="how long faults happen (default: %(default)s)")
+    command.add_argument(
+        "--faults",
+        metavar="KINDS",
+        help=f"kinds of faults, as `kill,cut`, or all (default: all but {', '.join(ON_REQUEST)})",
+    )
     command.add_argument("--short", action="store_true", help="a few faults of each main kind, and no more")
     command.add_argument(
         "--folder", type=Path, default=FOLDER, help="of the exchange, with the logs and the clients' record"
@@ -55,8 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _say(f"seed {options.seed}; {options.minutes:g} minutes of faults; starting an exchange ...")
     try:
         with arena(Instance(options.folder.resolve())) as chaos:
-            shown = _run(chaos, seed=options.seed, seconds=options.minutes * 60, short=options.short)
-    except Failure as failure:
+            cards = SHORT if options.short else chosen(chaos.cards, options.faults)
+            shown = _run(chaos, seed=options.seed, seconds=options.minutes * 60, cards=cards, short=options.short)
+    except (Failure, ValueError) as failure:
         _say(f"python -m bench.chaos: {failure}")
         return 2
     print(report.as_text(shown))
@@ -67,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(chaos: Arena, *, seed: int, seconds: float, short: bool) -> dict[str, object]:
+def _run(
+    chaos: Arena, *, seed: int, seconds: float, cards: Sequence[tuple[Kind, str]], short: bool
+) -> dict[str, object]:
     own = chaos.own
     clearing_data, market_data = (
         Database(url.get_secret_value(), pool_size=2, application_name="", try_first=True)
@@ -83,10 +94,17 @@ def _run(chaos: Arena, *, seed: int, seconds: float, short: bool) -> dict[str, o
     traders = [Trader(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in NAMES]
     # Not of those by which the pulse goes: a security that is halted takes no orders.
     regulator = Regulator(own.url, admin_key, sorted(set(SECURITIES) - set(one_of_each_shard.values())), seed=seed)
-    threads = (*traders, regulator, pulse)
+    resenders = [Resender(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in COPIES]
+    flood = Flood(own.url, seed=seed)
+    readers = [
+        Reader(own.url, path, key, seed=seed, stalls=stalls)
+        for path, key in (("/stream/price", None), ("/stream/report", keys[NAMES[0]]))
+        for stalls in (False, True)
+    ]
+    threads = (*traders, *resenders, regulator, flood, *readers, pulse)
     for thread in threads:
         thread.start()
-    schedule = islice(faults(seed, SHORT), len(SHORT)) if short else faults(seed, chaos.cards)
+    schedule = islice(faults(seed, cards), len(cards)) if short else faults(seed, cards)
     runner = FaultRunner(chaos, pulse, schedule, started_s=started_s)
     try:
         runner.run(seconds)
@@ -98,10 +116,13 @@ def _run(chaos: Arena, *, seed: int, seconds: float, short: bool) -> dict[str, o
             thread.join()
         record.write(own.instance.directory / "record.jsonl")
     _say("the faults are over; what were the clients told? ...")
-    judge = Judge(chaos, record, keys, clearing_data, market_data)
+    lost_s = [moment_s - started_s for moment_s in chaos.data_lost_s]
+    judge = Judge(chaos, record, keys, clearing_data, market_data, data_lost_s=lost_s)
     verdict = judge.judge()
     verdict.find("not overcome", [str(one.fault) for one in runner.suffered if one.recovery_s is None])
-    verdict.find("a client gave up", [f"{one.name}: {one.failure!r}" for one in traders if one.failure is not None])
+    clients = [*traders, *resenders]
+    verdict.find("a client gave up", [f"{one.name}: {one.failure!r}" for one in clients if one.failure is not None])
+    verdict.find("a wrong answer to a stranger", flood.wrong_answers())
     return report.figures(
         seed=seed,
         seconds=faults_ended_s - started_s,
@@ -109,6 +130,8 @@ def _run(chaos: Arena, *, seed: int, seconds: float, short: bool) -> dict[str, o
         suffered=runner.suffered,
         record=record,
         verdict=verdict,
+        strangers=flood.answers,
+        read_slowly=sum(reader.messages for reader in readers),
         log_bytes=sum(log.stat().st_size for log in own.instance.logs.iterdir()),
         stored_bytes=growth.sizes(own.instance, own.settings),
     )
@@ -117,8 +140,8 @@ def _run(chaos: Arena, *, seed: int, seconds: float, short: bool) -> dict[str, o
 def _open_accounts(url: str, admin_key: str) -> dict[str, str]:
     """Open the clients' accounts, with so much that most of what they ask can be paid; returns their keys."""
     admin = Client(url, admin_key)
-    keys = {name: admin.open_account(name).api_key for name in (*NAMES, PULSE)}
-    for name in NAMES:
+    keys = {name: admin.open_account(name).api_key for name in (*NAMES, *COPIES, PULSE)}
+    for name in (*NAMES, *COPIES):
         admin.deposit_cash(name, CASH, transfer_id=f"cash:{name}")
         for security_id in SECURITIES:
             admin.deposit_shares(name, security_id, SHARES, transfer_id=f"shares:{name}:{security_id}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -23,7 +24,8 @@ from bench.chaos.proxy import Proxy
 from bench.chaos.schedule import HEARTBEAT_S, Fault, Kind, deck
 from bench.own import OwnExchange, own_exchange
 from celery_app.topology import DATA_FEED, MATCHING, ORDER_ENTRY, ORDER_EXECUTION
-from deploy.local.places import Instance
+from deploy.local.failure import Failure
+from deploy.local.places import ROOT, VENV_PYTHON, Instance
 from deploy.local.programs import SERVICE, WORKER, Program
 
 # What `make chaos` runs unless the environment says otherwise: of every stage one that may go on while another is down.
@@ -55,6 +57,8 @@ class Arena:
         self.own = own
         self._proxies = proxies
         self._programs = {program.name: program for program in (*own.services, *own.processes)}
+        #: When RabbitMQ was down before its data were deleted [s, monotonic].
+        self.data_lost_s: list[float] = []
         self._workers = [program.name for program in own.processes if program.rank == WORKER]
 
     @property
@@ -75,14 +79,33 @@ class Arena:
             self._disturb(self._proxies[fault.target], fault)
             return self._look_at_workers(_part_of(fault.target))
         pid = self.pid(fault.target)
-        if fault.kind == "restart":
+        if fault.kind == "lose data":
+            self._lose_data()
+        elif fault.kind == "restart":
             self.own.supervisor.stop([fault.target])
             self.own.supervisor.start([self._programs[fault.target]])
         elif pid:
             with suppress(ProcessLookupError):
                 self._hurt(fault, pid)
-        ends = fault.kind in ("kill", "restart", "shut down at once")
+        ends = fault.kind in ("kill", "restart", "shut down at once", "lose data")
         return self._look_at_process(fault.target, ended=pid if ends else 0)
+
+    def _lose_data(self) -> None:
+        """Delete what RabbitMQ holds, and make its users and queues again, as the next `make up` does."""
+        self.own.supervisor.stop(["rabbitmq"])
+        self.data_lost_s.append(time.monotonic())
+        shutil.rmtree(self.own.instance.directory / "rabbitmq" / "data")
+        self.own.supervisor.start([self._programs["rabbitmq"]])
+        deadline_s = time.monotonic() + _RESTART_START_S
+        while (made := self._migrate()).returncode:
+            if time.monotonic() > deadline_s:
+                raise Failure(f"RabbitMQ's users cannot be made: {made.stderr.strip()[-300:]}")
+            time.sleep(0.5)
+
+    def _migrate(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [VENV_PYTHON, "-m", "deploy.migrate"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        )
 
     def _disturb(self, line: Proxy, fault: Fault) -> None:
         if fault.kind == "cut":

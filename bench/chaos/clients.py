@@ -38,20 +38,51 @@ _REPLACES = 0.5
 _MASS_CANCELS = 0.02
 
 
+class Line:
+    """A connection to the api on which one request follows the other; opened again after a fault."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._address = urlsplit(url)
+        self._head = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._connection: http.client.HTTPConnection | None = None
+
+    def ask(
+        self, method: str, path: str, content: Any = None, *, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and answer; 0 when there was none in time."""
+        body = json.dumps(content).encode() if content is not None else None
+        try:
+            if self._connection is None:
+                self._connection = http.client.HTTPConnection(
+                    str(self._address.hostname), self._address.port, timeout=timeout_s
+                )
+            self._connection.request(method, path, body, self._head)
+            with self._connection.getresponse() as answer:
+                read = answer.read()
+            return answer.status, json.loads(read)
+        except (OSError, http.client.HTTPException, ValueError) as fault:
+            self.close()
+            return 0, {"code": type(fault).__name__}
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
 class Trader(threading.Thread):
     """One client, over a connection of its own, until it is told to end."""
 
     def __init__(self, url: str, client_id: str, key: str, *, seed: int, record: Record, started_s: float) -> None:
         super().__init__(name=client_id, daemon=True)
-        self._address = urlsplit(url)
         self._client_id = client_id
-        self._head = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._line = Line(url, key)
         self._rng = random.Random(f"clients:{seed}:{client_id}")
         self._record = record
         self._started_s = started_s
         self._number = 0
         self._open: list[tuple[str, int]] = []
-        self._connection: http.client.HTTPConnection | None = None
         self.ended = threading.Event()
         self.failure: BaseException | None = None
 
@@ -67,7 +98,7 @@ class Trader(threading.Thread):
 
     def _trade(self) -> None:
         if self._rng.random() < _MASS_CANCELS:
-            self._ask("DELETE", f"/orders?security_id={self._rng.choice(SECURITIES)}")
+            self._line.ask("DELETE", f"/orders?security_id={self._rng.choice(SECURITIES)}")
         named = self._rng.random() < 0.85
         count = 1 if self._rng.random() < 0.4 else self._rng.randint(2, LARGEST_ARRAY)
         orders = [self._order(named=named) for _ in range(count)]
@@ -112,16 +143,20 @@ class Trader(threading.Thread):
         return Sent(self._client_id, name, terms)
 
     def _send(self, orders: Sequence[Sent]) -> None:
-        """Send orders in one request, with changes of earlier ones, and keep what was answered to each."""
+        """Send orders in one request, with changes of earlier ones."""
         changes = [self._change() for _ in range(len(orders) // 4) if self._open]
         content: Any = [order.terms for order in orders] + changes
         alone = len(content) == 1 and self._rng.random() < 0.5
+        self._post(self._line, orders, content[0] if alone else content)
+
+    def _post(self, line: Line, orders: Sequence[Sent], content: Any, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+        """Post orders, which come first in the content, and keep what was answered to each."""
         sent_s = time.monotonic()
-        status, answer = self._ask("POST", "/orders", content[0] if alone else content)
+        status, answer = line.ask("POST", "/orders", content, timeout_s=timeout_s)
         took_s = time.monotonic() - sent_s
         results = answer.get("results")
         if status != 202 or not isinstance(results, list):
-            results = [answer] * len(content)
+            results = [answer] * len(orders)
         for order, result in zip(orders, results, strict=False):
             # Within an array an element that was refused has a status of its own.
             said = int(result.get("status", status)) if isinstance(result.get("status"), int) else status
@@ -154,24 +189,6 @@ class Trader(threading.Thread):
                 change["price"] = self._price()
             self._open.append((security_id, order_id))
         return change
-
-    def _ask(self, method: str, path: str, content: Any = None) -> tuple[int, dict[str, Any]]:
-        """Status and answer; 0 when there was none."""
-        body = json.dumps(content).encode() if content is not None else None
-        try:
-            if self._connection is None:
-                self._connection = http.client.HTTPConnection(
-                    str(self._address.hostname), self._address.port, timeout=ANSWER_TIMEOUT_S
-                )
-            self._connection.request(method, path, body, self._head)
-            with self._connection.getresponse() as answer:
-                read = answer.read()
-            return answer.status, json.loads(read)
-        except (OSError, http.client.HTTPException, ValueError) as fault:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
-            return 0, {"code": type(fault).__name__}
 
 
 class Regulator(threading.Thread):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ def figures(
     suffered: Sequence[Suffered],
     record: Record,
     verdict: Verdict,
+    strangers: Mapping[str, int],
+    read_slowly: int,
     log_bytes: int,
     stored_bytes: dict[str, int],
 ) -> dict[str, Any]:
@@ -53,11 +55,15 @@ def figures(
         "accepted": verdict.accepted,
         "lost": verdict.lost,
         "doubled": verdict.doubled,
+        "sent_again": verdict.sent_again,
+        "lost_with_the_queues": verdict.lost_with_the_queues,
         "unknown_outcomes_resolved": verdict.resolved,
         "dead_letters": verdict.dead_letters,
         "answers": dict(record.answers.most_common()),
         "slowest_answer_s": round(record.slowest_s, 2),
         "late_answers": _late_answers(record, suffered),
+        "answers_to_strangers": dict(strangers),
+        "read_slowly": read_slowly,
         "events": dict(verdict.events),
         "log_bytes": log_bytes,
         "stored_bytes": stored_bytes,
@@ -103,7 +109,7 @@ def as_text(shown: dict[str, Any]) -> str:
     rows = [
         ("seed", str(shown["seed"])),
         ("commit", shown["commit"]),
-        ("length", f"{shown['seconds']:.0f} s under load from ten clients"),
+        ("length", f"{shown['seconds']:.0f} s under load from ten clients, and three that send copies"),
         ("faults", str(shown["faults"])),
         *(
             (f"recovery, {kind}", f"p50 {some['p50']:.1f} s · max {some['max']:.1f} s · {some['faults']} faults")
@@ -113,11 +119,22 @@ def as_text(shown: dict[str, Any]) -> str:
         ("accepted", f"{shown['accepted']:,}"),
         ("lost", str(shown["lost"])),
         ("doubled", str(shown["doubled"])),
+        ("sent more than once", f"{shown['sent_again']:,} orders"),
+        *(
+            [("lost with the queues", f"{shown['lost_with_the_queues']:,} orders")]
+            if shown["lost_with_the_queues"]
+            else []
+        ),
         ("unknown outcomes", f"{shown['unknown_outcomes_resolved']:,}, all resolved by client_order_id"),
         ("dead letters", str(shown["dead_letters"])),
         ("answers", ", ".join(f"{count:,} x {status}" for status, count in shown["answers"].items())),
         ("slowest answer", f"{shown['slowest_answer_s']:.1f} s, the api itself stopped"),
         ("answers after 5 s", f"{shown['late_answers']}, the api itself not stopped"),
+        (
+            "strangers' requests",
+            ", ".join(f"{count:,} x {said}" for said, count in sorted(shown["answers_to_strangers"].items())),
+        ),
+        ("messages read slowly", f"{shown['read_slowly']:,}"),
         ("in the logs", ", ".join(f"{count} x {event}" for event, count in shown["events"].items())),
         ("logs", f"{shown['log_bytes'] / 2**20:.1f} MB"),
         ("audit", ", ".join(f"{r['rule']}: {'passed' if r['passed'] else 'BROKEN'}" for r in shown["audit"])),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Kind = Literal[
     "kill",  # kill -9
@@ -22,8 +22,12 @@ Kind = Literal[
     "hang",  # no byte passes, and nobody is told
     "late confirms",  # RabbitMQ's confirms are held back
     "lost confirms",  # RabbitMQ's confirms vanish
+    "lose data",  # RabbitMQ is stopped, its data are deleted, and it is started again
     "lost commits",  # Postgres commits, and the connection breaks before it can say so
 ]
+
+# What does not happen unless it is asked for: what lay in the queues is gone then, and only named afterwards.
+ON_REQUEST: tuple[Kind, ...] = ("lose data",)
 
 # What the short form in the tests has: something of each main kind, in this order or another.
 SHORT: tuple[tuple[Kind, str], ...] = (
@@ -95,7 +99,7 @@ def deck(
     cards: list[tuple[Kind, str]] = []
     for name in processes:
         cards += [("kill", name), ("pause", name), ("restart", name)]
-    cards += [("kill", "rabbitmq"), ("pause", "rabbitmq"), ("restart", "rabbitmq")]
+    cards += [("kill", "rabbitmq"), ("pause", "rabbitmq"), ("restart", "rabbitmq"), ("lose data", "rabbitmq")]
     cards += [("kill", "postgres"), ("shut down at once", "postgres"), ("kill a backend", "postgres")]
     cards += [("shut down at once", "postgres")]
     cards += [("kill", "redis"), ("pause", "redis"), ("flush", "redis")]
@@ -106,6 +110,22 @@ def deck(
     for line in publishers:
         cards += [("late confirms", line), ("lost confirms", line)]
     return cards
+
+
+def chosen(cards: Sequence[tuple[Kind, str]], kinds: str | None) -> list[tuple[Kind, str]]:
+    """The cards of some kinds, as `kill,lose data`; of `all`; with None of those that need not be asked for.
+
+    raises  ValueError  there is no such kind
+    """
+    wanted = {kind.strip() for kind in kinds.split(",")} if kinds else set(get_args(Kind)) - set(ON_REQUEST)
+    if wanted == {"all"}:
+        return list(cards)
+    unknown = wanted - set(get_args(Kind))
+    if unknown:
+        raise ValueError(
+            f"no kind of fault is called {', '.join(sorted(unknown))}; there are: {', '.join(get_args(Kind))}"
+        )
+    return [card for card in cards if card[0] in wanted]
 
 
 def faults(seed: int, cards: Sequence[tuple[Kind, str]]) -> Iterator[Fault]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 from kombu import Connection
-from sqlalchemy import text
 
+from bench.chaos.accounting import CLIENTS, Accounting, name_of, read_orders
 from bench.chaos.arena import Arena
-from bench.chaos.clients import NAMES
 from bench.chaos.record import Record, Sent
 from bots.client import Client
 from bots.errors import Problem
@@ -32,10 +31,11 @@ _RESOLVE_S = 60.0
 _MOST_LISTED = 20
 # A queue that is empty for so long has nothing in the hands of a worker, either: units are tried again sooner [s].
 _EMPTY_S = 4.0
-# What stands in a line of a log that somebody should have been called for.
-# What a report tells of, because it heals what should be rare.
-_TOLD = ("worker_stalled", "unit_suspicious", "standby_publishes")
-_ALARMS = ("level=critical", "event=message_failed", "event=message_unreadable")
+# Events in the logs that a report counts, because they heal what should be rare. A test holds these names, and those
+# below, to what the exchange logs.
+COUNTED_EVENTS = ("worker_stalled", "unit_suspicious", "standby_stands_in")
+# Events that call for an operator, as every line of the level critical does.
+ALARMS = ("message_failed", "message_unreadable")
 
 
 @dataclass(slots=True)
@@ -47,6 +47,8 @@ class Verdict:
     lost: int = 0
     doubled: int = 0
     resolved: int = 0  # orders of unknown outcome that the exchange has told about
+    sent_again: int = 0  # orders that were sent more than once
+    lost_with_the_queues: int = 0  # accepted orders that were only in RabbitMQ when its data were deleted
     dead_letters: int = 0
     audit: dict[str, Any] = field(default_factory=dict)
     events: Counter[str] = field(default_factory=Counter)  # lines of logs that tell of something rare
@@ -63,25 +65,34 @@ class Judge:
     """Looks at the exchange after everything has happened."""
 
     def __init__(
-        self, arena: Arena, record: Record, keys: dict[str, str], clearing_data: Database, market_data: Database
+        self,
+        arena: Arena,
+        record: Record,
+        keys: dict[str, str],
+        clearing_data: Database,
+        market_data: Database,
+        *,
+        data_lost_s: Sequence[float] = (),
     ) -> None:
+        """`data_lost_s` is when RabbitMQ was down before its data were deleted, since the start of the run [s]."""
         self._arena = arena
         self._record = record
         self._keys = keys
         self._clearing_data = clearing_data
         self._market_data = market_data
         self.verdict = Verdict()
-        self._resolved: dict[int, int | None] = {}  # what was found out about an order, by its identity here
+        self._data_lost_s = data_lost_s
+        self._resolved: dict[int, set[int]] = {}  # what was found out about an order, by its identity here
+        self._named: set[int] = set()  # orders that were lost with RabbitMQ's data, which the audit has to name
 
     def judge(self) -> Verdict:
         """All of it; takes as long as the queues take to run empty, and the audit."""
         verdict = self.verdict
         self._drain()
         self._resolve()
-        if self.verdict.resolved:
-            self._drain()
+        self._drain()
         verdict.accepted = self._record.accepted
-        self._hold_against_the_log()
+        self._account()
         verdict.find("unexpected answer", self._unexpected())
         verdict.find("program", self._arena.ended())
         verdict.find("log", self._critical())
@@ -111,13 +122,29 @@ class Judge:
             return {name: channel.queue_declare(name, passive=True).message_count for name in names}
 
     def _resolve(self) -> None:
-        """Find out about orders of unknown outcome: of every other one by asking, of the rest by sending it again."""
-        unclear = [sent for sent in self._record if sent.is_open and sent.client_order_id is not None]
-        clients = {name: Client(self._arena.own.url, self._keys[name], patience_s=60) for name in NAMES}
-        for number, sent in enumerate(unclear):
-            client = clients[sent.client_id]
-            self.verdict.resolved += 1
-            self._resolved[id(sent)] = _asked(client, sent) if number % 2 else self._place(sent)
+        """Find out about orders of unknown outcome: of every other one by asking, and then of all by sending it again.
+
+        Those that were surely not accepted are sent again, too, as a client id that was promised an order is to get it.
+        """
+        named = [sent for sent in self._record if sent.client_order_id is not None and not sent.is_accepted]
+        unclear = [sent for sent in named if sent.is_open]
+        absent = [sent for sent in named if sent.outcomes == {"not accepted"}]
+        by_name = {name: Client(self._arena.own.url, self._keys[name], patience_s=60) for name in CLIENTS}
+        self.verdict.resolved = len(unclear)
+        denied = []
+        for sent in unclear[::2]:
+            order_id = _asked(by_name[sent.client_id], sent)
+            if order_id is None:
+                denied.append(sent)
+            else:
+                self._resolved[id(sent)] = {order_id}
+        there = {(row.client_id, row.client_order_id) for row in read_orders(self._clearing_data).values()}
+        self.verdict.find(
+            "not accepted and there",
+            [name_of(sent) for sent in (*absent, *denied) if (sent.client_id, sent.client_order_id) in there],
+        )
+        for sent in (*unclear, *absent):
+            self._resolved.setdefault(id(sent), set()).add(self._place(sent))
 
     def _place(self, sent: Sent) -> int:
         """Send an order again until it is accepted; its order id."""
@@ -133,65 +160,19 @@ class Judge:
 
     # -- the account -------------------------------------------------------------------------------------------------
 
-    def _hold_against_the_log(self) -> None:
+    def _account(self) -> None:
         verdict = self.verdict
-        orders = self._orders()
-        logged = self._logged()
-        by_name = {(row.client_id, row.client_order_id): row for row in orders.values() if row.client_order_id}
-        lost, doubled, present, unnamed = [], [], [], defaultdict(list)
-        for sent in self._record:
-            ids = sent.order_ids
-            resolved = self._resolved.get(id(sent))
-            if resolved is not None:
-                ids = ids | {resolved}
-            who = f"{sent.client_id} {sent.client_order_id or '(no name)'} {sorted(ids)} {_told(sent)}"
-            if len(ids) > 1:
-                doubled.append(f"{who}: accepted under several ids")
-            for order_id in ids:
-                row = orders.get(order_id)
-                if row is None or row.client_id != sent.client_id or row.client_order_id != sent.client_order_id:
-                    lost.append(f"{who}: is not there")
-                elif not (row.status == "rejected" and row.is_denied) and logged[order_id] == 0:
-                    lost.append(f"{who}: neither in the log nor denied")
-                elif logged[order_id] > 1 or (logged[order_id] and row.is_denied):
-                    doubled.append(f"{who}: {logged[order_id]} times in the log, denied: {row.is_denied}")
-            if sent.client_order_id is None:
-                unnamed[sent.client_id].append(sent)
-            elif not ids and (sent.client_id, sent.client_order_id) in by_name:
-                present.append(f"{who}: is there, although the exchange said that it is not")
-        verdict.lost = verdict.find("lost", lost)
-        verdict.doubled = verdict.find("doubled", doubled)
-        verdict.find("not accepted and there", present)
-        verdict.find("orders without a name", self._unnamed(unnamed, orders.values()))
-        asked_for = {(sent.client_id, sent.client_order_id) for sent in self._record}
-        verdict.find("order that nobody sent", [str(name) for name in by_name if name not in asked_for])
-
-    def _orders(self) -> dict[int, Any]:
-        with self._clearing_data.snapshot() as tx:
-            rows = tx.execute(
-                text(
-                    "SELECT order_id, client_id, client_order_id, status, denials.command_id IS NOT NULL AS is_denied "
-                    "FROM orders LEFT JOIN denials ON command_id = order_id WHERE client_id = ANY(:clients)"
-                ),
-                {"clients": list(NAMES)},
-            )
-            return {row.order_id: row for row in rows}
-
-    def _logged(self) -> dict[int, int]:
-        with self._clearing_data.snapshot() as tx:
-            rows = tx.execute(text("SELECT command_id, count(*) AS times FROM order_log GROUP BY command_id"))
-            return defaultdict(int, {row.command_id: row.times for row in rows})
-
-    def _unnamed(self, sent: dict[str, list[Sent]], orders: Iterable[Any]) -> list[str]:
-        """Orders without a client order id can only be counted: as many as accepted, plus some of the unknown."""
-        wrong = []
-        for client_id, theirs in sent.items():
-            least = sum(one.is_accepted for one in theirs)
-            most = least + sum(one.is_open for one in theirs)
-            there = sum(row.client_id == client_id and row.client_order_id is None for row in orders)
-            if not least <= there <= most:
-                wrong.append(f"{client_id} has {there}; accepted were {least}, perhaps {most - least} more")
-        return wrong
+        account = Accounting(
+            self._record, self._resolved, self._clearing_data, self._market_data, data_lost_s=self._data_lost_s
+        )
+        self._named = account.lost_with_the_queues
+        verdict.lost_with_the_queues = len(self._named)
+        verdict.sent_again = account.sent_again
+        verdict.lost = verdict.find("lost", account.lost)
+        verdict.doubled = verdict.find("doubled", account.doubled)
+        verdict.find("copies", account.copies)
+        verdict.find("orders without a name", account.unnamed)
+        verdict.find("order that nobody sent", account.strange)
 
     # -- everything else ---------------------------------------------------------------------------------------------
 
@@ -207,11 +188,12 @@ class Judge:
     def _critical(self) -> list[str]:
         """What processes wrote into their logs that somebody should have been called for."""
         found = []
+        marks = ("level=critical", *(f"event={event}" for event in ALARMS))
         for log in sorted(self._arena.own.instance.logs.glob("*.log*")):
             lines = log.read_text(errors="replace").splitlines()
-            for event in _TOLD:
-                self.verdict.events[event] += sum(f"event={event}" in line for line in lines)
-            found += [f"{log.name}: {line[:400]}" for line in lines if any(mark in line for mark in _ALARMS)]
+            for event in COUNTED_EVENTS:
+                self.verdict.events[event] += sum(f"event={event} " in f"{line} " for line in lines)
+            found += [f"{log.name}: {line[:400]}" for line in lines if any(mark in line for mark in marks)]
         return found
 
     def _audit(self) -> None:
@@ -223,6 +205,7 @@ class Judge:
                 "PATH": "/usr/bin:/bin",
                 "CLEARING_DATA_URL": urls.clearing_data_url.get_secret_value(),
                 "MARKET_DATA_URL": urls.market_data_url.get_secret_value(),
+                "BROKER_URL": urls.broker_url.get_secret_value(),
             },
             capture_output=True,
             text=True,
@@ -234,8 +217,24 @@ class Judge:
             return
         self.verdict.audit = json.loads(done.stdout)
         for rule in self.verdict.audit["rules"]:
+            if rule["rule"] == 1 and self._named:
+                self._check_names(rule)
+                continue
             self.verdict.find(f"audit, rule {rule['rule']} ({rule['found']} times)", rule["findings"])
         self._look_at_dead_letters()
+
+    def _check_names(self, rule: dict[str, Any]) -> None:
+        """The audit names the orders that were lost with RabbitMQ's data, and nothing else."""
+        others = [finding for finding in rule["findings"] if "neither registered nor rejected" not in finding]
+        self.verdict.find("audit, rule 1", others)
+        with_a_name = {
+            order_id
+            for sent in self._record
+            if sent.client_order_id is not None
+            for order_id in sent.order_ids & self._named
+        }
+        if rule["found"] != len(with_a_name) and not others:
+            self.verdict.find("audit, rule 1", [f"{len(with_a_name)} orders were lost, and {rule['found']} are named"])
 
     def _look_at_dead_letters(self) -> None:
         with Connection(self._arena.own.settings.broker_url.get_secret_value()) as connection:
@@ -261,7 +260,3 @@ def _asked(client: Client, sent: Sent) -> int | None:
         if problem.status != 404:
             raise
         return None
-
-
-def _told(sent: Sent) -> str:
-    return ", ".join(f"{attempt.sent_s:.1f} s: {attempt.status} {attempt.code}".strip() for attempt in sent.attempts)

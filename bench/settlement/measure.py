@@ -19,7 +19,7 @@ from bench.settlement.market import fill
 from bench.settlement.workers import WARM_UP_UNITS, Round, settle
 from db.connect import Database
 from db.migrate import CLEARING_DATA_MIGRATIONS, MARKET_DATA_MIGRATIONS
-from tasks.audit.audit import audit
+from tasks.audit.audit import CONNECTIONS, audit
 
 UNIT = 500
 # One worker and two take turns, so that what the machine does beside meets both.
@@ -58,7 +58,10 @@ def filled(urls: tuple[str, str], *, trades: int, unit: int, seed: int, fed: boo
         scratch_database(urls[1], MARKET_DATA_MIGRATIONS) as market_address,
         TemporaryDirectory(prefix="settlement-") as directory,
     ):
-        clearing_data, market_data = Database(address, pool_size=2), Database(market_address, pool_size=2)
+        clearing_data, market_data = (
+            Database(address, pool_size=CONNECTIONS),
+            Database(market_address, pool_size=CONNECTIONS),
+        )
         feed = market_data if fed else None
         units = fill(clearing_data, feed, Path(directory), trades=trades, unit=unit, seed=seed)
         _put_away(clearing_data)
@@ -146,7 +149,7 @@ def audit_section(urls: tuple[str, str], *, trades: int, seed: int, unit: int = 
             _put_away(database)  # or Postgres would plan the audit for the empty ledger that it knew before
         gc.disable()  # as `python -m tasks.audit` does
         began_s = time.monotonic()
-        passed = audit(*databases, patience_s=1.0).passed
+        passed = audit(*databases, broker_url=None, patience_s=1.0).passed
         audit_s = time.monotonic() - began_s
         gc.enable()
     verdict = "passed" if passed else "broken"

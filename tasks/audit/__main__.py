@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from celery_app.settings import settings
 from db.connect import Database
-from tasks.audit.audit import audit
+from tasks.audit.audit import CONNECTIONS, audit
 from tasks.audit.result import Audit
 
 PASSED, BROKEN, NOT_MADE = 0, 1, 2
@@ -34,10 +34,10 @@ def main() -> int:
     # The replay makes millions of small values without a cycle among them; looking for one would take longer.
     gc.disable()
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
+    databases = [Database(url, pool_size=CONNECTIONS, application_name="audit") for url in urls]
+    broker_url = settings().broker_url.get_secret_value()
     try:
-        outcome = audit(
-            *(Database(url, pool_size=2, application_name="audit") for url in urls), patience_s=arguments.patience
-        )
+        outcome = audit(*databases, broker_url=broker_url, patience_s=arguments.patience)
     except DBAPIError as fault:
         reason = str(fault.orig).strip().partition("\n")[0]
         sys.stderr.write(f"the audit could not be made, as Postgres does not answer: {reason}\n")

@@ -9,36 +9,49 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 
 from db.connect import Database
-from tasks.audit.books import check_books
+from tasks.audit.dead_letters import check_dead_letters
 from tasks.audit.executions import Executions, check_nothing_beyond
-from tasks.audit.feed import StoredTrades, check_sequences
+from tasks.audit.feed import reports
+from tasks.audit.feed.books import check_books
+from tasks.audit.feed.candles import check_candles
+from tasks.audit.feed.events import StoredEvents, check_no_report_beyond
+from tasks.audit.feed.legs import reports_of_trades
+from tasks.audit.feed.requests import reports_of_requests
+from tasks.audit.feed.sequences import check_sequences
+from tasks.audit.feed.trades import StoredTrades
 from tasks.audit.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
 from tasks.audit.money import check_conservation, check_holds
 from tasks.audit.patience import Patience
+from tasks.audit.promises import check_promises, read_broken
 from tasks.audit.replaces import check_terms
 from tasks.audit.replay import Replay
 from tasks.audit.result import Audit, Checked, Rule
 from tasks.audit.settlement import check_failures, check_fees, check_legs, check_quantities
-from tasks.messages import TradeMade
+from tasks.audit.snapshots import check_marks
+from tasks.messages import CancelRefused, OrderTriggered, TradeMade, event_id
+
+# One for a snapshot or the sums of reports, and two for what is read while the log is replayed.
+CONNECTIONS = 3
 
 NAMES = {
-    1: "every order is in the log once, or denied in a report",
+    1: "every order is in the log once, or denied in a report; no dead letters",
     2: "the log of each shard has no gap",
     3: "each trade is settled once, both legs",
     4: "no cent and no share appears or vanishes",
     5: "holds are what open orders need, and nothing is below zero",
     6: "a replay of the log makes the same trades and states",
     7: "fills, closes and what is open add up, for every order",
-    8: "the feed has no gap and ends in the books of the log",
+    8: "the feed has exactly what the log leads to",
 }
 
 
-def audit(clearing_data: Database, market_data: Database, *, patience_s: float) -> Audit:
+def audit(clearing_data: Database, market_data: Database, *, broker_url: str | None, patience_s: float) -> Audit:
     """Check all rules.
 
-    clearing_data  with two connections: one for the snapshot, and one to replay the log meanwhile
-    patience_s     how long nothing may arrive of what is on its way through the queues before it is missing [s]
-    raises         sqlalchemy.exc.DBAPIError  Postgres is away
+    clearing_data, market_data  with CONNECTIONS connections each
+    broker_url  RabbitMQ, whose dead letters are findings; None where there is none, as in a benchmark of the databases
+    patience_s  how long nothing may arrive of what is on its way through the queues before it is missing [s]
+    raises      sqlalchemy.exc.DBAPIError  Postgres is away
     """
     checked_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     with ThreadPoolExecutor(max_workers=1) as beside:
@@ -46,6 +59,8 @@ def audit(clearing_data: Database, market_data: Database, *, patience_s: float) 
         snapshot = beside.submit(_check_snapshot, clearing_data, market_data, patience_s)
         replays = list(_check_replays(clearing_data, market_data, patience_s))
         checks = snapshot.result()
+    if broker_url is not None:
+        checks[1] += check_dead_letters(broker_url)
     for number, checked in replays:
         checks[number] += checked
     rules = [Rule.of(number, name, checks[number]) for number, name in NAMES.items()]
@@ -64,12 +79,17 @@ def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: 
         checks[3] = check_legs(tx) + check_fees(tx) + check_failures(tx)
         checks[4] = check_conservation(tx)
         checks[5] = check_holds(tx)
-        checks[6] = check_nothing_beyond(tx, read_heads(tx))
+        checks[6] = check_nothing_beyond(tx, read_heads(tx)) + check_marks(tx)
         checks[7] = check_quantities(tx) + check_terms(tx)
         denials = read_denials(tx)
+        promises, broken = read_broken(tx)
     with market_data.snapshot() as tx:
-        checks[8] = check_sequences(tx)
+        tx.execute(text("SET LOCAL enable_nestloop = off"))
+        checks[8] = check_sequences(tx) + check_candles(tx)
+    checks[1] += check_promises(clearing_data, promises, broken, Patience(patience_s))
     checks[1] += check_denial_reports(market_data, denials, Patience(patience_s))
+    for lists in (reports_of_requests, reports_of_trades):
+        checks[8] += reports.compare(*lists(clearing_data, market_data), Patience(patience_s))
     return checks
 
 
@@ -80,14 +100,19 @@ def _check_replays(clearing_data: Database, market_data: Database, patience_s: f
     for shard, head in heads.items():
         replay = Replay(clearing_data, shard, head)
         executions, trades = Executions(clearing_data, shard), StoredTrades(market_data, shard, head)
+        told = StoredEvents(market_data, shard, head)
         first_seq = 1
-        for made in replay.executions():
+        for made in replay.events():
             end_seq = replay.engine.seq + 1
-            executions.compare(made, first_seq=first_seq, end_seq=end_seq)
+            settled = [one for one in made if not isinstance(one, CancelRefused | OrderTriggered)]
+            executions.compare(settled, first_seq=first_seq, end_seq=end_seq)
             trades.compare(one for one in made if isinstance(one, TradeMade))
+            told.compare(made, end_id=event_id(shard, end_seq, 0))
             first_seq = end_seq
         yield 3, executions.await_missing(Patience(patience_s))
         yield 6, replay.states + executions.agreement
         yield 7, replay.orders
         yield 8, trades.await_missing(Patience(patience_s))
+        yield 8, told.await_missing(Patience(patience_s))
         yield 8, check_books(clearing_data, market_data, replay.engine, Patience(patience_s))
+    yield 8, check_no_report_beyond(clearing_data, market_data)

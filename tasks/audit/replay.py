@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-
-from db.clearing_data import snapshots
 from db.clearing_data.order_log import read_commands
+from db.clearing_data.snapshots import newest_first
 from db.connect import Database
 from tasks.audit.result import Checked
+from tasks.audit.snapshots import fault_of, is_comparable
 from tasks.matching.engine import Engine
-from tasks.matching.state import decode
-from tasks.messages import Command, Execution, OrderClosed, OrderReplaced, PlaceOrder, ReplaceRefused, TradeMade
+from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
 
 # Commands that are replayed at a time.
 PAGE = 10_000
@@ -39,8 +37,8 @@ class Replay:
         self._head = head
         self._open: dict[int, int] = {}  # shares of each order, by its events
 
-    def executions(self) -> Iterator[list[Execution]]:
-        """Replay the log; gives the executions that some commands make, time and again, until it is through."""
+    def events(self) -> Iterator[list[Event]]:
+        """Replay the log; gives the events that some commands make, in their order, until it is through."""
         hashes = self._read_hashes()
         while (after_seq := self.engine.seq) < self._head:
             limit = min(PAGE, self._head - after_seq)
@@ -52,27 +50,23 @@ class Replay:
             yield self._apply(commands, hashes)
         self._compare_open_orders()
 
-    def _apply(self, commands: Iterable[tuple[int, Command]], hashes: Mapping[int, str]) -> list[Execution]:
-        executions: list[Execution] = []
+    def _apply(self, commands: Iterable[tuple[int, Command]], hashes: Mapping[int, str]) -> list[Event]:
+        events: list[Event] = []
         for seq, command in commands:
             if type(command) is PlaceOrder:
                 self._open[command.order_id] = command.quantity
             for event in self.engine.apply(seq, command):
+                events.append(event)
                 if type(event) is TradeMade:
                     self._take(event.buy_order_id, event.quantity)
                     self._take(event.sell_order_id, event.quantity)
-                    executions.append(event)
                 elif type(event) is OrderClosed:
                     self._take(event.order_id, event.quantity)
-                    executions.append(event)
                 elif type(event) is OrderReplaced:
                     self._take(event.order_id, event.old_open - event.open_quantity)
-                    executions.append(event)
-                elif type(event) is ReplaceRefused:
-                    executions.append(event)
             if seq in hashes:
                 self._check_state(hashes[seq])
-        return executions
+        return events
 
     # -- orders ----------------------------------------------------------------------------------------------------
 
@@ -99,10 +93,11 @@ class Replay:
         """The state hashes that the live engine has stored, by command."""
         hashes: dict[int, str] = {}
         with self._clearing_data.snapshot() as tx:
-            for snapshot in snapshots.newest_first(tx, self._shard, at_most=self._head):
-                if not snapshot.is_intact:
-                    self.states.find(f"the snapshot of shard {self._shard} at command {snapshot.seq} is damaged")
-                elif _is_of_this_version(snapshot.body):
+            for snapshot in newest_first(tx, self._shard, at_most=self._head):
+                fault = fault_of(self._shard, snapshot)
+                if fault is not None:
+                    self.states.find(fault)
+                if snapshot.is_intact and is_comparable(snapshot):
                     hashes[snapshot.seq] = snapshot.state_hash
         return hashes
 
@@ -114,12 +109,3 @@ class Replay:
                 f"shard {self._shard} had the state {live_hash} after command {self.engine.seq}; "
                 f"the replay has {replayed_hash}"
             )
-
-
-def _is_of_this_version(body: bytes) -> bool:
-    """Whether an undamaged snapshot can be compared; another version gives the same state another hash."""
-    try:
-        decode(body)
-    except msgspec.ValidationError:
-        return False
-    return True

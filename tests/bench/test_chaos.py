@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 
 import pytest
 
 from bench.chaos.proxy import frames_of
-from bench.chaos.record import Attempt, Sent
-from bench.chaos.schedule import deck, faults
+from bench.chaos.record import Attempt, Record, Sent
+from bench.chaos.resenders import Resender
+from bench.chaos.schedule import ON_REQUEST, chosen, deck, faults
+from bench.chaos.strangers import Flood
+from bench.chaos.verdict import ALARMS, COUNTED_EVENTS
+from deploy.local.places import ROOT
 
 CARDS = deck(["order_entry", "api"], ["api-rabbitmq", "api-postgres"], ["api-rabbitmq"], ["api-postgres"])
 
@@ -64,3 +75,131 @@ def test_confirms_are_found_among_the_frames_however_they_are_split() -> None:
 def test_what_is_no_amqp_passes_as_it_is() -> None:
     take = frames_of()
     assert [take(part) for part in (b"R\0\0\0", b"anything")] == [[(b"R\0\0\0", False)], [(b"anything", False)]]
+
+
+def logged_events() -> set[str]:
+    """The names of all events that the exchange logs."""
+    modules = [file for folder in ("celery_app", "tasks", "api", "db") for file in (ROOT / folder).rglob("*.py")]
+    calls = [node for file in modules for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
+    return {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Attribute)
+        and isinstance(call.func.value, ast.Name)
+        and call.func.value.id == "log"
+        and call.args
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+@pytest.mark.parametrize("event", [*COUNTED_EVENTS, *ALARMS])
+def test_every_event_that_the_verdict_looks_for_is_logged_by_the_exchange(event: str) -> None:
+    assert event in logged_events()
+
+
+def test_data_are_lost_on_request_only() -> None:
+    by_default = chosen(CARDS, None)
+    assert {kind for kind, _ in CARDS} - {kind for kind, _ in by_default} == set(ON_REQUEST)
+    assert chosen(CARDS, "all") == CARDS
+    assert {kind for kind, _ in chosen(CARDS, "kill, lose data")} == {"kill", "lose data"}
+    with pytest.raises(ValueError, match="no kind of fault is called flood"):
+        chosen(CARDS, "flood")
+
+
+class Api(ThreadingHTTPServer):
+    """Accepts every order, names one order id for each client order id, and counts what came at the same moment."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+        self.lock = threading.Lock()
+        self.asked: Counter[str] = Counter()
+        self.ids: dict[str, int] = {}
+        self.at_once = self.most_at_once = 0
+        self.patience_s = 0.05
+
+
+class Answer(BaseHTTPRequestHandler):
+    """An answer of this api."""
+
+    protocol_version = "HTTP/1.1"
+    server: Api
+
+    def do_POST(self) -> None:
+        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            self.server.at_once += 1
+            self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
+        time.sleep(self.server.patience_s)
+        with self.server.lock:
+            self.server.at_once -= 1
+            results = [self._place(order) for order in (content if isinstance(content, list) else [content])]
+        body = json.dumps({"results": results} if isinstance(content, list) else results[0]).encode()
+        self.send_response(202)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _place(self, order: dict[str, str]) -> dict[str, int]:
+        name = order["client_order_id"]
+        self.server.asked[name] += 1
+        return {"order_id": self.server.ids.setdefault(name, len(self.server.ids) + 1)}
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def api() -> Iterator[Api]:
+    with Api() as server:
+        serving = threading.Thread(target=server.serve_forever, daemon=True)
+        serving.start()
+        yield server
+        server.shutdown()
+        serving.join()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
+def test_copies_come_at_the_same_moment_and_every_answer_is_kept(api: Api) -> None:
+    record = Record()
+    client = Resender(api.url, "CHAOS_COPIES_0", "key", seed=1, record=record, started_s=time.monotonic())
+    client.start()
+    wait_until(lambda: api.most_at_once > 1 and len(api.ids) > 10)
+    client.ended.set()
+    client.join()
+    assert client.failure is None
+    sent = {order.client_order_id: order for order in record}
+    assert sent.keys() >= api.ids.keys()
+    for name, order_id in api.ids.items():
+        accepted = [attempt for attempt in sent[name].attempts if attempt.outcome == "accepted"]
+        assert {attempt.order_id for attempt in accepted} <= {order_id}
+        assert len(sent[name].attempts) == api.asked[name]  # what was given up is kept as well
+    assert max(api.asked.values()) > 1
+
+
+def test_an_order_is_sent_again_before_its_answer_came(api: Api) -> None:
+    api.patience_s = 1.5  # longer than the client waits
+    record = Record()
+    client = Resender(api.url, "CHAOS_COPIES_0", "key", seed=2, record=record, started_s=time.monotonic())
+    client.start()
+    wait_until(lambda: any({"unknown", "accepted"} <= order.outcomes for order in record))
+    client.ended.set()
+    client.join()
+
+
+def test_a_stranger_may_not_be_told_that_something_broke() -> None:
+    flood = Flood("http://127.0.0.1:1", seed=1)
+    flood.answers.update({"401": 7, "429": 3, "200": 5, "503": 2})
+    assert flood.wrong_answers() == []
+    flood.answers.update({"500": 1, "202": 2})
+    assert flood.wrong_answers() == [
+        f"{n} x {said} to requests without a valid key" for n, said in ((1, "500"), (2, "202"))
+    ]

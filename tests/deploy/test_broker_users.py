@@ -31,6 +31,7 @@ from celery_app.topology import (
 from db.clearing_data import keys
 from db.connect import Database
 from deploy.broker_users import ROLES, make_users, url_of
+from tasks.audit.dead_letters import check_dead_letters
 from tests.support.broker import depth, empty_queues
 from tests.support.web import running_api
 from tests.support.worker import Worker
@@ -109,6 +110,13 @@ def test_a_role_takes_what_it_has_to_and_declares_nothing(broker: Connection, ur
             ):
                 with pytest.raises(AccessRefused):
                     forbidden(connection.channel())
+
+
+def test_the_api_sees_how_many_dead_letters_there_are_and_reads_none(broker: Connection, urls: dict[str, str]) -> None:
+    with broker.channel() as channel:
+        broker.Producer(channel).publish("{}", exchange=DEAD_LETTER_EXCHANGE.name, routing_key=DEAD_LETTER)
+    checked = check_dead_letters(urls["api"])
+    assert checked.findings == ["dead letters without a name here: 1; `make dead-letters` names them"]
 
 
 def test_a_bot_does_not_connect(broker_url: str, urls: dict[str, str]) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from celery_app.fail_points import POINTS
 from celery_app.publisher import Publisher
+from celery_app.settings import settings
 from celery_app.topology import DEAD_LETTER, ORDER_ENTRY, task_queues
 from db.clearing_data import accounts
 from db.connect import Database
@@ -82,7 +83,12 @@ def test_a_worker_of_all_stages_dies_at_each_point_and_nothing_is_lost(
             worker.teardown()
     try:
         worker.wait_ready()
-        found = audit(clearing_data, market_data, patience_s=PATIENCE_S)
+        found = audit(
+            clearing_data,
+            market_data,
+            broker_url=settings().broker_url.get_secret_value(),
+            patience_s=PATIENCE_S,
+        )
         assert found.passed, [rule for rule in found.rules if not rule.passed]
         assert all(rule.checked for rule in found.rules)
         assert worker.stop() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from kombu import Connection
 from sqlalchemy import text
 
 from db.clearing_data import snapshots
@@ -39,10 +40,14 @@ class Traded:
         """Let requests take their whole way."""
         executions, feed = self.exchange.enter(requests)
         self.settle(executions)
+        self.store([*feed, self.settlements(executions)])
+
+    def settlements(self, executions: Sequence[ExecutionBatch]) -> FeedBatch:
+        """What order execution reports of executions that it has settled."""
         trades = [one for batch in executions for one in batch.executions if isinstance(one, TradeMade)]
         settled = [trade for trade in trades if trade.event_id not in self.failed]
         failed = [TradeFailed(trade, self.failed[trade.event_id]) for trade in trades if trade.event_id in self.failed]
-        self.store([*feed, FeedBatch("order_execution", NOW_US, settled=settled, failed=failed)])
+        return FeedBatch("order_execution", NOW_US, settled=settled, failed=failed)
 
     def write_snapshots(self) -> None:
         for shard, engine in self.exchange.engines.items():
@@ -52,7 +57,7 @@ class Traded:
 
 
 @pytest.fixture
-def traded(clearing_data: Database, market_data: Database) -> Traded:
+def traded(clearing_data: Database, market_data: Database, broker: Connection) -> Traded:
     traded = Traded(clearing_data, market_data)
     for _ in range(4):
         traded.trade(traded.exchange.requests(60))
@@ -78,7 +83,7 @@ def eventful(traded: Traded) -> Traded:
     with traded.clearing_data.transaction() as tx:
         assert close(tx, "DOT")
     traded.settle(executions)
-    traded.store(feed)
+    traded.store([*feed, traded.settlements(executions)])
     traded.trade([traded.exchange.mass_cancel("DOT", shard=shard) for shard in (0, 1)])
     traded.trade(traded.exchange.every_kind(60))
     return traded

@@ -378,6 +378,117 @@ FAULTS = {
         "UPDATE books SET bid_cents = :row WHERE security_id = 'MSFT'",
         "bid_cents={row}",
     ),
+    "a promised order was never registered": Fault(
+        1,
+        "clearing_data",
+        "SELECT 999999937",
+        "INSERT INTO client_order_ids VALUES ('ANN', 'lost', :row, '')",
+        "order {row}, promised to ANN for lost, is neither registered nor rejected",
+    ),
+    "a promised order is another client's": Fault(
+        1,
+        "clearing_data",
+        "SELECT max(order_id) FROM orders WHERE client_id = 'BOB'",
+        "INSERT INTO client_order_ids VALUES ('ANN', 'stolen', :row, '')",
+        "order {row}, promised to ANN for stolen, is registered for BOB",
+    ),
+    "a snapshot holds another state than its hash says": Fault(
+        6,
+        "clearing_data",
+        "SELECT seq FROM snapshots WHERE shard = 0",
+        (
+            "UPDATE snapshots SET body = other.body, checksum = other.checksum FROM snapshots AS other "
+            "WHERE snapshots.shard = 0 AND snapshots.seq = :row AND other.shard = 1"
+        ),
+        "the snapshot of shard 0 at command {row} holds the state",
+    ),
+    "a snapshot is another shard's": Fault(
+        6,
+        "clearing_data",
+        "SELECT seq FROM snapshots WHERE shard = 0",
+        (
+            "UPDATE snapshots SET body = other.body, checksum = other.checksum, state_hash = other.state_hash "
+            "FROM snapshots AS other WHERE snapshots.shard = 0 AND snapshots.seq = :row AND other.shard = 1"
+        ),
+        "the snapshot of shard 0 at command {row} holds the state of shard 1",
+    ),
+    "a snapshot is ahead of the log": Fault(
+        6,
+        "clearing_data",
+        "SELECT last_seq + 1 FROM shards WHERE shard = 1",
+        "UPDATE snapshots SET seq = :row WHERE shard = 1",
+        "the snapshot of shard 1 is at command {row}; its log ends",
+    ),
+    "a mark is ahead of the log": Fault(
+        6,
+        "clearing_data",
+        "SELECT last_seq + 1 FROM shards WHERE shard = 1",
+        "UPDATE published_marks SET seq = :row WHERE shard = 1",
+        "the published mark of shard 1 is at command {row}; its log ends",
+    ),
+    "a mark is behind its snapshot": Fault(
+        6,
+        "clearing_data",
+        "SELECT seq - 1 FROM snapshots WHERE shard = 1",
+        "UPDATE published_marks SET seq = :row WHERE shard = 1",
+        "the published mark of shard 1 is at command {row}, behind its snapshot at {row1}",
+    ),
+    "a level of a book is missing": Fault(
+        8,
+        "market_data",
+        "SELECT min(price_cents) FROM book_levels WHERE security_id = 'MSFT' AND side = 'sell' AND quantity > 0",
+        "DELETE FROM book_levels WHERE security_id = 'MSFT' AND side = 'sell' AND price_cents = :row",
+        "sell {row}: stored 0 shares",
+    ),
+    "the last price is not the book's": Fault(
+        8,
+        "market_data",
+        "SELECT price_sequence FROM books WHERE security_id = 'MSFT'",
+        "UPDATE prices SET last_cents = 1 WHERE security_id = 'MSFT' AND sequence = :row",
+        "price {row} of MSFT is its last one and differs",
+    ),
+    "a candle is missing": Fault(
+        8,
+        "market_data",
+        "SELECT min(start_s) FROM candles WHERE security_id = 'MSFT' AND interval_s = 60",
+        "DELETE FROM candles WHERE security_id = 'MSFT' AND interval_s = 60 AND start_s = :row",
+        "the candle of MSFT of 60 s at {row} is stored as None",
+    ),
+    "a candle has no trades": Fault(
+        8,
+        "market_data",
+        "SELECT 0",
+        "INSERT INTO candles VALUES ('MSFT', 1, :row, 1, 1, 1, 1, 1, 1, 1)",
+        "the candle of MSFT of 1 s at {row} is stored as 1 1 1 1 1 1 1; its trades make None",
+    ),
+    "a candle counts a trade twice": Fault(
+        8,
+        "market_data",
+        "SELECT min(start_s) FROM candles WHERE security_id = 'MSFT' AND interval_s = 3600",
+        "UPDATE candles SET volume = volume + 1 WHERE security_id = 'MSFT' AND interval_s = 3600 AND start_s = :row",
+        "the candle of MSFT of 3600 s at {row} is stored as",
+    ),
+    "a candle opens with another trade": Fault(
+        8,
+        "market_data",
+        "SELECT min(start_s) FROM candles WHERE security_id = 'AAPL' AND interval_s = 1",
+        "UPDATE candles SET open_cents = 7 WHERE security_id = 'AAPL' AND interval_s = 1 AND start_s = :row",
+        "the candle of AAPL of 1 s at {row} is stored as 7 ",
+    ),
+    "a candle closes with another price": Fault(
+        8,
+        "market_data",
+        "SELECT min(start_s) FROM candles WHERE security_id = 'AAPL' AND interval_s = 300",
+        "UPDATE candles SET close_cents = 7 WHERE security_id = 'AAPL' AND interval_s = 300 AND start_s = :row",
+        "the candle of AAPL of 300 s at {row} is stored as",
+    ),
+    "a report is of a command beyond the log": Fault(
+        8,
+        "market_data",
+        "SELECT min(report_id) FROM reports WHERE reason = 'unfilled'",
+        "UPDATE reports SET report_id = report_id + CAST(2 ^ 56 AS bigint) WHERE report_id = :row",
+        "is stored and is of a command that no log has",
+    ),
 }
 
 # Faults of an exchange on which orders were replaced and trades have failed.

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import partitions
 from tasks.audit.audit import NAMES, audit
@@ -27,9 +28,12 @@ ROOT = Path(__file__).parents[3]
 PATIENCE_S = 0.3
 
 
+BROKER_URL = settings().broker_url.get_secret_value()
+
+
 def broken(traded: Traded, *, patience_s: float = PATIENCE_S) -> dict[int, Rule]:
     """The rules that do not hold."""
-    outcome = audit(traded.clearing_data, traded.market_data, patience_s=patience_s)
+    outcome = audit(traded.clearing_data, traded.market_data, broker_url=BROKER_URL, patience_s=patience_s)
     assert [rule.rule for rule in outcome.rules] == list(NAMES)
     assert outcome.passed == all(rule.passed for rule in outcome.rules)
     return {rule.rule: rule for rule in outcome.rules if not rule.passed}
@@ -47,13 +51,13 @@ def execute(database: Database, *statements: str) -> None:
 
 
 def test_a_sound_exchange_passes(traded: Traded) -> None:
-    outcome = audit(traded.clearing_data, traded.market_data, patience_s=PATIENCE_S)
+    outcome = audit(traded.clearing_data, traded.market_data, broker_url=BROKER_URL, patience_s=PATIENCE_S)
     assert [rule for rule in outcome.rules if not rule.passed] == []
     assert all(rule.checked > 0 for rule in outcome.rules)
 
 
 def test_an_exchange_on_which_everything_has_happened_passes(eventful: Traded) -> None:
-    outcome = audit(eventful.clearing_data, eventful.market_data, patience_s=PATIENCE_S)
+    outcome = audit(eventful.clearing_data, eventful.market_data, broker_url=BROKER_URL, patience_s=PATIENCE_S)
     assert [rule for rule in outcome.rules if not rule.passed] == []
     with eventful.clearing_data.snapshot() as tx:
         kinds = {row.kind for row in tx.execute(text("SELECT kind FROM executions"))}
@@ -80,8 +84,9 @@ def test_a_fault_of_a_replacement_is_reported_with_its_rule_and_row(eventful: Tr
     assert any(fault.finding.format(row=row) in finding for finding in rules[fault.rule].findings), rules
 
 
+@pytest.mark.usefixtures("broker")
 def test_a_new_exchange_passes(clearing_data: Database, market_data: Database) -> None:
-    assert audit(clearing_data, market_data, patience_s=PATIENCE_S).passed
+    assert audit(clearing_data, market_data, broker_url=BROKER_URL, patience_s=PATIENCE_S).passed
 
 
 CONSTRAINTS = {
@@ -138,7 +143,7 @@ def test_what_is_on_its_way_is_waited_for(traded: Traded) -> None:
         for batch in executions:
             time.sleep(0.3)
             traded.settle([batch])
-        for told in feed:
+        for told in [*feed, traded.settlements(executions)]:
             time.sleep(0.3)
             traded.store([told])
 

@@ -10,6 +10,7 @@ from kombu import Connection
 from sqlalchemy import text
 
 from celery_app.publisher import Publisher
+from celery_app.settings import settings
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
 from db.clearing_data import orders
 from db.connect import Database
@@ -91,7 +92,12 @@ def test_three_workers_with_requests_of_every_kind(
         for start in range(0, REQUESTS, A_MESSAGE):
             publisher.send(ORDER_ENTRY, EntryBatch(requests[start : start + A_MESSAGE]), size=A_MESSAGE)
         wait_until_decided(clearing_data, REQUESTS)
-        seen = audit(clearing_data, market_data, patience_s=20.0)
+        seen = audit(
+            clearing_data,
+            market_data,
+            broker_url=settings().broker_url.get_secret_value(),
+            patience_s=20.0,
+        )
         assert seen.passed, [rule for rule in seen.rules if not rule.passed]
         assert [worker.stop() for worker in workers] == [0] * len(workers)
     assert depth(broker, DEAD_LETTER) == 0

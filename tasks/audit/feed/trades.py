@@ -1,44 +1,20 @@
-"""Rule 8: what the feed has stored has no gap, and its trades are those of the log."""
+"""Rule 8: the trades that the feed has stored are those of the log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.partitions import TRADES, dropped_before
 from db.market_data.rows import Trade
-from tasks.audit.contiguity import check_contiguous
 from tasks.audit.patience import Patience
 from tasks.audit.replay import PAGE
 from tasks.audit.result import Checked
 from tasks.data_feed.record import trade_of
 from tasks.messages import TradeMade, event_id
-
-
-def check_sequences(tx: Connection) -> Checked:
-    """The reports of each client and the prices of each security are numbered without a gap since the last drop."""
-    reports = check_contiguous(
-        tx,
-        "reports",
-        group="client_id",
-        number="sequence",
-        heads="report_heads",
-        head="sequence",
-        since="SELECT about AS client_id, sequence AS last FROM dropped_sequences WHERE table_name = 'reports'",
-    )
-    prices = check_contiguous(
-        tx,
-        "prices",
-        group="security_id",
-        number="sequence",
-        heads="books",
-        head="price_sequence",
-        since="SELECT about AS security_id, sequence AS last FROM dropped_sequences WHERE table_name = 'prices'",
-    )
-    return reports + prices
 
 
 class StoredTrades:

@@ -1,0 +1,133 @@
+"""What the clients were told of their orders, compared with what the exchange has: each order there, and once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import text
+
+from bench.chaos import clients, resenders
+from bench.chaos.record import Record, Sent
+from db.connect import Database
+
+# Those whose orders count.
+CLIENTS = (*clients.NAMES, *resenders.NAMES)
+# An order that lies in a queue for longer is stuck there [s].
+_LONGEST_IN_A_QUEUE_S = 180.0
+
+_ORDERS = text(
+    "SELECT order_id, client_id, client_order_id, status, denials.command_id IS NOT NULL AS is_denied "
+    "FROM orders LEFT JOIN denials ON command_id = order_id WHERE client_id = ANY(:clients)"
+)
+_LOGGED = text("SELECT command_id, count(*) AS times FROM order_log GROUP BY command_id")
+_REPORTS = text(
+    "SELECT order_id, count(*) AS times FROM reports WHERE report_id = order_id AND client_id = ANY(:clients) "
+    "GROUP BY order_id"
+)
+
+
+def read_orders(clearing_data: Database) -> dict[int, Any]:
+    """The clients' orders in the register, by id."""
+    with clearing_data.snapshot() as tx:
+        return {row.order_id: row for row in tx.execute(_ORDERS, {"clients": list(CLIENTS)})}
+
+
+class Accounting:
+    """The comparison; each list of findings is empty when everything is right.
+
+    lost, doubled         orders that are not there, or more than once
+    copies                orders that were sent more than once and did not stay one
+    unnamed               clients of whose orders without a client order id there are too many or too few
+    strange               orders that no client sent
+    lost_with_the_queues  ids of orders that RabbitMQ alone had when its data were deleted
+    sent_again            how many orders were sent more than once
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        resolved: Mapping[int, set[int]],
+        clearing_data: Database,
+        market_data: Database,
+        *,
+        data_lost_s: Sequence[float],
+    ) -> None:
+        """`resolved` has the order ids that were found out afterwards, by the identity of what was sent."""
+        self._resolved = resolved
+        self._data_lost_s = data_lost_s
+        self._orders = read_orders(clearing_data)
+        with clearing_data.snapshot() as tx:
+            self._logged = defaultdict(int, {row.command_id: row.times for row in tx.execute(_LOGGED)})
+        with market_data.snapshot() as tx:
+            rows = tx.execute(_REPORTS, {"clients": list(CLIENTS)})
+            self._reports = defaultdict(int, {row.order_id: row.times for row in rows})
+        self.lost: list[str] = []
+        self.doubled: list[str] = []
+        self.copies: list[str] = []
+        self.lost_with_the_queues: set[int] = set()
+        self.sent_again = 0
+        for sent in record:
+            self._account_for(sent)
+        self.unnamed = self._unnamed(record)
+        asked_for = {(sent.client_id, sent.client_order_id) for sent in record}
+        names = {(row.client_id, row.client_order_id) for row in self._orders.values() if row.client_order_id}
+        self.strange = [str(name) for name in names - asked_for]
+
+    def _account_for(self, sent: Sent) -> None:
+        ids = sent.order_ids | self._resolved.get(id(sent), set())
+        if len(ids) > 1:
+            self.doubled.append(f"{name_of(sent)}: accepted under several ids: {sorted(ids)}")
+        for order_id in ids:
+            self._look_for(sent, order_id)
+        if len(sent.attempts) > 1:
+            self.sent_again += 1
+        # After a 503 the order id is promised already, and the copy behind it is answered 200.
+        if sent.outcomes == {"accepted"} and 202 not in {attempt.status for attempt in sent.attempts}:
+            self.copies.append(f"{name_of(sent)}: no copy was answered 202")
+
+    def _look_for(self, sent: Sent, order_id: int) -> None:
+        row = self._orders.get(order_id)
+        times = self._logged[order_id]
+        if row is None and self._was_in_the_queue(sent):
+            self.lost_with_the_queues.add(order_id)
+        elif row is None or (row.client_id, row.client_order_id) != (sent.client_id, sent.client_order_id):
+            self.lost.append(f"{name_of(sent)}: {order_id} is not there")
+        elif not (row.status == "rejected" and row.is_denied) and times == 0:
+            self.lost.append(f"{name_of(sent)}: {order_id} is neither in the log nor denied")
+        elif times > 1 or (times and row.is_denied):
+            self.doubled.append(f"{name_of(sent)}: {order_id} is {times} times in the log, denied: {row.is_denied}")
+        elif self._reports[order_id] != 1:
+            reports = self._reports[order_id]
+            self.copies.append(f"{name_of(sent)}: order entry has reported {order_id} {reports} times")
+
+    def _was_in_the_queue(self, sent: Sent) -> bool:
+        """Whether RabbitMQ's data were deleted so soon after an order was accepted that it may have had it alone."""
+        return any(
+            0 <= lost_s - attempt.sent_s <= _LONGEST_IN_A_QUEUE_S
+            for attempt in sent.attempts
+            if attempt.outcome == "accepted"
+            for lost_s in self._data_lost_s
+        )
+
+    def _unnamed(self, record: Record) -> list[str]:
+        """Orders without a client order id can only be counted: as many as accepted, plus some of the unknown."""
+        by_client: dict[str, list[Sent]] = defaultdict(list)
+        for sent in record:
+            if sent.client_order_id is None:
+                by_client[sent.client_id].append(sent)
+        wrong = []
+        for client_id, theirs in by_client.items():
+            least = sum(one.is_accepted and not self._was_in_the_queue(one) for one in theirs)
+            most = sum(one.is_accepted or one.is_open for one in theirs)
+            there = sum(row.client_id == client_id and row.client_order_id is None for row in self._orders.values())
+            if not least <= there <= most:
+                wrong.append(f"{client_id} has {there}; accepted were {least}, perhaps {most - least} more")
+        return wrong
+
+
+def name_of(sent: Sent) -> str:
+    """An order for a finding: whose, under which client order id, and what was answered to each attempt."""
+    attempts = ", ".join(f"{one.sent_s:.1f} s: {one.status} {one.code}".strip() for one in sent.attempts)
+    return f"{sent.client_id} {sent.client_order_id or '(no name)'} {attempts}"

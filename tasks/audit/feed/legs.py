@@ -1,0 +1,56 @@
+"""Rule 8: every trade, and its settlement or failure, has been reported once to the buyer and once to the seller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from db.connect import Database
+from db.market_data.partitions import REPORTS, dropped_before
+from tasks.audit.feed.reports import Reports
+
+# A bucket has the events of 1,024 commands: the low 21 bits of an event's number count the events of one command.
+BITS: Final = 31
+
+
+class _Expected:
+    """What the register of executions leads to, which rules 3 and 6 hold against the log."""
+
+    query = """
+        SELECT leg.report_id, leg.order_id, leg.event_type, leg.confirmed, leg.client_id, security_id, leg.side,
+            quantity, price_cents, leg.reason, executed_us AS event_us, false AS is_optional
+        FROM executions CROSS JOIN LATERAL (VALUES
+            (event_id, buy_order_id, 'trade', true, buyer, 'buy', NULL),
+            (event_id, sell_order_id, 'trade', true, seller, 'sell', NULL),
+            (-event_id, buy_order_id, 'settlement', kind = 'trade', buyer, 'buy', reason),
+            (-event_id, sell_order_id, 'settlement', kind = 'trade', seller, 'sell', reason)
+        ) AS leg (report_id, order_id, event_type, confirmed, client_id, side, reason)
+        WHERE kind IN ('trade', 'failed') AND executed_us >= :floor_us
+    """
+
+    def __init__(self, market_data: Database) -> None:
+        self._market_data = market_data
+
+    def parameters(self) -> Mapping[str, object]:
+        """What was dropped by now."""
+        with self._market_data.snapshot() as tx:
+            return {"floor_us": dropped_before(tx, REPORTS)}
+
+
+class _Stored:
+    """Every report of an event but those of single orders, which tasks.audit.feed.events compares."""
+
+    query = """
+        SELECT *, false AS is_optional FROM reports
+        WHERE abs(report_id) >= CAST(2 ^ 57 AS bigint) AND (event_type <> 'order' OR report_id < 0)
+    """
+
+    def parameters(self) -> Mapping[str, object]:
+        """None."""
+        return {}
+
+
+def reports_of_trades(clearing_data: Database, market_data: Database) -> tuple[Reports, Reports]:
+    """The reports that are expected, and those that are stored."""
+    expected = Reports(clearing_data, _Expected(market_data), bits=BITS)
+    return expected, Reports(market_data, _Stored(), bits=BITS)

@@ -1,0 +1,111 @@
+"""What a chaos run says of orders that are there, lost, doubled, or lost with RabbitMQ's data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+from sqlalchemy import text
+
+from bench.chaos.accounting import Accounting
+from bench.chaos.record import Attempt, Record, Sent
+from db.connect import Database
+
+CLIENT = "CHAOS_COPIES_0"
+_ORDER = """
+    INSERT INTO orders (order_id, quantity, hold_cents, created_us, post_only, client_id, client_order_id, security_id,
+        type, side, time_in_force, status, updated_us)
+    VALUES (:order_id, 1, 1, 1, false, :client, :name, 'MSFT', 'limit', 'buy', 'gtc', 'new', 1)
+"""
+_LOG = "INSERT INTO order_log (shard, seq, command_id, command) VALUES (0, :order_id, :order_id, '[]')"
+_REPORT = """
+    INSERT INTO reports (order_id, report_id, event_type, confirmed, client_id, security_id, sequence, event_us,
+        sent_us, stored_us)
+    VALUES (:order_id, :order_id, 'order', true, :client, 'MSFT', :time, :time, 1, 1)
+"""
+
+Account = Callable[..., Accounting]
+
+
+@pytest.fixture
+def account(clearing_data: Database, market_data: Database) -> Account:
+    def account(
+        sent: Sent, *, registered: int | None = 1, logged: bool = True, reports: int = 1, lost_s: Sequence[float] = ()
+    ) -> Accounting:
+        """The account of one order that may be there under id `registered`, and in the log, and reported."""
+        row = {"order_id": registered, "client": CLIENT, "name": sent.client_order_id}
+        with clearing_data.transaction() as tx:
+            if registered is not None:
+                tx.execute(text(_ORDER), row)
+                if logged:
+                    tx.execute(text(_LOG), row)
+        with market_data.transaction() as tx:
+            for time in range(reports if registered is not None else 0):
+                tx.execute(text(_REPORT), row | {"time": time + 1})
+        record = Record()
+        record.add([sent])
+        return Accounting(record, {}, clearing_data, market_data, data_lost_s=lost_s)
+
+    return account
+
+
+def sent(*answers: tuple[int, int | None], name: str | None = "one") -> Sent:
+    """An order that was answered these statuses with these order ids, a second apart."""
+    attempts = [
+        Attempt(float(second), 0.1, status, "not_accepted" if status == 503 else "", order_id)
+        for second, (status, order_id) in enumerate(answers)
+    ]
+    return Sent(CLIENT, name, {}, attempts)
+
+
+def findings(account: Accounting) -> dict[str, int]:
+    """How many findings there are of each kind that has any."""
+    kinds = ("lost", "doubled", "copies", "unnamed", "strange", "lost_with_the_queues")
+    return {kind: len(getattr(account, kind)) for kind in kinds if getattr(account, kind)}
+
+
+@pytest.mark.parametrize(
+    "answers", [[(202, 1)], [(202, 1), (200, 1), (202, 1)], [(503, None), (200, 1)], [(0, None), (200, 1)]]
+)
+def test_copies_that_are_one_order(account: Account, answers: list[tuple[int, int | None]]) -> None:
+    told = account(sent(*answers))
+    assert findings(told) == {}
+    assert told.sent_again == (len(answers) > 1)
+
+
+def test_two_ids_for_one_order(account: Account) -> None:
+    assert findings(account(sent((202, 1), (202, 2)))) == {"doubled": 1, "lost": 1}
+
+
+def test_no_copy_that_came_first(account: Account) -> None:
+    assert findings(account(sent((200, 1), (200, 1)))) == {"copies": 1}
+
+
+@pytest.mark.parametrize("reports", [0, 2])
+def test_every_order_is_reported_once(account: Account, reports: int) -> None:
+    assert findings(account(sent((202, 1), (200, 1)), reports=reports)) == {"copies": 1}
+
+
+def test_an_order_that_is_not_there_is_lost(account: Account) -> None:
+    assert findings(account(sent((202, 1)), registered=None)) == {"lost": 1}
+
+
+def test_an_order_that_is_neither_in_the_log_nor_denied_is_lost(account: Account) -> None:
+    assert findings(account(sent((202, 1)), logged=False)) == {"lost": 1}
+
+
+def test_what_only_the_queue_had_is_named_and_no_loss(account: Account) -> None:
+    assert findings(account(sent((202, 1)), registered=None, lost_s=[5.0])) == {"lost_with_the_queues": 1}
+
+
+def test_what_was_accepted_after_the_loss_is_no_part_of_it(account: Account) -> None:
+    assert findings(account(sent((503, None), (202, 1)), registered=None, lost_s=[0.5])) == {"lost": 1}
+
+
+def test_orders_without_a_name_are_counted(account: Account) -> None:
+    assert findings(account(sent((202, None), name=None), registered=None)) == {"unnamed": 1}
+
+
+def test_an_order_that_no_client_sent(account: Account, clearing_data: Database, market_data: Database) -> None:
+    assert findings(account(sent((202, 1)))) == {}
+    assert findings(Accounting(Record(), {}, clearing_data, market_data, data_lost_s=())) == {"strange": 1}

@@ -1,0 +1,369 @@
+"""The mutations: for each safeguard the edits that take it away, and the test that notices."""
+
+from __future__ import annotations
+
+from tests.mutations.mutation import Edit, Mutation
+
+
+def _one(name: str, safeguard: str, catcher: str, path: str, search: str, replacement: str) -> Mutation:
+    """A mutation of one edit that one test catches."""
+    return Mutation(name, safeguard, (catcher,), (Edit(path, search, replacement),))
+
+
+DELIVERY = (
+    Mutation(
+        "acknowledge_first",
+        "A message is acknowledged only after it is handled.",
+        ("tests/celery_app/test_stage.py::test_a_broken_invariant_ends_the_worker_and_keeps_the_message",),
+        (
+            Edit(
+                "celery_app/stage.py",
+                '        fail_points.reach(f"{self._task.name}.received")\n',
+                '        fail_points.reach(f"{self._task.name}.received")\n'
+                "        for message, _ in readable:\n            message.ack()\n",
+            ),
+            Edit("celery_app/stage.py", "            message.ack()\n            self._held", "            self._held"),
+        ),
+    ),
+    _one(
+        "failed_message_discarded",
+        "A message that no stage can handle goes to the dead letters.",
+        "tests/celery_app/test_stage.py::test_a_bad_message_is_a_dead_letter_alone",
+        "celery_app/stage.py",
+        "        message.reject(requeue=False)\n        self._held",
+        "        message.ack()\n        self._held",
+    ),
+    _one(
+        "no_publisher_confirms",
+        "A batch counts as sent only when RabbitMQ has confirmed it.",
+        "tests/celery_app/test_publisher.py::test_a_late_confirm_does_not_pass_for_the_next_one",
+        "celery_app/publisher.py",
+        "            timeout=self._confirm_timeout_s,\n        )\n"
+        "        self._last_tag += 1\n        self._unconfirmed.add(self._last_tag)\n",
+        "            timeout=self._confirm_timeout_s,\n        )\n        self._last_tag += 1\n",
+    ),
+    _one(
+        "not_mandatory",
+        "A message for which there is no queue is returned, not discarded.",
+        "tests/celery_app/test_stage.py::test_a_message_without_a_queue_is_not_sent",
+        "celery_app/publisher.py",
+        "            mandatory=True,\n",
+        "            mandatory=False,\n",
+    ),
+    _one(
+        "retry_without_rollback",
+        "A transaction that fails leaves nothing behind.",
+        "tests/tasks/order_execution/test_settle.py::test_35_an_execution_is_refused_and_changes_nothing",
+        "db/connect.py",
+        "        with self.engine.begin() as tx:\n            yield tx\n",
+        "        with self.engine.connect() as tx:\n            try:\n                yield tx\n"
+        "            finally:\n                tx.commit()\n",
+    ),
+)
+
+ORDER_ENTRY = (
+    _one(
+        "no_dedupe_in_order_entry",
+        "A request that order entry has decided keeps its decision.",
+        "tests/tasks/order_entry/test_admit.py::test_a_unit_that_comes_again_changes_nothing_and_is_told_again",
+        "tasks/order_entry/admit.py",
+        "    sequenced = admission.sequenced(tx, doubtful)\n",
+        "    sequenced = admission.sequenced(tx, [])\n",
+    ),
+    _one(
+        "cash_hold_not_checked",
+        "An order is admitted only if its client can pay for it.",
+        "tests/tasks/order_entry/test_orders.py::test_orders_that_are_affordable_alone_but_not_together",
+        "tasks/order_entry/risk.py",
+        "        if cents > self.available_cents:\n",
+        "        if cents < 0:\n",
+    ),
+    _one(
+        "share_hold_not_checked",
+        "Shares are sold once.",
+        "tests/tasks/order_entry/test_orders.py::test_shares_are_sold_once",
+        "tasks/order_entry/risk.py",
+        "        if quantity > self.available:\n",
+        "        if quantity < 0:\n",
+    ),
+    _one(
+        "account_locks_swapped",
+        "Every transaction locks accounts in the order of their names.",
+        "tests/db/clearing_data/test_lock_order.py::test_order_entry_locks_accounts_by_name",
+        "db/clearing_data/admission.py",
+        "WHERE client_id = ANY($1) ORDER BY client_id FOR UPDATE",
+        "WHERE client_id = ANY($1) ORDER BY client_id DESC FOR UPDATE",
+    ),
+    _one(
+        "shard_locks_swapped",
+        "Every transaction locks shards in the order of their numbers.",
+        "tests/db/clearing_data/test_lock_order.py::test_shards_are_locked_by_number",
+        "db/clearing_data/admission.py",
+        "WHERE shard = ANY($1) ORDER BY shard FOR UPDATE",
+        "WHERE shard = ANY($1) ORDER BY shard DESC FOR UPDATE",
+    ),
+    _one(
+        "cancel_of_anothers_order_admitted",
+        "Order entry denies the cancel of another client's order.",
+        "tests/tasks/order_entry/test_admit.py::test_21_nobody_cancels_anothers_order",
+        "tasks/order_entry/cancels.py",
+        "cancellable = order == KnownOrder(cancel.client_id, cancel.security_id, is_open=True)",
+        "cancellable = order.is_open",
+    ),
+    _one(
+        "client_order_id_not_kept",
+        "A client order id stands for the first order that was sent under it.",
+        "tests/db/clearing_data/test_orders.py::test_the_first_comer_has_the_client_order_id",
+        "db/clearing_data/orders.py",
+        '"CAST(:digests AS bytea[])) ON CONFLICT DO NOTHING"',
+        '"CAST(:digests AS bytea[])) ON CONFLICT (client_id, client_order_id) DO UPDATE "\n'
+        '            "SET order_id = excluded.order_id, digest = excluded.digest"',
+    ),
+)
+
+MATCHING = (
+    _one(
+        "no_dedupe_in_matching",
+        "A command that is delivered again is applied once.",
+        "tests/tasks/matching/test_task.py::test_messages_come_twice_in_any_order_or_never",
+        "tasks/matching/shard.py",
+        "        fresh = batch.commands[self.seq + 1 - batch.first_seq :]\n",
+        "        fresh = batch.commands\n",
+    ),
+    _one(
+        "gap_of_messages_ignored",
+        "Commands whose message was lost are read from the log.",
+        "tests/tasks/matching/test_task.py::test_messages_come_twice_in_any_order_or_never",
+        "tasks/matching/shard.py",
+        "        if batch.first_seq > self.seq + 1:\n            self._take_from_log(batch)\n",
+        "        self._engine.seq = max(self.seq, batch.first_seq - 1)\n",
+    ),
+    _one(
+        "gap_of_the_log_ignored",
+        "A log with a hole stops the worker.",
+        "tests/tasks/matching/test_task.py::test_a_log_with_a_hole_stops_the_worker_before_it_consumes",
+        "tasks/matching/shard.py",
+        "                if seq != self._engine.seq + 1:\n",
+        "                if seq <= self._engine.seq:\n",
+    ),
+    _one(
+        "engine_ahead_of_the_log",
+        "What was applied from messages is compared with the log.",
+        "tests/tasks/matching/test_task.py::test_a_worker_whose_engine_is_ahead_of_the_log_stops_for_good",
+        "tasks/matching/shard.py",
+        "            self._log.check(self.seq + 1 - len(self._unchecked), self._unchecked)\n",
+        "",
+    ),
+    Mutation(
+        "mark_ahead_of_events",
+        "A shard is marked as published only up to events that RabbitMQ has.",
+        ("tests/tasks/matching/test_fail_points.py::test_a_worker_dies_at_each_point_of_its_work",),
+        (
+            Edit(
+                "tasks/matching/task.py",
+                "            self._publish(self._shards[number], began_us)\n",
+                "            self._shards[number].published_seq = self._shards[number].seq\n"
+                "            self._shards[number].write_mark()\n"
+                "            self._publish(self._shards[number], began_us)\n",
+            ),
+        ),
+    ),
+    _one(
+        "snapshot_without_its_tail",
+        "A worker replays the log behind the snapshot before it consumes.",
+        "tests/tasks/matching/test_task.py::test_events_after_the_mark_are_published_again_before_anything_is_consumed",
+        "tasks/matching/shard.py",
+        "            self._snapshots.begun_seq = self._snapshots.kept_seq = snapshot_seq = self.seq\n"
+        "            self.follow_log()\n",
+        "            self._snapshots.begun_seq = self._snapshots.kept_seq = snapshot_seq = self.seq\n",
+    ),
+    _one(
+        "unsent_events_forgotten",
+        "Events that could not be published go first next time.",
+        "tests/tasks/matching/test_outbox.py::test_what_may_not_have_arrived_goes_first_next_time",
+        "tasks/matching/outbox.py",
+        "            sender.send_all(parcels)\n            del self._events[: len(events)]\n"
+        "            del self._books[: len(books)]\n",
+        "            del self._events[: len(events)]\n            del self._books[: len(books)]\n"
+        "            sender.send_all(parcels)\n",
+    ),
+    _one(
+        "damaged_snapshot_read",
+        "A snapshot whose checksum is wrong is not read.",
+        "tests/db/clearing_data/test_snapshots.py::test_a_damaged_snapshot_says_so",
+        "db/clearing_data/snapshots.py",
+        "    if sha256(packed).digest() != bytes(checksum):\n        return None\n",
+        "",
+    ),
+    _one(
+        "trade_at_the_incoming_price",
+        "A trade is made at the resting order's price.",
+        "tests/tasks/matching/test_engine.py::test_scenario",
+        "tasks/matching/book.py",
+        "            level_cents = -key if buys else key\n",
+        "            level_cents = price_cents\n",
+    ),
+    _one(
+        "self_trade_allowed",
+        "No client trades with itself.",
+        "tests/tasks/matching/test_engine.py::test_scenario",
+        "tasks/matching/book.py",
+        "                if resting_client == client_id:\n",
+        "                if resting_client == order_id:\n",
+    ),
+    _one(
+        "post_only_trades",
+        "A post-only order never trades on arrival.",
+        "tests/tasks/matching/test_engine.py::test_scenario",
+        "tasks/matching/engine.py",
+        "        if order.post_only:\n",
+        "        if order.post_only and not order.quantity:\n",
+    ),
+    _one(
+        "engine_cancels_anothers_order",
+        "The engine refuses a cancel by a client that does not own the order.",
+        "tests/tasks/matching/test_engine.py::test_scenario",
+        "tasks/matching/engine.py",
+        "            if order.client_id == cancel.client_id and order.security_id == cancel.security_id:\n",
+        "            if order.security_id == cancel.security_id:\n",
+    ),
+)
+
+SETTLEMENT = (
+    _one(
+        "no_dedupe_in_order_execution",
+        "An execution that is delivered again is settled once.",
+        "tests/tasks/order_execution/test_task.py::test_what_comes_again_is_reported_again_and_settled_once",
+        "tasks/order_execution/settle.py",
+        "    register.register(tx, executions, settled_us=settled_us)\n",
+        "",
+    ),
+    _one(
+        "publish_before_commit",
+        "A settlement is reported only after it is committed.",
+        "tests/tasks/order_execution/test_reporting.py::test_nothing_is_reported_of_what_was_not_committed",
+        "tasks/order_execution/task.py",
+        "        failed = settle_once(_clearing_data(), executions, settled_us=began_us)\n",
+        "        early = [one for one in executions if type(one) is TradeMade]\n"
+        "        _publisher().send_all([_parcel(early, {}, began_us)])\n"
+        "        failed = settle_once(_clearing_data(), executions, settled_us=began_us)\n",
+    ),
+    _one(
+        "trade_above_its_hold",
+        "No trade takes more cash than was held for it.",
+        "tests/tasks/order_execution/test_settle.py::test_35_an_execution_is_refused_and_changes_nothing",
+        "tasks/order_execution/clearing.py",
+        "    if cash_cents + buyer_pays > held_cents:\n",
+        "    if cash_cents + buyer_pays < 0:\n",
+    ),
+    _one(
+        "settlement_locks_swapped",
+        "Order execution locks accounts in the order of their names.",
+        "tests/db/clearing_data/test_lock_order.py::test_order_execution_locks_accounts_by_name",
+        "db/clearing_data/settlement.py",
+        "ORDER BY client_id FOR UPDATE",
+        "ORDER BY client_id DESC FOR UPDATE",
+    ),
+)
+
+FEED = (
+    _one(
+        "no_dedupe_in_data_feed",
+        "A report that is told again is stored once.",
+        "tests/tasks/data_feed/test_record.py::test_a_unit_told_again_changes_nothing_and_is_no_news",
+        "tasks/data_feed/record.py",
+        "            fresh_reports = store.without_known_reports(tx, reports)\n",
+        "            fresh_reports = reports\n",
+    ),
+    _one(
+        "late_level_comes_back",
+        "A level that was forgotten does not come back with a late update.",
+        "tests/db/market_data/test_book_store.py::test_a_forgotten_level_does_not_come_back_either",
+        "db/market_data/book_store.py",
+        "            if head.floor_sequence < level[2]:\n",
+        "            if level[2]:\n",
+    ),
+    _one(
+        "gap_not_told",
+        "A new feed worker tells subscribers to resynchronise.",
+        "tests/tasks/data_feed/test_push.py::test_begins_as_after_a_gap_for_a_worker_before_it_may_have_died",
+        "tasks/data_feed/push.py",
+        "        self._missing = True\n        self._out = False\n",
+        "        self._missing = False\n        self._out = False\n",
+    ),
+)
+
+API = (
+    _one(
+        "rate_limit_off",
+        "A client that sends ten times its rate is refused.",
+        "tests/api/test_rate_limits.py::test_28_ten_times_the_rate",
+        "api/rate_limits.py",
+        "local tokens = math.floor((ARGV[2] - (full_at - now)) / each)\n",
+        "local tokens = math.floor(ARGV[2] / each)\n",
+    ),
+    _one(
+        "revoked_key_accepted",
+        "A revoked key opens nothing.",
+        "tests/db/clearing_data/test_keys.py::test_a_client_may_have_several_keys_until_they_are_revoked",
+        "db/clearing_data/keys.py",
+        "FROM api_keys WHERE key_hash = :hash AND revoked_us IS NULL",
+        "FROM api_keys WHERE key_hash = :hash",
+    ),
+    _one(
+        "anothers_orders_readable",
+        "A client reads its own orders only.",
+        "tests/api/test_whose.py::test_23_anothers_order_by_its_id",
+        "api/auth.py",
+        '    return None if identity.role == "admin" else identity.client_id\n',
+        "    return None\n",
+    ),
+)
+
+AUDIT = (
+    _one(
+        "audit_without_promises",
+        "The audit finds promised ids without an order.",
+        "tests/tasks/audit/test_promises.py::test_a_promise_that_is_not_kept_names_client_id_and_order",
+        "tasks/audit/audit.py",
+        "    checks[1] += check_promises(clearing_data, promises, broken, Patience(patience_s))\n",
+        "",
+    ),
+    _one(
+        "audit_without_dead_letters",
+        "The audit finds dead letters.",
+        "tests/tasks/audit/test_dead_letters.py::test_a_dead_letter_breaks_the_audit",
+        "tasks/audit/audit.py",
+        "        checks[1] += check_dead_letters(broker_url)\n",
+        "        pass\n",
+    ),
+    _one(
+        "audit_without_reports",
+        "The audit compares every report with the log.",
+        "tests/tasks/audit/test_feed.py::test_a_report_of_each_kind_that_is_missing_doubled_or_changed_is_named[trade]",
+        "tasks/audit/audit.py",
+        "    for lists in (reports_of_requests, reports_of_trades):\n",
+        "    for lists in ():\n",
+    ),
+    _one(
+        "audit_without_candles",
+        "The audit compares candles with trades.",
+        "tests/tasks/audit/test_audit.py::test_a_fault_is_reported_with_its_rule_and_row[a candle is missing]",
+        "tasks/audit/audit.py",
+        "check_sequences(tx) + check_candles(tx)",
+        "check_sequences(tx)",
+    ),
+    _one(
+        "audit_trusts_snapshots",
+        "The audit hashes the bodies of snapshots.",
+        "tests/tasks/audit/test_audit.py::test_a_fault_is_reported_with_its_rule_and_row"
+        "[a snapshot holds another state than its hash says]",
+        "tasks/audit/snapshots.py",
+        "    if (body_hash := digest(snapshot.body).hex()) != snapshot.state_hash:\n",
+        "    if (body_hash := snapshot.state_hash) != snapshot.state_hash:\n",
+    ),
+)
+
+MUTATIONS = {
+    mutation.name: mutation for mutation in (*DELIVERY, *ORDER_ENTRY, *MATCHING, *SETTLEMENT, *FEED, *API, *AUDIT)
+}
