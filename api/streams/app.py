@@ -123,6 +123,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         settings.redis_url.get_secret_value(), market_data, public_streams, candle_streams, private_streams
     )
     _spawn(listener.run)
+    _spawn(private_streams.run)
     for board in boards:
         _spawn(board.run)
     _spawn(key_watch.run)

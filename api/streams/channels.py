@@ -18,8 +18,9 @@ from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect
 from api.streams.forms import Event, content_of
 from api.streams.key_watch import KeyWatch
-from api.streams.private import Feed, PrivateStreams, everyones_snapshot
-from api.streams.rooms import EVERYONES_REPORTS, room_of
+from api.streams.private import PrivateStreams
+from api.streams.report_readers import ReportReaders
+from api.streams.rooms import room_of
 from api.streams.socketio_rooms import SocketIORooms
 from db.clearing_data.keys import Identity
 from db.connect import Database
@@ -65,7 +66,7 @@ class Channels:
         self._cancels = cancels
         self._cancelling: set[str] = set()  # connections whose end cancels their clients' orders
         self._identities: dict[str, Identity] = {}  # by the id of the connection, of those with a key
-        self._feeds: dict[str, Feed] = {}
+        self._reports: dict[str, ReportReaders] = {}  # of the connections that hear reports
         server.on_event("connect", self._connect)
         server.on_event("disconnect", self._disconnect)
         server.on_event("subscribe", self._answering(self._subscribe))
@@ -99,7 +100,7 @@ class Channels:
             self._cancelling.discard(_connection())
             self._cancels.lost(identity.client_id)
         self._key_watch.remove(_connection())
-        self._leave_feed()
+        self._leave_reports()
 
     def _answering(self, do: Callable[[Subscription], None]) -> Callable[..., dict[str, Any]]:
         """What Socket.IO calls: checks what the client sent, and answers it."""
@@ -142,35 +143,30 @@ class Channels:
         identity = self._identities.get(_connection())
         if identity is None:
             raise NO_KEY
-        if identity.role == "admin":
-            self._begin("report", everyones_snapshot(), EVERYONES_REPORTS)
-            return
         connection = _connection()
-        if connection not in self._feeds:
-            feed = self._private.open(identity.client_id)
+        if connection not in self._reports:
+            readers = self._private.open(None if identity.role == "admin" else identity.client_id)
             if connection not in self._identities:
-                self._private.close(feed)  # the client went away meanwhile
+                self._private.close(readers)  # the client went away meanwhile
                 return
-            self._feeds[connection] = feed
-        self._begin("report", self._feeds[connection].snapshot(), room_of("report", identity.client_id))
+            self._reports[connection] = readers
+        readers = self._reports[connection]
+        self._begin("report", readers.snapshot(), readers.room)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         if subscription.channel == "report":
-            identity = self._identities.get(_connection())
-            if identity is not None:
-                self._rooms.leave(_connection(), room_of("report", identity.client_id))
-                self._rooms.leave(_connection(), EVERYONES_REPORTS)
-                self._leave_feed()
+            self._leave_reports()
         elif subscription.channel in self._boards:
             self._rooms.leave(_connection(), subscription.channel)
         else:
             for security_id in self._securities(subscription):
                 self._rooms.leave(_connection(), room_of(subscription.channel, security_id))
 
-    def _leave_feed(self) -> None:
-        feed = self._feeds.pop(_connection(), None)
-        if feed is not None:
-            self._private.close(feed)
+    def _leave_reports(self) -> None:
+        readers = self._reports.pop(_connection(), None)
+        if readers is not None:
+            self._rooms.leave(_connection(), readers.room)
+            self._private.close(readers)
 
     def _begin(self, channel: str, snapshot: Event, room: str) -> None:
         self._rooms.settle()  # who subscribes again is there already, and hears first what led to the snapshot

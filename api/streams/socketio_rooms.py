@@ -102,6 +102,22 @@ class SocketIORooms:
         """Whether nobody is in a room."""
         return not self._sizes[room]
 
+    def is_slow(self, room: str) -> bool:
+        """Whether a connection in a room has yet to read what was sent before."""
+        return any(
+            self._has_yet_to_read(connection)
+            for rooms, connections in self._alike.items()
+            if room in rooms
+            for connection in connections
+        )
+
+    def _has_yet_to_read(self, connection_id: str) -> bool:
+        connection = self._server.server.eio.sockets.get(connection_id)
+        if connection is None or connection.closed:
+            return False
+        outbox = self._outboxes.get(connection_id)
+        return not connection.queue.empty() or (outbox is not None and outbox.is_slow)
+
     def _move(self, connection: str, rooms: frozenset[str | None]) -> None:
         before = self._rooms_of.pop(connection, frozenset())
         alike = self._alike[before]
