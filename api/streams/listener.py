@@ -137,4 +137,6 @@ class Listener:
             return
         self._public.catch_up(stored, repeat=self._repeat)
         self._candles.catch_up(candles)
+        if self._repeat:
+            log.info("resynchronised")
         self._behind = self._repeat = False
