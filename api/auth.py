@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 # Names of accounts, as far as anyone may ask for them.
 CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,48}")
-_KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
+KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 # Where the guard leaves the identity in a request's environment for the view.
 _IDENTITY = "exchange.identity"
@@ -69,7 +69,7 @@ class Keys:
         admitted: Identity | None = environ.get(_IDENTITY)
         if admitted is not None:
             return admitted
-        key = _key_of(environ)
+        key = key_of(environ)
         # Looked up by its hash: how long that takes says nothing about the keys that exist.
         digest = hashlib.sha256(key.encode()).digest()
         known = self._known.get(digest)
@@ -137,7 +137,8 @@ def reader(identity: Identity) -> str | None:
     return None if identity.role == "admin" else identity.client_id
 
 
-def _key_of(environ: Environ) -> str:
+def key_of(environ: Environ) -> str:
+    """The key in the header fields of a request, in the form that keys have. Raises Problem (401)."""
     authorization = environ.get("HTTP_AUTHORIZATION")
     key: str | None = environ.get("HTTP_X_API_KEY")
     if authorization is not None:
@@ -146,6 +147,6 @@ def _key_of(environ: Environ) -> str:
         if scheme.lower() != "bearer" or (key is not None and key != bearer):
             raise unauthorized()
         key = bearer
-    if key is None or not _KEY.fullmatch(key):
+    if key is None or not KEY.fullmatch(key):
         raise unauthorized()
     return key

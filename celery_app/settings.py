@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     max_orders_per_s: int = Field(
         20_000, ge=1, le=1_000_000, description="orders that a key may send in a second; cancels and replaces count"
     )
+    max_connections_per_address: int = Field(256, ge=1, description="open connections from one address")
     key_cache_s: float = Field(1.0, ge=0, le=60, description="how long a key is trusted before it is looked up again")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="least level logged")
 

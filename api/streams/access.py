@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Request
 
+from api import auth
 from api.databases import reading
 from api.problems import unauthorized
 from db.clearing_data.keys import Identity, find_key
@@ -11,11 +12,13 @@ from db.connect import Database
 
 
 def key_of(request: Request) -> str | None:
-    """The key of a request: in the header Authorization or X-API-Key or, for browsers, as the parameter api_key."""
-    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
-    if scheme:
-        return bearer if scheme.lower() == "bearer" else None
-    return request.headers.get("X-API-Key") or request.args.get("api_key")
+    """The key of a request: in the header Authorization or X-API-Key or, for browsers, as the parameter api_key.
+
+    raises  Problem (401)  the header fields have no key
+    """
+    if "Authorization" in request.headers or "X-API-Key" in request.headers:
+        return auth.key_of(request.environ)
+    return request.args.get("api_key")
 
 
 def identify(clearing_data: Database, key: object) -> Identity:
@@ -23,7 +26,7 @@ def identify(clearing_data: Database, key: object) -> Identity:
 
     raises  Problem  401 without a valid key; 503 when that cannot be found out
     """
-    if not isinstance(key, str) or not key:
+    if not isinstance(key, str) or not auth.KEY.fullmatch(key):
         raise unauthorized()
     with reading(clearing_data) as tx:
         identity = find_key(tx, key)

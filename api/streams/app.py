@@ -28,9 +28,9 @@ from api.streams import pipeline, raw
 from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect, marks_folder
 from api.streams.candles import CandleStreams
+from api.streams.caps import Caps
 from api.streams.channels import Channels
 from api.streams.fanout import Fanout
-from api.streams.forms import Event
 from api.streams.key_watch import KeyWatch
 from api.streams.listener import Listener
 from api.streams.pipeline import Pipeline
@@ -85,10 +85,15 @@ def create_app(settings: Settings | None = None) -> Flask:
         marks_folder(settings.run_directory),
         MassCancels(listing, lambda count: _numbers(clearing_data, count), OrderQueue()),
     )
-    by_security: dict[str, Callable[[str], Event]] = {
+    by_security: dict[str, Callable[[str], Raw]] = {
         **{channel: partial(public_streams.snapshot, channel) for channel in CHANNELS},
         "candles": candle_streams.snapshot,
     }
+    app = Flask(__name__, static_folder=None)
+    server.init_app(app)
+    rooms.serve_websockets()
+    caps = Caps(app.wsgi_app, server.server.eio, per_address=settings.max_connections_per_address, end=rooms.end)
+    app.wsgi_app = caps  # type: ignore[method-assign]
     Channels(
         server,
         rooms,
@@ -99,9 +104,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         private_streams,
         key_watch,
         cancels,
+        caps,
     )
-
-    app = Flask(__name__, static_folder=None)
     app.register_blueprint(
         raw.routes(
             fanout=fanout,
@@ -116,18 +120,17 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(Problem, problem_answer)
     app.register_error_handler(HTTPException, _http_fault)
     app.register_error_handler(Exception, our_fault)
-    server.init_app(app)
-    rooms.serve_websockets()
 
     listener = Listener(
         settings.redis_url.get_secret_value(), market_data, public_streams, candle_streams, private_streams
     )
     _spawn(listener.run)
+    _spawn(private_streams.run)
     for board in boards:
         _spawn(board.run)
     _spawn(key_watch.run)
     _spawn(cancels.run)
-    _spawn(lambda: _heartbeat(rooms, public_streams, candle_streams, boards, private_streams))
+    _spawn(lambda: _heartbeat(rooms, caps, public_streams, candle_streams, boards, private_streams))
     app.extensions[CANCELS] = cancels
     return app
 
@@ -145,6 +148,7 @@ def finish(app: Flask) -> None:
 
 def _heartbeat(
     rooms: SocketIORooms,
+    caps: Caps,
     public_streams: PublicStreams,
     candle_streams: CandleStreams,
     boards: Sequence[Board],
@@ -154,6 +158,7 @@ def _heartbeat(
     while True:
         gevent.sleep(HEARTBEAT_S)
         rooms.cut_off_slow()
+        caps.end_idle()
         now = time_of(time.time_ns() // 1_000)
         of_boards = {board.channel: board.sequence for board in boards}
         everyones = public_streams.sequences() | {"candles": candle_streams.sequences()} | of_boards

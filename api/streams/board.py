@@ -9,6 +9,7 @@ from typing import Any
 import gevent
 import structlog
 from gevent.event import Event as Flag
+from msgspec import Raw
 
 from api.outgoing import time_of
 from api.problems import Problem
@@ -38,16 +39,19 @@ class Board:
         self._sequence = 0
         self._read_us = 0
         self._wanted = Flag()
+        self._snapshot: Raw | None = None  # made once for all who subscribe before a change
 
     @property
     def sequence(self) -> int:
         """How often it has changed."""
         return self._sequence
 
-    def snapshot(self) -> Event:
+    def snapshot(self) -> Raw:
         """What a subscriber begins with: the last that was seen, however old; and have somebody look."""
         self._wanted.set()
-        return self._event("snapshot", 0)
+        if self._snapshot is None:
+            self._snapshot = content_of(self._event("snapshot", 0))
+        return self._snapshot
 
     def run(self) -> None:
         """Look and tell, for ever."""
@@ -67,6 +71,7 @@ class Board:
             return
         if data == self._data and self._sequence:
             return
+        self._snapshot = None
         self._data, self._sequence, self._read_us = data, self._sequence + 1, time.time_ns() // 1_000
         if not self._rooms.is_empty(self.channel):
             self._rooms.send(self.channel, content_of(self._event("update", self._sequence - 1)), self.channel)

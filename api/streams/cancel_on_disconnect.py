@@ -44,7 +44,10 @@ class CancelOnDisconnect:
         self._marks = marks
         self._mass_cancels = mass_cancels
         self._asked_for: Counter[str] = Counter()  # connections of a client that asked for it
-        self._due: dict[str, None] = {}
+        # When each client's connection ended [us since 1970]. The clock is that of the api, on the same host; so every
+        # order of the client that was answered 202 before has an earlier time, and order entry cancels it even where
+        # the cancel overtakes it.
+        self._due: dict[str, int] = {}
         self._wanted = Event()
         self._done = Event()
         self._done.set()
@@ -85,14 +88,13 @@ class CancelOnDisconnect:
             self._wanted.wait()
             while self._due:
                 client_id = next(iter(self._due))
-                del self._due[client_id]
+                ended_us = self._due.pop(client_id)
                 try:
-                    now_us = time.time_ns() // 1_000
-                    self._mass_cancels.send(client_id, security_id=None, side=None, received_us=now_us)
+                    self._mass_cancels.send(client_id, security_id=None, side=None, received_us=ended_us)
                 except Problem as problem:
                     # Sent again although it may be queued: to cancel twice harms nobody.
                     log.warning("cancels_delayed", client_id=client_id, fault=problem.code)
-                    self._due[client_id] = None
+                    self._due.setdefault(client_id, ended_us)  # unless another connection has ended meanwhile
                     gevent.sleep(AGAIN_S)
                     continue
                 log.info("cancelled_on_disconnect", client_id=client_id)
@@ -108,7 +110,7 @@ class CancelOnDisconnect:
             log.warning("cancels_left", clients=len(self._due))
 
     def _cancel(self, client_id: str) -> None:
-        self._due[client_id] = None
+        self._due[client_id] = time.time_ns() // 1_000
         self._done.clear()
         self._wanted.set()
 

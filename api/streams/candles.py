@@ -50,6 +50,7 @@ class CandleStreams:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._series: dict[str, CandleSeries] = {}
+        self._snapshots: dict[str, Raw] = {}  # made once for all who subscribe before a change
         self._pace = Pace(every_s=CANDLES_EVERY_S, tell=self._tell_security)
 
     def tell(self, push: Push) -> bool:
@@ -96,6 +97,7 @@ class CandleStreams:
             self._send(security_id, _event("update", security_id, series, before, changed))
 
     def _send(self, security_id: str, event: Event) -> None:
+        self._snapshots.pop(security_id, None)
         room = room_of("candles", security_id)
         if not self._rooms.is_empty(room):
             self._rooms.send("candles", content_of(event), room)
@@ -107,10 +109,13 @@ class CandleStreams:
 
     # -- who listens -------------------------------------------------------------------------------------------------
 
-    def snapshot(self, security_id: str) -> Event:
+    def snapshot(self, security_id: str) -> Raw:
         """What a subscriber begins with."""
-        series = self._of(security_id)
-        return _event("snapshot", security_id, series, 0, series.latest())
+        if security_id not in self._snapshots:
+            series = self._of(security_id)
+            snapshot = content_of(_event("snapshot", security_id, series, 0, series.latest()))
+            self._snapshots[security_id] = snapshot
+        return self._snapshots[security_id]
 
     def sequences(self) -> dict[str, int]:
         """Of each security the last trade that was told."""

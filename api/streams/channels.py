@@ -9,22 +9,29 @@ import msgspec
 from flask import request
 from flask_socketio import ConnectionRefusedError as Refused
 from flask_socketio import SocketIO
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from api.listing import Listing
 from api.problems import Problem, invalid
 from api.streams import access
 from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect
-from api.streams.forms import Event, content_of
+from api.streams.caps import Caps, SubscriptionBudget
+from api.streams.forms import content_of
 from api.streams.key_watch import KeyWatch
-from api.streams.private import Feed, PrivateStreams, everyones_snapshot
-from api.streams.rooms import EVERYONES_REPORTS, room_of
+from api.streams.private import PrivateStreams
+from api.streams.report_readers import ReportReaders
+from api.streams.rooms import room_of
 from api.streams.socketio_rooms import SocketIORooms
 from db.clearing_data.keys import Identity
 from db.connect import Database
 
 NO_KEY = Problem(401, "unauthorized", "connect with a key in auth, as {api_key: KEY}")
+# Channels times securities that one connection may hear.
+MAX_SUBSCRIPTIONS = 1_000
+_TOO_MANY = Problem(
+    429, "too_many_subscriptions", f"a connection may have {MAX_SUBSCRIPTIONS} subscriptions; unsubscribe first"
+)
 _UNKNOWN_EVENT = Problem(422, "unknown_event", "the events are subscribe and unsubscribe")
 
 
@@ -48,11 +55,12 @@ class Channels:
         rooms: SocketIORooms,
         clearing_data: Database,
         listing: Listing,
-        by_security: Mapping[str, Callable[[str], Event]],
+        by_security: Mapping[str, Callable[[str], Raw]],
         boards: Sequence[Board],
         private_streams: PrivateStreams,
         key_watch: KeyWatch,
         cancels: CancelOnDisconnect,
+        caps: Caps,
     ) -> None:
         self._server = server
         self._rooms = rooms
@@ -63,9 +71,11 @@ class Channels:
         self._private = private_streams
         self._key_watch = key_watch
         self._cancels = cancels
+        self._caps = caps
+        self._budgets: dict[str, SubscriptionBudget] = {}
         self._cancelling: set[str] = set()  # connections whose end cancels their clients' orders
         self._identities: dict[str, Identity] = {}  # by the id of the connection, of those with a key
-        self._feeds: dict[str, Feed] = {}
+        self._reports: dict[str, ReportReaders] = {}  # of the connections that hear reports
         server.on_event("connect", self._connect)
         server.on_event("disconnect", self._disconnect)
         server.on_event("subscribe", self._answering(self._subscribe))
@@ -74,12 +84,12 @@ class Channels:
 
     def _connect(self, auth: object = None) -> None:
         """Let a client in: without a key for what is public, never with a wrong one."""
-        key = auth.get("api_key") if isinstance(auth, dict) else access.key_of(request)
         connection = _connection()
         try:
+            key = auth.get("api_key") if isinstance(auth, dict) else access.key_of(request)
             cancels = _asks_for_cancels(auth)
             if key is None and not cancels:
-                self._rooms.open(connection)
+                self._open(connection)
                 return
             identity = access.identify(self._clearing_data, key)
             if cancels:
@@ -89,17 +99,23 @@ class Channels:
         if cancels:
             self._cancelling.add(connection)
         self._identities[connection] = identity
-        self._rooms.open(connection)
+        self._open(connection)
+        self._caps.has_key(self._rooms.engine_id(connection))
         self._key_watch.add(connection, identity.key_id, lambda: self._server.server.disconnect(connection))
+
+    def _open(self, connection: str) -> None:
+        self._rooms.open(connection)
+        self._budgets[connection] = SubscriptionBudget()
 
     def _disconnect(self, *_reason: str) -> None:
         self._rooms.close(_connection())
+        self._budgets.pop(_connection(), None)
         identity = self._identities.pop(_connection(), None)
         if identity is not None and _connection() in self._cancelling:
             self._cancelling.discard(_connection())
             self._cancels.lost(identity.client_id)
         self._key_watch.remove(_connection())
-        self._leave_feed()
+        self._leave_reports()
 
     def _answering(self, do: Callable[[Subscription], None]) -> Callable[..., dict[str, Any]]:
         """What Socket.IO calls: checks what the client sent, and answers it."""
@@ -128,6 +144,10 @@ class Channels:
 
     def _subscribe(self, subscription: Subscription) -> None:
         channel = subscription.channel
+        snapshots = len(self._listing.all()) if channel in self._by_security and not subscription.security_id else 1
+        if self._rooms.count_of(_connection()) + snapshots > MAX_SUBSCRIPTIONS:
+            raise _TOO_MANY
+        self._budgets[_connection()].take(snapshots)
         # Nothing waits between a snapshot and the room, so the next update goes on from the snapshot.
         if channel == "report":
             self._subscribe_reports()
@@ -142,40 +162,36 @@ class Channels:
         identity = self._identities.get(_connection())
         if identity is None:
             raise NO_KEY
-        if identity.role == "admin":
-            self._begin("report", everyones_snapshot(), EVERYONES_REPORTS)
-            return
         connection = _connection()
-        if connection not in self._feeds:
-            feed = self._private.open(identity.client_id)
+        if connection not in self._reports:
+            readers = self._private.open(None if identity.role == "admin" else identity.client_id)
             if connection not in self._identities:
-                self._private.close(feed)  # the client went away meanwhile
+                self._private.close(readers)  # the client went away meanwhile
                 return
-            self._feeds[connection] = feed
-        self._begin("report", self._feeds[connection].snapshot(), room_of("report", identity.client_id))
+            self._reports[connection] = readers
+        readers = self._reports[connection]
+        self._begin("report", content_of(readers.snapshot()), readers.room)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         if subscription.channel == "report":
-            identity = self._identities.get(_connection())
-            if identity is not None:
-                self._rooms.leave(_connection(), room_of("report", identity.client_id))
-                self._rooms.leave(_connection(), EVERYONES_REPORTS)
-                self._leave_feed()
+            self._leave_reports()
         elif subscription.channel in self._boards:
             self._rooms.leave(_connection(), subscription.channel)
         else:
             for security_id in self._securities(subscription):
                 self._rooms.leave(_connection(), room_of(subscription.channel, security_id))
 
-    def _leave_feed(self) -> None:
-        feed = self._feeds.pop(_connection(), None)
-        if feed is not None:
-            self._private.close(feed)
+    def _leave_reports(self) -> None:
+        readers = self._reports.pop(_connection(), None)
+        if readers is not None:
+            self._rooms.leave(_connection(), readers.room)
+            self._private.close(readers)
 
-    def _begin(self, channel: str, snapshot: Event, room: str) -> None:
+    def _begin(self, channel: str, snapshot: Raw, room: str) -> None:
         self._rooms.settle()  # who subscribes again is there already, and hears first what led to the snapshot
-        self._server.emit(channel, content_of(snapshot), to=_connection())
+        self._server.emit(channel, snapshot, to=_connection())
         self._rooms.enter(_connection(), room)
+        self._caps.has_subscribed(self._rooms.engine_id(_connection()))
 
     def _securities(self, subscription: Subscription) -> Iterable[str]:
         return list(self._listing.all()) if subscription.security_id is None else [subscription.security_id]

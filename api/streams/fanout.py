@@ -22,6 +22,8 @@ EVERY_S = 0.01
 BUSY = 0.1
 # What may wait for a client; beyond that it is cut off, and finds out by the sequences what it missed.
 MAX_WAITING_BYTES = 4_194_304
+# What may wait for a client before it gets more of what it has missed.
+SLOW_BYTES = 1_048_576
 
 
 class Fanout:
@@ -101,6 +103,11 @@ class Outbox:
             return
         if not is_sent:
             self._writer = gevent.spawn(self._write, self._websocket)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether the other side has yet to read what was sent before."""
+        return self._writer is not None or self._waiting_bytes > SLOW_BYTES
 
     def drain(self) -> None:
         """Send all that waits, however long that takes. Raises OSError when the connection is lost."""

@@ -54,6 +54,8 @@ class Listener:
             socket_timeout=None,  # the next message comes when it comes
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
+            # With the third one redis-py formats a line for its log for each push, logged or not.
+            protocol=2,
         )
         self._market_data = market_data
         self._public = public_streams
@@ -112,7 +114,8 @@ class Listener:
     def _take(self, data: bytes) -> None:
         try:
             push = _decode(data)
-            gaps = [streams.tell(push) for streams in (self._public, self._candles, self._private)]
+            gaps = [streams.tell(push) for streams in (self._public, self._candles)]
+            self._private.tell(push)
         except Exception:
             # Anyone who reaches Redis can publish anything; that must not end the streams.
             log.warning("push_unreadable", size=len(data), exc_info=True)
@@ -125,14 +128,15 @@ class Listener:
         if time.monotonic() < self._read_at:
             return
         self._read_at = time.monotonic() + AGAIN_S
+        self._private.compare()
         try:
             with reading(self._market_data) as tx:
                 stored = public.read(tx)
                 candles = self._candles.read(tx)
-                missed = self._private.read(tx)
         except Problem:
             return
         self._public.catch_up(stored, repeat=self._repeat)
         self._candles.catch_up(candles)
-        self._private.catch_up(missed)
+        if self._repeat:
+            log.info("resynchronised")
         self._behind = self._repeat = False

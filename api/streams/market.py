@@ -36,6 +36,7 @@ class Market:
         "_new_bids",
         "book_sequence",
         "book_us",
+        "lacks_levels",
         "price",
         "security_id",
         "told_sequence",
@@ -48,6 +49,7 @@ class Market:
         self.book_sequence = 0  # of the last change that is known
         self.told_sequence = 0  # of the last one that the subscribers know
         self.book_us = 0  # the time of that
+        self.lacks_levels = False  # whether a level that came late may be in Postgres and not here
         self._bids: dict[int, Level] = {}
         self._asks: dict[int, Level] = {}
         self._new_bids: dict[int, Level] = {}
@@ -90,6 +92,7 @@ class Market:
         """Take a whole book; one of the sequence that is known may say more, as what came late has found into it."""
         if book.sequence < self.book_sequence:
             return Outcome.OLD
+        self.lacks_levels = False
         self._bids = {level[0]: level for level in book.bids}
         self._asks = {level[0]: level for level in book.asks}
         self._new_bids.clear()

@@ -2,152 +2,96 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import msgspec
-from sqlalchemy import Connection
 
-from api.answers import encode
 from api.databases import reading
-from api.outgoing import report_of, time_of
 from api.problems import Problem
-from api.streams.forms import Event, Kind, content_of
-from api.streams.rooms import EVERYONES_REPORTS, Rooms, room_of
+from api.streams.report_catch_up import ReportCatchUp
+from api.streams.report_readers import LATEST_REPORTS, ReportReaders
+from api.streams.rooms import Rooms
 from api.streams.subscriber import Subscriber
-from api.streams.websocket import text_frame
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.rows import Report
-from tasks.data_feed.outgoing import Push
-
-# How many reports a Socket.IO subscriber begins with, and how many are read at once where some were missed.
-LATEST_REPORTS = 50
-MISSED_REPORTS = 1_000
+from tasks.data_feed.outgoing import Push, Told
 
 _reports_of = msgspec.json.Decoder(list[Report]).decode
 
 
-class Feed:
-    """The reports of one client that somebody listens to."""
-
-    __slots__ = ("client_id", "early", "latest", "listeners", "sequence", "subscribers")
-
-    def __init__(self, client_id: str) -> None:
-        self.client_id = client_id
-        self.listeners = 0  # how many opened it and have not closed it
-        self.subscribers: set[Subscriber] = set()
-        self.latest: deque[Report] = deque(maxlen=LATEST_REPORTS)
-        self.sequence: int | None = None  # of the last report told; None until what was before is read
-        self.early: list[Report] = []  # told before that
-
-    def begin(self, latest: Iterable[Report]) -> None:
-        """Take the latest reports, newest first, and then those that were told in the meantime."""
-        self.sequence = 0
-        self.take(reversed(list(latest)))
-        self.take(self.early)
-        self.early = []
-
-    def take(self, reports: Iterable[Report]) -> list[Report]:
-        """Take reports, oldest first; returns those that are new."""
-        assert self.sequence is not None, "what was before is not read yet"
-        new = [report for report in reports if report.sequence > self.sequence]
-        if new:
-            self.sequence = new[-1].sequence
-            self.latest.extend(new)
-        return new
-
-    def snapshot(self) -> Event:
-        """What a subscriber begins with."""
-        return _event("snapshot", self.sequence or 0, 0, self.latest)
-
-
 class PrivateStreams:
-    """Who listens to which client's reports."""
+    """Which connections read which client's reports."""
 
     def __init__(self, rooms: Rooms, market_data: Database) -> None:
         self._rooms = rooms
         self._market_data = market_data
-        self._feeds: dict[str, Feed] = {}
-        self._everyones: set[Subscriber] = set()
+        self._readers: dict[str | None, ReportReaders] = {}  # None: of everyone's
+        self._catch_up = ReportCatchUp(market_data, lambda: list(self._readers.values()))
 
     # -- what is new -------------------------------------------------------------------------------------------------
 
-    def tell(self, push: Push) -> bool:
-        """Tell what is new; returns whether something before it is missing, for which Postgres has to be read."""
-        everyones = bool(self._everyones) or not self._rooms.is_empty(EVERYONES_REPORTS)
-        gap = False
+    def tell(self, push: Push) -> None:
+        """Send what is new; what is missing before it is read from Postgres, by `run`."""
         for told in push.reports:
-            feed = self._feeds.get(told.about)
-            if feed is None and not everyones:
-                continue
-            reports = _reports_of(told.data)
-            if everyones and reports:
-                self._send(reports, told.previous_sequence, EVERYONES_REPORTS, self._everyones)
-            if feed is None:
-                continue
-            if feed.sequence is None:
-                feed.early += reports
-            elif told.previous_sequence > feed.sequence:
-                gap = True
-            else:
-                self._tell_client(feed, reports)
-        return gap
+            readers = [self._readers[name] for name in (told.about, None) if name in self._readers]
+            if readers:
+                self._tell(readers, told)
 
-    def read(self, tx: Connection) -> dict[str, list[Report]]:
-        """What Postgres says of the clients that somebody listens to, after what was told of them."""
-        return {
-            feed.client_id: reads.reports_after(tx, feed.client_id, after=feed.sequence, limit=MISSED_REPORTS)
-            for feed in list(self._feeds.values())
-            if feed.sequence is not None
-        }
+    def _tell(self, readers: Iterable[ReportReaders], told: Told) -> None:
+        reports = _reports_of(told.data)
+        for one in readers:
+            feed = one.feed_of(told.about)
+            feed.reach(told.sequence)
+            if feed.follows(told.previous_sequence):
+                one.send(feed, reports)
+            self._catch_up.soon(one, feed)
 
-    def catch_up(self, missed: dict[str, list[Report]]) -> None:
-        """Tell what Postgres says."""
-        for client_id, reports in missed.items():
-            feed = self._feeds.get(client_id)
-            if feed is not None and feed.sequence is not None:
-                self._tell_client(feed, reports)
+    def compare(self) -> None:
+        """Have what was sent compared with what is stored, as something may have been missed."""
+        self._catch_up.compare()
 
-    def _tell_client(self, feed: Feed, reports: Iterable[Report]) -> None:
-        before = feed.sequence or 0
-        if new := feed.take(reports):
-            self._send(new, before, room_of("report", feed.client_id), feed.subscribers)
+    def run(self) -> None:
+        """Read what was missed, for ever."""
+        self._catch_up.run()
 
-    def _send(self, reports: Sequence[Report], before: int, room: str, subscribers: Collection[Subscriber]) -> None:
-        if not self._rooms.is_empty(room):
-            self._rooms.send("report", content_of(_event("update", reports[-1].sequence, before, reports)), room)
-        if subscribers:
-            frames = b"".join([text_frame(encode(report_of(report))) for report in reports])
-            for subscriber in subscribers:
-                subscriber.offer(frames)
+    # -- connections -------------------------------------------------------------------------------------------------
 
-    # -- who listens -------------------------------------------------------------------------------------------------
-
-    def open(self, client_id: str) -> Feed:
-        """Begin to listen to a client's reports; waits for Postgres the first time.
+    def open(self, client_id: str | None) -> ReportReaders:
+        """Have one more connection hear a client's reports or, with None, everyone's; the first waits for Postgres.
 
         raises  Problem (503)  Postgres cannot be read
         """
-        feed = self._feeds.setdefault(client_id, Feed(client_id))
-        feed.listeners += 1
-        if feed.sequence is None:
+        readers = self._readers.setdefault(client_id, ReportReaders(self._rooms, client_id))
+        readers.connections += 1
+        if not readers.has_begun:
             try:
-                with reading(self._market_data) as tx:
-                    latest = reads.reports(tx, client_id, limit=LATEST_REPORTS)
+                self._begin(readers)
             except Problem:
-                self.close(feed)
+                self.close(readers)
                 raise
-            if feed.sequence is None:  # or else another listener was faster
-                feed.begin(latest)
-        return feed
+        return readers
 
-    def close(self, feed: Feed) -> None:
-        """Listen no more."""
-        feed.listeners -= 1
-        if not feed.listeners:
-            del self._feeds[feed.client_id]
+    def _begin(self, readers: ReportReaders) -> None:
+        heads: dict[str, int] = {}
+        latest: list[Report] = []
+        with reading(self._market_data) as tx:
+            if readers.client_id is None:
+                heads = reads.report_heads(tx, None)
+            else:
+                latest = reads.reports(tx, readers.client_id, limit=LATEST_REPORTS)[::-1]
+        if readers.has_begun:
+            return  # with another connection, which was faster
+        readers.begin(heads | {report.client_id: report.sequence for report in latest}, latest)
+        for feed in readers.feeds:
+            self._catch_up.soon(readers, feed)
+
+    def close(self, readers: ReportReaders) -> None:
+        """A connection hears no more of them."""
+        readers.connections -= 1
+        if not readers.connections:
+            del self._readers[readers.client_id]
 
     @contextmanager
     def subscribed(self, subscriber: Subscriber, client_id: str | None) -> Iterator[None]:
@@ -155,33 +99,20 @@ class PrivateStreams:
 
         raises  Problem (503)  Postgres cannot be read
         """
-        feed = self.open(client_id) if client_id is not None else None
-        subscribers = feed.subscribers if feed else self._everyones
-        subscribers.add(subscriber)
+        readers = self.open(client_id)
+        readers.subscribers.add(subscriber)
         try:
             yield
         finally:
-            subscribers.discard(subscriber)
-            if feed:
-                self.close(feed)
+            readers.subscribers.discard(subscriber)
+            self.close(readers)
 
     def sequences(self) -> dict[str, int]:
-        """The last sequence of each client that somebody listens to."""
-        return {feed.client_id: feed.sequence for feed in self._feeds.values() if feed.sequence is not None}
-
-
-def everyones_snapshot() -> Event:
-    """What who reads everyone's reports begins with: nothing, and the sequences are each client's own."""
-    return _event("snapshot", 0, 0, [])
-
-
-def _event(kind: Kind, sequence: int, previous_sequence: int, reports: Collection[Report]) -> Event:
-    return Event(
-        channel="report",
-        security_id=None,
-        type=kind,
-        sequence=sequence,
-        previous_sequence=previous_sequence,
-        timestamp=time_of(max(report.stored_us for report in reports)) if reports else None,
-        data=[report_of(report) for report in reports],
-    )
+        """The sequence of the last report stored of each client that is listened to, as far as that is known."""
+        if self._catch_up.in_doubt:
+            return {}
+        return {
+            client_id: readers.feed_of(client_id).head
+            for client_id, readers in self._readers.items()
+            if client_id is not None and readers.has_begun
+        }

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
+from msgspec import Raw
 from sqlalchemy import Connection
 
 from api.outgoing import book_of, price_of, time_of, trade_of
@@ -58,6 +59,7 @@ class PublicStreams:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._markets: dict[str, Market] = {}
+        self._snapshots: dict[tuple[Channel, str], Raw] = {}  # made once for all who subscribe before a change
         self._book_pace = Pace(every_s=BOOK_EVERY_S, tell=self._tell_book)
         self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)  # None: of every security
 
@@ -79,7 +81,7 @@ class PublicStreams:
         for price, book, trades in stored:
             market = self._market(price.security_id)
             self._move_price(price, "snapshot", repeat=repeat)
-            if book is not None and (repeat or book.sequence > market.book_sequence):
+            if book is not None and (repeat or market.lacks_levels or book.sequence > market.book_sequence):
                 market.replace_book(book)
                 self._send("book", market, partial(_snapshot, "book", market))
             if trades and (repeat or trades[0].sequence > market.trade_sequence):
@@ -106,7 +108,9 @@ class PublicStreams:
             outcome = market.replace_book(Book(told.about, told.sequence, told.told_us, bids=rows.bids, asks=rows.asks))
             if outcome is Outcome.APPLIED:
                 self._send("book", market, partial(_snapshot, "book", market))
-            return outcome
+            # An older whole book may have in it what was stored late, so the one in Postgres is read.
+            market.lacks_levels = market.lacks_levels or outcome is Outcome.OLD
+            return Outcome.GAP if market.lacks_levels else outcome
         outcome = market.change_book(
             previous_sequence=told.previous_sequence,
             sequence=told.sequence,
@@ -126,6 +130,7 @@ class PublicStreams:
             self._send("book", market, partial(_book_event, market, "update", before, bids, asks))
 
     def _send(self, channel: Channel, market: Market, event: Callable[[], Event]) -> None:
+        self._snapshots.pop((channel, market.security_id), None)
         room = room_of(channel, market.security_id)
         if not self._rooms.is_empty(room):
             self._rooms.send(channel, content_of(event()), room)
@@ -137,9 +142,13 @@ class PublicStreams:
 
     # -- who listens -------------------------------------------------------------------------------------------------
 
-    def snapshot(self, channel: Channel, security_id: str) -> Event:
+    def snapshot(self, channel: Channel, security_id: str) -> Raw:
         """What a subscriber of a channel begins with."""
-        return _snapshot(channel, self._market(security_id))
+        known = self._snapshots.get((channel, security_id))
+        if known is None:
+            known = content_of(_snapshot(channel, self._market(security_id)))
+            self._snapshots[channel, security_id] = known
+        return known
 
     @contextmanager
     def subscribed(self, subscriber: Subscriber, security_id: str | None) -> Iterator[None]:

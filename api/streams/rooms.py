@@ -16,6 +16,9 @@ class Rooms(Protocol):
     def is_empty(self, room: str) -> bool:
         """Whether nobody is in a room."""
 
+    def is_slow(self, room: str) -> bool:
+        """Whether a connection in a room has yet to read what was sent before."""
+
     def send(self, name: str, content: Raw, room: str | None) -> None:
         """Send an event to whoever is in a room, or with None to everyone."""
 

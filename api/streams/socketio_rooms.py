@@ -102,6 +102,30 @@ class SocketIORooms:
         """Whether nobody is in a room."""
         return not self._sizes[room]
 
+    def engine_id(self, connection: str) -> str:
+        """The id that Engine.IO gives to a connection of Socket.IO that is open."""
+        return self._ids[connection]
+
+    def count_of(self, connection: str) -> int:
+        """In how many rooms a connection is."""
+        return len(self._rooms_of.get(connection, ()))
+
+    def is_slow(self, room: str) -> bool:
+        """Whether a connection in a room has yet to read what was sent before."""
+        return any(
+            self._has_yet_to_read(connection)
+            for rooms, connections in self._alike.items()
+            if room in rooms
+            for connection in connections
+        )
+
+    def _has_yet_to_read(self, connection_id: str) -> bool:
+        connection = self._server.server.eio.sockets.get(connection_id)
+        if connection is None or connection.closed:
+            return False
+        outbox = self._outboxes.get(connection_id)
+        return not connection.queue.empty() or (outbox is not None and outbox.is_slow)
+
     def _move(self, connection: str, rooms: frozenset[str | None]) -> None:
         before = self._rooms_of.pop(connection, frozenset())
         alike = self._alike[before]
@@ -170,6 +194,15 @@ class SocketIORooms:
                 outbox.cut()
 
         return serve
+
+    def end(self, connection_id: str) -> None:
+        """End a connection of Engine.IO."""
+        connection = self._server.server.eio.sockets.get(connection_id)
+        if connection is not None:
+            connection.close(wait=False, abort=True)
+        outbox = self._outboxes.get(connection_id)
+        if outbox is not None:
+            outbox.cut()
 
     def cut_off_slow(self) -> None:
         """End the connections for which too much waits."""

@@ -24,6 +24,11 @@ class Subscriber:
         """Put frames on their way; never waits."""
         self._outbox.offer(frames)
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether the client has yet to read what was sent before."""
+        return self._outbox.is_slow
+
     def cut(self) -> None:
         """End the connection, if there is one."""
         self._outbox.cut()

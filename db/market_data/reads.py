@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, text
 
+from db.arrays import array
 from db.market_data.rows import Book, Candle, Level, Price, Report, Trade
 
 OrderStatus = Literal["new", "filled", "settled", "rejected", "cancelled", "failed"]
@@ -42,6 +43,10 @@ _CANDLES = text(
 _REPORTS = text(_REPORT + "WHERE client_id = :client_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
 _REPORTS_AFTER = text(_REPORT + "WHERE client_id = :client_id AND sequence > :after ORDER BY sequence LIMIT :limit")
 _REPORT_HEAD = text("SELECT sequence FROM report_heads WHERE client_id = :client_id")
+_REPORT_HEADS = text("""
+    SELECT client_id, sequence FROM report_heads
+    WHERE CAST(:clients AS text[]) IS NULL OR client_id = ANY(CAST(:clients AS text[]))
+""")
 _REPORTS_OF_ORDER = (
     _REPORT
     + """
@@ -123,6 +128,12 @@ def reports_after(tx: Connection, client_id: str, *, after: int, limit: int) -> 
 def report_head(tx: Connection, client_id: str) -> int:
     """The sequence of a client's last report, 0 before the first one."""
     return tx.execute(_REPORT_HEAD, {"client_id": client_id}).scalar() or 0
+
+
+def report_heads(tx: Connection, clients: Iterable[str] | None) -> dict[str, int]:
+    """The sequences of the last reports of some clients or, with None, of all; none of a client without reports."""
+    asked = {"clients": None if clients is None else array(clients)}
+    return dict(tx.execute(_REPORT_HEADS, asked).tuples().all())
 
 
 def last_report(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> Report | None:

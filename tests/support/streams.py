@@ -31,8 +31,13 @@ monkey.patch_all()
 from psycogreen.gevent import patch_psycopg
 patch_psycopg()
 import sys
+import importlib, json
 from gevent.pywsgi import WSGIServer
 from api.streams.app import create_app
+for name, constant in json.loads(sys.argv[2]).items():
+    module, _, attribute = name.rpartition(".")
+    assert hasattr(importlib.import_module(module), attribute), name
+    setattr(importlib.import_module(module), attribute, constant)
 from celery_app import logs
 logs.configure()
 WSGIServer(("127.0.0.1", int(sys.argv[1])), create_app(), log=None).serve_forever()
@@ -40,9 +45,15 @@ WSGIServer(("127.0.0.1", int(sys.argv[1])), create_app(), log=None).serve_foreve
 
 
 class Streams:
-    """`with Streams() as streams: ...` has them served inside the block."""
+    """`with Streams() as streams: ...` has them served inside the block.
 
-    def __init__(self, *, environment: Mapping[str, str] | None = None) -> None:
+    constants  of modules, by their full names, that are to have other values
+    """
+
+    def __init__(
+        self, *, environment: Mapping[str, str] | None = None, constants: Mapping[str, object] | None = None
+    ) -> None:
+        self._constants = json.dumps(dict(constants or {}))
         self.port = free_port()
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
         self._log = Path(tempfile.mkstemp(prefix="streams-", suffix=".log")[1])
@@ -82,7 +93,7 @@ class Streams:
         """Start it, again after it was killed, and return when it listens."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(self.port)],
+                [sys.executable, "-c", _PROGRAM, str(self.port), self._constants],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

@@ -11,11 +11,14 @@ import pytest
 from celery_app.settings import settings
 from db.clearing_data import keys
 from db.connect import Database
+from tasks.data_feed.outgoing import Push
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.record import record
 from tasks.messages import BookUpdate, FeedBatch, TradeMade
 from tests.support.feed import NOW_US, book_update
-from tests.support.streams import Streams
+from tests.support.streams import Streams, wait_until
+
+RESYNCHRONISED = "resynchronised"
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,17 @@ class Feed:
         self.redis_url = redis_url
         self._pusher = Pusher(redis_url)
 
-    def store(self, *batches: FeedBatch) -> None:
-        """Store a unit; what is new of it is lost on the way to Redis."""
-        record(self._market_data, batches, taken_us=time.time_ns() // 1_000)
+    def store(self, *batches: FeedBatch) -> Push:
+        """Store a unit; what is new of it is lost on the way to Redis, or is pushed later."""
+        return record(self._market_data, batches, taken_us=time.time_ns() // 1_000)
+
+    def push(self, push: Push) -> None:
+        """Push what is new of a unit."""
+        self._pusher.push(push)
 
     def tell(self, *batches: FeedBatch) -> None:
         """Store a unit, and push what is new of it."""
-        self._pusher.push(record(self._market_data, batches, taken_us=time.time_ns() // 1_000))
+        self.push(self.store(*batches))
 
     def mend(self) -> None:
         """What the stage does once a second."""
@@ -70,7 +77,19 @@ def feed(market_data: Database) -> Feed:
 @pytest.fixture
 def streams(market_data: Database, api_keys: Keys) -> Iterator[Streams]:
     with Streams() as running:
+        wait_until(lambda: RESYNCHRONISED in running.log)  # they hear what is pushed from now on
         yield running
+
+
+def settle(streams: Streams, feed: Feed) -> None:
+    """Return when a feed that has just started has had the streams resynchronise, and they have.
+
+    From then on what is new comes as updates, in place of a snapshot that may come at any time.
+    """
+    wait_until(lambda: RESYNCHRONISED in streams.log)
+    before = streams.log.count(RESYNCHRONISED)
+    feed.mend()
+    wait_until(lambda: streams.log.count(RESYNCHRONISED) > before)
 
 
 @pytest.fixture(scope="module")

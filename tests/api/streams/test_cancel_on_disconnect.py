@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -144,12 +145,16 @@ def test_rabbitmq_away_when_the_connection_ends(
         with Streams(environment=environment) as streams:
             client = _raw(streams, api_keys.flood)
             proxy.hang()
+            before_us = time.time_ns() // 1_000
             client.close()
             wait_until(lambda: "cancels_delayed" in streams.log)
+            delayed_us = time.time_ns() // 1_000
             assert _marks(run_directory) == {"FLOOD"}
             proxy.go_on()
             (requests,) = queued(queues)
             assert {getattr(request, "client_id", None) for request in requests} == {"FLOOD"}
+            # It cancels what came before the end of the connection, however late it is queued.
+            assert {before_us < request.received_us < delayed_us for request in requests} == {True}
             wait_until(lambda: _marks(run_directory) == set())
 
 

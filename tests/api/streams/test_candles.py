@@ -10,7 +10,7 @@ from api.outgoing import candle_of
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.tables import CANDLE_SECONDS
-from tests.api.streams.conftest import Feed, prices, trades
+from tests.api.streams.conftest import Feed, prices, settle, trades
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
 from tests.support.feed import NOW_US, trade
 from tests.support.streams import SocketIOClient, Streams
@@ -52,7 +52,7 @@ def _numbers(candle: dict[str, Any]) -> dict[str, float]:
 
 
 def test_a_snapshot_and_then_what_trades_change(streams: Streams, feed: Feed, market_data: Database) -> None:
-    # With a price, as the engine tells of trades: so who did not listen to Redis yet finds them in Postgres.
+    settle(streams, feed)
     feed.tell(prices(1, 9_990, 10_010), trades(at(1, 0, 10_000), at(2, 0, 10_010)))
     early = streams.socketio()
     subscribe(early, "candles")

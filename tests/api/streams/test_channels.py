@@ -15,7 +15,7 @@ from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import reads
 from tasks.data_feed.outgoing import channel_of
-from tests.api.streams.conftest import Feed, Keys, books, prices, trades
+from tests.api.streams.conftest import Feed, Keys, books, prices, settle, trades
 from tests.support.feed import book_update, trade
 from tests.support.streams import Refused, SocketIOClient, Streams, wait_until
 
@@ -42,15 +42,14 @@ def wait_for_sequence(client: SocketIOClient, channel: str, sequence: int) -> li
 def test_a_channel_begins_with_a_snapshot_and_goes_on(
     streams: Streams, feed: Feed, transports: tuple[str, ...]
 ) -> None:
+    settle(streams, feed)
     feed.tell(prices(1, 9_983, 10_049))
     client = streams.socketio(transports=transports)
     wait_until(lambda: client.of("heartbeat") != [] and client.of("heartbeat")[-1]["sequences"]["price"] == {"MSFT": 1})
     assert subscribe(client, "price") == {"status": "success"}
     feed.tell(prices(2, 9_984, None))
     events = wait_for_sequence(client, "price", 2)
-    # A feed that has just started has everyone resynchronise, so the snapshot may come again.
-    assert set(numbers(events)[:-1]) == {("snapshot", 0, 1)}
-    assert numbers(events)[-1] == ("update", 1, 2)
+    assert numbers(events) == [("snapshot", 0, 1), ("update", 1, 2)]
     first, second = events[0], events[-1]
     assert (first["channel"], first["security_id"]) == ("price", "MSFT")
     assert first["data"] == {"bid": 99.83, "ask": 100.49, "last": None}
@@ -60,13 +59,13 @@ def test_a_channel_begins_with_a_snapshot_and_goes_on(
 
 
 def test_book(streams: Streams, feed: Feed, market_data: Database) -> None:
+    settle(streams, feed)
     client = streams.socketio()
     subscribe(client, "book")
     feed.tell(books(book_update(1, bids=[(9_990, 5, 1), (9_980, 7, 2)], asks=[(10_010, 1, 1)])))
     feed.tell(books(book_update(2, bids=[(9_990, 0, 0)]), book_update(3, bids=[(9_985, 4, 1)])))
     events = wait_for_sequence(client, "book", 3)
-    # A feed that has just started has everyone resynchronise, so the first change may come in a snapshot.
-    assert numbers(events)[-1] == ("update", 1, 3)
+    assert numbers(events) == [("snapshot", 0, 0), ("update", 0, 1), ("update", 1, 3)]
     assert events[-1]["data"] == {"bids": [[99.9, 0, 0], [99.85, 4, 1]], "asks": []}
     late = streams.socketio()
     subscribe(late, "book")
@@ -88,6 +87,25 @@ def test_a_book_with_something_missing_is_read_from_postgres(streams: Streams, f
     wait_for_sequence(client, "book", 3)
     assert numbers(client.of("book"))[-1][0] == "snapshot"
     assert client.of("book")[-1]["data"]["bids"] == [[99.9, 5, 1], [99.8, 7, 2], [99.7, 1, 1]]
+
+
+def test_a_level_that_is_stored_late_is_heard_whatever_comes_before_it(streams: Streams, feed: Feed) -> None:
+    """Two workers of the feed: what one has stored first it pushes last."""
+    settle(streams, feed)
+    client = streams.socketio()
+    subscribe(client, "book")
+    feed.tell(books(book_update(1, bids=[(9_990, 5, 1)])))
+    wait_for_sequence(client, "book", 1)
+    feed.tell(books(book_update(3, bids=[(9_970, 1, 1)])))
+    wait_for_sequence(client, "book", 3)
+    late = feed.store(books(book_update(2, bids=[(9_980, 7, 2)])))
+    assert [(told.type, told.sequence) for told in late.books] == [("snapshot", 3)]
+    feed.tell(books(book_update(4, bids=[(9_960, 2, 1)])))
+    wait_for_sequence(client, "book", 4)
+    feed.push(late)
+    whole = [[99.9, 5, 1], [99.8, 7, 2], [99.7, 1, 1], [99.6, 2, 1]]
+    wait_until(lambda: client.of("book")[-1]["data"]["bids"] == whole)
+    assert numbers(client.of("book"))[-1][2] == 4
 
 
 def test_trades_without_names(streams: Streams, feed: Feed) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from db.connect import Database
-from tests.api.streams.conftest import Feed, Keys, books, prices, trades
+from tests.api.streams.conftest import Feed, Keys, books, prices, settle, trades
 from tests.api.streams.test_channels import numbers, subscribe, wait_for_sequence
 from tests.support.feed import book_update, trade
 from tests.support.redis_server import RedisServer
@@ -76,6 +76,7 @@ def test_what_the_feed_could_not_push_is_told_once_redis_is_back(
     streams: Streams, feed: Feed, redis: RedisServer
 ) -> None:
     """Redis is away for the feed only; the streams do not notice, but the feed says that something is missing."""
+    settle(streams, feed)
     client = streams.socketio()
     subscribe(client, "price")
     feed.tell(prices(1, 9_983, 10_049))

@@ -1,0 +1,194 @@
+"""Caps on what clients may hold open: connections of one address and in all, sessions, and requests of a session.
+
+A raw stream holds a place as long as it is open. A session of Socket.IO holds one as long as it lives: one that polls
+has no connection of its own, and takes memory all the same.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+from engineio import Server
+
+from api.problems import CONTENT_TYPE, Problem
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+# Places in all, and how many of them may be held without a key.
+MAX_PLACES = 4_000
+MAX_ANONYMOUS = 2_000
+# Requests of a session at the same time: it reads, it writes, and it changes to a WebSocket.
+MAX_REQUESTS_OF_SESSION = 4
+# How long a session without a key may go without a subscription [s].
+IDLE_S = 60.0
+
+RAW_PATH = "/stream/"
+PRIVATE_PATH = "/stream/report"
+SOCKETIO_PATH = "/socket.io/"
+
+
+def _refusal(detail: str) -> Problem:
+    return Problem(429, "too_many_connections", detail, retry=True)
+
+
+@dataclass(slots=True)
+class _Session:
+    address: str
+    opened_s: float
+    is_anonymous: bool = True
+    is_subscribed: bool = False
+    requests: int = 0
+
+
+class Caps:
+    """A WSGI application in front of the streams that refuses with 429 what is above the caps.
+
+    per_address  places that one address may hold
+    end          ends a session, by its id
+    """
+
+    def __init__(
+        self, application: Application, engine: Server, *, per_address: int, end: Callable[[str], None]
+    ) -> None:
+        self._application = application
+        self._per_address = per_address
+        self._end = end
+        self._sessions: dict[str, _Session] = {}
+        self._of_address: Counter[str] = Counter()
+        self._anonymous = 0
+        self._places = 0
+        self._watch(engine)
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Serve a request, or refuse it."""
+        path = environ["PATH_INFO"]
+        try:
+            if path.startswith(RAW_PATH):
+                with self._place(environ["REMOTE_ADDR"], anonymous=path != PRIVATE_PATH):
+                    return self._application(environ, start_response)
+            if path.startswith(SOCKETIO_PATH):
+                with self._request(environ):
+                    return self._application(environ, start_response)
+        except Problem as problem:
+            return _answer(problem, start_response)
+        return self._application(environ, start_response)
+
+    # -- places ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _place(self, address: str, *, anonymous: bool) -> Iterator[None]:
+        self._check(address, anonymous=anonymous)
+        self._take(address, 1, anonymous=anonymous)
+        try:
+            yield
+        finally:
+            self._take(address, -1, anonymous=anonymous)
+
+    def _check(self, address: str, *, anonymous: bool) -> None:
+        if self._of_address[address] >= self._per_address:
+            raise _refusal(f"an address may have {self._per_address} streams open; close one first")
+        if self._places >= MAX_PLACES or (anonymous and self._anonymous >= MAX_ANONYMOUS):
+            raise _refusal("too many streams are open; try again later")
+
+    def _take(self, address: str, places: int, *, anonymous: bool) -> None:
+        self._places += places
+        self._anonymous += places if anonymous else 0
+        self._of_address[address] += places
+        if not self._of_address[address]:
+            del self._of_address[address]
+
+    # -- sessions of Socket.IO -----------------------------------------------------------------------------------------
+
+    def has_key(self, session_id: str) -> None:
+        """A session has given a valid key."""
+        session = self._sessions.get(session_id)
+        if session is not None and session.is_anonymous:
+            session.is_anonymous = False
+            self._anonymous -= 1
+
+    def has_subscribed(self, session_id: str) -> None:
+        """A session hears something."""
+        session = self._sessions.get(session_id)
+        if session is not None:
+            session.is_subscribed = True
+
+    def end_idle(self) -> None:
+        """End the sessions that have neither given a key nor subscribed to anything in time."""
+        now_s = time.monotonic()
+        for session_id, session in list(self._sessions.items()):
+            if session.is_anonymous and not session.is_subscribed and now_s > session.opened_s + IDLE_S:
+                self._end(session_id)
+
+    @contextmanager
+    def _request(self, environ: Environ) -> Iterator[None]:
+        session_id = parse_qs(environ.get("QUERY_STRING", "")).get("sid", [None])[0]
+        session = self._sessions.get(session_id) if session_id else None
+        if session_id is None:
+            self._check(environ["REMOTE_ADDR"], anonymous=True)
+        if session is None:
+            yield  # a new session, or one that python-engineio does not know either
+            return
+        if session.requests >= MAX_REQUESTS_OF_SESSION:
+            raise _refusal(f"a session may have {MAX_REQUESTS_OF_SESSION} requests under way")
+        session.requests += 1
+        try:
+            yield
+        finally:
+            session.requests -= 1
+
+    def _watch(self, engine: Server) -> None:
+        """Hear of the sessions that begin and end, before python-socketio does."""
+        begin, end = engine.handlers["connect"], engine.handlers["disconnect"]
+
+        def connect(session_id: str, environ: Environ) -> Any:
+            self._sessions[session_id] = _Session(environ["REMOTE_ADDR"], time.monotonic())
+            self._take(environ["REMOTE_ADDR"], 1, anonymous=True)
+            return begin(session_id, environ)
+
+        def disconnect(session_id: str, *reason: str) -> Any:
+            session = self._sessions.pop(session_id, None)
+            if session is not None:
+                self._take(session.address, -1, anonymous=session.is_anonymous)
+            return end(session_id, *reason)
+
+        engine.on("connect", connect)
+        engine.on("disconnect", disconnect)
+
+
+def _answer(problem: Problem, start_response: Callable[..., Any]) -> list[bytes]:
+    body = msgspec.json.encode(problem.content())
+    headers = {**problem.headers(), "Content-Type": CONTENT_TYPE, "Content-Length": str(len(body))}
+    start_response(f"{problem.status} {HTTPStatus(problem.status).phrase}", list(headers.items()))
+    return [body]
+
+
+class SubscriptionBudget:
+    """How many snapshots a connection may ask for: at once BURST, and in the long run PER_S.
+
+    Asking for all securities may take more than is left, and then the rest is owed.
+    """
+
+    BURST = 200
+    PER_S = 20
+
+    def __init__(self) -> None:
+        self._left = float(self.BURST)
+        self._at_s = time.monotonic()
+
+    def take(self, snapshots: int) -> None:
+        """Raises Problem (429)."""
+        now_s = time.monotonic()
+        self._left = min(self._left + (now_s - self._at_s) * self.PER_S, self.BURST)
+        self._at_s = now_s
+        if self._left < 1:
+            raise Problem(429, "too_many_subscriptions", "subscribe less often; try again in some seconds", retry=True)
+        self._left -= snapshots

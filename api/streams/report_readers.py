@@ -1,0 +1,102 @@
+"""Readers of reports: the connections of one client, which hear its reports, or of the admin, which hear everyone's."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from api.answers import encode
+from api.outgoing import report_of, time_of
+from api.streams.forms import Event, Kind, content_of
+from api.streams.report_feed import ReportFeed
+from api.streams.rooms import EVERYONES_REPORTS, Rooms, room_of
+from api.streams.subscriber import Subscriber
+from api.streams.websocket import text_frame
+from db.market_data.rows import Report
+
+# How many reports a Socket.IO subscriber begins with.
+LATEST_REPORTS = 50
+
+
+class ReportReaders:
+    """Connections that hear the same reports.
+
+    client_id  whose reports they hear; None for everyone's
+    """
+
+    def __init__(self, rooms: Rooms, client_id: str | None) -> None:
+        self.client_id = client_id
+        self.room = EVERYONES_REPORTS if client_id is None else room_of("report", client_id)
+        self.connections = 0
+        self.subscribers: set[Subscriber] = set()
+        self.has_begun = False  # whether what was stored before they came is known
+        self._rooms = rooms
+        self._feeds: dict[str, ReportFeed] = {}
+        self._latest: deque[Report] = deque(maxlen=LATEST_REPORTS)
+        if client_id is not None:
+            self.feed_of(client_id)
+
+    @property
+    def feeds(self) -> list[ReportFeed]:
+        """How far they have come, with each client whose reports they hear."""
+        return list(self._feeds.values())
+
+    def feed_of(self, client_id: str) -> ReportFeed:
+        """How far they have come with a client; one that appears after they began has had no report before."""
+        if client_id not in self._feeds:
+            self._feeds[client_id] = ReportFeed(client_id, sequence=0 if self.has_begun else None)
+        return self._feeds[client_id]
+
+    def begin(self, heads: Mapping[str, int], latest: Iterable[Report] = ()) -> None:
+        """Go on from what is stored.
+
+        heads   the sequences of the clients' last reports
+        latest  the last of these reports, oldest first, where a subscriber begins with them
+        """
+        self.has_begun = True
+        for client_id in heads:
+            self.feed_of(client_id)
+        for feed in self.feeds:
+            feed.begin(heads.get(feed.client_id, 0))
+        self._latest.extend(latest)
+
+    def send(self, feed: ReportFeed, reports: Iterable[Report]) -> None:
+        """Send those of some reports, oldest first, that follow what was sent and are new."""
+        before = feed.sequence or 0
+        new = feed.take(reports)
+        if not new:
+            return
+        if self.client_id is not None:
+            self._latest.extend(new)
+        if not self._rooms.is_empty(self.room):
+            self._rooms.send("report", content_of(_event("update", new[-1].sequence, before, new)), self.room)
+        if self.subscribers:
+            frames = b"".join([text_frame(encode(report_of(report))) for report in new])
+            for subscriber in list(self.subscribers):
+                subscriber.offer(frames)
+
+    def are_slow(self) -> bool:
+        """Whether one of them has yet to read what was sent before."""
+        return self._rooms.is_slow(self.room) or any(subscriber.is_slow for subscriber in self.subscribers)
+
+    def snapshot(self) -> Event:
+        """What a Socket.IO subscriber begins with; nothing for everyone's, where each client has its own sequence."""
+        if self.client_id is None:
+            return _event("snapshot", 0, 0, [])
+        return _event("snapshot", self.feed_of(self.client_id).sequence or 0, 0, self._latest)
+
+
+def _event(kind: Kind, sequence: int, previous_sequence: int, reports: Sequence[Report] | deque[Report]) -> Event:
+    return Event(
+        channel="report",
+        security_id=None,
+        type=kind,
+        sequence=sequence,
+        previous_sequence=previous_sequence,
+        timestamp=_last_stored(reports),
+        data=[report_of(report) for report in reports],
+    )
+
+
+def _last_stored(reports: Collection[Report]) -> str | None:
+    return time_of(max(report.stored_us for report in reports)) if reports else None

@@ -1,0 +1,152 @@
+"""Row 46: readers of reports that fall behind hear every report that is stored, and never pass for current before."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from websocket import WebSocketConnectionClosedException
+
+from celery_app.settings import settings
+from db.connect import Database
+from db.market_data import reads
+from tasks.data_feed.push import Pusher
+from tasks.data_feed.record import record
+from tests.api.streams.conftest import Feed, Keys, trades
+from tests.api.streams.test_channels import subscribe, wait_for_sequence
+from tests.support.feed import NOW_US, trade
+from tests.support.streams import SocketIOClient, Streams, read, wait_until
+
+BEHIND = 50_000
+UNIT = 500
+SOON_S = 60.0
+
+
+class RawReports:
+    """A raw WebSocket that keeps the sequences it reads, by client, in the order in which they come."""
+
+    def __init__(self, streams: Streams, key: str) -> None:
+        self.heard: dict[str, list[int]] = {}
+        self._socket = streams.raw(f"/stream/report?api_key={key}")
+        self._socket.settimeout(SOON_S)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait_for(self, wanted: dict[str, int]) -> dict[str, list[int]]:
+        """Return what was read once it reaches these sequences."""
+        wait_until(lambda: all(self._last(client) >= last for client, last in wanted.items()), timeout_s=SOON_S)
+        return {client: self.heard.get(client, []) for client in wanted}
+
+    def _last(self, client: str) -> int:
+        return self.heard.get(client, [0])[-1]
+
+    def _run(self) -> None:
+        with suppress(WebSocketConnectionClosedException, ConnectionError):  # the streams end with the test
+            while True:
+                report = read(self._socket)
+                self.heard.setdefault(report["client_id"], []).append(report["sequence"])
+
+
+def heads(market_data: Database, *clients: str) -> dict[str, int]:
+    with market_data.snapshot() as tx:
+        return {client: reads.report_head(tx, client) for client in clients}
+
+
+def store_with_two_workers(market_data: Database, numbers: Sequence[int], **parties: str) -> None:
+    """Store trades in units that two workers of the feed take in turn; everything is lost on the way to Redis."""
+    units = [numbers[first : first + UNIT] for first in range(0, len(numbers), UNIT)]
+
+    def work(mine: list[Sequence[int]]) -> None:
+        for unit in mine:
+            made = trades(*(trade(number, **parties) for number in unit))
+            record(market_data, [made], taken_us=NOW_US)
+
+    workers = [threading.Thread(target=work, args=(units[worker::2],)) for worker in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def assert_whole(events: list[dict[str, Any]], last: int) -> None:
+    """Each report comes once and in its order, and each event follows the one before."""
+    told: list[int] = []
+    for before, event in zip([None, *events], events, strict=False):
+        if before is not None:
+            assert (event["type"], event["previous_sequence"]) == ("update", before["sequence"])
+        told += [report["sequence"] for report in event["data"]]
+    assert told == list(range(1, last + 1))
+
+
+def test_46_a_reader_that_is_50_000_reports_behind_catches_up(
+    streams: Streams, feed: Feed, market_data: Database, api_keys: Keys
+) -> None:
+    client = streams.socketio({"api_key": api_keys.flood})
+    subscribe(client, "report")
+    raw, admin = RawReports(streams, api_keys.flood), RawReports(streams, api_keys.admin)
+    other = RawReports(streams, api_keys.gauss)
+    feed.tell(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
+    wait_for_sequence(client, "report", 1)
+
+    store_with_two_workers(market_data, range(2, BEHIND + 2), buyer="FLOOD", seller="ANN")
+    feed.tell(trades(trade(BEHIND + 2, buyer="FLOOD", seller="GAUSS")))
+    stored = heads(market_data, "FLOOD", "ANN", "GAUSS")
+    assert stored == {"FLOOD": BEHIND + 2, "ANN": BEHIND, "GAUSS": 2}
+
+    other.wait_for({"GAUSS": 2})
+    beats_before = len(_beats(client)) + 1  # one may be under way
+    assert len(raw.heard["FLOOD"]) < BEHIND, "another client waits until this one has caught up"
+    everyones = admin.wait_for(stored)
+    assert everyones == {name: list(range(1, last + 1)) for name, last in stored.items()}
+    assert raw.wait_for({"FLOOD": stored["FLOOD"]})["FLOOD"] == list(range(1, stored["FLOOD"] + 1))
+    wait_until(lambda: client.of("report")[-1]["sequence"] == stored["FLOOD"], timeout_s=SOON_S)
+    assert_whole(client.of("report"), stored["FLOOD"])
+    assert "subscriber_cut_off" not in streams.log
+    wait_until(lambda: len(_beats(client)) > beats_before)
+    assert set(_beats(client)[beats_before:]) == {stored["FLOOD"]}, "a heartbeat names the last report there is"
+
+
+def _beats(client: SocketIOClient) -> list[int]:
+    return [beat["sequences"]["report"] for beat in client.of("heartbeat") if "report" in beat["sequences"]]
+
+
+def test_46_what_is_stored_and_never_pushed_is_heard_all_the_same(streams: Streams, feed: Feed, api_keys: Keys) -> None:
+    """A worker of the feed may die or hang between its commit and its push, and nothing may come after that."""
+    raw, admin = RawReports(streams, api_keys.flood), RawReports(streams, api_keys.admin)
+    feed.tell(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
+    raw.wait_for({"FLOOD": 1})
+    feed.store(trades(trade(2, buyer="FLOOD", seller="GAUSS")))
+    assert raw.wait_for({"FLOOD": 2}) == {"FLOOD": [1, 2]}
+    assert admin.wait_for({"FLOOD": 2, "GAUSS": 2}) == {"FLOOD": [1, 2], "GAUSS": [1, 2]}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_46_pushes_of_two_workers_come_in_another_order_or_never(
+    streams: Streams, market_data: Database, api_keys: Keys, seed: int
+) -> None:
+    chance = random.Random(seed)
+    client = streams.socketio({"api_key": api_keys.flood})
+    subscribe(client, "report")
+    raw, admin = RawReports(streams, api_keys.flood), RawReports(streams, api_keys.admin)
+    pusher = Pusher(settings().redis_url.get_secret_value())
+    late = []
+    for number in range(1, 101):
+        seller = chance.choice(("GAUSS", "ANN"))
+        push = record(market_data, [trades(trade(number, buyer="FLOOD", seller=seller))], taken_us=NOW_US)
+        if chance.random() < 0.1:
+            continue
+        late.append(push)
+        if chance.random() < 0.5:
+            chance.shuffle(late)
+            for one in late:
+                pusher.push(one)
+            late = []
+    stored = heads(market_data, "FLOOD", "ANN", "GAUSS")
+    assert admin.wait_for(stored) == {name: list(range(1, last + 1)) for name, last in stored.items()}
+    assert raw.wait_for({"FLOOD": 100})["FLOOD"] == list(range(1, 101))
+    wait_for_sequence(client, "report", 100)
+    assert_whole(client.of("report"), 100)
