@@ -15,7 +15,7 @@ from api.accepted import Accepted
 from api.listing import Listing
 from api.mass_cancels import MassCancels
 from api.order_ids import OrderIds
-from api.order_queue import OrderQueue
+from api.order_queue import OrderQueue, UnknownOutcome
 from api.order_rules import Message, message_of, refusal
 from api.problems import Problem
 from api.promises import Named, Promises
@@ -115,9 +115,17 @@ class OrderDesk:
         self._keep_promises([entry for entry, _ in going])
         queued = [entry.message for entry, _ in going if entry.message and not entry.problem and not entry.known]
         if queued:
-            self._queue.put(queued)
-            self._accepted.remember(queued)
+            self._put(queued)
         return allowance
+
+    def _put(self, requests: Sequence[Message]) -> None:
+        """Queue requests, and remember the orders among them. Raises Problem (503)."""
+        try:
+            self._queue.put(requests)
+        except UnknownOutcome:
+            self._accepted.remember_uncertain(requests)
+            raise
+        self._accepted.remember(requests)
 
     def cancel_all(
         self, client_id: str, identity: Identity, *, security_id: str | None, side: Side | None, received_us: int

@@ -72,7 +72,7 @@ def choice(name: str, choices: Sequence[T], *, default: T) -> T:
 def time_us(name: str, *, default: int) -> int:
     """A time in RFC 3339 as microseconds since 1970, rounded up. Raises Problem (422).
 
-    Stored times are whole microseconds, so one is at or after a finer time exactly if it is at or after that rounded up.
+    Stored times are whole microseconds, so one is at or after a finer time just when it is at or after that rounded up.
     """
     text = request.args.get(name)
     if text is None:

@@ -113,7 +113,7 @@ class Judge:
     def _resolve(self) -> None:
         """Find out about orders of unknown outcome: of every other one by asking, of the rest by sending it again."""
         unclear = [sent for sent in self._record if sent.is_open and sent.client_order_id is not None]
-        clients = {name: Client(self._arena.own.url, self._keys[name], patience_s=60) for name in NAMES}
+        clients = {name: Client(self._arena.own.url, self._keys[name], patience_s=5) for name in NAMES}
         for number, sent in enumerate(unclear):
             client = clients[sent.client_id]
             self.verdict.resolved += 1
@@ -254,13 +254,15 @@ class Judge:
 
 
 def _asked(client: Client, sent: Sent) -> int | None:
-    """The order id by which the exchange knows an order; None when it says that it does not."""
+    """The order id by which the exchange has decided an order; None when it has not, though the queues are empty."""
     try:
-        return client.order_by_client_id(str(sent.client_order_id)).order_id
+        order = client.order_by_client_id(str(sent.client_order_id))
     except Problem as problem:
-        if problem.status != 404:
+        # A name that no order was ever promised, or whose order was never queued.
+        if problem.status != 404 and problem.code != "unknown_outcome":
             raise
         return None
+    return None if order.status == "pending" else order.order_id
 
 
 def _told(sent: Sent) -> str:
