@@ -27,8 +27,8 @@ _LOOK_UP = text(
 def undecided(tx: Connection, order_ids: Collection[int]) -> set[int]:
     """Return those of these orders that the register does not have.
 
-    Whole blocks of ids are compared first, by their number, sum and sum of squares; only in those that differ is each id
-    looked up. So a few that are missing are found even where the register has others in their place.
+    Whole blocks of ids are compared first, by their number, sum and sum of squares; only in those that differ is each
+    id looked up. So a few that are missing are found even where the register has others in their place.
     """
     blocks = {ids[0]: ids for _, found in groupby(sorted(order_ids), key=_block_of) if (ids := list(found))}
     places = [[order_id - first for order_id in ids] for first, ids in blocks.items()]
