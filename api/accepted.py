@@ -1,34 +1,144 @@
-"""Orders that were answered 202 a moment ago and that order entry may not have seen yet."""
+"""Orders that were answered 202 and that order entry has not decided yet: they read as pending, and none is forgotten.
+
+Once a second the older ones are compared with the register of orders. What is decided is dropped. What is still
+undecided after a while may have been lost with RabbitMQ's data: the log names it once, a metric counts it, and it goes
+on reading as pending, because it may still come.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
+from itertools import islice
 
+import gevent
+import structlog
+
+from api.databases import reading
+from api.problems import Problem
+from db.clearing_data.undecided import undecided
+from db.connect import Database
 from tasks.messages import OrderRequest, Request
 
-# At least so many are remembered, and at most twice as many: some seconds at full speed, where an order is usually
-# in the log after a few milliseconds.
-REMEMBERED = 25_000
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 1.0
+# Orders compared at a look, the oldest: a backlog does not make the looks longer.
+MOST_AT_A_LOOK = 20_000
+# Overdue orders are compared every so many looks, as they are not expected any more.
+OVERDUE_EVERY = 10
+# Orders that are remembered of each kind; each takes about 300 bytes.
+MOST_REMEMBERED = 200_000
+# Of an outcome that is unknown.
+MOST_UNCERTAIN = 10_000
+# Ranges of ids that a line of the log names.
+MOST_NAMED = 1_000
 
 
 class Accepted:
-    """The last orders that this process has put on the queue; they read as pending until they are in the log.
+    """The orders that this process has put on the queue.
 
-    Kept in two generations: forgetting the oldest of one dictionary, one by one, gets slower with each that is gone.
+    overdue_after_s  how long an order may be undecided before the log names it
     """
 
-    def __init__(self) -> None:
-        self._young: dict[int, OrderRequest] = {}
-        self._old: dict[int, OrderRequest] = {}
+    def __init__(self, clearing_data: Database, *, overdue_after_s: float) -> None:
+        self._clearing_data = clearing_data
+        self._overdue_after_us = int(overdue_after_s * 1e6)
+        self._young: dict[int, OrderRequest] = {}  # since the last look
+        self._waiting: dict[int, OrderRequest] = {}
+        self._overdue: dict[int, OrderRequest] = {}
+        self._uncertain: dict[int, OrderRequest] = {}
+        self._looks = 0
+
+    @property
+    def overdue(self) -> int:
+        """How many orders are undecided and overdue."""
+        return len(self._overdue)
 
     def remember(self, requests: Iterable[Request]) -> None:
-        """Remember the orders among the requests, and forget the oldest ones."""
-        if len(self._young) >= REMEMBERED:
-            self._old, self._young = self._young, {}
+        """Remember the orders among requests that RabbitMQ has."""
         for request in requests:
             if isinstance(request, OrderRequest):
                 self._young[request.order_id] = request
 
+    def remember_uncertain(self, requests: Iterable[Request]) -> None:
+        """Remember the orders among requests that RabbitMQ may have: they read as pending, and are not missed."""
+        for request in requests:
+            if isinstance(request, OrderRequest):
+                self._uncertain[request.order_id] = request
+        _forget_oldest(self._uncertain, MOST_UNCERTAIN)
+
     def order(self, order_id: int) -> OrderRequest | None:
-        """The order as it was accepted; None when it was not, or not lately."""
-        return self._young.get(order_id) or self._old.get(order_id)
+        """Return an order as it was accepted; None when it was not, or is decided.
+
+        Ask before reading the register: an order that is dropped in between is in the register by then.
+        """
+        for orders in (self._young, self._waiting, self._overdue, self._uncertain):
+            if (found := orders.get(order_id)) is not None:
+                return found
+        return None
+
+    def run(self) -> None:
+        """Look again and again; while Postgres is away, everything stays as it is."""
+        while True:
+            gevent.sleep(LOOK_EVERY_S)
+            try:
+                self.look()
+            except Problem as problem:
+                log.warning("accepted_orders_not_compared", fault=problem.detail)
+
+    def look(self) -> None:
+        """Drop what is decided, and name what is overdue. Raises Problem (503)."""
+        self._looks += 1
+        looked_at = list(islice(self._waiting, MOST_AT_A_LOOK))
+        if self._looks % OVERDUE_EVERY == 0:
+            looked_at += self._overdue
+        if looked_at:
+            with reading(self._clearing_data) as tx:
+                missing = undecided(tx, looked_at)
+            self._drop(order_id for order_id in looked_at if order_id not in missing)
+            self._name_overdue(order_id for order_id in looked_at if order_id in missing and order_id in self._waiting)
+        # These are compared at the next look: by then nearly all are decided, and each costs one comparison.
+        young, self._young = self._young, {}
+        self._waiting |= young
+        if forgotten := _forget_oldest(self._waiting, MOST_REMEMBERED):
+            log.warning("accepted_orders_forgotten", orders=forgotten)
+
+    def _drop(self, order_ids: Iterable[int]) -> None:
+        late = 0
+        for order_id in order_ids:
+            self._waiting.pop(order_id, None)
+            self._uncertain.pop(order_id, None)
+            late += self._overdue.pop(order_id, None) is not None
+        if late:
+            log.info("overdue_orders_decided", orders=late)
+
+    def _name_overdue(self, order_ids: Iterable[int]) -> None:
+        before_us = time.time_ns() // 1_000 - self._overdue_after_us
+        overdue = [order_id for order_id in order_ids if self._waiting[order_id].received_us < before_us]
+        if overdue:
+            self._overdue |= {order_id: self._waiting.pop(order_id) for order_id in overdue}
+            _forget_oldest(self._overdue, MOST_REMEMBERED)
+            log.error("orders_undecided", orders=len(overdue), order_ids=ranges(overdue))
+
+
+def ranges(order_ids: Iterable[int]) -> str:
+    """Name ids in few words, such as `3, 7-9`."""
+    found: list[list[int]] = []
+    for order_id in sorted(order_ids):
+        if found and order_id == found[-1][1] + 1:
+            found[-1][1] = order_id
+        else:
+            found.append([order_id, order_id])
+    named = [f"{first}" if first == last else f"{first}-{last}" for first, last in found[:MOST_NAMED]]
+    if len(found) > MOST_NAMED:
+        named.append("…")
+    return ", ".join(named)
+
+
+def _forget_oldest(orders: dict[int, OrderRequest], most: int) -> int:
+    """Keep the most recent ones; return how many were forgotten."""
+    forgotten = list(islice(orders, max(len(orders) - most, 0)))
+    for order_id in forgotten:
+        del orders[order_id]
+    return len(forgotten)

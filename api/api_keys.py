@@ -25,23 +25,36 @@ from db.clearing_data import keys as key_store
 from db.clearing_data.keys import ADMIN, ApiKey
 from db.connect import Database
 
-# Valid keys that a client may have at a time; two that are made at once may be one more.
+# Valid keys that a client may have at a time.
 MOST_VALID_KEYS = 100
 
+_HOUR_US = 3_600_000_000
 
-def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
-    """The routes, on these services."""
+
+def routes(*, keys: Keys, clearing_data: Database, new_per_hour: int) -> Blueprint:
+    """The routes, on these services.
+
+    new_per_hour  keys that a client may make in an hour. As many revoked ones are kept, so that each of the hour is
+                  there to be counted
+    """
     blueprint = Blueprint("api_keys", __name__)
 
     @blueprint.post("/accounts/<client_id>/keys")
     @declared(
-        "client_write", "Make another key; it is shown this once", takes=NewKey, gives={201: MadeKey}, refuses=[409]
+        "client_write",
+        "Make another key; it is shown this once",
+        takes=NewKey,
+        gives={201: MadeKey},
+        refuses=[409],
     )
     def make(client_id: str) -> Response:
         keys.allowed(client_id)
         asked = shape_of(read_json(), NewKey)
         with writing(clearing_data) as tx:
             _require_account(tx, client_id)
+            key_store.lock_keys(tx, client_id)
+            _require_few_new_keys(tx, client_id, most=new_per_hour)
+            key_store.delete_revoked(tx, client_id, keep=new_per_hour)
             if key_store.count_valid_keys(tx, client_id) >= MOST_VALID_KEYS:
                 raise Problem(409, "too_many_keys", f"there are {MOST_VALID_KEYS} keys; revoke one first")
             api_key = key_store.make_key(
@@ -78,6 +91,25 @@ def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
         return answer(_form(revoked))
 
     return blueprint
+
+
+class TooManyNewKeys(Problem):
+    """429: the client has made as many keys as it may in an hour."""
+
+    def __init__(self, most: int, wait_us: int) -> None:
+        super().__init__(429, "too_many_new_keys", f"at most {most} keys can be made in an hour; reuse those there are")
+        self._wait_s = wait_us // 1_000_000 + 1
+
+    def headers(self) -> dict[str, str]:
+        """The headers that go with the problem."""
+        return {**super().headers(), "Retry-After": str(self._wait_s)}
+
+
+def _require_few_new_keys(tx: Connection, client_id: str, *, most: int) -> None:
+    now_us = _now_us()
+    made, first_us = key_store.made_since(tx, client_id, now_us - _HOUR_US)
+    if made >= most:
+        raise TooManyNewKeys(most, first_us + _HOUR_US - now_us)
 
 
 def _require_account(tx: Connection, client_id: str) -> None:

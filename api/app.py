@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import gevent
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
@@ -71,7 +72,8 @@ def create_app(settings: Settings) -> Flask:
     )
     keys = Keys(clearing_data, remember_s=settings.key_cache_s)
     listing = Listing(clearing_data)
-    accepted = Accepted()
+    accepted = Accepted(clearing_data, overdue_after_s=settings.undecided_after_s)
+    gevent.spawn(accepted.run)
     desk = OrderDesk(
         listing=listing,
         ids=OrderIds(lambda: _next_blocks(clearing_data)),
@@ -116,7 +118,7 @@ def create_app(settings: Settings) -> Flask:
             redis_url=settings.redis_url.get_secret_value(),
             run_directory=settings.run_directory,
         ),
-        metrics.routes(clearing_data=clearing_data, market_data=market_data_base),
+        metrics.routes(clearing_data=clearing_data, market_data=market_data_base, accepted=accepted),
         stops.routes(keys=keys, desk=desk, clearing_data=clearing_data),
         closing.routes(keys=keys, desk=desk, clearing_data=clearing_data),
         corrections.routes(listing=listing, clearing_data=clearing_data),

@@ -14,7 +14,7 @@ from gevent.event import AsyncResult
 
 from api.databases import reading
 from api.declaration import Caller
-from api.problems import Problem, forbidden, invalid, not_found, unauthorized
+from api.problems import forbidden, invalid, not_found, unauthorized, unavailable
 from db.clearing_data import keys
 from db.clearing_data.keys import Identity
 from db.connect import Database
@@ -100,8 +100,12 @@ class Keys:
             asked = self._asked[digest] = AsyncResult()
             try:
                 asked.set(self._ask(key, digest))
-            except Problem as problem:
-                asked.set_exception(problem)
+            except Exception as fault:  # noqa: BLE001  # each waiter raises it, this request too
+                asked.set_exception(fault)
+            except BaseException:
+                # This request is ended. The others are not, and may ask again.
+                asked.set_exception(unavailable("the database"))
+                raise
             finally:
                 del self._asked[digest]
         identity: Identity = asked.get()

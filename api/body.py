@@ -64,5 +64,11 @@ def read_json(environ: dict[str, Any] | None = None) -> Any:
 def _is_json(content_type: str) -> bool:
     if content_type == "application/json":
         return True
-    media_type, _, parameters = content_type.lower().partition(";")
-    return media_type.strip() == "application/json" and parameters.replace(" ", "") in {"", "charset=utf-8"}
+    media_type, *parameters = content_type.lower().split(";")
+    return media_type.strip() == "application/json" and all(map(_is_utf_8, parameters))
+
+
+def _is_utf_8(parameter: str) -> bool:
+    """Return whether a parameter of a media type is empty or says UTF-8, as a token or a quoted string (RFC 9110)."""
+    name, _, value = parameter.partition("=")
+    return not parameter.strip() or (name.strip() == "charset" and value.strip() in {"utf-8", '"utf-8"'})

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import gevent
 import structlog
 
 from api import outgoing
+from api.answers import encode
 from api.databases import reading, writing
 from api.money import dollars
 from api.problems import Problem
+from api.shared import Shared
 from db.clearing_data import equity_samples, standings
 from db.clearing_data.equity_samples import EVERY_US, Sample
-from db.clearing_data.initial_data import REFERENCE_PRICE_CENTS
 from db.clearing_data.securities import listed
 from db.connect import Database
 
@@ -27,6 +30,11 @@ MOST_TOLD = 20
 # Points of a curve.
 MOST_POINTS = 240
 
+# What is read of the database: curves of these times; other ones are a part of the next longer one. So however many
+# ask for however many times, each of these is read no more often than new samples change it [s].
+SPANS_S = (60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400)
+SAMPLES_A_SPAN = 8_640
+
 _US = 1_000_000
 
 
@@ -35,6 +43,10 @@ class EquityCurves:
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
+        self._spans = {
+            span_s: Shared(partial(self._read_span, span_s), remember_s=max(span_s / SAMPLES_A_SPAN, 1.0))
+            for span_s in SPANS_S
+        }
         gevent.spawn(self._run)
 
     def _run(self) -> None:
@@ -50,32 +62,54 @@ class EquityCurves:
     def sample(self, now_us: int) -> None:
         """Keep what clients are worth now. Raises Problem (503) when the database is away."""
         with reading(self._clearing_data) as tx:
-            found = standings.standings(tx, {}, opening_price_cents=REFERENCE_PRICE_CENTS)
+            found = standings.standings(tx, {})
             securities = listed(tx)
-        worth = [
-            (outgoing.equity_cents(one.account, one.holdings, securities), one.account.client_id, one.paid_in_cents)
-            for one in found
-        ]
-        worth.sort(key=lambda entry: (-entry[0], entry[1]))
-        sampled = {client_id: (equity, paid_in) for equity, client_id, paid_in in worth[:MOST_SAMPLED]}
+        worth = [(outgoing.equity_cents(one.account, one.holdings, securities), one) for one in found]
+        worth.sort(key=lambda entry: (-entry[0], entry[1].account.client_id))
+        sampled = {
+            one.account.client_id: (equity_cents, one.growth.return_ppm(equity_cents))
+            for equity_cents, one in worth[:MOST_SAMPLED]
+        }
         with writing(self._clearing_data) as tx:
             equity_samples.add(tx, Sample(now_us // EVERY_US * EVERY_US, sampled))
 
-    def read(self, *, since_us: int) -> dict[str, Any]:
-        """The curves since a time, of those who are the richest at their end. Raises Problem (503)."""
+    def read(self, seconds: int) -> bytes:
+        """The curves of the last seconds, of those who are the richest at their end, as JSON. Raises Problem (503)."""
+        span_s = next(span_s for span_s in SPANS_S if span_s >= seconds)
+        curves, encoded = self._spans[span_s].get()
+        return encoded if span_s == seconds else encode(_since(curves, time.time_ns() // 1_000 - seconds * _US))
+
+    def _read_span(self, span_s: int) -> tuple[dict[str, Any], bytes]:
         with reading(self._clearing_data) as tx:
-            return _curves(equity_samples.since(tx, since_us, most=MOST_POINTS))
+            found = equity_samples.since(
+                tx, time.time_ns() // 1_000 - span_s * _US, most=MOST_POINTS, richest=MOST_TOLD
+            )
+        curves = _curves(found)
+        return curves, encode(curves)
+
+
+def _since(curves: Mapping[str, Any], since_us: int) -> dict[str, Any]:
+    """The part of curves since a time; all times have the same number of digits."""
+    first = bisect_left(curves["times"], outgoing.time_of(since_us))
+    return {
+        "times": curves["times"][first:],
+        "equity": {client_id: points[first:] for client_id, points in curves["equity"].items()},
+        "returns": {client_id: points[first:] for client_id, points in curves["returns"].items()},
+    }
 
 
 def _curves(samples: Sequence[Sample]) -> dict[str, Any]:
     """Equal times for all; None where a client was not sampled."""
     latest = samples[-1].standings if samples else {}
-    told = sorted(latest, key=lambda client_id: (-latest[client_id][0], client_id))[:MOST_TOLD]
-    curves = [(client_id, [sample.standings.get(client_id) for sample in samples]) for client_id in told]
-    return {
+    told = sorted(latest, key=lambda client_id: (-latest[client_id][0], client_id))
+    curves: dict[str, Any] = {
         "times": [outgoing.time_of(sample.sampled_us) for sample in samples],
-        "equity": {client_id: [dollars(one[0]) if one else None for one in points] for client_id, points in curves},
-        "returns": {
-            client_id: [outgoing.return_of(*one) if one else None for one in points] for client_id, points in curves
-        },
+        "equity": {},
+        "returns": {},
     }
+    for client_id in told:
+        points = [sample.standings.get(client_id) for sample in samples]
+        curves["equity"][client_id] = [dollars(one[0]) if one else None for one in points]
+        curves["returns"][client_id] = [outgoing.return_of(one[1]) if one else None for one in points]
+        gevent.sleep(0)  # orders come first
+    return curves

@@ -31,6 +31,7 @@ class FastLane:
 
     admit  raises Problem for whom it is not
     serve  what answers
+    note   is given the requests that Problem was raised for
     """
 
     def __init__(
@@ -41,12 +42,14 @@ class FastLane:
         path: str,
         admit: Callable[[Environ], None],
         serve: Callable[[Environ], Told],
+        note: Callable[[Environ, int], None],
     ) -> None:
         self._application = application
         self._method = method
         self._path = path
         self._admit = admit
         self._serve = serve
+        self._note = note
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, or let the other application do it."""
@@ -59,6 +62,7 @@ class FastLane:
         except Problem as problem:
             status, content, headers = problem.status, problem.content(), problem.headers()
             content_type = CONTENT_TYPE
+            self._note(environ, status)
         body = encode(content)
         start_response(
             _STATUS_LINES[status],

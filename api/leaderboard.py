@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import gevent
 from flask import Blueprint, Response
-from gevent.lock import Semaphore
 from pydantic import Field
 
 from api import outgoing, query
-from api.answers import answer
+from api.answers import encode
 from api.answers_schema import Curves, Rows, Standing
 from api.databases import reading
-from api.declaration import Parameter, declared
+from api.declaration import JSON, Parameter, declared
 from api.equity_curves import EquityCurves
 from api.money import dollars
+from api.shared import Shared
 from db.clearing_data import standings
-from db.clearing_data.initial_data import REFERENCE_PRICE_CENTS
 from db.clearing_data.rows import Security
 from db.clearing_data.securities import listed
 from db.clearing_data.trade_counts import TradeCounts
@@ -38,21 +36,14 @@ _SECONDS = Parameter("seconds", Annotated[int, Field(ge=60, le=_DAY_S)], "how fa
 def routes(*, clearing_data: Database) -> Blueprint:
     """The routes, on this database; it is sampled as long as the process lives."""
     blueprint = Blueprint("leaderboard", __name__)
-    board: list[dict[str, Any]] = []
-    until_s = 0.0
     counts = TradeCounts()
-    one_at_a_time = Semaphore()
+    board = Shared(lambda: encode({"data": ranked(clearing_data, counts)}), remember_s=REMEMBER_S)
     curves = EquityCurves(clearing_data)
 
     @blueprint.get("/leaderboard")
     @declared("public", "The clients by what they are worth", gives={200: Rows[Standing]})
     def leaderboard() -> Response:
-        nonlocal board, until_s
-        with one_at_a_time:
-            if time.monotonic() >= until_s:
-                board = ranked(clearing_data, counts)
-                until_s = time.monotonic() + REMEMBER_S
-        return answer({"data": board})
+        return Response(board.get(), content_type=JSON)
 
     @blueprint.get("/leaderboard/history")
     @declared(
@@ -63,7 +54,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
     )
     def history() -> Response:
         seconds = query.number("seconds", default=_HOUR_S, least=60, most=_DAY_S)
-        return answer(curves.read(since_us=time.time_ns() // 1_000 - seconds * 1_000_000))
+        return Response(curves.read(seconds), content_type=JSON)
 
     return blueprint
 
@@ -77,7 +68,7 @@ def ranked(clearing_data: Database, counts: TradeCounts) -> list[dict[str, Any]]
     while not _advance(clearing_data, counts):
         gevent.sleep(AGAIN_S)
     with reading(clearing_data) as tx:
-        found = standings.standings(tx, counts.read(tx), opening_price_cents=REFERENCE_PRICE_CENTS)
+        found = standings.standings(tx, counts.read(tx))
         return _ranked(found, listed(tx))
 
 
@@ -89,15 +80,19 @@ def _advance(clearing_data: Database, counts: TradeCounts) -> bool:
 def _ranked(found: Sequence[standings.Standing], securities: Sequence[Security]) -> list[dict[str, Any]]:
     worth = [(outgoing.equity_cents(one.account, one.holdings, securities), one) for one in found]
     worth.sort(key=lambda entry: (-entry[0], entry[1].account.client_id))
+    # Equal equity is an equal rank, and the next rank counts all before it.
+    ranks: dict[int, int] = {}
+    for place, (equity_cents, _) in enumerate(worth, start=1):
+        ranks.setdefault(equity_cents, place)
     return [
         {
-            "rank": rank,
+            "rank": ranks[equity_cents],
             "client_id": one.account.client_id,
             "equity": dollars(equity_cents),
             "balance": dollars(one.account.balance_cents),
             "holdings": {holding.security_id: holding.shares for holding in one.holdings},
             "trades": one.trades,
-            "return": outgoing.return_of(equity_cents, one.paid_in_cents),
+            "return": outgoing.return_of(one.growth.return_ppm(equity_cents)),
         }
-        for rank, (equity_cents, one) in enumerate(worth, start=1)
+        for equity_cents, one in worth
     ]

@@ -17,6 +17,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from api.accepted import Accepted
 from api.databases import reading
 from api.declaration import declared
 from api.figures import BROKER_FAULTS, RECENT_S, broker_connection, latencies_by_stage, quantile, queue_states
@@ -35,11 +36,11 @@ QUANTILES = (0.5, 0.9, 0.99)
 Source = Literal["rabbitmq", "clearing_data", "market_data"]
 
 
-def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
+def routes(*, clearing_data: Database, market_data: Database, accepted: Accepted) -> Blueprint:
     """The route, on these services."""
     blueprint = Blueprint("metrics", __name__)
     registry = CollectorRegistry()
-    registry.register(_Exchange(clearing_data, market_data))
+    registry.register(_Exchange(clearing_data, market_data, accepted))
     one_at_a_time = Semaphore()
     page, until_s = b"", 0.0
 
@@ -59,9 +60,10 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
 class _Exchange(Collector):
     """Collects from the three sources; what is away is told as such, and the others are told all the same."""
 
-    def __init__(self, clearing_data: Database, market_data: Database) -> None:
+    def __init__(self, clearing_data: Database, market_data: Database, accepted: Accepted) -> None:
         self._clearing_data = clearing_data
         self._market_data = market_data
+        self._accepted = accepted
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: to register this is to look at nothing yet."""
@@ -85,6 +87,11 @@ class _Exchange(Collector):
                 up.add_metric([source], 1)
                 yield from found
         yield up
+        yield GaugeMetricFamily(
+            "exchange_orders_undecided",
+            "orders that this api process answered 202 and that are overdue in the log",
+            value=self._accepted.overdue,
+        )
 
     def _clearing(self) -> Iterable[Metric]:
         with reading(self._clearing_data) as tx:

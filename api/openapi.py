@@ -153,9 +153,9 @@ def _responses(rule: Rule, declaration: Declaration, schemas: Mapping[int, Any])
 
 def _refusals(rule: Rule, declaration: Declaration) -> set[int]:
     """Statuses of the problems that a route may answer with."""
-    found = {400, 503, *declaration.refuses}
+    found = {400, 429, 503, *declaration.refuses}
     if declaration.caller != "public":
-        found |= {401, 403, 429}
+        found |= {401, 403}
     if rule.arguments:
         found.add(404)
     if declaration.parameters:

@@ -15,7 +15,7 @@ from api.accepted import Accepted
 from api.listing import Listing
 from api.mass_cancels import MassCancels
 from api.order_ids import OrderIds
-from api.order_queue import OrderQueue
+from api.order_queue import OrderQueue, UnknownOutcome
 from api.order_rules import Message, message_of, refusal
 from api.problems import Problem
 from api.promises import Named, Promises
@@ -112,12 +112,21 @@ class OrderDesk:
         allowance = self._rate_limits.take(identity, len(going))
         for (entry, asked), number in zip(going, self._ids.take(len(going)), strict=True):
             entry.message = message_of(asked, number, asked.client_id or identity.client_id, received_us)
-        self._keep_promises([entry for entry, _ in going])
+        if refused := self._keep_promises([entry for entry, _ in going]):
+            allowance = self._rate_limits.give_back(identity, refused)
         queued = [entry.message for entry, _ in going if entry.message and not entry.problem and not entry.known]
         if queued:
-            self._queue.put(queued)
-            self._accepted.remember(queued)
+            self._put(queued)
         return allowance
+
+    def _put(self, requests: Sequence[Message]) -> None:
+        """Queue requests, and remember the orders among them. Raises Problem (503)."""
+        try:
+            self._queue.put(requests)
+        except UnknownOutcome:
+            self._accepted.remember_uncertain(requests)
+            raise
+        self._accepted.remember(requests)
 
     def cancel_all(
         self, client_id: str, identity: Identity, *, security_id: str | None, side: Side | None, received_us: int
@@ -137,15 +146,18 @@ class OrderDesk:
         self._queue.put([HaltRequest(number, security_id, halted, received_us)])
         return number
 
-    def _keep_promises(self, entries: Sequence[Entry]) -> None:
-        """Tie client order ids to order ids; entries that repeat an order come to stand for the first one."""
+    def _keep_promises(self, entries: Sequence[Entry]) -> int:
+        """Tie client order ids to order ids; entries that repeat an order come to stand for the first one.
+
+        returns  how many are refused, as their id stands for another order
+        """
         named = [
             (entry, Named(entry.message))
             for entry in entries
             if isinstance(entry.message, OrderRequest) and entry.message.client_order_id is not None
         ]
         if not named:
-            return
+            return 0
         self._promises.keep([one for _, one in named])
         for entry, one in named:
             if not one.same:
@@ -156,3 +168,4 @@ class OrderDesk:
                 entry.message = replace(one.order, order_id=one.order_id)
                 entry.duplicate = True
                 entry.known = one.known
+        return sum(not one.same for _, one in named)

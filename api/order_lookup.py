@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.accepted import Accepted
 from api.databases import reading
-from api.problems import not_found
+from api.problems import Problem, not_found
 from db.clearing_data import orders as register
 from db.clearing_data.keys import Identity
 from db.clearing_data.rows import Order
@@ -21,8 +21,9 @@ class OrderLookup:
 
     def find(self, identity: Identity, security_id: str, order_id: int) -> Order | OrderRequest:
         """An order of this security and of whoever asks. Raises Problem (404, 503)."""
+        pending = self._accepted.order(order_id)  # before the register is read: see there
         with reading(self._clearing_data) as tx:
-            found = register.order(tx, order_id) or self._accepted.order(order_id)
+            found = register.order(tx, order_id) or pending
         if (
             found is None
             or found.security_id != security_id
@@ -32,11 +33,23 @@ class OrderLookup:
         return found
 
     def find_by_client_order_id(self, client_id: str, client_order_id: str) -> Order | OrderRequest:
-        """The order that the client gave this name. Raises Problem (404, 503)."""
+        """The order that the client gave this name.
+
+        raises  Problem  404 only for a name that no order was ever promised; 503 when the order is promised and this
+                         process does not know its terms, as it is still on its way from another one
+        """
         with reading(self._clearing_data) as tx:
             promise = register.promised(tx, client_id, client_order_id)
-            found = register.order(tx, promise.order_id) if promise else None
-        order = found or (self._accepted.order(promise.order_id) if promise else None)
-        if order is None:
+        if promise is None:
             raise not_found("order")
-        return order
+        pending = self._accepted.order(promise.order_id)
+        with reading(self._clearing_data) as tx:
+            found = register.order(tx, promise.order_id) or pending
+        if found is None:
+            raise Problem(
+                503,
+                "unknown_outcome",
+                "this id is promised to an order that is not decided yet: ask again, or send the order again under it",
+                retry=True,
+            )
+        return found

@@ -18,6 +18,18 @@ Requests = Sequence[Request]
 MOST_IN_A_MESSAGE = 1_000
 
 
+class UnknownOutcome(Problem):
+    """503: the requests may be queued or not."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            503,
+            "unknown_outcome",
+            "it may be queued or not; ask for it by its client_order_id, or send it again under the same",
+            retry=True,
+        )
+
+
 class OrderQueue:
     """Puts requests on the queue of order entry."""
 
@@ -28,19 +40,15 @@ class OrderQueue:
     def put(self, requests: Requests) -> None:
         """Return when RabbitMQ has the requests, in their order and in one message.
 
-        raises  Problem  503 not_accepted: surely nothing was queued; 503 unknown_outcome: it may be or not
+        raises  Problem         503 not_accepted: surely nothing was queued
+                UnknownOutcome  503 unknown_outcome: it may be or not
         """
         try:
             self._group.submit(requests, size=len(requests))
         except (NotBegun, NotSent):
             raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
         except (CutOff, OutcomeUnknown):
-            raise Problem(
-                503,
-                "unknown_outcome",
-                "it may be queued or not; ask for it by its client_order_id, or send it again under the same",
-                retry=True,
-            ) from None
+            raise UnknownOutcome from None
 
     def _send(self, waiting: list[Requests]) -> None:
         batch = EntryBatch([request for requests in waiting for request in requests], time.time_ns() // 1_000)

@@ -134,11 +134,9 @@ def equity_cents(account: Account, holdings: Sequence[Holding], securities: Iter
     return account.balance_cents + sum(one.shares * prices[one.security_id] for one in holdings)
 
 
-def return_of(equity_cents: int, paid_in_cents: int) -> Decimal | None:
-    """Gain as a fraction of what was paid in; None where nothing was."""
-    if paid_in_cents <= 0:
-        return None
-    return (Decimal(equity_cents - paid_in_cents) / paid_in_cents).quantize(Decimal("0.000001"))
+def return_of(ppm: int | None) -> Decimal | None:
+    """A return in millionths as a fraction; None where there is none."""
+    return None if ppm is None else Decimal(ppm).scaleb(-6)
 
 
 def security_of(security: Security) -> dict[str, Any]:

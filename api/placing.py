@@ -10,6 +10,7 @@ from api.auth import Environ, Keys
 from api.body import read_json
 from api.order_desk import Entry, OrderDesk
 from api.problems import invalid
+from api.refusals import Refusals
 from api.shapes import request_of, requests_of
 from db.clearing_data.keys import Identity
 
@@ -25,8 +26,9 @@ class Told(NamedTuple):
 class Placing:
     """Takes what clients send, and hands it in at the desk."""
 
-    def __init__(self, keys: Keys, desk: OrderDesk, *, max_request_orders: int) -> None:
+    def __init__(self, keys: Keys, desk: OrderDesk, refusals: Refusals, *, max_request_orders: int) -> None:
         self._keys = keys
+        self._refusals = refusals
         self._desk = desk
         self._max_request_orders = max_request_orders
 
@@ -41,6 +43,8 @@ class Placing:
             raise invalid("", f"an array has 1 to {self._max_request_orders} requests")
         entries = [Entry(asked, f"/{position}") for position, asked in enumerate(requests_of(content))]
         allowance = self._desk.take(entries, identity, received_us=received_us)
+        if refused := sum(entry.problem is not None for entry in entries):
+            self._refusals.count(identity, refused)
         results = [entry.problem.content() if entry.problem else entry.answer() for entry in entries]
         return Told(202, {"status": "success", "results": results}, allowance.headers())
 

@@ -20,7 +20,9 @@ MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})")
+_TIME = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,30})?([Zz]|[+\- ][0-9]{2}:[0-9]{2})"
+)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 # As routes declare them.
@@ -68,16 +70,29 @@ def choice(name: str, choices: Sequence[T], *, default: T) -> T:
 
 
 def time_us(name: str, *, default: int) -> int:
-    """A time in RFC 3339 as microseconds since 1970. Raises Problem (422)."""
+    """A time in RFC 3339 as microseconds since 1970, rounded up. Raises Problem (422).
+
+    Stored times are whole microseconds, so one is at or after a finer time just when it is at or after that rounded up.
+    """
     text = request.args.get(name)
     if text is None:
         return default
     try:
-        if not _TIME.fullmatch(text):
-            raise ValueError
-        return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+        return time_us_of(text)
     except (ValueError, OverflowError):
         raise invalid(f"?{name}", "has to be a time as 2026-01-02T03:04:05Z") from None
+
+
+def time_us_of(text: str) -> int:
+    """The microseconds since 1970 of a time in RFC 3339, rounded up. Raises ValueError, OverflowError."""
+    parts = _TIME.fullmatch(text)
+    if parts is None:
+        raise ValueError("not a time in RFC 3339")
+    # A plus sign that a client did not encode arrives as a space.
+    whole = datetime.fromisoformat(parts[1].upper() + parts[3].upper().replace(" ", "+"))
+    digits = (parts[2] or ".")[1:]
+    fraction_us = int(digits[:6].ljust(6, "0")) + any(digit != "0" for digit in digits[6:])
+    return (whole - _EPOCH) // timedelta(microseconds=1) + fraction_us
 
 
 def security(listing: Listing) -> str | None:

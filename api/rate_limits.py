@@ -1,4 +1,4 @@
-"""How many orders a key may send in a second: a token bucket for each key, shared by all api processes.
+"""How many orders a client may send in a second: a token bucket for each client, shared by all keys and api processes.
 
 The bucket stands in Redis and is changed by a script there, so that no two processes see it in between. To ask for
 each order would cost more than the order: a process takes tokens in advance, a twentieth of a second's worth at a
@@ -27,7 +27,7 @@ from db.clearing_data.keys import Identity
 
 log = structlog.get_logger()
 
-# What a process takes in advance, and how long a key that has none left waits before it is looked at again; in that
+# What a process takes in advance, and how long a client that has none left waits before it is looked at again; in that
 # time as many tokens come together as are worth asking for [s].
 CHUNK_S = 0.05
 LEAST_WAIT_S = 0.02
@@ -57,7 +57,7 @@ return {given, tokens - given, math.ceil(full_at - now)}
 
 
 class Allowance(NamedTuple):
-    """What a key may send after its request [orders], and until it may send a whole second's worth at once [s]."""
+    """What a client may send after its request [orders], and until it may send a whole second's worth at once [s]."""
 
     limit: int
     remaining: int
@@ -73,10 +73,15 @@ class Allowance(NamedTuple):
 
 
 class TooManyOrders(Problem):
-    """429: the key has sent more than it may."""
+    """429: the client has sent more than it may."""
 
     def __init__(self, allowance: Allowance, *, wait_s: float) -> None:
-        super().__init__(429, "rate_limited", "the key sends more orders than it may; nothing was queued", retry=True)
+        super().__init__(
+            429,
+            "rate_limited",
+            "the client sends more orders than it may, over all its keys; nothing was queued",
+            retry=True,
+        )
         self._allowance = allowance
         self._wait_s = wait_s
 
@@ -86,7 +91,7 @@ class TooManyOrders(Problem):
 
 
 class _Lease:
-    """The tokens of a key that this process may hand out, and what is known of the bucket behind them."""
+    """The tokens of a client that this process may hand out, and what is known of the bucket behind them."""
 
     __slots__ = ("asked", "empty_until_s", "full_at_s", "left", "tokens")
 
@@ -99,9 +104,9 @@ class _Lease:
 
 
 class RateLimits:
-    """Counts the orders of each key.
+    """Counts the orders of each client.
 
-    orders_per_s      what a key may send on average
+    orders_per_s      what a client may send on average
     most_at_once      orders that one request may have; a full bucket is enough for them
     """
 
@@ -110,7 +115,7 @@ class RateLimits:
         self._each_s = 1 / orders_per_s
         self._capacity = max(round(orders_per_s * BURST_S), most_at_once)
         self._chunk = max(round(orders_per_s * CHUNK_S), 1)
-        self._leases: dict[tuple[str, int], _Lease] = {}
+        self._leases: dict[str, _Lease] = {}
         pool = BlockingConnectionPool.from_url(
             redis_url,
             max_connections=CONNECTIONS,
@@ -125,33 +130,40 @@ class RateLimits:
 
     def take(self, identity: Identity, orders: int) -> Allowance:
         """Take tokens for the orders of a request. Raises TooManyOrders, and then none are taken."""
-        key = (identity.client_id, identity.key_id)
-        lease = self._leases.get(key)
+        client_id = identity.client_id
+        lease = self._leases.get(client_id)
         if lease is None:
-            lease = self._leases[key] = _Lease()
+            lease = self._leases[client_id] = _Lease()
         while lease.tokens < orders:
             if lease.asked is not None:
                 lease.asked.wait()
                 continue
             now_s = time.monotonic()
             if now_s >= lease.empty_until_s:
-                self._fill(key, lease, orders, now_s)
+                self._fill(client_id, lease, orders, now_s)
             if lease.tokens < orders:
                 wait_s = max(lease.empty_until_s - time.monotonic(), 0.0)
                 raise TooManyOrders(self._allowance(lease), wait_s=wait_s)
         lease.tokens -= orders
         return self._allowance(lease)
 
+    def give_back(self, identity: Identity, orders: int) -> Allowance:
+        """Give back tokens that were taken for orders of which nothing came; what may be sent after it."""
+        lease = self._leases[identity.client_id]
+        # No more than a full bucket: what is held here does not age.
+        lease.tokens = min(lease.tokens + orders, self._capacity)
+        return self._allowance(lease)
+
     def _allowance(self, lease: _Lease) -> Allowance:
         reset_s = max(math.ceil(lease.full_at_s - time.monotonic()), 0)
         return Allowance(self._orders_per_s, lease.tokens + lease.left, reset_s)
 
-    def _fill(self, key: tuple[str, int], lease: _Lease, orders: int, now_s: float) -> None:
+    def _fill(self, client_id: str, lease: _Lease, orders: int, now_s: float) -> None:
         """Take as many tokens as are needed for the orders, and if possible some more."""
         needed = orders - lease.tokens
         lease.asked = Event()
         try:
-            given, lease.left, full_in_s = self._given(key, lease, needed, max(needed, self._chunk), now_s)
+            given, lease.left, full_in_s = self._given(client_id, lease, needed, max(needed, self._chunk), now_s)
         finally:
             asked, lease.asked = lease.asked, None
             asked.set()
@@ -161,15 +173,12 @@ class RateLimits:
             missing_s = (needed - lease.left) * self._each_s
             lease.empty_until_s = time.monotonic() + max(missing_s, LEAST_WAIT_S)
 
-    def _given(
-        self, key: tuple[str, int], lease: _Lease, needed: int, wanted: int, now_s: float
-    ) -> tuple[int, int, float]:
+    def _given(self, client_id: str, lease: _Lease, needed: int, wanted: int, now_s: float) -> tuple[int, int, float]:
         """Tokens given, tokens left, and when the bucket will be full again [s from now]."""
         if not self._alone:
             try:
-                client_id, key_id = key
                 given, left, full_in_us = self._take(
-                    keys=[f"stock_exchange:orders:{client_id}:{key_id}"],
+                    keys=[f"stock_exchange:orders:{client_id}"],
                     args=[self._each_s * 1e6, self._capacity * self._each_s * 1e6, needed, wanted],
                 )
                 return given, left, full_in_us / 1e6

@@ -117,9 +117,12 @@ class Connection(WSGIHandler):
         self.environ["wsgi.input"] = self.input_of(body)
         self.environ["CONTENT_LENGTH"] = str(length)
         self.wsgi_input = _NOTHING_LEFT
-        super().handle_one_response()
-        if length > self.server.max_body_bytes:
+        unread = length > self.server.max_body_bytes
+        if unread:
+            # Said in the answer, or a client would send its next request behind a body that nobody reads.
             self.close_connection = True
+        super().handle_one_response()
+        if unread:
             self._drop_rest()
 
     def input_of(self, body: bytes) -> Any:
@@ -168,8 +171,9 @@ class Connection(WSGIHandler):
         self.headers_sent = True
         self.finalize_headers()
         head = b"".join([b"%b: %b\r\n" % field for field in self.response_headers])
-        if self.server.stopping and not self.close_connection:
+        if self.server.stopping:
             self.close_connection = True
+        if self.close_connection and not any(name.lower() == b"connection" for name, _ in self.response_headers):
             head += b"Connection: close\r\n"
         self.deadline = time.monotonic() + ANSWER_S
         if self.response_use_chunked:

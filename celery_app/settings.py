@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     )
     max_connections_per_address: int = Field(256, ge=1, description="open connections from one address")
     key_cache_s: float = Field(1.0, ge=0, le=60, description="how long a key is trusted before it is looked up again")
+    undecided_after_s: float = Field(
+        60.0, ge=0, le=3600, description="after which an order that was answered 202 and is not in the log is logged"
+    )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="least level logged")
 
     @field_validator("clearing_data_url", "market_data_url")

@@ -26,9 +26,23 @@ class Database:
 
     try_first  try a connection before each transaction, so that a request does not fail because Postgres was started
                anew in between; it costs a round trip, and a unit of a stage is simply tried again
+    statement_timeout_s
+               Postgres ends a statement that takes longer. Who has given up waiting for it cannot: the connection is
+               gone, and Postgres would work on for nobody
     """
 
-    def __init__(self, url: str, *, pool_size: int = 1, application_name: str = "", try_first: bool = False) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 1,
+        application_name: str = "",
+        try_first: bool = False,
+        statement_timeout_s: float | None = None,
+    ) -> None:
+        options = _PLANNER
+        if statement_timeout_s is not None:
+            options += f" -c statement_timeout={round(1e3 * statement_timeout_s)}"
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,
@@ -36,7 +50,7 @@ class Database:
             pool_pre_ping=try_first,
             pool_timeout=4,
             hide_parameters=True,  # an error shows no client's data
-            connect_args={"connect_timeout": 4, "application_name": application_name, "options": _PLANNER, **_NETWORK},
+            connect_args={"connect_timeout": 4, "application_name": application_name, "options": options, **_NETWORK},
         )
 
     def forget_connections(self) -> None:

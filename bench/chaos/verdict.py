@@ -129,7 +129,7 @@ class Judge:
         named = [sent for sent in self._record if sent.client_order_id is not None and not sent.is_accepted]
         unclear = [sent for sent in named if sent.is_open]
         absent = [sent for sent in named if sent.outcomes == {"not accepted"}]
-        by_name = {name: Client(self._arena.own.url, self._keys[name], patience_s=60) for name in CLIENTS}
+        by_name = {name: Client(self._arena.own.url, self._keys[name], patience_s=5) for name in CLIENTS}
         self.verdict.resolved = len(unclear)
         denied = []
         for sent in unclear[::2]:
@@ -253,10 +253,12 @@ class Judge:
 
 
 def _asked(client: Client, sent: Sent) -> int | None:
-    """The order id by which the exchange knows an order; None when it says that it does not."""
+    """The order id by which the exchange has decided an order; None when it has not, though the queues are empty."""
     try:
-        return client.order_by_client_id(str(sent.client_order_id)).order_id
+        order = client.order_by_client_id(str(sent.client_order_id))
     except Problem as problem:
-        if problem.status != 404:
+        # A name that no order was ever promised, or whose order was never queued.
+        if problem.status != 404 and problem.code != "unknown_outcome":
             raise
         return None
+    return None if order.status == "pending" else order.order_id

@@ -17,6 +17,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
+from db.clearing_data import growth
 from db.clearing_data.keys import ADMIN
 from db.clearing_data.rows import Account, Holding
 from db.clearing_data.tables import DTCC, EXCHANGE
@@ -177,6 +178,8 @@ def _transfer(
         return "insufficient_holdings"
     if not _book(tx, transfer_id, asked, now_us):
         return "transfer_id_reused"  # by a transfer of another client in this very moment
+    if kind in ("deposit", "withdrawal"):
+        growth.record_transfer(tx, client_id, cash_cents=cash_cents, security_id=security_id, shares=shares)
     if contra_account == EXCHANGE:
         tx.execute(
             text("UPDATE accounts SET balance_cents = balance_cents - :cash_cents WHERE client_id = :exchange"),

@@ -21,23 +21,26 @@ _THIN_OUT = text(
     "DELETE FROM equity_samples WHERE sampled_us < :oldest_us "
     "OR (sampled_us < :thinned_us AND sampled_us % :each_us <> 0)"
 )
-# Of a long time every n-th sample, and always the latest one.
+# Of a long time every n-th sample, and always the latest one; of each the clients that are the richest in the latest.
 _SAMPLES = text(
-    "SELECT sampled_us, standings FROM (SELECT sampled_us, standings, "
+    "WITH recent AS (SELECT sampled_us, standings, "
     "row_number() OVER (ORDER BY sampled_us DESC) - 1 AS place, count(*) OVER () AS found "
-    "FROM equity_samples WHERE sampled_us >= :since_us) AS recent "
-    "WHERE place % ((found + :most - 1) / :most) = 0 ORDER BY sampled_us"
+    "FROM equity_samples WHERE sampled_us >= :since_us), "
+    "richest AS (SELECT key FROM recent, jsonb_each(standings) WHERE place = 0 "
+    'ORDER BY CAST(value ->> 0 AS bigint) DESC, key COLLATE "C" LIMIT :richest) '
+    "SELECT sampled_us, (SELECT jsonb_object_agg(key, standings -> key) FROM richest WHERE standings ? key) "
+    "FROM recent WHERE place % ((found + :most - 1) / :most) = 0 ORDER BY sampled_us"
 )
 
 
 class Sample(NamedTuple):
     """What clients were worth at a time.
 
-    standings  by client, equity [cents] and what was paid in, shares at their opening price [cents]
+    standings  by client, equity [cents] and return [millionths], None where there is none
     """
 
     sampled_us: int
-    standings: Mapping[str, tuple[int, int]]
+    standings: Mapping[str, tuple[int, int | None]]
 
 
 def add(tx: Connection, sample: Sample) -> None:
@@ -54,10 +57,13 @@ def add(tx: Connection, sample: Sample) -> None:
     )
 
 
-def since(tx: Connection, since_us: int, *, most: int) -> list[Sample]:
-    """The samples since a time, oldest first; of more than `most` some in even distances, the latest among them."""
-    rows = tx.execute(_SAMPLES, {"since_us": since_us, "most": most})
+def since(tx: Connection, since_us: int, *, most: int, richest: int | None = None) -> list[Sample]:
+    """The samples since a time, oldest first; of more than `most` some in even distances, the latest among them.
+
+    richest  so many clients, by what they are worth in the latest sample; None for all
+    """
+    rows = tx.execute(_SAMPLES, {"since_us": since_us, "most": most, "richest": richest})
     return [
-        Sample(sampled_us, {client_id: (equity, paid_in) for client_id, (equity, paid_in) in standings.items()})
+        Sample(sampled_us, {client_id: (equity, ppm) for client_id, (equity, ppm) in (standings or {}).items()})
         for sampled_us, standings in rows
     ]

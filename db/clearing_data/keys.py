@@ -120,9 +120,37 @@ def revoke_keys(tx: Connection, client_id: str, *, now_us: int) -> int:
 
 
 def revoked_of(tx: Connection, key_ids: Collection[int]) -> set[int]:
-    """Which of some keys are revoked."""
-    query = text("SELECT key_id FROM api_keys WHERE key_id = ANY(:key_ids) AND revoked_us IS NOT NULL")
-    return set(tx.execute(query, {"key_ids": list(key_ids)}).scalars())
+    """Which of some keys are not valid any more; revoked ones may be deleted already."""
+    query = text("SELECT key_id FROM api_keys WHERE key_id = ANY(:key_ids) AND revoked_us IS NULL")
+    return set(key_ids) - set(tx.execute(query, {"key_ids": list(key_ids)}).scalars())
+
+
+def lock_keys(tx: Connection, client_id: str) -> None:
+    """Let no other transaction that locks a client's keys go on before this one ends."""
+    tx.execute(
+        text("SELECT pg_advisory_xact_lock(hashtextextended('keys of ' || :client_id, 0))"), {"client_id": client_id}
+    )
+
+
+def made_since(tx: Connection, client_id: str, since_us: int) -> tuple[int, int]:
+    """How many keys of a client were made since a time, and when the first of these was [us]."""
+    query = text(
+        "SELECT count(*), coalesce(min(created_us), 0) FROM api_keys "
+        "WHERE client_id = :client_id AND created_us > :since"
+    )
+    count, first_us = tx.execute(query, {"client_id": client_id, "since": since_us}).one()
+    return count, first_us
+
+
+def delete_revoked(tx: Connection, client_id: str, *, keep: int) -> None:
+    """Delete a client's revoked keys but the newest."""
+    tx.execute(
+        text(
+            "DELETE FROM api_keys WHERE key_id IN (SELECT key_id FROM api_keys "
+            "WHERE client_id = :client_id AND revoked_us IS NOT NULL ORDER BY key_id DESC OFFSET :keep)"
+        ),
+        {"client_id": client_id, "keep": keep},
+    )
 
 
 def _hash(key: str) -> bytes:

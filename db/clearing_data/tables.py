@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Numeric,
     Sequence,
     SmallInteger,
     Table,
@@ -351,7 +352,16 @@ published_marks = Table(
     Column("seq", BigInteger, nullable=False),
 )
 
-# What clients were worth every few seconds, for curves: by client equity and what was paid in [cents]. Nothing depends
+# What each account has gained up to its last transfer; see db.clearing_data.growth.
+account_growth = Table(
+    "account_growth",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("factor", Numeric, nullable=False),
+    Column("base_cents", BigInteger, nullable=False),  # its equity right after that
+)
+
+# What clients were worth every few seconds, for curves: by client equity [cents] and return [ppm]. Nothing depends
 # on it; it has a day at most, see db.clearing_data.equity_samples.
 equity_samples = Table(
     "equity_samples",

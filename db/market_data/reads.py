@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, text
 
 from db.arrays import array
 from db.market_data.rows import Book, Candle, Level, Price, Report, Trade
 
-OrderStatus = Literal["new", "filled", "settled", "rejected", "cancelled", "failed"]
+OrderStatus = Literal["new", "partially_filled", "filled", "settled", "rejected", "cancelled", "failed"]
 
 # Reasons with which the engine cancels an order that just came; with any other it rejects it.
 CANCELLED_REASONS = frozenset({"cancelled", "unfilled", "self_trade"})
@@ -59,6 +59,14 @@ _LAST_REPORT = text(_REPORTS_OF_ORDER + "ORDER BY stored_us DESC, sequence DESC 
 # words do not depend on the order in which the stages' messages were stored. What answers a cancel or a replacement
 # has no side: that one was refused says nothing of the order.
 _LAST_WORDS = text(_REPORTS_OF_ORDER + "AND side IS NOT NULL ORDER BY abs(report_id) DESC, report_id LIMIT 2")
+# The order's quantity as it is after replacements, and how far its trades have come.
+_PROGRESS = text(
+    "SELECT (array_agg(quantity ORDER BY abs(report_id) DESC) FILTER (WHERE event_type = 'order' AND confirmed))[1], "
+    "coalesce(sum(quantity) FILTER (WHERE event_type = 'trade'), 0), "
+    "coalesce(sum(quantity) FILTER (WHERE event_type = 'settlement' AND confirmed), 0), "
+    "coalesce(sum(quantity) FILTER (WHERE event_type = 'settlement' AND NOT confirmed), 0) "
+    "FROM (" + _REPORTS_OF_ORDER + " AND side IS NOT NULL) AS reports"
+)
 # Requests have smaller numbers, the engine's events greater ones.
 FIRST_EVENT = 2**53
 
@@ -144,22 +152,34 @@ def last_report(tx: Connection, security_id: str, order_id: int, *, client_id: s
 
 def order_status(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> OrderStatus | None:
     """How far an order of `client_id`, None for anyone's, has come; None when there is no report of it."""
-    rows = tx.execute(_LAST_WORDS, {"security_id": security_id, "order_id": order_id, "client_id": client_id})
-    words = [Report(*row) for row in rows]
-    return status_of(*words) if words else None
+    asked = {"security_id": security_id, "order_id": order_id, "client_id": client_id}
+    words = [Report(*row) for row in tx.execute(_LAST_WORDS, asked)]
+    return status_of(Progress(*tx.execute(_PROGRESS, asked).one()), *words) if words else None
 
 
-def status_of(last: Report, before: Report | None = None) -> OrderStatus:
+class Progress(NamedTuple):
+    """How many shares of an order have come how far.
+
+    total  of the order, after replacements; None when the report of that was dropped with the other ones of its day
+    """
+
+    total: int | None
+    traded: int
+    settled: int
+    failed: int
+
+
+def status_of(progress: Progress, last: Report, before: Report | None = None) -> OrderStatus:
     """The status of an order of which these are the last reports; none that answers a cancel or a replacement."""
-    match last.event_type, last.confirmed:
-        case "order", True:
-            return "new"
-        case "trade", _:
-            return "filled"
-        case "settlement", True:
-            return "settled"
-        case "settlement", False:
-            return "failed"
-    # What has traded, or was replaced or triggered, was not rejected.
-    has_lived = before is not None and abs(before.report_id) >= FIRST_EVENT
-    return "cancelled" if has_lived or last.reason in CANCELLED_REASONS else "rejected"
+    if last.event_type == "order" and not last.confirmed:
+        # What has traded, or was replaced or triggered, was not rejected.
+        has_lived = before is not None and abs(before.report_id) >= FIRST_EVENT
+        return "cancelled" if has_lived or last.reason in CANCELLED_REASONS else "rejected"
+    if progress.failed:
+        return "failed"
+    traded = max(progress.traded, progress.settled)  # a settlement may be stored before its trade
+    if not traded:
+        return "new"
+    if progress.total is not None and traded < progress.total:
+        return "partially_filled"
+    return "settled" if progress.settled == traded else "filled"

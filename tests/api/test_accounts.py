@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from db.clearing_data import accounts
 from db.connect import Database
 from tests.api.conftest import Keys
+from tests.support.streams import wait_until
 from tests.support.web import Api, problem
 
 
@@ -117,7 +120,7 @@ def test_32_transfers_that_are_none(shared_api: Api, keys: Keys, direction: str,
 
 def test_the_leaderboard_ranks_by_worth(api: Api, keys: Keys) -> None:
     board = api.ask("GET", "/leaderboard").json()["data"]
-    assert [row["rank"] for row in board] == list(range(1, len(board) + 1))
+    assert [row["equity"] for row in board] == sorted((row["equity"] for row in board), reverse=True)
     assert "DTCC" not in {row["client_id"] for row in board}
     single = next(row for row in board if row["client_id"] == "SINGLE")
     assert single.keys() == {"rank", "client_id", "equity", "balance", "holdings", "trades", "return"}
@@ -127,3 +130,50 @@ def test_the_leaderboard_ranks_by_worth(api: Api, keys: Keys) -> None:
         0,
         0,
     )
+
+
+def test_51_equal_equity_is_an_equal_rank(api: Api, keys: Keys) -> None:
+    for client_id, amount in [("SINGLE", 5), ("RETAIL", 5), ("FLOOD", 1)]:
+        transfer = {"transfer_id": f"more-{client_id}", "amount": amount}
+        assert api.ask("POST", f"/accounts/{client_id}/deposits", key=keys.admin, json=transfer).status_code == 201
+    wait_until(lambda: _board(api)["SINGLE"]["equity"] == 110_005)  # the board is remembered for a second
+    board = _board(api)
+    ranks = {client_id: row["rank"] for client_id, row in board.items()}
+    assert (ranks["SINGLE"], ranks["RETAIL"], ranks["FLOOD"]) == (1, 1, 3)
+    assert {rank for client_id, rank in ranks.items() if client_id not in ("SINGLE", "RETAIL", "FLOOD")} == {4}
+
+
+def test_51_deposits_and_withdrawals_are_not_returns(api: Api, keys: Keys, clearing_data: Database) -> None:
+    """SINGLE begins with $10,000 and 1,000 shares at 100.00, worth $110,000 together."""
+
+    def transfer(direction: str, **moved: object) -> None:
+        sent = {"transfer_id": f"t{next(numbers)}", **moved}
+        assert api.ask("POST", f"/accounts/SINGLE/{direction}", key=keys.admin, json=sent).status_code == 201
+
+    def price(cents: int) -> None:
+        with clearing_data.transaction() as tx:
+            tx.execute(text("UPDATE last_prices SET price_cents = :cents WHERE security_id = 'MSFT'"), {"cents": cents})
+
+    def returns(expected: float) -> None:
+        wait_until(lambda: _board(api)["SINGLE"]["return"] == expected)
+
+    numbers = count()
+    returns(0)
+    price(105_50)  # 1,000 shares gain $5,500 of $110,000
+    returns(0.05)
+    transfer("withdrawals", amount=10_000)
+    transfer("withdrawals", security_id="MSFT", quantity=999)
+    returns(0.05)
+    transfer("deposits", amount=1_000_000)
+    returns(0.05)
+    transfer("withdrawals", amount=1_000_000)
+    price(211_00)  # what is left doubles
+    returns(1.1)
+    transfer("withdrawals", security_id="MSFT", quantity=1)
+    returns(1.1)  # nothing is left, and what was gained stays
+    transfer("deposits", amount=500)
+    returns(1.1)
+
+
+def _board(api: Api) -> dict[str, dict[str, Any]]:
+    return {row["client_id"]: row for row in api.ask("GET", "/leaderboard").json()["data"]}

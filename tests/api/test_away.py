@@ -82,14 +82,27 @@ def test_rabbitmq_hangs(keys: Keys, queues: Connection) -> None:
             time.sleep(0.2)
 
 
-def test_an_unknown_outcome_is_settled_by_its_client_order_id(keys: Keys, queues: Connection) -> None:
+def _assert_promised(api: Api, keys: Keys, name: str) -> None:
+    """Whoever asks for a promised id hears that its order is pending, or that its outcome is unknown, never 404."""
+    answer = api.ask("GET", f"/orders/by-client-id/{name}", key=keys.single)
+    if answer.status_code == 200:
+        assert answer.json()["status"] == "pending"
+    else:
+        assert (answer.status_code, problem(answer)["code"]) == (503, "unknown_outcome")
+        assert answer.headers["Retry-After"].isdigit()
+    assert api.ask("GET", f"/orders/by-client-id/{name}-other", key=keys.single).status_code == 404
+
+
+def test_37_38_an_unknown_outcome_is_settled_by_its_client_order_id(keys: Keys, queues: Connection) -> None:
     with _proxy(_broker()) as proxy, running_api({"BROKER_URL": _through(_broker(), proxy)}) as api:
         assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
         queued(queues)
         proxy.hang()
         answer, _ = _timed_post(api, keys.single, client_order_id="my-1")
         assert problem(answer)["code"] == "unknown_outcome"
-        assert api.ask("GET", "/orders/by-client-id/my-1", key=keys.single).status_code == 404
+        _assert_promised(api, keys, "my-1")
+        with running_api() as other:
+            _assert_promised(other, keys, "my-1")
         proxy.go_on()
         deadline = time.monotonic() + 15
         while (

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
@@ -168,6 +169,24 @@ def test_8_too_large(api: Api, keys: Keys) -> None:
     assert api.ask("POST", "/orders", data=large, headers=JSON).status_code == 401  # the key comes first
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_39_a_body_refused_before_it_is_read_ends_the_connection(api: Api, keys: Keys, chunked: bool) -> None:
+    """The client is told so, opens another connection, and its next request is answered there."""
+    large = GOOD + b" " * (2 * settings().max_body_bytes)
+    path = "/accounts/SINGLE/keys"
+    with requests.Session() as client:
+        client.headers.update({"Authorization": f"Bearer {keys.single}", **JSON})
+        for _ in range(3):
+            refused = client.post(f"{api.url}/orders", data=iter([large]) if chunked else large, timeout=20)
+            assert (refused.status_code, refused.headers["Connection"]) == (413, "close")
+            answered = client.post(f"{api.url}{path}", data=b"[]", timeout=20)
+            assert (answered.status_code, "Connection" in answered.headers) == (422, False)
+    head = b"POST /orders HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\n"
+    answer = api.raw(head)
+    assert b"Connection: close\r\n" in answer
+    assert not answer.endswith(b"<still open>")
+
+
 def test_8_compressed(api: Api, keys: Keys) -> None:
     bomb = gzip.compress(b" " * 10_000_000)
     answer = api.ask("POST", "/orders", key=keys.single, data=bomb, headers=JSON | {"Content-Encoding": "gzip"})
@@ -183,12 +202,29 @@ def test_8_compressed(api: Api, keys: Keys) -> None:
         "multipart/form-data; boundary=x",
         "application/json; charset=utf-16",
         "application/jsonx",
+        'application/json; charset="utf-16"',
+        'application/json; charset="utf-8',
+        "application/json; q=1",
     ],
 )
 def test_9_content_types(api: Api, keys: Keys, content_type: str | None) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     answer = api.ask("POST", "/orders", key=keys.single, data=GOOD, headers=headers)
     assert (answer.status_code, problem(answer)["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        'application/json; charset="utf-8"',
+        'application/json;charset="UTF-8"',
+        "Application/JSON ; Charset=utf-8;",
+        "application/json;",
+    ],
+)
+def test_40_content_types_as_rfc_9110_writes_them(api: Api, keys: Keys, content_type: str) -> None:
+    answer = api.ask("POST", "/orders", key=keys.single, data=b"[]", headers={"Content-Type": content_type})
+    assert (answer.status_code, problem(answer)["code"]) == (422, "validation_error")
 
 
 # -- shape ---------------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ def test_curves_have_a_value_for_each_time(api: Api, clearing_data: Database) ->
     # Of the past, as the api itself samples what is now.
     first_us = time.time_ns() // 1_000 // EVERY_US * EVERY_US - 60 * EVERY_US
     with clearing_data.transaction() as tx:
-        equity_samples.add(tx, Sample(first_us, {"SINGLE": (110_00, 100_00)}))
-        equity_samples.add(tx, Sample(first_us + EVERY_US, {"SINGLE": (95_00, 100_00), "ALICE": (7_00, 0)}))
+        equity_samples.add(tx, Sample(first_us, {"SINGLE": (110_00, 100_000)}))
+        equity_samples.add(tx, Sample(first_us + EVERY_US, {"SINGLE": (95_00, -50_000), "ALICE": (7_00, None)}))
     told = api.ask("GET", "/leaderboard/history").json()
     assert told["times"] == sorted(told["times"])
     assert told["equity"]["SINGLE"][:2] == [110, 95]

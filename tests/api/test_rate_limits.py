@@ -1,4 +1,4 @@
-"""How many orders a key may send: counted over all api processes, with and without Redis."""
+"""How many orders a client may send: counted over all api processes, with and without Redis."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 from kombu import Connection
+from sqlalchemy import text
 
 from celery_app.topology import ORDER_ENTRY
+from db.clearing_data.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit, queued
 from tests.support.broker import depth
@@ -89,6 +91,85 @@ def test_what_is_refused_counts_nothing(apis: tuple[Api, Api], keys: Keys) -> No
         refused = apis[0].ask("POST", "/orders", key=keys.single, json=limit(quantity=0))
         assert refused.status_code == 422
     assert int(_post(apis[0], keys.single).headers["X-RateLimit-Remaining"]) >= before - 1
+
+
+@pytest.mark.parametrize("status", [409, 422])
+def test_43_refused_requests_use_up_no_tokens(
+    apis: tuple[Api, Api], keys: Keys, queues: Connection, status: int
+) -> None:
+    assert apis[0].ask("POST", "/orders", key=keys.single, json=limit(client_order_id="mine")).status_code == 202
+    sent = limit(client_order_id="mine", quantity=11) if status == 409 else limit(quantity=0)
+    before = int(_post(apis[0], keys.single).headers["X-RateLimit-Remaining"])
+    with ThreadPoolExecutor(10) as crowd:
+        refused = list(
+            crowd.map(lambda _: apis[0].ask("POST", "/orders", key=keys.single, json=sent).status_code, range(1_000))
+        )
+    assert Counter(refused) == {status: 1_000}
+    # An array of them neither, while its good element counts.
+    answer = apis[0].ask("POST", "/orders", key=keys.single, json=[sent] * 19 + [limit()])
+    assert [one.get("status") for one in answer.json()["results"]] == [status] * 19 + ["success"]
+    assert int(answer.headers["X-RateLimit-Remaining"]) >= before - 1
+
+
+@pytest.mark.usefixtures("queues")
+def test_43_refusals_have_a_limit_of_their_own(keys: Keys) -> None:
+    with running_api({"MAX_REFUSED_PER_S": "20"}) as api:
+        # An array counts by its refused elements: these take five seconds' worth.
+        assert api.ask("POST", "/orders", key=keys.single, json=[limit(quantity=0)] * 100).status_code == 202
+        for method, path in [("POST", "/orders"), ("GET", "/orders"), ("DELETE", "/orders")]:
+            told = api.ask(method, path, key=keys.single)
+            assert (told.status_code, problem(told)["code"]) == (429, "rate_limited")
+            assert int(told.headers["Retry-After"]) >= 1
+        assert _post(api, keys.flood).status_code == 202
+        wait_until(lambda: _post(api, keys.single).status_code == 202)
+        wait_until(lambda: api.ask("GET", "/nothing", key=keys.single).status_code == 404)
+        refused = 0
+        while api.ask("POST", "/orders", key=keys.single, json=limit(quantity=0)).status_code == 422:
+            refused += 1
+            assert refused < 1_000, "single requests are not counted"
+
+
+def test_44_the_limit_is_the_clients_over_all_its_keys(
+    apis: tuple[Api, Api], keys: Keys, queues: Connection, clearing_data: Database
+) -> None:
+    with clearing_data.transaction() as tx:
+        many = [keys.single, *(make_key(tx, "SINGLE", role="client", now_us=1) for _ in range(99))]
+    started = time.monotonic()
+    with ThreadPoolExecutor(8) as crowd:
+        answers = list(crowd.map(lambda n: _post(apis[n % 2], many[n], 10), range(len(many))))
+        other = _post(apis[0], keys.flood)
+    took_s = time.monotonic() - started
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses.keys() == {202, 429}
+    assert 10 * statuses[202] <= RATE + RATE * took_s + 2 * CHUNK
+    assert other.status_code == 202
+
+
+def test_44_keys_made_and_revoked_in_a_loop_are_bounded(
+    clearing_data: Database, keys: Keys, queues: Connection
+) -> None:
+    most = 12
+    now_us = time.time_ns() // 1_000
+    with clearing_data.transaction() as tx:
+        for _ in range(50):
+            make_key(tx, "SINGLE", role="client", now_us=now_us - 7_200_000_000)
+        tx.execute(text("UPDATE api_keys SET revoked_us = 2 WHERE client_id = 'SINGLE' AND created_us > 1"))
+    with running_api({"MAX_NEW_KEYS_PER_HOUR": str(most)}) as api:
+        for turn in range(most):
+            made = api.ask("POST", "/accounts/SINGLE/keys", key=keys.single, json={})
+            assert made.status_code == 201, turn
+            assert api.ask("GET", "/orders", key=made.json()["api_key"]).status_code == 200
+            path = f"/accounts/SINGLE/keys/{made.json()['key_id']}"
+            assert api.ask("DELETE", path, key=keys.single).status_code == 200
+        with ThreadPoolExecutor(4) as crowd:
+            refused = list(
+                crowd.map(lambda _: api.ask("POST", "/accounts/SINGLE/keys", key=keys.single, json={}), range(8))
+            )
+        assert {(one.status_code, problem(one)["code"]) for one in refused} == {(429, "too_many_new_keys")}
+        assert 3_500 < int(refused[0].headers["Retry-After"]) <= 3_600
+        assert api.ask("POST", "/accounts/FLOOD/keys", key=keys.flood, json={}).status_code == 201
+        listed = api.ask("GET", "/accounts/SINGLE/keys?limit=1000", key=keys.single).json()["data"]
+    assert len(listed) <= 1 + most + 1  # the key in use, the revoked ones that are kept, and the one revoked last
 
 
 @pytest.mark.parametrize("how", ["stopped", "hung"])

@@ -50,6 +50,25 @@ def test_a_statement_of_a_time_has_what_was_booked_then(api: Api, keys: Keys) ->
 
 
 @pytest.mark.usefixtures("traded")
+@pytest.mark.parametrize(
+    ("start", "end", "kinds"),
+    [
+        ("2023-11-14T22:13:20.000000000Z", "2023-11-14T22:13:20.000001000Z", ["trade"]),
+        ("2023-11-14T22:13:19.999999001Z", "2023-11-14T22:13:20.000000001Z", ["trade"]),
+        ("2023-11-14T22:13:20.000000001Z", "2023-11-14T22:13:20.5Z", []),
+        ("2023-11-14T22:13:19Z", "2023-11-14T22:13:20.000000000Z", []),
+        ("2023-11-14t22:13:20z", "2023-11-14t22:13:20.123456789z", ["trade"]),
+        ("2023-11-14T23:43:20+01:30", "2023-11-14T18:13:21-04:00", ["trade"]),
+    ],
+)
+def test_52_times_as_rfc_3339_writes_them(api: Api, keys: Keys, start: str, end: str, kinds: list[str]) -> None:
+    asked = {"from": start, "to": end}
+    answer = api.ask("GET", "/accounts/SINGLE/statement", key=keys.admin, params=asked)
+    assert answer.status_code == 200, answer.text
+    assert [one["kind"] for one in answer.json()["postings"]] == kinds
+
+
+@pytest.mark.usefixtures("traded")
 def test_the_house_has_statements_too(api: Api, keys: Keys) -> None:
     found = api.ask("GET", f"/accounts/DTCC/statement?from={FROM}&to={TO}", key=keys.admin).json()
     assert [(one["cash"], one["shares"]) for one in found["postings"]] == [(1_000, -10), (-1_000, 10)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from db.connect import Database
 from db.market_data import reads
@@ -14,6 +15,7 @@ from tasks.messages import (
     OrderTriggered,
     ReplaceRefused,
     TradeFailed,
+    TradeMade,
     event_id,
 )
 from tests.support.feed import CLIENTS, NOW_US, book_update, flow_of, trade
@@ -77,7 +79,7 @@ FAILED = FeedBatch("order_execution", NOW_US, failed=[TradeFailed(TRADE, "accoun
         ([entry(ORDER, NOT_ADMITTED)], "new"),
         ([entry(ORDER, ASKED), matching(replaces_refused=[NOT_REPLACED])], "new"),
         ([entry(ORDER, ASKED), matching(replaced=[REPLACED])], "new"),
-        ([matching(replaced=[REPLACED]), matching(trades=[TRADE]), entry(ORDER, ASKED)], "new"),
+        ([matching(replaced=[REPLACED]), matching(trades=[TRADE]), entry(ORDER, ASKED)], "partially_filled"),
         ([entry(ORDER, ASKED), matching(replaced=[REPLACED], closed=[closed("would_cross")])], "cancelled"),
         ([entry(ORDER), matching(triggered=[TRIGGERED])], "new"),
         ([entry(ORDER), matching(triggered=[TRIGGERED], closed=[closed("would_cross")])], "cancelled"),
@@ -94,6 +96,34 @@ def test_status_of_an_order(market_data: Database, batches: list[FeedBatch], sta
         assert reads.order_status(tx, "MSFT", 6, client_id=None) == status
         assert reads.order_status(tx, "MSFT", 6, client_id="BOB") is None
         assert reads.order_status(tx, "TSLA", 6, client_id="ANN") is None
+
+
+PARTS = [replace(TRADE, event_id=event_id(0, seq, 0), sequence=seq) for seq in (3, 4, 5)]  # of one order
+NINE = entry_report(order_id=6, event_id=6, quantity=sum(part.quantity for part in PARTS))
+
+
+def settled(*parts: TradeMade) -> FeedBatch:
+    return FeedBatch("order_execution", NOW_US, settled=list(parts))
+
+
+@pytest.mark.parametrize(
+    ("batches", "status"),
+    [
+        ([matching(trades=PARTS[:1])], "partially_filled"),
+        ([matching(trades=PARTS[:1]), settled(*PARTS[:1])], "partially_filled"),
+        ([matching(trades=PARTS[:2]), settled(*PARTS[:2])], "partially_filled"),
+        ([matching(trades=PARTS)], "filled"),
+        ([matching(trades=PARTS), settled(PARTS[2])], "filled"),
+        ([matching(trades=PARTS), settled(*PARTS[1:])], "filled"),
+        ([matching(trades=PARTS), settled(*PARTS)], "settled"),
+        ([settled(*PARTS)], "settled"),
+    ],
+)
+def test_50_the_status_of_a_partly_filled_order(market_data: Database, batches: list[FeedBatch], status: str) -> None:
+    for batch in [entry(NINE), *batches]:
+        record(market_data, [batch], taken_us=1)
+    with market_data.snapshot() as tx:
+        assert reads.order_status(tx, "MSFT", 6, client_id="ANN") == status
 
 
 def test_the_last_report_is_the_last_one_told_to_the_client(market_data: Database) -> None:

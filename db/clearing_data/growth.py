@@ -1,0 +1,78 @@
+"""What an account has gained by trading: its time-weighted return, which deposits and withdrawals do not change.
+
+Between two transfers an account grows by equity / base, where base is what it was worth right after the first of them.
+The return is the product of these factors less one. So a withdrawal does not turn 5 % into 1,000 %, and a deposit does
+not thin a gain out. Shares are valued at the last price at the time of their transfer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import Connection, text
+
+_PPM = 1_000_000
+_PLACES = Decimal("1e-12")
+# Of a cent that grew without bounds; more digits than Decimal keeps would stop its transfers.
+_MOST = Decimal(10) ** 12
+
+_WORTH = text(
+    "SELECT balance_cents + coalesce((SELECT sum(shares * price_cents) FROM holdings JOIN last_prices "
+    "USING (security_id) WHERE holdings.client_id = accounts.client_id), 0)::bigint AS equity, "
+    "coalesce((SELECT price_cents FROM last_prices WHERE security_id = :security_id), 0) AS price "
+    "FROM accounts WHERE client_id = :client_id"
+)
+_KEEP = text(
+    "INSERT INTO account_growth (client_id, factor, base_cents) VALUES (:client_id, :factor, :base_cents) "
+    "ON CONFLICT (client_id) DO UPDATE SET factor = excluded.factor, base_cents = excluded.base_cents"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """An account's growth up to its last transfer.
+
+    factor      by which it grew until then
+    base_cents  what it was worth right after it
+    """
+
+    factor: Decimal = Decimal(1)
+    base_cents: int = 0
+
+    def after_transfer(self, *, equity_cents: int, value_cents: int) -> Growth:
+        """Return the growth after a transfer.
+
+        equity_cents  what the account was worth before it
+        value_cents   of what came in; negative for what went out
+        """
+        factor = self._factor_at(equity_cents)
+        return Growth(min(factor, _MOST).quantize(_PLACES), equity_cents + value_cents)
+
+    def return_ppm(self, equity_cents: int) -> int | None:
+        """Return the gain at an equity in millionths; None for an account that nothing ever came into."""
+        if self.base_cents <= 0 and self.factor == 1:
+            return None
+        return round((self._factor_at(equity_cents) - 1) * _PPM)
+
+    def _factor_at(self, equity_cents: int) -> Decimal:
+        return self.factor * equity_cents / self.base_cents if self.base_cents > 0 else self.factor
+
+
+def record_transfer(tx: Connection, client_id: str, *, cash_cents: int, security_id: str | None, shares: int) -> None:
+    """Record a deposit or a withdrawal before it moves anything. The caller holds the account's row lock."""
+    equity_cents, price_cents = tx.execute(_WORTH, {"client_id": client_id, "security_id": security_id}).one()
+    known = growths(tx, client_id).get(client_id, Growth())
+    growth = known.after_transfer(equity_cents=equity_cents, value_cents=cash_cents + shares * price_cents)
+    tx.execute(_KEEP, {"client_id": client_id, "factor": growth.factor, "base_cents": growth.base_cents})
+
+
+def growths(tx: Connection, client_id: str | None = None) -> Mapping[str, Growth]:
+    """Return the growth of each account that ever had a transfer; of one account, if that is named."""
+    query = text(
+        "SELECT client_id, factor, base_cents FROM account_growth "
+        "WHERE client_id = :client_id OR CAST(:client_id AS text) IS NULL"
+    )
+    rows = tx.execute(query, {"client_id": client_id})
+    return {row.client_id: Growth(row.factor, row.base_cents) for row in rows}

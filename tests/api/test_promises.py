@@ -1,0 +1,100 @@
+"""Client order ids: however many requests arrive at once, each id stands for one order."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from kombu import Connection
+from sqlalchemy import text
+
+from celery_app.topology import ORDER_ENTRY
+from db.connect import Database
+from tests.api.conftest import Keys, limit, queued
+from tests.support.broker import depth
+from tests.support.streams import wait_until
+from tests.support.web import Api, running_api
+from tests.support.worker import Worker
+
+COPIES = 100
+
+
+@pytest.fixture
+def apis(clearing_data: Database, queues: Connection) -> Iterator[list[Api]]:
+    """Three processes of one exchange: begun on the database as it is, so that no two have the same order ids."""
+    with ExitStack() as all_of_them:
+        yield [all_of_them.enter_context(running_api()) for _ in range(3)]
+
+
+def test_37_a_hundred_copies_at_once_on_several_processes(
+    apis: list[Api], keys: Keys, queues: Connection, clearing_data: Database
+) -> None:
+    body = json.dumps(limit(client_order_id="copy")).encode()
+    head = f"POST /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {keys.single}\r\n"
+    request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+    with ExitStack() as connections:
+        sockets = [
+            connections.enter_context(socket.create_connection(("127.0.0.1", apis[n % len(apis)].port)))
+            for n in range(COPIES)
+        ]
+        # All but the last byte of each, so that the copies are complete at nearly the same moment.
+        for one in sockets:
+            one.sendall(request[:-1])
+        for one in sockets:
+            one.sendall(request[-1:])
+        with ThreadPoolExecutor(COPIES) as crowd:
+            answers = list(crowd.map(_answer, sockets))
+    assert Counter(status for status, _ in answers) == {202: 1, 200: COPIES - 1}
+    assert len({answer["order_id"] for _, answer in answers}) == 1
+    assert {answer.get("duplicate", False) for status, answer in answers if status == 200} == {True}
+    requests = [one for message in queued(queues, depth(queues, ORDER_ENTRY)) for one in message]
+    assert {(one.order_id, one.client_order_id) for one in requests} == {(answers[0][1]["order_id"], "copy")}  # type: ignore[union-attr]
+    with clearing_data.snapshot() as tx:
+        assert tx.execute(text("SELECT count(*) FROM client_order_ids")).scalar_one() == 1
+
+
+def _answer(client: socket.socket) -> tuple[int, dict[str, object]]:
+    received = b""
+    while part := client.recv(65_536):
+        received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split(b" ", 2)[1]), json.loads(body)
+
+
+def test_37_copies_among_orders_of_others(api: Api, keys: Keys, queues: Connection) -> None:
+    def send(number: int) -> tuple[int, int]:
+        mine = number % 2 == 0
+        order = limit(client_order_id="copy" if mine else f"other-{number}")
+        answer = api.ask("POST", "/orders", key=keys.single if mine else keys.flood, json=order)
+        return answer.status_code, answer.json()["order_id"]
+
+    with ThreadPoolExecutor(20) as crowd:
+        answers = list(crowd.map(send, range(60)))
+    assert Counter(status for status, _ in answers[::2]) == {202: 1, 200: 29}
+    assert Counter(status for status, _ in answers[1::2]) == {202: 30}
+    assert len({order_id for _, order_id in answers}) == 31
+
+
+@pytest.mark.usefixtures("api")
+def test_orders_that_are_never_decided_are_named_once_and_stay_pending(keys: Keys, queues: Connection) -> None:
+    with running_api({"UNDECIDED_AFTER_S": "1"}) as api:
+        taken = api.ask("POST", "/orders", key=keys.single, json=[limit()] * 3).json()["results"]
+        lost = [one["order_id"] for one in taken]
+        queued(queues, depth(queues, ORDER_ENTRY))  # and so they are gone, as with RabbitMQ's data
+        named = f"{lost[0]}-{lost[2]}"
+        wait_until(lambda: named in api.process.log, timeout_s=20)
+        with Worker("order_entry"):
+            kept = api.ask("POST", "/orders", key=keys.single, json=limit()).json()["order_id"]
+            wait_until(lambda: _status(api, keys, kept) == "new", timeout_s=20)
+            wait_until(lambda: "exchange_orders_undecided 3.0" in api.ask("GET", "/metrics").text)
+        assert [_status(api, keys, order_id) for order_id in lost] == ["pending"] * 3
+        assert api.process.log.count(named) == 1
+
+
+def _status(api: Api, keys: Keys, order_id: int) -> str:
+    return str(api.ask("GET", f"/orders/MSFT/{order_id}", key=keys.single).json()["status"])
