@@ -14,7 +14,7 @@ from deploy.local import environment_file, exchange, growth, ready
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
 from deploy.local.places import EXCHANGE, VENV_PYTHON
-from deploy.local.ports import LOOPBACK, is_free
+from deploy.local.ports import LOOPBACK, reserve
 from deploy.local.programs import BOT, WEB, WORKER, Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
@@ -104,7 +104,7 @@ def _require_ports(running: Supervisor | None, s: Settings) -> None:
         ("flower", LOOPBACK, s.flower_port, "FLOWER_PORT"),
     ):
         is_ours = name in up and int(before.get(variable, Settings.model_fields[variable.lower()].default)) == port
-        if not is_ours and not is_free(port, host):
+        if not is_ours and not reserve(port, host):
             raise Failure(
                 f"port {port} is in use by another program: end that, or choose another port for {name} "
                 f"with `make up {variable}={port + 1}`"

@@ -139,6 +139,17 @@ def test_more_workers_join_those_that_run(clone: Clone, supervisor: Supervisor) 
     assert {name: after[name] for name in before} == before
 
 
+def test_a_setting_of_an_earlier_start_does_not_linger(clone: Clone, supervisor: Supervisor, instance: Instance) -> None:
+    def setting() -> str | None:
+        return psutil.Process(pids(supervisor)["api"]).environ().get("MAX_REQUEST_ORDERS")
+
+    for given in ({"MAX_REQUEST_ORDERS": "7"}, {}):
+        up = clone.call("up", **VARIABLES, **given)
+        assert up.returncode == 0, up.stderr
+        assert setting() == given.get("MAX_REQUEST_ORDERS")
+        assert environment_file.read(instance).get("MAX_REQUEST_ORDERS") == given.get("MAX_REQUEST_ORDERS")
+
+
 def test_another_number_of_shards_is_refused_and_disturbs_nothing(clone: Clone, supervisor: Supervisor) -> None:
     before = pids(supervisor)
     refused = clone.call("up", **VARIABLES, SHARDS="3")
