@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from celery_app.settings import Settings
-from deploy import broker_users
+from deploy import broker_users, database_users, flower
 from deploy.local import environment_file, exchange, growth, ready
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
@@ -19,7 +19,7 @@ from deploy.local.programs import BOT, WEB, WORKER, Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
-from deploy.local.variables import FLOWER_BROKER_API, SERVICE_URLS, Variables, from_environment
+from deploy.local.variables import DATABASE_URLS, FLOWER_BROKER_API, SERVICE_URLS, Variables, from_environment
 
 _LEAST_FREE_BYTES = 1 << 30
 
@@ -55,21 +55,34 @@ def _bring_up(variables: Variables) -> None:
     environment = exchange.environment(os.environ, {**services.urls, **variables.given}, EXCHANGE)
     os.environ.update(environment)
     s = Settings()  # those that this process has read at its start do not know the services' addresses
+    if fault := flower.refusal(s):
+        raise Failure(fault)
     _require_ports(supervisor if was_up else None, s)
 
     url = f"http://{_reachable(s.api_host)}:{s.api_port}"
+    flower_url = f"http://{_reachable(s.flower_address)}:{s.flower_port}"
     roles = _roles(services.roles, environment)
+    # Who brings one of the databases has one user for all.
+    passwords = {} if DATABASE_URLS & variables.given.keys() else services.users
+    users = {user: database_users.urls_of(user, environment, password) for user, password in passwords.items()}
     processes = exchange.programs(
-        variables, environment, shards=s.shards, flower_port=s.flower_port, url=url, roles=roles
+        variables,
+        environment,
+        shards=s.shards,
+        flower_port=s.flower_port,
+        url=url,
+        roles=roles,
+        users=users,
     )
     supervisor.load([*services.all_programs, *processes])
     _start_services(supervisor, services, variables, wanted)
-    with step("databases, initial data, keys, users of RabbitMQ"):
-        _migrate(environment | _users(services.roles, environment))
+    with step("databases, initial data, keys, users"):
+        made = {"DATABASE_USERS": json.dumps(passwords)} if passwords else {}
+        _migrate(environment | _users(services.roles, environment) | made)
     environment_file.write(EXCHANGE, environment)
-    _start_processes(supervisor, processes, url=url, flower_port=s.flower_port)
+    _start_processes(supervisor, processes, url=url, flower_url=flower_url)
     growth.take_sample(EXCHANGE, s)
-    print(_addresses(url, s.flower_port))
+    print(_addresses(url, flower_url))
 
 
 def _roles(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -101,7 +114,7 @@ def _require_ports(running: Supervisor | None, s: Settings) -> None:
     up = {state.name for state in running.states() if state.state == "RUNNING"} if running else set()
     for name, host, port, variable in (
         ("api", s.api_host, s.api_port, "API_PORT"),
-        ("flower", LOOPBACK, s.flower_port, "FLOWER_PORT"),
+        ("flower", s.flower_address, s.flower_port, "FLOWER_PORT"),
     ):
         is_ours = name in up and int(before.get(variable, Settings.model_fields[variable.lower()].default)) == port
         if not is_ours and not reserve(port, host):
@@ -133,7 +146,7 @@ def _migrate(environment: Mapping[str, str]) -> None:
         raise Failure(done.stderr.strip().splitlines()[-1])
 
 
-def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url: str, flower_port: int) -> None:
+def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url: str, flower_url: str) -> None:
     """Start what is not a service: all but the bots at once, and these when there is something to trade on."""
     by_rank = {rank: [program for program in programs if program.rank == rank] for rank in (WORKER, WEB, BOT)}
     names = {rank: [program.name for program in some] for rank, some in by_rank.items()}
@@ -144,7 +157,7 @@ def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url
     with step("api and streams"):
         ready.wait_for_api(url, still_up=lambda: supervisor.require([*names[WORKER], "api", "streams"]))
     with step("Flower"):
-        ready.wait_for_flower(flower_port, still_up=lambda: supervisor.require(["flower"]))
+        ready.wait_for_flower(flower_url, still_up=lambda: supervisor.require(["flower"]))
     if by_rank[BOT]:
         supervisor.start(by_rank[BOT])
         with step(f"bots: {' '.join(names[BOT])}"):
@@ -156,10 +169,10 @@ def _reachable(host: str) -> str:
     return LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104  # nothing listens there because of this
 
 
-def _addresses(url: str, flower_port: int) -> str:
+def _addresses(url: str, flower_url: str) -> str:
     return f"""
 the exchange   {url}        an order book: {url}/book/MSFT
-Flower         http://{LOOPBACK}:{flower_port}
+Flower         {flower_url}
 keys           {EXCHANGE.directory / "keys.json"}        the account SINGLE is yours
 next           make status, make logs, make audit, make down"""
 

@@ -81,8 +81,9 @@ def test_a_reservation_ends_with_a_process_that_is_killed() -> None:
 
 def test_exchanges_that_choose_at_once_choose_different_ports(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from deploy.local import ports; from deploy.local.places import Instance\n"
-        "print(*ports.choose(Instance(Path(sys.argv[1])), map(str, range(400)), running=False).values(), flush=True)\n"
+        "import sys; from pathlib import Path; from deploy.local import ports, places\n"
+        "instance = places.Instance(Path(sys.argv[1]))\n"
+        "print(*ports.choose(instance, map(str, range(400)), running=False).values(), flush=True)\n"
         "input()"
     )
     folders = [tmp_path / str(number) for number in range(6)]

@@ -123,6 +123,30 @@ def test_each_process_is_its_roles_user_at_rabbitmq(supervisor: Supervisor, inst
             assert urlsplit(told["BROKER_URL"]).username == told["BROKER_ROLE"]
 
 
+def test_each_process_is_its_own_user_in_postgres(supervisor: Supervisor, instance: Instance) -> None:
+    owner = urlsplit(environment_file.read(instance)["CLEARING_DATA_URL"]).password
+    assert owner
+    found = {}
+    for name, pid in pids(supervisor).items():
+        told = psutil.Process(pid).environ()
+        assert owner not in str(told), name
+        urls = [told[variable] for variable in ("CLEARING_DATA_URL", "MARKET_DATA_URL") if variable in told]
+        found[name] = {urlsplit(url).username for url in urls}
+    assert found["api"] == {"api"}
+    assert found["streams"] == {"streams"}
+    assert found["matching.0"] == {"matching"}
+    assert found["data_feed"] == {"data_feed"}
+    assert found["flower"] == found["uniform"] == set()
+
+
+def test_a_bot_is_told_its_own_key_only(supervisor: Supervisor, instance: Instance) -> None:
+    keys = json.loads((instance.directory / "keys.json").read_text())
+    bot = psutil.Process(pids(supervisor)["uniform"])
+    (file,) = [Path(word) for word in bot.cmdline() if word.endswith("keys.json")]
+    assert json.loads(file.read_text()) == {"UNIFORM": keys["UNIFORM"]}
+    assert not any(key in str(bot.environ()) for key in keys.values())
+
+
 def test_again_changes_nothing(clone: Clone, supervisor: Supervisor) -> None:
     before = pids(supervisor)
     again = clone.call("up", **VARIABLES)
@@ -139,7 +163,9 @@ def test_more_workers_join_those_that_run(clone: Clone, supervisor: Supervisor) 
     assert {name: after[name] for name in before} == before
 
 
-def test_a_setting_of_an_earlier_start_does_not_linger(clone: Clone, supervisor: Supervisor, instance: Instance) -> None:
+def test_a_setting_of_an_earlier_start_does_not_linger(
+    clone: Clone, supervisor: Supervisor, instance: Instance
+) -> None:
     def setting() -> str | None:
         return psutil.Process(pids(supervisor)["api"]).environ().get("MAX_REQUEST_ORDERS")
 
