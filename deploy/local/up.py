@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from celery_app.settings import Settings
 from deploy import broker_users, database_users, flower
-from deploy.local import environment_file, exchange, growth, ready
+from deploy.local import environment_file, exchange, growth, public, ready
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
 from deploy.local.places import EXCHANGE, VENV_PYTHON
-from deploy.local.ports import LOOPBACK, reserve
+from deploy.local.ports import LOOPBACK, is_free
 from deploy.local.programs import BOT, WEB, WORKER, Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
@@ -26,10 +26,10 @@ _LEAST_FREE_BYTES = 1 << 30
 
 def main() -> int:
     """Start what does not run; exit status 1 and one sentence when that cannot be."""
-    variables = from_environment(os.environ)
+    variables, door = from_environment(os.environ), public.from_environment(os.environ)
     require_space()
     with alone(EXCHANGE):
-        _bring_up(variables)
+        _bring_up(variables, door)
     return 0
 
 
@@ -44,7 +44,7 @@ def require_space() -> None:
         raise Failure(f"the disk of {EXCHANGE.directory} has only {free >> 20} MB left: make room for 1 GB at least")
 
 
-def _bring_up(variables: Variables) -> None:
+def _bring_up(variables: Variables, door: public.PublicDoor | None) -> None:
     EXCHANGE.folder("logs")
     supervisor = Supervisor(EXCHANGE)
     was_up = supervisor.runs()
@@ -53,11 +53,14 @@ def _bring_up(variables: Variables) -> None:
     wanted = sorted({service for variable, service in SERVICE_URLS.items() if variable not in variables.given})
     services = own.prepare(EXCHANGE, wanted, running=was_up)
     environment = exchange.environment(os.environ, {**services.urls, **variables.given}, EXCHANGE)
+    if door is not None:
+        # Caddy alone may say for whom it asks.
+        environment.setdefault("TRUSTED_PROXIES", LOOPBACK)
     os.environ.update(environment)
     s = Settings()  # those that this process has read at its start do not know the services' addresses
     if fault := flower.refusal(s):
         raise Failure(fault)
-    _require_ports(supervisor if was_up else None, s)
+    _require_ports(supervisor if was_up else None, s, door)
 
     url = f"http://{_reachable(s.api_host)}:{s.api_port}"
     flower_url = f"http://{_reachable(s.flower_address)}:{s.flower_port}"
@@ -74,6 +77,8 @@ def _bring_up(variables: Variables) -> None:
         roles=roles,
         users=users,
     )
+    if door is not None:
+        processes.append(door.program(EXCHANGE, api_port=s.api_port, max_body_bytes=s.max_body_bytes))
     supervisor.load([*services.all_programs, *processes])
     _start_services(supervisor, services, variables, wanted)
     with step("databases, initial data, keys, users"):
@@ -82,7 +87,7 @@ def _bring_up(variables: Variables) -> None:
     environment_file.write(EXCHANGE, environment)
     _start_processes(supervisor, processes, url=url, flower_url=flower_url)
     growth.take_sample(EXCHANGE, s)
-    print(_addresses(url, flower_url))
+    print(_addresses(url, flower_url, door))
 
 
 def _roles(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -105,7 +110,7 @@ def _users(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict
     return {"BROKER_MANAGEMENT_URL": management, "BROKER_USERS": json.dumps(dict(passwords))}
 
 
-def _require_ports(running: Supervisor | None, s: Settings) -> None:
+def _require_ports(running: Supervisor | None, s: Settings, door: public.PublicDoor | None) -> None:
     """See that the ports which people know are free, or already ours.
 
     running  the supervisor, if it runs
@@ -117,11 +122,13 @@ def _require_ports(running: Supervisor | None, s: Settings) -> None:
         ("flower", s.flower_address, s.flower_port, "FLOWER_PORT"),
     ):
         is_ours = name in up and int(before.get(variable, Settings.model_fields[variable.lower()].default)) == port
-        if not is_ours and not reserve(port, host):
+        if not is_ours and not is_free(port, host):
             raise Failure(
                 f"port {port} is in use by another program: end that, or choose another port for {name} "
                 f"with `make up {variable}={port + 1}`"
             )
+    if door is not None and public.PROGRAM not in up:
+        door.require_ports()
 
 
 def _start_services(
@@ -156,6 +163,9 @@ def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url
         ready.wait_for_workers(EXCHANGE, supervisor, names[WORKER])
     with step("api and streams"):
         ready.wait_for_api(url, still_up=lambda: supervisor.require([*names[WORKER], "api", "streams"]))
+    if public.PROGRAM in names[WEB]:
+        with step("Caddy"):
+            supervisor.wait_until_up([public.PROGRAM])
     with step("Flower"):
         ready.wait_for_flower(flower_url, still_up=lambda: supervisor.require(["flower"]))
     if by_rank[BOT]:
@@ -169,9 +179,10 @@ def _reachable(host: str) -> str:
     return LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104  # nothing listens there because of this
 
 
-def _addresses(url: str, flower_url: str) -> str:
+def _addresses(url: str, flower_url: str, door: public.PublicDoor | None) -> str:
+    from_outside = f"\nfrom outside   {door.url}        see docs/internet.md" if door is not None else ""
     return f"""
-the exchange   {url}        an order book: {url}/book/MSFT
+the exchange   {url}        an order book: {url}/book/MSFT{from_outside}
 Flower         {flower_url}
 keys           {EXCHANGE.directory / "keys.json"}        the account SINGLE is yours
 next           make status, make logs, make audit, make down"""

@@ -163,19 +163,6 @@ def test_more_workers_join_those_that_run(clone: Clone, supervisor: Supervisor) 
     assert {name: after[name] for name in before} == before
 
 
-def test_a_setting_of_an_earlier_start_does_not_linger(
-    clone: Clone, supervisor: Supervisor, instance: Instance
-) -> None:
-    def setting() -> str | None:
-        return psutil.Process(pids(supervisor)["api"]).environ().get("MAX_REQUEST_ORDERS")
-
-    for given in ({"MAX_REQUEST_ORDERS": "7"}, {}):
-        up = clone.call("up", **VARIABLES, **given)
-        assert up.returncode == 0, up.stderr
-        assert setting() == given.get("MAX_REQUEST_ORDERS")
-        assert environment_file.read(instance).get("MAX_REQUEST_ORDERS") == given.get("MAX_REQUEST_ORDERS")
-
-
 def test_another_number_of_shards_is_refused_and_disturbs_nothing(clone: Clone, supervisor: Supervisor) -> None:
     before = pids(supervisor)
     refused = clone.call("up", **VARIABLES, SHARDS="3")
@@ -202,6 +189,19 @@ def test_status_counts_restarts_and_knows_the_queues(clone: Clone, supervisor: S
 def test_the_audit_runs_on_it(clone: Clone) -> None:
     audit = clone.call("run", "tasks.audit")
     assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_a_setting_of_an_earlier_start_does_not_linger(
+    clone: Clone, supervisor: Supervisor, instance: Instance
+) -> None:
+    def setting() -> str | None:
+        return psutil.Process(pids(supervisor)["api"]).environ().get("MAX_REQUEST_ORDERS")
+
+    for given in ({"MAX_REQUEST_ORDERS": "7"}, {}):
+        up = clone.call("up", **VARIABLES, **given)
+        assert up.returncode == 0, up.stderr
+        assert setting() == given.get("MAX_REQUEST_ORDERS")
+        assert environment_file.read(instance).get("MAX_REQUEST_ORDERS") == given.get("MAX_REQUEST_ORDERS")
 
 
 def test_down_stops_everything_and_the_data_stay(clone: Clone, instance: Instance, supervisor: Supervisor) -> None:
