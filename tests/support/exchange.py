@@ -33,7 +33,7 @@ from tests.support.broker import depth, empty_queues
 from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
-START_S = 120.0
+START_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Exchange:
         self._supervisor.start([program for program in self._programs if program.name == name])
 
     @staticmethod
-    def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float = 60.0) -> None:
+    def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float = 180.0) -> None:
         """Return when the condition holds.
 
         raises  AssertionError  it does not in time

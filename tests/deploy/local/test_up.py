@@ -53,7 +53,7 @@ def pids(supervisor: Supervisor) -> dict[str, int]:
     return {state.name: state.pid for state in supervisor.states()}
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
