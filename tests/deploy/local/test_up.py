@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import stat
 import time
 import urllib.request
@@ -191,17 +192,50 @@ def test_the_audit_runs_on_it(clone: Clone) -> None:
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
-def test_a_setting_of_an_earlier_start_does_not_linger(
+def test_a_public_door_is_opened_and_what_was_asked_for_does_not_linger(
     clone: Clone, supervisor: Supervisor, instance: Instance
 ) -> None:
-    def setting() -> str | None:
-        return psutil.Process(pids(supervisor)["api"]).environ().get("MAX_REQUEST_ORDERS")
+    door = {
+        "PUBLIC": "localhost",
+        "PUBLIC_HTTP_PORT": str(free_port()),
+        "PUBLIC_HTTPS_PORT": str(free_port()),
+        "MAX_REQUEST_ORDERS": "7",
+    }
+    up = clone.call("up", **VARIABLES, **door)
+    assert up.returncode == 0, up.stderr
+    assert f"https://localhost:{door['PUBLIC_HTTPS_PORT']}" in up.stdout
+    told = psutil.Process(pids(supervisor)["api"]).environ()
+    assert (told["TRUSTED_PROXIES"], told["MAX_REQUEST_ORDERS"]) == ("127.0.0.1", "7")
+    root = instance.directory / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+    wait_until(root.exists)
+    context = ssl.create_default_context(cafile=str(root))
+    address = f"https://localhost:{door['PUBLIC_HTTPS_PORT']}/book/MSFT"
 
-    for given in ({"MAX_REQUEST_ORDERS": "7"}, {}):
-        up = clone.call("up", **VARIABLES, **given)
-        assert up.returncode == 0, up.stderr
-        assert setting() == given.get("MAX_REQUEST_ORDERS")
-        assert environment_file.read(instance).get("MAX_REQUEST_ORDERS") == given.get("MAX_REQUEST_ORDERS")
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(address, timeout=10, context=context) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    wait_until(answers)
+
+    up = clone.call("up", **VARIABLES)
+    assert up.returncode == 0, up.stderr
+    assert "caddy" not in pids(supervisor)
+    told = psutil.Process(pids(supervisor)["api"]).environ()
+    assert not told.keys() & {"TRUSTED_PROXIES", "MAX_REQUEST_ORDERS", "PUBLIC"}
+    assert not environment_file.read(instance).keys() & {"TRUSTED_PROXIES", "MAX_REQUEST_ORDERS"}
+
+
+def test_flower_is_not_opened_to_others_without_a_password(clone: Clone, supervisor: Supervisor) -> None:
+    before = pids(supervisor)
+    refused = clone.call("up", **VARIABLES, FLOWER_ADDRESS="0.0.0.0")
+    assert refused.returncode == 1
+    assert refused.stderr.strip().startswith(
+        "Flower would listen on 0.0.0.0 without a password: set FLOWER_BASIC_AUTH="
+    )
+    assert pids(supervisor) == before
 
 
 def test_down_stops_everything_and_the_data_stay(clone: Clone, instance: Instance, supervisor: Supervisor) -> None:
