@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from deploy.local.failure import Failure
 from deploy.local.places import ROOT, Instance
-from deploy.local.ports import LOOPBACK
 from deploy.local.programs import WEB, Program
 
 PROGRAM = "caddy"
@@ -39,10 +38,12 @@ class PublicDoor:
         """The address of the api for people outside."""
         return f"https://{self.name}" + (f":{self.https_port}" if self.https_port != 443 else "")
 
-    def program(self, instance: Instance, *, api_port: int, max_body_bytes: int) -> Program:
+    def program(self, instance: Instance, *, upstream: str, max_body_bytes: int) -> Program:
         """Caddy for the supervisor.
 
-        raises  Failure  it is not installed
+        upstream        host and port of the api
+        max_body_bytes  what the api takes
+        raises          Failure  it is not installed
         """
         caddy = shutil.which("caddy")
         if caddy is None:
@@ -59,7 +60,7 @@ class PublicDoor:
                 "PUBLIC_TLS": self.authority,
                 "HTTP_PORT": str(self.http_port),
                 "HTTPS_PORT": str(self.https_port),
-                "UPSTREAM": f"{LOOPBACK}:{api_port}",
+                "UPSTREAM": upstream,
                 # Twice what the api takes: it says itself what is too large, unless the body never ends.
                 "MAX_BODY": str(2 * max_body_bytes),
             },

@@ -65,7 +65,7 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None) -> None:
     url = f"http://{_reachable(s.api_host)}:{s.api_port}"
     flower_url = f"http://{_reachable(s.flower_address)}:{s.flower_port}"
     roles = _roles(services.roles, environment)
-    # Who brings one of the databases has one user for all.
+    # A caller that brings one of the databases brings one user for all.
     passwords = {} if DATABASE_URLS & variables.given.keys() else services.users
     users = {user: database_users.urls_of(user, environment, password) for user, password in passwords.items()}
     processes = exchange.programs(
@@ -78,7 +78,7 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None) -> None:
         users=users,
     )
     if door is not None:
-        processes.append(door.program(EXCHANGE, api_port=s.api_port, max_body_bytes=s.max_body_bytes))
+        processes.append(door.program(EXCHANGE, upstream=url.removeprefix("http://"), max_body_bytes=s.max_body_bytes))
     supervisor.load([*services.all_programs, *processes])
     _start_services(supervisor, services, variables, wanted)
     with step("databases, initial data, keys, users"):

@@ -37,7 +37,9 @@ class Door:
     def __init__(self, directory: Path, upstream_port: int) -> None:
         self.asked_for = public.PublicDoor(NAME, "internal", free_port(), free_port())
         self.root = directory / "caddy" / "pki" / "authorities" / "local" / "root.crt"
-        program = self.asked_for.program(Instance(directory), api_port=upstream_port, max_body_bytes=MAX_BODY_BYTES)
+        program = self.asked_for.program(
+            Instance(directory), upstream=f"127.0.0.1:{upstream_port}", max_body_bytes=MAX_BODY_BYTES
+        )
         self.log = directory / "caddy.log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
