@@ -3,9 +3,11 @@ FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/venv/bin:$PATH RUN_DIRECTORY=/run/exchange
 
-# An account of its own, and the folder for keys, sockets and liveness files, which a new volume is a copy of.
+# An account of its own, and the folders for keys, sockets and liveness files, which new volumes are copies of.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin exchange \
-    && install --directory --owner exchange --mode 0700 /run/exchange
+    && install --directory --owner exchange --mode 0700 /run/exchange /run/exchange/keys /run/key \
+    && for account in RANDOM_WALK GAUSS UNIFORM FLOOD RETAIL MARKET_MAKER; do \
+        install --directory --owner exchange --mode 0700 /run/exchange/keys/$account; done
 
 WORKDIR /exchange
 COPY requirements.txt ./

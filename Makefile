@@ -8,7 +8,7 @@ RUN = @$(PYTHON) -m deploy.local
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
 
-up: ## install what is missing, start everything with six bots; BOTS=none SHARDS=2 API_PORT=8000 ORDER_ENTRY_WORKERS=1 ...
+up: ## install what is missing, start everything with six bots; BOTS=none API_PORT=8000 PUBLIC=host.example ...
 	$(RUN) up
 
 down: ## stop everything; the data stay

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     market_data_url: SecretStr = Field(
         SecretStr("postgresql://127.0.0.1:5432/market_data"), description="Postgres: reports, trades, books"
     )
+    database_users: dict[str, SecretStr] = Field(
+        {}, description="passwords of the users of Postgres to be made, see deploy/database_users.py, as JSON"
+    )
 
     # -- the pipeline --------------------------------------------------------------------------------------------
     shards: int = Field(2, ge=1, le=62, description="shards of securities, each with one matching queue")
@@ -79,6 +82,14 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="address the api listens on")
     api_port: int = Field(8000, ge=1, le=65535, description="port the api listens on")
     flower_port: int = Field(5555, ge=1, le=65535, description="port Flower listens on")
+    flower_address: str = Field("127.0.0.1", description="address Flower listens on; any but loopback takes a password")
+    flower_published_at: str = Field(
+        "", description="address of the host at which a container's Flower can be reached; empty: FLOWER_ADDRESS"
+    )
+    flower_basic_auth: SecretStr = Field(
+        SecretStr(""),
+        description="who may look at Flower, as name:password, several separated by commas; empty: anyone on loopback",
+    )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="largest request body")
     max_orders_per_s: int = Field(
         20_000, ge=1, le=1_000_000, description="orders that a key may send in a second; cancels and replaces count"
@@ -99,6 +110,14 @@ class Settings(BaseSettings):
         if not found or scheme not in {"postgres", "postgresql", "postgresql+psycopg2"}:
             raise ValueError("has to start with postgresql://")
         return SecretStr(f"postgresql+psycopg2://{rest}")
+
+    @field_validator("flower_basic_auth")
+    @classmethod
+    def _has_names_and_passwords(cls, logins: SecretStr) -> SecretStr:
+        given = logins.get_secret_value()
+        if given and not all(all(login.partition(":")[::2]) for login in given.split(",")):
+            raise ValueError("has to be name:password")
+        return logins
 
     @field_validator("broker_url")
     @classmethod

@@ -18,7 +18,8 @@ from celery_app.settings import Settings, settings
 from db.clearing_data import initial_data, keys
 from db.connect import Database
 from db.migrate import DatabaseMissing, migrate
-from deploy import broker_users
+from deploy import broker_users, database_users
+from deploy.processes import BOTS
 
 # The admin's entry in the file of keys; every other one is the client id of an account.
 ADMIN_ENTRY = "admin"
@@ -67,6 +68,7 @@ def prepare(settings: Settings) -> None:
             now_us = time.time_ns() // 1_000
             initial_data.load(tx, shards=settings.shards, now_us=now_us)
             hand_out_keys(tx, settings.run_directory / "keys.json", now_us=now_us)
+        _let_in(settings)
     except (initial_data.WrongNumberOfShards, DatabaseMissing) as refusal:
         raise NotPrepared(str(refusal)) from refusal
     except DBAPIError as fault:
@@ -78,9 +80,22 @@ def prepare(settings: Settings) -> None:
         database.engine.dispose()
 
 
+def _let_in(settings: Settings) -> None:
+    """Make the users of Postgres that the settings name, and give each its rights in the migrated databases."""
+    passwords = {user: password.get_secret_value() for user, password in settings.database_users.items()}
+    if passwords:
+        database_users.make_users(settings.clearing_data_url.get_secret_value(), passwords)
+        for variable, url in (
+            ("CLEARING_DATA_URL", settings.clearing_data_url),
+            ("MARKET_DATA_URL", settings.market_data_url),
+        ):
+            database_users.grant(url.get_secret_value(), variable, passwords)
+
+
 def hand_out_keys(tx: Connection, file: Path, *, now_us: int) -> None:
     """See to it that the file holds a key of the admin and of each initial account that the database knows.
 
+    Each bot has a file of its own beside it, with its own key and no other one.
     A key that the database does not know is of another one, or revoked: its account gets a new one.
     """
     held: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
@@ -91,12 +106,25 @@ def hand_out_keys(tx: Connection, file: Path, *, now_us: int) -> None:
             client_id = keys.ADMIN if admin else entry
             valid[entry] = keys.make_key(tx, client_id, role="admin" if admin else "client", now_us=now_us)
     if valid != held:
-        _write_secret(file, json.dumps(valid, indent=2) + "\n")
+        _write_secret(file, _json(valid))
+    for account in map(str.upper, BOTS):
+        own, only = key_file(file.parent, account), _json({account: valid[account]})
+        if not own.exists() or own.read_text() != only:
+            _write_secret(own, only)
+
+
+def key_file(run_directory: Path, account: str) -> Path:
+    """The file with the key of a bot's account and no other key; its folder is all that the bot's container sees."""
+    return run_directory / "keys" / account / "keys.json"
+
+
+def _json(content: dict[str, str]) -> str:
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _write_secret(file: Path, text: str) -> None:
     """Put a text into a file that nobody else can read, at once or not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

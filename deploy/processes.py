@@ -23,6 +23,7 @@ class Process:
     counts   the variable that says how many of them run; None: one
     first    how many run beside those that the variable counts
     role     whose rights it has at RabbitMQ; None: it has no business there
+    user     whose rights it has in Postgres; None: it has no business there
     needs    services and processes without which it has nothing to do; it waits for them by itself, too
     """
 
@@ -32,6 +33,7 @@ class Process:
     counts: str | None = None
     first: int = 0
     role: str | None = None
+    user: str | None = None
     needs: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -51,18 +53,16 @@ def workers(shards: int) -> list[Process]:
 
 def _worker(queue: str, *, counts: str, first: int = 0, needs: frozenset[str] = frozenset()) -> Process:
     command = ("celery", "-A", "celery_app", "worker", "-Q", queue)
-    return Process(queue, "worker", command, counts, first, queue.partition(".")[0], _STORES | needs)
-
-
-_FLOWER = ("celery", "-A", "celery_app", "flower")
+    stage = queue.partition(".")[0]
+    return Process(queue, "worker", command, counts, first, role=stage, user=stage, needs=_STORES | needs)
 
 
 def webs() -> list[Process]:
     """What listens to HTTP."""
     return [
-        Process("streams", "web", ("api.streams",), role="api", needs=_STORES | {"redis"}),
-        Process("api", "web", ("api",), role="api", needs=_STORES | {"streams"}),
-        Process("flower", "web", _FLOWER, role="flower", needs=frozenset({"rabbitmq", "migrate"})),
+        Process("streams", "web", ("api.streams",), role="api", user="streams", needs=_STORES | {"redis"}),
+        Process("api", "web", ("api",), role="api", user="api", needs=_STORES | {"streams"}),
+        Process("flower", "web", ("deploy.flower",), role="flower", needs=frozenset({"rabbitmq", "migrate"})),
     ]
 
 

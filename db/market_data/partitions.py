@@ -36,7 +36,6 @@ class Daily:
     column          the time in it that says which day
     units_a_second  of that time
     about           whose numbers its `sequence` are; None when it is not numbered
-    with_           storage options of a partition
     keeps_out       whether rows of days that were dropped are refused, as they may come again
     """
 
@@ -44,13 +43,7 @@ class Daily:
     column: str
     units_a_second: int
     about: str | None
-    with_: str = ""
     keeps_out: bool = False
-
-    @property
-    def day_units(self) -> int:
-        """How long a day is, in units of the column."""
-        return DAY_S * self.units_a_second
 
     @property
     def floor(self) -> str:
@@ -64,7 +57,7 @@ DAILY = (
     REPORTS,
     TRADES,
     Daily("prices", "updated_us", 1_000_000, "security_id"),
-    Daily("candles_1s", "start_s", 1, None, with_="WITH (fillfactor = 70)"),
+    Daily("candles_1s", "start_s", 1, None),
 )
 
 
@@ -118,9 +111,7 @@ def create_ahead(database: Database, *, now_us: int) -> list[str]:
     today = now_us // 1_000_000 // DAY_S
     wanted = [(table, day) for day in range(today, today + AHEAD_DAYS + 1) for table in DAILY]
     return [
-        name
-        for table, day in wanted
-        if (name := _name(table, day)) not in known and not _create(database, table, day, name)
+        name for table, day in wanted if (name := _name(table, day)) not in known and not _create(database, table, day)
     ]
 
 
@@ -128,42 +119,20 @@ def _name(table: Daily, day: int) -> str:
     return f"{table.name}_{datetime.fromtimestamp(day * DAY_S, UTC):%Y%m%d}"
 
 
-def _create(database: Database, table: Daily, day: int, name: str) -> bool:
+# Run by the owner of the tables, whoever calls it: see the migration that makes it.
+_MAKE_DAY = text("SELECT make_day(:table, :day, :most)")
+
+
+def _create(database: Database, table: Daily, day: int) -> bool:
     """Make a partition, with what is in the default one of its day; False when that cannot be now."""
-    first, end = day * table.day_units, (day + 1) * table.day_units
-    within = f"{table.column} >= {first} AND {table.column} < {end}"
-    default = f"{table.name}_default"
     try:
         with database.transaction() as tx:
             tx.execute(text("SET LOCAL lock_timeout = '100ms'"))
-            # It is what ATTACH would wait for, with everyone who comes after it waiting behind.
-            tx.execute(text(f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE NOWAIT"))
-            rows = tx.execute(
-                text(f"SELECT count(*) FROM (SELECT FROM {default} WHERE {within} LIMIT :most) AS few"),  # noqa: S608
-                {"most": MOST_MOVED_ROWS + 1},
-            ).scalar_one()
-            if _is_covered(tx, table, first):
-                return True
-            if rows > MOST_MOVED_ROWS:
-                return False
-            tx.execute(text(f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS) {table.with_}"))
-            if rows:
-                tx.execute(text(f"INSERT INTO {name} SELECT * FROM {default} WHERE {within}"))  # noqa: S608
-                tx.execute(text(f"DELETE FROM {default} WHERE {within}"))  # noqa: S608
-            tx.execute(text(f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({end})"))
+            return bool(tx.execute(_MAKE_DAY, {"table": table.name, "day": day, "most": MOST_MOVED_ROWS}).scalar_one())
     except DBAPIError as fault:
         if isinstance(fault.orig, psycopg2.errors.LockNotAvailable | psycopg2.errors.DuplicateTable):
             return isinstance(fault.orig, psycopg2.errors.DuplicateTable)  # another worker was faster
         raise
-    return True
-
-
-def _is_covered(tx: Connection, table: Daily, first: int) -> bool:
-    """Whether a day lies in the partition of all that was stored before there were days."""
-    bounds = tx.execute(_BOUNDS, {"table": table.name})
-    return any(
-        (end := _UPPER.search(row.bound)) and first < int(end[1]) for row in bounds if "FROM (MINVALUE)" in row.bound
-    )
 
 
 # -- days that are old -----------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     os.chdir(ROOT)
     command = arguments[0]
     if command == "up":
-        packages.require(EXCHANGE, _services_to_run())
+        packages.require(EXCHANGE, _services_to_run(), tools=["caddy"] if os.environ.get("PUBLIC") else [])
         virtual_environment.require(EXCHANGE, virtual_environment.RUNNING)
     elif command == "chaos":
         packages.require(TESTS, set(SERVICE_URLS.values()))
@@ -34,8 +34,8 @@ def main(arguments: list[str]) -> int:
         packages.require(EXCHANGE, ())
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
     elif command == "test":
-        # curl, because a test types what README tells a newcomer to type.
-        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium"])
+        # curl, because a test types what README tells a newcomer to type; caddy, because one is behind it.
+        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium", "caddy"])
         virtual_environment.require(TESTS, virtual_environment.TESTING)
     elif command == "lint":
         virtual_environment.require(TESTS, virtual_environment.TESTING)

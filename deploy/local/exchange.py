@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from celery_app.settings import Settings
 from celery_app.stage import INVARIANT_BROKEN_STATUS
-from deploy.local.places import EXCHANGE, VENV_PYTHON, Instance
-from deploy.local.ports import LOOPBACK
+from deploy.local.places import VENV_PYTHON, Instance
 from deploy.local.programs import BOT, WEB, WORKER, Program
-from deploy.local.variables import FLOWER_BROKER_API, WITH_PASSWORDS, Variables
+from deploy.local.variables import (
+    DATABASE_URLS,
+    FLOWER_BASIC_AUTH,
+    FLOWER_BROKER_API,
+    FOR_MIGRATE,
+    WITH_PASSWORDS,
+    Variables,
+)
+from deploy.migrate import key_file
 from deploy.processes import Process
 
 # A worker ends when the unit under way is done, even if Postgres is slow.
@@ -37,29 +45,24 @@ def programs(
     flower_port: int,
     url: str,
     roles: Mapping[str, Mapping[str, str]] | None = None,
+    users: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Program]:
     """What the supervisor runs beside the services.
 
     settings  environment of the processes
     url       address of the api, for the bots
-    roles     what the environment of a role's processes has in place of that; by default all have the same rights
+    roles     what the processes of each role at RabbitMQ are told of it; by default all have the same rights
+    users     addresses of the databases for each user of Postgres; by default all have the same rights
     """
-    flower = {
-        "FLOWER_ADDRESS": LOOPBACK,
-        "FLOWER_PORT": str(flower_port),
-        # What it remembers, so that its memory stays flat: tasks, and workers that are gone [s].
-        "FLOWER_MAX_TASKS": "2000",
-        "FLOWER_PURGE_OFFLINE_WORKERS": "600",
-    }
     return [
         Program(
             name,
             _RANKS[process.kind],
-            _command(process, url),
+            _command(process, url, Path(settings["RUN_DIRECTORY"])),
             {
                 "PYTHONUNBUFFERED": "1",
-                **_settings_of(process, settings, roles or {}),
-                **(flower if process.name == "flower" else {}),
+                **_settings_of(process, settings, roles or {}, users or {}),
+                **({"FLOWER_PORT": str(flower_port)} if process.name == "flower" else {}),
             },
             stop_wait_s=_WORKER_STOP_S if process.kind == "worker" else 15,
             final=(INVARIANT_BROKEN_STATUS,) if process.kind == "worker" else (),
@@ -69,17 +72,27 @@ def programs(
 
 
 def _settings_of(
-    process: Process, settings: Mapping[str, str], roles: Mapping[str, Mapping[str, str]]
+    process: Process,
+    settings: Mapping[str, str],
+    roles: Mapping[str, Mapping[str, str]],
+    users: Mapping[str, Mapping[str, str]],
 ) -> dict[str, str]:
     """What a process is told, and no secret that it has no use for."""
     if process.role is None:
         return {name: text for name, text in settings.items() if name not in WITH_PASSWORDS}
-    told = {**settings, **roles.get(process.role, {})}
-    if process.role != "flower":
-        told.pop(FLOWER_BROKER_API, None)
-    return told
+    without = {*FOR_MIGRATE}
+    if process.name != "flower":
+        without |= {FLOWER_BROKER_API, FLOWER_BASIC_AUTH}
+    if users or process.user is None:
+        without |= DATABASE_URLS
+    told = {name: text for name, text in settings.items() if name not in without}
+    of_its_role = {n: text for n, text in roles.get(process.role, {}).items() if n not in without}
+    return told | of_its_role | dict(users.get(process.user or "", {}))
 
 
-def _command(process: Process, url: str) -> tuple[str, ...]:
-    own = ("--url", url, "--keys-file", str(EXCHANGE.directory / "keys.json")) if process.kind == "bot" else ()
+def _command(process: Process, url: str, run_directory: Path) -> tuple[str, ...]:
+    own: tuple[str, ...] = ()
+    if process.kind == "bot":
+        # A file with no key but its own.
+        own = ("--url", url, "--keys-file", str(key_file(run_directory, process.name.upper())))
     return (str(VENV_PYTHON), "-m", *process.command, *own)

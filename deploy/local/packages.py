@@ -64,7 +64,8 @@ def _install(packages: Collection[str], log: Path) -> None:
                 raise Failure(f"apt-get could not install {' '.join(packages)}: {' '.join(said)[:400]}; see {log}")
         if shutil.which("systemctl"):
             # What came with the packages is not to start with the machine: the exchange runs services of its own.
-            subprocess.run(["systemctl", "disable", "--quiet", *_UNITS], stdout=out, stderr=out, check=False)
+            units = [*_UNITS, *({"caddy"} & set(packages))]
+            subprocess.run(["systemctl", "disable", "--quiet", *units], stdout=out, stderr=out, check=False)
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection
 
 from deploy.local.failure import Failure
 from deploy.local.places import Instance
-from deploy.local.ports import LOOPBACK
 from deploy.local.supervisor import Supervisor
 
 _ANSWER_S = 5
@@ -43,9 +42,9 @@ def wait_for_api(url: str, *, still_up: Callable[[], None], seconds: float = 90)
     _wait(f"{url}/health/ready", "the api", still_up, seconds)
 
 
-def wait_for_flower(port: int, *, still_up: Callable[[], None], seconds: float = 60) -> None:
+def wait_for_flower(url: str, *, still_up: Callable[[], None], seconds: float = 60) -> None:
     """Return when Flower answers."""
-    _wait(f"http://{LOOPBACK}:{port}/healthcheck", "Flower", still_up, seconds)
+    _wait(f"{url}/healthcheck", "Flower", still_up, seconds)
 
 
 def _wait(address: str, what: str, still_up: Callable[[], None], seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -15,10 +16,13 @@ from supervisor.xmlrpc import Faults, SupervisorTransport
 from deploy.local.failure import Failure
 from deploy.local.places import VIRTUAL_ENVIRONMENT, Instance, write_private
 from deploy.local.programs import Program, configuration
-from deploy.local.variables import WITH_PASSWORDS
 
 # A Unix socket's address, its end included, has so many bytes.
 _LONGEST_SOCKET_PATH = 100
+
+# What programs need to know of the machine and the person who starts them. Every setting stands in the configuration of
+# the program that it is for: one that the supervisor inherited would outlast the start that gave it.
+_INHERITED = re.compile(r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|PYTHONDONTWRITEBYTECODE")
 
 _ENDED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
 _FAILING = {"BACKOFF", "EXITED", "FATAL"}
@@ -61,8 +65,7 @@ class Supervisor:
         file = self._instance.directory / "supervisor.conf"
         write_private(file, configuration(self._instance, programs))
         if not self.runs():
-            # What it knows its programs know; so no address with a password, which each is told for its own role.
-            environment = {name: text for name, text in os.environ.items() if name not in WITH_PASSWORDS}
+            environment = {name: text for name, text in os.environ.items() if _INHERITED.fullmatch(name)}
             supervisord = VIRTUAL_ENVIRONMENT / "bin" / "supervisord"
             subprocess.run([supervisord, "-c", file], check=True, env=environment)
             wait_until(self.runs, 10, "the supervisor did not start")

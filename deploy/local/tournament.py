@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from celery_app.settings import Settings
 from deploy.local import environment_file
 from deploy.local.failure import Failure, ending
 from deploy.local.places import EXCHANGE, VENV_PYTHON
@@ -17,9 +18,14 @@ def main() -> int:
         if not Supervisor(EXCHANGE).runs():
             raise Failure("the exchange is not running: start it with `make up BOTS=none`")
         # Bots come in by the front door: of the exchange's environment, passwords and all, they get its port.
-        os.environ["EXCHANGE_URL"] = f"http://127.0.0.1:{environment_file.read(EXCHANGE)['API_PORT']}"
+        os.environ["EXCHANGE_URL"] = f"http://127.0.0.1:{_api_port()}"
         os.environ.setdefault("EXCHANGE_KEYS_FILE", str(EXCHANGE.directory / "keys.json"))
     os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "bots", "tournament", *sys.argv[1:]])
+
+
+def _api_port() -> str:
+    default = str(Settings.model_fields["api_port"].default)
+    return environment_file.read(EXCHANGE).get("API_PORT", default)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from celery_app.settings import Settings
-from deploy import broker_users
-from deploy.local import environment_file, exchange, growth, ready
+from deploy import broker_users, database_users, flower
+from deploy.local import environment_file, exchange, growth, public, ready
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
 from deploy.local.places import EXCHANGE, VENV_PYTHON
@@ -19,17 +19,17 @@ from deploy.local.programs import BOT, WEB, WORKER, Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
-from deploy.local.variables import FLOWER_BROKER_API, SERVICE_URLS, Variables, from_environment
+from deploy.local.variables import DATABASE_URLS, FLOWER_BROKER_API, SERVICE_URLS, Variables, from_environment
 
 _LEAST_FREE_BYTES = 1 << 30
 
 
 def main() -> int:
     """Start what does not run; exit status 1 and one sentence when that cannot be."""
-    variables = from_environment(os.environ)
+    variables, door = from_environment(os.environ), public.from_environment(os.environ)
     require_space()
     with alone(EXCHANGE):
-        _bring_up(variables)
+        _bring_up(variables, door)
     return 0
 
 
@@ -44,7 +44,7 @@ def require_space() -> None:
         raise Failure(f"the disk of {EXCHANGE.directory} has only {free >> 20} MB left: make room for 1 GB at least")
 
 
-def _bring_up(variables: Variables) -> None:
+def _bring_up(variables: Variables, door: public.PublicDoor | None) -> None:
     EXCHANGE.folder("logs")
     supervisor = Supervisor(EXCHANGE)
     was_up = supervisor.runs()
@@ -53,23 +53,41 @@ def _bring_up(variables: Variables) -> None:
     wanted = sorted({service for variable, service in SERVICE_URLS.items() if variable not in variables.given})
     services = own.prepare(EXCHANGE, wanted, running=was_up)
     environment = exchange.environment(os.environ, {**services.urls, **variables.given}, EXCHANGE)
+    if door is not None:
+        # Caddy alone may say for whom it asks.
+        environment.setdefault("TRUSTED_PROXIES", LOOPBACK)
     os.environ.update(environment)
     s = Settings()  # those that this process has read at its start do not know the services' addresses
-    _require_ports(supervisor if was_up else None, s)
+    if fault := flower.refusal(s):
+        raise Failure(fault)
+    _require_ports(supervisor if was_up else None, s, door)
 
     url = f"http://{_reachable(s.api_host)}:{s.api_port}"
+    flower_url = f"http://{_reachable(s.flower_address)}:{s.flower_port}"
     roles = _roles(services.roles, environment)
+    # A caller that brings one of the databases brings one user for all.
+    passwords = {} if DATABASE_URLS & variables.given.keys() else services.users
+    users = {user: database_users.urls_of(user, environment, password) for user, password in passwords.items()}
     processes = exchange.programs(
-        variables, environment, shards=s.shards, flower_port=s.flower_port, url=url, roles=roles
+        variables,
+        environment,
+        shards=s.shards,
+        flower_port=s.flower_port,
+        url=url,
+        roles=roles,
+        users=users,
     )
+    if door is not None:
+        processes.append(door.program(EXCHANGE, upstream=url.removeprefix("http://"), max_body_bytes=s.max_body_bytes))
     supervisor.load([*services.all_programs, *processes])
     _start_services(supervisor, services, variables, wanted)
-    with step("databases, initial data, keys, users of RabbitMQ"):
-        _migrate(environment | _users(services.roles, environment))
+    with step("databases, initial data, keys, users"):
+        made = {"DATABASE_USERS": json.dumps(passwords)} if passwords else {}
+        _migrate(environment | _users(services.roles, environment) | made)
     environment_file.write(EXCHANGE, environment)
-    _start_processes(supervisor, processes, url=url, flower_port=s.flower_port)
+    _start_processes(supervisor, processes, url=url, flower_url=flower_url)
     growth.take_sample(EXCHANGE, s)
-    print(_addresses(url, s.flower_port))
+    print(_addresses(url, flower_url, door))
 
 
 def _roles(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -92,7 +110,7 @@ def _users(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict
     return {"BROKER_MANAGEMENT_URL": management, "BROKER_USERS": json.dumps(dict(passwords))}
 
 
-def _require_ports(running: Supervisor | None, s: Settings) -> None:
+def _require_ports(running: Supervisor | None, s: Settings, door: public.PublicDoor | None) -> None:
     """See that the ports which people know are free, or already ours.
 
     running  the supervisor, if it runs
@@ -101,7 +119,7 @@ def _require_ports(running: Supervisor | None, s: Settings) -> None:
     up = {state.name for state in running.states() if state.state == "RUNNING"} if running else set()
     for name, host, port, variable in (
         ("api", s.api_host, s.api_port, "API_PORT"),
-        ("flower", LOOPBACK, s.flower_port, "FLOWER_PORT"),
+        ("flower", s.flower_address, s.flower_port, "FLOWER_PORT"),
     ):
         is_ours = name in up and int(before.get(variable, Settings.model_fields[variable.lower()].default)) == port
         if not is_ours and not is_free(port, host):
@@ -109,6 +127,8 @@ def _require_ports(running: Supervisor | None, s: Settings) -> None:
                 f"port {port} is in use by another program: end that, or choose another port for {name} "
                 f"with `make up {variable}={port + 1}`"
             )
+    if door is not None and public.PROGRAM not in up:
+        door.require_ports()
 
 
 def _start_services(
@@ -133,7 +153,7 @@ def _migrate(environment: Mapping[str, str]) -> None:
         raise Failure(done.stderr.strip().splitlines()[-1])
 
 
-def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url: str, flower_port: int) -> None:
+def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url: str, flower_url: str) -> None:
     """Start what is not a service: all but the bots at once, and these when there is something to trade on."""
     by_rank = {rank: [program for program in programs if program.rank == rank] for rank in (WORKER, WEB, BOT)}
     names = {rank: [program.name for program in some] for rank, some in by_rank.items()}
@@ -143,8 +163,11 @@ def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url
         ready.wait_for_workers(EXCHANGE, supervisor, names[WORKER])
     with step("api and streams"):
         ready.wait_for_api(url, still_up=lambda: supervisor.require([*names[WORKER], "api", "streams"]))
+    if public.PROGRAM in names[WEB]:
+        with step("Caddy"):
+            supervisor.wait_until_up([public.PROGRAM])
     with step("Flower"):
-        ready.wait_for_flower(flower_port, still_up=lambda: supervisor.require(["flower"]))
+        ready.wait_for_flower(flower_url, still_up=lambda: supervisor.require(["flower"]))
     if by_rank[BOT]:
         supervisor.start(by_rank[BOT])
         with step(f"bots: {' '.join(names[BOT])}"):
@@ -156,10 +179,11 @@ def _reachable(host: str) -> str:
     return LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104  # nothing listens there because of this
 
 
-def _addresses(url: str, flower_port: int) -> str:
+def _addresses(url: str, flower_url: str, door: public.PublicDoor | None) -> str:
+    from_outside = f"\nfrom outside   {door.url}        see docs/internet.md" if door is not None else ""
     return f"""
-the exchange   {url}        an order book: {url}/book/MSFT
-Flower         http://{LOOPBACK}:{flower_port}
+the exchange   {url}        an order book: {url}/book/MSFT{from_outside}
+Flower         {flower_url}
 keys           {EXCHANGE.directory / "keys.json"}        the account SINGLE is yours
 next           make status, make logs, make audit, make down"""
 

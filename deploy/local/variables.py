@@ -23,11 +23,16 @@ SERVICE_URLS = {
     "CLEARING_DATA_URL": "Postgres",
     "MARKET_DATA_URL": "Postgres",
 }
-# Flower's own variable for the address of RabbitMQ's management.
+DATABASE_URLS = frozenset({"CLEARING_DATA_URL", "MARKET_DATA_URL"})
+# Flower's own variables: the address of RabbitMQ's management, and names with passwords of people who may look.
 FLOWER_BROKER_API = "FLOWER_BROKER_API"
+FLOWER_BASIC_AUTH = "FLOWER_BASIC_AUTH"
+
+# What only `deploy.migrate` is told, which makes the users.
+FOR_MIGRATE = ("BROKER_MANAGEMENT_URL", "BROKER_USERS", "DATABASE_USERS")
 
 # Those whose values hold passwords.
-WITH_PASSWORDS = (*SERVICE_URLS, FLOWER_BROKER_API, "BROKER_MANAGEMENT_URL", "BROKER_USERS")
+WITH_PASSWORDS = (*SERVICE_URLS, FLOWER_BROKER_API, FLOWER_BASIC_AUTH, *FOR_MIGRATE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def bot_of(exchange: SmallExchange, log: Path, *arguments: str, key: str = KEY) 
         bot.wait()
 
 
-def wait_for(what: Callable[[], bool], *, seconds: float = 30) -> None:
+def wait_for(what: Callable[[], bool], *, seconds: float = 120) -> None:
     deadline_s = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline_s

@@ -146,13 +146,13 @@ def test_the_pipeline_runs_with_them(
             assert api.ask("POST", "/orders", key=key, json=order).status_code == 202
         ready = api.ask("GET", "/health/ready").json()["dependencies"]
         assert (ready["rabbitmq"], ready[ORDER_ENTRY]) == ("ok", "ok")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while reports_of_settlements(market_data) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         # Flower asks the workers how they are.
         with Connection(urls["flower"]) as flower:
-            answers = app.control.inspect(connection=flower, timeout=5).ping()
+            answers = app.control.inspect(connection=flower, timeout=30, limit=4).ping()
         assert matching.hostname() in answers
         assert depth(broker, DEAD_LETTER) == 0
 

@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from deploy.broker_users import ROLES
-from deploy.local import exchange
-from deploy.local.variables import from_environment
+from deploy.database_users import RIGHTS, USERS
 from deploy.processes import BOTS, Process, bots, webs, workers
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +20,12 @@ SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 
 SHARDS = 2
 WORKERS, WEBS, TRADERS = workers(SHARDS), webs(), bots(BOTS)
-IN_THE_CONTAINER = ["--url", "http://api:8000", "--keys-file", "/run/exchange/keys.json"]
+IN_THE_CONTAINER = ["--url", "http://api:8000", "--keys-file", "/run/key/keys.json"]
+STORES = {"rabbitmq", "postgres", "redis"}
+
+
+def networks_of(name: str) -> set[str]:
+    return set(SERVICES[name].get("networks", {"default"}))
 
 
 def by_name(processes: list[Process]) -> Any:
@@ -30,7 +34,7 @@ def by_name(processes: list[Process]) -> Any:
 
 def test_its_services_are_the_processes_and_what_they_need() -> None:
     processes = {process.name for process in (*WORKERS, *WEBS, *TRADERS)}
-    assert SERVICES.keys() - processes == {"migrate", "rabbitmq", "postgres", "redis"}
+    assert SERVICES.keys() - processes == {"migrate", "caddy", *STORES}
     assert processes - SERVICES.keys() == set()
 
 
@@ -72,44 +76,97 @@ def test_bots_trade_only_when_they_are_asked_for() -> None:
     assert {name for name, service in SERVICES.items() if service.get("profiles") == ["bots"]} == set(BOTS)
 
 
-def test_everything_listens_on_loopback_only() -> None:
+def test_everything_listens_on_loopback_only_but_what_is_asked_for() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published == {
         "api": ["127.0.0.1:${API_PORT:-8000}:8000"],
-        "flower": ["127.0.0.1:${FLOWER_PORT:-5555}:5555"],
+        "flower": ["${FLOWER_ADDRESS:-127.0.0.1}:${FLOWER_PORT:-5555}:5555"],
+        "caddy": ["${PUBLIC_HTTP_PORT:-80}:80", "${PUBLIC_HTTPS_PORT:-443}:443"],
     }
+    assert SERVICES["caddy"]["profiles"] == ["public"]
 
 
-def test_flower_remembers_as_much_as_in_the_local_run() -> None:
-    programs = exchange.programs(from_environment({}), {}, shards=SHARDS, flower_port=5555, url="")
-    (flower,) = [program for program in programs if program.name == "flower"]
-    in_container = {name: str(value) for name, value in SERVICES["flower"]["environment"].items()}
-    assert {name: in_container[name] for name in flower.environment.keys() & in_container.keys()} == {
-        name: "0.0.0.0" if name == "FLOWER_ADDRESS" else value
-        for name, value in flower.environment.items()
-        if name in in_container
-    }
-    assert flower.environment.keys() - in_container.keys() == {"PYTHONUNBUFFERED"}  # the image sets that
+def test_flower_is_told_where_it_is_published() -> None:
+    told = SERVICES["flower"]["environment"]
+    assert told["FLOWER_PUBLISHED_AT"] == "${FLOWER_ADDRESS:-127.0.0.1}"
+    assert told["FLOWER_BASIC_AUTH"] == "${FLOWER_BASIC_AUTH:-}"
 
 
 def test_no_secret_stands_in_it_and_the_example_names_them_all() -> None:
     asked_for = set(re.findall(r"\$\{(\w+)", TEXT))
     given = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    passwords = {"POSTGRES_PASSWORD", "RABBITMQ_PASSWORD", *(f"RABBITMQ_{role.upper()}_PASSWORD" for role in ROLES)}
-    assert asked_for == given == passwords | {"API_PORT", "FLOWER_PORT"}
+    passwords = {
+        "POSTGRES_PASSWORD",
+        *(f"POSTGRES_{user.upper()}_PASSWORD" for user in USERS),
+        "RABBITMQ_PASSWORD",
+        *(f"RABBITMQ_{role.upper()}_PASSWORD" for role in ROLES),
+        "REDIS_PASSWORD",
+        "FLOWER_BASIC_AUTH",
+    }
+    public = {"PUBLIC", "PUBLIC_TLS", "PUBLIC_HTTP_PORT", "PUBLIC_HTTPS_PORT", "EDGE_SUBNET", "EDGE_PROXY"}
+    assert asked_for == given == passwords | public | {"API_PORT", "FLOWER_PORT", "FLOWER_ADDRESS"}
 
 
 @by_name([*WORKERS, *WEBS])
 def test_a_process_has_the_rights_of_its_role_and_knows_no_other_password(process: Process) -> None:
     environment = SERVICES[process.name]["environment"]
     assert environment["BROKER_ROLE"] == process.role
-    known = set(re.findall(r"\$\{RABBITMQ_(\w+?)[:}]", str(environment)))
-    assert known == {f"{process.role}_PASSWORD".upper()}
+    known = set(re.findall(r"\$\{(\w+_PASSWORD)[:}]", str(environment)))
+    redis = {"REDIS_PASSWORD"} if process.name in ("api", "streams", "data_feed") else set()
+    postgres = {f"POSTGRES_{process.user}_PASSWORD".upper()} if process.user else set()
+    assert known == {f"RABBITMQ_{process.role}_PASSWORD".upper()} | postgres | redis
+    urls = {variable for variable in RIGHTS if variable in environment}
+    assert urls == {variable for variable, rights in RIGHTS.items() if process.user in rights}
+    for variable in urls:
+        assert environment[variable].startswith(f"postgresql://{process.user}:")
 
 
 @by_name(TRADERS)
 def test_a_bot_knows_no_password(process: Process) -> None:
     assert "PASSWORD" not in str(SERVICES[process.name])
+
+
+@by_name(TRADERS)
+def test_a_bot_sees_its_own_key_and_the_api_and_nothing_else(process: Process) -> None:
+    service = SERVICES[process.name]
+    assert service["volumes"] == [f"{process.name}_key:/run/key:ro"]
+    assert f"{process.name}_key:/run/exchange/keys/{process.name.upper()}" in SERVICES["migrate"]["volumes"]
+    reached = {name for name in SERVICES if networks_of(name) & networks_of(process.name)}
+    assert reached == {"api", *BOTS}
+
+
+def test_the_stores_are_where_nothing_comes_in_or_goes_out() -> None:
+    assert {name for name in SERVICES if networks_of(name) == {"back"}} >= STORES
+    assert yaml.safe_load(TEXT)["networks"]["back"] == {"internal": True}
+    assert not any("ports" in SERVICES[name] for name in STORES)
+    assert not networks_of("caddy") & networks_of("postgres")
+
+
+@by_name([*WORKERS, *WEBS, *TRADERS])
+def test_a_container_may_change_nothing_and_become_no_other(process: Process) -> None:
+    service = SERVICES[process.name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "user" not in service  # that of the image
+    assert re.search(r"^USER exchange$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_the_image_has_the_folders_of_the_keys_for_their_account() -> None:
+    (accounts,) = re.findall(r"for account in ([A-Z_ ]+);", (ROOT / "Dockerfile").read_text())
+    assert accounts.split() == [name.upper() for name in BOTS]
+
+
+def test_the_api_believes_caddy_only() -> None:
+    address = SERVICES["caddy"]["networks"]["edge"]["ipv4_address"]
+    assert SERVICES["api"]["environment"]["TRUSTED_PROXIES"] == address
+    assert {name for name in SERVICES if "edge" in networks_of(name)} == {"api", "caddy"}
+
+
+def test_redis_has_a_password_that_stands_on_no_command_line() -> None:
+    redis = SERVICES["redis"]
+    assert "${REDIS_PASSWORD}" not in str(redis["entrypoint"])
+    assert "requirepass $$REDIS_PASSWORD" in redis["entrypoint"][-1]
 
 
 def test_no_container_is_told_all_passwords() -> None:
@@ -122,6 +179,8 @@ def test_no_container_is_told_all_passwords() -> None:
 def test_all_users_are_made_at_the_start() -> None:
     users = json.loads(re.sub(r"\$\{\w+\}", "x", SERVICES["migrate"]["environment"]["BROKER_USERS"]))
     assert users.keys() == set(ROLES)
+    text = re.sub(r"\$\{\w+(:\?[^}]*)?\}", "x", SERVICES["migrate"]["environment"]["DATABASE_USERS"])
+    assert json.loads(text).keys() == set(USERS)
 
 
 def test_docker_compose_1_29_reads_it() -> None:

@@ -37,7 +37,7 @@ def bury(broker: Connection, queue: str, body: bytes | str, **headers: object) -
 
 
 def _wait_for(broker: Connection, queue: str, count: int | None = None) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while depth(broker, queue) == 0 if count is None else depth(broker, queue) != count:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -15,6 +15,7 @@ from celery_app.settings import Settings
 from db.clearing_data import initial_data, keys
 from db.connect import Database
 from deploy import migrate
+from deploy.processes import BOTS
 
 
 def settings(run_directory: Path, **others: object) -> Settings:
@@ -35,6 +36,19 @@ def test_everyone_gets_a_key_that_is_valid(clearing_data: Database, tmp_path: Pa
         owners = {entry: keys.find_key(tx, key) for entry, key in held.items()}
     assert owners.pop("admin") == keys.Identity(keys.ADMIN, "admin")
     assert owners == {client_id: keys.Identity(client_id, "client") for client_id in initial_data.TRADERS}
+
+
+def test_each_bot_gets_a_file_with_its_own_key_and_no_other(clearing_data: Database, tmp_path: Path) -> None:
+    migrate.prepare(settings(tmp_path))
+    held = keys_in(tmp_path)
+    for account in map(str.upper, BOTS):
+        file = migrate.key_file(tmp_path, account)
+        assert json.loads(file.read_text()) == {account: held[account]}
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    with clearing_data.transaction() as tx:
+        keys.revoke_keys(tx, "GAUSS", now_us=1)
+    migrate.prepare(settings(tmp_path))
+    assert json.loads(migrate.key_file(tmp_path, "GAUSS").read_text()) == {"GAUSS": keys_in(tmp_path)["GAUSS"]}
 
 
 def test_again_changes_nothing(clearing_data: Database, tmp_path: Path) -> None:

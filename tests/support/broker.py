@@ -50,7 +50,7 @@ def depth(connection: Connection, queue: str) -> int:
         return int(channel.queue_declare(queue, passive=True).message_count)
 
 
-def take(connection: Connection, queue: str, count: int, *, timeout_s: float = 10.0) -> list[Message]:
+def take(connection: Connection, queue: str, count: int, *, timeout_s: float = 60.0) -> list[Message]:
     """Take this many messages out of a queue.
 
     raises  AssertionError  fewer came in time

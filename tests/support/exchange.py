@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from kombu import Connection
 
 from celery_app.settings import settings
 from celery_app.topology import DEAD_LETTER
+from deploy import database_users
 from deploy.local import exchange as local
 from deploy.local.places import Instance
 from deploy.local.programs import Program
@@ -31,7 +33,7 @@ from tests.support.broker import depth, empty_queues
 from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
-START_S = 120.0
+START_S = 300.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Exchange:
         self._supervisor.start([program for program in self._programs if program.name == name])
 
     @staticmethod
-    def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float = 60.0) -> None:
+    def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float = 180.0) -> None:
         """Return when the condition holds.
 
         raises  AssertionError  it does not in time
@@ -122,6 +124,12 @@ def is_ready(url: str) -> bool:
         return False
 
 
+def passwords_of_users() -> dict[str, str]:
+    """Of Postgres' users, whom all processes of tests share as they share the server: derived from its own password."""
+    owner = settings().clearing_data_url.get_secret_value().rpartition("@")[0]
+    return {user: sha256(f"{user} {owner}".encode()).hexdigest() for user in database_users.USERS}
+
+
 @contextmanager
 def running_exchange(variables: Mapping[str, str] | None = None) -> Iterator[Exchange]:
     """Run the exchange on empty queues inside the block.
@@ -136,12 +144,17 @@ def running_exchange(variables: Mapping[str, str] | None = None) -> Iterator[Exc
     environment = local.environment(os.environ, {"API_PORT": str(port["api"])}, instance)
     asked_for = from_environment({"BOTS": "none", **(variables or {})})
     url = f"http://{s.api_host}:{port['api']}"
+    passwords = passwords_of_users()
+    users = {user: database_users.urls_of(user, environment, password) for user, password in passwords.items()}
     programs = [
         program
-        for program in local.programs(asked_for, environment, shards=s.shards, flower_port=port["flower"], url=url)
+        for program in local.programs(
+            asked_for, environment, shards=s.shards, flower_port=port["flower"], url=url, users=users
+        )
         if program.name != "flower"
     ]
-    subprocess.run([sys.executable, "-m", "deploy.migrate"], env={**os.environ, **environment}, check=True)
+    made = {**os.environ, **environment, "DATABASE_USERS": json.dumps(passwords)}
+    subprocess.run([sys.executable, "-m", "deploy.migrate"], env=made, check=True)
     supervisor = Supervisor(instance)
     try:
         with empty_queues(s.broker_url.get_secret_value()):

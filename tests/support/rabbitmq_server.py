@@ -13,11 +13,12 @@ from types import TracebackType
 from typing import Self
 
 from deploy.local.places import Instance
+from deploy.local.ports import is_free
 from deploy.local.services import answers, own
 from deploy.local.services.own import RABBITMQ
 
 _CONTROL = "/usr/lib/rabbitmq/bin/rabbitmqctl"
-STOP_S = 30.0
+START_S, STOP_S = 60.0, 120.0
 
 
 class RabbitMQServer:
@@ -80,7 +81,11 @@ class RabbitMQServer:
 
     def __enter__(self) -> Self:
         self._epmd = self._run(self._epmd_program.command)
-        time.sleep(0.1)
+        deadline = time.monotonic() + START_S
+        while is_free(int(self._epmd_program.command[-1])):  # RabbitMQ would start one that outlives it
+            assert self._epmd.poll() is None, "epmd ended"
+            assert time.monotonic() < deadline, "epmd does not listen"
+            time.sleep(0.02)
         self.start()
         return self
 

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as NotThere
 
 from tests.support.side_by_side import free_port
 
-START_S = 10.0
+START_S = 60.0
 
 
 class RedisServer:

@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 import requests
 
-from deploy.local.ports import is_free
+from deploy.local.ports import reserve
 
 # Below the ports that `make up` chooses from, and those that Linux takes for outgoing connections.
 _LOWEST_PORT, _PORTS_EACH = 10_000, 600
@@ -49,8 +49,8 @@ def services_of_their_own(processes: Sequence[str], environment: Mapping[str, st
 
 
 def free_port() -> int:
-    """A port of this process of tests on which nothing listens now, and that it was not given lately."""
-    return next(port for port in _ports() if is_free(port))
+    """A port on which nothing listens, that no other process is given, and that this one was not given lately."""
+    return next(port for port in _ports() if reserve(port))
 
 
 @cache

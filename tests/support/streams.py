@@ -23,7 +23,7 @@ from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketTi
 from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
-START_S = 20.0
+START_S = 120.0
 
 _PROGRAM = """
 from gevent import monkey
@@ -169,7 +169,7 @@ class SocketIOClient:
         """The events of a name so far."""
         return [content for event, content in list(self.events) if event == name]
 
-    def wait_for(self, name: str, count: int = 1, *, timeout_s: float = 10.0) -> list[dict[str, Any]]:
+    def wait_for(self, name: str, count: int = 1, *, timeout_s: float = 60.0) -> list[dict[str, Any]]:
         """The events of a name, once there are so many."""
         wait_until(lambda: len(self.of(name)) >= count, timeout_s=timeout_s)
         return self.of(name)
@@ -205,7 +205,7 @@ def read_until_cut_off(websocket: WebSocket) -> None:
         return
 
 
-def wait_until(done: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+def wait_until(done: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
     """Return when it is done; AssertionError when it is not in time."""
     deadline = time.monotonic() + timeout_s
     while not done():

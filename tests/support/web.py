@@ -42,7 +42,7 @@ class WebProcess:
         assert self._process is not None
         return self._process.pid
 
-    def start(self, ready: str, *, timeout_s: float = 20.0) -> None:
+    def start(self, ready: str, *, timeout_s: float = 120.0) -> None:
         """Start it, and return when it has logged that it is ready."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -60,7 +60,7 @@ class WebProcess:
             assert time.monotonic() < deadline, f"{self._module} is not ready:\n{self.log}"
             time.sleep(0.02)
 
-    def end(self, number: signal.Signals = signal.SIGKILL, *, timeout_s: float = 15.0) -> int:
+    def end(self, number: signal.Signals = signal.SIGKILL, *, timeout_s: float = 60.0) -> int:
         """End it by a signal; the exit status."""
         assert self._process is not None
         self._process.send_signal(number)

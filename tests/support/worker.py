@@ -122,7 +122,7 @@ class WorkerProcess:
     def kill(self, signal: str | int = "SIGKILL") -> None:
         """Send a signal that ends the process, and wait until it has."""
         os.kill(self.pid, _number(signal))
-        self.wait(timeout_s=30)
+        self.wait(timeout_s=120)
 
     def restart(self, timeout: float = 30) -> None:
         """A warm stop, and another process."""
@@ -169,7 +169,7 @@ class Worker(CeleryTestWorker):
         """The name under which Celery knows it."""
         return f"{self.worker_name}@{self.container.id}"
 
-    def start(self, *, timeout_s: float = 30.0) -> Self:
+    def start(self, *, timeout_s: float = 120.0) -> Self:
         """Start the process and return when it consumes.
 
         raises  WorkerFailed  it ended or was not ready in time
@@ -182,11 +182,11 @@ class Worker(CeleryTestWorker):
         """Start the process and return at once."""
         self.container.start()
 
-    def wait_ready(self, *, timeout_s: float = 30.0) -> None:
+    def wait_ready(self, *, timeout_s: float = 120.0) -> None:
         """Return when a launched process consumes; raises as `start`."""
         self.wait_for_log(READY, timeout=timeout_s)
 
-    def wait_for_log(self, log: str, message: str = "", timeout: float = 30.0, *, count: int = 1) -> None:
+    def wait_for_log(self, log: str, message: str = "", timeout: float = 120.0, *, count: int = 1) -> None:
         """Return when a text stands in the log, as often as `count`.
 
         timeout  [s]
@@ -202,7 +202,7 @@ class Worker(CeleryTestWorker):
                 raise NotLogged(self._said(message or f"no {log!r} in {timeout} s"))
             time.sleep(0.05)
 
-    def wait(self, *, timeout_s: float = 30.0) -> int:
+    def wait(self, *, timeout_s: float = 120.0) -> int:
         """The exit status, once the process has ended by itself.
 
         raises  WorkerFailed  it runs on
@@ -220,7 +220,7 @@ class Worker(CeleryTestWorker):
         """Let a paused process go on."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def stop(self, *, timeout_s: float = 30.0) -> int:
+    def stop(self, *, timeout_s: float = 120.0) -> int:
         """A warm stop, as the supervisor asks for it; returns the exit status."""
         os.kill(self.pid, signal.SIGTERM)
         return self.wait(timeout_s=timeout_s)

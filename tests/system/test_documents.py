@@ -19,8 +19,12 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md")] + sorted((RO
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
-# Variables of `make` that are no settings of a process, and that of a bot.
-OTHER_VARIABLES = {"ARGS", "BOTS", "MINUTES", "SEED", KEY_VARIABLE, *from_environment({}).counts, *SERVICE_URLS}
+# Variables of `make` that are no settings of a process, that of a bot, and those of containers.
+IN_CONTAINERS = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+OTHER_VARIABLES = {
+    "ARGS", "BOTS", "MINUTES", "SEED", "TRUSTED_PROXIES", KEY_VARIABLE, *from_environment({}).counts, *SERVICE_URLS,
+    *IN_CONTAINERS,
+}  # fmt: skip
 
 # What the reader calls a file of his own.
 OWN_FILES = {"league.toml"}

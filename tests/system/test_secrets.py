@@ -17,7 +17,7 @@ from bots.contract import LimitOrder
 from celery_app.settings import settings
 from db.connect import Database
 from deploy.local import environment_file
-from tests.support.exchange import Exchange, running_exchange
+from tests.support.exchange import Exchange, passwords_of_users, running_exchange
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def secrets_of(exchange: Exchange) -> set[str]:
     s = settings()
     urls = (s.broker_url, s.redis_url, s.clearing_data_url, s.market_data_url)
     passwords = {urlsplit(url.get_secret_value()).password for url in urls}
+    passwords |= set(passwords_of_users().values())
     return set(exchange.keys.values()) | {password for password in passwords if password and len(password) > 8}
 
 

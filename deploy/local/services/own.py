@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from deploy.broker_users import ROLES
+from deploy.database_users import USERS
 from deploy.local import ports
 from deploy.local.places import Instance, read_json, write_private
 from deploy.local.programs import Program
@@ -25,11 +26,13 @@ class Services:
     programs  for the supervisor
     urls      addresses by the variables of the settings, and Flower's to RabbitMQ's management
     roles     passwords of RabbitMQ's users by their roles; empty where RabbitMQ is not ours
+    users     passwords of Postgres' users; empty where Postgres is not ours
     """
 
     programs: dict[str, list[Program]]
     urls: dict[str, str]
     roles: dict[str, str]
+    users: dict[str, str]
 
     def url_of(self, service: str) -> str:
         """An address of a service that is started here."""
@@ -48,12 +51,14 @@ def prepare(instance: Instance, wanted: Collection[str], *, running: bool) -> Se
     raises   Failure  one is not installed
     """
     chosen = ports.choose(instance, [port for name in wanted for port in _SERVICES[name].PORTS], running=running)
-    users = {role: f"{RABBITMQ} {role}" for role in ROLES} if RABBITMQ in wanted else {}
-    passwords = _passwords(instance, [*wanted, *users.values()])
+    roles = {role: f"{RABBITMQ} {role}" for role in ROLES} if RABBITMQ in wanted else {}
+    users = {user: f"{POSTGRES} {user}" for user in USERS} if POSTGRES in wanted else {}
+    passwords = _passwords(instance, [*wanted, *roles.values(), *users.values()])
     return Services(
         programs={name: _SERVICES[name].programs(instance, chosen, passwords[name]) for name in wanted},
         urls=_urls(wanted, chosen, passwords),
-        roles={role: passwords[user] for role, user in users.items()},
+        roles={role: passwords[entry] for role, entry in roles.items()},
+        users={user: passwords[entry] for user, entry in users.items()},
     )
 
 

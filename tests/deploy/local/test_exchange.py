@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.broker_users import ROLES
+from deploy.database_users import RIGHTS, USERS, urls_of
 from deploy.local import exchange
 from deploy.local.variables import SERVICE_URLS, from_environment
 from deploy.processes import BOTS
@@ -14,6 +15,8 @@ SETTINGS = {
     "CLEARING_DATA_URL": "postgresql://x:y@127.0.0.1:4/c",
     "MARKET_DATA_URL": "postgresql://x:y@127.0.0.1:4/m",
     "RUN_DIRECTORY": "/somewhere",
+    "FLOWER_BASIC_AUTH": "someone:all",
+    "DATABASE_USERS": '{"api": "all"}',
 }
 EXPECTED_ROLES = {
     "order_entry": "order_entry",
@@ -28,10 +31,11 @@ EXPECTED_ROLES = {
 }
 
 
-def environments(roles: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    programs = exchange.programs(
-        from_environment({"MATCHING_STANDBYS": "1"}), SETTINGS, shards=2, flower_port=5, url="", roles=roles
-    )
+def environments(
+    roles: dict[str, dict[str, str]], users: dict[str, dict[str, str]] | None = None
+) -> dict[str, dict[str, str]]:
+    variables = from_environment({"MATCHING_STANDBYS": "1"})
+    programs = exchange.programs(variables, SETTINGS, shards=2, flower_port=5, url="", roles=roles, users=users)
     return {program.name: dict(program.environment) for program in programs}
 
 
@@ -44,8 +48,33 @@ def test_each_process_has_the_rights_of_its_role() -> None:
     for name, environment in told.items():
         if name not in BOTS:
             assert environment["BROKER_URL"] == f"amqp://{environment['BROKER_ROLE']}@x"
-        assert "all" not in str(environment)
         assert ("FLOWER_BROKER_API" in environment) == (name == "flower")
+        assert ("FLOWER_BASIC_AUTH" in environment) == (name == "flower")
+        assert "all" not in str(environment) or name == "flower"
+
+
+def test_each_process_has_the_rights_of_its_user_in_postgres() -> None:
+    users = {user: urls_of(user, SETTINGS, f"secret-of-{user}") for user in USERS}
+    told = environments({}, users)
+    for name, environment in told.items():
+        user = "" if name in ("flower", *BOTS) else name.partition(".")[0]
+        given = {variable: environment[variable] for variable in RIGHTS if variable in environment}
+        assert given == users.get(user, {}), name
+        assert "DATABASE_USERS" not in environment
+    assert told["data_feed"].keys() & RIGHTS.keys() == {"MARKET_DATA_URL"}
+    assert told["order_entry"].keys() & RIGHTS.keys() == {"CLEARING_DATA_URL"}
+
+
+def test_who_brings_postgres_has_one_user_for_all() -> None:
+    for name, environment in environments({}).items():
+        if name not in ("flower", *BOTS):
+            assert environment["CLEARING_DATA_URL"] == SETTINGS["CLEARING_DATA_URL"], name
+
+
+def test_a_bot_is_shown_its_own_key_and_no_other() -> None:
+    programs = exchange.programs(from_environment({}), SETTINGS, shards=2, flower_port=5, url="http://x")
+    shown = {program.name: program.command[-1] for program in programs if program.name in BOTS}
+    assert shown == {name: f"/somewhere/keys/{name.upper()}/keys.json" for name in BOTS}
 
 
 def test_a_bot_is_told_no_address_of_a_service() -> None:

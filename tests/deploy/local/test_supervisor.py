@@ -51,10 +51,23 @@ def pids(supervisor: Supervisor) -> dict[str, int]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_what_an_earlier_start_was_told_does_not_linger(
+    supervisor: Supervisor, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_PORT", "9001")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    run(supervisor, sleeper("before"))
+    monkeypatch.delenv("API_PORT")
+    run(supervisor, sleeper("before"), Program("after", WORKER, ("sh", "-c", "env; sleep 60")))
+    log = instance.logs / "after.log"
+    wait_until(lambda: log.exists() and "LC_ALL=C.UTF-8" in log.read_text())
+    assert "API_PORT" not in log.read_text()
 
 
 def test_a_program_gets_its_arguments_and_environment_as_they_are(supervisor: Supervisor, instance: Instance) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import stat
 import time
 import urllib.request
@@ -53,7 +54,7 @@ def pids(supervisor: Supervisor) -> dict[str, int]:
     return {state.name: state.pid for state in supervisor.states()}
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
@@ -123,6 +124,30 @@ def test_each_process_is_its_roles_user_at_rabbitmq(supervisor: Supervisor, inst
             assert urlsplit(told["BROKER_URL"]).username == told["BROKER_ROLE"]
 
 
+def test_each_process_is_its_own_user_in_postgres(supervisor: Supervisor, instance: Instance) -> None:
+    owner = urlsplit(environment_file.read(instance)["CLEARING_DATA_URL"]).password
+    assert owner
+    found = {}
+    for name, pid in pids(supervisor).items():
+        told = psutil.Process(pid).environ()
+        assert owner not in str(told), name
+        urls = [told[variable] for variable in ("CLEARING_DATA_URL", "MARKET_DATA_URL") if variable in told]
+        found[name] = {urlsplit(url).username for url in urls}
+    assert found["api"] == {"api"}
+    assert found["streams"] == {"streams"}
+    assert found["matching.0"] == {"matching"}
+    assert found["data_feed"] == {"data_feed"}
+    assert found["flower"] == found["uniform"] == set()
+
+
+def test_a_bot_is_told_its_own_key_only(supervisor: Supervisor, instance: Instance) -> None:
+    keys = json.loads((instance.directory / "keys.json").read_text())
+    bot = psutil.Process(pids(supervisor)["uniform"])
+    (file,) = [Path(word) for word in bot.cmdline() if word.endswith("keys.json")]
+    assert json.loads(file.read_text()) == {"UNIFORM": keys["UNIFORM"]}
+    assert not any(key in str(bot.environ()) for key in keys.values())
+
+
 def test_again_changes_nothing(clone: Clone, supervisor: Supervisor) -> None:
     before = pids(supervisor)
     again = clone.call("up", **VARIABLES)
@@ -165,6 +190,52 @@ def test_status_counts_restarts_and_knows_the_queues(clone: Clone, supervisor: S
 def test_the_audit_runs_on_it(clone: Clone) -> None:
     audit = clone.call("run", "tasks.audit")
     assert audit.returncode == 0, audit.stdout + audit.stderr
+
+
+def test_a_public_door_is_opened_and_what_was_asked_for_does_not_linger(
+    clone: Clone, supervisor: Supervisor, instance: Instance
+) -> None:
+    door = {
+        "PUBLIC": "localhost",
+        "PUBLIC_HTTP_PORT": str(free_port()),
+        "PUBLIC_HTTPS_PORT": str(free_port()),
+        "MAX_REQUEST_ORDERS": "7",
+    }
+    up = clone.call("up", **VARIABLES, **door)
+    assert up.returncode == 0, up.stderr
+    assert f"https://localhost:{door['PUBLIC_HTTPS_PORT']}" in up.stdout
+    told = psutil.Process(pids(supervisor)["api"]).environ()
+    assert (told["TRUSTED_PROXIES"], told["MAX_REQUEST_ORDERS"]) == ("127.0.0.1", "7")
+    root = instance.directory / "caddy" / "pki" / "authorities" / "local" / "root.crt"
+    wait_until(root.exists)
+    context = ssl.create_default_context(cafile=str(root))
+    address = f"https://localhost:{door['PUBLIC_HTTPS_PORT']}/book/MSFT"
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(address, timeout=10, context=context) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    wait_until(answers)
+
+    up = clone.call("up", **VARIABLES)
+    assert up.returncode == 0, up.stderr
+    assert "caddy" not in pids(supervisor)
+    told = psutil.Process(pids(supervisor)["api"]).environ()
+    assert not told.keys() & {"TRUSTED_PROXIES", "MAX_REQUEST_ORDERS", "PUBLIC"}
+    assert not environment_file.read(instance).keys() & {"TRUSTED_PROXIES", "MAX_REQUEST_ORDERS"}
+
+
+def test_flower_is_not_opened_to_others_without_a_password(clone: Clone, supervisor: Supervisor) -> None:
+    before = pids(supervisor)
+    refused = clone.call("up", **VARIABLES, FLOWER_ADDRESS="0.0.0.0")
+    assert refused.returncode == 1
+    assert refused.stderr.strip().startswith(
+        "Flower would listen on 0.0.0.0 without a password: set FLOWER_BASIC_AUTH="
+    )
+    assert pids(supervisor) == before
 
 
 def test_down_stops_everything_and_the_data_stay(clone: Clone, instance: Instance, supervisor: Supervisor) -> None:

@@ -149,7 +149,7 @@ def test_what_is_on_its_way_is_waited_for(traded: Traded) -> None:
 
     arrival = threading.Thread(target=arrive)
     arrival.start()
-    found = broken(traded, patience_s=3.0)
+    found = broken(traded, patience_s=60.0)
     arrival.join()
     assert not found
 
@@ -173,7 +173,7 @@ def test_the_audit_passes_while_the_exchange_trades(traded: Traded) -> None:
     trading.start()
     try:
         for _ in range(5):
-            assert broken(traded, patience_s=3.0) == {}
+            assert broken(traded, patience_s=60.0) == {}
     finally:
         over.set()
         trading.join()

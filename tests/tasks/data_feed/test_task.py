@@ -37,7 +37,7 @@ def count(market_data: Database, table: str) -> int:
         return int(tx.execute(text(f"SELECT count(*) FROM {table}")).scalar_one())
 
 
-def wait_until(done: Callable[[], bool], *, timeout_s: float = 20.0) -> None:
+def wait_until(done: Callable[[], bool], *, timeout_s: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not done():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -58,11 +58,11 @@ def test_stores_and_pushes(market_data: Database, broker: Connection, publisher:
     redis = Redis.from_url(settings().redis_url.get_secret_value())
     channel = redis.pubsub(ignore_subscribe_messages=True)
     channel.subscribe(channel_of(redis))
-    channel.get_message(timeout=5.0)
+    channel.get_message(timeout=60.0)
     with Worker(DATA_FEED):
         send(publisher, FeedBatch("matching", NOW_US, trades=[trade(1)]))
         wait_until(lambda: count(market_data, "reports") == 2)
-        pushes = [_read_push(message["data"]) for _ in range(2) if (message := channel.get_message(timeout=5.0))]
+        pushes = [_read_push(message["data"]) for _ in range(2) if (message := channel.get_message(timeout=60.0))]
     assert pushes[0].resynchronise
     assert [told.about for told in pushes[1].trades] == ["MSFT"]
     assert {told.about for told in pushes[1].reports} == {"ANN", "BOB"}
@@ -76,7 +76,7 @@ def test_what_was_stored_without_an_answer_is_no_secret(
     redis = Redis.from_url(settings().redis_url.get_secret_value())
     channel = redis.pubsub(ignore_subscribe_messages=True)
     channel.subscribe(channel_of(redis))
-    channel.get_message(timeout=5.0)
+    channel.get_message(timeout=60.0)
     with Proxy.before(url) as line, Worker(DATA_FEED, environment={"MARKET_DATA_URL": through(url, line)}):
         send(publisher, FeedBatch("matching", NOW_US, trades=[trade(1)]))
         wait_until(lambda: count(market_data, "reports") == 2)

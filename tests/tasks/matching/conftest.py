@@ -124,7 +124,7 @@ class Floor:
             event = bytes(raw)
             assert events.setdefault(_EVENT.decode(event).event_id, event) == event, "two events of one id"
 
-    def check(self, *, shards: Sequence[int] = (0,), timeout_s: float = 30.0) -> None:
+    def check(self, *, shards: Sequence[int] = (0,), timeout_s: float = 120.0) -> None:
         """All events of the log come to both stages behind, always the same bytes, and the books are the engine's."""
         engines, expected = {}, {}
         for shard in shards:

@@ -14,7 +14,7 @@ import pytest
 from tasks.matching.fork import Fork
 
 
-def ended(fork: Fork, *, timeout_s: float = 20.0) -> bool:
+def ended(fork: Fork, *, timeout_s: float = 60.0) -> bool:
     """Whether the copy has succeeded, once it has ended."""
     deadline = time.monotonic() + timeout_s
     while not fork.has_ended():

@@ -37,7 +37,7 @@ def trades_of(batches: list[ExecutionBatch]) -> list[TradeMade]:
     return [one for batch in batches for one in batch.executions if isinstance(one, TradeMade)]
 
 
-def wait_until_settled(clearing_data: Database, executions: int, *, timeout_s: float = 20.0) -> None:
+def wait_until_settled(clearing_data: Database, executions: int, *, timeout_s: float = 120.0) -> None:
     deadline = time.monotonic() + timeout_s
     while (settled := _settled(clearing_data)) < executions:
         assert time.monotonic() < deadline, f"{settled} of {executions} executions are settled"
@@ -49,7 +49,7 @@ def _settled(clearing_data: Database) -> int:
         return int(tx.execute(text("SELECT count(*) FROM executions")).scalar_one())
 
 
-def wait_until_blocked(clearing_data: Database, *, timeout_s: float = 20.0) -> None:
+def wait_until_blocked(clearing_data: Database, *, timeout_s: float = 120.0) -> None:
     """Until a worker waits for a lock that another transaction has."""
     waits = "SELECT count(*) FROM pg_stat_activity WHERE application_name = :worker AND wait_event_type = 'Lock'"
     other = Database(clearing_data.engine.url.render_as_string(hide_password=False))

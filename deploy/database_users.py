@@ -1,0 +1,172 @@
+"""A user of Postgres for each kind of process, with the least rights: what it reads and writes, column by column.
+
+The owner of the databases makes them at each start, after the migrations; only `deploy.migrate` and the tools of the
+operator know the owner's password.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg2.extensions
+from psycopg2 import sql
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import DBAPIError
+
+from db.connect import Database
+
+# What each user may do in each database; in one that is missing here it may not even connect.
+_CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
+    "api": (
+        "SELECT ON ALL TABLES IN SCHEMA public",
+        "USAGE, SELECT ON SEQUENCE order_ids",
+        "INSERT ON accounts, holdings, ledger, corrections, api_keys, client_order_ids, fee_rates, equity_samples",
+        # The whole table: to change fees it locks the accounts, for which a right to some columns is not enough.
+        "UPDATE ON accounts",
+        "UPDATE (shares) ON holdings",
+        "UPDATE (revoked_us) ON api_keys",
+        "UPDATE (maker_fee_ppm, taker_fee_ppm) ON securities",
+        "DELETE ON equity_samples",
+    ),
+    "streams": (
+        "SELECT ON api_keys, securities, last_prices, accounts, holdings, ledger, executions, shards, published_marks",
+        "USAGE, SELECT ON SEQUENCE order_ids",
+    ),
+    "order_entry": (
+        "SELECT ON accounts, holdings, securities, last_prices, shards, orders, open_orders, pending_replaces, "
+        "client_order_ids, order_log, denials",
+        "SELECT ON SEQUENCE order_ids",
+        "INSERT ON orders, open_orders, pending_replaces, order_log, denials",
+        "UPDATE (held_cents, open_orders) ON accounts",
+        "UPDATE (held) ON holdings",
+        "UPDATE (last_seq) ON shards",
+        "UPDATE (halted) ON securities",
+        "UPDATE (largest_quantity) ON orders",
+    ),
+    "matching": (
+        "SELECT ON securities, last_prices, shards, order_log, snapshots, published_marks",
+        "INSERT, UPDATE, DELETE ON snapshots",
+        "INSERT, UPDATE ON published_marks",
+    ),
+    "order_execution": (
+        "SELECT ON accounts, holdings, securities, last_prices, orders, open_orders, pending_replaces, executions, "
+        "ledger, fee_rates",
+        "INSERT ON executions, ledger, holdings, open_orders",
+        "UPDATE (kind, reason) ON executions",
+        "UPDATE (balance_cents, held_cents, open_orders) ON accounts",
+        "UPDATE (shares, held) ON holdings",
+        "UPDATE (event_id, price_cents) ON last_prices",
+        "UPDATE ON orders",
+        "DELETE ON open_orders, pending_replaces",
+    ),
+    "catch_up": (
+        "SELECT ON shards, securities, last_prices, order_log, snapshots, published_marks, executions, orders",
+    ),
+}
+_MARKET_DATA: Mapping[str, tuple[str, ...]] = {
+    "api": ("SELECT ON ALL TABLES IN SCHEMA public",),
+    "streams": ("SELECT ON ALL TABLES IN SCHEMA public",),
+    "data_feed": (
+        "SELECT ON ALL TABLES IN SCHEMA public",
+        "INSERT ON reports, trades, prices",
+        "INSERT, UPDATE ON report_heads, candles, books",
+        "INSERT, UPDATE, DELETE ON book_levels",
+        "EXECUTE ON FUNCTION make_day(text, integer, bigint)",
+    ),
+    "catch_up": ("SELECT ON ALL TABLES IN SCHEMA public",),
+}
+RIGHTS = {"CLEARING_DATA_URL": _CLEARING_DATA, "MARKET_DATA_URL": _MARKET_DATA}
+
+USERS = tuple(dict.fromkeys(user for rights in RIGHTS.values() for user in rights))
+
+# Under which one process of many makes the users; any number will do.
+_LOCK = 7_266_002
+# Autovacuum may have changed the same row of the catalogue at the same moment.
+_ATTEMPTS = 10
+
+
+def make_users(server_url: str, passwords: Mapping[str, str]) -> None:
+    """Make or change the users, who may connect to no database yet.
+
+    server_url  of any database of the server, as its owner
+    passwords   of each user
+    """
+    server = make_url(server_url).set(database="postgres")
+    database = Database(server.render_as_string(hide_password=False), application_name="migrate")
+    try:
+        with database.transaction() as tx:
+            tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            for user, password in passwords.items():
+                _make_user(tx, user, password)
+    finally:
+        database.engine.dispose()
+
+
+def grant(database_url: str, variable: str, users: Mapping[str, object]) -> None:
+    """Give the users what they need in a database, and take from them what else they had.
+
+    variable  CLEARING_DATA_URL or MARKET_DATA_URL
+    users     who exists
+    """
+    database = Database(database_url, application_name="migrate")
+    try:
+        for attempt in range(_ATTEMPTS):
+            try:
+                with database.transaction() as tx:
+                    tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+                    _grant(tx, {user: RIGHTS[variable].get(user, ()) for user in users})
+                return
+            except DBAPIError as fault:
+                if "concurrently updated" not in str(fault.orig) or attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(0.1)
+    finally:
+        database.engine.dispose()
+
+
+def url_of(user: str, database_url: str, password: str) -> str:
+    """The address of a database for a user."""
+    parts = urlsplit(database_url)
+    place = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{place}"))
+
+
+def urls_of(user: str, urls: Mapping[str, str], password: str) -> dict[str, str]:
+    """The addresses of the databases that a user has any rights in, of those that are given by their variables."""
+    return {variable: url_of(user, urls[variable], password) for variable, rights in RIGHTS.items() if user in rights}
+
+
+def _make_user(tx: Connection, user: str, password: str) -> None:
+    known = tx.execute(text("SELECT FROM pg_roles WHERE rolname = :user"), {"user": user}).first()
+    verb = "ALTER" if known is not None else "CREATE"
+    _run(
+        tx,
+        sql.SQL(
+            f"{verb} ROLE {{}} LOGIN PASSWORD {{}} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+        ).format(sql.Identifier(user), sql.Literal(password)),
+    )
+
+
+def _grant(tx: Connection, rights: Mapping[str, tuple[str, ...]]) -> None:
+    database = sql.Identifier(tx.execute(text("SELECT current_database()")).scalar_one())
+    _run(tx, sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+    _run(tx, sql.SQL("REVOKE ALL ON SCHEMA public FROM PUBLIC"))
+    for user, granted in rights.items():
+        name = sql.Identifier(user)
+        _run(tx, sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, name))
+        for kind in ("TABLES", "SEQUENCES", "FUNCTIONS"):
+            _run(tx, sql.SQL(f"REVOKE ALL ON ALL {kind} IN SCHEMA public FROM {{}}").format(name))
+        if granted:
+            _run(tx, sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, name))
+            _run(tx, sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(name))
+        for right in granted:
+            _run(tx, sql.SQL(f"GRANT {right} TO {{}}").format(name))
+
+
+def _run(tx: Connection, statement: sql.Composable) -> None:
+    driver = tx.connection.driver_connection
+    assert isinstance(driver, psycopg2.extensions.connection)
+    with driver.cursor() as cursor:
+        cursor.execute(statement)

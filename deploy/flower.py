@@ -1,0 +1,49 @@
+"""Runs Flower: for everybody on loopback, and for people with a password as soon as it listens anywhere else.
+
+Flower shows every message of the pipeline and can stop the workers.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from ipaddress import ip_address
+from typing import NoReturn
+
+from celery_app.settings import Settings, settings
+
+# What it remembers, so that its memory stays flat: tasks, and workers that are gone [s].
+_MEMORY = {"FLOWER_MAX_TASKS": "2000", "FLOWER_PURGE_OFFLINE_WORKERS": "600"}
+
+
+def main() -> NoReturn:
+    """Become Flower; exit status 1 and one sentence when it would be open to others."""
+    s = settings()
+    fault = refusal(s)
+    if fault is not None:
+        sys.exit(fault)
+    given = {name: text for name, text in os.environ.items() if text}
+    own = {"FLOWER_ADDRESS": s.flower_address, "FLOWER_PORT": str(s.flower_port)}
+    os.execve(sys.executable, [sys.executable, "-m", "celery", "-A", "celery_app", "flower"], _MEMORY | given | own)
+
+
+def refusal(s: Settings) -> str | None:
+    """Why Flower may not be started; None when it may."""
+    reached_at = s.flower_published_at or s.flower_address
+    if s.flower_basic_auth.get_secret_value() or _is_loopback(reached_at):
+        return None
+    return (
+        f"Flower would listen on {reached_at} without a password: set FLOWER_BASIC_AUTH=name:password, "
+        f"or let it listen on 127.0.0.1"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    main()

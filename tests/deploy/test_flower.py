@@ -1,0 +1,112 @@
+"""Flower takes no password on loopback, and never listens anywhere else without one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from celery_app.settings import Settings
+from deploy.flower import refusal
+from tests.support.exchange import Exchange
+from tests.support.side_by_side import free_port
+
+LOGIN = "operator:a password"
+
+
+def started(**variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "deploy.flower"],
+        env=os.environ | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@contextmanager
+def flower(**variables: str) -> Iterator[str]:
+    """The address of a Flower that runs inside the block."""
+    port = free_port()
+    process = started(FLOWER_PORT=str(port), **variables)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        Exchange.wait_until(lambda: process.poll() is not None or status(url, "/healthcheck") == 200, "Flower answers")
+        yield url
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def status(url: str, path: str, login: str | None = None) -> int:
+    """The status of the answer; 0 when there is none."""
+    manager = urllib.request.HTTPPasswordMgrWithPriorAuth()
+    if login is not None:
+        name, _, password = login.partition(":")
+        manager.add_password(None, url, name, password, is_authenticated=True)
+    opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(manager))
+    try:
+        with opener.open(url + path, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+    except OSError:
+        return 0
+
+
+def test_on_loopback_it_takes_no_password() -> None:
+    with flower() as url:
+        assert status(url, "/workers") == 200
+
+
+def test_with_a_password_it_takes_that() -> None:
+    with flower(FLOWER_ADDRESS="0.0.0.0", FLOWER_BASIC_AUTH=LOGIN) as url:
+        assert status(url, "/workers") == 401
+        assert status(url, "/workers", "operator:wrong") == 401
+        assert status(url, "/workers", LOGIN) == 200
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"FLOWER_ADDRESS": "0.0.0.0"},
+        {"FLOWER_ADDRESS": "::"},
+        {"FLOWER_ADDRESS": "192.0.2.1"},
+        {"FLOWER_ADDRESS": "flower.example"},
+        {"FLOWER_ADDRESS": "0.0.0.0", "FLOWER_PUBLISHED_AT": "0.0.0.0"},
+    ],
+)
+def test_anywhere_else_it_does_not_start_without_a_password(variables: dict[str, str]) -> None:
+    process = started(FLOWER_BASIC_AUTH="", **variables)
+    _, said = process.communicate(timeout=60)
+    address = variables["FLOWER_ADDRESS"]
+    assert process.returncode == 1
+    assert said.strip() == (
+        f"Flower would listen on {address} without a password: set FLOWER_BASIC_AUTH=name:password, "
+        f"or let it listen on 127.0.0.1"
+    )
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_what_is_loopback(address: str) -> None:
+    assert refusal(Settings(flower_address=address)) is None
+
+
+def test_in_a_container_it_counts_where_the_host_publishes_it() -> None:
+    assert refusal(Settings(flower_address="0.0.0.0", flower_published_at="127.0.0.1")) is None
+
+
+@pytest.mark.parametrize("login", ["secret", ":secret", "operator:", "operator:secret,"])
+def test_a_login_has_a_name_and_a_password(login: str) -> None:
+    process = started(FLOWER_BASIC_AUTH=login)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.startswith("wrong setting FLOWER_BASIC_AUTH: ")
+    assert "secret" not in said
