@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from tasks.matching.engine import MAX_QUANTITY
+from tasks.matching.placing import MAX_QUANTITY
 from tasks.messages import CancelOrder, Command, MassCancel, PlaceOrder, ReplaceOrder, SetHalt
 from tests.support.command_logs import CLIENTS, SECURITIES
 
