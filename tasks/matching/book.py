@@ -19,6 +19,7 @@ from tasks.matching.waiting import AuctionOrders, OpenOrder, Stops, WaitingOrder
 from tasks.messages import AuctionUpdate, Phase, PhaseCause, PlaceOrder, Side
 
 _MILLION: Final = 1_000_000
+_BEYOND: Final = 2**62
 
 
 class Book(TradedBook):
@@ -87,19 +88,24 @@ class Book(TradedBook):
         self._told_indication = indication
         return AuctionUpdate(self.security_id, *indication, updated_us=self._updated_us)
 
-    def band_key(self, side: Side) -> int:
-        """The key of the last price at which an order of a side may trade now."""
+    def band_key(self, side: Side) -> int | None:
+        """The lowest key on the other side at which an order that meets it may trade now; above all keys if at none.
+
+        None when there is no band, or no price that it is around.
+        """
         base_cents = self.last_cents or self.reference_cents
         if self.band_ppm is None or base_cents is None:
-            return NOTHING
+            return None
+        highest_cents = base_cents * (_MILLION + self.band_ppm) // _MILLION
+        lowest_cents = -(-base_cents * (_MILLION - self.band_ppm) // _MILLION)
         if side == "buy":
-            return -(base_cents * (_MILLION + self.band_ppm) // _MILLION)
-        return -(-base_cents * (_MILLION - self.band_ppm) // _MILLION)
+            return -highest_cents if -self.best_ask >= lowest_cents else _BEYOND
+        return lowest_cents if self.best_bid <= highest_cents else _BEYOND
 
     # -- what orders do to it ----------------------------------------------------------------------------------------
 
-    def rest(self, order: PlaceOrder, quantity: int, total: int) -> None:
-        """Put what is open of an order at the end of the queue of its price; it must not meet the other side.
+    def rest(self, order: PlaceOrder, quantity: int, total: int) -> RestingOrder:
+        """Put what is open of a gtc order at the end of the queue of its price; it must not meet the other side.
 
         quantity  what is open of it, which an iceberg shows in parts [shares]
         total     that and what was filled of it [shares]
@@ -118,10 +124,6 @@ class Book(TradedBook):
         )
         if order.post_only:
             resting.post_only = True
-        if order.type == "market":
-            resting.time_in_force = "auction"  # only in an auction does it rest
-        elif order.time_in_force != "gtc":
-            resting.time_in_force = order.time_in_force
         if order.display_quantity is not None:
             resting.display_quantity = order.display_quantity
             resting.quantity = min(order.display_quantity, quantity)
@@ -135,6 +137,13 @@ class Book(TradedBook):
         self._changed_keys.add(key)
         self._sequence += 1
         self._updated_us = order.sequenced_us
+        return resting
+
+    def collect(self, order: PlaceOrder, quantity: int, total: int) -> None:
+        """Put what is open of an order of any time in force at the end of its queue, in an auction as well."""
+        resting = self.rest(order, quantity, total)
+        # What is left of a market order leaves with the uncross, which it waits for.
+        resting.time_in_force = "auction" if order.type == "market" else order.time_in_force
         if self.auction is not None:
             self.auction.rested(resting)
 

@@ -14,7 +14,8 @@ from tasks.matching.book import Book
 from tasks.matching.early_cancels import EarlyCancels
 from tasks.matching.indicative import NOTHING, Indication
 from tasks.matching.journal import Journal
-from tasks.matching.placing import MAX_QUANTITY
+from tasks.matching.levels import RestingOrder
+from tasks.matching.placing import MAX_QUANTITY, follow_up, trade
 from tasks.matching.state import VERSION, EngineState, digest, encode
 from tasks.matching.waiting import OpenOrder
 from tasks.messages import (
@@ -45,7 +46,16 @@ REMEMBERED_ORDERS: Final = 100_000
 class Engine:
     """The books of one shard's securities after command `seq` of its log."""
 
-    __slots__ = ("_books", "_early_cancels", "_journal", "_open_orders", "_trading", "seq", "shard")
+    __slots__ = (
+        "_books",
+        "_early_cancels",
+        "_journal",
+        "_open_orders",
+        "_remembered_orders",
+        "_trading",
+        "seq",
+        "shard",
+    )
 
     def __init__(
         self, shard: int, *, waiting_commands: int = WAITING_COMMANDS, remembered_orders: int = REMEMBERED_ORDERS
@@ -56,13 +66,16 @@ class Engine:
         self._trading: dict[str, Book] = {}  # the books in continuous trading
         self._open_orders: dict[int, OpenOrder] = {}  # of all books, resting or waiting
         self._early_cancels = EarlyCancels((), commands=waiting_commands)
-        self._journal = Journal(shard, remembered_orders=remembered_orders)
+        self._journal = Journal(shard)
+        self._remembered_orders = remembered_orders
 
     def apply(self, seq: int, command: Command) -> list[Event]:
         """The events of command `seq`, which has to be the next one of the log."""
         self.seq = seq
         journal = self._journal
-        events = journal.begin(seq)
+        journal.seq = seq
+        events: list[Event] = []
+        journal.events = events
         if seq > self._early_cancels.next_expiry:
             for cancel in self._early_cancels.expired(seq):
                 journal.refuse_cancel(cancel, command.sequenced_us)
@@ -78,19 +91,19 @@ class Engine:
             self._cancel_all(command.order_ids, None, command.reason, command.sequenced_us)
         elif isinstance(command, SecurityCommand):
             phases.change_security(journal, self._book(command.security_id), command)
-        if events:
-            journal.forget()
+        if events and len(journal.closed) >= self._remembered_orders:
+            journal.closed_before, journal.closed = journal.closed, set()
         return events
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def _place(self, order: PlaceOrder) -> None:
         book = self._trading.get(order.security_id)
-        quantity, price_cents = order.quantity, order.price_cents
+        quantity, price_cents, time_in_force = order.quantity, order.price_cents, order.time_in_force
         if (
             book is None
             or order.type != "limit"
-            or order.time_in_force not in ("gtc", "ioc", "fok")
+            or (time_in_force != "gtc" and time_in_force not in ("ioc", "fok"))
             or order.stop_price_cents is not None
             or order.display_quantity is not None
             or not 0 < quantity <= MAX_QUANTITY
@@ -102,10 +115,10 @@ class Engine:
             return
         # From here on as in placing.enter, without its calls: most orders come this way.
         if (book.best_ask >= -price_cents) if order.side == "buy" else (book.best_bid >= price_cents):
-            placing.trade(self._journal, book, order, quantity, "rejected")
+            trade(self._journal, book, order, quantity, "rejected")
             if book.stops.waiting:
-                placing.follow_up(self._journal, book, order.sequenced_us)
-        elif order.time_in_force == "gtc":
+                follow_up(self._journal, book, order.sequenced_us)
+        elif time_in_force == "gtc":
             book.rest(order, quantity, quantity)
         else:
             self._journal.close(order, quantity, "cancelled", "unfilled", order.sequenced_us)
@@ -143,10 +156,13 @@ class Engine:
         journal = self._journal
         order = self._open_orders.get(cancel.order_id)
         if order is not None:
-            if order.client_id == cancel.client_id and order.security_id == cancel.security_id:
-                phases.withdraw(journal, self._books[order.security_id], order, "cancelled", cancel.sequenced_us)
+            book, now_us = self._books[order.security_id], cancel.sequenced_us
+            if order.client_id != cancel.client_id or order.security_id != cancel.security_id:
+                journal.refuse_cancel(cancel, now_us)
+            elif type(order) is RestingOrder:
+                journal.cancel(order, book.remove(order, now_us), "cancelled", now_us)  # as in phases.withdraw
             else:
-                journal.refuse_cancel(cancel, cancel.sequenced_us)
+                phases.withdraw(journal, book, order, "cancelled", now_us)
         elif cancel.order_id in journal.closed or cancel.order_id in journal.closed_before:
             journal.refuse_cancel(cancel, cancel.sequenced_us)
         else:

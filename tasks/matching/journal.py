@@ -5,7 +5,7 @@ Most are made by position, as the names of their fields would cost as much as th
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Literal
 
 from tasks.matching.levels import RestingOrder
 from tasks.matching.waiting import OpenOrder
@@ -30,38 +30,25 @@ from tasks.messages import (
 
 Refusal = Literal["cancelled", "rejected"]
 
-# How many orders one command may close or fill at a time when it is not the client's order that says how many.
-MOST_ORDERS: Final = MAX_EVENTS_PER_COMMAND // 8
-
 
 class Journal:
-    """What the command at hand has led to, and which orders were closed lately.
+    """What command `seq` has led to, and which orders were closed lately.
 
-    `first_id` is the id of the command's first event, `closed` and `closed_before` are two generations of closed
-    orders: a full one takes the place of the one before it.
+    `closed` and `closed_before` are two generations of closed orders: a full one takes the place of the one before it.
+    `base` is the id that the first event of command 0 would have.
     """
 
-    __slots__ = ("_first_of_shard", "_remembered_orders", "closed", "closed_before", "events", "first_id")
+    __slots__ = ("base", "closed", "closed_before", "events", "seq")
 
-    def __init__(self, shard: int, *, remembered_orders: int) -> None:
-        """For the events of a shard; at least so many closed orders are remembered, and about twice as many at most."""
-        self._first_of_shard = event_id(shard, 0, 0)
-        self._remembered_orders = remembered_orders
-        self.first_id = self._first_of_shard
+    def __init__(self, shard: int) -> None:
+        self.base = event_id(shard, 0, 0)
+        self.seq = 0
         self.events: list[Event] = []
         self.closed: set[int] = set()
         self.closed_before: set[int] = set()
 
-    def begin(self, seq: int) -> list[Event]:
-        """Begin command `seq`; returns the list that its events will be in."""
-        self.first_id = self._first_of_shard + seq * MAX_EVENTS_PER_COMMAND
-        self.events = []
-        return self.events
-
-    def forget(self) -> None:
-        """Forget the older closed orders once enough younger ones are remembered."""
-        if len(self.closed) >= self._remembered_orders:
-            self.closed_before, self.closed = self.closed, set()
+    def _next_id(self) -> int:
+        return self.base + self.seq * MAX_EVENTS_PER_COMMAND + len(self.events)
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
@@ -79,28 +66,32 @@ class Journal:
         """Two orders trade in an auction."""
         self.events.append(
             TradeMade(
-                self.first_id + len(self.events), security_id, sequence, price_cents, quantity, None,
+                self._next_id(), security_id, sequence, price_cents, quantity, None,
                 buy.order_id, buy.client_id, buy.hold_cents, sell.order_id, sell.client_id, now_us,
             )
         )  # fmt: skip
 
     def close(self, order: PlaceOrder, quantity: int, status: Refusal, reason: str, now_us: int) -> None:
         """An order that came is closed with what is open of it [shares]."""
+        events = self.events
         self.closed.add(order.order_id)
-        self.events.append(
+        events.append(
             OrderClosed(
-                self.first_id + len(self.events), order.order_id, order.client_id, order.security_id, order.side,
+                self.base + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
+                order.order_id, order.client_id, order.security_id, order.side,
                 quantity, order.hold_cents or order.price_cents, status, reason, now_us,
             )
         )  # fmt: skip
 
-    def close_open(self, order: OpenOrder, quantity: int, reason: str, now_us: int) -> None:
-        """An order that was open is cancelled with what was open of it [shares]."""
+    def cancel(self, order: RestingOrder, quantity: int, reason: str, now_us: int) -> None:
+        """An order that rested is cancelled with what was open of it [shares]."""
+        events = self.events
         self.closed.add(order.order_id)
-        self.events.append(
+        events.append(
             OrderClosed(
-                self.first_id + len(self.events), order.order_id, order.client_id, order.security_id, order.side,
-                quantity, order.hold_cents, "cancelled", reason, now_us,
+                self.base + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
+                order.order_id, order.client_id, order.security_id,
+                "buy" if order.key > 0 else "sell", quantity, order.hold_cents, "cancelled", reason, now_us,
             )
         )  # fmt: skip
 
@@ -108,7 +99,7 @@ class Journal:
         """A stop order becomes the market or limit order that it stands for."""
         self.events.append(
             OrderTriggered(
-                self.first_id + len(self.events), stop.order_id, stop.client_id, stop.security_id, stop.side,
+                self._next_id(), stop.order_id, stop.client_id, stop.security_id, stop.side,
                 stop.quantity, stop.price_cents, now_us,
             )
         )  # fmt: skip
@@ -119,7 +110,7 @@ class Journal:
         """A cancel finds nothing open of the client's."""
         self.events.append(
             CancelRefused(
-                self.first_id + len(self.events), cancel.order_id, cancel.client_id, cancel.security_id,
+                self._next_id(), cancel.order_id, cancel.client_id, cancel.security_id,
                 "unknown_order", now_us,
             )
         )  # fmt: skip
@@ -137,7 +128,7 @@ class Journal:
         """An open order, which still has its old terms, gets these."""
         self.events.append(
             OrderReplaced(
-                event_id=self.first_id + len(self.events),
+                event_id=self._next_id(),
                 command_id=replace.command_id,
                 order_id=order.order_id,
                 client_id=order.client_id,
@@ -158,7 +149,7 @@ class Journal:
         """A replacement changes nothing."""
         self.events.append(
             ReplaceRefused(
-                event_id=self.first_id + len(self.events),
+                event_id=self._next_id(),
                 command_id=replace.command_id,
                 order_id=replace.order_id,
                 client_id=replace.client_id,
@@ -174,8 +165,8 @@ class Journal:
 
     def change_phase(self, security_id: str, phase: Phase, cause: PhaseCause, ends_us: int | None, now_us: int) -> None:
         """A security is in another phase, or in one with another end."""
-        self.events.append(PhaseChanged(self.first_id + len(self.events), security_id, phase, cause, ends_us, now_us))
+        self.events.append(PhaseChanged(self._next_id(), security_id, phase, cause, ends_us, now_us))
 
     def settle(self, security_id: str, value_cents: int, now_us: int) -> None:
         """All orders of a security are closed, and its shares become cash."""
-        self.events.append(SecuritySettled(self.first_id + len(self.events), security_id, value_cents, now_us))
+        self.events.append(SecuritySettled(self._next_id(), security_id, value_cents, now_us))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from tasks.matching.book import Book
 from tasks.matching.journal import Journal
 from tasks.matching.levels import RestingOrder
-from tasks.matching.placing import begin_auction, trigger
+from tasks.matching.placing import begin_auction, collect_waiting, trigger
 from tasks.matching.waiting import OpenOrder, WaitingOrder
 from tasks.messages import (
     DelistSecurity,
@@ -72,6 +72,7 @@ def _set_phase(
         return
     if phase == "auction":
         begin_auction(journal, book, cause, ends_us, now_us)
+        collect_waiting(journal, book, now_us)
         return
     book.set_phase(phase, cause, ends_us)
     if is_reported:
@@ -113,8 +114,7 @@ def withdraw(journal: Journal, book: Book, order: OpenOrder, reason: str, now_us
     """Cancel what is open of an order."""
     if type(order) is WaitingOrder:
         book.forget(order)
-        quantity = order.open_quantity
+        journal.close(order.order, order.open_quantity, "cancelled", reason, now_us)
     else:
         assert type(order) is RestingOrder
-        quantity = book.remove(order, now_us)
-    journal.close_open(order, quantity, reason, now_us)
+        journal.cancel(order, book.remove(order, now_us), reason, now_us)

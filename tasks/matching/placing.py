@@ -9,7 +9,6 @@ from msgspec import structs
 
 from tasks.matching.book import Book
 from tasks.matching.journal import Journal, Refusal
-from tasks.matching.shown import NOTHING
 from tasks.matching.waiting import WaitingOrder
 from tasks.messages import MAX_EVENTS_PER_COMMAND, OrderType, PhaseCause, PlaceOrder, TradeMade
 
@@ -52,7 +51,7 @@ def place(journal: Journal, book: Book, order: PlaceOrder) -> None:
         elif order.stop_price_cents is not None:
             book.wait(order)
         else:
-            book.rest(order, order.quantity, order.quantity)
+            book.collect(order, order.quantity, order.quantity)
     elif book.phase != "continuous":
         journal.close(order, order.quantity, "rejected", book.phase, order.sequenced_us)
     elif order.stop_price_cents is not None:
@@ -93,7 +92,7 @@ def enter(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: 
     if book.meets(order):
         trade(journal, book, order, total, refusal)
     elif order.time_in_force in RESTING and order.type == "limit":
-        book.rest(order, order.quantity, total)
+        book.collect(order, order.quantity, total)
     else:
         journal.close(order, order.quantity, "cancelled", "unfilled", order.sequenced_us)
 
@@ -103,21 +102,28 @@ def trade(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: 
     if order.post_only:
         journal.close(order, order.quantity, refusal, "would_cross", order.sequenced_us)
         return
-    band_key = NOTHING if book.band_ppm is None else book.band_key(order.side)
-    if order.time_in_force == "fok" and not book.could_fill(order, band_key):
+    time_in_force = order.time_in_force
+    band_key = None if book.band_ppm is None else book.band_key(order.side)
+    if time_in_force == "fok" and not book.could_fill(order, band_key):
         if book.could_fill(order):
-            begin_auction(journal, book, "volatility", None, order.sequenced_us)
-        journal.close(order, order.quantity, "cancelled", "unfilled", order.sequenced_us)
+            _stop_at_band(journal, book, order, order.quantity, total)
+        else:
+            journal.close(order, order.quantity, "cancelled", "unfilled", order.sequenced_us)
         return
-    rest, met_own = book.match(order, journal.first_id, journal.events, journal.closed, band_key)
+    first_id = journal.base + journal.seq * MAX_EVENTS_PER_COMMAND
+    rest, met_own = book.match(order, first_id, journal.events, journal.closed, band_key)
     if not rest:
         journal.closed.add(order.order_id)
     elif met_own:
         journal.close(order, rest, "cancelled", "self_trade", order.sequenced_us)
-    elif band_key != NOTHING and book.meets(order):
+    elif band_key is not None and book.meets(order):
         _stop_at_band(journal, book, order, rest, total)
-    elif order.time_in_force in RESTING and order.type == "limit":
+    elif order.type != "limit":
+        journal.close(order, rest, "cancelled", "unfilled", order.sequenced_us)
+    elif time_in_force == "gtc":
         book.rest(order, rest, total)
+    elif time_in_force in RESTING:
+        book.collect(order, rest, total)
     else:
         journal.close(order, rest, "cancelled", "unfilled", order.sequenced_us)
 
@@ -133,7 +139,8 @@ def _stop_at_band(journal: Journal, book: Book, order: PlaceOrder, rest: int, to
     elif _crosses_own(book, order):
         journal.close(order, rest, "cancelled", "self_trade", order.sequenced_us)
     else:
-        book.rest(order, rest, total)
+        book.collect(order, rest, total)
+    collect_waiting(journal, book, order.sequenced_us)
 
 
 # -- stop orders -----------------------------------------------------------------------------------------------------
@@ -181,13 +188,17 @@ def _reached(journal: Journal, book: Book, since: int) -> list[WaitingOrder]:
 
 
 def begin_auction(journal: Journal, book: Book, cause: PhaseCause, ends_us: int | None, now_us: int) -> None:
-    """Begin to collect orders; those that waited for an auction come to the book by their arrival."""
+    """Begin to collect orders."""
     book.set_phase("auction", cause, ends_us)
     journal.change_phase(book.security_id, "auction", cause, ends_us, now_us)
+
+
+def collect_waiting(journal: Journal, book: Book, now_us: int) -> None:
+    """Let the orders that waited for an auction come to the book, by their arrival."""
     for waiting in list(book.for_auction.waiting.values()):
         order = waiting.order
         book.forget(waiting)
         if _crosses_own(book, order):
             journal.close(order, order.quantity, "cancelled", "self_trade", now_us)
         else:
-            book.rest(structs.replace(order, sequenced_us=now_us), order.quantity, order.quantity)
+            book.collect(structs.replace(order, sequenced_us=now_us), order.quantity, order.quantity)

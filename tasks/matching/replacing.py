@@ -67,7 +67,7 @@ def change(journal: Journal, book: Book, order: OpenOrder, replace: ReplaceOrder
         return
     book.remove(order, now_us)
     if book.phase == "auction":
-        book.rest(incoming, incoming.quantity, total)
+        book.collect(incoming, incoming.quantity, total)
     else:
         enter(journal, book, incoming, total, "cancelled")
         follow_up(journal, book, now_us)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tasks.matching.levels import PriceLevel, RestingOrder, comes_before
-from tasks.matching.shown import LITTER, NOTHING, ShownBook
+from tasks.matching.shown import LITTER, ShownBook
 from tasks.matching.waiting import OpenOrder
 from tasks.messages import Event, PlaceOrder, Side, TradeMade
 
@@ -45,7 +45,7 @@ class TradedBook(ShownBook):
         return self.best_bid >= order.price_cents
 
     def match(
-        self, order: PlaceOrder, first_id: int, events: list[Event], closed: set[int], band_key: int = NOTHING
+        self, order: PlaceOrder, first_id: int, events: list[Event], closed: set[int], band_key: int | None = None
     ) -> tuple[int, bool]:
         """Trade an order against the other side as far as its limit, band and quantity reach, at the resting prices.
 
@@ -61,7 +61,7 @@ class TradedBook(ShownBook):
             keys, key, limit = self._ask_keys, self.best_ask, -price_cents
         else:
             keys, key, limit = self._bid_keys, self.best_bid, price_cents
-        if band_key > limit:
+        if band_key is not None and band_key > limit:
             limit = band_key
         levels, open_orders = self._levels, self._open_orders
         before = sequence = self._trade_sequence
@@ -133,10 +133,12 @@ class TradedBook(ShownBook):
             self._updated_us = now_us
         return rest, own
 
-    def could_fill(self, order: PlaceOrder, band_key: int = NOTHING) -> bool:
+    def could_fill(self, order: PlaceOrder, band_key: int | None = None) -> bool:
         """Whether all of the order would trade at once; a resting order of the same client ends what it can reach."""
         keys = self._ask_keys if order.side == "buy" else self._bid_keys
-        limit = max(-order.price_cents if order.side == "buy" else order.price_cents, band_key)
+        limit = -order.price_cents if order.side == "buy" else order.price_cents
+        if band_key is not None:
+            limit = max(limit, band_key)
         wanted = order.quantity
         reached: list[PriceLevel] = []
         for key in reversed(keys):
