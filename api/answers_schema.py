@@ -11,11 +11,11 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.schema import Name
+from api.schema import Name, TimeInForce
 from db.clearing_data.keys import Role
 from db.market_data.reads import OrderStatus as ReportedStatus
 from db.market_data.rows import EventType
-from tasks.messages import OrderType, Side, TimeInForce
+from tasks.messages import OrderType, Side
 
 Row = TypeVar("Row")
 

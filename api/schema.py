@@ -11,7 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from api.money import MoneyFault, cents_of
-from tasks.messages import Side, TimeInForce
+from tasks.messages import Side
+
+# Those that the api takes; order entry and the engine know more.
+TimeInForce = Literal["gtc", "ioc", "fok"]
 
 # Above every price that any security may have, and every transfer [cents].
 PRICE_BELOW_CENTS = 10**9 + 1

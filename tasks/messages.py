@@ -16,8 +16,10 @@ import msgspec
 from msgspec import Meta, Struct, structs
 
 Side = Literal["buy", "sell"]
-TimeInForce = Literal["gtc", "ioc", "fok"]
+TimeInForce = Literal["gtc", "ioc", "fok", "day", "gtd", "auction"]
 OrderType = Literal["limit", "market", "stop", "stop_limit"]
+Phase = Literal["closed", "auction", "continuous", "halted"]
+PhaseCause = Literal["admin", "schedule", "volatility"]
 
 OrderId = Annotated[int, Meta(ge=1, lt=2**53)]
 Sequence = Annotated[int, Meta(ge=0, lt=2**53)]
@@ -25,6 +27,7 @@ Shard = Annotated[int, Meta(ge=0, le=61)]
 Quantity = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Amount = Annotated[int, Meta(ge=0, lt=2**53)]
 PriceCents = Annotated[int, Meta(ge=1, le=10**9)]
+BandPpm = Annotated[int, Meta(ge=1, lt=10**6)]  # of a price, in millionths: 100,000 is a tenth
 Microseconds = Annotated[int, Meta(ge=0, lt=2**53)]
 EventId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 ClientId = Annotated[str, Meta(min_length=1, max_length=48)]
@@ -120,7 +123,8 @@ class PlaceOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="kind
 
     A market order is an ioc at its collar, `price_cents`; a stop order becomes one when a trade reaches its stop price,
     and its collar is that of the stop price. `hold_cents` is what is held for each share of a buy order, its price and
-    the highest fee on it; 0, as in logs from before there were fees, stands for the price.
+    the highest fee on it; 0, as in logs from before there were fees, stands for the price. `expires_us` is when a gtd
+    order is due to be cancelled, which an Expire does: the engine has no clock.
     """
 
     order_id: OrderId
@@ -136,6 +140,7 @@ class PlaceOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="kind
     stop_price_cents: PriceCents | None = None
     display_quantity: Quantity | None = None
     hold_cents: Amount = 0
+    expires_us: Microseconds | None = None
 
 
 class CancelOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="cancel"):
@@ -178,7 +183,10 @@ class MassCancel(Struct, frozen=True, array_like=True, tag_field="kind", tag="ma
 
 
 class SetHalt(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="halt"):
-    """Halt the trading of a security, or resume it; a halted one takes cancels only."""
+    """Halt the trading of a security, or resume it; a halted one takes cancels only.
+
+    Logs have it from before there were phases. It sets the phase to `halted` or `continuous` and reports no change.
+    """
 
     command_id: OrderId
     security_id: SecurityId
@@ -186,7 +194,70 @@ class SetHalt(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", 
     sequenced_us: Microseconds
 
 
-Command = PlaceOrder | CancelOrder | ReplaceOrder | MassCancel | SetHalt
+class SetPhase(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="phase"):
+    """Change the phase of a security; one that ends an auction uncrosses it.
+
+    `ends_us` is when the phase is due to end, None when that is open. The engine only reports it.
+    """
+
+    command_id: OrderId
+    security_id: SecurityId
+    phase: Phase
+    cause: PhaseCause
+    ends_us: Microseconds | None
+    sequenced_us: Microseconds
+
+
+class Expire(Struct, frozen=True, array_like=True, tag_field="kind", tag="expire"):
+    """Cancel what is still open of these orders, of any clients and all of this shard, in this order."""
+
+    command_id: OrderId
+    order_ids: list[OrderId]
+    sequenced_us: Microseconds
+    reason: Reason = "expired"
+
+
+class ListSecurity(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="list"):
+    """Begin to trade a security, in the phase `continuous`; for a listed one, change its reference price and band."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    reference_cents: PriceCents
+    tick_cents: PriceCents
+    min_price_cents: PriceCents
+    max_price_cents: PriceCents
+    band_ppm: BandPpm | None
+    sequenced_us: Microseconds
+
+
+class DelistSecurity(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="delist"):
+    """Close a security for good. Order entry sends it once no order is open; the engine cancels any that still is."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    sequenced_us: Microseconds
+
+
+class SettleSecurity(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="settle"):
+    """Close a security for good, for final cash settlement at `value_cents` a share; open orders are cancelled."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    value_cents: Amount
+    sequenced_us: Microseconds
+
+
+class SetBand(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="band"):
+    """Change how far an incoming order may trade away from the last trade before it; None removes the limit."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    band_ppm: BandPpm | None
+    sequenced_us: Microseconds
+
+
+SecurityCommand = SetHalt | SetPhase | SetBand | ListSecurity | DelistSecurity | SettleSecurity
+Command = PlaceOrder | CancelOrder | ReplaceOrder | MassCancel | Expire | SecurityCommand
 
 
 class CommandBatch(Struct, frozen=True, array_like=True):
@@ -201,10 +272,11 @@ class CommandBatch(Struct, frozen=True, array_like=True):
 
 
 class TradeMade(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="trade"):
-    """One fill of two orders at the resting order's price.
+    """One fill of two orders, at the resting order's price or at that of the auction.
 
     `sequence` counts the trades of the security from 1. `buy_hold_cents` is what is held per share for the buy
-    order, so that whoever settles needs no further look at it; for the sell order the shares are held.
+    order, so that whoever settles needs no further look at it; for the sell order the shares are held. In an auction
+    neither order is the aggressor.
     """
 
     event_id: EventId
@@ -212,7 +284,7 @@ class TradeMade(Struct, frozen=True, gc=False, array_like=True, tag_field="kind"
     sequence: Sequence
     price_cents: PriceCents
     quantity: Quantity
-    aggressor_side: Side
+    aggressor_side: Side | None
     buy_order_id: OrderId
     buyer: ClientId
     buy_hold_cents: Amount
@@ -303,9 +375,34 @@ class OrderTriggered(Struct, frozen=True, gc=False, array_like=True, tag_field="
     triggered_us: Microseconds
 
 
+class PhaseChanged(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="phase"):
+    """A security is in another phase, or in one that ends at another time.
+
+    The engine begins an auction of cause `volatility` itself; its end is open until a SetPhase ends it.
+    """
+
+    event_id: EventId
+    security_id: SecurityId
+    phase: Phase
+    cause: PhaseCause
+    ends_us: Microseconds | None
+    changed_us: Microseconds
+
+
+class SecuritySettled(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="security_settled"):
+    """No order of a security is open any more, and each of its shares is worth `value_cents` in cash."""
+
+    event_id: EventId
+    security_id: SecurityId
+    value_cents: Amount
+    settled_us: Microseconds
+
+
 # What order execution has to settle; the other events are news only.
 Execution = TradeMade | OrderClosed | OrderReplaced | ReplaceRefused
-Event = Execution | CancelRefused | OrderTriggered
+# What happens to a security, not to an order.
+SecurityEvent = PhaseChanged | SecuritySettled
+Event = Execution | CancelRefused | OrderTriggered | SecurityEvent
 
 
 def as_settled(execution: Execution) -> Execution:
@@ -335,12 +432,31 @@ class BookUpdate(Struct, frozen=True, array_like=True):
     updated_us: Microseconds
 
 
+class AuctionUpdate(Struct, frozen=True, gc=False, array_like=True):
+    """What the auction of a security would lead to if it ended now; of several updates only the last counts.
+
+    `volume` is what would trade at `price_cents`, `surplus` what the larger side has beyond that at this price
+    [shares]. Without a price nothing would trade, as is the case outside of auctions.
+    """
+
+    security_id: SecurityId
+    price_cents: PriceCents | None
+    volume: Annotated[int, Meta(ge=0)]
+    surplus: Annotated[int, Meta(ge=0)]
+    surplus_side: Side | None
+    updated_us: Microseconds
+
+
 class ExecutionBatch(Struct, frozen=True, array_like=True):
-    """Executions of one shard, in the order of their event ids; `matched_us` is when the engine sent them."""
+    """Executions of one shard, in the order of their event ids; `matched_us` is when the engine sent them.
+
+    The ids of `securities`, what happened to securities meanwhile, say where among the executions it happened.
+    """
 
     shard: Shard
     matched_us: Microseconds
     executions: list[Execution]
+    securities: list[SecurityEvent] = []
 
 
 # -- order_entry, matching, order_execution -> data_feed -----------------------------------------------------------
@@ -393,6 +509,8 @@ class FeedBatch(Struct, frozen=True, array_like=True):
     failed: list[TradeFailed] = []
     began_us: Microseconds | None = None
     asked_us: list[Microseconds | None] = []
+    securities: list[SecurityEvent] = []
+    auctions: list[AuctionUpdate] = []
 
 
 # -- numbers and codec ---------------------------------------------------------------------------------------------

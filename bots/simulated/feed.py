@@ -65,6 +65,7 @@ class Feed:
         """Tell of trades."""
         for trade in trades:
             if listeners := self._trades.get(trade.security_id):
+                assert trade.aggressor_side is not None  # trading is continuous here
                 told = Trade(
                     trade_id=str(trade.event_id),
                     price=price_of(trade.price_cents),

@@ -102,6 +102,7 @@ class Record:
                     (bot.rejected if event.status == "rejected" else bot.closed)[event.reason] += 1
 
     def _traded(self, trade: TradeMade) -> None:
+        assert trade.aggressor_side is not None  # trading is continuous here
         self.trades.add(trade)
         self.trades_made = number = self.trades_made + 1
         self._volumes[trade.security_id] += trade.quantity

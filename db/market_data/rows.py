@@ -50,7 +50,7 @@ class Trade(Struct, frozen=True, array_like=True, gc=False):
     event_id: int
     price_cents: int
     quantity: int
-    aggressor_side: Side
+    aggressor_side: Side | None
     traded_us: int
 
 

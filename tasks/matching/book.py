@@ -1,91 +1,111 @@
-"""One security's order book: price, then time.
+"""One security's order book: price, then time; and the orders that wait outside it.
 
-Levels of both sides are found by a signed key: the price of a bid, minus the price of an ask. So on each side the best
-level has the largest key, an order meets the other side where a key is at least its limit, and one walk serves buys
-and sells. The keys of a side stand in a sorted list, the best at its end, where levels come and go most.
-
-A level from which all orders have left stays until it would be the best: orders often come back to its price. Nobody
-sees it meanwhile, and when there are too many of them they are dropped together.
+Levels are found by signed keys, as tasks.matching.shown says.
 """
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from typing import Final
 
-from tasks.matching.levels import PriceLevel, RestingOrder, comes_before
+from tasks.matching.auction import Auction
+from tasks.matching.indicative import NOTHING as NO_TRADE
+from tasks.matching.indicative import Indication
+from tasks.matching.levels import RestingOrder
+from tasks.matching.shown import LITTER, NOTHING
 from tasks.matching.state import BookState, OrderState
-from tasks.matching.stops import Stops, WaitingStop
-from tasks.messages import BookUpdate, Event, Level, PlaceOrder, TradeMade
+from tasks.matching.traded import TradedBook
+from tasks.matching.waiting import AuctionOrders, OpenOrder, Stops, WaitingOrder
+from tasks.messages import AuctionUpdate, Phase, PhaseCause, PlaceOrder, Side
 
-# The best key of a side on which nothing rests: no order's limit reaches it.
-_NOTHING: Final = -(2**62)
-
-# A queue is swept when more have left it than are in it, and so many on top; empty levels are dropped likewise. So one
-# that leaves costs the same however many there are, and a few are not swept all the time.
-_LITTER: Final = 8
-
-# What a client may cancel or replace.
-OpenOrder = RestingOrder | WaitingStop
+_MILLION: Final = 1_000_000
+_BEYOND: Final = 2**62
 
 
-class Book:
-    """The orders of one security, and which levels have changed since somebody last asked.
+class Book(TradedBook):
+    """The orders of one security, and the phase of its day.
 
-    `open_orders` are those of all the shard's books by their ids, resting or waiting for their stop price; the book
-    adds and removes its own.
+    `open_orders` are those of all the shard's books by their ids, resting or waiting; `trading` are the books in
+    continuous trading by security. The book adds and removes its own.
     """
 
     __slots__ = (
-        "_ask_keys",
-        "_bid_keys",
-        "_changed_keys",
         "_clients",
-        "_empty_levels",
-        "_levels",
-        "_open_orders",
-        "_sequence",
-        "_told_sequence",
-        "_trade_sequence",
-        "_updated_us",
-        "best_ask",
-        "best_bid",
-        "last_cents",
-        "security_id",
+        "_told_indication",
+        "_trading",
+        "auction",
+        "band_ppm",
+        "cause",
+        "ends_us",
+        "for_auction",
+        "is_over",
+        "phase",
+        "reference_cents",
         "stops",
     )
 
-    def __init__(self, security_id: str, open_orders: dict[int, OpenOrder]) -> None:
-        self.security_id = security_id
-        self.last_cents: int | None = None
+    def __init__(self, security_id: str, open_orders: dict[int, OpenOrder], trading: dict[str, Book]) -> None:
+        super().__init__(security_id, open_orders)
         self.stops = Stops()
-        self._open_orders = open_orders
-        self._levels: dict[int, PriceLevel] = {}
+        self.for_auction = AuctionOrders()
         # One name a client, not one an order: as the log is read, each order brings its own.
         self._clients: dict[str, str] = {}
-        self._empty_levels = 0
-        self._bid_keys: list[int] = []
-        self._ask_keys: list[int] = []
-        self.best_bid = _NOTHING  # the last of each list of keys, which is looked at for every order
-        self.best_ask = _NOTHING
-        self._trade_sequence = 0
-        self._sequence = 0
-        self._told_sequence = 0
-        self._changed_keys: set[int] = set()
-        self._updated_us = 0
+        self.reference_cents: int | None = None
+        self.band_ppm: int | None = None
+        self.auction: Auction | None = None
+        self._told_indication = NO_TRADE
+        self._trading = trading
+        self.is_over = False  # delisted or settled: it stays closed
+        self.set_phase("continuous", None, None)
+
+    # -- phases ------------------------------------------------------------------------------------------------------
+
+    def set_phase(self, phase: Phase, cause: PhaseCause | None, ends_us: int | None) -> None:
+        """Be in a phase from now on; what that means for the orders is up to tasks.matching.phases."""
+        self.phase, self.cause, self.ends_us = phase, cause, ends_us
+        if phase == "continuous":
+            self._trading[self.security_id] = self
+        else:
+            self._trading.pop(self.security_id, None)
+        if phase != "auction":
+            self.auction = None
+        elif self.auction is None:
+            self.auction = Auction(self.resting(), self._open_orders)
+
+    def indication(self) -> Indication:
+        """What an uncross would lead to now."""
+        # What an auction would be made of is the book's; outside of one that is looked at only when it uncrosses.
+        if self.best_bid == NOTHING or self.best_ask == NOTHING or self.best_bid + self.best_ask < 0:
+            return NO_TRADE
+        auction = self.auction or Auction(self.resting(), self._open_orders)
+        return auction.indication(self._levels, self.reference_cents or self.last_cents or self.best_bid)
+
+    def auction_update(self, *, always: bool = False) -> AuctionUpdate | None:
+        """Where the auction would end now; None when that was the last that was said of it, unless it is wanted."""
+        indication = NO_TRADE if self.auction is None else self.indication()
+        if indication == self._told_indication and not always:
+            return None
+        self._told_indication = indication
+        return AuctionUpdate(self.security_id, *indication, updated_us=self._updated_us)
+
+    def band_key(self, side: Side) -> int | None:
+        """The lowest key on the other side at which an order that meets it may trade now; above all keys if at none.
+
+        None when there is no band, or no price that it is around.
+        """
+        base_cents = self.last_cents or self.reference_cents
+        if self.band_ppm is None or base_cents is None:
+            return None
+        highest_cents = base_cents * (_MILLION + self.band_ppm) // _MILLION
+        lowest_cents = -(-base_cents * (_MILLION - self.band_ppm) // _MILLION)
+        if side == "buy":
+            return -highest_cents if -self.best_ask >= lowest_cents else _BEYOND
+        return lowest_cents if self.best_bid <= highest_cents else _BEYOND
 
     # -- what orders do to it ----------------------------------------------------------------------------------------
 
-    def meets(self, order: PlaceOrder) -> bool:
-        """Whether the order's limit reaches the other side."""
-        if order.side == "buy":
-            return self.best_ask >= -order.price_cents
-        return self.best_bid >= order.price_cents
-
-    def rest(self, order: PlaceOrder, quantity: int, total: int) -> None:
-        """Put what is open of an order at the end of the queue of its price; it must not meet the other side.
+    def rest(self, order: PlaceOrder, quantity: int, total: int) -> RestingOrder:
+        """Put what is open of a gtc order at the end of the queue of its price; it must not meet the other side.
 
         quantity  what is open of it, which an iceberg shows in parts [shares]
         total     that and what was filled of it [shares]
@@ -117,6 +137,15 @@ class Book:
         self._changed_keys.add(key)
         self._sequence += 1
         self._updated_us = order.sequenced_us
+        return resting
+
+    def collect(self, order: PlaceOrder, quantity: int, total: int) -> None:
+        """Put what is open of an order of any time in force at the end of its queue, in an auction as well."""
+        resting = self.rest(order, quantity, total)
+        # What is left of a market order leaves with the uncross, which it waits for.
+        resting.time_in_force = "auction" if order.type == "market" else order.time_in_force
+        if self.auction is not None:
+            self.auction.rested(resting)
 
     def remove(self, order: RestingOrder, now_us: int) -> int:
         """Take an order out of the book; returns what was open of it [shares]."""
@@ -131,11 +160,13 @@ class Book:
             quantity += order.hidden
         if not level.count:
             self._leave_level(key, level)
-        elif len(level.queue) > 2 * level.count + _LITTER:
+        elif len(level.queue) > 2 * level.count + LITTER:
             level.sweep()
         self._changed_keys.add(key)
         self._sequence += 1
         self._updated_us = now_us
+        if self.auction is not None:
+            self.auction.changed.add(key)
         return quantity
 
     def shrink(self, order: RestingOrder, total: int, now_us: int) -> None:
@@ -149,6 +180,8 @@ class Book:
         from_hidden = min(less, order.hidden)
         order.hidden -= from_hidden
         level.hidden -= from_hidden
+        if self.auction is not None:
+            self.auction.changed.add(order.key)
         if less > from_hidden:
             order.quantity -= less - from_hidden
             level.quantity -= less - from_hidden
@@ -157,213 +190,38 @@ class Book:
             self._updated_us = now_us
 
     def wait(self, order: PlaceOrder) -> None:
-        """Let a stop order wait for its stop price, behind those that wait already."""
-        self._open_orders[order.order_id] = self.stops.add(order)
+        """Let an order wait for its stop price, or for the next auction, behind those that wait already."""
+        waiting = self.for_auction if order.stop_price_cents is None else self.stops
+        self._open_orders[order.order_id] = waiting.add(order)
 
-    def forget(self, stop: WaitingStop) -> None:
-        """Let a stop order wait no more."""
-        self.stops.remove(stop)
-        del self._open_orders[stop.order.order_id]
+    def forget(self, order: WaitingOrder) -> None:
+        """Let an order wait no more."""
+        (self.for_auction if order.order.stop_price_cents is None else self.stops).remove(order)
+        del self._open_orders[order.order.order_id]
 
-    def triggered(self, *, lowest_cents: int, highest_cents: int) -> list[PlaceOrder]:
+    def triggered(self, *, lowest_cents: int, highest_cents: int) -> list[WaitingOrder]:
         """Take out the stop orders that trades between these prices have reached, by their arrival."""
         reached = self.stops.reached(lowest_cents=lowest_cents, highest_cents=highest_cents)
         for stop in reached:
             del self._open_orders[stop.order.order_id]
-        return [stop.order for stop in reached]
+        return reached
 
-    def reached_by_last(self) -> list[PlaceOrder]:
+    def reached_by_last(self) -> list[WaitingOrder]:
         """Take out the stop orders that the last trade has reached; there is none before the first trade."""
         if self.last_cents is None:
             return []
         return self.triggered(lowest_cents=self.last_cents, highest_cents=self.last_cents)
 
-    def match(self, order: PlaceOrder, first_id: int, events: list[Event], closed: set[int]) -> tuple[int, bool]:
-        """Trade an order against the other side as far as its limit and quantity reach, at the resting prices.
+    def wait_again(self, stops: Iterable[WaitingOrder]) -> None:
+        """Put stop orders back that were taken out and did not act."""
+        for stop in stops:
+            self._open_orders[stop.order_id] = stop
+            self.stops.put_back(stop)
 
-        The trades are put at the end of `events`, the n-th event of the command with the id first_id + n, and the
-        ids of the resting orders that were filled into `closed`. It stops before a resting order of the same client.
-        returns  what is left of the order [shares], and whether one of its client's stopped it
-        """
-        buys = order.side == "buy"
-        order_id, client_id, price_cents = order.order_id, order.client_id, order.price_cents
-        hold_cents = order.hold_cents or price_cents
-        security_id, now_us = self.security_id, order.sequenced_us
-        if buys:
-            keys, key, limit = self._ask_keys, self.best_ask, -price_cents
-        else:
-            keys, key, limit = self._bid_keys, self.best_bid, price_cents
-        levels, open_orders = self._levels, self._open_orders
-        before = sequence = self._trade_sequence
-        trade_id = first_id + len(events)
-        rest = order.quantity
-        own = False
-        while rest and key >= limit and not own:
-            level = levels[key]
-            level_cents = -key if buys else key
-            queue, head, count = level.queue, level.head, level.count
-            wanted = rest
-            while rest and count:
-                resting = queue[head]
-                quantity = resting.quantity
-                if not quantity:
-                    head += 1
-                    continue
-                resting_client = resting.client_id
-                if resting_client == client_id:
-                    own = True
-                    break
-                resting_id = resting.order_id
-                if quantity > rest:
-                    resting.quantity = quantity - rest
-                    quantity = rest
-                else:
-                    head += 1
-                    if resting.hidden:
-                        level.refill(resting)
-                    else:
-                        resting.quantity = 0
-                        del open_orders[resting_id]
-                        closed.add(resting_id)
-                        count -= 1
-                rest -= quantity
-                sequence += 1
-                # By position: the names would cost as much as the trade.
-                if buys:
-                    trade = TradeMade(
-                        trade_id, security_id, sequence, level_cents, quantity, "buy",
-                        order_id, client_id, hold_cents, resting_id, resting_client, now_us,
-                    )  # fmt: skip
-                else:
-                    trade = TradeMade(
-                        trade_id, security_id, sequence, level_cents, quantity, "sell",
-                        resting_id, resting_client, resting.hold_cents, order_id, client_id, now_us,
-                    )  # fmt: skip
-                events.append(trade)
-                trade_id += 1
-            if rest != wanted:
-                self.last_cents = level_cents
-                self._changed_keys.add(key)
-                if count:
-                    if head > count + _LITTER:
-                        del queue[:head]
-                        head = 0
-                    level.head = head
-                    level.count = count
-                    level.quantity -= wanted - rest
-                else:
-                    key = self._drop_best(keys)
-        if sequence != before:
-            if buys:
-                self.best_ask = key
-            else:
-                self.best_bid = key
-            self._trade_sequence = sequence
-            self._sequence += 1
-            self._updated_us = now_us
-        return rest, own
-
-    def could_fill(self, order: PlaceOrder) -> bool:
-        """Whether all of the order would trade at once; a resting order of the same client ends what it can reach."""
-        keys = self._ask_keys if order.side == "buy" else self._bid_keys
-        limit = -order.price_cents if order.side == "buy" else order.price_cents
-        wanted = order.quantity
-        reached: list[PriceLevel] = []
-        for key in reversed(keys):
-            if wanted <= 0 or key < limit:
-                break
-            level = self._levels[key]
-            reached.append(level)
-            wanted -= level.quantity + level.hidden
-        # The totals of the levels say no at once to most; only who passes them is looked for among the orders.
-        return wanted <= 0 and not comes_before(order.client_id, order.quantity, reached)
-
-    def _add_level(self, key: int) -> PriceLevel:
-        level = self._levels[key] = PriceLevel()
-        if key > 0:
-            insort(self._bid_keys, key)
-            if key > self.best_bid:
-                self.best_bid = key
-        else:
-            insort(self._ask_keys, key)
-            if key > self.best_ask:
-                self.best_ask = key
-        return level
-
-    def _leave_level(self, key: int, level: PriceLevel) -> None:
-        """The last order of a level was taken out."""
-        if key == self.best_bid:
-            self.best_bid = self._drop_best(self._bid_keys)
-        elif key == self.best_ask:
-            self.best_ask = self._drop_best(self._ask_keys)
-        else:
-            level.queue.clear()
-            level.head = 0
-            self._empty_levels += 1
-            if self._empty_levels > len(self._levels) // 2 + _LITTER:
-                self._drop_empty_levels()
-
-    def _drop_best(self, keys: list[int]) -> int:
-        """Drop the best level of a side, and the empty ones behind it; returns the key of the next."""
-        levels = self._levels
-        del levels[keys.pop()]
-        while keys:
-            best = keys[-1]
-            if levels[best].count:
-                return best
-            del levels[keys.pop()]
-            self._empty_levels -= 1
-        return _NOTHING
-
-    def _drop_empty_levels(self) -> None:
-        self._levels = {key: level for key, level in self._levels.items() if level.count}
-        self._bid_keys = [key for key in self._bid_keys if key in self._levels]
-        self._ask_keys = [key for key in self._ask_keys if key in self._levels]
-        self._empty_levels = 0
-
-    # -- what others see of it ---------------------------------------------------------------------------------------
-
-    def update(self) -> BookUpdate | None:
-        """The levels that changed since `update` or `snapshot` was last asked for; None when none did."""
-        if not self._changed_keys:
-            return None
-        return self._tell(sorted(self._changed_keys, reverse=True), snapshot=False)
-
-    def snapshot(self) -> BookUpdate:
-        """Every level."""
-        keys = [*reversed(self._bid_keys), *reversed(self._ask_keys)]
-        return self._tell([key for key in keys if self._levels[key].count], snapshot=True)
-
-    def best_levels(self, depth: int) -> tuple[list[Level], list[Level]]:
-        """The best levels of bids and asks, at most so many of each, the best first; nothing of it counts as told."""
-        return self._best(self._bid_keys, depth), self._best(self._ask_keys, depth)
-
-    def _best(self, keys: list[int], depth: int) -> list[Level]:
-        shown = ((key, level) for key in reversed(keys) if (level := self._levels[key]).count)
-        return [(abs(key), level.quantity, level.count) for key, level in islice(shown, depth)]
-
-    def _tell(self, keys: Iterable[int], *, snapshot: bool) -> BookUpdate:
-        bids: list[Level] = []
-        asks: list[Level] = []
-        for key in keys:
-            level = self._levels.get(key)
-            quantity, count = (level.quantity, level.count) if level else (0, 0)
-            (bids if key > 0 else asks).append((abs(key), quantity, count))
-        update = BookUpdate(
-            security_id=self.security_id,
-            previous_sequence=self._told_sequence,
-            sequence=self._sequence,
-            snapshot=snapshot,
-            bids=bids,
-            asks=asks,
-            bid_cents=self.best_bid if self.best_bid != _NOTHING else None,
-            ask_cents=-self.best_ask if self.best_ask != _NOTHING else None,
-            last_cents=self.last_cents,
-            updated_us=self._updated_us,
-        )
-        self._told_sequence = self._sequence
-        self._changed_keys.clear()
-        return update
+    def open_orders(self) -> list[OpenOrder]:
+        """All open orders by their ids."""
+        orders: list[OpenOrder] = [*self.resting(), *self.stops.waiting.values(), *self.for_auction.waiting.values()]
+        return sorted(orders, key=lambda order: order.order_id)
 
     # -- snapshot and restore ----------------------------------------------------------------------------------------
 
@@ -371,34 +229,26 @@ class Book:
         """The book as values."""
         return BookState(
             security_id=self.security_id,
-            bids=list(self._by_priority(reversed(self._bid_keys))),
-            asks=list(self._by_priority(reversed(self._ask_keys))),
+            bids=[_state(order) for order in self.resting() if order.key > 0],
+            asks=[_state(order) for order in self.resting() if order.key < 0],
             stops=list(self.stops.orders()),
+            for_auction=list(self.for_auction.orders()),
             last_cents=self.last_cents,
             trade_sequence=self._trade_sequence,
             sequence=self._sequence,
             updated_us=self._updated_us,
+            phase=self.phase,
+            cause=self.cause,
+            ends_us=self.ends_us,
+            is_over=self.is_over,
+            reference_cents=self.reference_cents,
+            band_ppm=self.band_ppm,
         )
 
-    def _by_priority(self, keys: Iterable[int]) -> Iterator[OrderState]:
-        for key in keys:
-            for order in self._levels[key].orders():
-                yield OrderState(
-                    order.order_id,
-                    order.client_id,
-                    abs(key),
-                    order.quantity,
-                    order.total,
-                    order.hold_cents,
-                    order.post_only,
-                    order.hidden,
-                    order.display_quantity,
-                )
-
     @classmethod
-    def restored(cls, state: BookState, open_orders: dict[int, OpenOrder]) -> Book:
+    def restored(cls, state: BookState, open_orders: dict[int, OpenOrder], trading: dict[str, Book]) -> Book:
         """The book of a state; nothing of it counts as changed."""
-        book = cls(state.security_id, open_orders)
+        book = cls(state.security_id, open_orders, trading)
         for sign, orders in ((1, state.bids), (-1, state.asks)):
             for order in orders:
                 key = sign * order.price_cents
@@ -413,12 +263,30 @@ class Book:
                     order.post_only,
                     order.hidden,
                     order.display_quantity,
+                    order.time_in_force,
                 )
                 (book._levels.get(key) or book._add_level(key)).add(resting)
-        for stop in state.stops:
-            book.wait(stop)
+        for waiting in (*state.stops, *state.for_auction):
+            book.wait(waiting)
         book.last_cents = state.last_cents
         book._trade_sequence = state.trade_sequence
         book._sequence = book._told_sequence = state.sequence
         book._updated_us = state.updated_us
+        book.reference_cents, book.band_ppm, book.is_over = state.reference_cents, state.band_ppm, state.is_over
+        book.set_phase(state.phase, state.cause, state.ends_us)
         return book
+
+
+def _state(order: RestingOrder) -> OrderState:
+    return OrderState(
+        order.order_id,
+        order.client_id,
+        order.price_cents,
+        order.quantity,
+        order.total,
+        order.hold_cents,
+        order.post_only,
+        order.hidden,
+        order.display_quantity,
+        order.time_in_force,
+    )

@@ -11,7 +11,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from tasks.messages import Side
+from tasks.messages import Side, TimeInForce
 
 
 class RestingOrder(Struct, gc=False):
@@ -20,7 +20,8 @@ class RestingOrder(Struct, gc=False):
     `key` is the price of a bid, minus the price of an ask [cents/share]. `quantity` is what it shows [shares], 0 once
     it has left, and `hidden` what an iceberg has beside it; `total` is what it was placed or replaced with, so what
     is neither shown nor hidden was filled. An iceberg shows at most `display_quantity` at a time; 0 shows everything.
-    `hold_cents` is what is held for each share of a bid.
+    `hold_cents` is what is held for each share of a bid. What has the time in force `auction`, a market order in an
+    auction as well, leaves with its uncross.
     """
 
     order_id: int
@@ -33,6 +34,7 @@ class RestingOrder(Struct, gc=False):
     post_only: bool = False
     hidden: int = 0
     display_quantity: int = 0
+    time_in_force: TimeInForce = "gtc"
 
     @property
     def side(self) -> Side:
@@ -82,6 +84,30 @@ class PriceLevel:
         self.hidden -= shown
         self.quantity += shown
         self.queue.append(order)
+
+    def fill(self, shares: int) -> list[tuple[RestingOrder, int]]:
+        """Fill the first orders with so many shares, an iceberg in its place with all that it has.
+
+        One that is filled in part keeps its place, and an iceberg shows a new part. Those that are filled have a
+        quantity of 0.
+        returns  the orders with how much of each was filled [shares]
+        """
+        filled: list[tuple[RestingOrder, int]] = []
+        for order in self.orders():
+            if not shares:
+                break
+            left = order.quantity + order.hidden
+            quantity = min(left, shares)
+            shares -= quantity
+            left -= quantity
+            shown = min(left, order.display_quantity) if order.display_quantity else left
+            self.quantity += shown - order.quantity
+            self.hidden += left - shown - order.hidden
+            order.quantity, order.hidden = shown, left - shown
+            self.count -= not left
+            filled.append((order, quantity))
+        self.sweep()
+        return filled
 
     def orders(self) -> Iterator[RestingOrder]:
         """The orders that are in the queue, by priority."""

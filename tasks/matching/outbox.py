@@ -14,15 +14,18 @@ from typing import Final, Protocol
 from celery_app.publisher import Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from tasks.messages import (
+    AuctionUpdate,
     BookUpdate,
     CancelRefused,
     Event,
+    Execution,
     ExecutionBatch,
     FeedBatch,
     OrderClosed,
     OrderReplaced,
     OrderTriggered,
     ReplaceRefused,
+    SecurityEvent,
     TradeMade,
     event_id,
 )
@@ -45,9 +48,10 @@ class Outbox:
         self._shard = shard
         self._events: list[Event] = []
         self._books: list[BookUpdate] = []
+        self._auctions: list[AuctionUpdate] = []
 
     def __len__(self) -> int:
-        return len(self._events) + len(self._books)
+        return len(self._events) + len(self._books) + len(self._auctions)
 
     def add(self, events: Iterable[Event]) -> None:
         """Take events that follow those in here."""
@@ -56,6 +60,10 @@ class Outbox:
     def add_books(self, books: Iterable[BookUpdate]) -> None:
         """Take changes of books, to be sent after the events that are in here by now."""
         self._books.extend(books)
+
+    def add_auctions(self, auctions: Iterable[AuctionUpdate]) -> None:
+        """Take where auctions would end, likewise."""
+        self._auctions.extend(auctions)
 
     def drop_published(self, seq: int) -> None:
         """Forget the events of commands up to `seq`: another engine has sent them."""
@@ -68,14 +76,17 @@ class Outbox:
         began_us  when the unit began that sends it [us since 1970, UTC]
         now_us    the time
         """
-        while self._events or self._books:
+        while self._events or self._books or self._auctions:
             events = self._events[:MAX_BATCH]
-            books = self._books[:] if len(self._events) <= MAX_BATCH else []
-            executions = [event for event in events if not isinstance(event, CancelRefused | OrderTriggered)]
+            is_last = len(self._events) <= MAX_BATCH
+            books = self._books[:] if is_last else []
+            auctions = self._auctions[:] if is_last else []
+            securities = [event for event in events if isinstance(event, SecurityEvent)]
+            executions = [event for event in events if isinstance(event, Execution)]
             parcels = []
-            if executions:
-                batch = ExecutionBatch(shard=self._shard, matched_us=now_us, executions=executions)
-                parcels.append(Parcel(ORDER_EXECUTION, batch, len(executions)))
+            if executions or securities:
+                batch = ExecutionBatch(self._shard, now_us, executions, securities)
+                parcels.append(Parcel(ORDER_EXECUTION, batch, len(executions) + len(securities)))
             feed = FeedBatch(
                 stage="matching",
                 sent_us=now_us,
@@ -87,8 +98,11 @@ class Outbox:
                 replaces_refused=[event for event in events if isinstance(event, ReplaceRefused)],
                 triggered=[event for event in events if isinstance(event, OrderTriggered)],
                 began_us=began_us,
+                securities=securities,
+                auctions=auctions,
             )
-            parcels.append(Parcel(DATA_FEED, feed, len(events) + len(books)))
+            parcels.append(Parcel(DATA_FEED, feed, len(events) + len(books) + len(auctions)))
             sender.send_all(parcels)
             del self._events[: len(events)]
             del self._books[: len(books)]
+            del self._auctions[: len(auctions)]

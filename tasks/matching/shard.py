@@ -21,7 +21,7 @@ from tasks.matching.engine import Engine
 from tasks.matching.log_reader import PAGE, LogReader
 from tasks.matching.outbox import Outbox, Sender
 from tasks.matching.snapshot import SnapshotWriter, newest_engine
-from tasks.messages import Command, CommandBatch, MassCancel
+from tasks.messages import Command, CommandBatch, Expire, MassCancel
 
 log = structlog.get_logger()
 
@@ -99,7 +99,7 @@ class Shard:
         self._unchecked += fresh
 
     def _check_securities(self, commands: list[Command]) -> None:
-        named = {command.security_id for command in commands if not isinstance(command, MassCancel)}
+        named = {command.security_id for command in commands if not isinstance(command, MassCancel | Expire)}
         unknown = named.difference(self._securities)
         if unknown:
             with self._clearing_data.transaction() as tx:
@@ -164,6 +164,7 @@ class Shard:
         """
         engine = self._engine
         self._outbox.add_books(engine.book_snapshots() if self._tells_whole_books else engine.book_updates())
+        self._outbox.add_auctions(engine.auction_snapshots() if self._tells_whole_books else engine.auction_updates())
         self._tells_whole_books = False
         self._outbox.send(sender, began_us=began_us, now_us=now_us)
         self.published_seq = max(self.published_seq, self.seq)

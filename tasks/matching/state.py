@@ -12,10 +12,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from tasks.messages import CancelOrder, PlaceOrder
+from tasks.messages import CancelOrder, Phase, PhaseCause, PlaceOrder, TimeInForce
 
 # Changed with the meaning of a field; a snapshot of another version is not read, and the log is replayed instead.
-VERSION: Final = 2
+VERSION: Final = 3
 
 
 class OrderState(Struct, frozen=True, array_like=True):
@@ -33,19 +33,27 @@ class OrderState(Struct, frozen=True, array_like=True):
     post_only: bool
     hidden: int
     display_quantity: int
+    time_in_force: TimeInForce
 
 
 class BookState(Struct, frozen=True, array_like=True):
-    """One security's book, the orders of each side by priority, stop orders by arrival, and its counters."""
+    """One security's book, the orders of each side by priority, those that wait by arrival, its counters and phase."""
 
     security_id: str
     bids: list[OrderState]
     asks: list[OrderState]
     stops: list[PlaceOrder]
+    for_auction: list[PlaceOrder]
     last_cents: int | None
     trade_sequence: int
     sequence: int
     updated_us: int
+    phase: Phase
+    cause: PhaseCause | None
+    ends_us: int | None
+    is_over: bool
+    reference_cents: int | None
+    band_ppm: int | None
 
 
 class WaitingCancel(Struct, frozen=True, array_like=True):
@@ -62,7 +70,6 @@ class EngineState(Struct, frozen=True, array_like=True):
     shard: int
     seq: int
     books: list[BookState]
-    halted: list[str]
     waiting: list[WaitingCancel]
     closed: list[int]
     closed_before: list[int]

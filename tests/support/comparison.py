@@ -8,7 +8,7 @@ from tasks.matching.engine import Engine
 from tasks.matching.state import BookState, OrderState, decode, encode
 from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
 from tests.support.book_mirror import BookMirror
-from tests.support.naive_book import NaiveBook, NaiveOrder, levels
+from tests.support.naive_book import CONTINUOUS, NaiveBook, NaiveOrder, levels
 
 
 class Comparison:
@@ -34,10 +34,11 @@ class Comparison:
             assert update.previous_sequence == self._mirrors[update.security_id].sequence
             self._mirrors[update.security_id].apply(update)
         state = self.engine.state()
-        assert state.halted == sorted(self.naive.halted)
         for book in state.books:
             self._check_book(book, self._mirrors[book.security_id])
-        open_ids = [order.order_id for book in state.books for order in [*book.bids, *book.asks, *book.stops]]
+        open_ids = [
+            order.order_id for book in state.books for order in [*book.bids, *book.asks, *book.stops, *book.for_auction]
+        ]
         assert len(open_ids) == len(set(open_ids))
         return events
 
@@ -75,7 +76,11 @@ class Comparison:
     def _check_book(self, book: BookState, mirror: BookMirror) -> None:
         bids, asks = self.naive.queue(book.security_id, "buy"), self.naive.queue(book.security_id, "sell")
         assert mirror.depth() == (levels(bids), levels(asks))
-        assert max(mirror.bids, default=0) < min(mirror.asks, default=2**62), "the book is crossed"
+        phase = (book.phase, book.cause, book.ends_us)
+        assert phase == self.naive.phases.get(book.security_id, CONTINUOUS)
+        if book.phase == "continuous":
+            assert max(mirror.bids, default=0) < min(mirror.asks, default=2**62), "the book is crossed"
+        assert self.engine.indicative(book.security_id) == self.naive.indication(book.security_id)
         assert book.last_cents == self.naive.last_cents.get(book.security_id)
         assert [_terms(order) for order in book.bids] == [_naive_terms(order) for order in bids]
         assert [_terms(order) for order in book.asks] == [_naive_terms(order) for order in asks]
@@ -84,7 +89,8 @@ class Comparison:
             assert order.total == self.total[order.order_id]
             assert order.quantity + order.hidden == order.total - self.filled[order.order_id]
         assert [stop.order_id for stop in book.stops] == self.naive.stops(book.security_id)
-        for stop in book.stops:
+        assert [order.order_id for order in book.for_auction] == self.naive.for_auction(book.security_id)
+        for stop in [*book.stops, *book.for_auction]:
             assert (stop.quantity, 0) == (self.total[stop.order_id], self.filled[stop.order_id])
 
     def check_snapshots(self) -> None:

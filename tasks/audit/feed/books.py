@@ -13,7 +13,7 @@ from tasks.audit.patience import Patience
 from tasks.audit.replay import PAGE
 from tasks.audit.result import Checked
 from tasks.matching.engine import Engine
-from tasks.messages import BookUpdate, MassCancel
+from tasks.messages import BookUpdate, Expire, MassCancel
 
 
 class StoredBook(NamedTuple):
@@ -71,9 +71,8 @@ def _follow(clearing_data: Database, engine: Engine, sequences: Mapping[str, int
             break  # it was stored with a change that the log does not make
         for seq, command in commands:
             engine.apply(seq, command)
-            if (not isinstance(command, MassCancel) and command.security_id not in ahead) or not _has_arrived(
-                engine.book_updates(), ahead
-            ):
+            names_others = not isinstance(command, MassCancel | Expire) and command.security_id not in ahead
+            if names_others or not _has_arrived(engine.book_updates(), ahead):
                 continue
             arrived = [book for book in engine.book_snapshots() if _has_arrived([book], ahead)]
             for book in arrived:

@@ -17,7 +17,7 @@ def rest(book: Book, *orders: PlaceOrder) -> None:
 
 
 def test_an_update_has_the_levels_that_changed_since_the_last_one() -> None:
-    book = Book("MSFT", {})
+    book = Book("MSFT", {}, {})
     rest(book, order(1, "buy", 5, 99), order(2, "buy", 6, 99), order(3, "buy", 7, 98), order(4, "sell", 8, 101))
     assert book.update() == BookUpdate(
         "MSFT", 0, 4, False, bids=[(99, 11, 2), (98, 7, 1)], asks=[(101, 8, 1)],
@@ -33,7 +33,7 @@ def test_an_update_has_the_levels_that_changed_since_the_last_one() -> None:
 
 
 def test_a_snapshot_has_every_level_and_counts_as_told() -> None:
-    book = Book("MSFT", {})
+    book = Book("MSFT", {}, {})
     rest(book, order(1, "buy", 5, 99), order(2, "sell", 6, 101))
     assert book.update() is not None
     rest(book, order(3, "sell", 7, 102))
@@ -45,7 +45,7 @@ def test_a_snapshot_has_every_level_and_counts_as_told() -> None:
 
 
 def test_a_match_that_trades_nothing_changes_nothing() -> None:
-    book = Book("MSFT", {})
+    book = Book("MSFT", {}, {})
     rest(book, order(1, "sell", 5, 101))
     book.update()
     assert book.match(order(2, "buy", 5, 101, "ANN"), 1, [], set()) == (5, True)
@@ -53,7 +53,7 @@ def test_a_match_that_trades_nothing_changes_nothing() -> None:
 
 
 def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
-    book = Book("MSFT", {})
+    book = Book("MSFT", {}, {})
     rest(book, *(order(number, "sell", number, 100) for number in range(1, 101)))
     level = book._levels[-100]
     for number in range(1, 100):
@@ -65,7 +65,7 @@ def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
 
 
 def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
-    book = Book("MSFT", {})
+    book = Book("MSFT", {}, {})
     rest(book, *(order(number, "sell", 1, 100) for number in range(1, 101)))
     level = book._levels[-100]
     closed: set[int] = set()
@@ -77,7 +77,7 @@ def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
 
 
 def test_a_level_that_emptied_behind_the_best_one_is_not_seen_and_is_taken_again() -> None:
-    book = Book("MSFT", {})
+    book = Book("MSFT", {}, {})
     rest(book, order(1, "sell", 5, 100), order(2, "sell", 6, 101), order(3, "sell", 7, 102))
     book.remove(_resting(book, 2), 0)
     assert book.snapshot().asks == [(100, 5, 1), (102, 7, 1)]
@@ -87,7 +87,7 @@ def test_a_level_that_emptied_behind_the_best_one_is_not_seen_and_is_taken_again
 
 
 def test_levels_that_emptied_go_with_the_best_one() -> None:
-    book = Book("MSFT", {})
+    book = Book("MSFT", {}, {})
     rest(book, *(order(price_cents, "buy", 1, price_cents) for price_cents in (97, 98, 99, 100)))
     book.remove(_resting(book, 98), 0)
     book.remove(_resting(book, 99), 0)
@@ -99,7 +99,7 @@ def test_levels_that_emptied_go_with_the_best_one() -> None:
 
 
 def test_empty_levels_are_dropped_when_they_are_most() -> None:
-    book = Book("MSFT", {})
+    book = Book("MSFT", {}, {})
     rest(book, *(order(price_cents, "buy", 1, price_cents) for price_cents in range(1, 101)))
     for price_cents in range(1, 100):
         book.remove(_resting(book, price_cents), 0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from tasks.matching.engine import MAX_QUANTITY, Engine
+from tasks.matching.engine import Engine
+from tasks.matching.placing import MAX_QUANTITY
 from tasks.messages import (
     CancelOrder,
     CancelRefused,
@@ -584,7 +585,7 @@ def test_a_stop_order_is_told_to_act_as_what_it_became() -> None:
 
 
 def test_stop_orders_for_which_there_may_be_no_numbers_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.matching.engine.MAX_EVENTS_PER_COMMAND", 16)
+    monkeypatch.setattr("tasks.matching.placing.MAX_EVENTS_PER_COMMAND", 16)
     engine = Engine(0)
     for seq in range(1, 11):
         engine.apply(seq, _place(seq, "sell", 1, 100, "ANN"))

@@ -1,8 +1,8 @@
-"""Stop orders of one security that wait for a trade at or through their stop price.
+"""Orders of one security that wait outside its book: no client sees them, and nothing trades with them.
 
-They are outside the book: nobody sees them and nothing trades with them. A buy waits for the price to rise to its
-stop price, a sell for it to fall there. As in the book, one signed key serves both: a buy's stop price, minus a
-sell's, is reached when it is at most that of the trade.
+A stop order waits for a trade at or through its stop price: a buy for the price to rise there, a sell for it to fall.
+As in the book, one signed key serves both: a buy's stop price, minus a sell's, is reached when it is at most that of
+the trade. An order for an auction waits for the next one.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from msgspec import Struct
 from sortedcontainers import SortedList
 
-from tasks.messages import PlaceOrder, Side
+from tasks.matching.levels import RestingOrder
+from tasks.messages import PlaceOrder, Side, TimeInForce
 
 
-class WaitingStop(Struct, gc=False):
-    """A stop order that waits, with the terms that it has by now, as number `arrival` of its security."""
+class WaitingOrder(Struct, gc=False):
+    """An order that waits, with the terms that it has by now, as number `arrival` of its kind and security."""
 
     order: PlaceOrder
     arrival: int
@@ -57,9 +58,42 @@ class WaitingStop(Struct, gc=False):
         return self.order.quantity
 
     @property
+    def time_in_force(self) -> TimeInForce:
+        """How long it stays."""
+        return self.order.time_in_force
+
+    @property
     def hold_cents(self) -> int:
         """What is held for each share of a buy."""
         return self.order.hold_cents or self.order.price_cents
+
+
+# What a client may cancel or replace.
+OpenOrder = RestingOrder | WaitingOrder
+
+
+class AuctionOrders:
+    """The orders of one security that wait for the next auction, in the order of their arrival."""
+
+    __slots__ = ("_arrivals", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, WaitingOrder] = {}  # by arrival
+        self._arrivals = 0
+
+    def add(self, order: PlaceOrder) -> WaitingOrder:
+        """Let an order wait, as the last that arrived."""
+        self._arrivals += 1
+        one = self.waiting[self._arrivals] = WaitingOrder(order, self._arrivals)
+        return one
+
+    def remove(self, order: WaitingOrder) -> None:
+        """Let an order wait no more."""
+        del self.waiting[order.arrival]
+
+    def orders(self) -> Iterator[PlaceOrder]:
+        """The orders by their arrival."""
+        return (one.order for one in self.waiting.values())
 
 
 class Stops:
@@ -68,25 +102,30 @@ class Stops:
     __slots__ = ("_arrivals", "_buys", "_sells", "waiting")
 
     def __init__(self) -> None:
-        self.waiting: dict[int, WaitingStop] = {}  # by arrival
+        self.waiting: dict[int, WaitingOrder] = {}  # by arrival
         self._arrivals = 0
         # (signed stop price, arrival): those that are reached first stand first.
         self._buys: SortedList[tuple[int, int]] = SortedList()
         self._sells: SortedList[tuple[int, int]] = SortedList()
 
-    def add(self, order: PlaceOrder) -> WaitingStop:
+    def add(self, order: PlaceOrder) -> WaitingOrder:
         """Let an order wait, as the last that arrived; it must have a stop price."""
         self._arrivals += 1
-        stop = self.waiting[self._arrivals] = WaitingStop(order, self._arrivals)
+        stop = self.waiting[self._arrivals] = WaitingOrder(order, self._arrivals)
         self._side(order.side).add(_place(stop))
         return stop
 
-    def remove(self, stop: WaitingStop) -> None:
+    def remove(self, stop: WaitingOrder) -> None:
         """Let an order wait no more."""
         del self.waiting[stop.arrival]
         self._side(stop.order.side).remove(_place(stop))
 
-    def reached(self, *, lowest_cents: int, highest_cents: int) -> list[WaitingStop]:
+    def put_back(self, stop: WaitingOrder) -> None:
+        """Let an order that was taken out wait again, in its place."""
+        self.waiting[stop.arrival] = stop
+        self._side(stop.order.side).add(_place(stop))
+
+    def reached(self, *, lowest_cents: int, highest_cents: int) -> list[WaitingOrder]:
         """Take out the orders whose stop prices trades between these prices have reached, by their arrival."""
         arrivals = []
         for side, limit in ((self._buys, highest_cents), (self._sells, -lowest_cents)):
@@ -96,13 +135,13 @@ class Stops:
 
     def orders(self) -> Iterator[PlaceOrder]:
         """The orders by their arrival."""
-        return (stop.order for stop in self.waiting.values())
+        return (stop.order for _, stop in sorted(self.waiting.items()))
 
     def _side(self, side: Side) -> SortedList[tuple[int, int]]:
         return self._buys if side == "buy" else self._sells
 
 
-def _place(stop: WaitingStop) -> tuple[int, int]:
+def _place(stop: WaitingOrder) -> tuple[int, int]:
     stop_cents = stop.order.stop_price_cents
     assert stop_cents is not None
     return (stop_cents if stop.order.side == "buy" else -stop_cents), stop.arrival

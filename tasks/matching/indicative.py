@@ -1,0 +1,161 @@
+"""The price of an auction: what it would be if it ended now, known at every moment of the auction.
+
+At each price the *demand* is what the buy orders at this limit or above want, the *supply* what the sell orders at this
+limit or below offer, and the smaller of both would trade. As the price rises, demand falls and supply grows. So what
+would trade is largest where they cross, and only the prices next to the crossing come into question: it is kept, with
+its demand and supply, and moves by a few prices with each order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import Final, NamedTuple
+
+from tasks.messages import Side
+
+
+class Indication(NamedTuple):
+    """What an uncross leads to: its price, None when nothing trades, and the rest as in AuctionUpdate."""
+
+    price_cents: int | None
+    volume: int
+    surplus: int
+    surplus_side: Side | None
+
+
+NOTHING: Final = Indication(None, 0, 0, None)
+
+
+class Offer(NamedTuple):
+    """What the orders of an auction want at one of their limits."""
+
+    price_cents: int
+    demand: int
+    supply: int
+
+    @property
+    def volume(self) -> int:
+        """What would trade [shares]."""
+        return min(self.demand, self.supply)
+
+    @property
+    def surplus(self) -> int:
+        """What the larger side has beyond that [shares]."""
+        return abs(self.demand - self.supply)
+
+
+def choose(offers: list[Offer], reference_cents: int) -> Indication:
+    """The price of an auction among the limits of its orders.
+
+    It is the one with the largest volume; of these, with the smallest surplus; of these, the highest if all have a
+    surplus of buyers, the lowest if all have one of sellers, otherwise the nearest to the reference price and of two
+    equally near the higher.
+
+    offers           any order, at least one
+    reference_cents  the reference price [cents/share]
+    """
+    volume = max(offer.volume for offer in offers)
+    if not volume:
+        return NOTHING
+    largest = [offer for offer in offers if offer.volume == volume]
+    surplus = min(offer.surplus for offer in largest)
+    best = [offer for offer in largest if offer.surplus == surplus]
+    if all(offer.demand > offer.supply for offer in best):
+        chosen = max(best)
+    elif all(offer.demand < offer.supply for offer in best):
+        chosen = min(best)
+    else:
+        chosen = min(best, key=lambda offer: (abs(offer.price_cents - reference_cents), -offer.price_cents))
+    side: Side | None = None
+    if surplus:
+        side = "buy" if chosen.demand > chosen.supply else "sell"
+    return Indication(chosen.price_cents, volume, surplus, side)
+
+
+class Crossing:
+    """Where demand and supply cross: the highest limit at which demand is at least supply, or else the lowest."""
+
+    __slots__ = ("_at", "_bought", "_demand", "_prices", "_sold", "_supply")
+
+    def __init__(self) -> None:
+        self._prices: list[int] = []  # at which there are orders, the lowest first
+        self._bought: dict[int, int] = {}  # shares by price
+        self._sold: dict[int, int] = {}
+        self._at = 0  # which of the prices; demand and supply are those at this price
+        self._demand = 0
+        self._supply = 0
+
+    def set_level(self, price_cents: int, side: Side, quantity: int) -> None:
+        """At a price so many shares are wanted or offered from now on."""
+        own, other = (self._bought, self._sold) if side == "buy" else (self._sold, self._bought)
+        before = own.get(price_cents, 0)
+        if quantity == before:
+            return
+        if not before and price_cents not in other:
+            self._add_price(price_cents)
+        if side == "buy":
+            if price_cents >= self._prices[self._at]:
+                self._demand += quantity - before
+        elif price_cents <= self._prices[self._at]:
+            self._supply += quantity - before
+        if quantity:
+            own[price_cents] = quantity
+        else:
+            del own[price_cents]
+            if price_cents not in other:
+                self._drop_price(price_cents)
+
+    def _add_price(self, price_cents: int) -> None:
+        index = bisect_left(self._prices, price_cents)
+        self._prices.insert(index, price_cents)
+        if index <= self._at and len(self._prices) > 1:
+            self._at += 1
+
+    def _drop_price(self, price_cents: int) -> None:
+        """Drop a price at which there is no order any more."""
+        index = bisect_left(self._prices, price_cents)
+        del self._prices[index]
+        if index < self._at:
+            self._at -= 1
+        elif index == self._at and index == len(self._prices) and index:
+            self._at -= 1  # to the next lower price: what is wanted there is wanted besides
+            self._demand += self._bought.get(self._prices[self._at], 0)
+        elif index == self._at and index < len(self._prices):
+            self._supply += self._sold.get(self._prices[index], 0)  # at the next higher price
+
+    def find(self, reference_cents: int) -> Indication:
+        """What an uncross would lead to now.
+
+        Below the crossing the volume is the supply, above it the demand. Of neighbouring prices below, at which supply
+        is the same, no order sells at the higher ones, so some buy there and demand differs: unless no order buys at
+        the lowest of them. So the lower one of two neighbours may be as good, but no third one; and likewise above.
+        """
+        if not self._prices:
+            return NOTHING
+        self._move()
+        first, last = max(self._at - 1, 0), min(self._at + 2, len(self._prices) - 1)
+        demand, supply = self._demand, self._supply
+        if first < self._at:
+            demand += self._bought.get(self._prices[first], 0)
+            supply -= self._sold.get(self._prices[self._at], 0)
+        offers = [Offer(self._prices[first], demand, supply)]
+        for index in range(first + 1, last + 1):
+            demand -= self._bought.get(self._prices[index - 1], 0)
+            supply += self._sold.get(self._prices[index], 0)
+            offers.append(Offer(self._prices[index], demand, supply))
+        return choose(offers, reference_cents)
+
+    def _move(self) -> None:
+        """Go to where demand and supply cross now."""
+        prices, bought, sold = self._prices, self._bought, self._sold
+        at, demand, supply = self._at, self._demand, self._supply
+        while at + 1 < len(prices):
+            higher_demand, higher_supply = demand - bought.get(prices[at], 0), supply + sold.get(prices[at + 1], 0)
+            if higher_demand < higher_supply:
+                break
+            at, demand, supply = at + 1, higher_demand, higher_supply
+        while at and demand < supply:
+            supply -= sold.get(prices[at], 0)
+            at -= 1
+            demand += bought.get(prices[at], 0)
+        self._at, self._demand, self._supply = at, demand, supply

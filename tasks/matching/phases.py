@@ -1,0 +1,120 @@
+"""The trading day of a security: its phases, the uncross that ends an auction, and its end.
+
+continuous  orders trade as they come
+auction     orders are collected; the uncross trades them at one price
+halted      cancels only
+closed      cancels only; day orders expire as it begins
+"""
+
+from __future__ import annotations
+
+from tasks.matching.book import Book
+from tasks.matching.journal import Journal
+from tasks.matching.levels import RestingOrder
+from tasks.matching.placing import begin_auction, collect_waiting, trigger
+from tasks.matching.waiting import OpenOrder, WaitingOrder
+from tasks.messages import (
+    DelistSecurity,
+    ListSecurity,
+    Phase,
+    PhaseCause,
+    SecurityCommand,
+    SetBand,
+    SetHalt,
+    SetPhase,
+    SettleSecurity,
+)
+
+
+def change_security(journal: Journal, book: Book, command: SecurityCommand) -> None:
+    """Do to a security what a command says; one that was delisted or settled stays as it is."""
+    if book.is_over:
+        return
+    if type(command) is SetPhase:
+        _set_phase(journal, book, command.phase, command.cause, command.ends_us, command.sequenced_us)
+    elif type(command) is SetHalt:
+        phase: Phase = "halted" if command.halted else "continuous"
+        _set_phase(journal, book, phase, "admin", None, command.sequenced_us, is_reported=False)
+    elif type(command) is SetBand:
+        book.band_ppm = command.band_ppm
+    elif type(command) is ListSecurity:
+        book.reference_cents, book.band_ppm = command.reference_cents, command.band_ppm
+    elif type(command) is DelistSecurity:
+        _end(journal, book, "closed", command.sequenced_us)
+    else:
+        assert type(command) is SettleSecurity
+        _end(journal, book, "settled", command.sequenced_us)
+        journal.settle(book.security_id, command.value_cents, command.sequenced_us)
+
+
+def _set_phase(
+    journal: Journal,
+    book: Book,
+    phase: Phase,
+    cause: PhaseCause,
+    ends_us: int | None,
+    now_us: int,
+    *,
+    is_reported: bool = True,
+) -> None:
+    """Change the phase.
+
+    An auction that is followed by trading or by the close ends with its uncross; a halt or another auction only puts
+    it off. What was collected before a halt is uncrossed before trading goes on.
+    """
+    if book.phase != "continuous" and (phase == "continuous" or (phase == "closed" and book.phase == "auction")):
+        uncross(journal, book, now_us)
+    if phase == "closed":
+        for order in book.open_orders():
+            if order.time_in_force == "day":
+                withdraw(journal, book, order, "expired", now_us)
+    if (phase, cause, ends_us) == (book.phase, book.cause, book.ends_us):
+        return
+    if phase == "auction":
+        begin_auction(journal, book, cause, ends_us, now_us)
+        collect_waiting(journal, book, now_us)
+        return
+    book.set_phase(phase, cause, ends_us)
+    if is_reported:
+        journal.change_phase(book.security_id, phase, cause, ends_us, now_us)
+    if phase == "continuous":
+        trigger(journal, book, book.reached_by_last(), now_us)
+
+
+def uncross(journal: Journal, book: Book, now_us: int) -> None:
+    """Trade all that can trade at one price, and cancel what is left of the orders that were for the auction only."""
+    indication = book.indication()
+    if indication.price_cents is not None:
+        trades = book.uncross(indication.price_cents, indication.volume, closed=journal.closed, now_us=now_us)
+        for trade in trades:
+            journal.trade(
+                book.security_id,
+                trade.sequence,
+                price_cents=indication.price_cents,
+                quantity=trade.quantity,
+                buy=trade.buy,
+                sell=trade.sell,
+                now_us=now_us,
+            )
+    left = [order for order in book.resting() if order.time_in_force == "auction"]
+    for order in sorted(left, key=lambda order: order.order_id):
+        withdraw(journal, book, order, "unfilled", now_us)
+
+
+def _end(journal: Journal, book: Book, reason: str, now_us: int) -> None:
+    """Close a security for good."""
+    for order in book.open_orders():
+        withdraw(journal, book, order, reason, now_us)
+    book.is_over = True
+    book.set_phase("closed", "admin", None)
+    journal.change_phase(book.security_id, "closed", "admin", None, now_us)
+
+
+def withdraw(journal: Journal, book: Book, order: OpenOrder, reason: str, now_us: int) -> None:
+    """Cancel what is open of an order."""
+    if type(order) is WaitingOrder:
+        book.forget(order)
+        journal.close(order.order, order.open_quantity, "cancelled", reason, now_us)
+    else:
+        assert type(order) is RestingOrder
+        journal.cancel(order, book.remove(order, now_us), reason, now_us)

@@ -1,0 +1,204 @@
+"""How an order comes to a book, whether it is new, replaced, triggered or has waited for an auction."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+from msgspec import structs
+
+from tasks.matching.book import Book
+from tasks.matching.journal import Journal, Refusal
+from tasks.matching.waiting import WaitingOrder
+from tasks.messages import MAX_EVENTS_PER_COMMAND, OrderType, PhaseCause, PlaceOrder, TradeMade
+
+# An order can make a trade of each of its shares, and the events of a command are numbered up to a limit; the half
+# that is left is for the cancels that waited for it, and for the stop orders that it triggers.
+MAX_QUANTITY: Final = MAX_EVENTS_PER_COMMAND // 2
+
+# The times in force of orders that may rest in continuous trading.
+RESTING: Final = frozenset({"gtc", "day", "gtd"})
+
+# That a stop order was triggered, that an auction began, and that the rest of the order was closed.
+_EVENTS_BESIDES_TRADES: Final = 3
+
+
+def fault(order: PlaceOrder) -> str | None:
+    """Why an order cannot be right, whatever the book is like."""
+    if not 0 < order.quantity <= MAX_QUANTITY or order.price_cents <= 0:
+        return "out_of_range"
+    if (order.stop_price_cents is not None) != (order.type in ("stop", "stop_limit")):
+        return "invalid_terms"
+    if order.expires_us is None and order.time_in_force == "gtd":
+        return "invalid_terms"
+    if order.time_in_force == "auction" and (order.type not in ("limit", "market") or order.post_only):
+        return "invalid_terms"
+    if order.display_quantity is not None and not (
+        order.type in ("limit", "stop_limit")
+        and order.time_in_force in RESTING
+        and 0 < order.display_quantity <= order.quantity
+    ):
+        return "invalid_terms"
+    return None
+
+
+def place(journal: Journal, book: Book, order: PlaceOrder) -> None:
+    """A new order comes to a book in any phase."""
+    if book.phase == "auction":
+        reason = auction_refusal(book, order)
+        if reason:
+            journal.close(order, order.quantity, "rejected", reason, order.sequenced_us)
+        elif order.stop_price_cents is not None:
+            book.wait(order)
+        else:
+            book.collect(order, order.quantity, order.quantity)
+    elif book.phase != "continuous":
+        journal.close(order, order.quantity, "rejected", book.phase, order.sequenced_us)
+    elif order.stop_price_cents is not None:
+        book.wait(order)
+        trigger(journal, book, book.reached_by_last(), order.sequenced_us)
+    elif order.time_in_force == "auction":
+        book.wait(order)
+    else:
+        enter(journal, book, order, order.quantity, "rejected")
+        follow_up(journal, book, order.sequenced_us)
+
+
+def auction_refusal(book: Book, order: PlaceOrder) -> str | None:
+    """What stands against an order in an auction; a stop order waits, so it could trade with none."""
+    if order.post_only or (order.type in ("limit", "stop_limit") and order.time_in_force in ("ioc", "fok")):
+        return "not_in_auction"
+    if order.stop_price_cents is None and _crosses_own(book, order):
+        return "self_trade"
+    return None
+
+
+def _crosses_own(book: Book, order: PlaceOrder) -> bool:
+    assert book.auction is not None
+    return book.meets(order) and book.auction.crosses_own(
+        order.client_id, order.price_cents if order.side == "buy" else -order.price_cents
+    )
+
+
+# -- continuous trading ----------------------------------------------------------------------------------------------
+
+
+def enter(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: Refusal) -> None:
+    """An order comes to a book in continuous trading: it trades, rests, or is closed.
+
+    total    what it was placed or replaced with: its quantity, which is open of it, and what was filled [shares]
+    refusal  what becomes of a post-only order that would trade
+    """
+    if book.meets(order):
+        trade(journal, book, order, total, refusal)
+    elif order.time_in_force in RESTING and order.type == "limit":
+        book.collect(order, order.quantity, total)
+    else:
+        journal.close(order, order.quantity, "cancelled", "unfilled", order.sequenced_us)
+
+
+def trade(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: Refusal) -> None:
+    """An order whose limit reaches the other side; as for `enter`."""
+    if order.post_only:
+        journal.close(order, order.quantity, refusal, "would_cross", order.sequenced_us)
+        return
+    time_in_force = order.time_in_force
+    band_key = None if book.band_ppm is None else book.band_key(order.side)
+    if time_in_force == "fok" and not book.could_fill(order, band_key):
+        if book.could_fill(order):
+            _stop_at_band(journal, book, order, order.quantity, total)
+        else:
+            journal.close(order, order.quantity, "cancelled", "unfilled", order.sequenced_us)
+        return
+    first_id = journal.base + journal.seq * MAX_EVENTS_PER_COMMAND
+    rest, met_own = book.match(order, first_id, journal.events, journal.closed, band_key)
+    if not rest:
+        journal.closed.add(order.order_id)
+    elif met_own:
+        journal.close(order, rest, "cancelled", "self_trade", order.sequenced_us)
+    elif band_key is not None and book.meets(order):
+        _stop_at_band(journal, book, order, rest, total)
+    elif order.type != "limit":
+        journal.close(order, rest, "cancelled", "unfilled", order.sequenced_us)
+    elif time_in_force == "gtc":
+        book.rest(order, rest, total)
+    elif time_in_force in RESTING:
+        book.collect(order, rest, total)
+    else:
+        journal.close(order, rest, "cancelled", "unfilled", order.sequenced_us)
+
+
+def _stop_at_band(journal: Journal, book: Book, order: PlaceOrder, rest: int, total: int) -> None:
+    """An order would trade beyond the band, unless that is with one of its own client."""
+    if book.first_reached(order).client_id == order.client_id:
+        journal.close(order, rest, "cancelled", "self_trade", order.sequenced_us)
+        return
+    begin_auction(journal, book, "volatility", None, order.sequenced_us)
+    if order.time_in_force not in RESTING or order.type != "limit":
+        journal.close(order, rest, "cancelled", "unfilled", order.sequenced_us)
+    elif _crosses_own(book, order):
+        journal.close(order, rest, "cancelled", "self_trade", order.sequenced_us)
+    else:
+        book.collect(order, rest, total)
+    collect_waiting(journal, book, order.sequenced_us)
+
+
+# -- stop orders -----------------------------------------------------------------------------------------------------
+
+
+def follow_up(journal: Journal, book: Book, now_us: int) -> None:
+    """Let the stop orders act that the trades of this command have reached."""
+    if book.stops.waiting and book.phase == "continuous":
+        trigger(journal, book, _reached(journal, book, 0), now_us)
+
+
+def trigger(journal: Journal, book: Book, reached: list[WaitingOrder], now_us: int) -> None:
+    """Let stop orders act that trades have reached, by their arrival, and behind them those that they reach.
+
+    Where one of them begins an auction, the others wait on, and those that it reached wait, too.
+    """
+    triggered = deque(reached)
+    while triggered:
+        stop = triggered.popleft().order
+        # Each of the others may need a number, if only to be closed with it.
+        others = len(triggered) + len(book.stops.waiting) + len(book.for_auction.waiting)
+        since = len(journal.events)
+        if since + stop.quantity + _EVENTS_BESIDES_TRADES + others > MAX_EVENTS_PER_COMMAND:
+            journal.close(stop, stop.quantity, "cancelled", "too_many_events", now_us)
+            continue
+        journal.trigger(stop, now_us)
+        order_type: OrderType = "market" if stop.type == "stop" else "limit"
+        order = structs.replace(stop, type=order_type, stop_price_cents=None, sequenced_us=now_us)
+        enter(journal, book, order, order.quantity, "cancelled")
+        if book.phase != "continuous":
+            book.wait_again(triggered)
+            return
+        triggered.extend(_reached(journal, book, since))
+
+
+def _reached(journal: Journal, book: Book, since: int) -> list[WaitingOrder]:
+    """The stop orders that the trades from events[since] on have reached; they wait no more."""
+    prices_cents = [event.price_cents for event in journal.events[since:] if type(event) is TradeMade]
+    if not prices_cents:
+        return []
+    return book.triggered(lowest_cents=min(prices_cents), highest_cents=max(prices_cents))
+
+
+# -- auctions --------------------------------------------------------------------------------------------------------
+
+
+def begin_auction(journal: Journal, book: Book, cause: PhaseCause, ends_us: int | None, now_us: int) -> None:
+    """Begin to collect orders."""
+    book.set_phase("auction", cause, ends_us)
+    journal.change_phase(book.security_id, "auction", cause, ends_us, now_us)
+
+
+def collect_waiting(journal: Journal, book: Book, now_us: int) -> None:
+    """Let the orders that waited for an auction come to the book, by their arrival."""
+    for waiting in list(book.for_auction.waiting.values()):
+        order = waiting.order
+        book.forget(waiting)
+        if _crosses_own(book, order):
+            journal.close(order, order.quantity, "cancelled", "self_trade", now_us)
+        else:
+            book.collect(structs.replace(order, sequenced_us=now_us), order.quantity, order.quantity)
