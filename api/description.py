@@ -1,51 +1,41 @@
-"""Routes of the api's own description: for programs, and as a page for people."""
+"""Serve the documents that describe the api to programs: OpenAPI for HTTP, AsyncAPI for the streams."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, current_app
 
 from api.answers import answer
 from api.answers_schema import Document
 from api.declaration import declared
+from api.docs.asyncapi import describe_streams
 from api.openapi import describe
-
-_STYLE = (Path(__file__).parent / "templates" / "docs.css").read_text()
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-# The page is text and this style: it loads nothing, runs nothing and sends nothing.
-_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 
 def routes() -> Blueprint:
-    """The routes."""
+    """Return the routes."""
     blueprint = Blueprint("description", __name__)
 
     @cache
     def document() -> dict[str, Any]:
         return describe(current_app, version=_version())
 
+    @cache
+    def document_of_the_streams() -> dict[str, Any]:
+        return describe_streams(version=_version())
+
     @blueprint.get("/openapi.json")
-    @declared("public", "This description, as OpenAPI 3.1", gives={200: Document})
+    @declared("public", "The description of the routes, as OpenAPI 3.1", gives={200: Document})
     def openapi() -> Response:
         return answer(document())
 
-    @blueprint.get("/docs")
-    @declared("public", "This description, as a page", gives={200: str}, media_types=["text/html"])
-    def docs() -> Response:
-        described = document()
-        page = render_template(
-            "docs.html", document=described, by_tag=_by_tag(described["paths"]), style=_STYLE, form=_form
-        )
-        return Response(page, headers={"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"})
+    @blueprint.get("/asyncapi.json")
+    @declared("public", "The description of the streams, as AsyncAPI 3.0", gives={200: Document})
+    def asyncapi() -> Response:
+        return answer(document_of_the_streams())
 
     return blueprint
 
@@ -55,42 +45,3 @@ def _version() -> str:
         return version("stock-exchange")
     except PackageNotFoundError:  # run from a clone, where nothing is installed
         return "0.1.0"
-
-
-def _by_tag(paths: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[tuple[str, str, Any]]]]:
-    """Each tag with its operations, as method, path and operation."""
-    found: dict[str, list[tuple[str, str, Any]]] = {}
-    for path, operations in paths.items():
-        for method, operation in operations.items():
-            found.setdefault(operation["tags"][0], []).append((method, path, operation))
-    return list(found.items())
-
-
-def _form(schema: dict[str, Any]) -> list[tuple[str, str | None]]:
-    """A schema in few words: pieces of text, with the name of the component that each leads to, if any."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return [(name, name)]
-    for several in ("anyOf", "oneOf"):
-        if several in schema:
-            pieces: list[tuple[str, str | None]] = []
-            for one in schema[several]:
-                pieces += [(" or ", None), *_form(one)]
-            return pieces[1:]
-    if "const" in schema:
-        return [(f'"{schema["const"]}"' if isinstance(schema["const"], str) else str(schema["const"]).lower(), None)]
-    if "enum" in schema:
-        return [(" | ".join(map(str, schema["enum"])), None)]
-    if "prefixItems" in schema:
-        inner = [piece for item in schema["prefixItems"] for piece in ((", ", None), *_form(item))]
-        return [("[", None), *inner[1:], ("]", None)]
-    if schema.get("type") == "array":
-        return [("array of ", None), *_form(schema.get("items", {}))]
-    return [(" ".join([schema.get("type", "anything"), *_bounds(schema)]), None)]
-
-
-def _bounds(schema: dict[str, Any]) -> list[str]:
-    least, most = schema.get("minimum"), schema.get("maximum", schema.get("exclusiveMaximum"))
-    found = [f"from {least:,}"] if least is not None else []
-    found += [f"to {most:,}"] if most is not None else []
-    return found + [text for name in ("pattern", "format") if (text := schema.get(name))]

@@ -19,6 +19,7 @@ from werkzeug.routing import Rule
 from api import answers_schema
 from api.declaration import JSON as JSON_TYPE
 from api.declaration import Declaration, declaration_of
+from api.docs.examples import PATHS, examples_of
 from api.problems import CONTENT_TYPE as PROBLEM_TYPE
 
 VERSION = "3.1.0"
@@ -29,7 +30,7 @@ _PLACEHOLDER = re.compile(r"<(?:(?P<converter>\w+):)?(?P<name>\w+)>")
 _DESCRIPTION = (
     "Every error is a problem (RFC 9457) of type application/problem+json; its `code` is for programs and keeps its "
     "meaning. Prices and cash are dollars with at most two decimals, numbers or strings of digits; times are RFC 3339 "
-    "in UTC. The streams of prices and reports are WebSockets, which OpenAPI cannot describe."
+    "in UTC. The streams of prices and reports are WebSockets; /asyncapi.json describes them."
 )
 _SECURITY_SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer"},
@@ -41,6 +42,46 @@ _WHO = {
     "client": "Any key, for what is its client's; the admin's for everything.",
     "client_write": "Any key that may do more than read, for what is its client's; the admin's for everything.",
     "admin": "The admin's key.",
+}
+
+# The subjects by which operations are grouped, in the order in which they are shown.
+_TAGS = {
+    "Orders": "Place, replace and cancel orders; read them, their fills and their way through the exchange.",
+    "Reports": "What the exchange reports of orders: confirmations, trades, settlements.",
+    "Market data": "Securities, prices, books, trades, candles and the leaderboard; no key is needed.",
+    "Accounts": "Accounts, keys, cash and shares, statements.",
+    "Clearing": "What the clearinghouse nets, and corrections; for the admin.",
+    "Operations": "Health, metrics and the audit of the running exchange.",
+    "About": "This description, and the page of the exchange.",
+}
+# The subject of a path, by its first part.
+_TAG_OF = {
+    "orders": "Orders",
+    "fills": "Orders",
+    "life": "Orders",
+    "reports": "Reports",
+    "report": "Reports",
+    "status": "Reports",
+    "securities": "Market data",
+    "price": "Market data",
+    "book": "Market data",
+    "trades": "Market data",
+    "candles": "Market data",
+    "leaderboard": "Market data",
+    "accounts": "Accounts",
+    "balance": "Accounts",
+    "holdings": "Accounts",
+    "whoami": "Accounts",
+    "clearing": "Clearing",
+    "corrections": "Clearing",
+    "health": "Operations",
+    "metrics": "Operations",
+    "audit": "Operations",
+    "": "About",
+    "docs": "About",
+    "static": "About",
+    "openapi.json": "About",
+    "asyncapi.json": "About",
 }
 
 _PATH_SCHEMAS: Mapping[str, dict[str, Any]] = {
@@ -80,6 +121,7 @@ def describe(app: Flask, *, version: str) -> dict[str, Any]:
     return {
         "openapi": VERSION,
         "info": {"title": "Stock exchange", "version": version, "description": _DESCRIPTION},
+        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": definitions["$defs"], "securitySchemes": _SECURITY_SCHEMES},
     }
@@ -105,22 +147,24 @@ def _operation(rule: Rule, method: str, declaration: Declaration, schemas: Mappi
         "operationId": f"{method.lower()}_{rule.endpoint.replace('.', '_').strip('_')}",
         "summary": declaration.summary,
         "description": _WHO[declaration.caller],
-        "tags": [rule.endpoint.partition(".")[0].strip("_")],
+        "tags": [_TAG_OF.get(rule.rule.split("/")[1], "Other")],
         "x-caller": declaration.caller,
         "security": [] if declaration.caller == "public" else _WITH_A_KEY,
         "parameters": [*_path_parameters(rule), *_query_parameters(declaration, schemas)],
         "responses": _responses(rule, declaration, schemas),
     }
     if declaration.takes is not None:
-        body = schemas[id(declaration.takes)]
-        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": body}}}
+        content = {"schema": schemas[id(declaration.takes)], "examples": examples_of(declaration.takes)}
+        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: content}}
     return operation
 
 
 def _path_parameters(rule: Rule) -> Iterator[dict[str, Any]]:
     for placeholder in _PLACEHOLDER.finditer(rule.rule):
         schema = _PATH_SCHEMAS.get(placeholder["converter"], {"type": "string"})
-        yield {"name": placeholder["name"], "in": "path", "required": True, "schema": schema}
+        name = placeholder["name"]
+        example = {"example": PATHS[name]} if name in PATHS else {}
+        yield {"name": name, "in": "path", "required": True, "schema": schema, **example}
 
 
 def _query_parameters(declaration: Declaration, schemas: Mapping[int, Any]) -> Iterator[dict[str, Any]]:

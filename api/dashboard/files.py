@@ -9,6 +9,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "static"
 INDEX = "index.html"
+DOCS = "docs.html"
 
 # Licences and checksums have no suffix, or that of text.
 _TEXT = "text/plain; charset=utf-8"

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, request
 from api.answers import answer
 from api.answers_schema import Root, WhoAmI
 from api.auth import Keys
-from api.dashboard.files import INDEX, TYPES, File, read_files
+from api.dashboard.files import DOCS, INDEX, TYPES, File, read_files
 from api.declaration import JSON, declared
 from api.problems import not_found
 
@@ -41,6 +41,8 @@ _ROOT = {
     "openapi": "/openapi.json",
     "docs": "/docs",
 }
+# The icons in the style sheet of Swagger UI are data.
+_DOCS = {"Content-Security-Policy": _POLICY.replace("img-src 'self'", "img-src 'self' data:")}
 _MEDIA_TYPES = sorted({content_type.partition(";")[0] for content_type in TYPES.values()} | {"text/plain"})
 
 
@@ -68,6 +70,15 @@ def routes(*, keys: Keys) -> Blueprint:
         if file is None:
             raise not_found("file")
         return _served(file)
+
+    @blueprint.get("/docs")
+    @declared(
+        "public", "This description, as an interactive page", gives={200: str, 304: str}, media_types=["text/html"]
+    )
+    def docs() -> Response:
+        told = _served(files[DOCS])
+        told.headers.update(_DOCS)
+        return told
 
     @blueprint.get("/whoami")
     @declared("client", "Whose key this is, and what it may do", gives={200: WhoAmI})

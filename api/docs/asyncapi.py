@@ -1,0 +1,203 @@
+"""The streams described as an AsyncAPI 3.0 document: raw WebSockets, and the channels of Socket.IO.
+
+Rows in messages have the shapes that they have in answers; pydantic makes the schemas, as for /openapi.json.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import Field, TypeAdapter
+
+from api.answers_schema import Answer, Candle, Count, Dollars, Level, Milliseconds, Report, Standing, Time, Trade
+
+VERSION = "3.0.0"
+
+_REFERENCE = "#/components/schemas/{model}"
+_DESCRIPTION = (
+    "Streams of the exchange: two raw WebSockets, one JSON object a message, and the channels of Socket.IO. A message "
+    "goes on from `previous_sequence`; a client that misses one subscribes again and gets a snapshot."
+)
+
+Data = TypeVar("Data")
+
+
+# -- raw WebSockets --------------------------------------------------------------------------------------------------
+
+
+class PriceMessage(Answer):
+    """A price with both sides; the timestamp is in seconds since 1970, as text."""
+
+    security_id: str
+    bid: Dollars
+    ask: Dollars
+    timestamp: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    sequence: Count
+
+
+# -- Socket.IO -------------------------------------------------------------------------------------------------------
+
+
+class Subscription(Answer):
+    """A channel to subscribe to or to leave; without a security, of all securities."""
+
+    channel: Literal["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]
+    security_id: str | None = None
+
+
+class ChannelEvent(Answer, Generic[Data]):
+    """An event of a channel, named after it; the previous sequence of a snapshot is 0."""
+
+    channel: str
+    security_id: str | None
+    type: Literal["snapshot", "update"]
+    sequence: Count
+    previous_sequence: Count
+    timestamp: Time | None
+    data: Data
+
+
+class Quote(Answer):
+    """The best prices and the last one; null where there is none."""
+
+    bid: Dollars | None
+    ask: Dollars | None
+    last: Dollars | None
+
+
+class Levels(Answer):
+    """Levels of the book: absolute quantities for each price, 0 removes it."""
+
+    bids: list[Level]
+    asks: list[Level]
+
+
+class CandleOf(Candle):
+    """A candle and its interval."""
+
+    interval: Literal["1s", "1m", "5m", "1h"]
+
+
+class Queue(Answer):
+    """A queue: messages that are ready, and how many the stage behind it handled in a second."""
+
+    name: str
+    depth: Count
+    rate_per_s: float | None
+    consumers: Count
+
+
+class StageLatency(Answer):
+    """The latency of a stage over the last minute, its queue included."""
+
+    stage: str
+    p50_ms: Milliseconds
+    p99_ms: Milliseconds
+
+
+class PipelineState(Answer):
+    """The pipeline; null is not known."""
+
+    queues: list[Queue]
+    stages: list[StageLatency]
+    dead_letters: Count | None
+    orders_per_s: float | None
+    trades_per_s: float | None
+    flower: str | None
+
+
+class Heartbeat(Answer):
+    """The last sequence of every channel, for those that have one for each security by security."""
+
+    timestamp: Time
+    sequences: dict[str, Count | dict[str, Count]]
+
+
+_RAW: dict[str, tuple[Any, str, str]] = {
+    "price": (
+        PriceMessage,
+        "/stream/price",
+        "Prices of all securities, or of one (`?security_id=`). No key is needed.",
+    ),
+    "report": (
+        Report,
+        "/stream/report",
+        "Reports of the client of the key (header or `?api_key=`); with `?cancel_on_disconnect=true` the end of the "
+        "connection cancels all open orders of the client.",
+    ),
+}
+_CHANNELS: dict[str, tuple[Any, str]] = {
+    "price": (ChannelEvent[Quote], "Every change of a price."),
+    "book": (ChannelEvent[Levels], "The levels that changed, at most ten updates a second and security."),
+    "trades": (ChannelEvent[list[Trade]], "Every trade, oldest first."),
+    "candles": (ChannelEvent[list[CandleOf]], "The candles that changed, at most four updates a second and security."),
+    "report": (ChannelEvent[list[Report]], "Every report of the client of the key, oldest first."),
+    "leaderboard": (ChannelEvent[list[Standing]], "The leaderboard, once a second when it has changed."),
+    "pipeline": (ChannelEvent[PipelineState], "The pipeline, once a second when it has changed."),
+    "heartbeat": (Heartbeat, "The last sequences, once a second, without a subscription."),
+}
+
+
+def describe_streams(*, version: str) -> dict[str, Any]:
+    """Return the document; all clients get the same."""
+    shapes = {
+        **{f"raw_{name}": shape for name, (shape, _, _) in _RAW.items()},
+        **{name: shape for name, (shape, _) in _CHANNELS.items()},
+        "subscription": Subscription,
+    }
+    schemas, definitions = TypeAdapter.json_schemas(
+        [(name, "serialization", TypeAdapter(shape)) for name, shape in shapes.items()], ref_template=_REFERENCE
+    )
+    payloads = {name: schema for (name, _), schema in schemas.items()}
+    channels: dict[str, Any] = {
+        f"raw_{name}": {
+            "address": address,
+            "title": f"Raw WebSocket: {address}",
+            "description": text,
+            "messages": {name: {"payload": payloads[f"raw_{name}"], "contentType": "application/json"}},
+            "bindings": {"ws": {"method": "GET"}},
+        }
+        for name, (_, address, text) in _RAW.items()
+    }
+    channels["socketio"] = {
+        "address": "/socket.io/",
+        "title": "Socket.IO",
+        "description": (
+            'Connect with `auth` = `{"api_key": KEY}` for reports, without a key for everything else; emit `subscribe` '
+            'or `unsubscribe`. The acknowledgement is `{"status": "success"}` or a problem.'
+        ),
+        "messages": {
+            **{
+                name: {"name": name, "summary": text, "payload": payloads[name], "contentType": "application/json"}
+                for name, (_, text) in _CHANNELS.items()
+            },
+            "subscription": {
+                "name": "subscribe",
+                "summary": "Subscribe to a channel, or leave it with `unsubscribe`.",
+                "payload": payloads["subscription"],
+                "contentType": "application/json",
+                "examples": [{"name": "book", "payload": {"channel": "book", "security_id": "MSFT"}}],
+            },
+        },
+    }
+    return {
+        "asyncapi": VERSION,
+        "info": {"title": "Stock exchange: streams", "version": version, "description": _DESCRIPTION},
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": {
+            # AsyncAPI names the side of the exchange: it sends what clients read.
+            **{f"send_raw_{name}": _operation("send", f"raw_{name}", [name]) for name in _RAW},
+            "send_events": _operation("send", "socketio", list(_CHANNELS)),
+            "receive_subscriptions": _operation("receive", "socketio", ["subscription"]),
+        },
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+def _operation(action: Literal["send", "receive"], channel: str, messages: list[str]) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages],
+    }

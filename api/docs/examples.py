@@ -1,0 +1,98 @@
+"""Examples of requests: one for every body, and a value for every part of a path.
+
+The security and the client are those of a new exchange, so that an example can be sent as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from api import schema
+
+Example = Mapping[str, Any]  # summary and value, as OpenAPI names them
+
+
+def _example(summary: str, value: Any) -> Example:
+    return {"summary": summary, "value": value}
+
+
+_LIMIT = {"type": "limit", "security_id": "MSFT", "side": "buy", "quantity": 10, "price": 100.12}
+_STOP = {"security_id": "MSFT", "side": "sell", "quantity": 10, "stop_price": 95.00}
+
+# By the type of the body, as the declarations of the routes name it.
+BODIES: Mapping[Any, Mapping[str, Example]] = {
+    schema.Body: {
+        "limit": _example("A limit order", {**_LIMIT, "client_order_id": "my-first-order"}),
+        "market": _example("A market order", {"type": "market", "security_id": "MSFT", "side": "buy", "quantity": 10}),
+        "iceberg": _example(
+            "A limit order that shows 10 of 100 shares", {**_LIMIT, "quantity": 100, "display_quantity": 10}
+        ),
+        "stop": _example(
+            "A market order that waits for a price",
+            {**_STOP, "type": "stop"},
+        ),
+        "stop_limit": _example(
+            "A limit order that waits for a price",
+            {**_STOP, "type": "stop_limit", "price": 94.50},
+        ),
+        "replace": _example(
+            "New terms for an open order",
+            {"type": "replace", "security_id": "MSFT", "order_id": 17, "quantity": 5, "price": 100.10},
+        ),
+        "cancel": _example("A cancel", {"type": "cancel", "security_id": "MSFT", "order_id": 17}),
+        "several": _example("Several orders in one request", [_LIMIT, {**_LIMIT, "side": "sell", "price": 100.49}]),
+    },
+    schema.NewTerms: {
+        "price": _example("Another price", {"price": 100.10}),
+        "quantity": _example("A smaller total quantity", {"quantity": 5}),
+    },
+    schema.Halt: {"halt": _example("Halt the trading of a security", {"halted": True})},
+    schema.Fees: {"fees": _example("A rebate for makers, a fee for takers", {"maker_fee": -0.5, "taker_fee": 2})},
+    schema.NewAccount: {"account": _example("A new account", {"client_id": "STUDENT"})},
+    schema.NewKey: {"read_only": _example("A key that only reads", {"name": "dashboard", "read_only": True})},
+    schema.AccountChange: {
+        "stop": _example("Stop a client", {"state": "stopped"}),
+        "resume": _example("Let a client trade again", {"state": "open"}),
+    },
+    schema.CashTransfer: {"cash": _example("Cash", {"transfer_id": "salary-2026-11", "amount": 1000.00})},
+    schema.ShareTransfer: {
+        "shares": _example("Shares", {"transfer_id": "grant-2026-11", "security_id": "MSFT", "quantity": 100})
+    },
+    schema.CashCorrection: {
+        "cash": _example(
+            "Give a client cash",
+            {"transfer_id": "correction-1", "client_id": "SINGLE", "amount": 12.50, "reason": "a fee was taken twice"},
+        )
+    },
+    schema.ShareCorrection: {
+        "shares": _example(
+            "Take shares from a client",
+            {
+                "transfer_id": "correction-2",
+                "client_id": "SINGLE",
+                "security_id": "MSFT",
+                "quantity": -5,
+                "reason": "shares were granted twice",
+            },
+        )
+    },
+}
+
+# By the name of the part of a path.
+PATHS: Mapping[str, Any] = {
+    "client_id": "SINGLE",
+    "client_order_id": "my-first-order",
+    "key_id": 1,
+    "name": "icon.svg",
+    "order_id": 17,
+    "security_id": "MSFT",
+}
+
+
+def examples_of(body: Any) -> dict[str, Example]:
+    """Return the examples of a body, by name; those of a union are the examples of its members."""
+    if body in BODIES:
+        return dict(BODIES[body])
+    members = getattr(body, "__args__", ())
+    return {name: example for member in members for name, example in examples_of(member).items()}

@@ -1,0 +1,61 @@
+"""The description of the routes: an example for every request, and a subject for every route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from tests.api.conftest import Keys
+from tests.support.web import Api
+
+JSON = "application/json"
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+@pytest.fixture
+def document(api: Api) -> dict[str, Any]:
+    found: dict[str, Any] = api.ask("GET", "/openapi.json").json()
+    return found
+
+
+def test_every_operation_has_one_subject_of_those_that_are_described(document: dict[str, Any]) -> None:
+    subjects = {tag["name"] for tag in document["tags"]}
+    assert all(tag["description"] for tag in document["tags"])
+    for name, operation in operations(document):
+        assert len(operation["tags"]) == 1, name
+        assert set(operation["tags"]) <= subjects, f"{name}: give its path a tag in the document's _TAG_OF"
+    assert {operation["tags"][0] for _, operation in operations(document)} == subjects
+
+
+def test_every_request_has_an_example_that_its_schema_takes(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        for parameter in operation["parameters"]:
+            assert "example" in parameter or parameter["in"] != "path", f"{name}: no example of {parameter['name']}"
+        if "requestBody" not in operation:
+            continue
+        content = operation["requestBody"]["content"][JSON]
+        assert content["examples"], f"{name}: no example of its body"
+        schema = {**content["schema"], "components": document["components"]}
+        validator = jsonschema_rs.validator_for(schema)
+        for example in content["examples"].values():
+            assert not list(validator.iter_errors(example["value"])), f"{name}: {example}"
+
+
+def test_the_examples_of_new_orders_are_accepted(api: Api, keys: Keys, document: dict[str, Any]) -> None:
+    examples = document["paths"]["/orders"]["post"]["requestBody"]["content"][JSON]["examples"]
+    new = {name: example["value"] for name, example in examples.items() if name not in {"replace", "cancel"}}
+    assert len(new) >= 6
+    for name, body in new.items():
+        answer = api.ask("POST", "/orders", key=keys.single, json=body)
+        assert answer.status_code == 202, (name, answer.text)
+        assert all(result["status"] == "success" for result in answer.json().get("results", [answer.json()])), (
+            answer.text
+        )
