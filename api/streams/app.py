@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import gevent
 import msgspec
@@ -92,7 +93,13 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     server.init_app(app)
     rooms.serve_websockets()
-    caps = Caps(app.wsgi_app, server.server.eio, per_address=settings.max_connections_per_address, end=rooms.end)
+    caps = Caps(
+        app.wsgi_app,
+        server.server.eio,
+        address_of=_address_of,
+        per_address=settings.max_connections_per_address,
+        end=rooms.end,
+    )
     app.wsgi_app = caps  # type: ignore[method-assign]
     Channels(
         server,
@@ -133,6 +140,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     _spawn(lambda: _heartbeat(rooms, caps, public_streams, candle_streams, boards, private_streams))
     app.extensions[CANCELS] = cancels
     return app
+
+
+def _address_of(environ: dict[str, Any]) -> str:
+    """The address of a request's client."""
+    address: str = environ["REMOTE_ADDR"]
+    return address
 
 
 def _numbers(clearing_data: Database, count: int) -> range:

@@ -52,14 +52,22 @@ class _Session:
 class Caps:
     """A WSGI application in front of the streams that refuses with 429 what is above the caps.
 
+    address_of   tells the address of a request's client
     per_address  places that one address may hold
     end          ends a session, by its id
     """
 
     def __init__(
-        self, application: Application, engine: Server, *, per_address: int, end: Callable[[str], None]
+        self,
+        application: Application,
+        engine: Server,
+        *,
+        address_of: Callable[[Environ], str],
+        per_address: int,
+        end: Callable[[str], None],
     ) -> None:
         self._application = application
+        self._address_of = address_of
         self._per_address = per_address
         self._end = end
         self._sessions: dict[str, _Session] = {}
@@ -73,7 +81,7 @@ class Caps:
         path = environ["PATH_INFO"]
         try:
             if path.startswith(RAW_PATH):
-                with self._place(environ["REMOTE_ADDR"], anonymous=path != PRIVATE_PATH):
+                with self._place(self._address_of(environ), anonymous=path != PRIVATE_PATH):
                     return self._application(environ, start_response)
             if path.startswith(SOCKETIO_PATH):
                 with self._request(environ):
@@ -133,7 +141,7 @@ class Caps:
         session_id = parse_qs(environ.get("QUERY_STRING", "")).get("sid", [None])[0]
         session = self._sessions.get(session_id) if session_id else None
         if session_id is None:
-            self._check(environ["REMOTE_ADDR"], anonymous=True)
+            self._check(self._address_of(environ), anonymous=True)
         if session is None:
             yield  # a new session, or one that python-engineio does not know either
             return
@@ -150,8 +158,8 @@ class Caps:
         begin, end = engine.handlers["connect"], engine.handlers["disconnect"]
 
         def connect(session_id: str, environ: Environ) -> Any:
-            self._sessions[session_id] = _Session(environ["REMOTE_ADDR"], time.monotonic())
-            self._take(environ["REMOTE_ADDR"], 1, anonymous=True)
+            self._sessions[session_id] = _Session(self._address_of(environ), time.monotonic())
+            self._take(self._address_of(environ), 1, anonymous=True)
             return begin(session_id, environ)
 
         def disconnect(session_id: str, *reason: str) -> Any:

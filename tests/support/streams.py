@@ -73,9 +73,15 @@ class Streams:
         """A raw WebSocket."""
         return create_connection(f"ws://127.0.0.1:{self.port}{path}", timeout=10, **options)
 
-    def socketio(self, auth: object = None, *, transports: tuple[str, ...] = ("websocket",)) -> SocketIOClient:
-        """A connected Socket.IO client."""
-        return SocketIOClient(f"http://127.0.0.1:{self.port}", auth, transports)
+    def socketio(
+        self,
+        auth: object = None,
+        *,
+        transports: tuple[str, ...] = ("websocket",),
+        fields: Mapping[str, str] | None = None,
+    ) -> SocketIOClient:
+        """A connected Socket.IO client; `fields` are those of the header of its requests."""
+        return SocketIOClient(f"http://127.0.0.1:{self.port}", auth, transports, fields)
 
     @property
     def memory_bytes(self) -> int:
@@ -140,14 +146,16 @@ class _ClientInOrder(socketio.Client):
 class SocketIOClient:
     """A client that keeps every event it gets."""
 
-    def __init__(self, address: str, auth: object, transports: tuple[str, ...]) -> None:
+    def __init__(
+        self, address: str, auth: object, transports: tuple[str, ...], fields: Mapping[str, str] | None = None
+    ) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self._client = _ClientInOrder(reconnection=False)
         self._client.on("*", lambda name, content: self.events.append((name, content)))
         refusals: list[dict[str, Any]] = []
         self._client.on("connect_error", refusals.append)
         try:
-            self._client.connect(address, auth=auth, transports=list(transports), wait_timeout=10)
+            self._client.connect(address, dict(fields or {}), auth=auth, transports=list(transports), wait_timeout=10)
         except socketio.exceptions.ConnectionError as refusal:
             raise Refused(refusals) from refusal
 

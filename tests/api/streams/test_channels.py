@@ -171,6 +171,17 @@ def test_31_a_wrong_key_does_not_connect(idle_streams: Streams, auth: object) ->
     assert (refusal["data"]["status"], refusal["data"]["code"]) == (401, "unauthorized")
 
 
+@pytest.mark.parametrize(
+    "fields", [{"Authorization": "Basic x"}, {"Authorization": "Bearer a, Bearer b"}, {"X-API-Key": "a b"}]
+)
+def test_31_header_fields_without_a_key_do_not_connect(idle_streams: Streams, fields: dict[str, str]) -> None:
+    """Streams read keys as the api does, which refuses these; they do not pass for having none."""
+    with pytest.raises(Refused) as refused:
+        idle_streams.socketio(fields=fields)
+    ((refusal,),) = refused.value.args
+    assert (refusal["data"]["status"], refusal["data"]["code"]) == (401, "unauthorized")
+
+
 @pytest.mark.parametrize("auth", [None, {}, {"api_key": None}, "text", 5, ["x"]])
 def test_31_without_a_key_what_is_public(idle_streams: Streams, auth: object) -> None:
     client = idle_streams.socketio(auth)
