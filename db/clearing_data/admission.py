@@ -48,7 +48,11 @@ _READ = f"""
     SELECT 'mark', client_id, security_id, order_id, before_us, shard,
         CASE side WHEN '' THEN 0 WHEN 'buy' THEN 1 ELSE 2 END,
         NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int
-    FROM cancel_marks WHERE client_id = ANY($1) AND before_us > $3
+    FROM cancel_marks WHERE client_id = ANY($1) AND order_id = 0 AND before_us > $3
+    UNION ALL
+    SELECT 'mark', client_id, security_id, order_id, before_us, shard, 0,
+        NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int
+    FROM cancel_marks WHERE client_id = ANY($1) AND order_id BETWEEN $4 AND $5 AND before_us > $3
     UNION ALL
     SELECT 'waiting', client_id, request, NULL::bigint, NULL::bigint, {_NOTHING}
     FROM waiting_replaces WHERE client_id = ANY($1)
@@ -65,19 +69,23 @@ _SIDES = ("", "buy", "sell")
 
 
 def lock_and_read(
-    tx: Connection, client_ids: Collection[str], sellers: Collection[str], *, earliest_us: int | None = None
+    tx: Connection,
+    client_ids: Collection[str],
+    sellers: Collection[str],
+    *,
+    earliest_us: int = NEVER_US,
+    order_ids: tuple[int, int] = (1, 0),
 ) -> Known:
     """The accounts of these clients that exist, locked until the end of the transaction, and what there is beside.
 
     sellers      those of the clients whose holdings are needed
-    earliest_us  when the api took the oldest order of the unit: older marks are for none of it; None without orders
+    earliest_us  when the api took the oldest order of the unit: older marks are for none of it
+    order_ids    the lowest and the highest of the unit, so that made-up ids in cancels cost others nothing
     """
     clients = [client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)]
     statements = Statements(tx)
     statements.add_prepared("lock_accounts", _LOCK_ACCOUNTS, (clients,))
-    statements.add_prepared(
-        "read_unit", _READ, (clients, list(sellers), NEVER_US if earliest_us is None else earliest_us)
-    )
+    statements.add_prepared("read_unit", _READ, (clients, list(sellers), earliest_us, *order_ids))
     known = Known([], [], [], [], [])
     for kind, name, other, *numbers in statements.run():
         if kind == "account":

@@ -182,7 +182,6 @@ cancel_marks = Table(
     Column("security_id", Text, primary_key=True),
     Column("side", Text, primary_key=True),
     Column("before_us", BigInteger, nullable=False),
-    Index("cancel_marks_by_time", "client_id", "before_us"),
 )
 
 # Replacements that came to order entry before their orders, for the moment that they wait for these.

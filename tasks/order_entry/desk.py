@@ -5,6 +5,7 @@ Whoever works at the desk holds the locks on the accounts, so what it knows of t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -30,6 +31,7 @@ class Desk:
     positions       by client and security: shares held and in open buy orders; only where there is a limit on them
     issued_below    every order id given out up to now is below it
     patient         whether a replacement may wait for its order
+    waiting         how many replacements of each client wait already; added to
     follows         whether requests of the unit name orders, so that new ones have to be known to those behind them
     marks           what cancels left for orders that come after them, by client; added to
     new_marks       those that the unit's cancels leave, by their keys
@@ -51,6 +53,7 @@ class Desk:
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
     issued_below: int = 0
     patient: bool = True
+    waiting: Counter[str] = field(default_factory=Counter)
     follows: bool = True
     marks: dict[str, list[CancelMark]] = field(default_factory=dict)
     new_marks: dict[tuple[object, ...], CancelMark] = field(default_factory=dict)

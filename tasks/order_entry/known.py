@@ -21,19 +21,24 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
     """Lock the accounts of the clients of these requests: all requests of a client wait here for each other."""
     clients: set[str] = set()
     sellers: set[str] = set()
-    earliest_us: int | None = None
+    earliest_us = admission.NEVER_US
+    order_ids: list[int] = []
     for request in requests:
         if isinstance(request, HaltRequest):
             continue
         clients.add(request.client_id)
         if isinstance(request, OrderRequest):
-            if earliest_us is None or request.received_us < earliest_us:
+            order_ids.append(request.order_id)
+            if request.received_us < earliest_us:
                 earliest_us = request.received_us
             if request.side == "sell":
                 sellers.add(request.client_id)
         elif isinstance(request, ReplaceRequest):
             sellers.add(request.client_id)
-    return admission.lock_and_read(tx, clients, sellers, earliest_us=earliest_us)
+    if not order_ids:
+        return admission.lock_and_read(tx, clients, sellers)
+    span = min(order_ids), max(order_ids)
+    return admission.lock_and_read(tx, clients, sellers, earliest_us=earliest_us, order_ids=span)
 
 
 def desk_for(
@@ -52,6 +57,7 @@ def desk_for(
     )
     for mark in known.cancel_marks:
         desk.marks.setdefault(mark.client_id, []).append(mark)
+    desk.waiting.update(one.client_id for one in known.waiting)
     if limits.max_position is not None:
         desk.positions = open_orders.positions(tx, [account.client_id for account in known.accounts])
     if others:

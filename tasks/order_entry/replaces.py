@@ -19,6 +19,9 @@ from tasks.order_entry.orders import (
 from tasks.order_entry.reservation import Terms
 from tasks.order_entry.risk import state_refusal
 
+# So many of a client may wait for their orders: every unit with requests of the client reads them.
+MAX_WAITING = 100
+
 
 def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
     """Admit a replacement, reserving what it may need, or deny it.
@@ -36,7 +39,8 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
         return Denied(replace, state_refusal(funds.state) or "account_closed")
     terms = desk.terms.get(replace.order_id)
     known = desk.orders.get(replace.order_id)
-    if known is None and desk.patient and replace.order_id < desk.issued_below:
+    if known is None and _may_wait(desk, replace):
+        desk.waiting[replace.client_id] += 1
         return Waiting(replace)
     if terms is None or known != KnownOrder(replace.client_id, replace.security_id, is_open=True):
         return Denied(replace, "unknown_order")
@@ -79,6 +83,11 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
         desk.now_us,
     )
     return Admitted(replace, command, security.shard)
+
+
+def _may_wait(desk: Desk, replace: ReplaceRequest) -> bool:
+    """Return whether a replacement of an order that order entry has not seen may wait for it."""
+    return desk.patient and replace.order_id < desk.issued_below and desk.waiting[replace.client_id] < MAX_WAITING
 
 
 def _refusal(desk: Desk, replace: ReplaceRequest, security: Security, terms: Terms) -> DenialReason | None:

@@ -92,7 +92,7 @@ def test_a_market_order_is_registered_without_a_price(clearing_data: Database) -
 
 
 def test_the_collar_is_that_of_the_last_price_that_has_settled(clearing_data: Database) -> None:
-    """Order entry sequences and does not trade: it cannot know what the orders before a market order do to the price."""
+    """Order entry sequences and does not trade: what the orders before a market order will pay it cannot know."""
     lifting = [order(1, side="sell", price_cents=10_900), order(2, price_cents=10_900)]
     admission = enter(clearing_data, *lifting, order(3, type="market", price_cents=None))
     assert admission.commands[0].commands[2].price_cents == 11_000

@@ -186,6 +186,16 @@ def test_a_replacement_waits_no_longer_than_it_may() -> None:
     assert reasons(desk(patient=False), replace(ISSUED_BELOW - 1, quantity=1)) == ["unknown_order"]
 
 
+def test_of_one_client_so_many_replacements_wait_at_most() -> None:
+    entry = desk()
+    requests = [replace(ISSUED_BELOW - 1, command_id=number, quantity=1) for number in range(1, 102)]
+    assert reasons(entry, *requests, replace(1, client_id="BOB", quantity=1)) == [
+        *["waiting"] * 100,
+        "unknown_order",
+        "waiting",
+    ]
+
+
 def test_a_denied_order_of_the_unit_is_not_replaced() -> None:
     assert reasons(desk(), order(1, quantity=99), replace(1, quantity=1)) == ["insufficient_funds", "unknown_order"]
 

@@ -15,7 +15,8 @@ from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECU
 from db.clearing_data import orders
 from db.connect import Database
 from tasks.audit.audit import audit
-from tasks.messages import EntryBatch, OrderRequest, Request
+from tasks.matching.engine import Engine
+from tasks.messages import EntryBatch, OrderRequest, Request, decode_command
 from tests.support.broker import depth
 from tests.support.entry import cancel, halt, mass_cancel, order, replace
 from tests.support.worker import Worker
@@ -107,6 +108,42 @@ def test_three_workers_with_requests_of_every_kind(
     # It was no idle talk.
     assert kinds.keys() >= {"trade", "cancelled", "replaced", "replace_refused"}
     assert {kind for kind, _ in logged} == {"place", "cancel", "replace", "mass_cancel", "halt"}
+
+
+def test_47_sixty_cancels_that_two_workers_may_handle_before_the_orders(
+    broker: Connection, clearing_data: Database, publisher: Publisher
+) -> None:
+    """Each cancel is sent behind its orders, as after their 202; which worker gets to Postgres first is chance."""
+    with clearing_data.transaction() as tx:
+        numbers = iter([number for _ in range(5) for number in orders.next_order_ids(tx)])
+        securities = list(tx.execute(text("SELECT security_id, shard FROM securities ORDER BY 1")).all())
+    sent = 0
+    with Worker(ORDER_ENTRY) as first, Worker(ORDER_ENTRY) as second:
+        for attempt in range(60):
+            # No two mass cancels have the same filter, so that none makes up for another.
+            client_id = CLIENTS[attempt % 5]
+            security_id, shard = securities[attempt // 5 % len(securities)]
+            terms: dict[str, object] = {"client_id": client_id, "security_id": security_id}
+            given = [order(next(numbers), **terms, price_cents=100, received_us=attempt * 10) for _ in range(50)]
+            if attempt < 5 * len(securities):
+                cancels: list[Request] = [
+                    mass_cancel(next(numbers), **terms, shard=shard, received_us=attempt * 10 + 1)
+                ]
+            else:
+                cancels = [cancel(next(numbers), one.order_id, **terms, received_us=attempt * 10 + 1) for one in given]
+            for requests in (given, cancels):
+                publisher.send(ORDER_ENTRY, EntryBatch(requests), size=len(requests))
+                sent += len(requests)
+        wait_until_decided(clearing_data, sent)
+        assert first.stop() == second.stop() == 0
+    with clearing_data.snapshot() as tx:
+        rows = tx.execute(text("SELECT shard, seq, command FROM order_log ORDER BY shard, seq")).all()
+    engines = {shard: Engine(shard) for shard in {row.shard for row in rows}}
+    for shard, seq, command in rows:
+        engines[shard].apply(seq, decode_command(command))
+    books = [book for engine in engines.values() for book in engine.state().books]
+    assert [one.order_id for book in books for one in book.bids] == []
+    assert depth(broker, DEAD_LETTER) == 0
 
 
 def wait_until_decided(clearing_data: Database, count: int) -> None:

@@ -72,10 +72,9 @@ def upgrade() -> None:
         sa.Column("before_us", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("client_id", "order_id", "shard", "security_id", "side"),
     )
-    op.create_index("cancel_marks_by_time", "cancel_marks", ["client_id", "before_us"])
     op.create_table(
         "waiting_replaces",
-        sa.Column("command_id", sa.BigInteger(), nullable=False),
+        sa.Column("command_id", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("client_id", text, nullable=False),
         sa.Column("since_us", sa.BigInteger(), nullable=False),
         sa.Column("request", text, nullable=False),
