@@ -1,0 +1,534 @@
+"""The trading day as a trader reads it, for the engine and the naive book alike; see tests.support.scenario."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.matching.engine import Engine
+from tests.support.naive_book import NaiveBook
+from tests.support.scenario import play
+
+AUCTIONS = {
+    "the price with the largest volume": """
+        list 100                   ->
+        phase auction              -> auction schedule
+        buy A 10 @ 103             -> rests 10
+        sell B 4 @ 99              -> rests 4
+        sell C 5 @ 102             -> rests 5
+        indicative                 -> 9 @ 103, surplus 1 buy
+        phase continuous           -> A buys 4 from B @ 103, A buys 5 from C @ 103, continuous schedule
+        bids                       -> 1 @ 103
+        """,
+    "of equal volumes the smallest surplus": """
+        list 100                   ->
+        phase auction              -> auction schedule
+        buy A 10 @ 105             -> rests 10
+        buy B 20 @ 104             -> rests 20
+        sell C 10 @ 98             -> rests 10
+        indicative                 -> 10 @ 105
+        phase continuous           -> A buys 10 from C @ 105, continuous schedule
+        bids                       -> 20 @ 104
+        """,
+    "if all have a surplus of buyers, the highest": """
+        list 90                    ->
+        phase auction              -> auction schedule
+        buy A 20 @ 105             -> rests 20
+        sell B 10 @ 95             -> rests 10
+        indicative                 -> 10 @ 105, surplus 10 buy
+        """,
+    "if all have a surplus of sellers, the lowest": """
+        list 200                   ->
+        phase auction              -> auction schedule
+        buy A 10 @ 105             -> rests 10
+        sell B 20 @ 95             -> rests 20
+        indicative                 -> 10 @ 95, surplus 10 sell
+        """,
+    "without a surplus, the nearest to the reference price": """
+        list 103                   ->
+        phase auction              -> auction schedule
+        buy A 10 @ 105             -> rests 10
+        sell B 10 @ 95             -> rests 10
+        indicative                 -> 10 @ 105
+        """,
+    "and from the other side": """
+        list 99                    ->
+        phase auction              -> auction schedule
+        buy A 10 @ 105             -> rests 10
+        sell B 10 @ 95             -> rests 10
+        indicative                 -> 10 @ 95
+        """,
+    "of two equally near the higher": """
+        list 100                   ->
+        phase auction              -> auction schedule
+        buy A 10 @ 105             -> rests 10
+        sell B 10 @ 95             -> rests 10
+        indicative                 -> 10 @ 105
+        """,
+    "with a surplus of buyers at some and of sellers at others, the nearest as well": """
+        list 96                    ->
+        phase auction              -> auction schedule
+        buy A 10 @ 105             -> rests 10
+        buy B 10 @ 100             -> rests 10
+        sell C 10 @ 95             -> rests 10
+        sell D 10 @ 103            -> rests 10
+        indicative                 -> 10 @ 95, surplus 10 buy
+        list 102                   ->
+        indicative                 -> 10 @ 103, surplus 10 sell
+        replace B 4 to 9           -> replaced, rests 9
+        indicative                 -> 10 @ 100, surplus 9 buy
+        """,
+    "without a reference price it is the last price": """
+        sell A 1 @ 96              -> rests 1
+        buy B 1 @ 96               -> A 1 @ 96
+        phase auction              -> auction schedule
+        buy A 10 @ 105             -> rests 10
+        sell B 10 @ 95             -> rests 10
+        indicative                 -> 10 @ 95
+        """,
+    "price, then time": """
+        phase auction              -> auction schedule
+        buy A 5 @ 100              -> rests 5
+        buy B 5 @ 101              -> rests 5
+        buy C 5 @ 100              -> rests 5
+        sell D 6 @ 99              -> rests 6
+        sell E 6 @ 98              -> rests 6
+        indicative                 -> 12 @ 100, surplus 3 buy
+        phase continuous           -> B buys 5 from E @ 100, A buys 1 from E @ 100, A buys 4 from D @ 100, C buys 2 from D @ 100, continuous schedule
+        bids                       -> 3 @ 100
+        """,
+    "what rested before the auction takes part in its place": """
+        buy A 5 @ 100              -> rests 5
+        phase auction              -> auction schedule
+        buy B 5 @ 100              -> rests 5
+        sell C 7 @ 100             -> rests 7
+        phase continuous           -> A buys 5 from C @ 100, B buys 2 from C @ 100, continuous schedule
+        sell C 1 @ 100             -> B 1 @ 100
+        """,
+    "without a price nothing trades": """
+        phase auction              -> auction schedule
+        buy A 5 @ 99               -> rests 5
+        sell B 5 @ 100             -> rests 5
+        buy C 5 @ 99 auction       -> rests 5
+        indicative                 -> nothing
+        phase continuous           -> C unfilled 5, continuous schedule
+        bids                       -> 5 @ 99
+        asks                       -> 5 @ 100
+        """,
+    "with orders on one side only nothing trades": """
+        phase auction              -> auction schedule
+        buy A 5 @ 99               -> rests 5
+        indicative                 -> nothing
+        phase continuous           -> continuous schedule
+        """,
+    "outside of auctions nothing is indicated": """
+        buy A 5 @ 99               -> rests 5
+        sell B 5 @ 100             -> rests 5
+        indicative                 -> nothing
+        phase auction              -> auction schedule
+        buy B 5 @ 99               -> rests 5
+        sell A 5 @ 99              -> self_trade 5
+        sell C 5 @ 99              -> rests 5
+        indicative                 -> 5 @ 99, surplus 5 buy
+        phase halted               -> halted schedule
+        indicative                 -> nothing
+        """,
+    "a market order takes part at its collar, and its rest is cancelled": """
+        phase auction              -> auction schedule
+        sell A 4 @ 100             -> rests 4
+        buy B 6 @ 110 market       -> rests 6
+        buy C 1 @ 105              -> rests 1
+        indicative                 -> 4 @ 110, surplus 2 buy
+        phase continuous           -> B buys 4 from A @ 110, B unfilled 2, continuous schedule
+        bids                       -> 1 @ 105
+        """,
+    "so is the rest of an order for the auction only": """
+        phase auction              -> auction schedule
+        sell A 4 @ 100             -> rests 4
+        buy B 6 @ 101 auction      -> rests 6
+        phase continuous           -> B buys 4 from A @ 101, B unfilled 2, continuous schedule
+        bids                       ->
+        """,
+    "an order for the auction only waits for the next one, and then stands behind those in the book": """
+        buy A 5 @ 101 auction      -> waits 5
+        sell B 2 @ 100             -> rests 2
+        buy C 5 @ 99               -> rests 5
+        bids                       -> 5 @ 99
+        sell D 1 @ 101 auction     -> waits 1
+        phase auction              -> auction schedule
+        bids                       -> 5 @ 101, 5 @ 99
+        indicative                 -> 3 @ 101, surplus 2 buy
+        phase continuous           -> A buys 2 from B @ 101, A buys 1 from D @ 101, A unfilled 2, continuous schedule
+        """,
+    "an order that waits for an auction is replaced where it waits": """
+        buy A 5 @ 101 auction      -> waits 5
+        buy B 5 @ 101 auction      -> waits 5
+        replace A 1 to 3           -> replaced, waits 3
+        phase auction              -> auction schedule
+        sell C 4 @ 101             -> rests 4
+        phase continuous           -> A buys 3 from C @ 101, B buys 1 from C @ 101, B unfilled 4, continuous schedule
+        """,
+    "an iceberg takes part with all of itself, and shows a part again": """
+        phase auction              -> auction schedule
+        sell A 10 @ 100 shows 3    -> rests 10
+        sell B 5 @ 100             -> rests 5
+        asks                       -> 8 @ 100
+        buy C 8 @ 100              -> rests 8
+        indicative                 -> 8 @ 100, surplus 7 sell
+        phase continuous           -> C buys 8 from A @ 100, continuous schedule
+        asks                       -> 7 @ 100
+        buy C 4 @ 100              -> A 2 @ 100, B 2 @ 100
+        """,
+    "an iceberg that does not trade shows what it showed": """
+        sell A 10 @ 101 shows 3    -> rests 10
+        buy C 1 @ 101              -> A 1 @ 101
+        phase auction              -> auction schedule
+        phase continuous           -> continuous schedule
+        asks                       -> 2 @ 101
+        """,
+    "stops wait, and the new last price triggers them": """
+        list 100                   ->
+        phase auction              -> auction schedule
+        buy S 2 @ 120 stop 104     -> waits 2
+        buy T 2 @ 120 stop 106     -> waits 2
+        sell U 2 @ 80 stop_limit 105 -> waits 2
+        buy A 5 @ 105              -> rests 5
+        sell B 5 @ 105             -> rests 5
+        sell B 9 @ 110             -> rests 9
+        phase continuous           -> A buys 5 from B @ 105, continuous schedule; then S 3: B 2 @ 110; then U 5: rests 2; then T 4: U 2 @ 80
+        """,
+    "a stop whose price was reached before the auction acts after it, even without a price": """
+        sell A 5 @ 100             -> rests 5
+        buy B 1 @ 100              -> A 1 @ 100
+        phase auction              -> auction schedule
+        buy C 2 @ 110 stop 100     -> waits 2
+        phase continuous           -> continuous schedule; then C 4: A 2 @ 100
+        """,
+    "an order that could trade with its client's own is rejected": """
+        phase auction              -> auction schedule
+        sell A 5 @ 100             -> rests 5
+        buy A 5 @ 99               -> rests 5
+        buy A 5 @ 100              -> self_trade 5
+        buy A 5 @ 100 market       -> self_trade 5
+        buy B 5 @ 100              -> rests 5
+        sell B 1 @ 100             -> self_trade 1
+        sell B 1 @ 101             -> rests 1
+        sell A 1 @ 99              -> self_trade 1
+        cancel A 2                 -> cancelled 5
+        buy A 5 @ 100              -> rests 5
+        cancel A 3                 -> cancelled 5
+        sell A 1 @ 100             -> self_trade 1
+        sell A 1 @ 101             -> rests 1
+        phase continuous           -> continuous schedule
+        """,
+    "a replacement that could trade with its client's own is refused": """
+        phase auction              -> auction schedule
+        sell A 5 @ 100             -> rests 5
+        buy A 5 @ 99               -> rests 5
+        replace A 3 @ 100          -> self_trade
+        replace A 2 @ 99           -> self_trade
+        replace A 3 to 4           -> replaced, rests 4
+        bids                       -> 4 @ 99
+        """,
+    "an order that waited for the auction and could trade with its client's own is cancelled": """
+        sell A 5 @ 100             -> rests 5
+        buy A 5 @ 100 auction      -> waits 5
+        buy B 5 @ 100 auction      -> waits 5
+        phase auction              -> auction schedule, A self_trade 5
+        phase continuous           -> B buys 5 from A @ 100, continuous schedule
+        """,
+    "ioc, fok and post_only are not in auctions": """
+        buy P 5 @ 90 post_only     -> rests 5
+        phase auction              -> auction schedule
+        sell A 5 @ 100 ioc         -> not_in_auction 5
+        sell A 5 @ 100 fok         -> not_in_auction 5
+        sell A 5 @ 100 post_only   -> not_in_auction 5
+        sell A 5 @ 95 stop_limit 96 ioc -> not_in_auction 5
+        replace P 1 @ 91           -> not_in_auction
+        replace P 1 to 4           -> replaced, rests 4
+        """,
+    "a close ends an auction with its uncross; stops wait for the next day": """
+        phase auction              -> auction schedule
+        buy A 5 @ 105 day          -> rests 5
+        sell B 3 @ 105             -> rests 3
+        buy C 1 @ 120 stop 100     -> waits 1
+        phase closed               -> A buys 3 from B @ 105, A expired 2, closed schedule
+        phase continuous           -> continuous schedule; then C 4: unfilled 1
+        """,
+    "a halt puts an auction off": """
+        phase auction              -> auction schedule
+        buy A 5 @ 105              -> rests 5
+        sell B 3 @ 105 auction     -> rests 3
+        phase halted               -> halted schedule
+        phase continuous           -> A buys 3 from B @ 105, continuous schedule
+        """,
+    "an auction may end at another time": """
+        phase auction until 5      -> auction schedule
+        buy A 5 @ 105              -> rests 5
+        phase auction until 5      ->
+        phase auction until 9      -> auction schedule
+        sell B 5 @ 105             -> rests 5
+        phase continuous           -> A buys 5 from B @ 105, continuous schedule
+        phase continuous           ->
+        """,
+}
+
+PHASES = {
+    "a closed security takes cancels only": """
+        sell A 4 @ 100             -> rests 4
+        sell A 5 @ 101             -> rests 5
+        phase closed               -> closed schedule
+        buy B 4 @ 100              -> closed 4
+        buy B 4 @ 100 auction      -> closed 4
+        buy B 4 @ 90 stop 110      -> closed 4
+        replace A 1 to 3           -> closed
+        cancel A 1                 -> cancelled 4
+        cancel_all A 2             -> cancelled 5
+        """,
+    "a halted security takes cancels only": """
+        sell A 4 @ 100             -> rests 4
+        phase halted               -> halted schedule
+        buy B 4 @ 100              -> halted 4
+        replace A 1 to 3           -> halted
+        cancel A 1                 -> cancelled 4
+        """,
+    "cancel and replace in an auction": """
+        sell A 4 @ 100             -> rests 4
+        phase auction              -> auction schedule
+        buy B 9 @ 100              -> rests 9
+        buy B 9 @ 90 stop 110      -> waits 9
+        indicative                 -> 4 @ 100, surplus 5 buy
+        replace A 1 to 6           -> replaced, rests 6
+        indicative                 -> 6 @ 100, surplus 3 buy
+        replace A 1 @ 99           -> replaced, rests 6
+        indicative                 -> 6 @ 100, surplus 3 buy
+        replace B 3 to 5           -> replaced, rests 5
+        indicative                 -> 5 @ 99, surplus 1 sell
+        replace B 4 to 3           -> replaced, waits 3
+        cancel B 4                 -> cancelled 3
+        cancel B 3                 -> cancelled 5
+        indicative                 -> nothing
+        cancel_all A 1             -> cancelled 6
+        """,
+    "a halt of old logs is silent": """
+        halt                       ->
+        buy B 4 @ 100              -> halted 4
+        resume                     ->
+        buy B 4 @ 100              -> rests 4
+        """,
+    "day orders over two days": """
+        buy A 5 @ 100 day          -> rests 5
+        buy B 5 @ 100              -> rests 5
+        sell C 2 @ 100             -> A 2 @ 100
+        buy D 5 @ 120 stop_limit 110 day -> waits 5
+        buy E 5 @ 99 gtd           -> rests 5
+        phase closed               -> A expired 3, D expired 5, closed schedule
+        phase auction              -> auction schedule
+        buy A 5 @ 98 day           -> rests 5
+        phase continuous           -> continuous schedule
+        bids                       -> 5 @ 100, 5 @ 99, 5 @ 98
+        phase closed               -> A expired 5, closed schedule
+        phase closed               ->
+        """,
+    "what was filled in the same microsecond does not expire": """
+        buy A 5 @ 100 gtd          -> rests 5
+        buy B 5 @ 99 gtd           -> rests 5
+        sell C 7 @ 99              -> A 5 @ 100, B 2 @ 99
+        expire 1 2 9               -> B expired 3
+        expire 1 2                 ->
+        """,
+    "orders expire in every phase, waiting or not": """
+        buy A 5 @ 100 auction      -> waits 5
+        buy B 5 @ 120 stop 110 gtd -> waits 5
+        buy C 5 @ 100 gtd shows 1  -> rests 5
+        phase halted               -> halted schedule
+        expire 1                   -> A expired 5
+        phase auction              -> auction schedule
+        expire 2 3                 -> B expired 5, C expired 5
+        """,
+    "an order for an auction is a plain one": """
+        buy A 5 @ 100 auction post_only -> invalid_terms 5
+        buy A 5 @ 100 auction shows 2 -> invalid_terms 5
+        buy A 5 @ 100 stop_limit 101 auction -> invalid_terms 5
+        """,
+    "a settled security stays closed": """
+        sell A 4 @ 100             -> rests 4
+        buy B 4 @ 90 stop 110      -> waits 4
+        buy C 4 @ 90 auction       -> waits 4
+        settle 95                  -> A settled 4, B settled 4, C settled 4, closed admin, settled at 95
+        phase continuous           ->
+        resume                     ->
+        buy B 4 @ 100              -> closed 4
+        settle 95                  ->
+        cancel A 1                 -> refused
+        """,
+    "a settlement ends an auction without its uncross": """
+        phase auction              -> auction schedule
+        sell A 4 @ 100             -> rests 4
+        buy B 4 @ 100              -> rests 4
+        settle 0                   -> A settled 4, B settled 4, closed admin, settled at 0
+        """,
+    "a delisted security stays closed": """
+        sell A 4 @ 100             -> rests 4
+        delist                     -> A closed 4, closed admin
+        list 100                   ->
+        phase auction              ->
+        buy B 4 @ 100              -> closed 4
+        """,
+}
+
+VOLATILITY = {
+    "an order trades within the band, and what is left rests": """
+        list 100 band 10           ->
+        sell A 3 @ 110             -> rests 3
+        sell A 3 @ 111             -> rests 3
+        buy B 5 @ 120              -> A 3 @ 110, auction volatility, rests 2
+        indicative                 -> 2 @ 111, surplus 1 sell
+        phase continuous           -> B buys 2 from A @ 111, continuous schedule
+        """,
+    "downwards as well": """
+        list 100 band 10           ->
+        buy A 3 @ 90               -> rests 3
+        buy A 3 @ 89               -> rests 3
+        sell B 5 @ 80              -> A 3 @ 90, auction volatility, rests 2
+        asks                       -> 2 @ 80
+        """,
+    "the band is around the last trade before the order": """
+        list 100 band 10           ->
+        sell A 1 @ 109             -> rests 1
+        sell A 1 @ 115             -> rests 1
+        sell A 1 @ 119             -> rests 1
+        sell A 1 @ 120             -> rests 1
+        buy B 1 @ 109              -> A 1 @ 109
+        buy B 2 @ 119              -> A 1 @ 115, A 1 @ 119
+        buy B 1 @ 120              -> A 1 @ 120
+        """,
+    "an order does not trade below the band either, however good the price": """
+        list 100 band 10           ->
+        sell A 3 @ 80              -> rests 3
+        buy B 5 @ 100              -> auction volatility, rests 5
+        """,
+    "an order that reaches no price beyond the band is as always": """
+        list 100 band 10           ->
+        sell A 3 @ 110             -> rests 3
+        buy B 5 @ 130              -> A 3 @ 110, rests 2
+        """,
+    "an ioc order causes it, and its rest is cancelled": """
+        list 100 band 10           ->
+        sell A 3 @ 105             -> rests 3
+        sell A 3 @ 111             -> rests 3
+        buy B 5 @ 120 ioc          -> A 3 @ 105, auction volatility, unfilled 2
+        """,
+    "an ioc order to sell": """
+        list 100 band 10           ->
+        buy A 3 @ 95               -> rests 3
+        buy A 3 @ 89               -> rests 3
+        sell B 5 @ 80 ioc          -> A 3 @ 95, auction volatility, unfilled 2
+        """,
+    "a market order causes it": """
+        list 100 band 5            ->
+        sell A 3 @ 105             -> rests 3
+        sell A 3 @ 106             -> rests 3
+        buy B 5 @ 110 market       -> A 3 @ 105, auction volatility, unfilled 2
+        """,
+    "a market order to sell": """
+        list 100 band 5            ->
+        buy A 3 @ 95               -> rests 3
+        buy A 3 @ 94               -> rests 3
+        sell B 5 @ 90 market       -> A 3 @ 95, auction volatility, unfilled 2
+        """,
+    "a fok order counts what lies within the band, and causes it if it could trade beyond": """
+        list 100 band 10           ->
+        sell A 3 @ 105             -> rests 3
+        sell A 3 @ 111             -> rests 3
+        buy B 7 @ 120 fok          -> unfilled 7
+        buy B 3 @ 120 fok          -> A 3 @ 105
+        band 5                     ->
+        buy B 3 @ 120 fok          -> auction volatility, unfilled 3
+        """,
+    "a fok order to sell": """
+        list 100 band 10           ->
+        buy A 3 @ 95               -> rests 3
+        buy A 3 @ 89               -> rests 3
+        sell B 7 @ 80 fok          -> unfilled 7
+        sell B 5 @ 80 fok          -> auction volatility, unfilled 5
+        bids                       -> 3 @ 95, 3 @ 89
+        """,
+    "a stop cascade causes it, and the stops behind wait on": """
+        list 100 band 10           ->
+        buy A 1 @ 95               -> rests 1
+        buy A 1 @ 92               -> rests 1
+        buy A 5 @ 82               -> rests 5
+        sell S 1 @ 70 stop 95      -> waits 1
+        sell T 2 @ 70 stop 95      -> waits 2
+        sell U 2 @ 70 stop 95      -> waits 2
+        sell V 2 @ 70 stop 82      -> waits 2
+        sell B 1 @ 95              -> A 1 @ 95; then S 5: A 1 @ 92; then T 6: auction volatility, unfilled 2
+        buy C 2 @ 95               -> rests 2
+        sell D 2 @ 95              -> rests 2
+        phase continuous           -> C buys 2 from D @ 95, continuous schedule; then U 7: auction volatility, unfilled 2
+        """,
+    "a stop cascade upwards": """
+        list 100 band 10           ->
+        sell A 1 @ 105             -> rests 1
+        sell A 5 @ 120             -> rests 5
+        buy S 2 @ 130 stop_limit 105 -> waits 2
+        buy T 2 @ 130 stop 105     -> waits 2
+        buy B 1 @ 105              -> A 1 @ 105; then S 4: auction volatility, rests 2
+        indicative                 -> 2 @ 120, surplus 3 sell
+        phase continuous           -> S buys 2 from A @ 120, continuous schedule; then T 5: A 2 @ 120
+        """,
+    "an order that began the auction triggers no stop before it ends": """
+        list 100 band 10           ->
+        sell A 3 @ 105             -> rests 3
+        sell A 3 @ 120             -> rests 3
+        buy S 1 @ 130 stop 105     -> waits 1
+        buy B 4 @ 130              -> A 3 @ 105, auction volatility, rests 1
+        cancel B 5                 -> cancelled 1
+        phase continuous           -> continuous schedule; then S 4: auction volatility, unfilled 1
+        """,
+    "the client's own order beyond the band stops an order as always": """
+        list 100 band 10           ->
+        sell A 3 @ 105             -> rests 3
+        sell B 3 @ 120             -> rests 3
+        buy B 5 @ 130              -> A 3 @ 105, self_trade 2
+        """,
+    "what is left may not meet the client's own in the auction": """
+        list 100 band 10           ->
+        sell A 3 @ 120             -> rests 3
+        sell B 3 @ 121             -> rests 3
+        buy B 5 @ 130              -> auction volatility, self_trade 5
+        """,
+    "orders that wait for an auction take part in it": """
+        list 100 band 10           ->
+        sell A 3 @ 120             -> rests 3
+        buy C 1 @ 120 auction      -> waits 1
+        buy B 1 @ 130              -> auction volatility, rests 1
+        phase continuous           -> B buys 1 from A @ 120, C buys 1 from A @ 120, continuous schedule
+        """,
+    "a replaced order is held by the band, too": """
+        list 100 band 10           ->
+        sell A 3 @ 111             -> rests 3
+        buy B 2 @ 90               -> rests 2
+        replace B 3 @ 120          -> replaced, auction volatility, rests 2
+        """,
+    "without a band everything trades": """
+        list 100 band 10           ->
+        band none                  ->
+        sell A 3 @ 200             -> rests 3
+        buy B 3 @ 200              -> A 3 @ 200
+        """,
+    "without a price that it is around, so it does": """
+        band 10                    ->
+        sell A 3 @ 200             -> rests 3
+        buy B 1 @ 200              -> A 1 @ 200
+        sell C 3 @ 199             -> rests 3
+        """,
+}
+
+SCENARIOS = {**AUCTIONS, **PHASES, **VOLATILITY}
+
+
+@pytest.mark.parametrize("book", [Engine, NaiveBook])
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS)
+def test_scenario(scenario: str, book: type[Engine | NaiveBook]) -> None:
+    play(scenario, book(0))
