@@ -19,7 +19,7 @@ from celery_app.settings import settings
 from db.connect import Database
 from db.migrate import migrate
 from tests.support.broker import empty_queues
-from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.databases import let_users_in, renew_clearing_data, renew_market_data
 from tests.support.side_by_side import services_of_their_own
 
 # Where tests are long: they go first, so that at the end no process waits for another one.
@@ -100,6 +100,7 @@ def _databases() -> Iterator[tuple[Database, Database]]:
     """Both databases with whatever the test before has left in them; most tests take the two fixtures below."""
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
     migrate(*urls)
+    let_users_in()
     databases = Database(urls[0], pool_size=8), Database(urls[1], pool_size=8)
     yield databases
     for database in databases:

@@ -16,7 +16,7 @@ _ANSWER_S = 5
 
 
 def wait_for_workers(
-    instance: Instance, supervisor: Supervisor, names: Collection[str], *, seconds: float = 90
+    instance: Instance, supervisor: Supervisor, names: Collection[str], *, seconds: float = 240
 ) -> None:
     """Return when workers consume, as their liveness files show.
 
@@ -34,7 +34,7 @@ def _lives(instance: Instance, pid: int) -> bool:
     return any((instance.directory / "alive").glob(f"*-{pid}@*"))
 
 
-def wait_for_api(url: str, *, still_up: Callable[[], None], seconds: float = 90) -> None:
+def wait_for_api(url: str, *, still_up: Callable[[], None], seconds: float = 240) -> None:
     """Return when the api says that it and everything it depends on are ready.
 
     still_up  raises the Failure to report when it will not be ready any more
@@ -42,7 +42,7 @@ def wait_for_api(url: str, *, still_up: Callable[[], None], seconds: float = 90)
     _wait(f"{url}/health/ready", "the api", still_up, seconds)
 
 
-def wait_for_flower(url: str, *, still_up: Callable[[], None], seconds: float = 60) -> None:
+def wait_for_flower(url: str, *, still_up: Callable[[], None], seconds: float = 240) -> None:
     """Return when Flower answers."""
     _wait(f"{url}/healthcheck", "Flower", still_up, seconds)
 

@@ -68,7 +68,7 @@ class Supervisor:
             environment = {name: text for name, text in os.environ.items() if _INHERITED.fullmatch(name)}
             supervisord = VIRTUAL_ENVIRONMENT / "bin" / "supervisord"
             subprocess.run([supervisord, "-c", file], check=True, env=environment)
-            wait_until(self.runs, 10, "the supervisor did not start")
+            wait_until(self.runs, 60, "the supervisor did not start")
 
     def apply(self, names: Iterable[str] | None) -> None:
         """Make it run, of these programs or of all, exactly those that were loaded; what is as before runs on."""
@@ -148,7 +148,7 @@ class Supervisor:
             self.require(names)
             return all(state.state == "RUNNING" for state in self.states() if state.name in names)
 
-        wait_until(all_run, 30, f"{', '.join(sorted(names))} did not start")
+        wait_until(all_run, 120, f"{', '.join(sorted(names))} did not start")
 
     def shut_down(self) -> None:
         """End the supervisor itself, after everything that it still runs."""

@@ -1,6 +1,6 @@
 """A user of Postgres does what its processes have to, and nothing else.
 
-That each can do its work, the tests of the whole exchange show: its processes are these users there.
+That each can do its work, all tests with processes show: the workers, apis and exchanges of tests are these users.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import partitions
 from deploy.database_users import RIGHTS, USERS, grant, make_users, urls_of
-from tests.support.exchange import passwords_of_users
+from tests.support.databases import owner_urls, passwords_of_users
 
 CLEARING, MARKET = "CLEARING_DATA_URL", "MARKET_DATA_URL"
 NOW_US = 1_700_000_000_000_000
@@ -25,8 +24,7 @@ NOW_US = 1_700_000_000_000_000
 @pytest.fixture
 def urls(clearing_data: Database, market_data: Database) -> dict[str, str]:
     """Addresses of the databases for their owner; the users exist."""
-    s = settings()
-    urls = {CLEARING: s.clearing_data_url.get_secret_value(), MARKET: s.market_data_url.get_secret_value()}
+    urls = owner_urls()
     for _ in range(2):  # again changes nothing
         make_users(urls[CLEARING], passwords_of_users())
         for variable, url in urls.items():

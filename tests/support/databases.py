@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 
 from sqlalchemy import Connection, MetaData, create_engine, make_url, text
 
@@ -14,6 +15,9 @@ from db.clearing_data import tables as clearing_tables
 from db.connect import Database
 from db.market_data import tables as market_tables
 from db.migrate import MARKET_DATA_MIGRATIONS, upgrade
+from deploy import database_users
+
+CLEARING_DATA_URL, MARKET_DATA_URL = "CLEARING_DATA_URL", "MARKET_DATA_URL"
 
 # From here on DELETE takes longer than the 30 ms that TRUNCATE takes.
 _LARGE_BYTES = 1 << 20
@@ -42,6 +46,33 @@ def drop_database(url: str) -> None:
     with engine.connect() as tx:
         tx.execute(text(f'DROP DATABASE IF EXISTS "{address.database}" WITH (FORCE)'))
     engine.dispose()
+
+
+def owner_urls() -> dict[str, str]:
+    """The addresses of both databases for their owner, by the variables of the settings."""
+    s = settings()
+    return {
+        CLEARING_DATA_URL: s.clearing_data_url.get_secret_value(),
+        MARKET_DATA_URL: s.market_data_url.get_secret_value(),
+    }
+
+
+def passwords_of_users() -> dict[str, str]:
+    """Of Postgres' users, whom all processes of tests share as they share the server: derived from its own password."""
+    owner = owner_urls()[CLEARING_DATA_URL].rpartition("@")[0]
+    return {user: sha256(f"{user} {owner}".encode()).hexdigest() for user in database_users.USERS}
+
+
+def let_users_in() -> None:
+    """Make the users of Postgres, with their rights in the databases of the tests, which are migrated."""
+    database_users.make_users(owner_urls()[CLEARING_DATA_URL], passwords_of_users())
+    for variable, url in owner_urls().items():
+        database_users.grant(url, variable, passwords_of_users())
+
+
+def urls_of(user: str) -> dict[str, str]:
+    """What a process is told that is one of the users, in the databases of the tests."""
+    return database_users.urls_of(user, owner_urls(), passwords_of_users()[user])
 
 
 def renew_clearing_data(database: Database) -> None:

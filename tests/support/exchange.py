@@ -15,7 +15,6 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ from deploy.local.programs import Program
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import from_environment
 from tests.support.broker import depth, empty_queues
+from tests.support.databases import passwords_of_users
 from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -122,12 +122,6 @@ def is_ready(url: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
-
-
-def passwords_of_users() -> dict[str, str]:
-    """Of Postgres' users, whom all processes of tests share as they share the server: derived from its own password."""
-    owner = settings().clearing_data_url.get_secret_value().rpartition("@")[0]
-    return {user: sha256(f"{user} {owner}".encode()).hexdigest() for user in database_users.USERS}
 
 
 @contextmanager

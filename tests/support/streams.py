@@ -20,6 +20,7 @@ import psutil
 import socketio
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketTimeoutException, create_connection
 
+from tests.support.databases import urls_of
 from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ class Streams:
     ) -> None:
         self._constants = json.dumps(dict(constants or {}))
         self.port = free_port()
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **urls_of("streams"), **(environment or {})}
         self._log = Path(tempfile.mkstemp(prefix="streams-", suffix=".log")[1])
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import requests
 
+from tests.support.databases import urls_of
 from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -97,9 +98,9 @@ class Api:
 
 @contextmanager
 def running_api(environment: Mapping[str, str] | None = None, *, module: str = "api") -> Iterator[Api]:
-    """An api on a port of its own inside the block."""
+    """An api on a port of its own inside the block, as its user in Postgres."""
     port = free_port()
-    process = WebProcess(module, {"API_PORT": str(port), **(environment or {})})
+    process = WebProcess(module, {"API_PORT": str(port), **urls_of("api"), **(environment or {})})
     process.start("api_listens")
     try:
         yield Api(process, port)

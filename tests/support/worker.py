@@ -23,6 +23,8 @@ from pytest_celery import CeleryTestWorker
 from pytest_docker_tools.exceptions import TimeoutError as DockerToolsTimeout
 
 from celery_app import app as exchange_app
+from celery_app.topology import stage_of_queue
+from tests.support.databases import urls_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,14 +147,16 @@ class Worker(CeleryTestWorker):
 
     From pytest-celery's node come kill, restart, logs, assert_log_exists, assert_log_does_not_exist and more.
 
-    app          the module that Celery loads
+    app          the module that Celery loads; a worker of one stage of the exchange is that stage's user in Postgres
     environment  variables on top of those of the test
     """
 
     container: WorkerProcess
 
     def __init__(self, *queues: str, app: str = "celery_app", environment: Mapping[str, str] | None = None) -> None:
-        variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
+        stages = set(map(stage_of_queue, queues))
+        user = urls_of(stages.pop()) if len(stages) == 1 and app == "celery_app" else {}
+        variables = {**os.environ, "PYTHONPATH": str(ROOT), **user, **(environment or {})}
         super().__init__(WorkerProcess(queues, app, variables), exchange_app)
 
     @property

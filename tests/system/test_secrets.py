@@ -17,7 +17,8 @@ from bots.contract import LimitOrder
 from celery_app.settings import settings
 from db.connect import Database
 from deploy.local import environment_file
-from tests.support.exchange import Exchange, passwords_of_users, running_exchange
+from tests.support.databases import passwords_of_users
+from tests.support.exchange import Exchange, running_exchange
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from deploy.local.variables import SERVICE_URLS
 _LOGIN_S = 3
 
 
-def wait(service: str, url: str, *, still_up: Callable[[], None], seconds: float = 90) -> None:
+def wait(service: str, url: str, *, still_up: Callable[[], None], seconds: float = 240) -> None:
     """Return when one of our services answers.
 
     still_up  raises the Failure to report when the service will not come up any more

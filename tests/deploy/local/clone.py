@@ -34,6 +34,6 @@ class Clone:
             env=environment | {"PYTHONDONTWRITEBYTECODE": "1"} | variables,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
