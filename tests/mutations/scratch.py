@@ -75,7 +75,18 @@ def run(root: Path, tests: Sequence[str]) -> Outcome:
     began_s = time.monotonic()
     # Python would take compiled code of another mutation for that of a file of the same second and size.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--durations=5", "-p", "no:cacheprovider", "--tb=line", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--durations=5",
+        "-p",
+        "no:cacheprovider",
+        "--tb=line",
+        *tests,
+    ]
     with subprocess.Popen(
         command,
         cwd=root,
