@@ -125,7 +125,7 @@ MATCHING = (
     _one(
         "no_dedupe_in_matching",
         "A command that is delivered again is applied once.",
-        "tests/tasks/matching/test_task.py::test_messages_come_twice_in_any_order_or_never",
+        "tests/tasks/matching/test_shard.py::test_a_batch_that_is_delivered_again_is_applied_once",
         "tasks/matching/shard.py",
         "        fresh = batch.commands[self.seq + 1 - batch.first_seq :]\n",
         "        fresh = batch.commands\n",
@@ -133,7 +133,7 @@ MATCHING = (
     _one(
         "gap_of_messages_ignored",
         "Commands whose message was lost are read from the log.",
-        "tests/tasks/matching/test_task.py::test_messages_come_twice_in_any_order_or_never",
+        "tests/tasks/matching/test_shard.py::test_commands_whose_message_was_lost_are_read_from_the_log",
         "tasks/matching/shard.py",
         "        if batch.first_seq > self.seq + 1:\n            self._take_from_log(batch)\n",
         "        self._engine.seq = max(self.seq, batch.first_seq - 1)\n",
@@ -141,7 +141,7 @@ MATCHING = (
     _one(
         "gap_of_the_log_ignored",
         "A log with a hole stops the worker.",
-        "tests/tasks/matching/test_task.py::test_a_log_with_a_hole_stops_the_worker_before_it_consumes",
+        "tests/tasks/matching/test_shard.py::test_a_log_with_a_hole_is_not_replayed",
         "tasks/matching/shard.py",
         "                if seq != self._engine.seq + 1:\n",
         "                if seq <= self._engine.seq:\n",

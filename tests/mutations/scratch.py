@@ -101,7 +101,7 @@ def run(root: Path, tests: Sequence[str]) -> Outcome:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise RuntimeError(f"{tests} did not end in {PATIENCE_S:.0f} s") from None
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, flags=re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, flags=re.MULTILINE)
     if process.returncode not in (0, _TESTS_FAILED) or (process.returncode and not failed):
         raise RuntimeError(f"{tests} could not be run:\n{output[-2000:]}")
     return Outcome(process.returncode == 0, failed, time.monotonic() - began_s, output)

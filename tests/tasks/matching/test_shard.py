@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy import text
 
 from celery_app.publisher import NotSent, Parcel
 from celery_app.stage import InvariantBroken
@@ -41,6 +42,11 @@ def test_a_command_that_is_another_in_the_log_stops_the_shard(clearing_data: Dat
         getattr(shard, look)()
 
 
+def resting(shard: Shard) -> list[int]:
+    """The orders in the book, by priority."""
+    return [order.order_id for book in shard._engine.state().books for order in book.bids]
+
+
 class Away:
     """A RabbitMQ that takes nothing."""
 
@@ -56,3 +62,29 @@ def test_what_could_not_be_published_is_not_marked(clearing_data: Database) -> N
     with clearing_data.snapshot() as tx:
         assert published_mark(tx, 0) == 0
     assert shard.unsent == 1  # the change of the book
+
+
+def test_a_batch_that_is_delivered_again_is_applied_once(clearing_data: Database) -> None:
+    shard = applied(clearing_data, logged=buy(7), delivered=buy(7))
+    shard.take(CommandBatch(0, 1, [buy(7)]))
+    assert shard.seq == 1
+    append(clearing_data, 0, [buy(8)])
+    shard.take(CommandBatch(0, 1, [buy(7), buy(8)]))
+    assert shard.seq == 2
+    assert resting(shard) == [7, 8]
+
+
+def test_commands_whose_message_was_lost_are_read_from_the_log(clearing_data: Database) -> None:
+    shard = applied(clearing_data, logged=buy(7), delivered=buy(7))
+    append(clearing_data, 0, [buy(8), buy(9), buy(10)])
+    shard.take(CommandBatch(0, 4, [buy(10)]))
+    assert shard.seq == 4
+    assert resting(shard) == [7, 8, 9, 10]
+
+
+def test_a_log_with_a_hole_is_not_replayed(clearing_data: Database) -> None:
+    append(clearing_data, 0, [buy(7), buy(8), buy(9)])
+    with clearing_data.transaction() as tx:
+        tx.execute(text("DELETE FROM order_log WHERE shard = 0 AND seq = 2"))
+    with pytest.raises(InvariantBroken, match="command 2 is missing in the log of shard 0"):
+        Shard(0, clearing_data).recover()
