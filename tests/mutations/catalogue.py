@@ -125,7 +125,7 @@ MATCHING = (
     _one(
         "no_dedupe_in_matching",
         "A command that is delivered again is applied once.",
-        "tests/tasks/matching/test_task.py::test_messages_come_twice_in_any_order_or_never",
+        "tests/tasks/matching/test_shard.py::test_a_batch_that_is_delivered_again_is_applied_once",
         "tasks/matching/shard.py",
         "        fresh = batch.commands[self.seq + 1 - batch.first_seq :]\n",
         "        fresh = batch.commands\n",
@@ -133,7 +133,7 @@ MATCHING = (
     _one(
         "gap_of_messages_ignored",
         "Commands whose message was lost are read from the log.",
-        "tests/tasks/matching/test_task.py::test_messages_come_twice_in_any_order_or_never",
+        "tests/tasks/matching/test_shard.py::test_commands_whose_message_was_lost_are_read_from_the_log",
         "tasks/matching/shard.py",
         "        if batch.first_seq > self.seq + 1:\n            self._take_from_log(batch)\n",
         "        self._engine.seq = max(self.seq, batch.first_seq - 1)\n",
@@ -141,32 +141,38 @@ MATCHING = (
     _one(
         "gap_of_the_log_ignored",
         "A log with a hole stops the worker.",
-        "tests/tasks/matching/test_task.py::test_a_log_with_a_hole_stops_the_worker_before_it_consumes",
+        "tests/tasks/matching/test_shard.py::test_a_log_with_a_hole_is_not_replayed",
         "tasks/matching/shard.py",
         "                if seq != self._engine.seq + 1:\n",
         "                if seq <= self._engine.seq:\n",
     ),
     _one(
-        "engine_ahead_of_the_log",
+        "messages_not_compared_with_the_log",
         "What was applied from messages is compared with the log.",
-        "tests/tasks/matching/test_task.py::test_a_worker_whose_engine_is_ahead_of_the_log_stops_for_good",
+        "tests/tasks/matching/test_shard.py::test_a_command_that_is_another_in_the_log_stops_the_shard",
         "tasks/matching/shard.py",
         "            self._log.check(self.seq + 1 - len(self._unchecked), self._unchecked)\n",
         "",
     ),
-    Mutation(
+    _one(
         "mark_ahead_of_events",
         "A shard is marked as published only up to events that RabbitMQ has.",
-        ("tests/tasks/matching/test_fail_points.py::test_a_worker_dies_at_each_point_of_its_work",),
-        (
-            Edit(
-                "tasks/matching/task.py",
-                "            self._publish(self._shards[number], began_us)\n",
-                "            self._shards[number].published_seq = self._shards[number].seq\n"
-                "            self._shards[number].write_mark()\n"
-                "            self._publish(self._shards[number], began_us)\n",
-            ),
-        ),
+        "tests/tasks/matching/test_shard.py::test_what_could_not_be_published_is_not_marked",
+        "tasks/matching/shard.py",
+        "        self._outbox.send(sender, began_us=began_us, now_us=now_us)\n"
+        "        self.published_seq = max(self.published_seq, self.seq)\n",
+        "        self.published_seq = max(self.published_seq, self.seq)\n"
+        "        self._outbox.send(sender, began_us=began_us, now_us=now_us)\n",
+    ),
+    _one(
+        "mark_before_publish",
+        "A worker writes its mark after it has published.",
+        "tests/tasks/matching/test_marks.py::test_a_worker_dies_between_executions_and_their_feed",
+        "tasks/matching/task.py",
+        "            self._publish(self._shards[number], began_us)\n",
+        "            self._shards[number].published_seq = self._shards[number].seq\n"
+        "            self._shards[number].write_mark()\n"
+        "            self._publish(self._shards[number], began_us)\n",
     ),
     _one(
         "snapshot_without_its_tail",
@@ -190,7 +196,8 @@ MATCHING = (
     _one(
         "damaged_snapshot_read",
         "A snapshot whose checksum is wrong is not read.",
-        "tests/db/clearing_data/test_snapshots.py::test_a_damaged_snapshot_says_so",
+        "tests/db/clearing_data/test_snapshot_checksum.py::"
+        "test_a_body_that_can_be_unpacked_and_is_another_one_is_damaged",
         "db/clearing_data/snapshots.py",
         "    if sha256(packed).digest() != bytes(checksum):\n        return None\n",
         "",

@@ -75,7 +75,18 @@ def run(root: Path, tests: Sequence[str]) -> Outcome:
     began_s = time.monotonic()
     # Python would take compiled code of another mutation for that of a file of the same second and size.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--durations=5", "-p", "no:cacheprovider", "--tb=line", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "--durations=5",
+        "-p",
+        "no:cacheprovider",
+        "--tb=line",
+        *tests,
+    ]
     with subprocess.Popen(
         command,
         cwd=root,
@@ -90,7 +101,7 @@ def run(root: Path, tests: Sequence[str]) -> Outcome:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise RuntimeError(f"{tests} did not end in {PATIENCE_S:.0f} s") from None
-    failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", output, flags=re.MULTILINE)
+    failed = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, flags=re.MULTILINE)
     if process.returncode not in (0, _TESTS_FAILED) or (process.returncode and not failed):
         raise RuntimeError(f"{tests} could not be run:\n{output[-2000:]}")
     return Outcome(process.returncode == 0, failed, time.monotonic() - began_s, output)

@@ -1,0 +1,23 @@
+"""A worker that dies while it publishes what a message has made leaves nothing marked that did not arrive."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.support.command_logs import seeded_log
+from tests.support.worker import Worker
+from tests.tasks.matching.conftest import Floor
+
+QUEUE = "matching.0"
+SECURITIES = ("MSFT", "TSLA", "SHEL")  # those of shard 0 of two
+
+
+def test_a_worker_dies_between_executions_and_their_feed(floor: Floor) -> None:
+    commands = seeded_log(3, 60, securities=SECURITIES)
+    # The log is empty when it starts, so it publishes first what the message brings.
+    with Worker(QUEUE, environment={"FAIL_POINT": "publisher.sent_one"}) as worker:
+        floor.trade(commands)
+        assert worker.wait() == -signal.SIGKILL
+    with Worker(QUEUE) as worker:
+        floor.check()
+        assert worker.stop() == 0
