@@ -12,9 +12,9 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template
 
-from api.answers import answer
+from api.answers import encode
 from api.answers_schema import Document
-from api.declaration import declared
+from api.declaration import JSON, declared
 from api.openapi import describe
 
 _STYLE = (Path(__file__).parent / "templates" / "docs.css").read_text()
@@ -33,19 +33,26 @@ def routes() -> Blueprint:
     def document() -> dict[str, Any]:
         return describe(current_app, version=_version())
 
+    @cache
+    def page() -> str:
+        described = document()
+        return render_template(
+            "docs.html", document=described, by_tag=_by_tag(described["paths"]), style=_STYLE, form=_form
+        )
+
+    @cache
+    def encoded() -> bytes:
+        return encode(document())
+
     @blueprint.get("/openapi.json")
     @declared("public", "This description, as OpenAPI 3.1", gives={200: Document})
     def openapi() -> Response:
-        return answer(document())
+        return Response(encoded(), content_type=JSON)
 
     @blueprint.get("/docs")
     @declared("public", "This description, as a page", gives={200: str}, media_types=["text/html"])
     def docs() -> Response:
-        described = document()
-        page = render_template(
-            "docs.html", document=described, by_tag=_by_tag(described["paths"]), style=_STYLE, form=_form
-        )
-        return Response(page, headers={"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"})
+        return Response(page(), headers={"Content-Security-Policy": _POLICY, "X-Content-Type-Options": "nosniff"})
 
     return blueprint
 
