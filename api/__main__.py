@@ -13,9 +13,11 @@ import sys
 
 import structlog
 
-from api.app import create_app
+from api.addresses import Proxies
+from api.app import KEYS, create_app
 from api.handoff import ApiServer, streams_socket
 from api.process import listen, refused, serve
+from api.strangers import Strangers
 from celery_app import logs
 from celery_app.settings import settings
 
@@ -32,7 +34,22 @@ def main() -> int:
             "end what listens there or set API_HOST and API_PORT, and start again"
         )
     streams = streams_socket(s.run_directory)
-    server = ApiServer(listener, create_app(s), max_body_bytes=s.max_body_bytes, streams=streams)
+    app = create_app(s)
+    proxies = Proxies(s.trusted_proxies)
+    server = ApiServer(
+        listener,
+        app,
+        max_body_bytes=s.max_body_bytes,
+        streams=streams,
+        strangers=Strangers(
+            app.extensions[KEYS],
+            proxies,
+            anonymous_per_s=s.max_anonymous_per_s,
+            refused_keys_per_s=s.max_refused_keys_per_s,
+        ),
+        proxies=proxies,
+        most_of_an_address=s.max_connections_per_address,
+    )
     structlog.get_logger().info("api_listens", address=f"http://{s.api_host}:{s.api_port}")
     return serve(server)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 
 import gevent
 from flask import Flask, Response, request
@@ -31,11 +32,12 @@ from api import (
 )
 from api.accepted import Accepted
 from api.answers import our_fault, problem_answer
-from api.auth import Keys
+from api.auth import Environ, Keys, admitted
 from api.dashboard import routes as dashboard
-from api.databases import writing
+from api.databases import Lanes, writing
 from api.declaration import Caller, callers
 from api.fast_lane import FastLane
+from api.figures import QueueWatch
 from api.listing import Listing
 from api.order_desk import OrderDesk
 from api.order_ids import OrderIds
@@ -45,12 +47,13 @@ from api.placing import Placing
 from api.problems import Problem
 from api.promises import Promises
 from api.rate_limits import RateLimits
+from api.refusals import Refusals
 from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
 
-# Connections to each database; who finds none free waits, so Postgres sees no more than these.
-POOL_SIZE = 8
+# Where the keys of an application stand in its extensions.
+KEYS = "exchange.keys"
 
 BLOCKS_AT_ONCE = 5
 
@@ -67,8 +70,7 @@ class _OrderId(IntegerConverter):
 def create_app(settings: Settings) -> Flask:
     """The application; it starts greenlets that talk to Postgres and RabbitMQ as long as the process lives."""
     clearing_data, market_data_base = (
-        Database(url.get_secret_value(), pool_size=POOL_SIZE, application_name="api", try_first=True)
-        for url in (settings.clearing_data_url, settings.market_data_url)
+        Lanes(url.get_secret_value()) for url in (settings.clearing_data_url, settings.market_data_url)
     )
     keys = Keys(clearing_data, remember_s=settings.key_cache_s)
     listing = Listing(clearing_data)
@@ -87,9 +89,12 @@ def create_app(settings: Settings) -> Flask:
         ),
         max_quantity=settings.max_order_quantity,
     )
-    placing = Placing(keys, desk, max_request_orders=settings.max_request_orders)
+    refusals = Refusals(per_s=settings.max_refused_per_s)
+    placing = Placing(keys, desk, refusals, max_request_orders=settings.max_request_orders)
+    queues = QueueWatch()
     lookup = OrderLookup(clearing_data, accepted)
     app = Flask(__name__, static_folder=None)
+    app.extensions[KEYS] = keys
     # Flask answers OPTIONS by itself, and not in JSON.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Two paths for one thing would be two things to guard: no redirects to the right number of slashes.
@@ -107,7 +112,7 @@ def create_app(settings: Settings) -> Flask:
         order_reads.routes(keys=keys, lookup=lookup, listing=listing, clearing_data=clearing_data),
         halts.routes(desk=desk, listing=listing, clearing_data=clearing_data),
         accounts.routes(keys=keys, listing=listing, clearing_data=clearing_data),
-        api_keys.routes(keys=keys, clearing_data=clearing_data),
+        api_keys.routes(keys=keys, clearing_data=clearing_data, new_per_hour=settings.max_new_keys_per_hour),
         market_data.routes(listing=listing, market_data=market_data_base),
         reports.routes(keys=keys, listing=listing, market_data=market_data_base),
         lives.routes(keys=keys, listing=listing, market_data=market_data_base),
@@ -117,8 +122,9 @@ def create_app(settings: Settings) -> Flask:
             market_data=market_data_base,
             redis_url=settings.redis_url.get_secret_value(),
             run_directory=settings.run_directory,
+            queues=queues,
         ),
-        metrics.routes(clearing_data=clearing_data, market_data=market_data_base, accepted=accepted),
+        metrics.routes(clearing_data=clearing_data, market_data=market_data_base, accepted=accepted, queues=queues),
         stops.routes(keys=keys, desk=desk, clearing_data=clearing_data),
         closing.routes(keys=keys, desk=desk, clearing_data=clearing_data),
         corrections.routes(listing=listing, clearing_data=clearing_data),
@@ -130,14 +136,30 @@ def create_app(settings: Settings) -> Flask:
     ):
         app.register_blueprint(blueprint)
     may_call = callers(app)
-    app.before_request(_guard(keys, may_call))
+
+    def admit(caller: Caller, environ: Environ) -> None:
+        if (identity := keys.admit(caller, environ)) is not None:
+            refusals.check(identity)
+
+    def note(environ: Environ, status: int) -> None:
+        identity = admitted(environ)
+        if identity is not None and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:
+            refusals.count(identity)
+
+    def note_answer(told: Response) -> Response:
+        note(request.environ, told.status_code)
+        return told
+
+    app.before_request(_guard(admit, may_call))
+    app.after_request(note_answer)
     may_trade = may_call["orders.place"]
     app.wsgi_app = FastLane(  # type: ignore[method-assign]
         app.wsgi_app,
         method="POST",
         path="/orders",
-        admit=lambda environ: keys.admit(may_trade, environ),
+        admit=lambda environ: admit(may_trade, environ),
         serve=placing.post,
+        note=note,
     )
     app.register_error_handler(Problem, problem_answer)
     app.register_error_handler(HTTPException, _http_fault)
@@ -151,7 +173,7 @@ def _next_blocks(clearing_data: Database) -> list[range]:
         return [next_order_ids(tx) for _ in range(BLOCKS_AT_ONCE)]
 
 
-def _guard(keys: Keys, may_call: Mapping[str, Caller]) -> Callable[[], None]:
+def _guard(admit: Callable[[Caller, Environ], None], may_call: Mapping[str, Caller]) -> Callable[[], None]:
     """What every request passes before its view."""
 
     def guard() -> None:
@@ -159,7 +181,7 @@ def _guard(keys: Keys, may_call: Mapping[str, Caller]) -> Callable[[], None]:
         if request.environ["PATH_INFO"].startswith("//"):
             raise NotFound
         if request.endpoint is not None:
-            keys.admit(may_call[request.endpoint], request.environ)
+            admit(may_call[request.endpoint], request.environ)
 
     return guard
 

@@ -27,6 +27,12 @@ KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 # Where the guard leaves the identity in a request's environment for the view.
 _IDENTITY = "exchange.identity"
+_KEY_AND_DIGEST = "exchange.key"
+# Keys that were found to be unknown, and keys that were found to be valid, are remembered up to so many.
+MOST_REMEMBERED = 10_000
+# How long an unknown key is not looked up again, and a valid one is known to have been valid [s].
+UNKNOWN_S = 5.0
+VALID_S = 600.0
 # A request as WSGI has it.
 Environ = dict[str, Any]
 
@@ -49,18 +55,23 @@ class Keys:
         self._clearing_data = clearing_data
         self._remember_s = remember_s
         self._known: dict[bytes, _Known] = {}
+        self._unknown: dict[bytes, float] = {}  # until when it is not looked up [monotonic]
         self._asked: dict[bytes, AsyncResult] = {}
 
-    def admit(self, caller: Caller, environ: Environ) -> None:
-        """Let a request pass, if its key is one of who may call. Raises Problem (401, 403, 503)."""
+    def admit(self, caller: Caller, environ: Environ) -> Identity | None:
+        """Let a request pass, if its key may call; returns whose it is, None where anybody may.
+
+        raises  Problem (401, 403, 503)
+        """
         if caller == "public":
-            return
+            return None
         identity = self.identify(environ)
         if caller == "admin" and identity.role != "admin":
             raise forbidden()
         if identity.read_only and (caller == "client_write" or environ["REQUEST_METHOD"] not in _READING):
             raise forbidden()
         environ[_IDENTITY] = identity
+        return identity
 
     def identify(self, environ: Environ | None = None) -> Identity:
         """Whose key came with a request, by default the one that Flask is serving. Raises Problem (401, 503)."""
@@ -69,13 +80,27 @@ class Keys:
         admitted: Identity | None = environ.get(_IDENTITY)
         if admitted is not None:
             return admitted
-        key = key_of(environ)
-        # Looked up by its hash: how long that takes says nothing about the keys that exist.
-        digest = hashlib.sha256(key.encode()).digest()
+        found = _key_and_digest(environ)
+        if found is None:
+            raise unauthorized()
+        key, digest = found
         known = self._known.get(digest)
         if known is not None and time.monotonic() < known.until_s:
             return known.identity
+        if time.monotonic() < self._unknown.get(digest, 0.0):
+            raise unauthorized()
         return self._look_up(key, digest)
+
+    def knows(self, environ: Environ) -> bool:
+        """Return whether the key of a request was valid when it was last looked up."""
+        found = _key_and_digest(environ)
+        return found is not None and found[1] in self._known
+
+    @staticmethod
+    def key_of(environ: Environ) -> str | None:
+        """Return the key of a request, valid or not; None when it has none that could be."""
+        found = _key_and_digest(environ)
+        return found[0] if found else None
 
     def admin(self) -> Identity:
         """The admin, or nobody. Raises Problem (401, 403, 503)."""
@@ -114,11 +139,23 @@ class Keys:
     def _ask(self, key: str, digest: bytes) -> Identity:
         with reading(self._clearing_data) as tx:
             identity = keys.find_key(tx, key)
+        now_s = time.monotonic()
         if identity is None:
             self._known.pop(digest, None)
+            if len(self._unknown) >= MOST_REMEMBERED:
+                self._unknown.clear()  # of a flood; one look-up each is what it costs
+            self._unknown[digest] = now_s + UNKNOWN_S
             raise unauthorized()
-        self._known[digest] = _Known(identity, time.monotonic() + self._remember_s)
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known = {one: known for one, known in self._known.items() if now_s < known.until_s + VALID_S}
+        self._known[digest] = _Known(identity, now_s + self._remember_s)
         return identity
+
+
+def admitted(environ: Environ) -> Identity | None:
+    """Return whose request it is, once it was admitted; None where anybody may ask."""
+    identity: Identity | None = environ.get(_IDENTITY)
+    return identity
 
 
 def whose(identity: Identity) -> str | None:
@@ -141,16 +178,27 @@ def reader(identity: Identity) -> str | None:
     return None if identity.role == "admin" else identity.client_id
 
 
-def key_of(environ: Environ) -> str:
-    """The key in the header fields of a request, in the form that keys have. Raises Problem (401)."""
+def _key_and_digest(environ: Environ) -> tuple[str, bytes] | None:
+    """The key of a request and its hash, computed once; None when it has none that could be.
+
+    Keys are looked up by their hash: how long that takes says nothing about the keys that exist.
+    """
+    found: tuple[str, bytes] | None
+    try:
+        found = environ[_KEY_AND_DIGEST]
+    except KeyError:
+        key = key_of(environ)
+        found = environ[_KEY_AND_DIGEST] = None if key is None else (key, hashlib.sha256(key.encode()).digest())
+    return found
+
+
+def key_of(environ: Environ) -> str | None:
     authorization = environ.get("HTTP_AUTHORIZATION")
     key: str | None = environ.get("HTTP_X_API_KEY")
     if authorization is not None:
         scheme, _, bearer = authorization.partition(" ")
         # Two such headers arrive joined by a comma, which no key has.
         if scheme.lower() != "bearer" or (key is not None and key != bearer):
-            raise unauthorized()
+            return None
         key = bearer
-    if key is None or not KEY.fullmatch(key):
-        raise unauthorized()
-    return key
+    return key if key is not None and KEY.fullmatch(key) else None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import gevent
 import structlog
+from gevent.local import local
 from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -17,8 +18,62 @@ from db.connect import Database
 
 log = structlog.get_logger()
 
-# Longest a request waits for Postgres [s]; libpq's own limits do not hold under gevent.
+# Longest a request waits for Postgres [s]; libpq's own limits do not hold under gevent. Postgres itself ends a
+# statement then, too.
 QUERY_S = 4.0
+
+# Connections of an api process to each database: for requests with a valid key, and for all others. A request that
+# finds none free waits, so Postgres sees no more than these.
+TRADERS_POOL = 8
+STRANGERS_POOL = 3
+
+_request = local()
+
+
+class Lanes(Database):
+    """A database with connections for requests with a valid key, and others for all other requests."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            url,
+            pool_size=TRADERS_POOL,
+            application_name="api",
+            try_first=True,
+            statement_timeout_s=QUERY_S,
+        )
+        self._strangers = Database(
+            url,
+            pool_size=STRANGERS_POOL,
+            application_name="api strangers",
+            try_first=True,
+            statement_timeout_s=QUERY_S / 2,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction as of Database, in the lane of the request being served."""
+        with self._strangers.transaction() if _is_strangers() else super().transaction() as tx:
+            yield tx
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A read-only transaction as of Database, in the lane of the request being served."""
+        with self._strangers.snapshot() if _is_strangers() else super().snapshot() as tx:
+            yield tx
+
+
+@contextmanager
+def strangers_lane() -> Iterator[None]:
+    """Inside the block this request uses the connections of requests without a valid key."""
+    _request.stranger = True
+    try:
+        yield
+    finally:
+        _request.stranger = False
+
+
+def _is_strangers() -> bool:
+    return getattr(_request, "stranger", False)
 
 
 @contextmanager

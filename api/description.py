@@ -8,9 +8,9 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app
 
-from api.answers import answer
+from api.answers import encode
 from api.answers_schema import Document
-from api.declaration import declared
+from api.declaration import JSON, declared
 from api.docs.asyncapi import describe_streams
 from api.openapi import describe
 
@@ -27,15 +27,19 @@ def routes() -> Blueprint:
     def document_of_the_streams() -> dict[str, Any]:
         return describe_streams(version=_version())
 
+    @cache
+    def encoded() -> bytes:
+        return encode(document())
+
     @blueprint.get("/openapi.json")
     @declared("public", "The description of the routes, as OpenAPI 3.1", gives={200: Document})
     def openapi() -> Response:
-        return answer(document())
+        return Response(encoded(), content_type=JSON)
 
     @blueprint.get("/asyncapi.json")
     @declared("public", "The description of the streams, as AsyncAPI 3.0", gives={200: Document})
     def asyncapi() -> Response:
-        return answer(document_of_the_streams())
+        return Response(encode(document_of_the_streams()), content_type=JSON)
 
     return blueprint
 

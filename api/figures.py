@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from amqp.exceptions import AMQPError
+from gevent.lock import Semaphore
 from kombu import Connection
 from kombu.exceptions import KombuError
 
 from celery_app import app
-from celery_app.topology import DEAD_LETTER_QUEUE, task_queues
+from celery_app.topology import DEAD_LETTER_QUEUE, declare, task_queues
 from db.market_data.figures import Latency
 
 # How long RabbitMQ may take; a hung one keeps its connections [s].
@@ -43,6 +45,32 @@ def queue_states(connection: Connection) -> list[QueueState]:
     with connection.channel() as channel:
         found = [channel.queue_declare(queue.name, passive=True) for queue in (*task_queues(), DEAD_LETTER_QUEUE)]
     return [QueueState(*state) for state in found]
+
+
+class QueueWatch:
+    """Looks at the queues over one connection, which is opened when there is none; one look at a time."""
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._one_at_a_time = Semaphore()
+
+    def states(self) -> list[QueueState]:
+        """Return every queue as of `queue_states`. Raises BROKER_FAULTS."""
+        with self._one_at_a_time:
+            connection, self._connection = self._connection, None
+            try:
+                if connection is None:
+                    connection = broker_connection()
+                    declare(connection)
+                states = queue_states(connection)
+            except BaseException:
+                # Also when the look was given up in the middle: the connection is not to be used again.
+                if connection is not None:
+                    with suppress(*BROKER_FAULTS):
+                        connection.collect()
+                raise
+            self._connection = connection
+            return states
 
 
 def latencies_by_stage(latencies: Iterable[Latency]) -> dict[str, list[int]]:

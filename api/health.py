@@ -18,16 +18,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from api import answers_schema
 from api.answers import answer, problem_answer
 from api.declaration import declared
+from api.figures import QueueWatch
 from api.handoff import is_taken, streams_socket
 from api.problems import Problem
-from celery_app import app
-from celery_app.topology import declare, task_queues
+from api.shared import Shared
+from celery_app.topology import task_queues
 from db.connect import Database
 
 log = structlog.get_logger()
 
-# How long all looks together may take [s].
+# How long all looks together may take, and how long what they found is given out [s].
 LOOK_S = 3.0
+REMEMBER_S = 0.5
 
 # Takes a look at a dependency, and returns what is to be said of it and of what belongs to it.
 Look = Callable[[], dict[str, str]]
@@ -35,17 +37,21 @@ Look = Callable[[], dict[str, str]]
 OK = "ok"
 
 
-def routes(*, clearing_data: Database, market_data: Database, redis_url: str, run_directory: Path) -> Blueprint:
+def routes(
+    *, clearing_data: Database, market_data: Database, redis_url: str, run_directory: Path, queues: QueueWatch
+) -> Blueprint:
     """The routes, on these services."""
     blueprint = Blueprint("health", __name__)
     redis = Redis.from_url(redis_url, socket_timeout=LOOK_S, socket_connect_timeout=LOOK_S)
     looks: dict[str, Look] = {
-        "rabbitmq": _look_at_queues,
+        "rabbitmq": lambda: _look_at_queues(queues),
         "clearing_data": lambda: _look_at(clearing_data),
         "market_data": lambda: _look_at(market_data),
         "redis": lambda: {} if redis.ping() else {"redis": "does not answer"},
         "streams": lambda: {} if is_taken(streams_socket(run_directory)) else {"streams": "away"},
     }
+
+    readiness = Shared(lambda: dict.fromkeys(looks, OK) | _found(looks), remember_s=REMEMBER_S)
 
     @blueprint.get("/health/live")
     @declared("public", "Whether the api answers", gives={200: answers_schema.Live})
@@ -55,7 +61,7 @@ def routes(*, clearing_data: Database, market_data: Database, redis_url: str, ru
     @blueprint.get("/health/ready")
     @declared("public", "Whether everything that an order needs is there", gives={200: answers_schema.Ready})
     def ready() -> Response:
-        dependencies = dict.fromkeys(looks, OK) | _found(looks)
+        dependencies = readiness.get()
         away = [name for name, state in dependencies.items() if state != OK]
         if not away:
             return answer({"status": "ready", "dependencies": dependencies})
@@ -90,12 +96,7 @@ def _look_at(database: Database) -> dict[str, str]:
     return {}
 
 
-def _look_at_queues() -> dict[str, str]:
+def _look_at_queues(queues: QueueWatch) -> dict[str, str]:
     """Whether each queue has a worker, by the queue's name."""
-    found = {}
-    with app.connection_for_read(heartbeat=0, connect_timeout=LOOK_S) as connection, connection.channel() as channel:
-        declare(connection)
-        for queue in task_queues():
-            workers = channel.queue_declare(queue.name, passive=True).consumer_count
-            found[queue.name] = OK if workers else "no worker"
-    return found
+    states = {state.name: state for state in queues.states()}
+    return {queue.name: OK if states[queue.name].consumers else "no worker" for queue in task_queues()}

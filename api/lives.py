@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Blueprint, Response
-from gevent.lock import Semaphore
 
 from api import answers_schema
 from api.answers import answer
@@ -17,6 +15,7 @@ from api.listing import Listing
 from api.order_life import Life, life_of
 from api.outgoing import time_of
 from api.problems import not_found
+from api.shared import Shared
 from db.connect import Database
 from db.market_data import lives
 
@@ -27,9 +26,7 @@ REMEMBER_S = 1.0
 def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     """The routes, on these services."""
     blueprint = Blueprint("lives", __name__)
-    shown: dict[str, Any] | None = None
-    until_s = 0.0
-    one_at_a_time = Semaphore()
+    latest = Shared(lambda: _latest(market_data), remember_s=REMEMBER_S)
 
     @blueprint.get("/orders/<security_id>/<order_id:order_id>/life")
     @declared("client", "What an order went through, stage by stage", gives={200: answers_schema.Life})
@@ -50,15 +47,10 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
         refuses=[404],
     )
     def of_latest() -> Response:
-        nonlocal shown, until_s
-        with one_at_a_time:
-            if time.monotonic() >= until_s:
-                life = _latest(market_data)
-                shown = _form(life, None) if life else None
-                until_s = time.monotonic() + REMEMBER_S
-        if shown is None:
+        life = latest.get()
+        if life is None:
             raise not_found("order; none has traded yet")
-        return answer(shown)
+        return answer(_form(life, None))
 
     return blueprint
 

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import structlog
 from flask import Blueprint, Response
-from gevent.lock import Semaphore
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -20,8 +19,9 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from api.accepted import Accepted
 from api.databases import reading
 from api.declaration import declared
-from api.figures import BROKER_FAULTS, RECENT_S, broker_connection, latencies_by_stage, quantile, queue_states
+from api.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
 from api.problems import Problem
+from api.shared import Shared
 from db.clearing_data import figures as clearing
 from db.connect import Database
 from db.market_data import figures as feed
@@ -36,23 +36,17 @@ QUANTILES = (0.5, 0.9, 0.99)
 Source = Literal["rabbitmq", "clearing_data", "market_data"]
 
 
-def routes(*, clearing_data: Database, market_data: Database, accepted: Accepted) -> Blueprint:
+def routes(*, clearing_data: Database, market_data: Database, accepted: Accepted, queues: QueueWatch) -> Blueprint:
     """The route, on these services."""
     blueprint = Blueprint("metrics", __name__)
     registry = CollectorRegistry()
-    registry.register(_Exchange(clearing_data, market_data, accepted))
-    one_at_a_time = Semaphore()
-    page, until_s = b"", 0.0
+    registry.register(_Exchange(clearing_data, market_data, accepted, queues))
+    page = Shared(lambda: generate_latest(registry), remember_s=REMEMBER_S)
 
     @blueprint.get("/metrics")
     @declared("public", "Figures of the pipeline, for Prometheus", gives={200: str}, media_types=["text/plain"])
     def metrics() -> Response:
-        nonlocal page, until_s
-        with one_at_a_time:
-            if time.monotonic() >= until_s:
-                page = generate_latest(registry)
-                until_s = time.monotonic() + REMEMBER_S
-        return Response(page, content_type=CONTENT_TYPE)
+        return Response(page.get(), content_type=CONTENT_TYPE)
 
     return blueprint
 
@@ -60,10 +54,11 @@ def routes(*, clearing_data: Database, market_data: Database, accepted: Accepted
 class _Exchange(Collector):
     """Collects from the three sources; what is away is told as such, and the others are told all the same."""
 
-    def __init__(self, clearing_data: Database, market_data: Database, accepted: Accepted) -> None:
+    def __init__(self, clearing_data: Database, market_data: Database, accepted: Accepted, queues: QueueWatch) -> None:
         self._clearing_data = clearing_data
         self._market_data = market_data
         self._accepted = accepted
+        self._watch = queues
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: to register this is to look at nothing yet."""
@@ -73,7 +68,7 @@ class _Exchange(Collector):
         """All metrics as they are now."""
         up = GaugeMetricFamily("exchange_source_up", "1 where the figures could be read", labels=["source"])
         looks: Mapping[Source, Callable[[], Iterable[Metric]]] = {
-            "rabbitmq": _queues,
+            "rabbitmq": self._queues,
             "clearing_data": self._clearing,
             "market_data": self._feed,
         }
@@ -92,6 +87,13 @@ class _Exchange(Collector):
             "orders that this api process answered 202 and that are overdue in the log",
             value=self._accepted.overdue,
         )
+
+    def _queues(self) -> Iterable[Metric]:
+        states = self._watch.states()
+        return [
+            _gauge("queue_messages", "messages that are ready in a queue", "queue", {q.name: q.depth for q in states}),
+            _gauge("queue_workers", "workers on a queue, standbys too", "queue", {q.name: q.consumers for q in states}),
+        ]
 
     def _clearing(self) -> Iterable[Metric]:
         with reading(self._clearing_data) as tx:
@@ -117,15 +119,6 @@ class _Exchange(Collector):
             _total("reports_stored", "reports that the data feed has stored", found.reports),
             _latencies(found.latencies),
         ]
-
-
-def _queues() -> Iterable[Metric]:
-    with broker_connection() as connection:
-        states = queue_states(connection)
-    return [
-        _gauge("queue_messages", "messages that are ready in a queue", "queue", {q.name: q.depth for q in states}),
-        _gauge("queue_workers", "workers on a queue, standbys too", "queue", {q.name: q.consumers for q in states}),
-    ]
 
 
 def _latencies(latencies: Iterable[Latency]) -> Metric:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bench import feed, front_door, latency, reads, recovery, report, throughput
+from bench import anonymous, feed, front_door, latency, reads, recovery, report, throughput
 from bench.accounts import NAMES, NoAccounts
 from bench.engine import contest
 from bench.exchange import Exchange, running_exchange
@@ -26,6 +26,8 @@ SCENARIOS = {
     "api": "single orders, and arrays of 100, as many as one api process accepts; always with --own",
 }
 FEED = "feed"
+ANONYMOUS = "anonymous"
+ANONYMOUS_MEANS = "a trader's answers beside floods of requests without a valid key; not one of all"
 ORDER_ENTRY = "order_entry"
 API = "api"
 
@@ -45,7 +47,7 @@ PARTS = {
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     own = settings()
-    listed = SCENARIOS | {ENGINE: ENGINE_MEANS} | PARTS
+    listed = SCENARIOS | {ENGINE: ENGINE_MEANS, ANONYMOUS: ANONYMOUS_MEANS} | PARTS
     scenarios = "\n".join(f"  {name:12}{meaning}" for name, meaning in listed.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
@@ -88,6 +90,8 @@ def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> repor
         )
     if scenario == FEED:
         return feed.measure(exchange, seconds=options.seconds, in_flight=options.in_flight, seed=options.seed)
+    if scenario == ANONYMOUS:
+        return anonymous.measure(exchange, seconds=options.seconds)
     address = urlsplit(exchange.url)
     plan = Plan(
         host=address.hostname or "127.0.0.1",
@@ -114,7 +118,12 @@ def measure(
     for scenario in SCENARIOS if options.scenario == "all" else [options.scenario]:
         if scenario == "api" and own is None:
             continue  # it would stop somebody's order entry
-        print(f"{scenario}: {SCENARIOS[scenario]}; {options.seconds:.0f} s ...", file=sys.stderr, flush=True)
+        means = SCENARIOS.get(scenario, ANONYMOUS_MEANS)
+        print(
+            f"{scenario}: {means}; {options.seconds:.0f} s ...",
+            file=sys.stderr,
+            flush=True,
+        )
         if scenario == "api" and own is not None:
             # The last one: what it leaves on the queue goes with the exchange.
             own.supervisor.stop([process.name for process in own.processes if process.name.startswith(ORDER_ENTRY)])

@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 from decimal import Decimal
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
@@ -92,9 +93,25 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="largest request body")
     max_orders_per_s: int = Field(
-        20_000, ge=1, le=1_000_000, description="orders that a key may send in a second; cancels and replaces count"
+        20_000,
+        ge=1,
+        le=1_000_000,
+        description="orders a client may send in a second, over all its keys; cancels and replaces count",
     )
-    max_connections_per_address: int = Field(256, ge=1, description="open connections from one address")
+    max_refused_per_s: int = Field(
+        1_000, ge=1, description="requests of a client that an api process may refuse in a second"
+    )
+    max_new_keys_per_hour: int = Field(
+        300, ge=1, description="keys a client may make in an hour; as many revoked ones are kept"
+    )
+    max_anonymous_per_s: int = Field(
+        250, ge=1, description="requests without a valid key of an address; all addresses together: twice as many"
+    )
+    max_refused_keys_per_s: int = Field(20, ge=1, description="keys of an address that may be refused in a second")
+    max_connections_per_address: int = Field(1_000, ge=1, description="connections and streams that an address may have open at a process")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="addresses and networks whose X-Forwarded-For and -Proto are believed, with commas in between"
+    )
     key_cache_s: float = Field(1.0, ge=0, le=60, description="how long a key is trusted before it is looked up again")
     undecided_after_s: float = Field(
         60.0, ge=0, le=3600, description="after which an order that was answered 202 and is not in the log is logged"
@@ -118,6 +135,12 @@ class Settings(BaseSettings):
         if given and not all(all(login.partition(":")[::2]) for login in given.split(",")):
             raise ValueError("has to be name:password")
         return logins
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, listed: str | tuple[str, ...]) -> tuple[str, ...]:
+        names = listed.split(",") if isinstance(listed, str) else listed
+        return tuple(str(ip_network(name.strip(), strict=False)) for name in names if name.strip())
 
     @field_validator("broker_url")
     @classmethod

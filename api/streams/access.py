@@ -17,7 +17,10 @@ def key_of(request: Request) -> str | None:
     raises  Problem (401)  the header fields have no key
     """
     if "Authorization" in request.headers or "X-API-Key" in request.headers:
-        return auth.key_of(request.environ)
+        key = auth.Keys.key_of(request.environ)
+        if key is None:
+            raise unauthorized()
+        return key
     return request.args.get("api_key")
 
 

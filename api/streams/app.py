@@ -18,6 +18,7 @@ from msgspec import Raw
 from werkzeug.exceptions import HTTPException
 
 from api import leaderboard
+from api.addresses import Proxies
 from api.answers import our_fault, problem_answer
 from api.databases import writing
 from api.listing import Listing
@@ -96,7 +97,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     caps = Caps(
         app.wsgi_app,
         server.server.eio,
-        address_of=_address_of,
+        address_of=partial(_address_of, Proxies(settings.trusted_proxies)),
         per_address=settings.max_connections_per_address,
         end=rooms.end,
     )
@@ -142,10 +143,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
-def _address_of(environ: dict[str, Any]) -> str:
-    """The address of a request's client."""
-    address: str = environ["REMOTE_ADDR"]
-    return address
+def _address_of(proxies: Proxies, environ: dict[str, Any]) -> str:
+    """Return the address of a request's client, as the proxies in front name it."""
+    return proxies.client(environ["REMOTE_ADDR"], environ.get("HTTP_X_FORWARDED_FOR"))
 
 
 def _numbers(clearing_data: Database, count: int) -> range:

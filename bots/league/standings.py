@@ -19,7 +19,7 @@ from bots.league.statistics import Comparison, Estimate, compare
 class Standing(Struct, frozen=True, kw_only=True):
     """A bot over all matches: means, unless the name says otherwise.
 
-    place         1 the best; who was disqualified in more matches stands behind who was in fewer
+    place         1 the best; bots with equal gains share it; one that was disqualified more often stands behind
     gain_cents    against holding; with its interval
     wins          matches that it was first in
     disqualified  matches that it was disqualified in
@@ -62,9 +62,13 @@ def scoreboard(matches: Sequence[Match]) -> Scoreboard:
     comparison = compare([[match[at].gain_cents for match in played] for at in range(len(names))])
     disqualified = [sum(match[at].is_disqualified for match in played) for at in range(len(names))]
     order = sorted(range(len(names)), key=lambda at: (disqualified[at], -comparison.estimates[at].mean, at))
+    # The next place counts all bots before it.
+    places_of: dict[tuple[int, float], int] = {}
+    for place, at in enumerate(order, start=1):
+        places_of.setdefault((disqualified[at], comparison.estimates[at].mean), place)
     standings = [
         Standing(
-            place=place,
+            place=places_of[disqualified[at], comparison.estimates[at].mean],
             name=names[at],
             strategy=matches[0].bots[at].strategy,
             gain_cents=comparison.estimates[at],
@@ -74,7 +78,7 @@ def scoreboard(matches: Sequence[Match]) -> Scoreboard:
             rating=ratings[at],
             matches=[match[at] for match in played],
         )
-        for place, at in enumerate(order, start=1)
+        for at in order
     ]
     return Scoreboard(standings, _reordered(comparison, order))
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import requests
 
 from tests.support.databases import urls_of
@@ -42,6 +43,10 @@ class WebProcess:
         """The process."""
         assert self._process is not None
         return self._process.pid
+
+    def connections(self) -> int:
+        """TCP connections that it has made or taken and that are open."""
+        return len([one for one in psutil.Process(self.pid).net_connections("tcp") if one.status == "ESTABLISHED"])
 
     def start(self, ready: str, *, timeout_s: float = 120.0) -> None:
         """Start it, and return when it has logged that it is ready."""

@@ -112,6 +112,13 @@ def test_the_disqualified_stand_behind_the_others() -> None:
     assert [(one.place, one.name) for one in board.standings] == [(1, "poor"), (2, "rich")]
 
 
+def test_51_equal_gains_share_a_place() -> None:
+    ends = {"best": 900_000, "one": 500_000, "other": 500_000, "last": 1_000}
+    bots = [bot(name, [(100_000, 10), (cash_cents, 10)]) for name, cash_cents in ends.items()]
+    board = scoreboard([match(bots, [100_00, 100_00])])
+    assert [(one.place, one.name) for one in board.standings] == [(1, "best"), (2, "one"), (2, "other"), (4, "last")]
+
+
 def test_the_table_for_a_spreadsheet() -> None:
     board: Scoreboard = scoreboard([played(1), played(3)])
     rows = list(csv.DictReader(io.StringIO(as_csv(board, ["MSFT"]))))

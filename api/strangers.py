@@ -1,0 +1,112 @@
+"""Requests without a valid key: however many there are, they do not hold up those who trade.
+
+A request whose key was valid when it was last looked up is a trader's, and passes. All others are strangers', and
+
+- each address may send MAX_ANONYMOUS_PER_S of them, and all addresses together as many as TOGETHER of these;
+- each address may send MAX_REFUSED_KEYS_PER_S keys that are not valid;
+- beyond that, 429 comes after a moment, so that a client that sends its next request after the answer slows down;
+- a few are served at a time, with database connections of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from api.addresses import Proxies
+from api.auth import Environ, Keys, admitted
+from api.buckets import Buckets
+from api.databases import strangers_lane
+from api.problems import Problem
+
+# What an address may have saved [s of its rate]: a page with all its files, or a start of many clients at once.
+BURST_S = 4.0
+# All addresses together may send as much as so many of them.
+TOGETHER = 2
+# Strangers that are served at a time. A trader's request waits for no more of them than this.
+AT_ONCE = 3
+# How long one waits for its turn [s].
+TURN_S = 2.0
+# How long a refusal is held back [s].
+HELD_BACK_S = 1.0
+
+_EVERYBODY = ""
+
+
+class TooManyRequests(Problem):
+    """429: too much comes from this address without a valid key."""
+
+    def __init__(self, detail: str, wait_s: float = 0.0) -> None:
+        super().__init__(429, "rate_limited", detail)
+        self._wait_s = wait_s
+
+    def headers(self) -> dict[str, str]:
+        """The headers that go with the problem."""
+        return {**super().headers(), "Retry-After": str(max(math.ceil(self._wait_s), 1))}
+
+
+class Strangers:
+    """Limits the requests without a valid key.
+
+    anonymous_per_s     requests of an address
+    refused_keys_per_s  keys of an address that are not valid
+    """
+
+    def __init__(self, keys: Keys, proxies: Proxies, *, anonymous_per_s: int, refused_keys_per_s: int) -> None:
+        self._keys = keys
+        self._proxies = proxies
+        self._anonymous = Buckets(per_s=anonymous_per_s, burst_s=BURST_S)
+        self._all_anonymous = Buckets(per_s=TOGETHER * anonymous_per_s, burst_s=BURST_S)
+        # Requests for streams are counted by themselves: they are many while clients connect, and cost the api little.
+        self._streams = Buckets(per_s=anonymous_per_s, burst_s=BURST_S)
+        self._refused_keys = Buckets(per_s=refused_keys_per_s, burst_s=BURST_S)
+        self._all_refused_keys = Buckets(per_s=TOGETHER * refused_keys_per_s, burst_s=BURST_S)
+        self._turns = BoundedSemaphore(AT_ONCE)
+
+    def is_stranger(self, environ: Environ) -> bool:
+        """Return whether the key of a request is not known to be valid."""
+        return not self._keys.knows(environ)
+
+    def require_leave(self, environ: Environ, *, stream: bool) -> None:
+        """Let a stranger's request pass, or hold the refusal back and raise TooManyRequests."""
+        address = self._address(environ)
+        refusal = self._refusal(environ, address, stream=stream)
+        if refusal is not None:
+            gevent.sleep(HELD_BACK_S)
+            raise refusal
+
+    @contextmanager
+    def turn(self, environ: Environ) -> Iterator[None]:
+        """Serve a stranger inside the block. Raises TooManyRequests when its turn does not come in time."""
+        if not self._turns.acquire(timeout=TURN_S):
+            raise TooManyRequests("too many requests come without a valid key")
+        try:
+            with strangers_lane():
+                yield
+        finally:
+            self._turns.release()
+        if self._keys.key_of(environ) is not None and admitted(environ) is None and not self._keys.knows(environ):
+            self._refused_keys.take(self._address(environ))
+            self._all_refused_keys.take(_EVERYBODY)
+
+    def _refusal(self, environ: Environ, address: str, *, stream: bool) -> TooManyRequests | None:
+        if self._keys.key_of(environ) is not None:
+            wait_s = max(self._refused_keys.wait_s(address), self._all_refused_keys.wait_s(_EVERYBODY))
+            return TooManyRequests("too many keys of this address were refused", wait_s) if wait_s else None
+        of_address = self._streams if stream else self._anonymous
+        wait_s = of_address.wait_s(address)
+        if not stream:
+            wait_s = max(wait_s, self._all_anonymous.wait_s(_EVERYBODY))
+        if wait_s:
+            return TooManyRequests("too many requests come from this address without a key", wait_s)
+        of_address.take(address)
+        if not stream:
+            self._all_anonymous.take(_EVERYBODY)
+        return None
+
+    def _address(self, environ: Environ) -> str:
+        return self._proxies.client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR"))

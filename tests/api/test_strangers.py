@@ -1,0 +1,193 @@
+"""Requests without a valid key: limited by address, answered 429 beyond it, and in nobody's way."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+import requests
+from sqlalchemy import text
+
+from api.addresses import Proxies
+from db.clearing_data.keys import make_key
+from db.connect import Database
+from tests.api.conftest import Keys, limit
+from tests.support.streams import wait_until
+from tests.support.web import Api, problem, running_api
+
+FEW = {
+    "MAX_ANONYMOUS_PER_S": "5",
+    "MAX_REFUSED_KEYS_PER_S": "5",
+    "MAX_CONNECTIONS_PER_ADDRESS": "10",
+    "TRUSTED_PROXIES": "127.0.0.9, 127.1.0.0/16",
+}
+BURST = 20  # four seconds' worth
+PROXY = "127.0.0.9"
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Api]:
+    with running_api(FEW) as api:
+        yield api
+
+
+@pytest.fixture
+def few(guarded: Api, api: Api) -> Api:
+    """An api with low limits, on a new exchange."""
+    return guarded
+
+
+def _ask(api: Api, path: str, *, source: str, **headers: str) -> requests.Response:
+    """One request from an address of 127.0.0.0/8."""
+    with requests.Session() as client:
+        client.mount("http://", _From(source))
+        # Answers that are kept would keep their connections open.
+        return client.get(f"{api.url}{path}", headers=headers | {"Connection": "close"}, timeout=20)
+
+
+class _From(requests.adapters.HTTPAdapter):
+    def __init__(self, source: str) -> None:
+        self._source = source
+        super().__init__()
+
+    def init_poolmanager(self, *args: object, **more: object) -> None:
+        super().init_poolmanager(*args, source_address=(self._source, 0), **more)  # type: ignore[no-untyped-call]
+
+
+def _flood(api: Api, path: str, *, source: str, **headers: str) -> list[requests.Response]:
+    """Requests until the first ones are refused."""
+    with ThreadPoolExecutor(5) as crowd:
+        return list(crowd.map(lambda _: _ask(api, path, source=source, **headers), range(BURST + 20)))
+
+
+def _assert_refused(answers: list[requests.Response]) -> None:
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused
+    for answer in refused:
+        assert problem(answer)["code"] == "rate_limited"
+        assert int(answer.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("/health/ready", "127.0.1.1"),
+        ("/leaderboard/history?seconds=86400", "127.0.1.2"),
+        ("/docs", "127.0.1.3"),
+        ("/stream/price", "127.0.1.4"),
+        ("/nothing", "127.0.1.5"),
+    ],
+)
+def test_45_anonymous_requests_of_an_address(few: Api, keys: Keys, path: str, source: str) -> None:
+    answers = _flood(few, path, source=source)
+    _assert_refused(answers)
+    assert sum(answer.status_code != 429 for answer in answers) >= 10
+    # Meanwhile the same address trades.
+    with requests.Session() as client:
+        client.mount("http://", _From(source))
+        head = {"Authorization": f"Bearer {keys.single}"}
+        traded = client.post(f"{few.url}/orders", json=limit(), headers=head, timeout=20)
+        assert traded.status_code == 202, traded.text
+
+
+def test_45_refused_keys_of_an_address(few: Api, keys: Keys) -> None:
+    answers = _flood(few, "/orders", source="127.0.2.1", Authorization="Bearer sx_wrong")
+    _assert_refused(answers)
+    assert {answer.status_code for answer in answers} == {401, 429}
+    assert _ask(few, "/orders", source="127.0.2.2", Authorization="Bearer sx_wrong").status_code == 401
+    assert _ask(few, "/orders", source="127.0.2.2", Authorization=f"Bearer {keys.single}").status_code == 200
+
+
+def test_45_all_addresses_together(few: Api) -> None:
+    with ThreadPoolExecutor(10) as crowd:
+        answers = list(crowd.map(lambda n: _ask(few, "/securities", source=f"127.0.3.{n + 1}"), range(4 * BURST)))
+    _assert_refused(answers)
+
+
+def test_45_connections_of_an_address(few: Api, keys: Keys) -> None:
+    with ExitStack() as stack:
+        idle = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", few.port), source_address=("127.0.4.1", 0)))
+            for _ in range(10)
+        ]
+        wait_until(lambda: _ask(few, "/health/live", source="127.0.4.1").status_code == 429)
+        refused = _ask(few, "/orders", source="127.0.4.1", Authorization=f"Bearer {keys.single}")
+        assert (refused.status_code, refused.headers["Connection"]) == (429, "close")
+        assert _ask(few, "/orders", source="127.0.4.2", Authorization=f"Bearer {keys.single}").status_code == 200
+        for one in idle:
+            one.close()
+        wait_until(
+            lambda: _ask(few, "/orders", source="127.0.4.1", Authorization=f"Bearer {keys.single}").status_code == 200
+        )
+
+
+def test_45_an_address_is_that_behind_a_trusted_proxy_only(few: Api) -> None:
+    flooded = {"X-Forwarded-For": "127.0.5.1, 203.0.113.7, 127.1.2.3"}
+    _assert_refused(_flood(few, "/securities", source=PROXY, **flooded))
+    wait_until(lambda: _ask(few, "/securities", source=PROXY, **{"X-Forwarded-For": "203.0.113.8"}).status_code == 200)
+    # Who is no trusted proxy is counted under its own address, whatever it says.
+    told = [
+        _ask(few, "/securities", source="127.0.5.9", **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(BURST + 10)
+    ]
+    _assert_refused(told)
+
+
+def test_a_new_key_is_let_in_at_once(few: Api, keys: Keys, clearing_data: Database) -> None:
+    for _ in range(2 * BURST):
+        with clearing_data.transaction() as tx:
+            key = make_key(tx, "SINGLE", role="client", now_us=1)
+        assert _ask(few, "/orders", source="127.0.6.1", Authorization=f"Bearer {key}").status_code == 200
+
+
+def test_a_read_that_takes_too_long_is_ended_by_postgres(clearing_data: Database, api: Api, keys: Keys) -> None:
+    """The audit of what still runs is Postgres' own: pg_stat_activity."""
+    with clearing_data.transaction() as tx:
+        tx.execute(text("LOCK TABLE client_order_ids IN ACCESS EXCLUSIVE MODE"))
+        answer = api.ask("GET", "/orders/by-client-id/x", key=keys.single)
+        assert answer.status_code == 503
+        with clearing_data.transaction() as other:
+            running = text(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'api%' AND state = 'active' "
+                "AND query LIKE '%client_order_ids%'"
+            )
+            wait_until(lambda: other.execute(running).scalar_one() == 0)
+
+
+def test_readiness_opens_no_connection_to_rabbitmq_each_time(api: Api) -> None:
+    """All look-ups are made over one connection."""
+    path = "/health/ready"
+    assert api.ask("GET", path).status_code == 503
+    before = api.process.connections()
+    with ThreadPoolExecutor(10) as crowd:
+        for _ in range(3):
+            list(crowd.map(lambda _: api.ask("GET", path), range(20)))
+            assert api.process.connections() <= before
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "1.2.3.4, 203.0.113.7", "203.0.113.7"),
+        ("10.0.0.1", "1.2.3.4, 203.0.113.7, 10.0.0.2", "203.0.113.7"),
+        ("10.0.0.1", "203.0.113.7:4711", "203.0.113.7"),
+        ("10.0.0.1", "nonsense", "10.0.0.1"),
+        ("10.0.0.1", "1.2.3.4, nonsense, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "[2001:db8:1:2::5]:443", "2001:db8:1:2::/64"),
+        ("198.51.100.1", "203.0.113.7", "198.51.100.1"),
+        ("::ffff:198.51.100.1", "203.0.113.7", "198.51.100.1"),
+        ("2001:db8:1:2:3:4:5:6", "203.0.113.7", "2001:db8:1:2::/64"),
+        ("::1", "203.0.113.7", "203.0.113.7"),
+    ],
+)
+def test_the_address_of_a_client(peer: str, forwarded: str | None, client: str) -> None:
+    assert Proxies(["10.0.0.0/8", "::1"]).client(peer, forwarded) == client
+
+
+def test_without_trusted_proxies_no_header_is_believed() -> None:
+    assert Proxies([]).client("10.0.0.1", "203.0.113.7") == "10.0.0.1"
