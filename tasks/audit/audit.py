@@ -28,7 +28,7 @@ from tasks.audit.replay import Replay
 from tasks.audit.result import Audit, Checked, Rule
 from tasks.audit.settlement import check_failures, check_fees, check_legs, check_quantities
 from tasks.audit.snapshots import check_marks
-from tasks.messages import CancelRefused, OrderTriggered, TradeMade, event_id
+from tasks.messages import Execution, TradeMade, event_id
 
 # One for a snapshot or the sums of reports, and two for what is read while the log is replayed.
 CONNECTIONS = 3
@@ -104,7 +104,7 @@ def _check_replays(clearing_data: Database, market_data: Database, patience_s: f
         first_seq = 1
         for made in replay.events():
             end_seq = replay.engine.seq + 1
-            settled = [one for one in made if not isinstance(one, CancelRefused | OrderTriggered)]
+            settled = [one for one in made if isinstance(one, Execution)]
             executions.compare(settled, first_seq=first_seq, end_seq=end_seq)
             trades.compare(one for one in made if isinstance(one, TradeMade))
             told.compare(made, end_id=event_id(shard, end_seq, 0))

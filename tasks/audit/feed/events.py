@@ -15,7 +15,7 @@ from tasks.audit.patience import Patience
 from tasks.audit.replay import PAGE
 from tasks.audit.result import Checked
 from tasks.data_feed.reports import changed_report, closed_report, refused_report
-from tasks.messages import Event, OrderClosed, OrderReplaced, OrderTriggered, TradeMade, event_id
+from tasks.messages import Event, OrderClosed, OrderReplaced, OrderTriggered, SecurityEvent, TradeMade, event_id
 
 _COLUMNS = ", ".join(ReportRow._fields)
 _OF_SHARD = text(
@@ -39,8 +39,8 @@ _BEYOND = text(
 
 
 def report_of(event: Event) -> ReportRow | None:
-    """The report to which an event of the engine leads; None of a trade, which has several."""
-    if isinstance(event, TradeMade):
+    """Return the report that an event of the engine leads to; None for a trade, which has several, or a security's."""
+    if isinstance(event, TradeMade | SecurityEvent):
         return None
     if isinstance(event, OrderClosed):
         report = closed_report(event, sent_us=0)
