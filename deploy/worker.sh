@@ -1,12 +1,16 @@
 #!/bin/sh
 # Runs a worker in a container. Docker starts again whatever ends with a failure, but a worker that has seen a broken
 # invariant (status 70) is to stay down: here that is no failure.
+# The trap comes first, or a stop that arrives while the worker starts would end this script alone.
+worker=
+stopped=
+trap 'stopped=yes; [ -z "$worker" ] || kill -TERM "$worker"' TERM INT
 "$@" &
 worker=$!
-trap 'kill -TERM "$worker"' TERM INT
+[ -z "$stopped" ] || kill -TERM "$worker"
 wait "$worker"
 status=$?
-# The first wait ends with the signal, the worker when its unit is done.
+# The first wait ends with the signal, the worker when its batch is done.
 while kill -0 "$worker" 2>/dev/null; do
     wait "$worker"
     status=$?
