@@ -76,9 +76,9 @@ def routes(*, keys: Keys) -> Blueprint:
         "public", "This description, as an interactive page", gives={200: str, 304: str}, media_types=["text/html"]
     )
     def docs() -> Response:
-        told = _served(files[DOCS])
-        told.headers.update(_DOCS)
-        return told
+        page = _served(files[DOCS])
+        page.headers.update(_DOCS)
+        return page
 
     @blueprint.get("/whoami")
     @declared("client", "Whose key this is, and what it may do", gives={200: WhoAmI})
