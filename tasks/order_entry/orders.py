@@ -58,7 +58,9 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
             return "position_limit"
         hold = limit_cents
         cash_cents = order.quantity * limit_cents
-        if not funds.hold(cash_cents + fee_hold_cents(cash_cents, fee_ppm(security))):
+        if security.taker_fee_ppm > 0 or security.maker_fee_ppm > 0:
+            cash_cents += fee_hold_cents(cash_cents, fee_ppm(security))
+        if not funds.hold(cash_cents):
             return "insufficient_funds"
         grow(desk, owned, order.quantity)
     else:

@@ -32,10 +32,11 @@ def order_row(order: OrderRequest, decision: Admitted | Denied, now_us: int, sec
     if isinstance(decision, Admitted):
         placed = decision.command
         assert isinstance(placed, PlaceOrder)
-        assert security is not None
         # Of a sell order nothing but its shares is held; what stands there is its limit or collar.
         hold_cents = placed.hold_cents or placed.price_cents
-        rate_ppm = fee_ppm(security) if order.side == "buy" else 0
+        rate_ppm = 0
+        if security is not None and order.side == "buy" and (security.taker_fee_ppm > 0 or security.maker_fee_ppm > 0):
+            rate_ppm = fee_ppm(security)
         return _row(order, now_us, time_in_force=placed.time_in_force, hold_cents=hold_cents, rate_ppm=rate_ppm)
     return _row(order, now_us, time_in_force=order.time_in_force, hold_cents=0, denied=decision.reason)
 

@@ -179,3 +179,39 @@ def test_a_replacement_reserves_what_it_may_need() -> None:
     assert denial(ours, ReplaceRequest(4, "ANN", "MSFT", 1, 10, 5_000, 1)) is None
     assert ours.accounts.funds["ANN"].available_cents == 1_950_000
     require_conserved(ours)
+
+
+def test_41_a_cancel_of_an_order_that_there_is_not_is_denied_and_kills_no_later_one() -> None:
+    made = exchange()
+    for number in (1, 40):
+        denied = made.admit(CancelRequest(90 + number, "ANN", "MSFT", number, 2), 2)
+        assert isinstance(denied, Denied)
+        assert denied.reason == "unknown_order"
+        placed = made.admit(order(number, "ANN", "buy", 1, 9_000, received_us=3), 3)
+        assert isinstance(placed, Admitted)
+        assert made.execute(placed.command) == []
+    # Whatever times the requests have: they are handled in the order in which they were sent.
+    swept = made.admit(MassCancelRequest(99, "ANN", 0, None, None, 9), 9)
+    assert isinstance(swept, Admitted)
+    made.settle(made.execute(swept.command))
+    assert isinstance(made.admit(order(41, "ANN", "buy", 1, 9_000, received_us=8), 9), Admitted)
+
+
+def test_42_and_48_replacements_and_fees_are_as_on_the_live_exchange() -> None:
+    """100 AAPL at 0.01, where a trade costs at most 0.25 %, hold 1.01; partly filled, what is open of them."""
+    made = exchange()
+
+    def held() -> int:
+        return 2_000_000 - made.accounts.funds["ANN"].available_cents
+
+    iceberg = order(1, "ANN", "buy", 100, 1, security_id="AAPL", display_quantity=1)
+    made.execute(made.admit(iceberg, 1).command)
+    assert held() == 101
+    assert made.admit(ReplaceRequest(2, "ANN", "AAPL", 1, 101, None, 1), 1).reason == "display_quantity_too_small"
+    made.settle(made.execute(made.admit(order(3, "BOB", "sell", 40, 1, security_id="AAPL"), 2).command))
+    assert made.accounts.funds["ANN"].available_cents == 2_000_000 - 40 - 61
+    made.settle(made.execute(made.admit(ReplaceRequest(4, "ANN", "AAPL", 1, 90, 2, 3), 3).command))
+    assert made.accounts.funds["ANN"].available_cents == 2_000_000 - 40 - (50 * 2 + 1)
+    made.settle(made.execute(made.admit(CancelRequest(5, "ANN", "AAPL", 1, 4), 4).command))
+    assert made.accounts.funds["ANN"].available_cents == 2_000_000 - 40
+    require_conserved(made)

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from celery_app import app
 from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, matching_queue
-from db.clearing_data import accounts
+from db.clearing_data import accounts, orders
 from db.connect import Database
 from tasks.messages import (
     CancelOrder,
@@ -120,6 +120,17 @@ def test_every_kind_of_request_is_decided(broker: Connection, clearing_data: Dat
         assert_books_hold(tx)
 
 
+def test_47_a_replacement_that_waits_in_vain_is_denied(broker: Connection, clearing_data: Database) -> None:
+    with clearing_data.transaction() as tx:
+        orders.next_order_ids(tx)
+    with Worker(ORDER_ENTRY) as worker:
+        send(replace(5, 77, quantity=2))
+        assert reports(take(broker, DATA_FEED, 1)) == {5: ("replace", "unknown_order")}
+        assert worker.stop() == 0
+    with clearing_data.transaction() as tx:
+        assert tx.execute(text("SELECT * FROM waiting_replaces")).all() == []
+
+
 def reports(messages: Sequence[Message]) -> dict[int, tuple[str, str | None]]:
     """What each request was told, by its number: its kind, and why it was denied."""
     return {
@@ -190,7 +201,7 @@ def test_37_what_is_wrong_with_one_request_is_no_business_of_the_others(
 ) -> None:
     """A message of a thousand orders of five clients, with requests among them that cannot be decided."""
     clients = ("SINGLE", "RETAIL", "GAUSS", "FLOOD", "UNIFORM")
-    orders = [order(number, client_id=clients[number % 5], price_cents=100) for number in range(1, 1_001)]
+    given = [order(number, client_id=clients[number % 5], price_cents=100) for number in range(1, 1_001)]
     wrong = [
         order(1, client_id="RETAIL", price_cents=100, received_us=9),  # a copy
         order(2, client_id="GAUSS", price_cents=100, quantity=7),
@@ -202,7 +213,7 @@ def test_37_what_is_wrong_with_one_request_is_no_business_of_the_others(
         mass_cancel(1_005, shard=61),
     ]
     with Worker(ORDER_ENTRY) as worker:
-        send(*orders[:400], *wrong, *orders[400:])
+        send(*given[:400], *wrong, *given[400:])
         told: dict[int, tuple[str, str | None]] = {}
         while len(told) < 1_001:
             told |= reports(take(broker, DATA_FEED, 1))
