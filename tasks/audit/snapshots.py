@@ -44,7 +44,7 @@ def fault_of(shard: int, snapshot: Snapshot) -> str | None:
     if not snapshot.is_intact:
         return f"{name} is damaged"
     if (body_hash := digest(snapshot.body).hex()) != snapshot.state_hash:
-        return f"{name} holds the state {body_hash}; {snapshot.state_hash} stands next to it"
+        return f"{name} does not have the hash {snapshot.state_hash} that stands next to it: it has {body_hash}"
     if not is_comparable(snapshot):
         return None
     try:

@@ -258,7 +258,7 @@ SETTLEMENT = (
     _one(
         "trade_above_its_hold",
         "No trade takes more cash than was held for it.",
-        "tests/tasks/order_execution/test_settle.py::test_35_an_execution_is_refused_and_changes_nothing",
+        "tests/tasks/order_execution/test_clearing.py::test_no_buyer_pays_more_than_was_held",
         "tasks/order_execution/clearing.py",
         "    if cash_cents + buyer_pays > held_cents:\n",
         "    if cash_cents + buyer_pays < 0:\n",
@@ -318,9 +318,9 @@ API = (
         "FROM api_keys WHERE key_hash = :hash",
     ),
     _one(
-        "anothers_orders_readable",
-        "A client reads its own orders only.",
-        "tests/api/test_whose.py::test_23_anothers_order_by_its_id",
+        "anothers_reports_readable",
+        "A client reads its own reports only.",
+        "tests/api/test_whose_reports.py::test_23_anothers_report_by_the_id_of_its_order",
         "api/auth.py",
         '    return None if identity.role == "admin" else identity.client_id\n',
         "    return None\n",

@@ -400,7 +400,7 @@ FAULTS = {
             "UPDATE snapshots SET body = other.body, checksum = other.checksum FROM snapshots AS other "
             "WHERE snapshots.shard = 0 AND snapshots.seq = :row AND other.shard = 1"
         ),
-        "the snapshot of shard 0 at command {row} holds the state",
+        "the snapshot of shard 0 at command {row} does not have the hash",
     ),
     "a snapshot is another shard's": Fault(
         6,
