@@ -108,9 +108,11 @@ class Journal:
 
     def refuse_cancel(self, cancel: CancelOrder, now_us: int) -> None:
         """A cancel finds nothing open of the client's."""
-        self.events.append(
+        events = self.events
+        events.append(
             CancelRefused(
-                self._next_id(), cancel.order_id, cancel.client_id, cancel.security_id,
+                self.base + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
+                cancel.order_id, cancel.client_id, cancel.security_id,
                 "unknown_order", now_us,
             )
         )  # fmt: skip

@@ -172,10 +172,10 @@ class NaiveBook:
         if order.time_in_force == "auction" and (is_stop or order.post_only):
             self._close(order, "rejected", "invalid_terms")
             return
-        if order.display_quantity is not None:
-            if not order.rests or not 1 <= order.display_quantity <= order.total:
-                self._close(order, "rejected", "invalid_terms")
-                return
+        shown = order.display_quantity
+        if shown is not None and not (order.rests and 1 <= shown <= order.total):
+            self._close(order, "rejected", "invalid_terms")
+            return
         if self._was_cancelled(order):
             self._close(order, "cancelled", "cancelled")
             return
@@ -308,7 +308,8 @@ class NaiveBook:
         while triggered:
             stop = triggered.pop(0)
             others = len(triggered) + len(self._of(stop.security_id)) - len(self._book(stop.security_id))
-            if len(self._events) + stop.open + 3 + others > MAX_EVENTS_PER_COMMAND:
+            others += self.bands.get(stop.security_id) is not None
+            if len(self._events) + stop.open + 2 + others > MAX_EVENTS_PER_COMMAND:
                 self._close(stop, "cancelled", "too_many_events")
                 continue
             self._events.append(
