@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 from hypothesis import settings
+from msgspec import structs
 
 from tasks.matching.engine import Engine
 from tasks.messages import (
@@ -138,6 +139,32 @@ def test_small_auctions(part: int) -> None:
         cancelled += any(isinstance(event, OrderClosed) for event in events)
     assert traded > SMALL_AUCTIONS // 2
     assert cancelled > SMALL_AUCTIONS // 4
+
+
+def test_an_auction_for_whose_events_there_are_no_numbers_ends_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.matching.phases.MOST_ORDERS", 3)
+    chance = random.Random(1)
+    engine = Engine(0)
+    engine.apply(1, _phase("auction"))
+    for number in range(1, 41):
+        order = any_order(chance, number, spread_cents=4, most_shares=9)
+        engine.apply(engine.seq + 1, structs.replace(order, display_quantity=None))
+    _, volume, _, _ = engine.indicative(SECURITY)
+    traded = parts = 0
+    phase = "auction"
+    while phase == "auction":
+        events = engine.apply(engine.seq + 1, _phase("continuous"))
+        trades = [event for event in events if isinstance(event, TradeMade)]
+        assert len(trades) <= 5
+        assert sum(isinstance(event, OrderClosed) for event in events) <= 3
+        traded += sum(trade.quantity for trade in trades)
+        parts += 1
+        (book,) = engine.state().books
+        assert parts < 40
+        phase = book.phase
+    assert parts > 3
+    assert traded >= volume  # what is left may find another price
+    assert not [order for order in (*book.bids, *book.asks) if order.time_in_force == "auction"]
 
 
 def test_an_auction_of_ten_thousand_orders() -> None:
