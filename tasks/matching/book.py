@@ -143,7 +143,7 @@ class Book(TradedBook):
         """Put what is open of an order of any time in force at the end of its queue, in an auction as well."""
         resting = self.rest(order, quantity, total)
         # What is left of a market order leaves with the uncross, which it waits for.
-        resting.time_in_force = "auction" if order.type == "market" else order.time_in_force
+        resting.time_in_force = "ioc" if order.type == "market" else order.time_in_force
         if self.auction is not None:
             self.auction.rested(resting)
 

@@ -133,6 +133,27 @@ class Crossing:
         if not self._prices:
             return NOTHING
         self._move()
+        return self._clear_choice() or self._near_choice(reference_cents)
+
+    def _clear_choice(self) -> Indication | None:
+        """The price at the crossing or the one above it if no other is as good, which is mostly so."""
+        prices, bought, sold = self._prices, self._bought, self._sold
+        at, above, demand, supply = self._at, self._at + 1, self._demand, self._supply
+        if demand < supply:
+            return None
+        price_cents = prices[at]
+        higher_demand = demand - bought.get(price_cents, 0)
+        if higher_demand < supply:
+            if at and price_cents not in sold and prices[at - 1] not in bought:
+                return None
+            return Indication(price_cents, supply, demand - supply, "buy" if demand > supply else None)
+        if higher_demand == supply or (above + 1 < len(prices) and prices[above] not in bought):
+            return None
+        higher_supply = supply + sold[prices[above]]
+        return Indication(prices[above], higher_demand, higher_supply - higher_demand, "sell")
+
+    def _near_choice(self, reference_cents: int) -> Indication:
+        """The best of the prices at the crossing and next to it."""
         first, last = max(self._at - 1, 0), min(self._at + 2, len(self._prices) - 1)
         demand, supply = self._demand, self._supply
         if first < self._at:

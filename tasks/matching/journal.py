@@ -96,7 +96,7 @@ class Journal:
                 self.base + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
                 order.order_id, order.client_id, order.security_id,
                 "buy" if order.key > 0 else "sell", quantity, order.hold_cents, "cancelled", reason, now_us,
-                order.price_cents,
+                None if order.time_in_force == "ioc" else order.price_cents,
             )
         )  # fmt: skip
 
@@ -113,9 +113,11 @@ class Journal:
 
     def refuse_cancel(self, cancel: CancelOrder, now_us: int) -> None:
         """A cancel finds nothing open of the client's."""
-        self.events.append(
+        events = self.events
+        events.append(
             CancelRefused(
-                self._next_id(), cancel.order_id, cancel.client_id, cancel.security_id,
+                self.base + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
+                cancel.order_id, cancel.client_id, cancel.security_id,
                 "unknown_order", now_us,
             )
         )  # fmt: skip

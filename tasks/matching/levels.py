@@ -20,8 +20,8 @@ class RestingOrder(Struct, gc=False):
     `key` is the price of a bid, minus the price of an ask [cents/share]. `quantity` is what it shows [shares], 0 once
     it has left, and `hidden` what an iceberg has beside it; `total` is what it was placed or replaced with, so what
     is neither shown nor hidden was filled. An iceberg shows at most `display_quantity` at a time; 0 shows everything.
-    `hold_cents` is what is held for each share of a bid. What has the time in force `auction`, a market order in an
-    auction as well, leaves with its uncross.
+    `hold_cents` is what is held for each share of a bid. Orders with the time in force `auction`, and market orders
+    in an auction, which alone rest as `ioc`, leave with its uncross.
     """
 
     order_id: int

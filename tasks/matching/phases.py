@@ -8,12 +8,15 @@ closed      cancels only; day orders expire as it begins
 
 from __future__ import annotations
 
+from typing import Final
+
 from tasks.matching.book import Book
 from tasks.matching.journal import Journal
 from tasks.matching.levels import RestingOrder
 from tasks.matching.placing import begin_auction, collect_waiting, trigger
 from tasks.matching.waiting import OpenOrder, WaitingOrder
 from tasks.messages import (
+    MAX_EVENTS_PER_COMMAND,
     DelistSecurity,
     ListSecurity,
     Phase,
@@ -24,6 +27,10 @@ from tasks.messages import (
     SetPhase,
     SettleSecurity,
 )
+
+# How many orders of each side one command fills, and closes for each reason, so that their events have numbers: a
+# trade fills at least one of two orders, so there are at most four times as many events, and half the numbers remain.
+MOST_ORDERS: Final = MAX_EVENTS_PER_COMMAND // 8
 
 
 def change_security(journal: Journal, book: Book, command: SecurityCommand) -> None:
@@ -43,8 +50,8 @@ def change_security(journal: Journal, book: Book, command: SecurityCommand) -> N
         _end(journal, book, "closed", command.sequenced_us)
     else:
         assert type(command) is SettleSecurity
-        _end(journal, book, "settled", command.sequenced_us)
-        journal.settle(book.security_id, command.value_cents, command.sequenced_us)
+        if _end(journal, book, "settled", command.sequenced_us):
+            journal.settle(book.security_id, command.value_cents, command.sequenced_us)
 
 
 def _set_phase(
@@ -62,12 +69,13 @@ def _set_phase(
     An auction that is followed by trading or by the close ends with its uncross; a halt or another auction only puts
     it off. What was collected before a halt is uncrossed before trading goes on.
     """
-    if book.phase != "continuous" and (phase == "continuous" or (phase == "closed" and book.phase == "auction")):
-        uncross(journal, book, now_us)
+    uncrosses = book.phase != "continuous" if phase == "continuous" else (book.phase, phase) == ("auction", "closed")
+    if uncrosses and not _uncross(journal, book, now_us):
+        return
     if phase == "closed":
-        for order in book.open_orders():
-            if order.time_in_force == "day":
-                withdraw(journal, book, order, "expired", now_us)
+        due = [order for order in book.open_orders() if order.time_in_force == "day"]
+        if not _withdraw_all(journal, book, due, "expired", now_us):
+            return
     if (phase, cause, ends_us) == (book.phase, book.cause, book.ends_us):
         return
     if phase == "auction":
@@ -81,11 +89,15 @@ def _set_phase(
         trigger(journal, book, book.reached_by_last(), now_us)
 
 
-def uncross(journal: Journal, book: Book, now_us: int) -> None:
-    """Trade all that can trade at one price, and cancel what is left of the orders that were for the auction only."""
+def _uncross(journal: Journal, book: Book, now_us: int) -> bool:
+    """Trade all that can trade at one price, and cancel what is left of the orders that were for the auction only.
+
+    returns  whether that was all; the next command that ends the auction goes on
+    """
     indication = book.indication()
     if indication.price_cents is not None:
-        trades = book.uncross(indication.price_cents, indication.volume, closed=journal.closed, now_us=now_us)
+        volume = book.fillable(indication.volume, MOST_ORDERS)
+        trades = book.uncross(indication.price_cents, volume, closed=journal.closed, now_us=now_us)
         for trade in trades:
             journal.trade(
                 book.security_id,
@@ -96,18 +108,27 @@ def uncross(journal: Journal, book: Book, now_us: int) -> None:
                 sell=trade.sell,
                 now_us=now_us,
             )
-    left = [order for order in book.resting() if order.time_in_force == "auction"]
-    for order in sorted(left, key=lambda order: order.order_id):
-        withdraw(journal, book, order, "unfilled", now_us)
+        if volume < indication.volume:
+            return False
+    left: list[OpenOrder] = [order for order in book.resting() if order.time_in_force in ("auction", "ioc")]
+    return _withdraw_all(journal, book, sorted(left, key=lambda order: order.order_id), "unfilled", now_us)
 
 
-def _end(journal: Journal, book: Book, reason: str, now_us: int) -> None:
-    """Close a security for good."""
-    for order in book.open_orders():
-        withdraw(journal, book, order, reason, now_us)
+def _end(journal: Journal, book: Book, reason: str, now_us: int) -> bool:
+    """Close a security for good; returns whether it is, or needs another command for the orders that are left."""
+    if not _withdraw_all(journal, book, book.open_orders(), reason, now_us):
+        return False
     book.is_over = True
     book.set_phase("closed", "admin", None)
     journal.change_phase(book.security_id, "closed", "admin", None, now_us)
+    return True
+
+
+def _withdraw_all(journal: Journal, book: Book, orders: list[OpenOrder], reason: str, now_us: int) -> bool:
+    """Cancel orders; returns whether that was all of them."""
+    for order in orders[:MOST_ORDERS]:
+        withdraw(journal, book, order, reason, now_us)
+    return len(orders) <= MOST_ORDERS
 
 
 def withdraw(journal: Journal, book: Book, order: OpenOrder, reason: str, now_us: int) -> None:

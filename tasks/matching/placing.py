@@ -19,8 +19,8 @@ MAX_QUANTITY: Final = MAX_EVENTS_PER_COMMAND // 2
 # The times in force of orders that may rest in continuous trading.
 RESTING: Final = frozenset({"gtc", "day", "gtd"})
 
-# That a stop order was triggered, that an auction began, and that the rest of the order was closed.
-_EVENTS_BESIDES_TRADES: Final = 3
+# That a stop order was triggered, and that its rest was closed.
+_EVENTS_BESIDES_TRADES: Final = 2
 
 
 def fault(order: PlaceOrder) -> str | None:
@@ -102,16 +102,16 @@ def trade(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: 
     if order.post_only:
         journal.close(order, order.quantity, refusal, "would_cross", order.sequenced_us)
         return
-    time_in_force = order.time_in_force
     band_key = None if book.band_ppm is None else book.band_key(order.side)
-    if time_in_force == "fok" and not book.could_fill(order, band_key):
+    if order.time_in_force == "fok" and not book.could_fill(order, band_key):
         if book.could_fill(order):
             _stop_at_band(journal, book, order, order.quantity, total)
         else:
             journal.close(order, order.quantity, "cancelled", "unfilled", order.sequenced_us)
         return
-    first_id = journal.base + journal.seq * MAX_EVENTS_PER_COMMAND
-    rest, met_own = book.match(order, first_id, journal.events, journal.closed, band_key)
+    rest, met_own = book.match(
+        order, journal.base + journal.seq * MAX_EVENTS_PER_COMMAND, journal.events, journal.closed, band_key
+    )
     if not rest:
         journal.closed.add(order.order_id)
     elif met_own:
@@ -120,9 +120,9 @@ def trade(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: 
         _stop_at_band(journal, book, order, rest, total)
     elif order.type != "limit":
         journal.close(order, rest, "cancelled", "unfilled", order.sequenced_us)
-    elif time_in_force == "gtc":
+    elif order.time_in_force == "gtc":
         book.rest(order, rest, total)
-    elif time_in_force in RESTING:
+    elif order.time_in_force in RESTING:
         book.collect(order, rest, total)
     else:
         journal.close(order, rest, "cancelled", "unfilled", order.sequenced_us)
@@ -160,8 +160,8 @@ def trigger(journal: Journal, book: Book, reached: list[WaitingOrder], now_us: i
     triggered = deque(reached)
     while triggered:
         stop = triggered.popleft().order
-        # Each of the others may need a number, if only to be closed with it.
-        others = len(triggered) + len(book.stops.waiting) + len(book.for_auction.waiting)
+        # Each of the others may need a number, if only to be closed with it, and so does an auction that begins.
+        others = len(triggered) + len(book.stops.waiting) + len(book.for_auction.waiting) + (book.band_ppm is not None)
         since = len(journal.events)
         if since + stop.quantity + _EVENTS_BESIDES_TRADES + others > MAX_EVENTS_PER_COMMAND:
             journal.close(stop, stop.quantity, "cancelled", "too_many_events", now_us)

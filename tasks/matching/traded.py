@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from tasks.matching.levels import PriceLevel, RestingOrder, comes_before
@@ -178,6 +179,14 @@ class TradedBook(ShownBook):
         self._sequence += 1
         self._updated_us = now_us
         return trades
+
+    def fillable(self, volume: int, most: int) -> int:
+        """So many shares, or what the best orders of a side have, `most` of them, if that is less on either side."""
+        if len(self._open_orders) <= most:
+            return volume
+        bids = (order for order in self.resting() if order.key > 0)
+        asks = (order for order in self.resting() if order.key < 0)
+        return min(volume, *(sum(order.open_quantity for order in islice(side, most)) for side in (bids, asks)))
 
     def _fill_best(self, side: Side, shares: int, closed: set[int]) -> list[tuple[RestingOrder, int]]:
         """Fill the best orders of a side; returns them by priority with how much of each was filled [shares]."""

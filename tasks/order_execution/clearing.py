@@ -163,9 +163,10 @@ def _clear_trade(settlement: Settlement, trade: TradeMade, rates: FeeRates | Non
     cash_cents = quantity * price_cents
     buyer_pays = seller_pays = 0
     if rates is not None:
-        buyer_is_taker = trade.aggressor_side == "buy"
-        buyer_pays = fee_cents(cash_cents, rates.taker_ppm if buyer_is_taker else rates.maker_ppm)
-        seller_pays = fee_cents(cash_cents, rates.maker_ppm if buyer_is_taker else rates.taker_ppm)
+        # In an auction neither is the aggressor, and both pay as makers.
+        taker = trade.aggressor_side
+        buyer_pays = fee_cents(cash_cents, rates.taker_ppm if taker == "buy" else rates.maker_ppm)
+        seller_pays = fee_cents(cash_cents, rates.taker_ppm if taker == "sell" else rates.maker_ppm)
         _charge(settlement, trade, buyer, buyer_pays)
         _charge(settlement, trade, seller, seller_pays)
     held_cents = quantity * hold_cents

@@ -6,8 +6,9 @@ import random
 from collections.abc import Sequence
 
 from hypothesis import strategies as st
+from msgspec import structs
 
-from tasks.messages import CancelOrder, Command, PlaceOrder
+from tasks.messages import CancelOrder, Command, Expire, ListSecurity, PlaceOrder, SetBand, SetPhase
 
 CLIENTS = ("ANN", "BOB", "CID", "DOT")
 SECURITIES = ("MSFT", "AAPL")
@@ -108,3 +109,37 @@ def seeded_log(
         log.append(order)
         placed = [*placed[-300:], order]
     return log
+
+
+def seeded_day(seed: int, length: int, *, securities: Sequence[str] = SECURITIES) -> list[Command]:
+    """The same with the commands of trading days: phases and their ends, bands that are reached, orders that expire."""
+    chance = random.Random(seed)
+    log = seeded_log(seed, length, securities=securities)
+    for position, security_id in enumerate(securities):
+        log[position] = ListSecurity(20_000_000 + position, security_id, 10_000, 1, 1, 10**9, 500, position + 1)
+    for position in range(len(securities), length):
+        command, now_us = log[position], log[position].sequenced_us
+        if isinstance(command, PlaceOrder) and command.time_in_force == "gtc" and chance.random() < 0.3:
+            time_in_force = chance.choice(("day", "gtd", "auction"))
+            if time_in_force != "auction" or not command.post_only:
+                expires_us = now_us + 10 if time_in_force == "gtd" else None
+                log[position] = structs.replace(command, time_in_force=time_in_force, expires_us=expires_us)
+        elif chance.random() < 0.15:
+            log[position] = _of_the_day(chance, log[:position], 20_000_000 + position, now_us, securities)
+    return log
+
+
+def _of_the_day(
+    chance: random.Random, log: Sequence[Command], command_id: int, now_us: int, securities: Sequence[str]
+) -> Command:
+    security_id = chance.choice(securities)
+    what = chance.random()
+    if what < 0.7:
+        phase = chance.choice(("auction", "auction", "continuous", "continuous", "continuous", "closed"))
+        return SetPhase(command_id, security_id, phase, "schedule", now_us + 10, now_us)  # type: ignore[arg-type]
+    if what < 0.8:
+        return SetBand(command_id, security_id, chance.choice((None, 300, 1_000)), now_us)
+    due = [
+        order.order_id for order in log[-60:] if isinstance(order, PlaceOrder) and (order.expires_us or now_us) < now_us
+    ]
+    return Expire(command_id, due, now_us)

@@ -8,7 +8,8 @@ from tasks.matching.engine import Engine
 from tasks.matching.state import BookState, OrderState, decode, encode
 from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
 from tests.support.book_mirror import BookMirror
-from tests.support.naive_book import CONTINUOUS, NaiveBook, NaiveOrder, levels
+from tests.support.naive_book import NaiveBook
+from tests.support.naive_orders import CONTINUOUS, NaiveOrder, levels
 
 
 class Comparison:

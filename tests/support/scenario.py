@@ -58,7 +58,7 @@ def play(scenario: str, engine: Engine | NaiveBook) -> None:
         sides[number] = words[0]
         command = _command(number, words, sides)
         events = engine.apply(number, command)
-        assert _said(command, events, _waiting(engine)) == expected.strip(), line
+        assert _said(command, events, _waiting(engine)) == " ".join(expected.split()), line
 
 
 def _command(number: int, words: list[str], sides: dict[int, str]) -> Command:

@@ -17,7 +17,17 @@ from celery_app.topology import DATA_FEED, MATCHING, ORDER_EXECUTION
 from db.clearing_data import order_log
 from db.connect import Database
 from tasks.matching.engine import Engine
-from tasks.messages import BookUpdate, CancelRefused, Command, CommandBatch, Event, OrderTriggered, encode
+from tasks.matching.indicative import NOTHING, Indication
+from tasks.messages import (
+    AuctionUpdate,
+    BookUpdate,
+    CancelRefused,
+    Command,
+    CommandBatch,
+    Event,
+    OrderTriggered,
+    encode,
+)
 from tests.support.book_mirror import BookMirror
 from tests.support.broker import empty_queues, publish
 from tests.support.order_log import append, ring
@@ -32,6 +42,7 @@ class RawExecutions(msgspec.Struct, array_like=True):
     shard: int
     matched_us: int
     executions: Raws
+    securities: Raws
 
 
 class RawFeed(msgspec.Struct, array_like=True):
@@ -49,6 +60,10 @@ class RawFeed(msgspec.Struct, array_like=True):
     replaces_refused: Raws
     triggered: Raws
     failed: Raws
+    began_us: int | None
+    asked_us: list[int | None]
+    securities: Raws
+    auctions: list[AuctionUpdate]
 
 
 _EXECUTIONS = msgspec.json.Decoder(tuple[tuple[list[RawExecutions]], dict[str, Any], Any])
@@ -66,6 +81,7 @@ class Floor:
         self.events: dict[int, dict[int, bytes]] = {}  # by shard and event id, as the execution queue had them
         self.fed: dict[int, bytes] = {}  # by event id, as the feed had them
         self.mirrors: dict[str, BookMirror] = {}
+        self.auctions: dict[str, AuctionUpdate] = {}  # the last of each security
         self.deliveries = 0
 
     def log(self, commands: Sequence[Command], *, shard: int = 0) -> int:
@@ -103,7 +119,7 @@ class Floor:
         with self.clearing_data.transaction() as tx:
             tx.execute(text("TRUNCATE order_log, snapshots, published_marks"))
             tx.execute(text("UPDATE shards SET last_seq = 0"))
-        self.events, self.fed, self.mirrors, self.deliveries = {}, {}, {}, 0
+        self.events, self.fed, self.mirrors, self.auctions, self.deliveries = {}, {}, {}, {}, 0
 
     def collect(self) -> None:
         """Take what lies in the queues of the stages behind."""
@@ -111,11 +127,12 @@ class Floor:
             while (message := channel.basic_get(ORDER_EXECUTION, no_ack=True)) is not None:
                 for batch in _EXECUTIONS.decode(message.body)[0][0]:
                     self.deliveries += len(batch.executions)
-                    self._take(self.events.setdefault(batch.shard, {}), batch.executions)
+                    self._take(self.events.setdefault(batch.shard, {}), batch.executions + batch.securities)
             while (message := channel.basic_get(DATA_FEED, no_ack=True)) is not None:
                 for feed in _FEED.decode(message.body)[0][0]:
                     self._take(self.fed, feed.trades + feed.closed + feed.refused)
-                    self._take(self.fed, feed.replaced + feed.replaces_refused + feed.triggered)
+                    self._take(self.fed, feed.replaced + feed.replaces_refused + feed.triggered + feed.securities)
+                    self.auctions |= {update.security_id: update for update in feed.auctions}
                     for update in feed.books:
                         self.mirrors.setdefault(update.security_id, BookMirror()).apply(update)
 
@@ -139,6 +156,11 @@ class Floor:
         }
         fed = {number: encode(event) for events in expected.values() for number, event in events.items()}
         books = {book.security_id: book for engine in engines.values() for book in engine.book_snapshots()}
+        indications = {
+            security_id: engine.indicative(security_id)
+            for engine in engines.values()
+            for security_id in [book.security_id for book in engine.book_snapshots()]
+        }
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             self.collect()
@@ -147,16 +169,27 @@ class Floor:
                 all(self.events.get(shard, {}) == executions[shard] for shard in shards)
                 and self.fed == fed
                 and sequences == {security_id: book.sequence for security_id, book in books.items()}
+                and self._indications() == indications
             ):
                 break
             time.sleep(0.05)
         for shard in shards:
             assert self.events.get(shard, {}) == executions[shard]
         assert self.fed == fed
+        assert self._indications() == indications
         for security_id, book in books.items():
             whole = BookMirror()
             whole.apply(book)
             assert self.mirrors[security_id].depth() == whole.depth()
+
+    def _indications(self) -> dict[str, Indication]:
+        """Where the auctions would end now, as the feed has it: nothing where it was never told."""
+        return {
+            security_id: Indication(update.price_cents, update.volume, update.surplus, update.surplus_side)
+            if (update := self.auctions.get(security_id))
+            else NOTHING
+            for security_id in self.mirrors
+        }
 
 
 @pytest.fixture

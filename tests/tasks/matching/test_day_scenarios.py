@@ -93,7 +93,8 @@ AUCTIONS = {
         sell D 6 @ 99              -> rests 6
         sell E 6 @ 98              -> rests 6
         indicative                 -> 12 @ 100, surplus 3 buy
-        phase continuous           -> B buys 5 from E @ 100, A buys 1 from E @ 100, A buys 4 from D @ 100, C buys 2 from D @ 100, continuous schedule
+        phase continuous           -> B buys 5 from E @ 100, A buys 1 from E @ 100, A buys 4 from D @ 100, \
+            C buys 2 from D @ 100, continuous schedule
         bids                       -> 3 @ 100
         """,
     "what rested before the auction takes part in its place": """
@@ -194,7 +195,8 @@ AUCTIONS = {
         buy A 5 @ 105              -> rests 5
         sell B 5 @ 105             -> rests 5
         sell B 9 @ 110             -> rests 9
-        phase continuous           -> A buys 5 from B @ 105, continuous schedule; then S 3: B 2 @ 110; then U 5: rests 2; then T 4: U 2 @ 80
+        phase continuous           -> A buys 5 from B @ 105, continuous schedule; \
+            then S 3: B 2 @ 110; then U 5: rests 2; then T 4: U 2 @ 80
         """,
     "a stop whose price was reached before the auction acts after it, even without a price": """
         sell A 5 @ 100             -> rests 5
@@ -465,7 +467,8 @@ VOLATILITY = {
         sell B 1 @ 95              -> A 1 @ 95; then S 5: A 1 @ 92; then T 6: auction volatility, unfilled 2
         buy C 2 @ 95               -> rests 2
         sell D 2 @ 95              -> rests 2
-        phase continuous           -> C buys 2 from D @ 95, continuous schedule; then U 7: auction volatility, unfilled 2
+        phase continuous           -> C buys 2 from D @ 95, continuous schedule; \
+            then U 7: auction volatility, unfilled 2
         """,
     "a stop cascade upwards": """
         list 100 band 10           ->

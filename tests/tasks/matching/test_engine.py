@@ -585,7 +585,8 @@ def test_a_stop_order_is_told_to_act_as_what_it_became() -> None:
 
 
 def test_stop_orders_for_which_there_may_be_no_numbers_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.matching.placing.MAX_EVENTS_PER_COMMAND", 16)
+    for module in ("journal", "placing"):
+        monkeypatch.setattr(f"tasks.matching.{module}.MAX_EVENTS_PER_COMMAND", 16)
     engine = Engine(0)
     for seq in range(1, 11):
         engine.apply(seq, _place(seq, "sell", 1, 100, "ANN"))

@@ -17,7 +17,7 @@ from tasks.matching.engine import Engine
 from tasks.matching.state import decode, encode
 from tasks.messages import BookUpdate, Command, Event, decode_command, encode_command
 from tests.support.book_mirror import BookMirror
-from tests.support.command_logs import SECURITIES, seeded_log
+from tests.support.command_logs import SECURITIES, seeded_day, seeded_log
 from tests.support.comparison import Comparison
 from tests.support.mixed_logs import mixed_logs, wild_logs
 
@@ -73,6 +73,19 @@ def test_a_long_day(seed: int) -> None:
         comparison.apply(seq, command)
     comparison.check_snapshots()
     assert len(comparison.filled) > 150, "hardly a trade: the log tests little"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_days_with_phases(seed: int) -> None:
+    comparison = Comparison(waiting_commands=50, remembered_orders=500)
+    kinds = set()
+    for seq, command in enumerate(seeded_day(seed, 1_000), 1):
+        events = comparison.apply(seq, command)
+        kinds |= {(type(event).__name__, getattr(event, "cause", getattr(event, "reason", None))) for event in events}
+        if seq % 100 == 0:
+            comparison.restart()
+    comparison.check_snapshots()
+    assert {("PhaseChanged", "volatility"), ("OrderClosed", "expired"), ("OrderClosed", "not_in_auction")} <= kinds
 
 
 @_examples(200)

@@ -9,7 +9,7 @@ import pytest
 
 from db.clearing_data import snapshots
 from tasks.messages import Command
-from tests.support.command_logs import seeded_log
+from tests.support.command_logs import seeded_day
 from tests.support.worker import Worker
 from tests.tasks.matching.conftest import Floor
 
@@ -36,7 +36,7 @@ SIZE = 10
 
 @pytest.mark.parametrize("points", [IN_A_UNIT, AT_THE_START, BETWEEN_UNITS], ids=lambda points: points[0])
 def test_a_worker_dies_at_each_point_of_its_work(floor: Floor, points: Sequence[str]) -> None:
-    commands = seeded_log(len(points), (len(points) + 1) * MESSAGES * SIZE, securities=SECURITIES)
+    commands = seeded_day(len(points), (len(points) + 1) * MESSAGES * SIZE, securities=SECURITIES)
     parts = [commands[start : start + MESSAGES * SIZE] for start in range(0, len(commands), MESSAGES * SIZE)]
     with Worker(QUEUE):
         for part in parts:
@@ -60,7 +60,7 @@ def test_a_worker_dies_at_each_point_of_its_work(floor: Floor, points: Sequence[
 
 
 def test_a_snapshot_that_is_not_committed_leaves_the_one_before(floor: Floor) -> None:
-    commands = seeded_log(9, 200, securities=SECURITIES)
+    commands = seeded_day(9, 200, securities=SECURITIES)
     with Worker(QUEUE) as worker:
         enter(floor, commands[:100])
         floor.check()

@@ -11,6 +11,7 @@ from celery_app.publisher import NotSent, Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from tasks.matching.outbox import MAX_BATCH, Outbox
 from tasks.messages import (
+    AuctionUpdate,
     BookUpdate,
     CancelRefused,
     ExecutionBatch,
@@ -18,6 +19,7 @@ from tasks.messages import (
     OrderClosed,
     OrderReplaced,
     OrderTriggered,
+    PhaseChanged,
     ReplaceRefused,
     event_id,
 )
@@ -42,17 +44,21 @@ class Wire:
             raise NotSent(queue)
         self.takes -= 1
         if isinstance(batch, ExecutionBatch):
-            assert (queue, size) == (ORDER_EXECUTION, len(batch.executions))
+            assert (queue, size) == (ORDER_EXECUTION, len(batch.executions) + len(batch.securities))
             self.executions.append(batch)
         else:
             assert isinstance(batch, FeedBatch)
             told = (batch.closed, batch.refused, batch.books, batch.replaced, batch.replaces_refused, batch.triggered)
-            assert (queue, size) == (DATA_FEED, sum(map(len, told)))
+            assert (queue, size) == (DATA_FEED, sum(map(len, (*told, batch.securities, batch.auctions))))
             self.feeds.append(batch)
 
 
 def closed(seq: int) -> OrderClosed:
     return OrderClosed(event_id(0, seq, 0), seq, "ANN", "MSFT", "buy", 1, 100, "cancelled", "cancelled", 1)
+
+
+def phase_changed(seq: int) -> PhaseChanged:
+    return PhaseChanged(event_id(0, seq, 0), "MSFT", "auction", "volatility", None, 1)
 
 
 def refused(seq: int) -> CancelRefused:
@@ -126,3 +132,18 @@ def test_what_another_engine_has_published_is_dropped() -> None:
     outbox.drop_published(7)
     outbox.send(wire, began_us=1, now_us=9)
     assert [event.order_id for event in wire.executions[0].executions] == [8, 9, 10]
+
+
+def test_what_happens_to_a_security_goes_to_both_stages_and_an_auction_to_the_feed_alone() -> None:
+    outbox, wire = Outbox(0), Wire()
+    changed, auction = phase_changed(1), AuctionUpdate("MSFT", 100, 5, 2, "buy", 1)
+    outbox.add([changed])
+    outbox.add_auctions([auction])
+    assert len(outbox) == 2
+    outbox.send(wire, began_us=1, now_us=2)
+    assert [(batch.executions, batch.securities) for batch in wire.executions] == [([], [changed])]
+    assert [(feed.securities, feed.auctions) for feed in wire.feeds] == [([changed], [auction])]
+    assert not len(outbox)
+    outbox.add_auctions([auction])
+    outbox.send(wire, began_us=1, now_us=2)
+    assert len(wire.executions) == 1
