@@ -24,11 +24,11 @@ from api.databases import strangers_lane
 from api.problems import Problem
 
 # What an address may have saved [s of its rate]: a page with all its files, or a start of many clients at once.
-BURST_S = 4.0
+BURST_S = 5.0
 # All addresses together may send as much as so many of them.
 TOGETHER = 2
-# Strangers that are served at a time. A trader's request waits for no more of them than this.
-AT_ONCE = 3
+# Strangers that are served at a time. Whenever a trader's request could go on, it waits for no more of them than this.
+AT_ONCE = 2
 # How long one waits for its turn [s].
 TURN_S = 2.0
 # How long a refusal is held back [s].

@@ -24,7 +24,7 @@ FEW = {
     "MAX_CONNECTIONS_PER_ADDRESS": "10",
     "TRUSTED_PROXIES": "127.0.0.9, 127.1.0.0/16",
 }
-BURST = 20  # four seconds' worth
+BURST = 25  # five seconds' worth
 PROXY = "127.0.0.9"
 
 
