@@ -46,7 +46,7 @@ class Lanes(Database):
             pool_size=STRANGERS_POOL,
             application_name="api strangers",
             try_first=True,
-            statement_timeout_s=QUERY_S / 2,
+            statement_timeout_s=QUERY_S,
         )
 
     @contextmanager
