@@ -27,6 +27,8 @@ from api.problems import Problem
 BURST_S = 5.0
 # All addresses together may send as much as so many of them.
 TOGETHER = 2
+# Of requests for streams an address may send so many times as many as of others.
+STREAMS = 5
 # Strangers that are served at a time. Whenever a trader's request could go on, it waits for no more of them than this.
 AT_ONCE = 2
 # How long one waits for its turn [s].
@@ -61,8 +63,9 @@ class Strangers:
         self._proxies = proxies
         self._anonymous = Buckets(per_s=anonymous_per_s, burst_s=BURST_S)
         self._all_anonymous = Buckets(per_s=TOGETHER * anonymous_per_s, burst_s=BURST_S)
-        # Requests for streams are counted by themselves: they are many while clients connect, and cost the api little.
-        self._streams = Buckets(per_s=anonymous_per_s, burst_s=BURST_S)
+        # Requests for streams are counted by themselves: a client that polls sends one for each answer, and its key is
+        # not in the head. They cost the api little.
+        self._streams = Buckets(per_s=STREAMS * anonymous_per_s, burst_s=BURST_S)
         self._refused_keys = Buckets(per_s=refused_keys_per_s, burst_s=BURST_S)
         self._all_refused_keys = Buckets(per_s=TOGETHER * refused_keys_per_s, burst_s=BURST_S)
         self._turns = BoundedSemaphore(AT_ONCE)

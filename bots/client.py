@@ -148,7 +148,7 @@ class Client(Operations):
     # -- reports -----------------------------------------------------------------------------------------------
 
     def status(self, security_id: str, order_id: int) -> str:
-        """How far an order has come: new, filled, settled, rejected, cancelled or failed. Raises Problem (404)."""
+        """How far it has come: new, partially_filled, filled, settled, rejected, cancelled or failed. Raises Problem (404)."""
         return self.get(f"/status/{part(security_id)}/{order_id}", dict[str, str])["status"]
 
     def report(self, security_id: str, order_id: int) -> Report:
