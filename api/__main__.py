@@ -15,7 +15,8 @@ import structlog
 
 from api.addresses import Proxies
 from api.app import KEYS, create_app
-from api.handoff import ApiServer, streams_socket
+from api.front_door import ApiServer
+from api.handoff import streams_socket
 from api.process import listen, refused, serve
 from api.strangers import Strangers
 from celery_app import logs

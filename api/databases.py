@@ -25,7 +25,7 @@ QUERY_S = 4.0
 # Connections of an api process to each database: for requests with a valid key, and for all others. A request that
 # finds none free waits, so Postgres sees no more than these.
 TRADERS_POOL = 8
-STRANGERS_POOL = 3
+STRANGERS_POOL = 2
 
 _request = local()
 
@@ -46,7 +46,7 @@ class Lanes(Database):
             pool_size=STRANGERS_POOL,
             application_name="api strangers",
             try_first=True,
-            statement_timeout_s=QUERY_S / 2,
+            statement_timeout_s=QUERY_S,
         )
 
     @contextmanager

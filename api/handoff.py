@@ -11,37 +11,18 @@ What `streams` answers ends the client's connection, so that no later request ca
 from __future__ import annotations
 
 import io
-import math
 import os
 import socket
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import structlog
-
-from api.addresses import Proxies
-from api.auth import Environ
-from api.problems import Problem, raw_answer, unavailable
-from api.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
-from api.strangers import Strangers, TooManyRequests
-
-log = structlog.get_logger()
+from api.server import Connection, Server
 
 STREAM_PATHS = ("/stream/", "/socket.io/")
 
 # Largest body that is handed over: Socket.IO posts a few hundred bytes.
 MAX_STREAM_BODY_BYTES = 65_536
 HAND_OVER_S = 2.0
-# How long a connection that is turned away may still send its request [s].
-TURN_AWAY_S = 0.5
-# Of MAX_CONNECTIONS, those that are kept free by ending connections of strangers.
-SPARE_CONNECTIONS = 1_000
-
-_TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream has at most {MAX_STREAM_BODY_BYTES} bytes")
 
 
 def streams_socket(run_directory: Path) -> Path:
@@ -52,170 +33,7 @@ def streams_socket(run_directory: Path) -> Path:
 # -- the api's side ------------------------------------------------------------------------------------------------
 
 
-class FrontDoor(Connection):
-    """A connection of the api; a request for a stream takes it away."""
-
-    #: Whether no request with a valid key has come over it yet.
-    is_new = True
-    #: Whether the request being served has no key that is known to be valid.
-    of_stranger = False
-
-    def handle(self) -> None:
-        """Serve the connection, unless there are too many of its address."""
-        with self.server.admitted(self) as admitted:
-            if admitted:
-                super().handle()
-            else:
-                self.turn_away()
-
-    def turn_away(self) -> None:
-        """Answer 429 and end the connection, which nothing was read from."""
-        with suppress(OSError):
-            self.socket.sendall(raw_answer(TooManyRequests("too many connections of this address")))
-            self.socket.shutdown(socket.SHUT_WR)
-            # A request that is on its way is taken off the socket: closed on top of it, the answer would be lost.
-            self.socket.settimeout(TURN_AWAY_S)
-            self.socket.recv(65_536)
-        self.rfile.close()
-        self.socket.close()
-
-    def handle_one_response(self) -> None:
-        """Let a request in: those without a valid key only as far as there is room for them."""
-        strangers = self.server.strangers
-        self.server.believe(self.environ)
-        self.of_stranger = strangers is not None and strangers.is_stranger(self.environ)
-        if not self.of_stranger:
-            if self.is_new:
-                self.server.keep(self)
-            super().handle_one_response()
-            return
-        self.state = "answering"
-        self.deadline = math.inf
-        try:
-            strangers.require_leave(self.environ, stream=self.path.startswith(STREAM_PATHS))
-        except TooManyRequests as problem:
-            self._refuse_quietly(problem)
-            return
-        self.state = "reading"
-        self.deadline = time.monotonic() + REQUEST_S
-        super().handle_one_response()
-
-    def serve(self, body: bytes, length: int) -> None:
-        """Answer a request, or hand it over."""
-        strangers = self.server.strangers
-        if self.path.startswith(STREAM_PATHS):
-            self._serve_stream(body, length)
-        elif not self.of_stranger:
-            super().serve(body, length)
-        else:
-            try:
-                with strangers.turn(self.environ):
-                    super().serve(body, length)
-            except TooManyRequests as problem:
-                self._refuse_quietly(problem)
-
-    def _refuse_quietly(self, problem: Problem) -> None:
-        with suppress(OSError):  # the client may have gone while the refusal was held back
-            self.refuse(problem)
-
-    def _serve_stream(self, body: bytes, length: int) -> None:
-        if length > MAX_STREAM_BODY_BYTES:
-            self.refuse(_TOO_LARGE)
-        else:
-            self._hand_over(body)
-
-    def _hand_over(self, body: bytes) -> None:
-        try:
-            _send(self.server.streams, self.socket, self._request(body))
-        except OSError as fault:
-            log.warning("streams_away", fault=str(fault))
-            self.refuse(unavailable("streams"))
-            return
-        self.close_connection = True
-        # Closing would do; but pywsgi reads what is left in a socket first, and that is not ours any more.
-        os.close(self.socket.detach())
-        self.socket = None
-
-    def _request(self, body: bytes) -> bytes:
-        """The request as it can be served from its start."""
-        fields = [
-            field
-            for field in self.headers.headers
-            if not field.startswith(("content-length:", "transfer-encoding:", "expect:"))
-        ]
-        if body:
-            fields.append(f"content-length: {len(body)}")
-        head = "\r\n".join([f"{self.command} {self.path} {self.request_version}", *fields, "", ""])
-        return head.encode("latin-1") + body
-
-
-class ApiServer(Server):
-    """The api's server, which knows the way to `streams`."""
-
-    handler_class = FrontDoor
-
-    def __init__(
-        self,
-        listener: socket.socket,
-        application: Any,
-        *,
-        max_body_bytes: int,
-        streams: Path,
-        strangers: Strangers | None = None,
-        proxies: Proxies | None = None,
-        most_of_an_address: int = MAX_CONNECTIONS,
-    ) -> None:
-        self.streams = streams
-        self.strangers = strangers
-        self._proxies = proxies or Proxies([])
-        self._most_of_an_address = most_of_an_address
-        self._of_address: Counter[str] = Counter()
-        # In the order in which they came, those over which no valid key has come.
-        self._unknown: dict[FrontDoor, None] = {}
-        super().__init__(listener, application, max_body_bytes=max_body_bytes)
-
-    @contextmanager
-    def admitted(self, connection: FrontDoor) -> Iterator[bool]:
-        """Count a connection while the block lasts; whether it may be served."""
-        peer = str(connection.client_address[0]) if isinstance(connection.client_address, tuple) else ""
-        address = self._proxies.client(peer, None)
-        limited = not self._proxies.trusts(peer)  # all clients of a proxy come from its address
-        if limited and self._of_address[address] >= self._most_of_an_address:
-            yield False
-            return
-        self._of_address[address] += 1
-        self._unknown[connection] = None
-        if len(self.connections) >= MAX_CONNECTIONS - SPARE_CONNECTIONS:
-            self._end_a_stranger()
-        try:
-            yield True
-        finally:
-            self._unknown.pop(connection, None)
-            self._of_address[address] -= 1
-            if not self._of_address[address]:
-                del self._of_address[address]
-
-    def keep(self, connection: FrontDoor) -> None:
-        """Keep a connection over which a valid key has come, however many others there are."""
-        connection.is_new = False
-        self._unknown.pop(connection, None)
-
-    def believe(self, environ: Environ) -> None:
-        """Take what a trusted proxy says of how its client has reached it."""
-        scheme = environ.get("HTTP_X_FORWARDED_PROTO")
-        if scheme in ("http", "https") and self._proxies.trusts(environ["REMOTE_ADDR"]):
-            environ["wsgi.url_scheme"] = scheme
-
-    def _end_a_stranger(self) -> None:
-        """End the oldest connection that rests and that no valid key has come over, so that there is room."""
-        for connection in self._unknown:
-            if connection.state in ("resting", "reading"):
-                del self._unknown[connection]
-                connection.expire()
-                return
-
-
-def _send(address: Path, client: socket.socket, request: bytes) -> None:
+def send(address: Path, client: socket.socket, request: bytes) -> None:
     """Hand a client's socket over; raises OSError when nobody takes it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as way:
         way.settimeout(HAND_OVER_S)

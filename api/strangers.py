@@ -24,11 +24,13 @@ from api.databases import strangers_lane
 from api.problems import Problem
 
 # What an address may have saved [s of its rate]: a page with all its files, or a start of many clients at once.
-BURST_S = 4.0
+BURST_S = 5.0
 # All addresses together may send as much as so many of them.
 TOGETHER = 2
-# Strangers that are served at a time. A trader's request waits for no more of them than this.
-AT_ONCE = 3
+# Of requests for streams an address may send so many times as many as of others.
+STREAMS = 5
+# Strangers that are served at a time. Whenever a trader's request could go on, it waits for no more of them than this.
+AT_ONCE = 2
 # How long one waits for its turn [s].
 TURN_S = 2.0
 # How long a refusal is held back [s].
@@ -61,8 +63,9 @@ class Strangers:
         self._proxies = proxies
         self._anonymous = Buckets(per_s=anonymous_per_s, burst_s=BURST_S)
         self._all_anonymous = Buckets(per_s=TOGETHER * anonymous_per_s, burst_s=BURST_S)
-        # Requests for streams are counted by themselves: they are many while clients connect, and cost the api little.
-        self._streams = Buckets(per_s=anonymous_per_s, burst_s=BURST_S)
+        # Requests for streams are counted by themselves: a client that polls sends one for each answer, and its key is
+        # not in the head. They cost the api little.
+        self._streams = Buckets(per_s=STREAMS * anonymous_per_s, burst_s=BURST_S)
         self._refused_keys = Buckets(per_s=refused_keys_per_s, burst_s=BURST_S)
         self._all_refused_keys = Buckets(per_s=TOGETHER * refused_keys_per_s, burst_s=BURST_S)
         self._turns = BoundedSemaphore(AT_ONCE)

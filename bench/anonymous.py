@@ -66,7 +66,7 @@ class Phase:
 
     flood: str
     addresses: int
-    seconds: float
+    seconds: float  # how long it took, where that is more than was planned
     answered_s: list[float] = field(default_factory=list)
     refused: Counter[int] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
@@ -115,6 +115,7 @@ def _trade(exchange: Exchange, phase: Phase) -> Phase:
         sender.start()
     for sender in senders:
         sender.join()
+    phase.seconds = max(phase.seconds, time.perf_counter() - start_s)
     return phase
 
 

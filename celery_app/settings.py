@@ -105,7 +105,7 @@ class Settings(BaseSettings):
         300, ge=1, description="keys a client may make in an hour; as many revoked ones are kept"
     )
     max_anonymous_per_s: int = Field(
-        250, ge=1, description="requests without a valid key of an address; all addresses together: twice as many"
+        100, ge=1, description="requests without a valid key of an address; all addresses together: twice as many"
     )
     max_refused_keys_per_s: int = Field(20, ge=1, description="keys of an address that may be refused in a second")
     max_connections_per_address: int = Field(1_000, ge=1, description="connections and streams that an address may have open at a process")
