@@ -21,7 +21,7 @@ from tasks.order_entry.decisions import Admitted, Denied, Limits, number_of
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.earlier import AnotherRequest, require_same
 from tasks.order_entry.known import desk_for, lock
-from tasks.order_entry.outcome import batches_of, batches_of_earlier, order_row, report
+from tasks.order_entry.outcome import asked_of, batches_of, batches_of_earlier, denial_row, order_row, report
 from tasks.order_entry.rules import decide
 
 
@@ -89,14 +89,17 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], 
     """Write what was decided; the shards, which everyone needs, are locked last and for the shortest time."""
     orders = []
     denials = []
+    asked = {}
     commands: dict[int, list[Command]] = defaultdict(list)
     for decision in decisions:
         if isinstance(decision.request, OrderRequest):
             orders.append(order_row(decision.request, decision, now_us))
+        else:
+            asked[number_of(decision.request)] = asked_of(decision.request)
         if isinstance(decision, Admitted):
             commands[decision.shard].append(decision.command)
         else:
-            denials.append((number_of(decision.request), decision.reason))
+            denials.append(denial_row(decision, now_us))
     cash = {
         client: (funds.newly_held_cents, funds.newly_open)
         for client, funds in desk.funds.items()
@@ -109,5 +112,5 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Admitted | Denied], 
     admission.hold_cash(statements, cash)
     admission.hold_shares(statements, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})
     admission.set_halts(statements, desk.halts)
-    first_seq = admission.append(statements, commands)
+    first_seq = admission.append(statements, commands, asked)
     return [batch for shard, seq in first_seq.items() for batch in batches_of(shard, seq, commands[shard])]

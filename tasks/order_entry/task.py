@@ -15,13 +15,14 @@ from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.connect import Database
-from tasks.messages import EntryBatch, FeedBatch
+from tasks.messages import EntryBatch
 from tasks.order_entry.admit import admit
 from tasks.order_entry.decisions import Limits, number_of
-from tasks.order_entry.outcome import MAX_BATCH
+from tasks.order_entry.feed import feed_of
 
 
-@app.task(name=ORDER_ENTRY, base=Stage)
+# Requests of one client take effect in the order in which it sent them.
+@app.task(name=ORDER_ENTRY, base=Stage, keeps_order=True)
 def order_entry(batches: list[EntryBatch]) -> None:
     """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
     began_us = _now_us()
@@ -34,16 +35,8 @@ def order_entry(batches: list[EntryBatch]) -> None:
     fail_points.reach("order_entry.committed")
     parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admission.commands]
     asked_us = {number_of(request): batch.sent_us for batch in batches for request in batch.requests}
-    for start in range(0, len(admission.reports), MAX_BATCH):
-        reports = admission.reports[start : start + MAX_BATCH]
-        feed = FeedBatch(
-            stage="order_entry",
-            sent_us=_now_us(),
-            orders=reports,
-            began_us=began_us,
-            asked_us=[asked_us[report.event_id] for report in reports],
-        )
-        parcels.append(Parcel(DATA_FEED, feed, len(reports)))
+    feeds = feed_of(admission.reports, admission.commands, asked_us, began_us=began_us, now_us=_now_us())
+    parcels += [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in feeds]
     _publisher().send_all(parcels)
 
 
