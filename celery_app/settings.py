@@ -23,8 +23,8 @@ class Settings(BaseSettings):
 
     # -- where the services are; the addresses hold passwords, so they never print themselves --------------------
     broker_url: SecretStr = Field(SecretStr("amqp://guest:guest@127.0.0.1:5672//"), description="RabbitMQ")
-    broker_role: Literal["", "api", "order_entry", "matching", "order_execution", "data_feed", "flower"] = Field(
-        "", description="whose least rights the user of BROKER_URL has, see ROLES in the topology; empty: all rights"
+    broker_role: Literal["", "api", "order_entry", "matching", "order_execution", "data_feed", "catch_up", "flower"] = (
+        Field("", description="whose least rights the user of BROKER_URL has, see sends_to; empty: all rights")
     )
     broker_management_url: SecretStr = Field(
         SecretStr(""), description="RabbitMQ's management with a user of all rights, to make those of the roles"
