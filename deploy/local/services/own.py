@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from deploy.broker_definitions import definitions
 from deploy.broker_users import ROLES
 from deploy.local import ports
 from deploy.local.places import Instance, read_json, write_private
@@ -41,20 +42,23 @@ class Services:
         return [program for some in self.programs.values() for program in some]
 
 
-def prepare(instance: Instance, wanted: Collection[str], *, running: bool) -> Services:
+def prepare(instance: Instance, wanted: Collection[str], *, running: bool, defined: bool = False) -> Services:
     """Make the wanted services ready to be started.
 
     running  whether they run already
+    defined  whether RabbitMQ is to know at each start all users, queues and routes of the exchange, even when it has
+             lost its data
     raises   Failure  one is not installed
     """
     chosen = ports.choose(instance, [port for name in wanted for port in _SERVICES[name].PORTS], running=running)
     users = {role: f"{RABBITMQ} {role}" for role in ROLES} if RABBITMQ in wanted else {}
     passwords = _passwords(instance, [*wanted, *users.values()])
-    return Services(
-        programs={name: _SERVICES[name].programs(instance, chosen, passwords[name]) for name in wanted},
-        urls=_urls(wanted, chosen, passwords),
-        roles={role: passwords[user] for role, user in users.items()},
-    )
+    roles = {role: passwords[user] for role, user in users.items()}
+    programs = {name: _SERVICES[name].programs(instance, chosen, passwords[name]) for name in wanted}
+    if defined and RABBITMQ in wanted:
+        known = definitions(rabbitmq.USER, passwords[RABBITMQ], roles)
+        programs[RABBITMQ] = rabbitmq.programs(instance, chosen, passwords[RABBITMQ], known)
+    return Services(programs=programs, urls=_urls(wanted, chosen, passwords), roles=roles)
 
 
 def _urls(wanted: Collection[str], chosen: Mapping[str, int], passwords: Mapping[str, str]) -> dict[str, str]:
