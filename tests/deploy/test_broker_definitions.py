@@ -26,7 +26,7 @@ def test_after_a_loss_everything_is_there_again_without_anyone_declaring_it() ->
                 url = url_of(role, rabbitmq.url, password)
                 with Connection(url) as connection, connection.channel() as channel:
                     for queue in (*task_queues(), DEAD_LETTER_QUEUE):
-                        assert channel.queue_declare(queue.name, passive=True).message_count == 0
+                        channel.queue_declare(queue.name, passive=True)
                 for queue_name in sends_to().get(role, []):
                     assert publish_as(url, f"from.{role}", queue_name) == "sent"
                 assert publish_as(url, "stock_exchange", ORDER_ENTRY) == "refused"
