@@ -1,6 +1,6 @@
 # Every command of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit dead-letters bench chaos mutations pictures tournament drop-old-data test lint requirements
+.PHONY: help up down status logs clean audit dead-letters republish bench chaos mutations pictures tournament drop-old-data test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
@@ -31,6 +31,9 @@ drop-old-data: ## drop what market_data holds of the days before the last DAYS=7
 
 dead-letters: ## messages that could not be handled; ARGS="show NAME", ARGS="return NAME" sends one back to its queue
 	$(RUN) run deploy.dead_letters $(ARGS)
+
+republish: ## publish everything of a shard again from a command on, should messages be lost; SHARD=0 FROM=123
+	$(RUN) run tasks.catch_up republish --shard $(SHARD) --from $(FROM)
 
 bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20"
 	$(RUN) run bench $(ARGS)

@@ -60,7 +60,7 @@ def own_exchange(
         _clear(instance)
         instance.folder("logs")
         caller = dict(variables or {}) | {n: value for n, value in os.environ.items() if n not in SERVICE_URLS}
-        services = own.prepare(instance, sorted(set(SERVICE_URLS.values())), running=False)
+        services = own.prepare(instance, sorted(set(SERVICE_URLS.values())), running=False, defined=True)
         chosen = ports.choose(instance, ["api", "flower"], running=False)
         environment = exchange.environment(
             caller, {**services.urls, "API_PORT": str(chosen["api"]), "FLOWER_PORT": str(chosen["flower"])}, instance

@@ -24,8 +24,8 @@ class Settings(BaseSettings):
 
     # -- where the services are; the addresses hold passwords, so they never print themselves --------------------
     broker_url: SecretStr = Field(SecretStr("amqp://guest:guest@127.0.0.1:5672//"), description="RabbitMQ")
-    broker_role: Literal["", "api", "order_entry", "matching", "order_execution", "data_feed", "flower"] = Field(
-        "", description="whose least rights the user of BROKER_URL has, see ROLES in the topology; empty: all rights"
+    broker_role: Literal["", "api", "order_entry", "matching", "order_execution", "data_feed", "catch_up", "flower"] = (
+        Field("", description="whose least rights the user of BROKER_URL has, see sends_to; empty: all rights")
     )
     broker_management_url: SecretStr = Field(
         SecretStr(""), description="RabbitMQ's management with a user of all rights, to make those of the roles"
@@ -108,7 +108,9 @@ class Settings(BaseSettings):
         100, ge=1, description="requests without a valid key of an address; all addresses together: twice as many"
     )
     max_refused_keys_per_s: int = Field(20, ge=1, description="keys of an address that may be refused in a second")
-    max_connections_per_address: int = Field(1_000, ge=1, description="connections and streams that an address may have open at a process")
+    max_connections_per_address: int = Field(
+        1_000, ge=1, description="connections and streams that an address may have open at a process"
+    )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="addresses and networks whose X-Forwarded-For and -Proto are believed, with commas in between"
     )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, NoReturn, get_type_hints
 
 import msgspec
@@ -33,10 +34,12 @@ log = structlog.get_logger()
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 2.0
 
-# Delivered so often and never acknowledged, a message may be what ends its worker. It is then handled alone, as are
-# those that were delivered with it, so that they do not share its fate at the delivery limit; in this order and in the
-# reverse one by turns, so that all before it and all behind it get done.
+# Delivered this often and never acknowledged, a message may be what ends its worker. From then on it is handled alone,
+# as are the messages that were delivered with it, so that they do not share its fate at the delivery limit.
 SUSPICIOUS_DELIVERIES = 3
+# Where the order of the messages counts, those behind the culprit wait for it. It is the first of them, as all before
+# it are acknowledged: handled alone from the third delivery on, it has ended three workers, and is a dead letter now.
+LAST_DELIVERIES = 2 * SUSPICIOUS_DELIVERIES
 
 # Exit status of a worker whose state is not to be trusted; the supervisor does not start it again.
 INVARIANT_BROKEN_STATUS = 70
@@ -54,6 +57,15 @@ class Stage(Task):
 
     #: Set when an invariant broke: what this worker holds in memory is not to be put away as good.
     broken = False
+    #: Whether a message may never overtake an earlier one, not even one that ends its worker again and again.
+    keeps_order = False
+
+    def halves(self, batch: Any) -> tuple[Any, Any] | None:  # noqa: ARG002
+        """Divide a batch that cannot be handled whole; None where that is unsafe or leads no further.
+
+        A stage overrides it where one transaction for each half does the same as one for both.
+        """
+        return None
 
     def prepare(self, queues: list[str]) -> None:
         """Called once before anything is consumed: wait for the database, recover state."""
@@ -72,6 +84,14 @@ class Stage(Task):
         log.critical("invariant_broken", stage=self.name, exc_info=True)
         self.broken = True
         raise SystemExit(INVARIANT_BROKEN_STATUS) from None
+
+
+class Outcome(Enum):
+    """What became of a transaction."""
+
+    DONE = auto()
+    DELAYED = auto()  # the world is away: the same may pass later
+    FAILED = auto()  # something in it is bad
 
 
 class Unit:
@@ -114,12 +134,9 @@ class Unit:
         deliveries = max((_deliveries(message) for message, _ in readable), default=0)
         if deliveries >= SUSPICIOUS_DELIVERIES:
             log.warning("unit_suspicious", stage=self._task.name, messages=len(readable), deliveries=deliveries)
-            self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
+            self._handle_suspicious(readable, deliveries)
         elif readable and not self._run(readable):
-            if len(readable) == 1:
-                self._bury(*readable[0])
-            else:
-                self._handle_one_by_one(readable)
+            self._isolate(readable)
 
     def _read_delivered(self) -> None:
         """Read what RabbitMQ has sent up to now; the loop alone would read one message a turn."""
@@ -151,19 +168,11 @@ class Unit:
         """Handle messages as one unit. False when one of them may be bad; then nothing was done."""
         started = time.monotonic()
         fail_points.reach(f"{self._task.name}.received")
-        try:
-            self._task.run([batch for _, batches in readable for batch in batches])
-        except InvariantBroken:
-            self._task.halt()
-        except Exception as failure:
-            if is_of_the_world(failure):
-                log.warning("unit_delayed", stage=self._task.name, wait_s=self._wait_s, fault=str(failure)[:200])
-                self._waiting = [message for message, _ in readable] + self._waiting
-                self._schedule(self._wait_s)
-                self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
-                return True
-            log.error("unit_failed", stage=self._task.name, messages=len(readable), exc_info=True)
-            return False
+        outcome = self._attempt([batch for _, batches in readable for batch in batches])
+        if outcome is Outcome.DELAYED:
+            self._wait_with(readable)
+        if outcome is not Outcome.DONE:
+            return outcome is Outcome.DELAYED
         self._wait_s = FIRST_WAIT_S
         fail_points.reach(f"{self._task.name}.handled")
         for message, _ in readable:
@@ -173,13 +182,90 @@ class Unit:
         self._tell([message for message, _ in readable], time.monotonic() - started)
         return True
 
+    def _attempt(self, batches: list[msgspec.Struct]) -> Outcome:
+        """Have the task handle batches in one transaction."""
+        try:
+            self._task.run(batches)
+        except InvariantBroken:
+            self._task.halt()
+        except Exception as failure:
+            if is_of_the_world(failure):
+                log.warning("unit_delayed", stage=self._task.name, wait_s=self._wait_s, fault=str(failure)[:200])
+                return Outcome.DELAYED
+            log.error("unit_failed", stage=self._task.name, batches=len(batches), exc_info=True)
+            return Outcome.FAILED
+        return Outcome.DONE
+
+    def _wait_with(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> None:
+        """Try messages again later, before all that has come since."""
+        self._waiting = [message for message, _ in readable] + self._waiting
+        self._schedule(self._wait_s)
+        self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
+
+    def _handle_suspicious(self, readable: list[tuple[Message, list[msgspec.Struct]]], deliveries: int) -> None:
+        """Handle each message alone, as one of them may end the worker before the others are done.
+
+        Where order does not count they are handled in their order and in the reverse one by turns, so that all before
+        the culprit and all behind it get done.
+        """
+        if not self._task.keeps_order:
+            self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
+            return
+        if _deliveries(readable[0][0]) >= LAST_DELIVERIES:
+            self._bury(*readable[0])
+            readable = readable[1:]
+        self._handle_one_by_one(readable)
+
     def _handle_one_by_one(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> None:
         for position, one in enumerate(readable):
             if self._due:  # the world went away in between
                 self._waiting += [message for message, _ in readable[position:]]
                 return
             if not self._run([one]):
-                self._bury(*one)
+                self._isolate([one])
+
+    def _isolate(self, failed: list[tuple[Message, list[msgspec.Struct]]]) -> None:
+        """Split messages that failed as one unit until only the culprits are left, which become dead letters.
+
+        Of n messages with one culprit that costs two transactions for each halving at most. They take effect in their
+        order.
+        """
+        if len(failed) == 1:
+            self._divide(*failed[0])
+            return
+        first, second = failed[: len(failed) // 2], failed[len(failed) // 2 :]
+        first_is_done = self._run(first)
+        if not first_is_done:
+            self._isolate(first)
+        if self._due:  # the world went away in between, and what is before these waits
+            self._waiting += [message for message, _ in second]
+        elif first_is_done and len(second) > 1:
+            self._isolate(second)  # the culprit is among them, or only fails together with what is done by now
+        elif not self._run(second):
+            self._isolate(second)
+
+    def _divide(self, message: Message, batches: list[msgspec.Struct]) -> None:
+        """Let all of a message take effect but what fails in it by itself; then the message is a dead letter.
+
+        It goes there whole. Sent back it does no harm, as each stage knows what it has done.
+        """
+        for batch in batches:
+            if not self._divide_batch(batch):
+                self._wait_with([(message, batches)])
+                return
+        self._bury(message, batches)
+
+    def _divide_batch(self, failed: msgspec.Struct) -> bool:
+        """Handle a batch that failed in halves, in their order; False when the world went away meanwhile."""
+        halves = self._task.halves(failed)
+        if halves is None:
+            log.error("culprit_found", stage=self._task.name, batch=repr(failed)[:500])
+            return True
+        for half in halves:
+            outcome = self._attempt([half])
+            if outcome is Outcome.DELAYED or (outcome is Outcome.FAILED and not self._divide_batch(half)):
+                return False
+        return True
 
     def _bury(self, message: Message, batches: list[msgspec.Struct]) -> None:
         log.error("message_failed", stage=self._task.name, id=_id(message), batches=len(batches))
@@ -213,8 +299,9 @@ def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
 
 
 # Postgres' codes for: serialization failure and deadlock; the server is shutting down or starting; a database or a
-# table that is not there yet, because the migrations are still under way.
-_PASSING_CODES = {"40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01"}
+# table that is not there yet, because the migrations are still under way; a server that only reads, as one that is not
+# the primary any more; too many connections; a lock or a statement that took too long.
+_PASSING_CODES = {"40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01", "25006", "53300", "55P03", "57014"}
 
 
 def is_of_the_world(failure: Exception) -> bool:

@@ -15,6 +15,8 @@ MATCHING = "matching"
 ORDER_EXECUTION = "order_execution"
 DATA_FEED = "data_feed"
 DEAD_LETTER = "dead_letter"
+# No stage: it publishes again what the stages behind the engine have not got.
+CATCH_UP = "catch_up"
 
 STAGES = (ORDER_ENTRY, MATCHING, ORDER_EXECUTION, DATA_FEED)
 
@@ -89,6 +91,7 @@ def sends_to() -> dict[str, list[str]]:
         ORDER_ENTRY: [*matching, DATA_FEED],
         MATCHING: [ORDER_EXECUTION, DATA_FEED],
         ORDER_EXECUTION: [DATA_FEED],
+        CATCH_UP: [ORDER_EXECUTION, DATA_FEED],
     }
 
 

@@ -8,9 +8,12 @@ from io import BytesIO
 from typing import Any
 
 import msgspec
+import psycopg2
 from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import DBAPIError
 
 UNIQUE_VIOLATION = "23505"
+_READ_ONLY = "25006"
 
 # What a stage looks up by key is in memory. Told so, Postgres does not read a whole table instead of 500 of its rows,
 # which took twice as long, and it never compiles a query that runs for a few milliseconds.
@@ -59,15 +62,28 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction that commits at the end of the block, and rolls back when it raises."""
+        """A transaction that commits at the end of the block, and rolls back when it raises.
+
+        A connection to a server that only reads, as one that is not the primary any more, is not used again.
+        """
         with self.engine.begin() as tx:
-            yield tx
+            try:
+                yield tx
+            except (psycopg2.Error, DBAPIError) as fault:
+                if _is_read_only(fault):
+                    tx.invalidate()
+                raise
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A read-only transaction that sees one state of the database throughout."""
         with self.engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True) as tx:
             yield tx
+
+
+def _is_read_only(fault: psycopg2.Error | DBAPIError) -> bool:
+    cause = fault.orig if isinstance(fault, DBAPIError) else fault
+    return getattr(cause, "pgcode", None) == _READ_ONLY
 
 
 def copy_rows(

@@ -14,9 +14,9 @@ import requests
 from amqp.exceptions import AMQPError
 from kombu import Connection
 
-from celery_app.topology import MATCHING, STAGES, declare_roles, exchange_of_role, sends_to
+from celery_app.topology import CATCH_UP, MATCHING, STAGES, declare_roles, exchange_of_role, sends_to
 
-ROLES = ("api", *STAGES, "flower")
+ROLES = ("api", *STAGES, CATCH_UP, "flower")
 
 WAIT_S = 10.0
 
@@ -33,10 +33,15 @@ class NotMade(Exception):
 
 def rights_of(role: str) -> dict[str, str]:
     """What the names of exchanges and queues have to match for a role to configure, write and read them."""
-    celery = [] if role == "api" else [_EVENTS, _CONTROL]
+    celery = [] if role in ("api", CATCH_UP) else [_EVENTS, _CONTROL]
     write = [*celery, *([re.escape(exchange_of_role(role).name)] if role in sends_to() else [])]
-    consumes = {MATCHING: [rf"{MATCHING}\.[0-9]+"], "api": [], "flower": []}.get(role, [re.escape(role)])
+    consumes = {MATCHING: [rf"{MATCHING}\.[0-9]+"]}.get(role, [role] if role in STAGES else [])
     return {"configure": _any_of(celery), "write": _any_of(write), "read": _any_of([*celery, *consumes])}
+
+
+def tag_of(role: str) -> str:
+    """Flower shows what the management knows; no other role may ask it."""
+    return "monitoring" if role == "flower" else ""
 
 
 def make_users(broker_url: str, management_url: str, passwords: Mapping[str, str]) -> None:
@@ -53,9 +58,7 @@ def make_users(broker_url: str, management_url: str, passwords: Mapping[str, str
         raise NotMade(f"RabbitMQ does not declare the queues: {fault}") from fault
     host = quote(_virtual_host(broker_url), safe="")
     for role, password in passwords.items():
-        # Flower shows what the management knows; no other role may ask it.
-        tags = "monitoring" if role == "flower" else ""
-        _put(management_url, f"users/{role}", {"password": password, "tags": tags})
+        _put(management_url, f"users/{role}", {"password": password, "tags": tag_of(role)})
         _put(management_url, f"permissions/{host}/{role}", rights_of(role))
 
 

@@ -22,28 +22,32 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
     "api": (
         "SELECT ON ALL TABLES IN SCHEMA public",
         "USAGE, SELECT ON SEQUENCE order_ids",
-        "INSERT ON accounts, holdings, ledger, corrections, api_keys, client_order_ids, fee_rates, equity_samples",
+        "INSERT ON accounts, holdings, ledger, corrections, api_keys, client_order_ids, fee_rates, equity_samples, "
+        "account_growth",
         # The whole table: to change fees it locks the accounts, for which a right to some columns is not enough.
-        "UPDATE ON accounts",
+        "UPDATE ON accounts, account_growth",
         "UPDATE (shares) ON holdings",
         "UPDATE (revoked_us) ON api_keys",
         "UPDATE (maker_fee_ppm, taker_fee_ppm) ON securities",
-        "DELETE ON equity_samples",
+        "DELETE ON equity_samples, api_keys",
     ),
     "streams": (
-        "SELECT ON api_keys, securities, last_prices, accounts, holdings, ledger, executions, shards, published_marks",
+        "SELECT ON api_keys, securities, last_prices, accounts, holdings, ledger, executions, shards, "
+        "published_marks, account_growth",
         "USAGE, SELECT ON SEQUENCE order_ids",
     ),
     "order_entry": (
         "SELECT ON accounts, holdings, securities, last_prices, shards, orders, open_orders, pending_replaces, "
-        "client_order_ids, order_log, denials",
+        "client_order_ids, order_log, denials, cancel_marks, waiting_replaces",
         "SELECT ON SEQUENCE order_ids",
-        "INSERT ON orders, open_orders, pending_replaces, order_log, denials",
+        "INSERT ON orders, open_orders, pending_replaces, order_log, denials, cancel_marks, waiting_replaces",
         "UPDATE (held_cents, open_orders) ON accounts",
         "UPDATE (held) ON holdings",
         "UPDATE (last_seq) ON shards",
         "UPDATE (halted) ON securities",
-        "UPDATE (largest_quantity) ON orders",
+        "UPDATE (largest_quantity, largest_hold_cents) ON orders",
+        "UPDATE ON cancel_marks",
+        "DELETE ON cancel_marks, waiting_replaces",
     ),
     "matching": (
         "SELECT ON securities, last_prices, shards, order_log, snapshots, published_marks",
@@ -52,17 +56,20 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
     ),
     "order_execution": (
         "SELECT ON accounts, holdings, securities, last_prices, orders, open_orders, pending_replaces, executions, "
-        "ledger, fee_rates",
-        "INSERT ON executions, ledger, holdings, open_orders",
+        "ledger, fee_rates, coverage",
+        "INSERT ON executions, ledger, holdings, open_orders, coverage",
         "UPDATE (kind, reason) ON executions",
         "UPDATE (balance_cents, held_cents, open_orders) ON accounts",
         "UPDATE (shares, held) ON holdings",
         "UPDATE (event_id, price_cents) ON last_prices",
         "UPDATE ON orders",
-        "DELETE ON open_orders, pending_replaces",
+        "UPDATE ON coverage",
+        "DELETE ON open_orders, pending_replaces, coverage",
     ),
     "catch_up": (
-        "SELECT ON shards, securities, last_prices, order_log, snapshots, published_marks, executions, orders",
+        "SELECT ON shards, securities, last_prices, order_log, snapshots, published_marks, executions, orders, "
+        "denials, coverage",
+        "INSERT ON coverage",
     ),
 }
 _MARKET_DATA: Mapping[str, tuple[str, ...]] = {
@@ -70,12 +77,13 @@ _MARKET_DATA: Mapping[str, tuple[str, ...]] = {
     "streams": ("SELECT ON ALL TABLES IN SCHEMA public",),
     "data_feed": (
         "SELECT ON ALL TABLES IN SCHEMA public",
-        "INSERT ON reports, trades, prices",
+        "INSERT ON reports, trades, prices, coverage",
         "INSERT, UPDATE ON report_heads, candles, books",
         "INSERT, UPDATE, DELETE ON book_levels",
+        "UPDATE, DELETE ON coverage",
         "EXECUTE ON FUNCTION make_day(text, integer, bigint)",
     ),
-    "catch_up": ("SELECT ON ALL TABLES IN SCHEMA public",),
+    "catch_up": ("SELECT ON ALL TABLES IN SCHEMA public", "INSERT ON coverage"),
 }
 RIGHTS = {"CLEARING_DATA_URL": _CLEARING_DATA, "MARKET_DATA_URL": _MARKET_DATA}
 

@@ -20,6 +20,7 @@ from db.connect import Database
 from db.migrate import DatabaseMissing, migrate
 from deploy import broker_users, database_users
 from deploy.processes import BOTS
+from tasks.catch_up.begin import begin
 
 # The admin's entry in the file of keys; every other one is the client id of an account.
 ADMIN_ENTRY = "admin"
@@ -61,13 +62,16 @@ def prepare(settings: Settings) -> None:
     raises  NotPrepared
     """
     clearing_data_url = settings.clearing_data_url.get_secret_value()
+    market_data_url = settings.market_data_url.get_secret_value()
     database = Database(clearing_data_url, application_name="migrate")
+    market_data = Database(market_data_url, application_name="migrate")
     try:
-        migrate(clearing_data_url, settings.market_data_url.get_secret_value())
+        migrate(clearing_data_url, market_data_url)
         with database.transaction() as tx:
             now_us = time.time_ns() // 1_000
             initial_data.load(tx, shards=settings.shards, now_us=now_us)
             hand_out_keys(tx, settings.run_directory / "keys.json", now_us=now_us)
+        begin(database, market_data)
         _let_in(settings)
     except (initial_data.WrongNumberOfShards, DatabaseMissing) as refusal:
         raise NotPrepared(str(refusal)) from refusal
@@ -78,6 +82,7 @@ def prepare(settings: Settings) -> None:
         ) from fault
     finally:
         database.engine.dispose()
+        market_data.engine.dispose()
 
 
 def _let_in(settings: Settings) -> None:

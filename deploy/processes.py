@@ -18,7 +18,7 @@ Kind = Literal["worker", "web", "bot"]
 class Process:
     """A process of the exchange, of which one or more run.
 
-    name     also of its compose service; a worker is named like its queue
+    name     also of its compose service; a Celery worker is named like its queue
     command  what comes after `python -m`
     counts   the variable that says how many of them run; None: one
     first    how many run beside those that the variable counts
@@ -41,13 +41,15 @@ _STORES = frozenset({"rabbitmq", "postgres", "migrate"})
 
 
 def workers(shards: int) -> list[Process]:
-    """The Celery workers: one queue each, and of the matching queues one for each shard."""
+    """The Celery workers: one queue each, and of the matching queues one for each shard; and the catch-up."""
     return [
         _worker("order_entry", counts="ORDER_ENTRY_WORKERS"),
         # The standbys of a shard come beside the worker that matches.
         *(_worker(f"matching.{shard}", counts="MATCHING_STANDBYS", first=1) for shard in range(shards)),
         _worker("order_execution", counts="ORDER_EXECUTION_WORKERS"),
         _worker("data_feed", counts="DATA_FEED_WORKERS", needs=frozenset({"redis"})),
+        # No queue is its own: it looks after what order execution and the feed have not got.
+        Process("catch_up", "worker", ("tasks.catch_up",), role="catch_up", user="catch_up", needs=_STORES),
     ]
 
 

@@ -33,6 +33,8 @@ EventId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 ClientId = Annotated[str, Meta(min_length=1, max_length=48)]
 SecurityId = Annotated[str, Meta(min_length=1, max_length=12)]
 Reason = Annotated[str, Meta(min_length=1, max_length=48)]
+# Event ids [from, to) of one shard; see tasks.coverage.
+Covered = tuple[EventId, EventId]
 
 
 # -- api -> order_entry ------------------------------------------------------------------------------------------
@@ -451,11 +453,13 @@ class ExecutionBatch(Struct, frozen=True, array_like=True):
     """Executions of one shard, in the order of their event ids; `matched_us` is when the engine sent them.
 
     The ids of `securities`, what happened to securities meanwhile, say where among the executions it happened.
+    `covers` says of which events these are all the executions; a message from before there was this says nothing.
     """
 
     shard: Shard
     matched_us: Microseconds
     executions: list[Execution]
+    covers: list[Covered] = []
     securities: list[SecurityEvent] = []
 
 
@@ -492,7 +496,8 @@ class FeedBatch(Struct, frozen=True, array_like=True):
     """What a stage has to tell the data feed; each stage fills the lists that are its own.
 
     `began_us` is when the unit began that made it. `asked_us` says for each of `orders` when the api had sent the
-    request. Both are missing in messages from before there were these.
+    request. `covers` says of which events this is all that the stage has to report; of order entry's the first event of
+    a command stands for its request. All three are missing in messages from before there were these.
     """
 
     stage: Literal["order_entry", "matching", "order_execution"]
@@ -509,6 +514,7 @@ class FeedBatch(Struct, frozen=True, array_like=True):
     failed: list[TradeFailed] = []
     began_us: Microseconds | None = None
     asked_us: list[Microseconds | None] = []
+    covers: list[Covered] = []
     securities: list[SecurityEvent] = []
     auctions: list[AuctionUpdate] = []
 

@@ -172,9 +172,9 @@ def register(statements: Statements, orders: Sequence[OrderRow]) -> None:
     statements.insert("open_orders", ("client_id", "order_id"), opened)
 
 
-def deny(statements: Statements, denials: Sequence[tuple[int, str]]) -> None:
-    """Insert (command id, reason); raises as `register`."""
-    statements.insert("denials", ("command_id", "reason"), denials)
+def deny(statements: Statements, denials: Sequence[tuple[int, str, int, str | None]]) -> None:
+    """Insert (command id, reason, time [us since 1970, UTC], report in JSON); raises as `register`."""
+    statements.insert("denials", ("command_id", "reason", "denied_us", "report"), denials)
 
 
 def shards(tx: Connection) -> set[int]:
@@ -246,10 +246,16 @@ _TAKE_NUMBERS = """
 """
 
 
-def append(statements: Statements, commands: Mapping[int, list[Command]]) -> dict[int, int]:
+def append(
+    statements: Statements,
+    commands: Mapping[int, list[Command]],
+    asked: Mapping[int, tuple[int, str | None]] | None = None,
+) -> dict[int, int]:
     """Append commands to the logs of their shards, and run what waits before.
 
     commands  by shard, in their order
+    asked     of those that are no orders, by their numbers: when the api took them [us since 1970, UTC], and the
+              security that a mass cancel names
     returns   by shard, the number of the first one; the others follow without a gap
     raises    psycopg2.errors.UniqueViolation  a command is in the log already
               KeyError                         there is no such shard
@@ -266,7 +272,16 @@ def append(statements: Statements, commands: Mapping[int, list[Command]]) -> dic
         for shard, batch in commands.items()
         for seq, command in enumerate(batch, first[shard])
     ]
-    statements.insert("order_log", ("shard", "seq", "command_id", "command"), rows)
+    columns: tuple[str, ...] = ("shard", "seq", "command_id", "command")
+    if asked:
+        nothing = (None, None)
+        statements.insert(
+            "order_log",
+            (*columns, "received_us", "named_security"),
+            [(*row, *asked.get(row[2], nothing)) for row in rows],
+        )
+    else:
+        statements.insert("order_log", columns, rows)
     statements.run()
     return first
 

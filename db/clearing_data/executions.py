@@ -88,7 +88,7 @@ def known(tx: Connection, executions: Iterable[Execution]) -> dict[int, Executio
         text(f"SELECT {', '.join(COLUMNS)} FROM executions WHERE event_id = ANY(:ids)"),  # noqa: S608  # constants
         {"ids": [one.event_id for one in executions]},
     )
-    return {row.event_id: _execution(row) for row in rows}
+    return {row.event_id: execution_of(row) for row in rows}
 
 
 def fail(tx: Connection, trades: Iterable[TradeMade], reason: str) -> None:
@@ -117,7 +117,7 @@ def between(tx: Connection, first_id: int, end_id: int) -> dict[int, Execution]:
         ),
         {"first_id": first_id, "end_id": end_id},
     )
-    return {row.event_id: _execution(row) for row in rows}
+    return {row.event_id: execution_of(row) for row in rows}
 
 
 def of_orders(tx: Connection, order_ids: Sequence[int]) -> Iterator[Execution]:
@@ -129,7 +129,7 @@ def of_orders(tx: Connection, order_ids: Sequence[int]) -> Iterator[Execution]:
         ),
         {"ids": order_ids},
     )
-    return map(_execution, rows)
+    return map(execution_of, rows)
 
 
 def _row(execution: Execution) -> tuple[object, ...]:
@@ -188,7 +188,7 @@ def _terms(execution: OrderReplaced | ReplaceRefused, *names: str) -> str:
     return msgspec.json.encode({name: getattr(execution, name) for name in names}).decode()
 
 
-def _execution(row: Sequence[Any]) -> Execution:
+def execution_of(row: Sequence[Any]) -> Execution:
     """The execution of a row with COLUMNS."""
     (
         event_id,

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection
 
+from db import coverage
 from db.arrays import array
 from db.clearing_data.changes import (
     FeeRates,
@@ -23,6 +24,10 @@ from db.clearing_data.changes import (
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import copy_rows
 from db.statements import Statements, run_prepared
+from tasks.coverage import Interval
+
+# The stage whose events are settled, in `coverage`.
+MATCHING = "matching"
 
 
 class BooksBroken(Exception):
@@ -53,14 +58,18 @@ def fee_rates(tx: Connection) -> dict[str, FeeRates]:
     }
 
 
-def change(tx: Connection, settlement: Settlement, opened_orders: Mapping[str, int]) -> None:
-    """Write what a unit changes of accounts, holdings and last prices.
+def change(
+    tx: Connection, settlement: Settlement, opened_orders: Mapping[str, int], covers: Iterable[Interval] = ()
+) -> None:
+    """Write what a unit changes of accounts, holdings and last prices, and which events it covers.
 
     opened_orders  how many orders more (+) or less (-) each client has open
 
     raises  BooksBroken  and then the transaction is lost
     """
     statements = Statements(tx)
+    # It conflicts with nothing, so it goes with what comes next instead of on a way of its own.
+    coverage.add(statements, MATCHING, covers)
     try:
         _change_accounts_and_holdings(statements, settlement, opened_orders)
     except CheckViolation as violation:

@@ -72,7 +72,8 @@ shards = Table(
     Column("last_seq", BigInteger, nullable=False, server_default=text("0")),
 )
 
-# The truth. `command` is a line of JSON as tasks.messages.encode_command writes it.
+# The truth. `command` is a line of JSON as tasks.messages.encode_command writes it. Of a command that is no order, the
+# last two say what its report says besides: when the api took it, and which security a mass cancel named, if one.
 order_log = Table(
     "order_log",
     metadata,
@@ -80,14 +81,26 @@ order_log = Table(
     Column("seq", BigInteger, primary_key=True),
     Column("command_id", BigInteger, nullable=False, unique=True),
     Column("command", Text, nullable=False),
+    Column("received_us", BigInteger),
+    Column("named_security", Text),
 )
 
-# Requests that order entry refused, so that the same one coming twice is refused twice.
+# Requests that order entry refused, so that the same one coming twice is refused twice. `report` is what the feed is
+# sent of it, in JSON, to be sent again should that be lost; None of a halt, and in rows from before there was this.
 denials = Table(
     "denials",
     metadata,
     Column("command_id", BigInteger, primary_key=True),
     Column("reason", Text, nullable=False),
+    Column("denied_us", BigInteger),
+    Column("report", Text),
+    # Denials come nearly in the order of time, so a summary of each few pages finds the latest.
+    Index(
+        "denials_by_time",
+        "denied_us",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 8, "autosummarize": "on"},
+    ),
 )
 
 
@@ -349,6 +362,18 @@ published_marks = Table(
     metadata,
     Column("shard", SmallInteger, primary_key=True),
     Column("seq", BigInteger, nullable=False),
+)
+
+# Which events order execution has: the intervals that the messages of the engines cover, see tasks.coverage. Each unit
+# adds rows in the transaction that settles it, so no unit waits for another; they are merged once a second.
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    Column("from_event", BigInteger, nullable=False),
+    Column("to_event", BigInteger, nullable=False),  # not in it
+    Column("stage", Text, nullable=False),  # from which the messages are
+    CheckConstraint("from_event < to_event", name="coverage_interval"),
 )
 
 # What each account has gained up to its last transfer; see db.clearing_data.growth.

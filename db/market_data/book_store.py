@@ -108,11 +108,12 @@ def store_books(tx: Connection, changes: Sequence[BookChange]) -> Stored:
     for change in changes:
         head = heads[change.security_id]
         for (side, price_cents), level in change.levels.items():
-            if head.floor_sequence < level[2]:
+            # A snapshot at the floor says again what stands there, and what was never stored of it.
+            if head.floor_sequence < level[2] or head.floor_sequence == level[2] == change.snapshot:
                 levels[change.security_id, side, price_cents] = level
                 if level[2] <= head.update_sequence:
                     late.add((change.security_id, level[2]))
-        if change.snapshot > head.floor_sequence:
+        if change.snapshot and change.snapshot >= head.floor_sequence:
             tx.execute(_CLEAR_LEVELS, {"security_id": change.security_id, "sequence": change.snapshot})
             if change.snapshot <= head.update_sequence:
                 mended.add(change.security_id)

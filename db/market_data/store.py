@@ -12,19 +12,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import astuple
 from sqlalchemy import Connection, text
 
+from db import coverage
 from db.arrays import array, arrays
 from db.connect import copy_rows
 from db.market_data.partitions import REPORTS, TRADES, dropped_before
 from db.market_data.rows import Candle, Report, Trade
+from db.statements import Statements
+from tasks.coverage import Interval
+from tasks.messages import OrderReport
 
 # -- reports and trades --------------------------------------------------------------------------------------------
 
-_ADVANCE_HEADS = text("""
+_ADVANCE_HEADS = """
     INSERT INTO report_heads AS head (client_id, sequence)
-    SELECT * FROM unnest(CAST(:clients AS text[]), CAST(:counts AS bigint[]))
+    SELECT * FROM unnest($1::text[], $2::bigint[])
     ON CONFLICT (client_id) DO UPDATE SET sequence = head.sequence + excluded.sequence
     RETURNING client_id, sequence
-""")
+"""
 # The time says in which partition to look.
 _KNOWN_REPORTS = text("""
     SELECT order_id, report_id FROM reports
@@ -40,25 +44,41 @@ _KNOWN_TRADES = text("""
 """)
 
 
-def advance_heads(tx: Connection, counts: Mapping[str, int]) -> dict[str, int]:
+def cover(statements: Statements, covers: Iterable[tuple[str, Sequence[Interval]]]) -> None:
+    """Have messages of stages cover intervals from now on; it conflicts with nothing and goes with what comes next."""
+    by_stage: dict[str, list[Interval]] = {}
+    for stage, intervals in covers:
+        by_stage.setdefault(stage, []).extend(intervals)
+    for stage, intervals in by_stage.items():
+        coverage.add(statements, stage, intervals)
+
+
+def advance_heads(statements: Statements, counts: Mapping[str, int]) -> dict[str, int]:
     """Reserve the next report numbers of clients, and lock their heads until the end of the transaction.
 
-    counts   how many numbers each client's reports need; 0 only locks
-    returns  the last number of each client
+    statements  what waits there is run with it
+    counts      how many numbers each client's reports need; 0 only locks
+    returns     the last number of each client
     """
     clients = sorted(counts)
-    heads = tx.execute(_ADVANCE_HEADS, {"clients": array(clients), "counts": array(counts[c] for c in clients)})
-    return {head.client_id: head.sequence for head in heads}
+    statements.add_prepared(
+        "advance_heads", _ADVANCE_HEADS, (array(clients), array(counts[client] for client in clients))
+    )
+    return dict(statements.run())
 
 
-def number_reports(tx: Connection, reports: Iterable[Report]) -> dict[str, list[Report]]:
-    """Number reports, each client's on its own; returns them by client, whose heads are locked from now on."""
+def number_reports(statements: Statements, reports: Iterable[Report]) -> dict[str, list[Report]]:
+    """Number reports, each client's on its own; returns them by client, whose heads are locked from now on.
+
+    statements  what waits there is run, too
+    """
     by_client: dict[str, list[Report]] = {}
     for report in reports:
         by_client.setdefault(report.client_id, []).append(report)
     if not by_client:
+        statements.run()
         return {}
-    heads = advance_heads(tx, {client: len(told) for client, told in by_client.items()})
+    heads = advance_heads(statements, {client: len(told) for client, told in by_client.items()})
     for client, told in by_client.items():
         for sequence, report in enumerate(told, heads[client] - len(told) + 1):
             report.sequence = sequence
@@ -100,6 +120,17 @@ def without_known_reports(tx: Connection, reports: Iterable[Report]) -> list[Rep
     for order_id, report_id in known:
         del told[order_id, report_id]
     return list(told.values())
+
+
+def without_known_requests(tx: Connection, reports: Sequence[OrderReport]) -> list[OrderReport]:
+    """Those of order entry's reports that are not stored, and of no day that was dropped."""
+    floor_us = dropped_before(tx, REPORTS)
+    told = [one for one in reports if one.received_us >= floor_us]
+    if not told:
+        return []
+    rows = ((one.order_id, one.event_id, one.received_us) for one in told)
+    known = {tuple(key) for key in tx.execute(_KNOWN_REPORTS, arrays(("orders", "reports", "times"), rows))}
+    return [one for one in told if (one.order_id, one.event_id) not in known]
 
 
 def without_known_trades(tx: Connection, trades: Iterable[Trade]) -> list[Trade]:

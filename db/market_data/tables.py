@@ -10,7 +10,20 @@ often it is told, so what is told twice meets itself in one partition, and the t
 
 from __future__ import annotations
 
-from sqlalchemy import DDL, BigInteger, Boolean, Column, Index, Integer, MetaData, Table, event, text
+from sqlalchemy import (
+    DDL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    event,
+    text,
+)
 from sqlalchemy import Text as AnyText
 from sqlalchemy.dialects.postgresql import ARRAY
 
@@ -164,4 +177,17 @@ dropped_sequences = Table(
     Column("table_name", Text, primary_key=True),
     Column("about", Text, primary_key=True),
     Column("sequence", BigInteger, nullable=False),
+)
+
+# Which events the feed has of each stage that reports to it: the intervals that their messages cover, see
+# tasks.coverage. Each unit adds rows in the transaction that stores it, so no unit waits for another; they are merged
+# once a second.
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    Column("from_event", BigInteger, nullable=False),
+    Column("to_event", BigInteger, nullable=False),  # not in it
+    Column("stage", Text, nullable=False),  # order_entry, matching, order_execution
+    CheckConstraint("from_event < to_event", name="coverage_interval"),
 )

@@ -51,7 +51,7 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None) -> None:
     if not was_up:
         shutil.rmtree(EXCHANGE.directory / "alive", ignore_errors=True)  # of workers that are no more
     wanted = sorted({service for variable, service in SERVICE_URLS.items() if variable not in variables.given})
-    services = own.prepare(EXCHANGE, wanted, running=was_up)
+    services = own.prepare(EXCHANGE, wanted, running=was_up, defined=True)
     environment = exchange.environment(os.environ, {**services.urls, **variables.given}, EXCHANGE)
     if door is not None:
         # Caddy alone may say for whom it asks.

@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 from db.connect import Database
 from db.market_data import book_store, store
 from db.market_data.rows import BookChange, Report, Trade
+from db.statements import Statements
+from tasks.coverage import Interval
 from tasks.data_feed.books import changes_of
 from tasks.data_feed.candles import candles_of
 from tasks.data_feed.outgoing import Push, push_of
@@ -28,18 +30,19 @@ def record(market_data: Database, batches: Sequence[FeedBatch], *, taken_us: int
 
     taken_us  when the unit began [us since 1970, UTC]
     """
+    covers = [(batch.stage, batch.covers) for batch in batches if batch.covers]
     reports = list(reports_of(batches))
     trades = [trade_of(made) for batch in batches for made in batch.trades]
     changes = changes_of(update for batch in batches for update in batch.books)
     try:
         with market_data.transaction() as tx:
-            return _store(tx, reports, trades, changes, taken_us)
+            return _store(tx, covers, reports, trades, changes, taken_us)
     except (UniqueViolation, CheckViolation):
         with market_data.transaction() as tx:
-            store.advance_heads(tx, dict.fromkeys((report.client_id for report in reports), 0))
+            store.advance_heads(Statements(tx), dict.fromkeys((report.client_id for report in reports), 0))
             fresh_reports = store.without_known_reports(tx, reports)
             fresh_trades = store.without_known_trades(tx, trades)
-            return _store(tx, fresh_reports, fresh_trades, changes, taken_us)
+            return _store(tx, covers, fresh_reports, fresh_trades, changes, taken_us)
 
 
 def trade_of(made: TradeMade) -> Trade:
@@ -56,9 +59,16 @@ def trade_of(made: TradeMade) -> Trade:
 
 
 def _store(
-    tx: Connection, reports: Iterable[Report], trades: Sequence[Trade], changes: Sequence[BookChange], taken_us: int
+    tx: Connection,
+    covers: Iterable[tuple[str, Sequence[Interval]]],
+    reports: Iterable[Report],
+    trades: Sequence[Trade],
+    changes: Sequence[BookChange],
+    taken_us: int,
 ) -> Push:
-    told = store.number_reports(tx, reports)
+    statements = Statements(tx)
+    store.cover(statements, covers)
+    told = store.number_reports(statements, reports)
     store.store_trades(tx, trades)
     store.merge_candles(tx, candles_of(trades))
     books = book_store.store_books(tx, changes)

@@ -12,8 +12,10 @@ from celery_app import app, fail_points
 from celery_app.settings import settings
 from celery_app.stage import Stage
 from celery_app.topology import DATA_FEED
+from db import coverage
 from db.connect import Database
 from db.market_data import book_store, partitions
+from tasks.data_feed.halves import halves_of
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.record import record
 from tasks.messages import FeedBatch
@@ -35,6 +37,8 @@ class DataFeed(Stage):
     abstract = True
     #: Whether a unit failed that may be stored all the same: tried again it is no news, and was told to nobody.
     in_doubt = False
+    #: Whether a unit has covered something since the last merge.
+    covered = False
     _forget_at = 0.0
     _partitions_at = 0.0
     _sequences_then: dict[str, int] = {}  # noqa: RUF012 - replaced, never changed
@@ -42,6 +46,10 @@ class DataFeed(Stage):
     def tick(self) -> None:
         """Called about once a second."""
         _pusher().mend()
+        if self.covered:
+            with _market_data().transaction() as tx:
+                coverage.merge(tx)
+            self.covered = False
         if time.monotonic() >= self._forget_at:
             with _market_data().transaction() as tx:
                 book_store.forget_levels(tx, self._sequences_then)
@@ -52,6 +60,10 @@ class DataFeed(Stage):
             if missing:
                 log.info("partitions_not_made", missing=missing)
             self._partitions_at = time.monotonic() + (PARTITIONS_AGAIN_S if missing else PARTITIONS_EVERY_S)
+
+    def halves(self, batch: FeedBatch) -> tuple[FeedBatch, FeedBatch] | None:
+        """Divide a batch: its reports are numbered when they are stored, so those of it may come in two units."""
+        return halves_of(batch)
 
 
 @app.task(name=DATA_FEED, base=DataFeed, bind=True)
@@ -66,6 +78,7 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
     except DBAPIError:
         self.in_doubt = True
         raise
+    self.covered = self.covered or any(batch.covers for batch in batches)
     if self.in_doubt:
         _pusher().miss()
         self.in_doubt = False

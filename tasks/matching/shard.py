@@ -77,7 +77,7 @@ class Shard:
                 restored = newest_engine(tx, self.shard, at_most=self.published_seq)
             self._engine = restored or Engine(self.shard)
             self._securities = {security.security_id for security in listed if security.shard == self.shard}
-            self._outbox = Outbox(self.shard)
+            self._outbox = Outbox(self.shard, published_seq=self.published_seq)
             self._unchecked = []
             self._snapshots.begun_seq = self._snapshots.kept_seq = snapshot_seq = self.seq
             self.follow_log()
@@ -166,8 +166,15 @@ class Shard:
         self._outbox.add_books(engine.book_snapshots() if self._tells_whole_books else engine.book_updates())
         self._outbox.add_auctions(engine.auction_snapshots() if self._tells_whole_books else engine.auction_updates())
         self._tells_whole_books = False
-        self._outbox.send(sender, began_us=began_us, now_us=now_us)
+        self._outbox.send(sender, seq=self.seq, began_us=began_us, now_us=now_us)
         self.published_seq = max(self.published_seq, self.seq)
+
+    def cover(self, sender: Sender, *, now_us: int) -> None:
+        """Tell each queue that has had no message since up to where there was no event for it.
+
+        now_us  the time [us since 1970, UTC]
+        """
+        self._outbox.cover(sender, now_us=now_us)
 
     # -- what is kept in the database --------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ class MatchingStage(Stage):
             _persist(shard.recover, f"shard {shard.shard} of clearing_data")
             fail_points.reach("matching.recovered")
             _persist(partial(self._publish, shard), "RabbitMQ")
+            _persist(partial(self._cover, shard), "RabbitMQ")
             fail_points.reach("matching.republished")
             _persist(shard.write_mark, "clearing_data")
             self._shards[shard.shard] = shard
@@ -107,6 +108,7 @@ class MatchingStage(Stage):
             shard = self._shards[number]
             try:
                 self._publish(shard)
+                self._cover(shard)
                 shard.check_log()
                 shard.leave_snapshot(now_us=_now_us())
             except InvariantBroken:
@@ -117,6 +119,7 @@ class MatchingStage(Stage):
 
     def _keep(self, shard: Shard) -> None:
         self._publish(shard)
+        self._cover(shard)
         shard.write_mark()
         fail_points.reach("matching.marked")
         shard.end_snapshot()
@@ -135,7 +138,11 @@ class MatchingStage(Stage):
             self._standing_in.add(number)
         if number in self._standing_in:
             self._publish(shard)
+            self._cover(shard)
             shard.write_mark()
+
+    def _cover(self, shard: Shard) -> None:
+        shard.cover(_publisher(), now_us=_now_us())
 
     def _publish(self, shard: Shard, began_us: int | None = None) -> None:
         now_us = _now_us()

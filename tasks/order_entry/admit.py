@@ -23,7 +23,7 @@ from tasks.order_entry.decisions import Admitted, Decision, Denied, Dropped, Lim
 from tasks.order_entry.desk import Desk
 from tasks.order_entry.earlier import once_each, without_control_characters
 from tasks.order_entry.known import desk_for, lock
-from tasks.order_entry.outcome import batches_of, batches_of_earlier, order_row, report
+from tasks.order_entry.outcome import asked_of, batches_of, batches_of_earlier, denial_row, order_row, report
 from tasks.order_entry.rules import decide
 
 # Each collision but the first means that another worker has decided a request of the unit in between, and of requests
@@ -119,6 +119,7 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
     """Write what was decided; the shards, which everyone needs, are locked last and for the shortest time."""
     orders = []
     denials = []
+    asked = {}
     commands: dict[int, list[Command]] = defaultdict(list)
     for decision in decisions:
         if isinstance(decision, Waiting):
@@ -126,10 +127,12 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
         if isinstance(decision.request, OrderRequest):
             security = desk.securities.get(decision.request.security_id)
             orders.append(order_row(decision.request, decision, now_us, security))
+        else:
+            asked[number_of(decision.request)] = asked_of(decision.request)
         if isinstance(decision, Admitted):
             commands[decision.shard].append(decision.command)
         else:
-            denials.append((number_of(decision.request), decision.reason))
+            denials.append(denial_row(decision, now_us))
     cash = {
         client: (funds.newly_held_cents, funds.newly_open)
         for client, funds in desk.funds.items()
@@ -146,7 +149,7 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
     admission.hold_cash(statements, cash)
     admission.hold_shares(statements, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})
     admission.set_halts(statements, desk.halts)
-    first_seq = admission.append(statements, commands)
+    first_seq = admission.append(statements, commands, asked)
     return [batch for shard, seq in first_seq.items() for batch in batches_of(shard, seq, commands[shard])]
 
 

@@ -19,8 +19,9 @@ from tasks.messages import (
     PlaceOrder,
     ReplaceRequest,
     Request,
+    encode,
 )
-from tasks.order_entry.decisions import Admitted, DenialReason, Denied
+from tasks.order_entry.decisions import Admitted, DenialReason, Denied, number_of
 from tasks.order_entry.orders import fee_ppm
 
 # Entries in one message to a stage behind; each order that a mass cancel names is one, too.
@@ -73,6 +74,20 @@ def _row(
         order.display_quantity,
         rate_ppm,
     )
+
+
+def denial_row(denial: Denied, now_us: int) -> tuple[int, str, int, str | None]:
+    """A denial as it goes into the register of denials, with its report in JSON."""
+    told = report(denial.request, denial.reason, now_us)
+    return number_of(denial.request), denial.reason, now_us, encode(told).decode() if told else None
+
+
+def asked_of(request: Request) -> tuple[int, str | None]:
+    """What the report of a request that is no order says and its command does not.
+
+    returns  when the api took it [us since 1970, UTC], and the security that a mass cancel names
+    """
+    return request.received_us, request.security_id if isinstance(request, MassCancelRequest) else None
 
 
 def report(request: Request, denied: str | None, now_us: int) -> OrderReport | None:

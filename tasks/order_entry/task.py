@@ -17,10 +17,10 @@ from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.clearing_data import admission, waiting_replaces
 from db.connect import Database
-from tasks.messages import EntryBatch, FeedBatch
+from tasks.messages import EntryBatch
 from tasks.order_entry.admit import admit
 from tasks.order_entry.decisions import Limits, number_of
-from tasks.order_entry.outcome import MAX_BATCH
+from tasks.order_entry.feed import feed_of
 
 log = structlog.get_logger()
 
@@ -50,7 +50,8 @@ class OrderEntry(Stage):
             _decide([EntryBatch(list(overdue))], patient=False)
 
 
-@app.task(name=ORDER_ENTRY, base=OrderEntry)
+# Requests of one client take effect in the order in which it sent them.
+@app.task(name=ORDER_ENTRY, base=OrderEntry, keeps_order=True)
 def order_entry(batches: list[EntryBatch]) -> None:
     """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
     _decide(batches, patient=True)
@@ -76,16 +77,8 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
     parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admitted.commands]
     # Of several copies the first one counts, as in the reports.
     asked_us = {number_of(request): batch.sent_us for batch in batches[::-1] for request in batch.requests}
-    for start in range(0, len(admitted.reports), MAX_BATCH):
-        reports = admitted.reports[start : start + MAX_BATCH]
-        feed = FeedBatch(
-            stage="order_entry",
-            sent_us=_now_us(),
-            orders=reports,
-            began_us=began_us,
-            asked_us=[asked_us.get(report.event_id) for report in reports],
-        )
-        parcels.append(Parcel(DATA_FEED, feed, len(reports)))
+    feeds = feed_of(admitted.reports, admitted.commands, asked_us, began_us=began_us, now_us=_now_us())
+    parcels += [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in feeds]
     _publisher().send_all(parcels)
 
 

@@ -6,21 +6,32 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
+from db import coverage
 from db.clearing_data import executions as register
 from db.clearing_data import order_changes
 from db.clearing_data import settlement as books
+from db.clearing_data.settlement import MATCHING
 from db.connect import Database
+from db.statements import Statements
+from tasks.coverage import Interval
 from tasks.messages import Execution, TradeMade
 from tasks.order_execution import clearing
 
 
-def settle_once(clearing_data: Database, executions: Sequence[Execution], *, settled_us: int) -> dict[int, str]:
+def settle_once(
+    clearing_data: Database,
+    executions: Sequence[Execution],
+    covers: Sequence[Interval] = (),
+    *,
+    settled_us: int,
+) -> dict[int, str]:
     """Settle those of the executions that are not settled yet, all of them or none.
 
     Almost always none is, so they are taken for new until the register says otherwise; then those that it knows are
     looked up first. It ends: each further turn means that another worker has settled one of them in between.
 
     executions  in the order of their event ids, each once
+    covers      of which events these are all the executions
     settled_us  the time [us since 1970, UTC]
     returns     the trades among them that failed, now or before: the reason by event id
 
@@ -34,7 +45,7 @@ def settle_once(clearing_data: Database, executions: Sequence[Execution], *, set
     while fresh:
         try:
             with clearing_data.transaction() as tx:
-                trades = _settle(tx, fresh, closed, settled_us)
+                trades = _settle(tx, fresh, covers, closed, settled_us)
             return failed | {trade.event_id: clearing.ACCOUNT_CLOSED for trade in trades}
         except _AccountsClosed as others:
             closed |= others.clients
@@ -42,7 +53,16 @@ def settle_once(clearing_data: Database, executions: Sequence[Execution], *, set
             with clearing_data.transaction() as tx:
                 fresh = clearing.unsettled(executions, register.known(tx, executions))
                 failed = register.failed(tx, executions)
+    if covers:
+        with clearing_data.transaction() as tx:
+            _cover(tx, covers)
     return failed
+
+
+def _cover(tx: Connection, covers: Sequence[Interval]) -> None:
+    statements = Statements(tx)
+    coverage.add(statements, MATCHING, covers)
+    statements.run()
 
 
 class _AccountsClosed(Exception):
@@ -53,7 +73,13 @@ class _AccountsClosed(Exception):
         self.clients = clients
 
 
-def _settle(tx: Connection, executions: Sequence[Execution], closed: set[str], settled_us: int) -> list[TradeMade]:
+def _settle(
+    tx: Connection,
+    executions: Sequence[Execution],
+    covers: Sequence[Interval],
+    closed: set[str],
+    settled_us: int,
+) -> list[TradeMade]:
     """Settle executions that are new; returns the trades among them that fail.
 
     Whatever needs no account is done before the accounts are locked, because other workers wait for these: so the
@@ -76,5 +102,5 @@ def _settle(tx: Connection, executions: Sequence[Execution], closed: set[str], s
     released, fees = order_changes.release_replaces(tx, settlement.decided)
     clearing.require_decided(settlement, released)
     clearing.release_fees(settlement, changed, fees)
-    books.change(tx, settlement, opened)
+    books.change(tx, settlement, opened, covers)
     return settlement.failed

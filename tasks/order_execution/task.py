@@ -13,9 +13,12 @@ from celery_app.publisher import Parcel, Publisher
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
+from db import coverage as covered
 from db.clearing_data.settlement import BooksBroken
 from db.connect import Database
-from tasks.messages import ExecutionBatch, FeedBatch, TradeFailed, TradeMade
+from tasks import coverage
+from tasks.coverage import Interval
+from tasks.messages import Execution, ExecutionBatch, FeedBatch, TradeFailed, TradeMade
 from tasks.order_execution.clearing import ExecutionRefused, once_each
 from tasks.order_execution.settle import settle_once
 
@@ -25,16 +28,80 @@ log = structlog.get_logger()
 MAX_BATCH = 2_000
 
 
-@app.task(name=ORDER_EXECUTION, base=Stage)
-def settle(batches: list[ExecutionBatch]) -> None:
+class Settlement(Stage):
+    """Between units it says which events had nothing to settle, and merges what the units cover."""
+
+    abstract = True
+
+    def __init__(self) -> None:
+        # Events that are settled, of which the feed is not told yet that none of them is a trade.
+        self._untold: list[Interval] = []
+        self._covered = False  # since the last merge
+
+    def tick(self) -> None:
+        """Called about once a second."""
+        untold = coverage.merged(self._untold)
+        if untold:
+            _publisher().send_all([Parcel(DATA_FEED, FeedBatch("order_execution", _now_us(), covers=untold), 0)])
+            self._untold = []
+        if self._covered:
+            with _clearing_data().transaction() as tx:
+                covered.merge(tx)
+            self._covered = False
+
+    def handle(self, batches: list[ExecutionBatch]) -> None:
+        """Settle the executions of all delivered messages, and report the trades."""
+        began_us = _now_us()
+        covers = coverage.merged(interval for batch in batches for interval in batch.covers)
+        executions, failed = _settle(batches, covers, began_us)
+        self._covered = self._covered or bool(covers)
+        fail_points.reach("order_execution.committed")
+        trades = [execution for execution in executions if type(execution) is TradeMade]
+        if failed:
+            # The trades are undone as the rules say, but somebody closed an account that was trading.
+            events = sorted(failed)
+            log.critical("trades_failed", trades=len(failed), reason=failed[events[0]], events=events[:10])
+        if trades:
+            covers, untold = coverage.merged([*covers, *self._untold]), []
+        else:
+            untold = coverage.merged([*covers, *self._untold])
+        _publisher().send_all(_parcels(trades, covers, failed, began_us))
+        self._untold = untold
+
+    def halves(self, batch: ExecutionBatch) -> tuple[ExecutionBatch, ExecutionBatch] | None:
+        """Divide executions: what each of them changes is a difference, so they may be settled one by one.
+
+        Of the events around the last one, the culprit, none counts as covered.
+        """
+        executions = sorted(batch.executions, key=lambda execution: execution.event_id)
+        middle = len(executions) // 2
+        if not middle or executions[middle - 1].event_id == executions[middle].event_id:
+            return None
+        at = executions[middle].event_id
+        first = coverage.clipped(batch.covers, 0, at)
+        second = coverage.clipped(batch.covers, at, coverage.LAST)
+        return (
+            ExecutionBatch(batch.shard, batch.matched_us, executions[:middle], first),
+            ExecutionBatch(batch.shard, batch.matched_us, executions[middle:], second),
+        )
+
+
+@app.task(name=ORDER_EXECUTION, base=Settlement, bind=True)
+def settle(self: Settlement, batches: list[ExecutionBatch]) -> None:
     """Settle the executions of all delivered messages: once, both legs, or not at all.
 
     What was settled before is reported again, for its message may have come again because the report was lost.
     """
-    began_us = _now_us()
+    self.handle(batches)
+
+
+def _settle(
+    batches: list[ExecutionBatch], covers: list[Interval], settled_us: int
+) -> tuple[list[Execution], dict[int, str]]:
+    """The executions of the batches, settled, and of the trades among them those that failed, with the reason."""
     try:
         executions = once_each(batches)
-        failed = settle_once(_clearing_data(), executions, settled_us=began_us)
+        return executions, settle_once(_clearing_data(), executions, covers, settled_us=settled_us)
     except ExecutionRefused as refusal:
         # Only the engine sends executions, and none that can be refused: somebody ought to look. The message ends in
         # the dead letters, and the worker lives.
@@ -44,22 +111,32 @@ def settle(batches: list[ExecutionBatch]) -> None:
         # The executions fit the orders they name, and what is held is what open orders need. So it is not a message
         # that is wrong but our own books, and whatever is settled next would be wrong, too.
         raise InvariantBroken(str(broken)) from broken
-    fail_points.reach("order_execution.committed")
-    trades = [execution for execution in executions if type(execution) is TradeMade]
-    if failed:
-        # The trades are undone as the rules say, but somebody closed an account that was trading.
-        events = sorted(failed)
-        log.critical("trades_failed", trades=len(failed), reason=failed[events[0]], events=events[:10])
-    _publisher().send_all(
-        [_parcel(trades[start : start + MAX_BATCH], failed, began_us) for start in range(0, len(trades), MAX_BATCH)]
-    )
 
 
-def _parcel(trades: Sequence[TradeMade], failed: Mapping[int, str], began_us: int) -> Parcel:
+def _parcels(
+    trades: Sequence[TradeMade], covers: Sequence[Interval], failed: Mapping[int, str], began_us: int
+) -> list[Parcel]:
+    """What the feed is told, in messages that cover all up to where the next one begins."""
+    starts = range(0, len(trades), MAX_BATCH)
+    bounds = [0, *(trades[start].event_id for start in starts[1:]), coverage.LAST]
+    return [
+        _parcel(trades[start : start + MAX_BATCH], coverage.clipped(covers, begin, end), failed, began_us)
+        for start, begin, end in zip(starts, bounds, bounds[1:], strict=False)
+    ]
+
+
+def _parcel(trades: Sequence[TradeMade], covers: list[Interval], failed: Mapping[int, str], began_us: int) -> Parcel:
     """What the feed is told: the trades that were settled, and those that failed with the reason."""
     settled = [trade for trade in trades if trade.event_id not in failed]
     undone = [TradeFailed(trade, failed[trade.event_id]) for trade in trades if trade.event_id in failed]
-    feed = FeedBatch(stage="order_execution", sent_us=_now_us(), settled=settled, failed=undone, began_us=began_us)
+    feed = FeedBatch(
+        stage="order_execution",
+        sent_us=_now_us(),
+        settled=settled,
+        failed=undone,
+        began_us=began_us,
+        covers=covers,
+    )
     return Parcel(DATA_FEED, feed, len(trades))
 
 

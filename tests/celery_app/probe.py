@@ -15,6 +15,10 @@ from celery_app.stage import InvariantBroken, Stage
 from tasks.messages import EntryBatch
 
 app.conf.include = []
+# Set by a test: messages may not overtake each other.
+KEEPS_ORDER = "PROBE_KEEPS_ORDER"
+# The time in a part of a divided batch.
+PART = 1
 log = structlog.get_logger()
 outages = {"OUTAGE": 3, "LONG OUTAGE": 7}
 consumers: list[Any] = []
@@ -25,10 +29,26 @@ def _remember(sender: Any, **_: object) -> None:
     consumers.append(sender)
 
 
-@app.task(name="order_entry", base=Stage)
+class Probe(Stage):
+    """Batches whose first order is DIVISIBLE's may be divided."""
+
+    abstract = True
+    keeps_order = bool(os.environ.get(KEEPS_ORDER))
+
+    def halves(self, batch: EntryBatch) -> tuple[EntryBatch, EntryBatch] | None:
+        """Divide a batch."""
+        requests = batch.requests
+        if len(requests) == 1 or (batch.sent_us != PART and requests[0].client_id != "DIVISIBLE"):
+            return None
+        middle = len(requests) // 2
+        return EntryBatch(requests[:middle], PART), EntryBatch(requests[middle:], PART)
+
+
+@app.task(name="order_entry", base=Probe)
 def order_entry(batches: list[EntryBatch]) -> None:
     """Handle a unit as the client ids of its orders say."""
     clients = [request.client_id for batch in batches for request in batch.requests]
+    log.info("unit_begun", messages=len(batches), begun="+".join(clients))
     if "BAD" in clients:
         raise ValueError("a bad order")
     if "BROKEN" in clients:

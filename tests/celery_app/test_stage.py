@@ -10,13 +10,14 @@ import pytest
 from kombu import Connection
 
 from celery_app.publisher import NotSent, Publisher
-from celery_app.stage import INVARIANT_BROKEN_STATUS, SUSPICIOUS_DELIVERIES
+from celery_app.stage import INVARIANT_BROKEN_STATUS, LAST_DELIVERIES, SUSPICIOUS_DELIVERIES
 from celery_app.topology import DEAD_LETTER, DELIVERY_LIMIT, ORDER_ENTRY
 from tasks.messages import EntryBatch, OrderRequest
 from tests.support.broker import depth, empty_queues, publish, take
 from tests.support.worker import Worker, WorkerFailed
 
 PROBE = "tests.celery_app.probe"
+KEEPS_ORDER = {"PROBE_KEEPS_ORDER": "1"}
 HEADERS = {"task": ORDER_ENTRY, "id": "one", "lang": "py"}
 
 
@@ -50,6 +51,64 @@ def test_a_bad_message_is_a_dead_letter_alone(broker: Connection, publisher: Pub
         assert "clients=A\n" in worker.log
         (dead,) = take(broker, DEAD_LETTER, 1)
         assert "BAD" in str(dead.body)
+        assert worker.stop() == 0
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+@pytest.mark.parametrize("position", [0, 13, 31])
+def test_one_culprit_among_32_messages_costs_logarithmically_many_transactions(
+    position: int, broker: Connection, publisher: Publisher
+) -> None:
+    clients = [f"C{number:02}" for number in range(32)]
+    clients[position] = "BAD"
+    for client in clients:
+        send(publisher, client)
+    with Worker(ORDER_ENTRY, app=PROBE) as worker:
+        (dead,) = take(broker, DEAD_LETTER, 1)
+        assert "BAD" in str(dead.body)
+        worker.wait_for_log("C30" if position == 31 else "C31")
+        assert worker.stop() == 0
+        log = worker.log
+    handled = re.findall(r"clients=(\S+)", log)
+    # All others took effect, in the order of their delivery.
+    assert "+".join(handled).split("+") == [client for client in clients if client != "BAD"]
+    assert "begun=" + "+".join(clients) in log  # all were one unit at first
+    assert log.count("unit_begun") <= 1 + 2 * 5
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_two_culprits_are_found_too(broker: Connection, publisher: Publisher) -> None:
+    clients = ["A", "BAD", "B", "C", "D", "E", "BAD", "F"]
+    for client in clients:
+        send(publisher, client)
+    with Worker(ORDER_ENTRY, app=PROBE) as worker:
+        take(broker, DEAD_LETTER, 2)
+        worker.wait_for_log("clients=F")
+        assert worker.stop() == 0
+        log = worker.log
+    assert "+".join(re.findall(r"clients=(\S+)", log)).split("+") == ["A", "B", "C", "D", "E", "F"]
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_batch_that_may_be_divided_takes_effect_but_for_its_culprit(broker: Connection, publisher: Publisher) -> None:
+    send(publisher, "DIVISIBLE", "A", "B", "BAD", "C", "D", "E", "F")
+    send(publisher, "G", "BAD", "H")
+    with Worker(ORDER_ENTRY, app=PROBE) as worker:
+        assert len(take(broker, DEAD_LETTER, 2)) == 2
+        assert worker.stop() == 0
+        log = worker.log
+    handled = "+".join(re.findall(r"clients=(\S+)", log)).split("+")
+    assert handled == ["DIVISIBLE", "A", "B", "C", "D", "E", "F"]
+    assert log.count("culprit_found") == 2
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_divided_batch_waits_for_a_database_that_is_away(broker: Connection, publisher: Publisher) -> None:
+    send(publisher, "DIVISIBLE", "A", "BAD", "OUTAGE")
+    with Worker(ORDER_ENTRY, app=PROBE) as worker:
+        take(broker, DEAD_LETTER, 1)
+        assert worker.log.count("unit_delayed") == 3
+        worker.wait_for_log("clients=OUTAGE")
         assert worker.stop() == 0
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
@@ -100,6 +159,29 @@ def test_what_ends_its_worker_goes_to_the_dead_letters_alone(
     give_back(broker_url, times=DELIVERY_LIMIT - SUSPICIOUS_DELIVERIES - 1)
     (dead,) = take(broker, DEAD_LETTER, 1)
     assert "KILLER" in str(dead.body)
+
+
+def test_where_order_counts_no_message_overtakes_one_that_ends_its_worker(
+    broker: Connection, broker_url: str, publisher: Publisher
+) -> None:
+    for client in ("A", "KILLER", "C", "D"):
+        send(publisher, client)
+    give_back(broker_url, times=SUSPICIOUS_DELIVERIES)
+    done = ""
+    for _ in range(SUSPICIOUS_DELIVERIES, LAST_DELIVERIES):
+        worker = Worker(ORDER_ENTRY, app=PROBE, environment=KEEPS_ORDER)
+        worker.launch()
+        assert worker.wait() == -signal.SIGKILL
+        done += worker.log
+        worker.teardown()
+    assert re.findall(r"clients=(\w)", done) == ["A"]
+    with Worker(ORDER_ENTRY, app=PROBE, environment=KEEPS_ORDER) as worker:
+        (dead,) = take(broker, DEAD_LETTER, 1)
+        assert "KILLER" in str(dead.body)
+        worker.wait_for_log("clients=D")
+        assert worker.stop() == 0
+        assert re.findall(r"clients=(\w)", worker.log) == ["C", "D"]
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
 @pytest.mark.parametrize(

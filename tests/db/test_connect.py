@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from psycopg2.errors import UniqueViolation
-from sqlalchemy import text
+from psycopg2.errors import ReadOnlySqlTransaction, UniqueViolation
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from db.connect import Database, copy_rows
 
@@ -45,3 +48,33 @@ def test_a_control_character_is_refused(market_data: Database, word: str) -> Non
 def test_a_row_that_is_there(market_data: Database) -> None:
     with pytest.raises(UniqueViolation), market_data.transaction() as tx:
         copy_rows(tx, "report_heads", ("client_id", "sequence"), [("ANN", 1), ("ANN", 2)])
+
+
+def test_a_connection_that_only_reads_is_not_used_again(market_data: Database) -> None:
+    database = Database(market_data.engine.url.render_as_string(hide_password=False))
+    with database.transaction() as tx:
+        first = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    for write in (_execute, _copy):
+        with pytest.raises((ReadOnlySqlTransaction, DBAPIError)):
+            _in_a_transaction_that_only_reads(database, write)
+        with database.transaction() as tx:
+            other = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        assert other != first
+        first = other
+    with database.transaction() as tx:
+        _copy(tx)
+    database.engine.dispose()
+
+
+def _in_a_transaction_that_only_reads(database: Database, write: Callable[[Connection], None]) -> None:
+    with database.transaction() as tx:
+        tx.execute(text("SET TRANSACTION READ ONLY"))
+        write(tx)
+
+
+def _execute(tx: Connection) -> None:
+    tx.execute(text("INSERT INTO report_heads VALUES ('ANN', 1)"))
+
+
+def _copy(tx: Connection) -> None:
+    copy_rows(tx, "report_heads", ("client_id", "sequence"), [("ANN", 1)])

@@ -34,7 +34,7 @@ def by_name(processes: list[Process]) -> Any:
 
 def test_its_services_are_the_processes_and_what_they_need() -> None:
     processes = {process.name for process in (*WORKERS, *WEBS, *TRADERS)}
-    assert SERVICES.keys() - processes == {"migrate", "caddy", *STORES}
+    assert SERVICES.keys() - processes == {"migrate", "definitions", "caddy", *STORES}
     assert processes - SERVICES.keys() == set()
 
 
@@ -176,11 +176,23 @@ def test_no_container_is_told_all_passwords() -> None:
     assert not re.search(r"^\w*(PASSWORD|URL|USERS)", settings, re.MULTILINE)
 
 
-def test_all_users_are_made_at_the_start() -> None:
-    users = json.loads(re.sub(r"\$\{\w+\}", "x", SERVICES["migrate"]["environment"]["BROKER_USERS"]))
+@pytest.mark.parametrize("service", ["migrate", "definitions"])
+def test_all_users_are_made_at_the_start(service: str) -> None:
+    users = json.loads(re.sub(r"\$\{\w+\}", "x", SERVICES[service]["environment"]["BROKER_USERS"]))
     assert users.keys() == set(ROLES)
     text = re.sub(r"\$\{\w+(:\?[^}]*)?\}", "x", SERVICES["migrate"]["environment"]["DATABASE_USERS"])
     assert json.loads(text).keys() == set(USERS)
+
+
+def test_rabbitmq_knows_users_queues_and_routes_at_each_start() -> None:
+    definitions, rabbitmq = SERVICES["definitions"], SERVICES["rabbitmq"]
+    assert rabbitmq["depends_on"]["definitions"]["condition"] == "service_completed_successfully"
+    volumes = dict(volume.removesuffix(":ro").split(":") for volume in rabbitmq["volumes"])
+    (folder,) = (volume.partition(":")[2] for volume in definitions["volumes"])
+    written = definitions["command"][3].replace(folder, volumes["definitions"])
+    assert f"load_definitions = {written}\n" in (ROOT / "deploy" / "rabbitmq-definitions.conf").read_text()
+    assert "./deploy/rabbitmq-definitions.conf" in volumes
+    assert definitions["environment"]["SHARDS"] == SHARDS
 
 
 def test_docker_compose_1_29_reads_it() -> None:

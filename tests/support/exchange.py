@@ -23,6 +23,7 @@ from kombu import Connection
 from celery_app.settings import settings
 from celery_app.topology import DEAD_LETTER
 from deploy import database_users
+from deploy.broker_users import url_of
 from deploy.local import exchange as local
 from deploy.local.places import Instance
 from deploy.local.programs import Program
@@ -74,6 +75,10 @@ class Exchange:
         self._killed[name] = self.pid(name)
         os.kill(self._killed[name], signal.SIGKILL)
 
+    def send_signal(self, name: str, number: signal.Signals) -> None:
+        """Send a signal to a process."""
+        os.kill(self.pid(name), number)
+
     def is_back(self, name: str) -> bool:
         """Whether a process that was killed runs again and does its work."""
         pid = self.pid(name)
@@ -111,7 +116,7 @@ class Exchange:
 
     def dead_letters(self) -> int:
         """How many messages could not be handled."""
-        with Connection(settings().broker_url.get_secret_value()) as connection:
+        with Connection(self.environment["BROKER_URL"]) as connection:
             return depth(connection, DEAD_LETTER)
 
 
@@ -125,17 +130,30 @@ def is_ready(url: str) -> bool:
 
 
 @contextmanager
-def running_exchange(variables: Mapping[str, str] | None = None) -> Iterator[Exchange]:
+def running_exchange(
+    variables: Mapping[str, str] | None = None,
+    *,
+    broker_url: str | None = None,
+    passwords: Mapping[str, str] | None = None,
+) -> Iterator[Exchange]:
     """Run the exchange on empty queues inside the block.
 
-    variables  those of `make up`, as {"ORDER_ENTRY_WORKERS": "2"}; no bots trade unless they are named
+    variables   those of `make up`, as {"ORDER_ENTRY_WORKERS": "2"}; no bots trade unless they are named
+    broker_url  of another RabbitMQ than that of the tests, with a user who may do everything
+    passwords   of the users of the roles there, with whose rights the processes run; None: all may do everything
     """
     s = settings()
     # The path of a Unix socket is short, and pytest's folders are deep.
     instance = Instance(Path(tempfile.mkdtemp(prefix="exchange-")))
     instance.folder("logs")
     port = {"api": free_port(), "flower": free_port()}
-    environment = local.environment(os.environ, {"API_PORT": str(port["api"])}, instance)
+    broker_url = broker_url or s.broker_url.get_secret_value()
+    urls = {"API_PORT": str(port["api"]), "BROKER_URL": broker_url}
+    environment = local.environment(os.environ, urls, instance)
+    roles = {
+        role: {"BROKER_URL": url_of(role, broker_url, password), "BROKER_ROLE": role}
+        for role, password in (passwords or {}).items()
+    }
     asked_for = from_environment({"BOTS": "none", **(variables or {})})
     url = f"http://{s.api_host}:{port['api']}"
     passwords = passwords_of_users()
@@ -143,7 +161,7 @@ def running_exchange(variables: Mapping[str, str] | None = None) -> Iterator[Exc
     programs = [
         program
         for program in local.programs(
-            asked_for, environment, shards=s.shards, flower_port=port["flower"], url=url, users=users
+            asked_for, environment, shards=s.shards, flower_port=port["flower"], url=url, roles=roles, users=users
         )
         if program.name != "flower"
     ]
@@ -151,7 +169,7 @@ def running_exchange(variables: Mapping[str, str] | None = None) -> Iterator[Exc
     subprocess.run([sys.executable, "-m", "deploy.migrate"], env=made, check=True)
     supervisor = Supervisor(instance)
     try:
-        with empty_queues(s.broker_url.get_secret_value()):
+        with empty_queues(broker_url):
             supervisor.load(programs)
             supervisor.apply(None)
             supervisor.start(programs)

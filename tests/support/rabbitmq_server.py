@@ -22,11 +22,15 @@ START_S, STOP_S = 60.0, 120.0
 
 
 class RabbitMQServer:
-    """`with RabbitMQServer() as rabbitmq: ...` has it running inside the block, at `rabbitmq.url`."""
+    """`with RabbitMQServer() as rabbitmq: ...` has it running inside the block, at `rabbitmq.url`.
 
-    def __init__(self) -> None:
+    defined  whether it knows the users, queues and routes of the exchange at each start, as that of `make up`
+    """
+
+    def __init__(self, *, defined: bool = False) -> None:
         self._instance = Instance(Path(tempfile.mkdtemp(prefix="rabbitmq-")))
-        services = own.prepare(self._instance, [RABBITMQ], running=False)
+        services = own.prepare(self._instance, [RABBITMQ], running=False, defined=defined)
+        self.passwords = services.roles
         self.url = services.url_of(RABBITMQ)
         self._epmd_program, self._program = services.all_programs
         self._epmd: subprocess.Popen[bytes] | None = None
@@ -58,6 +62,11 @@ class RabbitMQServer:
             os.killpg(self._process.pid, number)
             self._process.wait(STOP_S)
             self._process = None
+
+    def lose_data(self) -> None:
+        """Delete its folder; what it is started with is written again, as by `make up`."""
+        assert self._process is None, "it runs"
+        shutil.rmtree(self._instance.directory / "rabbitmq" / "data")
 
     def pause(self) -> None:
         """Hang it: its connections stay, and it answers nothing."""

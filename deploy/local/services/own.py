@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from deploy.broker_definitions import definitions
 from deploy.broker_users import ROLES
 from deploy.database_users import USERS
 from deploy.local import ports
@@ -44,20 +45,27 @@ class Services:
         return [program for some in self.programs.values() for program in some]
 
 
-def prepare(instance: Instance, wanted: Collection[str], *, running: bool) -> Services:
+def prepare(instance: Instance, wanted: Collection[str], *, running: bool, defined: bool = False) -> Services:
     """Make the wanted services ready to be started.
 
     running  whether they run already
+    defined  whether RabbitMQ is to know at each start all users, queues and routes of the exchange, even when it has
+             lost its data
     raises   Failure  one is not installed
     """
     chosen = ports.choose(instance, [port for name in wanted for port in _SERVICES[name].PORTS], running=running)
     roles = {role: f"{RABBITMQ} {role}" for role in ROLES} if RABBITMQ in wanted else {}
     users = {user: f"{POSTGRES} {user}" for user in USERS} if POSTGRES in wanted else {}
     passwords = _passwords(instance, [*wanted, *roles.values(), *users.values()])
+    programs = {name: _SERVICES[name].programs(instance, chosen, passwords[name]) for name in wanted}
+    role_passwords = {role: passwords[entry] for role, entry in roles.items()}
+    if defined and RABBITMQ in wanted:
+        known = definitions(rabbitmq.USER, passwords[RABBITMQ], role_passwords)
+        programs[RABBITMQ] = rabbitmq.programs(instance, chosen, passwords[RABBITMQ], known)
     return Services(
-        programs={name: _SERVICES[name].programs(instance, chosen, passwords[name]) for name in wanted},
+        programs=programs,
         urls=_urls(wanted, chosen, passwords),
-        roles={role: passwords[entry] for role, entry in roles.items()},
+        roles=role_passwords,
         users={user: passwords[entry] for user, entry in users.items()},
     )
 

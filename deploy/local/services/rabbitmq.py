@@ -33,16 +33,25 @@ def management_url(ports: Mapping[str, int], password: str) -> str:
     return f"http://{USER}:{password}@{LOOPBACK}:{ports['rabbitmq_management']}/api/"
 
 
-def programs(instance: Instance, ports: Mapping[str, int], password: str) -> list[Program]:
+def programs(
+    instance: Instance, ports: Mapping[str, int], password: str, definitions: str | None = None
+) -> list[Program]:
     """Write the configuration and say what to run.
 
+    definitions  what RabbitMQ is to know at each start, as JSON; without it, it only knows the user `USER`
     raises  Failure  RabbitMQ or Erlang is not installed
     """
     server, epmd = program_path(), shutil.which("epmd")
     if server is None or epmd is None:
         raise Failure("RabbitMQ is not installed: install rabbitmq-server, or set BROKER_URL to one that runs")
     folder = instance.folder("rabbitmq")
-    write_private(folder / "rabbitmq.conf", _configuration(ports, password))
+    # Beside the folder of RabbitMQ, with which it would be lost.
+    file = instance.directory / "rabbitmq-definitions.json"
+    configuration = _configuration(ports, password)
+    if definitions is not None:
+        write_private(file, definitions)
+        configuration += f"\nload_definitions = {file}\n"
+    write_private(folder / "rabbitmq.conf", configuration)
     write_private(folder / "enabled_plugins", "[rabbitmq_management].\n")
     environment = _environment(folder, ports)
     return [

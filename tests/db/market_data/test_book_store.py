@@ -68,6 +68,18 @@ def test_a_forgotten_level_does_not_come_back_either(market_data: Database) -> N
     assert bids(market_data) == [(9_990, 6, 1), (9_980, 4, 1)]
 
 
+def test_a_snapshot_mends_what_was_lost_before_the_last_level_that_was_forgotten(market_data: Database) -> None:
+    """Change 1 was lost; change 2 removed a level, which is forgotten, and nothing has happened since."""
+    store(market_data, book_update(2, previous=0, asks=[(10_010, 0, 0)]))
+    with market_data.transaction() as tx:
+        book_store.forget_levels(tx, {"MSFT": 2})
+    store(market_data, book_update(1, bids=[(9_990, 5, 1)]))  # too late
+    assert bids(market_data) == []
+    mended = store(market_data, book_update(2, previous=2, snapshot=True, bids=[(9_990, 5, 1)]))
+    assert bids(market_data) == [(9_990, 5, 1)]
+    assert [book.bids for book in mended.books] == [[(9_990, 5, 1)]]
+
+
 def test_changes_go_on_from_what_is_stored(market_data: Database) -> None:
     stored = store(market_data, book_update(1, bids=[(9_990, 5, 1)]), book_update(2, asks=[(10_010, 1, 1)]))
     assert [(change.previous_sequence, change.sequence) for change in stored.changes] == [(0, 2)]

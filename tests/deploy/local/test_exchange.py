@@ -25,6 +25,7 @@ EXPECTED_ROLES = {
     "matching.1-2": "matching",
     "order_execution": "order_execution",
     "data_feed": "data_feed",
+    "catch_up": "catch_up",
     "api": "api",
     "streams": "api",
     "flower": "flower",

@@ -15,10 +15,11 @@ from bench.chaos.proxy import Proxy, through
 from celery_app.publisher import Publisher
 from celery_app.settings import settings
 from celery_app.topology import DATA_FEED, DEAD_LETTER
+from db import coverage
 from db.connect import Database
 from tasks.data_feed.outgoing import Push, channel_of
 from tasks.data_feed.record import record
-from tasks.messages import FeedBatch
+from tasks.messages import FeedBatch, event_id
 from tests.support.broker import depth
 from tests.support.feed import NOW_US, assert_numbered, empty, flow_of, lasting, trade
 from tests.support.worker import Worker
@@ -129,3 +130,21 @@ def test_a_bad_message_is_a_dead_letter_and_the_next_one_is_stored(
         wait_until(lambda: count(market_data, "trades") == 5)
         send(publisher, FeedBatch("matching", NOW_US, trades=[trade(6)]))
         wait_until(lambda: count(market_data, "trades") == 6)
+
+
+def test_one_bad_event_keeps_no_other_of_its_message_from_being_stored(
+    market_data: Database, broker: Connection, publisher: Publisher
+) -> None:
+    trades = [trade(number) for number in range(1, 41)]
+    trades[16] = trade(17, buyer="AN\x00N")
+    covers = [(event_id(0, 1, 0), event_id(0, 41, 0))]
+    send(publisher, FeedBatch("matching", NOW_US, trades=trades, covers=covers))
+    with Worker(DATA_FEED) as worker:
+        wait_until(lambda: depth(broker, DEAD_LETTER) == 1)
+        assert "culprit_found" in worker.log
+        assert worker.stop() == 0
+    assert count(market_data, "trades") == 39
+    with market_data.snapshot() as tx:
+        found = coverage.read(tx)["matching", 0]
+    lacking = [number for number in range(1, 41) if not any(a <= event_id(0, number, 0) < b for a, b in found)]
+    assert lacking == [17]

@@ -81,7 +81,7 @@ def test_replacements_go_to_both_stages_and_triggered_orders_to_the_feed() -> No
     outbox, wire = Outbox(0), Wire()
     events = [replaced(1), replace_refused(2), triggered(3), closed(4), refused(5)]
     outbox.add(events)
-    outbox.send(wire, began_us=1, now_us=9)
+    outbox.send(wire, seq=9_999, began_us=1, now_us=9)
     assert [batch.executions for batch in wire.executions] == [[events[0], events[1], events[3]]]
     (feed,) = wire.feeds
     assert (feed.replaced, feed.replaces_refused, feed.triggered) == ([events[0]], [events[1]], [events[2]])
@@ -92,7 +92,7 @@ def test_many_events_are_several_messages_with_the_books_in_the_last() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add(map(closed, range(1, 2 * MAX_BATCH + 2)))
     outbox.add_books([BOOK])
-    outbox.send(wire, began_us=1, now_us=9)
+    outbox.send(wire, seq=9_999, began_us=1, now_us=9)
     assert [len(batch.executions) for batch in wire.executions] == [MAX_BATCH, MAX_BATCH, 1]
     assert [len(feed.closed) for feed in wire.feeds] == [MAX_BATCH, MAX_BATCH, 1]
     assert [feed.books for feed in wire.feeds] == [[], [], [BOOK]]
@@ -103,7 +103,7 @@ def test_only_the_feed_hears_of_refused_cancels_and_books() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add([refused(1)])
     outbox.add_books([BOOK])
-    outbox.send(wire, began_us=1, now_us=9)
+    outbox.send(wire, seq=9_999, began_us=1, now_us=9)
     assert wire.executions == []
     assert [(feed.refused, feed.books) for feed in wire.feeds] == [([refused(1)], [BOOK])]
 
@@ -115,11 +115,11 @@ def test_what_may_not_have_arrived_goes_first_next_time(takes: int) -> None:
     outbox.add(events)
     outbox.add_books([BOOK])
     with pytest.raises(NotSent):
-        outbox.send(wire, began_us=1, now_us=9)
+        outbox.send(wire, seq=9_999, began_us=1, now_us=9)
     wire.takes = 1_000
     more = closed(9_999)
     outbox.add([more])
-    outbox.send(wire, began_us=1, now_us=10)
+    outbox.send(wire, seq=9_999, began_us=1, now_us=10)
     sent = [event.event_id for batch in wire.executions for event in batch.executions]
     assert list(dict.fromkeys(sent)) == [event.event_id for event in [*events, more]]
     assert [event for feed in wire.feeds for event in feed.closed] == [*events, more]
@@ -130,7 +130,7 @@ def test_what_another_engine_has_published_is_dropped() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add(map(closed, range(1, 11)))
     outbox.drop_published(7)
-    outbox.send(wire, began_us=1, now_us=9)
+    outbox.send(wire, seq=9_999, began_us=1, now_us=9)
     assert [event.order_id for event in wire.executions[0].executions] == [8, 9, 10]
 
 
@@ -147,3 +147,75 @@ def test_what_happens_to_a_security_goes_to_both_stages_and_an_auction_to_the_fe
     outbox.add_auctions([auction])
     outbox.send(wire, began_us=1, now_us=2)
     assert len(wire.executions) == 1
+
+
+# -- what the messages cover ---------------------------------------------------------------------------------------
+
+
+def assert_contiguous(batches: Sequence[ExecutionBatch | FeedBatch], *, begin: int, end: int) -> None:
+    """What the batches cover goes from one event to another without a gap."""
+    covers = [interval for batch in batches for interval in batch.covers]
+    assert [first for first, _ in covers] == [begin, *(last for _, last in covers[:-1])]
+    assert covers[-1][1] == end
+
+
+def test_the_messages_of_each_queue_cover_all_events_without_a_gap() -> None:
+    outbox, wire = Outbox(0, published_seq=3), Wire()
+    outbox.add(map(closed, range(4, 2 * MAX_BATCH + 10)))
+    outbox.send(wire, seq=2 * MAX_BATCH + 20, began_us=1, now_us=9)
+    outbox.add([refused(5_000)])
+    outbox.send(wire, seq=5_001, began_us=1, now_us=9)
+    outbox.add([closed(5_010)])
+    outbox.send(wire, seq=5_010, began_us=1, now_us=9)
+    for batches in (wire.executions, wire.feeds):
+        assert_contiguous(batches, begin=event_id(0, 4, 0), end=event_id(0, 5_011, 0))
+    for batch in wire.executions:
+        (covers,) = batch.covers
+        assert all(covers[0] <= event.event_id < covers[1] for event in batch.executions)
+
+
+def test_a_message_may_end_within_a_command() -> None:
+    outbox, wire = Outbox(0), Wire()
+    events = [
+        OrderClosed(event_id(0, 1, n), n + 1, "A", "MSFT", "buy", 1, 1, "cancelled", "x", 1) for n in range(3_000)
+    ]
+    outbox.add(events)
+    outbox.send(wire, seq=1, began_us=1, now_us=9)
+    assert [batch.covers for batch in wire.executions] == [
+        [(event_id(0, 1, 0), event_id(0, 1, MAX_BATCH))],
+        [(event_id(0, 1, MAX_BATCH), event_id(0, 2, 0))],
+    ]
+
+
+def test_where_there_was_no_event_for_a_queue_it_is_told_so_once() -> None:
+    outbox, wire = Outbox(0), Wire()
+    outbox.add_books([BOOK])
+    outbox.send(wire, seq=7, began_us=1, now_us=9)
+    assert wire.executions == []
+    outbox.cover(wire, now_us=9)
+    outbox.cover(wire, now_us=9)
+    assert wire.executions == [ExecutionBatch(0, 9, [], [(event_id(0, 1, 0), event_id(0, 8, 0))])]
+    assert len(wire.feeds) == 1  # which had its books
+    outbox.send(wire, seq=9, began_us=1, now_us=9)  # commands without any event
+    outbox.cover(wire, now_us=9)
+    for batches in (wire.executions, wire.feeds):
+        assert_contiguous(batches, begin=event_id(0, 1, 0), end=event_id(0, 10, 0))
+
+
+def test_what_may_not_have_arrived_is_covered_again() -> None:
+    outbox, wire = Outbox(0), Wire(1)
+    outbox.add([closed(1)])
+    with pytest.raises(NotSent):
+        outbox.send(wire, seq=1, began_us=1, now_us=9)
+    wire.takes = 10
+    outbox.send(wire, seq=1, began_us=1, now_us=9)
+    assert [batch.covers for batch in wire.executions] == [[(event_id(0, 1, 0), event_id(0, 2, 0))]] * 2
+    assert_contiguous(wire.feeds, begin=event_id(0, 1, 0), end=event_id(0, 2, 0))
+
+
+def test_what_another_engine_has_published_is_left_to_it() -> None:
+    outbox, wire = Outbox(0), Wire()
+    outbox.add(map(closed, range(1, 11)))
+    outbox.drop_published(7)
+    outbox.send(wire, seq=10, began_us=1, now_us=9)
+    assert_contiguous(wire.executions, begin=event_id(0, 8, 0), end=event_id(0, 11, 0))

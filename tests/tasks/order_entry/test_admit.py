@@ -269,7 +269,10 @@ def test_workers_with_the_same_units_admit_each_request_once(clearing_data: Data
         told = list(workers.map(work, range(1, 5)))
     with clearing_data.transaction() as tx:
         assert_books_hold(tx)
-        logged = {(shard, seq): number for shard, seq, number, _ in tx.execute(text("SELECT * FROM order_log"))}
+        logged = {
+            (shard, seq): number
+            for shard, seq, number, _ in tx.execute(text("SELECT shard, seq, command_id, command FROM order_log"))
+        }
         denied = dict(tx.execute(text("SELECT command_id, reason FROM denials")).all())
     assert sorted([*logged.values(), *denied]) == list(range(1, 601))
     assert denied

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 import pytest
 from kombu import Connection
 from msgspec.structs import replace
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
+import db.coverage
 from celery_app.publisher import Publisher
 from celery_app.stage import INVARIANT_BROKEN_STATUS
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_EXECUTION
 from db.connect import Database
+from tasks import coverage
 from tasks.messages import ExecutionBatch, FeedBatch, TradeMade
 from tests.support.broker import depth, take
 from tests.support.trading import Exchange, open_accounts
@@ -213,3 +217,85 @@ def test_broken_books_end_the_worker_and_keep_the_message(
         assert "invariant_broken" in worker.log
     take(broker, ORDER_EXECUTION, 1)
     assert depth(broker, DEAD_LETTER) == 0
+
+
+def test_one_bad_execution_keeps_no_other_of_its_message_from_being_settled(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    batches = [batch for _ in range(30) for batch in exchange.enter(exchange.requests(20))[0] if batch.shard == 0]
+    executions = sorted((one for batch in batches for one in batch.executions), key=lambda one: one.event_id)
+    trade = next(one for one in executions[20:] if isinstance(one, TradeMade))
+    # The engine cannot have made it: nothing was held for as much.
+    executions[executions.index(trade)] = replace(trade, price_cents=trade.buy_hold_cents + 1)
+    covers = [coverage.commands(0, 1, 1_000)]
+    send(publisher, ExecutionBatch(0, 1, executions, covers))
+    with Worker(ORDER_EXECUTION) as worker:
+        (dead,) = take(broker, DEAD_LETTER, 1, timeout_s=30)
+        assert str(trade.event_id) in str(dead.body)
+        assert "culprit_found" in worker.log
+        assert worker.stop() == 0
+    assert _settled(clearing_data) == len(executions) - 1
+    with clearing_data.snapshot() as tx:
+        found = db.coverage.read(tx)["matching", 0]
+    # It can be seen that the one that is missing is missing, and that no other is.
+    assert [one.event_id for one in executions if not coverage.holds(found, one.event_id)] == [trade.event_id]
+    assert depth(broker, ORDER_EXECUTION) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_server_that_only_reads_is_waited_for_over_a_new_connection(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    """As after a failover: the connection leads to what is the primary no more."""
+    batches = one_trade(exchange)
+    with Worker(ORDER_EXECUTION) as worker:
+        send(publisher, *one_trade(exchange))
+        wait_until_settled(clearing_data, 1)
+        with only_reading(clearing_data):
+            send(publisher, *batches)
+            worker.wait_for_log("unit_delayed", count=2)
+            assert "read-only transaction" in worker.log
+            assert _settled(clearing_data) == 1
+        wait_until_settled(clearing_data, 2)
+        assert worker.stop() == 0
+    assert depth(broker, ORDER_EXECUTION) == depth(broker, DEAD_LETTER) == 0
+
+
+@contextmanager
+def only_reading(clearing_data: Database) -> Iterator[None]:
+    """Inside the block every new connection can only read; those of the workers are cut."""
+    name = clearing_data.engine.url.database
+    postgres = create_engine(clearing_data.engine.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    with postgres.connect() as tx:
+        tx.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        tx.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :worker"),
+            {"worker": ORDER_EXECUTION},
+        )
+        try:
+            yield
+        finally:
+            tx.execute(text(f'ALTER DATABASE "{name}" RESET default_transaction_read_only'))
+    postgres.dispose()
+
+
+def test_the_feed_is_told_what_is_settled_and_where_there_was_nothing_to_settle(
+    broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
+) -> None:
+    batches = one_trade(exchange)
+    first, second, third = (coverage.commands(0, seq, seq + 1) for seq in (1, 2, 3))
+    with Worker(ORDER_EXECUTION):
+        send(publisher, ExecutionBatch(0, 1, [], [first]))
+        assert feeds(broker, 1)[0].covers == [first]
+        send(publisher, replace(batches[0], covers=[second]), ExecutionBatch(0, 1, [], [third]))
+        found = feeds(broker, 1)
+        while coverage.merged(one for feed in found for one in feed.covers) != coverage.merged([second, third]):
+            found += feeds(broker, 1)
+        assert found[0].settled == trades_of(batches)
+    with clearing_data.snapshot() as tx:
+        assert db.coverage.read(tx) == {("matching", 0): coverage.merged([first, second, third])}
+
+
+def feeds(connection: Connection, messages: int) -> list[FeedBatch]:
+    """The next messages for the feed."""
+    bodies = [_read_feed(message.body) for message in take(connection, DATA_FEED, messages)]
+    return [batch for ((batches,), _, _) in bodies for batch in batches]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 # It runs with the rights of the owner: it takes no name that it does not know, and no SQL.
 _MAKE_DAY = r"""

@@ -1,0 +1,49 @@
+"""Which events a stage has, as intervals in a table `coverage`, which both databases have.
+
+Units only insert, so none waits for another. The rows are merged about once a second: two that merge at once take
+different rows, and every reader sees the rows before or after.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, text
+
+from db.statements import Statements
+from tasks.coverage import Interval, merged, shard_of
+
+COLUMNS = ("stage", "shard", "from_event", "to_event")
+
+_MERGE = text("""
+    WITH taken AS MATERIALIZED (SELECT ctid AS place FROM coverage FOR UPDATE SKIP LOCKED),
+    gone AS (
+        DELETE FROM coverage USING taken WHERE coverage.ctid = taken.place
+        RETURNING stage, shard, from_event, to_event
+    ), whole AS (
+        SELECT stage, shard, unnest(range_agg(int8range(from_event, to_event))) AS events
+        FROM gone GROUP BY stage, shard
+    )
+    INSERT INTO coverage (stage, shard, from_event, to_event)
+    SELECT stage, shard, lower(events), upper(events) FROM whole
+""")
+
+
+def add(statements: Statements, stage: str, intervals: Iterable[Interval]) -> None:
+    """Have a stage's messages cover intervals from now on."""
+    rows = [(stage, shard_of(interval), *interval) for interval in merged(intervals)]
+    statements.insert("coverage", COLUMNS, rows)
+
+
+def merge(tx: Connection) -> None:
+    """Say the same in as few rows as there can be."""
+    tx.execute(_MERGE)
+
+
+def read(tx: Connection) -> dict[tuple[str, int], list[Interval]]:
+    """What the messages of each stage cover of each shard, merged."""
+    found: dict[tuple[str, int], list[Interval]] = defaultdict(list)
+    for stage, shard, begin, end in tx.execute(text("SELECT stage, shard, from_event, to_event FROM coverage")):
+        found[stage, shard].append((begin, end))
+    return {of: merged(intervals) for of, intervals in found.items()}

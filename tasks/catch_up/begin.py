@@ -1,0 +1,36 @@
+"""Where coverage begins: in an exchange that has just been made with nothing, in an upgraded one with what it has."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from db import coverage as covered
+from db.clearing_data import catch_up
+from db.connect import Database
+from db.statements import Statements
+from tasks import coverage
+
+SETTLED = "matching"
+REPORTING = ("order_entry", "matching", "order_execution")
+
+
+def begin(clearing_data: Database, market_data: Database) -> None:
+    """Take for there what was published before there was coverage; where there is some already, nothing changes."""
+    with clearing_data.transaction() as tx:
+        heads = catch_up.heads(tx)
+        _begin(tx, {(SETTLED, head.shard): head.published_seq for head in heads})
+    published = {(stage, head.shard): head.published_seq for head in heads for stage in REPORTING}
+    # Order entry has reported what is in the log, or is about to, and then says what that covers.
+    published |= {("order_entry", head.shard): head.last_seq for head in heads}
+    with market_data.transaction() as tx:
+        _begin(tx, published)
+
+
+def _begin(tx: Connection, published: dict[tuple[str, int], int]) -> None:
+    """Cover all events up to a command of each stage and shard, where nothing is covered."""
+    known = covered.read(tx)
+    statements = Statements(tx)
+    for (stage, shard), seq in published.items():
+        if (stage, shard) not in known:
+            covered.add(statements, stage, [coverage.commands(shard, 0, seq + 1)])
+    statements.run()

@@ -1,0 +1,91 @@
+"""Derives again what a stage lacks, from the log and from what is settled, piece by piece."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from celery_app.publisher import Parcel
+from celery_app.stage import InvariantBroken
+from celery_app.topology import DATA_FEED
+from db.clearing_data import catch_up
+from db.connect import Database
+from tasks import coverage
+from tasks.catch_up import messages
+from tasks.catch_up.gaps import together
+from tasks.coverage import Interval
+from tasks.matching.engine import Engine
+from tasks.matching.log_reader import LogReader
+from tasks.matching.outbox import MAX_BATCH
+from tasks.matching.snapshot import newest_engine
+from tasks.messages import Event
+
+# Commands that are replayed at a time.
+PAGE = 5_000
+
+
+def of_engine(
+    clearing_data: Database, shard: int, gaps: Mapping[str, Sequence[Interval]], *, published_seq: int
+) -> Iterator[Parcel]:
+    """What the engine of a shard has published to each queue in its gaps, by a replay of the log.
+
+    The replay begins with the newest snapshot before the gaps. When the feed lacks something it goes on up to
+    `published_seq`, as changes of the books were lost with it: the feed gets them whole, as they are then.
+
+    gaps    by queue; none is empty
+    raises  celery_app.stage.InvariantBroken  the log is damaged
+    """
+    begin, end = together([gap for of_queue in gaps.values() for gap in of_queue])
+    first_seq, last_seq = coverage.seqs_of((begin, end))
+    if DATA_FEED in gaps:
+        last_seq = max(last_seq, published_seq)
+    with clearing_data.transaction() as tx:
+        engine = newest_engine(tx, shard, at_most=max(first_seq - 1, 0)) or Engine(shard)
+    for first, events in _replay(engine, LogReader(shard, clearing_data), last_seq):
+        page = coverage.commands(shard, first, engine.seq + 1)
+        for queue, of_queue in gaps.items():
+            for gap in coverage.clipped(of_queue, *page):
+                yield from messages.of_engine(queue, shard, events, gap, now_us=_now_us())
+    if DATA_FEED in gaps:
+        yield messages.of_books(engine.book_snapshots(), now_us=_now_us())
+
+
+def _replay(engine: Engine, log: LogReader, last_seq: int) -> Iterator[tuple[int, list[Event]]]:
+    """Apply the log up to a command; gives the first command of each page and the events of the page."""
+    while engine.seq < last_seq:
+        first = engine.seq + 1
+        commands = log.page(after_seq=engine.seq, limit=min(PAGE, last_seq - engine.seq))
+        events: list[Event] = []
+        for seq, command in commands:
+            if seq != engine.seq + 1:
+                raise InvariantBroken(f"command {engine.seq + 1} is missing in the log of shard {engine.shard}")
+            events += engine.apply(seq, command)
+        if not commands:
+            raise InvariantBroken(f"the log of shard {engine.shard} ends before command {last_seq}")
+        yield first, events
+
+
+def of_settlement(clearing_data: Database, gap: Interval) -> Iterator[Parcel]:
+    """What order execution has reported of the events of a gap."""
+    begin, end = gap
+    while begin < end:
+        with clearing_data.transaction() as tx:
+            trades = catch_up.trades(tx, begin, end, limit=MAX_BATCH)
+        up_to = end if len(trades) < MAX_BATCH else trades[-1].trade.event_id + 1
+        yield messages.of_settlement(trades, (begin, up_to), now_us=_now_us())
+        begin = up_to
+
+
+def of_order_entry(clearing_data: Database, shard: int, gap: Interval) -> Iterator[Parcel]:
+    """What order entry has reported of the commands of a gap."""
+    first_seq, last_seq = coverage.seqs_of(gap)
+    for first in range(first_seq, last_seq + 1, MAX_BATCH):
+        last = min(first + MAX_BATCH - 1, last_seq)
+        with clearing_data.transaction() as tx:
+            requests = catch_up.requests(tx, shard, first_seq=first, last_seq=last)
+        if requests:
+            yield messages.of_order_entry(shard, requests, now_us=_now_us())
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

@@ -1,0 +1,81 @@
+"""What a stage lacks of what another one has published to it, and for how long: pure, as values.
+
+A message that waits in a queue is missing in its stage, too. What tells it from a lost one: messages are handled in
+their order, so what is missing while later events are there was lost; and so is what is still missing some seconds
+after its queue was empty. What is derived in vain is derived again later and later. That something is derived which
+was not lost at all does no harm, as each stage knows what it has.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from tasks.coverage import Interval, merged, without
+
+LONGEST_WAIT_S = 600.0
+
+
+def missing_of(expected: Sequence[Interval], covered: Sequence[Interval]) -> list[Interval]:
+    """What of the expected events is not covered, but for what lies before all that is.
+
+    Before its first coverage an exchange did without; what it had published then is not looked at.
+    """
+    if not covered:
+        return []
+    begin = min(first for first, _ in covered)
+    return without(expected, [*covered, (0, begin)])
+
+
+def common(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
+    """What is in both."""
+    return without(one, without(one, other))
+
+
+class GapWatch:
+    """The gaps of one shard in what one stage has of another.
+
+    patience_s  how long something has to be missing before it counts as lost [s]
+    """
+
+    def __init__(self, *, patience_s: float) -> None:
+        self._patience_s = patience_s
+        self._looks: deque[tuple[float, list[Interval]]] = deque()  # when, and what might be lost then
+        self._tries: dict[Interval, tuple[float, float]] = {}  # what was derived: when to do so again, and the wait
+
+    def look(
+        self, missing: Sequence[Interval], covered: Sequence[Interval], *, queue_is_empty: bool, now_s: float
+    ) -> list[Interval]:
+        """What has to be derived now.
+
+        missing         what the stage lacks
+        covered         what it has
+        queue_is_empty  whether no message waits for it
+        now_s           the time, of a clock that never goes back [s]
+        """
+        head = max((end for _, end in covered), default=0)
+        suspects = list(missing) if queue_is_empty else [gap for gap in missing if gap[0] < head]
+        self._looks.append((now_s, suspects))
+        while len(self._looks) > 1 and self._looks[1][0] <= now_s - self._patience_s:
+            self._looks.popleft()
+        then_s, then = self._looks[0]
+        self._tries = {gap: tried for gap, tried in self._tries.items() if common([gap], missing)}
+        if then_s > now_s - self._patience_s:
+            return []
+        waiting = [gap for gap, (again_s, _) in self._tries.items() if now_s < again_s]
+        due = without(common(missing, then), waiting)
+        for gap in due:
+            self._note(gap, now_s)
+        return due
+
+    def _note(self, gap: Interval, now_s: float) -> None:
+        earlier = [known for known in self._tries if common([known], [gap]) and self._tries[known][0] <= now_s]
+        wait_s = max((2 * self._tries.pop(known)[1] for known in earlier), default=self._patience_s)
+        wait_s = min(wait_s, LONGEST_WAIT_S)
+        self._tries[gap] = now_s + wait_s, wait_s
+
+
+def together(gaps: Sequence[Interval]) -> Interval:
+    """The one interval from the first of some gaps to the last."""
+    whole = merged(gaps)
+    return whole[0][0], whole[-1][1]
