@@ -79,7 +79,7 @@ def _incoming(order: RestingOrder, quantity: int, price_cents: int, hold_cents: 
         order_id=order.order_id,
         client_id=order.client_id,
         security_id=order.security_id,
-        type="limit",
+        type="market" if order.time_in_force == "ioc" else "limit",  # of market orders see RestingOrder
         side=order.side,
         quantity=quantity,
         price_cents=price_cents,
