@@ -47,7 +47,10 @@ def measure(*, seed: int) -> Section:
         "operations_a_second": {name: round(feed.OPERATIONS / median(times)) for name, times in used_s.items()},
         "best_operations_a_second": {name: round(feed.OPERATIONS / min(times)) for name, times in used_s.items()},
         "open_shares": open_shares,
-        **{part: _run(sys.executable, "bench.engine.ours", part, seed) for part in ("flatness", "memory", "replay")},
+        **{
+            part: _run(sys.executable, "bench.engine.ours", part, seed)
+            for part in ("flatness", "memory", "replay", "auction")
+        },
     }
     return Section("engine", _rows(figures), figures)
 
@@ -99,6 +102,11 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
             f"{flatness['many_ns'] / flatness['few_ns']:.2f} times as much",
         ),
         ("memory", f"{figures['memory']['bytes_an_order']:.0f} bytes a resting order"),
+        (
+            "auction",
+            f"{figures['auction']['order_us']:.1f} us an order of 10,000, with a look at the indicative price "
+            f"{figures['auction']['indicated_us']:.1f} us; its uncross {figures['auction']['uncross_us'] / 1e3:.0f} ms",
+        ),
         ("replay", f"{figures['replay']['entries_a_second']:,.0f} entries of the log a second, from their text"),
     ]
     return rows

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench.engine import feed, passes
 from tasks.matching.engine import Engine
-from tasks.messages import CancelOrder, Command, Event, PlaceOrder, decode_command, encode_command
+from tasks.messages import CancelOrder, Command, Event, PlaceOrder, SetPhase, decode_command, encode_command
 
 NOW_US = 1_700_000_000_000_000
 FEW, MANY = 1_000, 1_000_000
@@ -28,6 +28,7 @@ CLIENTS = 500  # that buy, and as many that sell
 # So many operations on the one engine, then as many on the other: what disturbs the machine disturbs both.
 TURN = 1_000
 REPLAYED = 200_000
+COLLECTED = 10_000  # orders of an auction
 _PAGE_BYTES = 4096
 
 
@@ -153,6 +154,30 @@ def replay(seed: int) -> dict[str, Any]:
     return {"entries_a_second": REPLAYED / (time.process_time() - began_s)}
 
 
+def auction(seed: int) -> dict[str, Any]:
+    """Microseconds of CPU an order of an auction, without and with a look at the indicative price, and its uncross."""
+    chance = random.Random(seed)
+    spent_us: dict[str, list[float]] = {"order_us": [], "indicated_us": [], "uncross_us": []}
+    placed = []
+    for number in range(1, COLLECTED + 1):
+        is_buy = chance.random() < 0.5
+        price = round(chance.gauss(10_100 if is_buy else 9_900, 400))
+        placed.append(_order(number, f"C{number}", 0, is_buy, chance.randint(1, 100), price))
+    for looks in (False, True) * 5:
+        engine = Engine(0)
+        engine.apply(1, SetPhase(1, feed.BOOKS[0], "auction", "schedule", None, NOW_US))
+        began_s = time.process_time()
+        for seq, order in enumerate(placed, 2):
+            engine.apply(seq, order)
+            if looks:
+                engine.indicative(feed.BOOKS[0])
+        collected_s = time.process_time()
+        engine.apply(engine.seq + 1, SetPhase(2, feed.BOOKS[0], "continuous", "schedule", None, NOW_US))
+        spent_us["indicated_us" if looks else "order_us"].append((collected_s - began_s) / COLLECTED * 1e6)
+        spent_us["uncross_us"].append((time.process_time() - collected_s) * 1e6)
+    return {what: median(times) for what, times in spent_us.items()}
+
+
 def main(part: str, seed: str, seconds: str) -> None:
     """Print a part."""
     figures: dict[str, Any]
@@ -160,7 +185,7 @@ def main(part: str, seed: str, seconds: str) -> None:
         log = commands(feed.mixed(int(seed)))
         figures = asdict(passes.run(lambda: one_pass(log), seconds=float(seconds)))
     else:
-        figures = {"flatness": flatness, "memory": memory, "replay": replay}[part](int(seed))
+        figures = {"flatness": flatness, "memory": memory, "replay": replay, "auction": auction}[part](int(seed))
     print(json.dumps(figures))
 
 

@@ -14,12 +14,22 @@ from tasks.audit.result import Checked
 
 # A command says what its order says, but for the time at which it was sequenced; only then it is the order's. It is
 # written as tasks.messages.encode_command does. A log from before there were fees has no hold, which is the price then.
+# What comes behind the hold, when the order expires, is left out: null but for gtd orders, and missing in older logs.
 # Quantity, price and hold of an order that was replaced are those of the replacement; see tasks.audit.replaces.
 _ORDERS = text(
     """
-    WITH placed AS (
-        SELECT shard, seq, command_id, command, right(command, 3) = ',0]' AS holds_price
+    WITH logged AS (
+        SELECT command_id,
+            CASE
+                WHEN right(command, 6) = ',null]' THEN concat(left(command, -6), ']')
+                WHEN command LIKE '%"gtd",true,%' OR command LIKE '%"gtd",false,%'
+                    THEN regexp_replace(command, ',[0-9]+\\]$', ']')
+                ELSE command
+            END AS command
         FROM order_log WHERE starts_with(command, '["place",')
+    ),
+    placed AS (
+        SELECT command_id, command, right(command, 3) = ',0]' AS holds_price FROM logged
     )
     SELECT COALESCE(orders.order_id, placed.command_id),
         orders.order_id IS NOT NULL,

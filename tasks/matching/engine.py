@@ -101,7 +101,8 @@ class Engine(Journal):
         except KeyError:
             self._place_with_care(order)
             return
-        quantity, price_cents, time_in_force = order.quantity, order.price_cents, order.time_in_force
+        quantity, price_cents = order.quantity, order.price_cents
+        time_in_force = order.time_in_force
         if (
             order.type != "limit"
             or (time_in_force != "gtc" and time_in_force not in ("ioc", "fok"))

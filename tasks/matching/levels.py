@@ -52,7 +52,7 @@ class RestingOrder(Struct, gc=False):
         return self.quantity + self.hidden
 
 
-class PriceLevel:
+class PriceLevel(Struct, eq=False, gc=False):
     """The orders at one price, the oldest first.
 
     An order that leaves stays in the queue with quantity 0 until it is passed or swept out, so a cancel costs the
@@ -60,14 +60,11 @@ class PriceLevel:
     displayed part. `quantity` is what all orders show [shares], `hidden` what they have beside it.
     """
 
-    __slots__ = ("count", "head", "hidden", "quantity", "queue")
-
-    def __init__(self) -> None:
-        self.queue: list[RestingOrder] = []
-        self.head = 0
-        self.count = 0
-        self.quantity = 0
-        self.hidden = 0
+    queue: list[RestingOrder] = []
+    head: int = 0
+    count: int = 0
+    quantity: int = 0
+    hidden: int = 0
 
     def add(self, order: RestingOrder) -> None:
         """Put an order at the end of the queue."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from sqlalchemy import text
 
 from db.connect import Database
 from tasks.audit.log import check_orders
@@ -37,3 +38,23 @@ def test_the_rules_hold_in_between(clearing_data: Database, seed: int) -> None:
         settle_once(clearing_data, sorted(unit, key=lambda one: one.event_id), settled_us=NOW_US)
         with clearing_data.snapshot() as tx:
             assert [finding for check in CHECKS for finding in check(tx).findings] == []
+
+
+def test_a_line_of_the_log_may_end_with_its_hold_or_with_when_the_order_expires(clearing_data: Database) -> None:
+    open_accounts(clearing_data)
+    Market(clearing_data, seed=1, fees=True, orders=9)
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE order_log SET command = left(command, -6) || ']' WHERE command_id % 3 = 0"))
+        tx.execute(text("UPDATE orders SET time_in_force = 'gtd' WHERE order_id % 3 = 1"))
+        tx.execute(
+            text(
+                "UPDATE order_log SET command = left(replace(command, '\"gtc\",', '\"gtd\",'), -6) || ',1234567]' "
+                "WHERE command_id % 3 = 1 AND starts_with(command, '[\"place\"')"
+            )
+        )
+    with clearing_data.snapshot() as tx:
+        assert check_orders(tx).findings == []
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE orders SET hold_cents = hold_cents + 1 WHERE order_id IN (2, 3, 4)"))
+    with clearing_data.snapshot() as tx:
+        assert len(check_orders(tx).findings) == 3

@@ -50,7 +50,7 @@ def test_an_admitted_order_is_held_logged_and_told(clearing_data: Database) -> N
     with clearing_data.transaction() as tx:
         [(shard, seq, command)] = tx.execute(text("SELECT shard, seq, command FROM order_log"))
         assert (shard, seq) == (0, 1)
-        assert command == '["place",17,"SINGLE","MSFT","limit","buy",3,10000,"gtc",false,1000,null,null,10000]'
+        assert command == '["place",17,"SINGLE","MSFT","limit","buy",3,10000,"gtc",false,1000,null,null,10000,null]'
         account = accounts.account(tx, "SINGLE")
         assert (account.balance_cents, account.held_cents, account.open_orders) == (1_000_000, 30_000, 1)
         found = orders.order_by_client_order_id(tx, "SINGLE", "my-1")
