@@ -15,7 +15,7 @@ import gevent
 import structlog
 
 from api.databases import reading
-from api.problems import Problem
+from api.wire.problems import Problem
 from db.clearing_data.undecided import undecided
 from db.connect import Database
 from tasks.messages import OrderRequest, Request

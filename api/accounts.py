@@ -8,17 +8,17 @@ from typing import Any, Literal
 from flask import Blueprint, Response
 from sqlalchemy import Connection
 
-from api import answers_schema, outgoing
-from api.answers import answer
 from api.auth import Keys
 from api.body import read_json
 from api.databases import reading, writing
-from api.declaration import declared
 from api.listing import Listing
-from api.money import dollars
-from api.problems import Problem, invalid, not_found
-from api.schema import CashTransfer, NewAccount, ShareTransfer
-from api.shapes import shape_of
+from api.wire import answers_schema, outgoing
+from api.wire.answers import answer
+from api.wire.declaration import declared
+from api.wire.money import dollars
+from api.wire.problems import Problem, invalid, not_found
+from api.wire.schema import CashTransfer, NewAccount, ShareTransfer
+from api.wire.shapes import shape_of
 from db.clearing_data import accounts, initial_data
 from db.clearing_data import keys as key_store
 from db.clearing_data.accounts import Transferred

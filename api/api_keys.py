@@ -9,17 +9,17 @@ from flask import Blueprint, Response
 from sqlalchemy import Connection
 
 from api import query
-from api.answers import answer, page
-from api.answers_schema import Key, MadeKey, Page
 from api.auth import Keys
 from api.body import read_json
 from api.databases import reading, writing
-from api.declaration import declared
-from api.outgoing import time_of
-from api.problems import Problem, not_found
 from api.query import CURSOR, LIMIT
-from api.schema import NewKey
-from api.shapes import shape_of
+from api.wire.answers import answer, page
+from api.wire.answers_schema import Key, MadeKey, Page
+from api.wire.declaration import declared
+from api.wire.outgoing import time_of
+from api.wire.problems import Problem, not_found
+from api.wire.schema import NewKey
+from api.wire.shapes import shape_of
 from db.clearing_data import accounts
 from db.clearing_data import keys as key_store
 from db.clearing_data.keys import ADMIN, ApiKey

@@ -31,11 +31,9 @@ from api import (
     stops,
 )
 from api.accepted import Accepted
-from api.answers import our_fault, problem_answer
 from api.auth import Environ, Keys, admitted
 from api.dashboard import routes as dashboard
 from api.databases import Lanes, writing
-from api.declaration import Caller, callers
 from api.fast_lane import FastLane
 from api.figures import QueueWatch
 from api.listing import Listing
@@ -44,10 +42,12 @@ from api.order_ids import OrderIds
 from api.order_lookup import OrderLookup
 from api.order_queue import OrderQueue
 from api.placing import Placing
-from api.problems import Problem
 from api.promises import Promises
 from api.rate_limits import RateLimits
 from api.refusals import Refusals
+from api.wire.answers import our_fault, problem_answer
+from api.wire.declaration import Caller, callers
+from api.wire.problems import Problem
 from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database

@@ -10,10 +10,10 @@ import structlog
 from flask import Blueprint, Response
 from gevent.lock import Semaphore
 
-from api import answers_schema
-from api.answers import answer
-from api.declaration import declared
-from api.problems import Problem
+from api.wire import answers_schema
+from api.wire.answers import answer
+from api.wire.declaration import declared
+from api.wire.problems import Problem
 
 log = structlog.get_logger()
 

@@ -13,8 +13,8 @@ from flask import request
 from gevent.event import AsyncResult
 
 from api.databases import reading
-from api.declaration import Caller
-from api.problems import forbidden, invalid, not_found, unauthorized, unavailable
+from api.wire.declaration import Caller
+from api.wire.problems import forbidden, invalid, not_found, unauthorized, unavailable
 from db.clearing_data import keys
 from db.clearing_data.keys import Identity
 from db.connect import Database

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import request
 
-from api.problems import Problem
+from api.wire.problems import Problem
 from celery_app.settings import settings
 
 

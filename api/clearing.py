@@ -9,13 +9,14 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api import answers_schema, query
-from api.answers import answer
+from api import query
 from api.databases import reading
-from api.declaration import declared
-from api.money import dollars
-from api.outgoing import time_of
-from api.problems import invalid
+from api.wire import answers_schema
+from api.wire.answers import answer
+from api.wire.declaration import declared
+from api.wire.money import dollars
+from api.wire.outgoing import time_of
+from api.wire.problems import invalid
 from db.clearing_data.netting import turnovers
 from db.clearing_data.rows import Turnover
 from db.connect import Database

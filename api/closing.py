@@ -6,13 +6,13 @@ import time
 
 from flask import Blueprint, Response
 
-from api.answers import answer
-from api.answers_schema import AccountClosed
 from api.auth import Keys
 from api.databases import writing
-from api.declaration import declared
 from api.order_desk import OrderDesk
-from api.problems import not_found
+from api.wire.answers import answer
+from api.wire.answers_schema import AccountClosed
+from api.wire.declaration import declared
+from api.wire.problems import not_found
 from db.clearing_data import account_states
 from db.connect import Database
 

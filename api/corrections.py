@@ -7,16 +7,16 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api import answers_schema
 from api.accounts import refusal
-from api.answers import answer
 from api.body import read_json
 from api.databases import writing
-from api.declaration import declared
 from api.listing import Listing
-from api.problems import invalid
-from api.schema import CashCorrection, ShareCorrection
-from api.shapes import shape_of
+from api.wire import answers_schema
+from api.wire.answers import answer
+from api.wire.declaration import declared
+from api.wire.problems import invalid
+from api.wire.schema import CashCorrection, ShareCorrection
+from api.wire.shapes import shape_of
 from db.clearing_data import accounts
 from db.connect import Database
 

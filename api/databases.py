@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from api.problems import unavailable
 from api.time_limit import left_s
+from api.wire.problems import unavailable
 from db.connect import Database
 
 log = structlog.get_logger()

@@ -8,11 +8,11 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app
 
-from api.answers import encode
-from api.answers_schema import Document
-from api.declaration import JSON, declared
 from api.docs.asyncapi import describe_streams
 from api.openapi import describe
+from api.wire.answers import encode
+from api.wire.answers_schema import Document
+from api.wire.declaration import JSON, declared
 
 
 def routes() -> Blueprint:

@@ -11,12 +11,12 @@ from typing import Any
 import gevent
 import structlog
 
-from api import outgoing
-from api.answers import encode
 from api.databases import reading, writing
-from api.money import dollars
-from api.problems import Problem
 from api.shared import Shared
+from api.wire import outgoing
+from api.wire.answers import encode
+from api.wire.money import dollars
+from api.wire.problems import Problem
 from db.clearing_data import equity_samples, standings
 from db.clearing_data.equity_samples import EVERY_US, Sample
 from db.clearing_data.securities import listed

@@ -13,10 +13,10 @@ from typing import Any
 
 import structlog
 
-from api.answers import encode
 from api.auth import Environ
 from api.placing import Told
-from api.problems import CONTENT_TYPE, Problem
+from api.wire.answers import encode
+from api.wire.problems import CONTENT_TYPE, Problem
 
 log = structlog.get_logger()
 

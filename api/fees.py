@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from api.databases import writing
-from api.problems import Problem, invalid
-from api.schema import Fees
+from api.wire.problems import Problem, invalid
+from api.wire.schema import Fees
 from db.clearing_data.fees import set_rates
 from db.connect import Database
 

@@ -21,9 +21,9 @@ from api import handoff
 from api.addresses import Proxies
 from api.auth import Environ
 from api.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
-from api.problems import Problem, raw_answer, unavailable
 from api.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
 from api.strangers import Strangers, TooManyRequests
+from api.wire.problems import Problem, raw_answer, unavailable
 
 log = structlog.get_logger()
 

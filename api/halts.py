@@ -7,16 +7,17 @@ import time
 import gevent
 from flask import Blueprint, Response
 
-from api import fees, outgoing
-from api.answers import answer
-from api.answers_schema import HaltSubmitted, Security
+from api import fees
 from api.body import read_json
 from api.databases import reading
-from api.declaration import declared
 from api.listing import Listing
 from api.order_desk import OrderDesk
-from api.schema import Fees, Halt
-from api.shapes import shape_of
+from api.wire import outgoing
+from api.wire.answers import answer
+from api.wire.answers_schema import HaltSubmitted, Security
+from api.wire.declaration import declared
+from api.wire.schema import Fees, Halt
+from api.wire.shapes import shape_of
 from db.clearing_data.orders import is_logged
 from db.connect import Database
 

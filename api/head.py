@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import BinaryIO
 
-from api.problems import Problem
+from api.wire.problems import Problem
 
 # Largest head of a request, its fields together, and their number.
 MAX_HEAD_BYTES = 32_768

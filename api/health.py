@@ -15,13 +15,13 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import answers_schema
-from api.answers import answer, problem_answer
-from api.declaration import declared
 from api.figures import QueueWatch
 from api.handoff import is_taken, streams_socket
-from api.problems import Problem
 from api.shared import Shared
+from api.wire import answers_schema
+from api.wire.answers import answer, problem_answer
+from api.wire.declaration import declared
+from api.wire.problems import Problem
 from celery_app.topology import task_queues
 from db.connect import Database
 

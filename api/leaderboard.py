@@ -9,14 +9,15 @@ import gevent
 from flask import Blueprint, Response
 from pydantic import Field
 
-from api import outgoing, query
-from api.answers import encode
-from api.answers_schema import Curves, Rows, Standing
+from api import query
 from api.databases import reading
-from api.declaration import JSON, Parameter, declared
 from api.equity_curves import EquityCurves
-from api.money import dollars
 from api.shared import Shared
+from api.wire import outgoing
+from api.wire.answers import encode
+from api.wire.answers_schema import Curves, Rows, Standing
+from api.wire.declaration import JSON, Parameter, declared
+from api.wire.money import dollars
 from db.clearing_data import standings
 from db.clearing_data.rows import Security
 from db.clearing_data.securities import listed

@@ -6,7 +6,7 @@ import gevent
 import structlog
 
 from api.databases import reading
-from api.problems import Problem, not_found, unavailable
+from api.wire.problems import Problem, not_found, unavailable
 from db.clearing_data import securities
 from db.clearing_data.rows import Security
 from db.connect import Database

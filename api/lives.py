@@ -6,16 +6,16 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api import answers_schema
-from api.answers import answer
 from api.auth import Keys, reader
 from api.databases import reading
-from api.declaration import declared
 from api.listing import Listing
 from api.order_life import Life, life_of
-from api.outgoing import time_of
-from api.problems import not_found
 from api.shared import Shared
+from api.wire import answers_schema
+from api.wire.answers import answer
+from api.wire.declaration import declared
+from api.wire.outgoing import time_of
+from api.wire.problems import not_found
 from db.connect import Database
 from db.market_data import lives
 

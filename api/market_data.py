@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from flask import Blueprint, Response
 from pydantic import Field
 
-from api import answers_schema, outgoing, query
-from api.answers import answer, page
-from api.answers_schema import Candle, Page, Rows, Security, Trade
+from api import query
 from api.databases import reading
-from api.declaration import Parameter, declared
 from api.listing import Listing
 from api.query import CURSOR, LIMIT
+from api.wire import answers_schema, outgoing
+from api.wire.answers import answer, page
+from api.wire.answers_schema import Candle, Page, Rows, Security, Trade
+from api.wire.declaration import Parameter, declared
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.rows import Book, Price

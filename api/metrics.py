@@ -18,10 +18,10 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.accepted import Accepted
 from api.databases import reading
-from api.declaration import declared
 from api.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
-from api.problems import Problem
 from api.shared import Shared
+from api.wire.declaration import declared
+from api.wire.problems import Problem
 from db.clearing_data import figures as clearing
 from db.connect import Database
 from db.market_data import figures as feed

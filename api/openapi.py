@@ -16,11 +16,11 @@ from flask import Flask
 from pydantic import TypeAdapter
 from werkzeug.routing import Rule
 
-from api import answers_schema
-from api.declaration import JSON as JSON_TYPE
-from api.declaration import Declaration, declaration_of
 from api.docs.examples import PATHS, examples_of
-from api.problems import CONTENT_TYPE as PROBLEM_TYPE
+from api.wire import answers_schema
+from api.wire.declaration import JSON as JSON_TYPE
+from api.wire.declaration import Declaration, declaration_of
+from api.wire.problems import CONTENT_TYPE as PROBLEM_TYPE
 
 VERSION = "3.1.0"
 

@@ -17,10 +17,10 @@ from api.mass_cancels import MassCancels
 from api.order_ids import OrderIds
 from api.order_queue import OrderQueue, UnknownOutcome
 from api.order_rules import Message, message_of, refusal
-from api.problems import Problem
 from api.promises import Named, Promises
 from api.rate_limits import Allowance, RateLimits
-from api.schema import Request
+from api.wire.problems import Problem
+from api.wire.schema import Request
 from db.clearing_data.keys import Identity
 from tasks.messages import CancelRequest, HaltRequest, OrderRequest, Side
 

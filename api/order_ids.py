@@ -10,8 +10,8 @@ import gevent
 import structlog
 from gevent.event import Event
 
-from api.problems import Problem
 from api.time_limit import left_s
+from api.wire.problems import Problem
 
 log = structlog.get_logger()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.accepted import Accepted
 from api.databases import reading
-from api.problems import Problem, not_found
+from api.wire.problems import Problem, not_found
 from db.clearing_data import orders as register
 from db.clearing_data.keys import Identity
 from db.clearing_data.rows import Order

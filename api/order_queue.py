@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from api.group_commit import CutOff, GroupCommit, NotBegun
-from api.problems import Problem
+from api.wire.problems import Problem
 from celery_app import app
 from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
 from celery_app.topology import ORDER_ENTRY

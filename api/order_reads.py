@@ -7,15 +7,16 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response
 
-from api import answers_schema, outgoing, query
-from api.answers import answer, page
-from api.answers_schema import Page
+from api import query
 from api.auth import Keys, whose
 from api.databases import reading
-from api.declaration import Parameter, declared
 from api.listing import Listing
 from api.order_lookup import OrderLookup
-from api.problems import not_found
+from api.wire import answers_schema, outgoing
+from api.wire.answers import answer, page
+from api.wire.answers_schema import Page
+from api.wire.declaration import Parameter, declared
+from api.wire.problems import not_found
 from db.clearing_data import orders as register
 from db.clearing_data.orders import OrderFilter
 from db.clearing_data.rows import Order

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from api.problems import Problem, forbidden, invalid
-from api.schema import Cancel, LimitOrder, MarketOrder, NewOrder, Replace, Request, StopLimitOrder, StopOrder
+from api.wire.problems import Problem, forbidden, invalid
+from api.wire.schema import Cancel, LimitOrder, MarketOrder, NewOrder, Replace, Request, StopLimitOrder, StopOrder
 from db.clearing_data.keys import Identity
 from db.clearing_data.rows import Security
 from tasks.messages import CancelRequest, OrderRequest, ReplaceRequest

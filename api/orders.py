@@ -6,19 +6,20 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response, request
 
-from api import query, schema
-from api.answers import answer
-from api.answers_schema import Duplicate, MassCancelled, Results, Submitted
+from api import query
 from api.auth import Keys, whose
 from api.body import read_json
-from api.declaration import Parameter, declared
 from api.listing import Listing
 from api.order_desk import Entry, OrderDesk
 from api.order_lookup import OrderLookup
 from api.placing import Placing, Told, now_us
-from api.problems import invalid
-from api.schema import Cancel, NewTerms, Replace
-from api.shapes import shape_of
+from api.wire import schema
+from api.wire.answers import answer
+from api.wire.answers_schema import Duplicate, MassCancelled, Results, Submitted
+from api.wire.declaration import Parameter, declared
+from api.wire.problems import invalid
+from api.wire.schema import Cancel, NewTerms, Replace
+from api.wire.shapes import shape_of
 from db.clearing_data.keys import Identity
 from tasks.messages import Side
 

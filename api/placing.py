@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from api.auth import Environ, Keys
 from api.body import read_json
 from api.order_desk import Entry, OrderDesk
-from api.problems import invalid
 from api.refusals import Refusals
-from api.shapes import request_of, requests_of
+from api.wire.problems import invalid
+from api.wire.shapes import request_of, requests_of
 from db.clearing_data.keys import Identity
 
 

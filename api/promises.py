@@ -15,7 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.group_commit import CutOff, GroupCommit, NotBegun
-from api.problems import Problem
+from api.wire.problems import Problem
 from db.clearing_data import admission, orders
 from db.connect import Database
 from tasks.messages import OrderRequest

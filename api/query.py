@@ -10,9 +10,9 @@ from typing import Annotated, TypeVar
 from flask import request
 from pydantic import Field
 
-from api.declaration import Parameter
 from api.listing import Listing
-from api.problems import invalid
+from api.wire.declaration import Parameter
+from api.wire.problems import invalid
 
 T = TypeVar("T", bound=str)
 

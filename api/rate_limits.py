@@ -22,7 +22,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from api.problems import Problem
+from api.wire.problems import Problem
 from db.clearing_data.keys import Identity
 
 log = structlog.get_logger()

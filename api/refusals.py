@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 
-from api.problems import Problem
+from api.wire.problems import Problem
 from db.clearing_data.keys import Identity
 
 # A bucket that is full holds so much; one that was emptied is used again when it has so much [s of its rate].

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from api import outgoing, query
-from api.answers import answer, page
-from api.answers_schema import Page, Report, Status
+from api import query
 from api.auth import Keys, reader, whose
 from api.databases import reading
-from api.declaration import declared
 from api.listing import Listing
-from api.problems import invalid, not_found
 from api.query import CURSOR, LIMIT, WHOSE
+from api.wire import outgoing
+from api.wire.answers import answer, page
+from api.wire.answers_schema import Page, Report, Status
+from api.wire.declaration import declared
+from api.wire.problems import invalid, not_found
 from db.connect import Database
 from db.market_data import reads
 

@@ -25,7 +25,7 @@ from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
 from api import time_limit
 from api.head import NOT_HTTP, BadHead, Fields
-from api.problems import Problem, raw_answer
+from api.wire.problems import Problem, raw_answer
 
 log = structlog.get_logger()
 

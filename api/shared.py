@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from gevent.lock import Semaphore
 
-from api.problems import Problem
+from api.wire.problems import Problem
 
 T = TypeVar("T")
 

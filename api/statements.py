@@ -12,14 +12,15 @@ import gevent
 from flask import Blueprint, Response
 from pydantic import Field
 
-from api import answers_schema, query
-from api.answers import answer
+from api import query
 from api.auth import Keys
 from api.databases import reading
-from api.declaration import Parameter, declared
-from api.money import dollars
-from api.outgoing import time_of, trade_id
-from api.problems import Problem, invalid, not_found
+from api.wire import answers_schema
+from api.wire.answers import answer
+from api.wire.declaration import Parameter, declared
+from api.wire.money import dollars
+from api.wire.outgoing import time_of, trade_id
+from api.wire.problems import Problem, invalid, not_found
 from db.clearing_data.statements import Posting, Statement, statement
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import Database

@@ -7,16 +7,16 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api.answers import answer
-from api.answers_schema import AccountResumed, AccountStopped
 from api.auth import Keys
 from api.body import read_json
 from api.databases import writing
-from api.declaration import declared
 from api.order_desk import OrderDesk
-from api.problems import Problem, not_found
-from api.schema import AccountChange
-from api.shapes import shape_of
+from api.wire.answers import answer
+from api.wire.answers_schema import AccountResumed, AccountStopped
+from api.wire.declaration import declared
+from api.wire.problems import Problem, not_found
+from api.wire.schema import AccountChange
+from api.wire.shapes import shape_of
 from db.clearing_data.account_states import set_stopped
 from db.connect import Database
 

@@ -21,7 +21,7 @@ from api.addresses import Proxies
 from api.auth import Environ, Keys, admitted
 from api.buckets import Buckets
 from api.databases import strangers_lane
-from api.problems import Problem
+from api.wire.problems import Problem
 
 # What an address may have saved [s of its rate]: a page with all its files, or a start of many clients at once.
 BURST_S = 5.0

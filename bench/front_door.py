@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from api.auth import Keys
 from api.body import read_json
 from api.order_rules import refusal
-from api.shapes import request_of
+from api.wire.shapes import request_of
 from bench.accounts import NAMES
 from bench.cpu import CpuMeter
 from bench.exchange import Exchange

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from api.answers import answer
-from api.answers_schema import Root, WhoAmI
 from api.auth import Keys
 from api.dashboard.files import DOCS, INDEX, TYPES, File, read_files
-from api.declaration import JSON, declared
-from api.problems import not_found
+from api.wire.answers import answer
+from api.wire.answers_schema import Root, WhoAmI
+from api.wire.declaration import JSON, declared
+from api.wire.problems import not_found
 
 # Files of this origin and its sockets, and nothing else: no style or script in the page, no form, no frame around it.
 _POLICY = "; ".join(

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from api.answers_schema import Answer, Candle, Count, Dollars, Level, Milliseconds, Report, Standing, Time, Trade
+from api.wire.answers_schema import Answer, Candle, Count, Dollars, Level, Milliseconds, Report, Standing, Time, Trade
 
 VERSION = "3.0.0"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api import schema
+from api.wire import schema
 
 Example = Mapping[str, Any]  # summary and value, as OpenAPI names them
 

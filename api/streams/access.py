@@ -6,7 +6,7 @@ from flask import Request
 
 from api import auth
 from api.databases import reading
-from api.problems import unauthorized
+from api.wire.problems import unauthorized
 from db.clearing_data.keys import Identity, find_key
 from db.connect import Database
 

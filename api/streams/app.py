@@ -19,13 +19,10 @@ from werkzeug.exceptions import HTTPException
 
 from api import leaderboard
 from api.addresses import Proxies
-from api.answers import our_fault, problem_answer
 from api.databases import writing
 from api.listing import Listing
 from api.mass_cancels import MassCancels
 from api.order_queue import OrderQueue
-from api.outgoing import time_of
-from api.problems import Problem, not_found
 from api.streams import pipeline, raw
 from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect, marks_folder
@@ -41,6 +38,9 @@ from api.streams.public import CHANNELS, PublicStreams
 from api.streams.rooms import room_of
 from api.streams.socketio_rooms import SocketIORooms, socketio_server
 from api.streams.websocket import NOT_A_WEBSOCKET
+from api.wire.answers import our_fault, problem_answer
+from api.wire.outgoing import time_of
+from api.wire.problems import Problem, not_found
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
 from db.clearing_data.orders import next_order_ids

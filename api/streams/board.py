@@ -11,10 +11,10 @@ import structlog
 from gevent.event import Event as Flag
 from msgspec import Raw
 
-from api.outgoing import time_of
-from api.problems import Problem
 from api.streams.forms import Event, Kind, content_of
 from api.streams.rooms import Rooms
+from api.wire.outgoing import time_of
+from api.wire.problems import Problem
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ import structlog
 from gevent.event import Event
 
 from api.mass_cancels import MassCancels
-from api.problems import Problem, forbidden, invalid, unavailable
+from api.wire.problems import Problem, forbidden, invalid, unavailable
 from db.clearing_data.keys import Identity
 
 log = structlog.get_logger()

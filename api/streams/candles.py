@@ -13,12 +13,12 @@ import msgspec
 from msgspec import Raw
 from sqlalchemy import Connection
 
-from api.answers import encode
-from api.outgoing import candle_of, time_of
 from api.streams.candle_series import LATEST_CANDLES, CandleSeries
 from api.streams.forms import Event, Kind, content_of
 from api.streams.pace import Pace
 from api.streams.rooms import Rooms, room_of
+from api.wire.answers import encode
+from api.wire.outgoing import candle_of, time_of
 from db.market_data import reads
 from db.market_data.rows import Candle, Trade
 from db.market_data.tables import CANDLE_SECONDS

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs
 import msgspec
 from engineio import Server
 
-from api.problems import CONTENT_TYPE, Problem
+from api.wire.problems import CONTENT_TYPE, Problem
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]

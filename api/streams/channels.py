@@ -12,7 +12,6 @@ from flask_socketio import SocketIO
 from msgspec import Raw, Struct
 
 from api.listing import Listing
-from api.problems import Problem, invalid
 from api.streams import access
 from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect
@@ -23,6 +22,7 @@ from api.streams.private import PrivateStreams
 from api.streams.report_readers import ReportReaders
 from api.streams.rooms import room_of
 from api.streams.socketio_rooms import SocketIORooms
+from api.wire.problems import Problem, invalid
 from db.clearing_data.keys import Identity
 from db.connect import Database
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from msgspec import Raw, Struct
 
-from api.answers import encode
-from api.money import dollars
+from api.wire.answers import encode
+from api.wire.money import dollars
 from db.market_data.rows import Price
 
 Kind = Literal["snapshot", "update"]

@@ -9,7 +9,7 @@ import gevent
 import structlog
 
 from api.databases import reading
-from api.problems import Problem
+from api.wire.problems import Problem
 from db.clearing_data.keys import revoked_of
 from db.connect import Database
 

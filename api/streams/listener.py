@@ -18,11 +18,11 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from api.databases import reading
-from api.problems import Problem
 from api.streams import public
 from api.streams.candles import CandleStreams
 from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
+from api.wire.problems import Problem
 from db.connect import Database
 from tasks.data_feed.outgoing import Push, channel_of
 

@@ -18,7 +18,7 @@ from kombu import Connection
 from api import figures
 from api.databases import reading
 from api.figures import BROKER_FAULTS, QueueState
-from api.problems import Problem, unavailable
+from api.wire.problems import Problem, unavailable
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
 from db.clearing_data import figures as clearing
 from db.connect import Database

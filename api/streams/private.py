@@ -8,11 +8,11 @@ from contextlib import contextmanager
 import msgspec
 
 from api.databases import reading
-from api.problems import Problem
 from api.streams.report_catch_up import ReportCatchUp
 from api.streams.report_readers import LATEST_REPORTS, ReportReaders
 from api.streams.rooms import Rooms
 from api.streams.subscriber import Subscriber
+from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.rows import Report

@@ -8,7 +8,6 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from api import query
-from api.declaration import Parameter, declared
 from api.listing import Listing
 from api.streams import access
 from api.streams.cancel_on_disconnect import CancelOnDisconnect
@@ -18,6 +17,7 @@ from api.streams.private import PrivateStreams
 from api.streams.public import PublicStreams
 from api.streams.subscriber import Subscriber
 from api.streams.websocket import WebSocket
+from api.wire.declaration import Parameter, declared
 from db.connect import Database
 
 

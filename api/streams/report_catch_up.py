@@ -16,9 +16,9 @@ import structlog
 from gevent.event import Event as Flag
 
 from api.databases import reading
-from api.problems import Problem
 from api.streams.report_feed import ReportFeed
 from api.streams.report_readers import ReportReaders
+from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads
 

@@ -20,7 +20,7 @@ from gevent import Greenlet, Timeout
 from gevent.lock import RLock
 from wsproto.utilities import RemoteProtocolError
 
-from api.problems import Problem
+from api.wire.problems import Problem
 
 # How long one write may take; whoever reads so slowly is cut off [s].
 WRITE_S = 10.0

@@ -13,8 +13,8 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from api.app import create_app
-from api.declaration import Caller, callers, declaration_of
 from api.streams import raw
+from api.wire.declaration import Caller, callers, declaration_of
 from celery_app.settings import settings
 from db.clearing_data.keys import ADMIN, keys_page, make_key, revoke_key
 from db.connect import Database

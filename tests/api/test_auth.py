@@ -12,7 +12,7 @@ from gevent.event import Event
 from sqlalchemy import Connection
 
 from api.auth import Keys
-from api.problems import Problem
+from api.wire.problems import Problem
 from celery_app.settings import settings
 from db.connect import Database
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.outgoing import candle_of
+from api.wire.outgoing import candle_of
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.tables import CANDLE_SECONDS

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websocket import WebSocketConnectionClosedException
 
-from api.outgoing import time_of
+from api.wire.outgoing import time_of
 from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import reads

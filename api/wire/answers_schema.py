@@ -1,7 +1,7 @@
 """What clients read: the shapes of answers, as /openapi.json tells them.
 
-The answers themselves are made by `api.outgoing`, which costs a fraction of filling models; that both say the same is
-what the tests with schemathesis are for. Nothing beside these members is ever sent.
+The answers themselves are made by `api.wire.outgoing`, which costs a fraction of filling models; that both say the same
+is what the tests with schemathesis are for. Nothing beside these members is ever sent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.schema import Name, TimeInForce
+from api.wire.schema import Name, TimeInForce
 from db.clearing_data.keys import Role
 from db.market_data.reads import OrderStatus as ReportedStatus
 from db.market_data.rows import EventType

@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from api.money import dollars
+from api.wire.money import dollars
 from db.clearing_data.rows import Account, Fill, Holding, Order, Security
 from db.market_data.rows import Book, Candle, Level, Price, Report, Trade
 from tasks.messages import OrderRequest, split_event_id

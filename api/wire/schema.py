@@ -10,7 +10,7 @@ from typing import Annotated, Literal, LiteralString
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from api.money import MoneyFault, cents_of
+from api.wire.money import MoneyFault, cents_of
 from tasks.messages import Side
 
 # Those that the api takes; order entry and the engine know more.

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from api.problems import Problem
-from api.schema import PRICE_CODES, Request, Shape, TypedRequest
+from api.wire.problems import Problem
+from api.wire.schema import PRICE_CODES, Request, Shape, TypedRequest
 
 S = TypeVar("S", bound=Shape)
 

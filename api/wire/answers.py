@@ -9,7 +9,7 @@ import msgspec
 import structlog
 from flask import Response
 
-from api.problems import CONTENT_TYPE, Problem
+from api.wire.problems import CONTENT_TYPE, Problem
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""The wire: shapes of requests and responses, problems, money, and what routes declare."""
