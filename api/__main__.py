@@ -13,12 +13,12 @@ import sys
 
 import structlog
 
-from api.addresses import Proxies
 from api.app import KEYS, create_app
 from api.front_door import ApiServer
 from api.handoff import streams_socket
 from api.process import listen, refused, serve
-from api.strangers import Strangers
+from api.request.addresses import Proxies
+from api.request.strangers import Strangers
 from celery_app import logs
 from celery_app.settings import settings
 

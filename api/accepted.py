@@ -14,7 +14,7 @@ from itertools import islice
 import gevent
 import structlog
 
-from api.databases import reading
+from api.request.databases import reading
 from api.wire.problems import Problem
 from db.clearing_data.undecided import undecided
 from db.connect import Database

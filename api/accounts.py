@@ -8,10 +8,10 @@ from typing import Any, Literal
 from flask import Blueprint, Response
 from sqlalchemy import Connection
 
-from api.auth import Keys
-from api.body import read_json
-from api.databases import reading, writing
-from api.listing import Listing
+from api.request.auth import Keys
+from api.request.body import read_json
+from api.request.databases import reading, writing
+from api.request.listing import Listing
 from api.wire import answers_schema, outgoing
 from api.wire.answers import answer
 from api.wire.declaration import declared

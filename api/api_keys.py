@@ -8,11 +8,11 @@ from typing import Any
 from flask import Blueprint, Response
 from sqlalchemy import Connection
 
-from api import query
-from api.auth import Keys
-from api.body import read_json
-from api.databases import reading, writing
-from api.query import CURSOR, LIMIT
+from api.request import query
+from api.request.auth import Keys
+from api.request.body import read_json
+from api.request.databases import reading, writing
+from api.request.query import CURSOR, LIMIT
 from api.wire.answers import answer, page
 from api.wire.answers_schema import Key, MadeKey, Page
 from api.wire.declaration import declared

@@ -31,12 +31,9 @@ from api import (
     stops,
 )
 from api.accepted import Accepted
-from api.auth import Environ, Keys, admitted
 from api.dashboard import routes as dashboard
-from api.databases import Lanes, writing
 from api.fast_lane import FastLane
 from api.figures import QueueWatch
-from api.listing import Listing
 from api.order_desk import OrderDesk
 from api.order_ids import OrderIds
 from api.order_lookup import OrderLookup
@@ -44,7 +41,10 @@ from api.order_queue import OrderQueue
 from api.placing import Placing
 from api.promises import Promises
 from api.rate_limits import RateLimits
-from api.refusals import Refusals
+from api.request.auth import Environ, Keys, admitted
+from api.request.databases import Lanes, writing
+from api.request.listing import Listing
+from api.request.refusals import Refusals
 from api.wire.answers import our_fault, problem_answer
 from api.wire.declaration import Caller, callers
 from api.wire.problems import Problem

@@ -9,8 +9,8 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api import query
-from api.databases import reading
+from api.request import query
+from api.request.databases import reading
 from api.wire import answers_schema
 from api.wire.answers import answer
 from api.wire.declaration import declared

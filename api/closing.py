@@ -6,9 +6,9 @@ import time
 
 from flask import Blueprint, Response
 
-from api.auth import Keys
-from api.databases import writing
 from api.order_desk import OrderDesk
+from api.request.auth import Keys
+from api.request.databases import writing
 from api.wire.answers import answer
 from api.wire.answers_schema import AccountClosed
 from api.wire.declaration import declared

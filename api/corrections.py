@@ -8,9 +8,9 @@ from typing import Any
 from flask import Blueprint, Response
 
 from api.accounts import refusal
-from api.body import read_json
-from api.databases import writing
-from api.listing import Listing
+from api.request.body import read_json
+from api.request.databases import writing
+from api.request.listing import Listing
 from api.wire import answers_schema
 from api.wire.answers import answer
 from api.wire.declaration import declared

@@ -11,8 +11,8 @@ from typing import Any
 import gevent
 import structlog
 
-from api.databases import reading, writing
-from api.shared import Shared
+from api.request.databases import reading, writing
+from api.request.shared import Shared
 from api.wire import outgoing
 from api.wire.answers import encode
 from api.wire.money import dollars

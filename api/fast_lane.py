@@ -13,8 +13,8 @@ from typing import Any
 
 import structlog
 
-from api.auth import Environ
 from api.placing import Told
+from api.request.auth import Environ
 from api.wire.answers import encode
 from api.wire.problems import CONTENT_TYPE, Problem
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from api.databases import writing
+from api.request.databases import writing
 from api.wire.problems import Problem, invalid
 from api.wire.schema import Fees
 from db.clearing_data.fees import set_rates

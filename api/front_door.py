@@ -1,6 +1,6 @@
 """The api's connections: which of them are let in, and which requests go to the application or to `streams`.
 
-What comes without a valid key is let in as far as there is room; `api.strangers` says how far that is.
+What comes without a valid key is let in as far as there is room; `api.request.strangers` says how far that is.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 import structlog
 
 from api import handoff
-from api.addresses import Proxies
-from api.auth import Environ
 from api.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
+from api.request.addresses import Proxies
+from api.request.auth import Environ
+from api.request.strangers import Strangers, TooManyRequests
 from api.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
-from api.strangers import Strangers, TooManyRequests
 from api.wire.problems import Problem, raw_answer, unavailable
 
 log = structlog.get_logger()

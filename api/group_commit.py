@@ -16,7 +16,7 @@ import gevent
 import structlog
 from gevent.event import Event
 
-from api.time_limit import ANSWER_WITHIN_S, left_s
+from api.request.time_limit import ANSWER_WITHIN_S, left_s
 
 T = TypeVar("T")
 

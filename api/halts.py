@@ -8,10 +8,10 @@ import gevent
 from flask import Blueprint, Response
 
 from api import fees
-from api.body import read_json
-from api.databases import reading
-from api.listing import Listing
 from api.order_desk import OrderDesk
+from api.request.body import read_json
+from api.request.databases import reading
+from api.request.listing import Listing
 from api.wire import outgoing
 from api.wire.answers import answer
 from api.wire.answers_schema import HaltSubmitted, Security

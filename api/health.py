@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.figures import QueueWatch
 from api.handoff import is_taken, streams_socket
-from api.shared import Shared
+from api.request.shared import Shared
 from api.wire import answers_schema
 from api.wire.answers import answer, problem_answer
 from api.wire.declaration import declared

@@ -9,10 +9,10 @@ import gevent
 from flask import Blueprint, Response
 from pydantic import Field
 
-from api import query
-from api.databases import reading
 from api.equity_curves import EquityCurves
-from api.shared import Shared
+from api.request import query
+from api.request.databases import reading
+from api.request.shared import Shared
 from api.wire import outgoing
 from api.wire.answers import encode
 from api.wire.answers_schema import Curves, Rows, Standing

@@ -6,11 +6,11 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api.auth import Keys, reader
-from api.databases import reading
-from api.listing import Listing
 from api.order_life import Life, life_of
-from api.shared import Shared
+from api.request.auth import Keys, reader
+from api.request.databases import reading
+from api.request.listing import Listing
+from api.request.shared import Shared
 from api.wire import answers_schema
 from api.wire.answers import answer
 from api.wire.declaration import declared

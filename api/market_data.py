@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 from flask import Blueprint, Response
 from pydantic import Field
 
-from api import query
-from api.databases import reading
-from api.listing import Listing
-from api.query import CURSOR, LIMIT
+from api.request import query
+from api.request.databases import reading
+from api.request.listing import Listing
+from api.request.query import CURSOR, LIMIT
 from api.wire import answers_schema, outgoing
 from api.wire.answers import answer, page
 from api.wire.answers_schema import Candle, Page, Rows, Security, Trade

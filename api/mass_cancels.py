@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from api.listing import Listing
 from api.order_queue import OrderQueue
+from api.request.listing import Listing
 from tasks.messages import MassCancelRequest, Side
 
 

@@ -17,9 +17,9 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.accepted import Accepted
-from api.databases import reading
 from api.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
-from api.shared import Shared
+from api.request.databases import reading
+from api.request.shared import Shared
 from api.wire.declaration import declared
 from api.wire.problems import Problem
 from db.clearing_data import figures as clearing

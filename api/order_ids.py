@@ -10,7 +10,7 @@ import gevent
 import structlog
 from gevent.event import Event
 
-from api.time_limit import left_s
+from api.request.time_limit import left_s
 from api.wire.problems import Problem
 
 log = structlog.get_logger()

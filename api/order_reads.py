@@ -7,11 +7,11 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response
 
-from api import query
-from api.auth import Keys, whose
-from api.databases import reading
-from api.listing import Listing
 from api.order_lookup import OrderLookup
+from api.request import query
+from api.request.auth import Keys, whose
+from api.request.databases import reading
+from api.request.listing import Listing
 from api.wire import answers_schema, outgoing
 from api.wire.answers import answer, page
 from api.wire.answers_schema import Page

@@ -6,13 +6,13 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response, request
 
-from api import query
-from api.auth import Keys, whose
-from api.body import read_json
-from api.listing import Listing
 from api.order_desk import Entry, OrderDesk
 from api.order_lookup import OrderLookup
 from api.placing import Placing, Told, now_us
+from api.request import query
+from api.request.auth import Keys, whose
+from api.request.body import read_json
+from api.request.listing import Listing
 from api.wire import schema
 from api.wire.answers import answer
 from api.wire.answers_schema import Duplicate, MassCancelled, Results, Submitted

@@ -6,10 +6,10 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from api.auth import Environ, Keys
-from api.body import read_json
 from api.order_desk import Entry, OrderDesk
-from api.refusals import Refusals
+from api.request.auth import Environ, Keys
+from api.request.body import read_json
+from api.request.refusals import Refusals
 from api.wire.problems import invalid
 from api.wire.shapes import request_of, requests_of
 from db.clearing_data.keys import Identity

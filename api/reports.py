@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from api import query
-from api.auth import Keys, reader, whose
-from api.databases import reading
-from api.listing import Listing
-from api.query import CURSOR, LIMIT, WHOSE
+from api.request import query
+from api.request.auth import Keys, reader, whose
+from api.request.databases import reading
+from api.request.listing import Listing
+from api.request.query import CURSOR, LIMIT, WHOSE
 from api.wire import outgoing
 from api.wire.answers import answer, page
 from api.wire.answers_schema import Page, Report, Status

@@ -12,9 +12,9 @@ import gevent
 from flask import Blueprint, Response
 from pydantic import Field
 
-from api import query
-from api.auth import Keys
-from api.databases import reading
+from api.request import query
+from api.request.auth import Keys
+from api.request.databases import reading
 from api.wire import answers_schema
 from api.wire.answers import answer
 from api.wire.declaration import Parameter, declared

@@ -7,10 +7,10 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api.auth import Keys
-from api.body import read_json
-from api.databases import writing
 from api.order_desk import OrderDesk
+from api.request.auth import Keys
+from api.request.body import read_json
+from api.request.databases import writing
 from api.wire.answers import answer
 from api.wire.answers_schema import AccountResumed, AccountStopped
 from api.wire.declaration import declared

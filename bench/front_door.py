@@ -14,9 +14,9 @@ from io import BytesIO
 from multiprocessing.connection import Connection as Pipe
 from urllib.parse import urlsplit
 
-from api.auth import Keys
-from api.body import read_json
 from api.order_rules import refusal
+from api.request.auth import Keys
+from api.request.body import read_json
 from api.wire.shapes import request_of
 from bench.accounts import NAMES
 from bench.cpu import CpuMeter

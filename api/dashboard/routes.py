@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
-from api.auth import Keys
 from api.dashboard.files import DOCS, INDEX, TYPES, File, read_files
+from api.request.auth import Keys
 from api.wire.answers import answer
 from api.wire.answers_schema import Root, WhoAmI
 from api.wire.declaration import JSON, declared

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Request
 
-from api import auth
-from api.databases import reading
+from api.request import auth
+from api.request.databases import reading
 from api.wire.problems import unauthorized
 from db.clearing_data.keys import Identity, find_key
 from db.connect import Database

@@ -18,11 +18,11 @@ from msgspec import Raw
 from werkzeug.exceptions import HTTPException
 
 from api import leaderboard
-from api.addresses import Proxies
-from api.databases import writing
-from api.listing import Listing
 from api.mass_cancels import MassCancels
 from api.order_queue import OrderQueue
+from api.request.addresses import Proxies
+from api.request.databases import writing
+from api.request.listing import Listing
 from api.streams import pipeline, raw
 from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect, marks_folder

@@ -11,7 +11,7 @@ from flask_socketio import ConnectionRefusedError as Refused
 from flask_socketio import SocketIO
 from msgspec import Raw, Struct
 
-from api.listing import Listing
+from api.request.listing import Listing
 from api.streams import access
 from api.streams.board import Board
 from api.streams.cancel_on_disconnect import CancelOnDisconnect

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import gevent
 import structlog
 
-from api.databases import reading
+from api.request.databases import reading
 from api.wire.problems import Problem
 from db.clearing_data.keys import revoked_of
 from db.connect import Database

@@ -17,7 +17,7 @@ from redis.client import PubSub
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from api.databases import reading
+from api.request.databases import reading
 from api.streams import public
 from api.streams.candles import CandleStreams
 from api.streams.private import PrivateStreams

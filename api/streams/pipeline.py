@@ -16,8 +16,8 @@ import structlog
 from kombu import Connection
 
 from api import figures
-from api.databases import reading
 from api.figures import BROKER_FAULTS, QueueState
+from api.request.databases import reading
 from api.wire.problems import Problem, unavailable
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
 from db.clearing_data import figures as clearing

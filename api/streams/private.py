@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from api.databases import reading
+from api.request.databases import reading
 from api.streams.report_catch_up import ReportCatchUp
 from api.streams.report_readers import LATEST_REPORTS, ReportReaders
 from api.streams.rooms import Rooms

@@ -7,8 +7,8 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from api import query
-from api.listing import Listing
+from api.request import query
+from api.request.listing import Listing
 from api.streams import access
 from api.streams.cancel_on_disconnect import CancelOnDisconnect
 from api.streams.fanout import Fanout

@@ -15,7 +15,7 @@ import gevent
 import structlog
 from gevent.event import Event as Flag
 
-from api.databases import reading
+from api.request.databases import reading
 from api.streams.report_feed import ReportFeed
 from api.streams.report_readers import ReportReaders
 from api.wire.problems import Problem

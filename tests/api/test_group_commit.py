@@ -8,8 +8,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from api import time_limit
 from api.group_commit import CutOff, GroupCommit, NotBegun
+from api.request import time_limit
 
 
 class Committed:

@@ -321,7 +321,7 @@ API = (
         "anothers_reports_readable",
         "A client reads its own reports only.",
         "tests/api/test_whose_reports.py::test_23_anothers_report_by_the_id_of_its_order",
-        "api/auth.py",
+        "api/request/auth.py",
         '    return None if identity.role == "admin" else identity.client_id\n',
         "    return None\n",
     ),

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from api.addresses import Proxies
-from api.auth import Environ, Keys, admitted
-from api.buckets import Buckets
-from api.databases import strangers_lane
+from api.request.addresses import Proxies
+from api.request.auth import Environ, Keys, admitted
+from api.request.buckets import Buckets
+from api.request.databases import strangers_lane
 from api.wire.problems import Problem
 
 # What an address may have saved [s of its rate]: a page with all its files, or a start of many clients at once.

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 from flask import request
 from pydantic import Field
 
-from api.listing import Listing
+from api.request.listing import Listing
 from api.wire.declaration import Parameter
 from api.wire.problems import invalid
 

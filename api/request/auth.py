@@ -12,7 +12,7 @@ import structlog
 from flask import request
 from gevent.event import AsyncResult
 
-from api.databases import reading
+from api.request.databases import reading
 from api.wire.declaration import Caller
 from api.wire.problems import forbidden, invalid, not_found, unauthorized, unavailable
 from db.clearing_data import keys

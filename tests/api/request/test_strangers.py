@@ -11,7 +11,7 @@ import pytest
 import requests
 from sqlalchemy import text
 
-from api.addresses import Proxies
+from api.request.addresses import Proxies
 from db.clearing_data.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit

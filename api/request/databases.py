@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from api.time_limit import left_s
+from api.request.time_limit import left_s
 from api.wire.problems import unavailable
 from db.connect import Database
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gevent
 import structlog
 
-from api.databases import reading
+from api.request.databases import reading
 from api.wire.problems import Problem, not_found, unavailable
 from db.clearing_data import securities
 from db.clearing_data.rows import Security

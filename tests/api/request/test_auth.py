@@ -11,7 +11,7 @@ import pytest
 from gevent.event import Event
 from sqlalchemy import Connection
 
-from api.auth import Keys
+from api.request.auth import Keys
 from api.wire.problems import Problem
 from celery_app.settings import settings
 from db.connect import Database

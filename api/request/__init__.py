@@ -1,0 +1,1 @@
+"""What a request passes: authentication, query, body, listing, databases, time limit."""
