@@ -15,8 +15,8 @@ import structlog
 
 from api.app import KEYS, create_app
 from api.front_door import ApiServer
-from api.handoff import streams_socket
-from api.process import listen, refused, serve
+from api.http.handoff import streams_socket
+from api.http.process import listen, refused, serve
 from api.request.addresses import Proxies
 from api.request.strangers import Strangers
 from celery_app import logs

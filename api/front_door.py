@@ -17,12 +17,12 @@ from typing import Any
 
 import structlog
 
-from api import handoff
-from api.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
+from api.http import handoff
+from api.http.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
+from api.http.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
 from api.request.addresses import Proxies
 from api.request.auth import Environ
 from api.request.strangers import Strangers, TooManyRequests
-from api.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
 from api.wire.problems import Problem, raw_answer, unavailable
 
 log = structlog.get_logger()

@@ -13,8 +13,8 @@ import sys
 
 import structlog
 
-from api.handoff import StreamsServer, listen_for_connections, streams_socket
-from api.process import refused, serve
+from api.http.handoff import StreamsServer, listen_for_connections, streams_socket
+from api.http.process import refused, serve
 from api.streams.app import create_app, finish
 from celery_app import logs
 from celery_app.settings import settings

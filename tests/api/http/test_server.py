@@ -105,7 +105,7 @@ def test_a_client_that_asks_first_may_send_its_body(api: Api, keys: Keys) -> Non
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Api]:
     """An api that waits a second for a request, and two between requests."""
-    with running_api(module="tests.api.impatient") as api:
+    with running_api(module="tests.api.http.impatient") as api:
         yield api
 
 

@@ -10,7 +10,7 @@ import sys
 
 import gevent
 
-from api.server import MAX_CONNECTIONS, Server
+from api.http.server import MAX_CONNECTIONS, Server
 
 BACKLOG = 1_024
 # Files that are open beside the connections: databases, RabbitMQ, logs.

@@ -23,7 +23,7 @@ import structlog
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
-from api.head import NOT_HTTP, BadHead, Fields
+from api.http.head import NOT_HTTP, BadHead, Fields
 from api.request import time_limit
 from api.wire.problems import Problem, raw_answer
 

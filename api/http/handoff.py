@@ -16,7 +16,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from api.server import Connection, Server
+from api.http.server import Connection, Server
 
 STREAM_PATHS = ("/stream/", "/socket.io/")
 

@@ -1,0 +1,1 @@
+"""The HTTP server: connections, heads, processes, hand-off of sockets."""
