@@ -21,26 +21,25 @@ from api import (
     halts,
     health,
     leaderboard,
-    lives,
     market_data,
     metrics,
-    order_reads,
-    orders,
-    reports,
     statements,
     stops,
 )
-from api.accepted import Accepted
 from api.dashboard import routes as dashboard
 from api.fast_lane import FastLane
 from api.figures import QueueWatch
-from api.order_desk import OrderDesk
-from api.order_ids import OrderIds
-from api.order_lookup import OrderLookup
-from api.order_queue import OrderQueue
-from api.placing import Placing
-from api.promises import Promises
-from api.rate_limits import RateLimits
+from api.orders import lives, reports
+from api.orders import reads as order_reads
+from api.orders import routes as orders
+from api.orders.intake.accepted import Accepted
+from api.orders.intake.desk import OrderDesk
+from api.orders.intake.ids import OrderIds
+from api.orders.intake.promises import Promises
+from api.orders.intake.queue import OrderQueue
+from api.orders.intake.rate_limits import RateLimits
+from api.orders.lookup import OrderLookup
+from api.orders.placing import Placing
 from api.request.auth import Environ, Keys, admitted
 from api.request.databases import Lanes, writing
 from api.request.listing import Listing

@@ -6,7 +6,7 @@ import time
 
 from flask import Blueprint, Response
 
-from api.order_desk import OrderDesk
+from api.orders.intake.desk import OrderDesk
 from api.request.auth import Keys
 from api.request.databases import writing
 from api.wire.answers import answer

@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from api.placing import Told
+from api.orders.placing import Told
 from api.request.auth import Environ
 from api.wire.answers import encode
 from api.wire.problems import CONTENT_TYPE, Problem

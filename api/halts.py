@@ -8,7 +8,7 @@ import gevent
 from flask import Blueprint, Response
 
 from api import fees
-from api.order_desk import OrderDesk
+from api.orders.intake.desk import OrderDesk
 from api.request.body import read_json
 from api.request.databases import reading
 from api.request.listing import Listing

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api.order_desk import OrderDesk
+from api.orders.intake.desk import OrderDesk
 from api.request.auth import Keys
 from api.request.body import read_json
 from api.request.databases import writing

@@ -14,7 +14,7 @@ from io import BytesIO
 from multiprocessing.connection import Connection as Pipe
 from urllib.parse import urlsplit
 
-from api.order_rules import refusal
+from api.orders.intake.rules import refusal
 from api.request.auth import Keys
 from api.request.body import read_json
 from api.wire.shapes import request_of

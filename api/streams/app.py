@@ -18,8 +18,8 @@ from msgspec import Raw
 from werkzeug.exceptions import HTTPException
 
 from api import leaderboard
-from api.mass_cancels import MassCancels
-from api.order_queue import OrderQueue
+from api.orders.intake.mass_cancels import MassCancels
+from api.orders.intake.queue import OrderQueue
 from api.request.addresses import Proxies
 from api.request.databases import writing
 from api.request.listing import Listing

@@ -18,7 +18,7 @@ import gevent
 import structlog
 from gevent.event import Event
 
-from api.mass_cancels import MassCancels
+from api.orders.intake.mass_cancels import MassCancels
 from api.wire.problems import Problem, forbidden, invalid, unavailable
 from db.clearing_data.keys import Identity
 

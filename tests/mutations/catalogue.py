@@ -304,8 +304,8 @@ API = (
     _one(
         "rate_limit_off",
         "A client that sends ten times its rate is refused.",
-        "tests/api/test_rate_limits.py::test_28_ten_times_the_rate",
-        "api/rate_limits.py",
+        "tests/api/orders/intake/test_rate_limits.py::test_28_ten_times_the_rate",
+        "api/orders/intake/rate_limits.py",
         "local tokens = math.floor((ARGV[2] - (full_at - now)) / each)\n",
         "local tokens = math.floor(ARGV[2] / each)\n",
     ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api.order_life import Life, life_of
+from api.orders.life import Life, life_of
 from api.request.auth import Keys, reader
 from api.request.databases import reading
 from api.request.listing import Listing

@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response, request
 
-from api.order_desk import Entry, OrderDesk
-from api.order_lookup import OrderLookup
-from api.placing import Placing, Told, now_us
+from api.orders.intake.desk import Entry, OrderDesk
+from api.orders.lookup import OrderLookup
+from api.orders.placing import Placing, Told, now_us
 from api.request import query
 from api.request.auth import Keys, whose
 from api.request.body import read_json

@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response
 
-from api.order_lookup import OrderLookup
+from api.orders.lookup import OrderLookup
 from api.request import query
 from api.request.auth import Keys, whose
 from api.request.databases import reading

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from api.group_commit import CutOff, GroupCommit, NotBegun
+from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
 from api.wire.problems import Problem
 from db.clearing_data import admission, orders
 from db.connect import Database

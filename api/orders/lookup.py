@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.accepted import Accepted
+from api.orders.intake.accepted import Accepted
 from api.request.databases import reading
 from api.wire.problems import Problem, not_found
 from db.clearing_data import orders as register

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from api.group_commit import CutOff, GroupCommit, NotBegun
+from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
 from api.wire.problems import Problem
 from celery_app import app
 from celery_app.publisher import NotSent, OutcomeUnknown, Publisher

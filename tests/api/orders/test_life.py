@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.order_life import RESTING, Span, life_of
+from api.orders.life import RESTING, Span, life_of
 from db.market_data.rows import Report
 from tasks.messages import event_id
 

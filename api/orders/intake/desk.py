@@ -11,13 +11,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from api.accepted import Accepted
-from api.mass_cancels import MassCancels
-from api.order_ids import OrderIds
-from api.order_queue import OrderQueue, UnknownOutcome
-from api.order_rules import Message, message_of, refusal
-from api.promises import Named, Promises
-from api.rate_limits import Allowance, RateLimits
+from api.orders.intake.accepted import Accepted
+from api.orders.intake.ids import OrderIds
+from api.orders.intake.mass_cancels import MassCancels
+from api.orders.intake.promises import Named, Promises
+from api.orders.intake.queue import OrderQueue, UnknownOutcome
+from api.orders.intake.rate_limits import Allowance, RateLimits
+from api.orders.intake.rules import Message, message_of, refusal
 from api.request.listing import Listing
 from api.wire.problems import Problem
 from api.wire.schema import Request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from api.order_queue import OrderQueue
+from api.orders.intake.queue import OrderQueue
 from api.request.listing import Listing
 from tasks.messages import MassCancelRequest, Side
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from api.order_desk import Entry, OrderDesk
+from api.orders.intake.desk import Entry, OrderDesk
 from api.request.auth import Environ, Keys
 from api.request.body import read_json
 from api.request.refusals import Refusals

@@ -8,7 +8,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from api.group_commit import CutOff, GroupCommit, NotBegun
+from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
 from api.request import time_limit
 
 

@@ -1,0 +1,1 @@
+"""Orders: placing, replacing, cancelling, reading them, and their reports."""
