@@ -10,22 +10,10 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
-from api import (
-    accounts,
-    api_keys,
-    audit,
-    clearing,
-    closing,
-    corrections,
-    description,
-    halts,
-    health,
-    leaderboard,
-    market_data,
-    metrics,
-    statements,
-    stops,
-)
+from api import audit, clearing, description, halts, health, leaderboard, market_data, metrics
+from api.accounts import closing, corrections, statements, stops
+from api.accounts import keys as api_keys
+from api.accounts import routes as accounts
 from api.dashboard import routes as dashboard
 from api.fast_lane import FastLane
 from api.figures import QueueWatch

@@ -7,11 +7,11 @@ import csv
 import pytest
 from sqlalchemy import text
 
-from api import statements
+from api.accounts import statements
 from db.clearing_data import accounts
 from db.connect import Database
+from tests.api.accounts.test_clearing import trade
 from tests.api.conftest import Keys
-from tests.api.test_clearing import trade
 from tests.support.web import Api, problem
 
 FROM, TO = "2023-11-14T22:13:20Z", "2023-11-14T22:13:20.000001Z"  # the microsecond in which all trades are settled

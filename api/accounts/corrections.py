@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api.accounts import refusal
+from api.accounts.routes import refusal
 from api.request.body import read_json
 from api.request.databases import writing
 from api.request.listing import Listing

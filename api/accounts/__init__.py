@@ -1,0 +1,1 @@
+"""Accounts: opening and closing them, transfers, state, keys, statements, corrections."""
