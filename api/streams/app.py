@@ -17,7 +17,7 @@ from gevent import Greenlet, monkey
 from msgspec import Raw
 from werkzeug.exceptions import HTTPException
 
-from api import leaderboard
+from api.market import leaderboard
 from api.orders.intake.mass_cancels import MassCancels
 from api.orders.intake.queue import OrderQueue
 from api.request.addresses import Proxies

@@ -9,7 +9,7 @@ import gevent
 from flask import Blueprint, Response
 from pydantic import Field
 
-from api.equity_curves import EquityCurves
+from api.market.equity_curves import EquityCurves
 from api.request import query
 from api.request.databases import reading
 from api.request.shared import Shared

@@ -7,7 +7,7 @@ import time
 import gevent
 from flask import Blueprint, Response
 
-from api import fees
+from api.market import fees
 from api.orders.intake.desk import OrderDesk
 from api.request.body import read_json
 from api.request.databases import reading

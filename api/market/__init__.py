@@ -1,0 +1,1 @@
+"""The market: securities, prices and trades, the leaderboard, netting."""
