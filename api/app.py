@@ -10,17 +10,18 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
-from api import audit, description, health, metrics
+from api import description
 from api.accounts import closing, corrections, statements, stops
 from api.accounts import keys as api_keys
 from api.accounts import routes as accounts
 from api.dashboard import routes as dashboard
 from api.fast_lane import FastLane
-from api.figures import QueueWatch
 from api.market import data as market_data
 from api.market import leaderboard
 from api.market import netting as clearing
 from api.market import securities as halts
+from api.operations import audit, health, metrics
+from api.operations.figures import QueueWatch
 from api.orders import lives, reports
 from api.orders import reads as order_reads
 from api.orders import routes as orders

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import structlog
 from kombu import Connection
 
-from api import figures
-from api.figures import BROKER_FAULTS, QueueState
+from api.operations import figures
+from api.operations.figures import BROKER_FAULTS, QueueState
 from api.request.databases import reading
 from api.wire.problems import Problem, unavailable
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue

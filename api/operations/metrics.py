@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from api.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
+from api.operations.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
 from api.orders.intake.accepted import Accepted
 from api.request.databases import reading
 from api.request.shared import Shared

@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.figures import QueueWatch
 from api.http.handoff import is_taken, streams_socket
+from api.operations.figures import QueueWatch
 from api.request.shared import Shared
 from api.wire import answers_schema
 from api.wire.answers import answer, problem_answer
