@@ -10,11 +10,11 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
-from api import description
 from api.accounts import closing, corrections, statements, stops
 from api.accounts import keys as api_keys
 from api.accounts import routes as accounts
 from api.dashboard import routes as dashboard
+from api.docs import routes as description
 from api.fast_lane import FastLane
 from api.market import data as market_data
 from api.market import leaderboard

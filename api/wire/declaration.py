@@ -1,7 +1,7 @@
 """What each route says of itself: who may call it, what it takes and what it answers.
 
-The guard in `api.request.auth` holds callers to it, and `api.openapi` describes the api from it; so what is said here
-is what is done, and what is told.
+The guard in `api.request.auth` holds callers to it, and `api.docs.openapi` describes the api from it; so what is said
+here is what is done, and what is told.
 """
 
 from __future__ import annotations

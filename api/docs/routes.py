@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from api.docs.asyncapi import describe_streams
-from api.openapi import describe
+from api.docs.openapi import describe
 from api.wire.answers import encode
 from api.wire.answers_schema import Document
 from api.wire.declaration import JSON, declared
