@@ -23,21 +23,22 @@ from api.orders.intake.queue import OrderQueue
 from api.request.addresses import Proxies
 from api.request.databases import writing
 from api.request.listing import Listing
-from api.streams import pipeline, raw
-from api.streams.board import Board
-from api.streams.cancel_on_disconnect import CancelOnDisconnect, marks_folder
-from api.streams.candles import CandleStreams
-from api.streams.caps import Caps
+from api.streams import raw
 from api.streams.channels import Channels
-from api.streams.fanout import Fanout
-from api.streams.key_watch import KeyWatch
-from api.streams.listener import Listener
-from api.streams.pipeline import Pipeline
-from api.streams.private import PrivateStreams
-from api.streams.public import CHANNELS, PublicStreams
-from api.streams.rooms import room_of
-from api.streams.socketio_rooms import SocketIORooms, socketio_server
-from api.streams.websocket import NOT_A_WEBSOCKET
+from api.streams.clients.cancel_on_disconnect import CancelOnDisconnect, marks_folder
+from api.streams.clients.caps import Caps
+from api.streams.clients.key_watch import KeyWatch
+from api.streams.feed import pipeline
+from api.streams.feed.board import Board
+from api.streams.feed.candles import CandleStreams
+from api.streams.feed.listener import Listener
+from api.streams.feed.pipeline import Pipeline
+from api.streams.feed.private import PrivateStreams
+from api.streams.feed.public import CHANNELS, PublicStreams
+from api.streams.sockets.fanout import Fanout
+from api.streams.sockets.rooms import room_of
+from api.streams.sockets.socketio_rooms import SocketIORooms, socketio_server
+from api.streams.sockets.websocket import NOT_A_WEBSOCKET
 from api.wire.answers import our_fault, problem_answer
 from api.wire.outgoing import time_of
 from api.wire.problems import Problem, not_found

@@ -12,16 +12,16 @@ from flask_socketio import SocketIO
 from msgspec import Raw, Struct
 
 from api.request.listing import Listing
-from api.streams import access
-from api.streams.board import Board
-from api.streams.cancel_on_disconnect import CancelOnDisconnect
-from api.streams.caps import Caps, SubscriptionBudget
-from api.streams.forms import content_of
-from api.streams.key_watch import KeyWatch
-from api.streams.private import PrivateStreams
-from api.streams.report_readers import ReportReaders
-from api.streams.rooms import room_of
-from api.streams.socketio_rooms import SocketIORooms
+from api.streams.clients import access
+from api.streams.clients.cancel_on_disconnect import CancelOnDisconnect
+from api.streams.clients.caps import Caps, SubscriptionBudget
+from api.streams.clients.key_watch import KeyWatch
+from api.streams.feed.board import Board
+from api.streams.feed.forms import content_of
+from api.streams.feed.private import PrivateStreams
+from api.streams.feed.report_readers import ReportReaders
+from api.streams.sockets.rooms import room_of
+from api.streams.sockets.socketio_rooms import SocketIORooms
 from api.wire.problems import Problem, invalid
 from db.clearing_data.keys import Identity
 from db.connect import Database

@@ -9,14 +9,14 @@ from flask import Blueprint, Response, request
 
 from api.request import query
 from api.request.listing import Listing
-from api.streams import access
-from api.streams.cancel_on_disconnect import CancelOnDisconnect
-from api.streams.fanout import Fanout
-from api.streams.key_watch import KeyWatch
-from api.streams.private import PrivateStreams
-from api.streams.public import PublicStreams
-from api.streams.subscriber import Subscriber
-from api.streams.websocket import WebSocket
+from api.streams.clients import access
+from api.streams.clients.cancel_on_disconnect import CancelOnDisconnect
+from api.streams.clients.key_watch import KeyWatch
+from api.streams.feed.private import PrivateStreams
+from api.streams.feed.public import PublicStreams
+from api.streams.sockets.fanout import Fanout
+from api.streams.sockets.subscriber import Subscriber
+from api.streams.sockets.websocket import WebSocket
 from api.wire.declaration import Parameter, declared
 from db.connect import Database
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from api.streams.websocket import text_frame
+from api.streams.sockets.websocket import text_frame
 from bench.subscribers import ANY, _Crowd, _end_of_whole
 
 

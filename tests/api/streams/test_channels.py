@@ -10,7 +10,7 @@ import pytest
 import requests
 from redis import Redis
 
-from api.streams.socketio_rooms import MAX_WAITING_PACKETS
+from api.streams.sockets.socketio_rooms import MAX_WAITING_PACKETS
 from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import reads

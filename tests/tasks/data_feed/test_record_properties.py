@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from api.streams.market import Market, Outcome
+from api.streams.feed.market import Market, Outcome
 from celery_app.settings import settings as exchange_settings
 from db.connect import Database
 from db.market_data import reads

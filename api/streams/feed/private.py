@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import msgspec
 
 from api.request.databases import reading
-from api.streams.report_catch_up import ReportCatchUp
-from api.streams.report_readers import LATEST_REPORTS, ReportReaders
-from api.streams.rooms import Rooms
-from api.streams.subscriber import Subscriber
+from api.streams.feed.report_catch_up import ReportCatchUp
+from api.streams.feed.report_readers import LATEST_REPORTS, ReportReaders
+from api.streams.sockets.rooms import Rooms
+from api.streams.sockets.subscriber import Subscriber
 from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads

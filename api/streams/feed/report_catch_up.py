@@ -16,8 +16,8 @@ import structlog
 from gevent.event import Event as Flag
 
 from api.request.databases import reading
-from api.streams.report_feed import ReportFeed
-from api.streams.report_readers import ReportReaders
+from api.streams.feed.report_feed import ReportFeed
+from api.streams.feed.report_readers import ReportReaders
 from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from api.streams.forms import Event, Kind, content_of
-from api.streams.report_feed import ReportFeed
-from api.streams.rooms import EVERYONES_REPORTS, Rooms, room_of
-from api.streams.subscriber import Subscriber
-from api.streams.websocket import text_frame
+from api.streams.feed.forms import Event, Kind, content_of
+from api.streams.feed.report_feed import ReportFeed
+from api.streams.sockets.rooms import EVERYONES_REPORTS, Rooms, room_of
+from api.streams.sockets.subscriber import Subscriber
+from api.streams.sockets.websocket import text_frame
 from api.wire.answers import encode
 from api.wire.outgoing import report_of, time_of
 from db.market_data.rows import Report

@@ -18,10 +18,10 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from api.request.databases import reading
-from api.streams import public
-from api.streams.candles import CandleStreams
-from api.streams.private import PrivateStreams
-from api.streams.public import PublicStreams
+from api.streams.feed import public
+from api.streams.feed.candles import CandleStreams
+from api.streams.feed.private import PrivateStreams
+from api.streams.feed.public import PublicStreams
 from api.wire.problems import Problem
 from db.connect import Database
 from tasks.data_feed.outgoing import Push, channel_of

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from api.streams.candle_series import LATEST_CANDLES, CandleSeries
+from api.streams.feed.candle_series import LATEST_CANDLES, CandleSeries
 from db.market_data.rows import Candle, Trade
 from tasks.data_feed.candles import candles_of
 

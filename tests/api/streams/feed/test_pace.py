@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import gevent
 
-from api.streams.pace import Pace
+from api.streams.feed.pace import Pace
 
 
 def test_at_once_and_then_once_for_all_that_was_asked_meanwhile() -> None:

@@ -12,7 +12,7 @@ import pytest
 from kombu import Connection
 from websocket import WebSocket, WebSocketBadStatusException
 
-from api.streams.cancel_on_disconnect import marks_folder
+from api.streams.clients.cancel_on_disconnect import marks_folder
 from bench.chaos.proxy import Proxy, through
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY

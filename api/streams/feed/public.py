@@ -15,12 +15,12 @@ import msgspec
 from msgspec import Raw
 from sqlalchemy import Connection
 
-from api.streams.forms import Event, Kind, content_of, price_message
-from api.streams.market import LATEST_TRADES, Market, Outcome
-from api.streams.pace import Pace
-from api.streams.rooms import Rooms, room_of
-from api.streams.subscriber import Subscriber
-from api.streams.websocket import text_frame
+from api.streams.feed.forms import Event, Kind, content_of, price_message
+from api.streams.feed.market import LATEST_TRADES, Market, Outcome
+from api.streams.feed.pace import Pace
+from api.streams.sockets.rooms import Rooms, room_of
+from api.streams.sockets.subscriber import Subscriber
+from api.streams.sockets.websocket import text_frame
 from api.wire.outgoing import book_of, price_of, time_of, trade_of
 from db.market_data import reads
 from db.market_data.rows import Book, Level, Price, Trade

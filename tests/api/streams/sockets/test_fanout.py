@@ -8,10 +8,10 @@ import gevent
 import pytest
 from gevent import socket
 
-from api.streams import fanout
-from api.streams.fanout import Fanout, Outbox
-from api.streams.websocket import WebSocket, _WholeWrites
-from tests.api.streams.test_websocket import small_pair
+from api.streams.sockets import fanout
+from api.streams.sockets.fanout import Fanout, Outbox
+from api.streams.sockets.websocket import WebSocket, _WholeWrites
+from tests.api.streams.sockets.test_websocket import small_pair
 
 
 class OpenWebSocket:

@@ -6,8 +6,8 @@ from gevent import socket
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from api.streams import websocket
-from api.streams.websocket import _WholeWrites, text_frame
+from api.streams.sockets import websocket
+from api.streams.sockets.websocket import _WholeWrites, text_frame
 
 SIZES = (0, 1, 125, 126, 127, 65_535, 65_536, 200_000)
 

@@ -11,7 +11,7 @@ import pytest
 import requests
 from websocket import WebSocket, WebSocketBadStatusException, create_connection
 
-from api.streams.caps import MAX_REQUESTS_OF_SESSION, SubscriptionBudget
+from api.streams.clients.caps import MAX_REQUESTS_OF_SESSION, SubscriptionBudget
 from db.connect import Database
 from tests.api.streams.conftest import Feed, Keys, trades
 from tests.api.streams.test_channels import subscribe
@@ -65,7 +65,7 @@ def test_45_an_address_has_so_many_sessions_that_poll(capped: Streams) -> None:
 
 
 def test_45_connections_in_all_are_bounded_and_some_are_kept_for_keys(market_data: Database, api_keys: Keys) -> None:
-    constants = {"api.streams.caps.MAX_PLACES": 4, "api.streams.caps.MAX_ANONYMOUS": 2}
+    constants = {"api.streams.clients.caps.MAX_PLACES": 4, "api.streams.clients.caps.MAX_ANONYMOUS": 2}
     with Streams(constants=constants) as streams:
         held = [_raw(streams, f"127.0.0.{number}") for number in range(1, 3)]
         with pytest.raises(WebSocketBadStatusException) as refused:
@@ -80,7 +80,7 @@ def test_45_connections_in_all_are_bounded_and_some_are_kept_for_keys(market_dat
 
 
 def test_45_a_session_that_has_given_a_key_makes_room_for_others(market_data: Database, api_keys: Keys) -> None:
-    with Streams(constants={"api.streams.caps.MAX_ANONYMOUS": 1}) as streams:
+    with Streams(constants={"api.streams.clients.caps.MAX_ANONYMOUS": 1}) as streams:
         traders = [streams.socketio({"api_key": api_keys.flood}) for _ in range(3)]
         anonymous = streams.socketio()
         with pytest.raises(Refused):
@@ -94,7 +94,7 @@ def test_45_a_session_that_has_given_a_key_makes_room_for_others(market_data: Da
 def test_45_a_session_without_key_and_subscription_ends(
     market_data: Database, api_keys: Keys, transports: tuple[str, ...]
 ) -> None:
-    with Streams(constants={"api.streams.caps.IDLE_S": 2.0}) as streams:
+    with Streams(constants={"api.streams.clients.caps.IDLE_S": 2.0}) as streams:
         idle = streams.socketio(transports=transports)
         subscribed = streams.socketio(transports=transports)
         subscribe(subscribed, "price")

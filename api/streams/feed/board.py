@@ -11,8 +11,8 @@ import structlog
 from gevent.event import Event as Flag
 from msgspec import Raw
 
-from api.streams.forms import Event, Kind, content_of
-from api.streams.rooms import Rooms
+from api.streams.feed.forms import Event, Kind, content_of
+from api.streams.sockets.rooms import Rooms
 from api.wire.outgoing import time_of
 from api.wire.problems import Problem
 

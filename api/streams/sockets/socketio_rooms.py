@@ -15,8 +15,8 @@ from engineio.packet import MESSAGE, Packet
 from flask_socketio import SocketIO
 from msgspec import Raw
 
-from api.streams.fanout import Fanout, Outbox
-from api.streams.websocket import MAX_MESSAGE_BYTES, WebSocket, text_frame
+from api.streams.sockets.fanout import Fanout, Outbox
+from api.streams.sockets.websocket import MAX_MESSAGE_BYTES, WebSocket, text_frame
 
 log = structlog.get_logger()
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from api.streams.market import LATEST_TRADES, Market, Outcome
+from api.streams.feed.market import LATEST_TRADES, Market, Outcome
 from db.market_data.rows import Book, Level, Price, Trade
 
 

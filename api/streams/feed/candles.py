@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Raw
 from sqlalchemy import Connection
 
-from api.streams.candle_series import LATEST_CANDLES, CandleSeries
-from api.streams.forms import Event, Kind, content_of
-from api.streams.pace import Pace
-from api.streams.rooms import Rooms, room_of
+from api.streams.feed.candle_series import LATEST_CANDLES, CandleSeries
+from api.streams.feed.forms import Event, Kind, content_of
+from api.streams.feed.pace import Pace
+from api.streams.sockets.rooms import Rooms, room_of
 from api.wire.answers import encode
 from api.wire.outgoing import candle_of, time_of
 from db.market_data import reads

@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 from simple_websocket import ConnectionClosed
 
-from api.streams.fanout import Fanout, Outbox
-from api.streams.websocket import WebSocket
+from api.streams.sockets.fanout import Fanout, Outbox
+from api.streams.sockets.websocket import WebSocket
 
 log = structlog.get_logger()
 

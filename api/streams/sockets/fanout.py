@@ -13,7 +13,7 @@ import gevent
 import structlog
 from gevent import Greenlet
 
-from api.streams.websocket import WebSocket
+from api.streams.sockets.websocket import WebSocket
 
 log = structlog.get_logger()
 

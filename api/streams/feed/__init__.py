@@ -1,0 +1,1 @@
+"""What streams say: prices, books, trades, candles, reports, the pipeline."""

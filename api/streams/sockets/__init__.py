@@ -1,0 +1,1 @@
+"""Frames on WebSockets and Socket.IO, whatever is in them."""
