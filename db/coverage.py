@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from sqlalchemy import Connection, text
 
 from db.statements import Statements
-from tasks.coverage import Interval, merged, shard_of
+from tasks.shared.rules.coverage import Interval, merged, shard_of
 
 COLUMNS = ("stage", "shard", "from_event", "to_event")
 

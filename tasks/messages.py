@@ -33,7 +33,7 @@ EventId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 ClientId = Annotated[str, Meta(min_length=1, max_length=48)]
 SecurityId = Annotated[str, Meta(min_length=1, max_length=12)]
 Reason = Annotated[str, Meta(min_length=1, max_length=48)]
-# Event ids [from, to) of one shard; see tasks.coverage.
+# Event ids [from, to) of one shard; see tasks.shared.rules.coverage.
 Covered = tuple[EventId, EventId]
 
 

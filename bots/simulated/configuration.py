@@ -14,7 +14,7 @@ from fractions import Fraction
 class Listing:
     """A listed security: its first reference price, the prices it may be ordered at, and its fees.
 
-    Fees are hundredths of a basis point of the cash of a trade, negative for a rebate; see tasks.fees.
+    Fees are hundredths of a basis point of the cash of a trade, negative for a rebate; see tasks.shared.rules.fees.
     """
 
     security_id: str

@@ -9,7 +9,6 @@ from hashlib import sha256
 from bots.simulated.exchange import Exchange
 from bots.simulated.outcome import AccountSample, BotOutcome, Fill, MarketSample, Print
 from db.clearing_data.changes import FeeRates
-from tasks.fees import fee_cents
 from tasks.messages import (
     CancelRefused,
     CancelRequest,
@@ -23,6 +22,7 @@ from tasks.messages import (
     TradeMade,
     encode,
 )
+from tasks.shared.rules.fees import fee_cents
 
 _NO_FEES = FeeRates(0, 0)
 # Lines that are hashed at once.

@@ -15,9 +15,9 @@ import msgspec
 from bots.simulated.exchange import SHARD
 from bots.simulated.record import Lines
 from db.clearing_data.changes import FeeRates
-from tasks.fees import fee_cents
 from tasks.matching.engine import Engine
 from tasks.messages import TradeMade, decode_command
+from tasks.shared.rules.fees import fee_cents
 
 _NO_FEES = FeeRates(0, 0)
 

@@ -16,7 +16,7 @@ from tasks.messages import Side, TradeMade
 
 
 class FeeRates(NamedTuple):
-    """What the two sides of a security's trades pay [hundredths of a basis point]; see tasks.fees."""
+    """What the two sides of a security's trades pay [hundredths of a basis point]; see tasks.shared.rules.fees."""
 
     maker_ppm: int
     taker_ppm: int

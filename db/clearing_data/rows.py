@@ -51,7 +51,7 @@ class Security:
     issued_shares: int
     halted: bool
     last_price_cents: int | None  # before the first trade its reference price
-    maker_fee_ppm: int = 0  # hundredths of a basis point; see tasks.fees
+    maker_fee_ppm: int = 0  # hundredths of a basis point; see tasks.shared.rules.fees
     taker_fee_ppm: int = 0
 
 

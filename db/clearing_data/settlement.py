@@ -24,7 +24,7 @@ from db.clearing_data.changes import (
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import copy_rows
 from db.statements import Statements, run_prepared
-from tasks.coverage import Interval
+from tasks.shared.rules.coverage import Interval
 
 # The stage whose events are settled, in `coverage`.
 MATCHING = "matching"

@@ -49,7 +49,7 @@ securities = Table(
     Column("max_price_cents", BigInteger, nullable=False),
     Column("issued_shares", BigInteger, nullable=False),
     Column("halted", Boolean, nullable=False, server_default=text("false")),
-    # Hundredths of a basis point of the cash of a trade; see tasks.fees.
+    # Hundredths of a basis point of the cash of a trade; see tasks.shared.rules.fees.
     Column("maker_fee_ppm", Integer, nullable=False, server_default=text("0")),
     Column("taker_fee_ppm", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("maker_fee_ppm + taker_fee_ppm >= 0", name="securities_fees"),  # no trade costs the exchange
@@ -105,7 +105,7 @@ denials = Table(
 
 
 def fee_hold(gone: str) -> str:
-    """SQL for what a row of `orders` holds for fees [cents]: tasks.fees.fee_hold_cents of the most it may yet cost.
+    """SQL for what a row of `orders` holds for fees [cents]: tasks.shared.rules.fees.fee_hold_cents of the most it may yet cost.
 
     gone  SQL for the shares that are filled or closed
 
@@ -364,8 +364,9 @@ published_marks = Table(
     Column("seq", BigInteger, nullable=False),
 )
 
-# Which events order execution has: the intervals that the messages of the engines cover, see tasks.coverage. Each unit
-# adds rows in the transaction that settles it, so no unit waits for another; they are merged once a second.
+# Which events order execution has: the intervals that the messages of the engines cover, see
+# tasks.shared.rules.coverage. Each unit adds rows in the transaction that settles it, so no unit waits for another;
+# they are merged once a second.
 coverage = Table(
     "coverage",
     metadata,

@@ -18,8 +18,8 @@ from db.connect import copy_rows
 from db.market_data.partitions import REPORTS, TRADES, dropped_before
 from db.market_data.rows import Candle, Report, Trade
 from db.statements import Statements
-from tasks.coverage import Interval
 from tasks.messages import OrderReport
+from tasks.shared.rules.coverage import Interval
 
 # -- reports and trades --------------------------------------------------------------------------------------------
 

@@ -180,8 +180,8 @@ dropped_sequences = Table(
 )
 
 # Which events the feed has of each stage that reports to it: the intervals that their messages cover, see
-# tasks.coverage. Each unit adds rows in the transaction that stores it, so no unit waits for another; they are merged
-# once a second.
+# tasks.shared.rules.coverage. Each unit adds rows in the transaction that stores it, so no unit waits for another; they
+# are merged once a second.
 coverage = Table(
     "coverage",
     metadata,

@@ -8,7 +8,7 @@ from db import coverage as covered
 from db.clearing_data import catch_up
 from db.connect import Database
 from db.statements import Statements
-from tasks import coverage
+from tasks.shared.rules import coverage
 
 SETTLED = "matching"
 REPORTING = ("order_entry", "matching", "order_execution")

@@ -10,15 +10,15 @@ from celery_app.stage import InvariantBroken
 from celery_app.topology import DATA_FEED
 from db.clearing_data import catch_up
 from db.connect import Database
-from tasks import coverage
 from tasks.catch_up import messages
 from tasks.catch_up.gaps import together
-from tasks.coverage import Interval
 from tasks.matching.engine import Engine
 from tasks.matching.log_reader import LogReader
 from tasks.matching.outbox import MAX_BATCH
 from tasks.matching.snapshot import newest_engine
 from tasks.messages import Event
+from tasks.shared.rules import coverage
+from tasks.shared.rules.coverage import Interval
 
 # Commands that are replayed at a time.
 PAGE = 5_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from tasks.coverage import Interval, merged, without
+from tasks.shared.rules.coverage import Interval, merged, without
 
 LONGEST_WAIT_S = 600.0
 

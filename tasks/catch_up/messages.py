@@ -8,8 +8,6 @@ from typing import Literal
 from celery_app.publisher import Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db.clearing_data.catch_up import LoggedRequest, SettledTrade
-from tasks import coverage
-from tasks.coverage import Interval
 from tasks.matching.outbox import MAX_BATCH, execution_batch, feed_batch
 from tasks.messages import (
     BookUpdate,
@@ -23,6 +21,8 @@ from tasks.messages import (
     SecurityCommand,
     TradeFailed,
 )
+from tasks.shared.rules import coverage
+from tasks.shared.rules.coverage import Interval
 
 
 def of_engine(queue: str, shard: int, events: Sequence[Event], gap: Interval, *, now_us: int) -> Iterator[Parcel]:

@@ -15,12 +15,12 @@ from db import coverage as covered
 from db.clearing_data import catch_up
 from db.clearing_data.catch_up import Head
 from db.connect import Database
-from tasks import coverage
 from tasks.catch_up import derive
 from tasks.catch_up.begin import SETTLED
 from tasks.catch_up.denials import DenialWatch
 from tasks.catch_up.gaps import GapWatch, missing_of
-from tasks.coverage import Interval
+from tasks.shared.rules import coverage
+from tasks.shared.rules.coverage import Interval
 
 log = structlog.get_logger()
 

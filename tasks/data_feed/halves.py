@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tasks import coverage
 from tasks.messages import FeedBatch, TradeFailed
+from tasks.shared.rules import coverage
 
 # What happened at an event of the engine.
 _OF_EVENTS = ("trades", "closed", "refused", "replaced", "replaces_refused", "triggered", "settled", "failed")

@@ -13,12 +13,12 @@ from db.connect import Database
 from db.market_data import book_store, store
 from db.market_data.rows import BookChange, Report, Trade
 from db.statements import Statements
-from tasks.coverage import Interval
 from tasks.data_feed.books import changes_of
 from tasks.data_feed.candles import candles_of
 from tasks.data_feed.outgoing import Push, push_of
 from tasks.data_feed.reports import reports_of
 from tasks.messages import FeedBatch, TradeMade
+from tasks.shared.rules.coverage import Interval
 
 
 def record(market_data: Database, batches: Sequence[FeedBatch], *, taken_us: int) -> Push:

@@ -13,7 +13,6 @@ from typing import Final, Protocol
 
 from celery_app.publisher import Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
-from tasks.coverage import Interval
 from tasks.messages import (
     AuctionUpdate,
     BookUpdate,
@@ -30,6 +29,7 @@ from tasks.messages import (
     TradeMade,
     event_id,
 )
+from tasks.shared.rules.coverage import Interval
 
 # Events in one message: large enough to be cheap, small enough to be one transaction of the stage that gets it.
 MAX_BATCH: Final = 2_000

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks import coverage
-from tasks.coverage import Interval
 from tasks.messages import CommandBatch, FeedBatch, OrderReport, PlaceOrder
 from tasks.order_entry.outcome import MAX_BATCH
+from tasks.shared.rules import coverage
+from tasks.shared.rules.coverage import Interval
 
 
 def feed_of(

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from db.clearing_data.entry_rows import ReplaceableOrder
-from tasks.fees import fee_hold_cents
 from tasks.messages import PlaceOrder, Side
+from tasks.shared.rules.fees import fee_hold_cents
 
 
 @dataclass(slots=True)

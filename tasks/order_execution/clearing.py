@@ -29,7 +29,6 @@ from db.clearing_data.changes import (
     Settlement,
     Terms,
 )
-from tasks.fees import fee_cents
 from tasks.messages import (
     Execution,
     ExecutionBatch,
@@ -41,6 +40,7 @@ from tasks.messages import (
     as_settled,
     split_event_id,
 )
+from tasks.shared.rules.fees import fee_cents
 
 # Why a trade fails. An order that lost quantity so keeps this as its reason, whatever else closes the rest of it.
 ACCOUNT_CLOSED = "account_closed"

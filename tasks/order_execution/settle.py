@@ -13,9 +13,9 @@ from db.clearing_data import settlement as books
 from db.clearing_data.settlement import MATCHING
 from db.connect import Database
 from db.statements import Statements
-from tasks.coverage import Interval
 from tasks.messages import Execution, TradeMade
 from tasks.order_execution import clearing
+from tasks.shared.rules.coverage import Interval
 
 
 def settle_once(

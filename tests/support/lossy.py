@@ -12,7 +12,6 @@ from celery_app.publisher import Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db.clearing_data import snapshots
 from db.connect import Database
-from tasks import coverage
 from tasks.catch_up.begin import begin
 from tasks.data_feed.record import record
 from tasks.data_feed.reports import reports_of
@@ -23,6 +22,7 @@ from tasks.order_entry.admit import admit
 from tasks.order_entry.feed import feed_of
 from tasks.order_execution.clearing import once_each
 from tasks.order_execution.settle import settle_once
+from tasks.shared.rules import coverage
 from tests.support.trading import LIMITS, NOW_US, Exchange, open_accounts
 
 # Of a report, all but when it was sent and stored.

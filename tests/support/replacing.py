@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 from db.connect import Database
-from tasks.fees import fee_hold_cents, highest_fee_ppm
 from tasks.messages import (
     Execution,
     OrderClosed,
@@ -25,6 +24,7 @@ from tasks.messages import (
     encode_command,
     event_id,
 )
+from tasks.shared.rules.fees import fee_hold_cents, highest_fee_ppm
 from tests.support.trading import CLIENTS, NOW_US
 
 SECURITY = "MSFT"

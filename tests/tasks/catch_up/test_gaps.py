@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.catch_up.gaps import LONGEST_WAIT_S, GapWatch, missing_of
-from tasks.coverage import Interval
+from tasks.shared.rules.coverage import Interval
 
 PATIENCE_S = 4.0
 

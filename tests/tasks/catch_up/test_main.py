@@ -11,8 +11,8 @@ from kombu import Connection
 
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db.connect import Database
-from tasks import coverage
 from tasks.messages import ExecutionBatch, FeedBatch
+from tasks.shared.rules import coverage
 from tests.support.broker import depth, take
 from tests.support.lossy import LossyExchange
 from tests.support.trading import NOW_US

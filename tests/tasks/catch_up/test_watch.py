@@ -14,12 +14,12 @@ from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db import coverage as covered
 from db.clearing_data import snapshots
 from db.connect import Database
-from tasks import coverage
 from tasks.audit.audit import audit
 from tasks.catch_up.begin import begin
 from tasks.catch_up.watch import Watch
 from tasks.matching.state import digest, encode
 from tasks.messages import FeedBatch
+from tasks.shared.rules import coverage
 from tests.support.lossy import SAID, LossyExchange, Said
 from tests.support.trading import NOW_US
 

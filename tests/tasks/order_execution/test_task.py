@@ -17,8 +17,8 @@ from celery_app.publisher import Publisher
 from celery_app.stage import INVARIANT_BROKEN_STATUS
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_EXECUTION
 from db.connect import Database
-from tasks import coverage
 from tasks.messages import ExecutionBatch, FeedBatch, TradeMade
+from tasks.shared.rules import coverage
 from tests.support.broker import depth, take
 from tests.support.trading import Exchange, open_accounts
 from tests.support.worker import Worker

@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import coverage
-from tasks.coverage import Interval
 from tasks.messages import event_id
+from tasks.shared.rules import coverage
+from tasks.shared.rules.coverage import Interval
 
 intervals = st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda pair: (min(pair), max(pair))))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.fees import fee_cents, fee_hold_cents, highest_fee_ppm
+from tasks.shared.rules.fees import fee_cents, fee_hold_cents, highest_fee_ppm
 
 RATES = st.integers(-2_000, 20_000)
 
