@@ -25,7 +25,7 @@ from db.connect import Database
 from db.migrate import CLEARING_DATA_MIGRATIONS, upgrade
 from tasks.messages import CancelRequest, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.admit import admit
-from tasks.order_entry.decisions import Limits
+from tasks.order_entry.rules.decisions import Limits
 
 CLIENTS = tuple(f"BENCH{number}" for number in range(20))
 CASH_CENTS = 10**14

@@ -14,7 +14,7 @@ from tasks.data_feed.record import record
 from tasks.matching.engine import Engine
 from tasks.messages import Execution, ExecutionBatch, FeedBatch, OrderClosed, OrderRequest, TradeMade, encode
 from tasks.order_entry.admit import admit
-from tasks.order_entry.decisions import Limits
+from tasks.order_entry.rules.decisions import Limits
 
 CLIENTS = tuple(f"BENCH{number}" for number in range(20))
 SHARDS = 2

@@ -29,11 +29,11 @@ from tasks.messages import (
     Request,
     TradeMade,
 )
-from tasks.order_entry.decisions import Admitted, Denied, Limits, Waiting
-from tasks.order_entry.desk import Desk
-from tasks.order_entry.orders import fee_ppm
-from tasks.order_entry.reservation import Terms
-from tasks.order_entry.rules import decide
+from tasks.order_entry.rules.decide import decide
+from tasks.order_entry.rules.decisions import Admitted, Denied, Limits, Waiting
+from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.orders import fee_ppm
+from tasks.order_entry.rules.reservation import Terms
 from tasks.order_execution.clearing import clear
 
 SHARD: Final = 0

@@ -28,7 +28,7 @@ from bots.simulated.watch import Watch
 from bots.strategy import Strategy
 from db.clearing_data import rows
 from tasks.messages import HaltRequest, OrderRequest, Request, Side, TradeMade
-from tasks.order_entry.decisions import Denied, Limits
+from tasks.order_entry.rules.decisions import Denied, Limits
 
 # The day on which every match begins: 2023-11-14 22:13:20 UTC [us since 1970].
 START_US = 1_700_000_000_000_000

@@ -23,7 +23,7 @@ from tasks.messages import (
     Request,
     TimeInForce,
 )
-from tasks.order_entry.orders import contradiction, price_refusal
+from tasks.order_entry.rules.orders import contradiction, price_refusal
 
 
 class Flooded(Exception):

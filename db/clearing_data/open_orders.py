@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import Connection
 
 from db.arrays import array
-from db.clearing_data.entry_rows import OpenOrder, PendingReplace, ReplaceableOrder, Widened
 from db.statements import Statements
+from tasks.order_entry.rules.rows import OpenOrder, PendingReplace, ReplaceableOrder, Widened
 
 _REPLACEABLE = """
     SELECT orders.order_id, client_id, security_id, type, side,

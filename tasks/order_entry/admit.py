@@ -19,12 +19,12 @@ from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Command, CommandBatch, OrderReport, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.decided import decided_before
-from tasks.order_entry.decisions import Admitted, Decision, Denied, Dropped, Limits, Waiting, number_of
-from tasks.order_entry.desk import Desk
-from tasks.order_entry.earlier import once_each, without_control_characters
 from tasks.order_entry.known import desk_for, lock
-from tasks.order_entry.outcome import asked_of, batches_of, batches_of_earlier, denial_row, order_row, report
-from tasks.order_entry.rules import decide
+from tasks.order_entry.rules.decide import decide
+from tasks.order_entry.rules.decisions import Admitted, Decision, Denied, Dropped, Limits, Waiting, number_of
+from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.earlier import once_each, without_control_characters
+from tasks.order_entry.rules.outcome import asked_of, batches_of, batches_of_earlier, denial_row, order_row, report
 
 # Each collision but the first means that another worker has decided a request of the unit in between, and of requests
 # of one client, which wait for each other, there is none.

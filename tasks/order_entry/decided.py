@@ -9,11 +9,11 @@ from msgspec import structs
 from sqlalchemy import Connection
 
 from db.clearing_data import admission
-from db.clearing_data.entry_rows import RegisteredOrder, Sequenced
 from tasks.messages import OrderReport, OrderRequest, Request
-from tasks.order_entry.decisions import Dropped
-from tasks.order_entry.earlier import is_registered, is_same
-from tasks.order_entry.outcome import report
+from tasks.order_entry.rules.decisions import Dropped
+from tasks.order_entry.rules.earlier import is_registered, is_same
+from tasks.order_entry.rules.outcome import report
+from tasks.order_entry.rules.rows import RegisteredOrder, Sequenced
 
 
 class Decided(NamedTuple):

@@ -19,8 +19,8 @@ from db.clearing_data import admission, waiting_replaces
 from db.connect import Database
 from tasks.messages import EntryBatch
 from tasks.order_entry.admit import admit
-from tasks.order_entry.decisions import Limits, number_of
-from tasks.order_entry.feed import feed_of
+from tasks.order_entry.rules.decisions import Limits, number_of
+from tasks.order_entry.rules.feed import feed_of
 
 log = structlog.get_logger()
 

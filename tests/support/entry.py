@@ -7,7 +7,7 @@ from fractions import Fraction
 from sqlalchemy import Connection
 
 from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest
-from tasks.order_entry.decisions import Limits
+from tasks.order_entry.rules.decisions import Limits
 
 LIMITS = Limits(market_order_band=Fraction("0.10"), max_order_quantity=1_000_000, max_open_orders=10_000)
 

@@ -19,7 +19,7 @@ from tasks.matching.engine import Engine
 from tasks.matching.outbox import Outbox
 from tasks.messages import Event, ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade
 from tasks.order_entry.admit import admit
-from tasks.order_entry.feed import feed_of
+from tasks.order_entry.rules.feed import feed_of
 from tasks.order_execution.clearing import once_each
 from tasks.order_execution.settle import settle_once
 from tasks.shared.rules import coverage

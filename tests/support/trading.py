@@ -34,7 +34,7 @@ from tasks.messages import (
     TradeMade,
 )
 from tasks.order_entry.admit import admit
-from tasks.order_entry.rules import Limits
+from tasks.order_entry.rules.decide import Limits
 
 NOW_US = 1_700_000_000_000_000
 CLIENTS = ("ANN", "BOB", "CID", "DOT")

@@ -20,7 +20,7 @@ from tasks.messages import (
     ReplaceRequest,
     Request,
 )
-from tasks.order_entry.decisions import Admitted, Denied, Limits
+from tasks.order_entry.rules.decisions import Admitted, Denied, Limits
 
 LIMITS = Limits(market_order_band=Fraction(1, 10), max_order_quantity=1_000, max_open_orders=20)
 CLIENTS = ("ANN", "BOB", "CID")

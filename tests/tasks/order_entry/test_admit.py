@@ -16,7 +16,7 @@ from db.connect import Database
 from tasks.matching.engine import Engine
 from tasks.messages import MassCancel, OrderReport, PlaceOrder, Request, SetHalt, decode_command
 from tasks.order_entry.admit import Admission, admit
-from tasks.order_entry.decisions import Dropped, number_of
+from tasks.order_entry.rules.decisions import Dropped, number_of
 from tests.support.entry import LIMITS, assert_books_hold, cancel, halt, mass_cancel, order, replace
 
 

@@ -10,7 +10,7 @@ from db.clearing_data import orders, waiting_replaces
 from db.connect import Database
 from tasks.messages import HaltRequest, Request
 from tasks.order_entry.admit import admit
-from tasks.order_entry.decisions import number_of
+from tasks.order_entry.rules.decisions import number_of
 from tests.support.entry import LIMITS, assert_books_hold, cancel, halt, mass_cancel, order, replace
 
 # Few numbers, names and clients, so that they meet; amounts around what the clients have.

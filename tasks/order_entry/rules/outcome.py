@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Literal
 
-from db.clearing_data.entry_rows import OrderRow, Sequenced
 from db.clearing_data.rows import Security
 from tasks.messages import (
     Command,
@@ -21,8 +20,9 @@ from tasks.messages import (
     Request,
     encode,
 )
-from tasks.order_entry.decisions import Admitted, DenialReason, Denied, number_of
-from tasks.order_entry.orders import fee_ppm
+from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, number_of
+from tasks.order_entry.rules.orders import fee_ppm
+from tasks.order_entry.rules.rows import OrderRow, Sequenced
 
 # Entries in one message to a stage behind; each order that a mass cancel names is one, too.
 MAX_BATCH = 2_000

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.order_entry.collar import collar_price
+from tasks.order_entry.rules.collar import collar_price
 
 TEN_PERCENT = Fraction("0.10")
 

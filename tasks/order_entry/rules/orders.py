@@ -6,10 +6,10 @@ from typing import Literal
 
 from db.clearing_data.rows import Security
 from tasks.messages import OrderRequest, PlaceOrder
-from tasks.order_entry.collar import collar_price
-from tasks.order_entry.decisions import Admitted, DenialReason, Denied, Limits
-from tasks.order_entry.desk import Desk
-from tasks.order_entry.risk import Funds, state_refusal
+from tasks.order_entry.rules.collar import collar_price
+from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, Limits
+from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.risk import Funds, state_refusal
 from tasks.shared.rules.fees import fee_hold_cents, highest_fee_ppm
 
 PRICED = frozenset({"limit", "stop_limit"})

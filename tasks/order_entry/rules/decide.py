@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
-from tasks.order_entry.cancels import decide_cancel, decide_mass_cancel
-from tasks.order_entry.decisions import Admitted, Decision, DenialReason, Denied, Limits, number_of
-from tasks.order_entry.desk import Desk
-from tasks.order_entry.halts import decide_halt
-from tasks.order_entry.orders import decide_order
-from tasks.order_entry.replaces import decide_replace
+from tasks.order_entry.rules.cancels import decide_cancel, decide_mass_cancel
+from tasks.order_entry.rules.decisions import Admitted, Decision, DenialReason, Denied, Limits, number_of
+from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.halts import decide_halt
+from tasks.order_entry.rules.orders import decide_order
+from tasks.order_entry.rules.replaces import decide_replace
 
 __all__ = ["Admitted", "Decision", "DenialReason", "Denied", "Desk", "Limits", "Request", "decide", "number_of"]
 

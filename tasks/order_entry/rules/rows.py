@@ -1,4 +1,4 @@
-"""Rows of `clearing_data` as order entry reads and writes them, free of SQLAlchemy, so that pure rules may take them.
+"""Rows of `clearing_data` as order entry reads and writes them: values for the rules, columns for the queries.
 
 Cash is integer cents, quantities integer shares, times microseconds since 1970 in UTC.
 """

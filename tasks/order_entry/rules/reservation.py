@@ -4,7 +4,7 @@ Order entry sees an order as it was settled last. The engine may have filled mor
 replacements that are still on their way, so that its terms there are one of several. Let the engine turn the terms
 (total Q, hold h a share) into (Q', h') after F shares were filled: from then on the order needs (Q' - F) h' instead of
 (Q - F) h. If each replacement reserves at least the difference, then what is held covers all that may still settle, in
-whichever order it does; tests/tasks/order_entry/test_reservation.py plays that through. So this is the largest
+whichever order it does; tests/tasks/order_entry/rules/test_reservation.py plays that through. So this is the largest
 difference over all F >= f, the shares that have settled, and over all terms that the order may have.
 """
 
@@ -13,8 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-from db.clearing_data.entry_rows import ReplaceableOrder
 from tasks.messages import PlaceOrder, Side
+from tasks.order_entry.rules.rows import ReplaceableOrder
 from tasks.shared.rules.fees import fee_hold_cents
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tasks.messages import Request
-from tasks.order_entry.decisions import Dropped
-from tasks.order_entry.earlier import is_same, once_each, without_control_characters
-from tasks.order_entry.rules import decide
-from tests.tasks.order_entry.desks import cancel, desk, halt, mass_cancel, order, replace
+from tasks.order_entry.rules.decide import decide
+from tasks.order_entry.rules.decisions import Dropped
+from tasks.order_entry.rules.earlier import is_same, once_each, without_control_characters
+from tests.tasks.order_entry.rules.desks import cancel, desk, halt, mass_cancel, order, replace
 
 REQUESTS: list[Request] = [
     order(900),

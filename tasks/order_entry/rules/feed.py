@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tasks.messages import CommandBatch, FeedBatch, OrderReport, PlaceOrder
-from tasks.order_entry.outcome import MAX_BATCH
+from tasks.order_entry.rules.outcome import MAX_BATCH
 from tasks.shared.rules import coverage
 from tasks.shared.rules.coverage import Interval
 

@@ -14,10 +14,10 @@ from tasks.messages import (
     ReplaceRequest,
     Request,
 )
-from tasks.order_entry.decisions import Denied, Limits, Waiting
-from tasks.order_entry.desk import Desk
-from tasks.order_entry.risk import Funds, Shares
-from tasks.order_entry.rules import decide
+from tasks.order_entry.rules.decide import decide
+from tasks.order_entry.rules.decisions import Denied, Limits, Waiting
+from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.risk import Funds, Shares
 
 NOW_US = 1_000_000
 ISSUED_BELOW = 1_001

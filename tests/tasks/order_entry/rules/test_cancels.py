@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from db.clearing_data.entry_rows import OpenOrder
 from db.clearing_data.rows import KnownOrder
 from tasks.messages import CancelOrder, CancelRequest, MassCancel, MassCancelRequest
-from tasks.order_entry.decisions import Admitted
-from tasks.order_entry.rules import decide
-from tests.tasks.order_entry.desks import ISSUED_BELOW, NOW_US, cancel, desk, halt, mass_cancel, order, reasons
+from tasks.order_entry.rules.decide import decide
+from tasks.order_entry.rules.decisions import Admitted
+from tasks.order_entry.rules.rows import OpenOrder
+from tests.tasks.order_entry.rules.desks import ISSUED_BELOW, NOW_US, cancel, desk, halt, mass_cancel, order, reasons
 
 KNOWN = {
     1: KnownOrder("ANN", "MSFT", is_open=True),

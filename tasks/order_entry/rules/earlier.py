@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import structs
 
-from db.clearing_data.entry_rows import RegisteredOrder
 from tasks.messages import (
     CancelOrder,
     CancelRequest,
@@ -20,8 +19,9 @@ from tasks.messages import (
     Request,
     SetHalt,
 )
-from tasks.order_entry.decisions import Dropped, number_of
-from tasks.order_entry.orders import PRICED
+from tasks.order_entry.rules.decisions import Dropped, number_of
+from tasks.order_entry.rules.orders import PRICED
+from tasks.order_entry.rules.rows import RegisteredOrder
 
 
 def once_each(requests: Sequence[Request]) -> tuple[dict[int, Request], list[Dropped]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tasks.messages import SetHalt
-from tasks.order_entry.decisions import Admitted
-from tasks.order_entry.rules import decide
-from tests.tasks.order_entry.desks import NOW_US, desk, halt, order, reasons
+from tasks.order_entry.rules.decide import decide
+from tasks.order_entry.rules.decisions import Admitted
+from tests.tasks.order_entry.rules.desks import NOW_US, desk, halt, order, reasons
 
 
 def test_a_halt_goes_to_the_shard_of_its_security() -> None:

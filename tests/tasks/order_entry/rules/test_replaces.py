@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from db.clearing_data.entry_rows import PendingReplace
 from db.clearing_data.rows import KnownOrder
 from tasks.messages import ReplaceOrder, ReplaceRequest
-from tasks.order_entry.decisions import Admitted
-from tasks.order_entry.desk import Desk
-from tasks.order_entry.reservation import Terms
-from tasks.order_entry.risk import Funds, Shares
-from tasks.order_entry.rules import decide
-from tests.tasks.order_entry.desks import (
+from tasks.order_entry.rules.decide import decide
+from tasks.order_entry.rules.decisions import Admitted
+from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.reservation import Terms
+from tasks.order_entry.rules.risk import Funds, Shares
+from tasks.order_entry.rules.rows import PendingReplace
+from tests.tasks.order_entry.rules.desks import (
     ISSUED_BELOW,
     NOW_US,
     cancel,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from db.clearing_data.entry_rows import PendingReplace, Widened
 from db.clearing_data.rows import KnownOrder, Security
 from tasks.messages import ReplaceOrder, ReplaceRequest
-from tasks.order_entry.decisions import Admitted, Decision, DenialReason, Denied, Waiting
-from tasks.order_entry.desk import Desk
-from tasks.order_entry.orders import (
+from tasks.order_entry.rules.decisions import Admitted, Decision, DenialReason, Denied, Waiting
+from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.orders import (
     PRICED,
     fee_ppm,
     grow,
@@ -16,8 +15,9 @@ from tasks.order_entry.orders import (
     price_refusal,
     shows_too_little,
 )
-from tasks.order_entry.reservation import Terms
-from tasks.order_entry.risk import state_refusal
+from tasks.order_entry.rules.reservation import Terms
+from tasks.order_entry.rules.risk import state_refusal
+from tasks.order_entry.rules.rows import PendingReplace, Widened
 
 # So many of a client may wait for their orders: every unit with requests of the client reads them.
 MAX_WAITING = 100

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db.clearing_data.entry_rows import ReplaceableOrder
-from tasks.order_entry.reservation import Terms
+from tasks.order_entry.rules.reservation import Terms
+from tasks.order_entry.rules.rows import ReplaceableOrder
 
 
 def terms(filled: int, quantities: tuple[int, int], holds: tuple[int, int]) -> Terms:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tasks.messages import HaltRequest, SetHalt
-from tasks.order_entry.decisions import Admitted, Denied
-from tasks.order_entry.desk import Desk
+from tasks.order_entry.rules.decisions import Admitted, Denied
+from tasks.order_entry.rules.desk import Desk
 
 
 def decide_halt(desk: Desk, halt: HaltRequest) -> Admitted | Denied:

@@ -1,0 +1,1 @@
+"""The rules of order entry: which requests become commands. Pure."""
