@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     market_order_band: Decimal = Field(
         Decimal("0.10"), gt=0, lt=1, description="how far a market order may trade from the last price [fraction]"
     )
-    # No more than the engine can number the trades of; see MAX_QUANTITY in tasks.matching.engine.
+    # No more than the engine can number the trades of; see MAX_QUANTITY in tasks.matching.rules.engine.
     max_order_quantity: int = Field(1_000_000, ge=1, le=2**20, description="largest order [shares]")
     max_open_orders: int = Field(10_000, ge=1, description="open orders a client may have")
     max_order_notional_cents: int | None = Field(

@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from bench.engine import feed, passes
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import CancelOrder, Command, Event, PlaceOrder, SetPhase, decode_command, encode_command
 
 NOW_US = 1_700_000_000_000_000

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from db.clearing_data import accounts, initial_data
 from db.connect import Database
 from tasks.data_feed.record import record
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import Execution, ExecutionBatch, FeedBatch, OrderClosed, OrderRequest, TradeMade, encode
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.decisions import Limits

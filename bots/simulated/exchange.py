@@ -13,7 +13,7 @@ from bots.simulated.accounts import Accounts
 from bots.simulated.configuration import Listing
 from db.clearing_data.changes import FeeRates
 from db.clearing_data.rows import KnownOrder, Security
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     CancelRequest,
     Command,

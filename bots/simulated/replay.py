@@ -15,7 +15,7 @@ import msgspec
 from bots.simulated.exchange import SHARD
 from bots.simulated.record import Lines
 from db.clearing_data.changes import FeeRates
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import TradeMade, decode_command
 from tasks.shared.rules.fees import fee_cents
 

@@ -13,7 +13,7 @@ from db.clearing_data.snapshots import newest_first
 from db.connect import Database
 from tasks.audit.result import Checked
 from tasks.audit.snapshots import fault_of, is_comparable
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
 
 # Commands that are replayed at a time.

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data.snapshots import Snapshot
 from tasks.audit.result import Checked
-from tasks.matching.state import VERSION, decode, digest
+from tasks.matching.rules.state import VERSION, decode, digest
 
 _AHEAD = text(
     """

@@ -12,9 +12,9 @@ from db.clearing_data import catch_up
 from db.connect import Database
 from tasks.catch_up import messages
 from tasks.catch_up.gaps import together
-from tasks.matching.engine import Engine
 from tasks.matching.log_reader import LogReader
 from tasks.matching.outbox import MAX_BATCH
+from tasks.matching.rules.engine import Engine
 from tasks.matching.snapshot import newest_engine
 from tasks.messages import Event
 from tasks.shared.rules import coverage

@@ -17,9 +17,9 @@ import structlog
 from celery_app.stage import InvariantBroken
 from db.clearing_data import securities, snapshots
 from db.connect import Database
-from tasks.matching.engine import Engine
 from tasks.matching.log_reader import PAGE, LogReader
 from tasks.matching.outbox import Outbox, Sender
+from tasks.matching.rules.engine import Engine
 from tasks.matching.snapshot import SnapshotWriter, newest_engine
 from tasks.messages import Command, CommandBatch, Expire, MassCancel
 

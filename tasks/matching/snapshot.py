@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from celery_app import fail_points
 from db.clearing_data import snapshots
 from db.connect import Database
-from tasks.matching.engine import Engine
 from tasks.matching.fork import Fork
-from tasks.matching.state import decode, digest, encode
+from tasks.matching.rules.engine import Engine
+from tasks.matching.rules.state import decode, digest, encode
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench.accounts import SHARES
 from bench.flow import CLIENTS, SECURITIES, client_of, cycle
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import OrderClosed, PlaceOrder, TradeMade
 
 

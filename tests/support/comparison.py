@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from tasks.matching.engine import Engine
-from tasks.matching.state import BookState, OrderState, decode, encode
+from tasks.matching.rules.engine import Engine
+from tasks.matching.rules.state import BookState, OrderState, decode, encode
 from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
 from tests.support.book_mirror import BookMirror
 from tests.support.naive_book import NaiveBook

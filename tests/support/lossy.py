@@ -15,8 +15,8 @@ from db.connect import Database
 from tasks.catch_up.begin import begin
 from tasks.data_feed.record import record
 from tasks.data_feed.reports import reports_of
-from tasks.matching.engine import Engine
 from tasks.matching.outbox import Outbox
+from tasks.matching.rules.engine import Engine
 from tasks.messages import Event, ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.feed import feed_of

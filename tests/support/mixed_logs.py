@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from hypothesis import strategies as st
 
-from tasks.matching.placing import MAX_QUANTITY
+from tasks.matching.rules.placing import MAX_QUANTITY
 from tasks.messages import (
     CancelOrder,
     Command,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import takewhile
 
-from tasks.matching.placing import MAX_QUANTITY
+from tasks.matching.rules.placing import MAX_QUANTITY
 from tasks.messages import (
     MAX_EVENTS_PER_COMMAND,
     CancelOrder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from tasks.matching.engine import REMEMBERED_ORDERS, WAITING_COMMANDS
+from tasks.matching.rules.engine import REMEMBERED_ORDERS, WAITING_COMMANDS
 from tasks.messages import (
     CancelOrder,
     CancelRefused,

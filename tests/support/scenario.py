@@ -15,7 +15,7 @@ cause, and where one command closes orders of several clients, each has its clie
 
 from __future__ import annotations
 
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     CancelOrder,
     Command,

@@ -14,7 +14,7 @@ from typing import TypeVar
 from db.clearing_data import initial_data
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     CancelRefused,
     CancelRequest,

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from db.clearing_data.order_log import last_seq, read_commands
 from db.connect import Database
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import CancelRefused, OrderTriggered, TradeMade
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.rabbitmq_server import RabbitMQServer

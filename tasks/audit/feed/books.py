@@ -12,7 +12,7 @@ from db.market_data.rows import Book, Level, Price
 from tasks.audit.patience import Patience
 from tasks.audit.replay import PAGE
 from tasks.audit.result import Checked
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import BookUpdate, Expire, MassCancel
 
 

@@ -13,7 +13,7 @@ from db.clearing_data.account_states import close
 from db.clearing_data.fees import set_rates
 from db.connect import Database
 from tasks.data_feed.record import record
-from tasks.matching.state import digest, encode
+from tasks.matching.rules.state import digest, encode
 from tasks.messages import ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade
 from tasks.order_execution.clearing import once_each
 from tasks.order_execution.settle import settle_once

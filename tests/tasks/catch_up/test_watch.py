@@ -17,7 +17,7 @@ from db.connect import Database
 from tasks.audit.audit import audit
 from tasks.catch_up.begin import begin
 from tasks.catch_up.watch import Watch
-from tasks.matching.state import digest, encode
+from tasks.matching.rules.state import digest, encode
 from tasks.messages import FeedBatch
 from tasks.shared.rules import coverage
 from tests.support.lossy import SAID, LossyExchange, Said

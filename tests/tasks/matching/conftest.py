@@ -16,8 +16,8 @@ from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, MATCHING, ORDER_EXECUTION
 from db.clearing_data import order_log
 from db.connect import Database
-from tasks.matching.engine import Engine
-from tasks.matching.indicative import NOTHING, Indication
+from tasks.matching.rules.engine import Engine
+from tasks.matching.rules.indicative import NOTHING, Indication
 from tasks.messages import (
     AuctionUpdate,
     BookUpdate,

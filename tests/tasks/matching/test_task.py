@@ -15,7 +15,7 @@ from celery_app.topology import DEAD_LETTER, ORDER_EXECUTION, declare
 from db.clearing_data import initial_data, snapshots
 from db.connect import Database
 from db.migrate import migrate
-from tasks.matching.state import decode
+from tasks.matching.rules.state import decode
 from tasks.messages import Command, CommandBatch, MassCancel, PlaceOrder
 from tests.support.broker import depth, take
 from tests.support.command_logs import seeded_log

@@ -13,7 +13,7 @@ from db.clearing_data import accounts, orders, waiting_replaces
 from db.clearing_data import admission as tables
 from db.clearing_data.admission import NEVER_US
 from db.connect import Database
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import MassCancel, OrderReport, PlaceOrder, Request, SetHalt, decode_command
 from tasks.order_entry.admit import Admission, admit
 from tasks.order_entry.rules.decisions import Dropped, number_of

@@ -15,7 +15,7 @@ from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECU
 from db.clearing_data import orders
 from db.connect import Database
 from tasks.audit.audit import audit
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import EntryBatch, OrderRequest, Request, decode_command
 from tests.support.broker import depth
 from tests.support.entry import cancel, halt, mass_cancel, order, replace

@@ -21,7 +21,7 @@ from db.clearing_data.changes import (
     Settlement,
     Terms,
 )
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     Command,
     Execution,

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from heapq import heappop, heappush
 
-from tasks.matching.indicative import Crossing, Indication
-from tasks.matching.levels import PriceLevel, RestingOrder
-from tasks.matching.waiting import OpenOrder
+from tasks.matching.rules.indicative import Crossing, Indication
+from tasks.matching.rules.levels import PriceLevel, RestingOrder
+from tasks.matching.rules.waiting import OpenOrder
 
 
 class Auction:
     """An auction over the orders of a book, which tells it of all that comes and goes.
 
-    `changed` are the keys of the levels that changed since the last indication; see tasks.matching.book for keys.
+    `changed` are the keys of the levels that changed since the last indication; see tasks.matching.rules.book for keys.
     """
 
     __slots__ = ("_best", "_crossing", "_open_orders", "changed")

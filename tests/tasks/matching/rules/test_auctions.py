@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 from msgspec import structs
 
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     Command,
     Event,
@@ -142,7 +142,7 @@ def test_small_auctions(part: int) -> None:
 
 
 def test_an_auction_for_whose_events_there_are_no_numbers_ends_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.matching.phases.MOST_ORDERS", 3)
+    monkeypatch.setattr("tasks.matching.rules.phases.MOST_ORDERS", 3)
     chance = random.Random(1)
     engine = Engine(0)
     engine.apply(1, _phase("auction"))

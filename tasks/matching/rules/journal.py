@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tasks.matching.levels import RestingOrder
-from tasks.matching.waiting import OpenOrder
+from tasks.matching.rules.levels import RestingOrder
+from tasks.matching.rules.waiting import OpenOrder
 from tasks.messages import (
     MAX_EVENTS_PER_COMMAND,
     CancelOrder,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from tasks.matching.levels import PriceLevel, RestingOrder, comes_before
-from tasks.matching.shown import LITTER, ShownBook
-from tasks.matching.waiting import OpenOrder
+from tasks.matching.rules.levels import PriceLevel, RestingOrder, comes_before
+from tasks.matching.rules.shown import LITTER, ShownBook
+from tasks.matching.rules.waiting import OpenOrder
 from tasks.messages import Event, PlaceOrder, Side, TradeMade
 
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from msgspec import structs
 
-from tasks.matching.book import Book
-from tasks.matching.journal import Journal, Refusal
-from tasks.matching.waiting import WaitingOrder
+from tasks.matching.rules.book import Book
+from tasks.matching.rules.journal import Journal, Refusal
+from tasks.matching.rules.waiting import WaitingOrder
 from tasks.messages import MAX_EVENTS_PER_COMMAND, OrderType, PhaseCause, PlaceOrder, TradeMade
 
 # An order can make a trade of each of its shares, and the events of a command are numbered up to a limit; the half

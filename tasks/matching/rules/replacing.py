@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from msgspec import structs
 
-from tasks.matching.book import Book
-from tasks.matching.journal import Journal
-from tasks.matching.levels import RestingOrder
-from tasks.matching.phases import withdraw
-from tasks.matching.placing import MAX_QUANTITY, auction_refusal, enter, follow_up
-from tasks.matching.waiting import OpenOrder, WaitingOrder
+from tasks.matching.rules.book import Book
+from tasks.matching.rules.journal import Journal
+from tasks.matching.rules.levels import RestingOrder
+from tasks.matching.rules.phases import withdraw
+from tasks.matching.rules.placing import MAX_QUANTITY, auction_refusal, enter, follow_up
+from tasks.matching.rules.waiting import OpenOrder, WaitingOrder
 from tasks.messages import PlaceOrder, ReplaceOrder
 
 

@@ -1,6 +1,6 @@
 """One security's order book: price, then time; and the orders that wait outside it.
 
-Levels are found by signed keys, as tasks.matching.shown says.
+Levels are found by signed keys, as tasks.matching.rules.shown says.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from tasks.matching.auction import Auction
-from tasks.matching.indicative import NOTHING as NO_TRADE
-from tasks.matching.indicative import Indication
-from tasks.matching.levels import RestingOrder
-from tasks.matching.shown import LITTER, NOTHING
-from tasks.matching.state import BookState, OrderState
-from tasks.matching.traded import TradedBook
-from tasks.matching.waiting import AuctionOrders, OpenOrder, Stops, WaitingOrder
+from tasks.matching.rules.auction import Auction
+from tasks.matching.rules.indicative import NOTHING as NO_TRADE
+from tasks.matching.rules.indicative import Indication
+from tasks.matching.rules.levels import RestingOrder
+from tasks.matching.rules.shown import LITTER, NOTHING
+from tasks.matching.rules.state import BookState, OrderState
+from tasks.matching.rules.traded import TradedBook
+from tasks.matching.rules.waiting import AuctionOrders, OpenOrder, Stops, WaitingOrder
 from tasks.messages import AuctionUpdate, Phase, PhaseCause, PlaceOrder, Side
 
 _MILLION: Final = 1_000_000
@@ -61,7 +61,7 @@ class Book(TradedBook):
     # -- phases ------------------------------------------------------------------------------------------------------
 
     def set_phase(self, phase: Phase, cause: PhaseCause | None, ends_us: int | None) -> None:
-        """Be in a phase from now on; what that means for the orders is up to tasks.matching.phases."""
+        """Be in a phase from now on; what that means for the orders is up to tasks.matching.rules.phases."""
         self.phase, self.cause, self.ends_us = phase, cause, ends_us
         if phase == "continuous":
             self._trading[self.security_id] = self

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from tasks.matching.book import Book
-from tasks.matching.journal import Journal
-from tasks.matching.levels import RestingOrder
-from tasks.matching.placing import begin_auction, collect_waiting, trigger
-from tasks.matching.waiting import OpenOrder, WaitingOrder
+from tasks.matching.rules.book import Book
+from tasks.matching.rules.journal import Journal
+from tasks.matching.rules.levels import RestingOrder
+from tasks.matching.rules.placing import begin_auction, collect_waiting, trigger
+from tasks.matching.rules.waiting import OpenOrder, WaitingOrder
 from tasks.messages import (
     MAX_EVENTS_PER_COMMAND,
     DelistSecurity,

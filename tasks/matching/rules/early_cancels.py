@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
-from tasks.matching.state import WaitingCancel
+from tasks.matching.rules.state import WaitingCancel
 from tasks.messages import CancelOrder
 
 _NEVER: Final = 2**62

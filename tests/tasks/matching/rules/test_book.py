@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tasks.matching.book import Book
-from tasks.matching.levels import RestingOrder
+from tasks.matching.rules.book import Book
+from tasks.matching.rules.levels import RestingOrder
 from tasks.messages import BookUpdate, PlaceOrder
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Final
 
-from tasks.matching.levels import PriceLevel
+from tasks.matching.rules.levels import PriceLevel
 from tasks.messages import BookUpdate, Level
 
 # The best key of a side on which nothing rests: no order's limit reaches it.

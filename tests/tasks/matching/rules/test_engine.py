@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from tasks.matching.engine import Engine
-from tasks.matching.placing import MAX_QUANTITY
+from tasks.matching.rules.engine import Engine
+from tasks.matching.rules.placing import MAX_QUANTITY
 from tasks.messages import (
     CancelOrder,
     CancelRefused,

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from tasks.matching import phases, placing, replacing
-from tasks.matching.book import Book
-from tasks.matching.early_cancels import EarlyCancels
-from tasks.matching.indicative import NOTHING, Indication
-from tasks.matching.journal import Journal
-from tasks.matching.levels import RestingOrder
-from tasks.matching.placing import MAX_QUANTITY, follow_up, trade
-from tasks.matching.state import VERSION, EngineState, digest, encode
-from tasks.matching.waiting import OpenOrder
+from tasks.matching.rules import phases, placing, replacing
+from tasks.matching.rules.book import Book
+from tasks.matching.rules.early_cancels import EarlyCancels
+from tasks.matching.rules.indicative import NOTHING, Indication
+from tasks.matching.rules.journal import Journal
+from tasks.matching.rules.levels import RestingOrder
+from tasks.matching.rules.placing import MAX_QUANTITY, follow_up, trade
+from tasks.matching.rules.state import VERSION, EngineState, digest, encode
+from tasks.matching.rules.waiting import OpenOrder
 from tasks.messages import (
     MAX_EVENTS_PER_COMMAND,
     AuctionUpdate,

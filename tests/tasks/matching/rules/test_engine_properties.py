@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import messages
-from tasks.matching.engine import Engine
-from tasks.matching.state import decode, encode
+from tasks.matching.rules.engine import Engine
+from tasks.matching.rules.state import decode, encode
 from tasks.messages import BookUpdate, Command, Event, decode_command, encode_command
 from tests.support.book_mirror import BookMirror
 from tests.support.command_logs import SECURITIES, seeded_day, seeded_log
@@ -128,7 +128,7 @@ def test_the_state_does_not_depend_on_when_the_books_are_asked_for(log: list[Com
 
 _HASHES = """
 from hashlib import sha256
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tasks.messages import encode
 from tests.support.mixed_logs import mixed_log
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from sortedcontainers import SortedList
 
-from tasks.matching.levels import RestingOrder
+from tasks.matching.rules.levels import RestingOrder
 from tasks.messages import PlaceOrder, Side, TimeInForce
 
 

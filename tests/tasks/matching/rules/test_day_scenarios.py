@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.matching.engine import Engine
+from tasks.matching.rules.engine import Engine
 from tests.support.naive_book import NaiveBook
 from tests.support.scenario import play
 

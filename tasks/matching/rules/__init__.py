@@ -1,0 +1,1 @@
+"""The matching engine: a pure function of a shard's log."""
