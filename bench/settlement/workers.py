@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from db.connect import Database
 from tasks.messages import ExecutionBatch, FeedBatch, TradeMade, encode
-from tasks.order_execution.clearing import once_each
+from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.settle import settle_once
 
 # Units that each worker settles before it is measured: then it has planned its statements and knows its tables.

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from db.clearing_data.changes import ChangedOrder, Decided, OrderChange, Settlement
 from tasks.messages import PlaceOrder, Side
 from tasks.order_entry.rules.risk import Funds, Shares
 from tasks.order_entry.rules.rows import OpenOrder, PendingReplace, ReplaceableOrder, Widened
-from tasks.order_execution.clearing import count_closed, release_fees, require_decided
+from tasks.order_execution.rules.changes import ChangedOrder, Decided, OrderChange, Settlement
+from tasks.order_execution.rules.clearing import count_closed, release_fees, require_decided
 from tasks.shared.rules.fees import fee_hold_cents
 
 

@@ -8,7 +8,6 @@ from hashlib import sha256
 
 from bots.simulated.exchange import Exchange
 from bots.simulated.outcome import AccountSample, BotOutcome, Fill, MarketSample, Print
-from db.clearing_data.changes import FeeRates
 from tasks.messages import (
     CancelRefused,
     CancelRequest,
@@ -22,6 +21,7 @@ from tasks.messages import (
     TradeMade,
     encode,
 )
+from tasks.order_execution.rules.changes import FeeRates
 from tasks.shared.rules.fees import fee_cents
 
 _NO_FEES = FeeRates(0, 0)

@@ -14,9 +14,9 @@ import msgspec
 
 from bots.simulated.exchange import SHARD
 from bots.simulated.record import Lines
-from db.clearing_data.changes import FeeRates
 from tasks.matching.rules.engine import Engine
 from tasks.messages import TradeMade, decode_command
+from tasks.order_execution.rules.changes import FeeRates
 from tasks.shared.rules.fees import fee_cents
 
 _NO_FEES = FeeRates(0, 0)

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from db.arrays import array
-from db.clearing_data.changes import ChangedOrder, Decided, OrderChange, Terms
 from db.clearing_data.tables import FEE_HOLD, fee_hold
 from db.statements import Statements, run_prepared
+from tasks.order_execution.rules.changes import ChangedOrder, Decided, OrderChange, Terms
 
 # Of two replacements that settle in the wrong order the later one stands.
 _CHANGE_TERMS = text(

@@ -14,16 +14,10 @@ from sqlalchemy import Connection
 
 from db import coverage
 from db.arrays import array
-from db.clearing_data.changes import (
-    FeeRates,
-    HoldingChange,
-    LastPrice,
-    LedgerEntry,
-    Settlement,
-)
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import copy_rows
 from db.statements import Statements, run_prepared
+from tasks.order_execution.rules.changes import FeeRates, HoldingChange, LastPrice, LedgerEntry, Settlement
 from tasks.shared.rules.coverage import Interval
 
 # The stage whose events are settled, in `coverage`.

@@ -14,7 +14,7 @@ from db.clearing_data.settlement import MATCHING
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Execution, TradeMade
-from tasks.order_execution import clearing
+from tasks.order_execution.rules import clearing
 from tasks.shared.rules.coverage import Interval
 
 

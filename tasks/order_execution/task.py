@@ -17,7 +17,7 @@ from db import coverage as covered
 from db.clearing_data.settlement import BooksBroken
 from db.connect import Database
 from tasks.messages import Execution, ExecutionBatch, FeedBatch, TradeFailed, TradeMade
-from tasks.order_execution.clearing import ExecutionRefused, once_each
+from tasks.order_execution.rules.clearing import ExecutionRefused, once_each
 from tasks.order_execution.settle import settle_once
 from tasks.shared.rules import coverage
 from tasks.shared.rules.coverage import Interval

@@ -258,8 +258,8 @@ SETTLEMENT = (
     _one(
         "trade_above_its_hold",
         "No trade takes more cash than was held for it.",
-        "tests/tasks/order_execution/test_clearing.py::test_no_buyer_pays_more_than_was_held",
-        "tasks/order_execution/clearing.py",
+        "tests/tasks/order_execution/rules/test_clearing.py::test_no_buyer_pays_more_than_was_held",
+        "tasks/order_execution/rules/clearing.py",
         "    if cash_cents + buyer_pays > held_cents:\n",
         "    if cash_cents + buyer_pays < 0:\n",
     ),

@@ -20,7 +20,7 @@ from tasks.matching.rules.engine import Engine
 from tasks.messages import Event, ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.feed import feed_of
-from tasks.order_execution.clearing import once_each
+from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.settle import settle_once
 from tasks.shared.rules import coverage
 from tests.support.trading import LIMITS, NOW_US, Exchange, open_accounts

@@ -12,7 +12,7 @@ from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
 from db.connect import Database
 from tasks.messages import ExecutionBatch, MassCancelRequest
-from tasks.order_execution.clearing import once_each
+from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.settle import settle_once
 from tests.api.conftest import Keys, queued
 from tests.support.broker import depth

@@ -15,7 +15,7 @@ from db.connect import Database
 from tasks.data_feed.record import record
 from tasks.matching.rules.state import digest, encode
 from tasks.messages import ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade
-from tasks.order_execution.clearing import once_each
+from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.settle import settle_once
 from tests.support.trading import CLIENTS, NOW_US, Exchange, open_accounts
 

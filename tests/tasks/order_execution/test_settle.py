@@ -26,7 +26,7 @@ from tasks.messages import (
     TradeMade,
     event_id,
 )
-from tasks.order_execution.clearing import ExecutionRefused
+from tasks.order_execution.rules.clearing import ExecutionRefused
 from tasks.order_execution.settle import settle_once
 from tests.support.ledger import unprotected
 from tests.support.trading import CASH_CENTS, NOW_US, SHARES, Exchange, open_accounts

@@ -17,18 +17,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from db.clearing_data.changes import (
-    AccountChange,
-    ChangedOrder,
-    Decided,
-    FeeRates,
-    HoldingChange,
-    LastPrice,
-    LedgerEntry,
-    OrderChange,
-    Settlement,
-    Terms,
-)
 from tasks.messages import (
     Execution,
     ExecutionBatch,
@@ -39,6 +27,18 @@ from tasks.messages import (
     TradeMade,
     as_settled,
     split_event_id,
+)
+from tasks.order_execution.rules.changes import (
+    AccountChange,
+    ChangedOrder,
+    Decided,
+    FeeRates,
+    HoldingChange,
+    LastPrice,
+    LedgerEntry,
+    OrderChange,
+    Settlement,
+    Terms,
 )
 from tasks.shared.rules.fees import fee_cents
 

@@ -10,17 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from db.clearing_data.changes import (
-    AccountChange,
-    ChangedOrder,
-    Decided,
-    FeeRates,
-    HoldingChange,
-    LastPrice,
-    LedgerEntry,
-    Settlement,
-    Terms,
-)
 from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     Command,
@@ -32,7 +21,18 @@ from tasks.messages import (
     TradeMade,
     event_id,
 )
-from tasks.order_execution.clearing import (
+from tasks.order_execution.rules.changes import (
+    AccountChange,
+    ChangedOrder,
+    Decided,
+    FeeRates,
+    HoldingChange,
+    LastPrice,
+    LedgerEntry,
+    Settlement,
+    Terms,
+)
+from tasks.order_execution.rules.clearing import (
     ExecutionRefused,
     clear,
     count_closed,

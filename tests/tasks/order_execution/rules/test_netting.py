@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.clearing_data.rows import Turnover
-from tasks.order_execution.netting import net
+from tasks.order_execution.rules.netting import net
 
 Trade = tuple[str, str, str, int, int]
 
