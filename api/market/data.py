@@ -17,8 +17,8 @@ from api.wire.answers_schema import Candle, Page, Rows, Security, Trade
 from api.wire.declaration import Parameter, declared
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.rows import Book, Price
 from db.market_data.tables import CANDLE_SECONDS
+from tasks.data_feed.rules.rows import Book, Price
 
 DEFAULT_DEPTH = 10
 DEFAULT_CANDLES = 100

@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from db.market_data.reads import FIRST_EVENT
-from db.market_data.rows import Report
+from tasks.data_feed.rules.rows import Report
 
 Stage = Literal["api", "order_entry", "matching", "order_execution", "data_feed"]
 Part = Literal["queue", "work"]

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from api.wire.schema import Name, TimeInForce
 from db.clearing_data.keys import Role
 from db.market_data.reads import OrderStatus as ReportedStatus
-from db.market_data.rows import EventType
+from tasks.data_feed.rules.rows import EventType
 from tasks.messages import OrderType, Side
 
 Row = TypeVar("Row")

@@ -10,7 +10,7 @@ from typing import Any
 
 from api.wire.money import dollars
 from db.clearing_data.rows import Account, Fill, Holding, Order, Security
-from db.market_data.rows import Book, Candle, Level, Price, Report, Trade
+from tasks.data_feed.rules.rows import Book, Candle, Level, Price, Report, Trade
 from tasks.messages import OrderRequest, split_event_id
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

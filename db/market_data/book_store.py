@@ -17,7 +17,7 @@ from sqlalchemy import Connection, CursorResult, TextClause, text
 from db.arrays import array, arrays
 from db.connect import copy_rows
 from db.market_data.reads import book
-from db.market_data.rows import Book, BookChange, Price
+from tasks.data_feed.rules.rows import Book, BookChange, Price
 from tasks.messages import Side
 
 _ADD_BOOKS = text("""

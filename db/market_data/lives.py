@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from db.market_data.reads import FIRST_EVENT
-from db.market_data.rows import Report
+from tasks.data_feed.rules.rows import Report
 
 # Whose latest reports are looked at for an order that has traded, the busiest clients, and how many of each.
 CLIENTS = 20

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from sqlalchemy import Connection, Row, text
 
 from db.arrays import array
-from db.market_data.rows import Book, Candle, Level, Price, Report, Trade
+from tasks.data_feed.rules.rows import Book, Candle, Level, Price, Report, Trade
 
 OrderStatus = Literal["new", "partially_filled", "filled", "settled", "rejected", "cancelled", "failed"]
 

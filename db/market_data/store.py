@@ -16,8 +16,8 @@ from db import coverage
 from db.arrays import array, arrays
 from db.connect import copy_rows
 from db.market_data.partitions import REPORTS, TRADES, dropped_before
-from db.market_data.rows import Candle, Report, Trade
 from db.statements import Statements
+from tasks.data_feed.rules.rows import Candle, Report, Trade
 from tasks.messages import OrderReport
 from tasks.shared.rules.coverage import Interval
 

@@ -14,7 +14,7 @@ from msgspec import Raw, Struct
 from redis import Redis
 
 from db.market_data.book_store import Stored
-from db.market_data.rows import Book, BookChange, Level, Price, Report, Trade
+from tasks.data_feed.rules.rows import Book, BookChange, Level, Price, Report, Trade
 from tasks.messages import Side
 
 _encode = msgspec.json.Encoder().encode

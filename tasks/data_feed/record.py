@@ -11,12 +11,12 @@ from sqlalchemy import Connection
 
 from db.connect import Database
 from db.market_data import book_store, store
-from db.market_data.rows import BookChange, Report, Trade
 from db.statements import Statements
-from tasks.data_feed.books import changes_of
-from tasks.data_feed.candles import candles_of
 from tasks.data_feed.outgoing import Push, push_of
-from tasks.data_feed.reports import reports_of
+from tasks.data_feed.rules.books import changes_of
+from tasks.data_feed.rules.candles import candles_of
+from tasks.data_feed.rules.reports import reports_of
+from tasks.data_feed.rules.rows import BookChange, Report, Trade
 from tasks.messages import FeedBatch, TradeMade
 from tasks.shared.rules.coverage import Interval
 

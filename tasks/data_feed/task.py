@@ -15,9 +15,9 @@ from celery_app.topology import DATA_FEED
 from db import coverage
 from db.connect import Database
 from db.market_data import book_store, partitions
-from tasks.data_feed.halves import halves_of
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.record import record
+from tasks.data_feed.rules.halves import halves_of
 from tasks.messages import FeedBatch
 
 log = structlog.get_logger()

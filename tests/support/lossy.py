@@ -14,7 +14,7 @@ from db.clearing_data import snapshots
 from db.connect import Database
 from tasks.catch_up.begin import begin
 from tasks.data_feed.record import record
-from tasks.data_feed.reports import reports_of
+from tasks.data_feed.rules.reports import reports_of
 from tasks.matching.outbox import Outbox
 from tasks.matching.rules.engine import Engine
 from tasks.messages import Event, ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade

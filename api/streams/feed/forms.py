@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from api.wire.answers import encode
 from api.wire.money import dollars
-from db.market_data.rows import Price
+from tasks.data_feed.rules.rows import Price
 
 Kind = Literal["snapshot", "update"]
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from enum import Enum, auto
 
-from db.market_data.rows import Book, Level, Price, Trade
+from tasks.data_feed.rules.rows import Book, Level, Price, Trade
 
 # How many trades a subscriber of trades begins with.
 LATEST_TRADES = 50

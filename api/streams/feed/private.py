@@ -15,8 +15,8 @@ from api.streams.sockets.subscriber import Subscriber
 from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.rows import Report
 from tasks.data_feed.outgoing import Push, Told
+from tasks.data_feed.rules.rows import Report
 
 _reports_of = msgspec.json.Decoder(list[Report]).decode
 

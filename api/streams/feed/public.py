@@ -23,8 +23,8 @@ from api.streams.sockets.subscriber import Subscriber
 from api.streams.sockets.websocket import text_frame
 from api.wire.outgoing import book_of, price_of, time_of, trade_of
 from db.market_data import reads
-from db.market_data.rows import Book, Level, Price, Trade
 from tasks.data_feed.outgoing import LevelRows, Push, Told
+from tasks.data_feed.rules.rows import Book, Level, Price, Trade
 
 Channel = Literal["price", "book", "trades"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from db.market_data.rows import Report
+from tasks.data_feed.rules.rows import Report
 
 
 class ReportFeed:

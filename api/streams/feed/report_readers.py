@@ -12,7 +12,7 @@ from api.streams.sockets.subscriber import Subscriber
 from api.streams.sockets.websocket import text_frame
 from api.wire.answers import encode
 from api.wire.outgoing import report_of, time_of
-from db.market_data.rows import Report
+from tasks.data_feed.rules.rows import Report
 
 # How many reports a Socket.IO subscriber begins with.
 LATEST_REPORTS = 50

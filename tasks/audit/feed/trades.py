@@ -9,11 +9,11 @@ from sqlalchemy import text
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.partitions import TRADES, dropped_before
-from db.market_data.rows import Trade
 from tasks.audit.patience import Patience
 from tasks.audit.replay import PAGE
 from tasks.audit.result import Checked
 from tasks.data_feed.record import trade_of
+from tasks.data_feed.rules.rows import Trade
 from tasks.messages import TradeMade, event_id
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from db.connect import Database, copy_rows
-from db.market_data.rows import Report, Trade
+from tasks.data_feed.rules.rows import Report, Trade
 from tasks.messages import event_id
 from tests.api.conftest import Keys
 from tests.support.web import Api, problem

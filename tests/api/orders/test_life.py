@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.orders.life import RESTING, Span, life_of
-from db.market_data.rows import Report
+from tasks.data_feed.rules.rows import Report
 from tasks.messages import event_id
 
 TRADE = event_id(0, 9, 0)

@@ -10,7 +10,7 @@ from tasks.messages import FeedBatch
 from tests.api.conftest import Keys
 from tests.support.feed import NOW_US, trade
 from tests.support.web import Api, problem
-from tests.tasks.data_feed.test_reports import entry_report
+from tests.tasks.data_feed.rules.test_reports import entry_report
 
 TRADE = trade(9, buyer="SINGLE", seller="FLOOD", buy_order_id=18, sell_order_id=17, traded_us=NOW_US + 5_000)
 

@@ -6,9 +6,9 @@ import json
 import socket
 
 from celery_app.settings import settings
-from db.market_data.rows import Trade
 from tasks.data_feed.outgoing import Push, trades_told
 from tasks.data_feed.push import Pusher
+from tasks.data_feed.rules.rows import Trade
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
 from tests.support.streams import Streams, read_until_cut_off
 

@@ -5,7 +5,7 @@ from sqlalchemy import text
 from db.connect import Database
 from db.market_data import book_store, reads
 from db.market_data.book_store import Stored
-from tasks.data_feed.books import changes_of
+from tasks.data_feed.rules.books import changes_of
 from tasks.messages import BookUpdate
 from tests.support.feed import book_update
 

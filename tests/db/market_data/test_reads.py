@@ -5,8 +5,8 @@ from msgspec.structs import replace
 
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.rows import Candle
 from tasks.data_feed.record import record
+from tasks.data_feed.rules.rows import Candle
 from tasks.messages import (
     CancelRefused,
     FeedBatch,
@@ -19,7 +19,7 @@ from tasks.messages import (
     event_id,
 )
 from tests.support.feed import CLIENTS, NOW_US, book_update, flow_of, trade
-from tests.tasks.data_feed.test_reports import entry_report
+from tests.tasks.data_feed.rules.test_reports import entry_report
 
 ORDER = entry_report(order_id=6, event_id=6)
 DENIED = entry_report(order_id=6, event_id=6, status="denied", reason="insufficient_funds")

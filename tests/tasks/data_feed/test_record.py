@@ -9,11 +9,11 @@ from sqlalchemy.exc import DBAPIError
 
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.rows import Price, Report
 from tasks.data_feed.record import record
+from tasks.data_feed.rules.rows import Price, Report
 from tasks.messages import FeedBatch
 from tests.support.feed import NOW_US, book_update, flow_of, lasting, trade
-from tests.tasks.data_feed.test_reports import entry_report
+from tests.tasks.data_feed.rules.test_reports import entry_report
 
 _price_of = msgspec.json.Decoder(Price).decode
 _reports_of = msgspec.json.Decoder(list[Report]).decode

@@ -15,9 +15,9 @@ from api.streams.feed.market import Market, Outcome
 from celery_app.settings import settings as exchange_settings
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.rows import Book, Report
 from tasks.data_feed.outgoing import LevelRows, Push
 from tasks.data_feed.record import record
+from tasks.data_feed.rules.rows import Book, Report
 from tasks.messages import FeedBatch
 from tests.support.feed import SECURITIES, Flow, assert_numbered, empty, flow_of, lasting
 

@@ -23,7 +23,7 @@ from tasks.messages import FeedBatch, event_id
 from tests.support.broker import depth
 from tests.support.feed import NOW_US, assert_numbered, empty, flow_of, lasting, trade
 from tests.support.worker import Worker
-from tests.tasks.data_feed.test_reports import entry_report
+from tests.tasks.data_feed.rules.test_reports import entry_report
 
 _read_push = msgspec.json.Decoder(Push).decode
 

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from api.streams.feed.candle_series import LATEST_CANDLES, CandleSeries
-from db.market_data.rows import Candle, Trade
-from tasks.data_feed.candles import candles_of
+from tasks.data_feed.rules.candles import candles_of
+from tasks.data_feed.rules.rows import Candle, Trade
 
 START_S = 1_700_000_000
 

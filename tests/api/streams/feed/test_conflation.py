@@ -10,9 +10,9 @@ import pytest
 from msgspec import Raw, json
 
 from celery_app.settings import settings
-from db.market_data.rows import Level, Trade
 from tasks.data_feed.outgoing import LevelRows, Push, Told, trades_told
 from tasks.data_feed.push import Pusher
+from tasks.data_feed.rules.rows import Level, Trade
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
 from tests.support.streams import SocketIOClient, Streams
 

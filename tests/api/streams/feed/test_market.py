@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from api.streams.feed.market import LATEST_TRADES, Market, Outcome
-from db.market_data.rows import Book, Level, Price, Trade
+from tasks.data_feed.rules.rows import Book, Level, Price, Trade
 
 
 def change(market: Market, previous_sequence: int, sequence: int, *bids: Level) -> Outcome:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
-from db.market_data.rows import EventType, Report
+from tasks.data_feed.rules.rows import EventType, Report
 from tasks.messages import (
     CancelRefused,
     FeedBatch,

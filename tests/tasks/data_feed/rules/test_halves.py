@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tasks.data_feed.halves import halves_of
-from tasks.data_feed.reports import reports_of
+from tasks.data_feed.rules.halves import halves_of
+from tasks.data_feed.rules.reports import reports_of
 from tasks.messages import FeedBatch, TradeFailed
 from tasks.shared.rules import coverage
 from tests.support.feed import NOW_US, book_update, flow_of, trade

@@ -5,9 +5,9 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.market_data.rows import Candle, Trade
 from db.market_data.tables import CANDLE_SECONDS
-from tasks.data_feed.candles import candles_of, merge
+from tasks.data_feed.rules.candles import candles_of, merge
+from tasks.data_feed.rules.rows import Candle, Trade
 
 START_S = 1_700_000_000 - 1_700_000_000 % 3600
 

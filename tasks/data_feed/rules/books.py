@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from db.market_data.rows import BookChange
+from tasks.data_feed.rules.rows import BookChange
 from tasks.messages import BookUpdate, Side
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from db.market_data.rows import Report
-from tasks.data_feed.reports import reports_of
+from tasks.data_feed.rules.reports import reports_of
+from tasks.data_feed.rules.rows import Report
 from tasks.messages import (
     CancelRefused,
     EntryBatch,

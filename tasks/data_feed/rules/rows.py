@@ -1,4 +1,4 @@
-"""What is stored in `market_data` as values, free of SQLAlchemy, so that pure rules may make and read them.
+"""Rows of `market_data` as values: the rules make and read them, the queries store them.
 
 Prices are integer cents, quantities integer shares, times integer microseconds since 1970 in UTC.
 """

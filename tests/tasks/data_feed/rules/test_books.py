@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from itertools import permutations
 
-from tasks.data_feed.books import changes_of
+from tasks.data_feed.rules.books import changes_of
 from tests.support.feed import book_update
 
 

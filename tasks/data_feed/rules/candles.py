@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from db.market_data.rows import Candle, Trade
 from db.market_data.tables import CANDLE_SECONDS
+from tasks.data_feed.rules.rows import Candle, Trade
 
 # Every other interval is a multiple of it.
 FINEST_S = CANDLE_SECONDS["1s"]
