@@ -19,7 +19,7 @@ from bench.accounts import NAMES
 from bench.flow import SECURITIES
 from db.connect import Database
 from db.market_data import partitions
-from db.market_data.tables import CANDLE_SECONDS
+from tasks.data_feed.rules.candles import CANDLE_SECONDS
 from tasks.messages import event_id
 
 DAYS = 8

@@ -17,7 +17,7 @@ from api.wire.answers_schema import Candle, Page, Rows, Security, Trade
 from api.wire.declaration import Parameter, declared
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.tables import CANDLE_SECONDS
+from tasks.data_feed.rules.candles import CANDLE_SECONDS
 from tasks.data_feed.rules.rows import Book, Price
 
 DEFAULT_DEPTH = 10

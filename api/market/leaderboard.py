@@ -19,10 +19,10 @@ from api.wire.answers_schema import Curves, Rows, Standing
 from api.wire.declaration import JSON, Parameter, declared
 from api.wire.money import dollars
 from db.clearing_data import standings
-from db.clearing_data.rows import Security
 from db.clearing_data.securities import listed
 from db.clearing_data.trade_counts import TradeCounts
 from db.connect import Database
+from tasks.shared.rules.securities import Security
 
 # Asked for more often, it is the same [s].
 REMEMBER_S = 1.0

@@ -18,9 +18,8 @@ from api.wire.money import dollars
 from api.wire.outgoing import time_of
 from api.wire.problems import invalid
 from db.clearing_data.netting import turnovers
-from db.clearing_data.rows import Turnover
 from db.connect import Database
-from tasks.order_execution.rules.netting import net
+from tasks.order_execution.rules.netting import Turnover, net
 
 # Without a beginning the window is as long, and no window may be longer: a day of trades is read in seconds [us].
 DEFAULT_WINDOW_US = 60 * 60 * 1_000_000

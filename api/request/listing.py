@@ -8,8 +8,8 @@ import structlog
 from api.request.databases import reading
 from api.wire.problems import Problem, not_found, unavailable
 from db.clearing_data import securities
-from db.clearing_data.rows import Security
 from db.connect import Database
+from tasks.shared.rules.securities import Security
 
 log = structlog.get_logger()
 

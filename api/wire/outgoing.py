@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import Any
 
 from api.wire.money import dollars
-from db.clearing_data.rows import Account, Fill, Holding, Order, Security
+from db.clearing_data.rows import Account, Fill, Holding, Order
 from tasks.data_feed.rules.rows import Book, Candle, Level, Price, Report, Trade
 from tasks.messages import OrderRequest, split_event_id
+from tasks.shared.rules.securities import Security
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -11,7 +11,6 @@ from typing import Final
 
 from bots.simulated.accounts import Accounts
 from bots.simulated.configuration import Listing
-from db.clearing_data.rows import KnownOrder, Security
 from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     CancelRequest,
@@ -33,8 +32,10 @@ from tasks.order_entry.rules.decisions import Admitted, Denied, Limits, Waiting
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.orders import fee_ppm
 from tasks.order_entry.rules.reservation import Terms
+from tasks.order_entry.rules.rows import KnownOrder
 from tasks.order_execution.rules.changes import FeeRates
 from tasks.order_execution.rules.clearing import clear
+from tasks.shared.rules.securities import Security
 
 SHARD: Final = 0
 # What no client owns: an order that is not open any more.

@@ -26,9 +26,9 @@ from bots.simulated.seat import Seat
 from bots.simulated.venue import Door, Numbers
 from bots.simulated.watch import Watch
 from bots.strategy import Strategy
-from db.clearing_data import rows
 from tasks.messages import HaltRequest, OrderRequest, Request, Side, TradeMade
 from tasks.order_entry.rules.decisions import Denied, Limits
+from tasks.shared.rules import securities
 
 # The day on which every match begins: 2023-11-14 22:13:20 UTC [us since 1970].
 START_US = 1_700_000_000_000_000
@@ -275,7 +275,7 @@ class Market:
         )
 
 
-def _contract_form(security: rows.Security) -> Security:
+def _contract_form(security: securities.Security) -> Security:
     return Security(
         security_id=security.security_id,
         tick=price_of(security.tick_cents),

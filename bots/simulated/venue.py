@@ -13,7 +13,6 @@ from bots.errors import Problem
 from bots.simulated.clock import US_PER_S, Clock
 from bots.simulated.dollars import cents_of
 from bots.simulated.exchange import SHARD
-from db.clearing_data.rows import Security
 from tasks.messages import (
     CancelRequest,
     MassCancelRequest,
@@ -24,6 +23,7 @@ from tasks.messages import (
     TimeInForce,
 )
 from tasks.order_entry.rules.orders import contradiction, price_refusal
+from tasks.shared.rules.securities import Security
 
 
 class Flooded(Exception):

@@ -13,11 +13,20 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from db.clearing_data import waiting_replaces
-from db.clearing_data.rows import Holding, KnownOrder, Security
+from db.clearing_data.rows import Holding
 from db.clearing_data.tables import DTCC, EXCHANGE, ORDER_ID_BLOCK
 from db.statements import Statements
 from tasks.messages import Command, PlaceOrder, ReplaceRequest, decode_command, encode_command
-from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark, EntryAccount, OrderRow, RegisteredOrder, Sequenced
+from tasks.order_entry.rules.rows import (
+    ANY_ORDER,
+    CancelMark,
+    EntryAccount,
+    KnownOrder,
+    OrderRow,
+    RegisteredOrder,
+    Sequenced,
+)
+from tasks.shared.rules.securities import Security
 
 
 class Known(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data.rows import Turnover
+from tasks.order_execution.rules.netting import Turnover
 
 _TURNOVERS = text(
     """

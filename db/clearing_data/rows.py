@@ -1,4 +1,4 @@
-"""Rows of `clearing_data` as values, free of SQLAlchemy, so that pure rules may take and give them.
+"""Rows of `clearing_data` as values; those that rules take and give stand with the rules, in `tasks.*.rules`.
 
 Cash is integer cents, quantities integer shares, times microseconds since 1970 in UTC.
 """
@@ -6,7 +6,6 @@ Cash is integer cents, quantities integer shares, times microseconds since 1970 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,22 +39,6 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Security:
-    """A listed security, the shard that matches it, the prices it may be ordered at and the last it traded at."""
-
-    security_id: str
-    shard: int
-    tick_cents: int
-    min_price_cents: int
-    max_price_cents: int
-    issued_shares: int
-    halted: bool
-    last_price_cents: int | None  # before the first trade its reference price
-    maker_fee_ppm: int = 0  # hundredths of a basis point; see tasks.shared.rules.fees
-    taker_fee_ppm: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Order:
     """An order that reached order entry, as the register of orders knows it."""
 
@@ -80,14 +63,6 @@ class Order:
     display_quantity: int | None = None
 
 
-class KnownOrder(NamedTuple):
-    """What a cancel has to know of the order it names."""
-
-    client_id: str
-    security_id: str
-    is_open: bool
-
-
 @dataclass(frozen=True, slots=True)
 class Fill:
     """A settled trade as one of its two sides sees it. `entry_id`, its place in the ledger, is the page cursor."""
@@ -103,18 +78,6 @@ class Fill:
     traded_us: int
     settled_us: int
     fee_cents: int  # what the client paid for it; negative for a rebate
-
-
-class Turnover(NamedTuple):
-    """What a client bought and sold of a security in a time, by so many legs of trades [shares, cents]."""
-
-    client_id: str
-    security_id: str
-    legs: int
-    bought: int
-    bought_cents: int
-    sold: int
-    sold_cents: int
 
 
 @dataclass(frozen=True, slots=True)

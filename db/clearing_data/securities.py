@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from db.clearing_data.rows import Security
+from tasks.shared.rules.securities import Security
 
 _LISTED = (
     "SELECT security_id, shard, tick_cents, min_price_cents, max_price_cents, issued_shares, halted, price_cents, "

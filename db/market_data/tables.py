@@ -133,8 +133,6 @@ prices = Table(
 )
 _with_partitions(prices, "prices_default PARTITION OF prices DEFAULT")
 
-# Those of a second are as many as the trades of a quiet market and go with them; the others stay.
-CANDLE_SECONDS = {"1s": 1, "1m": 60, "5m": 300, "1h": 3600}
 candles = Table(
     "candles",
     metadata,

@@ -8,13 +8,12 @@ from sqlalchemy import Connection
 
 from db.clearing_data import admission, open_orders
 from db.clearing_data.admission import Known
-from db.clearing_data.rows import KnownOrder
 from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
 from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import Funds, Shares
-from tasks.order_entry.rules.rows import ReplaceableOrder
+from tasks.order_entry.rules.rows import KnownOrder, ReplaceableOrder
 
 
 def lock(tx: Connection, requests: Iterable[Request]) -> Known:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from api.wire.problems import Problem, forbidden, invalid
 from api.wire.schema import Cancel, LimitOrder, MarketOrder, NewOrder, Replace, Request, StopLimitOrder, StopOrder
 from db.clearing_data.keys import Identity
-from db.clearing_data.rows import Security
 from tasks.messages import CancelRequest, OrderRequest, ReplaceRequest
+from tasks.shared.rules.securities import Security
 
 Message = OrderRequest | CancelRequest | ReplaceRequest
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from db.market_data.tables import CANDLE_SECONDS
-from tasks.data_feed.rules.candles import candles_of, merge
+from tasks.data_feed.rules.candles import CANDLE_SECONDS, candles_of, merge
 from tasks.data_feed.rules.rows import Candle, Trade
 
 # How many of each interval a subscriber begins with.

@@ -20,8 +20,8 @@ from api.streams.sockets.rooms import Rooms, room_of
 from api.wire.answers import encode
 from api.wire.outgoing import candle_of, time_of
 from db.market_data import reads
-from db.market_data.tables import CANDLE_SECONDS
 from tasks.data_feed.outgoing import Push
+from tasks.data_feed.rules.candles import CANDLE_SECONDS
 from tasks.data_feed.rules.rows import Candle, Trade
 
 # Between two updates of a security; what changes meanwhile goes into one of them [s].

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from db.market_data.tables import CANDLE_SECONDS
 from tasks.data_feed.rules.rows import Candle, Trade
+
+# Those of a second are as many as the trades of a quiet market and go with them; the others stay.
+CANDLE_SECONDS = {"1s": 1, "1m": 60, "5m": 300, "1h": 3600}
+
 
 # Every other interval is a multiple of it.
 FINEST_S = CANDLE_SECONDS["1s"]

@@ -5,11 +5,10 @@ A client that was stopped, or a halted security, still takes them: they only eve
 
 from __future__ import annotations
 
-from db.clearing_data.rows import KnownOrder
 from tasks.messages import CancelOrder, CancelRequest, MassCancel, MassCancelRequest
 from tasks.order_entry.rules.decisions import Admitted, Denied
 from tasks.order_entry.rules.desk import Desk
-from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark
+from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark, KnownOrder
 
 
 def decide_cancel(desk: Desk, cancel: CancelRequest) -> Admitted | Denied:

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from db.clearing_data.rows import KnownOrder, Security
 from tasks.messages import OrderRequest, PlaceOrder
 from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import Funds, Shares
-from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark, OpenOrder, PendingReplace, Widened
+from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark, KnownOrder, OpenOrder, PendingReplace, Widened
+from tasks.shared.rules.securities import Security
 
 
 @dataclass(slots=True)

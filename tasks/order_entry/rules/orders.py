@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from db.clearing_data.rows import Security
 from tasks.messages import OrderRequest, PlaceOrder
 from tasks.order_entry.rules.collar import collar_price
 from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, Limits
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.risk import Funds, state_refusal
 from tasks.shared.rules.fees import fee_hold_cents, highest_fee_ppm
+from tasks.shared.rules.securities import Security
 
 PRICED = frozenset({"limit", "stop_limit"})
 TRIGGERED = frozenset({"stop", "stop_limit"})

@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Literal
 
-from db.clearing_data.rows import Security
 from tasks.messages import (
     Command,
     CommandBatch,
@@ -23,6 +22,7 @@ from tasks.messages import (
 from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, number_of
 from tasks.order_entry.rules.orders import fee_ppm
 from tasks.order_entry.rules.rows import OrderRow, Sequenced
+from tasks.shared.rules.securities import Security
 
 # Entries in one message to a stage behind; each order that a mass cancel names is one, too.
 MAX_BATCH = 2_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from db.clearing_data.rows import KnownOrder, Security
 from tasks.messages import ReplaceOrder, ReplaceRequest
 from tasks.order_entry.rules.decisions import Admitted, Decision, DenialReason, Denied, Waiting
 from tasks.order_entry.rules.desk import Desk
@@ -17,7 +16,8 @@ from tasks.order_entry.rules.orders import (
 )
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import state_refusal
-from tasks.order_entry.rules.rows import PendingReplace, Widened
+from tasks.order_entry.rules.rows import KnownOrder, PendingReplace, Widened
+from tasks.shared.rules.securities import Security
 
 # So many of a client may wait for their orders: every unit with requests of the client reads them.
 MAX_WAITING = 100

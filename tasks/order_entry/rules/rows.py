@@ -11,6 +11,15 @@ from msgspec import Struct
 
 from tasks.messages import Command, Side
 
+
+class KnownOrder(NamedTuple):
+    """What a cancel has to know of the order it names."""
+
+    client_id: str
+    security_id: str
+    is_open: bool
+
+
 # The order id of a mark that is for any order of its client.
 ANY_ORDER = 0
 

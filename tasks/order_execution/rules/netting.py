@@ -10,8 +10,19 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
-from db.clearing_data.rows import Turnover
+
+class Turnover(NamedTuple):
+    """What a client bought and sold of a security in a time, by so many legs of trades [shares, cents]."""
+
+    client_id: str
+    security_id: str
+    legs: int
+    bought: int
+    bought_cents: int
+    sold: int
+    sold_cents: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 from api.wire.outgoing import candle_of
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.tables import CANDLE_SECONDS
+from tasks.data_feed.rules.candles import CANDLE_SECONDS
 from tests.api.streams.conftest import Feed, prices, settle, trades
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
 from tests.support.feed import NOW_US, trade

@@ -5,8 +5,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.market_data.tables import CANDLE_SECONDS
-from tasks.data_feed.rules.candles import candles_of, merge
+from tasks.data_feed.rules.candles import CANDLE_SECONDS, candles_of, merge
 from tasks.data_feed.rules.rows import Candle, Trade
 
 START_S = 1_700_000_000 - 1_700_000_000 % 3600

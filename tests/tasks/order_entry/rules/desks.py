@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from db.clearing_data.rows import Security
 from tasks.messages import (
     CancelRequest,
     HaltRequest,
@@ -18,6 +17,7 @@ from tasks.order_entry.rules.decide import decide
 from tasks.order_entry.rules.decisions import Denied, Limits, Waiting
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.risk import Funds, Shares
+from tasks.shared.rules.securities import Security
 
 NOW_US = 1_000_000
 ISSUED_BELOW = 1_001

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from db.clearing_data.rows import KnownOrder
 from tasks.messages import CancelOrder, CancelRequest, MassCancel, MassCancelRequest
 from tasks.order_entry.rules.decide import decide
 from tasks.order_entry.rules.decisions import Admitted
-from tasks.order_entry.rules.rows import OpenOrder
+from tasks.order_entry.rules.rows import KnownOrder, OpenOrder
 from tests.tasks.order_entry.rules.desks import ISSUED_BELOW, NOW_US, cancel, desk, halt, mass_cancel, order, reasons
 
 KNOWN = {

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from db.clearing_data.rows import KnownOrder
 from tasks.order_entry.rules.decide import decide
 from tasks.order_entry.rules.decisions import Admitted, Denied
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import Funds, Shares
+from tasks.order_entry.rules.rows import KnownOrder
 from tests.tasks.order_entry.rules.desks import desk, order, placed, reasons
 
 MARKET = {"type": "market", "price_cents": None}

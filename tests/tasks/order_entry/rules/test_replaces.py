@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from db.clearing_data.rows import KnownOrder
 from tasks.messages import ReplaceOrder, ReplaceRequest
 from tasks.order_entry.rules.decide import decide
 from tasks.order_entry.rules.decisions import Admitted
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import Funds, Shares
-from tasks.order_entry.rules.rows import PendingReplace
+from tasks.order_entry.rules.rows import KnownOrder, PendingReplace
 from tests.tasks.order_entry.rules.desks import (
     ISSUED_BELOW,
     NOW_US,

@@ -8,8 +8,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.clearing_data.rows import Turnover
-from tasks.order_execution.rules.netting import net
+from tasks.order_execution.rules.netting import Turnover, net
 
 Trade = tuple[str, str, str, int, int]
 
