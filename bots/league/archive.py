@@ -25,9 +25,10 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from bots.league import events, result
-from bots.league.configuration import ConfigurationError, League, parse
-from bots.league.result import Match
+from bots.league import events
+from bots.league.play import result
+from bots.league.play.configuration import ConfigurationError, League, parse
+from bots.league.play.result import Match
 from bots.league.standings import Scoreboard, as_csv
 
 RESULT = "result.json"

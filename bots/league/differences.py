@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from bots.league.result import BotResult, Match
+from bots.league.play.result import BotResult, Match
 
 _OF_MATCH = ("commands", "trades", "log_hash", "trades_hash", "fees_cents", "opening", "last", "happened", "duration_s")
 _OF_BOT = ("cash_cents", "shares", "orders", "cancels", "rejected", "closed", "opening_cash_cents", "opening")

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from bots.league.result import BotResult, Fill, Match
+from bots.league.play.result import BotResult, Fill, Match
 
 Line = dict[str, Any]
 

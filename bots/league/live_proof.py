@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from bots.league.archive import Folder, NoResult, Result
 from bots.league.differences import require
-from bots.league.result import BotResult, Fill, Match
+from bots.league.play.result import BotResult, Fill, Match
 
 
 class Told(Struct, frozen=True):

@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 
 from msgspec import Struct
 
-from bots.league.result import BotResult, Match
+from bots.league.play.result import BotResult, Match
 
 # The Sharpe ratio is told for a trading day; times 15.9, the root of 252 days, for a year [s].
 DAY_S = 6.5 * 3600

@@ -25,7 +25,7 @@ from bots.league.ink import (
     thinned,
 )
 from bots.league.metrics import drawdowns, gains_cents, inventory_of, worth
-from bots.league.result import BotResult, Match
+from bots.league.play.result import BotResult, Match
 from bots.league.standings import Standing
 from bots.league.stylised_facts import Market, middle_cents
 

@@ -10,10 +10,10 @@ from typing import Any
 import jinja2
 
 from bots.league import plots
-from bots.league.configuration import Halt, LargeSeller, Latency, League, News
-from bots.league.duration import written
 from bots.league.facts import facts
-from bots.league.result import Match
+from bots.league.play.configuration import Halt, LargeSeller, Latency, League, News
+from bots.league.play.duration import written
+from bots.league.play.result import Match
 from bots.league.saying import chance, dollars, number, percent, shade
 from bots.league.standings import Scoreboard
 from bots.league.stylised_facts import describe

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from bots.league.archive import Folder
-from bots.league.configuration import League
-from bots.league.entrants import Entrant
-from bots.league.result import Failure, Match
-from bots.league.simulated_match import play
+from bots.league.play.configuration import League
+from bots.league.play.entrants import Entrant
+from bots.league.play.result import Failure, Match
+from bots.league.play.simulated_match import play
 
 # A process is looked at so often [s]; one that stays inside one callback for so many looks is ended. The match itself
 # interrupts a callback long before, where it can.

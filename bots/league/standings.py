@@ -11,8 +11,8 @@ from statistics import fmean
 from msgspec import Struct
 
 from bots.league.metrics import Figures, figures, ranks
+from bots.league.play.result import Match
 from bots.league.rating import Rating, rate
-from bots.league.result import Match
 from bots.league.statistics import Comparison, Estimate, compare
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from bots.league.result import MarketSample, Match
+from bots.league.play.result import MarketSample, Match
 
 LAGS = 20
 # Returns are taken over a minute, or less where a match has too few minutes to say anything.

@@ -16,14 +16,15 @@ from rich.console import Console
 from rich.table import Table
 
 from bots.errors import ExchangeError
-from bots.league import archive, live_match, report
+from bots.league import archive, report
 from bots.league.archive import Folder, Result
-from bots.league.configuration import ConfigurationError, League, content_of, parse
-from bots.league.duration import seconds, written
-from bots.league.entrants import Entrant, entrants, files_of
-from bots.league.live_exchange import LiveExchange
+from bots.league.play import live_match
+from bots.league.play.configuration import ConfigurationError, League, content_of, parse
+from bots.league.play.duration import seconds, written
+from bots.league.play.entrants import Entrant, entrants, files_of
+from bots.league.play.live_exchange import LiveExchange
+from bots.league.play.result import Match
 from bots.league.progress import Shown
-from bots.league.result import Match
 from bots.league.rounds import Broken, Rounds
 from bots.league.saying import dollars
 from bots.league.standings import Scoreboard, scoreboard

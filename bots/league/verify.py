@@ -16,11 +16,11 @@ from pathlib import Path
 
 from bots.league import archive, events, live_proof
 from bots.league.archive import Folder, NoResult, Proof, Result, hash_of, league_of, proof_of
-from bots.league.configuration import ConfigurationError, League
 from bots.league.differences import Differs, differences, require
-from bots.league.entrants import entrants
+from bots.league.play.configuration import ConfigurationError, League
+from bots.league.play.entrants import entrants
+from bots.league.play.result import Match
 from bots.league.progress import Shown
-from bots.league.result import Match
 from bots.league.rounds import Broken, Rounds
 from bots.league.standings import as_csv, scoreboard
 from bots.simulated.replay import NoLog, Replayed, replay

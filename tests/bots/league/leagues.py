@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bots.league.configuration import League, parse
+from bots.league.play.configuration import League, parse
 
 QUICK = {"every_s": 0.5}
 

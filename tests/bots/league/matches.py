@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bots.league.result import AccountSample, BotResult, Failure, Fill, MarketSample, Match
+from bots.league.play.result import AccountSample, BotResult, Failure, Fill, MarketSample, Match
 
 OPENING_CENTS = 100_00
 

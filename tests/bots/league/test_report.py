@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bots.league.configuration import League, parse
+from bots.league.play.configuration import League, parse
+from bots.league.play.result import Match
 from bots.league.report import page
-from bots.league.result import Match
 from bots.league.saying import chance, dollars, percent
 from bots.league.standings import Scoreboard, as_csv, scoreboard
 from bots.league.summary import headline

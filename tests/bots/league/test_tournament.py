@@ -13,8 +13,8 @@ import pytest
 
 from bots.league import archive
 from bots.league.archive import Folder
-from bots.league.configuration import content_of, parse
-from bots.league.result import Match
+from bots.league.play.configuration import content_of, parse
+from bots.league.play.result import Match
 from bots.league.tournament import OWN
 from bots.strategies import STRATEGIES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bots.league.entrants import entrants
-from bots.league.simulated_match import play
+from bots.league.play.entrants import entrants
+from bots.league.play.simulated_match import play
 from bots.simulated.replay import NoLog, replay
 from tests.bots.league.leagues import league
 

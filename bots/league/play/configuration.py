@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from bots.league.duration import Seconds
+from bots.league.play.duration import Seconds
 
 Security = Annotated[str, Field(pattern=r"^[A-Z0-9._]{1,12}$")]
 Cents = Annotated[Decimal, Field(decimal_places=2, max_digits=14)]

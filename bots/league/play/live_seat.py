@@ -12,10 +12,10 @@ import msgspec
 
 from bots import ending
 from bots.ending import Ending
-from bots.league.configuration import League
-from bots.league.entrants import Entrant
-from bots.league.live_bot import Spec
-from bots.league.result import Failure
+from bots.league.play.configuration import League
+from bots.league.play.entrants import Entrant
+from bots.league.play.live_bot import Spec
+from bots.league.play.result import Failure
 from bots.live import KEY_VARIABLE
 
 # A callback that takes longer hangs; one that waits for the exchange takes as long as the bot's patience [s].
@@ -72,7 +72,7 @@ class LiveSeat:
         file.write_bytes(msgspec.json.encode(spec))
         with self._place.with_suffix(".log").open("wb") as out:
             self._process = subprocess.Popen(  # noqa: S603  # a module of ours
-                [sys.executable, "-m", "bots.league.live_bot", str(file)],
+                [sys.executable, "-m", "bots.league.play.live_bot", str(file)],
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {KEY_VARIABLE: self.key},
                 stdin=subprocess.PIPE,
                 stdout=out,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from bots.league.configuration import (
+from bots.league.play.configuration import (
     Bot,
     ConfigurationError,
     Halt,
@@ -20,7 +20,7 @@ from bots.league.configuration import (
     Opening,
     read,
 )
-from bots.league.duration import seconds, written
+from bots.league.play.duration import seconds, written
 
 RIGHT = """
 name = "Small"
@@ -104,7 +104,7 @@ def test_what_is_no_duration(text: object) -> None:
 
 @pytest.mark.parametrize("part", [League, Listed, Opening, Latency, Bot, News, Halt, LargeSeller, Live])
 def test_every_setting_is_described(part: type[BaseModel]) -> None:
-    document = (Path(__file__).parents[3] / "docs" / "league.md").read_text()
+    document = (Path(__file__).parents[4] / "docs" / "league.md").read_text()
     names = {"bots": "[[bots]]", "events": "[[events]]", "live": "[live]"} if part is League else {}
     for name in part.model_fields:
         assert f"`{names.get(name, name)}`" in document

@@ -7,20 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
-from bots.league.configuration import Halt, Happening, LargeSeller, Latency, League, News
-from bots.league.duration import written
-from bots.league.entrants import Entrant
-from bots.league.hidden_values import hidden_values, reveal
-from bots.league.result import (
-    AccountSample,
-    BotResult,
-    Failure,
-    Fill,
-    Happened,
-    MarketSample,
-    Match,
-    Note,
-)
+from bots.league.play.configuration import Halt, Happening, LargeSeller, Latency, League, News
+from bots.league.play.duration import written
+from bots.league.play.entrants import Entrant
+from bots.league.play.hidden_values import hidden_values, reveal
+from bots.league.play.result import AccountSample, BotResult, Failure, Fill, Happened, MarketSample, Match, Note
 from bots.simulated import outcome as outcome_of
 from bots.simulated.configuration import Configuration, Listing, Opening
 from bots.simulated.configuration import Latency as Travel

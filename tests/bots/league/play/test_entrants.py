@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bots.league.configuration import ConfigurationError
-from bots.league.entrants import entrants
+from bots.league.play.configuration import ConfigurationError
+from bots.league.play.entrants import entrants
 from bots.strategies import Gauss
 from tests.bots.league.leagues import league
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bots.league.configuration import Bot, ConfigurationError, Latency, League
+from bots.league.play.configuration import Bot, ConfigurationError, Latency, League
 from bots.loading import NoStrategy, options_of, strategy_of
 from bots.strategy import Strategy
 

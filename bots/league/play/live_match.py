@@ -15,13 +15,13 @@ import msgspec
 from bots.client import Client
 from bots.contract import MarketOrder
 from bots.errors import ExchangeError
-from bots.league.configuration import Halt, Happening, LargeSeller, League, News
-from bots.league.duration import written
-from bots.league.entrants import Entrant
-from bots.league.live_exchange import LiveExchange, Opened
-from bots.league.live_result import Course, match_of
-from bots.league.live_seat import LiveSeat
-from bots.league.result import Happened, Match
+from bots.league.play.configuration import Halt, Happening, LargeSeller, League, News
+from bots.league.play.duration import written
+from bots.league.play.entrants import Entrant
+from bots.league.play.live_exchange import LiveExchange, Opened
+from bots.league.play.live_result import Course, match_of
+from bots.league.play.live_seat import LiveSeat
+from bots.league.play.result import Happened, Match
 
 # How long the processes of the bots have to get ready [s].
 READY_S = 60.0

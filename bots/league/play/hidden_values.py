@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from random import Random
 
 from bots.fundamental import Fundamental
-from bots.league.configuration import League, News
+from bots.league.play.configuration import League, News
 from bots.strategy import Strategy
 
 

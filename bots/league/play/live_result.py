@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from bots.contract import OrderState, SettledFill, Trade
-from bots.league.configuration import League
-from bots.league.live_exchange import LiveExchange, Opened, cents, shares_of, time_of
-from bots.league.live_seat import LiveSeat
-from bots.league.result import AccountSample, BotResult, Fill, Happened, MarketSample, Match
+from bots.league.play.configuration import League
+from bots.league.play.live_exchange import LiveExchange, Opened, cents, shares_of, time_of
+from bots.league.play.live_seat import LiveSeat
+from bots.league.play.result import AccountSample, BotResult, Fill, Happened, MarketSample, Match
 from bots.working_order import ENDS
 
 

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 from bots.client import Client
 from bots.contract import Account, OrderState, SettledFill, Trade
-from bots.league.configuration import ConfigurationError, League
-from bots.league.result import AccountSample, MarketSample
+from bots.league.play.configuration import ConfigurationError, League
+from bots.league.play.result import AccountSample, MarketSample
 
 # How long what is on its way may take to settle when a match is over [s].
 SETTLING_S = 60.0

@@ -1,0 +1,1 @@
+"""What is played: the configuration, the entrants, and the matches."""
