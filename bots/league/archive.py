@@ -29,7 +29,7 @@ from bots.league import events
 from bots.league.play import result
 from bots.league.play.configuration import ConfigurationError, League, parse
 from bots.league.play.result import Match
-from bots.league.standings import Scoreboard, as_csv
+from bots.league.scoring.standings import Scoreboard, as_csv
 
 RESULT = "result.json"
 REPORT = "report.html"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from bots.league.stylised_facts import Market
+from bots.league.scoring.stylised_facts import Market
 
 # A mean autocorrelation below this is none that anybody could live on, however sure one is of it.
 NEGLIGIBLE = 0.05

@@ -24,10 +24,10 @@ from bots.league.ink import (
     spread_of,
     thinned,
 )
-from bots.league.metrics import drawdowns, gains_cents, inventory_of, worth
 from bots.league.play.result import BotResult, Match
-from bots.league.standings import Standing
-from bots.league.stylised_facts import Market, middle_cents
+from bots.league.scoring.metrics import drawdowns, gains_cents, inventory_of, worth
+from bots.league.scoring.standings import Standing
+from bots.league.scoring.stylised_facts import Market, middle_cents
 
 _NUMBERS = FuncFormatter(lambda value, _: f"{round(value, 6) + 0.0:,.6g}".replace("-", "\N{MINUS SIGN}"))
 

@@ -15,8 +15,8 @@ from bots.league.play.configuration import Halt, LargeSeller, Latency, League, N
 from bots.league.play.duration import written
 from bots.league.play.result import Match
 from bots.league.saying import chance, dollars, number, percent, shade
-from bots.league.standings import Scoreboard
-from bots.league.stylised_facts import describe
+from bots.league.scoring.standings import Scoreboard
+from bots.league.scoring.stylised_facts import describe
 from bots.league.summary import headline, manner, sentences
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bots.league.facts import Fact
 from bots.league.saying import chance, dollars, percent
-from bots.league.standings import Scoreboard, Standing
+from bots.league.scoring.standings import Scoreboard, Standing
 
 # From here on a probability is called sure, or probable.
 SURE = 0.975

@@ -27,7 +27,7 @@ from bots.league.play.result import Match
 from bots.league.progress import Shown
 from bots.league.rounds import Broken, Rounds
 from bots.league.saying import dollars
-from bots.league.standings import Scoreboard, scoreboard
+from bots.league.scoring.standings import Scoreboard, scoreboard
 from bots.league.summary import headline
 from bots.live import KEYS_FILE, URL
 

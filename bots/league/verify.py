@@ -22,7 +22,7 @@ from bots.league.play.entrants import entrants
 from bots.league.play.result import Match
 from bots.league.progress import Shown
 from bots.league.rounds import Broken, Rounds
-from bots.league.standings import as_csv, scoreboard
+from bots.league.scoring.standings import as_csv, scoreboard
 from bots.simulated.replay import NoLog, Replayed, replay
 
 # Differences that are named; the rest is counted.

@@ -13,7 +13,7 @@ from bots.league.play.configuration import League, parse
 from bots.league.play.result import Match
 from bots.league.report import page
 from bots.league.saying import chance, dollars, percent
-from bots.league.standings import Scoreboard, as_csv, scoreboard
+from bots.league.scoring.standings import Scoreboard, as_csv, scoreboard
 from bots.league.summary import headline
 from tests.bots.league.matches import bot, failure, fill, match
 

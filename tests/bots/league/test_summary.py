@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bots.league.facts import Fact
-from bots.league.standings import Scoreboard, scoreboard
+from bots.league.scoring.standings import Scoreboard, scoreboard
 from bots.league.summary import headline, manner, sentences
 from tests.bots.league.matches import bot, failure, fill, match
 

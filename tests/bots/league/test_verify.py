@@ -14,7 +14,7 @@ import pytest
 from bots.league import archive, report
 from bots.league.archive import Folder, Result, league_of
 from bots.league.play.result import Match, encoded
-from bots.league.standings import scoreboard
+from bots.league.scoring.standings import scoreboard
 from bots.league.verify import main
 from tests.bots.league.test_tournament import BAD, league_file, typed
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 
-from bots.league.metrics import figures
 from bots.league.play.configuration import League
 from bots.league.play.entrants import entrants
 from bots.league.play.hidden_values import hidden_values
 from bots.league.play.result import Match, decoded, encoded, hash_of
 from bots.league.play.simulated_match import play
+from bots.league.scoring.metrics import figures
 from tests.bots.league.leagues import QUICK, league
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bots.league.facts import facts
-from bots.league.stylised_facts import autocorrelations, describe, tail_index
+from bots.league.scoring.stylised_facts import autocorrelations, describe, tail_index
 from tests.bots.league.matches import bot, match
 
 DRAW = np.random.default_rng(5)

@@ -10,10 +10,10 @@ from statistics import fmean
 
 from msgspec import Struct
 
-from bots.league.metrics import Figures, figures, ranks
 from bots.league.play.result import Match
-from bots.league.rating import Rating, rate
-from bots.league.statistics import Comparison, Estimate, compare
+from bots.league.scoring.metrics import Figures, figures, ranks
+from bots.league.scoring.rating import Rating, rate
+from bots.league.scoring.statistics import Comparison, Estimate, compare
 
 
 class Standing(Struct, frozen=True, kw_only=True):

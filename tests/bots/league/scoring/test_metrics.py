@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bots.league.metrics import DAY_S, drawdown, figures, gains_cents, ranks, sharpe
+from bots.league.scoring.metrics import DAY_S, drawdown, figures, gains_cents, ranks, sharpe
 from tests.bots.league.matches import bot, failure, fill, match
 
 # Begins with $1,000 and 10 shares at $100: $2,000. Buys 2 at $100, sells 4 at $110, while the price goes 100, 110, 105.

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from bots.league.rating import rate
-from bots.league.statistics import compare
+from bots.league.scoring.rating import rate
+from bots.league.scoring.statistics import compare
 
 RNG = random.Random(7)
 NOISY = [[RNG.gauss(mean, 10) for _ in range(30)] for mean in (0.0, 8.0, 8.0)]
