@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bots.errors import ExchangeError
-from bots.league import archive, report
+from bots.league import archive
 from bots.league.archive import Folder, Result
 from bots.league.play import live_match
 from bots.league.play.configuration import ConfigurationError, League, content_of, parse
@@ -24,11 +24,12 @@ from bots.league.play.duration import seconds, written
 from bots.league.play.entrants import Entrant, entrants, files_of
 from bots.league.play.live_exchange import LiveExchange
 from bots.league.play.result import Match
-from bots.league.progress import Shown
+from bots.league.reporting import report
+from bots.league.reporting.progress import Shown
+from bots.league.reporting.saying import dollars
+from bots.league.reporting.summary import headline
 from bots.league.rounds import Broken, Rounds
-from bots.league.saying import dollars
 from bots.league.scoring.standings import Scoreboard, scoreboard
-from bots.league.summary import headline
 from bots.live import KEYS_FILE, URL
 
 # The tournament of the twelve bots that come with the exchange.

@@ -20,7 +20,7 @@ from bots.league.differences import Differs, differences, require
 from bots.league.play.configuration import ConfigurationError, League
 from bots.league.play.entrants import entrants
 from bots.league.play.result import Match
-from bots.league.progress import Shown
+from bots.league.reporting.progress import Shown
 from bots.league.rounds import Broken, Rounds
 from bots.league.scoring.standings import as_csv, scoreboard
 from bots.simulated.replay import NoLog, Replayed, replay

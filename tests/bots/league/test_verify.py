@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from bots.league import archive, report
+from bots.league import archive
 from bots.league.archive import Folder, Result, league_of
 from bots.league.play.result import Match, encoded
+from bots.league.reporting import report
 from bots.league.scoring.standings import scoreboard
 from bots.league.verify import main
 from tests.bots.league.test_tournament import BAD, league_file, typed

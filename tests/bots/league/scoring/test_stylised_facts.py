@@ -7,7 +7,7 @@ from math import exp
 import numpy as np
 import pytest
 
-from bots.league.facts import facts
+from bots.league.reporting.facts import facts
 from bots.league.scoring.stylised_facts import autocorrelations, describe, tail_index
 from tests.bots.league.matches import bot, match
 

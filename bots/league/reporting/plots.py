@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from bots.league.ink import (
+from bots.league.play.result import BotResult, Match
+from bots.league.reporting.ink import (
     BLUE,
     DARK,
     GREY,
@@ -24,7 +25,6 @@ from bots.league.ink import (
     spread_of,
     thinned,
 )
-from bots.league.play.result import BotResult, Match
 from bots.league.scoring.metrics import drawdowns, gains_cents, inventory_of, worth
 from bots.league.scoring.standings import Standing
 from bots.league.scoring.stylised_facts import Market, middle_cents

@@ -11,10 +11,10 @@ import pytest
 
 from bots.league.play.configuration import League, parse
 from bots.league.play.result import Match
-from bots.league.report import page
-from bots.league.saying import chance, dollars, percent
+from bots.league.reporting.report import page
+from bots.league.reporting.saying import chance, dollars, percent
+from bots.league.reporting.summary import headline
 from bots.league.scoring.standings import Scoreboard, as_csv, scoreboard
-from bots.league.summary import headline
 from tests.bots.league.matches import bot, failure, fill, match
 
 EVIL = '<script>alert("1")</script> & $x^2$'

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bots.league.facts import Fact
+from bots.league.reporting.facts import Fact
+from bots.league.reporting.summary import headline, manner, sentences
 from bots.league.scoring.standings import Scoreboard, scoreboard
-from bots.league.summary import headline, manner, sentences
 from tests.bots.league.matches import bot, failure, fill, match
 
 PRICES = [100_00] * 4

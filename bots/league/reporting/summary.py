@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bots.league.facts import Fact
-from bots.league.saying import chance, dollars, percent
+from bots.league.reporting.facts import Fact
+from bots.league.reporting.saying import chance, dollars, percent
 from bots.league.scoring.standings import Scoreboard, Standing
 
 # From here on a probability is called sure, or probable.

@@ -9,15 +9,15 @@ from typing import Any
 
 import jinja2
 
-from bots.league import plots
-from bots.league.facts import facts
 from bots.league.play.configuration import Halt, LargeSeller, Latency, League, News
 from bots.league.play.duration import written
 from bots.league.play.result import Match
-from bots.league.saying import chance, dollars, number, percent, shade
+from bots.league.reporting import plots
+from bots.league.reporting.facts import facts
+from bots.league.reporting.saying import chance, dollars, number, percent, shade
+from bots.league.reporting.summary import headline, manner, sentences
 from bots.league.scoring.standings import Scoreboard
 from bots.league.scoring.stylised_facts import describe
-from bots.league.summary import headline, manner, sentences
 
 
 def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches_hash: str, board_hash: str) -> str:
