@@ -20,11 +20,11 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from bots.league.archive import Folder
 from bots.league.play.configuration import League
 from bots.league.play.entrants import Entrant
 from bots.league.play.result import Failure, Match
 from bots.league.play.simulated_match import play
+from bots.league.proof.archive import Folder
 
 # A process is looked at so often [s]; one that stays inside one callback for so many looks is ended. The match itself
 # interrupts a callback long before, where it can.

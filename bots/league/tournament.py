@@ -16,14 +16,14 @@ from rich.console import Console
 from rich.table import Table
 
 from bots.errors import ExchangeError
-from bots.league import archive
-from bots.league.archive import Folder, Result
 from bots.league.play import live_match
 from bots.league.play.configuration import ConfigurationError, League, content_of, parse
 from bots.league.play.duration import seconds, written
 from bots.league.play.entrants import Entrant, entrants, files_of
 from bots.league.play.live_exchange import LiveExchange
 from bots.league.play.result import Match
+from bots.league.proof import archive
+from bots.league.proof.archive import Folder, Result
 from bots.league.reporting import report
 from bots.league.reporting.progress import Shown
 from bots.league.reporting.saying import dollars

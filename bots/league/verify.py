@@ -14,12 +14,12 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bots.league import archive, events, live_proof
-from bots.league.archive import Folder, NoResult, Proof, Result, hash_of, league_of, proof_of
-from bots.league.differences import Differs, differences, require
 from bots.league.play.configuration import ConfigurationError, League
 from bots.league.play.entrants import entrants
 from bots.league.play.result import Match
+from bots.league.proof import archive, events, live_proof
+from bots.league.proof.archive import Folder, NoResult, Proof, Result, hash_of, league_of, proof_of
+from bots.league.proof.differences import Differs, differences, require
 from bots.league.reporting.progress import Shown
 from bots.league.rounds import Broken, Rounds
 from bots.league.scoring.standings import as_csv, scoreboard

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from bots.client import Client
-from bots.league import archive
-from bots.league.archive import Folder
 from bots.league.play.result import BotResult, Match
+from bots.league.proof import archive
+from bots.league.proof.archive import Folder
 from tests.bots.league.test_tournament import BAD, typed
 from tests.support.exchange import Exchange
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bots.league import archive
-from bots.league.archive import Folder
 from bots.league.play.configuration import content_of, parse
 from bots.league.play.result import Match
+from bots.league.proof import archive
+from bots.league.proof.archive import Folder
 from bots.league.tournament import OWN
 from bots.strategies import STRATEGIES
 

@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from bots.league import archive
-from bots.league.archive import Folder, Result, league_of
 from bots.league.play.result import Match, encoded
+from bots.league.proof import archive
+from bots.league.proof.archive import Folder, Result, league_of
 from bots.league.reporting import report
 from bots.league.scoring.standings import scoreboard
 from bots.league.verify import main

@@ -25,10 +25,10 @@ from typing import Any, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from bots.league import events
 from bots.league.play import result
 from bots.league.play.configuration import ConfigurationError, League, parse
 from bots.league.play.result import Match
+from bots.league.proof import events
 from bots.league.scoring.standings import Scoreboard, as_csv
 
 RESULT = "result.json"

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from bots.league.archive import Folder, NoResult, Result
-from bots.league.differences import require
 from bots.league.play.result import BotResult, Fill, Match
+from bots.league.proof.archive import Folder, NoResult, Result
+from bots.league.proof.differences import require
 
 
 class Told(Struct, frozen=True):
