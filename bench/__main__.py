@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from bench import anonymous, feed, front_door, latency, reads, recovery, report, throughput
-from bench.accounts import NAMES, NoAccounts
 from bench.engine import contest
-from bench.exchange import Exchange, running_exchange
-from bench.load import Plan
-from bench.own import OwnExchange, own_exchange
+from bench.load.generator import Plan
+from bench.scenarios import anonymous, feed, front_door, latency, reads, recovery, report, throughput
 from bench.settlement import measure as settlement
+from bench.target.accounts import NAMES, NoAccounts
+from bench.target.exchange import Exchange, running_exchange
+from bench.target.own import OwnExchange, own_exchange
 from bots.errors import ExchangeError
 from celery_app.settings import Settings, settings
 from deploy.local.failure import Failure

@@ -11,7 +11,6 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
-from bench import report as machine
 from bench.chaos import report
 from bench.chaos.arena import Arena, arena
 from bench.chaos.clients import NAMES, SECURITIES, Regulator, Trader
@@ -24,6 +23,7 @@ from bench.chaos.resenders import Resender
 from bench.chaos.schedule import ON_REQUEST, SHORT, Kind, chosen, faults
 from bench.chaos.strangers import Flood, Reader
 from bench.chaos.verdict import Judge
+from bench.scenarios import report as machine
 from bots.client import Client
 from db.clearing_data import securities
 from db.connect import Database

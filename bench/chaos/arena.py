@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from bench.chaos.proxy import Proxy
 from bench.chaos.schedule import HEARTBEAT_S, Fault, Kind, deck
-from bench.own import OwnExchange, own_exchange
+from bench.target.own import OwnExchange, own_exchange
 from celery_app.topology import DATA_FEED, MATCHING, ORDER_ENTRY, ORDER_EXECUTION
 from deploy.local.failure import Failure
 from deploy.local.places import ROOT, VENV_PYTHON, Instance

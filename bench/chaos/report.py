@@ -12,7 +12,7 @@ from typing import Any
 from bench.chaos.faults import Suffered
 from bench.chaos.record import Record
 from bench.chaos.verdict import Verdict
-from bench.report import RESULTS, percentile_ms
+from bench.scenarios.report import RESULTS, percentile_ms
 
 # What the contract allows, with a little for a machine that is busy and a clock that is read outside [s].
 _LATE_S = 5.5

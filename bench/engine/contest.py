@@ -17,8 +17,8 @@ from typing import Any
 
 from bench.engine import feed
 from bench.engine.peers import PEERS
-from bench.own import INSTANCE
-from bench.report import Section
+from bench.scenarios.report import Section
+from bench.target.own import INSTANCE
 from deploy.local.failure import Failure
 from deploy.local.places import ROOT
 

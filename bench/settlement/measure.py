@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 
 from sqlalchemy import text
 
-from bench.report import Section
-from bench.scratch import scratch_database
+from bench.scenarios.report import Section
 from bench.settlement.market import fill
 from bench.settlement.workers import WARM_UP_UNITS, Round, settle
+from bench.target.scratch import scratch_database
 from db.connect import Database
 from db.migrate import CLEARING_DATA_MIGRATIONS, MARKET_DATA_MIGRATIONS
 from tasks.audit.audit import CONNECTIONS, audit

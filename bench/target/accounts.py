@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
 
-from bench.flow import CLIENTS, SECURITIES
+from bench.load.flow import CLIENTS, SECURITIES
 from bots.client import Client
 from bots.errors import Problem
 

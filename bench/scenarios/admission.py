@@ -1,4 +1,4 @@
-"""`python -m bench.admission`: how fast one order-entry worker admits, without queues.
+"""`python -m bench.scenarios.admission`: how fast one order-entry worker admits, without queues.
 
 It calls what the worker calls, on units as a busy worker finds them delivered, and counts the CPU time of this process
 and of its Postgres backend beside the time on the clock. The orders are in a database of their own, which it makes
@@ -93,7 +93,7 @@ def scratch_database(clearing_data_url: str) -> Iterator[Database]:
     address = beside.set(database=f"{beside.database}_admission").render_as_string(hide_password=False)
     _drop(clearing_data_url)
     upgrade(address, Path(CLEARING_DATA_MIGRATIONS))
-    database = Database(address, application_name="bench.admission")
+    database = Database(address, application_name="bench.scenarios.admission")
     try:
         with database.transaction() as tx:
             initial_data.load(
@@ -146,7 +146,9 @@ def _backend_cpu_s(pid: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    command = argparse.ArgumentParser(prog="python -m bench.admission", description="How fast orders are admitted.")
+    command = argparse.ArgumentParser(
+        prog="python -m bench.scenarios.admission", description="How fast orders are admitted."
+    )
     command.add_argument("--requests", type=int, default=50_000, metavar="N", help="default: %(default)s")
     command.add_argument("--unit", type=int, default=500, metavar="N", help="requests in a unit (default: %(default)s)")
     command.add_argument("--cancels", type=int, default=0, metavar="N", help="cancels in 100 (default: none)")

@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from bench.accounts import SHARES
-from bench.flow import CLIENTS, SECURITIES, client_of, cycle
+from bench.load.flow import CLIENTS, SECURITIES, client_of, cycle
+from bench.target.accounts import SHARES
 from tasks.matching.rules.engine import Engine
 from tasks.messages import OrderClosed, PlaceOrder, TradeMade
 

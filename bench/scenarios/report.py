@@ -15,11 +15,11 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench.cpu import OTHER
-from bench.exchange import Exchange
-from bench.latency import Latency
-from bench.load import Plan
-from bench.throughput import Throughput
+from bench.load.generator import Plan
+from bench.scenarios.latency import Latency
+from bench.scenarios.throughput import Throughput
+from bench.target.cpu import OTHER
+from bench.target.exchange import Exchange
 
 RESULTS = Path("bench/results")
 

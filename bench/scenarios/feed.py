@@ -19,14 +19,14 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
-from bench import throughput
-from bench.accounts import NAMES
-from bench.cpu import OTHER
-from bench.exchange import Exchange
-from bench.load import Plan
-from bench.report import Section, percentile_ms
-from bench.subscribers import Heard, run
-from bench.throughput import LOAD, Throughput
+from bench.load.generator import Plan
+from bench.load.subscribers import Heard, run
+from bench.scenarios import throughput
+from bench.scenarios.report import Section, percentile_ms
+from bench.scenarios.throughput import LOAD, Throughput
+from bench.target.accounts import NAMES
+from bench.target.cpu import OTHER
+from bench.target.exchange import Exchange
 from db.market_data.reads import FIRST_EVENT
 
 SUBSCRIBERS = 200

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from bench.report import Section, as_text, percentile_ms
+from bench.scenarios.report import Section, as_text, percentile_ms
 
 
 @pytest.mark.parametrize(("percent", "expected_ms"), [(50, 500.0), (99, 990.0)])

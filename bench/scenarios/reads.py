@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
-from bench.accounts import NAMES
-from bench.exchange import Exchange
-from bench.filling import FIRST_ORDER_ID, REPORTS_OF_A_TRADE, fill
-from bench.flow import SECURITIES
-from bench.report import Section
+from bench.load.flow import SECURITIES
+from bench.scenarios.report import Section
+from bench.target.accounts import NAMES
+from bench.target.exchange import Exchange
+from bench.target.filling import FIRST_ORDER_ID, REPORTS_OF_A_TRADE, fill
 
 CONNECTIONS = 4
 REQUESTS_A_SECOND = 100.0
@@ -51,7 +51,7 @@ class Market:
         return self.trades * REPORTS_OF_A_TRADE // len(NAMES)
 
     def order(self, chance: random.Random) -> tuple[str, str, int]:
-        """Any order that traded: client, security and id; see `bench.filling`."""
+        """Any order that traded: client, security and id; see `bench.target.filling`."""
         trade, is_sale = chance.randrange(self.trades), chance.random() < 0.5
         client = NAMES[(trade + 5 * is_sale) % len(NAMES)]
         return client, SECURITIES[trade // 10 % len(SECURITIES)], FIRST_ORDER_ID + 2 * trade + is_sale

@@ -21,8 +21,8 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import Protocol
 
-from bench.flow import client_of
-from bench.requests import Arrays, ArraysWithCancels, SingleOrders
+from bench.load.flow import client_of
+from bench.load.requests import Arrays, ArraysWithCancels, SingleOrders
 
 # Pause of a connection that was refused or lost, and between two looks at a full pipeline [s].
 REFUSED_PAUSE_S = 0.2

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing.connection import Connection as Pipe
 
-from bench.accounts import NAMES
-from bench.cpu import OTHER, CpuMeter
-from bench.exchange import Exchange
-from bench.flow import SECURITIES
-from bench.load import Generator, LoadResult, Plan, Shared
-from bench.progress import Look, Progress
+from bench.load.flow import SECURITIES
+from bench.load.generator import Generator, LoadResult, Plan, Shared
+from bench.load.progress import Look, Progress
+from bench.target.accounts import NAMES
+from bench.target.cpu import OTHER, CpuMeter
+from bench.target.exchange import Exchange
 from bots.client import Client
 from bots.contract import LimitOrder
 

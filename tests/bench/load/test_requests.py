@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from bench.requests import ARRAYS_BEFORE_CANCEL, Arrays, ArraysWithCancels, SingleOrders
+from bench.load.requests import ARRAYS_BEFORE_CANCEL, Arrays, ArraysWithCancels, SingleOrders
 
 HEAD = b"POST /orders HTTP/1.1\r\nHost: here\r\n"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from bench.accounts import KEYS_FILE
+from bench.target.accounts import KEYS_FILE
 from celery_app.settings import Settings
 from deploy.local import exchange, ports, ready
 from deploy.local.failure import Failure

@@ -12,9 +12,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench.drill import SECURITIES, Floor, MatchingWorker, Tape, feed, resting_orders
-from bench.exchange import Exchange
-from bench.report import Section, percentile_ms
+from bench.scenarios.drill import SECURITIES, Floor, MatchingWorker, Tape, feed, resting_orders
+from bench.scenarios.report import Section, percentile_ms
+from bench.target.exchange import Exchange
 from celery_app.settings import settings
 from tasks.messages import Command, PlaceOrder
 

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import text
 
-from bench.accounts import NAMES
-from bench.flow import SECURITIES
+from bench.load.flow import SECURITIES
+from bench.target.accounts import NAMES
 from db.connect import Database
 from db.market_data import partitions
 from tasks.data_feed.rules.candles import CANDLE_SECONDS

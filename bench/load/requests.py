@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 
-from bench.flow import Order, cycle
+from bench.load.flow import Order, cycle
 
 # Orders that a connection makes before it starts over; enough for price waves, and little enough to keep in memory.
 CYCLE_ORDERS_IN_ARRAYS = 10_000

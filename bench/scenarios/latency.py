@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
-from bench.accounts import NAMES, TAKER
-from bench.cpu import CpuMeter
-from bench.exchange import Exchange
+from bench.target.accounts import NAMES, TAKER
+from bench.target.cpu import CpuMeter
+from bench.target.exchange import Exchange
 from bots.client import Client
 from bots.contract import LimitOrder, Side
 from db.connect import Database

@@ -18,12 +18,12 @@ from api.orders.intake.rules import refusal
 from api.request.auth import Keys
 from api.request.body import read_json
 from api.wire.shapes import request_of
-from bench.accounts import NAMES
-from bench.cpu import CpuMeter
-from bench.exchange import Exchange
-from bench.flow import cycle
-from bench.load import Generator, LoadResult, Plan, Shared
-from bench.report import Section, percentile_ms
+from bench.load.flow import cycle
+from bench.load.generator import Generator, LoadResult, Plan, Shared
+from bench.scenarios.report import Section, percentile_ms
+from bench.target.accounts import NAMES
+from bench.target.cpu import CpuMeter
+from bench.target.exchange import Exchange
 from db.clearing_data import securities
 
 CONNECTIONS = 64

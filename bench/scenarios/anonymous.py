@@ -22,9 +22,9 @@ from multiprocessing.connection import Connection as Pipe
 from secrets import token_urlsafe
 from urllib.parse import urlsplit
 
-from bench.accounts import NAMES
-from bench.exchange import Exchange
-from bench.report import Section, percentile_ms
+from bench.scenarios.report import Section, percentile_ms
+from bench.target.accounts import NAMES
+from bench.target.exchange import Exchange
 
 RATE = 100.0  # orders of the trader [1/s]
 SENDERS = 8

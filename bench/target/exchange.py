@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.accounts import open_accounts
+from bench.target.accounts import open_accounts
 from celery_app.settings import Settings
 from db.connect import Database
 

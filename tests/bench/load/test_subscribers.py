@@ -7,7 +7,7 @@ import json
 import pytest
 
 from api.streams.sockets.websocket import text_frame
-from bench.subscribers import ANY, _Crowd, _end_of_whole
+from bench.load.subscribers import ANY, _Crowd, _end_of_whole
 
 
 def frame(channel: str, kind: str, previous_sequence: int, sequence: int, trades: list[int] | None = None) -> bytes:

@@ -1,0 +1,1 @@
+"""What loads an exchange: the flow of orders, its sender, subscribers."""
