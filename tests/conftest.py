@@ -24,7 +24,7 @@ from tests.support.side_by_side import services_of_their_own
 
 # Where tests are long: they go first, so that at the end no process waits for another one.
 LONG = (
-    "tests/deploy/local/test_up.py",
+    "tests/deploy/local/commands/test_up.py",
     "tests/system/",
     "tests/tasks/matching/test_task.py",
     "tests/deploy/",

@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
     else:
         # These look at the exchange as it was last started, whatever the caller's variables say.
         os.environ.update(environment_file.read(EXCHANGE))
-    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", f"deploy.local.{command}", *arguments[1:]])
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", f"deploy.local.commands.{command}", *arguments[1:]])
 
 
 def _services_to_run() -> Collection[str]:

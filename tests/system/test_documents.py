@@ -93,7 +93,7 @@ def test_every_target_is_told_of_and_runs_a_command_that_exists(target: str) -> 
     else:
         assert command
         assert command[1] in COMMANDS
-        assert find_spec(command[2] if command[1] == "run" else f"deploy.local.{command[1]}")
+        assert find_spec(command[2] if command[1] == "run" else f"deploy.local.commands.{command[1]}")
 
 
 def test_make_help_lists_every_target() -> None:

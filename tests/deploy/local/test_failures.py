@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from celery_app.settings import settings
-from deploy.local import packages, up
+from deploy.local import packages
+from deploy.local.commands import up
 from deploy.local.failure import Failure
 from deploy.local.places import Instance
 from tests.deploy.local.clone import Clone

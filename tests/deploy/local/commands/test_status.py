@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from celery_app.settings import Settings
-from deploy.local.status import _workers
+from deploy.local.commands.status import _workers
 
 AGES_S = {
     "matching.0-11@host": 0.5,

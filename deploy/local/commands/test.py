@@ -13,7 +13,8 @@ from dataclasses import replace
 from types import FrameType
 
 from celery_app.settings import Settings
-from deploy.local import descendants, exchange, lint
+from deploy.local import descendants, exchange
+from deploy.local.commands import lint
 from deploy.local.failure import ending
 from deploy.local.lock import alone
 from deploy.local.places import ROOT, TESTS, VENV_PYTHON

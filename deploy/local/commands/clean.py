@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-from deploy.local import down
+from deploy.local.commands import down
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
 from deploy.local.places import EXCHANGE, TESTS, Instance, read_json

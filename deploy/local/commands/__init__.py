@@ -1,0 +1,1 @@
+"""The commands of `make`, one module each."""
