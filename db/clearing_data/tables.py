@@ -105,7 +105,9 @@ denials = Table(
 
 
 def fee_hold(gone: str) -> str:
-    """SQL for what a row of `orders` holds for fees [cents]: tasks.shared.rules.fees.fee_hold_cents of the most it may yet cost.
+    """Return SQL for what a row of `orders` holds for fees [cents]: the fee on the most that it may yet cost.
+
+    The same as tasks.shared.rules.fees.fee_hold_cents.
 
     gone  SQL for the shares that are filled or closed
 
