@@ -32,6 +32,8 @@ Microseconds = Annotated[int, Meta(ge=0, lt=2**53)]
 EventId = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 ClientId = Annotated[str, Meta(min_length=1, max_length=48)]
 SecurityId = Annotated[str, Meta(min_length=1, max_length=12)]
+ListedId = Annotated[str, Meta(pattern=r"^[A-Z0-9.]{1,12}\Z")]
+FeePpm = Annotated[int, Meta(gt=-(10**6), lt=10**6)]  # of the cash of a trade; see tasks.shared.rules.fees
 Reason = Annotated[str, Meta(min_length=1, max_length=48)]
 # Event ids [from, to) of one shard; see tasks.shared.rules.coverage.
 Covered = tuple[EventId, EventId]
@@ -44,7 +46,8 @@ class OrderRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="ki
     """A new order as the api took it, before risk.
 
     `price_cents` is the limit, None for a market and a stop order. `stop_price_cents` is what a stop and a stop-limit
-    order wait for, `display_quantity` what an iceberg shows of itself at a time; None for every other order.
+    order wait for, `display_quantity` what an iceberg shows of itself at a time, `expires_us` when a gtd order ends;
+    None for every other order.
     """
 
     order_id: OrderId
@@ -60,6 +63,7 @@ class OrderRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="ki
     received_us: Microseconds
     stop_price_cents: PriceCents | None = None
     display_quantity: Quantity | None = None
+    expires_us: Microseconds | None = None
 
 
 class CancelRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="cancel"):
@@ -99,7 +103,7 @@ class MassCancelRequest(Struct, frozen=True, gc=False, array_like=True, tag_fiel
 
 
 class HaltRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="halt"):
-    """Halt the trading of a security, or resume it."""
+    """Halt the trading of a security, or resume it; short for a PhaseRequest of `halted` or `continuous`."""
 
     command_id: OrderId
     security_id: SecurityId
@@ -107,13 +111,76 @@ class HaltRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kin
     received_us: Microseconds
 
 
-Request = OrderRequest | CancelRequest | ReplaceRequest | MassCancelRequest | HaltRequest
+class PhaseRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="phase"):
+    """Change the phase of a security; after `lasts_us` continuous trading begins, with None the phase has no end."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    phase: Phase
+    lasts_us: Annotated[int, Meta(ge=1, le=366 * 86_400_000_000)] | None
+    received_us: Microseconds
+
+
+class ListRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="list"):
+    """List a security; its shares are issued to the house. Its id must be one that no security ever had."""
+
+    command_id: OrderId
+    security_id: ListedId
+    reference_cents: PriceCents
+    tick_cents: PriceCents
+    min_price_cents: PriceCents
+    max_price_cents: PriceCents
+    issued_shares: Annotated[int, Meta(ge=1, le=10**12)]
+    maker_fee_ppm: FeePpm
+    taker_fee_ppm: FeePpm
+    band_ppm: BandPpm | None
+    received_us: Microseconds
+
+
+class DelistRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="delist"):
+    """Delist a security of which no order is open; its history stays."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    received_us: Microseconds
+
+
+class SettleRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="settle"):
+    """Settle a security for good: each share becomes `value_cents`. `transfer_id` is its sender's name of it."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    transfer_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    value_cents: Annotated[int, Meta(ge=0, le=10**9)]
+    received_us: Microseconds
+
+
+class BandRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="band"):
+    """Change the band of a security; None removes it."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    band_ppm: BandPpm | None
+    received_us: Microseconds
+
+
+class Tick(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="tick"):
+    """The scheduler's bell: order entry looks at the clock, and sequences what is due. It has no number.
+
+    A batch with one holds nothing else.
+    """
+
+
+# About a security, from the operator; no client is told what becomes of one.
+SecurityRequest = HaltRequest | PhaseRequest | ListRequest | DelistRequest | SettleRequest | BandRequest
+ClientRequest = OrderRequest | CancelRequest | ReplaceRequest | MassCancelRequest
+Request = ClientRequest | SecurityRequest
 
 
 class EntryBatch(Struct, frozen=True, array_like=True):
     """Requests in the order in which they were given; `sent_us` is when the api put them on the queue."""
 
-    requests: list[Request]
+    requests: list[Request | Tick]
     sent_us: Microseconds | None = None
 
 

@@ -19,7 +19,7 @@ from api.wire.money import dollars
 from api.wire.problems import Problem, invalid, not_found
 from api.wire.schema import CashTransfer, NewAccount, ShareTransfer
 from api.wire.shapes import shape_of
-from db.clearing_data import accounts, initial_data
+from db.clearing_data import accounts, initial_data, market, securities
 from db.clearing_data import keys as key_store
 from db.clearing_data.accounts import Transferred
 from db.clearing_data.rows import Account
@@ -121,15 +121,14 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
 
 def _open(tx: Connection, client_id: str) -> bool:
     """Open an account with what every trader starts with, shares as long as DTCC has any left."""
-    available = {
-        security_id: accounts.holding(tx, DTCC, security_id).available for security_id in initial_data.OPENING_SHARES
-    }
+    endowment = market.endowment(tx)
+    listed = {security.security_id for security in securities.listed(tx) if security.phase != "settled"}
     shares = {
         security_id: quantity
-        for security_id, quantity in initial_data.OPENING_SHARES.items()
-        if available[security_id] >= quantity
+        for security_id, quantity in endowment.shares.items()
+        if security_id in listed and accounts.holding(tx, DTCC, security_id).available >= quantity
     }
-    return initial_data.open_trader(tx, client_id, shares=shares, now_us=_now_us())
+    return initial_data.open_trader(tx, client_id, cash_cents=endowment.cash_cents, shares=shares, now_us=_now_us())
 
 
 def _existing(tx: Connection, client_id: str) -> Account:

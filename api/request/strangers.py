@@ -6,6 +6,8 @@ A request whose key was valid when it was last looked up is a trader's, and pass
 - each address may send MAX_REFUSED_KEYS_PER_S keys that are not valid;
 - beyond that, 429 comes after a moment, so that a client that sends its next request after the answer slows down;
 - a few are served at a time, with database connections of their own.
+
+A key that is looked up for the first time only waits for its look-up: if it is valid, its request is a trader's.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ STREAMS = 5
 AT_ONCE = 2
 # How long one waits for its turn [s].
 TURN_S = 2.0
+# How long a key waits for its look-up [s]: a crowd of traders may arrive at once.
+LOOK_UP_S = 15.0
 # How long a refusal is held back [s].
 HELD_BACK_S = 1.0
 
@@ -81,6 +85,24 @@ class Strangers:
         if refusal is not None:
             gevent.sleep(HELD_BACK_S)
             raise refusal
+
+    def is_trader(self, environ: Environ) -> bool:
+        """Look up the key of a request, if it has one, and return whether it is valid.
+
+        raises  TooManyRequests  too many keys are waiting for their look-up
+        """
+        if self._keys.key_of(environ) is None:
+            return False
+        if not self._turns.acquire(timeout=LOOK_UP_S):
+            raise TooManyRequests("too many unknown keys are waiting to be looked up")
+        try:
+            with strangers_lane():
+                self._keys.identify(environ)
+        except Problem:
+            return False  # the request is refused, and counted, when it is served as a stranger's
+        finally:
+            self._turns.release()
+        return True
 
     @contextmanager
     def turn(self, environ: Environ) -> Iterator[None]:

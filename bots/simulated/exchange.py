@@ -115,8 +115,8 @@ class Exchange:
             elif desk.replaced:
                 replaced = desk.replaced.pop()
                 self.accounts.reserve(replaced, desk.widened.pop(replaced.order_id))
-            elif desk.halts:
-                desk.halts.clear()
+            elif desk.changes.phases:
+                desk.changes.phases.clear()
         return decision
 
     def _refresh(self, security_id: str) -> None:
@@ -173,7 +173,6 @@ def _security(listing: Listing) -> Security:
         min_price_cents=listing.min_price_cents,
         max_price_cents=listing.max_price_cents,
         issued_shares=0,
-        halted=False,
         last_price_cents=listing.reference_cents,
         maker_fee_ppm=listing.maker_fee_ppm,
         taker_fee_ppm=listing.taker_fee_ppm,

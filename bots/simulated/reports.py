@@ -14,7 +14,6 @@ from tasks.messages import (
     CancelRefused,
     CancelRequest,
     Event,
-    HaltRequest,
     MassCancelRequest,
     OrderClosed,
     OrderReplaced,
@@ -23,6 +22,7 @@ from tasks.messages import (
     ReplaceRefused,
     ReplaceRequest,
     Request,
+    SecurityRequest,
     TradeMade,
 )
 
@@ -43,7 +43,7 @@ def answer(request: Request, denied: str | None) -> Told | None:
             price=None if request.price_cents is None else price_of(request.price_cents),
             reason=denied,
         )
-    if isinstance(request, HaltRequest):
+    if isinstance(request, SecurityRequest):
         return None
     # It says nothing of the state of an order, and what has no side is not taken for that.
     order_id = request.command_id if isinstance(request, MassCancelRequest) else request.order_id

@@ -1,7 +1,7 @@
 """What order entry reads and writes in its one transaction.
 
-Locks are taken in one order by everyone: accounts by name, then securities by name where one is halted or resumed, then
-shards by number. Whoever holds a client's account row may change its orders and holdings. DTCC and EXCHANGE are never
+Locks are taken in one order by everyone: accounts by name, then securities by name where one changes, then shards by
+number. Whoever holds a client's account row may change its orders and holdings. DTCC and EXCHANGE are never
 locked on the way of an order.
 """
 
@@ -44,31 +44,32 @@ class Known(NamedTuple):
 
 _LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1) ORDER BY client_id FOR UPDATE"
 
-_NOTHING = "NULL::bigint, NULL::bigint, NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int"
 # One table of all of it, as a round trip has one answer. Holdings have to be read after the locks were granted, in a
 # statement of their own, as a statement sees what was committed before it began to wait; so the accounts are read here.
+_NOTHING = "NULL::bigint, NULL::bigint"
 _READ = f"""
-    SELECT 'account', client_id, state, balance_cents - held_cents, open_orders, {_NOTHING}
+    SELECT 'account', client_id, state, balance_cents - held_cents, open_orders,
+        max_order_quantity, max_order_notional_cents, max_open_orders, max_position, {_NOTHING}
     FROM accounts WHERE client_id = ANY($1)
     UNION ALL
-    SELECT 'holding', client_id, security_id, shares, held, {_NOTHING}
+    SELECT 'holding', client_id, security_id, shares, held,
+        NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, {_NOTHING}
     FROM holdings WHERE client_id = ANY($2)
     UNION ALL
     SELECT 'mark', client_id, security_id, order_id, before_us, shard,
-        CASE side WHEN '' THEN 0 WHEN 'buy' THEN 1 ELSE 2 END,
-        NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int
+        CASE side WHEN '' THEN 0 WHEN 'buy' THEN 1 ELSE 2 END, NULL::bigint, NULL::bigint, {_NOTHING}
     FROM cancel_marks WHERE client_id = ANY($1) AND order_id = 0 AND before_us > $3
     UNION ALL
-    SELECT 'mark', client_id, security_id, order_id, before_us, shard, 0,
-        NULL::bigint, NULL::boolean, NULL::bigint, NULL::int, NULL::int
+    SELECT 'mark', client_id, security_id, order_id, before_us, shard, 0, NULL::bigint, NULL::bigint, {_NOTHING}
     FROM cancel_marks WHERE client_id = ANY($1) AND order_id BETWEEN $4 AND $5 AND before_us > $3
     UNION ALL
-    SELECT 'waiting', client_id, request, NULL::bigint, NULL::bigint, {_NOTHING}
+    SELECT 'waiting', client_id, request, NULL::bigint, NULL::bigint,
+        NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, {_NOTHING}
     FROM waiting_replaces WHERE client_id = ANY($1)
     UNION ALL
-    SELECT 'security', security_id, NULL, shard, tick_cents, min_price_cents, max_price_cents, issued_shares, halted,
+    SELECT 'security', security_id, phase, shard, tick_cents, min_price_cents, max_price_cents, issued_shares,
         price_cents, maker_fee_ppm, taker_fee_ppm
-    FROM securities LEFT JOIN last_prices USING (security_id)
+    FROM securities LEFT JOIN last_prices USING (security_id) WHERE delisted_us IS NULL
 """  # noqa: S608 - the text is ours
 
 
@@ -98,7 +99,7 @@ def lock_and_read(
     known = Known([], [], [], [], [])
     for kind, name, other, *numbers in statements.run():
         if kind == "account":
-            known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other))
+            known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other, *numbers[2:6]))
         elif kind == "holding":
             known.holdings.append(Holding(name, other, numbers[0], numbers[1]))
         elif kind == "waiting":
@@ -107,7 +108,8 @@ def lock_and_read(
             order_id, before_us, shard, side = numbers[:4]
             known.cancel_marks.append(CancelMark(name, order_id, shard, other, _SIDES[side], before_us))
         else:
-            known.securities.append(Security(name, *numbers))
+            shard, *rest = numbers
+            known.securities.append(Security(name, shard, *rest, phase=other))  # type: ignore[misc]  # rest ends before it
     return known
 
 
@@ -177,8 +179,8 @@ def registered(tx: Connection, order_ids: Collection[int]) -> dict[int, Register
 def register(statements: Statements, orders: Sequence[OrderRow]) -> None:
     """Insert orders; raises psycopg2.errors.UniqueViolation when one, or its client order id, is there already."""
     statements.insert("orders", OrderRow.__struct_fields__, orders)
-    opened = [(order.client_id, order.order_id) for order in orders if order.status == "new"]
-    statements.insert("open_orders", ("client_id", "order_id"), opened)
+    opened = [(order.client_id, order.order_id, order.expires_us) for order in orders if order.status == "new"]
+    statements.insert("open_orders", ("client_id", "order_id", "expires_us"), opened)
 
 
 def deny(statements: Statements, denials: Sequence[tuple[int, str, int, str | None]]) -> None:
@@ -189,12 +191,6 @@ def deny(statements: Statements, denials: Sequence[tuple[int, str, int, str | No
 def shards(tx: Connection) -> set[int]:
     """The shards that there are."""
     return {row.shard for row in tx.exec_driver_sql("SELECT shard FROM shards")}
-
-
-def set_halts(statements: Statements, halts: Mapping[str, bool]) -> None:
-    """Halt the trading of securities, or resume it; the last one to write is the last one in the log."""
-    for security_id in sorted(halts):
-        statements.add("UPDATE securities SET halted = %s WHERE security_id = %s", (halts[security_id], security_id))
 
 
 _MARK_CANCELLED = """

@@ -2,29 +2,29 @@
 
 Loading again changes nothing: rows that exist stay, and every movement of cash or shares is a transfer with an id
 of its own. The shares are issued to DTCC (contra account ISSUER), the traders' cash comes from EXTERNAL and their
-shares from DTCC; see db.clearing_data.accounts.
+shares from DTCC; see db.clearing_data.accounts. The logs begin with the commands that list the securities of a market
+and begin their first auction.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import accounts
+from db.clearing_data import accounts, admission, command_numbers, security_entry
+from db.clearing_data.market import Endowment, Listing, Market, set_terms
 from db.clearing_data.tables import DTCC, EXCHANGE
+from db.statements import Statements
+from tasks.messages import Command, ListSecurity, SetPhase, event_id
+from tasks.order_entry.rules.security_changes import NewPhase, NewSecurity, SecurityChanges
 
-SECURITIES = ("MSFT", "AAPL", "TSLA", "JPM", "SHEL")
+SECURITIES = tuple(listing.security_id for listing in Market().securities)
 TRADERS = ("RANDOM_WALK", "GAUSS", "UNIFORM", "FLOOD", "RETAIL", "MARKET_MAKER", "SINGLE")
 
-ISSUED_SHARES = 100_000
-TICK_CENTS = 1
-MIN_PRICE_CENTS = 1
-MAX_PRICE_CENTS = 1_000_000
-REFERENCE_PRICE_CENTS = 10_000
-
-OPENING_CASH_CENTS = 1_000_000
-OPENING_SHARES = {"MSFT": 1_000}
+OPENING_CASH_CENTS = Endowment().cash_cents
+OPENING_SHARES = Endowment().shares
 
 
 class WrongNumberOfShards(Exception):
@@ -40,31 +40,39 @@ def load(
     *,
     shards: int,
     now_us: int,
+    market: Market | None = None,
     traders: Sequence[str] = TRADERS,
-    cash_cents: int = OPENING_CASH_CENTS,
-    shares: Mapping[str, int] = OPENING_SHARES,
+    cash_cents: int | None = None,
+    shares: Mapping[str, int] | None = None,
 ) -> None:
     """Put everything in place that is not yet there.
 
+    market      what is listed; by default five securities that trade at once, of which the logs say nothing
     traders     client ids of the accounts to open, beside DTCC and EXCHANGE
-    cash_cents  what each of them starts with
-    shares      and how many of which security, out of DTCC's holding
+    cash_cents  what each of them starts with; by default the market's endowment
+    shares      and how many of which security, out of DTCC's holding; likewise
     raises      WrongNumberOfShards, TransferRefused
     """
-    if _is_loaded(tx, shards, traders):
+    of_market = market or Market()
+    set_terms(tx, of_market)
+    if _is_loaded(tx, shards, traders, of_market):
         return  # the exchange may be trading, and what follows takes locks in an order of its own
     _deal_shards(tx, shards)
-    _list_securities(tx, shards)
     for house in (DTCC, EXCHANGE):
         accounts.open_account(tx, house, now_us=now_us)
-    for security_id in SECURITIES:
-        _require(
-            accounts.issue_shares(
-                tx, f"issue:{security_id}", security_id=security_id, quantity=ISSUED_SHARES, now_us=now_us
-            )
-        )
+    listed = _list_securities(tx, of_market, now_us=now_us)
+    if market is not None:
+        _begin_logs(tx, listed, market, now_us=now_us)
+    if cash_cents is None:
+        cash_cents = of_market.endowment.cash_cents
     for client_id in traders:
-        open_trader(tx, client_id, cash_cents=cash_cents, shares=shares, now_us=now_us)
+        open_trader(
+            tx,
+            client_id,
+            cash_cents=cash_cents,
+            shares=of_market.endowment.shares if shares is None else shares,
+            now_us=now_us,
+        )
 
 
 def open_trader(
@@ -97,7 +105,7 @@ def _require(transferred: accounts.Transferred) -> None:
         raise TransferRefused(f"an opening transfer was refused: {transferred}")
 
 
-def _is_loaded(tx: Connection, shards: int, traders: Sequence[str]) -> bool:
+def _is_loaded(tx: Connection, shards: int, traders: Sequence[str], market: Market) -> bool:
     """Whether everything is in place. A load is one transaction, so an account that is there has what it is due."""
     loaded = tx.execute(
         text(
@@ -105,7 +113,11 @@ def _is_loaded(tx: Connection, shards: int, traders: Sequence[str]) -> bool:
             "AND NOT EXISTS (SELECT unnest(:securities) EXCEPT SELECT security_id FROM securities) "
             "AND NOT EXISTS (SELECT unnest(:clients) EXCEPT SELECT client_id FROM accounts)"
         ),
-        {"shards": shards, "securities": list(SECURITIES), "clients": [DTCC, EXCHANGE, *traders]},
+        {
+            "shards": shards,
+            "securities": [listing.security_id for listing in market.securities],
+            "clients": [DTCC, EXCHANGE, *traders],
+        },
     )
     return bool(loaded.scalar_one())
 
@@ -125,24 +137,54 @@ def _deal_shards(tx: Connection, shards: int) -> None:
     )
 
 
-def _list_securities(tx: Connection, shards: int) -> None:
-    for position, security_id in enumerate(SECURITIES):
-        tx.execute(
-            text(
-                "INSERT INTO securities "
-                "(security_id, shard, tick_cents, min_price_cents, max_price_cents, issued_shares) "
-                "VALUES (:security_id, :shard, :tick_cents, :min_cents, :max_cents, :issued) ON CONFLICT DO NOTHING"
-            ),
-            {
-                "security_id": security_id,
-                "shard": position % shards,
-                "tick_cents": TICK_CENTS,
-                "min_cents": MIN_PRICE_CENTS,
-                "max_cents": MAX_PRICE_CENTS,
-                "issued": ISSUED_SHARES,
-            },
-        )
-        tx.execute(
-            text("INSERT INTO last_prices VALUES (:security_id, :price_cents, 0) ON CONFLICT DO NOTHING"),
-            {"security_id": security_id, "price_cents": REFERENCE_PRICE_CENTS},
-        )
+def _list_securities(tx: Connection, market: Market, *, now_us: int) -> list[NewSecurity]:
+    """List those that there are not yet and never were, each on the shard that has the fewest."""
+    changes = SecurityChanges()
+    there = security_entry.ever_listed(tx, [listing.security_id for listing in market.securities])
+    load = security_entry.load(tx)
+    for listing in market.securities:
+        if listing.security_id not in there:
+            shard = min(load, key=lambda shard: (load[shard], shard))
+            load[shard] += 1
+            changes.listed.append(_new_security(listing, shard))
+    statements = Statements(tx)
+    security_entry.write(statements, changes, {}, now_us=now_us)
+    statements.run()
+    return changes.listed
+
+
+def _new_security(listing: Listing, shard: int) -> NewSecurity:
+    return NewSecurity(
+        listing.security_id,
+        shard,
+        listing.reference_cents,
+        listing.tick_cents,
+        listing.min_price_cents,
+        listing.max_price_cents,
+        listing.issued_shares,
+        listing.maker_fee_ppm,
+        listing.taker_fee_ppm,
+        listing.band_ppm,
+    )
+
+
+def _begin_logs(tx: Connection, listed: Sequence[NewSecurity], market: Market, *, now_us: int) -> None:
+    """Say in the logs what is listed, and that it begins with an auction; the scheduler gives this its end."""
+    has_auction = bool(market.first_auction_us) or market.day.is_scheduled
+    numbers = iter(command_numbers.take(tx, 2 * len(listed)))
+    commands: dict[int, list[Command]] = defaultdict(list)
+    phases: dict[str, NewPhase] = {}
+    for one in listed:
+        terms = one.reference_cents, one.tick_cents, one.min_price_cents, one.max_price_cents, one.band_ppm
+        commands[one.shard].append(ListSecurity(next(numbers), one.security_id, *terms, now_us))
+        if has_auction:
+            phase = phases[one.security_id] = NewPhase(next(numbers), "auction", "schedule", None)
+            commands[one.shard].append(SetPhase(phase.command_id, one.security_id, *phase[1:], now_us))
+    statements = Statements(tx)
+    first_seq = admission.append(statements, commands)
+    for shard, first in first_seq.items():
+        for seq, command in enumerate(commands[shard], first):
+            if isinstance(command, SetPhase):
+                phase = phases[command.security_id]
+                security_entry.set_phase(statements, command.security_id, phase, event_id=event_id(shard, seq, 0))
+    statements.run()

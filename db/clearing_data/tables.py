@@ -48,11 +48,48 @@ securities = Table(
     Column("min_price_cents", BigInteger, nullable=False),
     Column("max_price_cents", BigInteger, nullable=False),
     Column("issued_shares", BigInteger, nullable=False),
-    Column("halted", Boolean, nullable=False, server_default=text("false")),
+    Column("reference_price_cents", BigInteger, nullable=False),
+    # What the log says of its phase: order entry writes what it sequences, order execution what the engine reports, and
+    # of two events the one with the higher id counts. A security whose final settlement is booked is `settled`.
+    Column("phase_event_id", BigInteger, nullable=False, server_default=text("0")),
+    Column("phase_ends_us", BigInteger),
+    Column("delisted_us", BigInteger),
+    # The final cash settlement: what a share is worth, and the event after which no order of it is open.
+    Column("settlement_cents", BigInteger),
+    Column("settlement_event_id", BigInteger),
+    Column("band_ppm", Integer),  # how far an order may trade from the last trade [millionths]; None: no limit
     # Hundredths of a basis point of the cash of a trade; see tasks.shared.rules.fees.
     Column("maker_fee_ppm", Integer, nullable=False, server_default=text("0")),
     Column("taker_fee_ppm", Integer, nullable=False, server_default=text("0")),
+    Column("phase", Text, nullable=False, server_default=text("'continuous'")),
+    Column("phase_cause", Text),  # admin, schedule, volatility
+    Column("settlement_transfer_id", Text),
     CheckConstraint("maker_fee_ppm + taker_fee_ppm >= 0", name="securities_fees"),  # no trade costs the exchange
+    CheckConstraint("phase IN ('closed', 'auction', 'continuous', 'halted', 'settled')", name="securities_phase"),
+)
+
+# What the file of the market says of the day, and how far the schedule has come; one row. Durations are microseconds.
+# Without a schedule all four are 0. `step` is the one of the day's four that began last, and ends at `step_ends_us`.
+trading_day = Table(
+    "trading_day",
+    metadata,
+    Column("one", Boolean, primary_key=True, server_default=text("true")),
+    Column("first_auction_us", BigInteger, nullable=False, server_default=text("0")),
+    Column("opening_auction_us", BigInteger, nullable=False, server_default=text("0")),
+    Column("continuous_us", BigInteger, nullable=False, server_default=text("0")),
+    Column("closing_auction_us", BigInteger, nullable=False, server_default=text("0")),
+    Column("closed_us", BigInteger, nullable=False, server_default=text("0")),
+    Column("step_ends_us", BigInteger),
+    Column("step", SmallInteger),  # None before the first one
+    CheckConstraint("one", name="trading_day_only"),
+)
+
+# What a new account is given: cents, with an empty security_id, and shares.
+endowments = Table(
+    "endowments",
+    metadata,
+    Column("security_id", Text, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
 )
 
 # The last price at which a security traded, for the collar of market orders; at first its reference price.
@@ -160,6 +197,7 @@ orders = Table(
     # it; see fee_hold. An order from before there was a rate has the fee in its hold.
     Column("fee_ppm", Integer, nullable=False, server_default=text("0")),
     Column("largest_hold_cents", BigInteger),
+    Column("expires_us", BigInteger),  # of gtd orders
     CheckConstraint("filled_quantity >= 0 AND closed_quantity >= 0", name="orders_counts"),
     CheckConstraint(
         "filled_quantity + closed_quantity <= greatest(quantity, largest_quantity)", name="orders_quantity"
@@ -176,12 +214,15 @@ orders = Table(
 )
 
 # The orders whose status is an open one, so that they are found among any number of closed ones. Order entry inserts,
-# order execution deletes. It takes the place of an index on the status of orders.
+# order execution deletes. It takes the place of an index on the status of orders. `expires_us` is that of a gtd order
+# until its end is in the log.
 open_orders = Table(
     "open_orders",
     metadata,
     Column("client_id", Text, primary_key=True),
     Column("order_id", BigInteger, primary_key=True),
+    Column("expires_us", BigInteger),
+    Index("open_orders_by_expiry", "expires_us", postgresql_where=text("expires_us IS NOT NULL")),
 )
 
 # Which orders a cancel is meant for that come to order entry after it, as they may on another worker: those of the
@@ -240,6 +281,13 @@ accounts = Table(
     Column("held_cents", BigInteger, nullable=False, server_default=text("0")),
     Column("open_orders", BigInteger, nullable=False, server_default=text("0")),
     Column("opened_us", BigInteger, nullable=False),
+    # Limits of its own; None stands for the exchange's.
+    Column("max_order_quantity", BigInteger),
+    Column("max_order_notional_cents", BigInteger),
+    Column("max_open_orders", BigInteger),
+    Column("max_position", BigInteger),
+    Column("short_limit", BigInteger),
+    Column("orders_per_s", BigInteger),
     Column("state", Text, nullable=False, server_default=text("'open'")),
     CheckConstraint("state IN ('open', 'stopped', 'closed')", name="accounts_state"),
     CheckConstraint("held_cents >= 0 AND held_cents <= balance_cents", name="accounts_covered"),
@@ -311,16 +359,17 @@ fee_rates = Table(
 # The double-entry ledger, append only, which a trigger sees to: each row moves cash and shares between an account and
 # its contra account, so every asset sums to zero by construction. A trade is two rows, buyer against DTCC and seller
 # against DTCC, and that it is booked once is the doing of `executions`; an index here to say so again would cost as
-# much as the row. A fee is a row against EXCHANGE. The view `ledger_postings` shows the single postings.
+# much as the row. A fee is a row against EXCHANGE. A final settlement is two rows for each holder: the cash against
+# EXTERNAL, as that of a deposit, and the shares against DTCC. The view `ledger_postings` shows the single postings.
 ledger = Table(
     "ledger",
     metadata,
     Column("entry_id", BigInteger, Identity(), primary_key=True),
-    Column("event_id", BigInteger),  # of the trade
+    Column("event_id", BigInteger),  # of the trade or the final settlement
     Column("cash_cents", BigInteger, nullable=False),  # what the account gains and the contra account loses
     Column("shares", BigInteger, nullable=False),
     Column("booked_us", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # trade, fee, deposit, withdrawal, issue, correction
+    Column("kind", Text, nullable=False),  # trade, fee, deposit, withdrawal, issue, correction, final_settlement
     Column("account", Text, nullable=False),
     Column("contra_account", Text, nullable=False),
     Column("security_id", Text),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, text
 
 from db.clearing_data.accounts import EXTERNAL, ISSUER, all_accounts, all_holdings
-from db.clearing_data.securities import listed
+from db.clearing_data.securities import ever_listed
 from db.clearing_data.tables import DTCC, FEE_HOLD
 from tasks.audit.replaces import Need, check_replaces, needs_of_replaced
 from tasks.audit.result import Checked
@@ -59,7 +59,7 @@ def _check_shares(tx: Connection, checked: Checked, booked: Counter[tuple[str, s
         shares = held.get((client_id, security_id), 0)
         if shares != booked[client_id, security_id]:
             checked.find(f"{client_id} holds {shares} {security_id}; the ledger says {booked[client_id, security_id]}")
-    for security in listed(tx):
+    for security in ever_listed(tx):
         total = sum(shares for (_, security_id), shares in held.items() if security_id == security.security_id)
         if total != security.issued_shares:
             checked.find(f"all accounts hold {total} {security.security_id}, and {security.issued_shares} were issued")

@@ -71,7 +71,7 @@ class Shard:
         """
         with _no_collections():
             with self._clearing_data.transaction() as tx:
-                listed = securities.listed(tx)
+                listed = securities.ever_listed(tx)
                 self.published_seq = self._marked_seq = snapshots.published_mark(tx, self.shard)
                 # An event after the mark has to be made again, so the engine may not begin behind it.
                 restored = newest_engine(tx, self.shard, at_most=self.published_seq)
@@ -103,7 +103,7 @@ class Shard:
         unknown = named.difference(self._securities)
         if unknown:
             with self._clearing_data.transaction() as tx:
-                self._securities = {one.security_id for one in securities.listed(tx) if one.shard == self.shard}
+                self._securities = {one.security_id for one in securities.ever_listed(tx) if one.shard == self.shard}
             if not unknown.issubset(self._securities):
                 raise CommandsRefused(f"shard {self.shard} has no security of that name")
 

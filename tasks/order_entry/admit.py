@@ -8,16 +8,26 @@ another: one that cannot be decided is dropped alone, and what is raised is wron
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection
 
-from db.clearing_data import admission, open_orders, waiting_replaces
+from celery_app import fail_points
+from db.clearing_data import admission, open_orders, security_entry, waiting_replaces
 from db.connect import Database
 from db.statements import Statements
-from tasks.messages import Command, CommandBatch, OrderReport, OrderRequest, ReplaceRequest, Request
+from tasks.messages import (
+    Command,
+    CommandBatch,
+    OrderReport,
+    OrderRequest,
+    ReplaceRequest,
+    Request,
+    SecurityCommand,
+    event_id,
+)
 from tasks.order_entry.decided import decided_before
 from tasks.order_entry.known import desk_for, lock
 from tasks.order_entry.rules.decide import decide
@@ -148,9 +158,22 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
     open_orders.reserve(statements, desk.replaced, desk.widened)
     admission.hold_cash(statements, cash)
     admission.hold_shares(statements, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})
-    admission.set_halts(statements, desk.halts)
     first_seq = admission.append(statements, commands, asked)
+    if desk.changes.are_any:
+        security_entry.write(statements, desk.changes, _first_events(first_seq, commands), now_us=now_us)
+        statements.run()
+        fail_points.reach("order_entry.security_changed")
     return [batch for shard, seq in first_seq.items() for batch in batches_of(shard, seq, commands[shard])]
+
+
+def _first_events(first_seq: Mapping[int, int], commands: Mapping[int, Sequence[Command]]) -> dict[int, int]:
+    """The first event that each command about a security could have, by its number."""
+    return {
+        command.command_id: event_id(shard, seq, 0)
+        for shard, first in first_seq.items()
+        for seq, command in enumerate(commands[shard], first)
+        if isinstance(command, SecurityCommand)
+    }
 
 
 def _let_wait(statements: Statements, replaces: Sequence[Decision], now_us: int) -> None:

@@ -6,9 +6,18 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from db.clearing_data import admission, open_orders
+from db.clearing_data import admission, open_orders, security_entry
 from db.clearing_data.admission import Known
-from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
+from tasks.messages import (
+    CancelRequest,
+    DelistRequest,
+    ListRequest,
+    MassCancelRequest,
+    OrderRequest,
+    ReplaceRequest,
+    Request,
+    SecurityRequest,
+)
 from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.reservation import Terms
@@ -23,17 +32,18 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
     earliest_us = admission.NEVER_US
     order_ids: list[int] = []
     for request in requests:
-        if isinstance(request, HaltRequest):
-            continue
-        clients.add(request.client_id)
         if isinstance(request, OrderRequest):
+            clients.add(request.client_id)
             order_ids.append(request.order_id)
             if request.received_us < earliest_us:
                 earliest_us = request.received_us
             if request.side == "sell":
                 sellers.add(request.client_id)
         elif isinstance(request, ReplaceRequest):
+            clients.add(request.client_id)
             sellers.add(request.client_id)
+        elif isinstance(request, CancelRequest | MassCancelRequest):
+            clients.add(request.client_id)
     if not order_ids:
         return admission.lock_and_read(tx, clients, sellers)
     span = min(order_ids), max(order_ids)
@@ -46,7 +56,12 @@ def desk_for(
     """A desk with everything that the rules need to know to decide these requests."""
     others = [request for request in requests if type(request) is not OrderRequest]
     desk = Desk(
-        funds={a.client_id: Funds(a.available_cents, a.open_orders, a.state) for a in known.accounts},
+        funds={
+            account.client_id: Funds(
+                account.available_cents, account.open_orders, account.state, limits=limits.of_account(account)
+            )
+            for account in known.accounts
+        },
         shares={(holding.client_id, holding.security_id): Shares(holding.available) for holding in known.holdings},
         securities={security.security_id: security for security in known.securities},
         limits=limits,
@@ -57,11 +72,36 @@ def desk_for(
     for mark in known.cancel_marks:
         desk.marks.setdefault(mark.client_id, []).append(mark)
     desk.waiting.update(one.client_id for one in known.waiting)
-    if limits.max_position is not None:
-        desk.positions = open_orders.positions(tx, [account.client_id for account in known.accounts])
+    limited = [
+        client_id for client_id, funds in desk.funds.items() if (funds.limits or limits).max_position is not None
+    ]
+    if limited:
+        desk.positions = open_orders.positions(tx, limited)
     if others:
         _add_orders(tx, desk, others)
+        of_securities = [request for request in others if isinstance(request, SecurityRequest)]
+        if of_securities:
+            _lock_securities(tx, desk, of_securities)
     return desk
+
+
+def _lock_securities(tx: Connection, desk: Desk, requests: Sequence[SecurityRequest]) -> None:
+    """Lock the securities that requests are about, and look up what these depend on."""
+    to_be_listed = {request.security_id for request in requests if isinstance(request, ListRequest)}
+    changes = desk.changes
+    if to_be_listed:
+        changes.ever_listed = security_entry.ever_listed(tx, to_be_listed)
+        changes.load.update(security_entry.load(tx))
+    named = {request.security_id for request in requests}
+    for security_id in named:
+        desk.securities.pop(security_id, None)  # another worker may have changed it before it was locked
+    for security, is_over in security_entry.lock(tx, named):
+        desk.securities[security.security_id] = security
+        if is_over:
+            changes.over.add(security.security_id)
+    leaving = {request.security_id for request in requests if isinstance(request, DelistRequest)}
+    if leaving:
+        changes.busy = security_entry.busy(tx, leaving)
 
 
 def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None:

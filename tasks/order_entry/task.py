@@ -17,7 +17,7 @@ from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.clearing_data import admission, waiting_replaces
 from db.connect import Database
-from tasks.messages import EntryBatch
+from tasks.messages import EntryBatch, Tick
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.decisions import Limits, number_of
 from tasks.order_entry.rules.feed import feed_of
@@ -59,7 +59,7 @@ def order_entry(batches: list[EntryBatch]) -> None:
 
 def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
     began_us = _now_us()
-    requests = [request for batch in batches for request in batch.requests]
+    requests = [request for batch in batches for request in batch.requests if not isinstance(request, Tick)]
     try:
         admitted = admit(_clearing_data(), requests, limits=_limits(), now_us=began_us, patient=patient)
     except (CheckViolation, IntegrityError) as violation:
@@ -76,7 +76,12 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
         )
     parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admitted.commands]
     # Of several copies the first one counts, as in the reports.
-    asked_us = {number_of(request): batch.sent_us for batch in batches[::-1] for request in batch.requests}
+    asked_us = {
+        number_of(request): batch.sent_us
+        for batch in batches[::-1]
+        for request in batch.requests
+        if not isinstance(request, Tick)
+    }
     feeds = feed_of(admitted.reports, admitted.commands, asked_us, began_us=began_us, now_us=_now_us())
     parcels += [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in feeds]
     _publisher().send_all(parcels)

@@ -91,11 +91,11 @@ _BROKEN = {
     "a replacement is pending that is not in the log": """
         SELECT command_id FROM pending_replaces LEFT JOIN order_log USING (command_id)
         WHERE starts_with(command, '["replace",') IS NOT true""",
-    "a security is halted and the last of its halts in the log says otherwise": """
+    "the phase of a security is not that of the last change in the log": """
         SELECT security_id FROM securities JOIN (
-            SELECT DISTINCT ON (security) command::json->>2 AS security, command::json->>3 AS halted
-            FROM order_log WHERE starts_with(command, '["halt",') ORDER BY security, seq DESC
-        ) AS last ON security = security_id WHERE securities.halted <> last.halted::boolean""",
+            SELECT DISTINCT ON (security) command::json->>2 AS security, command::json->>3 AS phase
+            FROM order_log WHERE starts_with(command, '["phase",') ORDER BY security, seq DESC
+        ) AS last ON security = security_id WHERE securities.phase <> last.phase""",
     "something is below zero": """
         SELECT client_id FROM accounts WHERE held_cents < 0 OR balance_cents < held_cents
         UNION ALL SELECT client_id FROM holdings WHERE held < 0 OR shares < held""",

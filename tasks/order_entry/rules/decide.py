@@ -10,12 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tasks.messages import CancelRequest, HaltRequest, MassCancelRequest, OrderRequest, ReplaceRequest, Request
+from tasks.messages import (
+    BandRequest,
+    CancelRequest,
+    DelistRequest,
+    HaltRequest,
+    ListRequest,
+    MassCancelRequest,
+    OrderRequest,
+    PhaseRequest,
+    ReplaceRequest,
+    Request,
+    SettleRequest,
+)
 from tasks.order_entry.rules.cancels import decide_cancel, decide_mass_cancel
 from tasks.order_entry.rules.decisions import Admitted, Decision, DenialReason, Denied, Limits, number_of
 from tasks.order_entry.rules.desk import Desk
-from tasks.order_entry.rules.halts import decide_halt
+from tasks.order_entry.rules.listings import decide_band, decide_delist, decide_list, decide_settle
 from tasks.order_entry.rules.orders import decide_order
+from tasks.order_entry.rules.phases import decide_halt, decide_phase
 from tasks.order_entry.rules.replaces import decide_replace
 
 __all__ = ["Admitted", "Decision", "DenialReason", "Denied", "Desk", "Limits", "Request", "decide", "number_of"]
@@ -27,6 +40,11 @@ _RULES: dict[type, Callable[[Desk, Any], Decision]] = {
     ReplaceRequest: decide_replace,
     MassCancelRequest: decide_mass_cancel,
     HaltRequest: decide_halt,
+    PhaseRequest: decide_phase,
+    ListRequest: decide_list,
+    DelistRequest: decide_delist,
+    SettleRequest: decide_settle,
+    BandRequest: decide_band,
 }
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 from msgspec import Struct
 
 from tasks.messages import Command, OrderRequest, ReplaceRequest, Request
+from tasks.order_entry.rules.rows import EntryAccount
 
 DenialReason = Literal[
     "price_missing",  # a limit order needs one
@@ -28,6 +29,9 @@ DenialReason = Literal[
     "account_closed",
     "duplicate_client_order_id",
     "halted",
+    "closed",  # the security takes cancels only, as when it is halted
+    "settled",  # of a security: nothing of it is traded or changed any more
+    "expired",  # of a gtd order that comes after its time
     "price_off_tick",
     "price_out_of_band",
     "no_reference_price",
@@ -36,12 +40,14 @@ DenialReason = Literal[
     "insufficient_holdings",
     "unknown_order",  # of a cancel or a replacement: nothing of the client's is open under this number
     "cancelled",  # of an order that comes after a cancel that was sent after it
+    "security_exists",  # of a listing: there is, or was, one of this id
+    "orders_open",  # of a delisting
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The settings that bound what a client may do; None is no limit.
+    """The settings that bound what a client may do, and what its account has in their place; None is no limit.
 
     market_order_band         how far a market order may trade from the last price [fraction]
     max_order_quantity        largest order [shares]
@@ -55,6 +61,19 @@ class Limits:
     max_open_orders: int
     max_order_notional_cents: int | None = None
     max_position: int | None = None
+
+    def of_account(self, account: EntryAccount) -> Limits:
+        """Return the limits of an account, which may have some of its own."""
+        if account[_FIRST_LIMIT:] == _NONE:
+            return self
+        own = {name: limit for name in _OF_ACCOUNTS if (limit := getattr(account, name)) is not None}
+        return replace(self, **own)
+
+
+_OF_ACCOUNTS = ("max_order_quantity", "max_order_notional_cents", "max_open_orders", "max_position")
+_FIRST_LIMIT = EntryAccount._fields.index(_OF_ACCOUNTS[0])
+_NONE = (None,) * len(_OF_ACCOUNTS)
+assert EntryAccount._fields[_FIRST_LIMIT:] == _OF_ACCOUNTS
 
 
 class Admitted(Struct, frozen=True):

@@ -14,6 +14,7 @@ from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import Funds, Shares
 from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark, KnownOrder, OpenOrder, PendingReplace, Widened
+from tasks.order_entry.rules.security_changes import SecurityChanges
 from tasks.shared.rules.securities import Security
 
 
@@ -22,7 +23,7 @@ class Desk:
     """The state of a unit.
 
     funds, shares   by client, and by client and security: the locked accounts; changed by what is admitted
-    securities      the listed ones, by id; changed by halts
+    securities      the listed ones, by id; changed by requests about them
     limits, now_us  the settings, and when the unit is sequenced
     shards          those that exist; only with mass cancels in the unit
     orders          by order id: what cancels and replacements have to know of the orders that they name
@@ -38,7 +39,7 @@ class Desk:
     taken           (client_id, client_order_id) that stand for other orders already; added to
     replaced        what is reserved for the admitted replacements
     widened         what the orders that they name may come to be, by order id
-    halts           the securities that are halted or resumed
+    changes         what becomes of securities, and what that depends on; only with requests about them in the unit
     """
 
     funds: Mapping[str, Funds]
@@ -60,7 +61,7 @@ class Desk:
     taken: set[tuple[str, str]] = field(default_factory=set)
     replaced: list[PendingReplace] = field(default_factory=list)
     widened: dict[int, Widened] = field(default_factory=dict)
-    halts: dict[str, bool] = field(default_factory=dict)
+    changes: SecurityChanges = field(default_factory=SecurityChanges)
 
     def follow(self, order: OrderRequest, command: PlaceOrder | None, *, fee_ppm: int = 0) -> None:
         """An order of this unit is known to those that come after it in the unit; without a command it was denied."""

@@ -10,17 +10,30 @@ from tasks.messages import (
     CancelOrder,
     CancelRequest,
     Command,
+    DelistRequest,
+    DelistSecurity,
+    Expire,
+    HaltRequest,
+    ListRequest,
+    ListSecurity,
     MassCancel,
     MassCancelRequest,
     OrderRequest,
+    PhaseRequest,
     PlaceOrder,
     ReplaceOrder,
     ReplaceRequest,
     Request,
+    SecurityCommand,
+    SecurityRequest,
     SetHalt,
+    SetPhase,
+    SettleRequest,
+    SettleSecurity,
 )
 from tasks.order_entry.rules.decisions import Dropped, number_of
-from tasks.order_entry.rules.orders import PRICED
+from tasks.order_entry.rules.orders import sequenced_time_in_force
+from tasks.order_entry.rules.phases import as_phase
 from tasks.order_entry.rules.rows import RegisteredOrder
 
 
@@ -91,7 +104,8 @@ def _is_same_order(request: OrderRequest, command: PlaceOrder) -> bool:
         and request.stop_price_cents == command.stop_price_cents
         and request.display_quantity == command.display_quantity
         and request.post_only == command.post_only
-        and (request.type not in PRICED or request.time_in_force == command.time_in_force)
+        and request.expires_us == command.expires_us
+        and sequenced_time_in_force(request) == command.time_in_force
     )
 
 
@@ -103,7 +117,29 @@ def _terms_of(request: Request) -> tuple[object, ...]:
     if isinstance(request, MassCancelRequest):
         return "mass_cancel", request.client_id
     assert not isinstance(request, OrderRequest)
-    return "halt", request.security_id, request.halted
+    return _terms_of_security(request)
+
+
+def _terms_of_security(request: SecurityRequest) -> tuple[object, ...]:
+    if isinstance(request, HaltRequest):
+        request = as_phase(request)
+    if isinstance(request, PhaseRequest):
+        return "phase", request.security_id, request.phase
+    if isinstance(request, ListRequest):
+        return (
+            "list",
+            request.security_id,
+            request.reference_cents,
+            request.tick_cents,
+            request.min_price_cents,
+            request.max_price_cents,
+            request.band_ppm,
+        )
+    if isinstance(request, DelistRequest):
+        return "delist", request.security_id
+    if isinstance(request, SettleRequest):
+        return "settle", request.security_id, request.value_cents
+    return "band", request.security_id, request.band_ppm
 
 
 def _terms_of_command(command: Command) -> tuple[object, ...]:
@@ -115,5 +151,28 @@ def _terms_of_command(command: Command) -> tuple[object, ...]:
         return "replace", command.client_id, command.order_id, command.quantity, command.price_cents
     if isinstance(command, MassCancel):
         return "mass_cancel", command.client_id
-    assert isinstance(command, SetHalt)
-    return "halt", command.security_id, command.halted
+    if isinstance(command, Expire):
+        return ("expire",)
+    return _terms_of_security_command(command)
+
+
+def _terms_of_security_command(command: SecurityCommand) -> tuple[object, ...]:
+    if isinstance(command, SetHalt):
+        return "phase", command.security_id, "halted" if command.halted else "continuous"
+    if isinstance(command, SetPhase):
+        return "phase", command.security_id, command.phase
+    if isinstance(command, ListSecurity):
+        return (
+            "list",
+            command.security_id,
+            command.reference_cents,
+            command.tick_cents,
+            command.min_price_cents,
+            command.max_price_cents,
+            command.band_ppm,
+        )
+    if isinstance(command, DelistSecurity):
+        return "delist", command.security_id
+    if isinstance(command, SettleSecurity):
+        return "settle", command.security_id, command.value_cents
+    return "band", command.security_id, command.band_ppm

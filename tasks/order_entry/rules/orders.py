@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
-from tasks.messages import OrderRequest, PlaceOrder
+from tasks.messages import OrderRequest, PlaceOrder, TimeInForce
 from tasks.order_entry.rules.collar import collar_price
 from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, Limits
 from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.phases import phase_refusal
 from tasks.order_entry.rules.risk import Funds, state_refusal
 from tasks.shared.rules.fees import fee_hold_cents, highest_fee_ppm
 from tasks.shared.rules.securities import Security
 
 PRICED = frozenset({"limit", "stop_limit"})
 TRIGGERED = frozenset({"stop", "stop_limit"})
+# How long orders may rest, and how long those without a limit may wait, which are immediate otherwise.
+_RESTING = frozenset({"gtc", "day", "gtd"})
+_OF_UNPRICED: Mapping[str, frozenset[str]] = {"market": frozenset({"auction"}), "stop": frozenset({"day", "gtd"})}
 # Into so many parts an iceberg may fall, each of which comes to the end of its level again.
 MAX_REFILLS = 100
 
@@ -43,18 +48,21 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
         return "unknown_account"
     if desk.marks and desk.was_cancelled(order, security.shard):
         return "cancelled"
-    refusal = _refusal(order, security, funds, desk.limits)
+    limits = funds.limits or desk.limits
+    refusal = _refusal(order, security, funds, limits)
+    if refusal is None and order.expires_us is not None and order.expires_us <= desk.now_us:
+        refusal = "expired"
     if refusal is not None:
         return refusal
-    limit_cents = _limit(order, security, desk.limits)
+    limit_cents = _limit(order, security, limits)
     if limit_cents is None:
         return "no_reference_price"
-    if notional_is_too_large(order.quantity, limit_cents, desk.limits):
+    if notional_is_too_large(order.quantity, limit_cents, limits):
         return "notional_too_large"
     owned = (order.client_id, order.security_id)
     hold = 0
     if order.side == "buy":
-        if not may_grow(desk, owned, order.quantity):
+        if not may_grow(desk, limits, owned, order.quantity):
             return "position_limit"
         hold = limit_cents
         cash_cents = order.quantity * limit_cents
@@ -62,7 +70,7 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
             cash_cents += fee_hold_cents(cash_cents, fee_ppm(security))
         if not funds.hold(cash_cents):
             return "insufficient_funds"
-        grow(desk, owned, order.quantity)
+        grow(desk, limits, owned, order.quantity)
     else:
         shares = desk.shares.get(owned)
         if shares is None or not shares.hold(order.quantity):
@@ -76,22 +84,34 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
         order.side,
         order.quantity,
         limit_cents,
-        order.time_in_force if order.type in PRICED else "ioc",
+        sequenced_time_in_force(order),
         order.post_only,
         desk.now_us,
         order.stop_price_cents,
         order.display_quantity,
         hold,
+        order.expires_us,
     )
+
+
+def sequenced_time_in_force(order: OrderRequest) -> TimeInForce:
+    """Return how long the command of an order says that it stays.
+
+    A market order does not stay, but for one that takes part in an auction; a stop order waits for a day or up to a
+    time, or until it is triggered, and then it is a market order.
+    """
+    if order.type in PRICED or order.time_in_force in _OF_UNPRICED[order.type]:
+        return order.time_in_force
+    return "ioc"
 
 
 def _refusal(order: OrderRequest, security: Security, funds: Funds, limits: Limits) -> DenialReason | None:
     """What stands against an order, leaving aside what it is worth."""
     if funds.state != "open":
         return state_refusal(funds.state)
-    if security.halted:
-        return "halted"
-    refusal: DenialReason | None = contradiction(order)
+    refusal = phase_refusal(security)
+    if refusal is None:
+        refusal = contradiction(order)
     if refusal is None and order.price_cents is not None:
         refusal = price_refusal(order.price_cents, security)
     if refusal is None and order.stop_price_cents is not None:
@@ -106,22 +126,33 @@ def _refusal(order: OrderRequest, security: Security, funds: Funds, limits: Limi
 def contradiction(order: OrderRequest) -> DenialReason | None:
     """What an order says of itself that cannot be so.
 
-    Post-only means to rest, and only a gtc order with a limit does. An iceberg is such an order that does not wait
-    for a stop price, and it hides something.
+    Post-only means to rest, and only an order with a limit that may rest does. An iceberg is such an order that does
+    not wait for a stop price, and it hides something. A gtd order says when it ends, and no other one does.
     """
-    kind = order.type
+    kind, time_in_force = order.type, order.time_in_force
     if (order.price_cents is None) is (kind in PRICED):
         return "price_missing" if order.price_cents is None else "price_not_allowed"
     if (order.stop_price_cents is None) is (kind in TRIGGERED):
         return "stop_price_missing" if order.stop_price_cents is None else "stop_price_not_allowed"
-    if order.post_only and (kind not in PRICED or order.time_in_force != "gtc"):
+    if (order.expires_us is None) is (time_in_force == "gtd"):
+        return "contradictory_terms"
+    if time_in_force != "gtc" and _cannot_stay(order):
+        return "contradictory_terms"
+    if order.post_only and (kind not in PRICED or time_in_force not in _RESTING):
         return "contradictory_terms"
     if order.display_quantity is not None:
-        if kind != "limit" or order.time_in_force != "gtc" or order.display_quantity >= order.quantity:
+        if kind != "limit" or time_in_force not in _RESTING or order.display_quantity >= order.quantity:
             return "contradictory_terms"
         if shows_too_little(order.display_quantity, order.quantity):
             return "display_quantity_too_small"
     return None
+
+
+def _cannot_stay(order: OrderRequest) -> bool:
+    """Return whether its kind of order cannot have its time in force: no stop order waits for an auction as well."""
+    if order.time_in_force == "auction":
+        return order.type in TRIGGERED
+    return order.type == "market" and order.time_in_force in _RESTING
 
 
 def fee_ppm(security: Security) -> int:
@@ -149,15 +180,15 @@ def notional_is_too_large(quantity: int, limit_cents: int, limits: Limits) -> bo
     return most is not None and quantity * limit_cents > most
 
 
-def may_grow(desk: Desk, owned: tuple[str, str], quantity: int) -> bool:
+def may_grow(desk: Desk, limits: Limits, owned: tuple[str, str], quantity: int) -> bool:
     """Whether a client may buy so many shares more of a security than it holds and has open buy orders for."""
-    most = desk.limits.max_position
+    most = limits.max_position
     return most is None or desk.positions.get(owned, 0) + quantity <= most
 
 
-def grow(desk: Desk, owned: tuple[str, str], quantity: int) -> None:
+def grow(desk: Desk, limits: Limits, owned: tuple[str, str], quantity: int) -> None:
     """A client has open buy orders for so many shares more."""
-    if desk.limits.max_position is not None:
+    if limits.max_position is not None:
         desk.positions[owned] = desk.positions.get(owned, 0) + quantity
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from tasks.messages import (
     Command,
     CommandBatch,
-    HaltRequest,
+    Expire,
     MassCancel,
     MassCancelRequest,
     OrderReport,
@@ -17,6 +17,7 @@ from tasks.messages import (
     PlaceOrder,
     ReplaceRequest,
     Request,
+    SecurityRequest,
     encode,
 )
 from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, number_of
@@ -24,8 +25,9 @@ from tasks.order_entry.rules.orders import fee_ppm
 from tasks.order_entry.rules.rows import OrderRow, Sequenced
 from tasks.shared.rules.securities import Security
 
-# Entries in one message to a stage behind; each order that a mass cancel names is one, too.
+# Entries in one message to a stage behind; each order that a mass cancel or an expiry names is one, too.
 MAX_BATCH = 2_000
+_OF_ORDERS = frozenset({MassCancel, Expire})
 
 
 def order_row(order: OrderRequest, decision: Admitted | Denied, now_us: int, security: Security | None) -> OrderRow:
@@ -73,6 +75,7 @@ def _row(
         order.stop_price_cents,
         order.display_quantity,
         rate_ppm,
+        order.expires_us,
     )
 
 
@@ -93,7 +96,7 @@ def asked_of(request: Request) -> tuple[int, str | None]:
 def report(request: Request, denied: str | None, now_us: int) -> OrderReport | None:
     """What the client is told of a request; `denied` is why it was, None when it was not.
 
-    A halt is no client's: whoever sent it looks into the log.
+    A request about a security is no client's: its sender looks into the log and the denials.
     """
     status: Literal["confirmed", "denied"] = "denied" if denied else "confirmed"
     if isinstance(request, OrderRequest):
@@ -111,7 +114,7 @@ def report(request: Request, denied: str | None, now_us: int) -> OrderReport | N
             request.received_us,
             now_us,
         )
-    if isinstance(request, HaltRequest):
+    if isinstance(request, SecurityRequest):
         return None
     kind: Literal["cancel", "replace", "mass_cancel"]
     order_id, security_id = request.command_id, request.security_id or ""
@@ -151,13 +154,13 @@ def batches_of(shard: int, first_seq: int, commands: Sequence[Command]) -> list[
 
 def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
     """Commands split so that no part is too large, as far as that goes."""
-    if len(commands) <= MAX_BATCH and not any(type(command) is MassCancel for command in commands):
+    if len(commands) <= MAX_BATCH and not any(type(command) in _OF_ORDERS for command in commands):
         yield list(commands)
         return
     part: list[Command] = []
     entries = 0
     for command in commands:
-        weight = 1 + len(command.order_ids) if isinstance(command, MassCancel) else 1
+        weight = 1 + len(command.order_ids) if isinstance(command, MassCancel | Expire) else 1
         if part and entries + weight > MAX_BATCH:
             yield part
             part, entries = [], 0

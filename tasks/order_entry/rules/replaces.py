@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.messages import ReplaceOrder, ReplaceRequest
-from tasks.order_entry.rules.decisions import Admitted, Decision, DenialReason, Denied, Waiting
+from tasks.order_entry.rules.decisions import Admitted, Decision, DenialReason, Denied, Limits, Waiting
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.orders import (
     PRICED,
@@ -14,6 +14,7 @@ from tasks.order_entry.rules.orders import (
     price_refusal,
     shows_too_little,
 )
+from tasks.order_entry.rules.phases import phase_refusal
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import state_refusal
 from tasks.order_entry.rules.rows import KnownOrder, PendingReplace, Widened
@@ -44,7 +45,8 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
         return Waiting(replace)
     if terms is None or known != KnownOrder(replace.client_id, replace.security_id, is_open=True):
         return Denied(replace, "unknown_order")
-    refusal = _refusal(desk, replace, security, terms)
+    limits = funds.limits or desk.limits
+    refusal = _refusal(desk, replace, security, terms, limits)
     if refusal is not None:
         return Denied(replace, refusal)
 
@@ -57,7 +59,7 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
         fees_cents = terms.fees_held_cents(replace.quantity, hold, fee_ppm=rate_ppm) - terms.fees_held_cents()
         if not funds.hold(reserved + fees_cents):
             return Denied(replace, "insufficient_funds")
-        grow(desk, (replace.client_id, replace.security_id), _growth(replace, terms))
+        grow(desk, limits, (replace.client_id, replace.security_id), _growth(replace, terms))
     else:
         reserved = terms.reserved_shares(replace.quantity)
         shares = desk.shares.get((replace.client_id, replace.security_id))
@@ -90,10 +92,13 @@ def _may_wait(desk: Desk, replace: ReplaceRequest) -> bool:
     return desk.patient and replace.order_id < desk.issued_below and desk.waiting[replace.client_id] < MAX_WAITING
 
 
-def _refusal(desk: Desk, replace: ReplaceRequest, security: Security, terms: Terms) -> DenialReason | None:
+def _refusal(
+    desk: Desk, replace: ReplaceRequest, security: Security, terms: Terms, limits: Limits
+) -> DenialReason | None:
     """What stands against the new terms, leaving aside whether the client can pay for them."""
-    if security.halted:
-        return "halted"
+    phase = phase_refusal(security)
+    if phase is not None:
+        return phase
     if replace.quantity is None and replace.price_cents is None:
         return "contradictory_terms"
     if replace.price_cents is not None:
@@ -105,11 +110,12 @@ def _refusal(desk: Desk, replace: ReplaceRequest, security: Security, terms: Ter
     if replace.quantity is not None and shows_too_little(terms.display_quantity, replace.quantity):
         return "display_quantity_too_small"
     quantity = replace.quantity or terms.highest_quantity
-    if quantity > desk.limits.max_order_quantity:
+    if quantity > limits.max_order_quantity:
         return "quantity_too_large"
-    if notional_is_too_large(quantity, replace.price_cents or terms.highest_price_cents, desk.limits):
+    if notional_is_too_large(quantity, replace.price_cents or terms.highest_price_cents, limits):
         return "notional_too_large"
-    if terms.side == "buy" and not may_grow(desk, (replace.client_id, replace.security_id), _growth(replace, terms)):
+    owned = (replace.client_id, replace.security_id)
+    if terms.side == "buy" and not may_grow(desk, limits, owned, _growth(replace, terms)):
         return "position_limit"
     return None
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tasks.order_entry.rules.decisions import Limits
+
 
 @dataclass(slots=True)
 class Funds:
@@ -19,6 +21,7 @@ class Funds:
     state: str = "open"
     newly_held_cents: int = 0
     newly_open: int = 0
+    limits: Limits | None = None  # its own; None: those of the exchange
 
     def may_open(self, max_open_orders: int) -> bool:
         """Whether the client may have another open order."""

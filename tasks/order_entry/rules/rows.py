@@ -31,6 +31,11 @@ class EntryAccount(NamedTuple):
     available_cents: int
     open_orders: int
     state: str  # open, stopped, closed
+    # Limits of its own, None where those of the exchange hold.
+    max_order_quantity: int | None = None
+    max_order_notional_cents: int | None = None
+    max_open_orders: int | None = None
+    max_position: int | None = None
 
 
 class OrderRow(Struct, frozen=True, array_like=True):
@@ -55,6 +60,7 @@ class OrderRow(Struct, frozen=True, array_like=True):
     stop_price_cents: int | None = None
     display_quantity: int | None = None
     fee_ppm: int = 0
+    expires_us: int | None = None
 
 
 class RegisteredOrder(NamedTuple):

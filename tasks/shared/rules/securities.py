@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from tasks.messages import Phase, PhaseCause
+
+# Those of the log, and that of a security whose final settlement is booked.
+SecurityPhase = Phase | Literal["settled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +21,16 @@ class Security:
     min_price_cents: int
     max_price_cents: int
     issued_shares: int
-    halted: bool
     last_price_cents: int | None  # before the first trade its reference price
     maker_fee_ppm: int = 0  # hundredths of a basis point; see tasks.shared.rules.fees
     taker_fee_ppm: int = 0
+    phase: SecurityPhase = "continuous"
+    phase_cause: PhaseCause | None = None
+    phase_ends_us: int | None = None
+    reference_price_cents: int | None = None  # only order entry does without it
+    band_ppm: int | None = None
+
+    @property
+    def halted(self) -> bool:
+        """Whether its trading is halted; other phases have no such word."""
+        return self.phase == "halted"

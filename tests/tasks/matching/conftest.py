@@ -42,6 +42,7 @@ class RawExecutions(msgspec.Struct, array_like=True):
     shard: int
     matched_us: int
     executions: Raws
+    covers: Raws
     securities: Raws
 
 
@@ -62,6 +63,7 @@ class RawFeed(msgspec.Struct, array_like=True):
     failed: Raws
     began_us: int | None
     asked_us: list[int | None]
+    covers: Raws
     securities: Raws
     auctions: list[AuctionUpdate]
 

@@ -9,6 +9,8 @@ from tasks.messages import (
     HaltRequest,
     MassCancelRequest,
     OrderRequest,
+    Phase,
+    PhaseRequest,
     PlaceOrder,
     ReplaceRequest,
     Request,
@@ -31,7 +33,6 @@ def security(security_id: str, **terms: object) -> Security:
         "min_price_cents": 1,
         "max_price_cents": 1_000_000,
         "issued_shares": 100_000,
-        "halted": False,
         "last_price_cents": 10_000,
     }
     return Security(security_id, **fields | terms)
@@ -56,7 +57,7 @@ def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
                 security("MSFT"),
                 security("AAPL", shard=1),
                 security("TICK", tick_cents=5, min_price_cents=100, max_price_cents=200),
-                security("HALT", halted=True),
+                security("HALT", phase="halted"),
                 security("NEW", last_price_cents=None),
                 security("FEES", maker_fee_ppm=-2_000, taker_fee_ppm=10_000),
             )
@@ -117,6 +118,10 @@ def mass_cancel(**terms: object) -> MassCancelRequest:
 
 def halt(security_id: str = "MSFT", *, halted: bool = True) -> HaltRequest:
     return HaltRequest(900, security_id, halted, 5)
+
+
+def phase(security_id: str = "MSFT", phase: Phase = "auction", *, lasts_us: int | None = None) -> PhaseRequest:
+    return PhaseRequest(900, security_id, phase, lasts_us, 5)
 
 
 def placed(order: OrderRequest, **terms: object) -> PlaceOrder:
