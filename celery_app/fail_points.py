@@ -31,6 +31,9 @@ POINTS: Final = {
     },
     "publisher.sent_one": "a message was sent, and neither is it confirmed nor are those sent that go with it",
     "order_entry.committed": "requests are in the log, and the engines and the feed know nothing of them",
+    "order_entry.security_changed": "what becomes of securities is in a transaction that is not committed",
+    "order_entry.tick_sequenced": "what is due is in a transaction that is not committed",
+    "order_entry.tick_committed": "what is due is in the log, and the engines know nothing of it",
     "matching.recovered": "the engine is at the end of its log, and nothing was published again",
     "matching.republished": "events after the mark are published again, and the mark stands where it stood",
     "matching.applied": "a unit's commands are applied, and none of their events is published",
@@ -40,6 +43,8 @@ POINTS: Final = {
     "matching.snapshot_written": "the snapshot is in its transaction, which is not committed; it is the copy that dies",
     "matching.snapshot_kept": "the snapshot was put away",
     "order_execution.committed": "executions are settled, and the feed knows nothing of it",
+    "order_execution.security_recorded": "what happened to securities is recorded, and the feed knows of no settlement",
+    "order_execution.final_settlement_booked": "all holdings of a security are exchanged, and that is not committed",
     "data_feed.committed": "what the other stages told is stored, and nothing of it is pushed",
 }
 

@@ -24,9 +24,9 @@ class Settings(BaseSettings):
 
     # -- where the services are; the addresses hold passwords, so they never print themselves --------------------
     broker_url: SecretStr = Field(SecretStr("amqp://guest:guest@127.0.0.1:5672//"), description="RabbitMQ")
-    broker_role: Literal["", "api", "order_entry", "matching", "order_execution", "data_feed", "catch_up", "flower"] = (
-        Field("", description="whose least rights the user of BROKER_URL has, see sends_to; empty: all rights")
-    )
+    broker_role: Literal[
+        "", "api", "order_entry", "matching", "order_execution", "data_feed", "catch_up", "flower", "scheduler"
+    ] = Field("", description="whose least rights the user of BROKER_URL has, see sends_to; empty: all rights")
     broker_management_url: SecretStr = Field(
         SecretStr(""), description="RabbitMQ's management with a user of all rights, to make those of the roles"
     )
@@ -62,6 +62,9 @@ class Settings(BaseSettings):
         pattern=r"^([a-z_]+\.[a-z_]+(:[1-9][0-9]*)?)?$",
         description="for tests: where a worker kills itself, as name[:how often there]; see celery_app/fail_points.py",
     )
+    market: Path = Field(
+        Path("deploy/exchange.toml"), description="what the exchange lists and endows, and its trading day"
+    )
     run_directory: Path = Field(Path(".run"), description="liveness files, sockets and local data of the exchange")
 
     # -- trading rules that order entry applies -------------------------------------------------------------------
@@ -76,6 +79,9 @@ class Settings(BaseSettings):
     )
     max_position: int | None = Field(
         None, ge=1, description="most of a security a client may hold, open buy orders included [shares]; not set: any"
+    )
+    volatility_auction_s: float = Field(
+        10.0, gt=0, le=3_600, description="how long an auction lasts that begins because a price left its band"
     )
     max_request_orders: int = Field(1_000, ge=1, le=10_000, description="orders in one request")
 

@@ -17,6 +17,8 @@ DATA_FEED = "data_feed"
 DEAD_LETTER = "dead_letter"
 # No stage: it publishes again what the stages behind the engine have not got.
 CATCH_UP = "catch_up"
+# Not a stage: it only sends.
+SCHEDULER = "scheduler"
 
 STAGES = (ORDER_ENTRY, MATCHING, ORDER_EXECUTION, DATA_FEED)
 
@@ -88,6 +90,7 @@ def sends_to() -> dict[str, list[str]]:
     matching = [matching_queue(shard) for shard in range(settings().shards)]
     return {
         "api": [ORDER_ENTRY],
+        SCHEDULER: [ORDER_ENTRY],
         ORDER_ENTRY: [*matching, DATA_FEED],
         MATCHING: [ORDER_EXECUTION, DATA_FEED],
         ORDER_EXECUTION: [DATA_FEED],

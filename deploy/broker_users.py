@@ -14,9 +14,9 @@ import requests
 from amqp.exceptions import AMQPError
 from kombu import Connection
 
-from celery_app.topology import CATCH_UP, MATCHING, STAGES, declare_roles, exchange_of_role, sends_to
+from celery_app.topology import CATCH_UP, MATCHING, SCHEDULER, STAGES, declare_roles, exchange_of_role, sends_to
 
-ROLES = ("api", *STAGES, CATCH_UP, "flower")
+ROLES = ("api", SCHEDULER, *STAGES, CATCH_UP, "flower")
 
 WAIT_S = 10.0
 

@@ -18,7 +18,7 @@ from celery_app.settings import Settings, settings
 from db.clearing_data import initial_data, keys
 from db.connect import Database
 from db.migrate import DatabaseMissing, migrate
-from deploy import broker_users, database_users
+from deploy import broker_users, database_users, market_file
 from deploy.processes import BOTS
 from tasks.catch_up.begin import begin
 
@@ -61,6 +61,10 @@ def prepare(settings: Settings) -> None:
 
     raises  NotPrepared
     """
+    try:
+        market = market_file.read(settings.market).market()
+    except market_file.MarketFileError as fault:
+        raise NotPrepared(str(fault)) from fault
     clearing_data_url = settings.clearing_data_url.get_secret_value()
     market_data_url = settings.market_data_url.get_secret_value()
     database = Database(clearing_data_url, application_name="migrate")
@@ -69,7 +73,7 @@ def prepare(settings: Settings) -> None:
         migrate(clearing_data_url, market_data_url)
         with database.transaction() as tx:
             now_us = time.time_ns() // 1_000
-            initial_data.load(tx, shards=settings.shards, now_us=now_us)
+            initial_data.load(tx, shards=settings.shards, now_us=now_us, market=market)
             hand_out_keys(tx, settings.run_directory / "keys.json", now_us=now_us)
         begin(database, market_data)
         _let_in(settings)

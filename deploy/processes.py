@@ -11,7 +11,7 @@ from typing import Literal
 
 BOTS = ("random_walk", "gauss", "uniform", "flood", "retail", "market_maker")
 
-Kind = Literal["worker", "web", "bot"]
+Kind = Literal["worker", "web", "bot", "scheduler"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,12 @@ def webs() -> list[Process]:
         Process("api", "web", ("api",), role="api", user="api", needs=_STORES | {"streams"}),
         Process("flower", "web", ("deploy.flower",), role="flower", needs=frozenset({"rabbitmq", "migrate"})),
     ]
+
+
+def scheduler() -> Process:
+    """Celery beat, which rings for order entry; last, so that the first auction has bots in it."""
+    command = ("celery", "-A", "celery_app", "beat")
+    return Process("scheduler", "scheduler", command, role="scheduler", needs=frozenset({"rabbitmq", "migrate", "api"}))
 
 
 def bots(names: Iterable[str]) -> list[Process]:

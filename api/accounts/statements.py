@@ -88,6 +88,10 @@ def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
     return blueprint
 
 
+# A final settlement is of an event, too, but of no trade.
+_OF_TRADES = frozenset({"trade", "fee"})
+
+
 def _rows(postings: Iterable[Posting]) -> Iterator[dict[str, Any]]:
     for position, posting in enumerate(postings):
         if position % AT_ONCE == 0:
@@ -96,7 +100,7 @@ def _rows(postings: Iterable[Posting]) -> Iterator[dict[str, Any]]:
             "entry_id": posting.entry_id,
             "timestamp": time_of(posting.booked_us),
             "kind": posting.kind,
-            "trade_id": None if posting.event_id is None else trade_id(posting.event_id),
+            "trade_id": trade_id(posting.event_id) if posting.event_id and posting.kind in _OF_TRADES else None,
             "transfer_id": posting.transfer_id,
             "security_id": posting.security_id,
             "cash": dollars(posting.cash_cents),

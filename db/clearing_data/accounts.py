@@ -161,7 +161,7 @@ def _transfer(
     row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :client_id FOR UPDATE"), {"client_id": client_id}).first()
     if row is None or (kind == "correction" and client_id in (DTCC, EXCHANGE)):
         return "unknown_account"
-    if security_id is not None and not _is_listed(tx, security_id):
+    if security_id is not None and not (_is_listed if kind == "deposit" else _ever_was)(tx, security_id):
         return "unknown_security"
     contra_account = _contra_account(kind, security_id)
     asked = (kind, client_id, contra_account, security_id, cash_cents, shares)
@@ -174,8 +174,12 @@ def _transfer(
         return "insufficient_funds"
     if contra_account == EXCHANGE and not _exchange_has(tx, cash_cents):
         return "insufficient_funds"
-    if security_id is not None and not _covered(tx, client_id, contra_account, security_id, shares):
-        return "insufficient_holdings"
+    if security_id is not None:
+        if not _covered(tx, client_id, contra_account, security_id, shares):
+            return "insufficient_holdings"
+        # The final settlement waits for the holding of DTCC, too: whoever has it second sees what the other did.
+        if kind == "deposit" and not _is_listed(tx, security_id):
+            return "unknown_security"
     if not _book(tx, transfer_id, asked, now_us):
         return "transfer_id_reused"  # by a transfer of another client in this very moment
     if kind in ("deposit", "withdrawal"):
@@ -216,8 +220,18 @@ def _exchange_has(tx: Connection, cents: int) -> bool:
 
 
 def _is_listed(tx: Connection, security_id: str) -> bool:
-    found = tx.execute(text("SELECT 1 FROM securities WHERE security_id = :id"), {"id": security_id})
+    """Whether a security can still be had; what was delisted or settled cannot."""
+    found = tx.execute(
+        text(
+            "SELECT FROM securities WHERE security_id = :id AND delisted_us IS NULL AND settlement_transfer_id IS NULL"
+        ),
+        {"id": security_id},
+    )
     return found.first() is not None
+
+
+def _ever_was(tx: Connection, security_id: str) -> bool:
+    return tx.execute(text("SELECT FROM securities WHERE security_id = :id"), {"id": security_id}).first() is not None
 
 
 def _booked(tx: Connection, transfer_id: str) -> tuple[object, ...] | None:

@@ -108,8 +108,7 @@ def lock_and_read(
             order_id, before_us, shard, side = numbers[:4]
             known.cancel_marks.append(CancelMark(name, order_id, shard, other, _SIDES[side], before_us))
         else:
-            shard, *rest = numbers
-            known.securities.append(Security(name, shard, *rest, phase=other))  # type: ignore[misc]  # rest ends before it
+            known.securities.append(Security(*(name, *numbers, other)))
     return known
 
 

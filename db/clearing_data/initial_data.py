@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection, text
 
 from db.clearing_data import accounts, admission, command_numbers, security_entry
-from db.clearing_data.market import Endowment, Listing, Market, set_terms
+from db.clearing_data.market import set_terms
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.statements import Statements
 from tasks.messages import Command, ListSecurity, SetPhase, event_id
 from tasks.order_entry.rules.security_changes import NewPhase, NewSecurity, SecurityChanges
+from tasks.shared.rules.market import Endowment, Listing, Market
 
 SECURITIES = tuple(listing.security_id for listing in Market().securities)
 TRADERS = ("RANDOM_WALK", "GAUSS", "UNIFORM", "FLOOD", "RETAIL", "MARKET_MAKER", "SINGLE")

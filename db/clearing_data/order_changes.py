@@ -19,7 +19,7 @@ from tasks.order_execution.rules.changes import ChangedOrder, Decided, OrderChan
 _CHANGE_TERMS = text(
     """
     WITH change AS (
-        SELECT order_id, client_id, terms.event_id, terms.quantity, terms.price_cents, terms.hold_cents,
+        SELECT order_id, client_id, expires_us, terms.event_id, terms.quantity, terms.price_cents, terms.hold_cents,
             filled_quantity + closed_quantity < orders.quantity AS was_open,
             filled_quantity + closed_quantity < terms.quantity AS is_open
         FROM orders JOIN unnest(
@@ -35,8 +35,8 @@ _CHANGE_TERMS = text(
             terms_event_id = change.event_id
         FROM change WHERE orders.order_id = change.order_id
     ), opened AS (
-        INSERT INTO open_orders (client_id, order_id)
-        SELECT client_id, order_id FROM change WHERE is_open AND NOT was_open
+        INSERT INTO open_orders (client_id, order_id, expires_us)
+        SELECT client_id, order_id, expires_us FROM change WHERE is_open AND NOT was_open
     ), no_longer_open AS (
         DELETE FROM open_orders USING change
         WHERE change.was_open AND NOT change.is_open

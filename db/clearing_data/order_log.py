@@ -33,6 +33,12 @@ def read_commands(tx: Connection, shard: int, *, after_seq: int, limit: int) -> 
     return _decode_lines(page) if page else []
 
 
+def commands_between(tx: Connection, shard: int, *, first_seq: int, last_seq: int) -> list[Command]:
+    """The commands of a shard from one number to another. Raises as `read_commands`."""
+    commands = read_commands(tx, shard, after_seq=first_seq - 1, limit=last_seq - first_seq + 1)
+    return [command for _, command in commands]
+
+
 def lines(commands: Iterable[Command]) -> bytes:
     """Commands as they stand in the log, each on a line."""
     return _encode_lines(commands)

@@ -27,7 +27,8 @@ _FILL = (
     "COALESCE(executions.quantity * executions.price_cents * rates.ppm / 1000000, 0) "
     "FROM ledger JOIN executions USING (event_id) "
     # What a trade cost follows from the rates of its time; the entry of the fee has no index to be found by.
-    "LEFT JOIN LATERAL (SELECT CASE WHEN (executions.aggressor_side = 'buy') = (ledger.shares > 0) "
+    "LEFT JOIN LATERAL (SELECT CASE WHEN executions.aggressor_side IS NULL "
+    "THEN greatest(maker_fee_ppm, taker_fee_ppm) WHEN (executions.aggressor_side = 'buy') = (ledger.shares > 0) "
     "THEN taker_fee_ppm ELSE maker_fee_ppm END AS ppm FROM fee_rates "
     "WHERE fee_rates.security_id = executions.security_id AND from_event_id <= event_id "
     "ORDER BY from_event_id DESC, set_us DESC LIMIT 1) AS rates ON true"

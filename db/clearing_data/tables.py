@@ -81,6 +81,9 @@ trading_day = Table(
     Column("closed_us", BigInteger, nullable=False, server_default=text("0")),
     Column("step_ends_us", BigInteger),
     Column("step", SmallInteger),  # None before the first one
+    # Commands that the scheduler had sequenced and that may not be on the queues of the engines yet: of each shard the
+    # first and the last, as JSON.
+    Column("unsent", Text),
     CheckConstraint("one", name="trading_day_only"),
 )
 

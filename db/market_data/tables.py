@@ -83,7 +83,7 @@ trades = Table(
     Column("event_id", BigInteger, nullable=False),
     Column("price_cents", BigInteger, nullable=False),
     Column("quantity", BigInteger, nullable=False),
-    Column("aggressor_side", Text, nullable=False),
+    Column("aggressor_side", Text),  # None of a trade in an auction
     Column("traded_us", BigInteger, primary_key=True),
     postgresql_partition_by="RANGE (traded_us)",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from celery_app.settings import Settings
 from celery_app.stage import INVARIANT_BROKEN_STATUS
 from deploy.local.places import VENV_PYTHON, Instance
-from deploy.local.programs import BOT, WEB, WORKER, Program
+from deploy.local.programs import BOT, SCHEDULER, WEB, WORKER, Program
 from deploy.local.variables import (
     DATABASE_URLS,
     FLOWER_BASIC_AUTH,
@@ -23,7 +23,7 @@ from deploy.processes import Process
 # A worker ends when the unit under way is done, even if Postgres is slow.
 _WORKER_STOP_S = 60
 
-_RANKS = {"worker": WORKER, "web": WEB, "bot": BOT}
+_RANKS = {"worker": WORKER, "web": WEB, "bot": BOT, "scheduler": SCHEDULER}
 
 
 def environment(variables: Mapping[str, str], urls: Mapping[str, str], instance: Instance) -> dict[str, str]:

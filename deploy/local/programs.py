@@ -12,14 +12,14 @@ from deploy.local.failure import Failure
 from deploy.local.places import ROOT, Instance
 
 # What starts together and stops together; started in this order and stopped in the reverse one.
-SERVICE, WORKER, WEB, BOT = range(1, 5)
+SERVICE, WORKER, WEB, BOT, SCHEDULER = range(1, 6)
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
     """A program that the supervisor keeps running.
 
-    rank         when it starts and stops: SERVICE, WORKER, WEB or BOT
+    rank         when it starts and stops: SERVICE, WORKER, WEB, BOT or SCHEDULER
     stop_signal  asks it to end
     stop_wait_s  how long it may take to end before it is killed [s]
     final        exit statuses after which it is not started again

@@ -8,6 +8,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection
 
+from celery_app.settings import Settings
+from db.clearing_data import securities
+from db.connect import Database
 from deploy.local.failure import Failure
 from deploy.local.places import Instance
 from deploy.local.supervisor import Supervisor
@@ -45,6 +48,31 @@ def wait_for_api(url: str, *, still_up: Callable[[], None], seconds: float = 240
 def wait_for_flower(url: str, *, still_up: Callable[[], None], seconds: float = 240) -> None:
     """Return when Flower answers."""
     _wait(f"{url}/healthcheck", "Flower", still_up, seconds)
+
+
+def wait_for_trading(settings: Settings, *, seconds: float) -> None:
+    """Return when no security is in the auction with which a new exchange begins.
+
+    raises  Failure  one still is
+    """
+    database = Database(settings.clearing_data_url.get_secret_value(), application_name="up")
+    deadline = time.monotonic() + seconds
+    try:
+        while waiting := _in_first_auction(database):
+            if time.monotonic() > deadline:
+                raise Failure(f"{', '.join(waiting)} did not begin to trade within {seconds:.0f} s; see `make logs`")
+            time.sleep(0.2)
+    finally:
+        database.engine.dispose()
+
+
+def _in_first_auction(database: Database) -> list[str]:
+    with database.transaction() as tx:
+        return [
+            security.security_id
+            for security in securities.listed(tx)
+            if (security.phase, security.phase_cause) == ("auction", "schedule")
+        ]
 
 
 def _wait(address: str, what: str, still_up: Callable[[], None], seconds: float) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploy.local.failure import Failure
-from deploy.processes import BOTS, Process, bots, webs, workers
+from deploy.processes import BOTS, Process, bots, scheduler, webs, workers
 
 # Least, default and largest number of each kind of worker.
 _COUNTS = {
@@ -51,20 +51,21 @@ class Variables:
     def processes(self, shards: int) -> list[tuple[str, Process]]:
         """Each process that is to run, under the name that tells it from others of its kind, in order of start."""
         named = []
-        for process in (*workers(shards), *webs(), *bots(self.bots)):
+        for process in (*workers(shards), *webs(), *bots(self.bots), scheduler()):
             number = process.first + (self.counts[process.counts] if process.counts else 1)
             named += [(process.name if n == 1 else f"{process.name}-{n}", process) for n in range(1, number + 1)]
         return named
 
 
-def from_environment(environment: Mapping[str, str]) -> Variables:
+def from_environment(environment: Mapping[str, str], *, bots: tuple[str, ...] = BOTS) -> Variables:
     """Read the variables.
 
+    bots    those that trade when BOTS says nothing
     raises  Failure  one of them makes no sense
     """
     return Variables(
         counts={name: _count(environment, name) for name in _COUNTS},
-        bots=_bots(environment.get("BOTS", "")),
+        bots=_bots(environment.get("BOTS", ""), bots),
         given={name: environment[name] for name in SERVICE_URLS if environment.get(name)},
     )
 
@@ -77,11 +78,11 @@ def _count(environment: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _bots(text: str) -> tuple[str, ...]:
-    """The bots of a list like `flood,retail`; all of them when it is empty, none of them for `none`."""
+def _bots(text: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
+    """The bots of a list like `flood,retail`; those of the market when it is empty, none of them for `none`."""
     names = tuple(dict.fromkeys(text.lower().replace(",", " ").split()))
     if not names:
-        return BOTS
+        return otherwise
     if names == ("none",):
         return ()
     wrong = [name for name in names if name not in BOTS]

@@ -40,7 +40,7 @@ _ORDERS = text(
     LEFT JOIN denials ON denials.command_id = COALESCE(orders.order_id, placed.command_id)
     WHERE orders.order_id IS NULL
         OR (placed.command_id IS NULL) = (denials.command_id IS NULL)
-        OR (denials.command_id IS NULL AND placed.command NOT LIKE concat(
+        OR (denials.command_id IS NULL AND (placed.command NOT LIKE concat(
             '["place",', orders.order_id, ',', to_json(orders.client_id), ',', to_json(orders.security_id), ',"',
             orders.type, '","', orders.side, '",',
             CASE
@@ -56,7 +56,9 @@ _ORDERS = text(
                 WHEN holds_price THEN '0'
                 ELSE CAST(orders.hold_cents AS text)
             END,
-            ']'))
+            CASE WHEN orders.expires_us IS NULL THEN '%' ELSE concat(',', orders.expires_us) END,
+            ']')
+            OR (orders.expires_us IS NULL AND command ~ ',[0-9]{15,}]$')))
         OR (denials.command_id IS NOT NULL AND (orders.status, orders.reason) <> ('rejected', denials.reason))
     """
 ).execution_options(yield_per=1_000)
@@ -95,8 +97,9 @@ def read_heads(tx: Connection) -> dict[int, int]:
 
 
 def read_denials(tx: Connection) -> dict[int, str]:
-    """The reason of every denied request, by its number."""
-    rows = tx.execute(text("SELECT command_id, reason FROM denials").execution_options(yield_per=10_000))
+    """The reason of every denied request of a client, by its number."""
+    query = text("SELECT command_id, reason FROM denials WHERE is_reported")
+    rows = tx.execute(query.execution_options(yield_per=10_000))
     return {command_id: intern(reason) for command_id, reason in rows}  # millions, of a few reasons
 
 

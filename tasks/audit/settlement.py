@@ -58,8 +58,12 @@ _FEES = text(
             ORDER BY from_event_id DESC, set_us DESC LIMIT 1
         ) AS rates
         CROSS JOIN LATERAL (VALUES
-            (buyer, CASE aggressor_side WHEN 'buy' THEN taker_fee_ppm ELSE maker_fee_ppm END),
-            (seller, CASE aggressor_side WHEN 'sell' THEN taker_fee_ppm ELSE maker_fee_ppm END)
+            (buyer, CASE aggressor_side
+                WHEN 'buy' THEN taker_fee_ppm WHEN 'sell' THEN maker_fee_ppm ELSE greatest(maker_fee_ppm, taker_fee_ppm)
+            END),
+            (seller, CASE aggressor_side
+                WHEN 'sell' THEN taker_fee_ppm WHEN 'buy' THEN maker_fee_ppm ELSE greatest(maker_fee_ppm, taker_fee_ppm)
+            END)
         ) AS side (client_id, rate_ppm)
         WHERE kind = 'trade'
     ), booked AS (

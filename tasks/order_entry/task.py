@@ -15,12 +15,13 @@ from celery_app.publisher import Parcel, Publisher
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
-from db.clearing_data import admission, waiting_replaces
+from db.clearing_data import admission, trading_day, waiting_replaces
 from db.connect import Database
-from tasks.messages import EntryBatch, Tick
+from tasks.messages import CommandBatch, EntryBatch, Tick
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.decisions import Limits, number_of
 from tasks.order_entry.rules.feed import feed_of
+from tasks.order_entry.tick import tick
 
 log = structlog.get_logger()
 
@@ -54,7 +55,29 @@ class OrderEntry(Stage):
 @app.task(name=ORDER_ENTRY, base=OrderEntry, keeps_order=True)
 def order_entry(batches: list[EntryBatch]) -> None:
     """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
-    _decide(batches, patient=True)
+    of_clients = [batch for batch in batches if not _is_tick(batch)]
+    if of_clients:
+        _decide(of_clients, patient=True)
+    if len(of_clients) < len(batches):
+        _tick()
+
+
+def _is_tick(batch: EntryBatch) -> bool:
+    return bool(batch.requests) and type(batch.requests[0]) is Tick
+
+
+def _tick() -> None:
+    """Sequence what is due. What a tick leaves unsent, because it ends or RabbitMQ is away, the next one sends."""
+    ticked = tick(_clearing_data(), now_us=_now_us())
+    if ticked.batches:
+        fail_points.reach("order_entry.tick_committed")
+        _publisher().send_all(_to_engines(ticked.batches))
+        with _clearing_data().transaction() as tx:
+            trading_day.forget_unsent(tx, ticked.ranges)
+
+
+def _to_engines(batches: list[CommandBatch]) -> list[Parcel]:
+    return [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in batches]
 
 
 def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
@@ -74,7 +97,7 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
             kind=type(dropped.request).__name__,
             reason=dropped.reason,
         )
-    parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admitted.commands]
+    parcels = _to_engines(admitted.commands)
     # Of several copies the first one counts, as in the reports.
     asked_us = {
         number_of(request): batch.sent_us

@@ -18,6 +18,7 @@ from db.clearing_data.settlement import BooksBroken
 from db.connect import Database
 from tasks.messages import Execution, ExecutionBatch, FeedBatch, TradeFailed, TradeMade
 from tasks.order_execution.rules.clearing import ExecutionRefused, once_each
+from tasks.order_execution.securities import events_of, record, settle_due
 from tasks.order_execution.settle import settle_once
 from tasks.shared.rules import coverage
 from tasks.shared.rules.coverage import Interval
@@ -48,11 +49,17 @@ class Settlement(Stage):
             with _clearing_data().transaction() as tx:
                 covered.merge(tx)
             self._covered = False
+        for security_id in settle_due(_clearing_data(), now_us=_now_us()):
+            log.info("security_settled", security_id=security_id)
 
     def handle(self, batches: list[ExecutionBatch]) -> None:
         """Settle the executions of all delivered messages, and report the trades."""
         began_us = _now_us()
         covers = coverage.merged(interval for batch in batches for interval in batch.covers)
+        happened = events_of(batches, volatility_auction_us=_volatility_auction_us())
+        if happened:
+            # Before the executions, whose transaction says that everything up to here is done.
+            record(_clearing_data(), happened)
         executions, failed = _settle(batches, covers, began_us)
         self._covered = self._covered or bool(covers)
         fail_points.reach("order_execution.committed")
@@ -81,8 +88,8 @@ class Settlement(Stage):
         first = coverage.clipped(batch.covers, 0, at)
         second = coverage.clipped(batch.covers, at, coverage.LAST)
         return (
-            ExecutionBatch(batch.shard, batch.matched_us, executions[:middle], first),
-            ExecutionBatch(batch.shard, batch.matched_us, executions[middle:], second),
+            ExecutionBatch(batch.shard, batch.matched_us, executions[:middle], first, batch.securities),
+            ExecutionBatch(batch.shard, batch.matched_us, executions[middle:], second, batch.securities),
         )
 
 
@@ -148,6 +155,11 @@ def _clearing_data() -> Database:
 @cache
 def _publisher() -> Publisher:
     return Publisher(app)
+
+
+@cache
+def _volatility_auction_us() -> int:
+    return round(settings().volatility_auction_s * 1_000_000)
 
 
 def _now_us() -> int:

@@ -12,14 +12,14 @@ import yaml
 
 from deploy.broker_users import ROLES
 from deploy.database_users import RIGHTS, USERS
-from deploy.processes import BOTS, Process, bots, webs, workers
+from deploy.processes import BOTS, Process, bots, scheduler, webs, workers
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 
 SHARDS = 2
-WORKERS, WEBS, TRADERS = workers(SHARDS), webs(), bots(BOTS)
+WORKERS, WEBS, TRADERS = workers(SHARDS), [*webs(), scheduler()], bots(BOTS)
 IN_THE_CONTAINER = ["--url", "http://api:8000", "--keys-file", "/run/key/keys.json"]
 STORES = {"rabbitmq", "postgres", "redis"}
 

@@ -61,7 +61,7 @@ FORBIDDEN = {
             "INSERT INTO executions SELECT * FROM executions",
             "UPDATE orders SET quantity = 1",
             "UPDATE holdings SET held = 0",
-            "UPDATE securities SET halted = true",
+            "UPDATE securities SET phase = 'halted'",
             "UPDATE api_keys SET role = 'admin'",
             "UPDATE last_prices SET price_cents = 1",
         ],
@@ -99,7 +99,7 @@ FORBIDDEN = {
             "SELECT FROM ledger",
             "INSERT INTO order_log SELECT * FROM order_log",
             "UPDATE shards SET last_seq = 0",
-            "UPDATE securities SET halted = true",
+            "UPDATE securities SET phase = 'halted'",
         ],
     },
     "order_execution": {

@@ -19,6 +19,7 @@ from tasks.messages import (
     CancelRefused,
     CancelRequest,
     Event,
+    Execution,
     ExecutionBatch,
     FeedBatch,
     HaltRequest,
@@ -30,6 +31,7 @@ from tasks.messages import (
     ReplaceRefused,
     ReplaceRequest,
     Request,
+    SecurityEvent,
     Side,
     TradeMade,
 )
@@ -203,9 +205,10 @@ class Exchange:
                 for seq, command in enumerate(batch.commands, batch.first_seq)
                 for event in engine.apply(seq, command)
             ]
-            settleable = [event for event in events if not isinstance(event, CancelRefused | OrderTriggered)]
-            if settleable:
-                executions.append(ExecutionBatch(batch.shard, self._now_us, settleable))
+            settleable = [event for event in events if isinstance(event, Execution)]
+            happened = [event for event in events if isinstance(event, SecurityEvent)]
+            if settleable or happened:
+                executions.append(ExecutionBatch(batch.shard, self._now_us, settleable, happened))
             feed.append(
                 FeedBatch(
                     "matching",

@@ -5,11 +5,17 @@ from __future__ import annotations
 from deploy.local.failure import ending
 from deploy.local.lock import alone
 from deploy.local.places import EXCHANGE
-from deploy.local.programs import BOT, SERVICE, WEB, WORKER
+from deploy.local.programs import BOT, SCHEDULER, SERVICE, WEB, WORKER
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
 
-_NAMES = {BOT: "bots", WEB: "api, streams and Flower", WORKER: "workers", SERVICE: "services"}
+_NAMES = {
+    SCHEDULER: "scheduler",
+    BOT: "bots",
+    WEB: "api, streams and Flower",
+    WORKER: "workers",
+    SERVICE: "services",
+}
 
 
 def main() -> int:

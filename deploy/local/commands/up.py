@@ -9,28 +9,44 @@ import subprocess
 from collections.abc import Mapping, Sequence
 
 from celery_app.settings import Settings
-from deploy import broker_users, database_users, flower
+from deploy import broker_users, database_users, flower, market_file
 from deploy.local import environment_file, exchange, growth, public, ready
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
 from deploy.local.places import EXCHANGE, VENV_PYTHON
 from deploy.local.ports import LOOPBACK, is_free
-from deploy.local.programs import BOT, WEB, WORKER, Program
+from deploy.local.programs import BOT, SCHEDULER, WEB, WORKER, Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import DATABASE_URLS, FLOWER_BROKER_API, SERVICE_URLS, Variables, from_environment
+from deploy.market_file import MarketFile
 
 _LEAST_FREE_BYTES = 1 << 30
 
 
 def main() -> int:
     """Start what does not run; exit status 1 and one sentence when that cannot be."""
-    variables, door = from_environment(os.environ), public.from_environment(os.environ)
+    market = _market()
+    variables, door = from_environment(os.environ, bots=market.bots), public.from_environment(os.environ)
     require_space()
     with alone(EXCHANGE):
-        _bring_up(variables, door)
+        _bring_up(variables, door, market)
     return 0
+
+
+def _market() -> MarketFile:
+    """The file of the market, which the processes find wherever they run.
+
+    raises  Failure  it does not describe one
+    """
+    file = Settings().market.resolve()
+    try:
+        market = market_file.read(file)
+    except market_file.MarketFileError as fault:
+        raise Failure(str(fault)) from fault
+    os.environ["MARKET"] = str(file)
+    return market
 
 
 def require_space() -> None:
@@ -44,7 +60,7 @@ def require_space() -> None:
         raise Failure(f"the disk of {EXCHANGE.directory} has only {free >> 20} MB left: make room for 1 GB at least")
 
 
-def _bring_up(variables: Variables, door: public.PublicDoor | None) -> None:
+def _bring_up(variables: Variables, door: public.PublicDoor | None, market: MarketFile) -> None:
     EXCHANGE.folder("logs")
     supervisor = Supervisor(EXCHANGE)
     was_up = supervisor.runs()
@@ -86,6 +102,9 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None) -> None:
         _migrate(environment | _users(services.roles, environment) | made)
     environment_file.write(EXCHANGE, environment)
     _start_processes(supervisor, processes, url=url, flower_url=flower_url)
+    if market.day is None:
+        with step("first auction"):
+            ready.wait_for_trading(s, seconds=market.first_auction + 120)
     growth.take_sample(EXCHANGE, s)
     print(_addresses(url, flower_url, door))
 
@@ -155,7 +174,9 @@ def _migrate(environment: Mapping[str, str]) -> None:
 
 def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url: str, flower_url: str) -> None:
     """Start what is not a service: all but the bots at once, and these when there is something to trade on."""
-    by_rank = {rank: [program for program in programs if program.rank == rank] for rank in (WORKER, WEB, BOT)}
+    by_rank = {
+        rank: [program for program in programs if program.rank == rank] for rank in (WORKER, WEB, BOT, SCHEDULER)
+    }
     names = {rank: [program.name for program in some] for rank, some in by_rank.items()}
     supervisor.apply(None)
     supervisor.start([*by_rank[WORKER], *by_rank[WEB]])
@@ -172,6 +193,9 @@ def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url
         supervisor.start(by_rank[BOT])
         with step(f"bots: {' '.join(names[BOT])}"):
             supervisor.wait_until_up(names[BOT])
+    supervisor.start(by_rank[SCHEDULER])
+    with step("scheduler"):
+        ready.wait_for_workers(EXCHANGE, supervisor, names[SCHEDULER])
 
 
 def _reachable(host: str) -> str:

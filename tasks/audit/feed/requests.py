@@ -20,7 +20,8 @@ class _Expected:
     """What the registers of orders and of denials and the log lead to.
 
     An order that was replaced has other terms now; those that it was confirmed with are in the log. Of a denied request
-    that is no order only the reason is kept, and of a mass cancel not of which security it was.
+    that is no order only the reason is kept, and of a mass cancel not of which security it was. What is about a
+    security, or of the scheduler, is no client's.
     """
 
     query = f"""
@@ -48,7 +49,8 @@ class _Expected:
                     AS sequenced_us
             FROM (
                 SELECT command_id, CAST(command AS json) AS command FROM order_log
-                WHERE NOT starts_with(command, '["place",') AND NOT starts_with(command, '["halt",')
+                WHERE starts_with(command, '["cancel",') OR starts_with(command, '["replace",')
+                    OR starts_with(command, '["mass_cancel",')
             ) AS parsed
         ) AS others
         WHERE sequenced_us >= :floor_us
@@ -56,7 +58,7 @@ class _Expected:
         SELECT denials.command_id, NULL, 'order', false, NULL, NULL, NULL, NULL, NULL, denials.reason, NULL, false
         FROM denials LEFT JOIN orders ON orders.order_id = denials.command_id
         LEFT JOIN unnest(CAST(:dropped AS bigint[])) AS dropped (command_id) ON dropped.command_id = denials.command_id
-        WHERE orders.order_id IS NULL AND dropped.command_id IS NULL
+        WHERE orders.order_id IS NULL AND dropped.command_id IS NULL AND denials.is_reported
     """  # noqa: S608 - the text is ours
 
     def __init__(self, market_data: Database) -> None:

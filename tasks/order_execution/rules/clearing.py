@@ -40,7 +40,7 @@ from tasks.order_execution.rules.changes import (
     Settlement,
     Terms,
 )
-from tasks.shared.rules.fees import fee_cents
+from tasks.shared.rules.fees import fee_cents, rate_ppm
 
 # Why a trade fails. An order that lost quantity so keeps this as its reason, whatever else closes the rest of it.
 ACCOUNT_CLOSED = "account_closed"
@@ -163,10 +163,12 @@ def _clear_trade(settlement: Settlement, trade: TradeMade, rates: FeeRates | Non
     cash_cents = quantity * price_cents
     buyer_pays = seller_pays = 0
     if rates is not None:
-        # In an auction neither is the aggressor, and both pay as makers.
-        taker = trade.aggressor_side
-        buyer_pays = fee_cents(cash_cents, rates.taker_ppm if taker == "buy" else rates.maker_ppm)
-        seller_pays = fee_cents(cash_cents, rates.taker_ppm if taker == "sell" else rates.maker_ppm)
+        of_buyer, of_seller = (
+            rate_ppm(side, trade.aggressor_side, maker_ppm=rates.maker_ppm, taker_ppm=rates.taker_ppm)
+            for side in ("buy", "sell")
+        )
+        buyer_pays = fee_cents(cash_cents, of_buyer)
+        seller_pays = fee_cents(cash_cents, of_seller)
         _charge(settlement, trade, buyer, buyer_pays)
         _charge(settlement, trade, seller, seller_pays)
     held_cents = quantity * hold_cents

@@ -20,6 +20,16 @@ def fee_cents(cash_cents: int, rate_ppm: int) -> int:
     return fee if rate_ppm >= 0 else -fee
 
 
+def rate_ppm(side: str, aggressor_side: str | None, *, maker_ppm: int, taker_ppm: int) -> int:
+    """The rate that one side of a trade pays: the taker's for the order that came, the maker's for the one that rested.
+
+    In an auction neither rested: both pay the higher rate, so that a rebate there costs the exchange nothing.
+    """
+    if aggressor_side is None:
+        return max(maker_ppm, taker_ppm)
+    return taker_ppm if side == aggressor_side else maker_ppm
+
+
 def highest_fee_ppm(*, maker_fee_ppm: int, taker_fee_ppm: int) -> int:
     """The most that a side may have to pay: an order does not know which side it will be."""
     return max(maker_fee_ppm, taker_fee_ppm, 0)

@@ -29,6 +29,7 @@ EXPECTED_ROLES = {
     "api": "api",
     "streams": "api",
     "flower": "flower",
+    "scheduler": "scheduler",
 }
 
 
@@ -58,7 +59,7 @@ def test_each_process_has_the_rights_of_its_user_in_postgres() -> None:
     users = {user: urls_of(user, SETTINGS, f"secret-of-{user}") for user in USERS}
     told = environments({}, users)
     for name, environment in told.items():
-        user = "" if name in ("flower", *BOTS) else name.partition(".")[0]
+        user = "" if name in ("flower", "scheduler", *BOTS) else name.partition(".")[0]
         given = {variable: environment[variable] for variable in RIGHTS if variable in environment}
         assert given == users.get(user, {}), name
         assert "DATABASE_USERS" not in environment
@@ -68,7 +69,7 @@ def test_each_process_has_the_rights_of_its_user_in_postgres() -> None:
 
 def test_who_brings_postgres_has_one_user_for_all() -> None:
     for name, environment in environments({}).items():
-        if name not in ("flower", *BOTS):
+        if name not in ("flower", "scheduler", *BOTS):
             assert environment["CLEARING_DATA_URL"] == SETTINGS["CLEARING_DATA_URL"], name
 
 

@@ -14,7 +14,7 @@ from db.clearing_data import admission as tables
 from db.clearing_data.admission import NEVER_US
 from db.connect import Database
 from tasks.matching.rules.engine import Engine
-from tasks.messages import MassCancel, OrderReport, PlaceOrder, Request, SetHalt, decode_command
+from tasks.messages import MassCancel, OrderReport, PlaceOrder, Request, SetPhase, decode_command
 from tasks.order_entry.admit import Admission, admit
 from tasks.order_entry.rules.decisions import Dropped, number_of
 from tests.support.entry import LIMITS, assert_books_hold, cancel, halt, mass_cancel, order, replace
@@ -399,7 +399,10 @@ def test_a_mass_cancel_of_what_is_not_there_is_denied(clearing_data: Database) -
 
 def test_a_halt_is_logged_and_stands_until_it_is_lifted(clearing_data: Database) -> None:
     admission = enter(clearing_data, halt(1))
-    assert (admission.commands[0].commands, admission.reports) == ([SetHalt(1, "MSFT", True, 1_000)], [])
+    assert (admission.commands[0].commands, admission.reports) == (
+        [SetPhase(1, "MSFT", "halted", "admin", None, 1_000)],
+        [],
+    )
     assert reasons(enter(clearing_data, order(3))) == {3: "halted"}
     # It comes again, after its end.
     assert commands(enter(clearing_data, halt(4, halted=False), halt(1))) == {(0, 1): 1, (0, 2): 4}
@@ -505,7 +508,7 @@ def test_37_a_copy_is_reported_as_the_first_was(clearing_data: Database) -> None
 def test_a_halt_of_what_is_not_listed_is_denied(clearing_data: Database) -> None:
     assert commands(enter(clearing_data, halt(1, "XXXX"), order(2))) == {(0, 1): 2}
     with clearing_data.transaction() as tx:
-        assert tx.execute(text("SELECT * FROM denials")).all() == [(1, "unknown_security")]
+        assert tx.execute(text("SELECT * FROM denials")).all() == [(1, "unknown_security", False)]
 
 
 # -- what comes after a cancel that was sent after it --------------------------------------------------------------

@@ -81,7 +81,7 @@ def test_any_units(clearing_data: Database, units: list[list[Request]]) -> None:
         tx.execute(text("UPDATE shards SET last_seq = 0"))
         tx.execute(text("UPDATE accounts SET held_cents = 0, open_orders = 0"))
         tx.execute(text("UPDATE holdings SET held = 0"))
-        tx.execute(text("UPDATE securities SET halted = false"))
+        tx.execute(text("UPDATE securities SET phase = 'continuous', phase_event_id = 0"))
     # A number stands for one request for ever, so the later ones of the same number are left out.
     first = {number_of(request): request for unit in reversed(units) for request in reversed(unit)}
     told: dict[int, str | None] = {}

@@ -25,7 +25,7 @@ from tasks.messages import (
     PlaceOrder,
     ReplaceOrder,
     Request,
-    SetHalt,
+    SetPhase,
 )
 from tests.support.broker import depth, publish, take
 from tests.support.entry import assert_books_hold, cancel, halt, mass_cancel, order, replace
@@ -98,7 +98,7 @@ def test_every_kind_of_request_is_decided(broker: Connection, clearing_data: Dat
         PlaceOrder,
         ReplaceOrder,
         MassCancel,
-        SetHalt,
+        SetPhase,
         CancelOrder,
     ]
     assert (commands[0, 5].order_ids, elsewhere.order_ids) == ([2], [])
@@ -228,7 +228,7 @@ def test_37_what_is_wrong_with_one_request_is_no_business_of_the_others(
     with clearing_data.transaction() as tx:
         assert_books_hold(tx)
         denied = tx.execute(text("SELECT * FROM denials ORDER BY 1")).all()
-    assert denied == [(1_001, "unknown_security"), (1_005, "unknown_shard")]
+    assert denied == [(1_001, "unknown_security", False), (1_005, "unknown_shard", True)]
 
 
 def test_killed_workers_lose_nothing_and_do_nothing_twice(broker: Connection, clearing_data: Database) -> None:

@@ -107,7 +107,7 @@ def test_three_workers_with_requests_of_every_kind(
         logged = tx.execute(text("SELECT command::json->>0, count(*) FROM order_log GROUP BY 1")).all()
     # It was no idle talk.
     assert kinds.keys() >= {"trade", "cancelled", "replaced", "replace_refused"}
-    assert {kind for kind, _ in logged} == {"place", "cancel", "replace", "mass_cancel", "halt"}
+    assert {kind for kind, _ in logged} == {"place", "cancel", "replace", "mass_cancel", "phase"}
 
 
 def test_47_sixty_cancels_that_two_workers_may_handle_before_the_orders(

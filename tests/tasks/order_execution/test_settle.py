@@ -357,7 +357,7 @@ def test_a_fill_may_settle_ahead_of_the_replacement_that_allows_it(
     settle(clearing_data, [told])
     assert order(clearing_data, told.order_id) == ("partially_filled", 7, 0, None)
     assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)
-    assert ("ANN", told.order_id) in state(clearing_data)["open_orders"]
+    assert ("ANN", told.order_id, None) in state(clearing_data)["open_orders"]
     assert state(clearing_data)["pending_replaces"] == []
     settle(clearing_data, [told, trade])  # again, which changes nothing
     assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)

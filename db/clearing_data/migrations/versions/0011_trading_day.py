@@ -47,6 +47,7 @@ def upgrade() -> None:
         *(sa.Column(name, sa.BigInteger(), nullable=False, server_default=sa.text("0")) for name in DURATIONS),
         sa.Column("step_ends_us", sa.BigInteger()),
         sa.Column("step", sa.SmallInteger()),
+        sa.Column("unsent", text),
         sa.PrimaryKeyConstraint("one"),
         sa.CheckConstraint("one", name="trading_day_only"),
     )

@@ -1,0 +1,199 @@
+"""The file of the market, deploy/exchange.toml or another one: what the exchange lists and endows, and its day.
+
+It is checked as a whole before anything starts, and every fault is named with its place.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from deploy.processes import BOTS
+from tasks.shared.rules.market import Day, Endowment, Listing, Market
+
+_UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
+_LONGEST_S: Final = 366 * 86_400
+
+
+class MarketFileError(Exception):
+    """A file that describes no market; the text names every fault and where it stands."""
+
+
+def _seconds(given: object) -> object:
+    """Seconds of a whole number of them, or of a text like 6h30m."""
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    found = _DURATION.fullmatch(given) if isinstance(given, str) and given else None
+    if found is None:
+        raise ValueError('a duration is a text like "6h30m" or "10s", or a whole number of seconds')
+    return sum(int(part or 0) * unit for part, unit in zip(found.groups(), _UNITS.values(), strict=True))
+
+
+Seconds = Annotated[int, BeforeValidator(_seconds), Field(ge=0, le=_LONGEST_S)]
+SecurityId = Annotated[str, Field(pattern=r"^[A-Z0-9.]{1,12}$")]
+# The parser makes decimals of the file's numbers.
+Price = Annotated[Decimal, Field(ge=Decimal("0.01"), le=10_000_000, decimal_places=2)]
+BasisPoints = Annotated[Decimal, Field(gt=-10_000, lt=10_000, decimal_places=2)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ListedSecurity(_Part):
+    """A security: prices [dollars], fees [basis points], band [fraction of a price]."""
+
+    id: SecurityId
+    reference_price: Price
+    tick: Price = Decimal("0.01")
+    min_price: Price = Decimal("0.01")
+    max_price: Price = Decimal("10000.00")
+    issued: int = Field(100_000, ge=1, le=10**12)
+    maker_fee: BasisPoints = Decimal(0)
+    taker_fee: BasisPoints = Decimal(0)
+    band: Annotated[Decimal, Field(gt=0, lt=1, decimal_places=6)] | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> ListedSecurity:
+        faults = []
+        if not self.min_price <= self.reference_price <= self.max_price:
+            faults.append(
+                f"reference_price {self.reference_price} is not from min_price {self.min_price} to max_price "
+                f"{self.max_price}"
+            )
+        faults += [
+            f"{name} {price} must be a multiple of the tick {self.tick}"
+            for name, price in (("reference_price", self.reference_price), ("min_price", self.min_price))
+            if name in self.model_fields_set and price % self.tick
+        ]
+        if self.maker_fee + self.taker_fee < 0:
+            faults.append("maker_fee and taker_fee together must not be below 0: a trade would cost the exchange")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def listing(self) -> Listing:
+        """The security as `clearing_data` lists it."""
+        tick_cents = _cents(self.tick)
+        return Listing(
+            security_id=self.id,
+            reference_cents=_cents(self.reference_price),
+            tick_cents=tick_cents,
+            # By default the lowest price is a cent, or the tick if that is larger.
+            min_price_cents=max(_cents(self.min_price), tick_cents),
+            max_price_cents=_cents(self.max_price),
+            issued_shares=self.issued,
+            maker_fee_ppm=int(self.maker_fee * 100),
+            taker_fee_ppm=int(self.taker_fee * 100),
+            band_ppm=None if self.band is None else int(self.band * 1_000_000),
+        )
+
+
+class GivenToAccounts(_Part):
+    """What a new account is given: cash [dollars], shares by security."""
+
+    cash: Annotated[Decimal, Field(ge=0, le=10**12, decimal_places=2)] = Decimal(10_000)
+    shares: Mapping[SecurityId, Annotated[int, Field(ge=0, le=10**12)]] = {}
+
+
+class DayOfTrading(_Part):
+    """The steps of the trading day, in this order; one that lasts no time is left out."""
+
+    opening_auction: Seconds = 0
+    continuous: Seconds = 0
+    closing_auction: Seconds = 0
+    closed: Seconds = 0
+
+    @model_validator(mode="after")
+    def _takes_time(self) -> DayOfTrading:
+        if not self.continuous:
+            raise ValueError("continuous must last at least a second")
+        return self
+
+    def in_us(self) -> Day:
+        """The day as `clearing_data` has it."""
+        steps = (self.opening_auction, self.continuous, self.closing_auction, self.closed)
+        return Day(*(1_000_000 * seconds for seconds in steps))
+
+
+class MarketFile(_Part):
+    """The file."""
+
+    first_auction: Seconds = 8
+    bots: tuple[str, ...] = BOTS
+    endowment: GivenToAccounts = GivenToAccounts()
+    securities: tuple[ListedSecurity, ...] = Field(min_length=1, max_length=10_000)
+    day: DayOfTrading | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> MarketFile:
+        listed = [security.id for security in self.securities]
+        faults = [f"security {name} is listed twice" for name in sorted({n for n in listed if listed.count(n) > 1})]
+        faults += [
+            f"endowment.shares names {name}, which is not among the securities"
+            for name in self.endowment.shares
+            if name not in listed
+        ]
+        faults += [f"there is no bot {name}; there are {', '.join(BOTS)}" for name in self.bots if name not in BOTS]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def market(self) -> Market:
+        """The market as `clearing_data` has it."""
+        return Market(
+            securities=tuple(security.listing() for security in self.securities),
+            endowment=Endowment(_cents(self.endowment.cash), dict(self.endowment.shares)),
+            day=Day() if self.day is None else self.day.in_us(),
+            first_auction_us=1_000_000 * self.first_auction,
+        )
+
+
+def read(file: Path) -> MarketFile:
+    """Read a file.
+
+    raises  MarketFileError  naming every fault
+    """
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
+    except FileNotFoundError:
+        raise MarketFileError(f"{file} does not exist") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise MarketFileError(f"{file} cannot be read: {fault}") from None
+    except tomllib.TOMLDecodeError as fault:
+        raise MarketFileError(f"{file} is not TOML: {fault}") from None
+    return parse(content, named=str(file))
+
+
+def parse(content: dict[str, Any], *, named: str) -> MarketFile:
+    """The market that the content of a file describes; raises MarketFileError."""
+    try:
+        return MarketFile.model_validate(content)
+    except ValidationError as faults:
+        lines = [f"{_place(fault['loc'])}: {_said(fault)}" for fault in faults.errors()]
+        raise MarketFileError("\n  ".join([f"{named} describes no market:", *lines])) from None
+
+
+def _said(fault: Any) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "there is no such setting"
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    """As one finds it in the file, whose tables are counted from 1: securities[3].band."""
+    place = ""
+    for part in location:
+        place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else part
+    return place or "as a whole"
+
+
+def _cents(dollars: Decimal) -> int:
+    return int(dollars * 100)

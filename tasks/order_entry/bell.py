@@ -1,0 +1,80 @@
+"""The scheduler: Celery beat, which only rings. What is due when stands in the database, and order entry looks there.
+
+It keeps nothing on disk, so a crash leaves nothing that could be wrong; and what it rings for is done once, however
+often it rings.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from amqp.exceptions import AMQPError
+from celery import Celery
+from celery.beat import ScheduleEntry, Scheduler
+from kombu.exceptions import KombuError
+
+from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
+from celery_app.settings import settings
+from celery_app.topology import ORDER_ENTRY, SCHEDULER
+from tasks.messages import EntryBatch, Tick
+
+log = structlog.get_logger()
+
+# How often it rings [s]. An order expires within a second after its time, and the way to the log takes a while, too.
+RINGS_EVERY_S: Final = 0.5
+
+
+class Bell(Scheduler):
+    """A schedule of one entry, in memory."""
+
+    def __init__(self, app: Celery, *arguments: Any, **keywords: Any) -> None:
+        self._publisher = Publisher(app)
+        self._name = f"{SCHEDULER}-{os.getpid()}@{socket.gethostname()}"
+        self._events: Any = None
+        self._rung = 0
+        super().__init__(app, *arguments, **keywords)
+
+    def setup_schedule(self) -> None:
+        """Celery's own entries are about results, which there are none of."""
+        self.update_from_dict({"tick": {"task": ORDER_ENTRY, "schedule": RINGS_EVERY_S}})
+
+    def apply_async(self, entry: ScheduleEntry, *_: object, advance: bool = True, **__: object) -> None:
+        """Ring once. A ring that RabbitMQ does not take is lost: the next one is for all that is due by then."""
+        if advance:
+            self.reserve(entry)
+        try:
+            self._publisher.send(ORDER_ENTRY, EntryBatch([Tick()]), size=1)
+        except (NotSent, OutcomeUnknown) as fault:
+            log.warning("tick_not_sent", fault=str(fault)[:200])
+            return
+        self._rung += 1
+        self._touch()
+        self._tell_flower()
+
+    def _touch(self) -> None:
+        """Touch the file that says that the process does its work."""
+        file = Path(settings().run_directory) / "alive" / self._name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{time.time():.0f}\n")
+
+    def _tell_flower(self) -> None:
+        """Show up in Flower next to the workers; nothing depends on it."""
+        try:
+            if self._events is None:
+                connection = self.app.connection_for_write(heartbeat=0)
+                self._events = self.app.events.Dispatcher(connection, hostname=self._name)
+                self._events.send("worker-online", freq=RINGS_EVERY_S)
+            self._events.send("worker-heartbeat", freq=RINGS_EVERY_S, active=0, processed=self._rung)
+        except (AMQPError, KombuError, OSError) as fault:
+            log.warning("flower_not_told", fault=str(fault)[:200])
+            self._events = None
+
+    @property
+    def info(self) -> str:
+        """A line of the banner."""
+        return f"    . rings every {RINGS_EVERY_S} s"

@@ -1,0 +1,112 @@
+"""A tick of the scheduler in one transaction: what is due by now goes into the logs, in the order of its time.
+
+All that a tick knows is in the database, so it does no harm when ticks come twice, late, or from two schedulers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from sqlalchemy import Connection
+
+from celery_app import fail_points
+from db.clearing_data import admission, command_numbers, security_entry, trading_day
+from db.connect import Database
+from db.statements import Statements
+from tasks.messages import Command, CommandBatch, Expire, SetPhase, event_id
+from tasks.order_entry.rules.day import DuePhase, Step, phases_due, steps_due
+from tasks.order_entry.rules.outcome import batches_of
+from tasks.order_entry.rules.security_changes import NewPhase
+from tasks.order_entry.rules.trading_rows import ExpiredOrder, Progress, Range
+
+# Orders that expire in one tick; the next one comes soon.
+MAX_EXPIRED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What the engines have to get; `ranges` is that in the words of the database."""
+
+    batches: list[CommandBatch]
+    ranges: list[Range]
+
+
+def tick(clearing_data: Database, *, now_us: int) -> Ticked:
+    """Sequence what is due; whatever an earlier tick may not have sent goes with it.
+
+    raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
+    """
+    with clearing_data.transaction() as tx:
+        progress = trading_day.lock(tx)
+        if progress is None:
+            return Ticked([], [])
+        steps = steps_due(progress.day, last=progress.step, ends_us=progress.step_ends_us, now_us=now_us)
+        phases = phases_due(
+            trading_day.phases(tx, now_us=now_us, of_all=bool(steps)),
+            steps,
+            is_scheduled=progress.day.is_scheduled,
+            first_auction_us=progress.first_auction_us,
+            now_us=now_us,
+        )
+        expired = trading_day.take_expired(tx, now_us=now_us, limit=MAX_EXPIRED)
+        ranges = progress.unsent
+        batches = [
+            batch
+            for part in ranges
+            for batch in batches_of(part.shard, part.first_seq, trading_day.commands_of(tx, part))
+        ]
+        if steps or phases or expired:
+            sequenced = _sequence(tx, progress, steps, _commands(tx, phases, expired, now_us))
+            ranges = [*ranges, *sequenced.ranges]
+            batches += sequenced.batches
+            fail_points.reach("order_entry.tick_sequenced")
+    return Ticked(batches, ranges)
+
+
+def _commands(
+    tx: Connection, phases: Sequence[DuePhase], expired: Sequence[ExpiredOrder], now_us: int
+) -> dict[int, list[Command]]:
+    """The commands by shard: what is due earlier comes earlier, and of one moment first what expires."""
+    numbers = iter(command_numbers.take(tx, len(phases) + len(expired)))
+    due: list[DuePhase | ExpiredOrder] = sorted([*expired, *phases], key=lambda one: one[0])
+    commands: dict[int, list[Command]] = {}
+    for shard in sorted({one.shard for one in due}):
+        of_shard = [one for one in due if one.shard == shard]
+        commands[shard] = list(_commands_of_shard(of_shard, numbers, now_us))
+    return commands
+
+
+def _commands_of_shard(
+    due: Iterable[DuePhase | ExpiredOrder], numbers: Iterator[int], now_us: int
+) -> Iterator[Command]:
+    for are_expired, run in groupby(due, key=lambda one: isinstance(one, ExpiredOrder)):
+        if are_expired:
+            order_ids = [one.order_id for one in run if isinstance(one, ExpiredOrder)]
+            yield Expire(next(numbers), order_ids, now_us)
+        else:
+            for one in run:
+                assert isinstance(one, DuePhase)
+                yield SetPhase(next(numbers), one.security_id, one.phase, one.cause, one.ends_us, now_us)
+
+
+def _sequence(tx: Connection, progress: Progress, steps: Sequence[Step], commands: dict[int, list[Command]]) -> Ticked:
+    statements = Statements(tx)
+    first_seq = admission.append(statements, commands)
+    ticked = Ticked([], [])
+    latest: dict[str, tuple[NewPhase, int]] = {}
+    for shard, first in first_seq.items():
+        ticked.batches.extend(batches_of(shard, first, commands[shard]))
+        ticked.ranges.append(Range(shard, first, first + len(commands[shard]) - 1))
+        for seq, command in enumerate(commands[shard], first):
+            if isinstance(command, SetPhase):
+                phase = NewPhase(command.command_id, command.phase, command.cause, command.ends_us)
+                latest[command.security_id] = phase, event_id(shard, seq, 0)
+    for security_id, (phase, event) in latest.items():
+        security_entry.set_phase(statements, security_id, phase, event_id=event)
+    if steps:
+        progress = progress._replace(step=steps[-1].place, step_ends_us=steps[-1].ends_us)
+    trading_day.save(statements, progress._replace(unsent=[*progress.unsent, *ticked.ranges]))
+    statements.run()
+    return ticked

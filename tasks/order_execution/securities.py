@@ -1,0 +1,46 @@
+"""What the engine reports of securities: their phases, and final settlements, made once nothing is left to settle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import structs
+
+from celery_app import fail_points
+from db.clearing_data import final_settlement, phase_events
+from db.connect import Database
+from tasks.messages import ExecutionBatch, PhaseChanged, SecurityEvent
+
+
+def events_of(batches: Iterable[ExecutionBatch], *, volatility_auction_us: int) -> list[SecurityEvent]:
+    """Return the events of securities in all batches; an auction that the engine began itself gets its end."""
+    return [_with_end(event, volatility_auction_us) for batch in batches for event in batch.securities]
+
+
+def _with_end(event: SecurityEvent, volatility_auction_us: int) -> SecurityEvent:
+    if isinstance(event, PhaseChanged) and (event.phase, event.cause, event.ends_us) == ("auction", "volatility", None):
+        return structs.replace(event, ends_us=event.changed_us + volatility_auction_us)
+    return event
+
+
+def record(clearing_data: Database, events: Sequence[SecurityEvent]) -> None:
+    """Write what happened to securities; doing it again changes nothing.
+
+    raises  sqlalchemy.exc.DBAPIError  Postgres is away, or two transactions met
+    """
+    with clearing_data.transaction() as tx:
+        phase_events.write(tx, events)
+    fail_points.reach("order_execution.security_recorded")
+
+
+def settle_due(clearing_data: Database, *, now_us: int) -> list[str]:
+    """Exchange the holdings of securities of which nothing is left to settle; returns those. Raises as `record`."""
+    with clearing_data.transaction() as tx:
+        waiting = final_settlement.due(tx)
+    settled = []
+    for one in waiting:
+        with clearing_data.transaction() as tx:
+            if final_settlement.settle(tx, one, now_us=now_us):
+                fail_points.reach("order_execution.final_settlement_booked")
+                settled.append(one.security_id)
+    return settled
