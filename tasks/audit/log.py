@@ -98,7 +98,7 @@ def read_heads(tx: Connection) -> dict[int, int]:
 
 def read_denials(tx: Connection) -> dict[int, str]:
     """The reason of every denied request of a client, by its number."""
-    query = text("SELECT command_id, reason FROM denials WHERE is_reported")
+    query = text("SELECT command_id, reason FROM denials WHERE denied_us IS NULL OR report IS NOT NULL")
     rows = tx.execute(query.execution_options(yield_per=10_000))
     return {command_id: intern(reason) for command_id, reason in rows}  # millions, of a few reasons
 
