@@ -58,7 +58,8 @@ class _Expected:
         SELECT denials.command_id, NULL, 'order', false, NULL, NULL, NULL, NULL, NULL, denials.reason, NULL, false
         FROM denials LEFT JOIN orders ON orders.order_id = denials.command_id
         LEFT JOIN unnest(CAST(:dropped AS bigint[])) AS dropped (command_id) ON dropped.command_id = denials.command_id
-        WHERE orders.order_id IS NULL AND dropped.command_id IS NULL AND (denials.denied_us IS NULL OR denials.report IS NOT NULL)
+        WHERE orders.order_id IS NULL AND dropped.command_id IS NULL
+            AND (denials.denied_us IS NULL OR denials.report IS NOT NULL)
     """  # noqa: S608 - the text is ours
 
     def __init__(self, market_data: Database) -> None:
