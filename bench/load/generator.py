@@ -22,7 +22,13 @@ from itertools import count
 from typing import Protocol
 
 from bench.load.flow import client_of
-from bench.load.requests import Arrays, ArraysWithCancels, SingleOrders
+from bench.load.requests import (
+    CYCLE_ORDERS_ALONE,
+    CYCLE_ORDERS_IN_ARRAYS,
+    Arrays,
+    ArraysWithCancels,
+    SingleOrders,
+)
 
 # Pause of a connection that was refused or lost, and between two looks at a full pipeline [s].
 REFUSED_PAUSE_S = 0.2
@@ -55,6 +61,11 @@ class Plan:
     def orders_each(self) -> int:
         """Orders in a request."""
         return max(self.array_size, 1)
+
+    @property
+    def cycle_orders(self) -> int:
+        """Orders that a connection sends before it starts over, when it sends no cancels."""
+        return CYCLE_ORDERS_IN_ARRAYS // self.array_size * self.array_size if self.array_size else CYCLE_ORDERS_ALONE
 
 
 @dataclass(slots=True)

@@ -56,7 +56,7 @@ def measure(exchange: Exchange, *, seconds: float, seed: int) -> FrontDoor:
         cancels=0,
         seed=seed,
     )
-    meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
+    meter = CpuMeter(exchange)
     singles = _load(plan)
     api_cpu_s = meter.used_s()["api"]
     arrays = _load(replace(plan, connections=1, array_size=ARRAY_SIZE, seconds=max(seconds / 4, 1.0)))

@@ -62,7 +62,7 @@ def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
     reported: dict[int, float] = {}
     _listen(exchange, reported)
     quotes = _quotes(exchange)
-    meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
+    meter = CpuMeter(exchange)
     started_s = time.perf_counter()
     pairs = int(rate * seconds / 2)
     sent: list[Sent] = []

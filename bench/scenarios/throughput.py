@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing.connection import Connection as Pipe
 
+from bench.load import usual
 from bench.load.flow import SECURITIES
 from bench.load.generator import Generator, LoadResult, Plan, Shared
 from bench.load.progress import Look, Progress
@@ -65,7 +66,7 @@ class Throughput:
 
 
 def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
-    """Run a load against an exchange. Raises NotDrained."""
+    """Run a load against an exchange. Raises NotDrained and usual.UnusualRun."""
     spawn = multiprocessing.get_context("spawn")
     accepted, allowed = spawn.RawValue("q", 0), spawn.RawValue("q", in_flight)
     pipe, load_pipe = spawn.Pipe()
@@ -77,7 +78,7 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
 
     progress = Progress(exchange.clearing_data, exchange.market_data, clients=NAMES)
     trades_before = progress.account().trades_settled
-    meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
+    meter = CpuMeter(exchange)
     started_s = time.perf_counter()
     pipe.send(None)
 
@@ -88,12 +89,14 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
     result: LoadResult = pipe.recv()
     load.join()
 
-    seconds, trades = _drain(exchange, progress, result.accepted, started_s)
+    seconds, trades_after = _drain(exchange, progress, result.accepted, started_s)
     cpu_s = meter.used_s()
+    trades = trades_after - trades_before
+    usual.require(plan, orders=result.accepted, trades=trades)
     return Throughput(
         load=result,
         seconds=seconds,
-        trades=trades - trades_before,
+        trades=trades,
         moments=moments,
         cpu_s=cpu_s | {LOAD: result.cpu_s, OTHER: cpu_s[OTHER] - result.cpu_s},
         resident_bytes=meter.resident_bytes(),
