@@ -24,7 +24,7 @@ Run = Callable[[], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One figure in every pair, of the other commit and of this tree."""
+    """One figure in every pair, of the other commit and of this tree; a side that lacks it has no values."""
 
     name: str
     other: list[float]
@@ -32,7 +32,9 @@ class Comparison:
 
     @property
     def ratios(self) -> list[float]:
-        """This tree to the other commit, pair by pair; empty when the other's figure is 0."""
+        """This tree to the other commit, pair by pair; empty when one side lacks the figure or the other's is 0."""
+        if not self.other or not self.this:
+            return []
         return [this / other for other, this in zip(self.other, self.this, strict=True) if other]
 
 
@@ -53,10 +55,14 @@ def take_turns(other: Run, this: Run, *, pairs: int) -> list[tuple[Mapping[str, 
 
 
 def compare(made: list[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> list[Comparison]:
-    """Compare each figure that all runs have, in the order of COMPARED."""
-    runs = [(flat(other), flat(this)) for other, this in made]
-    names = [name for name in runs[0][1] if all(name in one for pair in runs for one in pair)]
-    return [Comparison(name, [other[name] for other, _ in runs], [this[name] for _, this in runs]) for name in names]
+    """Compare every figure that all runs of a side have, in the order of COMPARED."""
+    others, ours = [flat(other) for other, _ in made], [flat(this) for _, this in made]
+    names = dict.fromkeys([*ours[0], *others[0]])
+    return [Comparison(name, _values(others, name), _values(ours, name)) for name in names]
+
+
+def _values(runs: list[dict[str, float]], name: str) -> list[float]:
+    return [run[name] for run in runs] if all(name in run for run in runs) else []
 
 
 def flat(figures: Mapping[str, Any]) -> dict[str, float]:

@@ -24,7 +24,7 @@ from bench.target.exchange import Exchange
 RESULTS = Path("bench/results")
 
 WHOLE = "the whole exchange"
-NOT_OF_THE_EXCHANGE = frozenset({OTHER, MEASUREMENT, LOAD})
+NOT_OF_THE_EXCHANGE = frozenset({OTHER, MEASUREMENT, LOAD, "postgres for bench"})
 
 
 @dataclass(frozen=True, slots=True)

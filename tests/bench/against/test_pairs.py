@@ -34,14 +34,16 @@ def test_figures_are_compared_by_name() -> None:
     }
 
 
-def test_a_figure_that_a_run_lacks_is_left_out_and_ratios_are_of_pairs() -> None:
+def test_ratios_are_of_pairs_and_a_side_may_lack_a_figure() -> None:
     made = [
         ({"orders_a_second": 100.0}, {"orders_a_second": 150.0, "beside_cores": 0.1}),
         ({"orders_a_second": 200.0}, {"orders_a_second": 400.0, "beside_cores": 0.1}),
     ]
-    (only,) = compare(made)
-    assert only.name == "orders_a_second"
-    assert only.ratios == [1.5, 2.0]
+    assert compare(made) == [
+        Comparison("orders_a_second", [100.0, 200.0], [150.0, 400.0]),
+        Comparison("beside_cores", [], [0.1, 0.1]),
+    ]
+    assert [one.ratios for one in compare(made)] == [[1.5, 2.0], []]
 
 
 def test_the_table_shows_medians_and_ranges() -> None:
