@@ -1,4 +1,4 @@
-"""What is printed and kept of a benchmark: a table for people, JSON for programs."""
+"""The report of a benchmark: a table for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Section:
 
 
 def percentile_ms(times_s: Sequence[float], percent: int) -> float:
-    """A percentile of times, in milliseconds; not a number when there are none."""
+    """Return a percentile of times in milliseconds; NaN without times."""
     if len(times_s) < 2:
         return times_s[0] * 1000 if times_s else float("nan")
     return quantiles(times_s, n=100, method="inclusive")[percent - 1] * 1000
 
 
 def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight: int) -> Section:
-    """What a throughput run has shown, down to the microseconds of CPU of each part for an order."""
+    """Report a throughput run, down to each part's CPU for an order [µs]."""
     load = outcome.load
     sending = f"arrays of {plan.array_size}" if plan.array_size else "single orders"
     pace = f"{plan.rate:.0f} orders/s" if plan.rate else f"closed loop, at most {in_flight} orders under way"
@@ -97,12 +97,12 @@ def _us_an_order(cpu_s: dict[str, float], orders: int) -> dict[str, float]:
 
 
 def _beside(cpu_s: dict[str, float], seconds: float) -> str:
-    """What programs that are no part of this have taken away."""
+    """Report the cores that other programs used."""
     return f"{cpu_s[OTHER] / seconds:.2f} of {os.cpu_count()} cores"
 
 
 def _each_second(outcome: Throughput) -> list[dict[str, int]]:
-    """The last look of every second."""
+    """Return the last look of every second."""
     last = {int(moment.seconds): moment for moment in outcome.moments}
     return [
         {
@@ -117,7 +117,7 @@ def _each_second(outcome: Throughput) -> list[dict[str, int]]:
 
 
 def latency_section(name: str, outcome: Latency) -> Section:
-    """What a latency run has shown."""
+    """Report a latency run."""
     times = {
         "POST to answer": outcome.answered_s,
         "POST to trade report on the WebSocket": outcome.reported_s,
@@ -150,7 +150,7 @@ def latency_section(name: str, outcome: Latency) -> Section:
 
 
 def machine(exchange: Exchange | None) -> dict[str, str]:
-    """On what, and beside what, this was measured."""
+    """Describe the machine, its load, and the commit."""
     postgres = "none"
     if exchange is not None:
         with exchange.clearing_data.snapshot() as tx:
@@ -178,7 +178,7 @@ def commit() -> str:
 
 
 def as_text(facts: dict[str, str], sections: list[Section]) -> str:
-    """The report for a terminal, which is Markdown, too."""
+    """Return the report as Markdown that also reads well in a terminal."""
     lines = ["# Benchmark", ""]
     for title, rows in [("Machine", list(facts.items())), *((section.title, section.rows) for section in sections)]:
         width = max(len(name) for name, _ in rows)

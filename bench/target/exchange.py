@@ -13,7 +13,7 @@ from db.connect import Database
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A running exchange."""
+    """A running exchange under measurement."""
 
     url: str
     client_keys: dict[str, str]  # of the benchmark's clients
