@@ -43,7 +43,7 @@ def commands(operations: list[feed.Operation]) -> list[Command]:
 
 
 def _client(one: feed.Operation) -> str:
-    """Return the client of an operation. No client both buys and sells, because peers know no clients: all may trade."""
+    """Return the client of an operation. No client both buys and sells, as peers know no clients: any two may trade."""
     return f"{'BUYER' if one.is_buy else 'SELLER'}{one.order_id % CLIENTS}"
 
 
