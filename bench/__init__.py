@@ -1,1 +1,1 @@
-"""Benchmarks: a load generator in a process of its own, and how long the exchange takes until all is settled."""
+"""Benchmarks: load an exchange from a process of its own, and time it until everything is settled and stored."""

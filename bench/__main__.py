@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import ProgrammingError
+
+from bench.against import compare
 from bench.engine import contest
 from bench.load.generator import Plan
+from bench.load.usual import UnusualRun
 from bench.scenarios import anonymous, feed, front_door, latency, reads, recovery, report, throughput
 from bench.settlement import measure as settlement
 from bench.target.accounts import NAMES, NoAccounts
@@ -78,6 +83,15 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument(
         "--url", default=f"http://{own.api_host}:{own.api_port}", help="the exchange (default: %(default)s)"
+    )
+    command.add_argument(
+        "--against",
+        metavar="COMMIT",
+        help=f"compare this tree with a commit, in alternation: {', '.join(compare.SCENARIOS)}, or all of these",
+    )
+    command.add_argument("--pairs", type=int, default=5, metavar="N", help="pairs of runs with --against (default: 5)")
+    command.add_argument(
+        "--results", type=Path, default=report.RESULTS, help="folder of the reports (default: %(default)s)"
     )
     return command
 
@@ -160,9 +174,17 @@ def measure_part(options: argparse.Namespace, own: OwnExchange) -> tuple[dict[st
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print and keep what was seen; exit status 1 and one sentence when that cannot be."""
-    options = parser().parse_args(arguments)
+    """Measure, print and write the report; exit status 1 and one sentence when that fails."""
+    command = parser()
+    options = command.parse_args(arguments)
+    if options.against and options.scenario not in (*compare.SCENARIOS, "all"):
+        command.error(f"--against takes --scenario {', '.join(compare.SCENARIOS)} or all")
+    if options.pairs < 1:
+        command.error("--pairs must be at least 1")
     try:
+        if options.against:
+            print(f"written to {compare.measure(options)}", file=sys.stderr)
+            return 0
         if options.scenario == ENGINE:
             facts, sections = report.machine(None), [measure_engine(options)]
         elif options.scenario in PARTS:
@@ -176,11 +198,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FileNotFoundError as fault:
         print(f"python -m bench: {fault.filename} does not exist; start an exchange with: make up", file=sys.stderr)
         return 1
-    except (ExchangeError, Failure, NoAccounts, TimeoutError, throughput.NotDrained) as fault:
+    except ProgrammingError as fault:
+        print(
+            f"python -m bench: this exchange has other tables than this benchmark reads ({fault.orig}); "
+            "measure it with the benchmark of its own commit",
+            file=sys.stderr,
+        )
+        return compare.UNKNOWN_TABLES
+    except (ExchangeError, Failure, NoAccounts, TimeoutError, UnusualRun, throughput.NotDrained) as fault:
         print(f"python -m bench: {fault}", file=sys.stderr)
         return 1
     print(report.as_text(facts, sections))
-    print(f"kept in {report.write(facts, sections)}", file=sys.stderr)
+    print(f"written to {report.write(facts, sections, options.results)}", file=sys.stderr)
     return 0
 
 

@@ -1,1 +1,1 @@
-"""The matching engine alone, beside two others from PyPI, on one core."""
+"""The matching engine alone on one core, next to two others from PyPI."""

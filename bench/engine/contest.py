@@ -1,7 +1,7 @@
-"""Scenario engine: our engine and two others from PyPI take turns on the same feed.
+"""Scenario `engine`: our engine and two others from PyPI take turns on the same feed.
 
-The peers live in an environment of their own under .run-bench, made when it is not there. Every engine runs in a
-process of its own with the same interpreter, and they take turns, so that what disturbs the machine disturbs all.
+The others are installed in an environment of their own under .run-bench. Every engine runs in a process of its own with
+the same interpreter, and they take turns, so a disturbance of the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ OURS = "ours"
 
 
 def measure(*, seed: int) -> Section:
-    """Measure all of them.
+    """Measure all engines.
 
-    raises  Failure  the peers cannot be installed, or an engine does not come to the end of the feed
+    raises  Failure  pip cannot install the peers, or an engine does not finish the feed
     """
     python = _peers_python()
     used_s: dict[str, list[float]] = {name: [] for name in (OURS, *PEERS)}
@@ -38,11 +38,11 @@ def measure(*, seed: int) -> Section:
     for _ in range(ROUNDS):
         for name in used_s:
             if name == OURS:
-                told = _run(sys.executable, "bench.engine.ours", "feed", seed)
+                result = _run(sys.executable, "bench.engine.ours", "feed", seed)
             else:
-                told = _run(str(python), "bench.engine.peers", name, seed)
-            used_s[name] += told["cpu_s"]
-            open_shares[name] = told["open_shares"]
+                result = _run(str(python), "bench.engine.peers", name, seed)
+            used_s[name] += result["cpu_s"]
+            open_shares[name] = result["open_shares"]
     figures: dict[str, Any] = {
         "operations_a_second": {name: round(feed.OPERATIONS / median(times)) for name, times in used_s.items()},
         "best_operations_a_second": {name: round(feed.OPERATIONS / min(times)) for name, times in used_s.items()},
@@ -56,7 +56,7 @@ def measure(*, seed: int) -> Section:
 
 
 def _peers_python() -> Path:
-    """The interpreter of the peers' environment."""
+    """Return the interpreter of the peers' environment, which is created if necessary."""
     INSTANCE.directory.mkdir(exist_ok=True)
     environment = INSTANCE.directory / "peers"
     python = environment / "bin" / "python"
@@ -71,8 +71,8 @@ def _peers_python() -> Path:
 
 
 def _run(python: str, module: str, what: str, seed: int) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(_checked([python, "-m", module, what, str(seed), str(SECONDS_A_ROUND)]))
-    return told
+    result: dict[str, Any] = json.loads(_checked([python, "-m", module, what, str(seed), str(SECONDS_A_ROUND)]))
+    return result
 
 
 def _checked(command: list[str]) -> str:
@@ -90,12 +90,12 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
     left = set(figures["open_shares"].values())
     rows = [
         ("feed", f"{feed.OPERATIONS:,} operations on {len(feed.BOOKS)} books, 8 limit orders to 2 cancels"),
-        (OURS, f"{typical[OURS]:,} operations/s, at best {best[OURS]:,}; all rules, all events made and kept"),
+        (OURS, f"{typical[OURS]:,} operations/s, at best {best[OURS]:,}; all rules, with all events"),
     ]
     for name, (requirement, what) in PEERS.items():
         rows.append((requirement, f"{typical[name]:,} operations/s, at best {best[name]:,}; {what}"))
     rows += [
-        ("shares left open", f"{left.pop():,} by all of them" if len(left) == 1 else str(figures["open_shares"])),
+        ("shares left open", f"{left.pop():,}, the same in all" if len(left) == 1 else str(figures["open_shares"])),
         (
             "1,000 resting orders",
             f"{flatness['few_ns']:,.0f} ns an operation; 1,000,000: {flatness['many_ns']:,.0f} ns, "

@@ -1,4 +1,4 @@
-"""The operations that every engine gets, made before the clock starts. Standard library only: peers read it, too."""
+"""The operations for every engine, made before the clock starts. Standard library only, because peers import it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MOST_SHARES = 100
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A limit order, or with `cancels` the cancel of one."""
+    """A limit order, or with `cancels` its cancel."""
 
     order_id: int
     book: int
@@ -25,7 +25,7 @@ class Operation:
 
 
 def mixed(seed: int, operations: int = OPERATIONS) -> list[Operation]:
-    """Eight limit orders at any price of three digits to two cancels of earlier ones, half of which are too late."""
+    """Return eight limit orders at three-digit prices to two cancels, half of which come too late."""
     chance = random.Random(seed)
     placed: list[Operation] = []
     feed = []

@@ -1,4 +1,4 @@
-"""Our engine on the feed, and what else is to know of it: with a full book, in memory, replaying a log.
+"""Our engine on the feed, with a full book, in an auction, replaying a log, and its memory.
 
 `python -m bench.engine.ours PART SEED SECONDS` prints one part as JSON, in a process of its own.
 """
@@ -25,7 +25,7 @@ NOW_US = 1_700_000_000_000_000
 FEW, MANY = 1_000, 1_000_000
 STEADY_OPERATIONS = 200_000
 CLIENTS = 500  # that buy, and as many that sell
-# So many operations on the one engine, then as many on the other: what disturbs the machine disturbs both.
+# Operations on one engine before the other one's turn, so a disturbance of the machine affects both.
 TURN = 1_000
 REPLAYED = 200_000
 COLLECTED = 10_000  # orders of an auction
@@ -33,7 +33,7 @@ _PAGE_BYTES = 4096
 
 
 def commands(operations: list[feed.Operation]) -> list[Command]:
-    """The feed as the engine gets it."""
+    """Return the feed as commands of our engine."""
     return [
         CancelOrder(number, _client(one), feed.BOOKS[one.book], one.order_id, NOW_US + number)
         if one.cancels
@@ -43,7 +43,7 @@ def commands(operations: list[feed.Operation]) -> list[Command]:
 
 
 def _client(one: feed.Operation) -> str:
-    """Who gives it. Nobody both buys and sells, so that all may trade: the others know no clients."""
+    """Return the client of an operation. No client both buys and sells, as peers know no clients: any two may trade."""
     return f"{'BUYER' if one.is_buy else 'SELLER'}{one.order_id % CLIENTS}"
 
 
@@ -55,7 +55,7 @@ def _order(order_id: int, client_id: str, book: int, is_buy: bool, quantity: int
 
 
 def one_pass(log: list[Command]) -> tuple[float, int]:
-    """CPU seconds of the feed on a new engine with all events kept, and the shares left in the books."""
+    """Return the CPU seconds of the feed on a new engine that keeps all events, and the shares left in the books."""
     engine = Engine(0)
     events: list[Event] = []
     began_s = time.process_time()
@@ -67,7 +67,7 @@ def one_pass(log: list[Command]) -> tuple[float, int]:
 
 
 def flatness(seed: int) -> dict[str, Any]:
-    """Nanoseconds of CPU an operation with few and with many resting orders, whose number stays as it is."""
+    """Return the CPU of an operation with few and with many resting orders, whose number stays constant [ns]."""
     engines = {}
     for resting in (FEW, MANY):
         log = _steady(seed, resting)
@@ -88,9 +88,9 @@ def flatness(seed: int) -> dict[str, Any]:
 
 
 def _steady(seed: int, resting: int) -> Iterator[Command]:
-    """Orders that rest, and then for ever five that rest, three that each trade with one of them, and two cancels.
+    """Yield resting orders, and then repeatedly five that rest, three that each trade with one, and two cancels.
 
-    Half of the orders are far from the best price: these are cancelled, the others are traded with.
+    Half of the resting orders are far from the best price: cancels name these, and the takers trade with the others.
     """
     chance = random.Random(seed)
     far: list[PlaceOrder] = []
@@ -125,7 +125,7 @@ def _steady(seed: int, resting: int) -> Iterator[Command]:
 
 
 def memory(seed: int) -> dict[str, Any]:
-    """Bytes that an order takes which came out of the log and rests."""
+    """Return the memory of a resting order that was decoded from the log [bytes]."""
     chance = random.Random(seed)
     engine = Engine(0)
     gc.collect()
@@ -145,7 +145,7 @@ def _resident_bytes() -> int:
 
 
 def replay(seed: int) -> dict[str, Any]:
-    """Entries of the log a second, from their text to their events."""
+    """Return the entries of the log that the engine replays per second, from their text to their events."""
     log = [encode_command(command) for command in commands(feed.mixed(seed, REPLAYED))]
     engine = Engine(0)
     began_s = time.process_time()
@@ -155,7 +155,7 @@ def replay(seed: int) -> dict[str, Any]:
 
 
 def auction(seed: int) -> dict[str, Any]:
-    """Microseconds of CPU an order of an auction, without and with a look at the indicative price, and its uncross."""
+    """Return the CPU of an order in an auction, with and without reading the indicative price, and of its uncross."""
     chance = random.Random(seed)
     spent_us: dict[str, list[float]] = {"order_us": [], "indicated_us": [], "uncross_us": []}
     placed = []

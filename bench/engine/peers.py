@@ -1,7 +1,7 @@
-"""Other engines on the feed, each driven as its documentation says; runs in the peers' own environment.
+"""Other engines on the feed, each driven as its documentation says, in the peers' own environment.
 
-`python -m bench.engine.peers NAME SEED SECONDS` prints the passes as JSON. A peer is told what its interface takes, in
-the form in which it takes it, prepared before the clock starts; what it answers is kept, as ours is.
+`python -m bench.engine.peers NAME SEED SECONDS` prints the passes as JSON. The arguments of each call are prepared
+before the clock starts, and the results are kept, as ours are.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from dataclasses import asdict
 
 from bench.engine import feed, passes
 
-# Exact versions, with what they are; `bench.engine.contest` installs them.
+# Exact versions, which `bench.engine.contest` installs, and descriptions.
 PEERS = {
     "lightmatchingengine": ("lightmatchingengine==2019.1.4", "pure Python, the most popular one"),
-    "limit-order-book": ("limit-order-book==2.0.0", "C++ behind ctypes; it does not tell of trades"),
+    "limit-order-book": ("limit-order-book==2.0.0", "C++ behind ctypes, without reporting trades"),
 }
 
 
 def lightmatchingengine(operations: list[feed.Operation]) -> tuple[float, int]:
-    """One pass; the engine numbers orders itself, and fails on a cancel that is too late, so it gets none."""
+    """Run one pass. The engine numbers orders itself and fails on late cancels, so it gets none."""
     from lightmatchingengine.lightmatchingengine import LightMatchingEngine, Side
 
-    told = [
+    calls = [
         (
             one.order_id,
             feed.BOOKS[one.book],
@@ -39,7 +39,7 @@ def lightmatchingengine(operations: list[feed.Operation]) -> tuple[float, int]:
     orders = {}
     answers = []
     began_s = time.process_time()
-    for order_id, book, price, quantity, side, cancels in told:
+    for order_id, book, price, quantity, side, cancels in calls:
         if not cancels:
             order, trades = engine.add_order(book, price, quantity, side)
             orders[order_id] = order
@@ -51,11 +51,11 @@ def lightmatchingengine(operations: list[feed.Operation]) -> tuple[float, int]:
 
 
 def limit_order_book(operations: list[feed.Operation]) -> tuple[float, int]:
-    """One pass, with a book for each security; it fails on a cancel that is too late, so it is asked first."""
+    """Run one pass with a book for each security. A book fails on late cancels, so it is asked first."""
     from limit_order_book import LimitOrderBook
 
     books = [LimitOrderBook() for _ in feed.BOOKS]
-    told = [
+    calls = [
         (
             one.order_id,
             books[one.book].limit_buy if one.is_buy else books[one.book].limit_sell,
@@ -67,7 +67,7 @@ def limit_order_book(operations: list[feed.Operation]) -> tuple[float, int]:
         for one in operations
     ]
     began_s = time.process_time()
-    for order_id, limit, book, quantity, price, cancels in told:
+    for order_id, limit, book, quantity, price, cancels in calls:
         if not cancels:
             limit(order_id, quantity, price)
         elif book.has(order_id):

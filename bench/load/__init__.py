@@ -1,1 +1,1 @@
-"""What loads an exchange: the flow of orders, its sender, subscribers."""
+"""The load on an exchange: the flow of orders, the generator that sends it, subscribers."""

@@ -1,12 +1,12 @@
-"""The orders of a benchmark: a seeded flow of ten clients, about half of which trade as they arrive.
+"""The orders of a benchmark: a seeded flow of ten clients, in which about half of the orders trade on arrival.
 
-Every connection sends for one client, over and over again the same cycle of orders, made before the clock starts.
+Every connection sends for one client and repeats a cycle of orders made before the clock starts.
 
-- Half of the clients buy a security while the other half sells it, and a quarter of a cycle later they change
-  sides. So shares and cash come back, and clients seldom meet their own orders.
-- Buyers pay the mid price or up to SPREAD_TICKS more, sellers take as much less. So whoever comes second trades,
-  and books stay small however long it lasts.
-- The mid price goes up and down by SWING_TICKS once a cycle, so that levels come and go.
+- Half of the clients buy a security while the other half sells it, and they change sides after a quarter of a cycle. So
+  shares and cash return, and clients seldom meet their own orders.
+- Buyers pay the mid price or up to SPREAD_TICKS more, and sellers take up to as much less. So the second of two
+  opposite orders trades, and books stay small in runs of any length.
+- The mid price rises and falls by SWING_TICKS once a cycle, so price levels come and go.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Order:
 
 
 def client_of(connection: int) -> int:
-    """Which of the clients a connection sends for."""
+    """Return the number of the client that a connection sends for."""
     return connection % CLIENTS
 
 
 def cycle(connection: int, *, seed: int, orders: int) -> list[Order]:
-    """The orders of one connection, to be sent again and again."""
+    """Return the orders that one connection repeats."""
     rng = random.Random(f"{seed}/{connection}")
     client = client_of(connection)
     turn = orders // TURNS_A_CYCLE
@@ -59,6 +59,6 @@ def cycle(connection: int, *, seed: int, orders: int) -> list[Order]:
 
 
 def _triangle(phase: float) -> float:
-    """A wave between -1 and 1 of period 1."""
+    """Return a triangle wave between -1 and 1, of period 1."""
     phase %= 1.0
     return 4 * phase - 1 if phase < 0.5 else 3 - 4 * phase

@@ -1,11 +1,11 @@
-"""The load generator: one thread, raw sockets that are kept, requests made before the clock starts.
+"""The load generator: one thread, persistent raw sockets, requests framed before the clock starts.
 
-It shares the machine with what it measures, so it must cost next to nothing: a request is one send and one receive,
-and an answer is looked at with three searches.
+It shares the machine with the exchange that it measures, so it must cost next to nothing: a request is one send and one
+receive, and three searches read an answer.
 
-closed loop  every connection sends its next request when the last one is answered, and all stop while more orders
-             are under way in the exchange than they may be
-open loop    requests leave at a fixed rate; their time counts from when they were due, so that a stalled exchange
+closed loop  every connection sends its next request when the last one is answered, and all pause while the exchange has
+             more unfinished orders than allowed
+open loop    requests leave at a fixed rate, and their time counts from the moment they were due, so a stalled exchange
              shows in the figures and does not slow the load
 """
 
@@ -22,9 +22,15 @@ from itertools import count
 from typing import Protocol
 
 from bench.load.flow import client_of
-from bench.load.requests import Arrays, ArraysWithCancels, SingleOrders
+from bench.load.requests import (
+    CYCLE_ORDERS_ALONE,
+    CYCLE_ORDERS_IN_ARRAYS,
+    Arrays,
+    ArraysWithCancels,
+    SingleOrders,
+)
 
-# Pause of a connection that was refused or lost, and between two looks at a full pipeline [s].
+# Pause after a refused or lost request, and between two looks at a full pipeline [s].
 REFUSED_PAUSE_S = 0.2
 FULL_PAUSE_S = 0.002
 
@@ -32,14 +38,14 @@ ANSWER_TIMEOUT_S = 15.0
 
 
 class Shared(Protocol):
-    """A number that two processes share."""
+    """A number in memory that two processes share."""
 
     value: int
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What load to make."""
+    """The load to make."""
 
     host: str
     port: int
@@ -56,22 +62,27 @@ class Plan:
         """Orders in a request."""
         return max(self.array_size, 1)
 
+    @property
+    def cycle_orders(self) -> int:
+        """Orders that a connection sends before it starts over, when it sends no cancels."""
+        return CYCLE_ORDERS_IN_ARRAYS // self.array_size * self.array_size if self.array_size else CYCLE_ORDERS_ALONE
+
 
 @dataclass(slots=True)
 class LoadResult:
-    """What became of the load. Latencies are from when a request was due until its answer was read [s]."""
+    """The outcome of a load. Latencies run from the moment a request was due until its answer was read [s]."""
 
     seconds: float = 0.0
     requests: int = 0
     accepted: int = 0  # orders and cancels
     refused: Counter[str] = field(default_factory=Counter)  # status -> orders and cancels
-    lost: int = 0  # connections that broke under a request, whose outcome is unknown
+    lost: int = 0  # connections that broke during a request, so that its outcome is unknown
     latencies_s: array[float] = field(default_factory=lambda: array("d"))
     cpu_s: float = 0.0
 
 
 class Line:
-    """One connection, the requests that go over it, and the one that is under way."""
+    """One connection with its requests, one of which may be under way."""
 
     def __init__(self, plan: Plan, number: int) -> None:
         self._plan = plan
@@ -93,7 +104,7 @@ class Line:
         self.connect()
 
     def connect(self) -> None:
-        """Open the connection, or open it again."""
+        """Open the connection, for the first time or again."""
         self.socket = socket.create_connection((self._plan.host, self._plan.port), timeout=ANSWER_TIMEOUT_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._answer = b""
@@ -106,7 +117,7 @@ class Line:
         self.socket.sendall(self.requests.take())
 
     def receive(self) -> tuple[str, bytes] | None:
-        """Read what is there: status and body when the answer is complete. Raises OSError."""
+        """Return status and body once the answer is complete, until then None. Raises OSError."""
         read = self.socket.recv(1 << 18)
         if not read:
             raise ConnectionResetError("closed by the exchange")
@@ -123,10 +134,14 @@ class Line:
 
 
 class Generator:
-    """Sends over all lines for as long as the plan says."""
+    """Sends a plan's requests over its connections."""
 
     def __init__(self, plan: Plan, *, accepted: Shared, allowed: Shared) -> None:
-        """`accepted` is told to whoever watches, who sets how many may be `allowed` in all."""
+        """Connect.
+
+        accepted  counts accepted orders for the process that watches the exchange
+        allowed   set by that process: the largest number of accepted orders in a closed loop
+        """
         self._plan = plan
         self._accepted = accepted
         self._allowed = allowed
@@ -141,7 +156,7 @@ class Generator:
         self._ties = count()
 
     def run(self) -> LoadResult:
-        """Send, and return when the last answer is in."""
+        """Send the load, and return its result after the last answer."""
         cpu_s = time.process_time()
         started_s = time.perf_counter()
         end_s = started_s + self._plan.seconds
@@ -163,7 +178,7 @@ class Generator:
         return self._result
 
     def _send_due(self, now_s: float) -> float:
-        """Send what is due; how long nothing more will be [s]."""
+        """Send all due requests, and return the time until the next may be due [s]."""
         if self._plan.rate is None:
             room = (self._allowed.value - self._accepted.value) // self._plan.orders_each - self._under_way
             for _ in range(min(room, len(self._idle))):
@@ -206,7 +221,7 @@ class Generator:
             heappush(self._resting, (now_s + REFUSED_PAUSE_S, next(self._ties), line))
 
     def _reconnect(self, line: Line) -> None:
-        """Go on over a new connection; what became of the request on the old one is not known."""
+        """Continue over a new connection; the outcome of a request on the old one stays unknown."""
         if line.is_under_way:
             self._under_way -= 1
             self._result.lost += 1

@@ -1,8 +1,8 @@
-"""How far the exchange is with what it was given, as its two databases tell.
+"""The progress of the exchange with its load, read from its two databases.
 
-A look costs a few index searches, so that it can be taken ten times a second beside the load: event ids hold the
-number of the command in its shard's log, so the last settled and the last stored event of each shard say how much
-of the log is done. The exact account is taken once, when everything ought to be done.
+A look costs a few index searches, so the benchmark can afford ten a second during the load. Event ids contain the
+number of the command in its shard's log, so the last settled and the last stored event of each shard show how much of
+the log is done. The exact count is taken once, when everything should be done.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.messages import event_id, split_event_id
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Commands since the start that have come so far; what was denied counts as through with everything."""
+    """Commands since the start that have reached each stage; denied requests count as finished."""
 
     logged: int
     settled: int
@@ -26,28 +26,28 @@ class Look:
 
     @property
     def done(self) -> int:
-        """Commands that are settled and stored."""
+        """Commands that are both settled and stored."""
         return min(self.settled, self.stored)
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What the databases hold in all."""
+    """Trades in both databases, and their settlement reports."""
 
     trades_settled: int
     trades_stored: int
     settlements_stored: int
 
     def is_even(self) -> bool:
-        """Whether every trade is settled, stored, and reported as settled to both sides."""
+        """Return whether every trade is settled, stored, and reported as settled to both sides."""
         return self.trades_settled == self.trades_stored and self.settlements_stored == 2 * self.trades_settled
 
 
 class Progress:
-    """Watches both databases from the moment it is made."""
+    """Watches both databases, counting from its construction."""
 
     def __init__(self, clearing_data: Database, market_data: Database, *, clients: Sequence[str]) -> None:
-        """`clients` are those whose orders are watched."""
+        """`clients`: whose orders to watch."""
         self._clearing_data = clearing_data
         self._market_data = market_data
         self._clients = list(clients)
@@ -58,7 +58,7 @@ class Progress:
         self._stored = dict(self._start)
 
     def look(self) -> Look:
-        """Where the exchange is now."""
+        """Return the progress now."""
         with self._clearing_data.snapshot() as tx:
             last = _last_sequences(tx)
             denied = _denied(tx) - self._denied_at_start
@@ -72,7 +72,7 @@ class Progress:
         )
 
     def _see_stored(self, tx: Connection) -> None:
-        """Note the last command of each shard whose settlement report is stored for one of the clients."""
+        """Record the last command of each shard with a stored settlement report for one of the clients."""
         rows = tx.execute(
             text(
                 "SELECT last.report_id FROM unnest(:clients) AS client CROSS JOIN LATERAL ("
@@ -86,22 +86,22 @@ class Progress:
             self._stored[shard] = max(self._stored[shard], sequence)
 
     def are_through(self, order_ids: Sequence[int]) -> bool:
-        """Whether something has become of each of the orders, in both databases."""
+        """Return whether both databases have an outcome for each order."""
         ids = {"ids": list(order_ids)}
         with self._clearing_data.snapshot() as tx:
             through = tx.scalar(text("SELECT count(*) FROM orders WHERE order_id = ANY(:ids) AND status <> 'new'"), ids)
         with self._market_data.snapshot() as tx:
-            told = tx.scalar(
+            reported = tx.scalar(
                 text(
                     "SELECT count(DISTINCT order_id) FROM reports WHERE order_id = ANY(:ids) "
                     "AND NOT (event_type = 'order' AND confirmed)"
                 ),
                 ids,
             )
-        return through == told == len(order_ids)
+        return through == reported == len(order_ids)
 
     def account(self) -> Account:
-        """The exact count; takes a second once there are millions of reports."""
+        """Return the exact count; with millions of reports this takes a second."""
         with self._clearing_data.snapshot() as tx:
             trades_settled = tx.scalar(text("SELECT count(*) FROM executions WHERE kind = 'trade'"))
         with self._market_data.snapshot() as tx:
@@ -119,7 +119,7 @@ def _denied(tx: Connection) -> int:
 
 
 def _last_settled(tx: Connection, shard: int) -> int:
-    """The last command of a shard of which something is settled."""
+    """Return the last command of a shard with a settled event."""
     last = tx.scalar(
         text("SELECT max(event_id) FROM executions WHERE event_id >= :first AND event_id < :end"),
         {"first": event_id(shard, 0, 0), "end": event_id(shard + 1, 0, 0)},

@@ -1,4 +1,4 @@
-"""The requests of one connection: framed before the clock starts, so that sending one costs a system call."""
+"""The requests of one connection, framed before the clock starts, so that sending one costs only a system call."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections import deque
 
 from bench.load.flow import Order, cycle
 
-# Orders that a connection makes before it starts over; enough for price waves, and little enough to keep in memory.
+# Orders that a connection sends before it starts over: enough for price waves, few enough to keep in memory.
 CYCLE_ORDERS_IN_ARRAYS = 10_000
 CYCLE_ORDERS_ALONE = 2_000
 
-# Arrays of accepted orders that wait for their cancels; so a cancel comes when about half of its orders are filled.
+# Arrays between an order and its cancel: by then about half of the orders are filled.
 ARRAYS_BEFORE_CANCEL = 4
 
 _ORDER_ID = re.compile(rb'"order_id": ?(\d+)')
 
 
 class SingleOrders:
-    """One order a request."""
+    """One order in each request."""
 
-    orders_each = 1  # in the request taken last
+    orders_each = 1  # in the last request
 
     def __init__(self, head: bytes, *, connection: int, seed: int) -> None:
         orders = cycle(connection, seed=seed, orders=CYCLE_ORDERS_ALONE)
@@ -28,17 +28,17 @@ class SingleOrders:
         self._next = 0
 
     def take(self) -> bytes:
-        """The next request."""
+        """Return the next request."""
         request = self._framed[self._next]
         self._next = (self._next + 1) % len(self._framed)
         return request
 
     def answered(self, body: bytes) -> None:
-        """Nothing here depends on answers."""
+        """Ignore the answer: no request depends on it."""
 
 
 class Arrays(SingleOrders):
-    """An array of orders a request."""
+    """An array of orders in each request."""
 
     def __init__(self, head: bytes, *, connection: int, seed: int, size: int) -> None:
         self.orders_each = size
@@ -47,7 +47,7 @@ class Arrays(SingleOrders):
 
 
 class ArraysWithCancels:
-    """An array of orders and of cancels a request; the cancels are of orders accepted some arrays ago."""
+    """An array of orders and cancels in each request; the cancels name orders accepted some arrays ago."""
 
     def __init__(self, head: bytes, *, connection: int, seed: int, size: int, cancels: int) -> None:
         self._head = head
@@ -58,14 +58,14 @@ class ArraysWithCancels:
         self._accepted: deque[list[str]] = deque()
 
     def take(self) -> bytes:
-        """The next request, framed now, as order ids are not known before."""
+        """Return the next request, framed now because its order ids were unknown before."""
         orders = [order.json for order in self._parts[self._next]]
         cancels = self._accepted.popleft() if len(self._accepted) >= ARRAYS_BEFORE_CANCEL else []
         self.orders_each = len(orders) + len(cancels)
         return frame(self._head, f"[{','.join(orders + cancels)}]")
 
     def answered(self, body: bytes) -> None:
-        """Note the ids of the orders just accepted."""
+        """Record the ids of the accepted orders, to cancel them later."""
         orders = self._parts[self._next]
         self._next = (self._next + 1) % len(self._parts)
         pairs = zip(orders, _ORDER_ID.findall(body), strict=False)  # the ids of the cancels come last
@@ -77,12 +77,12 @@ class ArraysWithCancels:
 
 
 def array(orders: list[Order]) -> str:
-    """Orders as a JSON array."""
+    """Return orders as a JSON array."""
     return f"[{','.join(order.json for order in orders)}]"
 
 
 def frame(head: bytes, body: str) -> bytes:
-    """A request of its request line and headers without length, and its body."""
+    """Return a request; `head` has its request line and all headers but the length."""
     encoded = body.encode()
     return head + b"Content-Length: %d\r\n\r\n" % len(encoded) + encoded
 

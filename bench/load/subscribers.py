@@ -1,7 +1,7 @@
-"""Subscribers of the streams who cost next to nothing: many raw sockets in one process, which only check and count.
+"""Subscribers of the streams that cost next to nothing: many raw sockets in one process, which only check and count.
 
-They speak Engine.IO and Socket.IO over a WebSocket as any client does. What all of them get are the same bytes, so what
-one read brings is parsed once and looked up afterwards; that it goes on from what was before is checked for each.
+They speak Engine.IO and Socket.IO over a WebSocket like any client. All of them receive the same bytes, so each chunk
+is parsed once and looked up afterwards; whether it continues the previous one is checked for each subscriber.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from typing import Any
 
 CHANNELS = ("trades", "book", "price")
 CONNECT_TIMEOUT_S = 30.0
-# For what is under way when the load ends [s].
+# Time for events that are under way when the load ends [s].
 LINGER_S = 1.0
 
-# Where a snapshot goes on from.
+# The previous sequence of a snapshot: it continues from any.
 ANY = -1
 
 Key = tuple[str, str]  # channel, security
@@ -31,7 +31,7 @@ Key = tuple[str, str]  # channel, security
 
 @dataclass(slots=True)
 class Event:
-    """An event of a channel, and when each subscriber had it [us since 1970]."""
+    """An event of a channel, and the time at which each subscriber received it [µs since 1970]."""
 
     key: Key
     is_snapshot: bool
@@ -42,25 +42,25 @@ class Event:
 
 
 @dataclass(slots=True)
-class _Read:
-    """What one read brings, in whole messages, and when which subscribers had it."""
+class _Chunk:
+    """The whole messages of one read, and the times at which subscribers received them."""
 
     messages: int
     events: list[Event]
-    spans: dict[Key, tuple[int, int]]  # which sequence it goes on from, and where it ends
+    spans: dict[Key, tuple[int, int]]  # the sequence it continues from, and its last one
     gaps: int  # within it
     pings: int
     arrived_us: array[int] = field(default_factory=lambda: array("q"))
 
 
 @dataclass(slots=True)
-class Heard:
-    """What all subscribers together have heard."""
+class CrowdResult:
+    """What all subscribers together received."""
 
     subscribers: int
     messages: int = 0
     bytes: int = 0
-    gaps: int = 0  # events that did not go on from the one before, of any channel
+    gaps: int = 0  # events of any channel that did not continue from the previous one
     lost: int = 0  # connections that ended
     events: list[Event] = field(default_factory=list)  # of trades alone
     last_trades: list[dict[str, int]] = field(default_factory=list)  # of each subscriber, by security
@@ -106,9 +106,9 @@ class _Subscriber:
         self._buffer += read
 
     def receive(self, known: Container[bytes]) -> bytes:
-        """Read what is there: whole messages, none when a part is missing. Raises OSError.
+        """Return the whole messages that have arrived. Raises OSError.
 
-        known  what was read before, and is whole
+        known  earlier chunks of whole messages
         """
         read = self.socket.recv(1 << 18)
         if not read:
@@ -121,12 +121,12 @@ class _Subscriber:
         return whole[:end]
 
     def send(self, text: str) -> None:
-        """Send a short text message, masked with zeros, as a client has to."""
+        """Send a short text message, masked (with zeros), as RFC 6455 requires of clients."""
         payload = text.encode()
         self.socket.sendall(struct.pack("!BB4x", 0x81, 0x80 | len(payload)) + payload)
 
     def payloads(self) -> Iterator[bytes]:
-        """The whole messages in what was read while it connected."""
+        """Yield the whole messages that arrived while it connected."""
         frames = self._buffer
         for begin, end in _frames(frames):
             self._buffer = frames[end:]
@@ -134,13 +134,12 @@ class _Subscriber:
 
 
 def _end_of_whole(buffer: bytes) -> int:
-    """Where the last whole frame ends."""
     ends = [end for _, end in _frames(buffer)]
     return ends[-1] if ends else 0
 
 
 def _frames(buffer: bytes) -> Iterator[tuple[int, int]]:
-    """Where the payloads of whole frames begin and end (RFC 6455, 5.2)."""
+    """Yield the begin and end of each whole frame's payload (RFC 6455, 5.2)."""
     at = 0
     while len(buffer) >= at + 2:
         size, begin = buffer[at + 1], at + 2
@@ -158,17 +157,17 @@ class _Crowd:
     """All subscribers."""
 
     def __init__(self, host: str, port: int, count: int) -> None:
-        self._heard = Heard(count)
-        self._known: dict[bytes, _Read] = {}
+        self._result = CrowdResult(count)
+        self._known: dict[bytes, _Chunk] = {}
         self._events: dict[bytes, Event | None] = {}
         self._subscribers = [_Subscriber(host, port) for _ in range(count)]
         self._selector = selectors.EpollSelector()
         for subscriber in self._subscribers:
             self._selector.register(subscriber.socket, selectors.EVENT_READ, subscriber)
 
-    def listen(self, pipe: Pipe) -> Heard:
-        """Listen until told to stop, and a moment longer."""
-        heard = self._heard
+    def listen(self, pipe: Pipe) -> CrowdResult:
+        """Listen until the pipe has a message, and for LINGER_S more."""
+        result = self._result
         self._selector.register(pipe.fileno(), selectors.EVENT_READ, None)
         began_s, cpu_s = time.monotonic(), time.process_time()
         until_s = float("inf")
@@ -177,46 +176,46 @@ class _Crowd:
             now_us = time.time_ns() // 1_000
             for key, _ in ready:
                 if isinstance(key.data, _Subscriber):
-                    self._hear(key.data, now_us)
+                    self._receive(key.data, now_us)
                 else:
                     self._selector.unregister(pipe.fileno())
-                    heard.seconds, heard.cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
+                    result.seconds, result.cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
                     until_s = time.monotonic() + LINGER_S
         for read in self._known.values():
             for event in read.events:
                 event.arrived_us.extend(read.arrived_us)
-        heard.events = [event for event in self._events.values() if event is not None and event.trades]
-        heard.last_trades = [
+        result.events = [event for event in self._events.values() if event is not None and event.trades]
+        result.last_trades = [
             {security: sequence for (channel, security), sequence in one.last.items() if channel == "trades"}
             for one in self._subscribers
         ]
-        return heard
+        return result
 
-    def _hear(self, subscriber: _Subscriber, now_us: int) -> None:
-        heard = self._heard
+    def _receive(self, subscriber: _Subscriber, now_us: int) -> None:
+        result = self._result
         try:
             whole = subscriber.receive(self._known)
         except OSError:
-            heard.lost += 1
+            result.lost += 1
             self._selector.unregister(subscriber.socket)
             return
-        heard.bytes += len(whole)
+        result.bytes += len(whole)
         read = self._known.get(whole)
         if read is None:
             read = self._known[whole] = self._parse(whole)
-        heard.messages += read.messages
-        heard.gaps += read.gaps
+        result.messages += read.messages
+        result.gaps += read.gaps
         read.arrived_us.append(now_us)
         for _ in range(read.pings):
             subscriber.send("3")
         last = subscriber.last
         for key, (previous_sequence, sequence) in read.spans.items():
             if previous_sequence != ANY and last.get(key) != previous_sequence:
-                heard.gaps += 1
+                result.gaps += 1
             last[key] = sequence
 
-    def _parse(self, whole: bytes) -> _Read:
-        read = _Read(0, [], {}, 0, 0)
+    def _parse(self, whole: bytes) -> _Chunk:
+        read = _Chunk(0, [], {}, 0, 0)
         for begin, end in _frames(whole):
             payload = whole[begin:end]
             if payload not in self._events:
@@ -234,7 +233,7 @@ class _Crowd:
 
 
 def _parsed(payload: bytes) -> Event | None:
-    """An event of a channel; None for what is none."""
+    """Return the event of a message; None: the message is not an event of a channel."""
     if not payload.startswith(b"42["):
         return None
     name, content = json.loads(payload[2:])
@@ -253,7 +252,7 @@ def _parsed(payload: bytes) -> Event | None:
 
 
 def run(host: str, port: int, count: int, pipe: Pipe) -> None:
-    """What the process does: subscribe, say so, listen until told to stop, and tell what was heard."""
+    """Subscribe, report readiness on the pipe, listen until the pipe has a message, and send the result."""
     crowd = _Crowd(host, port, count)
     pipe.send(os.getpid())
     pipe.send(crowd.listen(pipe))

@@ -1,1 +1,1 @@
-"""What is measured, and how it is reported."""
+"""The scenarios, and the report of their figures."""

@@ -1,8 +1,8 @@
-"""`python -m bench.scenarios.admission`: how fast one order-entry worker admits, without queues.
+"""`python -m bench.scenarios.admission`: the speed of one order entry worker, without queues.
 
-It calls what the worker calls, on units as a busy worker finds them delivered, and counts the CPU time of this process
-and of its Postgres backend beside the time on the clock. The orders are in a database of their own, which it makes
-beside `clearing_data` and drops afterwards, so a running exchange is not touched. The requests are made beforehand.
+It calls the functions of the worker on batches such as a busy worker receives, and measures the time and the CPU of
+this process and of its Postgres backend. It creates a database next to `clearing_data` and drops it afterwards, so a
+running exchange is unaffected. The requests exist before the clock starts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How many of a hundred requests are cancels and replaces; the others are limit orders, one in ten named."""
+    """Cancels and replaces in a hundred requests; the others are limit orders, a tenth with a client order id."""
 
     cancels: int = 0
     replaces: int = 0
@@ -43,7 +43,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What admitting so many requests took [s]."""
+    """The cost of admitting requests [s]."""
 
     requests: int
     admitted: int
@@ -53,7 +53,7 @@ class Outcome:
 
 
 def requests(count: int, mix: Mix, seed: int) -> list[Request]:
-    """Requests of all clients, mixed."""
+    """Return requests of all clients, mixed."""
     chance = random.Random(seed)
     made: list[Request] = []
     placed: list[OrderRequest] = []
@@ -88,7 +88,7 @@ def requests(count: int, mix: Mix, seed: int) -> list[Request]:
 
 @contextmanager
 def scratch_database(clearing_data_url: str) -> Iterator[Database]:
-    """A `clearing_data` of the benchmark's own beside the one at an address; gone afterwards."""
+    """Give a new `clearing_data` next to the one at an address, and drop it after the block."""
     beside = make_url(clearing_data_url)
     address = beside.set(database=f"{beside.database}_admission").render_as_string(hide_password=False)
     _drop(clearing_data_url)
@@ -119,15 +119,15 @@ def _drop(clearing_data_url: str) -> None:
     engine.dispose()
 
 
-def measure(database: Database, made: Sequence[Request], *, unit: int) -> Outcome:
-    """Admit requests in units of so many."""
+def measure(database: Database, made: Sequence[Request], *, batch_size: int) -> Outcome:
+    """Admit requests in batches."""
     limits = Limits(market_order_band=Fraction("0.10"), max_order_quantity=1_000_000, max_open_orders=10_000_000)
     with database.transaction() as tx:
         backend: int = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
     admitted = 0
     postgres, own, wall = _backend_cpu_s(backend), time.process_time(), time.monotonic()
-    for start in range(0, len(made), unit):
-        admission = admit(database, made[start : start + unit], limits=limits, now_us=start + 1)
+    for start in range(0, len(made), batch_size):
+        admission = admit(database, made[start : start + batch_size], limits=limits, now_us=start + 1)
         admitted += sum(len(batch.commands) for batch in admission.commands)
     return Outcome(
         requests=len(made),
@@ -139,7 +139,7 @@ def measure(database: Database, made: Sequence[Request], *, unit: int) -> Outcom
 
 
 def _backend_cpu_s(pid: int) -> float:
-    # Postgres is on this machine, as everything that is measured; the fields are those after the name in parentheses.
+    # Postgres must run on this machine. The fields are those after the name in parentheses.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND
 
@@ -147,22 +147,27 @@ def _backend_cpu_s(pid: int) -> float:
 def main() -> None:
     """Measure and print."""
     command = argparse.ArgumentParser(
-        prog="python -m bench.scenarios.admission", description="How fast orders are admitted."
+        prog="python -m bench.scenarios.admission", description="Measure how fast order entry admits requests."
     )
     command.add_argument("--requests", type=int, default=50_000, metavar="N", help="default: %(default)s")
-    command.add_argument("--unit", type=int, default=500, metavar="N", help="requests in a unit (default: %(default)s)")
+    command.add_argument(
+        "--batch", type=int, default=500, metavar="N", help="requests in a batch (default: %(default)s)"
+    )
     command.add_argument("--cancels", type=int, default=0, metavar="N", help="cancels in 100 (default: none)")
     command.add_argument("--replaces", type=int, default=0, metavar="N", help="replaces in 100 (default: none)")
     command.add_argument("--seed", type=int, default=1, help="of the requests (default: 1)")
     options = command.parse_args()
     made = requests(options.requests, Mix(options.cancels, options.replaces), options.seed)
     with scratch_database(settings().clearing_data_url.get_secret_value()) as database:
-        measure(database, requests(2_000, Mix(), 0)[:0], unit=options.unit)
-        seen = measure(database, made, unit=options.unit)
+        measure(database, requests(2_000, Mix(), 0)[:0], batch_size=options.batch)
+        seen = measure(database, made, batch_size=options.batch)
     us = 1e6 / seen.requests
-    print(f"{seen.requests:,} requests in units of {options.unit}, {seen.admitted:,} admitted")
-    print(f"{seen.requests / seen.wall_s:,.0f} requests/s on the clock")
-    print(f"{seen.own_cpu_s * us:.1f} us of CPU a request here, {seen.postgres_cpu_s * us:.1f} in its Postgres backend")
+    print(f"{seen.requests:,} requests in batches of {options.batch}, {seen.admitted:,} admitted")
+    print(f"{seen.requests / seen.wall_s:,.0f} requests/s")
+    print(
+        f"CPU per request: {seen.own_cpu_s * us:.1f} µs in this process, "
+        f"{seen.postgres_cpu_s * us:.1f} µs in its Postgres backend"
+    )
 
 
 if __name__ == "__main__":

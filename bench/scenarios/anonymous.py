@@ -1,9 +1,8 @@
-"""What floods of requests without a valid key do to a trader: its answers with and without each of them, in one run.
+"""The effect on a trader of floods without a valid key: its answers with and without each flood, in one run.
 
-The trader sends single orders at a calm rate and times them from when each was due until its answer. Each kind of
-flood comes from one address and then from fifty of 127.0.0.0/8, over twenty and a hundred connections that ask again as
-soon as they are answered; between two floods the trader is alone, and its figures there are what the others are
-compared with.
+The trader sends single orders at a calm rate and times each from the moment it was due until its answer. Each kind of
+flood comes from one address over twenty connections, then from fifty addresses of 127.0.0.0/8 over a hundred; each
+connection sends its next request as soon as it has an answer. Between floods the trader is alone, for comparison.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from bench.target.exchange import Exchange
 RATE = 100.0  # orders of the trader [1/s]
 SENDERS = 8
 LEAST_S = 3.0  # length of a flood
-REST_S = 2.0  # between two floods, so that what one has left behind is gone
+REST_S = 2.0  # between two floods, so that the exchange recovers
 
 ONE = ["127.0.0.2"]
 FIFTY = [f"127.0.1.{n}" for n in range(1, 51)]
@@ -58,22 +57,22 @@ IDLE_SOCKETS = "idle sockets"
 
 @dataclass(slots=True)
 class Phase:
-    """What the trader saw while something else went on.
+    """The trader's answers during one flood, or alone.
 
-    answered_s  from due until the answer of each order
+    answered_s  from the moment each order was due until its answer
     statuses    of the flood's answers; 0 for a connection that ended without one
     """
 
     flood: str
     addresses: int
-    seconds: float  # how long it took, where that is more than was planned
+    seconds: float  # as planned, or longer
     answered_s: list[float] = field(default_factory=list)
     refused: Counter[int] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
 
 
 def measure(exchange: Exchange, *, seconds: float) -> Section:
-    """Run all floods, one after the other, within about these seconds."""
+    """Run all floods, one after another, in about this time."""
     floods = [(kind, sources) for kind in (*KINDS, IDLE_SOCKETS) for sources in (ONE, FIFTY)]
     each_s = max(seconds / (2 * len(floods) + 1), LEAST_S)
     phases = [_trade(exchange, Phase("none", 0, each_s))]
@@ -92,7 +91,7 @@ def _under_flood(exchange: Exchange, phase: Phase, kind: str, sources: Sequence[
     process = spawn.Process(target=_flood, args=(exchange.url, kind, sources, its_pipe), daemon=True)
     process.start()
     if not pipe.poll(60):
-        raise TimeoutError("the flood did not begin")
+        raise TimeoutError("the flood did not start")
     pipe.recv()
     _trade(exchange, phase)
     pipe.send("end")
@@ -120,7 +119,7 @@ def _trade(exchange: Exchange, phase: Phase) -> Phase:
 
 
 def _send(exchange: Exchange, phase: Phase, start_s: float, orders: range) -> None:
-    """Send some of the trader's orders, each when it is due; they are far from the market and do not trade."""
+    """Send these orders of the trader, each when it is due; they are far from the market and do not trade."""
     address = urlsplit(exchange.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_S)
     head = {"Content-Type": "application/json", "Authorization": f"Bearer {exchange.client_keys[NAMES[0]]}"}
@@ -153,7 +152,9 @@ def _flood(url: str, kind: str, sources: Sequence[str], pipe: Pipe) -> None:
             threads = []
         else:
             threads = [
-                threading.Thread(target=_ask_on, args=(server, sources[n % len(sources)], KINDS[kind], statuses, end))
+                threading.Thread(
+                    target=_send_requests, args=(server, sources[n % len(sources)], KINDS[kind], statuses, end)
+                )
                 for n in range(CONNECTIONS[len(sources)])
             ]
         for thread in threads:
@@ -166,10 +167,10 @@ def _flood(url: str, kind: str, sources: Sequence[str], pipe: Pipe) -> None:
     pipe.send(statuses)
 
 
-def _ask_on(
+def _send_requests(
     server: tuple[str, int], source: str, request: Callable[[], bytes], statuses: Counter[int], end: threading.Event
 ) -> None:
-    """Ask again and again, over another connection where one was ended."""
+    """Send requests until the end, over a new connection whenever one was closed."""
     while not end.is_set():
         try:
             with socket.create_connection(server, TIMEOUT_S, source_address=(source, 0)) as client:
@@ -185,7 +186,7 @@ def _ask_on(
 
 
 def _answer(received: object) -> tuple[int, bool]:
-    """Read an answer; its status, and whether another request may follow."""
+    """Read an answer; return its status, and whether the connection stays open."""
     response = http.client.HTTPResponse(_Received(received))  # type: ignore[arg-type]
     response.begin()
     response.read()
@@ -193,13 +194,13 @@ def _answer(received: object) -> tuple[int, bool]:
 
 
 class _Received:
-    """What http.client takes for a socket to read from."""
+    """A stand-in for a socket that http.client can read from."""
 
     def __init__(self, received: object) -> None:
         self._received = received
 
     def makefile(self, _mode: str) -> object:
-        """The answers, which stay open when one of them is read."""
+        """Return the stream of answers, which stays open after each of them."""
         return _Unclosed(self._received)
 
 
@@ -211,7 +212,7 @@ class _Unclosed:
         return getattr(self._received, name)
 
     def close(self) -> None:
-        """Leave it open."""
+        """Do nothing: more answers follow."""
 
 
 # -- the report ------------------------------------------------------------------------------------------------------
@@ -221,7 +222,7 @@ def _section(phases: Sequence[Phase]) -> Section:
     alone = [answered_s for phase in phases if phase.flood == "none" for answered_s in phase.answered_s]
     p50, p99 = percentile_ms(alone, 50), percentile_ms(alone, 99)
     rows = [
-        ("trader", f"{RATE:.0f} single orders/s, from when each was due until its answer"),
+        ("trader", f"{RATE:.0f} single orders/s, each from the moment it was due until its answer"),
         ("alone, between the floods", f"p50 {p50:.1f} ms · p99 {p99:.1f} ms, {len(alone):,} orders"),
     ]
     figures: dict[str, object] = {"rate": RATE, "alone": {"p50_ms": round(p50, 2), "p99_ms": round(p99, 2)}}

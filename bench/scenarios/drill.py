@@ -1,4 +1,4 @@
-"""A shard to drill with: its log is written as order entry writes it, its matching workers are killed and stopped."""
+"""A shard for recovery drills: a log like order entry's, and matching workers to kill and stop."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PIECE = 50_000
 
 
 def feed(seed: int) -> Iterator[Command]:
-    """An endless feed: eight limit orders to two cancels, some of which trade at once."""
+    """Yield an endless feed of eight limit orders to two cancels; some orders trade at once."""
     chance = random.Random(seed)
     resting: list[PlaceOrder] = []
     for number in _numbers():
@@ -46,7 +46,7 @@ def feed(seed: int) -> Iterator[Command]:
 
 
 def resting_orders(seed: int) -> Iterator[Command]:
-    """Orders of which none meets another."""
+    """Yield orders that never trade with each other."""
     chance = random.Random(seed)
     for number in _numbers():
         yield _order(chance, number, away_cents=chance.randint(1, 400))
@@ -81,10 +81,12 @@ class Floor:
     def __init__(self, clearing_data: Database, broker_url: str) -> None:
         self.clearing_data = clearing_data
         self.broker = Connection(broker_url)
-        self._publisher = Publisher(Celery(broker=broker_url))  # this process was set up for another exchange
+        self._publisher = Publisher(
+            Celery(broker=broker_url)
+        )  # our own application has the settings of another exchange
 
-    def begin_anew(self, commands: Iterable[Command], count: int) -> None:
-        """A log of so many commands, all of whose events are published."""
+    def start_over(self, commands: Iterable[Command], count: int) -> None:
+        """Replace the log by `count` commands whose events count as published."""
         with self.clearing_data.transaction() as tx:
             tx.execute(text("TRUNCATE order_log, snapshots, published_marks"))
             tx.execute(text("UPDATE shards SET last_seq = 0"))
@@ -98,7 +100,7 @@ class Floor:
         self.drain()
 
     def log(self, commands: Sequence[Command]) -> int:
-        """Append to the log; returns the first number."""
+        """Append to the log; return the first number."""
         with self.clearing_data.transaction() as tx:
             head = text("SELECT last_seq FROM shards WHERE shard = :shard FOR UPDATE")
             first_seq: int = tx.execute(head, {"shard": SHARD}).scalar_one() + 1
@@ -112,14 +114,14 @@ class Floor:
         return first_seq
 
     def enter(self, commands: Sequence[Command]) -> int:
-        """Append to the log and tell the worker; returns the last number."""
+        """Append to the log and send the commands to the worker; return the last number."""
         first_seq = self.log(commands)
         batch = CommandBatch(SHARD, first_seq, list(commands))
         self._publisher.send(matching_queue(SHARD), batch, size=len(commands))
         return first_seq + len(commands) - 1
 
     def newest_snapshot(self) -> int:
-        """The command of the newest snapshot."""
+        """Return the command of the newest snapshot."""
         with self.clearing_data.transaction() as tx:
             return int(tx.execute(text("SELECT COALESCE(max(seq), 0) FROM snapshots")).scalar_one())
 
@@ -149,39 +151,39 @@ class MatchingWorker:
         self.start_s = time.perf_counter() - self._began_s
 
     def wait_for(self, words: str, *, timeout_s: float = 120.0) -> None:
-        """Return when words stand in its log.
+        """Return when the worker's log contains the words.
 
-        raises  TimeoutError  it ended, or the time is over
+        raises  TimeoutError  the worker ended, or the time is over
         """
         deadline = time.monotonic() + timeout_s
         while words not in self._log.read_text(errors="replace"):
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise TimeoutError(f"a matching worker did not say {words!r}; see {self._log}")
+                raise TimeoutError(f"a matching worker did not log {words!r}; see {self._log}")
             time.sleep(0.005)
 
     def is_active(self) -> bool:
-        """Whether RabbitMQ gives the messages to this one."""
+        """Return whether RabbitMQ delivers the messages to this worker."""
         return "shard_active" in self._log.read_text(errors="replace")
 
     def count(self, words: str) -> int:
-        """How often words stand in its log."""
+        """Return how often the words occur in its log."""
         return self._log.read_text(errors="replace").count(words)
 
     def cpu_s(self) -> float:
-        """What it has used of the CPU, as long as it lives [s]."""
+        """Return the CPU time it has used [s]; it must be alive."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident_bytes(self) -> int:
-        """Its memory."""
+        """Return its resident memory."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def send(self, number: signal.Signals) -> None:
-        """kill -9, a stop, a pause."""
+        """Send it a signal."""
         self.process.send_signal(number)
 
     def stop_s(self) -> float:
-        """How long a warm stop takes [s]."""
+        """Stop it with SIGTERM; return how long that takes [s]."""
         began_s = time.perf_counter()
         self.send(signal.SIGTERM)
         self.process.wait(120)
@@ -203,11 +205,11 @@ class _Executions(msgspec.Struct, array_like=True):
 
 
 class Tape:
-    """The events as they come out of the shard: when those of each command did."""
+    """The shard's events on their queue, with the arrival time of each command's first one."""
 
     def __init__(self, broker: Connection) -> None:
         self._decode = msgspec.json.Decoder(tuple[tuple[list[_Executions]], object, object]).decode
-        self.came_s: dict[int, float] = {}  # by command, the first time
+        self.came_s: dict[int, float] = {}  # by command
         self._connection = broker.clone()
         self._connection.channel().basic_consume(ORDER_EXECUTION, callback=self._take, no_ack=True)
 
@@ -219,7 +221,7 @@ class Tape:
                 self.came_s.setdefault(seq, now_s)
 
     def read_until(self, deadline_s: float) -> None:
-        """Take what comes until a moment of time.perf_counter, and what is there when that is past."""
+        """Record events until a time of time.perf_counter; if that is past, record the events that are there."""
         while True:
             try:
                 self._connection.drain_events(timeout=max(deadline_s - time.perf_counter(), 0))
@@ -227,5 +229,5 @@ class Tape:
                 return
 
     def close(self) -> None:
-        """Leave the queue."""
+        """Close the connection to the queue."""
         self._connection.release()

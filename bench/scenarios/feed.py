@@ -1,9 +1,9 @@
-"""How soon, and at what cost, 200 subscribers hear of what happens on the whole exchange.
+"""The delay and cost of sending the whole market to 200 subscribers.
 
-An event begins twice here: when the api takes the order that trades, and when the feed hands the reports of the trade
-to Postgres, the last thing before its COMMIT and its push. It ends when a subscriber has read it. Both times are in the
-database, so nothing is added to what travels. Then the exchange gets as many orders as it can take, by turns with
-subscribers and without any.
+A delay has two starting points: the api accepts the order that trades, and the feed hands the trade's reports to
+Postgres, just before its COMMIT and its push. It ends when a subscriber has read the event. Both times are in the
+database, so messages carry nothing extra. Then the exchange gets as many orders as it can handle, in turn with and
+without subscribers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 
 from bench.load.generator import Plan
-from bench.load.subscribers import Heard, run
+from bench.load.subscribers import CrowdResult, run
 from bench.scenarios import throughput
 from bench.scenarios.report import Section, percentile_ms
 from bench.scenarios.throughput import LOAD, Throughput
@@ -32,28 +32,28 @@ from db.market_data.reads import FIRST_EVENT
 SUBSCRIBERS = 200
 ORDERS_A_SECOND = 500.0
 CONNECTIONS = 64
-# Each with subscribers and without, of a third of the seconds asked for.
+# Each has a run with subscribers and one without, of a third of the requested seconds.
 TURNS = 2
 START_TIMEOUT_S = 60.0
 
 
 @dataclass(slots=True)
 class Crowd:
-    """Subscribers that listen in a process of their own; what they heard is there when they are through."""
+    """Subscribers in a process of their own; their result exists after they stop."""
 
-    heard: Heard | None = None
+    heard: CrowdResult | None = None
 
 
 @dataclass(slots=True)
 class Delays:
-    """From a beginning of each trade until each subscriber had it [s]."""
+    """From each starting point of each trade until each subscriber received it [s]."""
 
     stored_s: list[float] = field(default_factory=list)
     taken_s: list[float] = field(default_factory=list)
 
 
 def measure(exchange: Exchange, *, seconds: float, in_flight: int, seed: int) -> Section:
-    """Measure the delays at a rate, and then what the subscribers cost."""
+    """Measure the delays at a fixed rate, then the cost of the subscribers."""
     address = urlsplit(exchange.url)
     plan = Plan(
         host=address.hostname or "127.0.0.1",
@@ -80,7 +80,7 @@ def measure(exchange: Exchange, *, seconds: float, in_flight: int, seed: int) ->
 
 @contextmanager
 def _crowd(plan: Plan) -> Iterator[Crowd]:
-    """Subscribers who listen inside the block."""
+    """Run subscribers inside the block."""
     spawn = multiprocessing.get_context("spawn")
     pipe, its_pipe = spawn.Pipe()
     process = spawn.Process(target=run, args=(plan.host, plan.port, SUBSCRIBERS, its_pipe), daemon=True)
@@ -93,24 +93,24 @@ def _crowd(plan: Plan) -> Iterator[Crowd]:
     process.join()
 
 
-def _receive(pipe: Pipe) -> Heard:
+def _receive(pipe: Pipe) -> CrowdResult:
     if not pipe.poll(START_TIMEOUT_S):
         raise TimeoutError("the subscribers did not answer")
-    heard: Heard = pipe.recv()
+    heard: CrowdResult = pipe.recv()
     return heard
 
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """Orders a second of each turn."""
+    """The runs with and without subscribers."""
 
     alone: list[Throughput]
     beside: list[Throughput]
-    heard: list[Heard]
+    heard: list[CrowdResult]
 
     @property
     def loss(self) -> float:
-        """What part of the orders that are settled and stored alone is not beside subscribers."""
+        """The fraction of orders per second that the exchange loses next to subscribers."""
         alone, beside = (median(turn.orders_a_second for turn in turns) for turns in (self.alone, self.beside))
         return 1 - beside / alone
 
@@ -131,23 +131,22 @@ def _book_changes(exchange: Exchange) -> int:
         return int(tx.execute(text("SELECT coalesce(sum(update_sequence), 0) FROM books")).scalar_one())
 
 
-_TOLD = text(
+_TRADE_REPORTS = text(
     """
-    SELECT trades.security_id, trades.sequence, told.order_id, told.stored_us
-    FROM trades JOIN reports AS told ON told.report_id = trades.event_id AND told.event_us = trades.traded_us
-    WHERE told.event_type = 'trade' AND told.report_id >= :first
+    SELECT trades.security_id, trades.sequence, report.order_id, report.stored_us
+    FROM trades JOIN reports AS report ON report.report_id = trades.event_id AND report.event_us = trades.traded_us
+    WHERE report.event_type = 'trade' AND report.report_id >= :first
     """
 )
 
 
-def _delays(exchange: Exchange, heard: Heard) -> Delays:
-    """Of each trade and subscriber."""
+def _delays(exchange: Exchange, heard: CrowdResult) -> Delays:
     with exchange.clearing_data.snapshot() as tx:
         created = dict(tx.execute(text("SELECT order_id, created_us FROM orders")).all())
     stored_us: dict[tuple[str, int], int] = {}
     taken_us: dict[tuple[str, int], int] = {}
     with exchange.market_data.snapshot() as tx:
-        for security_id, sequence, order_id, us in tx.execute(_TOLD, {"first": FIRST_EVENT}):
+        for security_id, sequence, order_id, us in tx.execute(_TRADE_REPORTS, {"first": FIRST_EVENT}):
             stored_us[security_id, sequence] = us
             taken_us[security_id, sequence] = max(taken_us.get((security_id, sequence), 0), created[order_id])
     delays = Delays()
@@ -159,19 +158,19 @@ def _delays(exchange: Exchange, heard: Heard) -> Delays:
     return delays
 
 
-def _missing(heard: Heard) -> int:
-    """Subscribers that did not hear of the last trade there was, or missed one in between."""
+def _missing(heard: CrowdResult) -> int:
+    """Return the number of subscribers that missed the last trade or an earlier one."""
     last = {
         security: max(sequence for event in heard.events if event.key[1] == security for sequence in event.trades)
         for security in {event.key[1] for event in heard.events}
     }
     short = sum(any(one.get(name) != sequence for name, sequence in last.items()) for one in heard.last_trades)
-    everybody = sum(len(event.arrived_us) != heard.subscribers for event in heard.events)
-    return max(short, everybody and 1)
+    incomplete = sum(len(event.arrived_us) != heard.subscribers for event in heard.events)
+    return max(short, incomplete and 1)
 
 
 def _section(
-    calm: Throughput, heard: Heard, changes_a_second: float, delays: Delays, missing: int, full: dict[str, Turns]
+    calm: Throughput, heard: CrowdResult, changes_a_second: float, delays: Delays, missing: int, full: dict[str, Turns]
 ) -> Section:
     milliseconds = {
         name: {f"p{percent}": round(percentile_ms(times_s, percent), 1) for percent in (50, 90, 99)}
@@ -187,7 +186,7 @@ def _section(
         ),
         ("subscribers", f"{heard.subscribers} over Socket.IO, of the trades, books and prices of all securities"),
         ("heard", f"{heard.messages / heard.seconds:,.0f} events/s, {heard.bytes / heard.seconds / 1e6:.1f} MB/s"),
-        ("trades", f"{trades:,}, in order by everyone" if not missing else f"{trades:,}, not by {missing} subscribers"),
+        ("trades", f"{trades:,}, {f'missed by {missing} subscribers' if missing else 'in order at all subscribers'}"),
         ("gaps, connections lost", f"{heard.gaps}, {heard.lost}"),
         *(
             (f"trade {name}", " · ".join(f"{p} {ms:.1f} ms" for p, ms in of.items()))

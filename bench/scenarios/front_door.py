@@ -1,8 +1,7 @@
-"""How fast the front door alone is: one api process, RabbitMQ behind it, and nobody who takes the orders out.
+"""The speed of the front door alone: one api process and RabbitMQ, with order entry stopped.
 
-Each order is confirmed by a quorum queue before its 202. The share of authentication and validation is measured on
-requests of the same load, in this process: the key, the body, the schema and the rules of the edge, against the CPU
-that the api process has used for a request.
+A quorum queue confirms each order before its 202. To find the share of authentication and validation, this process
+checks requests of the same load (key, body, schema, rules of the edge) and compares its CPU with that of the api.
 """
 
 from __future__ import annotations
@@ -34,16 +33,16 @@ CHECKED = 20_000
 
 @dataclass(frozen=True, slots=True)
 class FrontDoor:
-    """What a run has shown."""
+    """The result of a run."""
 
     singles: LoadResult
     arrays: LoadResult
     api_cpu_us: float  # of a single order
-    checks_us: float  # of these, for authentication and validation
+    checks_us: float  # the part of it for authentication and validation
 
 
 def measure(exchange: Exchange, *, seconds: float, seed: int) -> FrontDoor:
-    """Send single orders over many connections, then arrays over one; order entry has to be stopped."""
+    """Send single orders over many connections, then arrays over one. The caller has stopped order entry."""
     address = urlsplit(exchange.url)
     plan = Plan(
         host=address.hostname or "127.0.0.1",
@@ -56,7 +55,7 @@ def measure(exchange: Exchange, *, seconds: float, seed: int) -> FrontDoor:
         cancels=0,
         seed=seed,
     )
-    meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
+    meter = CpuMeter(exchange)
     singles = _load(plan)
     api_cpu_s = meter.used_s()["api"]
     arrays = _load(replace(plan, connections=1, array_size=ARRAY_SIZE, seconds=max(seconds / 4, 1.0)))
@@ -64,7 +63,7 @@ def measure(exchange: Exchange, *, seconds: float, seed: int) -> FrontDoor:
 
 
 def _load(plan: Plan) -> LoadResult:
-    """Make a load, from a process of its own."""
+    """Run a load from a process of its own."""
     spawn = multiprocessing.get_context("spawn")
     accepted, allowed = spawn.RawValue("q", 0), spawn.RawValue("q", 2**62)
     pipe, its_pipe = spawn.Pipe()
@@ -82,7 +81,7 @@ def _generate(plan: Plan, accepted: Shared, allowed: Shared, pipe: Pipe) -> None
 
 
 def _checks_us(exchange: Exchange, seed: int) -> float:
-    """CPU of what is checked of a single order, in microseconds."""
+    """Return the CPU of checking a single order [µs]."""
     keys = Keys(exchange.clearing_data, remember_s=3600.0)
     with exchange.clearing_data.snapshot() as tx:
         listed = {security.security_id: security for security in securities.listed(tx)}
@@ -104,7 +103,7 @@ def _checks_us(exchange: Exchange, seed: int) -> float:
 
 
 def section(name: str, outcome: FrontDoor) -> Section:
-    """What the run has shown, for the report."""
+    """Report the run."""
     singles, arrays = outcome.singles, outcome.arrays
     share = outcome.checks_us / outcome.api_cpu_us
     answer_ms, array_ms = (
@@ -118,7 +117,7 @@ def section(name: str, outcome: FrontDoor) -> Section:
         (f"POST of {ARRAY_SIZE} to answer", " · ".join(f"{percent} {ms:.1f} ms" for percent, ms in array_ms.items())),
         ("refused", ", ".join(f"{n:,} with {status}" for status, n in singles.refused.items()) or "none"),
         ("CPU api", f"{outcome.api_cpu_us:.0f} µs an order"),
-        ("of it authentication and validation", f"{outcome.checks_us:.1f} µs, {100 * share:.0f} %"),
+        ("part for authentication and validation", f"{outcome.checks_us:.1f} µs, {100 * share:.0f} %"),
     ]
     figures = {
         "accepted_a_second": round(singles.accepted / singles.seconds, 1),

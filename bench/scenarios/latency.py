@@ -1,8 +1,8 @@
-"""How long it takes at a calm rate from POST to the trade report on the WebSocket.
+"""The time from POST to the trade report on the WebSocket, at a calm rate.
 
-One client rests an order, another takes it, now with a sale and now with a purchase; it is the second order that is
-timed, from when it was due until its trade report is read from `/stream/report`. From the databases come the times
-until it was settled and stored.
+One client rests an order and another takes it, in turn with a sale and a purchase. The second order counts, from the
+moment it was due until `/stream/report` delivers its trade report. The databases give the times of settling and
+storing.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SECURITY = "SHEL"
 PRICE, TICK = Decimal("100.00"), Decimal("0.01")
 MAKER = NAMES[0]
 SENDERS = 8
-# What has not been reported so long after its order counts as missing [s].
+# A report that takes longer counts as missing [s].
 REPORT_TIMEOUT_S = 5.0
 LISTEN_ATTEMPTS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What a run has shown. Times are of the orders that took, in seconds."""
+    """The result of a run. Times are of the taking orders [s]."""
 
     orders: int
     rate: float
@@ -49,8 +49,8 @@ class Latency:
 
 
 @dataclass(slots=True)
-class Sent:
-    """An order that took, as its sender saw it [s on the monotonic clock]."""
+class TimedOrder:
+    """A taking order as its sender saw it [s on the monotonic clock]."""
 
     order_id: int
     due_s: float
@@ -58,14 +58,14 @@ class Sent:
 
 
 def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
-    """Send orders at a rate [1/s], every other one of which trades at once."""
+    """Send orders at a rate [1/s]; every second one trades at once."""
     reported: dict[int, float] = {}
     _listen(exchange, reported)
     quotes = _quotes(exchange)
-    meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
+    meter = CpuMeter(exchange)
     started_s = time.perf_counter()
     pairs = int(rate * seconds / 2)
-    sent: list[Sent] = []
+    sent: list[TimedOrder] = []
     start = Barrier(SENDERS)
     senders = [
         Thread(target=_send, args=(exchange, quotes, rate, range(number, pairs, SENDERS), start, sent))
@@ -104,13 +104,13 @@ _STORED = "SELECT order_id, stored_us FROM reports WHERE order_id = ANY(:ids) AN
 
 
 def _times(database: Database, query: str, ids: list[int]) -> dict[int, int]:
-    """Order id -> microseconds."""
+    """Return the time of each order id [µs]."""
     with database.snapshot() as tx:
         return {row[0]: row[1] for row in tx.execute(text(query), {"ids": ids})}
 
 
 def _listen(exchange: Exchange, reported: dict[int, float]) -> None:
-    """Note when trade reports of the client who takes come in; returns when reports are known to come."""
+    """Record the arrival of the taker's trade reports; return once the stream delivers reports."""
     client = Client(exchange.url, exchange.client_keys[TAKER])
     listening = Event()
 
@@ -127,11 +127,11 @@ def _listen(exchange: Exchange, reported: dict[int, float]) -> None:
         )
         if listening.wait(1):
             return
-    raise TimeoutError("no reports come over /stream/report")
+    raise TimeoutError("/stream/report delivers no reports; see the log of streams with `make logs`")
 
 
 def _quotes(exchange: Exchange) -> dict[Side, Decimal]:
-    """At which price to rest an order that does not trade: the best prices where there are some."""
+    """Return a price for each side at which an order rests: the best one, where the book has one."""
     best = Client(exchange.url).price(SECURITY)
     if best.bid is not None:
         return {"buy": best.bid, "sell": best.ask or best.bid + TICK}
@@ -140,9 +140,9 @@ def _quotes(exchange: Exchange) -> dict[Side, Decimal]:
 
 
 def _send(
-    exchange: Exchange, quotes: dict[Side, Decimal], rate: float, pairs: range, start: Barrier, sent: list[Sent]
+    exchange: Exchange, quotes: dict[Side, Decimal], rate: float, pairs: range, start: Barrier, sent: list[TimedOrder]
 ) -> None:
-    """Send some of the pairs, each order when it is due."""
+    """Send these pairs, each order when it is due."""
     address = urlsplit(exchange.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=REPORT_TIMEOUT_S)
     connection.connect()
@@ -156,7 +156,7 @@ def _send(
         due_s = start_s + (2 * pair + 1) / rate
         _wait_until(due_s)
         order_id = _post(connection, exchange.client_keys[TAKER], takes, quotes[rests], "ioc")
-        sent.append(Sent(order_id, due_s, time.perf_counter()))
+        sent.append(TimedOrder(order_id, due_s, time.perf_counter()))
 
 
 def _wait_until(due_s: float) -> None:
@@ -164,7 +164,7 @@ def _wait_until(due_s: float) -> None:
 
 
 def _post(connection: http.client.HTTPConnection, key: str, side: Side, price: Decimal, time_in_force: str) -> int:
-    """Send an order of one share; its id."""
+    """Send an order for one share; return its id."""
     order = {"type": "limit", "security_id": SECURITY, "side": side, "quantity": 1, "price": str(price)}
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
     connection.request("POST", "/orders", json.dumps(order | {"time_in_force": time_in_force}), headers)

@@ -1,8 +1,7 @@
-"""How long each read of the api takes when millions of reports and trades are stored.
+"""The time of each read of the api with millions of stored reports and trades.
 
-The api is a real one, asked over a few connections at a steady rate, and a request's time counts from when it was due.
-The routes take turns, and each is asked for something else every time: another client, another order, a page from
-anywhere in the past.
+A few connections send requests to a real api at a steady rate, and a request's time counts from the moment it was due.
+The routes take turns, each time for another client, another order, or another page of the past.
 """
 
 from __future__ import annotations
@@ -29,35 +28,35 @@ from bench.target.filling import FIRST_ORDER_ID, REPORTS_OF_A_TRADE, fill
 CONNECTIONS = 4
 REQUESTS_A_SECOND = 100.0
 TIMEOUT_S = 30.0
-# So long before it counts, the caches of Postgres and the api fill with what is asked for again and again [s].
+# Time for the caches of Postgres and the api to fill, before requests count [s].
 WARM_UP_S = 3.0
 TARGET_MS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """What is stored, to ask for parts of it."""
+    """The stored market, from which requests choose."""
 
     trades: int
 
     @property
     def trades_of_a_security(self) -> int:
-        """Or of a client, on one side."""
+        """Trades of each security, which is also the number of each client on one side."""
         return self.trades // len(SECURITIES)
 
     @property
     def reports_of_a_client(self) -> int:
-        """Each client's."""
+        """Reports of each client."""
         return self.trades * REPORTS_OF_A_TRADE // len(NAMES)
 
     def order(self, chance: random.Random) -> tuple[str, str, int]:
-        """Any order that traded: client, security and id; see `bench.target.filling`."""
+        """Return client, security and id of a random order that traded; see `bench.target.filling`."""
         trade, is_sale = chance.randrange(self.trades), chance.random() < 0.5
         client = NAMES[(trade + 5 * is_sale) % len(NAMES)]
         return client, SECURITIES[trade // 10 % len(SECURITIES)], FIRST_ORDER_ID + 2 * trade + is_sale
 
 
-# What to ask for: the path, and whose key goes with it.
+# Chooses a request: its path, and the client that sends it; None: no key.
 Ask = Callable[[random.Random, Market], tuple[str, str | None]]
 
 
@@ -78,7 +77,7 @@ def _of_order(path: str) -> Ask:
 
 
 def _deep(path: str, most: Callable[[Market], int], *, first: int = 1) -> Ask:
-    """A page from anywhere in the past; of a security where the path names one, or else of a client."""
+    """Choose a random page of the past: of a security if the path names one, else of a client."""
 
     def ask(chance: random.Random, market: Market) -> tuple[str, str | None]:
         public = "{}" in path
@@ -119,7 +118,7 @@ ROUTES: Mapping[str, Ask] = {
 
 
 def measure(exchange: Exchange, *, trades: int, seconds: float, seed: int) -> Section:
-    """Fill the databases of an exchange whose stages are stopped, and read what is in them through its api."""
+    """Fill the databases of an exchange and read them through its api. The caller has stopped its stages."""
     trades -= trades % 50
     began_s = time.monotonic()
     fill(exchange.clearing_data, exchange.market_data, trades=trades)
@@ -156,7 +155,7 @@ def _read(
     times_s: defaultdict[str, list[float]],
     faults: list[str],
 ) -> None:
-    """Ask by turns over one connection, each time when it is due, beginning anywhere."""
+    """Send requests over one connection, each when it is due, taking the routes in turn from a random one on."""
     address = urlsplit(exchange.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=TIMEOUT_S)
     routes = list(ROUTES.items())

@@ -1,4 +1,4 @@
-"""How long a shard is without a matching worker: after a start, a kill, a hang, and while a snapshot is written."""
+"""The time a shard is without a matching worker: after a start, a kill, a hang, and during a snapshot."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from celery_app.settings import settings
 from tasks.messages import Command, PlaceOrder
 
 RESTARTS = 3
-# The load beside which a worker is killed or hangs, and orders are timed while snapshots are written.
+# The load during a kill or a hang, and the orders that are timed during snapshots.
 LOAD_ORDERS_A_SECOND = 2_000
 CHUNK = 20
 WARM_UP_S = 3.0
@@ -29,31 +29,31 @@ SINGLES_S = 10.0
 
 
 def measure(exchange: Exchange, *, commands: int, seed: int) -> Section:
-    """Drill shard 0 of an exchange whose workers are stopped.
+    """Drill shard 0 of an exchange. The caller has stopped its workers.
 
-    commands  in the log; and so many orders rest in the books of the second half
+    commands  in the log; in the second half all of them rest in the books
     """
     figures: dict[str, Any] = {"commands": commands}
     with tempfile.TemporaryDirectory(prefix="bench-recovery-") as folder:
         logs = Path(folder)
         floor = Floor(exchange.clearing_data, exchange.broker_url)
         stream = feed(seed)
-        floor.begin_anew(stream, commands)
+        floor.start_over(stream, commands)
         figures["mixed"] = _restarts(floor, logs, next(stream))
         stream = resting_orders(seed)
-        floor.begin_anew(stream, commands)
+        floor.start_over(stream, commands)
         figures["resting"] = _restarts(floor, logs, next(stream))
         figures["beside_snapshots"] = _orders_beside_snapshots(floor, logs, first_id=commands + 2)
         for name, how in (("killed", signal.SIGKILL), ("hung", signal.SIGSTOP)):
             stream = feed(seed)
-            floor.begin_anew(stream, LOAD_ORDERS_A_SECOND)
+            floor.start_over(stream, LOAD_ORDERS_A_SECOND)
             figures[name] = _takeover(floor, logs, how, stream)
         floor.broker.release()
     return Section("recovery", _rows(figures), figures)
 
 
 def _restarts(floor: Floor, logs: Path, another: Command) -> dict[str, float]:
-    """Start from the log alone, and then from the snapshot that a warm stop leaves; all of it [s]."""
+    """Time starts from the log alone, and then from the snapshot of a warm stop [s]."""
     with MatchingWorker(logs / "replays.log") as worker:
         figures = {"replay_s": worker.start_s, "replay_cpu_s": worker.cpu_s()}
         seq = floor.enter([another])
@@ -70,7 +70,7 @@ def _restarts(floor: Floor, logs: Path, another: Command) -> dict[str, float]:
 
 
 def _orders_beside_snapshots(floor: Floor, logs: Path, *, first_id: int) -> dict[str, float]:
-    """Single orders, each of which trades, while one snapshot after another is written: entered to traded."""
+    """Time single orders from entry to trade while the worker writes one snapshot after another."""
     taken_s: list[float] = []
     with MatchingWorker(logs / "snapshots.log", SNAPSHOT_EVERY_COMMANDS="1") as worker:
         tape = Tape(floor.broker)
@@ -93,7 +93,7 @@ def _orders_beside_snapshots(floor: Floor, logs: Path, *, first_id: int) -> dict
 
 
 def _takeover(floor: Floor, logs: Path, how: signal.Signals, stream: Iterator[Command]) -> dict[str, float]:
-    """Stop the active one of two workers under load: how long until an event of a command that came after it [s]."""
+    """Stop the active one of two workers under load; return the time until the first event of a later command [s]."""
     with MatchingWorker(logs / "first.log") as active, MatchingWorker(logs / "second.log") as standby:
         tape = Tape(floor.broker)
         began_s = time.perf_counter()
@@ -110,7 +110,7 @@ def _takeover(floor: Floor, logs: Path, how: signal.Signals, stream: Iterator[Co
             if stopped_s and later and standby.is_active():
                 break
             if time.perf_counter() - began_s > LONGEST_S:
-                raise TimeoutError(f"no standby took over in {LONGEST_S:.0f} s")
+                raise TimeoutError(f"the standby did not take over within {LONGEST_S:.0f} s")
         taken_over_s = time.perf_counter() - stopped_s
         active.send(signal.SIGKILL)
         tape.close()

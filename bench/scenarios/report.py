@@ -1,4 +1,4 @@
-"""What is printed and kept of a benchmark: a table for people, JSON for programs."""
+"""The report of a benchmark: a table for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from sqlalchemy import text
 
 from bench.load.generator import Plan
 from bench.scenarios.latency import Latency
-from bench.scenarios.throughput import Throughput
-from bench.target.cpu import OTHER
+from bench.scenarios.throughput import LOAD, Throughput
+from bench.target.cpu import MEASUREMENT, OTHER
 from bench.target.exchange import Exchange
 
 RESULTS = Path("bench/results")
+
+WHOLE = "the whole exchange"
+NOT_OF_THE_EXCHANGE = frozenset({OTHER, MEASUREMENT, LOAD, "postgres for bench"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +37,32 @@ class Section:
 
 
 def percentile_ms(times_s: Sequence[float], percent: int) -> float:
-    """A percentile of times, in milliseconds; not a number when there are none."""
+    """Return a percentile of times in milliseconds; NaN without times."""
     if len(times_s) < 2:
         return times_s[0] * 1000 if times_s else float("nan")
     return quantiles(times_s, n=100, method="inclusive")[percent - 1] * 1000
 
 
 def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight: int) -> Section:
-    """What a throughput run has shown, down to the microseconds of CPU of each part for an order."""
+    """Report a throughput run, down to each part's CPU for an order [µs]."""
     load = outcome.load
     sending = f"arrays of {plan.array_size}" if plan.array_size else "single orders"
     pace = f"{plan.rate:.0f} orders/s" if plan.rate else f"closed loop, at most {in_flight} orders under way"
-    us_an_order = {part: 1e6 * cpu_s / load.accepted for part, cpu_s in outcome.cpu_s.items()}
-    figures = {
+    us_an_order = _us_an_order(outcome.cpu_s, load.accepted)
+    figures: dict[str, Any] = {
         "orders_a_second": round(outcome.orders_a_second, 1),
         "accepted_a_second": round(load.accepted / load.seconds, 1),
         "orders": load.accepted,
         "trades": outcome.trades,
+        "trades_an_order": round(outcome.trades / load.accepted, 3),
         "refused": dict(load.refused),
         "lost_connections": load.lost,
         "load_seconds": round(load.seconds, 2),
         "drain_seconds": round(outcome.seconds - load.seconds, 2),
         "largest_backlog_orders": outcome.largest_backlog,
         "answer_ms": {f"p{percent}": round(percentile_ms(load.latencies_s, percent), 2) for percent in (50, 95, 99)},
-        "cpu_us_an_order": {part: round(us, 1) for part, us in sorted(us_an_order.items(), key=lambda item: -item[1])},
+        "cpu_us_an_order": us_an_order,
+        "beside_cores": round(outcome.cpu_s[OTHER] / outcome.seconds, 2),
         "resident_mb": {part: round(size / 2**20) for part, size in sorted(outcome.resident_bytes.items())},
         "array_size": plan.array_size,
         "connections": plan.connections,
@@ -68,7 +73,6 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
         "each_second": _each_second(outcome),
     }
     answer = figures["answer_ms"]
-    assert isinstance(answer, dict)
     rows = [
         ("load", f"{sending}, {plan.connections} connections, {pace}"),
         ("settled and stored", f"{outcome.orders_a_second:,.0f} orders/s over {outcome.seconds:.1f} s"),
@@ -80,18 +84,25 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
         ("largest backlog", f"{outcome.largest_backlog:,} orders"),
         ("POST to answer", " · ".join(f"{name} {ms:.1f} ms" for name, ms in answer.items())),
         ("ran beside it", _beside(outcome.cpu_s, outcome.seconds)),
-        *((f"CPU {part}", f"{us:.1f} µs an order") for part, us in figures["cpu_us_an_order"].items()),  # type: ignore[attr-defined]
+        *((f"CPU {part}", f"{us:.1f} µs an order") for part, us in us_an_order.items()),
     ]
     return Section(name, rows, figures)
 
 
+def _us_an_order(cpu_s: dict[str, float], orders: int) -> dict[str, float]:
+    """Return the CPU of the whole exchange for an order [µs], and of each part, the largest first."""
+    whole_s = sum(used_s for part, used_s in cpu_s.items() if part not in NOT_OF_THE_EXCHANGE)
+    parts = sorted(cpu_s.items(), key=lambda item: -item[1])
+    return {part: round(1e6 * used_s / orders, 1) for part, used_s in [(WHOLE, whole_s), *parts]}
+
+
 def _beside(cpu_s: dict[str, float], seconds: float) -> str:
-    """What programs that are no part of this have taken away."""
+    """Report the cores that other programs used."""
     return f"{cpu_s[OTHER] / seconds:.2f} of {os.cpu_count()} cores"
 
 
 def _each_second(outcome: Throughput) -> list[dict[str, int]]:
-    """The last look of every second."""
+    """Return the last look of every second."""
     last = {int(moment.seconds): moment for moment in outcome.moments}
     return [
         {
@@ -106,7 +117,7 @@ def _each_second(outcome: Throughput) -> list[dict[str, int]]:
 
 
 def latency_section(name: str, outcome: Latency) -> Section:
-    """What a latency run has shown."""
+    """Report a latency run."""
     times = {
         "POST to answer": outcome.answered_s,
         "POST to trade report on the WebSocket": outcome.reported_s,
@@ -131,13 +142,15 @@ def latency_section(name: str, outcome: Latency) -> Section:
         "rate": outcome.rate,
         "ms": percentiles,
         "missing": outcome.missing,
+        "cpu_us_an_order": _us_an_order(outcome.cpu_s, outcome.orders),
+        "beside_cores": round(outcome.cpu_s[OTHER] / outcome.seconds, 2),
         "cores_used": {part: round(used_s / outcome.seconds, 3) for part, used_s in sorted(outcome.cpu_s.items())},
     }
     return Section(name, rows, figures)
 
 
 def machine(exchange: Exchange | None) -> dict[str, str]:
-    """On what, and beside what, this was measured."""
+    """Describe the machine, its load, and the commit."""
     postgres = "none"
     if exchange is not None:
         with exchange.clearing_data.snapshot() as tx:
@@ -165,7 +178,7 @@ def commit() -> str:
 
 
 def as_text(facts: dict[str, str], sections: list[Section]) -> str:
-    """The report for a terminal, which is Markdown, too."""
+    """Return the report as Markdown that also reads well in a terminal."""
     lines = ["# Benchmark", ""]
     for title, rows in [("Machine", list(facts.items())), *((section.title, section.rows) for section in sections)]:
         width = max(len(name) for name, _ in rows)
@@ -177,12 +190,12 @@ def as_text(facts: dict[str, str], sections: list[Section]) -> str:
     return "\n".join(lines)
 
 
-def write(facts: dict[str, str], sections: list[Section]) -> Path:
-    """Keep the report as Markdown and all figures as JSON; the path of the Markdown."""
-    RESULTS.mkdir(parents=True, exist_ok=True)
+def write(facts: dict[str, str], sections: list[Section], results: Path = RESULTS) -> Path:
+    """Write the report as Markdown and all figures as JSON; return the path of the Markdown."""
+    results.mkdir(parents=True, exist_ok=True)
     name = f"{facts['measured'][:19].replace(':', '')}-{'-'.join(section.title for section in sections)}"
     content = {"machine": facts, **{section.title: section.figures for section in sections}}
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
-    report = RESULTS / f"{name}.md"
+    (results / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    report = results / f"{name}.md"
     report.write_text(as_text(facts, sections))
     return report

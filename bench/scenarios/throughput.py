@@ -1,8 +1,8 @@
-"""How many orders a second the exchange settles and stores, however fast it accepts them.
+"""Orders per second that the exchange settles and stores, however fast it accepts them.
 
-The clock runs from the first POST until the last trade of the last order is settled in clearing_data and stored, and
-reported as settled, in market_data. So that a queue that grows cannot pass for speed, the load stops while more than
-a bound of orders are accepted and not yet settled and stored.
+The clock runs from the first POST until the last trade is settled in clearing_data, and stored and reported as settled
+in market_data. The load pauses while too many accepted orders are not yet settled and stored, so a growing queue cannot
+pass for speed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing.connection import Connection as Pipe
 
+from bench.load import usual
 from bench.load.flow import SECURITIES
 from bench.load.generator import Generator, LoadResult, Plan, Shared
 from bench.load.progress import Look, Progress
@@ -30,12 +31,12 @@ DRAIN_TIMEOUT_S = 300.0
 
 
 class NotDrained(Exception):
-    """Accepted orders were not settled and stored within DRAIN_TIMEOUT_S of the last one."""
+    """Accepted orders were not settled and stored within DRAIN_TIMEOUT_S after the last one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What was true at one look, so many seconds after the start."""
+    """The progress at a time [s after the start]."""
 
     seconds: float
     accepted: int
@@ -44,7 +45,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """What a run has shown."""
+    """The result of a run."""
 
     load: LoadResult
     seconds: float  # from the first POST until all was settled and stored
@@ -55,17 +56,17 @@ class Throughput:
 
     @property
     def orders_a_second(self) -> float:
-        """Orders, and cancels, settled and stored a second."""
+        """Orders and cancels settled and stored per second."""
         return self.load.accepted / self.seconds
 
     @property
     def largest_backlog(self) -> int:
-        """Most orders seen that were accepted and not yet settled and stored."""
+        """The most accepted orders that were not yet settled and stored."""
         return max(moment.accepted - moment.look.done for moment in self.moments)
 
 
 def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
-    """Run a load against an exchange. Raises NotDrained."""
+    """Run a load against an exchange. Raises NotDrained and usual.UnusualRun."""
     spawn = multiprocessing.get_context("spawn")
     accepted, allowed = spawn.RawValue("q", 0), spawn.RawValue("q", in_flight)
     pipe, load_pipe = spawn.Pipe()
@@ -77,7 +78,7 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
 
     progress = Progress(exchange.clearing_data, exchange.market_data, clients=NAMES)
     trades_before = progress.account().trades_settled
-    meter = CpuMeter(exchange.clearing_data, exchange.market_data, broker_url=exchange.broker_url)
+    meter = CpuMeter(exchange)
     started_s = time.perf_counter()
     pipe.send(None)
 
@@ -88,12 +89,14 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
     result: LoadResult = pipe.recv()
     load.join()
 
-    seconds, trades = _drain(exchange, progress, result.accepted, started_s)
+    seconds, trades_after = _drain(exchange, progress, result.accepted, started_s)
     cpu_s = meter.used_s()
+    trades = trades_after - trades_before
+    usual.require(plan, orders=result.accepted, trades=trades)
     return Throughput(
         load=result,
         seconds=seconds,
-        trades=trades - trades_before,
+        trades=trades,
         moments=moments,
         cpu_s=cpu_s | {LOAD: result.cpu_s, OTHER: cpu_s[OTHER] - result.cpu_s},
         resident_bytes=meter.resident_bytes(),
@@ -101,7 +104,7 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
 
 
 def _load(plan: Plan, accepted: Shared, allowed: Shared, pipe: Pipe) -> None:
-    """The load generator's process."""
+    """Run the load generator, in a process of its own."""
     generator = Generator(plan, accepted=accepted, allowed=allowed)
     pipe.send(None)
     pipe.recv()
@@ -109,11 +112,11 @@ def _load(plan: Plan, accepted: Shared, allowed: Shared, pipe: Pipe) -> None:
 
 
 def _drain(exchange: Exchange, progress: Progress, accepted: int, started_s: float) -> tuple[float, int]:
-    """Wait until everything accepted is settled and stored: when that was, and how many trades there are in all.
+    """Wait until every accepted order is settled and stored; return the time [s] and the total number of trades.
 
-    Once everything is in the log, one order more in each security, which cannot trade and so is cancelled at once,
-    is the last that its shard does. When that has come through both databases, and every trade is in both of them
-    with its two settlement reports, nothing is left to do.
+    Once every order is in the log, one more order in each security, which cannot trade and is cancelled at once, is the
+    last command of its shard. When both databases have its outcome, and every trade with its two settlement reports,
+    nothing is left to do.
     """
     deadline_s = time.perf_counter() + DRAIN_TIMEOUT_S
     while progress.look().logged < accepted:
@@ -137,5 +140,8 @@ def _drain(exchange: Exchange, progress: Progress, accepted: int, started_s: flo
 
 def _wait(deadline_s: float) -> None:
     if time.perf_counter() > deadline_s:
-        raise NotDrained(f"not everything is settled and stored {DRAIN_TIMEOUT_S:.0f} s after the last order")
+        raise NotDrained(
+            f"the exchange has not settled and stored every order {DRAIN_TIMEOUT_S:.0f} s after the last one; look for "
+            "a deep queue or dead letters with `make status`"
+        )
     time.sleep(LOOK_EVERY_S / 2)

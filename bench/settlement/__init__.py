@@ -1,9 +1,8 @@
-"""How fast order execution settles, what a trade takes on disk, and how long an audit takes.
+"""The speed of order execution, the size of a trade on disk, and the time of an audit.
 
-Orders are admitted and matched by the rules of the stages, without queues, and their executions kept as messages
-(`market`). Then each worker, a process of its own, does with them what the stage does with a unit that it finds
-delivered: decode, settle in one transaction, encode what the feed is told (`workers`). RabbitMQ alone is left out. It
-runs on databases of its own, which it makes beside those of the settings: `python -m bench.settlement` needs no
-exchange, `make bench ARGS="--scenario settlement"` starts services for it, and likewise `audit`, for which everything
-is stored for the feed as well.
+The rules of the stages admit and match orders without queues, and `market` writes the executions to files as messages.
+Then each worker, a process of its own, treats them as the stage treats a delivered batch: decode, settle in one
+transaction, encode the message for the feed (`workers`). Only RabbitMQ is missing. It creates databases next to those
+of the settings: `python -m bench.settlement` needs no exchange, and `make bench ARGS="--scenario settlement"` starts
+services for it. The scenario `audit` also stores everything as market data.
 """

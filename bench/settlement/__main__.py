@@ -10,13 +10,15 @@ from celery_app.settings import settings
 
 def main() -> None:
     """Measure and print."""
-    command = argparse.ArgumentParser(prog="python -m bench.settlement", description="How fast trades are settled.")
+    command = argparse.ArgumentParser(
+        prog="python -m bench.settlement", description="Measure how fast trades are settled."
+    )
     command.add_argument("--trades", type=int, default=100_000, metavar="N", help="default: %(default)s")
-    command.add_argument("--unit", type=int, default=500, metavar="N", help="trades in a unit (default: %(default)s)")
+    command.add_argument("--batch", type=int, default=500, metavar="N", help="trades in a batch (default: %(default)s)")
     command.add_argument("--workers", type=int, default=1, metavar="N", help="default: %(default)s")
     command.add_argument("--rounds", type=int, default=1, metavar="N", help="default: %(default)s")
     command.add_argument("--seed", type=int, default=1, help="of the orders (default: %(default)s)")
-    command.add_argument("--audit", action="store_true", help="store it for the feed, too, and audit it afterwards")
+    command.add_argument("--audit", action="store_true", help="also store everything as market data, and audit it")
     options = command.parse_args()
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
     if options.audit:
@@ -25,7 +27,7 @@ def main() -> None:
         done, on_disk = measure(
             urls,
             trades=options.trades,
-            unit=options.unit,
+            batch_size=options.batch,
             workers=(options.workers,),
             rounds=options.rounds,
             seed=options.seed,

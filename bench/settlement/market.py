@@ -1,4 +1,4 @@
-"""A market whose trades are to be settled: orders that are admitted and matched, and their executions in files."""
+"""A market to settle: orders, admitted and matched, with their executions in files."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tasks.order_entry.rules.decisions import Limits
 CLIENTS = tuple(f"BENCH{number}" for number in range(20))
 SHARDS = 2
 CASH_CENTS = 10**13
-# Of each security, for each client: enough for all that comes to rest unmatched, or nobody could sell any more.
+# Shares of each security for each client: enough for all orders that rest unmatched, so that clients can keep selling.
 SHARES = 1_000_000
 LIMITS = Limits(market_order_band=Fraction(1, 10), max_order_quantity=1_000_000, max_open_orders=10_000_000)
 
 
 class Market:
-    """Orders of twenty clients that meet at a few prices, admitted and matched in units."""
+    """Orders of twenty clients at a few prices, admitted and matched in batches."""
 
     def __init__(self, clearing_data: Database, market_data: Database | None, *, seed: int) -> None:
         self._clearing_data = clearing_data
@@ -35,12 +35,12 @@ class Market:
         self._engines = {shard: Engine(shard) for shard in range(SHARDS)}
 
     def executions(self, orders: int) -> list[ExecutionBatch]:
-        """Of so many orders more, one batch a shard; what the feed is to know of them is stored."""
+        """Return the executions of further orders, one batch per shard; store the feed's share of them."""
         requests = [self._request() for _ in range(orders)]
         now_us = requests[-1].received_us
         admission = admit(self._clearing_data, requests, limits=LIMITS, now_us=now_us)
         batches: list[ExecutionBatch] = []
-        told = [FeedBatch("order_entry", now_us, orders=admission.reports)]
+        reported = [FeedBatch("order_entry", now_us, orders=admission.reports)]
         for batch in admission.commands:
             engine = self._engines[batch.shard]
             made: list[Execution] = []
@@ -49,11 +49,11 @@ class Market:
             batches.append(ExecutionBatch(batch.shard, now_us, made))
             trades = [one for one in made if isinstance(one, TradeMade)]
             closed = [one for one in made if isinstance(one, OrderClosed)]
-            told.append(
+            reported.append(
                 FeedBatch("matching", now_us, trades=trades, closed=closed, books=engine.book_updates(), settled=trades)
             )
         if self._market_data is not None:
-            record(self._market_data, told, taken_us=now_us)
+            record(self._market_data, reported, taken_us=now_us)
         return batches
 
     def _request(self) -> OrderRequest:
@@ -76,9 +76,9 @@ class Market:
 
 
 def fill(
-    clearing_data: Database, market_data: Database | None, folder: Path, *, trades: int, unit: int, seed: int
+    clearing_data: Database, market_data: Database | None, folder: Path, *, trades: int, batch_size: int, seed: int
 ) -> int:
-    """Make so many trades, and keep their executions in files of a unit each; returns how many units there are."""
+    """Make trades, and write their executions to files of one batch each; return the number of files."""
     with clearing_data.transaction() as tx:
         initial_data.load(tx, shards=SHARDS, now_us=1, traders=(), shares={})
         shares = dict.fromkeys(initial_data.SECURITIES, SHARES)
@@ -91,18 +91,18 @@ def fill(
         tx.execute(text("UPDATE securities SET issued_shares = issued_shares + :shares"), more)
         tx.execute(text("SELECT setval('order_ids', 1000000000)"))
     market = Market(clearing_data, market_data, seed=seed)
-    units = made = held = 0
+    files = made = held = 0
     waiting: dict[int, list[Execution]] = {shard: [] for shard in range(SHARDS)}
     while made < trades:
         for batch in market.executions(500):
             for execution in batch.executions:
                 waiting[batch.shard].append(execution)
                 held += type(execution) is TradeMade
-                if held == unit:
+                if held == batch_size:
                     batches = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items()]
-                    (folder / f"{units}.json").write_bytes(encode(batches))
-                    units, made, held = units + 1, made + held, 0
+                    (folder / f"{files}.json").write_bytes(encode(batches))
+                    files, made, held = files + 1, made + held, 0
                     waiting = {shard: [] for shard in range(SHARDS)}
     rest = [ExecutionBatch(shard, 0, executions) for shard, executions in waiting.items()]
-    (folder / f"{units}.json").write_bytes(encode(rest))
-    return units + 1
+    (folder / f"{files}.json").write_bytes(encode(rest))
+    return files + 1

@@ -1,4 +1,4 @@
-"""Runs the scenarios settlement and audit, and says what they have shown."""
+"""Runs the scenarios `settlement` and `audit`, and reports their results."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from sqlalchemy import text
 
 from bench.scenarios.report import Section
 from bench.settlement.market import fill
-from bench.settlement.workers import WARM_UP_UNITS, Round, settle
+from bench.settlement.workers import WARM_UP_BATCHES, Round, settle
 from bench.target.scratch import scratch_database
 from db.connect import Database
 from db.migrate import CLEARING_DATA_MIGRATIONS, MARKET_DATA_MIGRATIONS
 from tasks.audit.audit import CONNECTIONS, audit
 
-UNIT = 500
-# One worker and two take turns, so that what the machine does beside meets both.
+BATCH_SIZE = 500
+# One worker and two take turns, so a disturbance of the machine affects both.
 ROUNDS = 3
 
-# All of a partitioned table as one.
+# A partitioned table counts as one.
 _SIZES = text(
     """
     SELECT CAST(CAST(COALESCE(pg_partition_root(oid), oid) AS regclass) AS text) AS name,
@@ -38,20 +38,20 @@ _SIZES = text(
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Both databases, filled with orders, whose executions are kept in files of a unit each."""
+    """Both databases, filled with orders, and the executions in files of one batch each."""
 
     clearing_data: Database
     market_data: Database
     address: str  # of clearing_data
     folder: Path
-    units: int
+    batches: int
 
 
 @contextmanager
-def filled(urls: tuple[str, str], *, trades: int, unit: int, seed: int, fed: bool) -> Iterator[Stores]:
-    """Databases beside those of the addresses, with so many trades that are not settled.
+def filled(urls: tuple[str, str], *, trades: int, batch_size: int, seed: int, fed: bool) -> Iterator[Stores]:
+    """Give databases next to those of the addresses, with unsettled trades, and drop them after the block.
 
-    fed  whether the feed stores them, too, as if they were
+    fed  whether market data has the trades, as if they were settled
     """
     with (
         scratch_database(urls[0], CLEARING_DATA_MIGRATIONS) as address,
@@ -63,17 +63,17 @@ def filled(urls: tuple[str, str], *, trades: int, unit: int, seed: int, fed: boo
             Database(market_address, pool_size=CONNECTIONS),
         )
         feed = market_data if fed else None
-        units = fill(clearing_data, feed, Path(directory), trades=trades, unit=unit, seed=seed)
+        batches = fill(clearing_data, feed, Path(directory), trades=trades, batch_size=batch_size, seed=seed)
         _put_away(clearing_data)
-        yield Stores(clearing_data, market_data, address, Path(directory), units)
+        yield Stores(clearing_data, market_data, address, Path(directory), batches)
         for database in (clearing_data, market_data):
             database.engine.dispose()
 
 
 def _put_away(database: Database) -> None:
-    """Have Postgres do now what it would do later for what was filled in: nothing else is to run beside the workers.
+    """Have Postgres vacuum and checkpoint now, so that it does neither next to the workers.
 
-    The first change of a page after this checkpoint costs a copy of the page in the log, as at any time in an exchange.
+    After a checkpoint the first change of a page writes a copy of it to the log, as in any running exchange.
     """
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM (ANALYZE)"))
@@ -81,7 +81,7 @@ def _put_away(database: Database) -> None:
 
 
 def sizes(databases: Sequence[Database], trades: int) -> list[tuple[str, str]]:
-    """What a trade takes of each table, its index entries apart, and of all of them; largest first."""
+    """Report the bytes of a trade in each table and its indexes, largest first, and in all of them."""
     rows, total = [], 0.0
     for database in databases:
         with database.snapshot() as tx:
@@ -94,11 +94,11 @@ def sizes(databases: Sequence[Database], trades: int) -> list[tuple[str, str]]:
 
 
 def rows_of(rounds: Sequence[Round]) -> list[tuple[str, str]]:
-    """What rounds of the same workers have shown, by name."""
+    """Report rounds of the same number of workers."""
     speeds = [one.trades_a_second for one in rounds]
-    workers = [worker for one in rounds for worker in one.settled]
-    unit_ms = [1e3 * seconds for worker in workers for seconds in worker.unit_s]
-    percentiles = quantiles(unit_ms, n=100, method="inclusive")
+    workers = [worker for one in rounds for worker in one.workers]
+    batch_ms = [1e3 * seconds for worker in workers for seconds in worker.batch_s]
+    percentiles = quantiles(batch_ms, n=100, method="inclusive")
     trades = sum(one.trades for one in rounds)
     own = 1e6 * sum(worker.own_cpu_s for worker in workers) / trades
     postgres = 1e6 * sum(worker.postgres_cpu_s for worker in workers) / trades
@@ -106,31 +106,31 @@ def rows_of(rounds: Sequence[Round]) -> list[tuple[str, str]]:
     of_each = f", median of {each}" if len(speeds) > 1 else ""
     return [
         ("settled", f"{median(speeds):,.0f} trades/s{of_each}; {trades:,} trades"),
-        ("a unit", f"p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms, of {len(unit_ms)} units"),
-        ("CPU", f"{own:.1f} us a trade in Python, {postgres:.1f} us in Postgres"),
+        ("a batch", f"p50 {percentiles[49]:.1f} ms, p99 {percentiles[98]:.1f} ms, over {len(batch_ms)} batches"),
+        ("CPU", f"{own:.1f} µs a trade in Python, {postgres:.1f} µs in Postgres"),
     ]
 
 
 def measure(
-    urls: tuple[str, str], *, trades: int, unit: int, workers: Sequence[int], rounds: int, seed: int
+    urls: tuple[str, str], *, trades: int, batch_size: int, workers: Sequence[int], rounds: int, seed: int
 ) -> tuple[dict[int, list[Round]], list[tuple[str, str]]]:
-    """Settle so many trades in rounds, in turns by so many workers; returns the rounds of each, and the sizes."""
+    """Settle trades in rounds, in turn with each number of workers; return the rounds of each, and the sizes."""
     turns = list(workers) * rounds
-    warm_up = sum(turns) * WARM_UP_UNITS * unit
+    warm_up = sum(turns) * WARM_UP_BATCHES * batch_size
     done: dict[int, list[Round]] = {number: [] for number in workers}
-    with filled(urls, trades=trades + warm_up, unit=unit, seed=seed, fed=False) as stores:
-        counted = (stores.units - sum(turns) * WARM_UP_UNITS) // len(turns)
+    with filled(urls, trades=trades + warm_up, batch_size=batch_size, seed=seed, fed=False) as stores:
+        counted = (stores.batches - sum(turns) * WARM_UP_BATCHES) // len(turns)
         first = 0
         for number in turns:
-            end = first + counted + number * WARM_UP_UNITS
+            end = first + counted + number * WARM_UP_BATCHES
             done[number].append(settle(stores.address, stores.folder, range(first, end), workers=number))
             first = end
-        return done, sizes([stores.clearing_data], first * unit)
+        return done, sizes([stores.clearing_data], first * batch_size)
 
 
 def settlement_section(urls: tuple[str, str], *, trades: int, seed: int) -> Section:
-    """The scenario settlement: by one worker, and by two."""
-    done, on_disk = measure(urls, trades=trades, unit=UNIT, workers=(1, 2), rounds=ROUNDS, seed=seed)
+    """Run the scenario `settlement`, with one worker and with two."""
+    done, on_disk = measure(urls, trades=trades, batch_size=BATCH_SIZE, workers=(1, 2), rounds=ROUNDS, seed=seed)
     rows, figures = [], {}
     for workers, rounds in done.items():
         rows += [(f"{name}, {workers} worker{'s'[: workers - 1]}", value) for name, value in rows_of(rounds)]
@@ -138,15 +138,15 @@ def settlement_section(urls: tuple[str, str], *, trades: int, seed: int) -> Sect
     return Section("settlement", rows + on_disk, figures)
 
 
-def audit_section(urls: tuple[str, str], *, trades: int, seed: int, unit: int = UNIT) -> Section:
-    """The scenario audit: of what one worker has settled, and the feed has stored."""
-    trades += WARM_UP_UNITS * unit
-    with filled(urls, trades=trades, unit=unit, seed=seed, fed=True) as stores:
-        settled = settle(stores.address, stores.folder, range(stores.units), workers=1)
+def audit_section(urls: tuple[str, str], *, trades: int, seed: int, batch_size: int = BATCH_SIZE) -> Section:
+    """Run the scenario `audit` on trades that one worker has settled and the feed has stored."""
+    trades += WARM_UP_BATCHES * batch_size
+    with filled(urls, trades=trades, batch_size=batch_size, seed=seed, fed=True) as stores:
+        settled = settle(stores.address, stores.folder, range(stores.batches), workers=1)
         databases = (stores.clearing_data, stores.market_data)
         on_disk = sizes(databases, trades)
         for database in databases:
-            _put_away(database)  # or Postgres would plan the audit for the empty ledger that it knew before
+            _put_away(database)  # otherwise Postgres plans the audit for the empty ledger that it knew before
         gc.disable()  # as `python -m tasks.audit` does
         began_s = time.monotonic()
         passed = audit(*databases, broker_url=None, patience_s=1.0).passed

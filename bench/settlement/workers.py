@@ -1,4 +1,4 @@
-"""Workers that settle units, and what they took."""
+"""Workers that settle batches, and their time and CPU."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from tasks.messages import ExecutionBatch, FeedBatch, TradeMade, encode
 from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.settle import settle_once
 
-# Units that each worker settles before it is measured: then it has planned its statements and knows its tables.
-WARM_UP_UNITS = 10
+# Batches that each worker settles before it counts, so that Postgres has planned its statements.
+WARM_UP_BATCHES = 10
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 _decode = msgspec.json.Decoder(list[ExecutionBatch]).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
-    """What one worker has done: trades, its units' times and CPU, and that of its Postgres backend [s]."""
+class WorkerResult:
+    """One worker's trades, the time of each batch, its CPU and that of its Postgres backend [s]."""
 
     trades: int
-    unit_s: list[float]
+    batch_s: list[float]
     start_s: float
     end_s: float
     own_cpu_s: float
@@ -39,31 +39,31 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What some workers have done together."""
+    """The results of workers that ran at the same time."""
 
-    settled: Sequence[Settled]
+    workers: Sequence[WorkerResult]
 
     @property
     def trades(self) -> int:
-        """All trades."""
-        return sum(one.trades for one in self.settled)
+        """Trades of all workers."""
+        return sum(one.trades for one in self.workers)
 
     @property
     def trades_a_second(self) -> float:
-        """From the first unit to the last."""
-        return self.trades / (max(one.end_s for one in self.settled) - min(one.start_s for one in self.settled))
+        """Trades per second from the first batch to the last."""
+        return self.trades / (max(one.end_s for one in self.workers) - min(one.start_s for one in self.workers))
 
 
-def settle(address: str, folder: Path, units: Sequence[int], *, workers: int) -> Round:
-    """Have workers settle units, dealt out one by one; the first ones of each worker are not counted."""
+def settle(address: str, folder: Path, batches: Sequence[int], *, workers: int) -> Round:
+    """Have workers settle batches, dealt out one by one; the first ones of each worker are not counted."""
     spawn = multiprocessing.get_context("spawn")
     pipes = []
     processes = []
     for worker in range(workers):
         ours, theirs = spawn.Pipe()
-        process = spawn.Process(target=_work, args=(address, folder, units[worker::workers], theirs))
+        process = spawn.Process(target=_work, args=(address, folder, batches[worker::workers], theirs))
         process.start()
-        theirs.close()  # so that a worker that dies is heard of
+        theirs.close()  # so that reading fails when the worker dies
         pipes.append(ours)
         processes.append(process)
     for pipe in pipes:
@@ -76,28 +76,28 @@ def settle(address: str, folder: Path, units: Sequence[int], *, workers: int) ->
     return Round(outcomes)
 
 
-def _work(address: str, folder: Path, units: Sequence[int], pipe: Pipe) -> None:
-    """One worker: settle its units, the counted ones as soon as it is told to begin."""
+def _work(address: str, folder: Path, batches: Sequence[int], pipe: Pipe) -> None:
+    """Settle the batches of one worker; start the counted ones on a message."""
     database = Database(address, application_name="bench.settlement")
     with database.transaction() as tx:
         backend: int = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
-    bodies = [(folder / f"{number}.json").read_bytes() for number in units]
-    for body in bodies[:WARM_UP_UNITS]:
+    bodies = [(folder / f"{number}.json").read_bytes() for number in batches]
+    for body in bodies[:WARM_UP_BATCHES]:
         _settle(database, body)
     pipe.send("ready")
     pipe.recv()
     own, postgres, start_s = time.process_time(), _cpu_s(backend), time.monotonic()
-    unit_s, trades = [], 0
-    for body in bodies[WARM_UP_UNITS:]:
+    batch_s, trades = [], 0
+    for body in bodies[WARM_UP_BATCHES:]:
         began_s = time.monotonic()
         trades += _settle(database, body)
-        unit_s.append(time.monotonic() - began_s)
+        batch_s.append(time.monotonic() - began_s)
     end_s = time.monotonic()
-    pipe.send(Settled(trades, unit_s, start_s, end_s, time.process_time() - own, _cpu_s(backend) - postgres))
+    pipe.send(WorkerResult(trades, batch_s, start_s, end_s, time.process_time() - own, _cpu_s(backend) - postgres))
 
 
 def _settle(database: Database, body: bytes) -> int:
-    """What the stage does with a unit; returns how many trades it has."""
+    """Do what the stage does with a batch; return the number of its trades."""
     executions = once_each(_decode(body))
     settle_once(database, executions, settled_us=time.time_ns() // 1_000)
     settled = [one for one in executions if type(one) is TradeMade]

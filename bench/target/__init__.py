@@ -1,1 +1,1 @@
-"""The exchange that is measured: where it is, its accounts, its data, its CPU."""
+"""The exchange under measurement: its address, accounts, data and CPU."""

@@ -1,8 +1,10 @@
-"""The clients of the benchmark, with enough money and shares that nothing is denied for want of them.
+"""The clients of the benchmark, with enough cash and shares for every order.
 
-Ten make the flow; an eleventh, who never leaves an order in a book, is the one whose trade reports are timed.
+Ten make the flow. The benchmark times the trade reports of an eleventh, the taker, which never leaves an order in a
+book.
 
-Keys are shown once, when an account is opened; so they are kept beside the exchange's own for the next run.
+The api shows a key only once, when an account is opened, so a file next to the exchange's own keys keeps them for the
+next run.
 """
 
 from __future__ import annotations
@@ -27,11 +29,11 @@ KEYS_FILE = "bench_keys.json"
 
 
 class NoAccounts(Exception):
-    """The clients of the benchmark cannot be had."""
+    """The accounts of the benchmark's clients exist, and their keys are lost."""
 
 
 def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> dict[str, str]:
-    """The keys of the benchmark's clients, who are opened and given what they need unless they have it.
+    """Return the keys of the benchmark's clients, and open their accounts unless they exist.
 
     raises  NoAccounts  they exist, and their keys are lost
     """
@@ -42,7 +44,10 @@ def open_accounts(url: str, *, admin_key: str, run_directory: Path) -> dict[str,
         try:
             keys = {name: _opened(admin, name, SHARES) for name in NAMES} | {TAKER: _opened(admin, TAKER, TAKER_SHARES)}
         except Problem as problem:
-            raise NoAccounts(f"the benchmark has no accounts: {problem}; start with an empty exchange") from problem
+            raise NoAccounts(
+                f"the benchmark cannot open its accounts: {problem}; start from an empty exchange with `make clean` "
+                "and `make up BOTS=none`, or add --own"
+            ) from problem
         file.touch(mode=0o600)
         file.write_text(json.dumps(keys))
     return keys

@@ -1,7 +1,8 @@
-"""What each part of the exchange has used of the CPU, from /proc.
+"""The CPU time and memory of each part of one exchange, from /proc.
 
-Workers, api and bots are told by their command lines, and are ours when their environment names our broker. A
-backend of Postgres belongs to the stage that it works for, which is the application name of its connection.
+Other exchanges on the machine do not count. A process of the exchange has the exchange's run directory in its
+environment. RabbitMQ and Redis listen on the ports that the exchange connects to. A backend of Postgres counts for
+the stage that opened the connection, which the connection's application name says.
 """
 
 from __future__ import annotations
@@ -12,19 +13,26 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
-from db.connect import Database
+from bench.target.exchange import Exchange
+from deploy.processes import webs, workers
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 MEASUREMENT = "measurement"
 OTHER = "everything else on the machine"
 
+_LISTENING = "0A"  # the state of a socket in /proc/net/tcp
+_CELERY = "celery"
+_BOTS = "bots"
+_PARTS = {process.command[0]: process.name for process in (*workers(1), *webs()) if process.command[0] != _CELERY}
+
 
 @dataclass(frozen=True, slots=True)
-class Process:
-    """A process, the part of the exchange it is, and what it has used up to now [s]."""
+class ProcessUse:
+    """What a process has used since it started, and the part of the exchange it belongs to."""
 
     part: str
     cpu_s: float
@@ -32,19 +40,22 @@ class Process:
 
 
 class CpuMeter:
-    """Counts from the moment it is made."""
+    """Measures from its construction on."""
 
-    def __init__(self, clearing_data: Database, market_data: Database, *, broker_url: str) -> None:
-        """`broker_url` tells our processes from those of another exchange on the machine."""
-        self._clearing_data = clearing_data
-        self._databases = [clearing_data.engine.url.database, market_data.engine.url.database]
-        self._broker = broker_url.rpartition("@")[2].encode()  # the roles have users of their own
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        databases = exchange.clearing_data, exchange.market_data
+        self._databases = [database.engine.url.database for database in databases]
+        self._services = {
+            **{pid: "rabbitmq" for url in exchange.broker_url.split(";") for pid in listeners(urlsplit(url).port)},
+            **dict.fromkeys(listeners(urlsplit(exchange.redis_url).port), "redis"),
+        }
         self._start = self._processes()
         self._own_start_s = time.process_time()
         self._machine_start_s = _machine_cpu_s()
 
     def used_s(self) -> dict[str, float]:
-        """CPU seconds of each part since the start, of this process, and of the rest of the machine."""
+        """Return the CPU seconds since the start: of each part, of this process, and of the rest of the machine."""
         used: defaultdict[str, float] = defaultdict(float)
         for pid, process in self._processes().items():
             before = self._start.get(pid)
@@ -54,27 +65,27 @@ class CpuMeter:
         return used
 
     def resident_bytes(self) -> dict[str, int]:
-        """Resident memory of each part now; pages shared by the backends of Postgres count for each of them."""
+        """Return the resident memory of each part; backends of Postgres count the pages they share several times."""
         resident: defaultdict[str, int] = defaultdict(int)
         for process in self._processes().values():
             resident[process.part] += process.resident_bytes
         return resident
 
-    def _processes(self) -> dict[int, Process]:
-        backends = self._backends()
+    def _processes(self) -> dict[int, ProcessUse]:
+        parts = self._services | self._backends()
         found = {}
         for pid in _pids():
             try:
-                part = backends[pid] if pid in backends else self._part(pid)
+                part = parts[pid] if pid in parts else part_of(pid, self._exchange.run_directory)
                 if part:
-                    found[pid] = Process(part, _cpu_s(pid), _resident_bytes(pid))
+                    found[pid] = ProcessUse(part, _cpu_s(pid), _resident_bytes(pid))
             except (FileNotFoundError, ProcessLookupError):
-                continue  # it has ended meanwhile
+                continue  # the process has ended
         return found
 
     def _backends(self) -> dict[int, str | None]:
-        """What each process of Postgres works for; None: another database of the same server."""
-        with self._clearing_data.snapshot() as tx:
+        """Return the part that each process of Postgres works for; None: another database of the same server."""
+        with self._exchange.clearing_data.snapshot() as tx:
             rows = tx.execute(text("SELECT pid, application_name, datname, backend_type FROM pg_stat_activity")).all()
         return {row.pid: self._part_of_backend(row.application_name, row.datname, row.backend_type) for row in rows}
 
@@ -85,29 +96,46 @@ class CpuMeter:
             return None
         return f"postgres for {application or database}" if kind == "client backend" else f"postgres {kind}"
 
-    def _part(self, pid: int) -> str | None:
-        """The part of the exchange that a process is, or None."""
-        words = _words(pid)
-        if not words:
-            return None
-        program = Path(words[0]).name
-        if program == "beam.smp":
-            return "rabbitmq"
-        if program.startswith("redis-server"):
-            return "redis"
-        if self._broker not in _environment(pid):
-            return None
-        return _part_of_python(words)
 
-
-def _part_of_python(words: list[str]) -> str | None:
-    """Which process of ours a command line starts; they are all started by `python -m`."""
+def part_of(pid: int, run_directory: Path) -> str | None:
+    """Return the part of the exchange in a run directory that a process is; None: it belongs to something else."""
+    if f"RUN_DIRECTORY={run_directory}".encode() not in _environment(pid):
+        return None
+    words = _words(pid)
     if "-m" not in words[:-1]:
         return None
     module = words[words.index("-m") + 1]
-    if module != "celery":
-        return {"api": "api", "api.streams": "streams", "bots": "bots"}.get(module)
-    return words[words.index("-Q") + 1] if "-Q" in words[:-1] else "flower"
+    if module == _CELERY:
+        return words[words.index("-Q") + 1] if "-Q" in words[:-1] else "flower"
+    return _BOTS if module == _BOTS else _PARTS.get(module)
+
+
+def listeners(port: int | None) -> set[int]:
+    """Return the processes of this machine that listen on a TCP port; empty when the server is elsewhere."""
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    return {pid for pid in _pids() if sockets & _open_files(pid)} if sockets else set()
+
+
+def _listening_inodes(port: int | None) -> Iterator[str]:
+    for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
+        for line in table.read_text().splitlines()[1:] if table.exists() else []:
+            fields = line.split()
+            if fields[3] == _LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                yield fields[9]
+
+
+def _open_files(pid: int) -> set[str]:
+    try:
+        return {target for entry in Path(f"/proc/{pid}/fd").iterdir() if (target := _target(entry))}
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return set()  # the process has ended, or belongs to another user
+
+
+def _target(descriptor: Path) -> str | None:
+    try:
+        return str(descriptor.readlink())
+    except (FileNotFoundError, ProcessLookupError):
+        return None  # the process has closed it or has ended
 
 
 def _pids() -> Iterator[int]:
@@ -118,15 +146,15 @@ def _words(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
 
 
-def _environment(pid: int) -> bytes:
+def _environment(pid: int) -> list[bytes]:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes()
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except PermissionError:
-        return b""  # somebody else's
+        return []  # the process belongs to another user
 
 
 def _stat(pid: int) -> list[str]:
-    # The name in parentheses may hold anything; the fields after it, from the state on, may not.
+    # The name in parentheses may contain anything; the fields after it, from the state on, may not.
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -140,6 +168,6 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _machine_cpu_s() -> float:
-    """What all processes have used since the machine started, without idle time and waiting for disks."""
+    """Return what all processes have used since the machine started, without idle time and waiting for disks."""
     user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split()[1:9])
     return (user + nice + system + irq + softirq) / TICKS_A_SECOND

@@ -1,4 +1,4 @@
-"""The exchange that is measured: where it is, and the keys and databases that measuring it takes."""
+"""The exchange under measurement: its address, the keys of the benchmark's clients, its databases and services."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from db.connect import Database
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A running exchange."""
+    """A running exchange under measurement."""
 
     url: str
     client_keys: dict[str, str]  # of the benchmark's clients
     clearing_data: Database
     market_data: Database
     broker_url: str
+    redis_url: str
+    run_directory: Path
 
 
 def running_exchange(url: str, settings: Settings) -> Exchange:
-    """The exchange at an address, whose services and run directory the settings name.
+    """Return the exchange at an address; the settings name its services and its run directory.
 
     raises  FileNotFoundError, NoAccounts
     """
-    run_directory = Path(settings.run_directory)
+    run_directory = settings.run_directory.resolve()
     admin_key = json.loads((run_directory / "keys.json").read_text())["admin"]
     return Exchange(
         url=url,
@@ -35,4 +37,6 @@ def running_exchange(url: str, settings: Settings) -> Exchange:
         clearing_data=Database(settings.clearing_data_url.get_secret_value(), application_name="bench"),
         market_data=Database(settings.market_data_url.get_secret_value(), application_name="bench"),
         broker_url=settings.broker_url.get_secret_value(),
+        redis_url=settings.redis_url.get_secret_value(),
+        run_directory=run_directory,
     )

@@ -1,10 +1,10 @@
-"""Fills both databases with a market of some days, as one that has traded for long leaves them.
+"""Fills both databases with several days of trading.
 
-It is made by Postgres itself from the number of each trade, so that millions take minutes. What the routes read is
-there and fits together; what only a replay would need is not, so an audit would find much of it missing.
+Postgres derives the rows from the number of each trade, so millions of trades take minutes. Everything that the routes
+read is present and consistent. Rows that only a replay needs are missing, so an audit would fail.
 
-In every ten trades, which are of one security, each client buys once and sells once. So its reports are numbered six
-by six, and the numbers of everything follow from that of the trade.
+Every ten trades are in one security, and each client buys once and sells once in them. So a client has six reports for
+every ten trades, and the numbers of all rows follow from the number of the trade.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OPEN_ORDERS_OF_A_CLIENT = 500
 LEVELS_OF_A_SIDE = 200
 CHUNK = 100_000
 
-# Ids of what is filled in begin here; those of the accounts' deposits are far below, new ones beyond all of it.
+# The first id of the filled orders: ids of the accounts' deposits are far below it.
 FIRST_ORDER_ID = 1_000_000
 _FIRST_EVENT_ID = event_id(0, 1, 0)
 _EVENT_STEP = event_id(0, 2, 0) - _FIRST_EVENT_ID
@@ -128,7 +128,7 @@ _HEADS = """
 
 
 def fill(clearing_data: Database, market_data: Database, *, trades: int) -> None:
-    """Store so many trades with all that belongs to them, spread over the last DAYS days; whole tens of trades."""
+    """Store trades, a multiple of ten, with their orders and reports, spread over the last DAYS days."""
     now_us = time.time_ns() // 1_000
     day_us = partitions.DAY_S * 1_000_000
     for day in range(DAYS, 0, -1):
@@ -156,7 +156,7 @@ def fill(clearing_data: Database, market_data: Database, *, trades: int) -> None
         _run(market_data, (_CANDLES,), {"interval_s": interval_s})
     _run(market_data, (_BOOKS, _LEVELS, _HEADS), facts)
     _run(clearing_data, (_OPEN_ORDERS,), facts)
-    print("\r  all is stored; now Postgres looks it through ", file=sys.stderr, flush=True)
+    print("\r  everything is stored; Postgres vacuums it ", file=sys.stderr, flush=True)
     for database in (clearing_data, market_data):
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM (ANALYZE)"))

@@ -1,4 +1,4 @@
-"""An exchange of one's own, to measure or to break: what `make up` starts, without bots, new, and gone afterwards."""
+"""An exchange to measure or to break: the processes of `make up` without bots, on data that is deleted afterwards."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from deploy.local.variables import SERVICE_URLS, from_environment
 
 INSTANCE = Instance(ROOT / ".run-bench")
 
-# Changes the programs of the processes before they are started, given the addresses of the services.
+# Changes the programs before they start, given the addresses of the services.
 Arrange = Callable[[list[Program], Mapping[str, str]], list[Program]]
 
 
 @dataclass(frozen=True, slots=True)
 class OwnExchange:
-    """An exchange that runs, and what one needs to talk to it and to its processes."""
+    """A running exchange, with its address, settings and processes."""
 
     url: str
     settings: Settings
@@ -45,18 +45,18 @@ def own_exchange(
     variables: Mapping[str, str] | None = None,
     arrange: Arrange = lambda programs, _: programs,
 ) -> Iterator[OwnExchange]:
-    """An exchange that runs inside the block, on services, ports and a folder of its own.
+    """Run an exchange inside the block, on services, ports and a folder of its own.
 
-    The counts of workers, SHARDS and all other settings are those of the environment.
+    The environment sets the number of workers, SHARDS and all other settings.
 
-    variables  what they are when the environment does not say
-    arrange    changes the processes before they are started
-    raises     Failure  something does not start
+    variables  defaults for what the environment does not set
+    arrange    changes the programs before they start
+    raises     Failure  a service or a process does not start
     """
     instance.directory.mkdir(parents=True, exist_ok=True)
     with alone(instance):
         if Supervisor(instance).runs():
-            Supervisor(instance).shut_down()  # of a run that was killed
+            Supervisor(instance).shut_down()  # left over from a run that was killed
         _clear(instance)
         instance.folder("logs")
         caller = dict(variables or {}) | {n: value for n, value in os.environ.items() if n not in SERVICE_URLS}
@@ -115,7 +115,7 @@ def _start(
 
 
 def _clear(instance: Instance) -> None:
-    """Remove what an exchange leaves behind, but for its logs."""
+    """Remove the data of an exchange, and keep its logs."""
     for folder in ("postgres", "rabbitmq", "redis", "alive"):
         shutil.rmtree(instance.directory / folder, ignore_errors=True)
     for file in ("keys.json", KEYS_FILE):

@@ -1,4 +1,4 @@
-"""Databases of a benchmark's own, made beside those of the settings and dropped afterwards."""
+"""Temporary databases on the servers of the settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from db.migrate import upgrade
 
 @contextmanager
 def scratch_database(url: str, migrations: Path) -> Iterator[str]:
-    """The address of an empty, migrated database; a running exchange on the same server is not touched."""
+    """Give the address of an empty, migrated database, and drop it after the block; an exchange there is unaffected."""
     beside = make_url(url)
     name = f"{beside.database}_scratch"
     address = beside.set(database=name).render_as_string(hide_password=False)

@@ -1,4 +1,4 @@
-"""Installs the services from Debian's packages where it may, and says what to install where it may not.
+"""Installs missing programs from the packages of Debian or Ubuntu, or names the packages for the caller to install.
 
 Standard library only: it runs before there is a virtual environment.
 """
@@ -9,6 +9,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,33 +23,55 @@ _PROGRAMS = {"RabbitMQ": rabbitmq.program_path, "Postgres": postgres.program_pat
 PACKAGES = {"RabbitMQ": "rabbitmq-server", "Postgres": "postgresql", "Redis": "redis-server"}
 _UNITS = ("rabbitmq-server", "epmd.socket", "postgresql", "redis-server")
 
-# Asked by every package that wants to start its service: status 101 forbids it.
+_OS_RELEASE = Path("/etc/os-release")
+# Ubuntu's package installs the snap, which is the only Chromium that Ubuntu has.
+_NAMES_ON_UBUNTU = {"chromium": "chromium-browser"}
+
+# Packages ask it before they start a service; status 101 forbids the start.
 _START_POLICY = Path("/usr/sbin/policy-rc.d")
-# Asked by the package postgresql whether to make a database of its own.
+# The package postgresql reads it to decide whether to create a database of its own.
 _CLUSTER_POLICY = Path("/etc/postgresql-common/createcluster.d/stock-exchange.conf")
 
 
 def require(instance: Instance, services: Collection[str], *, tools: Collection[str] = ()) -> None:
-    """See that the programs of the services, and what a virtual environment takes, are installed.
+    """Install the programs of the services, the tools, and what a virtual environment needs, where they are missing.
 
-    tools   programs whose packages have their names
-    raises  Failure  they are not, and cannot be installed from here
+    tools   programs by their names
+    raises  Failure  they are missing, and this process cannot install them
     """
     missing = [PACKAGES[name] for name in services if _PROGRAMS[name]() is None]
-    missing += [tool for tool in tools if shutil.which(tool) is None]
+    missing += [_package_of(tool) for tool in tools if not _has(tool)]
     if importlib.util.find_spec("ensurepip") is None:
-        missing.append("python3-venv")
+        missing.append(f"python{sys.version_info.major}.{sys.version_info.minor}-venv")
     if shutil.which("setpriv") is None:
         missing.append("util-linux")
     if not missing:
         return
     listed = " ".join(missing)
     if shutil.which("apt-get") is None:
-        raise Failure(f"missing programs; install what your system calls {listed}, or use Docker: docker-compose up")
+        raise Failure(
+            "some programs are missing, and only on Debian and Ubuntu can they be installed from here; "
+            f"install what your system calls {listed}, or use Docker: cp .env.example .env && docker-compose up"
+        )
     if os.geteuid() != 0:
-        raise Failure(f"missing programs; install them with: sudo apt-get install --no-install-recommends {listed}")
+        raise Failure(
+            f"some programs are missing; install them with: sudo apt-get install --no-install-recommends {listed}"
+        )
     with step(f"packages: {listed}"):
         _install(missing, instance.folder("logs") / "apt.log")
+
+
+def _has(tool: str) -> bool:
+    return any(map(shutil.which, {tool, _NAMES_ON_UBUNTU.get(tool, tool)}))
+
+
+def _package_of(tool: str) -> str:
+    """Return the package of a tool on this system."""
+    return _NAMES_ON_UBUNTU.get(tool, tool) if _is_ubuntu() else tool
+
+
+def _is_ubuntu() -> bool:
+    return _OS_RELEASE.exists() and "ID=ubuntu" in _OS_RELEASE.read_text().splitlines()
 
 
 def _install(packages: Collection[str], log: Path) -> None:
@@ -61,18 +84,24 @@ def _install(packages: Collection[str], log: Path) -> None:
             )  # fmt: skip
             if done.returncode != 0 and command[0] == "install":
                 said = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("E: ")]
-                raise Failure(f"apt-get could not install {' '.join(packages)}: {' '.join(said)[:400]}; see {log}")
+                raise Failure(
+                    f"apt-get could not install {' '.join(packages)}: {' '.join(said)[:400]}; see {log}, "
+                    "install them by hand, and start again"
+                )
         if shutil.which("systemctl"):
-            # What came with the packages is not to start with the machine: the exchange runs services of its own.
+            # The packages' own services must not start with the machine: the exchange runs services of its own.
             units = [*_UNITS, *({"caddy"} & set(packages))]
             subprocess.run(["systemctl", "disable", "--quiet", *units], stdout=out, stderr=out, check=False)
 
 
 @contextmanager
 def nothing_started() -> Iterator[None]:
-    """Inside the block packages start no service and make no database."""
+    """Keep packages from starting services and creating databases inside the block."""
     wanted: Mapping[Path, tuple[str, int]] = {
-        _START_POLICY: ("#!/bin/sh\n# Of `make up` while it installs packages; to be removed.\nexit 101\n", 0o755),
+        _START_POLICY: (
+            "#!/bin/sh\n# Made by `make up` while it installs packages; remove it.\nexit 101\n",
+            0o755,
+        ),
         _CLUSTER_POLICY: ("create_main_cluster = false\n", 0o644),
     }
     made = [file for file in wanted if not file.exists()]

@@ -15,13 +15,13 @@ def urls() -> tuple[str, str]:
 
 
 def test_one_worker_and_two_take_turns() -> None:
-    done, on_disk = measure(urls(), trades=360, unit=20, workers=(1, 2), rounds=2, seed=1)
-    assert [[len(one.settled) for one in rounds] for rounds in done.values()] == [[1, 1], [2, 2]]
+    done, on_disk = measure(urls(), trades=360, batch_size=20, workers=(1, 2), rounds=2, seed=1)
+    assert [[len(one.workers) for one in rounds] for rounds in done.values()] == [[1, 1], [2, 2]]
     assert all(one.trades >= 80 for rounds in done.values() for one in rounds)
     assert {"executions on disk", "ledger on disk", "orders on disk"} <= {name for name, _ in on_disk}
 
 
 def test_what_was_settled_and_stored_is_sound() -> None:
-    section = audit_section(urls(), trades=100, unit=20, seed=1)
+    section = audit_section(urls(), trades=100, batch_size=20, seed=1)
     assert section.figures["passed"]
     assert "reports on disk" in {name for name, _ in section.rows}

@@ -21,7 +21,7 @@ CUT_OFF = ("WebSocket connection to", "net::ERR_")
 @contextmanager
 def running_browser() -> Iterator[Browser]:
     """A browser inside the block. Root has no sandbox, and the page is ours."""
-    program = shutil.which("chromium")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")  # its name on Debian, and on Ubuntu
     assert program, "`make test` installs chromium"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])

@@ -1,4 +1,4 @@
-"""What the documents speak of exists: commands, variables, files and sections."""
+"""The documents name only commands, variables, files, folders, modules and sections that exist."""
 
 from __future__ import annotations
 
@@ -28,8 +28,13 @@ OTHER_VARIABLES = {
     *IN_CONTAINERS,
 }  # fmt: skip
 
-# What the reader calls a file of his own.
-OWN_FILES = {"league.toml"}
+# What readers write or make themselves.
+OWN_FILES = {"league.toml", "my_bot.py"}
+OWN_FOLDERS = {"tournaments", "matches"}
+
+PACKAGES = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")} - OWN_FOLDERS
+FILES = {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+FOLDERS = {path.relative_to(ROOT) for package in PACKAGES for path in (ROOT / package).rglob("*") if path.is_dir()}
 
 EACH_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
@@ -49,10 +54,24 @@ def test_every_make_command_exists(document: Path) -> None:
 
 @EACH_DOCUMENT
 def test_every_path_exists(document: Path) -> None:
-    folders = "|".join(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+    folders = "|".join(PACKAGES)
     for code in code_of(document.read_text()):
         for path in re.findall(rf"(?<![\w/.])((?:{folders})/[\w/.-]*\w|\w[\w.-]*\.(?:toml|yml|md))(?![\w*])", code):
             assert path in OWN_FILES or (ROOT / path).exists(), f"{document.name} speaks of {path}"
+
+
+@EACH_DOCUMENT
+def test_every_module_and_folder_exists(document: Path) -> None:
+    names = {file.name for file in FILES} | OWN_FILES
+    folders = {folder.name for folder in FOLDERS} | PACKAGES | OWN_FOLDERS
+    for code in code_of(document.read_text()):
+        for name in re.findall(r"(?<![\w/.*])([a-z0-9_]+\.py)\b", code):
+            assert name in names, f"{document.name} speaks of {name}"
+        for folder in re.findall(r"^(\w+)/$", code):
+            assert folder in folders, f"{document.name} speaks of {folder}/"
+        for name in re.findall(rf"(?<![\w/.-])((?:{'|'.join(PACKAGES)})(?:\.\w+)+)(?![\w(*/])", code):
+            path = Path(*name.split("."))
+            assert path in FOLDERS or path.with_suffix(".py") in FILES, f"{document.name} speaks of {name}"
 
 
 @EACH_DOCUMENT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import socket
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from celery_app.settings import settings
 from deploy.local import packages
 from deploy.local.commands import up
 from deploy.local.failure import Failure
-from deploy.local.places import Instance
+from deploy.local.places import ROOT, Instance
 from tests.deploy.local.clone import Clone
 from tests.support.side_by_side import free_port
 
@@ -118,8 +119,34 @@ def test_missing_programs_that_root_has_to_install(tmp_path: Path, monkeypatch: 
 @pytest.mark.usefixtures("without_services")
 def test_missing_programs_where_there_is_no_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda program: None if program == "apt-get" else f"/usr/bin/{program}")
-    with pytest.raises(Failure, match=r"install what your system calls postgresql, or use Docker: docker-compose up$"):
+    with pytest.raises(Failure, match=r"what your system calls postgresql, or use Docker: .*docker-compose up$"):
         packages.require(Instance(tmp_path), ["Postgres"])
+
+
+@pytest.mark.parametrize(("system", "package"), [("debian", "chromium"), ("ubuntu", "chromium-browser")])
+def test_a_package_has_the_name_that_it_has_on_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, package: str
+) -> None:
+    release = tmp_path / "os-release"
+    release.write_text(f'NAME="Some Linux"\nID={system}\nVERSION_ID="24.04"\n')
+    monkeypatch.setattr(packages, "_OS_RELEASE", release)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr("shutil.which", lambda name: None if name.startswith("chromium") else f"/usr/bin/{name}")
+    with pytest.raises(Failure, match=rf"--no-install-recommends {package}$"):
+        packages.require(Instance(tmp_path), [], tools=["curl", "chromium"])
+
+
+@pytest.mark.parametrize("version", [(3, 10, 12), (3, 14, 0)])
+def test_a_python_that_is_too_old_or_too_new(monkeypatch: pytest.MonkeyPatch, version: tuple[int, ...]) -> None:
+    monkeypatch.setattr("sys.version_info", version)
+    with pytest.raises(SystemExit, match=rf"Python 3\.11 to 3\.13, and this is 3\.{version[1]}: .*make up PYTHON="):
+        runpy.run_path(str(ROOT / "deploy" / "local" / "__init__.py"))
+
+
+def test_a_system_without_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(SystemExit, match=r"on Linux only; on this system, use Docker instead: .*docker-compose up$"):
+        runpy.run_path(str(ROOT / "deploy" / "local" / "__init__.py"))
 
 
 def test_packages_start_nothing_while_they_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
