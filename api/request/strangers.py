@@ -1,6 +1,7 @@
 """Requests without a valid key: however many there are, they do not hold up those who trade.
 
-A request whose key was valid when it was last looked up is a trader's, and passes. All others are strangers', and
+A request whose key was valid when it was last looked up is a trader's, and passes. One whose key is found to be valid
+is a trader's from then on. All others are strangers', and
 
 - each address may send MAX_ANONYMOUS_PER_S of them, and all addresses together as many as TOGETHER of these;
 - each address may send MAX_REFUSED_KEYS_PER_S keys that are not valid;
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -73,6 +74,14 @@ class Strangers:
     def is_stranger(self, environ: Environ) -> bool:
         """Return whether the key of a request is not known to be valid."""
         return not self._keys.knows(environ)
+
+    def has_valid_key(self, environ: Environ) -> bool:
+        """Look up the key of a request that has its turn, and return whether it is valid."""
+        if self._keys.key_of(environ) is None:
+            return False
+        with suppress(Problem):  # an invalid key, or no database: the application says which
+            self._keys.identify(environ)
+        return self._keys.knows(environ)
 
     def require_leave(self, environ: Environ, *, stream: bool) -> None:
         """Let a stranger's request pass, or hold the refusal back and raise TooManyRequests."""
