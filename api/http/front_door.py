@@ -11,7 +11,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +92,10 @@ class FrontDoor(Connection):
             super().serve(body, length)
         else:
             try:
-                if strangers.is_trader(self.environ):
-                    super().serve(body, length)
-                    return
-                with strangers.turn(self.environ):
+                with ExitStack() as turn:
+                    turn.enter_context(strangers.turn(self.environ))
+                    if strangers.has_valid_key(self.environ):
+                        turn.close()  # it is a trader's from here on, and what it waits for holds up no stranger
                     super().serve(body, length)
             except TooManyRequests as problem:
                 self._refuse_quietly(problem)

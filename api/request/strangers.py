@@ -1,6 +1,7 @@
 """Requests without a valid key: however many there are, they do not hold up those who trade.
 
-A request whose key was valid when it was last looked up is a trader's, and passes. All others are strangers', and
+A request whose key was valid when it was last looked up is a trader's, and passes. One whose key is found to be valid
+is a trader's from then on. All others are strangers', and
 
 - each address may send MAX_ANONYMOUS_PER_S of them, and all addresses together as many as TOGETHER of these;
 - each address may send MAX_REFUSED_KEYS_PER_S keys that are not valid;
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -33,9 +34,8 @@ TOGETHER = 2
 STREAMS = 5
 # Strangers that are served at a time. Whenever a trader's request could go on, it waits for no more of them than this.
 AT_ONCE = 2
-# How long one waits for its turn [s].
+# How long a request without a key waits for its turn [s], and one with a key: a crowd of traders may arrive at once.
 TURN_S = 2.0
-# How long a key waits for its look-up [s]: a crowd of traders may arrive at once.
 LOOK_UP_S = 15.0
 # How long a refusal is held back [s].
 HELD_BACK_S = 1.0
@@ -78,6 +78,14 @@ class Strangers:
         """Return whether the key of a request is not known to be valid."""
         return not self._keys.knows(environ)
 
+    def has_valid_key(self, environ: Environ) -> bool:
+        """Look up the key of a request that has its turn, and return whether it is valid."""
+        if self._keys.key_of(environ) is None:
+            return False
+        with suppress(Problem):  # an invalid key, or no database: the application says which
+            self._keys.identify(environ)
+        return self._keys.knows(environ)
+
     def require_leave(self, environ: Environ, *, stream: bool) -> None:
         """Let a stranger's request pass, or hold the refusal back and raise TooManyRequests."""
         address = self._address(environ)
@@ -86,28 +94,10 @@ class Strangers:
             gevent.sleep(HELD_BACK_S)
             raise refusal
 
-    def is_trader(self, environ: Environ) -> bool:
-        """Look up the key of a request, if it has one, and return whether it is valid.
-
-        raises  TooManyRequests  too many keys are waiting for their look-up
-        """
-        if self._keys.key_of(environ) is None:
-            return False
-        if not self._turns.acquire(timeout=LOOK_UP_S):
-            raise TooManyRequests("too many unknown keys are waiting to be looked up")
-        try:
-            with strangers_lane():
-                self._keys.identify(environ)
-        except Problem:
-            return False  # the request is refused, and counted, when it is served as a stranger's
-        finally:
-            self._turns.release()
-        return True
-
     @contextmanager
     def turn(self, environ: Environ) -> Iterator[None]:
         """Serve a stranger inside the block. Raises TooManyRequests when its turn does not come in time."""
-        if not self._turns.acquire(timeout=TURN_S):
+        if not self._turns.acquire(timeout=TURN_S if self._keys.key_of(environ) is None else LOOK_UP_S):
             raise TooManyRequests("too many requests come without a valid key")
         try:
             with strangers_lane():

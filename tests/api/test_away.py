@@ -10,9 +10,12 @@ import pytest
 import requests
 from kombu import Connection
 
+from api.request.strangers import AT_ONCE
 from bench.chaos.proxy import Proxy
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
+from db.clearing_data.keys import make_key
+from db.connect import Database
 from tests.api.conftest import Keys, limit, queued
 from tests.support.broker import depth
 from tests.support.web import Api, problem, running_api
@@ -80,6 +83,20 @@ def test_rabbitmq_hangs(keys: Keys, queues: Connection) -> None:
         while api.ask("POST", "/orders", key=keys.single, json=limit()).status_code != 202:
             assert time.monotonic() < deadline
             time.sleep(0.2)
+
+
+def test_orders_under_new_keys_do_not_take_the_turns_of_strangers(keys: Keys, clearing_data: Database) -> None:
+    """While RabbitMQ hangs, every order waits for it, however many come under keys that the api has not seen yet."""
+    with clearing_data.transaction() as tx:
+        new_keys = [make_key(tx, "SINGLE", role="client", now_us=1) for _ in range(4 * AT_ONCE)]
+    with _proxy(_broker()) as proxy, running_api({"BROKER_URL": _through(_broker(), proxy)}) as api:
+        assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+        proxy.hang()
+        with ThreadPoolExecutor(len(new_keys)) as crowd:
+            orders = [crowd.submit(_timed_post, api, key) for key in new_keys]
+            strangers = [api.ask("GET", "/securities") for _ in range(20)]
+        assert {answer.status_code for answer in strangers} == {200}
+        assert {order.result()[0].status_code for order in orders} == {503}
 
 
 def _assert_promised(api: Api, keys: Keys, name: str) -> None:

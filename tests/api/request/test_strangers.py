@@ -149,6 +149,11 @@ def test_a_new_key_is_let_in_at_once(few: Api, keys: Keys, clearing_data: Databa
         assert _ask(few, "/orders", source="127.0.6.1", Authorization=f"Bearer {key}").status_code == 200
 
 
+def test_a_valid_key_that_only_reads_public_data_is_no_refused_key(few: Api, keys: Keys) -> None:
+    for _ in range(2 * BURST):
+        assert _ask(few, "/securities", source="127.0.6.2", Authorization=f"Bearer {keys.flood}").status_code == 200
+
+
 def test_a_read_that_takes_too_long_is_ended_by_postgres(clearing_data: Database, api: Api, keys: Keys) -> None:
     """The audit of what still runs is Postgres' own: pg_stat_activity."""
     with clearing_data.transaction() as tx:
