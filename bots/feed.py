@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 from msgspec import Struct
 
-from bots.channels import ChannelEvent
+from bots.client.channels import ChannelEvent
 from bots.contract import Level, Price, Report, Trade
 from bots.local_book import LocalBook
 

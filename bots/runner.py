@@ -11,8 +11,8 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from threading import Thread
 
-from bots.channels import Subscription, events
 from bots.client import Client
+from bots.client.channels import Subscription, events
 from bots.contract import Report, Security
 from bots.desk import Desk, Venue
 from bots.errors import ExchangeError, Problem, Unavailable

@@ -13,8 +13,8 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from bots.client import Client
+from bots.client.stream import Listening, messages
 from bots.errors import Problem
-from bots.stream import Listening, messages
 
 Serve = Callable[[Server], None]
 

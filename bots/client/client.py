@@ -22,8 +22,10 @@ from uuid import uuid4
 
 import msgspec
 
-from bots.channels import ChannelEvent, Subscription, events
-from bots.connection import Query, details_of, part, query_of
+from bots.client.channels import ChannelEvent, Subscription, events
+from bots.client.connection import Query, details_of, part, query_of
+from bots.client.operations import Operations
+from bots.client.stream import Listening, Refused, messages
 from bots.contract import (
     Accepted,
     Account,
@@ -51,8 +53,6 @@ from bots.contract import (
     Trade,
 )
 from bots.errors import Problem, Unavailable
-from bots.operations import Operations
-from bots.stream import Listening, Refused, messages
 
 T = TypeVar("T")
 

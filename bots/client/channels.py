@@ -12,10 +12,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from bots.connection import details_of
+from bots.client.connection import details_of
+from bots.client.stream import Conversation, Refused, messages
 from bots.contract import ProblemDetails
 from bots.errors import Problem
-from bots.stream import Conversation, Refused, messages
 
 ChannelName = Literal["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]
 
