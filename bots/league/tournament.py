@@ -30,7 +30,7 @@ from bots.league.reporting.saying import dollars
 from bots.league.reporting.summary import headline
 from bots.league.rounds import Broken, Rounds
 from bots.league.scoring.standings import Scoreboard, scoreboard
-from bots.live import KEYS_FILE, URL
+from bots.live.command import KEYS_FILE, URL
 
 # The tournament of the twelve bots that come with the exchange.
 OWN = Path(__file__).with_name("league.toml")

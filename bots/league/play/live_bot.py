@@ -1,7 +1,7 @@
 """`python -m bots.league.play.live_bot SPEC.json`: one bot of a live match, in a process of its own.
 
 It gets ready, says so, and waits for a line on its standard input, so that all bots of a match begin together. While
-it trades it shows every second that it lives; its end is a file, as of every live bot (bots/ending.py).
+it trades it shows every second that it lives; its end is a file, as of every live bot (bots/live/ending.py).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from msgspec import Struct
 
 from bots.chance import chance_of
 from bots.client import Client
-from bots.ending import STATUS, Ending
 from bots.league.play.configuration import parse
 from bots.league.play.hidden_values import hidden_values, reveal
 from bots.league.play.metered import Metered
-from bots.live import KEY_VARIABLE, PATIENCE_S, TIMEOUT_S, live, log_as
+from bots.live.command import KEY_VARIABLE, PATIENCE_S, TIMEOUT_S, live, log_as
+from bots.live.ending import STATUS, Ending
+from bots.live.runner import Runner
 from bots.loading import strategy_of
-from bots.runner import Runner
 
 SHOW_EVERY_S = 1.0
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from bots.client import Client
 from bots.contract import Order
-from bots.live_venue import LiveVenue
+from bots.live.venue import LiveVenue
 
 
 class Flooded(Exception):

@@ -19,8 +19,8 @@ from simple_websocket import ConnectionClosed, Server
 from werkzeug import Request, Response
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from bots import ending
-from bots.ending import Ending
+from bots.live import ending
+from bots.live.ending import Ending
 
 SECURITIES = '{"data": [{"security_id": "MSFT", "tick": 0.01, "min_price": 0.01, "max_price": 10000.00}]}'
 ACCOUNT = """{"client_id": "FLOOD", "balance": 10000.00, "held": 0, "available": 10000.00, "equity": 10000.00,

@@ -16,9 +16,9 @@ from bots.client.channels import Subscription, events
 from bots.contract import Report, Security
 from bots.desk import Desk, Venue
 from bots.errors import ExchangeError, Problem, Unavailable
-from bots.feed import Feed
-from bots.inbox import Inbox, Letter
-from bots.live_venue import LiveVenue
+from bots.live.feed import Feed
+from bots.live.inbox import Inbox, Letter
+from bots.live.venue import LiveVenue
 from bots.strategy import Strategy
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from threading import Condition
 from bots.contract import Price
 from bots.desk import Event
 from bots.errors import ExchangeError
-from bots.feed import Fed
-from bots.local_book import LocalBook
+from bots.live.feed import Fed
+from bots.live.local_book import LocalBook
 
 # Levels per side of a book that a strategy sees.
 DEPTH = 20

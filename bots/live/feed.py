@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from bots.client.channels import ChannelEvent
 from bots.contract import Level, Price, Report, Trade
-from bots.local_book import LocalBook
+from bots.live.local_book import LocalBook
 
 Fed = Price | LocalBook | Trade | Report
 
