@@ -1,4 +1,4 @@
-"""Turns channel events into a desk's events: prices, books, single trades, and reports without a gap."""
+"""Turns channel events into a session's events: prices, books, single trades, and reports without a gap."""
 
 from __future__ import annotations
 

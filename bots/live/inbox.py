@@ -6,10 +6,10 @@ from collections import deque
 from threading import Condition
 
 from bots.contract import Price
-from bots.desk import Event
 from bots.errors import ExchangeError
 from bots.live.feed import Fed
 from bots.live.local_book import LocalBook
+from bots.trading_session import Event
 
 # Levels per side of a book that a strategy sees.
 DEPTH = 20

@@ -70,7 +70,8 @@ class Market:
         self._feed = Feed(self.clock, self.exchange, conflation_us=configuration.conflation_us)
         self._numbers = Numbers()
         self._watch = Watch(configuration.patience_s, calling)
-        self._securities = {name: _contract_form(one) for name, one in self.exchange.securities.items()}
+        band = Decimal(configuration.market_order_band.numerator) / configuration.market_order_band.denominator
+        self._securities = {name: _contract_form(one, band) for name, one in self.exchange.securities.items()}
         self._is_open = True
 
     @property
@@ -275,7 +276,7 @@ class Market:
         )
 
 
-def _contract_form(security: securities.Security) -> Security:
+def _contract_form(security: securities.Security, market_order_band: Decimal) -> Security:
     return Security(
         security_id=security.security_id,
         tick=price_of(security.tick_cents),
@@ -283,4 +284,5 @@ def _contract_form(security: securities.Security) -> Security:
         max_price=price_of(security.max_price_cents),
         maker_fee=Decimal(security.maker_fee_ppm) / 100,
         taker_fee=Decimal(security.taker_fee_ppm) / 100,
+        market_order_band=market_order_band,
     )

@@ -1,4 +1,4 @@
-"""A bot in the market: its desk, its clock, the way to the exchange and back, and what it has done wrong.
+"""A bot in the market: its session, its clock, the way to the exchange and back, and what it has done wrong.
 
 Whatever a bot does, it does in one of its callbacks, and they all go through `_call`: what is raised there, what never
 ends and what floods is this bot's end and nobody else's.
@@ -15,7 +15,6 @@ from typing import Literal
 
 from bots.chance import chance_of
 from bots.contract import Security
-from bots.desk import Desk, Event
 from bots.errors import Problem
 from bots.simulated.clock import US_PER_S, Clock
 from bots.simulated.configuration import Latency, Opening
@@ -23,6 +22,7 @@ from bots.simulated.dollars import cash_of
 from bots.simulated.venue import Door, Flooded
 from bots.simulated.watch import Hung, Watch
 from bots.strategy import Strategy
+from bots.trading_session import Event, TradingSession
 from tasks.messages import Request
 
 # A timer of 0 s means as fast as it goes, and nothing goes faster [us].
@@ -113,7 +113,7 @@ class Seat:
         self._call(self._sit, strategy, securities, chance_of(seed, client_id), opening)
 
     def _sit(self, strategy: Strategy, securities: Sequence[Security], rng: Random, opening: Opening) -> None:
-        self._desk = Desk(
+        self._session = TradingSession(
             strategy,
             self._door,
             securities,
@@ -138,7 +138,7 @@ class Seat:
 
     def _begin(self) -> None:
         try:
-            self._desk.start(self._clock.now_us / US_PER_S)
+            self._session.start(self._clock.now_us / US_PER_S)
         except Problem as problem:
             self.refusals[problem.code] += 1
         self._set_timer(self._phase)
@@ -146,7 +146,7 @@ class Seat:
     def stop(self) -> None:
         """It is over, and nothing is told any more."""
         if self.failure is None:
-            self._call(self._desk.stop, self._clock.now_us / US_PER_S)
+            self._call(self._session.stop, self._clock.now_us / US_PER_S)
         self.is_open = False
 
     def farewell(self) -> Request:
@@ -169,7 +169,7 @@ class Seat:
 
     def _turn(self) -> None:
         try:
-            self._desk.tick(self._clock.now_us / US_PER_S)
+            self._session.tick(self._clock.now_us / US_PER_S)
         except Problem as problem:
             self.refusals[problem.code] += 1
         self._set_timer()
@@ -190,7 +190,7 @@ class Seat:
         inbox, now_us = self._inbox, self._clock.now_us
         now_s = now_us / US_PER_S
         while inbox and inbox[0][0] <= now_us and self.is_open:
-            self._call(self._desk.tell, inbox.popleft()[1], now_s)
+            self._call(self._session.deliver, inbox.popleft()[1], now_s)
         if inbox and self.is_open:
             self._clock.at(inbox[0][0], self._hear)
 

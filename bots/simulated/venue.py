@@ -44,7 +44,7 @@ class Numbers:
 
 
 class Door:
-    """One bot's way into the exchange; it is the desk's venue.
+    """One bot's way into the exchange; it is the session's venue.
 
     sent     what the callback under way has sent, not on its way yet
     flooded  whether it has sent more than it may

@@ -99,7 +99,7 @@ def bot_of(exchange: SmallExchange, log: Path, *arguments: str, key: str = KEY) 
         bot = subprocess.Popen(
             [sys.executable, "-m", "bots", *arguments, "--url", url],
             stderr=lines,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             env={**os.environ, "EXCHANGE_API_KEY": key},
         )
     try:
@@ -189,7 +189,7 @@ class Quiet(Strategy):
     def on_timer(self, now):
         self.buy(1, 100)
     def on_stop(self):
-        self.log("goodbye", orders=self.desk.tally["orders"])
+        self.log("goodbye", orders=self.session.tally["orders"])
 """
 
 
