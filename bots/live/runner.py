@@ -16,7 +16,7 @@ from bots.client.channels import Subscription, events
 from bots.contract import Report, Security
 from bots.errors import ExchangeError, Problem, Unavailable
 from bots.live.feed import Feed
-from bots.live.inbox import Inbox, Letter
+from bots.live.inbox import Inbox, InboxItem
 from bots.live.venue import LiveVenue
 from bots.strategy import Strategy
 from bots.trading_session import TradingSession, Venue
@@ -176,7 +176,7 @@ class Runner:
             self._summary_due_s = now_s + SUMMARY_EVERY_S
             self._survives(self._summarise)
 
-    def _tell(self, letter: Letter) -> None:
+    def _tell(self, letter: InboxItem) -> None:
         if isinstance(letter, ExchangeError):
             raise letter
         assert self._session is not None, "the streams are read from the start on"

@@ -28,7 +28,7 @@ from tests.bots.harness import Harness, RecordingVenue, security
 
 @dataclass
 class Diary(Strategy):
-    """Writes down what it is told."""
+    """Writes down each event that it receives."""
 
     told: list[str] = field(default_factory=list)
 

@@ -314,9 +314,13 @@ def leave(strategy: Strategy) -> None:
 FAILURES = {
     "it raises": ("raised", raise_an_error, "RuntimeError: so be it"),
     "it leaves": ("raised", leave, "SystemExit: 3"),
-    "it hangs": ("hung", loop, "Hung: a callback was still running after 0.1 s"),
-    "it floods": ("flooded", flood, "Flooded: more than 1000 requests in a second"),
-    "it floods and catches all": ("flooded", flood_and_catch_all, "Flooded: it caught what told it so, and went on"),
+    "it hangs": ("hung", loop, "CallbackTimeout: a callback was still running after 0.1 s"),
+    "it floods": ("flooded", flood, "RequestFlood: more than 1000 requests in a second"),
+    "it floods and catches all": (
+        "flooded",
+        flood_and_catch_all,
+        "RequestFlood: it caught the exception and went on",
+    ),
 }
 
 
@@ -347,9 +351,7 @@ def test_a_bot_that_goes_wrong_is_out_and_says_where(name: str) -> None:
     assert outcome.bots["BOB"].failure is None
 
 
-@pytest.mark.parametrize(
-    "callback", ["join", "on_start", "on_timer", "interval_s", "on_price", "on_book", "on_stop"]
-)
+@pytest.mark.parametrize("callback", ["join", "on_start", "on_timer", "interval_s", "on_price", "on_book", "on_stop"])
 def test_it_is_out_wherever_it_raises(callback: str) -> None:
     def fail(*_: object) -> None:
         raise ValueError(callback)
