@@ -15,7 +15,7 @@ from bots.strategies import STRATEGIES
 # For each command the module whose `main` takes its arguments and returns the exit status, and its meaning. Modules
 # are imported on use: a live bot does not need plots.
 COMMANDS = {
-    "run": ("bots.live", "trade on the running exchange, until stopped"),
+    "run": ("bots.live.command", "trade on the running exchange, until stopped"),
     "simulate": ("bots.simulate", "trade in a market in memory: an hour in seconds, without services"),
     "tournament": ("bots.league.tournament", "let bots play against each other and write a report"),
     "verify": ("bots.league.verify", "play a tournament again and check its result"),

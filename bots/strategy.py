@@ -25,7 +25,7 @@ from bots.contract import (
     TimeInForce,
     Trade,
 )
-from bots.desk import Desk
+from bots.trading_session import TradingSession
 from bots.working_order import Fill, WorkingOrder
 
 SIDES: tuple[Side, Side] = get_args(Side)
@@ -52,11 +52,11 @@ class Strategy:
     # names "book" here.
     watches: ClassVar[frozenset[Channel]] = frozenset()
 
-    desk: Desk = field(init=False, repr=False, compare=False)
+    session: TradingSession = field(init=False, repr=False, compare=False)
 
-    def take_seat(self, desk: Desk) -> None:
-        """Attach the strategy to its desk; called once, before everything else."""
-        self.desk = desk
+    def join(self, session: TradingSession) -> None:
+        """Attach the strategy to its session; called once, before everything else."""
+        self.session = session
 
     @classmethod
     def channels(cls) -> frozenset[Channel]:
@@ -127,7 +127,7 @@ class Strategy:
         display_quantity  make it an iceberg that shows this many shares at a time
         stop_price        hold the order until a trade prints at this price or beyond [dollars]
         """
-        security = self.security if security_id is None else self.desk.securities[security_id]
+        security = self.security if security_id is None else self.session.securities[security_id]
         name, stop = security.security_id, None if stop_price is None else security.nearest(stop_price)
         if price is None:
             order: Order = (
@@ -155,15 +155,15 @@ class Strategy:
                 time_in_force=time_in_force,
                 post_only=post_only,
             )
-        return self.desk.place(order)
+        return self.session.place(order)
 
     def cancel(self, order_id: int) -> None:
         """Cancel one of the bot's orders; do nothing if it is closed."""
-        self.desk.cancel(order_id)
+        self.session.cancel(order_id)
 
     def cancel_all(self, security_id: str | None = None) -> None:
         """Cancel all of the bot's orders in one security, or in all of them."""
-        self.desk.cancel_all(security_id)
+        self.session.cancel_all(security_id)
 
     def replace(self, order_id: int, quantity: int | None = None, price: float | Decimal | None = None) -> None:
         """Give an open order a new total, a new limit [dollars], or both; a smaller total alone keeps its priority.
@@ -171,62 +171,62 @@ class Strategy:
         raises  LookupError  the order is not open
         """
         order = self.open_orders.get(order_id)
-        security = self.security if order is None else self.desk.securities[order.security_id]
-        self.desk.replace(order_id, quantity=quantity, price=None if price is None else security.nearest(price))
+        security = self.security if order is None else self.session.securities[order.security_id]
+        self.session.replace(order_id, quantity=quantity, price=None if price is None else security.nearest(price))
 
     def log(self, text: str, **fields: object) -> None:
         """Log a message; the live runner writes it to its log, the league to the events of the match."""
-        self.desk.log(text, **fields)
+        self.session.log(text, **fields)
 
     # -- the account and the market ----------------------------------------------------------------------------
 
     @property
     def securities(self) -> Mapping[str, Security]:
         """The securities that the strategy may trade, by id."""
-        return self.desk.securities
+        return self.session.securities
 
     @property
     def security(self) -> Security:
         """The first of them: the default where none is named."""
-        return next(iter(self.desk.securities.values()))
+        return next(iter(self.session.securities.values()))
 
     def position(self, security_id: str | None = None) -> int:
         """Return the shares owned, including those in open sell orders."""
-        return self.desk.position(security_id or self.security.security_id)
+        return self.session.position(security_id or self.security.security_id)
 
     def available(self, security_id: str | None = None) -> int:
         """Return the shares that may still be sold: those in no open sell order."""
-        return self.desk.available(security_id or self.security.security_id)
+        return self.session.available(security_id or self.security.security_id)
 
     def price(self, security_id: str | None = None) -> Price:
         """Return the best and last prices, None where one does not exist; needs the price channel."""
-        return self.desk.price(security_id or self.security.security_id)
+        return self.session.price(security_id or self.security.security_id)
 
     def book(self, security_id: str | None = None) -> Book:
         """Return the best levels of both sides; needs the book channel."""
-        return self.desk.book(security_id or self.security.security_id)
+        return self.session.book(security_id or self.security.security_id)
 
     @property
     def cash(self) -> Decimal:
         """Dollars available to spend: the balance less what open buy orders may cost."""
-        return self.desk.cash
+        return self.session.cash
 
     @property
     def equity(self) -> Decimal:
         """Balance plus all shares at their last price [dollars]."""
-        return self.desk.equity
+        return self.session.equity
 
     @property
     def open_orders(self) -> Mapping[int, WorkingOrder]:
         """The orders that may still trade, by id, oldest first; `cancelling` marks those with a cancel under way."""
-        return self.desk.open_orders
+        return self.session.open_orders
 
     @property
     def now(self) -> float:
         """Time since the start [s]."""
-        return self.desk.now_s
+        return self.session.now_s
 
     @property
     def rng(self) -> random.Random:
         """The source of randomness; the same seed gives the same run."""
-        return self.desk.rng
+        return self.session.rng

@@ -13,7 +13,7 @@ ENDS: frozenset[str | None] = frozenset({"cancelled", "unfilled", "self_trade"})
 
 
 class WorkingOrder(Struct, kw_only=True):
-    """One of the bot's orders; the desk keeps it up to date, a strategy only reads it.
+    """One of the bot's orders; the session keeps it up to date, a strategy only reads it.
 
     price            limit [dollars per share]; None for a market or a stop order
     filled_quantity  shares that have traded

@@ -11,9 +11,17 @@ from bots.contract.requests import Side
 
 Interval = Literal["1s", "1m", "5m", "1h"]
 
+# How far a market order may trade from the last price, where the exchange does not serve it [fraction].
+DEFAULT_BAND = Decimal("0.10")
+
 
 class Security(Struct, frozen=True, kw_only=True):
-    """A listed security and the prices at which it may be ordered; fees in basis points, negative for a rebate."""
+    """A listed security and the prices at which it may be ordered.
+
+    maker_fee, taker_fee  in basis points, negative for a rebate
+    market_order_band     how far a market order may trade from the last price [fraction]
+    band                  how far any order may trade from the last trade before an auction begins [fraction]
+    """
 
     security_id: str
     tick: Decimal
@@ -23,11 +31,19 @@ class Security(Struct, frozen=True, kw_only=True):
     issued_shares: int | None = None
     maker_fee: Decimal = Decimal(0)
     taker_fee: Decimal = Decimal(0)
+    market_order_band: Decimal | None = None
+    band: Decimal | None = None
 
     def nearest(self, price: float | Decimal) -> Decimal:
         """Round any number to the nearest allowed price: on the tick, between the lowest and the highest."""
         ticks = (Decimal(price) / self.tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
         return min(max(ticks * self.tick, self.min_price), self.max_price)
+
+    def collar(self, reference: Decimal) -> Decimal:
+        """Return the highest price at which an order without a limit buys, given the last or its stop price."""
+        served = self.band if self.market_order_band is None else self.market_order_band
+        highest = reference * (1 + (DEFAULT_BAND if served is None else served))
+        return min(highest, self.max_price) // self.tick * self.tick
 
 
 class Price(Struct, frozen=True, kw_only=True):

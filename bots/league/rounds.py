@@ -36,10 +36,10 @@ _WHO_BITS = 10
 # A new interpreter for each: nothing is inherited but what is handed over.
 _processes = multiprocessing.get_context("spawn")
 
-Told = Callable[[int, float], object]
+Progress = Callable[[int, float], object]
 
 
-class Broken(Exception):
+class MatchError(Exception):
     """A match ended with a fault of ours; the text has the traceback."""
 
 
@@ -72,14 +72,14 @@ class Rounds:
     """The matches of a tournament.
 
     processes  how many are played at a time
-    told       is told which seed has been played how far [s]
+    progress   is told which seed has been played how far [s]
     """
 
     league: League
     entrants: Sequence[Entrant]
     folder: Folder
     processes: int
-    told: Told
+    progress: Progress
     _out: dict[int, dict[str, Failure]] = field(default_factory=dict)
     _under_way: list[_Round] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ class Rounds:
         """Play the matches of seeds; each as soon as it is over.
 
         out     who is out from the beginning, by seed and account
-        raises  Broken
+        raises  MatchError
         """
         self._out = {seed: dict(failures) for seed, failures in (out or {}).items()}
         waiting = list(seeds)[::-1]
@@ -125,13 +125,13 @@ class Rounds:
             self._ended(playing)
             return
         if kind == "at":
-            self.told(playing.seed, said)
+            self.progress(playing.seed, said)
         elif kind == "broken":
-            raise Broken(f"the match of seed {playing.seed} ended with a fault that is no bot's:\n{said}")
+            raise MatchError(f"the match of seed {playing.seed} ended with a fault that is no bot's:\n{said}")
         else:
             self._under_way.remove(playing)
             playing.end()
-            self.told(playing.seed, self.league.duration)
+            self.progress(playing.seed, self.league.duration)
             yield self.folder.match(playing.seed)
 
     def _ended(self, playing: _Round) -> None:
@@ -142,11 +142,11 @@ class Rounds:
         playing.connection.close()
         who = playing.calling.value & (1 << _WHO_BITS) - 1
         if not who:
-            raise Broken(f"the process of seed {playing.seed} ended with status {status} while no bot was called")
+            raise MatchError(f"the process of seed {playing.seed} ended with status {status} while no bot was called")
         said = "it did not come back, and could not be interrupted" if playing.looks >= PATIENCE_LOOKS else _why(status)
         failure = Failure(kind="crashed", time_s=0.0, error=said, traceback="")
         self._out.setdefault(playing.seed, {})[self.entrants[who - 1].account] = failure
-        self.told(playing.seed, 0.0)
+        self.progress(playing.seed, 0.0)
         self._under_way.append(self._begin(playing.seed))
 
 

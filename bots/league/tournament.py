@@ -25,12 +25,12 @@ from bots.league.play.result import Match
 from bots.league.proof import archive
 from bots.league.proof.archive import Folder, Result
 from bots.league.reporting import report
-from bots.league.reporting.progress import Shown
+from bots.league.reporting.progress import ProgressDisplay
 from bots.league.reporting.saying import dollars
 from bots.league.reporting.summary import headline
-from bots.league.rounds import Broken, Rounds
+from bots.league.rounds import MatchError, Rounds
 from bots.league.scoring.standings import Scoreboard, scoreboard
-from bots.live import KEYS_FILE, URL
+from bots.live.command import KEYS_FILE, URL
 
 # The tournament of the twelve bots that come with the exchange.
 OWN = Path(__file__).with_name("league.toml")
@@ -86,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
         folder = _folder(options, league)
         sources = folder.begin(files)
         matches, exchange = _played(league, bots, folder, options)
-    except (ConfigurationError, Broken, ExchangeError, TimeoutError) as fault:
+    except (ConfigurationError, MatchError, ExchangeError, TimeoutError) as fault:
         print(f"python -m bots tournament: {fault}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -161,7 +161,7 @@ def _folder(options: argparse.Namespace, league: League) -> Folder:
 def _played(
     league: League, bots: Sequence[Entrant], folder: Folder, options: argparse.Namespace
 ) -> tuple[list[Match], dict[str, Any] | None]:
-    """The matches in the order of their seeds. Raises Broken, ConfigurationError, KeyboardInterrupt."""
+    """The matches in the order of their seeds. Raises MatchError, ConfigurationError, KeyboardInterrupt."""
     if options.live:
         return _played_live(league, bots, folder, options)
     rounds = len(league.seeds)
@@ -169,8 +169,8 @@ def _played(
         f"{league.name}: {len(bots)} bots, {rounds} matches of {written(league.duration)}, "
         f"{options.processes} at a time"
     )
-    with Shown("playing", rounds=rounds, duration_s=league.duration) as shown:
-        played = Rounds(league, bots, folder, max(options.processes, 1), shown.told).play(league.seeds)
+    with ProgressDisplay("playing", rounds=rounds, duration_s=league.duration) as shown:
+        played = Rounds(league, bots, folder, max(options.processes, 1), shown.update).play(league.seeds)
         matches = {match.seed: match for match in played}
     return [matches[seed] for seed in league.seeds], None
 
@@ -187,7 +187,7 @@ def _played_live(
         + (f"; {left_out} scheduled events come after the end, and are left out" if left_out else "")
     )
     matches = []
-    with Shown("playing live", rounds=len(seeds), duration_s=league.live.duration) as shown:
+    with ProgressDisplay("playing live", rounds=len(seeds), duration_s=league.live.duration) as shown:
         for seed in seeds:
             with folder.lines_of(seed, "tape") as tape:
                 match = live_match.play(
@@ -197,10 +197,10 @@ def _played_live(
                     exchange,
                     (folder.path / "bots" / str(seed)).absolute(),
                     tape=tape,
-                    progress=partial(shown.told, seed),
+                    progress=partial(shown.update, seed),
                 )
             folder.keep(match)
-            shown.told(seed, league.live.duration)
+            shown.update(seed, league.live.duration)
             matches.append(folder.match(seed))
     audit = exchange.audit()
     print(f"the exchange's own audit {'passes' if audit['passed'] else 'FAILS'}")

@@ -18,12 +18,12 @@ from bots.league.play.configuration import ConfigurationError, League
 from bots.league.play.entrants import entrants
 from bots.league.play.result import Match
 from bots.league.proof import archive, events, live_proof
-from bots.league.proof.archive import Folder, NoResult, Proof, Result, hash_of, league_of, proof_of
-from bots.league.proof.differences import Differs, differences, require
-from bots.league.reporting.progress import Shown
-from bots.league.rounds import Broken, Rounds
+from bots.league.proof.archive import Folder, InvalidResult, Proof, Result, hash_of, league_of, proof_of
+from bots.league.proof.differences import ResultMismatch, differences, require
+from bots.league.reporting.progress import ProgressDisplay
+from bots.league.rounds import MatchError, Rounds
 from bots.league.scoring.standings import as_csv, scoreboard
-from bots.simulated.replay import NoLog, Replayed, replay
+from bots.simulated.replay import InvalidLog, ReplayResult, replay
 
 # Differences that are named; the rest is counted.
 _NAMED = 12
@@ -53,26 +53,26 @@ def main(arguments: Sequence[str]) -> int:
     try:
         for said in _verified(folder, logs_only=options.logs_only, processes=max(options.processes, 1)):
             print(f"✓ {said}", flush=True)
-    except (Differs, NoResult) as fault:
-        faults = fault.faults if isinstance(fault, Differs) else [str(fault)]
+    except (ResultMismatch, InvalidResult) as fault:
+        faults = fault.faults if isinstance(fault, ResultMismatch) else [str(fault)]
         for line in faults[:_NAMED]:
             print(f"✗ {line}", file=sys.stderr)
         if len(faults) > _NAMED:
             print(f"✗ and {len(faults) - _NAMED} more", file=sys.stderr)
         print(f"{options.result} is refused", file=sys.stderr)
         return 1
-    except (ConfigurationError, Broken) as fault:
+    except (ConfigurationError, MatchError) as fault:
         print(f"python -m bots verify: it cannot be played again: {fault}", file=sys.stderr)
         return 2
     return 0
 
 
 def _verified(folder: Folder, *, logs_only: bool, processes: int) -> Iterator[str]:
-    """What is found true, step by step. Raises Differs, NoResult, ConfigurationError, Broken."""
+    """What is found true, step by step. Raises ResultMismatch, InvalidResult, ConfigurationError, MatchError."""
     proof = folder.result()
     league = league_of(proof)
     if [match.seed for match in proof.matches] != list(league.seeds)[: len(proof.matches)] or not proof.matches:
-        raise Differs(["result.json: the matches are not those of the seeds"])
+        raise ResultMismatch(["result.json: the matches are not those of the seeds"])
     matches = [folder.match(match.seed) for match in proof.matches]
     yield _files(folder, proof, matches)
     yield _computed(folder, matches)
@@ -134,7 +134,7 @@ def _logs(folder: Folder, league: League, proof: Result, matches: Sequence[Match
         at = f"seed {match.seed}"
         try:
             found = replay(folder.read_lines(match.seed, "log"), fees)
-        except NoLog as fault:
+        except InvalidLog as fault:
             faults.append(f"{at}: {fault}")
             continue
         faults += [f"{at}: {fault}" for fault in _of_log(match, found)]
@@ -143,7 +143,7 @@ def _logs(folder: Folder, league: League, proof: Result, matches: Sequence[Match
     return f"{commands:,} commands of the logs lead to the same {trades:,} trades, and to the same ledger"
 
 
-def _of_log(match: Match, found: Replayed) -> Iterator[str]:
+def _of_log(match: Match, found: ReplayResult) -> Iterator[str]:
     """What a match is told to be, and its log does not lead to."""
     for name in ("log_hash", "commands", "trades", "trades_hash", "fees_cents"):
         one, other = getattr(match, name), getattr(found, name)
@@ -171,11 +171,11 @@ def _played_again(folder: Folder, league: League, proof: Result, matches: Sequen
     faults: dict[int, list[str]] = {}
     with (
         tempfile.TemporaryDirectory() as place,
-        Shown("playing again", rounds=len(matches), duration_s=league.duration) as shown,
+        ProgressDisplay("playing again", rounds=len(matches), duration_s=league.duration) as shown,
     ):
         again = Folder(Path(place) / "again")
         again.begin({})
-        for match in Rounds(league, bots, again, processes, shown.told).play(told, out=crashed):
+        for match in Rounds(league, bots, again, processes, shown.update).play(told, out=crashed):
             if proof_of(match) != proof_of(told[match.seed]):
                 faults[match.seed] = differences(told[match.seed], match)
     require([f"seed {seed}: {fault}" for seed in sorted(faults) for fault in faults[seed]])

@@ -1,8 +1,8 @@
-"""Accounts, holdings and open orders in plain values: what Postgres keeps for the real exchange.
+"""Keeps accounts, holdings and open orders in plain values, as Postgres does for the real exchange.
 
-Order entry holds what an order may cost by taking it from what is available, clearing moves what is owned and gives
-back what is not needed any more. What is held is the difference of the two, and the end of each match holds it against
-what the open orders need.
+Order entry holds the cost of an order by taking it from the available amount. Clearing moves what is owned and returns
+what an order no longer needs. The amount held is the difference between owned and available; at the end of each match
+it must equal what the open orders need.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tasks.shared.rules.fees import fee_hold_cents
 
 @dataclass(slots=True)
 class RegisteredOrder:
-    """An open order as it was settled last [shares, cents]."""
+    """An open order with the terms and fills of its last settlement [shares, cents]."""
 
     order_id: int
     client_id: str
@@ -30,8 +30,8 @@ class RegisteredOrder:
     side: Side
     quantity: int
     price_cents: int
-    hold_cents: int  # for each share, of a buy order
-    fee_ppm: int  # by which it holds fees beside that, of a buy order
+    hold_cents: int  # per share of a buy order
+    fee_ppm: int  # rate at which a buy order also holds fees
     largest_quantity: int
     largest_hold_cents: int
     display_quantity: int | None
@@ -41,11 +41,11 @@ class RegisteredOrder:
 
     @property
     def open_quantity(self) -> int:
-        """What is neither filled nor closed of it [shares]."""
+        """Shares that are neither filled nor closed."""
         return self.quantity - self.filled_quantity - self.closed_quantity
 
     def replaceable(self) -> ReplaceableOrder:
-        """What a replacement has to know. None is pending here: each is decided in the instant it is admitted."""
+        """Return what a replacement needs. None is pending: the market decides each as soon as it is admitted."""
         return ReplaceableOrder(
             self.order_id,
             self.client_id,
@@ -69,18 +69,18 @@ class RegisteredOrder:
 
     @property
     def fees_held_cents(self) -> int:
-        """What it holds for fees; see db.clearing_data.tables.fee_hold."""
+        """Cash held for fees; see db.clearing_data.tables.fee_hold."""
         open_quantity = self.largest_quantity - self.filled_quantity - self.closed_quantity
         return fee_hold_cents(open_quantity * self.largest_hold_cents, self.fee_ppm)
 
 
 class Accounts:
-    """Everybody's cash and shares, and the open orders, by their ids.
+    """The cash and shares of all clients, and the open orders by id.
 
-    funds, shares    what is available, as order entry counts it
-    balances, owned  what is there, available or held [cents, shares]
-    booked           what the ledger says was gained and lost in trades and fees, by client [cents]
-    fees_cents       what the exchange has earned
+    funds, shares    available amounts, as order entry counts them
+    balances, owned  total amounts, available or held [cents, shares]
+    booked           gains and losses in trades and fees according to the ledger, by client [cents]
+    fees_cents       earnings of the exchange
     """
 
     def __init__(self) -> None:
@@ -94,12 +94,12 @@ class Accounts:
         self.fees_cents = 0
         self.orders: dict[int, RegisteredOrder] = {}
         self._of_client: dict[str, dict[int, RegisteredOrder]] = {}
-        self._pending: dict[tuple[int, int], int] = {}  # (order, command) -> what is reserved
+        self._pending: dict[tuple[int, int], int] = {}  # (order, command) -> reserved amount
 
     def open(self, client_id: str, cash_cents: int, shares: Mapping[str, int]) -> None:
-        """Open an account with cash and shares; raises ValueError when it is there already."""
+        """Open an account with cash and shares. Raises ValueError if it exists."""
         if client_id in self.funds:
-            raise ValueError(f"there is an account {client_id} already")
+            raise ValueError(f"account {client_id} exists already")
         self.funds[client_id] = Funds(cash_cents, open_orders=0)
         self.balances[client_id] = self.opening_balances[client_id] = cash_cents
         self.booked[client_id] = 0
@@ -112,7 +112,7 @@ class Accounts:
     # -- order entry -------------------------------------------------------------------------------------------------
 
     def register(self, order: PlaceOrder, *, fee_ppm: int) -> None:
-        """Enter an order that was admitted; fee_ppm is the rate by which the buy orders of its security hold fees."""
+        """Enter an admitted order; `fee_ppm` is the rate at which buy orders of its security hold fees."""
         hold_cents = order.hold_cents or order.price_cents
         entry = RegisteredOrder(
             order.order_id,
@@ -131,29 +131,29 @@ class Accounts:
         self.orders[order.order_id] = self._of_client[order.client_id][order.order_id] = entry
 
     def reserve(self, replace: PendingReplace, widened: Widened) -> None:
-        """Enter a replacement that was admitted, and what its order may come to be."""
+        """Enter an admitted replacement and the largest terms that its order may get."""
         order = self.orders[replace.order_id]
         order.is_replaced = True
         order.largest_quantity, order.largest_hold_cents, order.fee_ppm = widened
         self._pending[replace.order_id, replace.command_id] = replace.reserved
 
     def open_orders(self, client_id: str) -> dict[int, OpenOrder]:
-        """The client's open orders, oldest first."""
+        """Return the client's open orders, oldest first."""
         return {
             order_id: OpenOrder(order_id, client_id, order.security_id, order.side)
             for order_id, order in self._of_client[client_id].items()
         }
 
     def shares_of(self, client_id: str) -> dict[str, int]:
-        """What the client has of each security, by their names."""
+        """Return the client's shares by security, in the order of their ids."""
         return {owned[1]: shares for owned, shares in sorted(self.owned.items()) if owned[0] == client_id}
 
     # -- clearing ----------------------------------------------------------------------------------------------------
 
     def settle(self, settlement: Settlement) -> None:
-        """Book what executions change.
+        """Book a settlement.
 
-        raises  ExecutionRefused  they are not of orders that are open so
+        raises  ExecutionRefused  it changes an order by more than is open
         """
         self._change_terms(settlement.orders)
         changed = self._change_orders(settlement.orders)
@@ -185,7 +185,7 @@ class Accounts:
         self.fees_cents += settlement.earned_cents
 
     def _limit_fills(self, decided: Sequence[Decided]) -> Counter[str]:
-        """Let replaced orders hold no more for fees than their totals need; what that releases, by client."""
+        """Reduce what replaced orders hold for fees to what their totals need; return the released cents by client."""
         fees: Counter[str] = Counter()
         for one in decided:
             order = self.orders.get(one.order_id)
@@ -204,7 +204,7 @@ class Accounts:
                 order.hold_cents = change.terms.hold_cents
 
     def _change_orders(self, changes: Mapping[int, OrderChange]) -> list[ChangedOrder]:
-        """The orders that were open for as much as the change says; those with nothing open any more are gone."""
+        """Apply changes that fit the open quantity; return the changed orders and remove those that are now closed."""
         changed = []
         for order_id, change in changes.items():
             order = self.orders.get(order_id)
@@ -233,5 +233,5 @@ class Accounts:
 
     @property
     def pending_replaces(self) -> int:
-        """How many replacements were admitted and not decided."""
+        """Number of replacements that are admitted but not decided."""
         return len(self._pending)

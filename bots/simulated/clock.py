@@ -1,4 +1,4 @@
-"""Virtual time: what is due next happens next, and time jumps there."""
+"""Virtual time: jumps to the next due action and runs it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ FOREVER_US = 2**62
 
 
 class Clock:
-    """A queue of things to do, by the time at which they are due, and of one time by the order they were put there.
+    """A queue of actions, ordered by due time and, for equal times, by the order in which they were added.
 
-    So the same things are done in the same order each time, and nobody asks what time it is in the world.
+    So each run does the same things in the same order, and none reads the real clock.
     """
 
     __slots__ = ("_numbers", "_queue", "now_us")
@@ -24,11 +24,11 @@ class Clock:
         self._numbers = count()
 
     def at(self, due_us: int, action: Callable[[], None]) -> None:
-        """Do something at a time, which may not be over: what is due in the past is due now."""
+        """Schedule an action; one that is due in the past runs now."""
         heappush(self._queue, (max(due_us, self.now_us), next(self._numbers), action))
 
     def run(self, until_us: int = FOREVER_US) -> None:
-        """Do all that is due before `until_us`, and stop there; without it, until nothing is left to do."""
+        """Run all actions due before `until_us` and advance to that time; without it, run until none is left."""
         queue = self._queue
         while queue and queue[0][0] < until_us:
             due_us, _, action = heappop(queue)

@@ -1,6 +1,6 @@
-"""What a simulated market is: what is listed, what everybody starts with, how fast messages travel, and the seed.
+"""The configuration of a simulated market: listings, opening accounts, latencies, limits and the seed.
 
-The defaults are those of the exchange, so that a bot that does well here meets the same rules there.
+The defaults are those of the exchange, so a bot meets the same rules in both.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A listed security: its first reference price, the prices it may be ordered at, and its fees.
+    """A listed security: its reference price, the prices at which it may be ordered, and its fees.
 
-    Fees are hundredths of a basis point of the cash of a trade, negative for a rebate; see tasks.shared.rules.fees.
+    Fees are hundredths of a basis point of a trade's cash, negative for a rebate; see tasks.shared.rules.fees.
     """
 
     security_id: str
@@ -32,7 +32,7 @@ class Latency:
 
     order_us   from the bot to the exchange [us]
     feed_us    from the exchange to the bot [us]
-    jitter_us  what comes on top of either, drawn for each message from 0 up to this [us]; none overtakes another
+    jitter_us  largest random delay on top of either, drawn for each message [us]; no message overtakes another
     """
 
     order_us: int = 2_000
@@ -42,7 +42,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What an account starts with."""
+    """The cash and shares with which an account starts."""
 
     cash_cents: int = 1_000_000
     shares: Mapping[str, int] = field(default_factory=lambda: {"MSFT": 1_000})
@@ -50,20 +50,20 @@ class Opening:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """A market, but for who trades in it.
+    """A market without its traders.
 
-    seed                 all chance comes from it
+    seed                 the only source of randomness
     duration_s           how long the bots trade [s]
-    listings             what they trade in, the first one first
-    settlement_delay_us  from a trade to its settlement, until which what it brings cannot be used [us]
-    conflation_us        prices and books are told at most so often; the newest counts [us]
+    listings             the securities; the first is every bot's default
+    settlement_delay_us  time from a trade to its settlement, before which its proceeds cannot be used [us]
+    conflation_us        shortest time between two updates of prices and books; the newest state counts [us]
     market_order_band    how far a market order may trade from the last price [fraction]
     max_order_quantity   largest order [shares]
-    max_open_orders      open orders an account may have
-    max_requests_per_s   requests that a bot may send in a second; one that sends more is out
-    patience_s           time a callback may take [s of the real clock]; one that takes more is out. It only tells
-                         what never ends from what does, and is no measure of speed
-    sample_s             time between two samples of everybody's equity and of the market [s]
+    max_open_orders      open orders that an account may have
+    max_requests_per_s   requests that a bot may send in a second; more disqualify it
+    patience_s           time that a callback may take [s of the real clock]; more disqualifies the bot. This detects
+                         callbacks that never return and does not measure speed
+    sample_s             time between two samples of all accounts and of the market [s]
     """
 
     seed: int = 1

@@ -1,7 +1,7 @@
-"""What must hold at the end of every match: the rules of the audit that are about money, shares, holds and orders.
+"""Checks at the end of every match the audit's rules about money, shares, holds and orders.
 
-No cent and no share appears or vanishes, balances are what the ledger says, nothing is below zero, what is held is
-what open orders need, and the engine has the same orders open as the accounts.
+No cent and no share appears or vanishes, balances equal the ledger, no amount is below zero, holds equal what open
+orders need, and the engine and the accounts have the same open orders.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from collections.abc import Iterator
 from bots.simulated.exchange import Exchange
 
 
-class Broken(AssertionError):
-    """A match that ended with something that cannot be; what it says is wrong with it, is ours and no bot's."""
+class ConservationError(AssertionError):
+    """A match ended in an impossible state. The fault is in the simulation, never in a bot."""
 
 
 def require_conserved(exchange: Exchange) -> None:
     """Check an exchange on which nothing is left to settle.
 
-    raises  Broken  naming all that is not as it must be
+    raises  ConservationError  naming every broken rule
     """
     faults = [*_cash(exchange), *_shares(exchange), *_holds(exchange), *_orders(exchange)]
     if faults:
-        raise Broken(f"{len(faults)} rules are broken: {'; '.join(faults[:20])}")
+        raise ConservationError(f"{len(faults)} rules are broken: {'; '.join(faults[:20])}")
 
 
 def _cash(exchange: Exchange) -> Iterator[str]:
@@ -31,11 +31,11 @@ def _cash(exchange: Exchange) -> Iterator[str]:
     came_in = sum(accounts.opening_balances.values())
     total = sum(accounts.balances.values()) + accounts.fees_cents
     if total != came_in:
-        yield f"all accounts and the exchange have {total} cents, and {came_in} came in"
+        yield f"all accounts and the exchange have {total} cents, but the deposits were {came_in}"
     for client_id, balance in accounts.balances.items():
         booked = accounts.opening_balances[client_id] + accounts.booked[client_id]
         if balance != booked:
-            yield f"account {client_id} has {balance} cents; the ledger says {booked}"
+            yield f"account {client_id} has {balance} cents, but the ledger says {booked}"
         available = accounts.funds[client_id].available_cents
         if not 0 <= available <= balance:
             yield f"account {client_id} has {balance} cents, of which {available} are available"
@@ -51,10 +51,10 @@ def _shares(exchange: Exchange) -> Iterator[str]:
         total[security_id] += shares
         available = accounts.shares[client_id, security_id].available
         if not 0 <= available <= shares:
-            yield f"{client_id} has {shares} {security_id}, of which {available} are available"
+            yield f"account {client_id} has {shares} {security_id}, of which {available} are available"
     for security_id in opening | total:
         if opening[security_id] != total[security_id]:
-            yield f"all accounts hold {total[security_id]} {security_id}, and {opening[security_id]} came in"
+            yield f"all accounts own {total[security_id]} {security_id}, but the deposits were {opening[security_id]}"
 
 
 def _holds(exchange: Exchange) -> Iterator[str]:
@@ -71,15 +71,15 @@ def _holds(exchange: Exchange) -> Iterator[str]:
     for client_id, funds in accounts.funds.items():
         held = accounts.balances[client_id] - funds.available_cents
         if held != cents[client_id]:
-            yield f"account {client_id} holds back {held} cents; its open orders need {cents[client_id]}"
+            yield f"account {client_id} holds {held} cents, but its open orders need {cents[client_id]}"
         if funds.open_orders != orders[client_id]:
-            yield f"account {client_id} counts {funds.open_orders} open orders; it has {orders[client_id]}"
+            yield f"account {client_id} counts {funds.open_orders} open orders, but has {orders[client_id]}"
     for owned, holding in accounts.shares.items():
         held = accounts.owned[owned] - holding.available
         if held != shares[owned]:
-            yield f"{owned[0]} holds back {held} {owned[1]}; its open orders need {shares[owned]}"
+            yield f"account {owned[0]} holds {held} {owned[1]}, but its open orders need {shares[owned]}"
     if accounts.pending_replaces:
-        yield f"{accounts.pending_replaces} replacements were admitted and never decided"
+        yield f"{accounts.pending_replaces} replacements were admitted but never decided"
 
 
 def _orders(exchange: Exchange) -> Iterator[str]:
@@ -91,4 +91,4 @@ def _orders(exchange: Exchange) -> Iterator[str]:
     for order_id in sorted(at_engine.keys() | registered.keys()):
         ours, engines = registered.get(order_id, 0), at_engine.get(order_id, 0)
         if ours != engines:
-            yield f"{ours} of order {order_id} are open in the accounts, and {engines} in the book"
+            yield f"order {order_id} has {ours} shares open in the accounts, but {engines} in the book"

@@ -1,4 +1,4 @@
-"""Cents inside, dollars at the edge: the two forms of a price, each made once."""
+"""Converts between the cents of the rules and the dollars of the contract."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 
 
 class _Dollars(dict[int, Decimal]):
-    """Prices come back again and again, and a look into a dictionary is a tenth of the making of a decimal."""
+    """A cache: prices recur, and a look-up takes a tenth of the time that making a decimal takes."""
 
     def __missing__(self, cents: int) -> Decimal:
         dollars = self[cents] = Decimal(cents).scaleb(-2)
@@ -17,17 +17,17 @@ _dollars = _Dollars()
 
 
 def price_of(cents: int) -> Decimal:
-    """A price in dollars [dollars a share]."""
+    """Return a price in dollars per share."""
     return _dollars[cents]
 
 
 def cash_of(cents: int) -> Decimal:
-    """An amount of cash in dollars."""
+    """Return an amount of cash in dollars."""
     return Decimal(cents).scaleb(-2)
 
 
 def cents_of(dollars: Decimal) -> int | None:
-    """A price in cents; None of what is no number of cents."""
+    """Return a price in cents; None if it is not a whole number of cents."""
     try:
         hundreds = dollars * 100
         cents = int(hundreds)

@@ -1,6 +1,6 @@
-"""The stages of the exchange one after the other: order entry, matching and clearing of one shard.
+"""Runs the stages of the exchange one after the other: order entry, matching and clearing of one shard.
 
-It has no clock and sends nothing: who calls says what time it is, and passes on what comes back.
+It has no clock and sends nothing: the caller gives the time and forwards the results.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from tasks.order_execution.rules.clearing import clear
 from tasks.shared.rules.securities import Security
 
 SHARD: Final = 0
-# What no client owns: an order that is not open any more.
+# Stands for an order that is no longer open; no client owns it.
 _GONE: Final = KnownOrder("", "", is_open=False)
-# What is cleared in the instant it happens, however long trades take to settle.
+# Events that are cleared immediately, however long trades take to settle.
 _AT_ONCE: Final = frozenset({OrderClosed, OrderReplaced, ReplaceRefused})
 
 
 class Exchange:
-    """The rules, the books and the accounts of an exchange; ValueError when a security is listed twice.
+    """The rules, books and accounts of an exchange. Raises ValueError if a security is listed twice.
 
-    rates       the fees of the securities that have any
-    last_cents  what was paid last, before the first trade the reference price [cents/share]
+    rates       fees of the securities that have any
+    last_cents  price of the last trade, or the reference price before the first one [cents/share]
     """
 
     def __init__(self, listings: Iterable[Listing], limits: Limits) -> None:
@@ -74,24 +74,24 @@ class Exchange:
             limits=limits,
             now_us=0,
             shards=(SHARD,),
-            patient=False,  # a client's requests arrive in the order in which it sends them
+            patient=False,  # a client's requests arrive in the order in which the client sends them
             follows=False,
         )
 
     @property
     def securities(self) -> dict[str, Security]:
-        """The listed ones, by id."""
+        """The listed securities by id."""
         return self._desk.securities
 
     @property
     def command_seq(self) -> int:
-        """Number of the last command of the log."""
+        """Number of the last command in the log."""
         return self.engine.seq
 
     # -- order entry -------------------------------------------------------------------------------------------------
 
     def admit(self, request: Request, now_us: int) -> Admitted | Denied:
-        """Decide a request, and hold what it may cost; what is admitted has to be executed next."""
+        """Decide a request and hold what it may cost; the caller must execute an admitted command next."""
         desk = self._desk
         desk.now_us = now_us
         if type(request) is OrderRequest:
@@ -100,9 +100,9 @@ class Exchange:
         else:
             self._look_up(request)
         decision = decide(desk, request)
-        assert not isinstance(decision, Waiting)  # the desk is not patient
+        assert not isinstance(decision, Waiting), "a desk that is not patient decides at once"
         if desk.marks:
-            # For the same reason no order comes after its cancel.
+            # Requests arrive in order, so no order comes after its cancel.
             desk.marks.clear()
             desk.new_marks.clear()
         if type(decision) is Admitted:
@@ -120,13 +120,13 @@ class Exchange:
         return decision
 
     def _refresh(self, security_id: str) -> None:
-        """Give a security its last price, from which a market order gets its collar."""
+        """Give a security its last price, from which order entry computes the collar of a market order."""
         security, last_cents = self.securities.get(security_id), self.last_cents.get(security_id)
         if security is not None and security.last_price_cents != last_cents:
             self.securities[security_id] = other(security, last_price_cents=last_cents)
 
     def _look_up(self, request: Request) -> None:
-        """Put on the desk what has to be known of the orders that a request names."""
+        """Put on the desk the orders that a request names."""
         desk, orders = self._desk, self.accounts.orders
         if isinstance(request, CancelRequest | ReplaceRequest):
             order = orders.get(request.order_id)
@@ -140,13 +140,13 @@ class Exchange:
     # -- matching ----------------------------------------------------------------------------------------------------
 
     def execute(self, command: Command) -> list[Event]:
-        """Apply the next command of the log to the books."""
+        """Apply the next command to the books and return its events."""
         return self.engine.apply(self.engine.seq + 1, command)
 
     # -- clearing ----------------------------------------------------------------------------------------------------
 
     def settle(self, executions: Sequence[Execution]) -> None:
-        """Clear executions and book what they change; raises ExecutionRefused."""
+        """Clear executions and book the settlement. Raises ExecutionRefused."""
         settlement = clear(executions, rates=self.rates)
         self.accounts.settle(settlement)
         for security_id, price in settlement.last_prices.items():
@@ -154,7 +154,7 @@ class Exchange:
 
     @staticmethod
     def split(events: Iterable[Event]) -> tuple[list[TradeMade], list[Execution]]:
-        """The trades among events, and what is cleared at once in any case; the others are news only."""
+        """Return the trades, and the executions that are cleared immediately; other events need no clearing."""
         trades: list[TradeMade] = []
         at_once: list[Execution] = []
         for event in events:

@@ -1,8 +1,8 @@
-"""What everybody is told of the market: prices, books and trades, made once for all who listen.
+"""Publishes prices, books and trades to the bots that listen; each message is made once for all of them.
 
-Prices and books are told at most so often, and the newest counts: that is how feeds of exchanges are read, and it
-keeps two market makers that chase each other from filling the time between two ticks of anybody's clock. The first
-change after a quiet time is told at once. Trades are told one by one.
+Prices and books are conflated: the feed publishes the newest state at a bounded rate, as the feeds of exchanges do.
+This keeps two market makers that react to each other from trading endlessly between two ticks of other bots' clocks.
+The first change after a quiet time is published immediately, and every trade is published.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from bots.simulated.exchange import Exchange
 from bots.simulated.seat import Seat
 from tasks.messages import BookUpdate, TradeMade
 
-# Levels of a side that are told, as many as the exchange shows to who does not ask for more.
+# Published levels per side, the exchange's default depth.
 DEPTH = 10
 
 Listeners = defaultdict[str, list[Seat]]  # by security
 
 
 class Feed:
-    """Tells the seats what they listen to."""
+    """Publishes market data to the seats that subscribe to it."""
 
     def __init__(self, clock: Clock, exchange: Exchange, *, conflation_us: int) -> None:
         self._clock = clock
@@ -35,12 +35,12 @@ class Feed:
         self._prices: Listeners = defaultdict(list)
         self._books: Listeners = defaultdict(list)
         self._trades: Listeners = defaultdict(list)
-        self._told: dict[str, tuple[int | None, int | None, int | None]] = {}
+        self._best: dict[str, tuple[int | None, int | None, int | None]] = {}
         self._sequences: dict[str, int] = {}
         self._levels: dict[str, tuple[int, list[Level], list[Level]]] = {}
 
     def listen(self, seat: Seat, security_ids: Iterable[str]) -> None:
-        """Bring a seat what its strategy listens to, of these securities."""
+        """Subscribe a seat to its strategy's channels for these securities."""
         channels = seat.strategy.channels()
         for security_id in security_ids:
             for channel, listeners in (("price", self._prices), ("book", self._books), ("trades", self._trades)):
@@ -48,25 +48,25 @@ class Feed:
                     listeners[security_id].append(seat)
 
     def leave(self, seat: Seat) -> None:
-        """Bring a seat nothing any more."""
+        """End all subscriptions of a seat."""
         for listeners in (self._prices, self._books, self._trades):
             for security_id in listeners:
                 listeners[security_id] = [other for other in listeners[security_id] if other is not seat]
 
     def greet(self, seat: Seat) -> None:
-        """Tell a seat that has just begun what was told last: a stream begins with how things stand."""
+        """Send the last published state to a seat that has just started, as a stream begins with a snapshot."""
         for security_id in self._exchange.securities:
             if seat in self._prices.get(security_id, ()):
-                seat.tell(self._price(security_id))
+                seat.deliver(self._price(security_id))
             if seat in self._books.get(security_id, ()):
-                seat.tell(self._book(security_id))
+                seat.deliver(self._book(security_id))
 
     def traded(self, trades: Iterable[TradeMade]) -> None:
-        """Tell of trades."""
+        """Publish trades."""
         for trade in trades:
             if listeners := self._trades.get(trade.security_id):
                 assert trade.aggressor_side is not None  # trading is continuous here
-                told = Trade(
+                published = Trade(
                     trade_id=str(trade.event_id),
                     price=price_of(trade.price_cents),
                     quantity=trade.quantity,
@@ -75,34 +75,34 @@ class Feed:
                     security_id=trade.security_id,
                 )
                 for seat in listeners:
-                    seat.tell(told)
+                    seat.deliver(published)
 
     def changed(self) -> None:
-        """The books may have changed: tell it as soon as it is time."""
+        """Publish changed prices and books as soon as conflation allows."""
         if not self._is_due and (self._prices or self._books):
             self._is_due = True
-            self._clock.at(self._next_us, self._tell)
+            self._clock.at(self._next_us, self._publish)
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         self._is_due = False
         self._next_us = self._clock.now_us + self._conflation_us
         for update in self._exchange.engine.book_updates():
             best = (update.bid_cents, update.ask_cents, update.last_cents)
-            if self._prices.get(update.security_id) and self._told.get(update.security_id) != best:
-                self._told[update.security_id] = best
-                self._tell_price(update)
+            if self._prices.get(update.security_id) and self._best.get(update.security_id) != best:
+                self._best[update.security_id] = best
+                self._publish_price(update)
             if self._books.get(update.security_id):
-                self._tell_book(update)
+                self._publish_book(update)
 
-    def _tell_price(self, update: BookUpdate) -> None:
+    def _publish_price(self, update: BookUpdate) -> None:
         security_id = update.security_id
         self._sequences[security_id] = self._sequences.get(security_id, 0) + 1
         price = self._price(security_id)
         for seat in self._prices[security_id]:
-            seat.tell(price)
+            seat.deliver(price)
 
     def _price(self, security_id: str) -> Price:
-        bid_cents, ask_cents, last_cents = self._told.get(security_id, (None, None, None))
+        bid_cents, ask_cents, last_cents = self._best.get(security_id, (None, None, None))
         return Price(
             security_id=security_id,
             bid=None if bid_cents is None else price_of(bid_cents),
@@ -111,16 +111,16 @@ class Feed:
             sequence=self._sequences.get(security_id, 0),
         )
 
-    def _tell_book(self, update: BookUpdate) -> None:
+    def _publish_book(self, update: BookUpdate) -> None:
         bids, asks = (
             [Level(price_of(price_cents), quantity, orders) for price_cents, quantity, orders in side]
             for side in self._exchange.engine.best_levels(update.security_id, DEPTH)
         )
         self._levels[update.security_id] = update.sequence, bids, asks
         for seat in self._books[update.security_id]:
-            seat.tell(self._book(update.security_id))
+            seat.deliver(self._book(update.security_id))
 
     def _book(self, security_id: str) -> Book:
-        """The book as it was told last, in lists of its own: what a bot does to them harms no other."""
+        """Make a copy of the last published book; a bot that changes its lists harms no other."""
         sequence, bids, asks = self._levels.get(security_id, (0, [], []))
         return Book(security_id=security_id, sequence=sequence, bids=list(bids), asks=list(asks))

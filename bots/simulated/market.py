@@ -1,8 +1,8 @@
-"""A market of bots on a virtual clock: their requests travel to the exchange, and what happens travels back.
+"""A market of bots on a virtual clock: their requests travel to the exchange, and reports and market data travel back.
 
-With one configuration, one seed and the same bots it takes the same course each time, on any machine and with any
-PYTHONHASHSEED: what is due happens in the order of its time and of its making, all chance comes from the seed, and
-nothing depends on the order of a set or of hashes.
+The same configuration, seed and bots lead to the same match, on any machine and with any PYTHONHASHSEED: actions run
+in the order of their due time and creation, all randomness comes from the seed, and nothing depends on the order of a
+set or of hashes.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from bots.simulated.exchange import Exchange
 from bots.simulated.feed import Feed
 from bots.simulated.outcome import BotOutcome, Outcome
 from bots.simulated.record import Record
-from bots.simulated.reports import Told, answer, change, is_news, legs
+from bots.simulated.reports import ClientReport, answer, change, is_news, legs
 from bots.simulated.seat import Seat
-from bots.simulated.venue import Door, Numbers
+from bots.simulated.venue import NumberSeries, SimulatedVenue
 from bots.simulated.watch import Watch
 from bots.strategy import Strategy
 from tasks.messages import HaltRequest, OrderRequest, Request, Side, TradeMade
 from tasks.order_entry.rules.decisions import Denied, Limits
 from tasks.shared.rules import securities
 
-# The day on which every match begins: 2023-11-14 22:13:20 UTC [us since 1970].
+# The time at which every match begins: 2023-11-14 22:13:20 UTC [us since 1970].
 START_US = 1_700_000_000_000_000
-# Bots take their seats within this time, each at a moment of its own.
+# Each bot starts at a random moment within this time.
 SEATING_US = US_PER_S
 
 Action = Callable[["Market"], None]
 
 
 class Market:
-    """A match: seat the bots, schedule what else is to happen, and play.
+    """A match: seat the bots, schedule events, and play.
 
-    log      takes the commands of the order log as lines of JSON, many at a time
-    calling  is told before a bot is called which one it is, by the number of its seat from 1, and 0 when it is back
+    log      receives the commands of the order log as lines of JSON, many at a time
+    calling  receives the number of a bot's seat, from 1, before each call of the bot, and 0 when the call returns
 
-    What is scheduled gets the market in its hands, with `halt`, `resume` and `order`; what a share is really worth is
-    no part of it, but of those traders who know it (bots/fundamental.py).
+    Scheduled actions receive the market and may call `halt`, `resume` and `order`. The market does not know what a
+    share is really worth; that is an input of informed traders (bots/fundamental.py).
     """
 
     def __init__(
@@ -68,9 +68,10 @@ class Market:
         self.seats: dict[str, Seat] = {}
         self._record = Record(self.exchange, START_US, log)
         self._feed = Feed(self.clock, self.exchange, conflation_us=configuration.conflation_us)
-        self._numbers = Numbers()
+        self._numbers = NumberSeries()
         self._watch = Watch(configuration.patience_s, calling)
-        self._securities = {name: _contract_form(one) for name, one in self.exchange.securities.items()}
+        band = Decimal(configuration.market_order_band.numerator) / configuration.market_order_band.denominator
+        self._securities = {name: _contract_form(one, band) for name, one in self.exchange.securities.items()}
         self._is_open = True
 
     @property
@@ -78,7 +79,7 @@ class Market:
         """Time since the start [s]."""
         return self.clock.now_us / US_PER_S
 
-    # -- before it begins --------------------------------------------------------------------------------------------
+    # -- before the start --------------------------------------------------------------------------------------------
 
     def seat(
         self,
@@ -91,19 +92,21 @@ class Market:
     ) -> Seat:
         """Open an account and let a strategy trade with it.
 
-        securities  what it trades in, its own first; without them all
-        raises      ValueError  there is such an account already, or no such security
+        securities  what it may trade, its own first; all if empty
+        raises      ValueError  the account exists already, or a security is not listed
         """
         opening = opening or Opening()
         unknown = set(securities) - self.exchange.securities.keys()
         if unknown:
-            raise ValueError(f"not listed: {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"not listed: {', '.join(sorted(unknown))}; listed are {', '.join(self.exchange.securities)}"
+            )
         traded = [self._securities[name] for name in securities or self._securities]
         self.open_account(client_id, opening)
         self._record.bots[client_id] = BotOutcome(
             client_id, type(strategy).__name__, opening.cash_cents, dict(opening.shares)
         )
-        door = Door(
+        venue = SimulatedVenue(
             client_id,
             securities={one.security_id: self.exchange.securities[one.security_id] for one in traded},
             numbers=self._numbers,
@@ -115,7 +118,7 @@ class Market:
         seat = self.seats[client_id] = Seat(
             client_id,
             strategy,
-            door,
+            venue,
             securities=traded,
             opening=opening,
             latency=latency or Latency(),
@@ -132,11 +135,11 @@ class Market:
         return seat
 
     def open_account(self, client_id: str, opening: Opening) -> None:
-        """Open an account that no bot trades with, as for a seller who is scheduled."""
+        """Open an account without a bot, for example for a scheduled seller."""
         self.exchange.accounts.open(client_id, opening.cash_cents, opening.shares)
 
     def schedule(self, time_s: float, action: Action) -> None:
-        """Let something happen at a time, if the market is open then [s from the start]."""
+        """Schedule an action [s from the start]; it does not run once the market has closed."""
         self.clock.at(round(time_s * US_PER_S), partial(self._do, action))
 
     def _do(self, action: Action) -> None:
@@ -146,9 +149,9 @@ class Market:
     # -- the match ---------------------------------------------------------------------------------------------------
 
     def play(self) -> Outcome:
-        """Let the bots trade; once.
+        """Let the bots trade and return the outcome; call it once.
 
-        raises  Broken  something is not conserved: a fault of ours
+        raises  ConservationError  cash, shares, holds or orders do not add up: a fault of the simulation
         """
         end_us = round(self.configuration.duration_s * US_PER_S)
         with self._watch.watching():
@@ -161,7 +164,7 @@ class Market:
             for seat in self.seats.values():
                 seat.stop()
             self._is_open = False
-            self.clock.run()  # what is on its way arrives, and what was traded is settled
+            self.clock.run()  # messages under way arrive, and trades settle
         require_conserved(self.exchange)
         return self._outcome()
 
@@ -194,7 +197,7 @@ class Market:
     # -- the exchange ------------------------------------------------------------------------------------------------
 
     def _receive(self, _seat: Seat | None, requests: Sequence[Request]) -> None:
-        """Requests have arrived, in the order in which they were sent."""
+        """Decide requests in the order in which they were sent."""
         for request in requests:
             self._decide(request)
         self._feed.changed()
@@ -203,11 +206,11 @@ class Market:
         decision = self.exchange.admit(request, START_US + self.clock.now_us)
         if isinstance(decision, Denied):
             self._record.requested(request, decision.reason)
-            self._tell(answer(request, decision.reason))
+            self._deliver(answer(request, decision.reason))
             return
         self._record.requested(request, None)
         if is_news(request, None):
-            self._tell(answer(request, None))
+            self._deliver(answer(request, None))
         self._record.log.add(decision.command)
         events = self.exchange.execute(decision.command)
         if not events:
@@ -224,27 +227,26 @@ class Market:
                 self.clock.at(self.clock.now_us + delay_us, partial(self.exchange.settle, trades))
         for event in events:
             if type(event) is TradeMade:
-                for told in legs(event):
-                    self._tell(told)
+                for report in legs(event):
+                    self._deliver(report)
             else:
-                self._tell(change(event))
+                self._deliver(change(event))
         if trades:
             self._feed.traded(trades)
 
-    def _tell(self, told: Told | None) -> None:
-        seat = None if told is None else self.seats.get(told[0])
-        if seat is not None and told is not None:
-            seat.tell(told[1])
+    def _deliver(self, report: ClientReport | None) -> None:
+        if report is not None and (seat := self.seats.get(report[0])) is not None:
+            seat.deliver(report[1])
 
     def _out(self, seat: Seat) -> None:
-        """A bot is out: nothing of it stays in the market."""
+        """Remove a disqualified bot's orders and subscriptions."""
         self._feed.leave(seat)
         self._receive(seat, [seat.farewell()])
 
-    # -- what may be scheduled ---------------------------------------------------------------------------------------
+    # -- for scheduled actions ---------------------------------------------------------------------------------------
 
     def halt(self, security_id: str) -> None:
-        """Halt the trading of a security: it takes cancels only."""
+        """Halt the trading of a security: it accepts cancels only."""
         self._receive(None, [HaltRequest(self._numbers.take(), security_id, True, START_US + self.clock.now_us)])
 
     def resume(self, security_id: str) -> None:
@@ -254,7 +256,7 @@ class Market:
     def order(
         self, client_id: str, security_id: str, side: Side, quantity: int, price_cents: int | None = None
     ) -> None:
-        """Order for an account that no bot trades with, at the market or at a limit; it arrives at once."""
+        """Place an order for an account without a bot, at the market or at a limit; it arrives immediately."""
         self._receive(
             None,
             [
@@ -275,7 +277,7 @@ class Market:
         )
 
 
-def _contract_form(security: securities.Security) -> Security:
+def _contract_form(security: securities.Security, market_order_band: Decimal) -> Security:
     return Security(
         security_id=security.security_id,
         tick=price_of(security.tick_cents),
@@ -283,4 +285,5 @@ def _contract_form(security: securities.Security) -> Security:
         max_price=price_of(security.max_price_cents),
         maker_fee=Decimal(security.maker_fee_ppm) / 100,
         taker_fee=Decimal(security.taker_fee_ppm) / 100,
+        market_order_band=market_order_band,
     )

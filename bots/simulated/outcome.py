@@ -1,4 +1,4 @@
-"""What a match ends with, as values: money in cents, shares, times in seconds or microseconds from the start."""
+"""The outcome of a match as plain values: cash in cents, shares, times in seconds or microseconds from the start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tasks.messages import Side
 
 
 class Fill(NamedTuple):
-    """A trade as one of its sides sees it; the fee is negative for a rebate [cents], trades are numbered from 1."""
+    """A trade from one side's view; the fee is negative for a rebate [cents], trades are numbered from 1."""
 
     time_us: int
     security_id: str
@@ -26,7 +26,7 @@ class Fill(NamedTuple):
 
 
 class Print(NamedTuple):
-    """A trade as everybody sees it."""
+    """A trade as published to all clients; an auction's trade has no aggressor."""
 
     time_us: int
     security_id: str
@@ -36,7 +36,7 @@ class Print(NamedTuple):
 
 
 class MarketSample(NamedTuple):
-    """A security at a time: the best prices and the shares there, what was traded last and how much since the start."""
+    """A security at a time: best prices with their shares, last price, and shares traded since the start."""
 
     time_s: float
     security_id: str
@@ -49,7 +49,7 @@ class MarketSample(NamedTuple):
 
 
 class AccountSample(NamedTuple):
-    """An account at a time; the equity values shares at their last price."""
+    """An account at a time; equity values shares at their last price."""
 
     time_s: float
     equity_cents: int
@@ -59,15 +59,16 @@ class AccountSample(NamedTuple):
 
 @dataclass(slots=True)
 class BotOutcome:
-    """One account: what it began with, has at the end, and has done between.
+    """One account: its opening, its end, and its activity.
 
-    requests  what reached the exchange: orders, cancels, replaces, mass_cancels
-    denials   what order entry or the engine refused or closed, by reason; `cancelled` is what it asked for
-    rejected  the orders among them that were never in the market
-    closed    the orders among them that were, and ended without having traded all that they were about
-    refusals  what was refused at the door, by code
-    samples   the account over time, the end among them
-    failure   why it is out; None of one that played to the end
+    requests  requests that reached the exchange: orders, cancels, replaces, mass_cancels
+    denials   orders and requests that order entry or the engine denied or closed, by reason; the bot itself requested
+              those with the reason `cancelled`
+    rejected  the denied orders that never entered the market
+    closed    the closed orders that had been in the market and did not fill completely
+    refusals  requests refused before they reached the exchange, by code
+    samples   the account over time, including the end
+    failure   the reason for its disqualification; None if it played to the end
     """
 
     client_id: str
@@ -92,11 +93,11 @@ class BotOutcome:
 
 @dataclass(slots=True)
 class Outcome:
-    """A match that was played.
+    """The outcome of a match.
 
-    bots         by client id, in the order in which they were seated
+    bots         by client id, in the order of their seats
     log_hash     SHA-256 of the commands in the order log, one line each, as hexadecimal digits
-    trades_hash  likewise of the trades
+    trades_hash  SHA-256 of the trades, in the same form
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""Writes down what happens in a match: the log of its commands, its trades, and everybody's account over time."""
+"""Records a match: the log of its commands, its trades, and all accounts over time."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tasks.order_execution.rules.changes import FeeRates
 from tasks.shared.rules.fees import fee_cents
 
 _NO_FEES = FeeRates(0, 0)
-# Lines that are hashed at once.
+# Lines that are hashed together.
 _LINES = 512
 
 
-class Lines:
-    """The hash of lines, and where they go.
+class HashedLines:
+    """Hashes lines and passes them on.
 
-    keep  is given the lines, many at a time; None where nobody wants them
+    keep  receives the lines, many at a time; None keeps only the hash
     """
 
     def __init__(self, keep: Callable[[bytes], object] | None = None) -> None:
@@ -41,13 +41,13 @@ class Lines:
         self._lines: list[bytes] = []
 
     def add(self, message: Command | TradeMade) -> None:
-        """Write a message."""
+        """Add a message as a line."""
         self._lines.append(encode(message))
         if len(self._lines) >= _LINES:
             self._write()
 
     def digest(self) -> str:
-        """SHA-256 of all lines, as hexadecimal digits."""
+        """Return the SHA-256 of all lines as hexadecimal digits."""
         self._write()
         return self._hash.hexdigest()
 
@@ -61,14 +61,14 @@ class Lines:
 
 
 class Record:
-    """What happened, up to now.
+    """The course of a match up to now.
 
-    log  takes the commands as lines of JSON, many at a time; None where only their hash is wanted
+    log  receives the commands as lines of JSON, many at a time; None keeps only their hash
     """
 
     def __init__(self, exchange: Exchange, start_us: int, log: Callable[[bytes], object] | None) -> None:
-        self.log = Lines(log)
-        self.trades = Lines()
+        self.log = HashedLines(log)
+        self.trades = HashedLines()
         self.bots: dict[str, BotOutcome] = {}
         self.market: list[MarketSample] = []
         self.prints: list[Print] = []
@@ -77,10 +77,10 @@ class Record:
         self._volumes: Counter[str] = Counter()
         self.trades_made = 0
 
-    # -- what happens ------------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------------
 
     def requested(self, request: Request, denied: str | None) -> None:
-        """A request has reached the exchange."""
+        """Record a request that has reached the exchange; `denied` is the reason of a denial."""
         bot = self.bots.get(getattr(request, "client_id", ""))
         if bot is None:
             return
@@ -91,7 +91,7 @@ class Record:
                 bot.rejected[denied] += 1
 
     def happened(self, events: Sequence[Event]) -> None:
-        """A command has had these consequences."""
+        """Record the events of a command."""
         for event in events:
             if type(event) is TradeMade:
                 self._traded(event)
@@ -125,10 +125,10 @@ class Record:
                 Fill(time_us, security_id, trade.sell_order_id, "sell", quantity, price_cents, buyer_takes, fee, number)
             )
 
-    # -- what is so now ----------------------------------------------------------------------------------------------
+    # -- samples -----------------------------------------------------------------------------------------------------
 
     def sample(self, time_s: float) -> None:
-        """Look at everybody's account, and at the market."""
+        """Sample all accounts and the market."""
         accounts = self._exchange.accounts
         for security_id, last_cents in self._exchange.last_cents.items():
             bids, asks = self._exchange.engine.best_levels(security_id, 1)
@@ -145,7 +145,7 @@ class Record:
             bot.samples.append(AccountSample(time_s, self._equity(balance_cents, shares), balance_cents, shares))
 
     def finish(self) -> None:
-        """Note what everybody ends with."""
+        """Record the final state of all accounts."""
         accounts = self._exchange.accounts
         for client_id, bot in self.bots.items():
             funds = accounts.funds[client_id]

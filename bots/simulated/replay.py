@@ -1,7 +1,7 @@
-"""Applies a log of commands to the engine again: the trades that it makes, and what they do to accounts.
+"""Applies a log of commands to the engine again and computes the trades and their effect on accounts.
 
-It is the shortest way from a log to what came of it: no bot, no clock, no order entry. What was decided before the log
-stands in it, and the engine is a pure function of it.
+A replay needs no bot, no clock and no order entry: the log holds all of their decisions, and the engine is a pure
+function of the log.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from bots.simulated.exchange import SHARD
-from bots.simulated.record import Lines
+from bots.simulated.record import HashedLines
 from tasks.matching.rules.engine import Engine
 from tasks.messages import TradeMade, decode_command
 from tasks.order_execution.rules.changes import FeeRates
@@ -22,18 +22,18 @@ from tasks.shared.rules.fees import fee_cents
 _NO_FEES = FeeRates(0, 0)
 
 
-class NoLog(Exception):
-    """What was given is no log of commands."""
+class InvalidLog(Exception):
+    """A line of the log is not a command; the text says which."""
 
 
 @dataclass(slots=True)
-class Replayed:
-    """What a log leads to.
+class ReplayResult:
+    """The outcome of a log.
 
     log_hash     SHA-256 of its lines, as hexadecimal digits
-    trades_hash  likewise of the trades
-    cash_cents   what accounts gain or lose, fees included [cents]
-    shares       what accounts gain or lose, by account and security
+    trades_hash  SHA-256 of the trades, in the same form
+    cash_cents   gains and losses including fees, by account [cents]
+    shares       gains and losses, by account and security
     """
 
     commands: int = 0
@@ -45,20 +45,20 @@ class Replayed:
     shares: Counter[tuple[str, str]] = field(default_factory=Counter)
 
 
-def replay(lines: Iterable[bytes], fees_ppm: Mapping[str, tuple[int, int]]) -> Replayed:
-    """Apply the commands of a log, a line of JSON each.
+def replay(lines: Iterable[bytes], fees_ppm: Mapping[str, tuple[int, int]]) -> ReplayResult:
+    """Apply the commands of a log, one line of JSON each.
 
-    fees_ppm  fees of makers and takers by security, as of simulated.configuration.Listing
-    raises    NoLog  a line is no command
+    fees_ppm  maker and taker fee by security, in the unit of simulated.configuration.Listing
+    raises    InvalidLog  a line is not a command
     """
-    engine, found = Engine(SHARD), Replayed()
-    log, trades = Lines(), Lines()
+    engine, found = Engine(SHARD), ReplayResult()
+    log, trades = HashedLines(), HashedLines()
     rates = {security_id: FeeRates(*both) for security_id, both in fees_ppm.items()}
     for number, line in enumerate(lines, start=1):
         try:
             command = decode_command(line)
         except msgspec.MsgspecError as fault:
-            raise NoLog(f"line {number} of the log is no command: {fault}") from None
+            raise InvalidLog(f"line {number} of the log is not a command: {fault}") from None
         log.add(command)
         for event in engine.apply(number, command):
             if type(event) is TradeMade:
@@ -70,7 +70,7 @@ def replay(lines: Iterable[bytes], fees_ppm: Mapping[str, tuple[int, int]]) -> R
     return found
 
 
-def _book(trade: TradeMade, rates: FeeRates, found: Replayed) -> None:
+def _book(trade: TradeMade, rates: FeeRates, found: ReplayResult) -> None:
     cash_cents = trade.quantity * trade.price_cents
     maker, taker = fee_cents(cash_cents, rates.maker_ppm), fee_cents(cash_cents, rates.taker_ppm)
     of_buyer, of_seller = (taker, maker) if trade.aggressor_side == "buy" else (maker, taker)

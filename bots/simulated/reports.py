@@ -1,6 +1,6 @@
-"""What the exchange tells a client, in the form of the contract: the answer to a request, and what becomes of an order.
+"""Makes the reports of the contract from requests and events: answers to requests, and changes of orders.
 
-Settlements are not told: in this market none fails, and that one has succeeded changes nothing for a bot.
+Settlements are not reported: in this market none fails, and a successful one changes nothing for a bot.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tasks.messages import (
     TradeMade,
 )
 
-Told = tuple[str, Report]  # client id, and what it is told
+ClientReport = tuple[str, Report]  # client id and its report
 
 
-def answer(request: Request, denied: str | None) -> Told | None:
-    """Order entry's word on a request; `denied` is why it goes no further. A halt is no client's."""
+def answer(request: Request, denied: str | None) -> ClientReport | None:
+    """Make order entry's report on a request; `denied` is the reason of a denial. A halt belongs to no client."""
     if isinstance(request, OrderRequest):
         return request.client_id, Report(
             event_type="order",
@@ -45,7 +45,7 @@ def answer(request: Request, denied: str | None) -> Told | None:
         )
     if isinstance(request, SecurityRequest):
         return None
-    # It says nothing of the state of an order, and what has no side is not taken for that.
+    # A report without a side concerns the request and not the state of the order.
     order_id = request.command_id if isinstance(request, MassCancelRequest) else request.order_id
     return request.client_id, Report(
         event_type="order",
@@ -59,12 +59,12 @@ def answer(request: Request, denied: str | None) -> Told | None:
 
 
 def is_news(request: Request, denied: str | None) -> bool:
-    """Whether an answer has to be told: what becomes of an admitted cancel or replacement is told in any case."""
+    """Return whether to send the answer: the events of an admitted cancel or replacement report it in any case."""
     return denied is not None or not isinstance(request, CancelRequest | ReplaceRequest | MassCancelRequest)
 
 
-def legs(trade: TradeMade) -> tuple[Told, Told]:
-    """A trade as the buyer and as the seller hear of it."""
+def legs(trade: TradeMade) -> tuple[ClientReport, ClientReport]:
+    """Make the buyer's and the seller's report of a trade."""
     price = price_of(trade.price_cents)
     return (
         (trade.buyer, _leg(trade, trade.buy_order_id, trade.buyer, "buy", price)),
@@ -85,8 +85,8 @@ def _leg(trade: TradeMade, order_id: int, client_id: str, side: Side, price: Dec
     )
 
 
-def change(event: Event) -> Told:
-    """What happened to an order without a trade; of a trade there are two legs."""
+def change(event: Event) -> ClientReport:
+    """Make the report of an event other than a trade; `legs` makes those of a trade."""
     if isinstance(event, OrderClosed):
         return event.client_id, _changed(
             event, "denied", quantity=event.quantity, price_cents=event.limit_cents, reason=event.reason

@@ -1,6 +1,6 @@
-"""The door of the simulated exchange: what is refused here gets no number and goes no further, as at the api.
+"""Checks requests as the api does, before they reach the exchange; a refused request takes no number.
 
-What a callback sends leaves together when the callback is over; one that fails has sent nothing.
+The requests of a callback leave together when the callback returns; one that fails has sent nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from decimal import Decimal
 from bots.contract import LimitOrder, Order, ProblemDetails, StopLimitOrder, StopOrder
 from bots.errors import Problem
 from bots.simulated.clock import US_PER_S, Clock
-from bots.simulated.dollars import cents_of
+from bots.simulated.dollars import cents_of, price_of
 from bots.simulated.exchange import SHARD
 from tasks.messages import (
     CancelRequest,
@@ -26,28 +26,28 @@ from tasks.order_entry.rules.orders import contradiction, price_refusal
 from tasks.shared.rules.securities import Security
 
 
-class Flooded(Exception):
-    """A bot sends more than it may."""
+class RequestFlood(Exception):
+    """A bot sends more requests in a second than it may."""
 
 
-class Numbers:
-    """The numbers of orders and commands, one series for everybody; what was taken for nothing is given back."""
+class NumberSeries:
+    """The numbers of orders and commands, one series for all clients; a failed callback returns its numbers."""
 
     def __init__(self) -> None:
         self.next = 1
 
     def take(self) -> int:
-        """The next number."""
+        """Return the next number."""
         number = self.next
         self.next += 1
         return number
 
 
-class Door:
-    """One bot's way into the exchange; it is the desk's venue.
+class SimulatedVenue:
+    """The venue of one bot's trading session.
 
-    sent     what the callback under way has sent, not on its way yet
-    flooded  whether it has sent more than it may
+    sent     requests of the current callback, which leave when it returns
+    flooded  whether the bot has sent more requests than it may
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Door:
         client_id: str,
         *,
         securities: Mapping[str, Security],
-        numbers: Numbers,
+        numbers: NumberSeries,
         clock: Clock,
         start_us: int,
         max_quantity: int,
@@ -74,10 +74,10 @@ class Door:
         self.sent: list[Request] = []
         self.flooded = False
 
-    # -- the venue ---------------------------------------------------------------------------------------------------
+    # -- called by the session ---------------------------------------------------------------------------------------
 
     def place(self, order: Order) -> int:
-        """Send an order; its id. Raises Problem, Flooded."""
+        """Send an order and return its id. Raises Problem, RequestFlood."""
         security = self._security(order.security_id)
         self._check_quantity(order.quantity)
         order_type: OrderType = "market"
@@ -110,28 +110,28 @@ class Door:
             display_quantity,
         )
         if refused := contradiction(request):
-            raise _refused(refused, "the terms contradict each other")
+            raise _refused(refused, "the terms of the order contradict each other")
         self.sent.append(request)
         return self._numbers.take()
 
     def cancel(self, security_id: str, order_id: int) -> None:
-        """Ask for the cancellation of an order. Raises Problem, Flooded."""
+        """Request the cancellation of an order. Raises Problem, RequestFlood."""
         self._security(security_id)
         self._count()
         self.sent.append(CancelRequest(self._numbers.take(), self._client_id, security_id, order_id, self._now_us()))
 
     def cancel_all(self, security_id: str | None) -> None:
-        """Ask for the cancellation of all orders, of one security or of all. Raises Problem, Flooded."""
+        """Request the cancellation of all orders in one security, or in all. Raises Problem, RequestFlood."""
         if security_id is not None:
             self._security(security_id)
         self._count()
         self.sent.append(self.mass_cancel(security_id))
 
     def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
-        """Ask for other terms of an order. Raises Problem, Flooded."""
+        """Request new terms for an order. Raises Problem, RequestFlood."""
         security = self._security(security_id)
         if quantity is None and price is None:
-            raise _refused("validation_error", "changes nothing: give quantity, price or both")
+            raise _refused("validation_error", "the replacement changes nothing: give quantity, price or both")
         if quantity is not None:
             self._check_quantity(quantity)
         price_cents = None if price is None else self._cents(price, security, "/price")
@@ -142,45 +142,47 @@ class Door:
             )
         )
 
-    # -- the market's side of it -------------------------------------------------------------------------------------
+    # -- called by the seat ------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """A callback begins."""
+        """Begin a callback."""
         self._first_number = self._numbers.next
 
     def take(self) -> list[Request]:
-        """What the callback has sent, and that leaves now."""
+        """Take the requests of the callback, which leave now."""
         sent, self.sent = self.sent, []
         return sent
 
     def drop(self) -> None:
-        """The callback has failed: it has sent nothing, and taken no number."""
+        """Discard the requests of a failed callback and return their numbers."""
         self.sent = []
         self._numbers.next = self._first_number
 
     def mass_cancel(self, security_id: str | None = None) -> MassCancelRequest:
-        """A request that cancels all that the bot has open."""
+        """Make a request that cancels the bot's open orders."""
         return MassCancelRequest(self._numbers.take(), self._client_id, SHARD, security_id, None, self._now_us())
 
-    # -- what stands against a request -------------------------------------------------------------------------------
+    # -- checks ------------------------------------------------------------------------------------------------------
 
     def _security(self, security_id: str) -> Security:
         security = self._securities.get(security_id)
         if security is None:
-            raise _refused("unknown_security", "/security_id is not listed")
+            listed = ", ".join(self._securities)
+            raise _refused("unknown_security", f"/security_id: {security_id!r} is not one of {listed}")
         return security
 
     def _check_quantity(self, quantity: int) -> None:
         if type(quantity) is not int or not 1 <= quantity <= self._max_quantity:
-            raise _refused("validation_error", f"/quantity has to be a whole number from 1 to {self._max_quantity}")
+            raise _refused("validation_error", f"/quantity must be a whole number from 1 to {self._max_quantity}")
 
     @staticmethod
     def _cents(price: Decimal, security: Security, pointer: str) -> int:
         cents = cents_of(price)
         if cents is None:
-            raise _refused("validation_error", f"{pointer} is no price in dollars and cents")
+            raise _refused("validation_error", f"{pointer} must be a price in whole cents, such as 100.01")
         if refused := price_refusal(cents, security):
-            raise _refused(refused, f"{pointer} is off the tick or out of the band of the security")
+            tick, low, high = map(price_of, (security.tick_cents, security.min_price_cents, security.max_price_cents))
+            raise _refused(refused, f"{pointer} must be a multiple of {tick} from {low} to {high}")
         return cents
 
     def _count(self) -> None:
@@ -190,7 +192,7 @@ class Door:
         self._requests += 1
         if self._requests > self._max_requests_per_s:
             self.flooded = True
-            raise Flooded(f"more than {self._max_requests_per_s} requests in a second")
+            raise RequestFlood(f"more than {self._max_requests_per_s} requests in a second")
 
     def _now_us(self) -> int:
         return self._start_us + self._clock.now_us

@@ -1,12 +1,12 @@
-"""Ends a callback that never ends by itself.
+"""Interrupts a callback that never returns.
 
-One timer of the real clock ticks for the whole match, so that a callback costs nothing but its number: one that is
-under way still after so many ticks is interrupted where it is. Ticks are counted and not seconds, so a machine that
-slept, or was busy elsewhere, is nobody's fault. What is deterministic stays so: a callback that loops for ever does
-so each time, and what it has sent by then is not sent at all.
+One timer of the real clock ticks for the whole match, so a callback costs only the increment of its number. A callback
+that is still running after a few ticks is interrupted. The watch counts ticks instead of seconds, so a machine that
+slept or was busy elsewhere disqualifies no bot. The match stays deterministic: a callback that loops for ever does so
+in every run, and none of its requests is sent.
 
-Only Python code can be interrupted so, and only in the main thread. A call of a library in C that never returns, or
-code that defends itself in two layers, takes the process with it, and is for whoever watches that.
+Only Python code in the main thread can be interrupted. A C library call that never returns, or code that catches the
+interruption repeatedly, is left to the process that watches this one.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-# Ticks that a callback may see.
+# A callback is interrupted at this tick.
 _TICKS = 4
 
 
-class Hung(BaseException):
-    """A callback takes longer than it may. No Exception, so that a bot which catches all of these does not catch it."""
+class CallbackTimeout(BaseException):
+    """A callback takes longer than it may. A bot that catches Exception does not catch it."""
 
 
 class Watch:
-    """Counts the callbacks, and interrupts the one that lasts.
+    """Numbers the callbacks, and interrupts one that takes too long.
 
-    patience_s  how long one may take at least [s]
-    calling     is told who is called, and 0 when that is over, for whoever watches the process from outside
+    patience_s  time that every callback is allowed at least [s]
+    calling     receives the number of the bot before a call and 0 after it, for a process that watches this one
     """
 
     __slots__ = ("_calling", "_last", "_patience_s", "_running", "_ticks", "_turn")
@@ -46,7 +46,7 @@ class Watch:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Watch over what happens inside the block; elsewhere than in the main thread nobody does."""
+        """Watch the calls inside the block; outside the main thread this does nothing."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -59,10 +59,10 @@ class Watch:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
 
-    def call(self, who: int, step: Callable[..., object], *arguments: object) -> None:
-        """Make a callback of somebody; raises what it raises, and Hung."""
+    def call(self, bot: int, step: Callable[..., object], *arguments: object) -> None:
+        """Make a callback of a bot. Raises CallbackTimeout and any exception of the callback."""
         if self._calling is not None:
-            self._calling(who)
+            self._calling(bot)
         self._turn += 1
         self._running = True
         try:
@@ -82,19 +82,19 @@ class Watch:
         if self._ticks < _TICKS:
             return
         if self._ticks > _TICKS:
-            # It has caught the interruption and goes on: from now on every line of it is one.
+            # The callback has caught the interruption: from now on each of its lines raises another.
             sys.settrace(_leave_alone)
             while frame is not None and frame.f_code is not Watch.call.__code__:
                 frame.f_trace = _interrupt
                 frame = frame.f_back
-        raise Hung(f"a callback was still running after {self._patience_s:g} s")
+        raise CallbackTimeout(f"a callback was still running after {self._patience_s:g} s")
 
 
 def _leave_alone(*_: object) -> None:
-    """New calls are not traced, only what is under way."""
+    """Trace no new calls, only the frames that are already running."""
 
 
 def _interrupt(_frame: FrameType, event: str, _argument: Any) -> Any:
     if event == "line":
-        raise Hung("a callback went on although it was interrupted")
+        raise CallbackTimeout("a callback went on although it was interrupted")
     return _interrupt

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bots.live import KEY_VARIABLE
+from bots.live.command import KEY_VARIABLE
 from celery_app.settings import Settings
 from deploy.local.__main__ import COMMANDS
 from deploy.local.variables import SERVICE_URLS, from_environment

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from bots import ending
 from bots.client import Client
 from bots.contract import LimitOrder
+from bots.live import ending
 from bots.template import TEMPLATE
 from db.connect import Database
 from tests.support.databases import renew_clearing_data, renew_market_data

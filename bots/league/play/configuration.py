@@ -27,7 +27,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Listed(_Part):
+class ListedSecurity(_Part):
     """A security: where its price starts [dollars], and its fees [basis points, negative for a rebate]."""
 
     id: Security
@@ -117,7 +117,7 @@ class LargeSeller(_Part):
     every: Seconds = Field(10.0, ge=0.1)
 
 
-Happening = Annotated[News | Halt | LargeSeller, Field(discriminator="kind")]
+ScheduledEvent = Annotated[News | Halt | LargeSeller, Field(discriminator="kind")]
 
 
 class Live(_Part):
@@ -140,7 +140,7 @@ class League(_Part):
     """
 
     name: str = Field("A tournament", min_length=1, max_length=80)
-    securities: tuple[Listed, ...] = Field((Listed(id="MSFT"),), min_length=1, max_length=20)
+    securities: tuple[ListedSecurity, ...] = Field((ListedSecurity(id="MSFT"),), min_length=1, max_length=20)
     duration: Seconds = Field(3600.0, ge=1, le=30 * 86_400)
     seeds: tuple[int, ...] = Field((1,), min_length=1, max_length=10_000)
     sample_every: Seconds = Field(10.0, ge=0.1)
@@ -148,7 +148,7 @@ class League(_Part):
     opening: Opening = Opening()
     latency: Latency = Latency()
     bots: tuple[Bot, ...] = Field(min_length=1)
-    events: tuple[Happening, ...] = ()
+    events: tuple[ScheduledEvent, ...] = ()
     live: Live = Live()
 
     @field_validator("seeds", mode="before")

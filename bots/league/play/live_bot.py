@@ -1,7 +1,7 @@
 """`python -m bots.league.play.live_bot SPEC.json`: one bot of a live match, in a process of its own.
 
 It gets ready, says so, and waits for a line on its standard input, so that all bots of a match begin together. While
-it trades it shows every second that it lives; its end is a file, as of every live bot (bots/ending.py).
+it trades it shows every second that it lives; its end is a file, as of every live bot (bots/live/ending.py).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from msgspec import Struct
 
 from bots.chance import chance_of
 from bots.client import Client
-from bots.ending import STATUS, Ending
 from bots.league.play.configuration import parse
 from bots.league.play.hidden_values import hidden_values, reveal
-from bots.league.play.metered import Metered
-from bots.live import KEY_VARIABLE, PATIENCE_S, TIMEOUT_S, live, log_as
+from bots.league.play.metered import MeteredVenue
+from bots.live.command import KEY_VARIABLE, PATIENCE_S, TIMEOUT_S, live, log_as
+from bots.live.ending import STATUS, Ending
+from bots.live.runner import Runner
 from bots.loading import strategy_of
-from bots.runner import Runner
 
 SHOW_EVERY_S = 1.0
 
@@ -60,10 +60,10 @@ def main() -> int:
     strategy = strategy_of(spec.target)(**spec.options)
     reveal(strategy, hidden_values(parse(spec.league, named="the tournament"), spec.seed), spec.securities[0])
     client = Client(spec.url, os.environ[KEY_VARIABLE], patience_s=PATIENCE_S, timeout_s=TIMEOUT_S)
-    venues: list[Metered] = []
+    venues: list[MeteredVenue] = []
 
-    def venue(its: Client) -> Metered:
-        venues.append(Metered(its, spec.orders_a_second))
+    def venue(its: Client) -> MeteredVenue:
+        venues.append(MeteredVenue(its, spec.orders_a_second))
         return venues[0]
 
     alive = Path(spec.alive)
@@ -85,7 +85,7 @@ def main() -> int:
     return STATUS[ended.outcome]
 
 
-def _watch(spec: Spec, runner: Runner, venue: Metered, alive: Path) -> None:
+def _watch(spec: Spec, runner: Runner, venue: MeteredVenue, alive: Path) -> None:
     """Show that the process lives, and end one that floods and does not want to know."""
     while True:
         _show(alive, runner.away_s)

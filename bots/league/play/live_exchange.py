@@ -23,7 +23,7 @@ AUDIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class MatchAccount:
     """An account of a match."""
 
     client_id: str
@@ -73,7 +73,7 @@ class LiveExchange:
             found[security.id] = cents(security.price if last is None else last)
         return found
 
-    def open(self, seed: int, account: str, *, cash: Decimal, shares: Mapping[str, int]) -> Opened:
+    def open(self, seed: int, account: str, *, cash: Decimal, shares: Mapping[str, int]) -> MatchAccount:
         """Open an account with exactly this [dollars, shares]."""
         client_id = f"{self._series}.{seed}.{account}"[:48]
         opened = self.admin.open_account(client_id)
@@ -92,7 +92,7 @@ class LiveExchange:
                 self.admin.deposit_shares(client_id, security_id, more, transfer_id=transfer_id)
             elif more < 0:
                 self.admin.withdraw_shares(client_id, security_id, -more, transfer_id=transfer_id)
-        return Opened(client_id, opened.api_key)
+        return MatchAccount(client_id, opened.api_key)
 
     # -- during ------------------------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ class LiveExchange:
             self.admin.close_account(client_id)
         self._opened = []
 
-    def orders_and_fills(self, opened: Opened) -> tuple[list[OrderState], list[SettledFill]]:
+    def orders_and_fills(self, opened: MatchAccount) -> tuple[list[OrderState], list[SettledFill]]:
         """All that an account has ordered, and what of it was traded, oldest first."""
         client = Client(self.url, opened.key)
         return list(client.orders())[::-1], list(client.fills())[::-1]

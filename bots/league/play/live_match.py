@@ -15,13 +15,13 @@ import msgspec
 from bots.client import Client
 from bots.contract import MarketOrder
 from bots.errors import ExchangeError
-from bots.league.play.configuration import Halt, Happening, LargeSeller, League, News
+from bots.league.play.configuration import Halt, LargeSeller, League, News, ScheduledEvent
 from bots.league.play.duration import written
 from bots.league.play.entrants import Entrant
-from bots.league.play.live_exchange import LiveExchange, Opened
+from bots.league.play.live_exchange import LiveExchange, MatchAccount
 from bots.league.play.live_result import Course, match_of
 from bots.league.play.live_seat import LiveSeat
-from bots.league.play.result import Happened, Match
+from bots.league.play.result import Match, PastEvent
 
 # How long the processes of the bots have to get ready [s].
 READY_S = 60.0
@@ -66,7 +66,7 @@ def play(
     """
     exchange.require(league)
     opening_cents = exchange.opening_cents(league)
-    match = _Live(configured(league, opening_cents), seed, exchange, opening_cents)
+    match = _LiveMatch(configured(league, opening_cents), seed, exchange, opening_cents)
     try:
         match.seat(entrants, folder)
         match.trade(progress)
@@ -78,7 +78,7 @@ def play(
 
 
 @dataclass
-class _Live(Course):
+class _LiveMatch(Course):
     """A live match under way."""
 
     began_s: float = 0.0
@@ -112,7 +112,7 @@ class _Live(Course):
         self.agenda.append((time_s, len(self.agenda), action))
         self.agenda.sort(key=lambda due: due[:2])
 
-    def _schedule(self, event: Happening, number: int) -> None:
+    def _schedule(self, event: ScheduledEvent, number: int) -> None:
         if isinstance(event, News):
             # The traders who know a value know of its news: they have the same configuration.
             self._at(event.at, partial(self._note, event, f"news {event.change:+.1%}".replace("%", " %")))
@@ -127,8 +127,8 @@ class _Live(Course):
 
     # -- what is scheduled -------------------------------------------------------------------------------------------
 
-    def _note(self, event: Happening, text: str) -> None:
-        self.happened.append(Happened(time_s=round(self.now_s, 3), security_id=event.security, text=text))
+    def _note(self, event: ScheduledEvent, text: str) -> None:
+        self.happened.append(PastEvent(time_s=round(self.now_s, 3), security_id=event.security, text=text))
 
     def _halt(self, event: Halt) -> None:
         self.exchange.admin.halt(event.security)
@@ -139,7 +139,7 @@ class _Live(Course):
         self.exchange.admin.resume(security_id)
         self.halted.discard(security_id)
 
-    def _sell(self, event: LargeSeller, opened: Opened) -> None:
+    def _sell(self, event: LargeSeller, opened: MatchAccount) -> None:
         """A part of the shares at the market, and the next one later, until all are sold."""
         client = Client(self.exchange.url, opened.key)
         left = client.holding(event.security, opened.client_id).available

@@ -13,9 +13,9 @@ import msgspec
 
 from bots.contract import OrderState, SettledFill, Trade
 from bots.league.play.configuration import League
-from bots.league.play.live_exchange import LiveExchange, Opened, cents, shares_of, time_of
+from bots.league.play.live_exchange import LiveExchange, MatchAccount, cents, shares_of, time_of
 from bots.league.play.live_seat import LiveSeat
-from bots.league.play.result import AccountSample, BotResult, Fill, Happened, MarketSample, Match
+from bots.league.play.result import AccountSample, BotResult, Fill, MarketSample, Match, PastEvent
 from bots.working_order import ENDS
 
 
@@ -37,8 +37,8 @@ class Course:
     opening_cents: Mapping[str, int]
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
     seats: list[LiveSeat] = field(default_factory=list)
-    opened: list[Opened] = field(default_factory=list)
-    happened: list[Happened] = field(default_factory=list)
+    opened: list[MatchAccount] = field(default_factory=list)
+    happened: list[PastEvent] = field(default_factory=list)
     samples: list[list[AccountSample]] = field(default_factory=list)
     market: dict[str, list[MarketSample]] = field(default_factory=dict)
 
@@ -87,7 +87,7 @@ def match_of(course: Course, tape: Callable[[bytes], object]) -> Match:
 def _bot(
     course: Course,
     seat: LiveSeat,
-    opened: Opened,
+    opened: MatchAccount,
     samples: list[AccountSample],
     numbers: Mapping[str, int],
     sides: Mapping[str, str],

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import msgspec
 
-from bots import ending
-from bots.ending import Ending
 from bots.league.play.configuration import League
 from bots.league.play.entrants import Entrant
 from bots.league.play.live_bot import Spec
 from bots.league.play.result import Failure
-from bots.live import KEY_VARIABLE
+from bots.live import ending
+from bots.live.command import KEY_VARIABLE
+from bots.live.ending import Ending
 
 # A callback that takes longer hangs; one that waits for the exchange takes as long as the bot's patience [s].
 LONGEST_CALLBACK_S = 10.0

@@ -7,14 +7,14 @@ from decimal import Decimal
 
 from bots.client import Client
 from bots.contract import Order
-from bots.live_venue import LiveVenue
+from bots.live.venue import LiveVenue
 
 
-class Flooded(Exception):
+class RequestFlood(Exception):
     """A bot sends more than it may."""
 
 
-class Metered(LiveVenue):
+class MeteredVenue(LiveVenue):
     """Counts the requests of each second, and lets none through after too many.
 
     flooded  whether there were too many; a bot that catches what tells it so is ended by whoever looks here
@@ -28,22 +28,22 @@ class Metered(LiveVenue):
         self.flooded = False
 
     def place(self, order: Order) -> int:
-        """Send an order; its id. Raises Problem, Unavailable, Flooded."""
+        """Send an order; its id. Raises Problem, Unavailable, RequestFlood."""
         self._count()
         return super().place(order)
 
     def cancel(self, security_id: str, order_id: int) -> None:
-        """Ask for the cancellation of an order. Raises Problem, Unavailable, Flooded."""
+        """Ask for the cancellation of an order. Raises Problem, Unavailable, RequestFlood."""
         self._count()
         super().cancel(security_id, order_id)
 
     def cancel_all(self, security_id: str | None) -> None:
-        """Ask for the cancellation of all orders. Raises Problem, Unavailable, Flooded."""
+        """Ask for the cancellation of all orders. Raises Problem, Unavailable, RequestFlood."""
         self._count()
         super().cancel_all(security_id)
 
     def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
-        """Ask for other terms of an order. Raises Problem, Unavailable, Flooded."""
+        """Ask for other terms of an order. Raises Problem, Unavailable, RequestFlood."""
         self._count()
         super().replace(security_id, order_id, quantity=quantity, price=price)
 
@@ -54,4 +54,4 @@ class Metered(LiveVenue):
         self._requests += 1
         if self.flooded or self._requests > self._most_a_second:
             self.flooded = True
-            raise Flooded(f"more than {self._most_a_second} requests in a second")
+            raise RequestFlood(f"more than {self._most_a_second} requests in a second")

@@ -99,7 +99,7 @@ class BotResult(Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
-class Happened(Struct, frozen=True, kw_only=True):
+class PastEvent(Struct, frozen=True, kw_only=True):
     """A scheduled event that has taken place, in words."""
 
     time_s: float
@@ -127,7 +127,7 @@ class Match(Struct, frozen=True, kw_only=True):
     last: dict[str, int]
     bots: list[BotResult]
     market: dict[str, list[MarketSample]]
-    happened: list[Happened]
+    happened: list[PastEvent]
     commands: int
     trades: int
     fees_cents: int

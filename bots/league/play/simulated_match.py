@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 
-from bots.league.play.configuration import Halt, Happening, LargeSeller, Latency, League, News
+from bots.league.play.configuration import Halt, LargeSeller, Latency, League, News, ScheduledEvent
 from bots.league.play.duration import written
 from bots.league.play.entrants import Entrant
 from bots.league.play.hidden_values import hidden_values, reveal
-from bots.league.play.result import AccountSample, BotResult, Failure, Fill, Happened, MarketSample, Match, Note
+from bots.league.play.result import AccountSample, BotResult, Failure, Fill, MarketSample, Match, Note, PastEvent
 from bots.simulated import outcome as outcome_of
 from bots.simulated.configuration import Configuration, Listing, Opening
 from bots.simulated.configuration import Latency as Travel
@@ -55,7 +55,7 @@ def play(
             latency=_travel(entrant.latency),
             securities=entrant.securities,
         )
-    happened: list[Happened] = []
+    happened: list[PastEvent] = []
     for number, event in enumerate(league.events, start=1):
         _schedule(market, event, happened, number)
     if progress is not None:
@@ -115,11 +115,11 @@ def _travel(latency: Latency) -> Travel:
 # -- what is scheduled -------------------------------------------------------------------------------------------------
 
 
-def _schedule(market: Market, event: Happening, happened: list[Happened], number: int) -> None:
+def _schedule(market: Market, event: ScheduledEvent, happened: list[PastEvent], number: int) -> None:
     """Let an event happen, and be written down when it does."""
 
     def note(text: str, _market: Market) -> None:
-        happened.append(Happened(time_s=_market.now_s, security_id=event.security, text=text))
+        happened.append(PastEvent(time_s=_market.now_s, security_id=event.security, text=text))
 
     if isinstance(event, News):
         market.schedule(event.at, partial(note, f"news {event.change:+.1%}".replace("%", " %")))
@@ -152,7 +152,7 @@ def _match(
     league: League,
     outcome: Outcome,
     entrants: Sequence[Entrant],
-    happened: list[Happened],
+    happened: list[PastEvent],
     out: Mapping[str, Failure],
 ) -> Match:
     securities = [security.id for security in league.securities]

@@ -40,10 +40,10 @@ FORMAT = 1
 _LEVEL = 3
 
 
-Lines = Literal["log", "tape"]
+LineKind = Literal["log", "tape"]
 
 
-class NoResult(Exception):
+class InvalidResult(Exception):
     """A folder that is no result, or one with a part that cannot be read; the text says which."""
 
 
@@ -84,7 +84,7 @@ class Result(Struct, frozen=True, kw_only=True):
     exchange: dict[str, Any] | None = None
 
 
-class Writes(Protocol):
+class LineWriter(Protocol):
     """Takes lines, many at a time."""
 
     def __call__(self, lines: bytes, /) -> object:
@@ -111,7 +111,7 @@ class Folder:
         return sources
 
     @contextmanager
-    def lines_of(self, seed: int, what: Lines) -> Iterator[Writes]:
+    def lines_of(self, seed: int, what: LineKind) -> Iterator[LineWriter]:
         """Takes the log or the tape of a match."""
         with self._lines(seed, what).open("wb") as raw, gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as out:
             yield out.write
@@ -162,40 +162,40 @@ class Folder:
     # -- when it is read ---------------------------------------------------------------------------------------------
 
     def result(self) -> Result:
-        """The proof. Raises NoResult."""
+        """The proof. Raises InvalidResult."""
         try:
             found = msgspec.json.decode(self.read(RESULT), type=Result)
         except msgspec.MsgspecError as fault:
-            raise NoResult(f"{RESULT} is none: {fault}") from None
+            raise InvalidResult(f"{RESULT} is none: {fault}") from None
         if found.format != FORMAT:
-            raise NoResult(f"{RESULT} is of format {found.format}; this program reads format {FORMAT}")
+            raise InvalidResult(f"{RESULT} is of format {found.format}; this program reads format {FORMAT}")
         return found
 
     def match(self, seed: int) -> Match:
-        """A match. Raises NoResult."""
+        """A match. Raises InvalidResult."""
         try:
             return result.decoded(gzip.decompress(self.read(f"matches/{seed}.json.gz")))
         except (msgspec.MsgspecError, OSError, EOFError) as fault:
-            raise NoResult(f"matches/{seed}.json.gz cannot be read: {fault}") from None
+            raise InvalidResult(f"matches/{seed}.json.gz cannot be read: {fault}") from None
 
-    def read_lines(self, seed: int, what: Lines) -> Iterator[bytes]:
-        """The log or the tape of a match, line by line. Raises NoResult."""
+    def read_lines(self, seed: int, what: LineKind) -> Iterator[bytes]:
+        """The log or the tape of a match, line by line. Raises InvalidResult."""
         try:
             with gzip.open(self._lines(seed, what)) as lines:
                 yield from (line.rstrip(b"\n") for line in lines)
         except (OSError, EOFError) as fault:
-            raise NoResult(f"matches/{seed}.{what}.gz cannot be read: {fault}") from None
+            raise InvalidResult(f"matches/{seed}.{what}.gz cannot be read: {fault}") from None
 
     def files(self, proof: Result) -> dict[str, Path]:
         """Where the files of bots are that were played, by the names in the configuration."""
         return {place: self._file(source.file).resolve() for place, source in proof.sources.items()}
 
     def read(self, name: str) -> bytes:
-        """A file of the folder. Raises NoResult."""
+        """A file of the folder. Raises InvalidResult."""
         try:
             return self._file(name).read_bytes()
         except OSError as fault:
-            raise NoResult(f"{name} cannot be read: {fault.strerror}") from None
+            raise InvalidResult(f"{name} cannot be read: {fault.strerror}") from None
 
     def _file(self, name: str) -> Path:
         return self.path / name
@@ -203,16 +203,16 @@ class Folder:
     def _match(self, seed: int) -> Path:
         return self.path / "matches" / f"{seed}.json.gz"
 
-    def _lines(self, seed: int, what: Lines) -> Path:
+    def _lines(self, seed: int, what: LineKind) -> Path:
         return self.path / "matches" / f"{seed}.{what}.gz"
 
 
 def league_of(proof: Result) -> League:
-    """The configuration that was played. Raises NoResult."""
+    """The configuration that was played. Raises InvalidResult."""
     try:
         return parse(proof.league, named=RESULT)
     except ConfigurationError as fault:
-        raise NoResult(str(fault)) from None
+        raise InvalidResult(str(fault)) from None
 
 
 def proof_of(match: Match) -> Proof:

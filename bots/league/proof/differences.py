@@ -10,7 +10,7 @@ _OF_MATCH = ("commands", "trades", "log_hash", "trades_hash", "fees_cents", "ope
 _OF_BOT = ("cash_cents", "shares", "orders", "cancels", "rejected", "closed", "opening_cash_cents", "opening")
 
 
-class Differs(Exception):
+class ResultMismatch(Exception):
     """A result that is not what comes of it; the lines name what differs."""
 
     def __init__(self, faults: Sequence[str]) -> None:
@@ -19,9 +19,9 @@ class Differs(Exception):
 
 
 def require(faults: Sequence[str]) -> None:
-    """See that there are none. Raises Differs."""
+    """See that there are none. Raises ResultMismatch."""
     if faults:
-        raise Differs(faults)
+        raise ResultMismatch(faults)
 
 
 def differences(told: Match, played: Match) -> list[str]:

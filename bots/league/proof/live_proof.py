@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Struct
 
 from bots.league.play.result import BotResult, Fill, Match
-from bots.league.proof.archive import Folder, NoResult, Result
+from bots.league.proof.archive import Folder, InvalidResult, Result
 from bots.league.proof.differences import require
 
 
-class Told(Struct, frozen=True):
+class TapeTrade(Struct, frozen=True):
     """A trade on the tape, as far as it has to fit to the fills [dollars]."""
 
     trade_id: str
@@ -29,7 +29,7 @@ class Told(Struct, frozen=True):
 
 
 def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
-    """The tape is the one of the proof, and each fill is a side of a trade on it. Raises Differs, NoResult."""
+    """The tape is the one of the proof, and each fill is a side of a trade on it. Raises ResultMismatch, InvalidResult."""
     faults = []
     fills = 0
     for match in matches:
@@ -39,9 +39,9 @@ def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
             faults.append(f"matches/{match.seed}.tape.gz is not the one that was written")
             continue
         try:
-            told = [msgspec.json.decode(line, type=Told) for line in lines]
+            told = [msgspec.json.decode(line, type=TapeTrade) for line in lines]
         except msgspec.MsgspecError as fault:
-            raise NoResult(f"matches/{match.seed}.tape.gz cannot be read: {fault}") from None
+            raise InvalidResult(f"matches/{match.seed}.tape.gz cannot be read: {fault}") from None
         faults += [f"seed {match.seed}: {fault}" for fault in _unlike(told, match)]
         fills += sum(len(bot.fills) for bot in match.bots)
     require(faults)
@@ -50,7 +50,7 @@ def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
     )
 
 
-def _unlike(told: Sequence[Told], match: Match) -> Iterator[str]:
+def _unlike(told: Sequence[TapeTrade], match: Match) -> Iterator[str]:
     taken: set[tuple[int, str]] = set()
     for bot in match.bots:
         for fill in bot.fills:
@@ -59,7 +59,7 @@ def _unlike(told: Sequence[Told], match: Match) -> Iterator[str]:
             taken.add((fill.trade, fill.side))
 
 
-def _fits(told: Sequence[Told], fill: Fill) -> bool:
+def _fits(told: Sequence[TapeTrade], fill: Fill) -> bool:
     if not 1 <= fill.trade <= len(told):
         return False
     trade = told[fill.trade - 1]
@@ -74,7 +74,7 @@ def _fits(told: Sequence[Told], fill: Fill) -> bool:
 
 
 def ledgers(matches: Sequence[Match]) -> str:
-    """Each account ends with what it began with and its fills. Raises Differs."""
+    """Each account ends with what it began with and its fills. Raises ResultMismatch."""
     faults = [f"seed {match.seed}: {fault}" for match in matches for bot in match.bots for fault in _ledger(bot)]
     require(faults)
     accounts = sum(len(match.bots) for match in matches)

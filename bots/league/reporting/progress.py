@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.progress import TimeRemainingColumn as TimeLeft
 
 
-class Shown:
+class ProgressDisplay:
     """Follows the rounds of a tournament inside a `with` block; without a terminal it writes a line for each round."""
 
     def __init__(self, what: str, *, rounds: int, duration_s: float) -> None:
@@ -38,7 +38,7 @@ class Shown:
         )
         self._task: TaskID = self._bar.add_task(what, total=rounds, part="", speed="")
 
-    def __enter__(self) -> Shown:
+    def __enter__(self) -> ProgressDisplay:
         """Begin."""
         self._bar.start()
         return self
@@ -49,7 +49,7 @@ class Shown:
         """Leave the bar as it is."""
         self._bar.stop()
 
-    def told(self, seed: int, played_s: float) -> None:
+    def update(self, seed: int, played_s: float) -> None:
         """A round has been played up to a time [s]."""
         self._played[seed] = played_s
         took_s = max(time.monotonic() - self._began_s, 0.1)

@@ -1,4 +1,4 @@
-"""Each fault that an exchange can end with is found, and named."""
+"""`require_conserved` finds and names each fault with which an exchange can end."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from bots.simulated.conservation import Broken, require_conserved
+from bots.simulated.conservation import ConservationError, require_conserved
 from bots.simulated.exchange import Exchange
 from tests.bots.simulated.test_exchange import denial, exchange, order
 
 
 @pytest.fixture
 def traded() -> Exchange:
-    """ANN has bought 10 MSFT of BOB and wants 5 more, CID offers 7."""
+    """Make an exchange where ANN has bought 10 MSFT from BOB and bids for 5 more, and CID offers 7."""
     ours = exchange()
     for request in (
         order(1, "ANN", "buy", 15, 10_000),
@@ -68,22 +68,22 @@ def _undecided(ours: Exchange) -> None:
 
 
 FAULTS: list[tuple[Callable[[Exchange], None], str]] = [
-    (_less_cash, "all accounts and the exchange have 5999999 cents, and 6000000 came in"),
-    (_unbooked, "account BOB has 2100000 cents; the ledger says 2100005"),
-    (_more_shares, "all accounts hold 301 MSFT, and 300 came in"),
+    (_less_cash, "all accounts and the exchange have 5999999 cents, but the deposits were 6000000"),
+    (_unbooked, "account BOB has 2100000 cents, but the ledger says 2100005"),
+    (_more_shares, "all accounts own 301 MSFT, but the deposits were 300"),
     (_overdrawn, "account ANN has 1900000 cents, of which -1 are available"),
     (_oversold, "CID has 100 MSFT, of which -1 are available"),
-    (_held_for_nothing, "account CID holds back 3 cents; its open orders need 0"),
-    (_shares_held_for_nothing, "BOB holds back 3 MSFT; its open orders need 0"),
-    (_miscounted, "account ANN counts 2 open orders; it has 1"),
-    (_lost_order, "7 of order 3 are open in the accounts, and 0 in the book"),
-    (_undecided, "1 replacements were admitted and never decided"),
+    (_held_for_nothing, "account CID holds 3 cents, but its open orders need 0"),
+    (_shares_held_for_nothing, "account BOB holds 3 MSFT, but its open orders need 0"),
+    (_miscounted, "account ANN counts 2 open orders, but has 1"),
+    (_lost_order, "order 3 has 7 shares open in the accounts, but 0 in the book"),
+    (_undecided, "1 replacements were admitted but never decided"),
 ]
 
 
 @pytest.mark.parametrize(("fault", "named"), FAULTS)
 def test_a_fault_is_found_and_named(traded: Exchange, fault: Callable[[Exchange], None], named: str) -> None:
     fault(traded)
-    with pytest.raises(Broken) as broken:
+    with pytest.raises(ConservationError) as broken:
         require_conserved(traded)
     assert named in str(broken.value)

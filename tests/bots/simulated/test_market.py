@@ -56,13 +56,13 @@ def test_an_order_meets_another_and_both_hear_of_it() -> None:
     assert outcome.bots["BOB"].open_orders == 1
 
 
-def test_what_a_desk_knows_is_what_the_exchange_has() -> None:
+def test_what_a_session_knows_is_what_the_exchange_has() -> None:
     ours = market(duration_s=1200.0, listings=(MSFT, AAPL))
     bots = [STRATEGIES[name]() for name in ("random_walk", "gauss", "flood", "retail", "market_maker", "uniform")]
     for number, bot in enumerate(bots):
         ours.seat(f"BOT{number}", bot, opening=RICH)
     known: dict[str, tuple[Any, ...]] = {}
-    # The clock runs on after the end until nothing is on its way; all that a desk still has to hear is told before.
+    # The clock runs on after the end until nothing is on its way; all that a session still has to hear is told before.
     for number, bot in enumerate(bots):
         bot.on_stop = lambda: None  # type: ignore[method-assign]
         ours.schedule(
@@ -97,7 +97,7 @@ def test_what_the_api_would_refuse_is_refused_at_the_door_and_the_strategy_goes_
             (2, refused(buy(1.5, 100.0))),  # type: ignore[arg-type]
             (2, refused(buy(2_000_000, 100.0))),
             (2, refused(buy(5, 100.0, display_quantity=5))),
-            (2, refused(lambda strategy: strategy.desk._venue.cancel("NONE", 1))),
+            (2, refused(lambda strategy: strategy.session._venue.cancel("NONE", 1))),
             (3, buy(0, 100.0)),
             (4, buy(1, 99.0)),
         ]
@@ -314,9 +314,13 @@ def leave(strategy: Strategy) -> None:
 FAILURES = {
     "it raises": ("raised", raise_an_error, "RuntimeError: so be it"),
     "it leaves": ("raised", leave, "SystemExit: 3"),
-    "it hangs": ("hung", loop, "Hung: a callback was still running after 0.1 s"),
-    "it floods": ("flooded", flood, "Flooded: more than 1000 requests in a second"),
-    "it floods and catches all": ("flooded", flood_and_catch_all, "Flooded: it caught what told it so, and went on"),
+    "it hangs": ("hung", loop, "CallbackTimeout: a callback was still running after 0.1 s"),
+    "it floods": ("flooded", flood, "RequestFlood: more than 1000 requests in a second"),
+    "it floods and catches all": (
+        "flooded",
+        flood_and_catch_all,
+        "RequestFlood: it caught the exception and went on",
+    ),
 }
 
 
@@ -347,9 +351,7 @@ def test_a_bot_that_goes_wrong_is_out_and_says_where(name: str) -> None:
     assert outcome.bots["BOB"].failure is None
 
 
-@pytest.mark.parametrize(
-    "callback", ["take_seat", "on_start", "on_timer", "interval_s", "on_price", "on_book", "on_stop"]
-)
+@pytest.mark.parametrize("callback", ["join", "on_start", "on_timer", "interval_s", "on_price", "on_book", "on_stop"])
 def test_it_is_out_wherever_it_raises(callback: str) -> None:
     def fail(*_: object) -> None:
         raise ValueError(callback)

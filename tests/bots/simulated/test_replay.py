@@ -6,7 +6,7 @@ import pytest
 
 from bots.league.play.entrants import entrants
 from bots.league.play.simulated_match import play
-from bots.simulated.replay import NoLog, replay
+from bots.simulated.replay import InvalidLog, replay
 from tests.bots.league.leagues import league
 
 
@@ -27,5 +27,5 @@ def test_a_log_leads_to_the_same_trades_and_ledger() -> None:
 
 
 def test_what_is_no_log_is_told() -> None:
-    with pytest.raises(NoLog, match="line 1 of the log is no command"):
+    with pytest.raises(InvalidLog, match="line 1 of the log is not a command"):
         replay([b"[]"], {})

@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from bots.simulated.watch import Hung, Watch
+from bots.simulated.watch import CallbackTimeout, Watch
 
 
 def loop() -> None:
@@ -31,7 +31,7 @@ def loop_that_ends_in_a_loop() -> None:
 def test_what_never_ends_is_interrupted_however_it_defends_itself(callback) -> None:
     watch = Watch(0.06)
     with watch.watching():
-        with pytest.raises(Hung):
+        with pytest.raises(CallbackTimeout):
             watch.call(1, callback)
         assert sys.gettrace() is None
         done = []

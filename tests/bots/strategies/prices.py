@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tests.bots.venue import Seat
+from tests.bots.harness import Harness
 
 
-def follow(seat: Seat, mids: Iterable[float], *, security_id: str = "MSFT", spread: float = 0.02) -> None:
+def follow(harness: Harness, mids: Iterable[float], *, security_id: str = "MSFT", spread: float = 0.02) -> None:
     """Tell a second's price after the other, and fill what the strategy orders at its limit."""
     for mid in mids:
-        seat.now_s += 1.0
-        filled = len(seat.orders)
-        seat.price(f"{mid - spread / 2:.2f}", f"{mid + spread / 2:.2f}", security_id=security_id)
-        for order_id in range(filled + 1, len(seat.orders) + 1):
-            seat.fill_all(order_id)
+        harness.now_s += 1.0
+        filled = len(harness.orders)
+        harness.price(f"{mid - spread / 2:.2f}", f"{mid + spread / 2:.2f}", security_id=security_id)
+        for order_id in range(filled + 1, len(harness.orders) + 1):
+            harness.fill_all(order_id)
 
 
 def waves(count: int, *, around: float = 100.0, height: float = 0.1) -> list[float]:

@@ -9,12 +9,12 @@ import pytest
 
 from bots.contract import LimitOrder
 from bots.strategies import AvellanedaStoikov
-from tests.bots.venue import Seat
+from tests.bots.harness import Harness
 
 
-def quotes(seat: Seat) -> tuple[Decimal, Decimal]:
+def quotes(harness: Harness) -> tuple[Decimal, Decimal]:
     """The last two orders, a bid and an ask."""
-    bid, ask = seat.orders[-2:]
+    bid, ask = harness.orders[-2:]
     assert isinstance(bid, LimitOrder)
     assert isinstance(ask, LimitOrder)
     assert (bid.side, ask.side, bid.post_only, ask.post_only) == ("buy", "sell", True, True)
@@ -23,11 +23,11 @@ def quotes(seat: Seat) -> tuple[Decimal, Decimal]:
 
 def test_in_a_market_that_stands_still_the_spread_is_that_of_the_order_flow() -> None:
     bot = AvellanedaStoikov(risk=0.1, thinning=2.0)
-    seat = Seat(bot)
-    seat.price("99.00", "101.00")
-    seat.ticks()
+    harness = Harness(bot)
+    harness.price("99.00", "101.00")
+    harness.ticks()
     half_spread = math.log(1 + 0.1 / 2.0) / 0.1  # 0.4879
-    bid, ask = quotes(seat)
+    bid, ask = quotes(harness)
     assert float(bid) == pytest.approx(100 - half_spread, abs=0.01)
     assert float(ask) == pytest.approx(100 + half_spread, abs=0.01)
     assert float(bid) <= 100 - half_spread
@@ -35,28 +35,28 @@ def test_in_a_market_that_stands_still_the_spread_is_that_of_the_order_flow() ->
 
 
 def test_it_quotes_around_its_start_in_a_market_that_is_empty() -> None:
-    seat = Seat(AvellanedaStoikov(start=80.0)).ticks()
-    bid, ask = quotes(seat)
+    harness = Harness(AvellanedaStoikov(start=80.0)).ticks()
+    bid, ask = quotes(harness)
     assert float(bid + ask) / 2 == pytest.approx(80, abs=0.01)
 
 
-def moving(seat: Seat) -> None:
+def moving(harness: Harness) -> None:
     for n in range(60):
-        seat.price(f"{99 + 0.2 * (n % 2)}", f"{101 + 0.2 * (n % 2)}")
-        seat.ticks()
-        for order_id in list(seat.desk.open_orders):
-            seat.confirm(order_id)
+        harness.price(f"{99 + 0.2 * (n % 2)}", f"{101 + 0.2 * (n % 2)}")
+        harness.ticks()
+        for order_id in list(harness.session.open_orders):
+            harness.confirm(order_id)
 
 
 def test_who_has_bought_quotes_lower_and_who_has_sold_higher() -> None:
     bot = AvellanedaStoikov(thinning=2.0, horizon_s=30.0)
-    seat = Seat(bot)
-    moving(seat)
-    seat.now_s += 1
-    before = len(seat.venue.replaced)
-    seat.fill_all(1)  # the bid: five shares more, one unit of inventory
-    moving(seat)
-    leaning = [price for order_id, _, price in seat.venue.replaced[before:] if order_id == 2]
+    harness = Harness(bot)
+    moving(harness)
+    harness.now_s += 1
+    before = len(harness.venue.replaced)
+    harness.fill_all(1)  # the bid: five shares more, one unit of inventory
+    moving(harness)
+    leaning = [price for order_id, _, price in harness.venue.replaced[before:] if order_id == 2]
     assert leaning
     # The variance is 0.04 a second, so the reservation price is 0.1 * 0.04 * 30 = 0.12 below the mid.
     assert float(min(leaning[-2:])) == pytest.approx(100.0 + 0.49 + 0.06 - 0.12, abs=0.05)
@@ -64,45 +64,45 @@ def test_who_has_bought_quotes_lower_and_who_has_sold_higher() -> None:
 
 def test_a_filled_quote_is_made_again_and_one_that_is_right_is_left_alone() -> None:
     bot = AvellanedaStoikov()
-    seat = Seat(bot)
-    seat.price("99.90", "100.10")
-    seat.ticks()
-    seat.confirm(1)
-    seat.confirm(2)
-    seat.ticks(5)
-    assert len(seat.orders) == 2
-    assert seat.venue.replaced == []
-    seat.fill_all(2)
-    seat.ticks()
-    assert [order.side for order in seat.orders] == ["buy", "sell", "sell"]
+    harness = Harness(bot)
+    harness.price("99.90", "100.10")
+    harness.ticks()
+    harness.confirm(1)
+    harness.confirm(2)
+    harness.ticks(5)
+    assert len(harness.orders) == 2
+    assert harness.venue.replaced == []
+    harness.fill_all(2)
+    harness.ticks()
+    assert [order.side for order in harness.orders] == ["buy", "sell", "sell"]
 
 
 def test_a_quote_that_would_trade_is_put_behind_the_other_side() -> None:
     bot = AvellanedaStoikov(thinning=1000.0)
-    seat = Seat(bot)
-    seat.price("99.99", "100.00", last="100")
-    seat.ticks()
-    bid, ask = quotes(seat)
+    harness = Harness(bot)
+    harness.price("99.99", "100.00", last="100")
+    harness.ticks()
+    bid, ask = quotes(harness)
     assert bid < Decimal("100.00")
     assert ask > Decimal("99.99")
 
 
 def test_with_too_much_it_only_sells_and_with_nothing_it_only_buys() -> None:
     bot = AvellanedaStoikov(most=2)
-    seat = Seat(bot, cash="100000")
-    seat.tell("trade", 99, side="buy", quantity=10, price="100")
-    seat.ticks()
-    assert [order.side for order in seat.orders] == ["sell"]
+    harness = Harness(bot, cash="100000")
+    harness.tell("trade", 99, side="buy", quantity=10, price="100")
+    harness.ticks()
+    assert [order.side for order in harness.orders] == ["sell"]
 
-    empty = Seat(AvellanedaStoikov(), holdings={}).ticks()
+    empty = Harness(AvellanedaStoikov(), holdings={}).ticks()
     assert [order.side for order in empty.orders] == ["buy"]
 
 
 def test_leaves_no_quotes_behind() -> None:
     bot = AvellanedaStoikov()
-    seat = Seat(bot).ticks()
-    seat.desk.stop(2.0)
-    assert seat.venue.mass_cancels == [None]
+    harness = Harness(bot).ticks()
+    harness.session.stop(2.0)
+    assert harness.venue.mass_cancels == [None]
 
 
 def test_risk_without_aversion_is_refused() -> None:

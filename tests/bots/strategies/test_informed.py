@@ -7,7 +7,7 @@ import pytest
 from bots.contract import LimitOrder
 from bots.fundamental import Fundamental
 from bots.strategies import Informed
-from tests.bots.venue import Seat
+from tests.bots.harness import Harness
 
 
 def informed(value: float) -> Informed:
@@ -21,13 +21,13 @@ def informed(value: float) -> Informed:
     [(100.0, None, 0), (100.06, None, 0), (100.25, "buy", 4), (105.0, "buy", 20), (99.75, "sell", 4)],
 )
 def test_takes_a_price_in_proportion_to_its_error(value: float, side: str | None, quantity: int) -> None:
-    seat = Seat(informed(value))
-    seat.price("99.95", "100.05")
-    seat.ticks(40)  # the first order stays under way, so there is one
+    harness = Harness(informed(value))
+    harness.price("99.95", "100.05")
+    harness.ticks(40)  # the first order stays under way, so there is one
     if side is None:
-        assert seat.orders == []
+        assert harness.orders == []
         return
-    [order] = seat.orders
+    [order] = harness.orders
     assert isinstance(order, LimitOrder)
     assert (order.side, order.quantity, order.time_in_force) == (side, quantity, "ioc")
     assert float(order.price) == (100.05 if side == "buy" else 99.95)
@@ -36,25 +36,25 @@ def test_takes_a_price_in_proportion_to_its_error(value: float, side: str | None
 def test_news_makes_it_trade() -> None:
     bot = informed(100.0)
     bot.fundamental.tell(20.0, -3.0)
-    seat = Seat(bot)
-    seat.price("99.95", "100.05")
-    seat.ticks(int(20 / (bot.interval_s() or 1)) - 1)
-    assert seat.orders == []
-    seat.ticks(100)
-    assert [order.side for order in seat.orders] == ["sell"]
+    harness = Harness(bot)
+    harness.price("99.95", "100.05")
+    harness.ticks(int(20 / (bot.interval_s() or 1)) - 1)
+    assert harness.orders == []
+    harness.ticks(100)
+    assert [order.side for order in harness.orders] == ["sell"]
 
 
 def test_what_it_sees_is_not_exact_and_the_times_are_random() -> None:
     def orders(seed: int) -> int:
         bot = Informed(every_s=5.0, noise=0.05, volatility=0.0)
-        seat = Seat(bot, seed=seed)
-        seat.price("99.95", "100.00")
+        harness = Harness(bot, seed=seed)
+        harness.price("99.95", "100.00")
         for _ in range(2_000):
-            filled = len(seat.orders)
-            seat.ticks()
-            for order_id in range(filled + 1, len(seat.orders) + 1):
-                seat.deny(order_id, "unfilled")
-        return len(seat.orders)
+            filled = len(harness.orders)
+            harness.ticks()
+            for order_id in range(filled + 1, len(harness.orders) + 1):
+                harness.deny(order_id, "unfilled")
+        return len(harness.orders)
 
     # Of some 500 looks, those whose error is beyond the margin: one standard deviation of what it sees.
     assert 40 < orders(1) < 140

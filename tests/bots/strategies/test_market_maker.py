@@ -8,7 +8,7 @@ import pytest
 
 from bots.contract import LimitOrder, OrderState
 from bots.strategies import MarketMaker
-from tests.bots.venue import Seat
+from tests.bots.harness import Harness
 
 
 @pytest.mark.parametrize(
@@ -24,63 +24,63 @@ from tests.bots.venue import Seat
     ],
 )
 def test_quotes_a_tenth_of_the_spread_inside(bid: str | None, ask: str | None, quotes: tuple[str, str] | None) -> None:
-    seat = Seat(MarketMaker())
+    harness = Harness(MarketMaker())
 
-    seat.price(bid, ask)
+    harness.price(bid, ask)
 
     if quotes is None:
-        assert seat.orders == []
+        assert harness.orders == []
         return
-    buy, sell = seat.orders
+    buy, sell = harness.orders
     assert buy == LimitOrder(security_id="MSFT", side="buy", quantity=2, price=Decimal(quotes[0]))
     assert sell == LimitOrder(security_id="MSFT", side="sell", quantity=2, price=Decimal(quotes[1]))
 
 
 def test_the_sixth_pair_replaces_the_oldest_two() -> None:
-    seat = Seat(MarketMaker())
+    harness = Harness(MarketMaker())
     for _ in range(5):
-        seat.price("99.00", "101.00")
-    assert seat.venue.cancelled == []
+        harness.price("99.00", "101.00")
+    assert harness.venue.cancelled == []
 
-    seat.price("99.00", "101.00")
-    assert seat.venue.cancelled == [1, 2]
+    harness.price("99.00", "101.00")
+    assert harness.venue.cancelled == [1, 2]
 
-    seat.price("99.00", "101.00")
-    assert seat.venue.cancelled == [1, 2, 3, 4]
-    assert len(seat.orders) - len(seat.venue.cancelled) == 10
+    harness.price("99.00", "101.00")
+    assert harness.venue.cancelled == [1, 2, 3, 4]
+    assert len(harness.orders) - len(harness.venue.cancelled) == 10
 
 
 def test_filled_and_refused_quotes_make_room() -> None:
-    seat = Seat(MarketMaker())
+    harness = Harness(MarketMaker())
     for _ in range(5):
-        seat.price("99.00", "101.00")
+        harness.price("99.00", "101.00")
 
-    seat.fill(3, 1, "99.20")
-    seat.deny(4, "insufficient_holdings")
-    seat.price("99.00", "101.00")
-    assert seat.venue.cancelled == [1]  # one share of quote 3 is still open, quote 4 never was
+    harness.fill(3, 1, "99.20")
+    harness.deny(4, "insufficient_holdings")
+    harness.price("99.00", "101.00")
+    assert harness.venue.cancelled == [1]  # one share of quote 3 is still open, quote 4 never was
 
-    seat.fill(3, 1, "99.20")
-    seat.price("99.00", "101.00")
-    assert seat.venue.cancelled == [1, 2]
+    harness.fill(3, 1, "99.20")
+    harness.price("99.00", "101.00")
+    assert harness.venue.cancelled == [1, 2]
 
 
 def test_a_settlement_is_not_counted_as_another_fill() -> None:
-    seat = Seat(MarketMaker(most=2))
-    seat.price("99.00", "101.00")
+    harness = Harness(MarketMaker(most=2))
+    harness.price("99.00", "101.00")
 
-    seat.tell("settlement", 1, quantity=2, price="99.20")
-    seat.price("99.00", "101.00")
+    harness.tell("settlement", 1, quantity=2, price="99.20")
+    harness.price("99.00", "101.00")
 
-    assert seat.venue.cancelled == [1, 2]
+    assert harness.venue.cancelled == [1, 2]
 
 
 def test_each_security_has_quotes_of_its_own() -> None:
-    seat = Seat(MarketMaker(most=2), securities=["MSFT", "AAPL"])
-    seat.price("99.00", "101.00")
-    seat.price("49.00", "51.00", security_id="AAPL")
-    assert seat.venue.cancelled == []
-    assert [order.security_id for order in seat.orders] == ["MSFT", "MSFT", "AAPL", "AAPL"]
+    harness = Harness(MarketMaker(most=2), securities=["MSFT", "AAPL"])
+    harness.price("99.00", "101.00")
+    harness.price("49.00", "51.00", security_id="AAPL")
+    assert harness.venue.cancelled == []
+    assert [order.security_id for order in harness.orders] == ["MSFT", "MSFT", "AAPL", "AAPL"]
 
 
 def test_quotes_of_an_earlier_life_count_and_go_first() -> None:
@@ -97,11 +97,11 @@ def test_quotes_of_an_earlier_life_count_and_go_first() -> None:
         )
         for order_id in (-1, -2, -3)  # newest first
     ]
-    seat = Seat(MarketMaker(most=4), open_orders=earlier)
+    harness = Harness(MarketMaker(most=4), open_orders=earlier)
 
-    seat.price("99.00", "101.00")
+    harness.price("99.00", "101.00")
 
-    assert seat.venue.cancelled == [-3]
+    assert harness.venue.cancelled == [-3]
 
 
 def test_keeps_at_least_a_pair() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bots.strategies import MeanReversion
+from tests.bots.harness import Harness
 from tests.bots.strategies.prices import follow, waves
-from tests.bots.venue import Seat
 
 
 def bot() -> MeanReversion:
@@ -16,24 +16,24 @@ def bot() -> MeanReversion:
 @pytest.mark.parametrize(("jump", "side", "position"), [(-0.5, "buy", 1_030), (0.5, "sell", 970)])
 def test_trades_against_a_jump_and_goes_home_after_it(jump: float, side: str, position: int) -> None:
     reversion = bot()
-    seat = Seat(reversion)
-    follow(seat, waves(100))
-    assert seat.orders == []
+    harness = Harness(reversion)
+    follow(harness, waves(100))
+    assert harness.orders == []
 
-    follow(seat, [100 + jump] * 3)
-    assert {order.side for order in seat.orders} == {side}
+    follow(harness, [100 + jump] * 3)
+    assert {order.side for order in harness.orders} == {side}
     assert reversion.position() == position
 
-    follow(seat, [100.0] * 5)
+    follow(harness, [100.0] * 5)
     assert reversion.position() == 1_000
-    assert len(seat.orders) == 6
+    assert len(harness.orders) == 6
 
 
 def test_a_spread_that_eats_the_profit_is_no_chance() -> None:
-    seat = Seat(bot())
-    follow(seat, waves(100))
-    follow(seat, [99.5] * 3, spread=1.5)  # the ask is where the average is
-    assert seat.orders == []
+    harness = Harness(bot())
+    follow(harness, waves(100))
+    follow(harness, [99.5] * 3, spread=1.5)  # the ask is where the average is
+    assert harness.orders == []
 
 
 def test_enters_farther_than_it_leaves() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from bots.contract import LimitOrder
 from bots.strategies import Momentum
+from tests.bots.harness import Harness
 from tests.bots.strategies.prices import follow, waves
-from tests.bots.venue import Seat
 
 
 def bot() -> Momentum:
@@ -16,35 +16,35 @@ def bot() -> Momentum:
 
 def test_buys_in_a_rise_and_sells_in_the_fall_after_it() -> None:
     momentum = bot()
-    seat = Seat(momentum)
-    follow(seat, waves(100))
-    assert seat.orders == []
+    harness = Harness(momentum)
+    follow(harness, waves(100))
+    assert harness.orders == []
 
-    follow(seat, [100 + n * 0.1 for n in range(60)])
+    follow(harness, [100 + n * 0.1 for n in range(60)])
     assert momentum.position() == 1_030
-    assert {order.side for order in seat.orders} == {"buy"}
-    assert all(isinstance(order, LimitOrder) and order.time_in_force == "ioc" for order in seat.orders)
-    assert {order.quantity for order in seat.orders} == {10}
+    assert {order.side for order in harness.orders} == {"buy"}
+    assert all(isinstance(order, LimitOrder) and order.time_in_force == "ioc" for order in harness.orders)
+    assert {order.quantity for order in harness.orders} == {10}
 
-    follow(seat, [106 - n * 0.1 for n in range(100)])
+    follow(harness, [106 - n * 0.1 for n in range(100)])
     assert momentum.position() == 970
 
 
 def test_has_no_opinion_of_an_empty_side_or_of_a_spread_that_means_nothing() -> None:
-    seat = Seat(bot())
-    follow(seat, waves(100))
-    follow(seat, [100 + n for n in range(60)], spread=20.0)
-    seat.price(None, "200")
-    assert seat.orders == []
+    harness = Harness(bot())
+    follow(harness, waves(100))
+    follow(harness, [100 + n for n in range(60)], spread=20.0)
+    harness.price(None, "200")
+    assert harness.orders == []
 
 
 def test_sells_no_more_than_it_has_and_buys_no_more_than_it_can_pay() -> None:
     momentum = bot()
-    seat = Seat(momentum, cash="350", holdings={})
-    follow(seat, waves(100))
-    follow(seat, [100 - n * 0.1 for n in range(60)])
-    assert seat.orders == []
-    follow(seat, [94 + n * 0.1 for n in range(60)])
+    harness = Harness(momentum, cash="350", holdings={})
+    follow(harness, waves(100))
+    follow(harness, [100 - n * 0.1 for n in range(60)])
+    assert harness.orders == []
+    follow(harness, [94 + n * 0.1 for n in range(60)])
     assert momentum.position() == 3
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from bots.strategies import Pairs
+from tests.bots.harness import Harness
 from tests.bots.strategies.prices import follow, waves
-from tests.bots.venue import Seat
 
 
-def seat_of(bot: Pairs) -> Seat:
-    seat = Seat(bot, securities=["MSFT", "AAPL"])
-    follow(seat, [50.0], security_id="AAPL")
-    follow(seat, waves(120))
-    assert seat.orders == []
-    return seat
+def seat_of(bot: Pairs) -> Harness:
+    harness = Harness(bot, securities=["MSFT", "AAPL"])
+    follow(harness, [50.0], security_id="AAPL")
+    follow(harness, waves(120))
+    assert harness.orders == []
+    return harness
 
 
 def bot() -> Pairs:
@@ -23,24 +23,24 @@ def bot() -> Pairs:
 
 def test_shifts_out_of_the_dear_one_into_the_cheap_one_and_back() -> None:
     pairs = bot()
-    seat = seat_of(pairs)
-    follow(seat, [100.6] * 4)
+    harness = seat_of(pairs)
+    follow(harness, [100.6] * 4)
     assert (pairs.position("MSFT"), pairs.position("AAPL")) == (970, 30)
-    sides = [(order.security_id, order.side) for order in seat.orders[:2]]
+    sides = [(order.security_id, order.side) for order in harness.orders[:2]]
     assert sides == [("MSFT", "sell"), ("AAPL", "buy")]  # the sale first
 
-    follow(seat, [100.05] * 8)
+    follow(harness, [100.05] * 8)
     assert (pairs.position("MSFT"), pairs.position("AAPL")) == (1_000, 0)
 
 
 def test_sells_nothing_that_it_has_not() -> None:
     pairs = bot()
-    seat = seat_of(pairs)
-    follow(seat, [99.4] * 4)  # AAPL is the dear one, and there is none of it
+    harness = seat_of(pairs)
+    follow(harness, [99.4] * 4)  # AAPL is the dear one, and there is none of it
     assert pairs.position("AAPL") == 0
     assert pairs.position("MSFT") == 1_030
 
 
 def test_one_security_is_no_pair() -> None:
     with pytest.raises(ValueError, match="two securities"):
-        Seat(Pairs())
+        Harness(Pairs())

@@ -11,7 +11,7 @@ import pytest
 from bots.contract import LimitOrder, MarketOrder, Order
 from bots.strategies import Flood, Gauss, RandomWalk, Retail, Uniform
 from bots.strategy import Strategy
-from tests.bots.venue import MSFT, orders_of
+from tests.bots.harness import MSFT, orders_of
 
 TIMED: list[type[Strategy]] = [RandomWalk, Gauss, Uniform, Flood, Retail]
 

@@ -6,29 +6,29 @@ from statistics import mean
 
 from bots.contract import LimitOrder
 from bots.strategies import ZeroIntelligence
-from tests.bots.venue import Seat, orders_of
+from tests.bots.harness import Harness, orders_of
 
 
-def limits(seat: Seat) -> list[LimitOrder]:
-    assert all(isinstance(order, LimitOrder) for order in seat.orders)
-    return [order for order in seat.orders if isinstance(order, LimitOrder)]
+def limits(harness: Harness) -> list[LimitOrder]:
+    assert all(isinstance(order, LimitOrder) for order in harness.orders)
+    return [order for order in harness.orders if isinstance(order, LimitOrder)]
 
 
-def tick(seat: Seat, times: int) -> None:
+def tick(harness: Harness, times: int) -> None:
     """Let time pass in a market that cancels what it is told to."""
     for _ in range(times):
-        before = len(seat.venue.cancelled)
-        seat.ticks()
-        for cancelled in seat.venue.cancelled[before:]:
-            seat.deny(cancelled, "cancelled")
+        before = len(harness.venue.cancelled)
+        harness.ticks()
+        for cancelled in harness.venue.cancelled[before:]:
+            harness.deny(cancelled, "cancelled")
 
 
 def test_orders_at_random_times_on_both_sides_around_the_last_price() -> None:
     bot = ZeroIntelligence(every_s=2.0, spread=0.02, depth=0.01)
-    seat = Seat(bot, cash="100000")
-    seat.price("49.90", "50.10", last="50")
-    tick(seat, 8_000)  # 4,000 s at half a second
-    orders = limits(seat)
+    harness = Harness(bot, cash="100000")
+    harness.price("49.90", "50.10", last="50")
+    tick(harness, 8_000)  # 4,000 s at half a second
+    orders = limits(harness)
     assert 1_800 < len(orders) < 2_200
     buys, sells = ([float(one.price) for one in orders if one.side == side] for side in ("buy", "sell"))
     assert 0.45 < len(buys) / len(orders) < 0.55
@@ -41,18 +41,18 @@ def test_orders_at_random_times_on_both_sides_around_the_last_price() -> None:
 
 def test_keeps_one_order_on_each_side() -> None:
     bot = ZeroIntelligence()
-    seat = Seat(bot)
+    harness = Harness(bot)
     for _ in range(400):
-        tick(seat, 1)
+        tick(harness, 1)
         for side in ("buy", "sell"):
             assert sum(order.side == side for order in bot.open_orders.values()) <= 1
-    assert len(seat.orders) > 50
+    assert len(harness.orders) > 50
 
 
 def test_orders_nothing_that_it_cannot_pay_for_or_has_not() -> None:
-    poor = Seat(ZeroIntelligence(), cash="50", holdings={}).ticks(400)
+    poor = Harness(ZeroIntelligence(), cash="50", holdings={}).ticks(400)
     assert poor.orders == []
-    only_cash = Seat(ZeroIntelligence(), cash="10000", holdings={}).ticks(400)
+    only_cash = Harness(ZeroIntelligence(), cash="10000", holdings={}).ticks(400)
     assert {order.side for order in only_cash.orders} == {"buy"}
 
 

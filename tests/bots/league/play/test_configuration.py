@@ -14,7 +14,7 @@ from bots.league.play.configuration import (
     LargeSeller,
     Latency,
     League,
-    Listed,
+    ListedSecurity,
     Live,
     News,
     Opening,
@@ -102,7 +102,7 @@ def test_what_is_no_duration(text: object) -> None:
         seconds(text)
 
 
-@pytest.mark.parametrize("part", [League, Listed, Opening, Latency, Bot, News, Halt, LargeSeller, Live])
+@pytest.mark.parametrize("part", [League, ListedSecurity, Opening, Latency, Bot, News, Halt, LargeSeller, Live])
 def test_every_setting_is_described(part: type[BaseModel]) -> None:
     document = (Path(__file__).parents[4] / "docs" / "league.md").read_text()
     names = {"bots": "[[bots]]", "events": "[[events]]", "live": "[live]"} if part is League else {}

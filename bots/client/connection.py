@@ -16,9 +16,9 @@ from urllib.parse import quote
 import msgspec
 import requests
 
+from bots.client.rate_limit import RateLimit
 from bots.contract import ProblemDetails
 from bots.errors import Problem, Unavailable
-from bots.rate_limit import RateLimit
 
 T = TypeVar("T")
 Query = dict[str, str]

@@ -1,4 +1,4 @@
-"""Turns channel events into a desk's events: prices, books, single trades, and reports without a gap."""
+"""Turns channel events into a session's events: prices, books, single trades, and reports without a gap."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from decimal import Decimal
 import msgspec
 from msgspec import Struct
 
-from bots.channels import ChannelEvent
+from bots.client.channels import ChannelEvent
 from bots.contract import Level, Price, Report, Trade
-from bots.local_book import LocalBook
+from bots.live.local_book import LocalBook
 
-Fed = Price | LocalBook | Trade | Report
+FeedEvent = Price | LocalBook | Trade | Report
 
 
 class _Quote(Struct, frozen=True):
@@ -49,7 +49,7 @@ class Feed:
         """Whether the first snapshot of reports has arrived."""
         return self._last_report is not None
 
-    def hear(self, event: ChannelEvent) -> Iterator[Fed]:
+    def hear(self, event: ChannelEvent) -> Iterator[FeedEvent]:
         """Yield what is new in a channel's event; the book of a security is always the same object."""
         security_id = event.security_id or ""
         if event.channel == "price":

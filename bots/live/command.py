@@ -20,16 +20,16 @@ from pathlib import Path
 from threading import Timer
 from typing import NoReturn
 
-from bots import ending
 from bots.chance import chance_of
 from bots.client import Client
-from bots.ending import STATUS, Ending
 from bots.errors import Problem
+from bots.live import ending
+from bots.live.ending import STATUS, Ending
+from bots.live.runner import Runner
+from bots.live.watchdog import Watchdog
 from bots.loading import NoStrategy, strategy_of
 from bots.options import add_options, made
-from bots.runner import Runner
 from bots.strategy import Strategy
-from bots.watchdog import Watchdog
 
 # Defaults of the command line.
 KEY_VARIABLE = "EXCHANGE_API_KEY"

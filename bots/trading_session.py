@@ -1,7 +1,7 @@
-"""A strategy's desk: delivers events to the strategy, sends its orders, and keeps the bot's own books.
+"""One bot's trading session: delivers events to its strategy, sends its orders, and keeps its own records.
 
-Both the live runner and the simulated market feed a desk the same events, so a strategy cannot distinguish them. The
-desk computes cash, holdings and open orders from the bot's own reports alone and never queries the exchange.
+Both the live runner and the simulated market feed a session the same events, so a strategy cannot distinguish them.
+The session computes cash, holdings and open orders from the bot's own reports alone and never queries the exchange.
 """
 
 from __future__ import annotations
@@ -10,24 +10,18 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from bots.contract import Book, LimitOrder, Order, OrderState, Price, Report, Security, StopLimitOrder, StopOrder, Trade
 from bots.errors import Problem
+from bots.portfolio import NOTHING, Portfolio
 from bots.working_order import ENDS, Fill, WorkingOrder, working
-
-if TYPE_CHECKING:
-    from bots.strategy import Strategy
 
 Event = Price | Book | Trade | Report
 Log = Callable[[float, str, Mapping[str, object]], None]
 
-# The most that a market order may cost relative to the last price; the exchange's collar is the same.
-COLLAR = Decimal("1.1")
-# How many of its most recently closed orders a desk remembers, so that a late report does not open one again.
+# How many of its most recently closed orders a session remembers, so that a late report does not open one again.
 REMEMBERED_ORDERS = 10_000
-
-NOTHING = Decimal(0)
 
 
 class Venue(Protocol):
@@ -46,14 +40,45 @@ class Venue(Protocol):
         """Request new terms for an order: a new total, a new limit [dollars per share], or both."""
 
 
+class Callbacks(Protocol):
+    """What a session calls; bots/strategy.py describes each of them."""
+
+    def join(self, session: TradingSession) -> None:
+        """Take the session, before every other call."""
+
+    def on_start(self) -> None:
+        """Start."""
+
+    def on_timer(self, now: float) -> None:
+        """An interval has passed."""
+
+    def on_price(self, price: Price) -> None:
+        """The best prices have changed."""
+
+    def on_book(self, book: Book) -> None:
+        """The book has changed."""
+
+    def on_trade(self, trade: Trade) -> None:
+        """A trade has printed."""
+
+    def on_order(self, order: WorkingOrder) -> None:
+        """One of the bot's orders has changed."""
+
+    def on_fill(self, fill: Fill) -> None:
+        """One of the bot's orders has traded."""
+
+    def on_stop(self) -> None:
+        """Stop."""
+
+
 def no_log(now_s: float, text: str, fields: Mapping[str, object]) -> None:
     """Discard what a strategy logs."""
 
 
-class Desk:
+class TradingSession:
     """One bot's account and its view of the market.
 
-    strategy     the strategy whose callbacks the desk calls
+    strategy     receives the events
     venue        where its orders go
     securities   what it may trade; the first is the strategy's own
     rng          the strategy's only source of randomness
@@ -67,7 +92,7 @@ class Desk:
 
     def __init__(
         self,
-        strategy: Strategy,
+        strategy: Callbacks,
         venue: Venue,
         securities: Iterable[Security],
         rng: random.Random,
@@ -85,22 +110,19 @@ class Desk:
         self._strategy = strategy
         self._venue = venue
         self._log = log
-        self._balance = cash
-        self._held = NOTHING
-        self._shares = Counter(holdings)
-        self._selling: Counter[str] = Counter()
+        self._portfolio = Portfolio(cash, holdings)
         self._prices = {name: Price(security_id=name, bid=None, ask=None) for name in self.securities}
         self._books = {name: Book(security_id=name, sequence=0, bids=[], asks=[]) for name in self.securities}
         self._closed: dict[int, None] = {}
-        self._hear: dict[type[Event], Callable[..., None]] = {
-            Price: self._hear_price,
-            Book: self._hear_book,
-            Trade: self._hear_trade,
-            Report: self._hear_report,
+        self._handlers: dict[type[Event], Callable[..., None]] = {
+            Price: self._take_price,
+            Book: self._take_book,
+            Trade: self._take_trade,
+            Report: self._take_report,
         }
         for state in reversed(list(open_orders)):
             self._open(working(state))
-        strategy.take_seat(self)
+        strategy.join(self)
 
     # -- called by the runner ------------------------------------------------------------------------------------
 
@@ -109,10 +131,10 @@ class Desk:
         self.now_s = now_s
         self._strategy.on_start()
 
-    def tell(self, event: Event, now_s: float) -> None:
-        """Enter an event in the books, then call the strategy."""
+    def deliver(self, event: Event, now_s: float) -> None:
+        """Record an event, then call the strategy."""
         self.now_s = now_s
-        self._hear[type(event)](event)
+        self._handlers[type(event)](event)
 
     def tick(self, now_s: float) -> None:
         """Call the strategy's timer: one of its intervals has passed."""
@@ -124,7 +146,7 @@ class Desk:
         self.now_s = now_s
         self._strategy.on_stop()
 
-    def _hear_price(self, price: Price) -> None:
+    def _take_price(self, price: Price) -> None:
         if price.last is None and (last := self._prices[price.security_id].last) is not None:
             price = Price(
                 security_id=price.security_id,
@@ -137,25 +159,25 @@ class Desk:
         self._prices[price.security_id] = price
         self._strategy.on_price(price)
 
-    def _hear_book(self, book: Book) -> None:
+    def _take_book(self, book: Book) -> None:
         self._books[book.security_id] = book
         self._strategy.on_book(book)
 
-    def _hear_trade(self, trade: Trade) -> None:
+    def _take_trade(self, trade: Trade) -> None:
         self._print(trade.security_id, trade.price)
         self._strategy.on_trade(trade)
 
-    def _hear_report(self, report: Report) -> None:
+    def _take_report(self, report: Report) -> None:
         if report.event_type == "order":
-            self._hear_of_order(report)
+            self._take_order_report(report)
         elif report.event_type == "trade" and report.status == "confirmed":
-            self._hear_of_trade(report)
+            self._take_trade_report(report)
         elif report.event_type == "settlement" and report.status == "denied":
-            self._book_trade(report, -1)
+            self._book_trade(report, -(report.quantity or 0))
             self.tally["unsettled"] += 1
             self.log("trade_failed", order_id=report.order_id, quantity=report.quantity, reason=report.reason)
 
-    def _hear_of_order(self, report: Report) -> None:
+    def _take_order_report(self, report: Report) -> None:
         order = self.open_orders.get(report.order_id)
         if order is None:
             order = self._adopted(report)
@@ -174,28 +196,28 @@ class Desk:
 
     def _change(self, order: WorkingOrder, report: Report) -> None:
         """Record that an order was confirmed, replaced or triggered."""
-        self._hold(order, -1)
+        self._portfolio.release(order)
         if report.reason is not None:
             order.reason = report.reason
             order.quantity = report.quantity or order.quantity
             if report.price is not None:
                 order.price = order.hold_price = report.price
         order.status = "partially_filled" if order.filled_quantity else "new"
-        self._hold(order, 1)
+        self._portfolio.hold(order)
 
-    def _hear_of_trade(self, report: Report) -> None:
+    def _take_trade_report(self, report: Report) -> None:
         assert report.side is not None, "a trade has a side"
         assert report.quantity is not None, "a trade has a quantity"
         assert report.price is not None, "a trade has a price"
-        self._book_trade(report, 1)
+        self._book_trade(report, report.quantity)
         self._print(report.security_id, report.price)
         self.tally["trades"] += 1
         order = self.open_orders.get(report.order_id)
         if order is not None:
-            self._hold(order, -1)
+            self._portfolio.release(order)
             order.filled_quantity += report.quantity
             order.status = "partially_filled"
-            self._hold(order, 1)
+            self._portfolio.hold(order)
             if order.filled_quantity >= order.quantity:
                 self._close(order, "filled")
         fill = Fill(
@@ -209,11 +231,8 @@ class Desk:
         if order is not None and not order.is_open:
             self._strategy.on_order(order)
 
-    def _book_trade(self, report: Report, sign: int) -> None:
-        """Book both legs of a trade (1), or reverse them (-1)."""
-        shares = sign * (report.quantity or 0) * (1 if report.side == "buy" else -1)
-        self._shares[report.security_id] += shares
-        self._balance -= shares * (report.price or NOTHING)
+    def _book_trade(self, report: Report, quantity: int) -> None:
+        self._portfolio.book_trade(report.security_id, report.side, quantity, report.price or NOTHING)
 
     def _print(self, security_id: str, last: Decimal) -> None:
         before = self._prices[security_id]
@@ -263,9 +282,10 @@ class Desk:
 
     def _collar(self, order: Order) -> Decimal:
         """Return what an order without a limit may cost [dollars per share]."""
+        security = self.securities[order.security_id]
         if isinstance(order, StopOrder):
-            return order.stop_price * COLLAR
-        return (self._prices[order.security_id].last or NOTHING) * COLLAR
+            return security.collar(order.stop_price)
+        return security.collar(self._prices[order.security_id].last or NOTHING)
 
     def cancel(self, order_id: int) -> None:
         """Cancel one of the bot's orders; do nothing if it is closed or already being cancelled.
@@ -316,12 +336,14 @@ class Desk:
 
         Reports do not include fees, so where a security has fees the actual figure is a little lower.
         """
-        return self._balance - self._held
+        return self._portfolio.cash
 
     @property
     def equity(self) -> Decimal:
         """Balance plus all shares at their last price [dollars]; a security that never traded counts as zero."""
-        return sum((self._worth(name, shares) for name, shares in self._shares.items()), self._balance)
+        return sum(
+            (self._worth(name, shares) for name, shares in self._portfolio.shares.items()), self._portfolio.balance
+        )
 
     def _worth(self, security_id: str, shares: int) -> Decimal:
         price = self._prices.get(security_id)
@@ -329,11 +351,11 @@ class Desk:
 
     def position(self, security_id: str) -> int:
         """Return the shares owned, including those in open sell orders."""
-        return self._shares[security_id]
+        return self._portfolio.shares[security_id]
 
     def available(self, security_id: str) -> int:
         """Return the shares that may still be sold: those in no open sell order."""
-        return self._shares[security_id] - self._selling[security_id]
+        return self._portfolio.available(security_id)
 
     def price(self, security_id: str) -> Price:
         """Return the best and last prices; those that do not exist are None."""
@@ -345,19 +367,12 @@ class Desk:
 
     def _open(self, order: WorkingOrder) -> None:
         self.open_orders[order.order_id] = order
-        self._hold(order, 1)
+        self._portfolio.hold(order)
 
     def _close(self, order: WorkingOrder, status: str) -> None:
-        self._hold(order, -1)
+        self._portfolio.release(order)
         order.status = status  # type: ignore[assignment]
         del self.open_orders[order.order_id]
         self._closed[order.order_id] = None
         if len(self._closed) > REMEMBERED_ORDERS:
             del self._closed[next(iter(self._closed))]
-
-    def _hold(self, order: WorkingOrder, sign: int) -> None:
-        """Hold what the open part of an order needs (1), or release it (-1)."""
-        if order.side == "buy":
-            self._held += sign * order.open_quantity * order.hold_price
-        else:
-            self._selling[order.security_id] += sign * order.open_quantity

@@ -11,15 +11,15 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from threading import Thread
 
-from bots.channels import Subscription, events
 from bots.client import Client
+from bots.client.channels import Subscription, events
 from bots.contract import Report, Security
-from bots.desk import Desk, Venue
 from bots.errors import ExchangeError, Problem, Unavailable
-from bots.feed import Feed
-from bots.inbox import Inbox, Letter
-from bots.live_venue import LiveVenue
+from bots.live.feed import Feed
+from bots.live.inbox import Inbox, InboxItem
+from bots.live.venue import LiveVenue
 from bots.strategy import Strategy
+from bots.trading_session import TradingSession, Venue
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Runner:
         self._venue = venue(client)
         self._client_id = client_id
         self._rng = rng
-        self._desk: Desk | None = None
+        self._session: TradingSession | None = None
         self._inbox = Inbox()
         self._feed: Feed | None = None
         self._stopping = False
@@ -72,7 +72,7 @@ class Runner:
     @property
     def has_started(self) -> bool:
         """Whether the strategy has been started."""
-        return self._desk is not None
+        return self._session is not None
 
     @property
     def away_s(self) -> float:
@@ -103,12 +103,12 @@ class Runner:
         """
         while not self._stopping and not self._survives(partial(self._start, security_ids)):
             pass
-        if self._desk is not None:
+        if self._session is not None:
             log.info("started strategy=%s securities=%s", type(self._strategy).__name__, ",".join(security_ids))
         while not self._stopping:
             self._turn()
-        if (desk := self._desk) is not None:
-            self._survives(lambda: self._call(partial(desk.stop, self.now_s)))
+        if (session := self._session) is not None:
+            self._survives(lambda: self._call(partial(session.stop, self.now_s)))
 
     # -- start ---------------------------------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class Runner:
         self._client.account(self._client_id)  # a wrong key fails here rather than at the first order
         self._follow(security_ids)
         account = self._client.account(self._client_id)
-        self._desk = Desk(
+        self._session = TradingSession(
             self._strategy,
             self._venue,
             securities,
@@ -128,7 +128,7 @@ class Runner:
             open_orders=[order for name in security_ids for order in self._client.open_orders(name)],
             log=_write,
         )
-        self._call(partial(self._desk.start, self.now_s))
+        self._call(partial(self._session.start, self.now_s))
         interval_s = self._strategy.interval_s()
         if interval_s is not None:
             self._timer_due_s = time.monotonic() + interval_s
@@ -170,18 +170,18 @@ class Runner:
         if now_s >= self._timer_due_s and not self._stopping:
             # Intervals missed while the exchange was away are skipped.
             self._timer_due_s = max(self._timer_due_s + (self._strategy.interval_s() or 0.0), now_s)
-            assert self._desk is not None, "the timer runs from the start on"
-            self._survives(partial(self._call, partial(self._desk.tick, self.now_s)))
+            assert self._session is not None, "the timer runs from the start on"
+            self._survives(partial(self._call, partial(self._session.tick, self.now_s)))
         if now_s >= self._summary_due_s:
             self._summary_due_s = now_s + SUMMARY_EVERY_S
             self._survives(self._summarise)
 
-    def _tell(self, letter: Letter) -> None:
+    def _tell(self, letter: InboxItem) -> None:
         if isinstance(letter, ExchangeError):
             raise letter
-        assert self._desk is not None, "the streams are read from the start on"
-        if isinstance(letter, Report) or letter.security_id in self._desk.securities:
-            self._call(partial(self._desk.tell, letter, self.now_s))
+        assert self._session is not None, "the streams are read from the start on"
+        if isinstance(letter, Report) or letter.security_id in self._session.securities:
+            self._call(partial(self._session.deliver, letter, self.now_s))
 
     def _call(self, callback: Callable[[], None]) -> None:
         with self._watched:
@@ -215,8 +215,8 @@ class Runner:
 
     def _summarise(self) -> None:
         account = self._client.account(self._client_id)
-        assert self._desk is not None, "a summary is of what was done"
-        tally, refused = self._desk.tally, self._refusals.total()
+        assert self._session is not None, "a summary is of what was done"
+        tally, refused = self._session.tally, self._refusals.total()
         counts = " ".join(f"{name}={tally[name]}" for name in ("orders", "trades", "denied", "cancelled"))
         log.info("trading %s refused=%d balance=%s equity=%s", counts, refused, account.balance, account.equity)
 

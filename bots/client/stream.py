@@ -21,7 +21,7 @@ FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """The exchange refuses this client the stream."""
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -36,11 +36,11 @@ class Conversation(Generic[M]):
     say: Callable[[bytes], None]
 
     def hear(self, text: bytes) -> Iterator[M]:
-        """Yield the messages of a text. Raises Refused."""
+        """Yield the messages of a text. Raises Refusal."""
         raise NotImplementedError
 
 
-class Listening(Conversation[bytes]):
+class PlainConversation(Conversation[bytes]):
     """Passes each text on as it is, and never answers."""
 
     def hear(self, text: bytes) -> Iterator[bytes]:
@@ -53,7 +53,7 @@ def messages(
 ) -> Iterator[M]:
     """Yield the messages of a WebSocket, reconnecting as often as needed.
 
-    raises  Refused  the exchange answered a connection attempt with a 4xx other than 429
+    raises  Refusal  the exchange answered a connection attempt with a 4xx other than 429
     """
     wait_s = FIRST_WAIT_S
     while True:
@@ -63,9 +63,9 @@ def messages(
                 yield message
         except WebSocketBadStatusException as refusal:
             if _is_final(refusal.status_code):
-                raise Refused(refusal.status_code, refusal.resp_body or b"") from None
+                raise Refusal(refusal.status_code, refusal.resp_body or b"") from None
             reason = f"answered {refusal.status_code}"
-        except Refused as refusal:
+        except Refusal as refusal:
             if _is_final(refusal.status):
                 raise
             reason = str(refusal)

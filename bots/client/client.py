@@ -22,8 +22,10 @@ from uuid import uuid4
 
 import msgspec
 
-from bots.channels import ChannelEvent, Subscription, events
-from bots.connection import Query, details_of, part, query_of
+from bots.client.channels import ChannelEvent, Subscription, events
+from bots.client.connection import Query, details_of, part, query_of
+from bots.client.operations import Operations
+from bots.client.stream import PlainConversation, Refusal, messages
 from bots.contract import (
     Accepted,
     Account,
@@ -51,8 +53,6 @@ from bots.contract import (
     Trade,
 )
 from bots.errors import Problem, Unavailable
-from bots.operations import Operations
-from bots.stream import Listening, Refused, messages
 
 T = TypeVar("T")
 
@@ -264,9 +264,9 @@ class Client(Operations):
         address = "ws" + self.url.removeprefix("http") + path
         decoder = msgspec.json.Decoder(form)
         try:
-            for text in messages(address, key=self.key, conversation=Listening):
+            for text in messages(address, key=self.key, conversation=PlainConversation):
                 yield decoder.decode(text)
-        except Refused as refusal:
+        except Refusal as refusal:
             raise Problem(details_of(refusal.status, refusal.body)) from None
 
     # -- pages -------------------------------------------------------------------------------------------------

@@ -19,8 +19,8 @@ from simple_websocket import ConnectionClosed, Server
 from werkzeug import Request, Response
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from bots import ending
-from bots.ending import Ending
+from bots.live import ending
+from bots.live.ending import Ending
 
 SECURITIES = '{"data": [{"security_id": "MSFT", "tick": 0.01, "min_price": 0.01, "max_price": 10000.00}]}'
 ACCOUNT = """{"client_id": "FLOOD", "balance": 10000.00, "held": 0, "available": 10000.00, "equity": 10000.00,
@@ -99,7 +99,7 @@ def bot_of(exchange: SmallExchange, log: Path, *arguments: str, key: str = KEY) 
         bot = subprocess.Popen(
             [sys.executable, "-m", "bots", *arguments, "--url", url],
             stderr=lines,
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             env={**os.environ, "EXCHANGE_API_KEY": key},
         )
     try:
@@ -189,7 +189,7 @@ class Quiet(Strategy):
     def on_timer(self, now):
         self.buy(1, 100)
     def on_stop(self):
-        self.log("goodbye", orders=self.desk.tally["orders"])
+        self.log("goodbye", orders=self.session.tally["orders"])
 """
 
 

@@ -1,4 +1,4 @@
-"""A venue that writes down what a desk sends, and a desk at it for a strategy under test."""
+"""A venue that writes down what a session sends, and a session at it for a strategy under test."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from bots.contract import Book, Level, Order, OrderState, Price, Report, Security, Side
-from bots.desk import Desk
 from bots.strategy import Strategy
+from bots.trading_session import TradingSession
 
 
 def security(security_id: str) -> Security:
@@ -44,8 +44,8 @@ class RecordingVenue:
         self.replaced.append((order_id, quantity, price))
 
 
-class Seat:
-    """A strategy at a desk with $10,000 and 1,000 shares of MSFT, as every account of the exchange begins."""
+class Harness:
+    """A strategy in a session with $10,000 and 1,000 shares of MSFT, as every account of the exchange begins."""
 
     def __init__(
         self,
@@ -53,6 +53,7 @@ class Seat:
         *,
         seed: int = 1,
         securities: Iterable[str] = ("MSFT",),
+        listed: Iterable[Security] | None = None,
         cash: str = "10000",
         holdings: Mapping[str, int] | None = None,
         open_orders: Iterable[OrderState] = (),
@@ -62,34 +63,36 @@ class Seat:
         self.venue = venue or RecordingVenue()
         self.lines: list[tuple[float, str, dict[str, Any]]] = []
         self.now_s = 0.0
-        self.desk = Desk(
+        self.session = TradingSession(
             strategy,
             self.venue,
-            [security(name) for name in securities],
+            [security(name) for name in securities] if listed is None else listed,
             random.Random(seed),
             cash=Decimal(cash),
             holdings={"MSFT": 1000} if holdings is None else holdings,
             open_orders=open_orders,
             log=lambda now_s, line, fields: self.lines.append((now_s, line, dict(fields))),
         )
-        self.desk.start()
+        self.session.start()
 
     @property
     def orders(self) -> list[Order]:
         return self.venue.orders
 
-    def ticks(self, times: int = 1) -> Seat:
+    def ticks(self, times: int = 1) -> Harness:
         for _ in range(times):
             self.now_s += self.strategy.interval_s() or 0.0
-            self.desk.tick(self.now_s)
+            self.session.tick(self.now_s)
         return self
 
     def price(self, bid: str | None, ask: str | None, *, last: str | None = None, security_id: str = "MSFT") -> None:
         prices = (Decimal(text) if text else None for text in (bid, ask, last))
-        self.desk.tell(_price(security_id, *prices), self.now_s)
+        self.session.deliver(_price(security_id, *prices), self.now_s)
 
     def book(self, bids: list[tuple[str, int]], asks: list[tuple[str, int]], *, security_id: str = "MSFT") -> None:
-        self.desk.tell(Book(security_id=security_id, sequence=1, bids=_levels(bids), asks=_levels(asks)), self.now_s)
+        self.session.deliver(
+            Book(security_id=security_id, sequence=1, bids=_levels(bids), asks=_levels(asks)), self.now_s
+        )
 
     def confirm(self, order_id: int) -> None:
         self.tell("order", order_id)
@@ -110,7 +113,7 @@ class Seat:
         sent = self.venue.orders[order_id - 1] if 0 < order_id <= len(self.venue.orders) else None
         side: Side | None = more.pop("side", sent.side if sent else None)
         price = more.pop("price", None)
-        self.desk.tell(
+        self.session.deliver(
             Report(
                 event_type=event_type,
                 status=more.pop("status", "confirmed"),
@@ -136,4 +139,4 @@ def _levels(levels: list[tuple[str, int]]) -> list[Level]:
 
 def orders_of(strategy: Strategy, *, times: int, seed: int = 1) -> list[Order]:
     """What a strategy orders when its timer goes off so many times."""
-    return Seat(strategy, seed=seed).ticks(times).orders
+    return Harness(strategy, seed=seed).ticks(times).orders

@@ -6,15 +6,15 @@ from collections import deque
 from threading import Condition
 
 from bots.contract import Price
-from bots.desk import Event
 from bots.errors import ExchangeError
-from bots.feed import Fed
-from bots.local_book import LocalBook
+from bots.live.feed import FeedEvent
+from bots.live.local_book import LocalBook
+from bots.trading_session import Event
 
 # Levels per side of a book that a strategy sees.
 DEPTH = 20
 
-Letter = Event | ExchangeError
+InboxItem = Event | ExchangeError
 
 
 class Inbox:
@@ -22,12 +22,12 @@ class Inbox:
 
     def __init__(self) -> None:
         self._arrived = Condition()
-        self._letters: deque[Letter] = deque()
+        self._letters: deque[InboxItem] = deque()
         self._prices: dict[str, Price] = {}
         self._books: dict[str, LocalBook] = {}
         self._stopped = False
 
-    def put(self, letter: Fed | ExchangeError) -> None:
+    def put(self, letter: FeedEvent | ExchangeError) -> None:
         """Add an event or an error; called by the streams' thread."""
         with self._arrived:
             if isinstance(letter, Price):
@@ -49,7 +49,7 @@ class Inbox:
         with self._arrived:
             self._arrived.wait_for(lambda: self._stopped, seconds)
 
-    def take(self, timeout_s: float) -> list[Letter]:
+    def take(self, timeout_s: float) -> list[InboxItem]:
         """Take everything; if there is nothing, wait for the first arrival until the time-out."""
         with self._arrived:
             self._arrived.wait_for(lambda: self._letters or self._prices or self._books or self._stopped, timeout_s)

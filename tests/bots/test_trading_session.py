@@ -1,10 +1,11 @@
-"""A desk knows from its bot's own reports alone what the bot has, and tells each thing once, in order."""
+"""A session knows from its bot's own reports alone what the bot has, and tells each thing once, in order."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from bots.contract import (
@@ -22,12 +23,12 @@ from bots.contract import (
 from bots.errors import Problem, Unavailable
 from bots.strategy import Strategy
 from bots.working_order import Fill, WorkingOrder
-from tests.bots.venue import RecordingVenue, Seat
+from tests.bots.harness import Harness, RecordingVenue, security
 
 
 @dataclass
 class Diary(Strategy):
-    """Writes down what it is told."""
+    """Writes down each event that it receives."""
 
     told: list[str] = field(default_factory=list)
 
@@ -62,42 +63,42 @@ def diary() -> Diary:
 
 
 @pytest.fixture
-def seat(diary: Diary) -> Seat:
-    return Seat(diary)
+def harness(diary: Diary) -> Harness:
+    return Harness(diary)
 
 
-def test_everything_is_told_in_its_callback(diary: Diary, seat: Seat) -> None:
-    seat.price("99", "101", last="100")
-    seat.book([("99", 5)], [("101", 5), ("102", 1)])
-    seat.desk.tell(
+def test_everything_is_told_in_its_callback(diary: Diary, harness: Harness) -> None:
+    harness.price("99", "101", last="100")
+    harness.book([("99", 5)], [("101", 5), ("102", 1)])
+    harness.session.deliver(
         Trade(trade_id="t", security_id="MSFT", price=Decimal(101), quantity=3, aggressor_side="buy", sequence=1), 1.5
     )
-    seat.desk.tick(2.0)
-    seat.desk.stop(3.0)
+    harness.session.tick(2.0)
+    harness.session.stop(3.0)
     assert diary.told == ["start", "price 99 101 100", "book 1 2", "trade 3 @ 101", "timer 2.0", "stop"]
     assert diary.now == 3.0
     assert (diary.price().bid, diary.price().last) == (Decimal(99), Decimal(101))
     assert diary.book().asks[1].price == Decimal(102)
 
 
-def test_a_price_without_a_last_one_keeps_the_last_one(diary: Diary, seat: Seat) -> None:
-    seat.price("99", "101", last="100")
-    seat.price("98", "101")
+def test_a_price_without_a_last_one_keeps_the_last_one(diary: Diary, harness: Harness) -> None:
+    harness.price("99", "101", last="100")
+    harness.price("98", "101")
     assert diary.told[-1] == "price 98 101 100"
 
 
-def test_the_life_of_an_order(diary: Diary, seat: Seat) -> None:
+def test_the_life_of_an_order(diary: Diary, harness: Harness) -> None:
     order_id = diary.buy(10, 99.5)
-    assert seat.orders == [LimitOrder(security_id="MSFT", side="buy", quantity=10, price=Decimal("99.50"))]
+    assert harness.orders == [LimitOrder(security_id="MSFT", side="buy", quantity=10, price=Decimal("99.50"))]
     assert diary.open_orders[order_id].status == "pending"
     assert diary.cash == Decimal("9005.00")
 
-    seat.confirm(order_id)
-    seat.fill(order_id, 4, "99.40")
+    harness.confirm(order_id)
+    harness.fill(order_id, 4, "99.40")
     assert diary.open_orders[order_id].open_quantity == 6
     assert diary.cash == Decimal(10_000) - 4 * Decimal("99.40") - 6 * Decimal("99.50")
 
-    seat.fill(order_id, 6, "99.50")
+    harness.fill(order_id, 6, "99.50")
     assert diary.open_orders == {}
     assert diary.position() == 1010
     assert diary.cash == Decimal(10_000) - 4 * Decimal("99.40") - 6 * Decimal("99.50")
@@ -109,13 +110,13 @@ def test_the_life_of_an_order(diary: Diary, seat: Seat) -> None:
     ]
 
 
-def test_equity_is_cash_and_shares_at_the_last_price(diary: Diary, seat: Seat) -> None:
+def test_equity_is_cash_and_shares_at_the_last_price(diary: Diary, harness: Harness) -> None:
     assert diary.equity == 10_000
-    seat.price(None, None, last="90")
+    harness.price(None, None, last="90")
     assert diary.equity == 10_000 + 1000 * 90
     order_id = diary.sell(10, 95)
     assert (diary.position(), diary.available()) == (1000, 990)
-    seat.fill(order_id, 10, "95")
+    harness.fill(order_id, 10, "95")
     assert diary.equity == 10_000 + 950 + 990 * 95
     assert (diary.position(), diary.available()) == (990, 990)
 
@@ -125,33 +126,33 @@ def test_equity_is_cash_and_shares_at_the_last_price(diary: Diary, seat: Seat) -
     [("cancelled", 0, "cancelled"), ("insufficient_funds", 0, "rejected"), ("self_trade", 3, "cancelled")],
 )
 def test_what_a_denial_releases_can_be_spent_again(
-    diary: Diary, seat: Seat, reason: str, filled: int, status: str
+    diary: Diary, harness: Harness, reason: str, filled: int, status: str
 ) -> None:
     order_id = diary.buy(10, 90)
     if filled:
-        seat.fill(order_id, filled, "90")
-    seat.deny(order_id, reason)
+        harness.fill(order_id, filled, "90")
+    harness.deny(order_id, reason)
     assert diary.cash == 10_000 - 90 * filled
     assert diary.told[-1] == f"order 1 {status} {reason}"
     assert diary.open_orders == {}
 
 
-def test_a_market_order_holds_what_it_may_cost(diary: Diary, seat: Seat) -> None:
-    seat.price("99", "101", last="100")
+def test_a_market_order_holds_what_it_may_cost(diary: Diary, harness: Harness) -> None:
+    harness.price("99", "101", last="100")
     order_id = diary.buy(10)
-    assert seat.orders == [MarketOrder(security_id="MSFT", side="buy", quantity=10)]
+    assert harness.orders == [MarketOrder(security_id="MSFT", side="buy", quantity=10)]
     assert diary.cash == 10_000 - 10 * 110
-    seat.fill(order_id, 4, "101")
-    seat.deny(order_id, "unfilled")
+    harness.fill(order_id, 4, "101")
+    harness.deny(order_id, "unfilled")
     assert diary.cash == 10_000 - 404
 
 
-def test_every_kind_of_order_can_be_sent(diary: Diary, seat: Seat) -> None:
+def test_every_kind_of_order_can_be_sent(diary: Diary, harness: Harness) -> None:
     diary.sell(5, stop_price=95)
     diary.sell(5, 94, stop_price=95)
     diary.buy(100, 90, display_quantity=10, post_only=True)
     diary.buy(1, 90.004, time_in_force="ioc")
-    stop, stop_limit, iceberg, ioc = seat.orders
+    stop, stop_limit, iceberg, ioc = harness.orders
     assert stop == StopOrder(security_id="MSFT", side="sell", quantity=5, stop_price=Decimal(95))
     assert stop_limit == StopLimitOrder(
         security_id="MSFT", side="sell", quantity=5, stop_price=Decimal(95), price=Decimal(94)
@@ -162,39 +163,39 @@ def test_every_kind_of_order_can_be_sent(diary: Diary, seat: Seat) -> None:
     assert (ioc.time_in_force, ioc.price) == ("ioc", Decimal("90.00"))
 
 
-def test_an_order_is_cancelled_once(diary: Diary, seat: Seat) -> None:
+def test_an_order_is_cancelled_once(diary: Diary, harness: Harness) -> None:
     order_id = diary.buy(1, 90)
     diary.cancel(order_id)
     diary.cancel(order_id)
     diary.cancel(17)
-    assert seat.venue.cancelled == [order_id]
+    assert harness.venue.cancelled == [order_id]
     assert diary.open_orders[order_id].cancelling
     # It was too late for the cancel: the order is as it was, and its fill comes.
-    seat.desk.tell(_refusal(order_id, "unknown_order"), 0.0)
+    harness.session.deliver(_refusal(order_id, "unknown_order"), 0.0)
     assert not diary.open_orders[order_id].cancelling
-    seat.fill(order_id, 1, "90")
+    harness.fill(order_id, 1, "90")
     assert diary.told[-1] == "order 1 filled unknown_order"
 
 
-def test_all_orders_are_cancelled_at_once_and_none_where_there_are_none(diary: Diary, seat: Seat) -> None:
+def test_all_orders_are_cancelled_at_once_and_none_where_there_are_none(diary: Diary, harness: Harness) -> None:
     diary.cancel_all()
-    assert seat.venue.mass_cancels == []
+    assert harness.venue.mass_cancels == []
     first, second = diary.buy(1, 90), diary.sell(1, 110)
     diary.cancel_all()
-    assert seat.venue.mass_cancels == [None]
+    assert harness.venue.mass_cancels == [None]
     assert all(order.cancelling for order in diary.open_orders.values())
-    seat.deny(first, "cancelled")
-    seat.deny(second, "cancelled")
+    harness.deny(first, "cancelled")
+    harness.deny(second, "cancelled")
     assert (diary.cash, diary.available()) == (10_000, 1000)
 
 
-def test_a_replaced_order_has_its_new_terms_when_it_is_confirmed(diary: Diary, seat: Seat) -> None:
+def test_a_replaced_order_has_its_new_terms_when_it_is_confirmed(diary: Diary, harness: Harness) -> None:
     order_id = diary.buy(10, 90)
-    seat.confirm(order_id)
+    harness.confirm(order_id)
     diary.replace(order_id, quantity=5, price=91.111)
-    assert seat.venue.replaced == [(order_id, 5, Decimal("91.11"))]
+    assert harness.venue.replaced == [(order_id, 5, Decimal("91.11"))]
     assert diary.open_orders[order_id].quantity == 10
-    seat.tell("order", order_id, quantity=5, price="91.11", reason="replaced")
+    harness.tell("order", order_id, quantity=5, price="91.11", reason="replaced")
     order = diary.open_orders[order_id]
     assert (order.quantity, order.price) == (5, Decimal("91.11"))
     assert diary.cash == 10_000 - 5 * Decimal("91.11")
@@ -202,35 +203,35 @@ def test_a_replaced_order_has_its_new_terms_when_it_is_confirmed(diary: Diary, s
         diary.replace(99, quantity=5)
 
 
-def test_an_order_that_was_never_answered_is_found_by_its_reports(diary: Diary, seat: Seat) -> None:
+def test_an_order_that_was_never_answered_is_found_by_its_reports(diary: Diary, harness: Harness) -> None:
     def away(order: object) -> int:
         raise Unavailable("away")
 
-    seat.venue.place = away  # type: ignore[method-assign,assignment]
+    harness.venue.place = away  # type: ignore[method-assign,assignment]
     with pytest.raises(Unavailable):
         diary.buy(10, 90)
-    seat.tell("order", 77, side="buy", quantity=10, price="90")
+    harness.tell("order", 77, side="buy", quantity=10, price="90")
     assert diary.open_orders[77].open_quantity == 10
     assert diary.cash == 9_100
-    seat.tell("trade", 77, side="buy", quantity=10, price="90")
+    harness.tell("trade", 77, side="buy", quantity=10, price="90")
     assert diary.open_orders == {}
     assert diary.position() == 1010
 
 
-def test_a_late_confirmation_does_not_open_an_order_again(diary: Diary, seat: Seat) -> None:
+def test_a_late_confirmation_does_not_open_an_order_again(diary: Diary, harness: Harness) -> None:
     order_id = diary.buy(10, 90)
-    seat.fill(order_id, 10, "90")
-    seat.confirm(order_id)
+    harness.fill(order_id, 10, "90")
+    harness.confirm(order_id)
     assert diary.open_orders == {}
     assert diary.cash == 9_100
 
 
-def test_a_trade_that_cannot_settle_is_taken_back(diary: Diary, seat: Seat) -> None:
+def test_a_trade_that_cannot_settle_is_taken_back(diary: Diary, harness: Harness) -> None:
     order_id = diary.buy(10, 90)
-    seat.fill(order_id, 10, "90")
-    seat.tell("settlement", order_id, status="denied", price="90", reason="account_closed")
+    harness.fill(order_id, 10, "90")
+    harness.tell("settlement", order_id, status="denied", price="90", reason="account_closed")
     assert (diary.cash, diary.position()) == (10_000, 1000)
-    assert seat.lines == [(0.0, "trade_failed", {"order_id": 1, "quantity": 10, "reason": "account_closed"})]
+    assert harness.lines == [(0.0, "trade_failed", {"order_id": 1, "quantity": 10, "reason": "account_closed"})]
 
 
 def test_orders_of_an_earlier_life_are_its_own() -> None:
@@ -246,7 +247,7 @@ def test_orders_of_an_earlier_life_are_its_own() -> None:
         price=Decimal(90),
     )
     diary = Diary()
-    Seat(diary, open_orders=[state])
+    Harness(diary, open_orders=[state])
     assert diary.open_orders[5].open_quantity == 6
     assert diary.cash == 10_000 - 540
 
@@ -260,7 +261,7 @@ def test_a_cancel_that_finds_nothing_is_no_fault(status: int, expectation: str |
             raise Problem(ProblemDetails(status=status, code="problem"))
 
     diary = Diary()
-    Seat(diary, venue=Refusing())
+    Harness(diary, venue=Refusing())
     order_id = diary.buy(1, 90)
     if expectation is None:
         diary.cancel(order_id)
@@ -286,10 +287,10 @@ def test_channels_are_those_that_it_listens_to() -> None:
 
 def test_two_securities_are_kept_apart() -> None:
     diary = Diary()
-    seat = Seat(diary, securities=["MSFT", "AAPL"], holdings={"MSFT": 1000, "AAPL": 5})
-    seat.price("49", "51", last="50", security_id="AAPL")
+    harness = Harness(diary, securities=["MSFT", "AAPL"], holdings={"MSFT": 1000, "AAPL": 5})
+    harness.price("49", "51", last="50", security_id="AAPL")
     order_id = diary.sell(3, 51, security_id="AAPL")
-    seat.fill(order_id, 3, "51")
+    harness.fill(order_id, 3, "51")
     assert (diary.position(), diary.position("AAPL")) == (1000, 2)
     assert diary.price("AAPL").last == Decimal(51)
     assert diary.price().last is None
@@ -300,3 +301,31 @@ def _refusal(order_id: int, reason: str) -> Report:
     return Report(
         event_type="order", status="denied", order_id=order_id, client_id="A", security_id="MSFT", reason=reason
     )
+
+
+@pytest.mark.parametrize(
+    ("served", "held"),
+    [
+        ({}, "110.00"),
+        ({"market_order_band": Decimal("0.05")}, "105.00"),
+        ({"band": Decimal("0.20")}, "120.00"),
+        ({"band": Decimal("0.20"), "market_order_band": Decimal("0.05")}, "105.00"),
+        ({"market_order_band": Decimal("0.05"), "tick": Decimal(2)}, "104"),
+        ({"max_price": Decimal(101)}, "101"),
+    ],
+)
+def test_a_market_order_holds_its_collar_by_the_band_that_the_exchange_serves(
+    served: dict[str, Decimal], held: str
+) -> None:
+    diary = Diary()
+    listed = msgspec.structs.replace(security("MSFT"), **served)
+    harness = Harness(diary, listed=[listed])
+    harness.price("99", "101", last="100")
+    diary.buy(1)
+    assert diary.cash == 10_000 - Decimal(held)
+
+
+def test_a_stop_order_holds_the_collar_of_its_stop_price(diary: Diary, harness: Harness) -> None:
+    harness.price("99", "101", last="100")
+    diary.buy(1, stop_price=120)
+    assert diary.cash == 10_000 - Decimal(132)

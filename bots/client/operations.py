@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Literal
 
-from bots.connection import Connection, part
+from bots.client.connection import Connection, part
 from bots.contract import AccountState, OpenedAccount, Security, Transferred
 
 

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct
 
-from bots.connection import details_of
+from bots.client.connection import details_of
+from bots.client.stream import Conversation, Refusal, messages
 from bots.contract import ProblemDetails
 from bots.errors import Problem
-from bots.stream import Conversation, Refused, messages
 
 ChannelName = Literal["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]
 
@@ -60,7 +60,7 @@ _decode_heartbeat = msgspec.json.Decoder(_Heartbeat).decode
 _decode_answer = msgspec.json.Decoder(list[Raw]).decode
 
 
-class _Following(Conversation[ChannelEvent]):
+class _ChannelConversation(Conversation[ChannelEvent]):
     """One connection: opens it, subscribes, answers pings, and detects missed updates."""
 
     def __init__(self, key: str | None, subscriptions: Sequence[Subscription]) -> None:
@@ -69,7 +69,7 @@ class _Following(Conversation[ChannelEvent]):
         self._sequences: dict[tuple[str, str | None], int] = {}
 
     def hear(self, packet: bytes) -> Iterator[ChannelEvent]:
-        """Yield the events of a packet. Raises Refused if the exchange refuses the connection or a subscription."""
+        """Yield the events of a packet. Raises Refusal if the exchange refuses the connection or a subscription."""
         if packet == _PING:
             self.say(_PONG)
         elif packet.startswith(_EVENT):
@@ -88,7 +88,7 @@ class _Following(Conversation[ChannelEvent]):
         elif packet.startswith(_REFUSED):
             refusal = msgspec.json.decode(packet[2:], type=_Connected)
             status = refusal.data.status if refusal.data else 503
-            raise Refused(status, msgspec.json.encode(refusal.data) if refusal.data else packet)
+            raise Refusal(status, msgspec.json.encode(refusal.data) if refusal.data else packet)
 
     def _subscribe(self, number: int) -> None:
         asked = msgspec.json.encode(("subscribe", self._subscriptions[number]))
@@ -98,7 +98,7 @@ class _Following(Conversation[ChannelEvent]):
         for answer in _decode_answer(answers):
             problem = msgspec.json.decode(answer)
             if problem.get("status") != "success":
-                raise Refused(problem["status"], bytes(answer))
+                raise Refusal(problem["status"], bytes(answer))
 
     def _told(self, event: ChannelEvent) -> Iterator[ChannelEvent]:
         place = (event.channel, event.security_id)
@@ -133,6 +133,6 @@ def events(url: str, key: str | None, subscriptions: Sequence[Subscription]) -> 
     """
     try:
         address = "ws" + url.rstrip("/").removeprefix("http") + PATH
-        yield from messages(address, key=None, conversation=lambda: _Following(key, subscriptions))
-    except Refused as refusal:
+        yield from messages(address, key=None, conversation=lambda: _ChannelConversation(key, subscriptions))
+    except Refusal as refusal:
         raise Problem(details_of(refusal.status, refusal.body)) from None

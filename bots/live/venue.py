@@ -1,4 +1,4 @@
-"""Connects a desk to the running exchange."""
+"""Connects a session to the running exchange."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bots.contract import Order
 
 
 class LiveVenue:
-    """Sends a desk's orders by HTTP, one request at a time."""
+    """Sends a session's orders by HTTP, one request at a time."""
 
     def __init__(self, client: Client) -> None:
         self._client = client

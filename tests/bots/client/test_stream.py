@@ -13,8 +13,8 @@ from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
 from bots.client import Client
+from bots.client.stream import PlainConversation, messages
 from bots.errors import Problem
-from bots.stream import Listening, messages
 
 Serve = Callable[[Server], None]
 
@@ -66,7 +66,7 @@ def address(streams: ScriptedStreams) -> str:
 
 def test_goes_on_after_the_connection_ended_or_was_refused_for_a_while(streams: ScriptedStreams) -> None:
     streams.connections = [sends("1", "2"), 503, 429, sends("3")]
-    stream = messages(address(streams), key="the-key", conversation=Listening)
+    stream = messages(address(streams), key="the-key", conversation=PlainConversation)
     assert [next(stream) for _ in range(3)] == [b"1", b"2", b"3"]
     assert {request.headers["Authorization"] for request in streams.requests} == {"Bearer the-key"}
     stream.close()
@@ -87,7 +87,7 @@ def test_a_silent_connection_is_kept_while_it_answers_and_given_up_when_it_does_
         over.wait(10)
 
     streams.connections = [sends_late, hangs, sends("second")]
-    stream = messages(address(streams), key=None, conversation=Listening, silence_s=0.3)
+    stream = messages(address(streams), key=None, conversation=PlainConversation, silence_s=0.3)
     assert [next(stream) for _ in range(4)] == [b"early", b"late", b"first", b"second"]
     assert len(streams.requests) == 3
     over.set()
