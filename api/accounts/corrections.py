@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Blueprint, Response
@@ -17,6 +16,7 @@ from api.wire.declaration import declared
 from api.wire.problems import invalid
 from api.wire.schema import CashCorrection, ShareCorrection
 from api.wire.shapes import shape_of
+from celery_app.clock import now_us
 from db.clearing_data import accounts
 from db.connect import Database
 
@@ -52,7 +52,7 @@ def routes(*, listing: Listing, clearing_data: Database) -> Blueprint:
                 **what,
                 entry_id=asked.entry_id,
                 reason=asked.reason,
-                now_us=time.time_ns() // 1_000,
+                now_us=now_us(),
             )
         if corrected not in ("booked", "repeated"):
             raise refusal(corrected)

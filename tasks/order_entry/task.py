@@ -11,16 +11,17 @@ from psycopg2.errors import CheckViolation
 from sqlalchemy.exc import IntegrityError
 
 from celery_app import app, fail_points
-from celery_app.publisher import Parcel, Publisher
+from celery_app.clock import now_us
+from celery_app.publisher import Parcel
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.clearing_data import admission, waiting_replaces
-from db.connect import Database
 from tasks.messages import EntryBatch
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.decisions import Limits, number_of
 from tasks.order_entry.rules.feed import feed_of
+from tasks.services import clearing_data, publisher
 
 log = structlog.get_logger()
 
@@ -40,11 +41,11 @@ class OrderEntry(Stage):
 
     def tick(self) -> None:
         """Called about once a second."""
-        now_us = _now_us()
-        with _clearing_data().transaction() as tx:
-            overdue = waiting_replaces.overdue(tx, since_us=now_us - PATIENCE_US)
+        began_us = now_us()
+        with clearing_data(ORDER_ENTRY).transaction() as tx:
+            overdue = waiting_replaces.overdue(tx, since_us=began_us - PATIENCE_US)
             if time.monotonic() >= self._forget_at:
-                admission.forget_cancel_marks(tx, before_us=now_us - REMEMBERED_US)
+                admission.forget_cancel_marks(tx, before_us=began_us - REMEMBERED_US)
                 self._forget_at = time.monotonic() + FORGET_EVERY_S
         if overdue:
             _decide([EntryBatch(list(overdue))], patient=False)
@@ -58,10 +59,10 @@ def order_entry(batches: list[EntryBatch]) -> None:
 
 
 def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
-    began_us = _now_us()
+    began_us = now_us()
     requests = [request for batch in batches for request in batch.requests]
     try:
-        admitted = admit(_clearing_data(), requests, limits=_limits(), now_us=began_us, patient=patient)
+        admitted = admit(clearing_data(ORDER_ENTRY), requests, limits=_limits(), now_us=began_us, patient=patient)
     except (CheckViolation, IntegrityError) as violation:
         # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
@@ -77,19 +78,9 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
     parcels = [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in admitted.commands]
     # Of several copies the first one counts, as in the reports.
     asked_us = {number_of(request): batch.sent_us for batch in batches[::-1] for request in batch.requests}
-    feeds = feed_of(admitted.reports, admitted.commands, asked_us, began_us=began_us, now_us=_now_us())
+    feeds = feed_of(admitted.reports, admitted.commands, asked_us, began_us=began_us, now_us=now_us())
     parcels += [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in feeds]
-    _publisher().send_all(parcels)
-
-
-@cache
-def _clearing_data() -> Database:
-    return Database(settings().clearing_data_url.get_secret_value(), application_name=ORDER_ENTRY)
-
-
-@cache
-def _publisher() -> Publisher:
-    return Publisher(app)
+    publisher().send_all(parcels)
 
 
 @cache
@@ -102,7 +93,3 @@ def _limits() -> Limits:
         max_order_notional_cents=s.max_order_notional_cents,
         max_position=s.max_position,
     )
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000
