@@ -8,7 +8,7 @@ from api.orders.intake.desk import OrderDesk
 from api.request.auth import Keys
 from api.request.databases import writing
 from api.wire.answers import answer
-from api.wire.answers_schema import AccountClosed
+from api.wire.answers_schema.accounts import AccountClosed
 from api.wire.declaration import declared
 from api.wire.problems import not_found
 from celery_app.clock import now_us

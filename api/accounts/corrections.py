@@ -10,8 +10,8 @@ from api.accounts.routes import refusal
 from api.request.body import read_json
 from api.request.databases import writing
 from api.request.listing import Listing
-from api.wire import answers_schema
 from api.wire.answers import answer
+from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import declared
 from api.wire.problems import invalid
 from api.wire.schema import CashCorrection, ShareCorrection

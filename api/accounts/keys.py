@@ -13,7 +13,8 @@ from api.request.body import read_json
 from api.request.databases import reading, writing
 from api.request.query import CURSOR, LIMIT
 from api.wire.answers import answer, page
-from api.wire.answers_schema import Key, MadeKey, Page
+from api.wire.answers_schema.accounts import Key, MadeKey
+from api.wire.answers_schema.common import Page
 from api.wire.declaration import declared
 from api.wire.outgoing import time_of
 from api.wire.problems import Problem, not_found

@@ -11,8 +11,9 @@ from api.request.auth import Keys
 from api.request.body import read_json
 from api.request.databases import reading, writing
 from api.request.listing import Listing
-from api.wire import answers_schema, outgoing
+from api.wire import outgoing
 from api.wire.answers import answer
+from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.problems import Problem, invalid, not_found

@@ -14,8 +14,8 @@ from pydantic import Field
 from api.request import query
 from api.request.auth import Keys
 from api.request.databases import reading
-from api.wire import answers_schema
 from api.wire.answers import answer
+from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import Parameter, declared
 from api.wire.money import dollars
 from api.wire.outgoing import time_of, trade_id

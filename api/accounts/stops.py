@@ -11,7 +11,7 @@ from api.request.auth import Keys
 from api.request.body import read_json
 from api.request.databases import writing
 from api.wire.answers import answer
-from api.wire.answers_schema import AccountResumed, AccountStopped
+from api.wire.answers_schema.accounts import AccountResumed, AccountStopped
 from api.wire.declaration import declared
 from api.wire.problems import Problem, not_found
 from api.wire.schema import AccountChange

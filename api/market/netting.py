@@ -11,8 +11,8 @@ from flask import Blueprint, Response
 
 from api.request import query
 from api.request.databases import reading
-from api.wire import answers_schema
 from api.wire.answers import answer
+from api.wire.answers_schema import clearing as answers_schema
 from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.outgoing import time_of

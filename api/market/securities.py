@@ -14,7 +14,8 @@ from api.request.databases import reading
 from api.request.listing import Listing
 from api.wire import outgoing
 from api.wire.answers import answer
-from api.wire.answers_schema import HaltSubmitted, Security
+from api.wire.answers_schema.market import Security
+from api.wire.answers_schema.orders import HaltSubmitted
 from api.wire.declaration import declared
 from api.wire.schema import Fees, Halt
 from api.wire.shapes import shape_of

@@ -15,7 +15,7 @@ from api.request.body import read_json
 from api.request.listing import Listing
 from api.wire import schema
 from api.wire.answers import answer
-from api.wire.answers_schema import Duplicate, MassCancelled, Results, Submitted
+from api.wire.answers_schema.orders import Duplicate, MassCancelled, Results, Submitted
 from api.wire.declaration import Parameter, declared
 from api.wire.problems import invalid
 from api.wire.schema import Cancel, NewTerms, Replace
