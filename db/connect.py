@@ -12,7 +12,6 @@ import psycopg2
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 
-UNIQUE_VIOLATION = "23505"
 _READ_ONLY = "25006"
 
 # What a stage looks up by key is in memory. Told so, Postgres does not read a whole table instead of 500 of its rows,

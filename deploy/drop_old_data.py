@@ -7,13 +7,13 @@ may run while the exchange trades, and again after it was stopped at any moment.
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import DBAPIError
 
+from celery_app.clock import now_us
 from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import partitions
@@ -46,10 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.error("--days has to be 1 or more: what comes late of the day before would be lost")
     console = Console()
     database = Database(settings().market_data_url.get_secret_value(), application_name="drop-old-data")
-    now_us = time.time_ns() // 1_000
+    started_us = now_us()
     try:
         with database.snapshot() as tx:
-            old = partitions.old(tx, before_us=partitions.start_of_day_us(now_us, days=options.days))
+            old = partitions.old(tx, before_us=partitions.start_of_day_us(started_us, days=options.days))
         if not old:
             console.print(f"Nothing is older than {options.days} days.")
             return 0
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.dry_run:
             console.print("Nothing was dropped, as this was a dry run.")
             return 0
-        return _drop(console, database, old, now_us=now_us)
+        return _drop(console, database, old, now_us=started_us)
     except DBAPIError as fault:
         console.print(f"Postgres refuses: {str(fault.orig).strip()}", style="red")
         return 1

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from celery_app.clock import now_us
 from celery_app.settings import Settings, settings
 from db.clearing_data import initial_data, keys
 from db.connect import Database
@@ -72,9 +72,9 @@ def prepare(settings: Settings) -> None:
     try:
         migrate(clearing_data_url, market_data_url)
         with database.transaction() as tx:
-            now_us = time.time_ns() // 1_000
-            initial_data.load(tx, shards=settings.shards, now_us=now_us, market=market)
-            hand_out_keys(tx, settings.run_directory / "keys.json", now_us=now_us)
+            started_us = now_us()
+            initial_data.load(tx, shards=settings.shards, now_us=started_us, market=market)
+            hand_out_keys(tx, settings.run_directory / "keys.json", now_us=started_us)
         begin(database, market_data)
         _let_in(settings)
     except (initial_data.WrongNumberOfShards, DatabaseMissing) as refusal:

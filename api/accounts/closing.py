@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
-
 from flask import Blueprint, Response
 
 from api.orders.intake.desk import OrderDesk
 from api.request.auth import Keys
 from api.request.databases import writing
 from api.wire.answers import answer
-from api.wire.answers_schema import AccountClosed
+from api.wire.answers_schema.accounts import AccountClosed
 from api.wire.declaration import declared
 from api.wire.problems import not_found
+from celery_app.clock import now_us
 from db.clearing_data import account_states
 from db.connect import Database
 
@@ -29,9 +28,7 @@ def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint
             if not account_states.close(tx, client_id):
                 raise not_found("account")
         # Behind the commit, as when a client is stopped. Closing it again sends the cancels again.
-        numbers, _ = desk.cancel_all(
-            client_id, identity, security_id=None, side=None, received_us=time.time_ns() // 1_000
-        )
+        numbers, _ = desk.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
         return answer({"client_id": client_id, "state": "closed", "command_ids": numbers}, 202)
 
     return blueprint

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Blueprint, Response
@@ -11,12 +10,13 @@ from api.accounts.routes import refusal
 from api.request.body import read_json
 from api.request.databases import writing
 from api.request.listing import Listing
-from api.wire import answers_schema
 from api.wire.answers import answer
+from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import declared
 from api.wire.problems import invalid
 from api.wire.schema import CashCorrection, ShareCorrection
 from api.wire.shapes import shape_of
+from celery_app.clock import now_us
 from db.clearing_data import accounts
 from db.connect import Database
 
@@ -52,7 +52,7 @@ def routes(*, listing: Listing, clearing_data: Database) -> Blueprint:
                 **what,
                 entry_id=asked.entry_id,
                 reason=asked.reason,
-                now_us=time.time_ns() // 1_000,
+                now_us=now_us(),
             )
         if corrected not in ("booked", "repeated"):
             raise refusal(corrected)

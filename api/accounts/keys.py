@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Blueprint, Response
@@ -14,12 +13,14 @@ from api.request.body import read_json
 from api.request.databases import reading, writing
 from api.request.query import CURSOR, LIMIT
 from api.wire.answers import answer, page
-from api.wire.answers_schema import Key, MadeKey, Page
+from api.wire.answers_schema.accounts import Key, MadeKey
+from api.wire.answers_schema.common import Page
 from api.wire.declaration import declared
 from api.wire.outgoing import time_of
 from api.wire.problems import Problem, not_found
 from api.wire.schema import NewKey
 from api.wire.shapes import shape_of
+from celery_app.clock import now_us
 from db.clearing_data import accounts
 from db.clearing_data import keys as key_store
 from db.clearing_data.keys import ADMIN, ApiKey
@@ -61,7 +62,7 @@ def routes(*, keys: Keys, clearing_data: Database, new_per_hour: int) -> Bluepri
                 tx,
                 client_id,
                 role="admin" if client_id == ADMIN else "client",
-                now_us=_now_us(),
+                now_us=now_us(),
                 read_only=asked.read_only,
                 name=asked.name,
             )
@@ -85,7 +86,7 @@ def routes(*, keys: Keys, clearing_data: Database, new_per_hour: int) -> Bluepri
     def revoke(client_id: str, key_id: int) -> Response:
         keys.allowed(client_id)
         with writing(clearing_data) as tx:
-            revoked = key_store.revoke_key(tx, client_id, key_id, now_us=_now_us())
+            revoked = key_store.revoke_key(tx, client_id, key_id, now_us=now_us())
         if revoked is None:
             raise not_found("key")
         return answer(_form(revoked))
@@ -106,10 +107,10 @@ class TooManyNewKeys(Problem):
 
 
 def _require_few_new_keys(tx: Connection, client_id: str, *, most: int) -> None:
-    now_us = _now_us()
-    made, first_us = key_store.made_since(tx, client_id, now_us - _HOUR_US)
+    asked_us = now_us()
+    made, first_us = key_store.made_since(tx, client_id, asked_us - _HOUR_US)
     if made >= most:
-        raise TooManyNewKeys(most, first_us + _HOUR_US - now_us)
+        raise TooManyNewKeys(most, first_us + _HOUR_US - asked_us)
 
 
 def _require_account(tx: Connection, client_id: str) -> None:
@@ -127,7 +128,3 @@ def _form(key: ApiKey) -> dict[str, Any]:
         "created_at": time_of(key.created_us),
         "revoked_at": None if key.revoked_us is None else time_of(key.revoked_us),
     }
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Literal
 
 from flask import Blueprint, Response
@@ -12,13 +11,15 @@ from api.request.auth import Keys
 from api.request.body import read_json
 from api.request.databases import reading, writing
 from api.request.listing import Listing
-from api.wire import answers_schema, outgoing
+from api.wire import outgoing
 from api.wire.answers import answer
+from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.problems import Problem, invalid, not_found
 from api.wire.schema import CashTransfer, NewAccount, ShareTransfer
 from api.wire.shapes import shape_of
+from celery_app.clock import now_us
 from db.clearing_data import accounts, initial_data, market, securities
 from db.clearing_data import keys as key_store
 from db.clearing_data.accounts import Transferred
@@ -53,7 +54,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         with writing(clearing_data) as tx:
             if not _open(tx, client_id):
                 raise Problem(409, "account_exists", "there is an account of this name, or the name is reserved")
-            api_key = key_store.make_key(tx, client_id, role="client", now_us=_now_us())
+            api_key = key_store.make_key(tx, client_id, role="client", now_us=now_us())
             account = _existing(tx, client_id)
         opened = {"client_id": client_id, "balance": dollars(account.balance_cents), "api_key": api_key}
         return answer(opened, 201, {"Cache-Control": "no-store"})
@@ -128,7 +129,7 @@ def _open(tx: Connection, client_id: str) -> bool:
         for security_id, quantity in endowment.shares.items()
         if security_id in listed and accounts.holding(tx, DTCC, security_id).available >= quantity
     }
-    return initial_data.open_trader(tx, client_id, cash_cents=endowment.cash_cents, shares=shares, now_us=_now_us())
+    return initial_data.open_trader(tx, client_id, cash_cents=endowment.cash_cents, shares=shares, now_us=now_us())
 
 
 def _existing(tx: Connection, client_id: str) -> Account:
@@ -145,13 +146,13 @@ def _transfer_of(content: Any) -> CashTransfer | ShareTransfer:
 
 
 def _move(tx: Connection, client_id: str, direction: Direction, asked: CashTransfer | ShareTransfer) -> Transferred:
-    now_us = _now_us()
+    booked_us = now_us()
     if isinstance(asked, CashTransfer):
         move_cash = accounts.deposit_cash if direction == "deposit" else accounts.withdraw_cash
-        return move_cash(tx, client_id, asked.transfer_id, amount_cents=asked.amount, now_us=now_us)
+        return move_cash(tx, client_id, asked.transfer_id, amount_cents=asked.amount, now_us=booked_us)
     move_shares = accounts.deposit_shares if direction == "deposit" else accounts.withdraw_shares
     return move_shares(
-        tx, client_id, asked.transfer_id, security_id=asked.security_id, quantity=asked.quantity, now_us=now_us
+        tx, client_id, asked.transfer_id, security_id=asked.security_id, quantity=asked.quantity, now_us=booked_us
     )
 
 
@@ -169,7 +170,3 @@ def refusal(transferred: Transferred) -> Problem:
         case "insufficient_holdings":
             return Problem(422, "insufficient_holdings", "there are not that many shares available")
     return invalid("/security_id", "is not listed", code="unknown_security")
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000

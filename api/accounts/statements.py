@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import time
 from collections.abc import Iterable, Iterator
 from io import StringIO
 from typing import Annotated, Any, Literal
@@ -15,12 +14,13 @@ from pydantic import Field
 from api.request import query
 from api.request.auth import Keys
 from api.request.databases import reading
-from api.wire import answers_schema
 from api.wire.answers import answer
+from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import Parameter, declared
 from api.wire.money import dollars
 from api.wire.outgoing import time_of, trade_id
 from api.wire.problems import Problem, invalid, not_found
+from celery_app.clock import now_us
 from db.clearing_data.statements import Posting, Statement, statement
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import Database
@@ -51,7 +51,7 @@ def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
     )
     def of_account(client_id: str) -> Response:
         keys.allowed(client_id)
-        to_us = query.time_us("to", default=time.time_ns() // 1_000)
+        to_us = query.time_us("to", default=now_us())
         from_us = query.time_us("from", default=0)
         if from_us > to_us:
             raise invalid("?from", "has to be before the end")

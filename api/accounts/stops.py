@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Blueprint, Response
@@ -12,11 +11,12 @@ from api.request.auth import Keys
 from api.request.body import read_json
 from api.request.databases import writing
 from api.wire.answers import answer
-from api.wire.answers_schema import AccountResumed, AccountStopped
+from api.wire.answers_schema.accounts import AccountResumed, AccountStopped
 from api.wire.declaration import declared
 from api.wire.problems import Problem, not_found
 from api.wire.schema import AccountChange
 from api.wire.shapes import shape_of
+from celery_app.clock import now_us
 from db.clearing_data.account_states import set_stopped
 from db.connect import Database
 
@@ -47,9 +47,7 @@ def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint
             return answer(content)
         # Behind the commit: whatever order entry admitted before it is in the log before these, and nothing comes
         # after. When they cannot be queued the client is stopped all the same, and stopping it again sends them again.
-        numbers, _ = desk.cancel_all(
-            client_id, identity, security_id=None, side=None, received_us=time.time_ns() // 1_000
-        )
+        numbers, _ = desk.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
         return answer(content | {"command_ids": numbers}, 202)
 
     return blueprint

@@ -7,7 +7,8 @@ from flask import Blueprint, Response, request
 from api.dashboard.files import DOCS, INDEX, TYPES, File, read_files
 from api.request.auth import Keys
 from api.wire.answers import answer
-from api.wire.answers_schema import Root, WhoAmI
+from api.wire.answers_schema.accounts import WhoAmI
+from api.wire.answers_schema.common import Root
 from api.wire.declaration import JSON, declared
 from api.wire.problems import not_found
 

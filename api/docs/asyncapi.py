@@ -9,7 +9,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field, TypeAdapter
 
-from api.wire.answers_schema import Answer, Candle, Count, Dollars, Level, Milliseconds, Report, Standing, Time, Trade
+from api.wire.answers_schema.common import Answer, Count, Dollars, Milliseconds, Time
+from api.wire.answers_schema.market import Candle, Level, Standing, Trade
+from api.wire.answers_schema.orders import Report
 
 VERSION = "3.0.0"
 

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from werkzeug.routing import Rule
 
 from api.docs.examples import PATHS, examples_of
-from api.wire import answers_schema
+from api.wire.answers_schema.common import Problem
 from api.wire.declaration import JSON as JSON_TYPE
 from api.wire.declaration import Declaration, declaration_of
 from api.wire.problems import CONTENT_TYPE as PROBLEM_TYPE
@@ -105,7 +105,7 @@ def describe(app: Flask, *, version: str) -> dict[str, Any]:
     """The document of an application, all of whose routes declare what they are."""
     routes = list(_routes(app))
     types = {id(declared_type): declared_type for _, declaration in routes for declared_type in _types(declaration)}
-    types[id(answers_schema.Problem)] = answers_schema.Problem
+    types[id(Problem)] = Problem
     taken = {id(declaration.takes) for _, declaration in routes}
     inputs: list[tuple[int, Any, TypeAdapter[Any]]] = [
         (key, "validation" if key in taken else "serialization", TypeAdapter(declared_type))
@@ -189,7 +189,7 @@ def _responses(rule: Rule, declaration: Declaration, schemas: Mapping[int, Any])
         }
         for status, form in declaration.gives.items()
     }
-    problem = {PROBLEM_TYPE: {"schema": schemas[id(answers_schema.Problem)]}}
+    problem = {PROBLEM_TYPE: {"schema": schemas[id(Problem)]}}
     for status in sorted(_refusals(rule, declaration)):
         responses[str(status)] = {"description": _MEANINGS[status], "content": problem}
     return responses

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, current_app
 from api.docs.asyncapi import describe_streams
 from api.docs.openapi import describe
 from api.wire.answers import encode
-from api.wire.answers_schema import Document
+from api.wire.answers_schema.common import Document
 from api.wire.declaration import JSON, declared
 
 

@@ -11,9 +11,11 @@ from api.request import query
 from api.request.databases import reading
 from api.request.listing import Listing
 from api.request.query import CURSOR, LIMIT
-from api.wire import answers_schema, outgoing
+from api.wire import outgoing
 from api.wire.answers import answer, page
-from api.wire.answers_schema import Candle, Page, Rows, Security, Trade
+from api.wire.answers_schema import market as answers_schema
+from api.wire.answers_schema.common import Page, Rows
+from api.wire.answers_schema.market import Candle, Security, Trade
 from api.wire.declaration import Parameter, declared
 from db.connect import Database
 from db.market_data import reads

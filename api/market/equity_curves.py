@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ from api.wire import outgoing
 from api.wire.answers import encode
 from api.wire.money import dollars
 from api.wire.problems import Problem
+from celery_app.clock import now_us
 from db.clearing_data import equity_samples, standings
 from db.clearing_data.equity_samples import EVERY_US, Sample
 from db.clearing_data.securities import listed
@@ -51,15 +51,14 @@ class EquityCurves:
 
     def _run(self) -> None:
         while True:
-            now_us = time.time_ns() // 1_000
-            gevent.sleep((EVERY_US - now_us % EVERY_US) / _US)
+            gevent.sleep((EVERY_US - now_us() % EVERY_US) / _US)
             try:
-                self.sample(time.time_ns() // 1_000)
+                self.sample(now_us())
             except Problem as problem:
                 # The curves have a gap there, as the exchange had.
                 log.warning("equity_not_sampled", fault=problem.detail)
 
-    def sample(self, now_us: int) -> None:
+    def sample(self, at_us: int) -> None:
         """Keep what clients are worth now. Raises Problem (503) when the database is away."""
         with reading(self._clearing_data) as tx:
             found = standings.standings(tx, {})
@@ -71,19 +70,17 @@ class EquityCurves:
             for equity_cents, one in worth[:MOST_SAMPLED]
         }
         with writing(self._clearing_data) as tx:
-            equity_samples.add(tx, Sample(now_us // EVERY_US * EVERY_US, sampled))
+            equity_samples.add(tx, Sample(at_us // EVERY_US * EVERY_US, sampled))
 
     def read(self, seconds: int) -> bytes:
         """The curves of the last seconds, of those who are the richest at their end, as JSON. Raises Problem (503)."""
         span_s = next(span_s for span_s in SPANS_S if span_s >= seconds)
         curves, encoded = self._spans[span_s].get()
-        return encoded if span_s == seconds else encode(_since(curves, time.time_ns() // 1_000 - seconds * _US))
+        return encoded if span_s == seconds else encode(_since(curves, now_us() - seconds * _US))
 
     def _read_span(self, span_s: int) -> tuple[dict[str, Any], bytes]:
         with reading(self._clearing_data) as tx:
-            found = equity_samples.since(
-                tx, time.time_ns() // 1_000 - span_s * _US, most=MOST_POINTS, richest=MOST_TOLD
-            )
+            found = equity_samples.since(tx, now_us() - span_s * _US, most=MOST_POINTS, richest=MOST_TOLD)
         curves = _curves(found)
         return curves, encode(curves)
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from api.request.databases import writing
 from api.wire.problems import Problem, invalid
 from api.wire.schema import Fees
+from celery_app.clock import now_us
 from db.clearing_data.fees import set_rates
 from db.connect import Database
 
@@ -16,8 +15,6 @@ def change(clearing_data: Database, security_id: str, fees: Fees) -> None:
     if fees.maker_fee + fees.taker_fee < 0:
         raise invalid("/maker_fee", "a rebate must not be more than the other side pays")
     with writing(clearing_data) as tx:
-        outcome = set_rates(
-            tx, security_id, maker_ppm=fees.maker_fee, taker_ppm=fees.taker_fee, now_us=time.time_ns() // 1_000
-        )
+        outcome = set_rates(tx, security_id, maker_ppm=fees.maker_fee, taker_ppm=fees.taker_fee, now_us=now_us())
     if outcome != "set":
         raise Problem(409, "orders_open", "fees change only while no order of the security is open", retry=True)

@@ -15,7 +15,8 @@ from api.request.databases import reading
 from api.request.shared import Shared
 from api.wire import outgoing
 from api.wire.answers import encode
-from api.wire.answers_schema import Curves, Rows, Standing
+from api.wire.answers_schema.common import Rows
+from api.wire.answers_schema.market import Curves, Standing
 from api.wire.declaration import JSON, Parameter, declared
 from api.wire.money import dollars
 from db.clearing_data import standings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -11,12 +10,13 @@ from flask import Blueprint, Response
 
 from api.request import query
 from api.request.databases import reading
-from api.wire import answers_schema
 from api.wire.answers import answer
+from api.wire.answers_schema import clearing as answers_schema
 from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.outgoing import time_of
 from api.wire.problems import invalid
+from celery_app.clock import now_us
 from db.clearing_data.netting import turnovers
 from db.connect import Database
 from tasks.order_execution.rules.netting import Turnover, net
@@ -38,7 +38,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
         gives={200: answers_schema.Netting},
     )
     def netting() -> Response:
-        to_us = query.time_us("to", default=time.time_ns() // 1_000)
+        to_us = query.time_us("to", default=now_us())
         from_us = query.time_us("from", default=to_us - DEFAULT_WINDOW_US)
         if not 0 <= to_us - from_us <= LONGEST_WINDOW_US:
             raise invalid("?from", "has to be before the end, and by a day at most")

@@ -14,10 +14,12 @@ from api.request.databases import reading
 from api.request.listing import Listing
 from api.wire import outgoing
 from api.wire.answers import answer
-from api.wire.answers_schema import HaltSubmitted, Security
+from api.wire.answers_schema.market import Security
+from api.wire.answers_schema.orders import HaltSubmitted
 from api.wire.declaration import declared
 from api.wire.schema import Fees, Halt
 from api.wire.shapes import shape_of
+from celery_app.clock import now_us
 from db.clearing_data.orders import is_logged
 from db.connect import Database
 
@@ -48,7 +50,7 @@ def routes(*, desk: OrderDesk, listing: Listing, clearing_data: Database) -> Blu
             return answer(outgoing.security_of(listing.in_path(security_id)))
         asked = shape_of(content, Halt)
         listing.in_path(security_id)
-        number = desk.halt(security_id, halted=asked.halted, received_us=time.time_ns() // 1_000)
+        number = desk.halt(security_id, halted=asked.halted, received_us=now_us())
         if not logged(number):
             return answer(
                 {"status": "success", "security_id": security_id, "command_id": number, "message": "halt submitted"},

@@ -10,8 +10,8 @@ import structlog
 from flask import Blueprint, Response
 from gevent.lock import Semaphore
 
-from api.wire import answers_schema
 from api.wire.answers import answer
+from api.wire.answers_schema import operations as answers_schema
 from api.wire.declaration import declared
 from api.wire.problems import Problem
 

@@ -18,8 +18,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from api.http.handoff import is_taken, streams_socket
 from api.operations.figures import QueueWatch
 from api.request.shared import Shared
-from api.wire import answers_schema
 from api.wire.answers import answer, problem_answer
+from api.wire.answers_schema import operations as answers_schema
 from api.wire.declaration import declared
 from api.wire.problems import Problem
 from celery_app.topology import task_queues

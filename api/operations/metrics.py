@@ -6,7 +6,6 @@ took. So a look costs a few milliseconds however much is stored, and is taken on
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -22,6 +21,7 @@ from api.request.databases import reading
 from api.request.shared import Shared
 from api.wire.declaration import declared
 from api.wire.problems import Problem
+from celery_app.clock import now_us
 from db.clearing_data import figures as clearing
 from db.connect import Database
 from db.market_data import figures as feed
@@ -113,7 +113,7 @@ class _Exchange(Collector):
 
     def _feed(self) -> Iterable[Metric]:
         with reading(self._market_data) as tx:
-            found = feed.figures(tx, since_us=(time.time_ns() // 1_000) - RECENT_S * 1_000_000)
+            found = feed.figures(tx, since_us=now_us() - RECENT_S * 1_000_000)
         return [
             _counter("trades_stored", "trades that the data feed has stored", "security_id", found.traded),
             _total("reports_stored", "reports that the data feed has stored", found.reports),

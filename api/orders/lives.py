@@ -11,8 +11,8 @@ from api.request.auth import Keys, reader
 from api.request.databases import reading
 from api.request.listing import Listing
 from api.request.shared import Shared
-from api.wire import answers_schema
 from api.wire.answers import answer
+from api.wire.answers_schema import orders as answers_schema
 from api.wire.declaration import declared
 from api.wire.outgoing import time_of
 from api.wire.problems import not_found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ from api.request.body import read_json
 from api.request.refusals import Refusals
 from api.wire.problems import invalid
 from api.wire.shapes import request_of, requests_of
+from celery_app.clock import now_us
 from db.clearing_data.keys import Identity
 
 
@@ -54,8 +54,3 @@ class Placing:
         if entry.problem is not None:
             raise entry.problem
         return Told(200 if entry.duplicate else 202, entry.answer(), allowance.headers())
-
-
-def now_us() -> int:
-    """Microseconds since 1970."""
-    return time.time_ns() // 1_000

@@ -12,9 +12,10 @@ from api.request import query
 from api.request.auth import Keys, whose
 from api.request.databases import reading
 from api.request.listing import Listing
-from api.wire import answers_schema, outgoing
+from api.wire import outgoing
 from api.wire.answers import answer, page
-from api.wire.answers_schema import Page
+from api.wire.answers_schema import orders as answers_schema
+from api.wire.answers_schema.common import Page
 from api.wire.declaration import Parameter, declared
 from api.wire.problems import not_found
 from db.clearing_data import orders as register

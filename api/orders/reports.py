@@ -11,7 +11,8 @@ from api.request.listing import Listing
 from api.request.query import CURSOR, LIMIT, WHOSE
 from api.wire import outgoing
 from api.wire.answers import answer, page
-from api.wire.answers_schema import Page, Report, Status
+from api.wire.answers_schema.common import Page
+from api.wire.answers_schema.orders import Report, Status
 from api.wire.declaration import declared
 from api.wire.problems import invalid, not_found
 from db.connect import Database

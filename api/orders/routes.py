@@ -8,18 +8,19 @@ from flask import Blueprint, Response, request
 
 from api.orders.intake.desk import Entry, OrderDesk
 from api.orders.lookup import OrderLookup
-from api.orders.placing import Placing, Told, now_us
+from api.orders.placing import Placing, Told
 from api.request import query
 from api.request.auth import Keys, whose
 from api.request.body import read_json
 from api.request.listing import Listing
 from api.wire import schema
 from api.wire.answers import answer
-from api.wire.answers_schema import Duplicate, MassCancelled, Results, Submitted
+from api.wire.answers_schema.orders import Duplicate, MassCancelled, Results, Submitted
 from api.wire.declaration import Parameter, declared
 from api.wire.problems import invalid
 from api.wire.schema import Cancel, NewTerms, Replace
 from api.wire.shapes import shape_of
+from celery_app.clock import now_us
 from db.clearing_data.keys import Identity
 from tasks.messages import Side
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -42,6 +41,7 @@ from api.streams.sockets.websocket import NOT_A_WEBSOCKET
 from api.wire.answers import our_fault, problem_answer
 from api.wire.outgoing import time_of
 from api.wire.problems import Problem, not_found
+from celery_app.clock import now_us
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
 from db.clearing_data.orders import next_order_ids
@@ -173,7 +173,7 @@ def _heartbeat(
         gevent.sleep(HEARTBEAT_S)
         rooms.cut_off_slow()
         caps.end_idle()
-        now = time_of(time.time_ns() // 1_000)
+        now = time_of(now_us())
         of_boards = {board.channel: board.sequence for board in boards}
         everyones = public_streams.sequences() | {"candles": candle_streams.sequences()} | of_boards
         rooms.send("heartbeat", _beat(now, everyones), None)

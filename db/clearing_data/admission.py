@@ -26,6 +26,7 @@ from tasks.order_entry.rules.rows import (
     RegisteredOrder,
     Sequenced,
 )
+from tasks.order_entry.rules.terms import TERMS
 from tasks.shared.rules.securities import Security
 
 
@@ -168,11 +169,13 @@ def registered(tx: Connection, order_ids: Collection[int]) -> dict[int, Register
     if not order_ids:
         return {}
     rows = tx.exec_driver_sql(
-        "SELECT order_id, client_id, security_id, type, side, quantity, price_cents, created_us "
-        "FROM orders WHERE order_id = ANY(%s)",
+        f"SELECT order_id, client_id, created_us, {', '.join(TERMS)} FROM orders WHERE order_id = ANY(%s)",  # noqa: S608  # columns
         (list(order_ids),),
     )
-    return {order_id: RegisteredOrder(*rest) for order_id, *rest in rows}
+    return {
+        order_id: RegisteredOrder(client_id, tuple(terms), created_us)
+        for order_id, client_id, created_us, *terms in rows
+    }
 
 
 def register(statements: Statements, orders: Sequence[OrderRow]) -> None:

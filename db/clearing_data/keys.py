@@ -110,15 +110,6 @@ def revoke_key(tx: Connection, client_id: str, key_id: int, *, now_us: int) -> A
     return ApiKey(*row) if row else None
 
 
-def revoke_keys(tx: Connection, client_id: str, *, now_us: int) -> int:
-    """Revoke all keys of a client; returns how many there were."""
-    revoked = tx.execute(
-        text("UPDATE api_keys SET revoked_us = :now_us WHERE client_id = :client_id AND revoked_us IS NULL"),
-        {"client_id": client_id, "now_us": now_us},
-    )
-    return revoked.rowcount
-
-
 def revoked_of(tx: Connection, key_ids: Collection[int]) -> set[int]:
     """Which of some keys are not valid any more; revoked ones may be deleted already."""
     query = text("SELECT key_id FROM api_keys WHERE key_id = ANY(:key_ids) AND revoked_us IS NULL")

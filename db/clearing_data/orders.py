@@ -94,13 +94,6 @@ def order(tx: Connection, order_id: int) -> Order | None:
     return Order(*row) if row else None
 
 
-def order_by_client_order_id(tx: Connection, client_id: str, client_order_id: str) -> Order | None:
-    """An order by its client's own id; None when order entry has not seen it."""
-    where = "FROM orders WHERE client_id = :client_id AND client_order_id = :client_order_id"
-    row = tx.execute(text(f"{_ORDER} {where}"), {"client_id": client_id, "client_order_id": client_order_id}).first()
-    return Order(*row) if row else None
-
-
 def is_logged(tx: Connection, command_id: int) -> bool:
     """Whether a command is in the log."""
     found = tx.execute(text("SELECT 1 FROM order_log WHERE command_id = :command_id"), {"command_id": command_id})

@@ -168,7 +168,6 @@ FEE_HOLD = fee_hold("orders.filled_quantity + orders.closed_quantity")
 #
 # No index names a column that order execution updates, and a page is filled by half: so an update stays on its page
 # and touches no index. That makes it cost 4 us of Postgres instead of 22.
-OPEN_STATUSES = ("new", "partially_filled")
 orders = Table(
     "orders",
     metadata,

@@ -42,7 +42,6 @@ _CANDLES = text(
 )
 _REPORTS = text(_REPORT + "WHERE client_id = :client_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
 _REPORTS_AFTER = text(_REPORT + "WHERE client_id = :client_id AND sequence > :after ORDER BY sequence LIMIT :limit")
-_REPORT_HEAD = text("SELECT sequence FROM report_heads WHERE client_id = :client_id")
 _REPORT_HEADS = text("""
     SELECT client_id, sequence FROM report_heads
     WHERE CAST(:clients AS text[]) IS NULL OR client_id = ANY(CAST(:clients AS text[]))
@@ -131,11 +130,6 @@ def reports_after(tx: Connection, client_id: str, *, after: int, limit: int) -> 
     """Reports of a client with a sequence above `after`, oldest first."""
     rows = tx.execute(_REPORTS_AFTER, {"client_id": client_id, "after": after, "limit": limit})
     return [Report(*row) for row in rows]
-
-
-def report_head(tx: Connection, client_id: str) -> int:
-    """The sequence of a client's last report, 0 before the first one."""
-    return tx.execute(_REPORT_HEAD, {"client_id": client_id}).scalar() or 0
 
 
 def report_heads(tx: Connection, clients: Iterable[str] | None) -> dict[str, int]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import structlog
 
+from celery_app.clock import now_us
 from celery_app.publisher import Parcel
 from db.clearing_data import catch_up
 from db.connect import Database
@@ -37,7 +38,7 @@ class DenialWatch:
         self._clearing_data = clearing_data
         self._market_data = market_data
         self._patience_s = patience_s
-        self._looked_up_to_us = _now_us() - LOOK_BACK_US
+        self._looked_up_to_us = now_us() - LOOK_BACK_US
         self._empty_at_us = 0  # when the feed's queue was empty last
         self._looks = 0
         # Reports that are missing, by the request's number: the report, when to send it again [s], and the wait.
@@ -48,11 +49,11 @@ class DenialWatch:
         self._looks += 1
         if self._looks % LOOKS_OF_A_SWEEP == 0:
             self._looked_up_to_us -= LATE_US
-        now_us = _now_us()
-        up_to_us = max(self._empty_at_us, now_us - LONGEST_DELAY_US) - int(self._patience_s * 1_000_000)
+        looked_us = now_us()
+        up_to_us = max(self._empty_at_us, looked_us - LONGEST_DELAY_US) - int(self._patience_s * 1_000_000)
         if queue_is_empty:
-            self._empty_at_us = now_us
-        self._find(min(up_to_us, now_us))
+            self._empty_at_us = looked_us
+        self._find(min(up_to_us, looked_us))
         yield from self._due()
 
     def _find(self, up_to_us: int) -> None:
@@ -77,12 +78,8 @@ class DenialWatch:
             log.warning("denials_not_reported", requests=len(due))
         for start in range(0, len(due), MAX_BATCH):
             part = due[start : start + MAX_BATCH]
-            yield messages.of_denials([self._missing[number][0] for number in part], now_us=_now_us())
+            yield messages.of_denials([self._missing[number][0] for number in part], now_us=now_us())
             for number in part:
                 report, _, wait_s = self._missing[number]
                 wait_s = min(max(2 * wait_s, self._patience_s), LONGEST_WAIT_S)
                 self._missing[number] = report, now_s + wait_s, wait_s
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 
+from celery_app.clock import now_us
 from celery_app.publisher import Parcel
 from celery_app.stage import InvariantBroken
 from celery_app.topology import DATA_FEED
@@ -45,9 +45,9 @@ def of_engine(
         page = coverage.commands(shard, first, engine.seq + 1)
         for queue, of_queue in gaps.items():
             for gap in coverage.clipped(of_queue, *page):
-                yield from messages.of_engine(queue, shard, events, gap, now_us=_now_us())
+                yield from messages.of_engine(queue, shard, events, gap, now_us=now_us())
     if DATA_FEED in gaps:
-        yield messages.of_books(engine.book_snapshots(), now_us=_now_us())
+        yield messages.of_books(engine.book_snapshots(), now_us=now_us())
 
 
 def _replay(engine: Engine, log: LogReader, last_seq: int) -> Iterator[tuple[int, list[Event]]]:
@@ -72,7 +72,7 @@ def of_settlement(clearing_data: Database, gap: Interval) -> Iterator[Parcel]:
         with clearing_data.transaction() as tx:
             trades = catch_up.trades(tx, begin, end, limit=MAX_BATCH)
         up_to = end if len(trades) < MAX_BATCH else trades[-1].trade.event_id + 1
-        yield messages.of_settlement(trades, (begin, up_to), now_us=_now_us())
+        yield messages.of_settlement(trades, (begin, up_to), now_us=now_us())
         begin = up_to
 
 
@@ -84,8 +84,4 @@ def of_order_entry(clearing_data: Database, shard: int, gap: Interval) -> Iterat
         with clearing_data.transaction() as tx:
             requests = catch_up.requests(tx, shard, first_seq=first, last_seq=last)
         if requests:
-            yield messages.of_order_entry(shard, requests, now_us=_now_us())
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000
+            yield messages.of_order_entry(shard, requests, now_us=now_us())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from psycopg2.errors import CheckViolation, UniqueViolation
 from sqlalchemy import Connection
 
+from celery_app.clock import now_us
 from db.connect import Database
 from db.market_data import book_store, store
 from db.statements import Statements
@@ -73,5 +73,5 @@ def _store(
     store.merge_candles(tx, candles_of(trades))
     books = book_store.store_books(tx, changes)
     # Last, so that their time says how long all of the unit took, but for their own COPY and the COMMIT.
-    store.store_reports(tx, [*chain.from_iterable(told.values())], taken_us=taken_us, stored_us=time.time_ns() // 1_000)
+    store.store_reports(tx, [*chain.from_iterable(told.values())], taken_us=taken_us, stored_us=now_us())
     return push_of(told, trades, books)

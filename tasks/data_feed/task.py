@@ -9,16 +9,17 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from celery_app import app, fail_points
+from celery_app.clock import now_us
 from celery_app.settings import settings
 from celery_app.stage import Stage
 from celery_app.topology import DATA_FEED
 from db import coverage
-from db.connect import Database
 from db.market_data import book_store, partitions
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.record import record
 from tasks.data_feed.rules.halves import halves_of
 from tasks.messages import FeedBatch
+from tasks.services import market_data
 
 log = structlog.get_logger()
 
@@ -47,16 +48,16 @@ class DataFeed(Stage):
         """Called about once a second."""
         _pusher().mend()
         if self.covered:
-            with _market_data().transaction() as tx:
+            with market_data(DATA_FEED).transaction() as tx:
                 coverage.merge(tx)
             self.covered = False
         if time.monotonic() >= self._forget_at:
-            with _market_data().transaction() as tx:
+            with market_data(DATA_FEED).transaction() as tx:
                 book_store.forget_levels(tx, self._sequences_then)
                 self._sequences_then = book_store.sequences(tx)
             self._forget_at = time.monotonic() + FORGET_AFTER_S
         if time.monotonic() >= self._partitions_at:
-            missing = partitions.create_ahead(_market_data(), now_us=time.time_ns() // 1_000)
+            missing = partitions.create_ahead(market_data(DATA_FEED), now_us=now_us())
             if missing:
                 log.info("partitions_not_made", missing=missing)
             self._partitions_at = time.monotonic() + (PARTITIONS_AGAIN_S if missing else PARTITIONS_EVERY_S)
@@ -74,7 +75,7 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
     push, nobody pushes that unit; the worker that comes after it tells the subscribers to resynchronise.
     """
     try:
-        push = record(_market_data(), batches, taken_us=time.time_ns() // 1_000)
+        push = record(market_data(DATA_FEED), batches, taken_us=now_us())
     except DBAPIError:
         self.in_doubt = True
         raise
@@ -85,11 +86,6 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
     fail_points.reach("data_feed.committed")
     if push.is_news:
         _pusher().push(push)
-
-
-@cache
-def _market_data() -> Database:
-    return Database(settings().market_data_url.get_secret_value(), application_name=DATA_FEED)
 
 
 @cache

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Final, TypeVar
 
 import structlog
@@ -21,13 +21,14 @@ from sqlalchemy.exc import DBAPIError, NoResultFound
 
 from celery_app import fail_points
 from celery_app.app import app
-from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
+from celery_app.clock import now_us
+from celery_app.publisher import NotSent, OutcomeUnknown
 from celery_app.settings import settings
 from celery_app.stage import FIRST_WAIT_S, LONGEST_WAIT_S, InvariantBroken, Stage
 from celery_app.topology import MATCHING, shard_of_queue
-from db.connect import Database
 from tasks.matching.shard import CommandsRefused, Shard
 from tasks.messages import CommandBatch
+from tasks.services import clearing_data, publisher
 
 log = structlog.get_logger()
 
@@ -53,7 +54,7 @@ class MatchingStage(Stage):
     def prepare(self, queues: list[str]) -> None:
         """Bring the engines to the end of their logs, and publish again what may not have been published."""
         for queue in queues:
-            shard = Shard(shard_of_queue(queue), _clearing_data())
+            shard = Shard(shard_of_queue(queue), clearing_data(MATCHING))
             _persist(shard.recover, f"shard {shard.shard} of clearing_data")
             fail_points.reach("matching.recovered")
             _persist(partial(self._publish, shard), "RabbitMQ")
@@ -72,7 +73,7 @@ class MatchingStage(Stage):
 
     def handle(self, batches: list[CommandBatch]) -> None:
         """Apply what is new in the batches of all delivered messages, and publish what that made."""
-        began_us = _now_us()
+        began_us = now_us()
         # The order of the log counts, not that of the queue; in it there are fewer gaps to read.
         for batch in sorted(batches, key=lambda batch: batch.first_seq):
             shard = self._shards.get(batch.shard)
@@ -110,7 +111,7 @@ class MatchingStage(Stage):
                 self._publish(shard)
                 self._cover(shard)
                 shard.check_log()
-                shard.leave_snapshot(now_us=_now_us())
+                shard.leave_snapshot(now_us=now_us())
             except InvariantBroken:
                 self.halt()
             except (DBAPIError, NotSent, OutcomeUnknown) as fault:
@@ -124,7 +125,7 @@ class MatchingStage(Stage):
         fail_points.reach("matching.marked")
         shard.end_snapshot()
         if shard.commands_since_snapshot >= settings().snapshot_every_commands:
-            shard.begin_snapshot(now_us=_now_us())
+            shard.begin_snapshot(now_us=now_us())
 
     def _stand_by(self, shard: Shard) -> None:
         number, now_s = shard.shard, time.monotonic()
@@ -142,11 +143,11 @@ class MatchingStage(Stage):
             shard.write_mark()
 
     def _cover(self, shard: Shard) -> None:
-        shard.cover(_publisher(), now_us=_now_us())
+        shard.cover(publisher(), now_us=now_us())
 
     def _publish(self, shard: Shard, began_us: int | None = None) -> None:
-        now_us = _now_us()
-        shard.publish(_publisher(), began_us=now_us if began_us is None else began_us, now_us=now_us)
+        sent_us = now_us()
+        shard.publish(publisher(), began_us=sent_us if began_us is None else began_us, now_us=sent_us)
 
 
 @app.task(name=MATCHING, base=MatchingStage, bind=True)
@@ -170,17 +171,3 @@ def _persist(attempt: Callable[[], Answer], what: str) -> Answer:
 
 def _standby_patience_s() -> float:
     return STANDBY_PATIENCE_HEARTBEATS * settings().matching_heartbeat_s
-
-
-@cache
-def _clearing_data() -> Database:
-    return Database(settings().clearing_data_url.get_secret_value(), application_name=MATCHING)
-
-
-@cache
-def _publisher() -> Publisher:
-    return Publisher(app)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000

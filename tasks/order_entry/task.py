@@ -11,17 +11,18 @@ from psycopg2.errors import CheckViolation
 from sqlalchemy.exc import IntegrityError
 
 from celery_app import app, fail_points
-from celery_app.publisher import Parcel, Publisher
+from celery_app.clock import now_us
+from celery_app.publisher import Parcel
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.clearing_data import admission, trading_day, waiting_replaces
-from db.connect import Database
 from tasks.messages import CommandBatch, EntryBatch, Tick
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.decisions import Limits, number_of
 from tasks.order_entry.rules.feed import feed_of
 from tasks.order_entry.tick import tick
+from tasks.services import clearing_data, publisher
 
 log = structlog.get_logger()
 
@@ -41,11 +42,11 @@ class OrderEntry(Stage):
 
     def tick(self) -> None:
         """Called about once a second."""
-        now_us = _now_us()
-        with _clearing_data().transaction() as tx:
-            overdue = waiting_replaces.overdue(tx, since_us=now_us - PATIENCE_US)
+        began_us = now_us()
+        with clearing_data(ORDER_ENTRY).transaction() as tx:
+            overdue = waiting_replaces.overdue(tx, since_us=began_us - PATIENCE_US)
             if time.monotonic() >= self._forget_at:
-                admission.forget_cancel_marks(tx, before_us=now_us - REMEMBERED_US)
+                admission.forget_cancel_marks(tx, before_us=began_us - REMEMBERED_US)
                 self._forget_at = time.monotonic() + FORGET_EVERY_S
         if overdue:
             _decide([EntryBatch(list(overdue))], patient=False)
@@ -68,11 +69,11 @@ def _is_tick(batch: EntryBatch) -> bool:
 
 def _tick() -> None:
     """Sequence what is due. What a tick leaves unsent, because it ends or RabbitMQ is away, the next one sends."""
-    ticked = tick(_clearing_data(), now_us=_now_us())
+    ticked = tick(clearing_data(ORDER_ENTRY), now_us=now_us())
     if ticked.batches:
         fail_points.reach("order_entry.tick_committed")
-        _publisher().send_all(_to_engines(ticked.batches))
-        with _clearing_data().transaction() as tx:
+        publisher().send_all(_to_engines(ticked.batches))
+        with clearing_data(ORDER_ENTRY).transaction() as tx:
             trading_day.forget_unsent(tx, ticked.ranges)
 
 
@@ -81,10 +82,10 @@ def _to_engines(batches: list[CommandBatch]) -> list[Parcel]:
 
 
 def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
-    began_us = _now_us()
+    began_us = now_us()
     requests = [request for batch in batches for request in batch.requests if not isinstance(request, Tick)]
     try:
-        admitted = admit(_clearing_data(), requests, limits=_limits(), now_us=began_us, patient=patient)
+        admitted = admit(clearing_data(ORDER_ENTRY), requests, limits=_limits(), now_us=began_us, patient=patient)
     except (CheckViolation, IntegrityError) as violation:
         # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
@@ -105,19 +106,9 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
         for request in batch.requests
         if not isinstance(request, Tick)
     }
-    feeds = feed_of(admitted.reports, admitted.commands, asked_us, began_us=began_us, now_us=_now_us())
+    feeds = feed_of(admitted.reports, admitted.commands, asked_us, began_us=began_us, now_us=now_us())
     parcels += [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in feeds]
-    _publisher().send_all(parcels)
-
-
-@cache
-def _clearing_data() -> Database:
-    return Database(settings().clearing_data_url.get_secret_value(), application_name=ORDER_ENTRY)
-
-
-@cache
-def _publisher() -> Publisher:
-    return Publisher(app)
+    publisher().send_all(parcels)
 
 
 @cache
@@ -130,7 +121,3 @@ def _limits() -> Limits:
         max_order_notional_cents=s.max_order_notional_cents,
         max_position=s.max_position,
     )
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000

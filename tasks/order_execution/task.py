@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 import structlog
 
 from celery_app import app, fail_points
-from celery_app.publisher import Parcel, Publisher
+from celery_app.clock import now_us
+from celery_app.publisher import Parcel
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db import coverage as covered
 from db.clearing_data.settlement import BooksBroken
-from db.connect import Database
 from tasks.messages import Execution, ExecutionBatch, FeedBatch, TradeFailed, TradeMade
 from tasks.order_execution.rules.clearing import ExecutionRefused, once_each
 from tasks.order_execution.securities import events_of, record, settle_due
 from tasks.order_execution.settle import settle_once
+from tasks.services import clearing_data, publisher
 from tasks.shared.rules import coverage
 from tasks.shared.rules.coverage import Interval
 
@@ -43,23 +43,23 @@ class Settlement(Stage):
         """Called about once a second."""
         untold = coverage.merged(self._untold)
         if untold:
-            _publisher().send_all([Parcel(DATA_FEED, FeedBatch("order_execution", _now_us(), covers=untold), 0)])
+            publisher().send_all([Parcel(DATA_FEED, FeedBatch("order_execution", now_us(), covers=untold), 0)])
             self._untold = []
         if self._covered:
-            with _clearing_data().transaction() as tx:
+            with clearing_data(ORDER_EXECUTION).transaction() as tx:
                 covered.merge(tx)
             self._covered = False
-        for security_id in settle_due(_clearing_data(), now_us=_now_us()):
+        for security_id in settle_due(clearing_data(ORDER_EXECUTION), now_us=now_us()):
             log.info("security_settled", security_id=security_id)
 
     def handle(self, batches: list[ExecutionBatch]) -> None:
         """Settle the executions of all delivered messages, and report the trades."""
-        began_us = _now_us()
+        began_us = now_us()
         covers = coverage.merged(interval for batch in batches for interval in batch.covers)
         happened = events_of(batches, volatility_auction_us=_volatility_auction_us())
         if happened:
             # Before the executions, whose transaction says that everything up to here is done.
-            record(_clearing_data(), happened)
+            record(clearing_data(ORDER_EXECUTION), happened)
         executions, failed = _settle(batches, covers, began_us)
         self._covered = self._covered or bool(covers)
         fail_points.reach("order_execution.committed")
@@ -72,7 +72,7 @@ class Settlement(Stage):
             covers, untold = coverage.merged([*covers, *self._untold]), []
         else:
             untold = coverage.merged([*covers, *self._untold])
-        _publisher().send_all(_parcels(trades, covers, failed, began_us))
+        publisher().send_all(_parcels(trades, covers, failed, began_us))
         self._untold = untold
 
     def halves(self, batch: ExecutionBatch) -> tuple[ExecutionBatch, ExecutionBatch] | None:
@@ -108,7 +108,7 @@ def _settle(
     """The executions of the batches, settled, and of the trades among them those that failed, with the reason."""
     try:
         executions = once_each(batches)
-        return executions, settle_once(_clearing_data(), executions, covers, settled_us=settled_us)
+        return executions, settle_once(clearing_data(ORDER_EXECUTION), executions, covers, settled_us=settled_us)
     except ExecutionRefused as refusal:
         # Only the engine sends executions, and none that can be refused: somebody ought to look. The message ends in
         # the dead letters, and the worker lives.
@@ -138,7 +138,7 @@ def _parcel(trades: Sequence[TradeMade], covers: list[Interval], failed: Mapping
     undone = [TradeFailed(trade, failed[trade.event_id]) for trade in trades if trade.event_id in failed]
     feed = FeedBatch(
         stage="order_execution",
-        sent_us=_now_us(),
+        sent_us=now_us(),
         settled=settled,
         failed=undone,
         began_us=began_us,
@@ -148,19 +148,5 @@ def _parcel(trades: Sequence[TradeMade], covers: list[Interval], failed: Mapping
 
 
 @cache
-def _clearing_data() -> Database:
-    return Database(settings().clearing_data_url.get_secret_value(), application_name=ORDER_EXECUTION)
-
-
-@cache
-def _publisher() -> Publisher:
-    return Publisher(app)
-
-
-@cache
 def _volatility_auction_us() -> int:
     return round(settings().volatility_auction_s * 1_000_000)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000

@@ -14,10 +14,11 @@ import requests
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
 from db.clearing_data import initial_data
-from db.clearing_data.keys import make_key, revoke_keys
+from db.clearing_data.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit, make_keys
 from tests.support.broker import depth, empty_queues
+from tests.support.clearing_rows import revoke_keys
 from tests.support.web import Api, problem
 
 GOOD = json.dumps(limit()).encode()

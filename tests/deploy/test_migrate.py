@@ -16,6 +16,7 @@ from db.clearing_data import initial_data, keys
 from db.connect import Database
 from deploy import migrate
 from deploy.processes import BOTS
+from tests.support.clearing_rows import revoke_keys
 
 
 def settings(run_directory: Path, **others: object) -> Settings:
@@ -46,7 +47,7 @@ def test_each_bot_gets_a_file_with_its_own_key_and_no_other(clearing_data: Datab
         assert json.loads(file.read_text()) == {account: held[account]}
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     with clearing_data.transaction() as tx:
-        keys.revoke_keys(tx, "GAUSS", now_us=1)
+        revoke_keys(tx, "GAUSS", now_us=1)
     migrate.prepare(settings(tmp_path))
     assert json.loads(migrate.key_file(tmp_path, "GAUSS").read_text()) == {"GAUSS": keys_in(tmp_path)["GAUSS"]}
 
@@ -62,7 +63,7 @@ def test_keys_of_another_database_and_revoked_ones_are_replaced(clearing_data: D
     migrate.prepare(settings(tmp_path))
     before = keys_in(tmp_path)
     with clearing_data.transaction() as tx:
-        keys.revoke_keys(tx, "GAUSS", now_us=1)
+        revoke_keys(tx, "GAUSS", now_us=1)
     (tmp_path / "keys.json").write_text(json.dumps(before | {"SINGLE": "sx_of_another_database"}))
     migrate.prepare(settings(tmp_path))
     after = keys_in(tmp_path)

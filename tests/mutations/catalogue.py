@@ -250,10 +250,10 @@ SETTLEMENT = (
         "A settlement is reported only after it is committed.",
         "tests/tasks/order_execution/test_reporting.py::test_nothing_is_reported_of_what_was_not_committed",
         "tasks/order_execution/task.py",
-        "        failed = settle_once(_clearing_data(), executions, settled_us=began_us)\n",
+        "        failed = settle_once(clearing_data(ORDER_EXECUTION), executions, settled_us=began_us)\n",
         "        early = [one for one in executions if type(one) is TradeMade]\n"
-        "        _publisher().send_all([_parcel(early, {}, began_us)])\n"
-        "        failed = settle_once(_clearing_data(), executions, settled_us=began_us)\n",
+        "        publisher().send_all([_parcel(early, {}, began_us)])\n"
+        "        failed = settle_once(clearing_data(ORDER_EXECUTION), executions, settled_us=began_us)\n",
     ),
     _one(
         "trade_above_its_hold",

@@ -7,7 +7,6 @@ on reading as pending, because it may still come.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from itertools import islice
 
@@ -16,6 +15,7 @@ import structlog
 
 from api.request.databases import reading
 from api.wire.problems import Problem
+from celery_app.clock import now_us
 from db.clearing_data.undecided import undecided
 from db.connect import Database
 from tasks.messages import OrderRequest, Request
@@ -114,7 +114,7 @@ class Accepted:
             log.info("overdue_orders_decided", orders=late)
 
     def _name_overdue(self, order_ids: Iterable[int]) -> None:
-        before_us = time.time_ns() // 1_000 - self._overdue_after_us
+        before_us = now_us() - self._overdue_after_us
         overdue = [order_id for order_id in order_ids if self._waiting[order_id].received_us < before_us]
         if overdue:
             self._overdue |= {order_id: self._waiting.pop(order_id) for order_id in overdue}

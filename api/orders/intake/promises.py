@@ -19,6 +19,7 @@ from api.wire.problems import Problem
 from db.clearing_data import admission, orders
 from db.connect import Database
 from tasks.messages import OrderRequest
+from tasks.order_entry.rules.terms import promised_terms_of
 
 MOST_IN_A_TRANSACTION = 1_000
 
@@ -36,7 +37,7 @@ class Named:
     def __init__(self, order: OrderRequest) -> None:
         self.order = order
         self.order_id = order.order_id
-        self.digest = _digest(order)
+        self.digest = digest_of(order)
         self.same = True
         self.known = False
 
@@ -83,18 +84,6 @@ class Promises:
                     one.known = one.order_id in known
 
 
-def _digest(order: OrderRequest) -> bytes:
-    """What the order asks for, whenever it is sent, as 32 bytes."""
-    asked: tuple[object, ...] = (
-        order.security_id,
-        order.type,
-        order.side,
-        order.quantity,
-        order.price_cents,
-        order.time_in_force,
-        order.post_only,
-    )
-    if order.stop_price_cents is not None or order.display_quantity is not None:
-        # Behind the others, so that the digests of other orders stay what they were.
-        asked += (order.stop_price_cents, order.display_quantity)
-    return hashlib.sha256(msgspec.json.encode(asked)).digest()
+def digest_of(order: OrderRequest) -> bytes:
+    """Return 32 bytes that two orders share just when they have the same terms."""
+    return hashlib.sha256(msgspec.json.encode(promised_terms_of(order))).digest()

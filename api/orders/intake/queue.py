@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
 from api.wire.problems import Problem
 from celery_app import app
+from celery_app.clock import now_us
 from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
 from celery_app.topology import ORDER_ENTRY
 from tasks.messages import EntryBatch, Request
@@ -51,7 +51,7 @@ class OrderQueue:
             raise UnknownOutcome from None
 
     def _send(self, waiting: list[Requests]) -> None:
-        batch = EntryBatch([request for requests in waiting for request in requests], time.time_ns() // 1_000)
+        batch = EntryBatch([request for requests in waiting for request in requests], now_us())
         self._publisher.send(ORDER_ENTRY, batch, size=len(batch.requests))
 
     def _abandon(self) -> bool:

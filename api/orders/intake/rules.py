@@ -12,12 +12,10 @@ from api.wire.problems import Problem, forbidden, invalid
 from api.wire.schema import Cancel, LimitOrder, MarketOrder, NewOrder, Replace, Request, StopLimitOrder, StopOrder
 from db.clearing_data.keys import Identity
 from tasks.messages import CancelRequest, OrderRequest, ReplaceRequest
+from tasks.order_entry.rules.orders import MAX_REFILLS, shows_too_little
 from tasks.shared.rules.securities import Security
 
 Message = OrderRequest | CancelRequest | ReplaceRequest
-
-# An iceberg shows at least one part in so many of itself: each refill is a trade of its own for who takes it.
-MAX_REFILLS = 100
 
 
 def refusal(
@@ -72,7 +70,7 @@ def _refusal_of_iceberg(order: LimitOrder, pointer: str) -> Problem | None:
         return invalid(f"{pointer}/display_quantity", "is of an order that rests, which an ioc or fok order never does")
     if shown >= order.quantity:
         return invalid(f"{pointer}/display_quantity", "has to be less than the quantity")
-    if shown * MAX_REFILLS < order.quantity:
+    if shows_too_little(shown, order.quantity):
         return invalid(f"{pointer}/display_quantity", f"has to be at least 1/{MAX_REFILLS} of the quantity")
     return None
 

@@ -8,7 +8,6 @@ cancels then. While RabbitMQ is away the cancels wait for it.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ from gevent.event import Event
 
 from api.orders.intake.mass_cancels import MassCancels
 from api.wire.problems import Problem, forbidden, invalid, unavailable
+from celery_app.clock import now_us
 from db.clearing_data.keys import Identity
 
 log = structlog.get_logger()
@@ -110,7 +110,7 @@ class CancelOnDisconnect:
             log.warning("cancels_left", clients=len(self._due))
 
     def _cancel(self, client_id: str) -> None:
-        self._due[client_id] = time.time_ns() // 1_000
+        self._due[client_id] = now_us()
         self._done.clear()
         self._wanted.set()
 

@@ -15,6 +15,7 @@ from api.streams.feed.forms import Event, Kind, content_of
 from api.streams.sockets.rooms import Rooms
 from api.wire.outgoing import time_of
 from api.wire.problems import Problem
+from celery_app.clock import now_us
 
 log = structlog.get_logger()
 
@@ -72,7 +73,7 @@ class Board:
         if data == self._data and self._sequence:
             return
         self._snapshot = None
-        self._data, self._sequence, self._read_us = data, self._sequence + 1, time.time_ns() // 1_000
+        self._data, self._sequence, self._read_us = data, self._sequence + 1, now_us()
         if not self._rooms.is_empty(self.channel):
             self._rooms.send(self.channel, content_of(self._event("update", self._sequence - 1)), self.channel)
 

@@ -19,6 +19,7 @@ from api.operations import figures
 from api.operations.figures import BROKER_FAULTS, QueueState
 from api.request.databases import reading
 from api.wire.problems import Problem, unavailable
+from celery_app.clock import now_us
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
 from db.clearing_data import figures as clearing
 from db.connect import Database
@@ -106,7 +107,7 @@ class Pipeline:
 
     def _fed(self) -> FeedFigures:
         with reading(self._market_data) as tx:
-            return feed.figures(tx, since_us=(time.time_ns() // 1_000) - figures.RECENT_S * 1_000_000)
+            return feed.figures(tx, since_us=now_us() - figures.RECENT_S * 1_000_000)
 
     def _rates(self, counts: dict[str, int]) -> dict[str, float]:
         """How much was counted a second, of what was counted before, too."""

@@ -29,7 +29,10 @@ class TapeTrade(Struct, frozen=True):
 
 
 def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
-    """The tape is the one of the proof, and each fill is a side of a trade on it. Raises ResultMismatch, InvalidResult."""
+    """Check that the tape is the proof's and each fill is a side of one of its trades.
+
+    raises  ResultMismatch, InvalidResult
+    """
     faults = []
     fills = 0
     for match in matches:

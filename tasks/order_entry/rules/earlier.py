@@ -35,6 +35,7 @@ from tasks.order_entry.rules.decisions import Dropped, number_of
 from tasks.order_entry.rules.orders import sequenced_time_in_force
 from tasks.order_entry.rules.phases import as_phase
 from tasks.order_entry.rules.rows import RegisteredOrder
+from tasks.order_entry.rules.terms import terms_of
 
 
 def once_each(requests: Sequence[Request]) -> tuple[dict[int, Request], list[Dropped]]:
@@ -76,37 +77,19 @@ def is_same(request: Request, command: Command) -> bool:
 
 def is_registered(request: Request, order: RegisteredOrder) -> bool:
     """Return whether an order of the register that was denied is what became of this request."""
-    return isinstance(request, OrderRequest) and (
-        order.client_id,
-        order.security_id,
-        order.type,
-        order.side,
-        order.quantity,
-        order.price_cents,
-    ) == (
-        request.client_id,
-        request.security_id,
-        request.type,
-        request.side,
-        request.quantity,
-        request.price_cents,
+    return (
+        isinstance(request, OrderRequest) and request.client_id == order.client_id and terms_of(request) == order.terms
     )
 
 
 def _is_same_order(request: OrderRequest, command: PlaceOrder) -> bool:
-    return (
-        request.client_id == command.client_id
-        and request.security_id == command.security_id
-        and request.type == command.type
-        and request.side == command.side
-        and request.quantity == command.quantity
-        and request.price_cents in (None, command.price_cents)  # without a limit the command has a collar
-        and request.stop_price_cents == command.stop_price_cents
-        and request.display_quantity == command.display_quantity
-        and request.post_only == command.post_only
-        and request.expires_us == command.expires_us
-        and sequenced_time_in_force(request) == command.time_in_force
+    # Order entry has set the collar of an order without a limit, and the time in force of one without a price.
+    as_logged = structs.replace(
+        request,
+        price_cents=command.price_cents if request.price_cents is None else request.price_cents,
+        time_in_force=sequenced_time_in_force(request),
     )
+    return request.client_id == command.client_id and terms_of(as_logged) == terms_of(command)
 
 
 def _terms_of(request: Request) -> tuple[object, ...]:

@@ -64,14 +64,10 @@ class OrderRow(Struct, frozen=True, array_like=True):
 
 
 class RegisteredOrder(NamedTuple):
-    """What the register says of an order that came again; a denied one is as it was when it came first."""
+    """An order in the register whose request came again; a denied order still has the terms of its first copy."""
 
     client_id: str
-    security_id: str
-    type: str
-    side: str
-    quantity: int
-    price_cents: int | None
+    terms: tuple[object, ...]  # as tasks.order_entry.rules.terms lists them
     created_us: int  # when the api took its first copy
 
 

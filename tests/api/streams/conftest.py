@@ -15,6 +15,7 @@ from tasks.data_feed.outgoing import Push
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.record import record
 from tasks.messages import BookUpdate, FeedBatch, TradeMade
+from tests.support.clearing_rows import revoke_keys
 from tests.support.feed import NOW_US, book_update
 from tests.support.streams import Streams, wait_until
 
@@ -35,7 +36,7 @@ class Keys:
 def api_keys(clearing_data: Database) -> Keys:
     with clearing_data.transaction() as tx:
         revoked = keys.make_key(tx, "FLOOD", role="client", now_us=1)
-        keys.revoke_keys(tx, "FLOOD", now_us=2)
+        revoke_keys(tx, "FLOOD", now_us=2)
         return Keys(
             admin=keys.make_key(tx, keys.ADMIN, role="admin", now_us=1),
             flood=keys.make_key(tx, "FLOOD", role="client", now_us=3),

@@ -6,6 +6,7 @@ from sqlalchemy import text
 
 from db.clearing_data import keys
 from db.connect import Database
+from tests.support.clearing_rows import revoke_keys
 
 
 def test_a_key_names_its_client_and_role(clearing_data: Database) -> None:
@@ -37,8 +38,8 @@ def test_a_client_may_have_several_keys_until_they_are_revoked(clearing_data: Da
         second = keys.make_key(tx, "SINGLE", role="client", now_us=2)
         others = keys.make_key(tx, "RETAIL", role="client", now_us=2)
         assert first != second
-        assert keys.revoke_keys(tx, "SINGLE", now_us=3) == 2
-        assert keys.revoke_keys(tx, "SINGLE", now_us=4) == 0
+        assert revoke_keys(tx, "SINGLE", now_us=3) == 2
+        assert revoke_keys(tx, "SINGLE", now_us=4) == 0
         assert keys.find_key(tx, first) is None
         assert keys.find_key(tx, second) is None
         assert keys.find_key(tx, others) is not None

@@ -10,6 +10,7 @@ from db.clearing_data import admission, orders
 from db.clearing_data.admission import OrderRow
 from db.connect import Database, copy_rows
 from db.statements import Statements
+from tests.support.clearing_rows import order_by_client_order_id
 
 EXECUTION = (
     "event_id",
@@ -101,8 +102,8 @@ def test_one_order(seven_orders: Database) -> None:
 
 def test_an_order_by_its_clients_own_id(seven_orders: Database) -> None:
     with seven_orders.transaction() as tx:
-        assert orders.order_by_client_order_id(tx, "SINGLE", "my-3").order_id == 3
-        assert orders.order_by_client_order_id(tx, "RETAIL", "my-3") is None
+        assert order_by_client_order_id(tx, "SINGLE", "my-3").order_id == 3
+        assert order_by_client_order_id(tx, "RETAIL", "my-3") is None
 
 
 def test_each_side_sees_its_own_fill(clearing_data: Database) -> None:

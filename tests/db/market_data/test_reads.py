@@ -145,7 +145,7 @@ def test_pages_of_reports_and_trades_are_whole_and_in_order(market_data: Databas
         record(market_data, [batch], taken_us=1)
     with market_data.snapshot() as tx:
         for client_id in CLIENTS:
-            head = reads.report_head(tx, client_id)
+            head = reads.report_heads(tx, [client_id]).get(client_id, 0)
             paged: list[int] = []
             while page := reads.reports(tx, client_id, before=paged[-1] if paged else reads.NEWEST, limit=4):
                 assert {report.client_id for report in page} == {client_id}

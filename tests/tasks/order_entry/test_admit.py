@@ -17,6 +17,7 @@ from tasks.matching.rules.engine import Engine
 from tasks.messages import MassCancel, OrderReport, PlaceOrder, Request, SetPhase, decode_command
 from tasks.order_entry.admit import Admission, admit
 from tasks.order_entry.rules.decisions import Dropped, number_of
+from tests.support.clearing_rows import order_by_client_order_id
 from tests.support.entry import LIMITS, assert_books_hold, cancel, halt, mass_cancel, order, replace
 
 
@@ -53,7 +54,7 @@ def test_an_admitted_order_is_held_logged_and_told(clearing_data: Database) -> N
         assert command == '["place",17,"SINGLE","MSFT","limit","buy",3,10000,"gtc",false,1000,null,null,10000,null]'
         account = accounts.account(tx, "SINGLE")
         assert (account.balance_cents, account.held_cents, account.open_orders) == (1_000_000, 30_000, 1)
-        found = orders.order_by_client_order_id(tx, "SINGLE", "my-1")
+        found = order_by_client_order_id(tx, "SINGLE", "my-1")
         assert (found.order_id, found.status, found.created_us, found.updated_us) == (17, "new", 5, 1_000)
 
 
@@ -212,7 +213,7 @@ def test_a_client_order_id_is_one_order_over_all_units(clearing_data: Database) 
     )
     assert reasons(admission) == {3: "duplicate_client_order_id", 4: "duplicate_client_order_id", 5: None, 6: None}
     with clearing_data.transaction() as tx:
-        assert orders.order_by_client_order_id(tx, "SINGLE", "a").order_id == 1
+        assert order_by_client_order_id(tx, "SINGLE", "a").order_id == 1
         assert orders.order(tx, 3).client_order_id is None
 
 
@@ -230,8 +231,8 @@ def test_names_that_look_like_rows_stay_names(clearing_data: Database) -> None:
     name = 'a\\N,"b",null'
     enter(clearing_data, order(1, client_order_id=name, security_id='x"\\'), order(2, client_order_id="null"))
     with clearing_data.transaction() as tx:
-        assert orders.order_by_client_order_id(tx, "SINGLE", name).security_id == 'x"\\'
-        assert orders.order_by_client_order_id(tx, "SINGLE", "null").order_id == 2
+        assert order_by_client_order_id(tx, "SINGLE", name).security_id == 'x"\\'
+        assert order_by_client_order_id(tx, "SINGLE", "null").order_id == 2
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a\tb"])

@@ -55,7 +55,7 @@ class RawReports:
 
 def heads(market_data: Database, *clients: str) -> dict[str, int]:
     with market_data.snapshot() as tx:
-        return {client: reads.report_head(tx, client) for client in clients}
+        return dict.fromkeys(clients, 0) | reads.report_heads(tx, clients)
 
 
 def store_with_two_workers(market_data: Database, numbers: Sequence[int], **parties: str) -> None:

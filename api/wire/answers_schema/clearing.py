@@ -1,0 +1,52 @@
+"""Shapes of responses about clearing: what each client owes and is owed after netting."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from api.wire.answers_schema.common import (
+    Answer,
+    Count,
+    Dollars,
+    Fraction,
+    Time,
+)
+
+
+class Obligation(Answer):
+    """What a client owes and is owed for a security: shares, and the cash for them."""
+
+    client_id: str
+    security_id: str
+    bought: Count
+    sold: Count
+    net_shares: int
+    paid: Dollars
+    received: Dollars
+    net_cash: Dollars
+
+
+class NetCash(Answer):
+    """What a client gets (+) or pays (-) for all securities together."""
+
+    client_id: str
+    gross_cash: Dollars
+    net_cash: Dollars
+
+
+class Netting(Answer):
+    """How much netting saves over a time: an efficiency of 0.9 leaves a tenth of what was traded to be moved."""
+
+    from_: Annotated[Time, Field(alias="from")]
+    to: Time
+    trades: Count
+    gross_cash: Dollars
+    net_cash: Dollars
+    cash_efficiency: Fraction | None
+    gross_shares: Count
+    net_shares: Count
+    share_efficiency: Fraction | None
+    obligations: list[Obligation]
+    clients: list[NetCash]

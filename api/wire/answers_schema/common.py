@@ -1,0 +1,75 @@
+"""What the shapes of all subjects are made of: values with their units, pages, problems."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+Row = TypeVar("Row")
+
+Dollars = Annotated[Decimal, WithJsonSchema({"type": "number", "description": "dollars, with two decimals"})]
+BasisPoints = Annotated[Decimal, WithJsonSchema({"type": "number", "description": "basis points of what is paid"})]
+Fraction = Annotated[Decimal, WithJsonSchema({"type": "number"})]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Count = Annotated[int, Field(ge=0)]
+Number = Annotated[int, Field(ge=1)]
+Milliseconds = Annotated[float, Field(ge=0)]
+
+
+class Answer(BaseModel):
+    """Base of the answers: every member is there, and no other."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Root(Answer):
+    """Where to find what."""
+
+    name: str
+    orders: str
+    securities: str
+    book: str
+    health: str
+    openapi: str
+    docs: str
+
+
+class FieldFault(Answer):
+    """What is wrong with a field: a JSON pointer into the body, or `?name` of a parameter."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Answer):
+    """A refusal or a fault (RFC 9457); `code` is for programs and keeps its meaning."""
+
+    # Some say more, as which dependency is away; and only some have faults of fields.
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    code: str
+    detail: str
+    request_id: str
+    errors: list[FieldFault] = []
+
+
+class Page(Answer, Generic[Row]):
+    """Rows, and where the next page begins; null when there is none."""
+
+    data: list[Row]
+    next_cursor: str | None
+
+
+class Rows(Answer, Generic[Row]):
+    """All rows there are."""
+
+    data: list[Row]
+
+
+# A document that describes itself.
+Document = dict[str, Any]

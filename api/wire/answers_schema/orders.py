@@ -1,0 +1,141 @@
+"""Shapes of responses about orders: what became of them, their fills, reports and lives."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from api.wire.answers_schema.common import (
+    Answer,
+    Count,
+    Dollars,
+    Milliseconds,
+    Number,
+    Problem,
+    Time,
+)
+from api.wire.schema import TimeInForce
+from db.market_data.reads import OrderStatus as ReportedStatus
+from tasks.data_feed.rules.rows import EventType
+from tasks.messages import OrderType, Side
+
+
+class Submitted(Answer):
+    """A request that RabbitMQ has on a quorum queue."""
+
+    status: Literal["success"]
+    order_id: Number
+    client_order_id: str | None
+    message: str
+
+
+class Duplicate(Submitted):
+    """The answer to an order that came before under the same client order id."""
+
+    duplicate: Literal[True]
+
+
+class MassCancelled(Answer):
+    """A mass cancel that RabbitMQ has on a quorum queue: one command for each shard concerned."""
+
+    status: Literal["success"]
+    client_id: str
+    security_id: str | None
+    side: Side | None
+    command_ids: list[Number]
+    message: str
+
+
+class HaltSubmitted(Answer):
+    """A halt, or its end, that is queued and not yet known to be in the log."""
+
+    status: Literal["success"]
+    security_id: str
+    command_id: Number
+    message: str
+
+
+class Results(Answer):
+    """One result for each request of an array, in its place."""
+
+    status: Literal["success"]
+    results: list[Submitted | Duplicate | Problem]
+
+
+class Order(Answer):
+    """An order, and how far it has come."""
+
+    order_id: Number
+    client_order_id: str | None
+    client_id: str
+    security_id: str
+    type: OrderType
+    side: Side
+    quantity: Number
+    price: Dollars | None
+    stop_price: Dollars | None
+    display_quantity: Number | None
+    time_in_force: TimeInForce
+    post_only: bool
+    filled_quantity: Count
+    average_price: Dollars | None
+    status: Literal["pending", "new", "partially_filled", "filled", "cancelled", "rejected"]
+    reason: str | None
+    created_at: Time
+    updated_at: Time
+
+
+class Fill(Answer):
+    """A settled trade as one of its sides sees it."""
+
+    trade_id: str
+    order_id: Number
+    client_id: str
+    security_id: str
+    side: Side
+    quantity: Number
+    price: Dollars
+    fee: Dollars
+    timestamp: Time
+    settled_at: Time
+
+
+class Report(Answer):
+    """A stage's word to a client."""
+
+    event_type: EventType
+    status: Literal["confirmed", "denied"]
+    order_id: Number
+    client_id: str
+    security_id: str
+    side: Side | None
+    quantity: Count | None
+    price: Dollars | None
+    reason: str | None
+    sequence: Count
+    timestamp: Time
+
+
+class Status(Answer):
+    """How far an order has come, by its reports."""
+
+    status: ReportedStatus
+
+
+class LifeSpan(Answer):
+    """A part of an order's life: it waits for a stage, or the stage works on it."""
+
+    stage: Literal["api", "order_entry", "matching", "order_execution", "data_feed"]
+    part: Literal["queue", "work"]
+    what: str
+    start_ms: Milliseconds
+    end_ms: Milliseconds
+
+
+class Life(Answer):
+    """What an order went through, up to the first thing that happened to it; times since the api took it."""
+
+    order_id: Number | None
+    security_id: str
+    started_at: Time
+    total_ms: Milliseconds
+    spans: list[LifeSpan]
