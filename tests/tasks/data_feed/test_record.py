@@ -7,11 +7,13 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from db import coverage as covered
 from db.connect import Database
 from db.market_data import reads
 from tasks.data_feed.record import record
 from tasks.data_feed.rules.rows import Price, Report
-from tasks.messages import FeedBatch
+from tasks.messages import AuctionUpdate, FeedBatch, PhaseChanged, SecuritySettled, event_id
+from tasks.shared.rules import coverage
 from tests.support.feed import NOW_US, book_update, flow_of, lasting, trade
 from tests.tasks.data_feed.rules.test_reports import entry_report
 
@@ -66,6 +68,18 @@ def test_prices_of_an_older_update_do_not_count(market_data: Database) -> None:
         price = reads.price(tx, "MSFT")
     assert price is not None
     assert price.bid_cents == 9_990
+
+
+def test_a_message_about_securities_and_auctions_is_stored_and_covered(market_data: Database) -> None:
+    phase = PhaseChanged(event_id(0, 2, 0), "MSFT", "auction", "schedule", NOW_US, NOW_US)
+    settled = SecuritySettled(event_id(0, 3, 0), "MSFT", 10_000, NOW_US)
+    auction = AuctionUpdate("MSFT", 10_000, 5, 1, "buy", NOW_US)
+    covers = [coverage.commands(0, 1, 9)]
+    batch = matching(trades=[trade(1)], securities=[phase, settled], auctions=[auction], covers=covers)
+    push = record(market_data, [batch], taken_us=1)
+    assert [told.about for told in push.trades] == ["MSFT"]
+    with market_data.snapshot() as tx:
+        assert covered.read(tx) == {("matching", 0): covers}
 
 
 def test_what_no_column_takes_stores_nothing(market_data: Database) -> None:
