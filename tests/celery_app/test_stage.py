@@ -13,6 +13,7 @@ from celery_app.publisher import NotSent, Publisher
 from celery_app.stage import INVARIANT_BROKEN_STATUS, LAST_DELIVERIES, SUSPICIOUS_DELIVERIES
 from celery_app.topology import DEAD_LETTER, DELIVERY_LIMIT, ORDER_ENTRY
 from tasks.messages import EntryBatch, OrderRequest
+from tasks.order_entry.task import order_entry
 from tests.support.broker import depth, empty_queues, publish, take
 from tests.support.worker import Worker, WorkerFailed
 
@@ -159,6 +160,11 @@ def test_what_ends_its_worker_goes_to_the_dead_letters_alone(
     give_back(broker_url, times=DELIVERY_LIMIT - SUSPICIOUS_DELIVERIES - 1)
     (dead,) = take(broker, DEAD_LETTER, 1)
     assert "KILLER" in str(dead.body)
+
+
+def test_order_entry_keeps_the_order_of_its_messages() -> None:
+    # A client's requests take effect in the order in which it sent them.
+    assert order_entry.keeps_order
 
 
 def test_where_order_counts_no_message_overtakes_one_that_ends_its_worker(

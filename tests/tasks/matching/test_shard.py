@@ -61,7 +61,7 @@ def test_what_could_not_be_published_is_not_marked(clearing_data: Database) -> N
     shard.write_mark()
     with clearing_data.snapshot() as tx:
         assert published_mark(tx, 0) == 0
-    assert shard.unsent == 1  # the change of the book
+    assert shard.unsent == 2  # the whole book, and where its auction would end
 
 
 def test_a_batch_that_is_delivered_again_is_applied_once(clearing_data: Database) -> None:
