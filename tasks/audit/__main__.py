@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from celery_app.settings import settings
 from db.connect import Database
 from tasks.audit.audit import CONNECTIONS, audit
-from tasks.audit.result import Audit
+from tasks.audit.common.result import Audit
 
 PASSED, BROKEN, NOT_MADE = 0, 1, 2
 

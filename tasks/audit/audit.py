@@ -9,8 +9,17 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 
 from db.connect import Database
-from tasks.audit.dead_letters import check_dead_letters
-from tasks.audit.executions import Executions, check_nothing_beyond
+from tasks.audit.clearing.dead_letters import check_dead_letters
+from tasks.audit.clearing.executions import Executions, check_nothing_beyond
+from tasks.audit.clearing.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
+from tasks.audit.clearing.money import check_conservation, check_holds
+from tasks.audit.clearing.promises import check_promises, read_broken
+from tasks.audit.clearing.replaces import check_terms
+from tasks.audit.clearing.replay import Replay
+from tasks.audit.clearing.settlement import check_failures, check_fees, check_legs, check_quantities
+from tasks.audit.clearing.snapshots import check_marks
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Audit, Checked, Rule
 from tasks.audit.feed import reports
 from tasks.audit.feed.books import check_books
 from tasks.audit.feed.candles import check_candles
@@ -19,15 +28,6 @@ from tasks.audit.feed.legs import reports_of_trades
 from tasks.audit.feed.requests import reports_of_requests
 from tasks.audit.feed.sequences import check_sequences
 from tasks.audit.feed.trades import StoredTrades
-from tasks.audit.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
-from tasks.audit.money import check_conservation, check_holds
-from tasks.audit.patience import Patience
-from tasks.audit.promises import check_promises, read_broken
-from tasks.audit.replaces import check_terms
-from tasks.audit.replay import Replay
-from tasks.audit.result import Audit, Checked, Rule
-from tasks.audit.settlement import check_failures, check_fees, check_legs, check_quantities
-from tasks.audit.snapshots import check_marks
 from tasks.messages import Execution, TradeMade, event_id
 
 # One for a snapshot or the sums of reports, and two for what is read while the log is replayed.

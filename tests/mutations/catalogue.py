@@ -455,7 +455,7 @@ AUDIT = (
         "The audit hashes the bodies of snapshots.",
         "tests/tasks/audit/test_audit.py::test_a_fault_is_reported_with_its_rule_and_row"
         "[a snapshot holds another state than its hash says]",
-        "tasks/audit/snapshots.py",
+        "tasks/audit/clearing/snapshots.py",
         "    if (body_hash := digest(snapshot.body).hex()) != snapshot.state_hash:\n",
         "    if (body_hash := snapshot.state_hash) != snapshot.state_hash:\n",
     ),

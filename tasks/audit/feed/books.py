@@ -8,9 +8,9 @@ from typing import NamedTuple
 from db.clearing_data.order_log import read_commands
 from db.connect import Database
 from db.market_data import reads
-from tasks.audit.patience import Patience
-from tasks.audit.replay import PAGE
-from tasks.audit.result import Checked
+from tasks.audit.clearing.replay import PAGE
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Checked
 from tasks.data_feed.rules.rows import Book, Level, Price
 from tasks.matching.rules.engine import Engine
 from tasks.messages import BookUpdate, Expire, MassCancel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from db.market_data.partitions import DAILY, TRADES, dropped_before
-from tasks.audit.result import Checked
+from tasks.audit.common.result import Checked
 from tasks.data_feed.rules.candles import CANDLE_SECONDS
 
 _FINEST = next(table for table in DAILY if table.name == "candles_1s")

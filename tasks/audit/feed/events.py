@@ -8,11 +8,11 @@ from sqlalchemy import text
 
 from db.connect import Database
 from db.market_data.partitions import REPORTS, dropped_before
+from tasks.audit.clearing.log import read_heads
+from tasks.audit.clearing.replay import PAGE
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Checked
 from tasks.audit.feed.reports import ReportRow
-from tasks.audit.log import read_heads
-from tasks.audit.patience import Patience
-from tasks.audit.replay import PAGE
-from tasks.audit.result import Checked
 from tasks.data_feed.rules.reports import changed_report, closed_report, refused_report
 from tasks.data_feed.rules.rows import Report
 from tasks.messages import Event, OrderClosed, OrderReplaced, OrderTriggered, SecurityEvent, TradeMade, event_id

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple, Protocol
 from sqlalchemy import Connection, text
 
 from db.connect import Database
-from tasks.audit.patience import Patience
-from tasks.audit.result import Checked
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Checked
 
 # Buckets of which the rows are read at once; where more differ, the others are counted.
 MOST_BUCKETS: Final = 200

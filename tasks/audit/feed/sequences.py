@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from tasks.audit.contiguity import check_contiguous
-from tasks.audit.result import Checked
+from tasks.audit.common.contiguity import check_contiguous
+from tasks.audit.common.result import Checked
 
 
 def check_sequences(tx: Connection) -> Checked:

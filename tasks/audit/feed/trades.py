@@ -9,9 +9,9 @@ from sqlalchemy import text
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.partitions import TRADES, dropped_before
-from tasks.audit.patience import Patience
-from tasks.audit.replay import PAGE
-from tasks.audit.result import Checked
+from tasks.audit.clearing.replay import PAGE
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Checked
 from tasks.data_feed.record import trade_of
 from tasks.data_feed.rules.rows import Trade
 from tasks.messages import TradeMade, event_id

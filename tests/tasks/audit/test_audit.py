@@ -18,7 +18,7 @@ from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import partitions
 from tasks.audit.audit import NAMES, audit
-from tasks.audit.result import MOST_LISTED, Rule
+from tasks.audit.common.result import MOST_LISTED, Rule
 from tests.support.databases import own_market_data
 from tests.support.trading import NOW_US
 from tests.tasks.audit.conftest import Traded

@@ -9,8 +9,8 @@ from kombu import Connection
 from celery_app.topology import DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE
 from deploy.dead_letters import dead_letters
 from tasks.audit.audit import audit
-from tasks.audit.dead_letters import check_dead_letters
-from tasks.audit.result import MOST_LISTED
+from tasks.audit.clearing.dead_letters import check_dead_letters
+from tasks.audit.common.result import MOST_LISTED
 from tests.support.broker import depth
 from tests.tasks.audit.conftest import Traded
 from tests.tasks.audit.test_audit import PATIENCE_S, broken

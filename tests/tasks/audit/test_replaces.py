@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from db.connect import Database
-from tasks.audit.log import check_orders
-from tasks.audit.money import check_conservation, check_holds
-from tasks.audit.replaces import check_terms
-from tasks.audit.settlement import check_failures, check_fees, check_legs, check_quantities
+from tasks.audit.clearing.log import check_orders
+from tasks.audit.clearing.money import check_conservation, check_holds
+from tasks.audit.clearing.replaces import check_terms
+from tasks.audit.clearing.settlement import check_failures, check_fees, check_legs, check_quantities
 from tasks.order_execution.settle import settle_once
 from tests.support.replacing import Market
 from tests.support.trading import NOW_US, open_accounts

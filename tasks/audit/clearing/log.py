@@ -8,14 +8,14 @@ from sqlalchemy import Connection, text
 
 from db.connect import Database
 from db.market_data.partitions import dropped_denials
-from tasks.audit.contiguity import check_contiguous
-from tasks.audit.patience import Patience
-from tasks.audit.result import Checked
+from tasks.audit.common.contiguity import check_contiguous
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Checked
 
 # A command says what its order says, but for the time at which it was sequenced; only then it is the order's. It is
 # written as tasks.messages.encode_command does. A log from before there were fees has no hold, which is the price then.
 # What comes behind the hold, when the order expires, is left out: null but for gtd orders, and missing in older logs.
-# Quantity, price and hold of an order that was replaced are those of the replacement; see tasks.audit.replaces.
+# Quantity, price and hold of a replaced order are those of its last replacement; see tasks.audit.clearing.replaces.
 _ORDERS = text(
     """
     WITH logged AS (

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data import executions as register
 from db.connect import Database
-from tasks.audit.patience import Patience
-from tasks.audit.replay import PAGE
-from tasks.audit.result import Checked
+from tasks.audit.clearing.replay import PAGE
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Checked
 from tasks.messages import Execution, as_settled, event_id
 
 

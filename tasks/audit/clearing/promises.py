@@ -8,8 +8,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from db.connect import Database
-from tasks.audit.patience import Patience
-from tasks.audit.result import Checked
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Checked
 
 
 class BrokenPromise(NamedTuple):

@@ -10,7 +10,7 @@ from amqp.exceptions import AccessRefused, AMQPError, NotFound
 from kombu import Connection
 
 from celery_app.topology import DEAD_LETTER
-from tasks.audit.result import MOST_LISTED, Checked
+from tasks.audit.common.result import MOST_LISTED, Checked
 
 # How long RabbitMQ may take to answer [s].
 _WAIT_S: Final = 5.0

@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from db.clearing_data.snapshots import Snapshot
-from tasks.audit.result import Checked
+from tasks.audit.common.result import Checked
 from tasks.matching.rules.state import VERSION, decode, digest
 
 _AHEAD = text(

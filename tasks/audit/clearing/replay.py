@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from db.clearing_data.order_log import read_commands
 from db.clearing_data.snapshots import newest_first
 from db.connect import Database
-from tasks.audit.result import Checked
-from tasks.audit.snapshots import fault_of, is_comparable
+from tasks.audit.clearing.snapshots import fault_of, is_comparable
+from tasks.audit.common.result import Checked
 from tasks.matching.rules.engine import Engine
 from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
 

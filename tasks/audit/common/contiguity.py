@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from tasks.audit.result import Checked
+from tasks.audit.common.result import Checked
 
 
 def check_contiguous(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from db.clearing_data.tables import DTCC, EXCHANGE
-from tasks.audit.result import Checked
+from tasks.audit.common.result import Checked
 
 _LEGS = text(
     """

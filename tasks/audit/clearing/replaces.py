@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data import executions as register
 from db.clearing_data.order_log import commands_of
-from tasks.audit.result import Checked
+from tasks.audit.common.result import Checked
 from tasks.messages import Execution, OrderClosed, OrderReplaced, PlaceOrder, ReplaceOrder, TradeMade
 
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 from db.clearing_data.accounts import EXTERNAL, ISSUER, all_accounts, all_holdings
 from db.clearing_data.securities import listed
 from db.clearing_data.tables import DTCC, FEE_HOLD
-from tasks.audit.replaces import Need, check_replaces, needs_of_replaced
-from tasks.audit.result import Checked
+from tasks.audit.clearing.replaces import Need, check_replaces, needs_of_replaced
+from tasks.audit.common.result import Checked
 
 _BOOKED = text(
     "SELECT account, contra_account, security_id, count(*), sum(cash_cents), sum(shares) "
