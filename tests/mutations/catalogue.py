@@ -262,7 +262,7 @@ MATCHING = (
     _one(
         "trade_at_the_incoming_price",
         "A trade is made at the resting order's price.",
-        "tests/tasks/matching/rules/test_engine.py::test_scenario",
+        "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
         "tasks/matching/rules/traded.py",
         "            level_cents = -key if buys else key\n",
         "            level_cents = price_cents\n",
@@ -270,7 +270,7 @@ MATCHING = (
     _one(
         "self_trade_allowed",
         "No client trades with itself.",
-        "tests/tasks/matching/rules/test_engine.py::test_scenario",
+        "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
         "tasks/matching/rules/traded.py",
         "                if resting_client == client_id:\n",
         "                if resting_client == order_id:\n",
@@ -278,7 +278,7 @@ MATCHING = (
     _one(
         "post_only_trades",
         "A post-only order never trades on arrival.",
-        "tests/tasks/matching/rules/test_engine.py::test_scenario",
+        "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
         "tasks/matching/rules/placing.py",
         "    if order.post_only:\n",
         "    if order.post_only and not order.quantity:\n",
@@ -286,7 +286,7 @@ MATCHING = (
     _one(
         "engine_cancels_anothers_order",
         "The engine refuses a cancel by a client that does not own the order.",
-        "tests/tasks/matching/rules/test_engine.py::test_scenario",
+        "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
         "tasks/matching/rules/engine.py",
         "        elif order.client_id != cancel.client_id or order.security_id != cancel.security_id:\n",
         "        elif order.security_id != cancel.security_id:\n",
