@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from celery_app import app, logs
 from celery_app.publisher import NotSent, OutcomeUnknown
 from celery_app.settings import settings
-from celery_app.stage import INVARIANT_BROKEN_STATUS, InvariantBroken, is_of_the_world
+from celery_app.stage import INVARIANT_BROKEN_STATUS, InvariantBroken, is_transient
 from db.clearing_data import catch_up
 from db.connect import Database
 from tasks.catch_up.begin import begin
@@ -80,7 +80,7 @@ def _watch() -> int:
             log.critical("invariant_broken", stage=NAME, exc_info=True)
             return INVARIANT_BROKEN_STATUS
         except Exception as fault:
-            if not is_of_the_world(fault):
+            if not is_transient(fault):
                 raise
             log.warning("waiting", fault=str(fault).partition("\n")[0][:200])
             watch.forget()
