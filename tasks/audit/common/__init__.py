@@ -1,1 +1,1 @@
-"""What all checks of the audit use: their outcome, waiting for messages on their way, and numbers without gaps."""
+"""What all checks of the audit use: results, waiting for messages in the queues, and checks of contiguous numbers."""

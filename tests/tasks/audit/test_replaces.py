@@ -1,4 +1,4 @@
-"""The rules on money and orders hold after every unit, however far ahead of their replacements fills have settled."""
+"""The rules on money and orders hold after every batch, however far fills settle ahead of their replacements."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECKS = (
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_rules_hold_in_between(clearing_data: Database, seed: int) -> None:
+def test_the_rules_hold_after_every_batch(clearing_data: Database, seed: int) -> None:
     open_accounts(clearing_data)
     executions = Market(clearing_data, seed=seed, fees=seed % 2 == 1, orders=30).executions()
     random.Random(seed).shuffle(executions)

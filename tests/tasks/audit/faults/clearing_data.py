@@ -31,7 +31,7 @@ FAULTS = {
         "clearing_data",
         SOME_ORDER,
         "UPDATE orders SET hold_cents = hold_cents + 1 WHERE order_id = :row",
-        "order {row} is another one in the log",
+        "order {row} differs from the log",
     ),
     "an order is denied for two reasons": Fault(
         1,
@@ -193,7 +193,7 @@ FAULTS = {
         "clearing_data",
         "SELECT min(order_id) FROM open_orders",
         "INSERT INTO pending_replaces SELECT :row, 999999, client_id, 5, 1, 0 FROM open_orders WHERE order_id = :row",
-        "replacement 999999 of order {row} is pending and is not so in the log",
+        "replacement 999999 of order {row} is pending and differs from the log",
     ),
     "a balance is below zero": Fault(
         5,
@@ -301,7 +301,7 @@ FAULTS = {
             "UPDATE snapshots SET body = other.body, checksum = other.checksum, state_hash = other.state_hash "
             "FROM snapshots AS other WHERE snapshots.shard = 0 AND snapshots.seq = :row AND other.shard = 1"
         ),
-        "the snapshot of shard 0 at command {row} holds the state of shard 1",
+        "the snapshot of shard 0 at command {row} contains the state of shard 1",
     ),
     "a snapshot is ahead of the log": Fault(
         6,
