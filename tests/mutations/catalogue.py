@@ -28,7 +28,7 @@ DELIVERY = (
     _one(
         "failed_message_discarded",
         "A message that no stage can handle goes to the dead letters.",
-        "tests/celery_app/test_stage.py::test_a_bad_message_is_a_dead_letter_alone",
+        "tests/celery_app/test_stage.py::test_only_the_bad_message_becomes_a_dead_letter",
         "celery_app/stage.py",
         "        message.reject(requeue=False)\n        self._held",
         "        message.ack()\n        self._held",
@@ -36,7 +36,7 @@ DELIVERY = (
     _one(
         "no_publisher_confirms",
         "A batch counts as sent only when RabbitMQ has confirmed it.",
-        "tests/celery_app/test_publisher.py::test_a_late_confirm_does_not_pass_for_the_next_one",
+        "tests/celery_app/test_publisher.py::test_a_late_confirm_does_not_count_for_the_next_message",
         "celery_app/publisher.py",
         "            timeout=self._confirm_timeout_s,\n        )\n"
         "        self._last_tag += 1\n        self._unconfirmed.add(self._last_tag)\n",
@@ -72,7 +72,7 @@ DELIVERY = (
     _one(
         "read_only_connection_reused",
         "A connection to a server that only reads is closed.",
-        "tests/db/test_connect.py::test_a_connection_that_only_reads_is_not_used_again",
+        "tests/db/test_connect.py::test_a_read_only_connection_is_not_used_again",
         "db/connect.py",
         "                    tx.invalidate()\n",
         "                    pass\n",
@@ -199,7 +199,7 @@ MATCHING = (
     _one(
         "messages_not_compared_with_the_log",
         "What was applied from messages is compared with the log.",
-        "tests/tasks/matching/test_shard.py::test_a_command_that_is_another_in_the_log_stops_the_shard",
+        "tests/tasks/matching/test_shard.py::test_a_command_that_differs_from_the_log_stops_the_shard",
         "tasks/matching/shard.py",
         "            self._log.check(self.seq + 1 - len(self._unchecked), self._unchecked)\n",
         "",
@@ -207,7 +207,7 @@ MATCHING = (
     _one(
         "mark_ahead_of_events",
         "A shard is marked as published only up to events that RabbitMQ has.",
-        "tests/tasks/matching/test_shard.py::test_what_could_not_be_published_is_not_marked",
+        "tests/tasks/matching/test_shard.py::test_the_mark_does_not_pass_unpublished_events",
         "tasks/matching/shard.py",
         "        self._outbox.send(sender, seq=self.seq, began_us=began_us, now_us=now_us)\n"
         "        self.published_seq = max(self.published_seq, self.seq)\n",
@@ -236,7 +236,7 @@ MATCHING = (
     Mutation(
         "unsent_events_forgotten",
         "Events that could not be published go first next time.",
-        ("tests/tasks/matching/test_outbox.py::test_what_may_not_have_arrived_goes_first_next_time",),
+        ("tests/tasks/matching/test_outbox.py::test_unconfirmed_events_go_first_next_time",),
         (
             Edit(
                 "tasks/matching/outbox.py",
@@ -351,7 +351,7 @@ FEED = (
     _one(
         "no_dedupe_in_data_feed",
         "A report that is told again is stored once.",
-        "tests/tasks/data_feed/test_record.py::test_a_unit_told_again_changes_nothing_and_is_no_news",
+        "tests/tasks/data_feed/test_record.py::test_a_batch_that_is_delivered_again_changes_and_pushes_nothing",
         "tasks/data_feed/record.py",
         "            fresh_reports = store.without_known_reports(tx, reports)\n",
         "            fresh_reports = reports\n",
@@ -359,7 +359,7 @@ FEED = (
     _one(
         "late_level_comes_back",
         "A level that was forgotten does not come back with a late update.",
-        "tests/db/market_data/test_book_store.py::test_a_forgotten_level_does_not_come_back_either",
+        "tests/db/market_data/test_book_store.py::test_a_forgotten_level_does_not_come_back",
         "db/market_data/book_store.py",
         "            if head.floor_sequence < level[2] or head.floor_sequence == level[2] == change.snapshot:\n",
         "            if level[2]:\n",
@@ -367,7 +367,7 @@ FEED = (
     _one(
         "gap_not_told",
         "A new feed worker tells subscribers to resynchronise.",
-        "tests/tasks/data_feed/test_push.py::test_begins_as_after_a_gap_for_a_worker_before_it_may_have_died",
+        "tests/tasks/data_feed/test_push.py::test_a_new_worker_starts_as_after_a_gap",
         "tasks/data_feed/push.py",
         "        self._missing = True\n        self._out = False\n",
         "        self._missing = False\n        self._out = False\n",
@@ -375,7 +375,7 @@ FEED = (
     _one(
         "stored_coverage_not_stored",
         "The feed stores which events it has.",
-        "tests/tasks/data_feed/test_task.py::test_one_bad_event_keeps_no_other_of_its_message_from_being_stored",
+        "tests/tasks/data_feed/test_task.py::test_all_events_of_a_message_but_the_bad_one_are_stored",
         "tasks/data_feed/record.py",
         "    store.cover(statements, covers)\n",
         "",
@@ -383,7 +383,7 @@ FEED = (
     _one(
         "feed_not_divided",
         "Only the bad event of a message is not stored.",
-        "tests/tasks/data_feed/test_task.py::test_one_bad_event_keeps_no_other_of_its_message_from_being_stored",
+        "tests/tasks/data_feed/test_task.py::test_all_events_of_a_message_but_the_bad_one_are_stored",
         "tasks/data_feed/task.py",
         "        return halves_of(batch)\n",
         "        return None\n",

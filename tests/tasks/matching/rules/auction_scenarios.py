@@ -1,4 +1,4 @@
-"""Scenarios of auctions: what they collect, at which price they end, and what they leave."""
+"""Scenarios of auctions: which orders they collect, at which price they end, and which orders remain."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ AUCTIONS = {
         sell B 10 @ 95             -> rests 10
         indicative                 -> 10 @ 95
         """,
-    "of two equally near the higher": """
+    "of two equally near prices the higher": """
         list 100                   ->
         phase auction              -> auction schedule
         buy A 10 @ 105             -> rests 10
@@ -91,7 +91,7 @@ AUCTIONS = {
             C buys 2 from D @ 100, continuous schedule
         bids                       -> 3 @ 100
         """,
-    "what rested before the auction takes part in its place": """
+    "orders that rested before the auction take part in their place": """
         buy A 5 @ 100              -> rests 5
         phase auction              -> auction schedule
         buy B 5 @ 100              -> rests 5
@@ -162,7 +162,7 @@ AUCTIONS = {
         sell C 4 @ 101             -> rests 4
         phase continuous           -> A buys 3 from C @ 101, B buys 1 from C @ 101, B unfilled 4, continuous schedule
         """,
-    "an iceberg takes part with all of itself, and shows a part again": """
+    "an iceberg takes part with its whole quantity, and shows a part again": """
         phase auction              -> auction schedule
         sell A 10 @ 100 shows 3    -> rests 10
         sell B 5 @ 100             -> rests 5
@@ -173,7 +173,7 @@ AUCTIONS = {
         asks                       -> 7 @ 100
         buy C 4 @ 100              -> A 2 @ 100, B 2 @ 100
         """,
-    "an iceberg that does not trade shows what it showed": """
+    "an iceberg that does not trade keeps its displayed part": """
         sell A 10 @ 101 shows 3    -> rests 10
         buy C 1 @ 101              -> A 1 @ 101
         phase auction              -> auction schedule
@@ -192,7 +192,7 @@ AUCTIONS = {
         phase continuous           -> A buys 5 from B @ 105, continuous schedule; \
             then S 3: B 2 @ 110; then U 5: rests 2; then T 4: U 2 @ 80
         """,
-    "a stop whose price was reached before the auction acts after it, even without a price": """
+    "a stop reached before the auction triggers after it, even without a price": """
         sell A 5 @ 100             -> rests 5
         buy B 1 @ 100              -> A 1 @ 100
         phase auction              -> auction schedule
@@ -250,7 +250,7 @@ AUCTIONS = {
         phase closed               -> A buys 3 from B @ 105, A expired 2, closed schedule
         phase continuous           -> continuous schedule; then C 4: unfilled 1
         """,
-    "a halt puts an auction off": """
+    "a halt postpones an auction": """
         phase auction              -> auction schedule
         buy A 5 @ 105              -> rests 5
         sell B 3 @ 105 auction     -> rests 3

@@ -66,7 +66,7 @@ PHASES = {
         phase closed               -> A expired 5, closed schedule
         phase closed               ->
         """,
-    "what was filled in the same microsecond does not expire": """
+    "an order filled in the same microsecond does not expire": """
         buy A 5 @ 100 gtd          -> rests 5
         buy B 5 @ 99 gtd           -> rests 5
         sell C 7 @ 99              -> A 5 @ 100, B 2 @ 99
@@ -114,7 +114,7 @@ PHASES = {
 }
 
 VOLATILITY = {
-    "an order trades within the band, and what is left rests": """
+    "an order trades within the band, and its rest rests": """
         list 100 band 10           ->
         sell A 3 @ 110             -> rests 3
         sell A 3 @ 111             -> rests 3
@@ -144,7 +144,7 @@ VOLATILITY = {
         sell A 3 @ 80              -> rests 3
         buy B 5 @ 100              -> auction volatility, rests 5
         """,
-    "an order that reaches no price beyond the band is as always": """
+    "an order that reaches no price beyond the band is not affected": """
         list 100 band 10           ->
         sell A 3 @ 110             -> rests 3
         buy B 5 @ 130              -> A 3 @ 110, rests 2
@@ -173,7 +173,7 @@ VOLATILITY = {
         buy A 3 @ 94               -> rests 3
         sell B 5 @ 90 market       -> A 3 @ 95, auction volatility, unfilled 2
         """,
-    "a fok order counts what lies within the band, and causes it if it could trade beyond": """
+    "a fok order counts quantity within the band, and causes it if it could trade beyond": """
         list 100 band 10           ->
         sell A 3 @ 105             -> rests 3
         sell A 3 @ 111             -> rests 3
@@ -190,7 +190,7 @@ VOLATILITY = {
         sell B 5 @ 80 fok          -> auction volatility, unfilled 5
         bids                       -> 3 @ 95, 3 @ 89
         """,
-    "a stop cascade causes it, and the stops behind wait on": """
+    "a stop cascade causes it, and the stops behind keep waiting": """
         list 100 band 10           ->
         buy A 1 @ 95               -> rests 1
         buy A 1 @ 92               -> rests 1
@@ -230,7 +230,7 @@ VOLATILITY = {
         sell B 3 @ 120             -> rests 3
         buy B 5 @ 130              -> A 3 @ 105, self_trade 2
         """,
-    "what is left may not meet the client's own in the auction": """
+    "the rest may not meet the client's own in the auction": """
         list 100 band 10           ->
         sell A 3 @ 120             -> rests 3
         sell B 3 @ 121             -> rests 3
@@ -243,7 +243,7 @@ VOLATILITY = {
         buy B 1 @ 130              -> auction volatility, rests 1
         phase continuous           -> B buys 1 from A @ 120, C buys 1 from A @ 120, continuous schedule
         """,
-    "a replaced order is held by the band, too": """
+    "the band stops a replaced order": """
         list 100 band 10           ->
         sell A 3 @ 111             -> rests 3
         buy B 2 @ 90               -> rests 2
@@ -255,7 +255,7 @@ VOLATILITY = {
         sell A 3 @ 200             -> rests 3
         buy B 3 @ 200              -> A 3 @ 200
         """,
-    "without a price that it is around, so it does": """
+    "without a reference price for the band everything trades": """
         band 10                    ->
         sell A 3 @ 200             -> rests 3
         buy B 1 @ 200              -> A 1 @ 200

@@ -1,4 +1,4 @@
-"""The matching rules as a trader reads them, for the engine and the naive book alike; see tests.support.scenario."""
+"""The events of the engine, field by field, and the commands that it refuses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _place(order_id: int, side: str, quantity: int, price_cents: int, client_id:
     return PlaceOrder(order_id, client_id, security_id, "limit", side, quantity, price_cents, "gtc", False, order_id)  # type: ignore[arg-type]
 
 
-def test_a_trade_says_all_that_its_settlement_needs() -> None:
+def test_a_trade_contains_everything_for_its_settlement() -> None:
     engine = Engine(3)
     engine.apply(7, _place(70, "buy", 10, 105, "ANN"))
     (trade,) = engine.apply(8, _place(80, "sell", 4, 99, "BOB"))
@@ -47,7 +47,7 @@ def test_a_trade_says_all_that_its_settlement_needs() -> None:
     )
 
 
-def test_a_buyer_who_pays_less_than_his_limit_is_still_held_at_his_limit() -> None:
+def test_a_buy_below_its_limit_is_held_at_its_limit() -> None:
     engine = Engine(0)
     engine.apply(1, _place(1, "sell", 4, 99, "ANN"))
     (trade,) = engine.apply(2, _place(2, "buy", 4, 105, "BOB"))
@@ -98,7 +98,7 @@ def _terms(**terms: object) -> PlaceOrder:
         (_terms(display_quantity=2, type="stop", stop_price_cents=95), "invalid_terms"),
     ],
 )
-def test_a_command_that_cannot_be_right_is_rejected_and_changes_no_book(command: PlaceOrder, reason: str) -> None:
+def test_an_invalid_order_is_rejected_and_changes_no_book(command: PlaceOrder, reason: str) -> None:
     engine = Engine(0)
     engine.apply(1, _place(1, "sell", 5, 100))
     books = engine.state().books
@@ -108,7 +108,7 @@ def test_a_command_that_cannot_be_right_is_rejected_and_changes_no_book(command:
     assert engine.state().books == books
 
 
-def test_49_a_closed_order_says_its_limit_and_neither_hold_nor_collar() -> None:
+def test_49_a_closed_order_shows_its_limit_and_neither_hold_nor_collar() -> None:
     engine = Engine(0)
     commands = [
         structs.replace(_place(1, "buy", 5, 100, "ANN"), hold_cents=103),
@@ -141,9 +141,7 @@ def test_49_a_closed_order_says_its_limit_and_neither_hold_nor_collar() -> None:
         ({"price_cents": 0}, "out_of_range"),
     ],
 )
-def test_a_replacement_that_cannot_be_right_is_refused_and_changes_no_book(
-    terms: dict[str, object], reason: str
-) -> None:
+def test_an_invalid_replacement_is_refused_and_changes_no_book(terms: dict[str, object], reason: str) -> None:
     engine = Engine(0)
     engine.apply(1, _place(1, "sell", 5, 100))
     books = engine.state().books
@@ -164,7 +162,7 @@ def test_a_replacement_that_cannot_be_right_is_refused_and_changes_no_book(
     assert engine.state().books == books
 
 
-def test_a_replacement_says_all_that_its_settlement_needs() -> None:
+def test_a_replacement_contains_everything_for_its_settlement() -> None:
     engine = Engine(0)
     engine.apply(1, structs.replace(_place(1, "buy", 10, 100, "ANN"), hold_cents=101))
     engine.apply(2, _place(2, "sell", 4, 100, "BOB"))
@@ -190,7 +188,7 @@ def test_a_replacement_says_all_that_its_settlement_needs() -> None:
     assert (trade.price_cents, trade.quantity, trade.buy_hold_cents, trade.traded_us) == (105, 1, 111, 77)
 
 
-def test_a_replacement_with_nothing_left_to_trade_is_told_with_the_old_terms() -> None:
+def test_a_replacement_with_nothing_left_to_trade_reports_the_old_terms() -> None:
     engine = Engine(0)
     engine.apply(1, structs.replace(_place(1, "buy", 10, 100, "ANN"), hold_cents=101))
     engine.apply(2, _place(2, "sell", 4, 100, "BOB"))
@@ -203,7 +201,7 @@ def test_a_replacement_with_nothing_left_to_trade_is_told_with_the_old_terms() -
     assert (closed.quantity, closed.hold_cents, closed.reason, closed.closed_us) == (6, 101, "cancelled", 77)
 
 
-def test_a_stop_order_is_told_to_act_as_what_it_became() -> None:
+def test_a_triggered_stop_order_is_reported() -> None:
     engine = Engine(0)
     stop = PlaceOrder(1, "ANN", "MSFT", "stop", "sell", 5, 90, "gtc", False, 11, stop_price_cents=100)
     assert engine.apply(1, stop) == []
@@ -216,7 +214,7 @@ def test_a_stop_order_is_told_to_act_as_what_it_became() -> None:
     assert (closed.order_id, closed.quantity, closed.status, closed.reason) == (1, 3, "cancelled", "unfilled")
 
 
-def test_stop_orders_for_which_there_may_be_no_numbers_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stop_orders_with_too_many_events_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("journal", "placing"):
         monkeypatch.setattr(f"tasks.matching.rules.{module}.MAX_EVENTS_PER_COMMAND", 16)
     engine = Engine(0)
@@ -240,7 +238,7 @@ def test_a_cancel_that_names_another_security_is_refused() -> None:
     assert engine.state().books[0].asks
 
 
-def test_a_cancel_waits_so_many_commands_and_no_longer() -> None:
+def test_a_cancel_waits_for_a_number_of_commands() -> None:
     engine = Engine(0, waiting_commands=3)
     assert engine.apply(1, CancelOrder(9, "A", "MSFT", 77, 1)) == []
     for seq in (2, 3, 4):
@@ -256,4 +254,4 @@ def test_a_closed_order_is_remembered_for_a_while() -> None:
     for seq in range(1, 5):
         engine.apply(seq, PlaceOrder(seq, "A", "MSFT", "limit", "buy", 1, 90, "ioc", False, seq))
     assert engine.apply(5, CancelOrder(9, "A", "MSFT", 3, 5))  # refused at once
-    assert engine.apply(6, CancelOrder(9, "A", "MSFT", 2, 6)) == []  # forgotten: it waits in vain
+    assert engine.apply(6, CancelOrder(9, "A", "MSFT", 2, 6)) == []  # forgotten, so the cancel waits

@@ -1,4 +1,4 @@
-"""Continuous trading: what a client sees of each kind of order, on the engine and on the naive book."""
+"""Continuous trading as a trader reads it, for the engine and the naive book alike; see tests.support.scenario."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ SCENARIOS = {
         buy A 5 @ 105              -> rests 5
         sell B 5 @ 99              -> A 5 @ 105
         """,
-    "what is left keeps its place": """
+    "the rest of an order keeps its place": """
         sell A 10 @ 100            -> rests 10
         sell B 10 @ 100            -> rests 10
         buy C 4 @ 100              -> A 4 @ 100
         buy C 7 @ 100              -> A 6 @ 100, B 1 @ 100
         """,
-    "an order that reaches nothing rests": """
+    "an order that meets no other order rests": """
         sell A 1 @ 101             -> rests 1
         buy B 1 @ 100              -> rests 1
         """,
@@ -61,14 +61,14 @@ SCENARIOS = {
         buy A 3 @ 100 post_only    -> would_cross 3
         buy B 3 @ 99 post_only     -> rests 3
         """,
-    "nobody trades with himself": """
+    "no client trades with itself": """
         sell A 3 @ 100             -> rests 3
         sell B 3 @ 100             -> rests 3
         buy B 9 @ 101              -> A 3 @ 100, self_trade 6
         buy B 1 @ 101              -> self_trade 1
         buy C 3 @ 100              -> B 3 @ 100
         """,
-    "a cancel takes out what is open": """
+    "a cancel removes the open quantity": """
         sell A 10 @ 100            -> rests 10
         buy B 4 @ 100              -> A 4 @ 100
         cancel A 1                 -> cancelled 6
@@ -93,13 +93,13 @@ SCENARIOS = {
         cancel A 7                 -> refused
         cancel B 8                 -> refused
         """,
-    "a cancel that comes before its order waits for it": """
+    "a cancel ahead of its order waits for it": """
         cancel A 3                 ->
         sell B 5 @ 100             -> rests 5
         buy A 5 @ 100              -> cancelled 5
         cancel A 3                 -> refused
         """,
-    "cancels that wait are refused when they are not the client's, or come twice": """
+    "waiting cancels of other clients and duplicates are refused": """
         cancel B 4                 ->
         cancel A 4                 ->
         cancel A 4                 ->
@@ -119,7 +119,7 @@ SCENARIOS = {
         replace A 1 to 6           -> replaced, rests 6
         buy C 6 @ 100              -> B 5 @ 100, A 1 @ 100
         """,
-    "the same quantity loses the place, too": """
+    "the same quantity loses the place": """
         sell A 4 @ 100             -> rests 4
         sell B 5 @ 100             -> rests 5
         replace A 1 to 4           -> replaced, rests 4
@@ -140,7 +140,7 @@ SCENARIOS = {
         buy D 2 @ 99               -> rests 2
         replace D 5 to 7 @ 101     -> replaced, B 2 @ 101, rests 5
         """,
-    "the new quantity is the total, with what was filled": """
+    "the new quantity is the total and includes fills": """
         sell A 10 @ 100            -> rests 10
         buy B 4 @ 100              -> A 4 @ 100
         replace A 1 to 9           -> replaced, rests 5
@@ -168,14 +168,14 @@ SCENARIOS = {
         replace B 2 @ 99           -> replaced, rests 4
         replace B 2 @ 100          -> replaced, would_cross 4
         """,
-    "only what is open of the client's own can be replaced": """
+    "only a client's own open orders can be replaced": """
         sell A 4 @ 100             -> rests 4
         replace B 1 to 3           -> unknown_order
         replace A 9 to 3           -> unknown_order
         cancel A 1                 -> cancelled 4
         replace A 1 to 3           -> unknown_order
         """,
-    "a mass cancel takes out what is still open, and only the client's": """
+    "a mass cancel removes only open orders of its client": """
         sell A 4 @ 100             -> rests 4
         sell A 5 @ 101             -> rests 5
         sell B 6 @ 102             -> rests 6
@@ -199,7 +199,7 @@ SCENARIOS = {
         resume                     ->
         buy B 4 @ 100              -> rests 4
         """,
-    "a cancel waits for its order in a halt, too": """
+    "a cancel waits for its order during a halt": """
         cancel A 3                 ->
         halt                       ->
         buy A 5 @ 100              -> cancelled 5
@@ -218,7 +218,7 @@ SCENARIOS = {
         sell C 9 @ 101             -> A 9 @ 101
         sell C 1 @ 90              -> A 1 @ 98; then B 3: A 5 @ 98
         """,
-    "what a stop order does not trade is cancelled, what a stop-limit order does not trade rests": """
+    "the rest of a stop order is cancelled, the rest of a stop-limit order rests": """
         sell A 4 @ 100             -> rests 4
         buy B 5 @ 105 stop 100     -> waits 5
         buy C 5 @ 105 stop_limit 100 -> waits 5
@@ -234,7 +234,7 @@ SCENARIOS = {
         sell B 3 @ 90 stop 103     -> then B 6: unfilled 3
         sell B 3 @ 90 stop 102     -> waits 3
         """,
-    "stop orders act in the order of their arrival, not of their prices": """
+    "stop orders trigger in the order of their arrival, not of their prices": """
         sell A 9 @ 100             -> rests 9
         buy B 1 @ 105 stop 100     -> waits 1
         buy C 1 @ 105 stop 99      -> waits 1
@@ -250,12 +250,12 @@ SCENARIOS = {
         buy B 1 @ 105 stop 100     -> waits 1
         buy E 1 @ 100              -> A 1 @ 100; then B 6: A 1 @ 101; then C 5: A 1 @ 102; then D 4: unfilled 1
         """,
-    "the order that reached it is done before a stop order acts": """
+    "an incoming order finishes before the stop orders that it reaches": """
         sell A 1 @ 100             -> rests 1
         sell B 5 @ 90 stop 100     -> waits 5
         buy C 4 @ 100              -> A 1 @ 100, rests 3; then B 2: C 3 @ 100, unfilled 2
         """,
-    "both sides of a sweep are looked at": """
+    "a sweep triggers stop orders of both sides": """
         sell A 1 @ 100             -> rests 1
         sell A 1 @ 105             -> rests 1
         sell B 1 @ 90 stop 100     -> waits 1
@@ -277,7 +277,7 @@ SCENARIOS = {
         buy A 1 @ 95               -> rests 1
         sell D 1 @ 95              -> A 1 @ 95; then B 1: unfilled 3; then C 2: unfilled 5
         """,
-    "a waiting stop order that is more or costs more waits behind the others": """
+    "a waiting stop order that is larger or costs more waits behind the others": """
         sell B 5 @ 90 stop 95      -> waits 5
         sell C 5 @ 90 stop 95      -> waits 5
         sell D 5 @ 90 stop 95      -> waits 5
@@ -286,7 +286,7 @@ SCENARIOS = {
         buy A 1 @ 95               -> rests 1
         sell E 1 @ 95              -> A 1 @ 95; then D 3: unfilled 5; then B 1: unfilled 6; then C 2: unfilled 5
         """,
-    "a stop order keeps its terms when it acts": """
+    "a triggered stop order keeps its terms": """
         sell A 3 @ 100             -> rests 3
         buy B 5 @ 105 stop 100 fok -> waits 5
         buy C 5 @ 105 stop_limit 100 post_only -> waits 5
@@ -307,7 +307,7 @@ SCENARIOS = {
         asks                       -> 1 @ 100
         buy C 9 @ 100              -> A 1 @ 100, A 3 @ 100, A 1 @ 100, rests 4
         """,
-    "a part that has traded in part is not filled up": """
+    "a displayed part that has traded partly is not refilled": """
         sell A 10 @ 100 shows 3    -> rests 10
         buy C 2 @ 100              -> A 2 @ 100
         asks                       -> 1 @ 100
@@ -319,12 +319,12 @@ SCENARIOS = {
         sell B 1 @ 101             -> rests 1
         buy C 6 @ 101              -> A 2 @ 100, A 2 @ 100, A 1 @ 100, B 1 @ 101
         """,
-    "an incoming iceberg trades with all that it has": """
+    "an incoming iceberg trades with its whole quantity": """
         sell A 5 @ 100             -> rests 5
         buy B 9 @ 100 shows 1      -> A 5 @ 100, rests 4
         bids                       -> 1 @ 100
         """,
-    "a fok order counts what is hidden": """
+    "a fok order counts hidden quantity": """
         sell A 10 @ 100 shows 1    -> rests 10
         buy B 11 @ 100 fok         -> unfilled 11
         sell C 1 @ 100             -> rests 1
@@ -332,13 +332,13 @@ SCENARIOS = {
         buy C 1 @ 100 fok          -> A 1 @ 100
         buy B 5 @ 100 fok          -> C 1 @ 100, A 1 @ 100, A 1 @ 100, A 1 @ 100, A 1 @ 100
         """,
-    "a fok order does not meet its client's own behind what an iceberg hides": """
+    "a fok order does not meet its client's own behind hidden quantity": """
         sell A 10 @ 100 shows 5    -> rests 10
         sell B 5 @ 101             -> rests 5
         buy B 11 @ 101 fok         -> unfilled 11
         buy B 10 @ 101 fok         -> A 5 @ 100, A 5 @ 100
         """,
-    "an iceberg is cancelled with all that it has": """
+    "an iceberg is cancelled with its whole quantity": """
         sell A 10 @ 100 shows 3    -> rests 10
         buy B 4 @ 100              -> A 3 @ 100, A 1 @ 100
         cancel A 1                 -> cancelled 6
@@ -353,7 +353,7 @@ SCENARIOS = {
         asks                       -> 4 @ 100
         buy C 3 @ 100              -> A 2 @ 100, B 1 @ 100
         """,
-    "a larger iceberg shows as much as before, behind the others": """
+    "a larger iceberg shows the same quantity as before, behind the others": """
         sell A 4 @ 100 shows 3     -> rests 4
         sell B 2 @ 100             -> rests 2
         replace A 1 to 9           -> replaced, rests 9
