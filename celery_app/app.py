@@ -1,4 +1,4 @@
-"""The Celery application: what every worker, the api and Flower load."""
+"""The Celery application, which every worker, the api and Flower load."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _configuration() -> dict[str, Any]:
         "broker_channel_error_retry": True,
         "broker_pool_acquire_timeout": s.confirm_timeout_s,
         "broker_transport_options": {"confirm_publish": True, "read_timeout": None},
-        # A stage's module is imported by whoever has its task: workers and, for the names, Flower.
+        # Workers import the modules of the stages for their tasks, and Flower for their names.
         "include": [f"tasks.{stage}.task" for stage in STAGES],
         "task_queues": task_queues(),
         "task_create_missing_queues": False,
@@ -47,7 +47,7 @@ def _configuration() -> dict[str, Any]:
         "task_acks_late": True,
         "task_acks_on_failure_or_timeout": False,
         "task_reject_on_worker_lost": True,
-        # One process a worker, its loop in the main thread: a stage handles its units in that loop.
+        # One process for each worker, its loop in the main thread: a stage handles its batches in that loop.
         "worker_pool": "solo",
         "worker_concurrency": 1,
         "worker_prefetch_multiplier": s.prefetch_messages,
@@ -73,7 +73,8 @@ def _configure_logs(**_: object) -> None:
 def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: object) -> None:
     """Check the queues of a worker, and name it after them, so that any number can run on one host.
 
-    A worker that hangs delays what it holds, and one that matches delays its whole shard: so that one is missed sooner.
+    A worker that hangs delays the messages that it holds, and a matching worker delays its whole shard. So RabbitMQ
+    gives up a matching worker sooner.
     """
     given = options.get("queues") or []
     queues = given.split(",") if isinstance(given, str) else list(given)

@@ -1,8 +1,8 @@
-"""The worker's consumer: nothing that arrives may end a worker, and nothing that cannot be handled may be lost.
+"""The worker's consumer: no message may end a worker, and no unreadable message may be lost.
 
-Celery acknowledges what it cannot decode, and a message without a task id, with a header of the wrong type or with
-a body of two elements ends the worker, whereupon RabbitMQ delivers it to the next one. Here every such message is
-rejected, and the queue's dead-letter exchange keeps it.
+Celery acknowledges a message that it cannot decode. A message without a task id, with a header of the wrong type or
+with a body of two elements ends the worker, and RabbitMQ then delivers it to the next one. This consumer rejects every
+such message, and the queue's dead-letter exchange keeps it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kombu import Connection
 from kombu.message import Message
 
 from celery_app.settings import settings
-from celery_app.stage import InvariantBroken, Stage, is_of_the_world
+from celery_app.stage import InvariantBroken, Stage, is_transient
 from celery_app.topology import declare, stage_of_queue
 from celery_app.watchdog import Progress, Watchdog
 
@@ -27,32 +27,32 @@ log = structlog.get_logger()
 
 TICK_S = 1.0
 
-# Back-off of a worker whose RabbitMQ is away: first wait, and by how much each is longer than the one before, up to
-# the longest [s]. Celery's own goes up to half a minute, for which a broker that is back would have no workers.
+# Back-off of a worker whose RabbitMQ is away: the first wait, the growth of each wait, and the longest [s]. Celery's
+# own grows to half a minute, during which a broker that is back would have no workers.
 _FIRST_WAIT_S, _LONGER_S, _LONGEST_WAIT_S = 0.2, 0.4, 2.0
 
 
-# Steps of Celery's consumer that serve nothing here: the workers need not know each other (each start would wait a
-# second for answers), and nothing is sent for later (for which every worker would declare 28 queues).
+# Steps of Celery's consumer that the exchange does not need: workers need not know each other (each start would wait a
+# second for answers), and no message is sent for later (for which every worker would declare 28 queues).
 _UNUSED_STEPS = {"celery.worker.consumer.delayed_delivery:DelayedDelivery"}
 
 
 class StageConsumer(Consumer):
-    """Prepares the stages before it consumes, ticks them, and turns bad messages into dead letters."""
+    """Prepares the stages before it consumes, ticks them, and makes unreadable messages dead letters."""
 
     class Blueprint(Consumer.Blueprint):
-        """The steps that a worker takes at each connection to RabbitMQ."""
+        """The steps of a worker at each connection to RabbitMQ."""
 
         default_steps: ClassVar = [step for step in Consumer.Blueprint.default_steps if step not in _UNUSED_STEPS]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self._stages: dict[str, Stage] = {}
-        #: What RabbitMQ delivered and what of it is in hand, for the watchdog.
+        #: Messages delivered and messages held, for the watchdog.
         self.progress = Progress()
         super().__init__(*arguments, **(keywords | {"without_mingle": True, "without_gossip": True}))
 
     def start(self) -> None:
-        """Prepare the stages whose queues this worker was given, then consume until told to stop."""
+        """Prepare the stages of this worker's queues, then consume until the worker has to stop."""
         queues = list(self.app.amqp.queues.consume_from)
         for stage in dict.fromkeys(map(stage_of_queue, queues)):
             task = self.app.tasks[stage]
@@ -67,13 +67,13 @@ class StageConsumer(Consumer):
         super().start()
 
     def connect(self) -> Connection:
-        """Connect to RabbitMQ and declare everything, so that no stage sends to a queue that is not there."""
+        """Connect to RabbitMQ and declare every queue, so that no stage sends to a queue that does not exist."""
         connection = super().connect()
         declare(connection)
         return connection
 
     def ensure_connected(self, conn: Connection) -> Connection:
-        """Try to connect until it works or the worker is told to stop."""
+        """Try to connect until it succeeds or the worker has to stop."""
 
         def waiting(fault: Exception, wait_s: float) -> None:
             log.warning("waiting", for_="RabbitMQ", wait_s=wait_s, fault=str(fault)[:200])
@@ -88,7 +88,7 @@ class StageConsumer(Consumer):
         )
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Called for every new connection, before it consumes."""
+        """Prepare the stages for a new connection, before it consumes."""
         super().register_with_event_loop(hub)
         self.progress.connected()
         for stage in self._stages.values():
@@ -102,8 +102,8 @@ class StageConsumer(Consumer):
             except InvariantBroken:
                 stage.halt()
             except Exception as failure:
-                # A tick heals what can wait; the stage's units go on, and the next tick tries again.
-                if is_of_the_world(failure):
+                # A tick does what can wait: the stage goes on with its batches, and the next tick tries again.
+                if is_transient(failure):
                     log.warning("tick_delayed", stage=stage.name, fault=str(failure)[:200])
                 else:
                     log.error("tick_failed", stage=stage.name, exc_info=True)
@@ -112,17 +112,17 @@ class StageConsumer(Consumer):
         self._liveness.write_text(f"{time.time():.0f}\n")
 
     def on_send_event_buffered(self) -> None:
-        """Let task events wait for the tick: sent after each unit, they cost more than the lone order they tell of."""
+        """Let task events wait for the tick: sent after each batch, they cost more than an order that came alone."""
 
     def shutdown(self) -> None:
-        """A warm stop: consume no more, then let the stages put away what they hold."""
+        """Stop consuming, then let the stages save their state."""
         super().shutdown()
         for stage in self._stages.values():
             if not stage.broken:
                 stage.stop()
 
     def create_task_handler(self, *arguments: Any, **keywords: Any) -> Callable[[Message], None]:
-        """The function that takes every message, made so that it cannot raise for a bad one."""
+        """Return the function that takes every message; it does not raise for an unreadable one."""
         handle = super().create_task_handler(*arguments, **keywords)
         lost = self.connection_errors
 
@@ -132,25 +132,25 @@ class StageConsumer(Consumer):
                 handle(message)
             except lost:
                 raise
-            except Exception as fault:  # noqa: BLE001  # whatever it is, it may not end the worker
+            except Exception as fault:  # noqa: BLE001  # no fault of a message may end the worker
                 self._bury(message, fault)
 
         return on_message
 
     def on_unknown_message(self, _body: object, message: Message) -> None:
-        """Not a task message."""
+        """Reject a message that names no task."""
         self._bury(message, "no task in its headers")
 
     def on_unknown_task(self, _body: object, message: Message, fault: Exception) -> None:
-        """A task that does not exist."""
+        """Reject a message for a task that does not exist."""
         self._bury(message, fault)
 
     def on_invalid_task(self, _body: object, message: Message, fault: Exception) -> None:
-        """A task message with arguments that are none."""
+        """Reject a task message with invalid arguments."""
         self._bury(message, fault)
 
     def on_decode_error(self, message: Message, fault: Exception) -> None:
-        """A body that is not what its headers say."""
+        """Reject a message whose body contradicts its headers."""
         self._bury(message, fault)
 
     def _bury(self, message: Message, fault: object) -> None:

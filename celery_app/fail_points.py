@@ -1,7 +1,7 @@
-"""Named points of a stage's work at which a test has the worker die, as by a power cut.
+"""Named points of a stage's work at which a test can kill the worker, as a power cut would.
 
-FAIL_POINT=matching.published has a worker kill itself when it gets there; FAIL_POINT=matching.published:3 when it gets
-there for the third time. Unarmed, as always but in tests, a point costs one look at a constant.
+With FAIL_POINT=matching.published a worker kills itself when it reaches that point, and with
+FAIL_POINT=matching.published:3 when it reaches it for the third time. A point that is not armed costs one comparison.
 """
 
 from __future__ import annotations
@@ -17,45 +17,45 @@ from celery_app.settings import settings
 log = structlog.get_logger()
 
 _UNIT: Final = {
-    "received": "a unit was decoded, and nothing of it was done",
-    "handled": "a unit was done, and none of its messages is acknowledged",
-    "acknowledged_one": "one message of a unit is acknowledged",
+    "received": "a batch is decoded, and nothing in it has taken effect",
+    "handled": "a batch has taken effect, and none of its messages is acknowledged",
+    "acknowledged_one": "one message of a batch is acknowledged",
 }
 
-# Every point, by its name, and what was done when it is reached.
+# The points by name, and the state of the work at each.
 POINTS: Final = {
     **{
         f"{stage}.{point}": meaning
         for stage in ("order_entry", "matching", "order_execution", "data_feed")
         for point, meaning in _UNIT.items()
     },
-    "publisher.sent_one": "a message was sent, and neither is it confirmed nor are those sent that go with it",
-    "order_entry.committed": "requests are in the log, and the engines and the feed know nothing of them",
+    "publisher.sent_one": "one of several messages is sent; it is not confirmed, and the others are not sent",
+    "order_entry.committed": "requests are in the log, and neither the engines nor the feed know of them",
     "order_entry.security_changed": "what becomes of securities is in a transaction that is not committed",
     "order_entry.tick_sequenced": "what is due is in a transaction that is not committed",
     "order_entry.tick_committed": "what is due is in the log, and the engines know nothing of it",
-    "matching.recovered": "the engine is at the end of its log, and nothing was published again",
-    "matching.republished": "events after the mark are published again, and the mark stands where it stood",
-    "matching.applied": "a unit's commands are applied, and none of their events is published",
-    "matching.published": "a unit's events are published, and the mark stands where it stood",
-    "matching.marked": "the mark was moved",
-    "matching.snapshot_begun": "a copy of the process is putting the engine's state away",
-    "matching.snapshot_written": "the snapshot is in its transaction, which is not committed; it is the copy that dies",
-    "matching.snapshot_kept": "the snapshot was put away",
-    "order_execution.committed": "executions are settled, and the feed knows nothing of it",
+    "matching.recovered": "the engine is at the end of its log, and has published nothing again",
+    "matching.republished": "events after the mark are published again, and the mark has not moved",
+    "matching.applied": "the commands of a batch are applied, and none of their events is published",
+    "matching.published": "the events of a batch are published, and the mark has not moved",
+    "matching.marked": "the mark has moved",
+    "matching.snapshot_begun": "a copy of the process is saving the engine's state",
+    "matching.snapshot_written": "the snapshot is in a transaction that is not committed; the copy dies",
+    "matching.snapshot_kept": "the snapshot is saved",
+    "order_execution.committed": "executions are settled, and the feed does not know of them",
     "order_execution.security_recorded": "what happened to securities is recorded, and the feed knows of no settlement",
     "order_execution.final_settlement_booked": "all holdings of a security are exchanged, and that is not committed",
-    "data_feed.committed": "what the other stages told is stored, and nothing of it is pushed",
+    "data_feed.committed": "the reports of the other stages are stored, and none of them is pushed",
 }
 
 _armed, _, _nth = settings().fail_point.partition(":")
 _left = int(_nth or 1)
 if _armed and _armed not in POINTS:
-    raise SystemExit(f"wrong setting FAIL_POINT: there is no {_armed}; there are {', '.join(POINTS)}")
+    raise SystemExit(f"wrong setting FAIL_POINT: there is no {_armed}; it takes one of {', '.join(POINTS)}")
 
 
 def reach(point: str) -> None:
-    """Die here if this is the armed point, without a word to anyone: no farewell, no flush, no commit."""
+    """Kill this process if this is the armed point: it closes no connection, flushes no file and commits nothing."""
     if point == _armed:
         _count_down()
 

@@ -1,4 +1,4 @@
-"""Logging of every process: one line an event, a constant name and its fields."""
+"""Logging of every process: one line for each event, with a constant name and fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from celery_app.settings import settings
 
 
 def configure() -> None:
-    """Send what our code and the libraries log to standard error, from the level of the settings on."""
+    """Write the log of our code and of the libraries to standard error, from the level of the settings up."""
     level = logging.getLevelNamesMapping()[settings().log_level]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

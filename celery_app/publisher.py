@@ -1,7 +1,7 @@
 """Sends task messages and returns only when RabbitMQ has them on a quorum queue.
 
-Celery's own `apply_async` would do, but it describes the arguments of every message in its headers, which for a
-batch of a thousand orders costs more than everything else, and it publishes to the default exchange.
+Celery's own `apply_async` describes the arguments of every message in its headers, which for a batch of a thousand
+orders costs more than everything else, and it publishes to the default exchange.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from celery_app import fail_points
 from celery_app.settings import settings
 from celery_app.topology import declare, exchange_of_role, stage_of_queue
 
-_FAULTS_OF_THE_WORLD = (AMQPError, KombuError, OSError)
-# No queue is bound by this name: RabbitMQ confirms such a message and drops it.
+_CONNECTION_FAULTS = (AMQPError, KombuError, OSError)
+# No queue is bound to this key: RabbitMQ confirms a message to it and drops it.
 _NOWHERE = "nowhere"
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
 class NotSent(Exception):
-    """Surely nothing was queued: RabbitMQ could not be reached, refused the message or had no queue for it."""
+    """No message was queued: RabbitMQ could not be reached, refused the message or had no queue for it."""
 
 
 class OutcomeUnknown(Exception):
-    """The message left and no answer came: it may be queued or not. Sending it again is safe."""
+    """A message was sent and RabbitMQ did not answer: it may be queued or not. Sending it again is safe."""
 
 
 class Parcel(NamedTuple):
-    """A batch, the queue it is for, and what Flower shows of it: how many orders or events it holds."""
+    """A batch, its queue, and the number of orders or events in it, which Flower shows."""
 
     queue: str
     batch: msgspec.Struct
@@ -44,7 +44,7 @@ class Parcel(NamedTuple):
 
 
 class Publisher:
-    """Publishes to the stock exchange over a connection of its own; one for each thread or greenlet."""
+    """Publishes to the stock exchange over its own connection; each thread or greenlet needs its own publisher."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -52,13 +52,13 @@ class Publisher:
         self._exchange = exchange_of_role(settings().broker_role).name
         self._connection: Connection | None = None
         self._producer: Producer | None = None
-        # Of the messages on this connection, by their delivery tags: the last one, and those without a confirm.
+        # Delivery tags of messages on this connection: the last one, and those that are not confirmed.
         self._last_tag = 0
         self._unconfirmed: set[int] = set()
         self._refusals: list[str] = []
-        # Whether RabbitMQ has said that it reads nothing more on this connection, for want of memory or disk.
+        # Whether RabbitMQ has stopped reading from this connection because it is short of memory or disk.
         self._blocked = False
-        #: Whether anything of the batches sent last may have reached RabbitMQ.
+        #: Whether a message of the last `send_all` may have reached RabbitMQ.
         self.may_have_sent = False
 
     def send(self, queue: str, batch: msgspec.Struct, *, size: int) -> None:
@@ -68,9 +68,9 @@ class Publisher:
     def send_all(self, parcels: Sequence[Parcel]) -> None:
         """Put each batch on its queue as one message of the queue's task, and wait until RabbitMQ has all of them.
 
-        They are confirmed together, so several cost the wait for one.
+        RabbitMQ confirms them together, so several messages cost one wait.
 
-        raises  NotSent         surely none of them was queued
+        raises  NotSent         none of them was queued
                 OutcomeUnknown  some may be queued, some not
         """
         if not parcels:
@@ -84,13 +84,12 @@ class Publisher:
                 self._publish(producer, parcel)
                 fail_points.reach("publisher.sent_one")
             self._await_confirms(producer.connection)
-        except _FAULTS_OF_THE_WORLD as failure:
-            # A confirm that comes late could pass for one of a later message: the connection is never used again.
+        except _CONNECTION_FAULTS as failure:
+            # A late confirm could pass for that of a later message, so this connection is not used again.
             self.close()
             raise OutcomeUnknown(f"RabbitMQ did not confirm a message for {_queues(parcels)}: {failure!r}") from failure
         if self._unconfirmed:
-            # What was sent waits before RabbitMQ's door, and is read when the alarm is over, even from a closed
-            # connection.
+            # RabbitMQ reads the sent messages when its alarm is over, even from a closed connection.
             self.close()
             raise OutcomeUnknown(f"RabbitMQ is short of memory or disk, with messages for {_queues(parcels)} under way")
         if self._refusals:
@@ -122,7 +121,7 @@ class Publisher:
         self._unconfirmed.add(self._last_tag)
 
     def _await_confirms(self, connection: Connection) -> None:
-        """Return when all is confirmed, or when RabbitMQ says that it reads no further."""
+        """Return when all messages are confirmed, or when RabbitMQ reports that it has stopped reading."""
         deadline = time.monotonic() + self._confirm_timeout_s
         while self._unconfirmed and not self._blocked:
             left_s = deadline - time.monotonic()
@@ -136,8 +135,8 @@ class Publisher:
         if self._producer is None:
             try:
                 self._producer = self._connect()
-                self._knock(self._producer)
-            except _FAULTS_OF_THE_WORLD as failure:
+                self._probe(self._producer)
+            except _CONNECTION_FAULTS as failure:
                 self.close()
                 raise NotSent(f"RabbitMQ cannot be reached: {failure!r}") from failure
         if self._blocked:
@@ -145,7 +144,7 @@ class Publisher:
         return self._producer
 
     def _connect(self) -> Producer:
-        # kombu's own confirms are waited for after each message.
+        # With kombu's own confirms, each message would wait for its confirm.
         self._connection = self._app.connection_for_write(heartbeat=0, transport_options={"confirm_publish": False})
         self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._confirm_timeout_s)
         declare(self._connection)
@@ -159,10 +158,10 @@ class Publisher:
         self._connection.connection.on_unblocked = self._on_unblocked
         return Producer(channel, on_return=self._on_return, auto_declare=False)
 
-    def _knock(self, producer: Producer) -> None:
-        """Find out whether RabbitMQ takes messages: in an alarm it says so only to who sends one.
+    def _probe(self, producer: Producer) -> None:
+        """Find out whether RabbitMQ takes messages: in an alarm it says so only to a connection that sends one.
 
-        So the first message of a connection is one for nobody, and no batch gets stuck before a closed door.
+        So the first message on a connection has no recipient, and no batch gets stuck.
         """
         producer.publish(b"", exchange=self._exchange, routing_key=_NOWHERE, timeout=self._confirm_timeout_s)
         self._last_tag += 1
@@ -170,14 +169,14 @@ class Publisher:
         self._await_confirms(producer.connection)
 
     def _is_lost(self) -> bool:
-        """Whether RabbitMQ hung up since the last message: found out before, it costs no unknown outcome."""
+        """Return whether RabbitMQ hung up since the last message: found out before sending, the outcome is known."""
         assert self._connection is not None
         try:
             while True:
                 self._connection.drain_events(timeout=0)
         except TimeoutError:
             return False
-        except _FAULTS_OF_THE_WORLD:
+        except _CONNECTION_FAULTS:
             return True
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
@@ -192,7 +191,7 @@ class Publisher:
         self._refusals += ["the queue is full"] * (before - len(self._unconfirmed))
 
     def _on_return(self, exception: Exception, *_: object) -> None:
-        self._refusals.append(f"no such queue: {exception}")  # the confirm of it comes, too
+        self._refusals.append(f"no such queue: {exception}")  # RabbitMQ confirms this message as well
 
     def _on_blocked(self, _reason: str) -> None:
         self._blocked = True
@@ -201,7 +200,7 @@ class Publisher:
         self._blocked = False
 
     def close(self) -> None:
-        """Drop the connection without a farewell, for which a hung RabbitMQ would keep us waiting."""
+        """Drop the connection without the closing handshake, on which a hung RabbitMQ would block us."""
         self._blocked = False
         connection, self._connection, self._producer = self._connection, None, None
         if connection is not None:

@@ -1,7 +1,7 @@
 """Every setting of the exchange: name, unit, default and one line of meaning.
 
-They are read once from the environment, here and nowhere else, so that a wrong value stops a process at its
-start with one message that names all the faults, and not an hour later with one of them.
+Only this module reads the environment, once. So a wrong value stops a process at its start, with one message that
+names every fault.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True)
 
-    # -- where the services are; the addresses hold passwords, so they never print themselves --------------------
+    # -- where the services are; the addresses contain passwords, so they never appear in output ------------------
     broker_url: SecretStr = Field(SecretStr("amqp://guest:guest@127.0.0.1:5672//"), description="RabbitMQ")
     broker_role: Literal[
         "", "api", "order_entry", "matching", "order_execution", "data_feed", "catch_up", "flower", "scheduler"
-    ] = Field("", description="whose least rights the user of BROKER_URL has, see sends_to; empty: all rights")
+    ] = Field("", description="role whose rights the user of BROKER_URL has, see sends_to; empty: all rights")
     broker_management_url: SecretStr = Field(
-        SecretStr(""), description="RabbitMQ's management with a user of all rights, to make those of the roles"
+        SecretStr(""), description="RabbitMQ's management with a user of all rights, to create those of the roles"
     )
-    broker_users: dict[str, SecretStr] = Field({}, description="passwords of the roles' users to be made, as JSON")
+    broker_users: dict[str, SecretStr] = Field({}, description="passwords of the roles' users to create, as JSON")
     redis_url: SecretStr = Field(SecretStr("redis://127.0.0.1:6379/0"), description="Redis, for the push only")
     clearing_data_url: SecretStr = Field(
         SecretStr("postgresql://127.0.0.1:5432/clearing_data"), description="Postgres: log, accounts, ledger"
@@ -39,19 +39,19 @@ class Settings(BaseSettings):
         SecretStr("postgresql://127.0.0.1:5432/market_data"), description="Postgres: reports, trades, books"
     )
     database_users: dict[str, SecretStr] = Field(
-        {}, description="passwords of the users of Postgres to be made, see deploy/database_users.py, as JSON"
+        {}, description="passwords of the users of Postgres to create, see deploy/database_users.py, as JSON"
     )
 
     # -- the pipeline --------------------------------------------------------------------------------------------
     shards: int = Field(2, ge=1, le=62, description="shards of securities, each with one matching queue")
-    prefetch_messages: int = Field(32, ge=1, le=1000, description="messages a worker may hold; its largest unit")
+    prefetch_messages: int = Field(32, ge=1, le=1000, description="messages a worker may hold; its largest batch")
     confirm_timeout_s: float = Field(4.0, gt=0, le=30, description="longest wait for RabbitMQ to confirm a publish")
     broker_heartbeat_s: int = Field(10, ge=2, le=120, description="AMQP heartbeat; three missed cut a connection")
     stall_patience_s: float = Field(
-        30.0, ge=1, le=600, description="how long a worker may consume nothing of what waits before it starts anew"
+        30.0, ge=1, le=600, description="how long a worker may ignore waiting messages before it is restarted"
     )
     matching_heartbeat_s: int = Field(
-        2, ge=2, le=120, description="that of matching workers: how soon a standby takes over from one that hangs"
+        2, ge=2, le=120, description="heartbeat of matching workers: how soon a standby takes over from one that hangs"
     )
     order_entry_max_messages: int = Field(
         50_000, ge=1, description="length of the order_entry queue above which it refuses new messages"
@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     fail_point: str = Field(
         "",
         pattern=r"^([a-z_]+\.[a-z_]+(:[1-9][0-9]*)?)?$",
-        description="for tests: where a worker kills itself, as name[:how often there]; see celery_app/fail_points.py",
+        description="for tests: where a worker kills itself, as name[:nth time]; see celery_app/fail_points.py",
     )
     market: Path = Field(
         Path("deploy/exchange.toml"), description="what the exchange lists and endows, and its trading day"
@@ -71,14 +71,15 @@ class Settings(BaseSettings):
     market_order_band: Decimal = Field(
         Decimal("0.10"), gt=0, lt=1, description="how far a market order may trade from the last price [fraction]"
     )
-    # No more than the engine can number the trades of; see MAX_QUANTITY in tasks.matching.rules.engine.
+    # An order may make a trade for each share, and the engine numbers them; see MAX_QUANTITY in
+    # tasks.matching.rules.placing.
     max_order_quantity: int = Field(1_000_000, ge=1, le=2**20, description="largest order [shares]")
     max_open_orders: int = Field(10_000, ge=1, description="open orders a client may have")
     max_order_notional_cents: int | None = Field(
         None, ge=1, description="largest value of an order at its limit or collar [cents]; not set: no limit"
     )
     max_position: int | None = Field(
-        None, ge=1, description="most of a security a client may hold, open buy orders included [shares]; not set: any"
+        None, ge=1, description="largest position in a security, open buy orders included [shares]; not set: no limit"
     )
     volatility_auction_s: float = Field(
         10.0, gt=0, le=3_600, description="how long an auction lasts that begins because a price left its band"
@@ -95,7 +96,7 @@ class Settings(BaseSettings):
     )
     flower_basic_auth: SecretStr = Field(
         SecretStr(""),
-        description="who may look at Flower, as name:password, several separated by commas; empty: anyone on loopback",
+        description="logins for Flower, as name:password, several separated by commas; empty: anyone on loopback",
     )
     max_body_bytes: int = Field(1_048_576, ge=1024, description="largest request body")
     max_orders_per_s: int = Field(
@@ -108,7 +109,7 @@ class Settings(BaseSettings):
         1_000, ge=1, description="requests of a client that an api process may refuse in a second"
     )
     max_new_keys_per_hour: int = Field(
-        300, ge=1, description="keys a client may make in an hour; as many revoked ones are kept"
+        300, ge=1, description="keys a client may create in an hour; the same number of revoked ones is kept"
     )
     max_anonymous_per_s: int = Field(
         100, ge=1, description="requests without a valid key of an address; all addresses together: twice as many"
@@ -118,11 +119,11 @@ class Settings(BaseSettings):
         1_000, ge=1, description="connections and streams that an address may have open at a process"
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="addresses and networks whose X-Forwarded-For and -Proto are believed, with commas in between"
+        (), description="addresses and networks whose X-Forwarded-For and -Proto are trusted, separated by commas"
     )
     key_cache_s: float = Field(1.0, ge=0, le=60, description="how long a key is trusted before it is looked up again")
     undecided_after_s: float = Field(
-        60.0, ge=0, le=3600, description="after which an order that was answered 202 and is not in the log is logged"
+        60.0, ge=0, le=3600, description="age at which an order answered with 202 that is not in the log is reported"
     )
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$", description="least level logged")
 
@@ -133,7 +134,7 @@ class Settings(BaseSettings):
         text = url.get_secret_value()
         scheme, found, rest = text.partition("://")
         if not found or scheme not in {"postgres", "postgresql", "postgresql+psycopg2"}:
-            raise ValueError("has to start with postgresql://")
+            raise ValueError("must start with postgresql://")
         return SecretStr(f"postgresql+psycopg2://{rest}")
 
     @field_validator("flower_basic_auth")
@@ -141,7 +142,7 @@ class Settings(BaseSettings):
     def _has_names_and_passwords(cls, logins: SecretStr) -> SecretStr:
         given = logins.get_secret_value()
         if given and not all(all(login.partition(":")[::2]) for login in given.split(",")):
-            raise ValueError("has to be name:password")
+            raise ValueError("must be name:password")
         return logins
 
     @field_validator("trusted_proxies", mode="before")
@@ -154,17 +155,17 @@ class Settings(BaseSettings):
     @classmethod
     def _is_amqp(cls, url: SecretStr) -> SecretStr:
         if not url.get_secret_value().startswith(("amqp://", "amqps://", "pyamqp://")):
-            raise ValueError("has to start with amqp://")
+            raise ValueError("must start with amqp://")
         return url
 
 
 @cache
 def settings() -> Settings:
-    """The settings of this process; on a wrong one it says which and ends with status 1."""
+    """Return the settings of this process; if any is wrong, name each and exit with status 1."""
     try:
         return Settings()
     except ValidationError as faults:
         for fault in faults.errors():
             name = "_".join(str(part) for part in fault["loc"]).upper()
-            sys.stderr.write(f"wrong setting {name}: {fault['msg']}; set it right and start again\n")
+            sys.stderr.write(f"wrong setting {name}: {fault['msg']}; correct it and start again\n")
         raise SystemExit(1) from None

@@ -1,12 +1,12 @@
-"""A stage of the pipeline: a Celery task that takes a list of messages, and handles all delivered ones as one unit.
+"""A stage of the pipeline: a Celery task that handles all delivered messages as one batch.
 
-The cost of the pipeline is per message, not per order. So what the worker finds delivered, up to its prefetch, is
-one call of the task: one transaction, one message to each stage behind it, then the acknowledgements. There is no
-timer: a lone message is handled at once, a crowd together.
+Each message costs far more than the orders in it. So the worker calls the task once for all messages that RabbitMQ has
+delivered, up to its prefetch: one transaction, one message to each stage behind it, then the acknowledgements. No timer
+is involved: the worker handles a single message at once, and many messages together.
 
-The seam is Celery's own. A task class names a strategy, the function that receives the messages of a task in the
-worker; the default one hands each to the pool. The unit runs in the worker's main loop, so pool and concurrency do
-not matter to it.
+Celery provides for this. A task class names a strategy, the function that receives the task's messages in the worker;
+the default strategy hands each message to the pool. This one runs the batch in the worker's main loop, so pool and
+concurrency do not affect it.
 """
 
 from __future__ import annotations
@@ -30,72 +30,73 @@ from celery_app.publisher import NotSent, OutcomeUnknown
 
 log = structlog.get_logger()
 
-# Back-off of a unit whose database or broker is away: first wait, and longest [s].
+# Back-off of a batch whose database or broker is away: first wait, and longest [s].
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 2.0
 
-# Delivered this often and never acknowledged, a message may be what ends its worker. From then on it is handled alone,
-# as are the messages that were delivered with it, so that they do not share its fate at the delivery limit.
+# A message that RabbitMQ has delivered this often without an acknowledgement may be ending its workers. From then on
+# the worker handles it alone, and so each message that arrived with it, so that they do not reach the delivery limit.
 SUSPICIOUS_DELIVERIES = 3
-# Where the order of the messages counts, those behind the culprit wait for it. It is the first of them, as all before
-# it are acknowledged: handled alone from the third delivery on, it has ended three workers, and is a dead letter now.
+# Where the order of the messages counts, the messages behind the culprit wait for it. The culprit is the first of them,
+# as the worker has acknowledged all before it. Handled alone from the third delivery on, it has then ended three
+# workers, and becomes a dead letter.
 LAST_DELIVERIES = 2 * SUSPICIOUS_DELIVERIES
 
-# Exit status of a worker whose state is not to be trusted; the supervisor does not start it again.
+# Exit status of a worker whose state cannot be trusted; the supervisor does not start it again.
 INVARIANT_BROKEN_STATUS = 70
 
 
 class InvariantBroken(Exception):
-    """Something that cannot be has been seen: the state of this worker is not to be trusted any more."""
+    """An invariant does not hold, so the state of this worker cannot be trusted any more."""
 
 
 class Stage(Task):
-    """Base of the stage tasks. The one argument of `run` is annotated `list[Batch]`; messages are decoded as that."""
+    """Base of the stage tasks. The annotation of the one argument of `run`, `list[Batch]`, says how to decode it."""
 
     Strategy = "celery_app.stage:strategy"
     abstract = True
 
-    #: Set when an invariant broke: what this worker holds in memory is not to be put away as good.
+    #: Set when an invariant is broken: the worker must not save its state.
     broken = False
-    #: Whether a message may never overtake an earlier one, not even one that ends its worker again and again.
+    #: Whether no message may overtake an earlier one, not even one that ends its worker again and again.
     keeps_order = False
 
     def halves(self, batch: Any) -> tuple[Any, Any] | None:  # noqa: ARG002
-        """Divide a batch that cannot be handled whole; None where that is unsafe or leads no further.
+        """Divide a batch that cannot be handled whole; return None where that is unsafe or leads no further.
 
-        A stage overrides it where one transaction for each half does the same as one for both.
+        A stage overrides this where one transaction for each half has the same effect as one for both.
         """
         return None
 
     def prepare(self, queues: list[str]) -> None:
-        """Called once before anything is consumed: wait for the database, recover state."""
+        """Wait for the database and recover state; the worker calls this once, before it consumes."""
 
     def connected(self) -> None:
-        """Called for every new connection to RabbitMQ, before it consumes: what an earlier one delivered is void."""
+        """Discard what earlier connections delivered; the worker calls this for every new one, before it consumes."""
 
     def tick(self) -> None:
-        """Called about once a second between units while the worker is connected to RabbitMQ."""
+        """Do periodic work; the worker calls this between batches, about once a second while RabbitMQ is connected."""
 
     def stop(self) -> None:
-        """Called at a warm stop, after the last unit."""
+        """Save state; the worker calls this at a warm stop, after the last batch."""
 
     def halt(self) -> NoReturn:
-        """End the worker because an invariant is broken, as the exception being handled says."""
+        """End the worker because of the InvariantBroken that is being handled."""
         log.critical("invariant_broken", stage=self.name, exc_info=True)
         self.broken = True
         raise SystemExit(INVARIANT_BROKEN_STATUS) from None
 
 
 class Outcome(Enum):
-    """What became of a transaction."""
+    """How a transaction ended."""
 
     DONE = auto()
-    DELAYED = auto()  # the world is away: the same may pass later
-    FAILED = auto()  # something in it is bad
+    DELAYED = auto()  # a service is away: the same transaction may succeed later
+    FAILED = auto()  # it contains something bad
 
 
-class Unit:
-    """The messages delivered for one task over one connection to RabbitMQ, and their handling."""
+class MessageHandler:
+    """Handles the messages delivered for one task over one connection to RabbitMQ."""
 
     def __init__(self, task: Stage, consumer: Any) -> None:
         self._task = task
@@ -113,7 +114,7 @@ class Unit:
         ).decode
 
     def receive(self, message: Message, *_: object) -> None:
-        """Take a message that the worker's loop has read; the unit is handled in the loop's next turn."""
+        """Take a message that the worker's loop has read; the loop's next turn handles the batch."""
         self._held[_queue(message)] += 1
         self._waiting.append(message)
         self._schedule(0)
@@ -121,12 +122,12 @@ class Unit:
     def _schedule(self, wait_s: float) -> None:
         if not self._due:
             self._due = True
-            # A callback of call_soon would run before the sockets are looked at and stall the loop.
+            # call_soon would run the callback before the loop polls its sockets, and stall it.
             self._consumer.hub.call_later(wait_s, self._handle)
 
     def _handle(self) -> None:
         if self._consumer.connection is not self._connection:
-            return  # RabbitMQ hung up; it delivers these again, over the new connection, to a new unit
+            return  # RabbitMQ hung up; it delivers these again over the new connection
         self._read_delivered()
         self._due = False
         messages, self._waiting = self._waiting, []
@@ -139,21 +140,21 @@ class Unit:
             self._isolate(readable)
 
     def _read_delivered(self) -> None:
-        """Read what RabbitMQ has sent up to now; the loop alone would read one message a turn."""
+        """Read all messages that RabbitMQ has sent up to now; the loop alone reads one message a turn."""
         try:
             while len(self._waiting) < self._most:
                 self._connection.drain_events(timeout=0)
         except TimeoutError:
-            pass  # nothing more is there
+            pass  # no more messages have arrived
 
     def _read(self, message: Message) -> list[msgspec.Struct] | None:
-        """The batches of a message; None when there are none in it, and then it is a dead letter."""
+        """Decode the batches of a message; reject an unreadable one and return None."""
         try:
             headers = message.headers
             if not isinstance(headers.get("id"), str):
                 raise msgspec.ValidationError("no task id")
             if headers.get("eta") is not None or headers.get("expires") is not None:
-                # An order is handled now or never: what waits or expires in a worker is no message of ours.
+                # A stage handles an order at once or not at all, so the pipeline sends no such message.
                 raise msgspec.ValidationError("a message for another time")
             (batches,), keywords, _ = self._decode(_bytes(message.body))
             if keywords:
@@ -165,7 +166,7 @@ class Unit:
         return list(batches)
 
     def _run(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> bool:
-        """Handle messages as one unit. False when one of them may be bad; then nothing was done."""
+        """Handle messages as one batch. Return False if one of them may be bad; nothing has taken effect then."""
         started = time.monotonic()
         fail_points.reach(f"{self._task.name}.received")
         outcome = self._attempt([batch for _, batches in readable for batch in batches])
@@ -179,17 +180,17 @@ class Unit:
             message.ack()
             self._held[_queue(message)] -= 1
             fail_points.reach(f"{self._task.name}.acknowledged_one")
-        self._tell([message for message, _ in readable], time.monotonic() - started)
+        self._report([message for message, _ in readable], time.monotonic() - started)
         return True
 
     def _attempt(self, batches: list[msgspec.Struct]) -> Outcome:
-        """Have the task handle batches in one transaction."""
+        """Handle batches in one transaction."""
         try:
             self._task.run(batches)
         except InvariantBroken:
             self._task.halt()
         except Exception as failure:
-            if is_of_the_world(failure):
+            if is_transient(failure):
                 log.warning("unit_delayed", stage=self._task.name, wait_s=self._wait_s, fault=str(failure)[:200])
                 return Outcome.DELAYED
             log.error("unit_failed", stage=self._task.name, batches=len(batches), exc_info=True)
@@ -197,16 +198,16 @@ class Unit:
         return Outcome.DONE
 
     def _wait_with(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> None:
-        """Try messages again later, before all that has come since."""
+        """Handle messages again later, ahead of those that have arrived since."""
         self._waiting = [message for message, _ in readable] + self._waiting
         self._schedule(self._wait_s)
         self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
 
     def _handle_suspicious(self, readable: list[tuple[Message, list[msgspec.Struct]]], deliveries: int) -> None:
-        """Handle each message alone, as one of them may end the worker before the others are done.
+        """Handle each message alone, as one of them may end the worker before it has handled the others.
 
-        Where order does not count they are handled in their order and in the reverse one by turns, so that all before
-        the culprit and all behind it get done.
+        Where order does not count, every other delivery is handled in reverse, so that the messages on both sides of
+        the culprit are handled.
         """
         if not self._task.keeps_order:
             self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
@@ -218,16 +219,16 @@ class Unit:
 
     def _handle_one_by_one(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> None:
         for position, one in enumerate(readable):
-            if self._due:  # the world went away in between
+            if self._due:  # a service went away in between
                 self._waiting += [message for message, _ in readable[position:]]
                 return
             if not self._run([one]):
                 self._isolate([one])
 
     def _isolate(self, failed: list[tuple[Message, list[msgspec.Struct]]]) -> None:
-        """Split messages that failed as one unit until only the culprits are left, which become dead letters.
+        """Split messages that failed as one batch until only the culprits are left, which become dead letters.
 
-        Of n messages with one culprit that costs two transactions for each halving at most. They take effect in their
+        One culprit among n messages costs at most two transactions for each halving. The messages take effect in their
         order.
         """
         if len(failed) == 1:
@@ -237,17 +238,17 @@ class Unit:
         first_is_done = self._run(first)
         if not first_is_done:
             self._isolate(first)
-        if self._due:  # the world went away in between, and what is before these waits
+        if self._due:  # a service went away in between, and the messages before these wait
             self._waiting += [message for message, _ in second]
         elif first_is_done and len(second) > 1:
-            self._isolate(second)  # the culprit is among them, or only fails together with what is done by now
+            self._isolate(second)  # the culprit is among them, or fails only together with the first half
         elif not self._run(second):
             self._isolate(second)
 
     def _divide(self, message: Message, batches: list[msgspec.Struct]) -> None:
-        """Let all of a message take effect but what fails in it by itself; then the message is a dead letter.
+        """Let all of a message take effect except the parts that fail on their own; then make it a dead letter.
 
-        It goes there whole. Sent back it does no harm, as each stage knows what it has done.
+        The dead letter is the whole message. Sending it again does no harm, as each stage recognises what it has done.
         """
         for batch in batches:
             if not self._divide_batch(batch):
@@ -256,7 +257,7 @@ class Unit:
         self._bury(message, batches)
 
     def _divide_batch(self, failed: msgspec.Struct) -> bool:
-        """Handle a batch that failed in halves, in their order; False when the world went away meanwhile."""
+        """Handle a batch that failed in halves, in their order; return False if a service went away meanwhile."""
         halves = self._task.halves(failed)
         if halves is None:
             log.error("culprit_found", stage=self._task.name, batch=repr(failed)[:500])
@@ -275,8 +276,8 @@ class Unit:
         message.reject(requeue=False)
         self._held[_queue(message)] -= 1
 
-    def _tell(self, messages: list[Message], runtime_s: float) -> None:
-        """Count the messages, and tell Flower of each: twice, as it counts what was received and what succeeded."""
+    def _report(self, messages: list[Message], runtime_s: float) -> None:
+        """Count the messages, and report each to Flower twice, as Flower counts received and succeeded tasks."""
         state.all_total_count[0] += len(messages)
         state.total_count[self._task.name] += len(messages)
         if not (self._events and self._events.enabled):
@@ -294,24 +295,24 @@ class Unit:
 
 
 def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
-    """What Celery asks for at every connection: the function that takes the messages of a task."""
-    return Unit(task, consumer).receive
+    """Return the function that takes the messages of a task; Celery asks for it at every connection."""
+    return MessageHandler(task, consumer).receive
 
 
-# Postgres' codes for: serialization failure and deadlock; the server is shutting down or starting; a database or a
-# table that is not there yet, because the migrations are still under way; a server that only reads, as one that is not
-# the primary any more; too many connections; a lock or a statement that took too long.
-_PASSING_CODES = {"40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01", "25006", "53300", "55P03", "57014"}
+# Codes of Postgres: serialization failure and deadlock; the server is shutting down or starting; a database or a table
+# does not exist yet, because migrations are running; a server is read-only, as a former primary is; too many
+# connections; a lock or a statement took too long.
+_TRANSIENT_CODES = {"40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01", "25006", "53300", "55P03", "57014"}
 
 
-def is_of_the_world(failure: Exception) -> bool:
-    """Whether the database or RabbitMQ is away, or two transactions met: then the same unit may pass later."""
+def is_transient(failure: Exception) -> bool:
+    """Return whether the same batch may succeed later: a service is away, or two transactions were in conflict."""
     if isinstance(failure, DBAPIError):
         return failure.connection_invalidated or (
-            isinstance(failure.orig, psycopg2.Error) and is_of_the_world(failure.orig)
+            isinstance(failure.orig, psycopg2.Error) and is_transient(failure.orig)
         )
     if isinstance(failure, psycopg2.Error):
-        return isinstance(failure, OperationalError | InterfaceError) or failure.pgcode in _PASSING_CODES
+        return isinstance(failure, OperationalError | InterfaceError) or failure.pgcode in _TRANSIENT_CODES
     return isinstance(failure, NotSent | OutcomeUnknown)
 
 
@@ -324,7 +325,7 @@ def _queue(message: Message) -> str:
 
 
 def _deliveries(message: Message) -> int:
-    """How often a message was delivered before and given back, because its worker or its connection ended."""
+    """Return how often RabbitMQ has delivered a message before, to a worker or over a connection that then ended."""
     count = (message.headers or {}).get("x-delivery-count", 0)
     return count if isinstance(count, int) else 0
 

@@ -1,7 +1,7 @@
 """Every exchange, queue and route of the exchange, on one screen.
 
-A queue, the package of its stage, the worker process, the compose service and the metric share one name, so that
-whoever sees a deep queue in Flower knows which folder to open.
+A queue, the package of its stage, the worker process, the compose service and the metric share one name, so the name
+of a long queue in Flower says which folder to open.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MATCHING = "matching"
 ORDER_EXECUTION = "order_execution"
 DATA_FEED = "data_feed"
 DEAD_LETTER = "dead_letter"
-# No stage: it publishes again what the stages behind the engine have not got.
+# Not a stage: it publishes again the messages that the stages behind the engine have lost.
 CATCH_UP = "catch_up"
 # Not a stage: it only sends.
 SCHEDULER = "scheduler"
@@ -25,17 +25,17 @@ STAGES = (ORDER_ENTRY, MATCHING, ORDER_EXECUTION, DATA_FEED)
 STOCK_EXCHANGE = Exchange("stock_exchange", type="direct", durable=True)
 DEAD_LETTER_EXCHANGE = Exchange(DEAD_LETTER, type="direct", durable=True)
 
-# A message that brings its worker down this often goes to the dead letters instead of to the next worker.
+# A message that has ended this many workers becomes a dead letter instead of going to the next worker.
 DELIVERY_LIMIT = 20
 
 
 def matching_queue(shard: int) -> str:
-    """Name of the queue on which the commands of a shard travel."""
+    """Return the name of the queue for the commands of a shard."""
     return f"{MATCHING}.{shard}"
 
 
 def shard_of_queue(queue: str) -> int:
-    """The shard of a matching queue; ValueError for any other queue."""
+    """Return the shard of a matching queue; raise ValueError for any other queue."""
     stage, _, shard = queue.partition(".")
     if stage != MATCHING:
         raise ValueError(f"{queue} is not a matching queue")
@@ -43,18 +43,18 @@ def shard_of_queue(queue: str) -> int:
 
 
 def stage_of_queue(queue: str) -> str:
-    """The stage, and so the task, that works on a queue."""
+    """Return the name of the stage, and so of the task, that consumes a queue."""
     return queue.partition(".")[0]
 
 
 def _stage_queue(name: str, **arguments: object) -> Queue:
-    """A durable quorum queue on the exchange, with what it cannot handle going to the dead letters."""
+    """Return a durable quorum queue whose rejected messages become dead letters."""
     return Queue(
         name,
         exchange=STOCK_EXCHANGE,
         routing_key=name,
         durable=True,
-        no_declare=bool(settings().broker_role),  # Celery would declare it, which a role may not
+        no_declare=bool(settings().broker_role),  # a role has no right to declare queues
         queue_arguments={
             "x-queue-type": "quorum",
             "x-delivery-limit": DELIVERY_LIMIT,
@@ -66,13 +66,13 @@ def _stage_queue(name: str, **arguments: object) -> Queue:
 
 
 def task_queues() -> list[Queue]:
-    """The queues that workers consume; the same in every process, or RabbitMQ refuses to declare them."""
+    """Return the queues that workers consume, the same in every process, or RabbitMQ refuses to declare them."""
     limit = settings().order_entry_max_messages
     return [
-        # Refusing at the front door is back-pressure; behind it an order is accepted, so nothing may be refused.
+        # Order entry's queue refuses messages to slow clients down. Behind it orders are accepted, so no queue refuses.
         _stage_queue(ORDER_ENTRY, **{"x-max-length": limit, "x-overflow": "reject-publish"}),
         *(
-            # A second worker on the queue is a hot standby: it gets nothing until the first one is gone.
+            # A second worker on the queue is a hot standby: it gets no message until the first one is gone.
             _stage_queue(matching_queue(shard), **{"x-single-active-consumer": True})
             for shard in range(settings().shards)
         ),
@@ -82,10 +82,10 @@ def task_queues() -> list[Queue]:
 
 
 def sends_to() -> dict[str, list[str]]:
-    """The queues to which a role may send.
+    """Return the queues to which each role may send.
 
-    RabbitMQ gives rights by exchange and not by routing key, so each role has a direct exchange of its own and may
-    publish there only; what is bound from it to the stock exchange, key by key, is what the role may send.
+    RabbitMQ grants rights by exchange and not by routing key, so each role has its own direct exchange and may publish
+    only there. The routing keys bound from it to the stock exchange are the queues to which the role may send.
     """
     matching = [matching_queue(shard) for shard in range(settings().shards)]
     return {
@@ -99,7 +99,7 @@ def sends_to() -> dict[str, list[str]]:
 
 
 def exchange_of_role(role: str) -> Exchange:
-    """The exchange to which a role publishes; without a role, whoever has all rights, the stock exchange itself."""
+    """Return the exchange to which a role publishes; without a role, the stock exchange itself."""
     return Exchange(f"from.{role}", type="direct", durable=True) if role else STOCK_EXCHANGE
 
 
@@ -113,9 +113,9 @@ DEAD_LETTER_QUEUE = Queue(
 
 
 def declare(connection: Connection) -> None:
-    """Declare every queue; declaring it again changes nothing. A role may only look whether they are there.
+    """Declare every queue; declaring it again changes nothing. A role may only check that they exist.
 
-    raises  amqp.NotFound  a queue is missing, and this role may not declare it
+    raises  amqp.NotFound  a queue is missing, and this role has no right to declare it
     """
     with connection.channel() as channel:
         for queue in (*task_queues(), DEAD_LETTER_QUEUE):
@@ -126,7 +126,7 @@ def declare(connection: Connection) -> None:
 
 
 def declare_roles(connection: Connection) -> None:
-    """Declare the exchanges of the roles, and bind to the stock exchange what each may send; needs all rights."""
+    """Declare the exchanges of the roles and the bindings of what each may send; this needs all rights."""
     declare(connection)
     with connection.channel() as channel:
         for role, queues in sends_to().items():

@@ -1,12 +1,12 @@
-"""Ends a worker that RabbitMQ has messages for and that consumes none of them.
+"""Ends a worker that consumes none of the messages that RabbitMQ has for it.
 
-In every generation of Celery and its libraries there was a fault after which a worker, connected anew, says that it is
-ready and gets nothing: its consumer is not registered, or its loop is busy with a connection that is none. Nothing
-fails, so nothing is logged, and the queue grows. The cure is another process; this finds the illness, by what it is:
-messages lie ready, this worker holds none, and none comes.
+Every generation of Celery and its libraries has had a fault after which a worker reconnects, says that it is ready and
+gets no messages: its consumer is not registered, or its loop is busy with a dead connection. Nothing fails, so nothing
+is logged, and the queue grows. The remedy is a new process. The watchdog detects the condition by its symptoms:
+messages are ready, this worker holds none, and none arrives.
 
-It looks from a thread and over a connection of its own, because those of the worker are what may be broken. It counts
-looks and not seconds, so that a machine or process that was stopped for a while is not taken for ill.
+It checks from its own thread and over its own connection, because those of the worker may be what is broken. It counts
+checks and not seconds, so that a machine or process that was suspended for a while is not mistaken for a stalled one.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from celery_app.topology import MATCHING, stage_of_queue
 
 log = structlog.get_logger()
 
-# Exit status of a worker that consumes nothing: try again. The supervisor starts it anew.
+# Exit status of a worker that consumes nothing; the supervisor restarts it.
 STALLED_STATUS = 75
 
-# So many looks in a row have to find it stalled.
+# How many checks in a row must find the worker stalled.
 LOOKS = 5
-# And so many where it may be a standby, whose start anew costs little and helps little.
+# The same for a worker that may be a standby: restarting it costs little and helps little.
 LOOKS_OF_A_STANDBY = 10 * LOOKS
-# How long a look may take [s].
+# How long a check may take [s].
 _LOOK_S = 4.0
 
 
 class Progress:
-    """What the consumer of this process was given, and what of it is in hand; written by the worker's loop alone."""
+    """How many messages this worker got and how many it holds; only the worker's loop writes it."""
 
     def __init__(self) -> None:
-        # Over this connection, by queue: messages that came, and how many of them are not acknowledged or rejected.
+        # Of this connection, by queue: messages delivered, and those neither acknowledged nor rejected.
         self.delivered: Counter[str] = Counter()
         self.held: Counter[str] = Counter()
         self.connections = 0
 
     def connected(self) -> None:
-        """A new connection: what an earlier one delivered is void."""
+        """Start counting for a new connection: what an earlier one delivered is void."""
         self.connections += 1
         self.delivered.clear()
         self.held.clear()
@@ -56,8 +56,8 @@ class Progress:
 class Watchdog:
     """Watches the queues of this process.
 
-    queues      what the worker consumes
-    patience_s  how long it may consume nothing although there is something [s]
+    queues      the queues that the worker consumes
+    patience_s  how long it may consume nothing while messages are ready [s]
     """
 
     def __init__(self, app: Celery, queues: Collection[str], progress: Progress, *, patience_s: float) -> None:
@@ -68,7 +68,7 @@ class Watchdog:
         self._connection: Connection | None = None
 
     def start(self) -> None:
-        """Watch for as long as the process lives."""
+        """Start to watch, for as long as the process lives."""
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def _watch(self) -> None:
@@ -82,7 +82,7 @@ class Watchdog:
                 is_idle = messages > 0 and seen[queue] == before[queue] and not self._progress.held[queue]
                 looks = LOOKS
                 if self._may_be_standby(queue, consumers):
-                    # Then the messages are for another worker, and as long as they get fewer, that one lives.
+                    # The messages are for another worker, which is alive as long as they become fewer.
                     is_idle = is_idle and messages >= waited.get(queue, (0, 0))[0]
                     looks = LOOKS_OF_A_STANDBY
                 idle_looks[queue] = idle_looks[queue] + 1 if is_idle else 0
@@ -91,18 +91,18 @@ class Watchdog:
             before, waited = seen, waiting
 
     def _seen(self) -> dict[str, tuple[int, int]]:
-        """What there is of progress on each queue; any change is some."""
+        """Return the progress on each queue; any change is progress."""
         return {queue: (self._progress.connections, self._progress.delivered[queue]) for queue in self._queues}
 
     def _may_be_standby(self, queue: str, consumers: int) -> bool:
-        """Whether this worker may rightly get nothing, because RabbitMQ delivers to another one of the queue.
+        """Return whether this worker may rightly get no messages, because RabbitMQ delivers to another one.
 
-        consumers  those that RabbitMQ delivers to: of a matching queue, one or none
+        consumers  the number to which RabbitMQ delivers: one or none for a matching queue
         """
         return stage_of_queue(queue) == MATCHING and consumers > 0 and not self._progress.delivered[queue]
 
     def _waiting(self) -> dict[str, tuple[int, int]]:
-        """Of each queue the messages that lie ready and its consumers; nothing while RabbitMQ is away."""
+        """Return the ready messages and the consumers of each queue; an empty dict while RabbitMQ is away."""
         found = {}
         try:
             if self._connection is None:
@@ -115,7 +115,7 @@ class Watchdog:
                     declared = channel.queue_declare(queue, passive=True)
                     found[queue] = int(declared.message_count), int(declared.consumer_count)
         except (AMQPError, KombuError, OSError):
-            # The worker's own connection has the same trouble, and reports it.
+            # The worker's own connection has the same fault, and reports it.
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.collect(socket_timeout=0.1)
@@ -124,5 +124,5 @@ class Watchdog:
 
     def _end(self, queue: str, messages: int, consumers: int) -> None:
         log.error("worker_stalled", queue=queue, messages=messages, consumers=consumers, status=STALLED_STATUS)
-        # It holds nothing, and its loop may hang: there is nothing to put away and nobody to ask.
+        # The worker holds no message, and its loop may hang: it has nothing to save and cannot be asked to stop.
         os._exit(STALLED_STATUS)

@@ -14,23 +14,22 @@ from sqlalchemy.exc import DBAPIError
 
 _READ_ONLY = "25006"
 
-# What a stage looks up by key is in memory. Told so, Postgres does not read a whole table instead of 500 of its rows,
-# which took twice as long, and it never compiles a query that runs for a few milliseconds.
+# The rows that a stage looks up by key are in memory. With these settings Postgres does not read a whole table instead
+# of 500 of its rows, which took twice as long, and never compiles a query that runs for a few milliseconds.
 _PLANNER = "-c random_page_cost=1.1 -c jit=off"
 
-# A network that swallows everything says nothing: without these a worker would wait two hours for an answer. A host
-# that is silent for some ten seconds is given up, whether it is asked something or not [s; s; probes; ms].
+# Without these settings a worker would wait two hours for an answer that a broken network has lost. It gives up a host
+# that is silent for some ten seconds, whether it waits for an answer or not [s; s; probes; ms].
 _NETWORK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
 
 
 class Database:
     """One of the two databases, as one process uses it.
 
-    try_first  try a connection before each transaction, so that a request does not fail because Postgres was started
-               anew in between; it costs a round trip, and a unit of a stage is simply tried again
+    try_first  test a connection before each transaction, so that a request does not fail because Postgres was restarted
+               in between; it costs a round trip, and a stage simply retries its batch
     statement_timeout_s
-               Postgres ends a statement that takes longer. Who has given up waiting for it cannot: the connection is
-               gone, and Postgres would work on for nobody
+               Postgres ends a statement that takes longer; a client that has closed its connection cannot end it
     """
 
     def __init__(
@@ -56,14 +55,14 @@ class Database:
         )
 
     def forget_connections(self) -> None:
-        """In a forked process: leave the connections to the process that opened them, and open others."""
+        """Leave the connections to the process that opened them, and open new ones; for a forked process."""
         self.engine.dispose(close=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction that commits at the end of the block, and rolls back when it raises.
+        """Open a transaction that commits at the end of the block, and rolls back if it raises.
 
-        A connection to a server that only reads, as one that is not the primary any more, is not used again.
+        A connection to a read-only server, as a former primary is, is not used again.
         """
         with self.engine.begin() as tx:
             try:
@@ -75,7 +74,7 @@ class Database:
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """A read-only transaction that sees one state of the database throughout."""
+        """Open a read-only transaction that sees one state of the database throughout."""
         with self.engine.connect().execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True) as tx:
             yield tx
 
@@ -92,11 +91,11 @@ def copy_rows(
     rows: Iterable[Sequence[object] | msgspec.Struct],
     constants: Mapping[str, object] | None = None,
 ) -> None:
-    """COPY rows into a table: three times as fast as INSERT.
+    """COPY rows into a table, three times as fast as INSERT.
 
     rows       sequences or array-like Structs of integers, booleans, None, and strings without control characters
-    constants  columns that have one value in all rows
-    raises     psycopg2.errors.UniqueViolation  a row is there already
+    constants  columns with the same value in all rows
+    raises     psycopg2.errors.UniqueViolation  a row exists already
                ValueError                       a control character in a string
     """
     constants = constants or {}
@@ -113,10 +112,10 @@ _json_lines = msgspec.json.Encoder().encode_lines
 
 
 def _csv(rows: Iterable[Sequence[object] | msgspec.Struct], constants: Sequence[object]) -> bytes:
-    """Rows as CSV that escapes as JSON does, each with the constants behind it.
+    """Return rows as CSV with the escapes of JSON, each followed by the constants.
 
-    A row in JSON is a row in CSV but for its brackets, and msgspec writes JSON in a fifth of the time in which Python
-    puts a row together. A raw line feed only ever stands between two rows; of JSON's escapes COPY knows these two.
+    A row in JSON without its brackets is a row in CSV, and msgspec writes JSON in a fifth of the time in which Python
+    assembles a row. A raw line feed occurs only between two rows; COPY understands two of JSON's escapes.
     """
     lines = _json_lines(rows)
     if not lines:
@@ -128,6 +127,6 @@ def _csv(rows: Iterable[Sequence[object] | msgspec.Struct], constants: Sequence[
 
 
 def refuse_control_characters(text: bytes) -> None:
-    """Raise ValueError when strings in this JSON hold a character that it has to escape, other than `"` and `\\`."""
+    """Raise ValueError if a string in this JSON contains an escaped character other than `"` and `\\`."""
     if b"\\" in text and b"\\" in text.replace(b"\\\\", b"").replace(b'\\"', b""):
         raise ValueError("a control character in a string")

@@ -1,7 +1,7 @@
-"""Which events a stage has, as intervals in a table `coverage`, which both databases have.
+"""The events that a stage has, as intervals in the table `coverage` of either database.
 
-Units only insert, so none waits for another. The rows are merged about once a second: two that merge at once take
-different rows, and every reader sees the rows before or after.
+Batches only insert, so no batch waits for another. The rows are merged about once a second: two workers that merge at
+once take different rows, and every reader sees the rows before or after.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _MERGE = text("""
 
 
 def add(statements: Statements, stage: str, intervals: Iterable[Interval]) -> None:
-    """Have a stage's messages cover intervals from now on."""
+    """Add the intervals that messages of a stage cover."""
     rows = [(stage, shard_of(interval), *interval) for interval in merged(intervals)]
     statements.insert("coverage", COLUMNS, rows)
 
 
 def merge(tx: Connection) -> None:
-    """Say the same in as few rows as there can be."""
+    """Merge adjacent intervals, so that the table has as few rows as possible."""
     tx.execute(_MERGE)
 
 
 def read(tx: Connection) -> dict[tuple[str, int], list[Interval]]:
-    """What the messages of each stage cover of each shard, merged."""
+    """Return the intervals that the messages of each stage cover of each shard, merged."""
     found: dict[tuple[str, int], list[Interval]] = defaultdict(list)
     for stage, shard, begin, end in tx.execute(text("SELECT stage, shard, from_event, to_event FROM coverage")):
         found[stage, shard].append((begin, end))

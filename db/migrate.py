@@ -1,6 +1,6 @@
-"""Brings both databases to the newest version of their tables, and creates the databases where they are missing.
+"""Brings both databases to the newest version of their tables, and creates missing databases.
 
-Migrating again changes nothing, and processes that migrate at once wait for each other, so every start may do it.
+Migrating again changes nothing, and processes that migrate at once wait for each other, so every start may migrate.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from db.market_data.partitions import create_ahead
 CLEARING_DATA_MIGRATIONS = Path(__file__).parent / "clearing_data" / "migrations"
 MARKET_DATA_MIGRATIONS = Path(__file__).parent / "market_data" / "migrations"
 
-# Any number will do; it names the lock under which one process of many migrates.
+# An arbitrary number: the name of the lock under which one process at a time migrates.
 _MIGRATION_LOCK = 7_266_001
 
 
 class DatabaseMissing(Exception):
-    """A database does not exist and may not be created by this user."""
+    """A database does not exist, and this user may not create it."""
 
 
 def migrate(clearing_data_url: str, market_data_url: str) -> None:
     """Migrate both databases to their newest versions.
 
-    raises  DatabaseMissing             a database is not there and the user may not create it
+    raises  DatabaseMissing             a database does not exist and the user may not create it
             sqlalchemy.exc.DBAPIError   Postgres cannot be reached
     """
     upgrade(clearing_data_url, CLEARING_DATA_MIGRATIONS)
     upgrade(market_data_url, MARKET_DATA_MIGRATIONS)
     market_data = Database(str(_with_driver(market_data_url).render_as_string(hide_password=False)))
     try:
-        # Before anything is stored; what cannot be made in a running exchange its feed makes later.
+        # Before rows are stored; the feed creates later what is impossible while the exchange runs.
         create_ahead(market_data, now_us=time.time_ns() // 1_000)
     finally:
         market_data.engine.dispose()
 
 
 def upgrade(url: str, migrations: Path, version: str = "head") -> None:
-    """Migrate one database with the history in a folder, in one transaction; raises as `migrate`."""
+    """Migrate one database with the history in a folder, in one transaction; it raises as `migrate` does."""
     _create_if_missing(_with_driver(url))
     with _migrating(url, migrations) as configuration:
         command.upgrade(configuration, version)
@@ -82,7 +82,7 @@ def _create_if_missing(address: URL) -> None:
     try:
         engine.connect().close()
     except OperationalError:
-        # libpq names no reason for a failed connection, so Postgres itself is asked whether the database is there.
+        # libpq gives no reason for a failed connection, so ask Postgres whether the database exists.
         if _exists(address):
             raise
         _create(address)
@@ -110,7 +110,7 @@ def _create(address: URL) -> None:
         if not _exists(address):
             raise DatabaseMissing(
                 f"the database {address.database} does not exist and {address.username} may not create it: "
-                f"create it, or give the user CREATEDB, and start again"
+                f"create it, or grant the user CREATEDB, and start again"
             ) from refusal
     except DBAPIError:
         if not _exists(address):  # another process created it in between

@@ -1,8 +1,8 @@
-"""Statements that go to Postgres together: one round trip instead of one for each.
+"""Statements that go to Postgres together: one round trip for all of them.
 
-A unit of one order costs a dozen statements, and nearly all of their time is the way to Postgres and back, and the
-planning of what was planned a moment ago. Each statement still sees what was committed before it began, as if it had
-come alone.
+A batch of one order costs a dozen statements, and nearly all of their time is the way to Postgres and back, and the
+planning of a statement that was planned a moment ago. Each statement still sees what was committed before it began, as
+if it had been sent alone.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from sqlalchemy import Connection
 
 from db.connect import copy_rows, refuse_control_characters
 
-# Up to so many rows an INSERT among the other statements costs less than a COPY, which takes two round trips.
+# Up to this many rows, an INSERT among the other statements costs less than a COPY, which takes two round trips.
 FEW_ROWS = 16
 
 
 class Statements:
-    """The statements of a transaction that wait to be run, in their order.
+    """The waiting statements of a transaction, in their order.
 
-    Faults are psycopg2's own, not wrapped by SQLAlchemy: psycopg2.Error, and ValueError for characters that no text
-    can hold.
+    Errors are psycopg2's own, not wrapped by SQLAlchemy: psycopg2.Error, and ValueError for characters that Postgres
+    does not accept in text.
     """
 
     def __init__(self, tx: Connection) -> None:
@@ -40,7 +40,7 @@ class Statements:
     def add_prepared(self, name: str, statement: str, parameters: Sequence[object]) -> None:
         """Add a statement that the connection keeps parsed and planned; its parameters are `$1`, `$2`, ...
 
-        name  stands for this statement on every connection
+        name  identifies the statement on every connection
         """
         prepared = self._tx.info.setdefault("prepared", set())  # as long as the connection lives
         if name not in prepared:
@@ -50,9 +50,9 @@ class Statements:
         self.add(f"EXECUTE {name}{values}", parameters)
 
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object] | Struct]) -> None:
-        """Add the insertion of rows; of many at once, after what waits.
+        """Add the insertion of a few rows; run waiting statements and insert at once if the rows are many.
 
-        raises  psycopg2.errors.UniqueViolation  a row is there already
+        raises  psycopg2.errors.UniqueViolation  a row exists already
                 ValueError                       a control character in a string
         """
         if not rows:
@@ -67,7 +67,7 @@ class Statements:
         self._waiting.append(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ".encode() + values)  # noqa: S608
 
     def run(self) -> list[tuple[Any, ...]]:
-        """Run what waits; returns the rows of the last statement, none when it gives none."""
+        """Run the waiting statements; return the rows of the last one, an empty list if it has none."""
         if not self._waiting:
             return []
         self._cursor.execute(b"; ".join(self._waiting))
@@ -76,7 +76,7 @@ class Statements:
 
 
 def run_prepared(tx: Connection, name: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-    """The rows of a statement that goes alone, and that the connection keeps parsed and planned; see Statements."""
+    """Run a single prepared statement, as Statements does, and return its rows."""
     statements = Statements(tx)
     statements.add_prepared(name, statement, parameters)
     return statements.run()

@@ -1,8 +1,8 @@
-"""Writes the books to `market_data`: levels, best prices and the count of their changes.
+"""Writes the books to `market_data`: levels, best prices and the number of their changes.
 
-Updates may come late, twice and out of order. Each level stands as of the last update that named it, so the order in
-which they are stored does not matter. A level that went is kept with quantity 0, or an older update would bring it
-back; it is forgotten once nothing so old can come any more, and the book's floor refuses what comes nevertheless.
+Updates may arrive late, twice and out of order. Each level is stored as of the last update that names it, so the order
+of the updates does not matter. A removed level stays with quantity 0, or an older update would bring it back. It is
+forgotten once no update of that age can arrive any more; the book's floor refuses an update that arrives nevertheless.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ _FORGET_LEVELS = text("""
 """)
 
 
-class Stored(Struct, frozen=True):
-    """What the subscribers of the books have to hear.
+class StoredChanges(Struct, frozen=True):
+    """The changes of books that subscribers have to receive.
 
-    changes  the changes that go on from what was stored
-    books    whole books into which a change from before what was stored has found its way
-    prices   the best and last prices that are others than those stored
+    changes  changes that continue from the stored book
+    books    whole books into which a change has been inserted that is older than the stored book
+    prices   best and last prices that differ from the stored ones
     """
 
     changes: list[BookChange]
@@ -95,10 +95,10 @@ class _Head(Struct, array_like=True):
         return self.bid_cents, self.ask_cents, self.last_cents
 
 
-def store_books(tx: Connection, changes: Sequence[BookChange]) -> Stored:
-    """Store the changes of books; those of one security in the order of their sequences."""
+def store_books(tx: Connection, changes: Sequence[BookChange]) -> StoredChanges:
+    """Store the changes of books; the changes of one security are in the order of their sequences."""
     if not changes:
-        return Stored([], [], [])
+        return StoredChanges([], [], [])
     heads = _lock(tx, sorted({change.security_id for change in changes}))
     prices_before = {head.security_id: head.prices for head in heads.values()}
     newer: list[BookChange] = []
@@ -108,7 +108,7 @@ def store_books(tx: Connection, changes: Sequence[BookChange]) -> Stored:
     for change in changes:
         head = heads[change.security_id]
         for (side, price_cents), level in change.levels.items():
-            # A snapshot at the floor says again what stands there, and what was never stored of it.
+            # A snapshot at the floor repeats the levels there, and names those that were never stored.
             if head.floor_sequence < level[2] or head.floor_sequence == level[2] == change.snapshot:
                 levels[change.security_id, side, price_cents] = level
                 if level[2] <= head.update_sequence:
@@ -130,7 +130,7 @@ def store_books(tx: Connection, changes: Sequence[BookChange]) -> Stored:
     _write_heads(tx, heads.values())
     if prices:
         copy_rows(tx, "prices", Price.__struct_fields__, prices)
-    return Stored(
+    return StoredChanges(
         changes=[change for change in newer if change.security_id not in mended],
         books=[whole for security in sorted(mended) if (whole := book(tx, security)) is not None],
         prices=prices,
@@ -138,12 +138,12 @@ def store_books(tx: Connection, changes: Sequence[BookChange]) -> Stored:
 
 
 def sequences(tx: Connection) -> dict[str, int]:
-    """The last change stored of each book."""
+    """Return the last stored change of each book."""
     return {row.security_id: row.update_sequence for row in tx.execute(text("SELECT * FROM books"))}
 
 
 def forget_levels(tx: Connection, sequences_before: Mapping[str, int]) -> None:
-    """Forget the levels that went at or before the given change of each book; nothing older may come any more."""
+    """Forget the levels removed at or before the given change of each book; no older update may arrive any more."""
     if sequences_before:
         securities = sorted(sequences_before)
         _lock(tx, securities)
@@ -177,7 +177,7 @@ def _next_price(head: _Head) -> Price:
 def _merge_levels(
     tx: Connection, statement: TextClause, levels: Mapping[tuple[str, Side, int], tuple[int, int, int]]
 ) -> CursorResult[Any]:
-    # In the order of their keys, as two workers that met in another order would wait for each other.
+    # In the order of their keys, or two workers could wait for each other.
     rows = [(*key, *level) for key, level in sorted(levels.items())]
     names = ("security_id", "side", "price_cents", "quantity", "orders", "sequence")
     return tx.execute(statement, arrays(names, rows))

@@ -1,4 +1,4 @@
-"""Figures of the data feed that cost the same however much is stored: heads, and the latest reports."""
+"""Figures of the data feed whose cost does not depend on how much is stored: heads, and the latest reports."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# Whose latest reports are looked at, the busiest clients, and how many of each.
+# The busiest clients whose latest reports are read, and how many reports of each.
 CLIENTS = 20
 REPORTS_OF_EACH = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long one report took: from its cause to the stage's word, and from there to being stored [us]."""
+    """How long one report took: from its cause until the stage sent it, and from then until it was stored [us]."""
 
     event_type: str
     stage_us: int
@@ -22,11 +22,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class FeedFigures:
-    """What `market_data` tells about the pipeline.
+    """Figures of the pipeline from `market_data`.
 
-    traded     trades of each security that are stored
-    reports    reports that are stored
-    latencies  of the latest reports
+    traded     number of stored trades of each security
+    reports    number of stored reports
+    latencies  latencies of the latest reports
     """
 
     traded: dict[str, int]
@@ -35,7 +35,7 @@ class FeedFigures:
 
 
 def figures(tx: Connection, *, since_us: int) -> FeedFigures:
-    """The figures as they are now; latencies of what was stored since a time."""
+    """Return the present figures, with the latencies of reports stored since a time."""
     traded = tx.execute(
         text(
             "SELECT security_id, trade.sequence FROM books CROSS JOIN LATERAL (SELECT sequence FROM trades "

@@ -1,4 +1,4 @@
-"""Reads what tells of an order's life: its request, the first thing that happened to it, and its settlement."""
+"""Reads the reports of an order's life: of its request, of the first event after that, and of its settlement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sqlalchemy import Connection, text
 from db.market_data.reads import FIRST_EVENT
 from tasks.data_feed.rules.rows import Report
 
-# Whose latest reports are looked at for an order that has traded, the busiest clients, and how many of each.
+# The busiest clients whose latest reports are searched for an order that has traded, and how many reports of each.
 CLIENTS = 20
 REPORTS_OF_EACH = 40
 
@@ -17,7 +17,7 @@ _OF_ORDER = """
     AND (CAST(:client_id AS text) IS NULL OR client_id = :client_id)
 """
 _LIFE = text(
-    # Of all settlements and fills of an order, which may be thousands, these rows alone are read.
+    # An order may have thousands of fills and settlements; this reads only three of its rows.
     f"""
     WITH first AS (
         SELECT report_id FROM reports
@@ -28,7 +28,7 @@ _LIFE = text(
         :order_id, (SELECT report_id FROM first), (SELECT -report_id FROM first)])
     """  # noqa: S608 - the names are ours
 )
-# An order that rested shows its life only when somebody else comes by; so it is one that traded at once.
+# The life of an order that rests depends on when another order arrives, so this finds one that traded at once.
 _TRADED = text(
     """
     SELECT latest.security_id, latest.order_id
@@ -38,7 +38,7 @@ _TRADED = text(
         WHERE reports.client_id = busiest.client_id ORDER BY sequence DESC LIMIT :reports
     ) AS latest
     JOIN reports AS placed ON placed.order_id = latest.order_id AND placed.report_id = latest.order_id
-        -- It was placed just before it traded at once: one day, or two, to look at.
+        -- It was placed just before it traded, so the reports are in the partitions of one day or two.
         AND placed.event_us BETWEEN latest.event_us - 60000000 AND latest.event_us + 60000000
     WHERE latest.event_type = 'settlement' AND placed.sent_us >= latest.event_us AND placed.began_us IS NOT NULL
     ORDER BY latest.stored_us DESC LIMIT 1
@@ -47,12 +47,12 @@ _TRADED = text(
 
 
 def life_reports(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> list[Report]:
-    """The reports of the life of an order of `client_id`, None for anyone's; none where there is no such order."""
+    """Return the reports of the life of an order of `client_id`, or of any client with None; empty if unknown."""
     asked = {"security_id": security_id, "order_id": order_id, "client_id": client_id}
     return [Report(*row) for row in tx.execute(_LIFE, asked)]
 
 
 def traded_order(tx: Connection) -> tuple[str, int] | None:
-    """Security and id of an order that traded as soon as it came, one of the latest; None where there is none."""
+    """Return security and id of a recent order that traded as soon as it came; None if no recent order did."""
     row = tx.execute(_TRADED, {"clients": CLIENTS, "reports": REPORTS_OF_EACH}).first()
     return (row.security_id, row.order_id) if row else None

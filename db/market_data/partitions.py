@@ -1,8 +1,8 @@
-"""The days of `market_data`: made before they come, and dropped when they are old.
+"""The daily partitions of `market_data`: created before their day, and dropped when they are old.
 
-Nobody waits for either. What has to be locked is locked at a moment when nobody holds it, or not at all and tried
-again; what comes for a day that nobody has made goes to the default partition. What is dropped is noted in the same
-transaction, so that the audit knows what need not be there any more and a message of that time is not stored anew.
+Neither makes another transaction wait. A lock is taken only while no other transaction holds it, or the attempt is
+repeated; rows of a day without a partition go to the default one. The transaction that drops a partition also records
+what it held, so that the audit does not expect it any more and a late message of that day is not stored again.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from db.connect import Database
 
 DAY_S = 86_400
 
-# Days that are made before they come, beside the present one.
+# How many days ahead partitions are created.
 AHEAD_DAYS = 3
-# A default partition with more rows than this of a day keeps them: moving them would keep others waiting.
+# A default partition with more rows of a day than this keeps them: moving them would make other transactions wait.
 MOST_MOVED_ROWS = 10_000
-# Between two attempts to lock a table to drop a part of it [s].
+# The time between two attempts to lock a table in order to drop a partition [s].
 LOCK_AGAIN_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Daily:
-    """A table that is partitioned by the day.
+    """A table that is partitioned by day.
 
-    column          the time in it that says which day
-    units_a_second  of that time
-    about           whose numbers its `sequence` are; None when it is not numbered
-    keeps_out       whether rows of days that were dropped are refused, as they may come again
+    column          the column whose time determines the day
+    units_a_second  the unit of that time
+    about           the column that `sequence` counts by; None if the table is not numbered
+    keeps_out       whether rows of dropped days are refused, as messages may deliver them again
     """
 
     name: str
@@ -47,7 +47,7 @@ class Daily:
 
     @property
     def floor(self) -> str:
-        """The constraint of the default partition that refuses the days that were dropped."""
+        """The constraint of the default partition that refuses rows of dropped days."""
         return f"{self.name}_floor"
 
 
@@ -63,9 +63,9 @@ DAILY = (
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """A part of a table, of times before `before`, and its size with all indexes.
+    """A partition of a table, with times before `before`, and its size with all indexes.
 
-    name    None for what is in the default partition
+    name    None for old rows in the default partition
     before  in the unit of the table's times
     rows    as Postgres estimates them; exact once they are dropped
     """
@@ -78,12 +78,12 @@ class Partition:
 
     @property
     def before_day(self) -> str:
-        """The first day that is not in it, or within it, of a default partition."""
+        """The day on which the partition ends; of the default partition the day before which its rows are."""
         return f"{datetime.fromtimestamp(self.before / self.table.units_a_second, UTC):%Y-%m-%d}"
 
 
 class InUse(Exception):
-    """A table is read or written all the time, so that nothing can be dropped from it."""
+    """A table is in constant use, so that no partition of it can be dropped."""
 
 
 _BOUNDS = text(
@@ -102,9 +102,9 @@ _NAMES = text(
 
 
 def create_ahead(database: Database, *, now_us: int) -> list[str]:
-    """Make the partitions of this day and the days to come that are not there; returns those that could not be made.
+    """Create the missing partitions of this day and the days ahead; return the names of those that it could not create.
 
-    A partition that is not made is none that is missed: what belongs there goes to the default one.
+    A missing partition does no harm: its rows go to the default one.
     """
     with database.transaction() as tx:
         known = set(tx.execute(_NAMES, {"tables": [table.name for table in DAILY]}).scalars())
@@ -119,12 +119,12 @@ def _name(table: Daily, day: int) -> str:
     return f"{table.name}_{datetime.fromtimestamp(day * DAY_S, UTC):%Y%m%d}"
 
 
-# Run by the owner of the tables, whoever calls it: see the migration that makes it.
+# It runs with the rights of the tables' owner; the migration that creates it says why.
 _MAKE_DAY = text("SELECT make_day(:table, :day, :most)")
 
 
 def _create(database: Database, table: Daily, day: int) -> bool:
-    """Make a partition, with what is in the default one of its day; False when that cannot be now."""
+    """Create a partition and move the rows of its day from the default one; return False if that is impossible now."""
     try:
         with database.transaction() as tx:
             tx.execute(text("SET LOCAL lock_timeout = '100ms'"))
@@ -135,23 +135,23 @@ def _create(database: Database, table: Daily, day: int) -> bool:
         raise
 
 
-# -- days that are old -----------------------------------------------------------------------------------------------
+# -- old days --------------------------------------------------------------------------------------------------------
 
 
 def _bounds(tx: Connection, table: Daily) -> list[tuple[str, int]]:
-    """The partitions of a table but for the default one, and where each ends, oldest first."""
+    """Return the partitions of a table except the default one, and where each ends, oldest first."""
     rows = tx.execute(_BOUNDS, {"table": table.name})
     bounds = [(row.name, int(found[1])) for row in rows if (found := _UPPER.search(row.bound))]
     return sorted(bounds, key=lambda bound: bound[1])
 
 
 def start_of_day_us(now_us: int, *, days: int) -> int:
-    """The first moment of the day that is so many days before this one, UTC."""
+    """Return the start of the day that is `days` days before this one, UTC."""
     return (now_us // 1_000_000 // DAY_S - days) * DAY_S * 1_000_000
 
 
 def old(tx: Connection, *, before_us: int) -> list[Partition]:
-    """What is stored of the days before one of them, oldest first within each table."""
+    """Return the partitions that end before a time, oldest first within each table."""
     found = []
     for table in DAILY:
         limit = before_us // (1_000_000 // table.units_a_second)
@@ -175,11 +175,11 @@ def old(tx: Connection, *, before_us: int) -> list[Partition]:
 
 
 def drop(database: Database, partition: Partition, *, now_us: int, patience_s: float) -> int:
-    """Drop a part of a table, and note what it held; returns how many rows that was.
+    """Drop a partition, and record what it held; return how many rows it had.
 
-    now_us      goes with what is noted
+    now_us      time of the record
     patience_s  how long to try
-    raises      InUse  there was no moment in that time at which nobody had a transaction under way on the table
+    raises      InUse  other transactions used the table all that time
     """
     until_s = time.monotonic() + patience_s
     while True:
@@ -198,7 +198,7 @@ def _drop(tx: Connection, partition: Partition, *, now_us: int, until_s: float) 
     table, before = partition.table, partition.before
     rows = 0
     if partition.name is not None:
-        # Nobody stores anything there any more, and who reads it may go on. A vacuum gives way after a second.
+        # No worker stores rows there any more, and readers are not blocked. A vacuum gives way after a second.
         tx.execute(text("SET LOCAL lock_timeout = '3s'"))
         tx.execute(text(f"LOCK TABLE {partition.name} IN SHARE MODE"))
         rows += _note(tx, partition, f"FROM {partition.name}", now_us=now_us)
@@ -222,7 +222,7 @@ def _drop(tx: Connection, partition: Partition, *, now_us: int, until_s: float) 
 
 
 def _lock_alone(tx: Connection, table: Daily, *, until_s: float) -> None:
-    """Lock a table for this transaction alone; nobody ever waits for it before it has the lock."""
+    """Lock a table for this transaction alone, without ever queueing for the lock, which would block others."""
     while True:
         try:
             with tx.begin_nested():
@@ -235,7 +235,7 @@ def _lock_alone(tx: Connection, table: Daily, *, until_s: float) -> None:
 
 
 def _note(tx: Connection, partition: Partition, rows_from: str, *, now_us: int) -> int:
-    """Note what is about to be dropped; returns how many rows it is."""
+    """Record what is about to be dropped; return the number of rows."""
     table = partition.table
     denied = "CAST('{}' AS bigint[])"
     if table is REPORTS:
@@ -272,17 +272,17 @@ def _note(tx: Connection, partition: Partition, rows_from: str, *, now_us: int) 
     return int(rows)
 
 
-# -- what is gone ----------------------------------------------------------------------------------------------------
+# -- dropped days ----------------------------------------------------------------------------------------------------
 
 
 def dropped_before(tx: Connection, table: Daily) -> int:
-    """Before which time nothing is kept of a table, in its unit; 0 when nothing was ever dropped."""
+    """Return the time before which all rows of a table were dropped, in its unit; 0 if none were."""
     found = tx.execute(text("SELECT max(before) FROM dropped WHERE table_name = :table"), {"table": table.name})
     return found.scalar() or 0
 
 
 def dropped_denials(tx: Connection) -> Iterator[int]:
-    """The requests that order entry had denied, and whose reports were dropped."""
+    """Return the requests that order entry had denied and whose reports were dropped."""
     rows = tx.execute(
         text("SELECT unnest(denied) FROM dropped WHERE table_name = 'reports'").execution_options(yield_per=10_000)
     )

@@ -12,7 +12,7 @@ from tasks.data_feed.rules.rows import Book, Candle, Level, Price, Report, Trade
 
 OrderStatus = Literal["new", "partially_filled", "filled", "settled", "rejected", "cancelled", "failed"]
 
-# Reasons with which the engine cancels an order that just came; with any other it rejects it.
+# Reasons for which the engine cancels an incoming order; for any other it rejects the order.
 CANCELLED_REASONS = frozenset({"cancelled", "unfilled", "self_trade"})
 
 WHOLE_BOOK = 2**31 - 1
@@ -54,11 +54,11 @@ _REPORTS_OF_ORDER = (
 """
 )
 _LAST_REPORT = text(_REPORTS_OF_ORDER + "ORDER BY stored_us DESC, sequence DESC LIMIT 1")
-# Event ids of an order grow with what happened to it; a settlement's is negative and follows its trade. So the last
-# words do not depend on the order in which the stages' messages were stored. What answers a cancel or a replacement
-# has no side: that one was refused says nothing of the order.
-_LAST_WORDS = text(_REPORTS_OF_ORDER + "AND side IS NOT NULL ORDER BY abs(report_id) DESC, report_id LIMIT 2")
-# The order's quantity as it is after replacements, and how far its trades have come.
+# The event ids of an order increase; a settlement has the negative id of its trade and follows it. So the last reports
+# do not depend on the order in which the feed stored the stages' messages. The answer to a cancel or a replacement has
+# no side: its refusal says nothing about the order.
+_LATEST = text(_REPORTS_OF_ORDER + "AND side IS NOT NULL ORDER BY abs(report_id) DESC, report_id LIMIT 2")
+# The order's quantity after replacements, and how far its trades have come.
 _PROGRESS = text(
     "SELECT (array_agg(quantity ORDER BY abs(report_id) DESC) FILTER (WHERE event_type = 'order' AND confirmed))[1], "
     "coalesce(sum(quantity) FILTER (WHERE event_type = 'trade'), 0), "
@@ -66,26 +66,26 @@ _PROGRESS = text(
     "coalesce(sum(quantity) FILTER (WHERE event_type = 'settlement' AND NOT confirmed), 0) "
     "FROM (" + _REPORTS_OF_ORDER + " AND side IS NOT NULL) AS reports"
 )
-# Requests have smaller numbers, the engine's events greater ones.
+# The numbers of requests are smaller, those of the engine's events are not.
 FIRST_EVENT = 2**53
 
-# Above every sequence: a page that begins with the newest.
+# Above every sequence: the page begins with the newest row.
 NEWEST = 2**63 - 1
 
 
 def prices(tx: Connection) -> list[Price]:
-    """Bid, ask and last of every security that has had an order, in the order of their names."""
+    """Return bid, ask and last of every security that has had an order, in the order of their names."""
     return [Price(*row) for row in tx.execute(_PRICES)]
 
 
 def price(tx: Connection, security_id: str) -> Price | None:
-    """Bid, ask and last of a security; None before its first order."""
+    """Return bid, ask and last of a security; None before its first order."""
     row = tx.execute(_PRICE_OF, {"security_id": security_id}).first()
     return Price(*row) if row else None
 
 
 def book(tx: Connection, security_id: str, *, depth: int = WHOLE_BOOK) -> Book | None:
-    """The best levels of a security, `depth` a side; None before its first order."""
+    """Return the best levels of a security, `depth` on each side; None before its first order."""
     rows = tx.execute(_BOOK, {"security_id": security_id, "depth": depth}).all()
     if not rows:
         return None
@@ -103,58 +103,58 @@ def _levels(rows: Sequence[Row[Any]], side: str) -> list[Level]:
 
 
 def trades(tx: Connection, security_id: str, *, before: int = NEWEST, limit: int) -> list[Trade]:
-    """Trades of a security with a sequence below `before`, newest first."""
+    """Return the trades of a security with a sequence below `before`, newest first."""
     rows = tx.execute(_TRADES, {"security_id": security_id, "before": before, "limit": limit})
     return [Trade(*row) for row in rows]
 
 
 def trades_after(tx: Connection, security_id: str, *, after: int, limit: int) -> list[Trade]:
-    """Trades of a security with a sequence above `after`, oldest first."""
+    """Return the trades of a security with a sequence above `after`, oldest first."""
     rows = tx.execute(_TRADES_AFTER, {"security_id": security_id, "after": after, "limit": limit})
     return [Trade(*row) for row in rows]
 
 
 def candles(tx: Connection, security_id: str, *, interval_s: int, limit: int) -> list[Candle]:
-    """The last candles of a security with trades in them, oldest first; intervals are those of CANDLE_SECONDS."""
+    """Return the last candles with trades of a security, oldest first; the intervals are those of CANDLE_SECONDS."""
     rows = tx.execute(_CANDLES, {"security_id": security_id, "interval_s": interval_s, "limit": limit})
     return [Candle(*row) for row in rows][::-1]
 
 
 def reports(tx: Connection, client_id: str, *, before: int = NEWEST, limit: int) -> list[Report]:
-    """Reports of a client with a sequence below `before`, newest first."""
+    """Return the reports of a client with a sequence below `before`, newest first."""
     rows = tx.execute(_REPORTS, {"client_id": client_id, "before": before, "limit": limit})
     return [Report(*row) for row in rows]
 
 
 def reports_after(tx: Connection, client_id: str, *, after: int, limit: int) -> list[Report]:
-    """Reports of a client with a sequence above `after`, oldest first."""
+    """Return the reports of a client with a sequence above `after`, oldest first."""
     rows = tx.execute(_REPORTS_AFTER, {"client_id": client_id, "after": after, "limit": limit})
     return [Report(*row) for row in rows]
 
 
 def report_heads(tx: Connection, clients: Iterable[str] | None) -> dict[str, int]:
-    """The sequences of the last reports of some clients or, with None, of all; none of a client without reports."""
+    """Return the sequences of the last reports of some clients or, with None, of all that have reports."""
     asked = {"clients": None if clients is None else array(clients)}
     return dict(tx.execute(_REPORT_HEADS, asked).tuples().all())
 
 
 def last_report(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> Report | None:
-    """What was stored last of an order and told to `client_id`, None for anyone; it may answer a cancel."""
+    """Return the report of an order stored last, to `client_id` or to any client with None; it may answer a cancel."""
     row = tx.execute(_LAST_REPORT, {"security_id": security_id, "order_id": order_id, "client_id": client_id}).first()
     return Report(*row) if row else None
 
 
 def order_status(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> OrderStatus | None:
-    """How far an order of `client_id`, None for anyone's, has come; None when there is no report of it."""
+    """Return the status of an order of `client_id`, or of any client with None; None if it has no report."""
     asked = {"security_id": security_id, "order_id": order_id, "client_id": client_id}
-    words = [Report(*row) for row in tx.execute(_LAST_WORDS, asked)]
-    return status_of(Progress(*tx.execute(_PROGRESS, asked).one()), *words) if words else None
+    latest = [Report(*row) for row in tx.execute(_LATEST, asked)]
+    return status_of(Progress(*tx.execute(_PROGRESS, asked).one()), *latest) if latest else None
 
 
 class Progress(NamedTuple):
-    """How many shares of an order have come how far.
+    """How many shares of an order are traded, settled and failed.
 
-    total  of the order, after replacements; None when the report of that was dropped with the other ones of its day
+    total  quantity of the order after replacements; None if the report that says so was dropped with its day
     """
 
     total: int | None
@@ -164,14 +164,14 @@ class Progress(NamedTuple):
 
 
 def status_of(progress: Progress, last: Report, before: Report | None = None) -> OrderStatus:
-    """The status of an order of which these are the last reports; none that answers a cancel or a replacement."""
+    """Return the status of an order from its last reports, leaving out answers to cancels and replacements."""
     if last.event_type == "order" and not last.confirmed:
-        # What has traded, or was replaced or triggered, was not rejected.
+        # An order that has traded, or was replaced or triggered, was not rejected.
         has_lived = before is not None and abs(before.report_id) >= FIRST_EVENT
         return "cancelled" if has_lived or last.reason in CANCELLED_REASONS else "rejected"
     if progress.failed:
         return "failed"
-    traded = max(progress.traded, progress.settled)  # a settlement may be stored before its trade
+    traded = max(progress.traded, progress.settled)  # the feed may store a settlement before its trade
     if not traded:
         return "new"
     if progress.total is not None and traded < progress.total:

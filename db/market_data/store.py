@@ -1,8 +1,8 @@
-"""Writes reports, trades and candles to `market_data`: in bulk, and each thing once.
+"""Writes reports, trades and candles to `market_data`: in bulk, and each row once.
 
-Whoever stores takes the rows in this order, so that several workers never wait for each other in a circle: heads of
-the clients by name, trades, candles by key, books by name, their levels, reports. That no two store one report or one
-trade at once is due to the heads.
+Every worker locks rows in this order, so that workers never wait for each other in a circle: heads of the clients by
+name, trades, candles by key, books by name, their levels, reports. The locks on the heads keep two workers from storing
+the same report or trade at once.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ _ADVANCE_HEADS = """
     ON CONFLICT (client_id) DO UPDATE SET sequence = head.sequence + excluded.sequence
     RETURNING client_id, sequence
 """
-# The time says in which partition to look.
+# The time identifies the partition.
 _KNOWN_REPORTS = text("""
     SELECT order_id, report_id FROM reports
     JOIN unnest(CAST(:orders AS bigint[]), CAST(:reports AS bigint[]), CAST(:times AS bigint[]))
-        AS told (order_id, report_id, event_us)
+        AS asked (order_id, report_id, event_us)
     USING (order_id, report_id, event_us)
 """)
 _KNOWN_TRADES = text("""
     SELECT security_id, sequence FROM trades
     JOIN unnest(CAST(:securities AS text[]), CAST(:sequences AS bigint[]), CAST(:times AS bigint[]))
-        AS told (security_id, sequence, traded_us)
+        AS asked (security_id, sequence, traded_us)
     USING (security_id, sequence, traded_us)
 """)
 
 
 def cover(statements: Statements, covers: Iterable[tuple[str, Sequence[Interval]]]) -> None:
-    """Have messages of stages cover intervals from now on; it conflicts with nothing and goes with what comes next."""
+    """Add the intervals that messages of stages cover; the next statement that runs sends them along."""
     by_stage: dict[str, list[Interval]] = {}
     for stage, intervals in covers:
         by_stage.setdefault(stage, []).extend(intervals)
@@ -56,7 +56,7 @@ def cover(statements: Statements, covers: Iterable[tuple[str, Sequence[Interval]
 def advance_heads(statements: Statements, counts: Mapping[str, int]) -> dict[str, int]:
     """Reserve the next report numbers of clients, and lock their heads until the end of the transaction.
 
-    statements  what waits there is run with it
+    statements  waiting statements run first
     counts      how many numbers each client's reports need; 0 only locks
     returns     the last number of each client
     """
@@ -68,9 +68,9 @@ def advance_heads(statements: Statements, counts: Mapping[str, int]) -> dict[str
 
 
 def number_reports(statements: Statements, reports: Iterable[Report]) -> dict[str, list[Report]]:
-    """Number reports, each client's on its own; returns them by client, whose heads are locked from now on.
+    """Number the reports of each client, and lock the clients' heads; return the reports by client.
 
-    statements  what waits there is run, too
+    statements  waiting statements run first
     """
     by_client: dict[str, list[Report]] = {}
     for report in reports:
@@ -78,20 +78,20 @@ def number_reports(statements: Statements, reports: Iterable[Report]) -> dict[st
     if not by_client:
         statements.run()
         return {}
-    heads = advance_heads(statements, {client: len(told) for client, told in by_client.items()})
-    for client, told in by_client.items():
-        for sequence, report in enumerate(told, heads[client] - len(told) + 1):
+    heads = advance_heads(statements, {client: len(of_client) for client, of_client in by_client.items()})
+    for client, of_client in by_client.items():
+        for sequence, report in enumerate(of_client, heads[client] - len(of_client) + 1):
             report.sequence = sequence
     return by_client
 
 
 def store_reports(tx: Connection, reports: Sequence[Report], *, taken_us: int, stored_us: int) -> None:
-    """Store reports that are numbered.
+    """Store numbered reports.
 
-    taken_us   when the unit began that stores them [us since 1970, UTC]
+    taken_us   when the batch that stores them began [us since 1970, UTC]
     stored_us  the time
     raises     psycopg2.errors.UniqueViolation  one of them is stored already
-               psycopg2.errors.CheckViolation   one of them is of a day that was dropped
+               psycopg2.errors.CheckViolation   the day of one of them was dropped
     """
     for report in reports:
         report.taken_us = taken_us
@@ -107,43 +107,43 @@ def store_trades(tx: Connection, trades: Sequence[Trade]) -> None:
 
 
 def without_known_reports(tx: Connection, reports: Iterable[Report]) -> list[Report]:
-    """The reports that are not stored, each once, and of no day that was dropped.
+    """Return the reports that are not stored, once each, without those of dropped days.
 
-    The heads of their clients have to be locked.
+    The caller has locked the heads of their clients.
     """
     floor_us = dropped_before(tx, REPORTS)
-    told = {(report.order_id, report.report_id): report for report in reports if report.event_us >= floor_us}
-    if not told:
+    fresh = {(report.order_id, report.report_id): report for report in reports if report.event_us >= floor_us}
+    if not fresh:
         return []
     names = ("orders", "reports", "times")
-    known = tx.execute(_KNOWN_REPORTS, arrays(names, ((*key, one.event_us) for key, one in told.items())))
+    known = tx.execute(_KNOWN_REPORTS, arrays(names, ((*key, report.event_us) for key, report in fresh.items())))
     for order_id, report_id in known:
-        del told[order_id, report_id]
-    return list(told.values())
+        del fresh[order_id, report_id]
+    return list(fresh.values())
 
 
 def without_known_requests(tx: Connection, reports: Sequence[OrderReport]) -> list[OrderReport]:
-    """Those of order entry's reports that are not stored, and of no day that was dropped."""
+    """Return order entry's reports that are not stored, without those of dropped days."""
     floor_us = dropped_before(tx, REPORTS)
-    told = [one for one in reports if one.received_us >= floor_us]
-    if not told:
+    kept = [report for report in reports if report.received_us >= floor_us]
+    if not kept:
         return []
-    rows = ((one.order_id, one.event_id, one.received_us) for one in told)
+    rows = ((report.order_id, report.event_id, report.received_us) for report in kept)
     known = {tuple(key) for key in tx.execute(_KNOWN_REPORTS, arrays(("orders", "reports", "times"), rows))}
-    return [one for one in told if (one.order_id, one.event_id) not in known]
+    return [report for report in kept if (report.order_id, report.event_id) not in known]
 
 
 def without_known_trades(tx: Connection, trades: Iterable[Trade]) -> list[Trade]:
-    """The trades that are not stored, each once, and of no day that was dropped; as `without_known_reports`."""
+    """Return the trades that are not stored, once each, without those of dropped days; as `without_known_reports`."""
     floor_us = dropped_before(tx, TRADES)
-    told = {(trade.security_id, trade.sequence): trade for trade in trades if trade.traded_us >= floor_us}
-    if not told:
+    fresh = {(trade.security_id, trade.sequence): trade for trade in trades if trade.traded_us >= floor_us}
+    if not fresh:
         return []
     names = ("securities", "sequences", "times")
-    known = tx.execute(_KNOWN_TRADES, arrays(names, ((*key, one.traded_us) for key, one in told.items())))
+    known = tx.execute(_KNOWN_TRADES, arrays(names, ((*key, trade.traded_us) for key, trade in fresh.items())))
     for security_id, sequence in known:
-        del told[security_id, sequence]
-    return list(told.values())
+        del fresh[security_id, sequence]
+    return list(fresh.values())
 
 
 # -- candles -------------------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ _MERGE_CANDLES = text("""
 
 
 def merge_candles(tx: Connection, candles: Iterable[Candle]) -> None:
-    """Merge candles, each of other trades than those stored, into the stored ones."""
+    """Merge candles of new trades into the stored ones."""
     in_order = sorted(candles, key=lambda c: (c.security_id, c.interval_s, c.start_s))
     if in_order:
         tx.execute(_MERGE_CANDLES, arrays(Candle.__struct_fields__, map(astuple, in_order)))

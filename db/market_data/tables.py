@@ -1,11 +1,11 @@
-"""The tables of `market_data`: what the feed has stored of all that the other stages report.
+"""The tables of `market_data`: what the feed stores of the reports of the other stages.
 
-Reports are three rows an order and the bulk of all that is stored, so what is in them is measured: comparing names
-byte by byte (collation C) instead of by the rules of a language saves a fifth of the cost of storing them.
+Reports, three rows for each order, are the bulk of the data, so their columns were chosen by measurement: comparing
+names byte by byte (collation C) instead of by the rules of a language saves a fifth of the cost of storing them.
 
-Reports, trades, prices and the candles of a second are partitioned by the day on which they came about, so that old
-ones can be dropped; db.market_data.partitions makes the days. The time stands in the message and is the same however
-often it is told, so what is told twice meets itself in one partition, and the time may be part of its key.
+Reports, trades, prices and the candles of a second are partitioned by the day on which they happened, so that old ones
+can be dropped; db.market_data.partitions creates the partitions. The time is in the message and the same in every copy
+of it, so duplicates meet in one partition, and the time may be part of the key.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Text = AnyText(collation="C")
 
 
 def _with_partitions(table: Table, *partitions: str) -> None:
-    """Have partitions made together with a table; days that nobody has made fall into the default one."""
+    """Create partitions together with a table; rows of days without a partition go to the default one."""
     for partition in partitions:
         event.listen(table, "after_create", DDL(f"CREATE TABLE {partition}"))
 
 
-# Reports as clients read them. `sequence` counts a client's reports from 1 without a gap. `report_id` is the number
-# of the request or event reported, and for a settlement the event's, negative: no two reports of an order share it.
+# Reports as clients read them. `sequence` counts a client's reports from 1 without a gap. `report_id` is the number of
+# the request or event, and for a settlement the negative number of its event: no two reports of an order share it.
 reports = Table(
     "reports",
     metadata,
@@ -49,18 +49,18 @@ reports = Table(
     Column("confirmed", Boolean, nullable=False),  # or else denied
     Column("client_id", Text, nullable=False),
     Column("security_id", Text, nullable=False),
-    Column("side", Text),  # None when the report answers a cancel or a replacement, like what it does not name
+    Column("side", Text),  # None in the answer to a cancel or a replacement, like terms that this does not name
     Column("quantity", BigInteger),
-    Column("price_cents", BigInteger),  # None for a market order, too
+    Column("price_cents", BigInteger),  # None for a market order as well
     Column("reason", Text),
     Column("sequence", BigInteger, nullable=False),
     # When the api took the request, or the time in the event.
     Column("event_us", BigInteger, primary_key=True),
     Column("sent_us", BigInteger, nullable=False),  # when the stage sent the report to the feed
-    Column("stored_us", BigInteger, nullable=False),  # when it was handed to Postgres, as the last of its unit
-    Column("began_us", BigInteger),  # when the stage's unit began that made it
+    Column("stored_us", BigInteger, nullable=False),  # when it was sent to Postgres, as the last of its batch
+    Column("began_us", BigInteger),  # when the stage's batch that made it began
     Column("asked_us", BigInteger),  # of order entry's: when the api had sent the request
-    Column("taken_us", BigInteger),  # when the feed's unit began that stored it
+    Column("taken_us", BigInteger),  # when the feed's batch that stored it began
     Index("reports_by_client", "client_id", "sequence"),
     postgresql_partition_by="RANGE (event_us)",
 )
@@ -91,7 +91,7 @@ _with_partitions(trades, "trades_default PARTITION OF trades DEFAULT")
 
 # The head of each security's book; its row is locked while levels change. `price_sequence` counts the price updates
 # that were sent, `update_sequence` is the engine's number of the last change of the book. Changes up to
-# `floor_sequence` are of no effect any more: a snapshot replaced them, or the levels they removed are forgotten.
+# `floor_sequence` have no effect any more: a snapshot replaced them, or the levels they removed are forgotten.
 books = Table(
     "books",
     metadata,
@@ -106,7 +106,7 @@ books = Table(
     postgresql_with={"fillfactor": 50},
 )
 
-# Absolute quantities. A level that went is kept with quantity 0 for a while, so that an older update that comes late
+# Absolute quantities. A removed level stays with quantity 0 for a while, so that an older update that arrives late
 # does not bring it back.
 book_levels = Table(
     "book_levels",
@@ -155,7 +155,7 @@ _with_partitions(
     "candles_wide PARTITION OF candles DEFAULT WITH (fillfactor = 70)",
 )
 
-# What was dropped of a table, up to a time in the unit of its partitions: the days of which are gone for good.
+# The partitions that were dropped of a table, up to a time in the unit of its partitions.
 dropped = Table(
     "dropped",
     metadata,
@@ -164,11 +164,11 @@ dropped = Table(
     Column("dropped_us", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
-    # Of reports: the requests that order entry had denied, as the audit holds each of them against its report.
+    # Of reports: the requests that order entry had denied, as the audit expects a report of each.
     Column("denied", ARRAY(BigInteger), nullable=False),
 )
 
-# Of what is numbered by client or security: up to which number something was dropped.
+# For tables numbered by client or security: the number up to which rows were dropped.
 dropped_sequences = Table(
     "dropped_sequences",
     metadata,
@@ -177,9 +177,9 @@ dropped_sequences = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
-# Which events the feed has of each stage that reports to it: the intervals that their messages cover, see
-# tasks.shared.rules.coverage. Each unit adds rows in the transaction that stores it, so no unit waits for another; they
-# are merged once a second.
+# The events that the feed has of each stage that reports to it: the intervals that their messages cover, see
+# tasks.shared.rules.coverage. Each batch adds rows in the transaction that stores it, so no batch waits for another;
+# they are merged once a second.
 coverage = Table(
     "coverage",
     metadata,

@@ -1,6 +1,6 @@
-"""`python -m tasks.audit`: audit the exchange of the settings, and say which rule is broken.
+"""`python -m tasks.audit`: audit the exchange of the settings, and name each broken rule.
 
-Ends with 0 when every rule holds, with 1 when one is broken, and with 2 when the audit could not be made.
+The exit status is 0 if every rule holds, 1 if one is broken, and 2 if the audit could not run.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from sqlalchemy.exc import DBAPIError
 from celery_app.settings import settings
 from db.connect import Database
 from tasks.audit.audit import CONNECTIONS, audit
-from tasks.audit.result import Audit
+from tasks.audit.common.result import Audit
 
 PASSED, BROKEN, NOT_MADE = 0, 1, 2
 
 
 def main() -> int:
-    """Make the audit and print it; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.audit", description="Check what must always hold.")
+    """Run the audit and print it; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.audit", description="Check the invariants of the exchange.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument(
-        "--patience", type=float, default=10.0, metavar="S", help="wait this long for what is in the queues [s]"
+        "--patience", type=float, default=10.0, metavar="S", help="wait this long for messages in the queues [s]"
     )
     arguments = parser.parse_args()
-    # The replay makes millions of small values without a cycle among them; looking for one would take longer.
+    # The replay makes millions of small values without cycles; searching them for cycles would take longer.
     gc.disable()
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
     databases = [Database(url, pool_size=CONNECTIONS, application_name="audit") for url in urls]
@@ -40,7 +40,7 @@ def main() -> int:
         outcome = audit(*databases, broker_url=broker_url, patience_s=arguments.patience)
     except DBAPIError as fault:
         reason = str(fault.orig).strip().partition("\n")[0]
-        sys.stderr.write(f"the audit could not be made, as Postgres does not answer: {reason}\n")
+        sys.stderr.write(f"the audit could not run, as Postgres does not answer: {reason}\n")
         return NOT_MADE
     if arguments.json:
         sys.stdout.write(msgspec.json.encode(outcome).decode() + "\n")

@@ -1,4 +1,4 @@
-"""The audit as a whole: all rules, on an exchange that may be trading meanwhile."""
+"""The audit as a whole: all rules, on an exchange that may trade meanwhile."""
 
 from __future__ import annotations
 
@@ -9,8 +9,17 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 
 from db.connect import Database
-from tasks.audit.dead_letters import check_dead_letters
-from tasks.audit.executions import Executions, check_nothing_beyond
+from tasks.audit.clearing.dead_letters import check_dead_letters
+from tasks.audit.clearing.executions import Executions, check_nothing_beyond
+from tasks.audit.clearing.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
+from tasks.audit.clearing.money import check_conservation, check_holds
+from tasks.audit.clearing.promises import check_promises, read_broken
+from tasks.audit.clearing.replaces import check_terms
+from tasks.audit.clearing.replay import Replay
+from tasks.audit.clearing.settlement import check_failures, check_fees, check_legs, check_quantities
+from tasks.audit.clearing.snapshots import check_marks
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import Audit, CheckResult, Rule
 from tasks.audit.feed import reports
 from tasks.audit.feed.books import check_books
 from tasks.audit.feed.candles import check_candles
@@ -19,18 +28,9 @@ from tasks.audit.feed.legs import reports_of_trades
 from tasks.audit.feed.requests import reports_of_requests
 from tasks.audit.feed.sequences import check_sequences
 from tasks.audit.feed.trades import StoredTrades
-from tasks.audit.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
-from tasks.audit.money import check_conservation, check_holds
-from tasks.audit.patience import Patience
-from tasks.audit.promises import check_promises, read_broken
-from tasks.audit.replaces import check_terms
-from tasks.audit.replay import Replay
-from tasks.audit.result import Audit, Checked, Rule
-from tasks.audit.settlement import check_failures, check_fees, check_legs, check_quantities
-from tasks.audit.snapshots import check_marks
 from tasks.messages import Execution, TradeMade, event_id
 
-# One for a snapshot or the sums of reports, and two for what is read while the log is replayed.
+# One for a snapshot or the sums of reports, and two for reads during the replay of the log.
 CONNECTIONS = 3
 
 NAMES = {
@@ -49,8 +49,8 @@ def audit(clearing_data: Database, market_data: Database, *, broker_url: str | N
     """Check all rules.
 
     clearing_data, market_data  with CONNECTIONS connections each
-    broker_url  RabbitMQ, whose dead letters are findings; None where there is none, as in a benchmark of the databases
-    patience_s  how long nothing may arrive of what is on its way through the queues before it is missing [s]
+    broker_url  RabbitMQ, whose dead letters are findings; None without RabbitMQ, as in a benchmark of the databases
+    patience_s  how long the audit waits without progress for messages in the queues before it counts them missing [s]
     raises      sqlalchemy.exc.DBAPIError  Postgres is away
     """
     checked_at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -67,12 +67,12 @@ def audit(clearing_data: Database, market_data: Database, *, broker_url: str | N
     return Audit(all(rule.passed for rule in rules), checked_at, rules)
 
 
-def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: float) -> dict[int, Checked]:
-    """What can be seen without a replay, by rule."""
-    checks: dict[int, Checked] = {}
+def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: float) -> dict[int, CheckResult]:
+    """Make the checks that need no replay; return their results by rule."""
+    checks: dict[int, CheckResult] = {}
     with clearing_data.snapshot() as tx:
-        # Each check joins whole tables. What Postgres knows of those of a young exchange may be from when they were
-        # empty, and then it would look up a million rows one by one.
+        # Each check joins whole tables. The statistics of a young exchange may date from when its tables were empty,
+        # and then Postgres would look up a million rows one by one.
         tx.execute(text("SET LOCAL enable_nestloop = off"))
         checks[1] = check_orders(tx)
         checks[2] = check_log(tx)
@@ -93,26 +93,28 @@ def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: 
     return checks
 
 
-def _check_replays(clearing_data: Database, market_data: Database, patience_s: float) -> Iterator[tuple[int, Checked]]:
-    """What a replay of each shard's log up to its present head shows, with the number of the rule."""
+def _check_replays(
+    clearing_data: Database, market_data: Database, patience_s: float
+) -> Iterator[tuple[int, CheckResult]]:
+    """Compare a replay of each shard's log up to its present head; return each result with its rule."""
     with clearing_data.snapshot() as tx:
         heads = read_heads(tx)
     for shard, head in heads.items():
         replay = Replay(clearing_data, shard, head)
         executions, trades = Executions(clearing_data, shard), StoredTrades(market_data, shard, head)
-        told = StoredEvents(market_data, shard, head)
+        reported = StoredEvents(market_data, shard, head)
         first_seq = 1
         for made in replay.events():
             end_seq = replay.engine.seq + 1
             settled = [one for one in made if isinstance(one, Execution)]
             executions.compare(settled, first_seq=first_seq, end_seq=end_seq)
             trades.compare(one for one in made if isinstance(one, TradeMade))
-            told.compare(made, end_id=event_id(shard, end_seq, 0))
+            reported.compare(made, end_id=event_id(shard, end_seq, 0))
             first_seq = end_seq
         yield 3, executions.await_missing(Patience(patience_s))
         yield 6, replay.states + executions.agreement
         yield 7, replay.orders
         yield 8, trades.await_missing(Patience(patience_s))
-        yield 8, told.await_missing(Patience(patience_s))
+        yield 8, reported.await_missing(Patience(patience_s))
         yield 8, check_books(clearing_data, market_data, replay.engine, Patience(patience_s))
     yield 8, check_no_report_beyond(clearing_data, market_data)

@@ -1,1 +1,1 @@
-"""Finds what the stages behind the engine have never got, derives it from the log again, and publishes it to them."""
+"""Finds messages that the stages behind the engine have lost, derives them from the log, and publishes them again."""

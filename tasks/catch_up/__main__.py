@@ -1,6 +1,6 @@
 """`python -m tasks.catch_up`: watch for lost messages; `... republish --shard 0 --from 123`: publish again by hand.
 
-Any number of these processes may run: what one publishes again falls out where it is known already.
+Any number of these processes may run: the stages discard what they have already.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from sqlalchemy.exc import DBAPIError
 from celery_app import app, logs
 from celery_app.publisher import NotSent, OutcomeUnknown
 from celery_app.settings import settings
-from celery_app.stage import INVARIANT_BROKEN_STATUS, InvariantBroken, is_of_the_world
+from celery_app.stage import INVARIANT_BROKEN_STATUS, InvariantBroken, is_transient
 from db.clearing_data import catch_up
 from db.connect import Database
 from tasks.catch_up.begin import begin
-from tasks.catch_up.broker import OurBroker
+from tasks.catch_up.broker import CatchUpBroker
 from tasks.catch_up.watch import Watch
 
 log = structlog.get_logger()
@@ -36,8 +36,8 @@ NAME = "catch_up"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Watch until told to stop, or publish again and end."""
-    parser = argparse.ArgumentParser(prog="python -m tasks.catch_up", description="Publish again what was lost.")
+    """Watch until a signal stops the process, or publish again and return."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.catch_up", description="Publish lost messages again.")
     commands = parser.add_subparsers(dest="command")
     republish = commands.add_parser("republish", help="publish everything of a shard again from a command on")
     republish.add_argument("--shard", type=int, required=True)
@@ -58,11 +58,11 @@ def _databases() -> tuple[Database, Database]:
 
 
 def _watch() -> int:
-    """Look once a second; what is away is waited for. A damaged log ends it for good."""
+    """Look for lost messages once a second, and wait for services that are away. A damaged log ends the process."""
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    databases, broker = _databases(), OurBroker(app)
+    databases, broker = _databases(), CatchUpBroker(app)
     watch = Watch(*databases, broker)
     begun = False
     liveness = Path(settings().run_directory) / "alive" / f"{NAME}-{os.getpid()}@{socket.gethostname()}"
@@ -74,13 +74,13 @@ def _watch() -> int:
                 log.info("catch_up_ready", process=liveness.name)
                 begun = True
             watch.look()
-            # Like a worker's, it is written while RabbitMQ and Postgres are there.
+            # Like that of a worker, the file is written while RabbitMQ and Postgres are available.
             liveness.write_text(f"{time.time():.0f}\n")
         except InvariantBroken:
             log.critical("invariant_broken", stage=NAME, exc_info=True)
             return INVARIANT_BROKEN_STATUS
         except Exception as fault:
-            if not is_of_the_world(fault):
+            if not is_transient(fault):
                 raise
             log.warning("waiting", fault=str(fault).partition("\n")[0][:200])
             watch.forget()
@@ -89,7 +89,7 @@ def _watch() -> int:
 
 
 def _republish(shard: int, first_seq: int) -> int:
-    """Publish again, and say how much; exit status 1 and one sentence when that cannot be."""
+    """Publish again, and print how many messages; if that is impossible, print why and return 1."""
     databases = _databases()
     try:
         with databases[0].transaction() as tx:
@@ -98,9 +98,9 @@ def _republish(shard: int, first_seq: int) -> int:
             return _refuse(f"there is no shard {shard}; there are {', '.join(map(str, heads))}")
         if not 1 <= first_seq <= heads[shard].last_seq:
             return _refuse(f"shard {shard} has the commands 1 to {heads[shard].last_seq}, not {first_seq}")
-        sent = Watch(*databases, OurBroker(app)).republish(shard, first_seq)
+        sent = Watch(*databases, CatchUpBroker(app)).republish(shard, first_seq)
     except (DBAPIError, psycopg2.Error, NotSent, OutcomeUnknown) as fault:
-        return _refuse(f"not all is published again, as something is away: {fault}; see `make status`")
+        return _refuse(f"not all messages are published again, as a service is away: {fault}; see `make status`")
     except InvariantBroken as broken:
         return _refuse(f"the log is damaged: {broken}; run `make audit`")
     sys.stdout.write(f"{sent} messages of shard {shard} from command {first_seq} on are on their queues again\n")

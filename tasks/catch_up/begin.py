@@ -1,4 +1,4 @@
-"""Where coverage begins: in an exchange that has just been made with nothing, in an upgraded one with what it has."""
+"""Where coverage begins: in a new exchange with nothing, in an upgraded one with what it has."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ REPORTING = ("order_entry", "matching", "order_execution")
 
 
 def begin(clearing_data: Database, market_data: Database) -> None:
-    """Take for there what was published before there was coverage; where there is some already, nothing changes."""
+    """Count what was published before coverage existed as covered; where coverage exists already, change nothing."""
     with clearing_data.transaction() as tx:
         heads = catch_up.heads(tx)
         _begin(tx, {(SETTLED, head.shard): head.published_seq for head in heads})
     published = {(stage, head.shard): head.published_seq for head in heads for stage in REPORTING}
-    # Order entry has reported what is in the log, or is about to, and then says what that covers.
+    # Order entry has reported what is in the log, or is about to, and then says what its reports cover.
     published |= {("order_entry", head.shard): head.last_seq for head in heads}
     with market_data.transaction() as tx:
         _begin(tx, published)
 
 
 def _begin(tx: Connection, published: dict[tuple[str, int], int]) -> None:
-    """Cover all events up to a command of each stage and shard, where nothing is covered."""
+    """Cover all events up to a command of each stage and shard that has no coverage."""
     known = covered.read(tx)
     statements = Statements(tx)
     for (stage, shard), seq in published.items():

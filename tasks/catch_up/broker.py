@@ -1,4 +1,4 @@
-"""RabbitMQ as the catch-up needs it: to publish, and to ask whether a queue is empty."""
+"""RabbitMQ for the catch-up: publishes messages, and says whether a queue is empty."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from celery_app.publisher import NotSent, Parcel, Publisher
 WAIT_S = 4.0
 
 
-class OurBroker:
-    """Two connections: that of the publisher, and one to ask over."""
+class CatchUpBroker:
+    """Two connections to RabbitMQ: one of the publisher, and one for questions."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -23,11 +23,11 @@ class OurBroker:
         self._connection: Connection | None = None
 
     def send_all(self, parcels: Sequence[Parcel]) -> None:
-        """Return when all batches are surely on their queues; raises NotSent, OutcomeUnknown."""
+        """Return when all batches are confirmed on their queues; raise NotSent or OutcomeUnknown."""
         self._publisher.send_all(parcels)
 
     def is_empty(self, queue: str) -> bool:
-        """Whether no message of a queue is ready; those that workers hold do not count. Raises NotSent."""
+        """Return whether no message of a queue is ready, not counting those that workers hold; raise NotSent."""
         try:
             if self._connection is None:
                 self._connection = self._app.connection_for_read(
@@ -40,4 +40,4 @@ class OurBroker:
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.collect(socket_timeout=0.1)
-            raise NotSent(f"RabbitMQ cannot be asked: {fault!r}") from fault
+            raise NotSent(f"RabbitMQ does not answer: {fault!r}") from fault

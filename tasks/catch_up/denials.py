@@ -1,4 +1,4 @@
-"""Denied requests whose report was lost: they have no place in the log, so each report is looked up."""
+"""Denied requests whose report was lost: the log does not contain them, so each report is looked up."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from tasks.messages import OrderReport
 
 log = structlog.get_logger()
 
-# How far a process that has just been started looks back, and how far everyone does every now and then, as a denial
-# may be committed after later ones [us; us; looks].
+# How far a process looks back when it starts, and how far once every so many looks, as a denial may be committed after
+# later ones [us; us; looks].
 LOOK_BACK_US = 3_600 * 1_000_000
 LATE_US = 120 * 1_000_000
 LOOKS_OF_A_SWEEP = 60
-# A queue that is never empty is no reason to wait longer than this [us].
+# How long to wait for an empty queue [us].
 LONGEST_DELAY_US = 60 * 1_000_000
 
 _decode = msgspec.json.Decoder(OrderReport).decode
 
 
 class DenialWatch:
-    """Looks for the reports of denials a while after these were made."""
+    """Looks for the reports of denials a while after the denials were made."""
 
     def __init__(self, clearing_data: Database, market_data: Database, *, patience_s: float) -> None:
         self._clearing_data = clearing_data
         self._market_data = market_data
         self._patience_s = patience_s
         self._looked_up_to_us = now_us() - LOOK_BACK_US
-        self._empty_at_us = 0  # when the feed's queue was empty last
+        self._empty_at_us = 0  # when the feed's queue was last empty
         self._looks = 0
-        # Reports that are missing, by the request's number: the report, when to send it again [s], and the wait.
+        # Missing reports by the request's number: the report, when to send it again [s], and the wait [s].
         self._missing: dict[int, tuple[OrderReport, float, float]] = {}
 
     def look(self, *, queue_is_empty: bool) -> Iterator[Parcel]:
-        """The reports that were lost, to be published again."""
+        """Return the lost reports, to publish them again."""
         self._looks += 1
         if self._looks % LOOKS_OF_A_SWEEP == 0:
             self._looked_up_to_us -= LATE_US
@@ -57,7 +57,7 @@ class DenialWatch:
         yield from self._due()
 
     def _find(self, up_to_us: int) -> None:
-        """Look for the reports of denials up to a time, and again for those that were missing."""
+        """Look for the reports of denials up to a time, and again for missing ones."""
         asked = {number: report for number, (report, _, _) in self._missing.items()}
         if up_to_us > self._looked_up_to_us:
             with self._clearing_data.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Derives again what a stage lacks, from the log and from what is settled, piece by piece."""
+"""Derives the messages that a stage lacks from the log and from the settled trades, page by page."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from tasks.messages import Event
 from tasks.shared.rules import coverage
 from tasks.shared.rules.coverage import Interval
 
-# Commands that are replayed at a time.
+# Commands replayed at a time.
 PAGE = 5_000
 
 
 def of_engine(
     clearing_data: Database, shard: int, gaps: Mapping[str, Sequence[Interval]], *, published_seq: int
 ) -> Iterator[Parcel]:
-    """What the engine of a shard has published to each queue in its gaps, by a replay of the log.
+    """Replay the log; return what the engine of a shard has published to each queue in its gaps.
 
-    The replay begins with the newest snapshot before the gaps. When the feed lacks something it goes on up to
-    `published_seq`, as changes of the books were lost with it: the feed gets them whole, as they are then.
+    The replay starts from the newest snapshot before the gaps. If the feed lacks events, changes of the books and
+    auctions were lost with them: the replay then continues to `published_seq`, and the feed gets whole books.
 
-    gaps    by queue; none is empty
+    gaps    by queue, not empty
     raises  celery_app.stage.InvariantBroken  the log is damaged
     """
     begin, end = together([gap for of_queue in gaps.values() for gap in of_queue])
@@ -47,11 +47,11 @@ def of_engine(
             for gap in coverage.clipped(of_queue, *page):
                 yield from messages.of_engine(queue, shard, events, gap, now_us=now_us())
     if DATA_FEED in gaps:
-        yield messages.of_books(engine.book_snapshots(), now_us=now_us())
+        yield messages.of_books(engine.book_snapshots(), engine.auction_snapshots(), now_us=now_us())
 
 
 def _replay(engine: Engine, log: LogReader, last_seq: int) -> Iterator[tuple[int, list[Event]]]:
-    """Apply the log up to a command; gives the first command of each page and the events of the page."""
+    """Apply the log up to a command; yield the first command and the events of each page."""
     while engine.seq < last_seq:
         first = engine.seq + 1
         commands = log.page(after_seq=engine.seq, limit=min(PAGE, last_seq - engine.seq))
@@ -66,7 +66,7 @@ def _replay(engine: Engine, log: LogReader, last_seq: int) -> Iterator[tuple[int
 
 
 def of_settlement(clearing_data: Database, gap: Interval) -> Iterator[Parcel]:
-    """What order execution has reported of the events of a gap."""
+    """Return what order execution has reported of the events in a gap."""
     begin, end = gap
     while begin < end:
         with clearing_data.transaction() as tx:
@@ -77,7 +77,7 @@ def of_settlement(clearing_data: Database, gap: Interval) -> Iterator[Parcel]:
 
 
 def of_order_entry(clearing_data: Database, shard: int, gap: Interval) -> Iterator[Parcel]:
-    """What order entry has reported of the commands of a gap."""
+    """Return what order entry has reported of the commands in a gap."""
     first_seq, last_seq = coverage.seqs_of(gap)
     for first in range(first_seq, last_seq + 1, MAX_BATCH):
         last = min(first + MAX_BATCH - 1, last_seq)

@@ -1,9 +1,9 @@
-"""What a stage lacks of what another one has published to it, and for how long: pure, as values.
+"""The events that a stage lacks of those that another stage has published to it, and for how long. Pure.
 
-A message that waits in a queue is missing in its stage, too. What tells it from a lost one: messages are handled in
-their order, so what is missing while later events are there was lost; and so is what is still missing some seconds
-after its queue was empty. What is derived in vain is derived again later and later. That something is derived which
-was not lost at all does no harm, as each stage knows what it has.
+A message that waits in a queue is missing in its stage as well. Two signs distinguish it from a lost one. Messages are
+handled in their order, so events that are missing while later ones have arrived were lost; and so were events that are
+still missing some seconds after their queue was empty. Events that stay missing are derived again at growing intervals.
+Deriving events that were not lost does no harm, as each stage recognises what it has.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ LONGEST_WAIT_S = 600.0
 
 
 def missing_of(expected: Sequence[Interval], covered: Sequence[Interval]) -> list[Interval]:
-    """What of the expected events is not covered, but for what lies before all that is.
+    """Return the expected events that are not covered, leaving out those before the first coverage.
 
-    Before its first coverage an exchange did without; what it had published then is not looked at.
+    What an exchange published before coverage existed is not examined.
     """
     if not covered:
         return []
@@ -28,30 +28,30 @@ def missing_of(expected: Sequence[Interval], covered: Sequence[Interval]) -> lis
 
 
 def common(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
-    """What is in both."""
+    """Return the intersection of both."""
     return without(one, without(one, other))
 
 
 class GapWatch:
-    """The gaps of one shard in what one stage has of another.
+    """The gaps of one shard in the events that one stage has of another.
 
-    patience_s  how long something has to be missing before it counts as lost [s]
+    patience_s  how long events must be missing before they count as lost [s]
     """
 
     def __init__(self, *, patience_s: float) -> None:
         self._patience_s = patience_s
-        self._looks: deque[tuple[float, list[Interval]]] = deque()  # when, and what might be lost then
-        self._tries: dict[Interval, tuple[float, float]] = {}  # what was derived: when to do so again, and the wait
+        self._looks: deque[tuple[float, list[Interval]]] = deque()  # the time, and what might be lost at that time
+        self._tries: dict[Interval, tuple[float, float]] = {}  # derived intervals: when to derive again, and the wait
 
     def look(
         self, missing: Sequence[Interval], covered: Sequence[Interval], *, queue_is_empty: bool, now_s: float
     ) -> list[Interval]:
-        """What has to be derived now.
+        """Return the intervals to derive now.
 
-        missing         what the stage lacks
-        covered         what it has
+        missing         the events that the stage lacks
+        covered         the events that it has
         queue_is_empty  whether no message waits for it
-        now_s           the time, of a clock that never goes back [s]
+        now_s           the time of a monotonic clock [s]
         """
         head = max((end for _, end in covered), default=0)
         suspects = list(missing) if queue_is_empty else [gap for gap in missing if gap[0] < head]
@@ -76,6 +76,6 @@ class GapWatch:
 
 
 def together(gaps: Sequence[Interval]) -> Interval:
-    """The one interval from the first of some gaps to the last."""
+    """Return the interval from the first of some gaps to the last."""
     whole = merged(gaps)
     return whole[0][0], whole[-1][1]

@@ -1,4 +1,4 @@
-"""The messages that say again what was published once: pure, as values. Each says which events it covers."""
+"""The messages that repeat what was published before; each says which events it covers. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db.clearing_data.catch_up import LoggedRequest, SettledTrade
 from tasks.matching.outbox import MAX_BATCH, execution_batch, feed_batch
 from tasks.messages import (
+    AuctionUpdate,
     BookUpdate,
     Event,
     Expire,
@@ -26,7 +27,7 @@ from tasks.shared.rules.coverage import Interval
 
 
 def of_engine(queue: str, shard: int, events: Sequence[Event], gap: Interval, *, now_us: int) -> Iterator[Parcel]:
-    """For a queue behind the engine all its events of a gap, in the order of their ids."""
+    """Return the messages for a queue behind the engine with all its events in a gap, in the order of their ids."""
     within = [event for event in events if gap[0] <= event.event_id < gap[1]]
     for start in range(0, max(len(within), 1), MAX_BATCH):
         part = within[start : start + MAX_BATCH]
@@ -39,13 +40,14 @@ def of_engine(queue: str, shard: int, events: Sequence[Event], gap: Interval, *,
             yield Parcel(queue, feed_batch(part, [], covers, began_us=now_us, now_us=now_us), len(part))
 
 
-def of_books(books: list[BookUpdate], *, now_us: int) -> Parcel:
-    """Whole books, for the feed."""
-    return Parcel(DATA_FEED, feed_batch([], books, [], began_us=now_us, now_us=now_us), len(books))
+def of_books(books: list[BookUpdate], auctions: list[AuctionUpdate], *, now_us: int) -> Parcel:
+    """Return the message for the feed with whole books and auctions."""
+    batch = feed_batch([], books, [], began_us=now_us, now_us=now_us, auctions=auctions)
+    return Parcel(DATA_FEED, batch, len(books) + len(auctions))
 
 
 def of_settlement(trades: Sequence[SettledTrade], covers: Interval, *, now_us: int) -> Parcel:
-    """What order execution reports of trades."""
+    """Return what order execution reports of trades."""
     batch = FeedBatch(
         "order_execution",
         now_us,
@@ -57,27 +59,27 @@ def of_settlement(trades: Sequence[SettledTrade], covers: Interval, *, now_us: i
 
 
 def of_order_entry(shard: int, requests: Sequence[LoggedRequest], *, now_us: int) -> Parcel:
-    """What order entry reports of requests that follow each other in the log."""
-    reports = [told for request in requests if (told := report(request, now_us=now_us)) is not None]
+    """Return what order entry reports of consecutive requests of the log."""
+    reports = [made for request in requests if (made := report(request, now_us=now_us)) is not None]
     covers = coverage.commands(shard, requests[0].seq, requests[-1].seq + 1)
     return Parcel(DATA_FEED, FeedBatch("order_entry", now_us, orders=reports, covers=[covers]), len(reports))
 
 
 def of_denials(reports: list[OrderReport], *, now_us: int) -> Parcel:
-    """What order entry reports of requests that are in no log."""
+    """Return what order entry reports of denied requests, which are in no log."""
     return Parcel(DATA_FEED, FeedBatch("order_entry", now_us, orders=reports), len(reports))
 
 
 def report(request: LoggedRequest, *, now_us: int) -> OrderReport | None:
-    """The report of a request that is in the log, as order entry makes it; None of what is no client's.
+    """Return the report of a request in the log, as order entry makes it; None for requests of the exchange itself.
 
-    It has to be the same in what tells it from others, its two numbers and its time, or it would be stored twice.
+    Its two numbers and its time identify it, so they must be the same, or the feed would store the report twice.
     """
     command, received_us = request.command, request.received_us
     if received_us is None:
-        return None  # from before this was kept; nothing so old is ever missing
+        return None  # from before the log kept this; nothing that old is missing
     if isinstance(command, PlaceOrder):
-        # What stands in the log of a market or a stop order is its collar.
+        # The log contains the collar of a market or a stop order.
         price_cents = command.price_cents if command.type in ("limit", "stop_limit") else None
         return OrderReport(
             command.order_id,

@@ -1,4 +1,4 @@
-"""Looks once a second for what order execution and the feed lack, and has it derived and published again."""
+"""Looks once a second for events that order execution and the feed lack, derives them and publishes them again."""
 
 from __future__ import annotations
 
@@ -24,39 +24,39 @@ from tasks.shared.rules.coverage import Interval
 
 log = structlog.get_logger()
 
-# How long something is missing before it counts as lost [s].
+# How long events are missing before they count as lost [s].
 PATIENCE_S = 4.0
 # Messages that are confirmed together.
 PARCELS = 8
 
 
 class Broker(Protocol):
-    """What is needed of RabbitMQ."""
+    """The operations of RabbitMQ that a Watch needs."""
 
     def send_all(self, parcels: list[Parcel]) -> None:
-        """Return when all batches are surely on their queues."""
+        """Return when all batches are confirmed on their queues."""
 
     def is_empty(self, queue: str) -> bool:
-        """Whether no message of a queue is ready."""
+        """Return whether no message of a queue is ready."""
 
 
-class Line(NamedTuple):
-    """From one stage to another, of one shard."""
+class Route(NamedTuple):
+    """The way of one shard's messages from a stage to the queue of another."""
 
     stage: str
     queue: str
     shard: int
 
 
-class Lack(NamedTuple):
-    """What a stage should have and what it has."""
+class RouteCoverage(NamedTuple):
+    """The events that a stage should have over a route, and those that it has."""
 
     expected: list[Interval]
     covered: list[Interval]
 
 
 class Watch:
-    """Compares what was published with what is covered, in both databases."""
+    """Compares the published events with the covered ones, in both databases."""
 
     def __init__(
         self, clearing_data: Database, market_data: Database, broker: Broker, *, patience_s: float = PATIENCE_S
@@ -69,65 +69,65 @@ class Watch:
         self.forget()
 
     def forget(self) -> None:
-        """Forget what was seen: after an outage everything is late, and little of it lost."""
-        self._gaps: dict[Line, GapWatch] = defaultdict(lambda: GapWatch(patience_s=self._patience_s))
+        """Forget earlier looks: after an outage everything is late, and little of it lost."""
+        self._gaps: dict[Route, GapWatch] = defaultdict(lambda: GapWatch(patience_s=self._patience_s))
 
     def look(self) -> None:
-        """Have published again what was lost.
+        """Publish lost messages again.
 
-        raises  sqlalchemy.exc.DBAPIError, psycopg2.Error, NotSent, OutcomeUnknown  the world is away
+        raises  sqlalchemy.exc.DBAPIError, psycopg2.Error, NotSent, OutcomeUnknown  a service is away
                 celery_app.stage.InvariantBroken                                    the log is damaged
         """
         is_empty = {queue: self._broker.is_empty(queue) for queue in (ORDER_EXECUTION, DATA_FEED)}
-        heads, lacks = self._read()
+        heads, routes = self._read()
         now_s = time.monotonic()
-        due: dict[Line, list[Interval]] = {}
-        for line, lack in lacks.items():
-            missing = missing_of(lack.expected, lack.covered)
-            gaps = self._gaps[line].look(missing, lack.covered, queue_is_empty=is_empty[line.queue], now_s=now_s)
+        due: dict[Route, list[Interval]] = {}
+        for route, found in routes.items():
+            missing = missing_of(found.expected, found.covered)
+            gaps = self._gaps[route].look(missing, found.covered, queue_is_empty=is_empty[route.queue], now_s=now_s)
             if gaps:
-                due[line] = gaps
-                log.warning("gap_found", **line._asdict(), gaps=len(gaps), first=gaps[0])
+                due[route] = gaps
+                log.warning("gap_found", **route._asdict(), gaps=len(gaps), first=gaps[0])
         for head in heads:
             publish(self._broker, self.derive(head, due))
         publish(self._broker, self._denials.look(queue_is_empty=is_empty[DATA_FEED]))
 
     def republish(self, shard: int, first_seq: int) -> int:
-        """Publish again everything of a shard from a command on; returns the number of messages."""
-        heads, lacks = self._read()
+        """Publish again everything of a shard from a command on; return the number of messages."""
+        heads, routes = self._read()
         begin = coverage.commands(shard, first_seq, first_seq + 1)[0]
         gaps = {
-            line: coverage.clipped(lack.expected, begin, coverage.LAST)
-            for line, lack in lacks.items()
-            if line.shard == shard
+            route: coverage.clipped(found.expected, begin, coverage.LAST)
+            for route, found in routes.items()
+            if route.shard == shard
         }
-        due = {line: some for line, some in gaps.items() if some}
+        due = {route: some for route, some in gaps.items() if some}
         return sum(publish(self._broker, self.derive(head, due)) for head in heads if head.shard == shard)
 
-    def derive(self, head: Head, gaps: dict[Line, list[Interval]]) -> Iterator[Parcel]:
-        """All that is missing of a shard, in the order in which it came about."""
+    def derive(self, head: Head, gaps: dict[Route, list[Interval]]) -> Iterator[Parcel]:
+        """Derive the missing messages of a shard, in the order of the stages."""
         shard = head.shard
-        for gap in gaps.get(Line("order_entry", DATA_FEED, shard), ()):
+        for gap in gaps.get(Route("order_entry", DATA_FEED, shard), ()):
             yield from derive.of_order_entry(self._clearing_data, shard, gap)
         of_engine = {
-            queue: some for queue in (ORDER_EXECUTION, DATA_FEED) if (some := gaps.get(Line(SETTLED, queue, shard)))
+            queue: some for queue in (ORDER_EXECUTION, DATA_FEED) if (some := gaps.get(Route(SETTLED, queue, shard)))
         }
         if of_engine:
             yield from derive.of_engine(self._clearing_data, shard, of_engine, published_seq=head.published_seq)
-        for gap in gaps.get(Line("order_execution", DATA_FEED, shard), ()):
+        for gap in gaps.get(Route("order_execution", DATA_FEED, shard), ()):
             yield from derive.of_settlement(self._clearing_data, gap)
 
-    def _read(self) -> tuple[list[Head], dict[Line, Lack]]:
-        """What each stage should have of each shard, and what it has.
+    def _read(self) -> tuple[list[Head], dict[Route, RouteCoverage]]:
+        """Return the events that each stage should have of each shard, and those that it has.
 
-        What it should have is read first, or what comes in between would be missing.
+        The expected events are read first, or events that arrive in between would count as missing.
         """
         with self._clearing_data.transaction() as tx:
             heads = catch_up.heads(tx)
             settled = covered.read(tx)
         with self._market_data.transaction() as tx:
             stored = covered.read(tx)
-        lacks = {}
+        routes = {}
         for head in heads:
             shard = head.shard
             sequenced = [coverage.commands(shard, 1, head.last_seq + 1)] if head.last_seq else []
@@ -139,12 +139,12 @@ class Watch:
                 ("matching", DATA_FEED, published, stored),
                 ("order_execution", DATA_FEED, cleared, stored),
             ):
-                lacks[Line(stage, queue, shard)] = Lack(expected, found.get((stage, shard), []))
-        return heads, lacks
+                routes[Route(stage, queue, shard)] = RouteCoverage(expected, found.get((stage, shard), []))
+        return heads, routes
 
 
 def publish(broker: Broker, parcels: Iterable[Parcel]) -> int:
-    """Publish messages as they are made, some at a time; returns how many."""
+    """Publish messages as they are derived, a few at a time; return their number."""
     sent = 0
     for some in _batched(parcels):
         broker.send_all(some)

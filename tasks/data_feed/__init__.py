@@ -1,1 +1,1 @@
-"""The market data feed: what the other stages report, stored and pushed."""
+"""The market data feed: stores and pushes the reports of the other stages."""

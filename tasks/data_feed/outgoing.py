@@ -1,7 +1,7 @@
-"""What the feed pushes: one message a unit, with what is new of it, in rows as they are stored.
+"""The messages that the feed pushes: one for each batch, with the new rows as they are stored.
 
-Whoever fans it out gives what somebody listens to the form that clients read; so what nobody listens to costs
-next to nothing. Prices are integer cents here as everywhere inside.
+The streams turn a row into the form that clients read only if a client has subscribed to it, so all other rows cost
+next to nothing. Prices are integer cents, as everywhere inside the exchange.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 from redis import Redis
 
-from db.market_data.book_store import Stored
+from db.market_data.book_store import StoredChanges
 from tasks.data_feed.rules.rows import Book, BookChange, Level, Price, Report, Trade
 from tasks.messages import Side
 
@@ -21,18 +21,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 def channel_of(redis: Redis) -> str:
-    """The channel on which an exchange pushes: one Redis may serve several, each a database of its own.
+    """Return the channel on which an exchange pushes: one Redis may serve several exchanges, one database each.
 
-    Redis itself delivers a message to the subscribers of all its databases.
+    The channel's name contains the database, as Redis delivers a message to the subscribers of all its databases.
     """
     database = redis.get_connection_kwargs().get("db", 0)
     return f"data_feed.{database}" if database else "data_feed"
 
 
-class Told(Struct, frozen=True, array_like=True):
-    """Something for the subscribers of a security or, with reports, of a client: `about` is its name.
+class FeedUpdate(Struct, frozen=True, array_like=True):
+    """News for the subscribers of a security or, with reports, of a client; `about` is its name.
 
-    An update goes on from `previous_sequence`, a snapshot from anything. `data` is JSON: a Price, a list of Trade or
+    An update continues from `previous_sequence`, a snapshot from anything. `data` is JSON: a Price, a list of Trade or
     of Report, oldest first, or LevelRows.
     """
 
@@ -40,7 +40,7 @@ class Told(Struct, frozen=True, array_like=True):
     type: Literal["snapshot", "update"]
     previous_sequence: int
     sequence: int
-    told_us: int
+    updated_us: int
     data: Raw
 
 
@@ -52,42 +52,44 @@ class LevelRows(Struct, frozen=True, array_like=True):
 
 
 class Push(Struct, frozen=True):
-    """The message of a unit; `resynchronise` says that something before it was stored and not pushed."""
+    """The message of a batch; `resynchronise` says that an earlier batch was stored and not pushed."""
 
-    prices: list[Told] = []
-    books: list[Told] = []
-    trades: list[Told] = []
-    reports: list[Told] = []
+    prices: list[FeedUpdate] = []
+    books: list[FeedUpdate] = []
+    trades: list[FeedUpdate] = []
+    reports: list[FeedUpdate] = []
     resynchronise: bool = False
 
     @property
     def is_news(self) -> bool:
-        """Whether there is anything in it."""
+        """Whether the message is not empty."""
         return bool(self.prices or self.books or self.trades or self.reports or self.resynchronise)
 
 
-def push_of(reports: Mapping[str, Sequence[Report]], trades: Iterable[Trade], books: Stored) -> Push:
-    """The message of a unit, of what was stored and had not been before."""
+def push_of(reports: Mapping[str, Sequence[Report]], trades: Iterable[Trade], books: StoredChanges) -> Push:
+    """Return the message of a batch, with the rows that were not stored before."""
     return Push(
-        prices=[price_told(price) for price in books.prices],
-        books=[change_told(change) for change in books.changes] + [book_told(book) for book in books.books],
-        trades=[trades_told(run) for run in _runs(trades)],
-        reports=[reports_told(of_client) for of_client in reports.values()],
+        prices=[price_update(price) for price in books.prices],
+        books=[level_update(change) for change in books.changes] + [book_snapshot(book) for book in books.books],
+        trades=[trade_update(run) for run in _runs(trades)],
+        reports=[report_update(of_client) for of_client in reports.values()],
     )
 
 
-def price_told(price: Price) -> Told:
-    """Other best or last prices of a security."""
-    return Told(price.security_id, "update", price.sequence - 1, price.sequence, price.updated_us, Raw(_encode(price)))
+def price_update(price: Price) -> FeedUpdate:
+    """Return the update for new best or last prices of a security."""
+    return FeedUpdate(
+        price.security_id, "update", price.sequence - 1, price.sequence, price.updated_us, Raw(_encode(price))
+    )
 
 
-def change_told(change: BookChange) -> Told:
-    """The levels of a book that changed, or all of them where a snapshot is among what they add up to."""
+def level_update(change: BookChange) -> FeedUpdate:
+    """Return the changed levels of a book, or all of them if the change contains a snapshot."""
     sides: dict[Side, list[Level]] = {"buy": [], "sell": []}
     for (side, price_cents), (quantity, orders, _) in change.levels.items():
         if quantity or not change.snapshot:
             sides[side].append((price_cents, quantity, orders))
-    return Told(
+    return FeedUpdate(
         change.security_id,
         "snapshot" if change.snapshot else "update",
         change.previous_sequence,
@@ -97,27 +99,31 @@ def change_told(change: BookChange) -> Told:
     )
 
 
-def book_told(book: Book) -> Told:
-    """A whole book."""
-    return Told(
+def book_snapshot(book: Book) -> FeedUpdate:
+    """Return the snapshot of a whole book."""
+    return FeedUpdate(
         book.security_id, "snapshot", 0, book.sequence, book.updated_us, Raw(_encode(LevelRows(book.bids, book.asks)))
     )
 
 
-def trades_told(trades: Sequence[Trade]) -> Told:
-    """Trades of one security that follow each other, oldest first."""
+def trade_update(trades: Sequence[Trade]) -> FeedUpdate:
+    """Return the update for consecutive trades of one security, oldest first."""
     first, last = trades[0], trades[-1]
-    return Told(first.security_id, "update", first.sequence - 1, last.sequence, last.traded_us, Raw(_encode(trades)))
+    return FeedUpdate(
+        first.security_id, "update", first.sequence - 1, last.sequence, last.traded_us, Raw(_encode(trades))
+    )
 
 
-def reports_told(reports: Sequence[Report]) -> Told:
-    """Reports of one client that follow each other, oldest first."""
+def report_update(reports: Sequence[Report]) -> FeedUpdate:
+    """Return the update for consecutive reports of one client, oldest first."""
     first, last = reports[0], reports[-1]
-    return Told(first.client_id, "update", first.sequence - 1, last.sequence, last.stored_us, Raw(_encode(reports)))
+    return FeedUpdate(
+        first.client_id, "update", first.sequence - 1, last.sequence, last.stored_us, Raw(_encode(reports))
+    )
 
 
 def _runs(trades: Iterable[Trade]) -> list[list[Trade]]:
-    """Trades split by security, and where one of a security is missing in between."""
+    """Split trades into runs of one security without a missing trade."""
     runs: list[list[Trade]] = []
     for trade in sorted(trades, key=lambda trade: (trade.security_id, trade.sequence)):
         last = runs[-1][-1] if runs else None

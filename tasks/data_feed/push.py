@@ -1,7 +1,7 @@
-"""Pushes what was stored to whoever serves streams, through Redis; losing it costs subscribers a snapshot, no more.
+"""Pushes stored rows to the streams, through Redis; losing a message costs subscribers a snapshot and no more.
 
-The truth is in Postgres, and every stream has sequences. So Redis never holds up or fails the storing: it is asked
-with short time-outs, not asked again for a while after a failure, and told once it is back that something is missing.
+The truth is in Postgres, and every stream has sequences. So Redis never delays or fails the storing: the feed uses
+short time-outs, leaves Redis alone for a while after a failure, and then publishes that messages are missing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tasks.data_feed.outgoing import Push, channel_of
 log = structlog.get_logger()
 
 TIMEOUT_S = 0.25
-# After a failure Redis is left alone for so long, or a hung one would cost every unit the time-out [s].
+# How long the feed leaves Redis alone after a failure, or a hung one would cost every batch the time-out [s].
 PAUSE_S = 0.5
 
 RESYNCHRONISE = Push(resynchronise=True)
@@ -40,23 +40,23 @@ class Pusher:
         self._channel = channel_of(self._redis)
         self._clock = clock
         self._again_at = 0.0
-        # A worker that died between a commit and its push leaves a gap, so every worker begins as after one.
+        # A worker that dies between a commit and its push leaves a gap, so every worker starts as if after one.
         self._missing = True
         self._out = False
 
     def push(self, push: Push) -> None:
-        """Push a unit, or note that the subscribers miss it."""
+        """Push a message, or note that the subscribers miss it."""
         if self._missing:
             self.mend()
         if self._missing or not self._publish(push):
             self._missing = True
 
     def miss(self) -> None:
-        """Note that the subscribers may miss something."""
+        """Note that the subscribers may miss a message."""
         self._missing = True
 
     def mend(self) -> None:
-        """If something was not pushed, tell the subscribers to resynchronise, as soon as Redis takes it."""
+        """If a message was not pushed, have the subscribers resynchronise, as soon as Redis is available."""
         if self._missing and self._publish(RESYNCHRONISE):
             self._missing = False
 

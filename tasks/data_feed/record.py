@@ -1,4 +1,4 @@
-"""Stores a unit of the feed in one transaction, and says what of it is new to the subscribers."""
+"""Stores a batch of the feed in one transaction, and returns the rows that are new to the subscribers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tasks.shared.rules.coverage import Interval
 
 
 def record(market_data: Database, batches: Sequence[FeedBatch], *, taken_us: int) -> Push:
-    """Store what batches tell, each thing once however often it is told; returns what was not stored before.
+    """Store the reports, trades and books of batches, once each; return the rows that were not stored before.
 
-    What is told twice is rare, so at first everything is taken for new, and what is not makes the COPY fail, as does
-    what is of a day that was dropped; then it is looked up. The heads of the clients are locked meanwhile, so nobody
-    else can store a report or a trade of theirs and the second attempt does not fail.
+    Duplicates are rare, so the first attempt takes every row for new. A duplicate makes the COPY fail, as does a row of
+    a day that was dropped; the second attempt then looks up which rows are new. It locks the heads of the clients, so
+    that no other worker can store a report or a trade of theirs and make it fail.
 
-    taken_us  when the unit began [us since 1970, UTC]
+    taken_us  when the batch began [us since 1970, UTC]
     """
     covers = [(batch.stage, batch.covers) for batch in batches if batch.covers]
     reports = list(reports_of(batches))
@@ -46,7 +46,7 @@ def record(market_data: Database, batches: Sequence[FeedBatch], *, taken_us: int
 
 
 def trade_of(made: TradeMade) -> Trade:
-    """A trade as the public sees it."""
+    """Return a trade as the public sees it."""
     return Trade(
         security_id=made.security_id,
         sequence=made.sequence,
@@ -68,10 +68,10 @@ def _store(
 ) -> Push:
     statements = Statements(tx)
     store.cover(statements, covers)
-    told = store.number_reports(statements, reports)
+    numbered = store.number_reports(statements, reports)
     store.store_trades(tx, trades)
     store.merge_candles(tx, candles_of(trades))
     books = book_store.store_books(tx, changes)
-    # Last, so that their time says how long all of the unit took, but for their own COPY and the COMMIT.
-    store.store_reports(tx, [*chain.from_iterable(told.values())], taken_us=taken_us, stored_us=now_us())
-    return push_of(told, trades, books)
+    # Last, so that their time includes the whole batch except their own COPY and the COMMIT.
+    store.store_reports(tx, [*chain.from_iterable(numbered.values())], taken_us=taken_us, stored_us=now_us())
+    return push_of(numbered, trades, books)

@@ -1,4 +1,4 @@
-"""The stage data_feed: stores what the other stages tell, and pushes what is new."""
+"""The stage data_feed: stores the reports of the other stages, and pushes the new ones."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ from tasks.services import market_data
 
 log = structlog.get_logger()
 
-# How old a level that went is at least when it is forgotten [s]; a message that is later than this is ignored.
+# The age at which removed levels are forgotten [s]; a message that is later than this is ignored.
 FORGET_AFTER_S = 60.0
 
 
-# Between two looks for days to make, and after one that could not be made [s].
+# The time between two checks for partitions to create, and after one that could not be created [s].
 PARTITIONS_EVERY_S = 3_600.0
 PARTITIONS_AGAIN_S = 5.0
 
 
 class DataFeed(Stage):
-    """Between units it forgets the levels that went, mends what Redis missed, and makes the days to come."""
+    """Between batches it forgets removed levels, reports lost pushes, and creates the partitions of coming days."""
 
     abstract = True
-    #: Whether a unit failed that may be stored all the same: tried again it is no news, and was told to nobody.
+    #: Whether a batch failed that may nevertheless be stored: the retry then pushes nothing, so subscribers miss it.
     in_doubt = False
-    #: Whether a unit has covered something since the last merge.
+    #: Whether a batch has covered events since the last merge.
     covered = False
     _forget_at = 0.0
     _partitions_at = 0.0
     _sequences_then: dict[str, int] = {}  # noqa: RUF012 - replaced, never changed
 
     def tick(self) -> None:
-        """Called about once a second."""
+        """Do the work between batches."""
         _pusher().mend()
         if self.covered:
             with market_data(DATA_FEED).transaction() as tx:
@@ -63,16 +63,16 @@ class DataFeed(Stage):
             self._partitions_at = time.monotonic() + (PARTITIONS_AGAIN_S if missing else PARTITIONS_EVERY_S)
 
     def halves(self, batch: FeedBatch) -> tuple[FeedBatch, FeedBatch] | None:
-        """Divide a batch: its reports are numbered when they are stored, so those of it may come in two units."""
+        """Divide a batch: reports are numbered when they are stored, so two batches may contain them."""
         return halves_of(batch)
 
 
 @app.task(name=DATA_FEED, base=DataFeed, bind=True)
 def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
-    """Store what all delivered messages tell, then push what is new of it.
+    """Store the reports of all delivered messages, then push the new ones.
 
-    What was stored before is neither numbered nor pushed again. So when a worker dies between its commit and its
-    push, nobody pushes that unit; the worker that comes after it tells the subscribers to resynchronise.
+    Rows that were stored before are neither numbered nor pushed again. So when a worker dies between its commit and its
+    push, no worker pushes that batch; the next worker makes the subscribers resynchronise.
     """
     try:
         push = record(market_data(DATA_FEED), batches, taken_us=now_us())

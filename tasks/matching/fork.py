@@ -1,8 +1,8 @@
-"""Work that a copy of the process does while the process itself goes on, as Redis saves its data.
+"""Work that a copy of the process does while the process itself goes on, as when Redis saves its data.
 
-A fork has everything as it was at one instant, for the price of copying page tables: 20 ms for the books of a million
-orders. Two things have to be right in it. It may not hold the connections of the process, or RabbitMQ and Postgres
-would not see that a killed worker is gone; and it may not end like a Python process, or it would say goodbye on them.
+A fork has all memory as it was at one instant, for the price of copying page tables: 20 ms for the books of a million
+orders. It must not keep the connections of the process, or RabbitMQ and Postgres would not notice when the worker is
+killed; and it must not exit like a Python process, which would close these connections properly.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import traceback
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-# A copy that is not done after so long hangs, and ends by itself [s].
+# A copy that takes longer than this hangs, and ends itself [s].
 LIMIT_S: Final = 120
 
 _FAILED: Final = 1
 
 
 class Fork:
-    """A copy of this process that does one piece of work, over connections that it opens itself, and ends.
+    """A copy of this process that does one piece of work, over its own connections, and ends.
 
-    pid        of the copy; 0 once it has ended
-    succeeded  whether it came to the end of its work
+    pid        process id of the copy; 0 once it has ended
+    succeeded  whether it has completed its work
     """
 
     def __init__(self, work: Callable[[], None]) -> None:
@@ -34,7 +34,7 @@ class Fork:
             _work_and_end(work)
 
     def has_ended(self) -> bool:
-        """Whether the copy is gone; `succeeded` then says how it ended."""
+        """Return whether the copy has ended; `succeeded` then says how."""
         if self.pid:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
@@ -42,7 +42,7 @@ class Fork:
         return not self.pid
 
     def kill(self) -> None:
-        """End it wherever it is."""
+        """Kill the copy and wait for its end."""
         if not self.has_ended():
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
@@ -59,7 +59,7 @@ def _work_and_end(work: Callable[[], None]) -> NoReturn:
         os.closerange(3, os.sysconf("SC_OPEN_MAX"))
         work()
         status = 0
-    except BaseException:  # noqa: BLE001  # whatever it was, nobody above may see it in this process
+    except BaseException:  # noqa: BLE001  # no exception may reach the worker's code in this process
         traceback.print_exc()
     finally:
         os._exit(status)

@@ -1,7 +1,7 @@
-"""Events that were made and are not yet surely on the queues of the stages behind.
+"""Events that the engine has made and that are not yet confirmed on the queues of the stages behind.
 
-A unit that is tried again after a failed publish finds its commands applied already, so nothing would make its
-events a second time: what is in here saves them.
+When the worker retries a batch after a failed publish, the engine has applied the commands already and makes no events.
+So the outbox keeps the events until they are published.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from tasks.messages import (
 )
 from tasks.shared.rules.coverage import Interval
 
-# Events in one message: large enough to be cheap, small enough to be one transaction of the stage that gets it.
+# Events in one message: large enough to be cheap, small enough for one transaction of the stage that receives it.
 MAX_BATCH: Final = 2_000
 
 
 class Sender(Protocol):
-    """What puts batches on queues: celery_app.publisher.Publisher."""
+    """Puts batches on queues; celery_app.publisher.Publisher does."""
 
     def send_all(self, parcels: Sequence[Parcel]) -> None:
-        """Return when all batches are surely on their queues."""
+        """Return when all batches are confirmed on their queues."""
 
 
 def execution_batch(shard: int, events: Iterable[Event], covers: list[Interval], *, now_us: int) -> ExecutionBatch:
-    """What order execution has to settle of events in the order of their ids."""
+    """Return the batch for order execution; the events are in the order of their ids."""
     events = list(events)
     executions = [event for event in events if isinstance(event, Execution)]
     securities = [event for event in events if isinstance(event, SecurityEvent)]
@@ -59,7 +59,7 @@ def feed_batch(
     now_us: int,
     auctions: Iterable[AuctionUpdate] = (),
 ) -> FeedBatch:
-    """What the feed is told of events in the order of their ids, and of the books and auctions after them."""
+    """Return the batch for the feed: events in the order of their ids, and the books and auctions after them."""
     return FeedBatch(
         stage="matching",
         sent_us=now_us,
@@ -80,8 +80,8 @@ def feed_batch(
 class Outbox:
     """The unsent events of one shard, in the order of their ids.
 
-    Each message says which events it covers, on from the one before it for the same queue. What no event of is for a
-    queue, its next message covers, or one without events that `cover` sends.
+    Each message says which events it covers, from where the message before it for the same queue ended. A stretch
+    without an event for a queue is covered by its next message, or by one without events that `cover` sends.
 
     published_seq  the command up to which everything is on the queues already
     """
@@ -92,7 +92,7 @@ class Outbox:
         self._books: list[BookUpdate] = []
         self._auctions: list[AuctionUpdate] = []
         begin = event_id(shard, published_seq + 1, 0)
-        # Up to which event each queue is covered, and all that was made is sent.
+        # Up to which event each queue is covered, and up to which everything is sent.
         self._covered = {ORDER_EXECUTION: begin, DATA_FEED: begin}
         self._sent = begin
 
@@ -100,19 +100,19 @@ class Outbox:
         return len(self._events) + len(self._books) + len(self._auctions)
 
     def add(self, events: Iterable[Event]) -> None:
-        """Take events that follow those in here."""
+        """Take events that follow those in the outbox."""
         self._events.extend(events)
 
     def add_books(self, books: Iterable[BookUpdate]) -> None:
-        """Take changes of books, to be sent after the events that are in here by now."""
+        """Take changes of books, to send after the events that are in the outbox now."""
         self._books.extend(books)
 
     def add_auctions(self, auctions: Iterable[AuctionUpdate]) -> None:
-        """Take where auctions would end, likewise."""
+        """Take indicative outcomes of auctions, to send after the events that are in the outbox now."""
         self._auctions.extend(auctions)
 
     def drop_published(self, seq: int) -> None:
-        """Forget the events of commands up to `seq`: another engine has sent them."""
+        """Discard the events of commands up to `seq`, which another engine has sent."""
         begin = event_id(self._shard, seq + 1, 0)
         sent = bisect_left(self._events, begin, key=attrgetter("event_id"))
         del self._events[:sent]
@@ -121,10 +121,10 @@ class Outbox:
             self._covered[queue] = max(covered, begin)
 
     def send(self, sender: Sender, *, seq: int, began_us: int, now_us: int) -> None:
-        """Send everything; after a failure what may not have arrived is still in here, and goes first next time.
+        """Send everything; after a failure the outbox keeps what may not have arrived, and sends it first next time.
 
-        seq       the last command of which the events are in here
-        began_us  when the unit began that sends it [us since 1970, UTC]
+        seq       the last command whose events are in the outbox
+        began_us  when the batch that sends them began [us since 1970, UTC]
         now_us    the time
         """
         end = event_id(self._shard, seq + 1, 0)
@@ -151,7 +151,7 @@ class Outbox:
         self._sent = max(self._sent, end)
 
     def cover(self, sender: Sender, *, now_us: int) -> None:
-        """Tell the queues that have had no message for a while that there was no event for them."""
+        """Send an empty batch to each queue without a recent message, to cover the events that are not for it."""
         parcels = []
         if covers := self._cover_of(ORDER_EXECUTION, self._sent):
             parcels.append(Parcel(ORDER_EXECUTION, ExecutionBatch(self._shard, now_us, [], covers), 0))

@@ -1,9 +1,9 @@
-"""One shard as a worker has it: its engine, kept in step with the log, and what the engine made and nobody has yet.
+"""One shard in a worker: its engine, kept in step with the log, and the events that are not published yet.
 
-The log is the truth. A delivered command whose number is the next one is applied as it came, so that no order waits
-for a look at the log. Only order entry may publish to the matching queues, and it publishes what it has committed;
-and before anything is marked or put away, which is once a second, all that came so is held against the log.
-Everything else is read from the log or refused. An engine that differs from the log stops its worker.
+The log is the truth. The shard applies a delivered command with the next number as it is, so that no order waits for
+the log to be read. Only order entry may publish to the matching queues, and it publishes what it has committed. Once a
+second, before the shard moves its mark or saves a snapshot, it compares these commands with the log. It reads all other
+commands from the log, or refuses them. An engine that differs from the log stops its worker.
 """
 
 from __future__ import annotations
@@ -27,44 +27,44 @@ log = structlog.get_logger()
 
 
 class CommandsRefused(Exception):
-    """Commands that order entry cannot have sent; nothing of them was applied."""
+    """Order entry cannot have sent these commands; the shard has applied none of them."""
 
 
 class Shard:
-    """The engine of a shard and its outbox. Events up to `published_seq` are surely on the queues."""
+    """The engine of a shard and its outbox. The events of commands up to `published_seq` are on the queues."""
 
     def __init__(self, shard: int, clearing_data: Database) -> None:
         self.shard = shard
         self.published_seq = 0
-        self._marked_seq = 0  # what the database says of published_seq
+        self._marked_seq = 0  # published_seq in the database
         self._clearing_data = clearing_data
         self._log = LogReader(shard, clearing_data)
-        self._unchecked: list[Command] = []  # the last ones applied, which came in messages
+        self._unchecked: list[Command] = []  # the last commands applied, which came in messages
         self._snapshots = SnapshotWriter(shard, clearing_data)
         self._engine = Engine(shard)
         self._outbox = Outbox(shard)
         self._securities: Collection[str] = ()
-        self._tells_whole_books = True
+        self._publishes_whole_books = True
 
     @property
     def seq(self) -> int:
-        """The last command that was applied."""
+        """The last command that the engine has applied."""
         return self._engine.seq
 
     @property
     def commands_since_snapshot(self) -> int:
-        """How many commands were applied since the last snapshot, or since that which is being written."""
+        """How many commands the engine has applied since the last snapshot, or since the one being written."""
         return self.seq - self._snapshots.begun_seq
 
     @property
     def unsent(self) -> int:
-        """How many events wait to be published."""
+        """How many events and updates wait to be published."""
         return len(self._outbox)
 
     # -- start -------------------------------------------------------------------------------------------------------
 
     def recover(self) -> None:
-        """Begin from the last good snapshot and replay the log behind it; what may be unpublished is in the outbox.
+        """Restore the newest good snapshot and replay the log after it; put unpublished events into the outbox.
 
         raises  sqlalchemy.exc.NoResultFound  the database has no such shard
                 InvariantBroken               the log is damaged
@@ -73,7 +73,7 @@ class Shard:
             with self._clearing_data.transaction() as tx:
                 listed = securities.ever_listed(tx)
                 self.published_seq = self._marked_seq = snapshots.published_mark(tx, self.shard)
-                # An event after the mark has to be made again, so the engine may not begin behind it.
+                # The engine must make the events after the mark again, so it starts from a snapshot before the mark.
                 restored = newest_engine(tx, self.shard, at_most=self.published_seq)
             self._engine = restored or Engine(self.shard)
             self._securities = {security.security_id for security in listed if security.shard == self.shard}
@@ -86,9 +86,9 @@ class Shard:
     # -- commands ----------------------------------------------------------------------------------------------------
 
     def take(self, batch: CommandBatch) -> None:
-        """Apply the commands of a delivered batch that were not applied yet, and from the log those before them.
+        """Apply the commands of a delivered batch that are new, after reading the ones before them from the log.
 
-        raises  CommandsRefused  they are not what stands in the log, or of a security that is none of this shard's
+        raises  CommandsRefused  they differ from the log, or name a security of another shard
         """
         self._check_securities(batch.commands)
         if batch.first_seq > self.seq + 1:
@@ -108,27 +108,27 @@ class Shard:
                 raise CommandsRefused(f"shard {self.shard} has no security of that name")
 
     def _take_from_log(self, batch: CommandBatch) -> None:
-        """Fill the gap before a batch; the log has the batch itself, too, as it was committed before it was sent."""
+        """Fill the gap before a batch; the log has the batch too, as order entry commits before it sends."""
         differing = self.follow_log(dict(enumerate(batch.commands, batch.first_seq)))
         if batch.first_seq + len(batch.commands) - 1 > self.seq:
             raise CommandsRefused(f"command {batch.first_seq} of shard {self.shard} is beyond the end of the log")
         if differing:
-            raise CommandsRefused(f"commands {differing} of shard {self.shard} are others in the log")
+            raise CommandsRefused(f"commands {differing} of shard {self.shard} differ from the log")
 
     def check_log(self) -> None:
-        """Hold the commands that were applied as their messages brought them against the log.
+        """Compare the commands that were applied from messages with the log.
 
-        raises  InvariantBroken  the log says otherwise
+        raises  InvariantBroken  they differ
         """
         if self._unchecked:
             self._log.check(self.seq + 1 - len(self._unchecked), self._unchecked)
             self._unchecked = []
 
     def follow_log(self, delivered: dict[int, Command] | None = None) -> list[int]:
-        """Apply what the log has after the last applied command.
+        """Apply the commands of the log after the last applied one.
 
-        delivered  commands by number that came in a message
-        returns    the numbers of those that are others in the log, whose word counts
+        delivered  commands that came in a message, by number
+        returns    the numbers of those that differ from the log, which is applied
         raises     InvariantBroken  the log has a hole, is damaged, or differs from what was applied
         """
         self.check_log()
@@ -152,25 +152,26 @@ class Shard:
 
     # -- events ------------------------------------------------------------------------------------------------------
 
-    def tell_whole_books(self) -> None:
-        """Send the next changes of the books as snapshots: another engine may have told others in between."""
-        self._tells_whole_books = True
+    def publish_whole_books(self) -> None:
+        """Publish the next changes of the books as snapshots: another engine may have published in between."""
+        self._publishes_whole_books = True
 
     def publish(self, sender: Sender, *, began_us: int, now_us: int) -> None:
-        """Send all events and changes of the books; after a failure they stay, and go first next time.
+        """Publish all events and changes of the books; after a failure they stay in the outbox and go first next time.
 
-        began_us  when the unit began that sends them [us since 1970, UTC]
+        began_us  when the batch that publishes them began [us since 1970, UTC]
         now_us    the time
         """
         engine = self._engine
-        self._outbox.add_books(engine.book_snapshots() if self._tells_whole_books else engine.book_updates())
-        self._outbox.add_auctions(engine.auction_snapshots() if self._tells_whole_books else engine.auction_updates())
-        self._tells_whole_books = False
+        whole = self._publishes_whole_books
+        self._outbox.add_books(engine.book_snapshots() if whole else engine.book_updates())
+        self._outbox.add_auctions(engine.auction_snapshots() if whole else engine.auction_updates())
+        self._publishes_whole_books = False
         self._outbox.send(sender, seq=self.seq, began_us=began_us, now_us=now_us)
         self.published_seq = max(self.published_seq, self.seq)
 
     def cover(self, sender: Sender, *, now_us: int) -> None:
-        """Tell each queue that has had no message since up to where there was no event for it.
+        """Publish to each queue without a recent message up to where no event is for it.
 
         now_us  the time [us since 1970, UTC]
         """
@@ -179,7 +180,7 @@ class Shard:
     # -- what is kept in the database --------------------------------------------------------------------------------
 
     def read_mark(self) -> bool:
-        """Learn what another engine of the shard has published, and forget it; whether there was something new."""
+        """Forget the events that another engine of the shard has published; return whether its mark has moved."""
         with self._clearing_data.transaction() as tx:
             mark = snapshots.published_mark(tx, self.shard)
         moved = mark > self._marked_seq
@@ -189,34 +190,34 @@ class Shard:
         return moved
 
     def write_mark(self) -> None:
-        """Say up to where this worker has published, if that is news."""
+        """Store up to where this worker has published, if that has changed."""
         if self.published_seq > self._marked_seq:
             with self._clearing_data.transaction() as tx:
                 snapshots.move_mark(tx, self.shard, self.published_seq)
             self._marked_seq = self.published_seq
 
     def begin_snapshot(self, *, now_us: int) -> None:
-        """Have the state put away while matching goes on; everything has to be published.
+        """Start to save the state while matching goes on; everything must be published.
 
         now_us  the time [us since 1970, UTC]
         """
         self._snapshots.begin(self._engine, now_us=now_us)
 
     def end_snapshot(self) -> None:
-        """See whether a snapshot that was begun is written by now."""
-        self._snapshots.look()
+        """Note whether the snapshot that was started is complete."""
+        self._snapshots.poll()
 
-    def leave_snapshot(self, *, now_us: int) -> None:
-        """Put the state away and wait for it, as the last thing that is done; everything has to be published.
+    def save_snapshot(self, *, now_us: int) -> None:
+        """Save the state and wait for it, as the last act of this worker; everything must be published.
 
         now_us  the time [us since 1970, UTC]
         """
-        self._snapshots.leave(self._engine, now_us=now_us)
+        self._snapshots.save(self._engine, now_us=now_us)
 
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """No garbage is collected inside, as nothing is; and what was made inside is not looked through afterwards."""
+    """Switch the garbage collector off inside, where there is no garbage; exempt all objects made inside for good."""
     gc.disable()
     try:
         yield

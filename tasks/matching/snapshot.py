@@ -1,4 +1,4 @@
-"""Putting an engine's state away in `clearing_data`, and beginning from it."""
+"""Saves an engine's state in `clearing_data`, and restores it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def newest_engine(tx: Connection, shard: int, *, at_most: int) -> Engine | None:
-    """The engine of the newest good snapshot up to command `at_most`; None when there is none."""
+    """Return the engine of the newest good snapshot up to command `at_most`; None if no snapshot is good."""
     for snapshot in snapshots.newest_first(tx, shard, at_most=at_most):
         engine = _restored(snapshot, shard)
         if engine is not None:
@@ -26,7 +26,7 @@ def newest_engine(tx: Connection, shard: int, *, at_most: int) -> Engine | None:
 
 
 def _restored(snapshot: snapshots.Snapshot, shard: int) -> Engine | None:
-    """The engine of a snapshot; None when it is damaged or was written by another version."""
+    """Return the engine of a snapshot; None if it is damaged or was written by another version."""
     fault = "its checksum is wrong"
     if snapshot.is_intact:
         try:
@@ -42,10 +42,10 @@ def _restored(snapshot: snapshots.Snapshot, shard: int) -> Engine | None:
 
 
 class SnapshotWriter:
-    """Writes the snapshots of a shard, on the way in a copy of the process, so that no order waits for it.
+    """Writes the snapshots of a shard, while matching goes on in a copy of the process, so that no order waits.
 
-    begun_seq  the command of the last snapshot, or of the one that is being written
-    kept_seq   the command of the last snapshot that is surely there
+    begun_seq  the command of the last snapshot, or of the one being written
+    kept_seq   the command of the last snapshot that is stored
     """
 
     def __init__(self, shard: int, clearing_data: Database) -> None:
@@ -56,14 +56,14 @@ class SnapshotWriter:
         self._fork: Fork | None = None
 
     def begin(self, engine: Engine, *, now_us: int) -> None:
-        """Have the state of an engine put away as it is now, unless the one before is still on its way."""
+        """Start to save the present state of an engine, unless the previous snapshot is still being written."""
         if self._fork is None:
             self._fork = Fork(lambda: self._write_from_fork(engine, now_us))
             self.begun_seq = engine.seq
             fail_points.reach("matching.snapshot_begun")
 
-    def look(self) -> None:
-        """See whether what was begun is done."""
+    def poll(self) -> None:
+        """Note whether the snapshot that was started is complete."""
         if self._fork is None or not self._fork.has_ended():
             return
         if self._fork.succeeded:
@@ -71,13 +71,13 @@ class SnapshotWriter:
             log.info("snapshot_written", shard=self._shard, seq=self.kept_seq)
             fail_points.reach("matching.snapshot_kept")
         else:
-            # Nothing is lost: whoever recovers begins from the one before, and the next tick tries again.
+            # Nothing is lost: a worker that recovers starts from the previous one, and the next tick tries again.
             log.warning("snapshot_not_written", shard=self._shard, seq=self.begun_seq)
             self.begun_seq = self.kept_seq
         self._fork = None
 
-    def leave(self, engine: Engine, *, now_us: int) -> None:
-        """Put the state of an engine away if that is news, and wait for it."""
+    def save(self, engine: Engine, *, now_us: int) -> None:
+        """Save the state of an engine if it has changed, and wait for it."""
         if self._fork is not None:
             self._fork.kill()
             self._fork = None

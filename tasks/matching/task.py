@@ -1,11 +1,10 @@
 """The stage matching: sequenced commands in, events and changes of the books out.
 
-A worker is active for a shard once a message of the shard was delivered to it: RabbitMQ delivers to one worker of a
-queue alone. Every other one is a hot standby. It follows the log quietly, keeps what the active one may not have
-published, and takes over with the first message that it gets. While the active one publishes nothing of what stands in
-the log, and RabbitMQ does not see yet that it hangs, a standby stands in for it: it publishes what it reads.
-Two that are active at once do no harm: they make the same events, and the second of each falls out in the stages
-behind.
+A worker is active for a shard once it has received a message of the shard: RabbitMQ delivers to only one worker of a
+queue. All others are hot standbys. A standby follows the log without publishing, keeps the events that the active
+worker may not have published, and takes over with its first message. When the active worker hangs and RabbitMQ has not
+noticed yet, a standby stands in for it: it publishes the events of what it reads.
+Two active workers do no harm: they make the same events, and the stages behind discard the second of each.
 """
 
 from __future__ import annotations
@@ -32,27 +31,27 @@ from tasks.services import clearing_data, publisher
 
 log = structlog.get_logger()
 
-# How long a standby lets events lie that the active worker should have published, while the mark does not move, in
-# heartbeats. That worker writes its mark every second, and RabbitMQ misses one that hangs after two to three of them.
+# How long a standby keeps events that the active worker should have published while the mark does not move, in
+# heartbeats. The active worker writes its mark every second; RabbitMQ gives up a hanging one after two to three.
 STANDBY_PATIENCE_HEARTBEATS: Final = 1.5
 
 Answer = TypeVar("Answer")
 
 
 class MatchingStage(Stage):
-    """The shards of this worker's queues, and for each whether the worker is active."""
+    """The shards of this worker's queues, and for which of them the worker is active."""
 
     abstract = True
 
     def __init__(self) -> None:
         self._shards: dict[int, Shard] = {}
-        self._active: set[int] = set()  # shards of which this connection to RabbitMQ has delivered a message
-        self._busy: set[int] = set()  # those of which it has since the last tick
-        self._mark_moved_s: dict[int, float] = {}  # of shards in standby: when there was last nothing to wait for
-        self._standing_in: set[int] = set()  # shards in standby whose active worker seems to hang
+        self._active: set[int] = set()  # shards with a message over this connection to RabbitMQ
+        self._busy: set[int] = set()  # shards with a message since the last tick
+        self._mark_moved_s: dict[int, float] = {}  # of standby shards: when no event was last overdue
+        self._standing_in: set[int] = set()  # standby shards whose active worker seems to hang
 
     def prepare(self, queues: list[str]) -> None:
-        """Bring the engines to the end of their logs, and publish again what may not have been published."""
+        """Bring the engines to the end of their logs, and publish the events that may be unpublished."""
         for queue in queues:
             shard = Shard(shard_of_queue(queue), clearing_data(MATCHING))
             _persist(shard.recover, f"shard {shard.shard} of clearing_data")
@@ -64,17 +63,17 @@ class MatchingStage(Stage):
             self._shards[shard.shard] = shard
 
     def connected(self) -> None:
-        """Whoever else consumed while this worker was away, it is in standby now."""
+        """Become a standby: another worker may have consumed while this one was away."""
         self._active.clear()
         self._standing_in.clear()
         self._mark_moved_s = dict.fromkeys(self._shards, time.monotonic())
         for shard in self._shards.values():
-            shard.tell_whole_books()
+            shard.publish_whole_books()
 
     def handle(self, batches: list[CommandBatch]) -> None:
-        """Apply what is new in the batches of all delivered messages, and publish what that made."""
+        """Apply the new commands of all delivered batches, and publish their events."""
         began_us = now_us()
-        # The order of the log counts, not that of the queue; in it there are fewer gaps to read.
+        # The order of the log counts, not that of the queue; sorted, the batches leave fewer gaps to read.
         for batch in sorted(batches, key=lambda batch: batch.first_seq):
             shard = self._shards.get(batch.shard)
             if shard is None:
@@ -85,13 +84,13 @@ class MatchingStage(Stage):
             self._busy.add(batch.shard)
             shard.take(batch)
         fail_points.reach("matching.applied")
-        # What a unit made that was refused halfway goes with the next one, or with the tick.
+        # If a batch is refused halfway, its events go with the next one, or with the tick.
         for number in self._active:
             self._publish(self._shards[number], began_us)
         fail_points.reach("matching.published")
 
     def tick(self) -> None:
-        """Hear of commands whose message was lost, and put away what has been done."""
+        """Find commands whose message was lost, move the marks, and save snapshots."""
         busy, self._busy = self._busy, set()
         for number, shard in self._shards.items():
             if number in busy:
@@ -104,18 +103,18 @@ class MatchingStage(Stage):
                 self._stand_by(shard)
 
     def stop(self) -> None:
-        """Leave a snapshot, so that the next worker begins at once."""
+        """Save snapshots, so that the next worker starts at once."""
         for number in self._active:
             shard = self._shards[number]
             try:
                 self._publish(shard)
                 self._cover(shard)
                 shard.check_log()
-                shard.leave_snapshot(now_us=now_us())
+                shard.save_snapshot(now_us=now_us())
             except InvariantBroken:
                 self.halt()
             except (DBAPIError, NotSent, OutcomeUnknown) as fault:
-                # Nothing is lost: the next worker replays the log from the snapshot before.
+                # Nothing is lost: the next worker replays the log from the previous snapshot.
                 log.warning("snapshot_not_written", shard=number, fault=str(fault)[:200])
 
     def _keep(self, shard: Shard) -> None:
@@ -152,12 +151,12 @@ class MatchingStage(Stage):
 
 @app.task(name=MATCHING, base=MatchingStage, bind=True)
 def matching(self: MatchingStage, batches: list[CommandBatch]) -> None:
-    """Match the commands of all delivered messages, each once and in the order of the log."""
+    """Match the commands of all delivered messages, once each and in the order of the log."""
     self.handle(batches)
 
 
 def _persist(attempt: Callable[[], Answer], what: str) -> Answer:
-    """Try until it works, which it cannot before the database and RabbitMQ are there; a stop of the worker ends it."""
+    """Retry until the database and RabbitMQ are available, or the worker has to stop."""
     wait_s = FIRST_WAIT_S
     while True:
         maybe_shutdown()

@@ -1,4 +1,4 @@
-"""A Celery application with one stage that does what its orders' client ids tell it to, and logs what it was given."""
+"""A Celery application with one stage that does what its orders' client ids say, and logs what it gets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _remember(sender: Any, **_: object) -> None:
 
 
 class Probe(Stage):
-    """Batches whose first order is DIVISIBLE's may be divided."""
+    """Divides a batch whose first order is DIVISIBLE's."""
 
     abstract = True
     keeps_order = bool(os.environ.get(KEEPS_ORDER))
@@ -46,7 +46,7 @@ class Probe(Stage):
 
 @app.task(name="order_entry", base=Probe)
 def order_entry(batches: list[EntryBatch]) -> None:
-    """Handle a unit as the client ids of its orders say."""
+    """Handle a batch as the client ids of its orders say."""
     clients = [request.client_id for batch in batches for request in batch.requests]
     log.info("unit_begun", messages=len(batches), begun="+".join(clients))
     if "BAD" in clients:
@@ -60,6 +60,6 @@ def order_entry(batches: list[EntryBatch]) -> None:
     if "KILLER" in clients:
         os.kill(os.getpid(), signal.SIGKILL)
     if "DEAF" in clients:
-        # Behind the worker's back: it goes on to beat and to tick, and believes that it consumes.
+        # The worker does not notice: it continues to beat and to tick as if it consumed.
         consumers[0].task_consumer.cancel()
     log.info("unit_done", messages=len(batches), clients="+".join(clients))

@@ -1,4 +1,4 @@
-"""A Celery application with a matching stage that does nothing, and says so every second."""
+"""A Celery application with a matching stage that only logs its ticks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Ticking(Stage):
     abstract = True
 
     def tick(self) -> None:
-        """Called about once a second."""
+        """Log the tick."""
         log.info("ticked")
 
 

@@ -1,4 +1,4 @@
-"""A process dies where it was told to, and only there."""
+"""A process dies at the armed fail point, and only there."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ for step in range(4):
 
 
 def walk(fail_point: str) -> tuple[int, list[str]]:
-    """How a process ends that passes two points four times, and what it did before."""
+    """Run a process that passes two points four times; return its exit status and its steps."""
     process = subprocess.run(
         [sys.executable, "-c", _WALK],
         cwd=ROOT,
@@ -50,12 +50,12 @@ def walk(fail_point: str) -> tuple[int, list[str]]:
         ("nonsense", 1, 0),
     ],
 )
-def test_a_process_dies_at_its_point(fail_point: str, status: int, steps: int) -> None:
+def test_a_process_dies_at_the_armed_point(fail_point: str, status: int, steps: int) -> None:
     ended, done = walk(fail_point)
     assert (ended, len(done)) == (status, steps)
 
 
-def test_every_point_is_passed_somewhere() -> None:
+def test_the_code_reaches_every_point() -> None:
     code = "".join(file.read_text() for folder in ("celery_app", "tasks") for file in (ROOT / folder).rglob("*.py"))
     passed = set(re.findall(r'fail_points\.reach\("([a-z_.]+)"\)', code))
     units = set(re.findall(r'fail_points\.reach\(f"\{self\._task\.name\}\.([a-z_]+)"\)', code))

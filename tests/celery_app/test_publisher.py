@@ -1,4 +1,4 @@
-"""The publisher on a network that holds confirms back: what is not confirmed in time stays unknown."""
+"""The publisher on a network that delays confirms: without a confirm in time the outcome stays unknown."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.support.broker import depth, take
 
 @pytest.fixture
 def line(broker: Connection, broker_url: str) -> Iterator[Proxy]:
-    """The network before RabbitMQ."""
+    """The network in front of RabbitMQ."""
     with Proxy.before(broker_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def remote(line: Proxy, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
-    """A publisher behind that network, with little patience."""
+    """A publisher behind that network, with a short time-out."""
     monkeypatch.setitem(app.conf, "broker_write_url", through(broker_url, line))
     publisher = Publisher(app)
     monkeypatch.setattr(publisher, "_confirm_timeout_s", 0.5)
@@ -33,14 +33,15 @@ def remote(line: Proxy, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Ite
     publisher.close()
 
 
-def test_a_late_confirm_does_not_pass_for_the_next_one(line: Proxy, remote: Publisher, broker: Connection) -> None:
+def test_a_late_confirm_does_not_count_for_the_next_message(line: Proxy, remote: Publisher, broker: Connection) -> None:
     line.hold_confirms()
     with pytest.raises(OutcomeUnknown):
         send(remote, "A")
     assert line.held_confirms == 1
-    line.release_confirms()  # of A, and whoever looks at no tag takes it for the next one's
+    line.release_confirms()  # of A; a publisher that ignores tags takes it for the next message's
     line.swallow_confirms()
-    # The new connection is tried with a message for nobody first. No confirm comes for that, and A's does not count.
+    # The publisher first probes the new connection with a message without a recipient. The network delays its confirm,
+    # and that of A does not count.
     with pytest.raises(NotSent):
         send(remote, "B")
     line.release_confirms()
@@ -48,7 +49,7 @@ def test_a_late_confirm_does_not_pass_for_the_next_one(line: Proxy, remote: Publ
     assert clients(broker, 3) == ["FIRST", "A", "C"]
 
 
-def test_confirms_that_are_late_but_in_time_are_good(line: Proxy, remote: Publisher, broker: Connection) -> None:
+def test_slow_confirms_within_the_time_out_count(line: Proxy, remote: Publisher, broker: Connection) -> None:
     line.hold_confirms()
     with pytest.raises(OutcomeUnknown):
         send(remote, "A")
@@ -58,7 +59,7 @@ def test_confirms_that_are_late_but_in_time_are_good(line: Proxy, remote: Publis
     assert clients(broker, 5) == ["FIRST", "A", "B", "C", "D"]
 
 
-def test_a_lost_connection_is_found_out_before_it_costs_an_outcome(
+def test_a_lost_connection_is_noticed_before_a_message_is_sent(
     line: Proxy, remote: Publisher, broker: Connection
 ) -> None:
     line.cut()
@@ -67,7 +68,7 @@ def test_a_lost_connection_is_found_out_before_it_costs_an_outcome(
 
 
 def clients(broker: Connection, count: int) -> list[str]:
-    """Whose orders the messages on the queue hold; all of them."""
+    """Return the clients of all orders in the messages on the queue."""
     bodies = [str(message.body) for message in take(broker, ORDER_ENTRY, count)]
     assert depth(broker, ORDER_ENTRY) == 0
     return [body.split('"')[3] for body in bodies]

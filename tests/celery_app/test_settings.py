@@ -1,4 +1,4 @@
-"""Settings hold passwords, and never show them."""
+"""Settings contain passwords, and never show them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from celery_app.app import app
 from celery_app.settings import Settings
 from db.connect import Database
 
-SECRET = "hunter2hunter2"  # that is what is looked for
+SECRET = "hunter2hunter2"  # must appear nowhere
 URLS = {
     "BROKER_URL": f"amqp://exchange:{SECRET}@127.0.0.1:1//",
     "REDIS_URL": f"redis://:{SECRET}@127.0.0.1:1/0",
@@ -23,7 +23,7 @@ URLS = {
 }
 
 
-def test_settings_and_what_is_made_of_them_hide_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_and_their_users_hide_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, url in URLS.items():
         monkeypatch.setenv(name, url)
     s = Settings()
@@ -40,7 +40,7 @@ def test_settings_and_what_is_made_of_them_hide_passwords(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("name", URLS)
-def test_a_wrong_address_is_named_and_not_shown(name: str) -> None:
+def test_an_error_names_the_wrong_address_and_hides_its_value(name: str) -> None:
     environment = {**os.environ, name: f"http://exchange:{SECRET}@127.0.0.1/"}
     program = "from celery_app.settings import settings; print(settings().redis_url)"
     told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The unit: all delivered messages at once, a bad one alone to the dead letters, and nothing lost on the way."""
+"""A stage handles all delivered messages at once, makes only bad ones dead letters, and loses nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from celery_app.publisher import NotSent, Publisher
 from celery_app.stage import INVARIANT_BROKEN_STATUS, LAST_DELIVERIES, SUSPICIOUS_DELIVERIES
 from celery_app.topology import DEAD_LETTER, DELIVERY_LIMIT, ORDER_ENTRY
 from tasks.messages import EntryBatch, OrderRequest
+from tasks.order_entry.task import order_entry
 from tests.support.broker import depth, empty_queues, publish, take
 from tests.support.worker import Worker, WorkerFailed
 
@@ -34,7 +35,7 @@ def send(publisher: Publisher, *clients: str) -> None:
     publisher.send(ORDER_ENTRY, batch_of(*clients), size=len(clients))
 
 
-def test_what_is_delivered_is_one_unit(broker: Connection, publisher: Publisher) -> None:
+def test_all_delivered_messages_are_one_batch(broker: Connection, publisher: Publisher) -> None:
     for client in "ABCDE":
         send(publisher, client)
     with Worker(ORDER_ENTRY, app=PROBE) as worker:
@@ -43,7 +44,7 @@ def test_what_is_delivered_is_one_unit(broker: Connection, publisher: Publisher)
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
-def test_a_bad_message_is_a_dead_letter_alone(broker: Connection, publisher: Publisher) -> None:
+def test_only_the_bad_message_becomes_a_dead_letter(broker: Connection, publisher: Publisher) -> None:
     for client in ("A", "BAD", "B"):
         send(publisher, client)
     with Worker(ORDER_ENTRY, app=PROBE) as worker:
@@ -72,12 +73,12 @@ def test_one_culprit_among_32_messages_costs_logarithmically_many_transactions(
     handled = re.findall(r"clients=(\S+)", log)
     # All others took effect, in the order of their delivery.
     assert "+".join(handled).split("+") == [client for client in clients if client != "BAD"]
-    assert "begun=" + "+".join(clients) in log  # all were one unit at first
+    assert "begun=" + "+".join(clients) in log  # all were one batch at first
     assert log.count("unit_begun") <= 1 + 2 * 5
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
-def test_two_culprits_are_found_too(broker: Connection, publisher: Publisher) -> None:
+def test_two_culprits_are_found(broker: Connection, publisher: Publisher) -> None:
     clients = ["A", "BAD", "B", "C", "D", "E", "BAD", "F"]
     for client in clients:
         send(publisher, client)
@@ -90,7 +91,7 @@ def test_two_culprits_are_found_too(broker: Connection, publisher: Publisher) ->
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
-def test_a_batch_that_may_be_divided_takes_effect_but_for_its_culprit(broker: Connection, publisher: Publisher) -> None:
+def test_a_divisible_batch_takes_effect_except_for_its_culprit(broker: Connection, publisher: Publisher) -> None:
     send(publisher, "DIVISIBLE", "A", "B", "BAD", "C", "D", "E", "F")
     send(publisher, "G", "BAD", "H")
     with Worker(ORDER_ENTRY, app=PROBE) as worker:
@@ -113,7 +114,7 @@ def test_a_divided_batch_waits_for_a_database_that_is_away(broker: Connection, p
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
-def test_a_unit_waits_for_a_database_that_is_away(broker: Connection, publisher: Publisher) -> None:
+def test_a_batch_waits_for_a_database_that_is_away(broker: Connection, publisher: Publisher) -> None:
     with Worker(ORDER_ENTRY, app=PROBE) as worker:
         send(publisher, "OUTAGE")
         worker.wait_for_log("clients=OUTAGE")
@@ -131,7 +132,7 @@ def test_a_broken_invariant_ends_the_worker_and_keeps_the_message(broker: Connec
 
 
 def give_back(broker_url: str, *, times: int) -> None:
-    """Have what lies in the queue delivered so often to a consumer that ends without an acknowledgement."""
+    """Deliver the messages in the queue a number of times to a consumer that ends without an acknowledgement."""
     for _ in range(times):
         with Connection(broker_url) as dying, dying.channel() as channel:
             before = channel.queue_declare(ORDER_ENTRY, passive=True).message_count
@@ -141,14 +142,14 @@ def give_back(broker_url: str, *, times: int) -> None:
                 dying.drain_events(timeout=10)
 
 
-def test_what_ends_its_worker_goes_to_the_dead_letters_alone(
+def test_only_the_message_that_ends_workers_becomes_a_dead_letter(
     broker: Connection, broker_url: str, publisher: Publisher
 ) -> None:
     for client in ("A", "B", "KILLER", "C", "D"):
         send(publisher, client)
     give_back(broker_url, times=SUSPICIOUS_DELIVERIES)
     done = ""
-    for _ in range(2):  # whatever was delivered with it is done after two more deaths
+    for _ in range(2):  # after two more deaths all messages that arrived with it are handled
         worker = Worker(ORDER_ENTRY, app=PROBE)
         worker.launch()
         assert worker.wait() == -signal.SIGKILL
@@ -159,6 +160,11 @@ def test_what_ends_its_worker_goes_to_the_dead_letters_alone(
     give_back(broker_url, times=DELIVERY_LIMIT - SUSPICIOUS_DELIVERIES - 1)
     (dead,) = take(broker, DEAD_LETTER, 1)
     assert "KILLER" in str(dead.body)
+
+
+def test_order_entry_keeps_the_order_of_its_messages() -> None:
+    # A client's requests take effect in the order in which it sent them.
+    assert order_entry.keeps_order
 
 
 def test_where_order_counts_no_message_overtakes_one_that_ends_its_worker(
@@ -191,7 +197,7 @@ def test_where_order_counts_no_message_overtakes_one_that_ends_its_worker(
         pytest.param(("order_enrty",), "there is no queue order_enrty; -Q takes", id="misspelt"),
     ],
 )
-def test_a_worker_on_wrong_queues_says_what_to_do(queues: tuple[str, ...], sentence: str) -> None:
+def test_a_worker_on_unknown_queues_names_the_valid_ones(queues: tuple[str, ...], sentence: str) -> None:
     worker = Worker(*queues, app=PROBE)
     with pytest.raises(WorkerFailed, match=sentence):
         worker.start()
@@ -200,7 +206,7 @@ def test_a_worker_on_wrong_queues_says_what_to_do(queues: tuple[str, ...], sente
 def test_a_message_without_a_queue_is_not_sent(broker: Connection, publisher: Publisher) -> None:
     with pytest.raises(NotSent, match="no such queue"):
         publisher.send("order_entry.of_another_exchange", batch_of("A"), size=1)
-    send(publisher, "A")  # the publisher goes on
+    send(publisher, "A")  # the publisher continues to work
     take(broker, ORDER_ENTRY, 1)
 
 
@@ -232,7 +238,7 @@ GOOD_BODY = '[[[[[["order",1,"A",null,"MSFT","limit","buy",1,100,"gtc",false,0]]
         pytest.param("x" * 10_000_000, HEADERS, id="10 MB"),
     ],
 )
-def test_33_what_cannot_be_read_is_a_dead_letter(
+def test_33_an_unreadable_message_becomes_a_dead_letter(
     body: bytes | str, headers: dict[str, object], broker: Connection, publisher: Publisher, probe_worker: Worker
 ) -> None:
     publish(broker, ORDER_ENTRY, body, headers=headers)

@@ -1,4 +1,4 @@
-"""A worker that consumes nothing of what waits for it ends, and the next one does the work."""
+"""A worker that consumes none of its waiting messages ends, and the next one does the work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.worker import Worker
 PATIENT = {"STALL_PATIENCE_S": "2"}
 
 
-def test_a_worker_that_lost_its_consumer_starts_anew(broker: Connection, publisher: Publisher) -> None:
+def test_a_worker_that_lost_its_consumer_restarts(broker: Connection, publisher: Publisher) -> None:
     with Worker(ORDER_ENTRY, app=PROBE, environment=PATIENT) as worker:
         send(publisher, "DEAF")
         worker.wait_for_log("clients=DEAF")
@@ -27,7 +27,7 @@ def test_a_worker_that_lost_its_consumer_starts_anew(broker: Connection, publish
         assert worker.stop() == 0
 
 
-def test_a_unit_that_cannot_be_done_is_no_standstill(broker: Connection, publisher: Publisher) -> None:
+def test_a_waiting_batch_is_not_a_stall(broker: Connection, publisher: Publisher) -> None:
     with Worker(ORDER_ENTRY, app=PROBE, environment=PATIENT | {"PREFETCH_MESSAGES": "1"}) as worker:
         send(publisher, "LONG OUTAGE")  # the database is away for longer than the watchdog's patience
         send(publisher, "A")
@@ -36,11 +36,11 @@ def test_a_unit_that_cannot_be_done_is_no_standstill(broker: Connection, publish
         assert worker.stop() == 0
 
 
-def test_a_standby_that_gets_nothing_is_none(broker: Connection) -> None:
+def test_a_standby_without_messages_is_not_stalled(broker: Connection) -> None:
     queue = matching_queue(0)
     with broker.channel() as active:
         active.basic_qos(0, 1, False)
-        active.basic_consume(queue, callback=lambda _: None)  # takes one, and never acknowledges it
+        active.basic_consume(queue, callback=lambda _: None)  # takes a message and never acknowledges it
         with Worker(queue, app="tests.celery_app.standby", environment=PATIENT) as worker:
             for _ in range(2):
                 publish(broker, queue, "waits for the active worker")

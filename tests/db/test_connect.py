@@ -27,7 +27,7 @@ COLUMNS = ("number", "word", "flag")
         (1, "žluťoučký 🐎", True),
     ],
 )
-def test_what_is_copied_is_what_is_read(market_data: Database, row: tuple[object, ...]) -> None:
+def test_copied_rows_are_read_unchanged(market_data: Database, row: tuple[object, ...]) -> None:
     with market_data.transaction() as tx:
         tx.execute(text("CREATE TEMPORARY TABLE copied (number bigint, word text, flag boolean) ON COMMIT DROP"))
         copy_rows(tx, "copied", COLUMNS, [row, row])
@@ -45,12 +45,12 @@ def test_a_control_character_is_refused(market_data: Database, word: str) -> Non
         copy_rows(tx, "trades", ("security_id",), [(word,)])
 
 
-def test_a_row_that_is_there(market_data: Database) -> None:
+def test_a_duplicate_row_is_refused(market_data: Database) -> None:
     with pytest.raises(UniqueViolation), market_data.transaction() as tx:
         copy_rows(tx, "report_heads", ("client_id", "sequence"), [("ANN", 1), ("ANN", 2)])
 
 
-def test_a_connection_that_only_reads_is_not_used_again(market_data: Database) -> None:
+def test_a_read_only_connection_is_not_used_again(market_data: Database) -> None:
     database = Database(market_data.engine.url.render_as_string(hide_password=False))
     with database.transaction() as tx:
         first = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()

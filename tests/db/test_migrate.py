@@ -1,4 +1,4 @@
-"""The migrated schemas are the ones of tables.py, down to checks, partial indexes and storage options."""
+"""The migrated schemas are those of tables.py, down to checks, partial indexes and storage options."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DEFINITIONS = text("""
 
 
 def scratch_url(name: str) -> str:
-    """A database beside that of the tests, for one test."""
+    """A separate database for one test."""
     address = make_url(settings().clearing_data_url.get_secret_value())
     return address.set(database=f"{address.database}_{name}").render_as_string(hide_password=False)
 
@@ -64,7 +64,7 @@ def engine(migrated_url: str) -> Iterator[Engine]:
 
 
 def is_no_partition(kind: str, name: str | None, tx: Connection) -> bool:
-    """compare_metadata takes partitions for tables of their own."""
+    """Leave out partitions, which compare_metadata takes for separate tables."""
     if kind != "table":
         return True
     query = text("SELECT relispartition FROM pg_class WHERE relname = :name")
@@ -72,12 +72,12 @@ def is_no_partition(kind: str, name: str | None, tx: Connection) -> bool:
 
 
 def definitions(tx: Connection) -> set[tuple[str, ...]]:
-    """Everything that defines the schema, but for Alembic's own table."""
+    """Return everything that defines the schema, except Alembic's own table."""
     return {tuple(row) for row in tx.execute(DEFINITIONS) if "alembic_version" not in str(tuple(row))}
 
 
 @pytest.mark.parametrize(("tables", "migrations"), DATABASES)
-def test_migrating_makes_the_tables(tables: ModuleType, migrations: Path, migrated_url: str, engine: Engine) -> None:
+def test_migrating_creates_the_tables(tables: ModuleType, migrations: Path, migrated_url: str, engine: Engine) -> None:
     migrate.upgrade(migrated_url, migrations)
     with engine.connect() as tx:
         options = {"include_name": lambda name, kind, _: is_no_partition(kind, name, tx)}
@@ -102,7 +102,7 @@ def test_migrating_again_changes_nothing(
         assert definitions(tx) == once
 
 
-def test_a_user_who_may_not_create_the_database_is_told_so(migrated_url: str) -> None:
+def test_a_user_without_the_right_to_create_the_database_learns_why(migrated_url: str) -> None:
     engine = create_engine(make_url(migrated_url).set(database="postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as tx:
         tx.execute(text("DROP ROLE IF EXISTS powerless"))
@@ -121,7 +121,7 @@ DAY_US = 86_400_000_000
 OLD_REPORT = "(1, 1, 'order', true, 'ANN', 'MSFT', 'buy', 1, 1, NULL, 1, {event_us}, 1, 1, NULL, NULL, NULL)"
 
 
-def test_what_was_stored_before_there_were_partitions_stays(migrated_url: str, engine: Engine) -> None:
+def test_rows_from_before_partitions_stay(migrated_url: str, engine: Engine) -> None:
     migrate.upgrade(migrated_url, MARKET_DATA, "0002")
     last_us = 20_000 * DAY_US + 5
     with engine.begin() as tx:
@@ -145,7 +145,7 @@ def test_what_was_stored_before_there_were_partitions_stays(migrated_url: str, e
         ]
 
 
-def test_partitions_can_be_taken_back(migrated_url: str, engine: Engine) -> None:
+def test_partitions_can_be_reverted(migrated_url: str, engine: Engine) -> None:
     migrate.upgrade(migrated_url, MARKET_DATA, "0002")
     with engine.begin() as tx:
         before = definitions(tx)

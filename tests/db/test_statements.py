@@ -1,4 +1,4 @@
-"""Statements in one round trip: in their order, each seeing the ones before, and all or none."""
+"""Statements in one round trip: in their order, each sees the ones before it, and all or none take effect."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def insert(database: Database, rows: list[tuple[int, str]]) -> None:
 
 
 @pytest.mark.parametrize("count", [2, FEW_ROWS + 2])
-def test_a_row_that_is_there_already_undoes_all(clearing_data: Database, count: int) -> None:
+def test_a_duplicate_row_undoes_the_transaction(clearing_data: Database, count: int) -> None:
     with pytest.raises(UniqueViolation):
         insert(clearing_data, [(number // 2, "a") for number in range(count)])
     assert denials(clearing_data) == []
@@ -73,7 +73,7 @@ def test_control_characters_are_refused_among_few_rows_and_many(
         insert(clearing_data, [(number, reason) for number in range(count)])
 
 
-def test_what_looks_like_sql_is_text(clearing_data: Database) -> None:
+def test_text_that_looks_like_sql_stays_text(clearing_data: Database) -> None:
     nasty = """'); DROP TABLE denials; -- %s "$1" \\"""
     with clearing_data.transaction() as tx:
         statements = Statements(tx)

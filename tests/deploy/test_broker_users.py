@@ -31,7 +31,7 @@ from celery_app.topology import (
 from db.clearing_data import keys
 from db.connect import Database
 from deploy.broker_users import ROLES, make_users, url_of
-from tasks.audit.dead_letters import check_dead_letters
+from tasks.audit.clearing.dead_letters import check_dead_letters
 from tests.support.broker import depth, empty_queues
 from tests.support.web import running_api
 from tests.support.worker import Worker

@@ -28,7 +28,7 @@ DELIVERY = (
     _one(
         "failed_message_discarded",
         "A message that no stage can handle goes to the dead letters.",
-        "tests/celery_app/test_stage.py::test_a_bad_message_is_a_dead_letter_alone",
+        "tests/celery_app/test_stage.py::test_only_the_bad_message_becomes_a_dead_letter",
         "celery_app/stage.py",
         "        message.reject(requeue=False)\n        self._held",
         "        message.ack()\n        self._held",
@@ -36,7 +36,7 @@ DELIVERY = (
     _one(
         "no_publisher_confirms",
         "A batch counts as sent only when RabbitMQ has confirmed it.",
-        "tests/celery_app/test_publisher.py::test_a_late_confirm_does_not_pass_for_the_next_one",
+        "tests/celery_app/test_publisher.py::test_a_late_confirm_does_not_count_for_the_next_message",
         "celery_app/publisher.py",
         "            timeout=self._confirm_timeout_s,\n        )\n"
         "        self._last_tag += 1\n        self._unconfirmed.add(self._last_tag)\n",
@@ -55,9 +55,43 @@ DELIVERY = (
         "A transaction that fails leaves nothing behind.",
         "tests/tasks/order_execution/test_settle.py::test_35_an_execution_is_refused_and_changes_nothing",
         "db/connect.py",
-        "        with self.engine.begin() as tx:\n            yield tx\n",
+        "        with self.engine.begin() as tx:\n            try:\n                yield tx\n"
+        "            except (psycopg2.Error, DBAPIError) as fault:\n                if _is_read_only(fault):\n"
+        "                    tx.invalidate()\n                raise\n",
         "        with self.engine.connect() as tx:\n            try:\n                yield tx\n"
         "            finally:\n                tx.commit()\n",
+    ),
+    _one(
+        "read_only_server_is_no_outage",
+        "A batch waits for a database server that only reads.",
+        "tests/tasks/order_execution/test_task.py::test_a_server_that_only_reads_is_waited_for_over_a_new_connection",
+        "celery_app/stage.py",
+        '"25006", ',
+        "",
+    ),
+    _one(
+        "read_only_connection_reused",
+        "A connection to a server that only reads is closed.",
+        "tests/db/test_connect.py::test_a_read_only_connection_is_not_used_again",
+        "db/connect.py",
+        "                    tx.invalidate()\n",
+        "                    pass\n",
+    ),
+    _one(
+        "suspicious_messages_reversed",
+        "Where order counts, no message overtakes one that ends its worker.",
+        "tests/celery_app/test_stage.py::test_where_order_counts_no_message_overtakes_one_that_ends_its_worker",
+        "celery_app/stage.py",
+        "        if not self._task.keeps_order:\n",
+        "        if self._task is not None:\n",
+    ),
+    _one(
+        "definitions_not_loaded",
+        "RabbitMQ loads its queues and users again when it has lost its data.",
+        "tests/deploy/test_broker_definitions.py::test_after_a_loss_everything_is_there_again_without_anyone_declaring_it",
+        "deploy/local/services/rabbitmq.py",
+        '        configuration += f"\\nload_definitions = {file}\\n"\n',
+        "",
     ),
 )
 
@@ -67,8 +101,8 @@ ORDER_ENTRY = (
         "A request that order entry has decided keeps its decision.",
         "tests/tasks/order_entry/test_admit.py::test_a_unit_that_comes_again_changes_nothing_and_is_told_again",
         "tasks/order_entry/admit.py",
-        "    sequenced = admission.sequenced(tx, doubtful)\n",
-        "    sequenced = admission.sequenced(tx, [])\n",
+        "    decided = decided_before(tx, unit, doubtful, now_us=now_us)\n",
+        "    decided = decided_before(tx, unit, [], now_us=now_us)\n",
     ),
     _one(
         "cash_hold_not_checked",
@@ -107,8 +141,8 @@ ORDER_ENTRY = (
         "Order entry denies the cancel of another client's order.",
         "tests/tasks/order_entry/test_admit.py::test_21_nobody_cancels_anothers_order",
         "tasks/order_entry/rules/cancels.py",
-        "cancellable = order == KnownOrder(cancel.client_id, cancel.security_id, is_open=True)",
-        "cancellable = order.is_open",
+        "    if order != KnownOrder(cancel.client_id, cancel.security_id, is_open=True):\n",
+        "    if order is None or not order.is_open:\n",
     ),
     _one(
         "client_order_id_not_kept",
@@ -118,6 +152,22 @@ ORDER_ENTRY = (
         '"CAST(:digests AS bytea[])) ON CONFLICT DO NOTHING"',
         '"CAST(:digests AS bytea[])) ON CONFLICT (client_id, client_order_id) DO UPDATE "\n'
         '            "SET order_id = excluded.order_id, digest = excluded.digest"',
+    ),
+    _one(
+        "order_reversed_in_order_entry",
+        "Order entry never lets a message overtake an earlier one.",
+        "tests/celery_app/test_stage.py::test_order_entry_keeps_the_order_of_its_messages",
+        "tasks/order_entry/task.py",
+        "base=OrderEntry, keeps_order=True)",
+        "base=OrderEntry)",
+    ),
+    _one(
+        "cancel_marks_ignored",
+        "A cancel that overtakes its order closes it.",
+        "tests/tasks/order_entry/test_admit.py::test_41_a_cancel_that_overtakes_its_order_closes_it",
+        "tasks/order_entry/known.py",
+        "        desk.marks.setdefault(mark.client_id, []).append(mark)\n",
+        "        desk.marks.setdefault(mark.client_id, [])\n",
     ),
 )
 
@@ -149,7 +199,7 @@ MATCHING = (
     _one(
         "messages_not_compared_with_the_log",
         "What was applied from messages is compared with the log.",
-        "tests/tasks/matching/test_shard.py::test_a_command_that_is_another_in_the_log_stops_the_shard",
+        "tests/tasks/matching/test_shard.py::test_a_command_that_differs_from_the_log_stops_the_shard",
         "tasks/matching/shard.py",
         "            self._log.check(self.seq + 1 - len(self._unchecked), self._unchecked)\n",
         "",
@@ -157,12 +207,12 @@ MATCHING = (
     _one(
         "mark_ahead_of_events",
         "A shard is marked as published only up to events that RabbitMQ has.",
-        "tests/tasks/matching/test_shard.py::test_what_could_not_be_published_is_not_marked",
+        "tests/tasks/matching/test_shard.py::test_the_mark_does_not_pass_unpublished_events",
         "tasks/matching/shard.py",
-        "        self._outbox.send(sender, began_us=began_us, now_us=now_us)\n"
+        "        self._outbox.send(sender, seq=self.seq, began_us=began_us, now_us=now_us)\n"
         "        self.published_seq = max(self.published_seq, self.seq)\n",
         "        self.published_seq = max(self.published_seq, self.seq)\n"
-        "        self._outbox.send(sender, began_us=began_us, now_us=now_us)\n",
+        "        self._outbox.send(sender, seq=self.seq, began_us=began_us, now_us=now_us)\n",
     ),
     _one(
         "mark_before_publish",
@@ -183,15 +233,22 @@ MATCHING = (
         "            self.follow_log()\n",
         "            self._snapshots.begun_seq = self._snapshots.kept_seq = snapshot_seq = self.seq\n",
     ),
-    _one(
+    Mutation(
         "unsent_events_forgotten",
         "Events that could not be published go first next time.",
-        "tests/tasks/matching/test_outbox.py::test_what_may_not_have_arrived_goes_first_next_time",
-        "tasks/matching/outbox.py",
-        "            sender.send_all(parcels)\n            del self._events[: len(events)]\n"
-        "            del self._books[: len(books)]\n",
-        "            del self._events[: len(events)]\n            del self._books[: len(books)]\n"
-        "            sender.send_all(parcels)\n",
+        ("tests/tasks/matching/test_outbox.py::test_unconfirmed_events_go_first_next_time",),
+        (
+            Edit(
+                "tasks/matching/outbox.py",
+                "            sender.send_all(parcels)\n            for parcel",
+                "            for parcel",
+            ),
+            Edit(
+                "tasks/matching/outbox.py",
+                "            del self._auctions[: len(auctions)]\n",
+                "            del self._auctions[: len(auctions)]\n            sender.send_all(parcels)\n",
+            ),
+        ),
     ),
     _one(
         "damaged_snapshot_read",
@@ -205,34 +262,34 @@ MATCHING = (
     _one(
         "trade_at_the_incoming_price",
         "A trade is made at the resting order's price.",
-        "tests/tasks/matching/rules/test_engine.py::test_scenario",
-        "tasks/matching/rules/book.py",
+        "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
+        "tasks/matching/rules/traded.py",
         "            level_cents = -key if buys else key\n",
         "            level_cents = price_cents\n",
     ),
     _one(
         "self_trade_allowed",
         "No client trades with itself.",
-        "tests/tasks/matching/rules/test_engine.py::test_scenario",
-        "tasks/matching/rules/book.py",
+        "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
+        "tasks/matching/rules/traded.py",
         "                if resting_client == client_id:\n",
         "                if resting_client == order_id:\n",
     ),
     _one(
         "post_only_trades",
         "A post-only order never trades on arrival.",
-        "tests/tasks/matching/rules/test_engine.py::test_scenario",
-        "tasks/matching/rules/engine.py",
-        "        if order.post_only:\n",
-        "        if order.post_only and not order.quantity:\n",
+        "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
+        "tasks/matching/rules/placing.py",
+        "    if order.post_only:\n",
+        "    if order.post_only and not order.quantity:\n",
     ),
     _one(
         "engine_cancels_anothers_order",
         "The engine refuses a cancel by a client that does not own the order.",
-        "tests/tasks/matching/rules/test_engine.py::test_scenario",
+        "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
         "tasks/matching/rules/engine.py",
-        "            if order.client_id == cancel.client_id and order.security_id == cancel.security_id:\n",
-        "            if order.security_id == cancel.security_id:\n",
+        "        elif order.client_id != cancel.client_id or order.security_id != cancel.security_id:\n",
+        "        elif order.security_id != cancel.security_id:\n",
     ),
 )
 
@@ -250,18 +307,20 @@ SETTLEMENT = (
         "A settlement is reported only after it is committed.",
         "tests/tasks/order_execution/test_reporting.py::test_nothing_is_reported_of_what_was_not_committed",
         "tasks/order_execution/task.py",
-        "        failed = settle_once(clearing_data(ORDER_EXECUTION), executions, settled_us=began_us)\n",
+        "        return executions, "
+        "settle_once(clearing_data(ORDER_EXECUTION), executions, covers, settled_us=settled_us)\n",
         "        early = [one for one in executions if type(one) is TradeMade]\n"
-        "        publisher().send_all([_parcel(early, {}, began_us)])\n"
-        "        failed = settle_once(clearing_data(ORDER_EXECUTION), executions, settled_us=began_us)\n",
+        "        publisher().send_all(_parcels(early, covers, {}, settled_us))\n"
+        "        return executions, "
+        "settle_once(clearing_data(ORDER_EXECUTION), executions, covers, settled_us=settled_us)\n",
     ),
     _one(
         "trade_above_its_hold",
         "No trade takes more cash than was held for it.",
         "tests/tasks/order_execution/rules/test_clearing.py::test_no_buyer_pays_more_than_was_held",
         "tasks/order_execution/rules/clearing.py",
-        "    if cash_cents + buyer_pays > held_cents:\n",
-        "    if cash_cents + buyer_pays < 0:\n",
+        "    if cash_cents > held_cents:\n",
+        "    if cash_cents < 0:\n",
     ),
     _one(
         "settlement_locks_swapped",
@@ -271,13 +330,30 @@ SETTLEMENT = (
         "ORDER BY client_id FOR UPDATE",
         "ORDER BY client_id DESC FOR UPDATE",
     ),
+    _one(
+        "settled_coverage_not_stored",
+        "Order execution stores which events it has settled.",
+        "tests/tasks/order_execution/test_task.py::"
+        "test_the_feed_is_told_what_is_settled_and_where_there_was_nothing_to_settle",
+        "db/clearing_data/settlement.py",
+        "    coverage.add(statements, MATCHING, covers)\n",
+        "",
+    ),
+    _one(
+        "executions_not_divided",
+        "Only the bad execution of a message is not settled.",
+        "tests/tasks/order_execution/test_task.py::test_one_bad_execution_keeps_no_other_of_its_message_from_being_settled",
+        "tasks/order_execution/task.py",
+        "        if not middle or executions",
+        "        if middle >= 0 or executions",
+    ),
 )
 
 FEED = (
     _one(
         "no_dedupe_in_data_feed",
         "A report that is told again is stored once.",
-        "tests/tasks/data_feed/test_record.py::test_a_unit_told_again_changes_nothing_and_is_no_news",
+        "tests/tasks/data_feed/test_record.py::test_a_batch_that_is_delivered_again_changes_and_pushes_nothing",
         "tasks/data_feed/record.py",
         "            fresh_reports = store.without_known_reports(tx, reports)\n",
         "            fresh_reports = reports\n",
@@ -285,18 +361,34 @@ FEED = (
     _one(
         "late_level_comes_back",
         "A level that was forgotten does not come back with a late update.",
-        "tests/db/market_data/test_book_store.py::test_a_forgotten_level_does_not_come_back_either",
+        "tests/db/market_data/test_book_store.py::test_a_forgotten_level_does_not_come_back",
         "db/market_data/book_store.py",
-        "            if head.floor_sequence < level[2]:\n",
+        "            if head.floor_sequence < level[2] or head.floor_sequence == level[2] == change.snapshot:\n",
         "            if level[2]:\n",
     ),
     _one(
         "gap_not_told",
         "A new feed worker tells subscribers to resynchronise.",
-        "tests/tasks/data_feed/test_push.py::test_begins_as_after_a_gap_for_a_worker_before_it_may_have_died",
+        "tests/tasks/data_feed/test_push.py::test_a_new_worker_starts_as_after_a_gap",
         "tasks/data_feed/push.py",
         "        self._missing = True\n        self._out = False\n",
         "        self._missing = False\n        self._out = False\n",
+    ),
+    _one(
+        "stored_coverage_not_stored",
+        "The feed stores which events it has.",
+        "tests/tasks/data_feed/test_task.py::test_all_events_of_a_message_but_the_bad_one_are_stored",
+        "tasks/data_feed/record.py",
+        "    store.cover(statements, covers)\n",
+        "",
+    ),
+    _one(
+        "feed_not_divided",
+        "Only the bad event of a message is not stored.",
+        "tests/tasks/data_feed/test_task.py::test_all_events_of_a_message_but_the_bad_one_are_stored",
+        "tasks/data_feed/task.py",
+        "        return halves_of(batch)\n",
+        "        return None\n",
     ),
 )
 
@@ -365,7 +457,7 @@ AUDIT = (
         "The audit hashes the bodies of snapshots.",
         "tests/tasks/audit/test_audit.py::test_a_fault_is_reported_with_its_rule_and_row"
         "[a snapshot holds another state than its hash says]",
-        "tasks/audit/snapshots.py",
+        "tasks/audit/clearing/snapshots.py",
         "    if (body_hash := digest(snapshot.body).hex()) != snapshot.state_hash:\n",
         "    if (body_hash := snapshot.state_hash) != snapshot.state_hash:\n",
     ),

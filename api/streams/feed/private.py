@@ -15,7 +15,7 @@ from api.streams.sockets.subscriber import Subscriber
 from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads
-from tasks.data_feed.outgoing import Push, Told
+from tasks.data_feed.outgoing import FeedUpdate, Push
 from tasks.data_feed.rules.rows import Report
 
 _reports_of = msgspec.json.Decoder(list[Report]).decode
@@ -39,7 +39,7 @@ class PrivateStreams:
             if readers:
                 self._tell(readers, told)
 
-    def _tell(self, readers: Iterable[ReportReaders], told: Told) -> None:
+    def _tell(self, readers: Iterable[ReportReaders], told: FeedUpdate) -> None:
         reports = _reports_of(told.data)
         for one in readers:
             feed = one.feed_of(told.about)

@@ -23,7 +23,7 @@ from api.streams.sockets.subscriber import Subscriber
 from api.streams.sockets.websocket import text_frame
 from api.wire.outgoing import book_of, price_of, time_of, trade_of
 from db.market_data import reads
-from tasks.data_feed.outgoing import LevelRows, Push, Told
+from tasks.data_feed.outgoing import FeedUpdate, LevelRows, Push
 from tasks.data_feed.rules.rows import Book, Level, Price, Trade
 
 Channel = Literal["price", "book", "trades"]
@@ -101,11 +101,13 @@ class PublicStreams:
             for subscriber in subscribers:
                 subscriber.offer(frame)
 
-    def _change_book(self, told: Told) -> Outcome:
+    def _change_book(self, told: FeedUpdate) -> Outcome:
         market = self._market(told.about)
         rows = _levels_of(told.data)
         if told.type == "snapshot":
-            outcome = market.replace_book(Book(told.about, told.sequence, told.told_us, bids=rows.bids, asks=rows.asks))
+            outcome = market.replace_book(
+                Book(told.about, told.sequence, told.updated_us, bids=rows.bids, asks=rows.asks)
+            )
             if outcome is Outcome.APPLIED:
                 self._send("book", market, partial(_snapshot, "book", market))
             # An older whole book may have in it what was stored late, so the one in Postgres is read.
@@ -114,7 +116,7 @@ class PublicStreams:
         outcome = market.change_book(
             previous_sequence=told.previous_sequence,
             sequence=told.sequence,
-            changed_us=told.told_us,
+            changed_us=told.updated_us,
             bids=rows.bids,
             asks=rows.asks,
         )

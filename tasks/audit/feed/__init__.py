@@ -1,6 +1,6 @@
-"""Rule 8: the feed has exactly what the log leads to.
+"""Rule 8: the feed has exactly what follows from the log.
 
-What the engine makes is compared with a replay: its trades, its books, and its word on single orders. The reports of
-requests and of trades are the bulk; they are compared with the registers of `clearing_data`, which rules 1, 3 and 6
-hold against the log, by sums that each database works out for itself, and row by row only where the sums differ.
+A replay is compared with the stored trades and books, and with the reports of single orders' events. Most reports are
+those of requests and trades. They are compared with the registers of `clearing_data`, which rules 1, 3 and 6 compare
+with the log: by sums that each database computes, and row by row only where the sums differ.
 """

@@ -1,4 +1,4 @@
-"""Rule 8: the books that the feed has stored are those of the log."""
+"""Rule 8: the stored books are those of the log."""
 
 from __future__ import annotations
 
@@ -8,41 +8,41 @@ from typing import NamedTuple
 from db.clearing_data.order_log import read_commands
 from db.connect import Database
 from db.market_data import reads
-from tasks.audit.patience import Patience
-from tasks.audit.replay import PAGE
-from tasks.audit.result import Checked
+from tasks.audit.clearing.replay import PAGE
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import CheckResult
 from tasks.data_feed.rules.rows import Book, Level, Price
 from tasks.matching.rules.engine import Engine
 from tasks.messages import BookUpdate, Expire, MassCancel
 
 
 class StoredBook(NamedTuple):
-    """A book and its best and last prices, as the feed has stored them."""
+    """A stored book with its best and last prices."""
 
     book: Book
     price: Price
 
     @property
     def sequence(self) -> int:
-        """The last change of the book that is stored."""
+        """The last stored change of the book."""
         return self.book.sequence
 
     def is_same(self, ours: BookUpdate) -> bool:
-        """Whether it is the engine's."""
+        """Return whether it equals the engine's book."""
         book, price = self.book, self.price
         return (book.sequence, book.bids, book.asks, price.bid_cents, price.ask_cents, price.last_cents) == (
             (ours.sequence, ours.bids, ours.asks, ours.bid_cents, ours.ask_cents, ours.last_cents)
         )
 
 
-def check_books(clearing_data: Database, market_data: Database, engine: Engine, patience: Patience) -> Checked:
-    """Each stored book of a shard is the one that the engine has after the same change.
+def check_books(clearing_data: Database, market_data: Database, engine: Engine, patience: Patience) -> CheckResult:
+    """Check that each stored book of a shard equals the engine's after the same change.
 
-    The feed goes on storing meanwhile, so the engine, which was replayed up to somewhere, goes on through the log until
-    it has made the change that the book was stored with. A stored book that is behind is waited for.
+    The feed goes on storing meanwhile, so the replayed engine continues through the log until it has made the change
+    with which the book was stored. If the stored book is behind, the check waits for it.
     """
     differing = {book.security_id for book in engine.book_snapshots()}
-    checked = Checked(len(differing))
+    checked = CheckResult(len(differing))
     while True:
         stored = _read_books(market_data, differing)
         replayed = _follow(clearing_data, engine, {security_id: book.sequence for security_id, book in stored.items()})
@@ -61,14 +61,14 @@ def _read_books(market_data: Database, security_ids: Iterable[str]) -> dict[str,
 
 
 def _follow(clearing_data: Database, engine: Engine, sequences: Mapping[str, int]) -> dict[str, BookUpdate]:
-    """Replay on until every book has come to its sequence; returns the books, each as it was then."""
+    """Continue the replay until every book has reached its sequence; return each book as it was then."""
     books = {book.security_id: book for book in engine.book_snapshots()}
     ahead = {name: sequence for name, sequence in sequences.items() if sequence > books[name].sequence}
     while ahead:
         with clearing_data.snapshot() as tx:
             commands = read_commands(tx, engine.shard, after_seq=engine.seq, limit=PAGE)
         if not commands:
-            break  # it was stored with a change that the log does not make
+            break  # the book was stored with a change that does not follow from the log
         for seq, command in commands:
             engine.apply(seq, command)
             names_others = not isinstance(command, MassCancel | Expire) and command.security_id not in ahead
@@ -88,7 +88,7 @@ def _has_arrived(books: Iterable[BookUpdate], ahead: Mapping[str, int]) -> bool:
 
 
 def _difference(stored: StoredBook | None, ours: BookUpdate) -> str:
-    """Where a stored book first differs from the engine's."""
+    """Return where a stored book first differs from the engine's."""
     name = f"the book of {ours.security_id}"
     if stored is None:
         return f"{name} is not stored; the replay has change {ours.sequence} of it"

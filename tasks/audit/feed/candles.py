@@ -1,17 +1,17 @@
-"""Rule 8: candles are those of the stored trades; both are stored in one transaction, so one snapshot has both."""
+"""Rule 8: candles agree with the stored trades; one transaction stores both, so one snapshot has both."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
 from db.market_data.partitions import DAILY, TRADES, dropped_before
-from tasks.audit.result import Checked
+from tasks.audit.common.result import CheckResult
 from tasks.data_feed.rules.candles import CANDLE_SECONDS
 
 _FINEST = next(table for table in DAILY if table.name == "candles_1s")
 
-# An array of a trade's number and price is as large as its number, so the least of them has the first price. Days that
-# were dropped are whole multiples of every interval, so no candle has lost only some of its trades.
+# Arrays of a trade's number and price sort by the number, so the smallest one has the first price. Dropped days are
+# whole multiples of every interval, so no candle has lost only some of its trades.
 _DIFFERENT = text(
     """
     WITH finest AS (
@@ -42,9 +42,9 @@ _DIFFERENT = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_candles(tx: Connection) -> Checked:
-    """The candles of every interval are those that the trades make."""
-    checked = Checked(tx.execute(text("SELECT count(*) FROM candles")).scalar_one())
+def check_candles(tx: Connection) -> CheckResult:
+    """Check that the candles of every interval follow from the trades."""
+    checked = CheckResult(tx.execute(text("SELECT count(*) FROM candles")).scalar_one())
     floor_s = dropped_before(tx, TRADES) // 1_000_000
     bounds = {
         "floor_s": floor_s,

@@ -1,4 +1,4 @@
-"""Rule 8: what the engine says of single orders has been reported once: closes, replacements, triggers, refusals."""
+"""Rule 8: the engine's events of single orders are reported once: closes, replacements, triggers, refusals."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from sqlalchemy import text
 
 from db.connect import Database
 from db.market_data.partitions import REPORTS, dropped_before
+from tasks.audit.clearing.log import read_heads
+from tasks.audit.clearing.replay import PAGE
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import CheckResult
 from tasks.audit.feed.reports import ReportRow
-from tasks.audit.log import read_heads
-from tasks.audit.patience import Patience
-from tasks.audit.replay import PAGE
-from tasks.audit.result import Checked
 from tasks.data_feed.rules.reports import changed_report, closed_report, refused_report
 from tasks.data_feed.rules.rows import Report
 from tasks.messages import Event, OrderClosed, OrderReplaced, OrderTriggered, SecurityEvent, TradeMade, event_id
@@ -39,7 +39,7 @@ _BEYOND = text(
 
 
 def report_of(event: Event) -> ReportRow | None:
-    """Return the report that an event of the engine leads to; None for a trade, which has several, or a security's."""
+    """Return the report of an event of the engine; None for a trade, which has several, or a security's event."""
     if isinstance(event, TradeMade | SecurityEvent):
         return None
     if isinstance(event, OrderClosed):
@@ -56,15 +56,15 @@ def _row(report: Report) -> ReportRow:
 
 
 class StoredEvents:
-    """The reports of the events of one shard up to command `head`, as the feed has stored them.
+    """The stored reports of the events of one shard up to command `head`.
 
-    They are read in the order of their events while the log is replayed, in one transaction: none of it is in memory.
+    One transaction reads them in the order of their events during the replay of the log, so they need no memory.
     """
 
     def __init__(self, market_data: Database, shard: int, head: int) -> None:
         self._market_data = market_data
         self._bounds = {"first_id": event_id(shard, 1, 0), "end_id": event_id(shard, head + 1, 0)}
-        self._checked = Checked()
+        self._checked = CheckResult()
         self._missing: list[ReportRow] = []
         self._rows = self._read()
         self._next = next(self._rows, None)
@@ -75,7 +75,7 @@ class StoredEvents:
                 yield ReportRow(*row)
 
     def compare(self, made: Iterable[Event], *, end_id: int) -> None:
-        """Compare the reports of all events before `end_id` that were not compared yet with those that were made."""
+        """Compare the stored reports of events before `end_id` that are not compared yet with those of the replay."""
         stored: dict[int, list[ReportRow]] = {}
         while self._next is not None and self._next.report_id < end_id:
             stored.setdefault(self._next.report_id, []).append(self._next)
@@ -86,7 +86,7 @@ class StoredEvents:
                 self._checked.find(f"report {report.report_id} is stored and does not come out of the log: {report}")
 
     def _compare(self, due: Sequence[ReportRow], stored: dict[int, list[ReportRow]]) -> list[ReportRow]:
-        """Take the reports that are due out of the stored ones; returns those that are missing."""
+        """Remove the expected reports from the stored ones; return those that are missing."""
         missing = []
         for report in due:
             found = stored.pop(report.report_id, None)
@@ -101,8 +101,8 @@ class StoredEvents:
                 self._checked.find(f"{name} is stored {len(found)} times: {found[1]}")
         return missing
 
-    def await_missing(self, patience: Patience) -> Checked:
-        """Look again for what was missing until the feed has stored it."""
+    def await_missing(self, patience: Patience) -> CheckResult:
+        """Look again for missing reports until the feed has stored them."""
         self._rows = iter(())
         self._forget_dropped()
         while patience.wait(len(self._missing)):
@@ -127,12 +127,13 @@ class StoredEvents:
         self._missing = [report for report in self._missing if (report.event_us or 0) >= floor_us]
 
 
-def check_no_report_beyond(clearing_data: Database, market_data: Database) -> Checked:
-    """No report of an event is of a command that no log has.
+def check_no_report_beyond(clearing_data: Database, market_data: Database) -> CheckResult:
+    """Check that no report of an event is of a command that no log has.
 
-    Reports follow the log. So it is looked at once before, to leave out the bulk, and once after the reports.
+    Reports follow the log. So this reads the heads of the logs before the reports, which excludes most of them, and
+    again after them.
     """
-    checked = Checked()
+    checked = CheckResult()
     with market_data.snapshot() as tx:
         beyond = tx.execute(_BEYOND, _bounds(clearing_data)).all()
     if beyond:
@@ -145,7 +146,7 @@ def check_no_report_beyond(clearing_data: Database, market_data: Database) -> Ch
 
 
 def _bounds(clearing_data: Database) -> dict[str, list[int]]:
-    """Between which numbers the events of each shard's log are."""
+    """Return the bounds of the event ids of each shard's log."""
     with clearing_data.snapshot() as tx:
         heads = read_heads(tx)
     return {

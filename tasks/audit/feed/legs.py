@@ -1,4 +1,4 @@
-"""Rule 8: every trade, and its settlement or failure, has been reported once to the buyer and once to the seller."""
+"""Rule 8: every trade, and its settlement or failure, is reported once to the buyer and once to the seller."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from db.connect import Database
 from db.market_data.partitions import REPORTS, dropped_before
 from tasks.audit.feed.reports import Reports
 
-# A bucket has the events of 1,024 commands: the low 21 bits of an event's number count the events of one command.
+# A bucket has the events of 1,024 commands: the low 21 bits of an event id count the events of one command.
 BITS: Final = 31
 
 
-class _Expected:
-    """What the register of executions leads to, which rules 3 and 6 hold against the log."""
+class _ExpectedReports:
+    """The reports that follow from the register of executions, which rules 3 and 6 compare with the log."""
 
     query = """
         SELECT leg.report_id, leg.order_id, leg.event_type, leg.confirmed, leg.client_id, security_id, leg.side,
@@ -32,13 +32,13 @@ class _Expected:
         self._market_data = market_data
 
     def parameters(self) -> Mapping[str, object]:
-        """What was dropped by now."""
+        """Return the time before which reports were dropped."""
         with self._market_data.snapshot() as tx:
             return {"floor_us": dropped_before(tx, REPORTS)}
 
 
-class _Stored:
-    """Every report of an event but those of single orders, which tasks.audit.feed.events compares."""
+class _StoredReports:
+    """The stored reports of events, except those of single orders, which tasks.audit.feed.events compares."""
 
     query = """
         SELECT *, false AS is_optional FROM reports
@@ -46,11 +46,11 @@ class _Stored:
     """
 
     def parameters(self) -> Mapping[str, object]:
-        """None."""
+        """Return no parameters."""
         return {}
 
 
 def reports_of_trades(clearing_data: Database, market_data: Database) -> tuple[Reports, Reports]:
-    """The reports that are expected, and those that are stored."""
-    expected = Reports(clearing_data, _Expected(market_data), bits=BITS)
-    return expected, Reports(market_data, _Stored(), bits=BITS)
+    """Return the expected reports and the stored ones."""
+    expected = Reports(clearing_data, _ExpectedReports(market_data), bits=BITS)
+    return expected, Reports(market_data, _StoredReports(), bits=BITS)

@@ -1,6 +1,6 @@
-"""Two lists of reports, one in each database, compared without reading either into Python where they agree.
+"""Compares two lists of reports, one in each database, without reading them into Python where they agree.
 
-Each database adds up a hash of every report, by buckets of consecutive numbers; only the rows of buckets whose sums
+Each database adds up a hash of every report, by buckets of consecutive numbers. Only the rows of buckets whose sums
 differ are read and compared one by one.
 """
 
@@ -13,15 +13,15 @@ from typing import Final, NamedTuple, Protocol
 from sqlalchemy import Connection, text
 
 from db.connect import Database
-from tasks.audit.patience import Patience
-from tasks.audit.result import Checked
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import CheckResult
 
-# Buckets of which the rows are read at once; where more differ, the others are counted.
+# The number of buckets whose rows are read; if more differ, the others are only counted.
 MOST_BUCKETS: Final = 200
 
 
 class ReportRow(NamedTuple):
-    """A report as far as it can be derived from elsewhere; what cannot be is None on both sides."""
+    """A report as far as it can be derived from other tables; all other columns are None on both sides."""
 
     report_id: int
     order_id: int | None
@@ -49,21 +49,21 @@ Sums = dict[int, tuple[int, int]]
 
 
 class Source(Protocol):
-    """A query in one database that gives reports with the columns of ReportRow, and `is_optional`.
+    """A query in one database for reports with the columns of ReportRow, and `is_optional`.
 
-    An optional report need not be there: it may have been dropped with its day.
+    An optional report may be missing, as it may have been dropped with its day.
     """
 
     query: str
 
     def parameters(self) -> Mapping[str, object]:
-        """The parameters of the query at this moment."""
+        """Return the present parameters of the query."""
 
 
 class Reports:
     """The reports of a source.
 
-    bits  so many low bits of a report's number are left out of its bucket's
+    bits  a report's number without this many low bits is the number of its bucket
     """
 
     def __init__(self, database: Database, source: Source, *, bits: int) -> None:
@@ -72,7 +72,7 @@ class Reports:
         self._bucket = f"abs(report_id) >> {bits}"
 
     def sums(self, buckets: Iterable[int] | None = None) -> Sums:
-        """How many reports each bucket has, and the sum of their hashes; of some buckets only, or of all."""
+        """Return the number of reports in each bucket and the sum of their hashes, for some buckets or for all."""
         chosen = "" if buckets is None else f"WHERE {self._bucket} = ANY(:buckets)"
         summing = f"SELECT {self._bucket}, count(*), sum(hash_record_extended(ROW({_ROW}), 0))"
         with self._database.snapshot() as tx:
@@ -80,7 +80,7 @@ class Reports:
             return {int(bucket): (int(count), int(total)) for bucket, count, total in rows}
 
     def rows(self, where: str, numbers: Iterable[int]) -> tuple[Counter[ReportRow], set[ReportRow]]:
-        """The reports of some buckets or of some numbers, and those of them that are optional."""
+        """Return the reports of some buckets or numbers, and which of them are optional."""
         condition = f"WHERE {self._bucket if where == 'bucket' else 'abs(report_id)'} = ANY(:numbers)"
         reports: Counter[ReportRow] = Counter()
         optional: set[ReportRow] = set()
@@ -95,25 +95,25 @@ class Reports:
         return reports, optional
 
     def _execute(self, tx: Connection, select: str, rest: str, more: Mapping[str, object]) -> Iterable[tuple]:  # type: ignore[type-arg]
-        # As everywhere in the audit, whole tables are joined.
+        # As everywhere in the audit, the query joins whole tables.
         tx.execute(text("SET LOCAL enable_nestloop = off"))
         statement = text(f"{select} FROM ({self._source.query}) AS reports {rest}")
         return tx.execute(statement, {**self._source.parameters(), **more})
 
 
 class Difference(NamedTuple):
-    """What one list has and the other one lacks."""
+    """The reports that one list has and the other lacks."""
 
     missing: Counter[ReportRow]
     surplus: Counter[ReportRow]
 
     @property
     def numbers(self) -> set[int]:
-        """The numbers of these reports, those of settlements without their sign."""
+        """The numbers of these reports, without the sign of settlements."""
         return {abs(report.report_id) for report in (*self.missing, *self.surplus)}
 
     def findings(self) -> list[str]:
-        """Name each report; one that is there with other words is named once."""
+        """Return a finding for each report; one that is stored with other content has one finding."""
         others: dict[tuple[int, int | None], list[ReportRow]] = {}
         for report in self.surplus.elements():
             others.setdefault((report.report_id, report.order_id), []).append(report)
@@ -131,10 +131,10 @@ class Difference(NamedTuple):
         ]
 
 
-def compare(expected: Reports, stored: Reports, patience: Patience) -> Checked:
-    """Each expected report is stored once, as expected, and nothing else is; what is on its way is waited for."""
+def compare(expected: Reports, stored: Reports, patience: Patience) -> CheckResult:
+    """Check that each expected report is stored once, as expected, and no others are; wait for those on their way."""
     sums = stored.sums()
-    checked = Checked(sum(count for count, _ in sums.values()))
+    checked = CheckResult(sum(count for count, _ in sums.values()))
     buckets = _differing(expected.sums(), sums)
     while len(buckets) > MOST_BUCKETS and patience.wait(len(buckets)):
         buckets = _differing(expected.sums(buckets), stored.sums(buckets))

@@ -1,4 +1,4 @@
-"""Rule 8: order entry's word on every request, confirmed or denied, has been reported once."""
+"""Rule 8: order entry's decision on every request, confirmed or denied, is reported once."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from db.connect import Database
 from db.market_data.partitions import REPORTS, dropped_before, dropped_denials
 from tasks.audit.feed.reports import Reports
 
-# Numbers of requests in a bucket: 2 to the power of this.
+# A bucket has 2 to the power of this numbers of requests.
 BITS: Final = 10
 
-# The log does not say when the api took a cancel, only when it was sequenced, which is later by less than this [us].
+# The log records when a cancel was sequenced, which is less than this after the api took it [us].
 _LONGEST_WAY_US: Final = 3_600_000_000
 
 
-class _Expected:
-    """What the registers of orders and of denials and the log lead to.
+class _ExpectedReports:
+    """The reports that follow from the registers of orders and denials and from the log.
 
-    An order that was replaced has other terms now; those that it was confirmed with are in the log. Of a denied request
-    that is no order only the reason is kept, and of a mass cancel not of which security it was. What is about a
-    security, or of the scheduler, is no client's.
+    A replaced order has new terms; those with which it was confirmed are in the log. Of a denied request other than an
+    order only the reason is kept, and the security of a mass cancel is not kept.
+    Requests about a security and those of the scheduler belong to no client.
     """
 
     query = f"""
@@ -66,13 +66,13 @@ class _Expected:
         self._market_data = market_data
 
     def parameters(self) -> Mapping[str, object]:
-        """What was dropped by now."""
+        """Return the time before which reports were dropped, and the denials among them."""
         with self._market_data.snapshot() as tx:
             return {"floor_us": dropped_before(tx, REPORTS), "dropped": list(dropped_denials(tx))}
 
 
-class _Stored:
-    """What is stored, without what cannot be derived. Numbers of requests are below those of the engine's events."""
+class _StoredReports:
+    """The stored reports of requests, without columns that cannot be derived. Their numbers are below event ids."""
 
     query = """
         SELECT report_id, CASE WHEN is_order OR confirmed THEN order_id END AS order_id, event_type, confirmed,
@@ -88,11 +88,11 @@ class _Stored:
     """
 
     def parameters(self) -> Mapping[str, object]:
-        """None."""
+        """Return no parameters."""
         return {}
 
 
 def reports_of_requests(clearing_data: Database, market_data: Database) -> tuple[Reports, Reports]:
-    """The reports that are expected, and those that are stored."""
-    expected = Reports(clearing_data, _Expected(market_data), bits=BITS)
-    return expected, Reports(market_data, _Stored(), bits=BITS)
+    """Return the expected reports and the stored ones."""
+    expected = Reports(clearing_data, _ExpectedReports(market_data), bits=BITS)
+    return expected, Reports(market_data, _StoredReports(), bits=BITS)

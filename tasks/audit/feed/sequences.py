@@ -1,15 +1,15 @@
-"""Rule 8: what the feed numbers has no gap, and the last price is the one that the book shows."""
+"""Rule 8: the feed's numbers have no gap, and the last price of a security is that of its book."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from tasks.audit.contiguity import check_contiguous
-from tasks.audit.result import Checked
+from tasks.audit.common.contiguity import check_contiguous
+from tasks.audit.common.result import CheckResult
 
 
-def check_sequences(tx: Connection) -> Checked:
-    """The reports of each client and the prices of each security are numbered without a gap since the last drop."""
+def check_sequences(tx: Connection) -> CheckResult:
+    """Check that reports of each client and prices of each security are numbered without a gap since the last drop."""
     reports = check_contiguous(
         tx,
         "reports",
@@ -41,8 +41,8 @@ _OTHER_PRICES = text(
 )
 
 
-def _check_last_prices(tx: Connection) -> Checked:
-    checked = Checked()
+def _check_last_prices(tx: Connection) -> CheckResult:
+    checked = CheckResult()
     for security_id, sequence in tx.execute(_OTHER_PRICES):
         checked.find(f"price {sequence} of {security_id} is its last one and differs from those of its book")
     return checked

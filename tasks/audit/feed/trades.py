@@ -1,4 +1,4 @@
-"""Rule 8: the trades that the feed has stored are those of the log."""
+"""Rule 8: the stored trades are those of the log."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from sqlalchemy import text
 from db.connect import Database
 from db.market_data import reads
 from db.market_data.partitions import TRADES, dropped_before
-from tasks.audit.patience import Patience
-from tasks.audit.replay import PAGE
-from tasks.audit.result import Checked
+from tasks.audit.clearing.replay import PAGE
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import CheckResult
 from tasks.data_feed.record import trade_of
 from tasks.data_feed.rules.rows import Trade
 from tasks.messages import TradeMade, event_id
 
 
 class StoredTrades:
-    """The trades of one shard, as a replay makes them, held against those that the feed has stored."""
+    """The trades of one shard, as a replay makes them, compared with the stored ones."""
 
     def __init__(self, market_data: Database, shard: int, head: int) -> None:
         self._market_data = market_data
         self._shard = shard
         self._head = head
-        self._checked = Checked()
+        self._checked = CheckResult()
         with market_data.snapshot() as tx:
             self._dropped_before_us = dropped_before(tx, TRADES)
         self._missing: list[TradeMade] = []
-        self._made: dict[str, int] = {}  # trades of each security
+        self._made: dict[str, int] = {}  # the last trade of each security
 
     def compare(self, made: Iterable[TradeMade]) -> None:
-        """Hold trades, those of a security in their order, against the stored ones."""
+        """Compare trades with the stored ones; those of one security are in their order."""
         by_security: dict[str, list[TradeMade]] = {}
         for trade in made:
             by_security.setdefault(trade.security_id, []).append(trade)
@@ -53,11 +53,11 @@ class StoredTrades:
             trades = reads.trades(tx, security_id, before=last + 1, limit=last - first + 1)
         return {trade.sequence: trade for trade in trades}
 
-    def await_missing(self, patience: Patience) -> Checked:
-        """Look again for what was missing until the feed has stored it; then the feed has to have nothing else."""
+    def await_missing(self, patience: Patience) -> CheckResult:
+        """Look again for missing trades until the feed has stored them; then check that it has no others."""
         while patience.wait(len(self._missing)):
             with self._market_data.snapshot() as tx:
-                self._dropped_before_us = dropped_before(tx, TRADES)  # it may have been dropped meanwhile
+                self._dropped_before_us = dropped_before(tx, TRADES)  # days may have been dropped meanwhile
             missing, self._missing = self._missing, []
             for start in range(0, len(missing), PAGE):
                 self.compare(missing[start : start + PAGE])
@@ -69,7 +69,7 @@ class StoredTrades:
         return self._checked
 
     def _bounds(self) -> dict[str, object]:
-        """Which stored trades are of the commands that were replayed, and how many there are of each security."""
+        """Return the bounds of the replayed events, and the last trade of each security."""
         return {
             "first_id": event_id(self._shard, 1, 0),
             "end_id": event_id(self._shard, self._head + 1, 0),

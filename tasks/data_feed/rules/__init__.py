@@ -1,1 +1,1 @@
-"""The rules of the data feed: books, candles and reports of what the stages publish. Pure."""
+"""The rules of the data feed: the books, candles and reports that follow from the stages' messages. Pure."""

@@ -1,4 +1,4 @@
-"""Adds up the updates of books, so that a unit changes each level once."""
+"""Adds up the updates of books, so that a batch changes each level once."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tasks.messages import BookUpdate, Side
 
 
 def changes_of(updates: Iterable[BookUpdate]) -> list[BookChange]:
-    """What updates add up to: a change for each run of them that goes on without a gap, mostly one a security.
+    """Add up updates: return a change for each run of updates without a gap, mostly one for each security.
 
-    Those of one security are in the order of their sequences. What stands before a snapshot is of no effect.
+    The changes of one security are in the order of their sequences. Updates before a snapshot have no effect.
     """
     by_security: dict[str, list[BookUpdate]] = {}
     for update in updates:
         by_security.setdefault(update.security_id, []).append(update)
-    return [_add_up(run) for told in by_security.values() for run in _runs(told)]
+    return [_add_up(run) for of_security in by_security.values() for run in _runs(of_security)]
 
 
 def _runs(updates: list[BookUpdate]) -> list[list[BookUpdate]]:

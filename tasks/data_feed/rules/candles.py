@@ -1,4 +1,4 @@
-"""Candles of trades. Merging commutes, so it does not matter in which order, and by whom, trades are put together."""
+"""Candles of trades. Merging commutes, so the order of trades, and the worker that merges them, do not matter."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from msgspec.structs import replace
 
 from tasks.data_feed.rules.rows import Candle, Trade
 
-# Those of a second are as many as the trades of a quiet market and go with them; the others stay.
+# In a quiet market the candles of a second are as many as its trades, and are dropped with them; the others stay.
 CANDLE_SECONDS = {"1s": 1, "1m": 60, "5m": 300, "1h": 3600}
 
 
-# Every other interval is a multiple of it.
+# Every other interval is a multiple of this one.
 FINEST_S = CANDLE_SECONDS["1s"]
 
 
 def candles_of(trades: Iterable[Trade]) -> list[Candle]:
-    """The candles of distinct trades, of every interval."""
+    """Return the candles of distinct trades, for every interval."""
     together: dict[tuple[str, int], list[Trade]] = {}
     for trade in trades:
         together.setdefault((trade.security_id, trade.traded_us // 1_000_000), []).append(trade)
@@ -26,7 +26,7 @@ def candles_of(trades: Iterable[Trade]) -> list[Candle]:
 
 
 def merge(one: Candle, other: Candle) -> Candle:
-    """The candle of the trades of two candles of one security, interval and start that share no trade."""
+    """Merge two candles of one security, interval and start that share no trade."""
     first = min(one, other, key=lambda candle: candle.first_sequence)
     last = max(one, other, key=lambda candle: candle.last_sequence)
     return Candle(
@@ -44,7 +44,7 @@ def merge(one: Candle, other: Candle) -> Candle:
 
 
 def _candle(start_s: int, trades: Sequence[Trade]) -> Candle:
-    """The finest candle of some trades of one security within it."""
+    """Return the finest candle of trades of one security, all within its interval."""
     first = min(trades, key=lambda trade: trade.sequence)
     last = max(trades, key=lambda trade: trade.sequence)
     return Candle(
@@ -62,7 +62,7 @@ def _candle(start_s: int, trades: Sequence[Trade]) -> Candle:
 
 
 def _widen(candles: Iterable[Candle], interval_s: int) -> Iterable[Candle]:
-    """Candles of a wider interval, made of finer ones that divide it."""
+    """Return candles of a wider interval, made of finer ones that divide it."""
     wider: dict[tuple[str, int], Candle] = {}
     for candle in candles:
         start_s = candle.start_s - candle.start_s % interval_s

@@ -1,7 +1,8 @@
-"""Divides a batch of the feed that cannot be stored whole, so that all but its culprit is stored."""
+"""Divide a batch that the feed cannot store whole, so that the feed stores all of it but the culprit."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -9,51 +10,70 @@ from msgspec.structs import replace
 from tasks.messages import FeedBatch, TradeFailed
 from tasks.shared.rules import coverage
 
-# What happened at an event of the engine.
-_OF_EVENTS = ("trades", "closed", "refused", "replaced", "replaces_refused", "triggered", "settled", "failed")
+# Lists of what happened at events of the engine; the id of the event says where each entry belongs.
+_OF_EVENTS = (
+    "trades",
+    "closed",
+    "refused",
+    "replaced",
+    "replaces_refused",
+    "triggered",
+    "settled",
+    "failed",
+    "securities",
+)
+# Lists that are divided in the middle, each with the lists that run parallel to it.
+_IN_THE_MIDDLE = (("orders", "asked_us"), ("books",), ("auctions",))
 
 
 def halves_of(batch: FeedBatch) -> tuple[FeedBatch, FeedBatch] | None:
-    """Two batches that say what one said, the earlier half first; None for what is one thing.
+    """Return two batches that report what one reported, the earlier half first; None for a single entry.
 
-    Of what is divided by its events both halves cover their share. What has none, order entry's word on requests and
-    changes of books, covers nothing: where its place is in the log cannot be seen from here.
+    A batch that is divided between two events covers its share in either half. Reports of requests, changes of books
+    and auctions do not say where in the log they belong, so dividing them leaves halves that cover nothing.
     """
-    numbers = sorted({_number(one) for name in _OF_EVENTS for one in getattr(batch, name)})
-    if sum(map(bool, (batch.orders, batch.books, numbers))) > 1:
-        return _apart(batch)
-    if len(numbers) > 1:
-        return _at(batch, numbers[len(numbers) // 2])
-    middle = max(len(batch.orders), len(batch.books)) // 2
+    event_ids = sorted({_event_id(entry) for name in _OF_EVENTS for entry in getattr(batch, name)})
+    kinds = [names for names in (_OF_EVENTS, *_IN_THE_MIDDLE) if any(getattr(batch, name) for name in names)]
+    if len(kinds) > 1:
+        return _apart(batch, kinds[0])
+    if len(event_ids) > 1:
+        return _at(batch, event_ids[len(event_ids) // 2])
+    if event_ids or not kinds:
+        return None
+    return _in_the_middle(batch, kinds[0])
+
+
+def _apart(batch: FeedBatch, names: Sequence[str]) -> tuple[FeedBatch, FeedBatch]:
+    """Separate some lists from the others; neither half covers anything, as only both together do."""
+    others: dict[str, list[Any]] = {
+        name: [] for kind in (_OF_EVENTS, *_IN_THE_MIDDLE) for name in kind if name not in names
+    }
+    return replace(batch, covers=[], **others), replace(batch, covers=[], **{name: [] for name in names})
+
+
+def _in_the_middle(batch: FeedBatch, names: Sequence[str]) -> tuple[FeedBatch, FeedBatch] | None:
+    middle = len(getattr(batch, names[0])) // 2
     if not middle:
         return None
-    asked_us = batch.asked_us
-    return (
-        replace(batch, orders=batch.orders[:middle], asked_us=asked_us[:middle], books=batch.books[:middle], covers=[]),
-        replace(batch, orders=batch.orders[middle:], asked_us=asked_us[middle:], books=batch.books[middle:], covers=[]),
-    )
+    first: dict[str, list[Any]] = {name: getattr(batch, name)[:middle] for name in names}
+    second: dict[str, list[Any]] = {name: getattr(batch, name)[middle:] for name in names}
+    return replace(batch, covers=[], **first), replace(batch, covers=[], **second)
 
 
-def _apart(batch: FeedBatch) -> tuple[FeedBatch, FeedBatch]:
-    """The events, and after them what else is told: neither covers anything, as it takes both."""
-    events = replace(batch, orders=[], asked_us=[], books=[], covers=[])
-    return events, replace(batch, covers=[], **{name: [] for name in _OF_EVENTS})
-
-
-def _at(batch: FeedBatch, number: int) -> tuple[FeedBatch, FeedBatch]:
-    """What happened before an event, and what from it on."""
+def _at(batch: FeedBatch, event_id: int) -> tuple[FeedBatch, FeedBatch]:
+    """Divide a batch between the events before one and those from it on."""
     before: dict[str, list[Any]] = {}
     after: dict[str, list[Any]] = {}
     for name in _OF_EVENTS:
-        told = getattr(batch, name)
-        before[name] = [one for one in told if _number(one) < number]
-        after[name] = [one for one in told if _number(one) >= number]
+        entries = getattr(batch, name)
+        before[name] = [entry for entry in entries if _event_id(entry) < event_id]
+        after[name] = [entry for entry in entries if _event_id(entry) >= event_id]
     return (
-        replace(batch, **before, covers=coverage.clipped(batch.covers, 0, number)),
-        replace(batch, **after, covers=coverage.clipped(batch.covers, number, coverage.LAST)),
+        replace(batch, **before, covers=coverage.clipped(batch.covers, 0, event_id)),
+        replace(batch, **after, covers=coverage.clipped(batch.covers, event_id, coverage.LAST)),
     )
 
 
-def _number(one: Any) -> int:
-    event_id: int = one.trade.event_id if isinstance(one, TradeFailed) else one.event_id
+def _event_id(entry: Any) -> int:
+    event_id: int = entry.trade.event_id if isinstance(entry, TradeFailed) else entry.event_id
     return event_id

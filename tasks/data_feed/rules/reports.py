@@ -1,4 +1,4 @@
-"""Turns what the stages tell into the reports that clients read."""
+"""Turns the messages of the stages into the reports that clients read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tasks.messages import (
 
 
 def reports_of(batches: Iterable[FeedBatch]) -> Iterator[Report]:
-    """The reports of batches; those of one batch in the order in which their events can have come about."""
+    """Return the reports of batches; those of one batch in an order in which their events can have happened."""
     for batch in batches:
         for report in _reports_of(batch):
             report.began_us = batch.began_us
@@ -31,8 +31,8 @@ def _reports_of(batch: FeedBatch) -> Iterator[Report]:
     for order, asked_us in zip_longest(batch.orders, batch.asked_us[: len(batch.orders)]):
         yield order_report(order, asked_us=asked_us, sent_us=sent_us)
     if batch.replaced or batch.triggered:
-        # An order trades before and after it gets other terms. Events count up, so their numbers say when; of two
-        # reports of one event, the legs of a trade, the first stays the first.
+        # An order may trade before and after it gets new terms, and the ids of events say which comes first. The sort
+        # is stable, so the two reports of a trade keep their order.
         yield from sorted(_matching_reports(batch), key=lambda report: report.report_id)
     else:
         yield from _matching_reports(batch)
@@ -59,7 +59,7 @@ def _matching_reports(batch: FeedBatch) -> Iterator[Report]:
 
 
 def order_report(order: OrderReport, *, asked_us: int | None = None, sent_us: int) -> Report:
-    """Order entry's word on a request, confirmed or denied; `asked_us` is when the api had sent the request."""
+    """Return the report of order entry's decision on a request; `asked_us` is when the api had sent the request."""
     return Report(
         order_id=order.order_id,
         report_id=order.event_id,
@@ -80,7 +80,7 @@ def order_report(order: OrderReport, *, asked_us: int | None = None, sent_us: in
 def leg_reports(
     trade: TradeMade, event_type: EventType, *, sent_us: int, denied: str | None = None
 ) -> tuple[Report, Report]:
-    """A trade or its settlement as the buyer and as the seller hear of it; `denied` is why it does not settle."""
+    """Return the reports of a trade or its settlement to buyer and seller; `denied` is why it does not settle."""
     report_id = trade.event_id if event_type == "trade" else -trade.event_id
     buy = Report(
         order_id=trade.buy_order_id,
@@ -114,7 +114,7 @@ def leg_reports(
 
 
 def closed_report(closed: OrderClosed, *, sent_us: int) -> Report:
-    """The denial of what was still open of an order: its quantity is what is released, its price the order's limit."""
+    """Return the denial of the open rest of an order: its quantity is what is released, its price the limit."""
     return Report(
         order_id=closed.order_id,
         report_id=closed.event_id,
@@ -132,7 +132,7 @@ def closed_report(closed: OrderClosed, *, sent_us: int) -> Report:
 
 
 def changed_report(changed: OrderReplaced | OrderTriggered, *, sent_us: int) -> Report:
-    """The confirmation of an order with other terms, or of one that was triggered: its total and its limit."""
+    """Return the confirmation of a replaced or triggered order, with its total quantity and its limit."""
     if isinstance(changed, OrderReplaced):
         reason, event_us = "replaced", changed.replaced_us
     else:
@@ -154,7 +154,7 @@ def changed_report(changed: OrderReplaced | OrderTriggered, *, sent_us: int) -> 
 
 
 def refused_report(refused: CancelRefused | ReplaceRefused, *, sent_us: int) -> Report:
-    """The denial of a cancel or a replacement; the order is as it was, and what says nothing of it has no side."""
+    """Return the denial of a cancel or a replacement, without a side as it says nothing about the order."""
     return Report(
         order_id=refused.order_id,
         report_id=refused.event_id,

@@ -1,4 +1,4 @@
-"""Rows of `market_data` as values: the rules make and read them, the queries store them.
+"""Rows of `market_data` as values: the rules make and read them, and the queries store them.
 
 Prices are integer cents, quantities integer shares, times integer microseconds since 1970 in UTC.
 """
@@ -16,11 +16,11 @@ Level = tuple[int, int, int]  # price [cents], quantity, orders
 
 
 class Report(Struct, array_like=True, gc=False):
-    """One stage's word to a client, and a row of `reports`, with the columns in this order.
+    """A stage's report to a client, and a row of `reports`, with the columns in this order.
 
-    `sequence`, `stored_us` and `taken_us` are given when it is stored. The side is None when it answers a cancel or a
-    replacement, and so are terms that such a request does not name. What stages stamped before they knew such a stamp
-    is None, and `asked_us` of all that order entry does not tell.
+    The feed sets `sequence`, `stored_us` and `taken_us` when it stores the report. In the answer to a cancel or a
+    replacement the side is None, and so are terms that the request does not name. Stamps that older stages did not set
+    are None, and `asked_us` of reports that are not order entry's.
     """
 
     order_id: int
@@ -70,9 +70,9 @@ class Candle(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Price(Struct, frozen=True, array_like=True, gc=False):
-    """Bid, ask and last of a security, None where there is none, and a row of `prices`, with the columns in this order.
+    """Bid, ask and last of a security, each None if it has none, and a row of `prices`, with the columns in this order.
 
-    `sequence` counts their changes from 1.
+    `sequence` counts the changes of the three from 1.
     """
 
     security_id: str
@@ -84,16 +84,16 @@ class Price(Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def is_quotable(self) -> bool:
-        """Whether it can be sent as a price update: both sides are there, and they do not cross."""
+        """Whether it can be sent as a price update: both sides exist, and they do not cross."""
         return self.bid_cents is not None and self.ask_cents is not None and self.bid_cents < self.ask_cents
 
 
 class BookChange(Struct, frozen=True):
-    """What updates of a security's book add up to.
+    """The sum of updates of a security's book.
 
-    levels    (side, price) -> (quantity, orders, sequence), each as of the last update that named it
-    snapshot  the sequence of the last snapshot among them: levels it did not name are gone; 0 without one
-    last four  those of the update `sequence`
+    levels     (side, price) -> (quantity, orders, sequence), each as of the last update that names it
+    snapshot   the sequence of the last snapshot among the updates: other levels are gone; 0 without one
+    last four  the values of the update `sequence`
     """
 
     security_id: str

@@ -1,6 +1,6 @@
 """One security's order book: price, then time; and the orders that wait outside it.
 
-Levels are found by signed keys, as tasks.matching.rules.shown says.
+tasks.matching.rules.shown explains the signed keys of levels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tasks.matching.rules.indicative import Indication
 from tasks.matching.rules.levels import RestingOrder
 from tasks.matching.rules.shown import LITTER, NOTHING
 from tasks.matching.rules.state import BookState, OrderState
-from tasks.matching.rules.traded import TradedBook
+from tasks.matching.rules.traded import MatchingBook
 from tasks.matching.rules.waiting import AuctionOrders, OpenOrder, Stops, WaitingOrder
 from tasks.messages import AuctionUpdate, Phase, PhaseCause, PlaceOrder, Side
 
@@ -22,16 +22,16 @@ _MILLION: Final = 1_000_000
 _BEYOND: Final = 2**62
 
 
-class Book(TradedBook):
+class Book(MatchingBook):
     """The orders of one security, and the phase of its day.
 
-    `open_orders` are those of all the shard's books by their ids, resting or waiting; `trading` are the books in
-    continuous trading by security. The book adds and removes its own.
+    `open_orders` contains the orders of all the shard's books by their ids, resting or waiting, and `trading` the books
+    in continuous trading by security. The book adds and removes its own entries.
     """
 
     __slots__ = (
         "_clients",
-        "_told_indication",
+        "_published_indication",
         "_trading",
         "auction",
         "band_ppm",
@@ -48,12 +48,12 @@ class Book(TradedBook):
         super().__init__(security_id, open_orders)
         self.stops = Stops()
         self.for_auction = AuctionOrders()
-        # One name a client, not one an order: as the log is read, each order brings its own.
+        # One string for each client: each order read from the log brings its own.
         self._clients: dict[str, str] = {}
         self.reference_cents: int | None = None
         self.band_ppm: int | None = None
         self.auction: Auction | None = None
-        self._told_indication = NO_TRADE
+        self._published_indication = NO_TRADE
         self._trading = trading
         self.is_over = False  # delisted or settled: it stays closed
         self.set_phase("continuous", None, None)
@@ -61,7 +61,7 @@ class Book(TradedBook):
     # -- phases ------------------------------------------------------------------------------------------------------
 
     def set_phase(self, phase: Phase, cause: PhaseCause | None, ends_us: int | None) -> None:
-        """Be in a phase from now on; what that means for the orders is up to tasks.matching.rules.phases."""
+        """Enter a phase; tasks.matching.rules.phases says what it means for the orders."""
         self.phase, self.cause, self.ends_us = phase, cause, ends_us
         if phase == "continuous":
             self._trading[self.security_id] = self
@@ -73,25 +73,25 @@ class Book(TradedBook):
             self.auction = Auction(self.resting(), self._open_orders)
 
     def indication(self) -> Indication:
-        """What an uncross would lead to now."""
-        # What an auction would be made of is the book's; outside of one that is looked at only when it uncrosses.
+        """Return the outcome of an uncross at this moment."""
+        # Outside of an auction, only an uncross asks, so an Auction is built from the orders of the book.
         if self.best_bid == NOTHING or self.best_ask == NOTHING or self.best_bid + self.best_ask < 0:
             return NO_TRADE
         auction = self.auction or Auction(self.resting(), self._open_orders)
         return auction.indication(self._levels, self.reference_cents or self.last_cents or self.best_bid)
 
     def auction_update(self, *, always: bool = False) -> AuctionUpdate | None:
-        """Where the auction would end now; None when that was the last that was said of it, unless it is wanted."""
+        """Return the indicative outcome of the auction; None if it has not changed, unless `always` is set."""
         indication = NO_TRADE if self.auction is None else self.indication()
-        if indication == self._told_indication and not always:
+        if indication == self._published_indication and not always:
             return None
-        self._told_indication = indication
+        self._published_indication = indication
         return AuctionUpdate(self.security_id, *indication, updated_us=self._updated_us)
 
     def band_key(self, side: Side) -> int | None:
-        """The lowest key on the other side at which an order that meets it may trade now; above all keys if at none.
+        """Return the lowest key on the other side at which an order may trade now; above all keys if at none.
 
-        None when there is no band, or no price that it is around.
+        None if the security has no band, or no price for the band to surround.
         """
         base_cents = self.last_cents or self.reference_cents
         if self.band_ppm is None or base_cents is None:
@@ -102,13 +102,13 @@ class Book(TradedBook):
             return -highest_cents if -self.best_ask >= lowest_cents else _BEYOND
         return lowest_cents if self.best_bid <= highest_cents else _BEYOND
 
-    # -- what orders do to it ----------------------------------------------------------------------------------------
+    # -- orders ------------------------------------------------------------------------------------------------------
 
     def rest(self, order: PlaceOrder, quantity: int, total: int) -> RestingOrder:
-        """Put what is open of a gtc order at the end of the queue of its price; it must not meet the other side.
+        """Put the open quantity of a gtc order at the end of its price's queue; it must not meet the other side.
 
-        quantity  what is open of it, which an iceberg shows in parts [shares]
-        total     that and what was filled of it [shares]
+        quantity  open quantity, which an iceberg displays in parts [shares]
+        total     open and filled quantity [shares]
         """
         price_cents = order.price_cents
         key = price_cents if order.side == "buy" else -price_cents
@@ -140,15 +140,15 @@ class Book(TradedBook):
         return resting
 
     def collect(self, order: PlaceOrder, quantity: int, total: int) -> None:
-        """Put what is open of an order of any time in force at the end of its queue, in an auction as well."""
+        """Put the open quantity of an order with any time in force at the end of its queue, in an auction as well."""
         resting = self.rest(order, quantity, total)
-        # What is left of a market order leaves with the uncross, which it waits for.
+        # The rest of a market order leaves with the uncross.
         resting.time_in_force = "ioc" if order.type == "market" else order.time_in_force
         if self.auction is not None:
             self.auction.rested(resting)
 
     def remove(self, order: RestingOrder, now_us: int) -> int:
-        """Take an order out of the book; returns what was open of it [shares]."""
+        """Take an order out of the book; return its open quantity [shares]."""
         quantity, key = order.quantity, order.key
         order.quantity = 0
         del self._open_orders[order.order_id]
@@ -170,9 +170,9 @@ class Book(TradedBook):
         return quantity
 
     def shrink(self, order: RestingOrder, total: int, now_us: int) -> None:
-        """Lower an order's total, which keeps its place; something of it has to stay open.
+        """Lower the total of an order, which keeps its place; part of it must stay open.
 
-        What an iceberg hides goes first, which nobody sees.
+        An iceberg loses its hidden quantity first, which no client sees.
         """
         less = order.total - total
         order.total = total
@@ -190,43 +190,43 @@ class Book(TradedBook):
             self._updated_us = now_us
 
     def wait(self, order: PlaceOrder) -> None:
-        """Let an order wait for its stop price, or for the next auction, behind those that wait already."""
+        """Let an order wait for its stop price, or for the next auction, behind the orders that already wait."""
         waiting = self.for_auction if order.stop_price_cents is None else self.stops
         self._open_orders[order.order_id] = waiting.add(order)
 
     def forget(self, order: WaitingOrder) -> None:
-        """Let an order wait no more."""
+        """Remove a waiting order."""
         (self.for_auction if order.order.stop_price_cents is None else self.stops).remove(order)
         del self._open_orders[order.order.order_id]
 
     def triggered(self, *, lowest_cents: int, highest_cents: int) -> list[WaitingOrder]:
-        """Take out the stop orders that trades between these prices have reached, by their arrival."""
+        """Take out, by arrival, the stop orders that trades between these prices have reached."""
         reached = self.stops.reached(lowest_cents=lowest_cents, highest_cents=highest_cents)
         for stop in reached:
             del self._open_orders[stop.order.order_id]
         return reached
 
     def reached_by_last(self) -> list[WaitingOrder]:
-        """Take out the stop orders that the last trade has reached; there is none before the first trade."""
+        """Take out the stop orders that the last trade has reached; before the first trade, take out nothing."""
         if self.last_cents is None:
             return []
         return self.triggered(lowest_cents=self.last_cents, highest_cents=self.last_cents)
 
     def wait_again(self, stops: Iterable[WaitingOrder]) -> None:
-        """Put stop orders back that were taken out and did not act."""
+        """Put back stop orders that were taken out and not triggered."""
         for stop in stops:
             self._open_orders[stop.order_id] = stop
             self.stops.put_back(stop)
 
     def open_orders(self) -> list[OpenOrder]:
-        """All open orders by their ids."""
+        """Return all open orders in the order of their ids."""
         orders: list[OpenOrder] = [*self.resting(), *self.stops.waiting.values(), *self.for_auction.waiting.values()]
         return sorted(orders, key=lambda order: order.order_id)
 
     # -- snapshot and restore ----------------------------------------------------------------------------------------
 
     def state(self) -> BookState:
-        """The book as values."""
+        """Return the book as values."""
         return BookState(
             security_id=self.security_id,
             bids=[_state(order) for order in self.resting() if order.key > 0],
@@ -247,7 +247,7 @@ class Book(TradedBook):
 
     @classmethod
     def restored(cls, state: BookState, open_orders: dict[int, OpenOrder], trading: dict[str, Book]) -> Book:
-        """The book of a state; nothing of it counts as changed."""
+        """Return the book of a state, with no level marked as changed."""
         book = cls(state.security_id, open_orders, trading)
         for sign, orders in ((1, state.bids), (-1, state.asks)):
             for order in orders:
@@ -270,7 +270,7 @@ class Book(TradedBook):
             book.wait(waiting)
         book.last_cents = state.last_cents
         book._trade_sequence = state.trade_sequence
-        book._sequence = book._told_sequence = state.sequence
+        book._sequence = book._published_sequence = state.sequence
         book._updated_us = state.updated_us
         book.reference_cents, book.band_ppm, book.is_over = state.reference_cents, state.band_ppm, state.is_over
         book.set_phase(state.phase, state.cause, state.ends_us)

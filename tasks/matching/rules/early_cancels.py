@@ -1,7 +1,7 @@
 """Cancels that were sequenced before their orders, and wait for them.
 
-Order entry sequences a cancel only behind its order. Older logs hold cancels of orders that were on their way, or of
-ids that no order had; one that waits in vain is refused after so many commands.
+Order entry sequences a cancel only behind its order. Older logs contain cancels of orders that were on their way, or of
+ids without an order. A cancel that waits in vain is refused after a number of commands.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _NEVER: Final = 2**62
 
 
 class EarlyCancels:
-    """The waiting cancels by order, the oldest first; `next_expiry` is the last command before one of them expires."""
+    """The waiting cancels by order, the oldest first; after command `next_expiry` the oldest one expires."""
 
     __slots__ = ("_commands", "_expiries", "by_order", "next_expiry")
 
     def __init__(self, waiting: Iterable[WaitingCancel], *, commands: int) -> None:
-        """Those of a state, by age; each waits for so many commands."""
+        """Take the waiting cancels of a state, by age; each waits for `commands` commands."""
         self.by_order: dict[int, list[WaitingCancel]] = {}
-        self._expiries: deque[tuple[int, int]] = deque()  # (seq, order id), with some that wait no more
+        self._expiries: deque[tuple[int, int]] = deque()  # (seq, order id), including cancels already taken
         self._commands = commands
         self.next_expiry = _NEVER
         for one in waiting:
@@ -37,11 +37,11 @@ class EarlyCancels:
         self.next_expiry = self._expiries[0][0] + self._commands
 
     def take(self, order_id: int) -> list[CancelOrder]:
-        """Those of an order that has come; they wait no more."""
+        """Remove and return the cancels of an order that has arrived."""
         return [waiting.cancel for waiting in self.by_order.pop(order_id, ())]
 
     def expired(self, seq: int) -> list[CancelOrder]:
-        """Those that have waited too long by command `seq`; they wait no more."""
+        """Remove and return the cancels that have waited too long by command `seq`."""
         cancels = []
         while self._expiries and self._expiries[0][0] + self._commands < seq:
             since, order_id = self._expiries.popleft()
@@ -54,5 +54,5 @@ class EarlyCancels:
         return cancels
 
     def by_age(self) -> list[WaitingCancel]:
-        """All of them, the oldest first."""
+        """Return all waiting cancels, the oldest first."""
         return sorted((one for waiting in self.by_order.values() for one in waiting), key=lambda one: one.seq)

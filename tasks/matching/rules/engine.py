@@ -1,8 +1,8 @@
 """The matching engine of a shard: commands in, events out, and nothing else.
 
 It is a pure function of the shard's log: no clock, no randomness, no floats. Events carry the time at which their
-command was sequenced and ids made of the command's number, so whoever replays the log makes the same events. No
-command raises; one that cannot be right is refused and leaves the books as they are.
+command was sequenced, and ids derived from the command's number, so each replay of the log makes the same events. No
+command raises; the engine refuses an invalid one and leaves the books as they are.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ from tasks.messages import (
 )
 
 # How many commands a cancel waits for its order. Order entry sequences a cancel only behind its order, so only older
-# logs hold cancels that wait.
+# logs contain cancels that wait.
 WAITING_COMMANDS: Final = 100_000
 
-# Of the orders that were closed the engine remembers at least so many, the latest, and at most about twice as many:
-# a cancel of one of these is refused at once. Order entry refuses those of older ones itself, as it knows their
-# state by then; should one come all the same, it waits and is refused then.
+# The engine remembers at least this many of the most recently closed orders, and at most about twice this number: it
+# refuses a cancel of one of these at once. Order entry itself refuses cancels of older orders, as it knows their state
+# by then; if one arrives nevertheless, it waits and is refused then.
 REMEMBERED_ORDERS: Final = 100_000
 
 
 class Engine(Journal):
     """The books of one shard's securities after command `seq` of its log.
 
-    It is its own journal: with one beside it an order would cost 2 % more.
+    It is its own journal: a separate one would make an order 2 % slower.
     """
 
     __slots__ = (
@@ -70,7 +70,7 @@ class Engine(Journal):
         self._remembered_orders = remembered_orders
 
     def apply(self, seq: int, command: Command) -> list[Event]:
-        """The events of command `seq`, which has to be the next one of the log."""
+        """Apply command `seq`, which must be the next one of the log, and return its events."""
         self.seq = seq
         events: list[Event] = []
         self.events = events
@@ -116,7 +116,7 @@ class Engine(Journal):
         ):
             self._place_with_care(order)
             return
-        # From here on as in placing.enter, without its calls: most orders come this way.
+        # From here on as in placing.enter, without its calls: most orders take this path.
         if (book.best_ask >= -price_cents) if order.side == "buy" else (book.best_bid >= price_cents):
             trade(self, book, order, quantity, "rejected")
             if book.stops.waiting:
@@ -127,7 +127,7 @@ class Engine(Journal):
             self.close(order, quantity, "cancelled", "unfilled", order.sequenced_us)
 
     def _place_with_care(self, order: PlaceOrder) -> None:
-        """An order that is more than a limit order, or cannot be right."""
+        """Place an order that is more than a limit order, or refuse an invalid one."""
         reason = "duplicate_order" if order.order_id in self._open_orders else placing.fault(order)
         if reason:
             self.close(order, order.quantity, "rejected", reason, order.sequenced_us)
@@ -143,7 +143,7 @@ class Engine(Journal):
         return book
 
     def _was_cancelled(self, order: PlaceOrder) -> bool:
-        """Whether a cancel waited for the order; those that were not its client's, or came twice, are refused."""
+        """Return whether a cancel waited for the order; refuse cancels of other clients, and duplicates."""
         cancelled = False
         for cancel in self._early_cancels.take(order.order_id):
             if not cancelled and (cancel.client_id, cancel.security_id) == (order.client_id, order.security_id):
@@ -171,7 +171,7 @@ class Engine(Journal):
             phases.withdraw(self, self._books[order.security_id], order, "cancelled", now_us)
 
     def _cancel_all(self, order_ids: list[int], client_id: str | None, reason: str, now_us: int) -> None:
-        """Cancel what is open of these orders, of one client only if it is named."""
+        """Cancel those of these orders that are open; if a client is named, only its own."""
         for order_id in order_ids:
             order = self._open_orders.get(order_id)
             if order is not None and client_id in (None, order.client_id) and len(self.events) < MAX_EVENTS_PER_COMMAND:
@@ -189,38 +189,38 @@ class Engine(Journal):
         else:
             replacing.change(self, book, order, replace)
 
-    # -- what others see of the books --------------------------------------------------------------------------------
+    # -- the public view of the books --------------------------------------------------------------------------------
 
     def book_updates(self) -> list[BookUpdate]:
-        """One update a security whose book changed since updates or snapshots were last asked for."""
+        """Return an update of each book that has changed since the last updates or snapshots."""
         return [update for book in self._books.values() if (update := book.update()) is not None]
 
     def book_snapshots(self) -> list[BookUpdate]:
-        """Every level of every book."""
+        """Return every level of every book."""
         return [book.snapshot() for book in self._books.values()]
 
     def best_levels(self, security_id: str, depth: int) -> tuple[list[Level], list[Level]]:
-        """The best levels of a security's bids and asks, at most so many of each, the best first."""
+        """Return the best levels of a security's bids and asks, at most `depth` of each, the best first."""
         book = self._books.get(security_id)
         return ([], []) if book is None else book.best_levels(depth)
 
     def indicative(self, security_id: str) -> Indication:
-        """What the auction of a security would lead to if it ended now; nothing outside of auctions."""
+        """Return the outcome of a security's auction if it ended now; NOTHING outside of auctions."""
         book = self._books.get(security_id)
         return NOTHING if book is None or book.auction is None else book.indication()
 
     def auction_updates(self) -> list[AuctionUpdate]:
-        """One update a security whose auction would end otherwise than when updates were last asked for."""
+        """Return an update of each auction whose indicative outcome has changed since the last updates."""
         return [update for book in self._books.values() if (update := book.auction_update()) is not None]
 
     def auction_snapshots(self) -> list[AuctionUpdate]:
-        """Where every auction would end now."""
+        """Return the indicative outcome of every auction."""
         return [update for book in self._books.values() if (update := book.auction_update(always=True)) is not None]
 
     # -- snapshot and restore ----------------------------------------------------------------------------------------
 
     def state(self) -> EngineState:
-        """All that the events of later commands depend on."""
+        """Return everything on which the events of later commands depend."""
         return EngineState(
             version=VERSION,
             shard=self.shard,
@@ -232,7 +232,7 @@ class Engine(Journal):
         )
 
     def state_hash(self) -> str:
-        """The same for engines that are in the same state."""
+        """Return a hash that is equal for engines in the same state."""
         return digest(encode(self.state())).hex()
 
     @classmethod
@@ -243,7 +243,7 @@ class Engine(Journal):
         waiting_commands: int = WAITING_COMMANDS,
         remembered_orders: int = REMEMBERED_ORDERS,
     ) -> Engine:
-        """An engine that goes on after the last command of a state."""
+        """Return an engine that continues after the last command of a state."""
         engine = cls(state.shard, waiting_commands=waiting_commands, remembered_orders=remembered_orders)
         engine.seq = state.seq
         for book in state.books:

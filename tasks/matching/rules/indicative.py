@@ -1,9 +1,9 @@
-"""The price of an auction: what it would be if it ended now, known at every moment of the auction.
+"""The price of an auction if it ended now, known at every moment of the auction.
 
-At each price the *demand* is what the buy orders at this limit or above want, the *supply* what the sell orders at this
-limit or below offer, and the smaller of both would trade. As the price rises, demand falls and supply grows. So what
-would trade is largest where they cross, and only the prices next to the crossing come into question: it is kept, with
-its demand and supply, and moves by a few prices with each order.
+At each price the *demand* is the quantity of the buy orders with this limit or above, the *supply* that of the sell
+orders with this limit or below, and the smaller of the two would trade. As the price rises, demand falls and supply
+grows. So the volume is largest where they cross, and only the prices next to the crossing are candidates. This module
+keeps the crossing, with its demand and supply, and moves it by a few prices with each order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tasks.messages import Side
 
 
 class Indication(NamedTuple):
-    """What an uncross leads to: its price, None when nothing trades, and the rest as in AuctionUpdate."""
+    """The outcome of an uncross: its price, None if nothing trades, and the other fields as in AuctionUpdate."""
 
     price_cents: int | None
     volume: int
@@ -27,7 +27,7 @@ NOTHING: Final = Indication(None, 0, 0, None)
 
 
 class Offer(NamedTuple):
-    """What the orders of an auction want at one of their limits."""
+    """Demand and supply of an auction at one of its orders' limits."""
 
     price_cents: int
     demand: int
@@ -35,21 +35,21 @@ class Offer(NamedTuple):
 
     @property
     def volume(self) -> int:
-        """What would trade [shares]."""
+        """The quantity that would trade [shares]."""
         return min(self.demand, self.supply)
 
     @property
     def surplus(self) -> int:
-        """What the larger side has beyond that [shares]."""
+        """The quantity by which the larger side exceeds the other [shares]."""
         return abs(self.demand - self.supply)
 
 
 def choose(offers: list[Offer], reference_cents: int) -> Indication:
-    """The price of an auction among the limits of its orders.
+    """Choose the price of an auction among the limits of its orders.
 
-    It is the one with the largest volume; of these, with the smallest surplus; of these, the highest if all have a
-    surplus of buyers, the lowest if all have one of sellers, otherwise the nearest to the reference price and of two
-    equally near the higher.
+    The largest volume decides; then the smallest surplus; then the highest price if all have a surplus of buyers, the
+    lowest if all have one of sellers, and otherwise the price nearest to the reference price, the higher of two that
+    are equally near.
 
     offers           any order, at least one
     reference_cents  the reference price [cents/share]
@@ -73,20 +73,20 @@ def choose(offers: list[Offer], reference_cents: int) -> Indication:
 
 
 class Crossing:
-    """Where demand and supply cross: the highest limit at which demand is at least supply, or else the lowest."""
+    """The crossing of demand and supply: the highest limit at which demand is at least supply, or else the lowest."""
 
     __slots__ = ("_at", "_bought", "_demand", "_prices", "_sold", "_supply")
 
     def __init__(self) -> None:
-        self._prices: list[int] = []  # at which there are orders, the lowest first
+        self._prices: list[int] = []  # limits of orders, the lowest first
         self._bought: dict[int, int] = {}  # shares by price
         self._sold: dict[int, int] = {}
-        self._at = 0  # which of the prices; demand and supply are those at this price
+        self._at = 0  # index of the crossing; demand and supply are those at this price
         self._demand = 0
         self._supply = 0
 
     def set_level(self, price_cents: int, side: Side, quantity: int) -> None:
-        """At a price so many shares are wanted or offered from now on."""
+        """Set the quantity that one side wants or offers at a price [shares]."""
         own, other = (self._bought, self._sold) if side == "buy" else (self._sold, self._bought)
         before = own.get(price_cents, 0)
         if quantity == before:
@@ -112,23 +112,23 @@ class Crossing:
             self._at += 1
 
     def _drop_price(self, price_cents: int) -> None:
-        """Drop a price at which there is no order any more."""
+        """Drop a price without orders."""
         index = bisect_left(self._prices, price_cents)
         del self._prices[index]
         if index < self._at:
             self._at -= 1
         elif index == self._at and index == len(self._prices) and index:
-            self._at -= 1  # to the next lower price: what is wanted there is wanted besides
+            self._at -= 1  # to the next lower price, whose buyers add to the demand
             self._demand += self._bought.get(self._prices[self._at], 0)
         elif index == self._at and index < len(self._prices):
             self._supply += self._sold.get(self._prices[index], 0)  # at the next higher price
 
     def find(self, reference_cents: int) -> Indication:
-        """What an uncross would lead to now.
+        """Return the outcome of an uncross at this moment.
 
-        Below the crossing the volume is the supply, above it the demand. Of neighbouring prices below, at which supply
-        is the same, no order sells at the higher ones, so some buy there and demand differs: unless no order buys at
-        the lowest of them. So the lower one of two neighbours may be as good, but no third one; and likewise above.
+        Below the crossing the volume is the supply, above it the demand. If neighbouring prices below it have the same
+        supply, no order sells at the higher ones, so orders buy there and demand differs, except where no order buys at
+        the lowest of them. So the lower of two neighbours may be equally good, but never a third; and likewise above.
         """
         if not self._prices:
             return NOTHING
@@ -136,7 +136,7 @@ class Crossing:
         return self._clear_choice() or self._near_choice(reference_cents)
 
     def _clear_choice(self) -> Indication | None:
-        """The price at the crossing or the one above it if no other is as good, which is mostly so."""
+        """Return the price at the crossing or the next above it if no other is equally good, as is usual."""
         prices, bought, sold = self._prices, self._bought, self._sold
         at, above, demand, supply = self._at, self._at + 1, self._demand, self._supply
         if demand < supply:
@@ -153,7 +153,7 @@ class Crossing:
         return Indication(prices[above], higher_demand, higher_supply - higher_demand, "sell")
 
     def _near_choice(self, reference_cents: int) -> Indication:
-        """The best of the prices at the crossing and next to it."""
+        """Return the best of the prices at the crossing and next to it."""
         first, last = max(self._at - 1, 0), min(self._at + 2, len(self._prices) - 1)
         demand, supply = self._demand, self._supply
         if first < self._at:
@@ -167,7 +167,7 @@ class Crossing:
         return choose(offers, reference_cents)
 
     def _move(self) -> None:
-        """Go to where demand and supply cross now."""
+        """Move to where demand and supply cross now."""
         prices, bought, sold = self._prices, self._bought, self._sold
         at, demand, supply = self._at, self._demand, self._supply
         while at + 1 < len(prices):

@@ -1,6 +1,6 @@
-"""The events of a command: every one but a trade in continuous trading is made here.
+"""The events of a command: this module makes all of them except trades in continuous trading.
 
-Most are made by position, as the names of their fields would cost as much as the events.
+It makes most by position, as naming the fields would cost as much as the events.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from tasks.messages import (
 
 Refusal = Literal["cancelled", "rejected"]
 
-# Other orders have a collar in place of a limit.
+# Other orders have a collar instead of a limit.
 _LIMITED = ("limit", "stop_limit")
 
 
 class Journal:
-    """What command `seq` has led to, and which orders were closed lately.
+    """The events of command `seq`, and the orders that were closed recently.
 
-    `closed` and `closed_before` are two generations of closed orders: a full one takes the place of the one before it.
+    `closed` and `closed_before` are two generations of closed orders: a full one replaces the previous one.
     `base` is the id that the first event of command 0 would have.
     """
 
@@ -66,7 +66,7 @@ class Journal:
         sell: RestingOrder,
         now_us: int,
     ) -> None:
-        """Two orders trade in an auction."""
+        """Record a trade of two orders in an auction."""
         self.events.append(
             TradeMade(
                 self._next_id(), security_id, sequence, price_cents, quantity, None,
@@ -75,7 +75,7 @@ class Journal:
         )  # fmt: skip
 
     def close(self, order: PlaceOrder, quantity: int, status: Refusal, reason: str, now_us: int) -> None:
-        """An order that came is closed with what is open of it [shares]."""
+        """Record the close of an incoming or waiting order with its open quantity [shares]."""
         events = self.events
         self.closed.add(order.order_id)
         events.append(
@@ -88,7 +88,7 @@ class Journal:
         )  # fmt: skip
 
     def cancel(self, order: RestingOrder, quantity: int, reason: str, now_us: int) -> None:
-        """An order that rested is cancelled with what was open of it [shares]."""
+        """Record the cancel of a resting order with its open quantity [shares]."""
         events = self.events
         self.closed.add(order.order_id)
         events.append(
@@ -101,7 +101,7 @@ class Journal:
         )  # fmt: skip
 
     def trigger(self, stop: PlaceOrder, now_us: int) -> None:
-        """A stop order becomes the market or limit order that it stands for."""
+        """Record that a stop order has become a market or limit order."""
         self.events.append(
             OrderTriggered(
                 self._next_id(), stop.order_id, stop.client_id, stop.security_id, stop.side,
@@ -112,7 +112,7 @@ class Journal:
     # -- cancels and replacements ------------------------------------------------------------------------------------
 
     def refuse_cancel(self, cancel: CancelOrder, now_us: int) -> None:
-        """A cancel finds nothing open of the client's."""
+        """Record the refusal of a cancel that finds no open order of its client."""
         events = self.events
         events.append(
             CancelRefused(
@@ -132,7 +132,7 @@ class Journal:
         open_quantity: int,
         hold_cents: int,
     ) -> None:
-        """An open order, which still has its old terms, gets these."""
+        """Record the new terms of an open order, which still has its old ones."""
         self.events.append(
             OrderReplaced(
                 event_id=self._next_id(),
@@ -153,7 +153,7 @@ class Journal:
         )
 
     def refuse_replace(self, replace: ReplaceOrder, reason: str) -> None:
-        """A replacement changes nothing."""
+        """Record the refusal of a replacement."""
         self.events.append(
             ReplaceRefused(
                 event_id=self._next_id(),
@@ -171,9 +171,9 @@ class Journal:
     # -- securities --------------------------------------------------------------------------------------------------
 
     def change_phase(self, security_id: str, phase: Phase, cause: PhaseCause, ends_us: int | None, now_us: int) -> None:
-        """A security is in another phase, or in one with another end."""
+        """Record a new phase of a security, or a new end of its phase."""
         self.events.append(PhaseChanged(self._next_id(), security_id, phase, cause, ends_us, now_us))
 
     def settle(self, security_id: str, value_cents: int, now_us: int) -> None:
-        """All orders of a security are closed, and its shares become cash."""
+        """Record that all orders of a security are closed and its shares become cash."""
         self.events.append(SecuritySettled(self._next_id(), security_id, value_cents, now_us))

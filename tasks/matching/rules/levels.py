@@ -1,7 +1,7 @@
-"""What a book holds: resting orders in queues, one queue a price.
+"""The content of a book: resting orders in queues, one for each price.
 
-What rests is held in objects that the garbage collector need not visit: they form no cycles, and a million of them
-would otherwise be walked again and again.
+The garbage collector does not visit these objects: they form no cycles, and it would walk a million of them again and
+again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from tasks.messages import Side, TimeInForce
 class RestingOrder(Struct, gc=False):
     """An order in the book.
 
-    `key` is the price of a bid, minus the price of an ask [cents/share]. `quantity` is what it shows [shares], 0 once
-    it has left, and `hidden` what an iceberg has beside it; `total` is what it was placed or replaced with, so what
-    is neither shown nor hidden was filled. An iceberg shows at most `display_quantity` at a time; 0 shows everything.
-    `hold_cents` is what is held for each share of a bid. Orders with the time in force `auction`, and market orders
-    in an auction, which alone rest as `ioc`, leave with its uncross.
+    `key` is the price of a bid, minus the price of an ask [cents/share]. `quantity` is the displayed quantity [shares],
+    0 once the order has left, and `hidden` the hidden quantity of an iceberg. `total` is the quantity with which it was
+    placed or replaced, so what is neither displayed nor hidden was filled. An iceberg displays at most
+    `display_quantity` at a time; 0 displays everything. `hold_cents` is held for each share of a bid.
+
+    An order with the time in force `auction` leaves with the uncross. So does a market order in an auction, the only
+    order that rests as `ioc`.
     """
 
     order_id: int
@@ -48,7 +50,7 @@ class RestingOrder(Struct, gc=False):
 
     @property
     def open_quantity(self) -> int:
-        """What is not filled of it, shown or hidden [shares]."""
+        """The quantity that is not filled, displayed or hidden [shares]."""
         return self.quantity + self.hidden
 
 
@@ -56,8 +58,8 @@ class PriceLevel(Struct, eq=False, gc=False):
     """The orders at one price, the oldest first.
 
     An order that leaves stays in the queue with quantity 0 until it is passed or swept out, so a cancel costs the
-    same anywhere in a queue of any length. All before `head` have left it, or stand again behind it with their next
-    displayed part. `quantity` is what all orders show [shares], `hidden` what they have beside it.
+    same anywhere in a queue of any length. Entries before `head` have left, or stand again behind it with their next
+    displayed part. `quantity` and `hidden` are the sums of the displayed and hidden quantities [shares].
     """
 
     queue: list[RestingOrder] = []
@@ -74,7 +76,7 @@ class PriceLevel(Struct, eq=False, gc=False):
         self.hidden += order.hidden
 
     def refill(self, order: RestingOrder) -> None:
-        """Show the next part of an iceberg, of which what it showed has traded: at the end of the queue."""
+        """Display the next part of an iceberg whose displayed part has traded, at the end of the queue."""
         shown = min(order.display_quantity, order.hidden)
         order.quantity = shown
         order.hidden -= shown
@@ -83,11 +85,11 @@ class PriceLevel(Struct, eq=False, gc=False):
         self.queue.append(order)
 
     def fill(self, shares: int) -> list[tuple[RestingOrder, int]]:
-        """Fill the first orders with so many shares, an iceberg in its place with all that it has.
+        """Fill the first orders with a number of shares, an iceberg in its place with all of its quantity.
 
-        One that is filled in part keeps its place, and an iceberg shows a new part. Those that are filled have a
-        quantity of 0.
-        returns  the orders with how much of each was filled [shares]
+        An order that is filled in part keeps its place, and an iceberg displays a new part. A filled order has quantity
+        0.
+        returns  the orders, each with the quantity filled [shares]
         """
         filled: list[tuple[RestingOrder, int]] = []
         for order in self.orders():
@@ -107,19 +109,19 @@ class PriceLevel(Struct, eq=False, gc=False):
         return filled
 
     def orders(self) -> Iterator[RestingOrder]:
-        """The orders that are in the queue, by priority."""
+        """Return the orders in the queue, by priority."""
         return (order for order in islice(self.queue, self.head, None) if order.quantity)
 
     def sweep(self) -> None:
-        """Let go of the orders that have left."""
+        """Remove the orders that have left."""
         self.queue = [order for order in islice(self.queue, self.head, None) if order.quantity]
         self.head = 0
 
 
 def comes_before(client_id: str, quantity: int, levels: Iterable[PriceLevel]) -> bool:
-    """Whether an order of the client stands in the way of the first `quantity` shares of the levels.
+    """Return whether an order of the client stands before the end of the first `quantity` shares of the levels.
 
-    What is hidden comes behind all that the level shows, and so behind every order in the queue.
+    Hidden quantity stands behind all displayed quantity of its level, and so behind every order in the queue.
     """
     for level in levels:
         for order in level.orders():

@@ -28,13 +28,13 @@ from tasks.messages import (
     SettleSecurity,
 )
 
-# How many orders of each side one command fills, and closes for each reason, so that their events have numbers: a
-# trade fills at least one of two orders, so there are at most four times as many events, and half the numbers remain.
+# How many orders of each side one command fills, and closes for each reason, so that the numbers of its events suffice:
+# a trade fills at least one of two orders, so at most four times this number of events arise, half the numbers.
 MOST_ORDERS: Final = MAX_EVENTS_PER_COMMAND // 8
 
 
 def change_security(journal: Journal, book: Book, command: SecurityCommand) -> None:
-    """Do to a security what a command says; one that was delisted or settled stays as it is."""
+    """Apply a command to a security; one that was delisted or settled stays as it is."""
     if book.is_over:
         return
     if type(command) is SetPhase:
@@ -66,8 +66,8 @@ def _set_phase(
 ) -> None:
     """Change the phase.
 
-    An auction that is followed by trading or by the close ends with its uncross; a halt or another auction only puts
-    it off. What was collected before a halt is uncrossed before trading goes on.
+    An auction that trading or the close follows ends with its uncross; a halt or another auction only postpones it.
+    Orders that were collected before a halt are uncrossed before trading resumes.
     """
     uncrosses = book.phase != "continuous" if phase == "continuous" else (book.phase, phase) == ("auction", "closed")
     if uncrosses and not _uncross(journal, book, now_us):
@@ -90,9 +90,9 @@ def _set_phase(
 
 
 def _uncross(journal: Journal, book: Book, now_us: int) -> bool:
-    """Trade all that can trade at one price, and cancel what is left of the orders that were for the auction only.
+    """Trade everything that can trade at one price, and cancel the rest of the orders for this auction only.
 
-    returns  whether that was all; the next command that ends the auction goes on
+    returns  whether the uncross is complete; otherwise the next command that ends the auction continues it
     """
     indication = book.indication()
     if indication.price_cents is not None:
@@ -115,7 +115,7 @@ def _uncross(journal: Journal, book: Book, now_us: int) -> bool:
 
 
 def _end(journal: Journal, book: Book, reason: str, now_us: int) -> bool:
-    """Close a security for good; returns whether it is, or needs another command for the orders that are left."""
+    """Close a security for good; return False if another command has to close the orders that are left."""
     if not _withdraw_all(journal, book, book.open_orders(), reason, now_us):
         return False
     book.is_over = True
@@ -125,14 +125,14 @@ def _end(journal: Journal, book: Book, reason: str, now_us: int) -> bool:
 
 
 def _withdraw_all(journal: Journal, book: Book, orders: list[OpenOrder], reason: str, now_us: int) -> bool:
-    """Cancel orders; returns whether that was all of them."""
+    """Cancel as many orders as one command may; return whether that was all of them."""
     for order in orders[:MOST_ORDERS]:
         withdraw(journal, book, order, reason, now_us)
     return len(orders) <= MOST_ORDERS
 
 
 def withdraw(journal: Journal, book: Book, order: OpenOrder, reason: str, now_us: int) -> None:
-    """Cancel what is open of an order."""
+    """Cancel the open quantity of an order."""
     if type(order) is WaitingOrder:
         book.forget(order)
         journal.close(order.order, order.open_quantity, "cancelled", reason, now_us)

@@ -1,4 +1,4 @@
-"""How an order comes to a book, whether it is new, replaced, triggered or has waited for an auction."""
+"""How an order enters a book, whether it is new, replaced, triggered or has waited for an auction."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from tasks.matching.rules.journal import Journal, Refusal
 from tasks.matching.rules.waiting import WaitingOrder
 from tasks.messages import MAX_EVENTS_PER_COMMAND, OrderType, PhaseCause, PlaceOrder, TradeMade
 
-# An order can make a trade of each of its shares, and the events of a command are numbered up to a limit; the half
-# that is left is for the cancels that waited for it, and for the stop orders that it triggers.
+# An order can make a trade of each of its shares, and the numbers of a command's events are limited. The other half of
+# the numbers is for the cancels that waited for the order, and for the stop orders that it triggers.
 MAX_QUANTITY: Final = MAX_EVENTS_PER_COMMAND // 2
 
 # The times in force of orders that may rest in continuous trading.
 RESTING: Final = frozenset({"gtc", "day", "gtd"})
 
-# That a stop order was triggered, and that its rest was closed.
+# A stop order is triggered, and its rest is closed.
 _EVENTS_BESIDES_TRADES: Final = 2
 
 
 def fault(order: PlaceOrder) -> str | None:
-    """Why an order cannot be right, whatever the book is like."""
+    """Return why an order is invalid for any book; None if it is valid."""
     if not 0 < order.quantity <= MAX_QUANTITY or order.price_cents <= 0:
         return "out_of_range"
     if (order.stop_price_cents is not None) != (order.type in ("stop", "stop_limit")):
@@ -43,7 +43,7 @@ def fault(order: PlaceOrder) -> str | None:
 
 
 def place(journal: Journal, book: Book, order: PlaceOrder) -> None:
-    """A new order comes to a book in any phase."""
+    """Place a new order in a book in any phase."""
     if book.phase == "auction":
         reason = auction_refusal(book, order)
         if reason:
@@ -65,7 +65,7 @@ def place(journal: Journal, book: Book, order: PlaceOrder) -> None:
 
 
 def auction_refusal(book: Book, order: PlaceOrder) -> str | None:
-    """What stands against an order in an auction; a stop order waits, so it could trade with none."""
+    """Return why an auction refuses an order; None if it does not. A stop order waits, so it meets no other order."""
     if order.post_only or (order.type in ("limit", "stop_limit") and order.time_in_force in ("ioc", "fok")):
         return "not_in_auction"
     if order.stop_price_cents is None and _crosses_own(book, order):
@@ -84,10 +84,10 @@ def _crosses_own(book: Book, order: PlaceOrder) -> bool:
 
 
 def enter(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: Refusal) -> None:
-    """An order comes to a book in continuous trading: it trades, rests, or is closed.
+    """Enter an order into a book in continuous trading: trade it, let it rest, or close it.
 
-    total    what it was placed or replaced with: its quantity, which is open of it, and what was filled [shares]
-    refusal  what becomes of a post-only order that would trade
+    total    quantity with which it was placed or replaced: its open quantity, and what was filled [shares]
+    refusal  status of a post-only order that would trade
     """
     if book.meets(order):
         trade(journal, book, order, total, refusal)
@@ -98,7 +98,7 @@ def enter(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: 
 
 
 def trade(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: Refusal) -> None:
-    """An order whose limit reaches the other side; as for `enter`."""
+    """Trade an order whose limit reaches the other side; the parameters are those of `enter`."""
     if order.post_only:
         journal.close(order, order.quantity, refusal, "would_cross", order.sequenced_us)
         return
@@ -129,7 +129,7 @@ def trade(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: 
 
 
 def _stop_at_band(journal: Journal, book: Book, order: PlaceOrder, rest: int, total: int) -> None:
-    """An order would trade beyond the band, unless that is with one of its own client."""
+    """Begin an auction for an order that would trade beyond the band, unless with an order of its own client."""
     if book.first_reached(order).client_id == order.client_id:
         journal.close(order, rest, "cancelled", "self_trade", order.sequenced_us)
         return
@@ -147,20 +147,20 @@ def _stop_at_band(journal: Journal, book: Book, order: PlaceOrder, rest: int, to
 
 
 def follow_up(journal: Journal, book: Book, now_us: int) -> None:
-    """Let the stop orders act that the trades of this command have reached."""
+    """Trigger the stop orders that the trades of this command have reached."""
     if book.stops.waiting and book.phase == "continuous":
         trigger(journal, book, _reached(journal, book, 0), now_us)
 
 
 def trigger(journal: Journal, book: Book, reached: list[WaitingOrder], now_us: int) -> None:
-    """Let stop orders act that trades have reached, by their arrival, and behind them those that they reach.
+    """Trigger stop orders that trades have reached, by their arrival, and after them the stop orders that they reach.
 
-    Where one of them begins an auction, the others wait on, and those that it reached wait, too.
+    If one of them begins an auction, the others keep waiting, and so do the stop orders that it reached.
     """
     triggered = deque(reached)
     while triggered:
         stop = triggered.popleft().order
-        # Each of the others may need a number, if only to be closed with it, and so does an auction that begins.
+        # Each of the others may need the number of an event, if only for its close, and so does an auction that begins.
         others = len(triggered) + len(book.stops.waiting) + len(book.for_auction.waiting) + (book.band_ppm is not None)
         since = len(journal.events)
         if since + stop.quantity + _EVENTS_BESIDES_TRADES + others > MAX_EVENTS_PER_COMMAND:
@@ -177,7 +177,7 @@ def trigger(journal: Journal, book: Book, reached: list[WaitingOrder], now_us: i
 
 
 def _reached(journal: Journal, book: Book, since: int) -> list[WaitingOrder]:
-    """The stop orders that the trades from events[since] on have reached; they wait no more."""
+    """Take out the stop orders that the trades from events[since] on have reached."""
     prices_cents = [event.price_cents for event in journal.events[since:] if type(event) is TradeMade]
     if not prices_cents:
         return []
@@ -188,13 +188,13 @@ def _reached(journal: Journal, book: Book, since: int) -> list[WaitingOrder]:
 
 
 def begin_auction(journal: Journal, book: Book, cause: PhaseCause, ends_us: int | None, now_us: int) -> None:
-    """Begin to collect orders."""
+    """Begin an auction: from now on the book collects orders."""
     book.set_phase("auction", cause, ends_us)
     journal.change_phase(book.security_id, "auction", cause, ends_us, now_us)
 
 
 def collect_waiting(journal: Journal, book: Book, now_us: int) -> None:
-    """Let the orders that waited for an auction come to the book, by their arrival."""
+    """Move the orders that waited for an auction into the book, by their arrival."""
     for waiting in list(book.for_auction.waiting.values()):
         order = waiting.order
         book.forget(waiting)

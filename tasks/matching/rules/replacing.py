@@ -1,4 +1,4 @@
-"""Other terms for an open order, in any phase."""
+"""Replaces the terms of an open order, in any phase."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.messages import PlaceOrder, ReplaceOrder
 
 
 def refusal(book: Book, order: OpenOrder, replace: ReplaceOrder) -> str | None:
-    """What stands against a replacement of an open order of its client."""
+    """Return why a replacement of a client's own open order is refused; None if it is not."""
     if order.side != replace.side:
         return "wrong_side"
     if book.phase in ("halted", "closed"):
@@ -27,7 +27,7 @@ def refusal(book: Book, order: OpenOrder, replace: ReplaceOrder) -> str | None:
 
 
 def change(journal: Journal, book: Book, order: OpenOrder, replace: ReplaceOrder) -> None:
-    """Give an open order its new terms, with which it may trade; one with nothing left to trade is closed."""
+    """Give an open order its new terms, with which it may trade; close it if nothing is left to trade."""
     now_us = replace.sequenced_us
     old_open = order.open_quantity
     filled = order.total - old_open
@@ -74,12 +74,12 @@ def change(journal: Journal, book: Book, order: OpenOrder, replace: ReplaceOrder
 
 
 def _incoming(order: RestingOrder, quantity: int, price_cents: int, hold_cents: int, now_us: int) -> PlaceOrder:
-    """A resting order as it comes to the book again with its new terms."""
+    """Return a resting order as it enters the book again with its new terms."""
     return PlaceOrder(
         order_id=order.order_id,
         client_id=order.client_id,
         security_id=order.security_id,
-        type="market" if order.time_in_force == "ioc" else "limit",  # of market orders see RestingOrder
+        type="market" if order.time_in_force == "ioc" else "limit",  # RestingOrder says why
         side=order.side,
         quantity=quantity,
         price_cents=price_cents,

@@ -1,11 +1,11 @@
-"""The levels of a book, and what others see of them.
+"""The levels of a book, and their public view.
 
-Levels of both sides are found by a signed key: the price of a bid, minus the price of an ask. So on each side the best
-level has the largest key, an order meets the other side where a key is at least its limit, and one walk serves buys
-and sells. The keys of a side stand in a sorted list, the best at its end, where levels come and go most.
+A signed key identifies a level of either side: the price of a bid, minus the price of an ask. So on each side the best
+level has the largest key, an order meets the other side where a key is at least its limit, and one loop serves buys
+and sells. The keys of a side form a sorted list with the best at its end, where levels come and go most.
 
-A level from which all orders have left stays until it would be the best: orders often come back to its price. It is
-not seen meanwhile, and when there are too many of them they are dropped together.
+A level whose orders have all left stays until it would be the best: orders often return to its price. It is invisible
+meanwhile, and when too many such levels exist they are dropped together.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Final
 from tasks.matching.rules.levels import PriceLevel
 from tasks.messages import BookUpdate, Level
 
-# The best key of a side on which nothing rests: no order's limit reaches it.
+# The best key of an empty side: no order's limit reaches it.
 NOTHING: Final = -(2**62)
 
-# A queue is swept when more have left it than are in it, and so many on top; empty levels are dropped likewise. So one
-# that leaves costs the same however many there are, and a few are not swept all the time.
+# A queue is swept when its orders that have left outnumber the others by more than this; empty levels are dropped by
+# the same rule. So the cost per order is constant, and a short queue is not swept all the time.
 LITTER: Final = 8
 
 
-class ShownBook:
-    """The levels of one security, and which of them have changed since they were last asked for."""
+class BookLevels:
+    """The levels of one security, and which of them have changed since the last update or snapshot."""
 
     __slots__ = (
         "_ask_keys",
@@ -35,8 +35,8 @@ class ShownBook:
         "_changed_keys",
         "_empty_levels",
         "_levels",
+        "_published_sequence",
         "_sequence",
-        "_told_sequence",
         "_updated_us",
         "best_ask",
         "best_bid",
@@ -47,14 +47,14 @@ class ShownBook:
     def __init__(self, security_id: str) -> None:
         self.security_id = security_id
         self.last_cents: int | None = None
-        self.best_bid = NOTHING  # the last of each list of keys, which is looked at for every order
+        self.best_bid = NOTHING  # the last of each list of keys, kept here because every order needs it
         self.best_ask = NOTHING
         self._levels: dict[int, PriceLevel] = {}
         self._empty_levels = 0
         self._bid_keys: list[int] = []
         self._ask_keys: list[int] = []
         self._sequence = 0
-        self._told_sequence = 0
+        self._published_sequence = 0
         self._changed_keys: set[int] = set()
         self._updated_us = 0
 
@@ -73,7 +73,7 @@ class ShownBook:
         return level
 
     def _leave_level(self, key: int, level: PriceLevel) -> None:
-        """The last order of a level was taken out."""
+        """Note that the last order of a level was taken out."""
         if key == self.best_bid:
             self.best_bid = self._drop_best(self._bid_keys)
         elif key == self.best_ask:
@@ -86,7 +86,7 @@ class ShownBook:
                 self._drop_empty_levels()
 
     def _drop_best(self, keys: list[int]) -> int:
-        """Drop the best level of a side, and the empty ones behind it; returns the key of the next."""
+        """Drop the best level of a side, and the empty ones behind it; return the key of the next."""
         levels = self._levels
         del levels[keys.pop()]
         while keys:
@@ -103,28 +103,28 @@ class ShownBook:
         self._ask_keys = [key for key in self._ask_keys if key in self._levels]
         self._empty_levels = 0
 
-    # -- what others see ---------------------------------------------------------------------------------------------
+    # -- the public view ---------------------------------------------------------------------------------------------
 
     def update(self) -> BookUpdate | None:
-        """The levels that changed since `update` or `snapshot` was last asked for; None when none did."""
+        """Return the levels that have changed since the last `update` or `snapshot`; None if no level has."""
         if not self._changed_keys:
             return None
-        return self._tell(sorted(self._changed_keys, reverse=True), snapshot=False)
+        return self._publish(sorted(self._changed_keys, reverse=True), snapshot=False)
 
     def snapshot(self) -> BookUpdate:
-        """Every level."""
+        """Return every level."""
         keys = [*reversed(self._bid_keys), *reversed(self._ask_keys)]
-        return self._tell([key for key in keys if self._levels[key].count], snapshot=True)
+        return self._publish([key for key in keys if self._levels[key].count], snapshot=True)
 
     def best_levels(self, depth: int) -> tuple[list[Level], list[Level]]:
-        """The best levels of bids and asks, at most so many of each, the best first; nothing of it counts as told."""
+        """Return the best levels of bids and asks, at most `depth` of each, the best first; publish nothing."""
         return self._best(self._bid_keys, depth), self._best(self._ask_keys, depth)
 
     def _best(self, keys: list[int], depth: int) -> list[Level]:
         shown = ((key, level) for key in reversed(keys) if (level := self._levels[key]).count)
         return [(abs(key), level.quantity, level.count) for key, level in islice(shown, depth)]
 
-    def _tell(self, keys: Iterable[int], *, snapshot: bool) -> BookUpdate:
+    def _publish(self, keys: Iterable[int], *, snapshot: bool) -> BookUpdate:
         bids: list[Level] = []
         asks: list[Level] = []
         for key in keys:
@@ -133,7 +133,7 @@ class ShownBook:
             (bids if key > 0 else asks).append((abs(key), quantity, count))
         update = BookUpdate(
             security_id=self.security_id,
-            previous_sequence=self._told_sequence,
+            previous_sequence=self._published_sequence,
             sequence=self._sequence,
             snapshot=snapshot,
             bids=bids,
@@ -143,6 +143,6 @@ class ShownBook:
             last_cents=self.last_cents,
             updated_us=self._updated_us,
         )
-        self._told_sequence = self._sequence
+        self._published_sequence = self._sequence
         self._changed_keys.clear()
         return update

@@ -1,6 +1,6 @@
-"""The state of an engine as values: what a snapshot holds, and what two engines are compared by.
+"""The state of an engine as values: the content of a snapshot, and the basis for comparing two engines.
 
-The same commands make the same bytes: books stand in the order of their names, orders in the order of their priority,
+The same commands make the same bytes: books are in the order of their names, orders in the order of their priority,
 sets sorted. So the hash of the bytes is the hash of the state, on any machine, with any PYTHONHASHSEED.
 """
 
@@ -19,9 +19,9 @@ VERSION: Final = 3
 
 
 class OrderState(Struct, frozen=True, array_like=True):
-    """A resting order, with the terms that it has by now; `quantity` is what it shows [shares].
+    """A resting order with its present terms; `quantity` is the displayed quantity [shares].
 
-    What is neither shown nor `hidden` of its `total` was filled. `display_quantity` is 0 of an order that shows all.
+    The part of `total` that is neither displayed nor `hidden` was filled. `display_quantity` is 0 if all is displayed.
     """
 
     order_id: int
@@ -37,7 +37,7 @@ class OrderState(Struct, frozen=True, array_like=True):
 
 
 class BookState(Struct, frozen=True, array_like=True):
-    """One security's book, the orders of each side by priority, those that wait by arrival, its counters and phase."""
+    """One security's book: the orders of each side by priority, waiting orders by arrival, its counters and phase."""
 
     security_id: str
     bids: list[OrderState]
@@ -57,7 +57,7 @@ class BookState(Struct, frozen=True, array_like=True):
 
 
 class WaitingCancel(Struct, frozen=True, array_like=True):
-    """A cancel that came before its order, as command `seq`."""
+    """A cancel that was sequenced before its order, as command `seq`."""
 
     seq: int
     cancel: CancelOrder
@@ -79,12 +79,12 @@ _decoder = msgspec.msgpack.Decoder(EngineState)
 
 
 def encode(state: EngineState) -> bytes:
-    """A state as bytes, the same for the same state."""
+    """Return a state as bytes, the same for the same state."""
     return msgspec.msgpack.encode(state)
 
 
 def decode(body: bytes) -> EngineState:
-    """The state of encoded bytes; msgspec.MsgspecError when they are none, or of another version."""
+    """Decode a state; raise msgspec.MsgspecError if the bytes contain none, or one of another version."""
     state = _decoder.decode(body)
     if state.version != VERSION:
         raise msgspec.ValidationError(f"a state of version {state.version}, not {VERSION}")
@@ -92,5 +92,5 @@ def decode(body: bytes) -> EngineState:
 
 
 def digest(body: bytes) -> bytes:
-    """SHA-256 of an encoded state; its hexadecimal form is the state hash."""
+    """Return the SHA-256 of an encoded state; its hexadecimal form is the state hash."""
     return sha256(body).digest()

@@ -1,4 +1,4 @@
-"""What trades do to a book: in continuous trading one order with the other side, in an auction both sides at once."""
+"""Trades in a book: of one order with the other side in continuous trading, of both sides at once in an auction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from tasks.matching.rules.levels import PriceLevel, RestingOrder, comes_before
-from tasks.matching.rules.shown import LITTER, ShownBook
+from tasks.matching.rules.shown import LITTER, BookLevels
 from tasks.matching.rules.waiting import OpenOrder
 from tasks.messages import Event, PlaceOrder, Side, TradeMade
 
@@ -21,8 +21,8 @@ class AuctionTrade(NamedTuple):
     sell: RestingOrder
 
 
-class TradedBook(ShownBook):
-    """The orders that rest in a book; `open_orders` are those of all the shard's books by their ids."""
+class MatchingBook(BookLevels):
+    """The orders that rest in a book; `open_orders` contains those of all the shard's books by their ids."""
 
     __slots__ = ("_open_orders", "_trade_sequence")
 
@@ -32,7 +32,7 @@ class TradedBook(ShownBook):
         self._trade_sequence = 0
 
     def resting(self) -> Iterator[RestingOrder]:
-        """The orders in the book: bids, then asks, each by priority."""
+        """Return the orders in the book: bids, then asks, each by priority."""
         for keys in (self._bid_keys, self._ask_keys):
             for key in reversed(keys):
                 yield from self._levels[key].orders()
@@ -40,7 +40,7 @@ class TradedBook(ShownBook):
     # -- continuous trading ------------------------------------------------------------------------------------------
 
     def meets(self, order: PlaceOrder) -> bool:
-        """Whether the order's limit reaches the other side."""
+        """Return whether the order's limit reaches the other side."""
         if order.side == "buy":
             return self.best_ask >= -order.price_cents
         return self.best_bid >= order.price_cents
@@ -50,9 +50,9 @@ class TradedBook(ShownBook):
     ) -> tuple[int, bool]:
         """Trade an order against the other side as far as its limit, band and quantity reach, at the resting prices.
 
-        The trades are put at the end of `events`, the n-th event of the command with the id first_id + n, and the
-        ids of the resting orders that were filled into `closed`. It stops before a resting order of the same client.
-        returns  what is left of the order [shares], and whether one of its client's stopped it
+        It appends the trades to `events`, the n-th event of the command with the id first_id + n, and adds the ids of
+        resting orders that are filled to `closed`. It stops before a resting order of the same client.
+        returns  the quantity left of the order [shares], and whether an order of its client stopped it
         """
         buys = order.side == "buy"
         order_id, client_id, price_cents = order.order_id, order.client_id, order.price_cents
@@ -99,7 +99,7 @@ class TradedBook(ShownBook):
                         count -= 1
                 rest -= quantity
                 sequence += 1
-                # By position: the names would cost as much as the trade.
+                # By position: naming the fields would cost as much as the trade.
                 if buys:
                     trade = TradeMade(
                         trade_id, security_id, sequence, level_cents, quantity, "buy",
@@ -135,7 +135,7 @@ class TradedBook(ShownBook):
         return rest, own
 
     def could_fill(self, order: PlaceOrder, band_key: int | None = None) -> bool:
-        """Whether all of the order would trade at once; a resting order of the same client ends what it can reach."""
+        """Return whether all of the order would trade at once; a resting order of the same client ends its reach."""
         keys = self._ask_keys if order.side == "buy" else self._bid_keys
         limit = -order.price_cents if order.side == "buy" else order.price_cents
         if band_key is not None:
@@ -148,19 +148,19 @@ class TradedBook(ShownBook):
             level = self._levels[key]
             reached.append(level)
             wanted -= level.quantity + level.hidden
-        # The totals of the levels say no at once to most; only who passes them is looked for among the orders.
+        # The totals of the levels rule out most orders; only for the others are the orders searched for the client's.
         return wanted <= 0 and not comes_before(order.client_id, order.quantity, reached)
 
     def first_reached(self, order: PlaceOrder) -> RestingOrder:
-        """The order that an order which meets the other side would trade with first."""
+        """Return the resting order with which an order that meets the other side would trade first."""
         return next(self._levels[self.best_ask if order.side == "buy" else self.best_bid].orders())
 
     # -- auctions ----------------------------------------------------------------------------------------------------
 
     def uncross(self, price_cents: int, volume: int, *, closed: set[int], now_us: int) -> list[AuctionTrade]:
-        """Trade so many shares at one price, by price and then time on both sides.
+        """Trade `volume` shares at one price, by price and then time on both sides.
 
-        The ids of the orders that were filled are put into `closed`.
+        It adds the ids of orders that are filled to `closed`.
         """
         buys, sells = self._fill_best("buy", volume, closed), self._fill_best("sell", volume, closed)
         trades: list[AuctionTrade] = []
@@ -181,7 +181,7 @@ class TradedBook(ShownBook):
         return trades
 
     def fillable(self, volume: int, most: int) -> int:
-        """So many shares, or what the best orders of a side have, `most` of them, if that is less on either side."""
+        """Return `volume`, or the open quantity of the `most` best orders of a side if either side's is less."""
         if len(self._open_orders) <= most:
             return volume
         bids = (order for order in self.resting() if order.key > 0)
@@ -189,7 +189,7 @@ class TradedBook(ShownBook):
         return min(volume, *(sum(order.open_quantity for order in islice(side, most)) for side in (bids, asks)))
 
     def _fill_best(self, side: Side, shares: int, closed: set[int]) -> list[tuple[RestingOrder, int]]:
-        """Fill the best orders of a side; returns them by priority with how much of each was filled [shares]."""
+        """Fill the best orders of a side; return them by priority, each with the quantity filled [shares]."""
         keys = self._bid_keys if side == "buy" else self._ask_keys
         filled: list[tuple[RestingOrder, int]] = []
         while shares:

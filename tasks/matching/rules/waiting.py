@@ -1,8 +1,8 @@
-"""Orders of one security that wait outside its book: no client sees them, and nothing trades with them.
+"""Orders of one security that wait outside its book: no client sees them, and no order trades with them.
 
 A stop order waits for a trade at or through its stop price: a buy for the price to rise there, a sell for it to fall.
-As in the book, one signed key serves both: a buy's stop price, minus a sell's, is reached when it is at most that of
-the trade. An order for an auction waits for the next one.
+As in the book, one signed key serves both sides: the stop price of a buy, minus that of a sell. A trade reaches keys
+that are at most its own. An order for an auction waits for the next one.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from tasks.messages import PlaceOrder, Side, TimeInForce
 
 
 class WaitingOrder(Struct, gc=False):
-    """An order that waits, with the terms that it has by now, as number `arrival` of its kind and security."""
+    """A waiting order with its present terms; `arrival` numbers the waiting orders of a kind and security."""
 
     order: PlaceOrder
     arrival: int
 
     @property
     def order_id(self) -> int:
-        """Its number."""
+        """The order's id."""
         return self.order.order_id
 
     @property
     def client_id(self) -> str:
-        """Whose order it is."""
+        """The client that placed it."""
         return self.order.client_id
 
     @property
@@ -39,7 +39,7 @@ class WaitingOrder(Struct, gc=False):
 
     @property
     def side(self) -> Side:
-        """Which side it will be on."""
+        """The side on which it will trade."""
         return self.order.side
 
     @property
@@ -49,31 +49,31 @@ class WaitingOrder(Struct, gc=False):
 
     @property
     def total(self) -> int:
-        """What it was placed or replaced with [shares]."""
+        """The quantity with which it was placed or replaced [shares]."""
         return self.order.quantity
 
     @property
     def open_quantity(self) -> int:
-        """All of it: one that waits has not traded [shares]."""
+        """All of its quantity, as a waiting order has not traded [shares]."""
         return self.order.quantity
 
     @property
     def time_in_force(self) -> TimeInForce:
-        """How long it stays."""
+        """How long it stays open."""
         return self.order.time_in_force
 
     @property
     def hold_cents(self) -> int:
-        """What is held for each share of a buy."""
+        """The cash held for each share of a buy [cents]."""
         return self.order.hold_cents or self.order.price_cents
 
 
-# What a client may cancel or replace.
+# An order that a client may cancel or replace.
 OpenOrder = RestingOrder | WaitingOrder
 
 
 class AuctionOrders:
-    """The orders of one security that wait for the next auction, in the order of their arrival."""
+    """The orders of one security that wait for its next auction, in the order of their arrival."""
 
     __slots__ = ("_arrivals", "waiting")
 
@@ -88,7 +88,7 @@ class AuctionOrders:
         return one
 
     def remove(self, order: WaitingOrder) -> None:
-        """Let an order wait no more."""
+        """Remove a waiting order."""
         del self.waiting[order.arrival]
 
     def orders(self) -> Iterator[PlaceOrder]:
@@ -104,7 +104,7 @@ class Stops:
     def __init__(self) -> None:
         self.waiting: dict[int, WaitingOrder] = {}  # by arrival
         self._arrivals = 0
-        # (signed stop price, arrival): those that are reached first stand first.
+        # (signed stop price, arrival): the orders that are reached first come first.
         self._buys: SortedList[tuple[int, int]] = SortedList()
         self._sells: SortedList[tuple[int, int]] = SortedList()
 
@@ -116,17 +116,17 @@ class Stops:
         return stop
 
     def remove(self, stop: WaitingOrder) -> None:
-        """Let an order wait no more."""
+        """Remove a waiting order."""
         del self.waiting[stop.arrival]
         self._side(stop.order.side).remove(_place(stop))
 
     def put_back(self, stop: WaitingOrder) -> None:
-        """Let an order that was taken out wait again, in its place."""
+        """Return an order that was taken out to its place."""
         self.waiting[stop.arrival] = stop
         self._side(stop.order.side).add(_place(stop))
 
     def reached(self, *, lowest_cents: int, highest_cents: int) -> list[WaitingOrder]:
-        """Take out the orders whose stop prices trades between these prices have reached, by their arrival."""
+        """Take out, by arrival, the orders whose stop prices are reached by trades between these prices."""
         arrivals = []
         for side, limit in ((self._buys, highest_cents), (self._sells, -lowest_cents)):
             while side and side[0][0] <= limit:

@@ -1,8 +1,8 @@
-"""Which events of the shards a message, or a stage, has: half-open intervals on the line of all event ids.
+"""The events that a message or a stage covers: half-open intervals on the line of all event ids.
 
-An event id holds its shard in the highest bits, so the line is the shards one after the other, and an interval of one
-shard says which. The intervals of a message follow on those of the message before for the same queue, and include
-the stretches without an event for it: so what is covered by no interval was lost, and nothing else.
+The highest bits of an event id are its shard, so the line consists of one shard after the other, and an interval says
+to which shard it belongs. The intervals of a message continue those of the previous message for the same queue, and
+include stretches without an event for it. So events in no interval were lost, and no others.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ LAST = 2**63 - 1
 
 
 def commands(shard: int, first_seq: int, end_seq: int) -> Interval:
-    """The events of the commands first_seq, ..., end_seq - 1 of a shard."""
+    """Return the interval of the events of commands first_seq, ..., end_seq - 1 of a shard."""
     return event_id(shard, first_seq, 0), event_id(shard, end_seq, 0)
 
 
 def shard_of(interval: Interval) -> int:
-    """The shard of an interval."""
+    """Return the shard of an interval."""
     return split_event_id(interval[0])[0]
 
 
 def seqs_of(interval: Interval) -> tuple[int, int]:
-    """The first and the last command of which an interval holds events."""
+    """Return the first and the last command with events in an interval."""
     return split_event_id(interval[0])[1], split_event_id(interval[1] - 1)[1]
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same events in as few intervals as there can be, in the order of the ids."""
+    """Return the same events in as few intervals as possible, in the order of the ids."""
     union: list[Interval] = []
     for begin, end in sorted(intervals):
         if union and begin <= union[-1][1]:
@@ -44,7 +44,7 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def without(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[Interval]:
-    """What of the intervals is in none of the others, merged."""
+    """Return the parts of the intervals that are in none of the others, merged."""
     left: list[Interval] = []
     taken = merged(others)
     position = 0
@@ -63,10 +63,10 @@ def without(intervals: Iterable[Interval], others: Iterable[Interval]) -> list[I
 
 
 def clipped(intervals: Iterable[Interval], begin: int, end: int) -> list[Interval]:
-    """What of the intervals lies in [begin, end)."""
+    """Return the parts of the intervals that lie in [begin, end)."""
     return [(max(first, begin), min(last, end)) for first, last in intervals if max(first, begin) < min(last, end)]
 
 
 def holds(intervals: Sequence[Interval], number: int) -> bool:
-    """Whether an event is in one of the intervals."""
+    """Return whether an event is in one of the intervals."""
     return any(begin <= number < end for begin, end in intervals)

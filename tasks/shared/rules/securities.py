@@ -1,4 +1,4 @@
-"""Securities as every stage knows them: prices are integer cents, quantities integer shares."""
+"""Securities, as every stage sees them: prices are integer cents, quantities integer shares."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SecurityPhase = Phase | Literal["settled"]
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """A listed security, the shard that matches it, the prices it may be ordered at and the last it traded at."""
+    """A listed security: the shard that matches it, the prices of its orders, and its last price."""
 
     security_id: str
     shard: int

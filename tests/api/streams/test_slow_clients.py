@@ -6,7 +6,7 @@ import json
 import socket
 
 from celery_app.settings import settings
-from tasks.data_feed.outgoing import Push, trades_told
+from tasks.data_feed.outgoing import Push, trade_update
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.rules.rows import Trade
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
@@ -34,7 +34,7 @@ def test_it_is_cut_off_and_the_others_get_their_trades(streams: Streams) -> None
         nonlocal told
         unit = [Trade("MSFT", n, n, 10_000, 1, "buy", n) for n in range(told + 1, told + UNIT + 1)]
         told += UNIT
-        pusher.push(Push(trades=[trades_told(unit)]))
+        pusher.push(Push(trades=[trade_update(unit)]))
         wait_for_sequence(quick, "trades", told)
 
     while "subscriber_cut_off" not in streams.log:

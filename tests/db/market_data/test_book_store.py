@@ -4,13 +4,13 @@ from sqlalchemy import text
 
 from db.connect import Database
 from db.market_data import book_store, reads
-from db.market_data.book_store import Stored
+from db.market_data.book_store import StoredChanges
 from tasks.data_feed.rules.books import changes_of
 from tasks.messages import BookUpdate
 from tests.support.feed import book_update
 
 
-def store(market_data: Database, *updates: BookUpdate) -> Stored:
+def store(market_data: Database, *updates: BookUpdate) -> StoredChanges:
     with market_data.transaction() as tx:
         return book_store.store_books(tx, changes_of(updates))
 
@@ -28,23 +28,23 @@ def rows(market_data: Database) -> list[tuple[int, int, int]]:
         return [tuple(row) for row in found]
 
 
-def test_an_older_update_changes_only_what_no_newer_one_named(market_data: Database) -> None:
+def test_an_older_update_changes_only_levels_that_no_newer_one_names(market_data: Database) -> None:
     store(market_data, book_update(3, previous=2, bids=[(9_990, 5, 1)]))
     late = store(market_data, book_update(2, previous=0, bids=[(9_990, 9, 1), (9_980, 4, 1)]))
     assert bids(market_data) == [(9_990, 5, 1), (9_980, 4, 1)]
-    # Who follows the updates took the newer one and cannot take the older one any more: the whole book mends it.
+    # A subscriber has the newer update and cannot apply the older one any more: it gets the whole book.
     assert late.changes == []
     assert [book.bids for book in late.books] == [[(9_990, 5, 1), (9_980, 4, 1)]]
 
 
-def test_a_level_that_went_does_not_come_back(market_data: Database) -> None:
+def test_a_removed_level_does_not_come_back(market_data: Database) -> None:
     store(market_data, book_update(1, bids=[(9_990, 5, 1)]), book_update(2, bids=[(9_990, 0, 0)]))
     again = store(market_data, book_update(1, bids=[(9_990, 5, 1)]))
     assert bids(market_data) == []
-    assert again == Stored([], [], [])
+    assert again == StoredChanges([], [], [])
 
 
-def test_a_snapshot_replaces_all_that_is_older(market_data: Database) -> None:
+def test_a_snapshot_replaces_all_older_levels(market_data: Database) -> None:
     store(market_data, book_update(2, previous=0, bids=[(9_990, 5, 1), (9_980, 4, 1)]))
     store(market_data, book_update(9, previous=8, bids=[(9_970, 1, 1)]))
     store(market_data, book_update(6, previous=2, snapshot=True, bids=[(9_960, 3, 1)]))
@@ -53,7 +53,7 @@ def test_a_snapshot_replaces_all_that_is_older(market_data: Database) -> None:
     assert bids(market_data) == [(9_970, 1, 1), (9_960, 3, 1)]
 
 
-def test_a_forgotten_level_does_not_come_back_either(market_data: Database) -> None:
+def test_a_forgotten_level_does_not_come_back(market_data: Database) -> None:
     store(market_data, book_update(1, bids=[(9_990, 5, 1), (9_980, 4, 1)]), book_update(2, bids=[(9_990, 0, 0)]))
     with market_data.transaction() as tx:
         assert book_store.sequences(tx) == {"MSFT": 2}
@@ -68,8 +68,8 @@ def test_a_forgotten_level_does_not_come_back_either(market_data: Database) -> N
     assert bids(market_data) == [(9_990, 6, 1), (9_980, 4, 1)]
 
 
-def test_a_snapshot_mends_what_was_lost_before_the_last_level_that_was_forgotten(market_data: Database) -> None:
-    """Change 1 was lost; change 2 removed a level, which is forgotten, and nothing has happened since."""
+def test_a_snapshot_repairs_updates_lost_before_the_last_forgotten_level(market_data: Database) -> None:
+    """Change 1 was lost; change 2 removed a level, which is forgotten; no change followed."""
     store(market_data, book_update(2, previous=0, asks=[(10_010, 0, 0)]))
     with market_data.transaction() as tx:
         book_store.forget_levels(tx, {"MSFT": 2})
@@ -80,7 +80,7 @@ def test_a_snapshot_mends_what_was_lost_before_the_last_level_that_was_forgotten
     assert [book.bids for book in mended.books] == [[(9_990, 5, 1)]]
 
 
-def test_changes_go_on_from_what_is_stored(market_data: Database) -> None:
+def test_changes_continue_from_the_stored_book(market_data: Database) -> None:
     stored = store(market_data, book_update(1, bids=[(9_990, 5, 1)]), book_update(2, asks=[(10_010, 1, 1)]))
     assert [(change.previous_sequence, change.sequence) for change in stored.changes] == [(0, 2)]
     assert stored.books == []

@@ -1,4 +1,4 @@
-"""Days are made before they come and dropped when they are old; nothing is lost or stored twice by either."""
+"""Partitions are created ahead of their day and dropped when old; neither loses rows or stores them twice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def market_data() -> Iterator[Database]:
 
 
 def parts_of(database: Database, table: str) -> dict[str, int]:
-    """The partitions of a table that are not empty, and their rows."""
+    """Return the partitions of a table that are not empty, and their rows."""
     with database.snapshot() as tx:
         rows = tx.execute(
             text(f"SELECT CAST(CAST(tableoid AS regclass) AS text), count(*) FROM {table} GROUP BY 1 ORDER BY 1")
@@ -35,7 +35,7 @@ def parts_of(database: Database, table: str) -> dict[str, int]:
 
 
 def store(database: Database, sequence: int, at_us: int, *, settled: bool = False) -> bool:
-    """Store a trade with the book behind it; whether that was news."""
+    """Store a trade and the book after it; return whether anything was new."""
     made = trade(sequence, traded_us=at_us)
     book = book_update(sequence, bid_cents=9_000 + sequence, updated_us=at_us)
     batch = FeedBatch("matching", at_us, trades=[made], books=[book], settled=[made] if settled else [])
@@ -48,7 +48,7 @@ def drop_all(database: Database, *, before_us: int) -> int:
     return sum(partitions.drop(database, part, now_us=NOW_US, patience_s=5.0) for part in old)
 
 
-def test_days_are_made_ahead_and_once(market_data: Database) -> None:
+def test_partitions_are_created_ahead_and_once(market_data: Database) -> None:
     assert partitions.create_ahead(market_data, now_us=NOW_US) == []
     for day in range(AHEAD_DAYS + 1):
         store(market_data, day + 1, TODAY_US + day * DAY_US)
@@ -60,7 +60,7 @@ def test_days_are_made_ahead_and_once(market_data: Database) -> None:
     assert partitions.create_ahead(market_data, now_us=NOW_US) == []
 
 
-def test_what_comes_before_its_day_is_made_is_kept_and_moves_there(market_data: Database) -> None:
+def test_rows_of_a_day_without_a_partition_move_there_later(market_data: Database) -> None:
     store(market_data, 1, NOW_US)
     assert parts_of(market_data, "reports") == {"reports_default": 2}
     assert partitions.create_ahead(market_data, now_us=NOW_US) == []
@@ -68,14 +68,14 @@ def test_what_comes_before_its_day_is_made_is_kept_and_moves_there(market_data: 
     assert not store(market_data, 1, NOW_US)
 
 
-def test_many_rows_stay_where_they_are(market_data: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_stay_in_the_default_partition(market_data: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partitions, "MOST_MOVED_ROWS", 1)
     store(market_data, 1, NOW_US)
     assert partitions.create_ahead(market_data, now_us=NOW_US) == ["reports_20231114"]
     assert parts_of(market_data, "reports") == {"reports_default": 2}
 
 
-def test_nobody_waits_while_a_day_cannot_be_made(market_data: Database) -> None:
+def test_no_transaction_waits_while_a_partition_cannot_be_created(market_data: Database) -> None:
     with market_data.transaction() as reader:
         reader.execute(text("SELECT FROM trades_default"))
         missing = partitions.create_ahead(market_data, now_us=NOW_US)
@@ -84,7 +84,7 @@ def test_nobody_waits_while_a_day_cannot_be_made(market_data: Database) -> None:
     assert partitions.create_ahead(market_data, now_us=NOW_US) == []
 
 
-def test_what_was_stored_before_there_were_days_covers_its_own(market_data: Database) -> None:
+def test_rows_from_before_partitions_cover_their_days(market_data: Database) -> None:
     with market_data.transaction() as tx:
         tx.execute(
             text(
@@ -104,7 +104,7 @@ def test_old_days_are_dropped_and_the_rest_stays(market_data: Database, made: bo
         partitions.create_ahead(market_data, now_us=NOW_US)
     for day in range(3):
         store(market_data, day + 1, NOW_US + day * DAY_US)
-    # Of each day a trade with its two reports, a price, and a candle of a second.
+    # For each day a trade with its two reports, a price, and a candle of a second.
     assert drop_all(market_data, before_us=TODAY_US + 2 * DAY_US) == 2 * 5
     with market_data.snapshot() as tx:
         assert [one.sequence for one in reads.trades(tx, "MSFT", limit=9)] == [3]
@@ -117,7 +117,7 @@ def test_old_days_are_dropped_and_the_rest_stays(market_data: Database, made: bo
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["in partitions", "in the default ones"])
-def test_what_was_dropped_is_not_stored_anew(market_data: Database, made: bool) -> None:
+def test_dropped_rows_are_not_stored_again(market_data: Database, made: bool) -> None:
     if made:
         partitions.create_ahead(market_data, now_us=NOW_US)
     for day in range(2):
@@ -132,7 +132,7 @@ def test_what_was_dropped_is_not_stored_anew(market_data: Database, made: bool) 
         assert reads.candles(tx, "MSFT", interval_s=3_600, limit=9)[0] == wide[0]
 
 
-def test_of_a_unit_with_something_dropped_the_rest_is_stored(market_data: Database) -> None:
+def test_the_other_rows_of_a_batch_with_dropped_ones_are_stored(market_data: Database) -> None:
     partitions.create_ahead(market_data, now_us=NOW_US)
     store(market_data, 1, NOW_US)
     drop_all(market_data, before_us=TODAY_US + DAY_US)
@@ -142,7 +142,7 @@ def test_of_a_unit_with_something_dropped_the_rest_is_stored(market_data: Databa
     assert {(told.about, told.sequence) for told in push.reports} == {("ANN", 2), ("BOB", 2)}
 
 
-def test_it_gives_up_while_somebody_reads_and_is_gone_on_with_later(market_data: Database) -> None:
+def test_dropping_gives_up_during_a_read_and_continues_later(market_data: Database) -> None:
     partitions.create_ahead(market_data, now_us=NOW_US)
     store(market_data, 1, NOW_US)
     with market_data.snapshot() as tx:

@@ -1,4 +1,4 @@
-"""An exchange that has traded, all of it settled and stored, with a snapshot of each engine."""
+"""An exchange that has traded, with everything settled and stored, and a snapshot of each engine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.trading import CLIENTS, NOW_US, Exchange, open_accounts
 
 
 class Traded:
-    """The exchange, and both databases; each step can also be taken alone, and then the next one is missing."""
+    """The exchange and both databases; a test can also take each step alone, and leave out the next."""
 
     def __init__(self, clearing_data: Database, market_data: Database) -> None:
         self.clearing_data = clearing_data
@@ -37,13 +37,13 @@ class Traded:
         record(self.market_data, batches, taken_us=NOW_US)
 
     def trade(self, requests: Sequence[Request]) -> None:
-        """Let requests take their whole way."""
+        """Take requests through all stages."""
         executions, feed = self.exchange.enter(requests)
         self.settle(executions)
         self.store([*feed, self.settlements(executions)])
 
     def settlements(self, executions: Sequence[ExecutionBatch]) -> FeedBatch:
-        """What order execution reports of executions that it has settled."""
+        """Return what order execution reports of settled executions."""
         trades = [one for batch in executions for one in batch.executions if isinstance(one, TradeMade)]
         settled = [trade for trade in trades if trade.event_id not in self.failed]
         failed = [TradeFailed(trade, self.failed[trade.event_id]) for trade in trades if trade.event_id in self.failed]
@@ -68,7 +68,7 @@ def traded(clearing_data: Database, market_data: Database, broker: Connection) -
 
 @pytest.fixture
 def eventful(traded: Traded) -> Traded:
-    """Then there were fees and every kind of request; one account was closed; some replacements are under way."""
+    """An exchange with fees, every kind of request, a closed account, and pending replacements."""
     with traded.clearing_data.transaction() as tx:
         assert {row.kind for row in tx.execute(text("SELECT kind FROM ledger"))} == {"issue", "deposit", "trade"}
     traded.trade([traded.exchange.mass_cancel(client, shard=shard) for client in CLIENTS for shard in (0, 1)])
@@ -78,7 +78,7 @@ def eventful(traded: Traded) -> Traded:
     for _ in range(6):
         traded.trade(traded.exchange.every_kind(60))
     traded.write_snapshots()
-    # What is matched when the account is closed, and not yet settled, fails.
+    # Trades that are matched and not settled when the account is closed fail.
     executions, feed = traded.exchange.enter(traded.exchange.every_kind(120))
     with traded.clearing_data.transaction() as tx:
         assert close(tx, "DOT")

@@ -1,4 +1,4 @@
-"""The audit holds on a sound exchange, and names the rule and the row of whatever is broken on purpose."""
+"""The audit passes on a sound exchange, and names the rule and the row of each deliberate fault."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import partitions
 from tasks.audit.audit import NAMES, audit
-from tasks.audit.result import MOST_LISTED, Rule
+from tasks.audit.common.result import MOST_LISTED, Rule
 from tests.support.databases import own_market_data
 from tests.support.trading import NOW_US
 from tests.tasks.audit.conftest import Traded
@@ -32,7 +32,7 @@ BROKER_URL = settings().broker_url.get_secret_value()
 
 
 def broken(traded: Traded, *, patience_s: float = PATIENCE_S) -> dict[int, Rule]:
-    """The rules that do not hold."""
+    """Return the broken rules."""
     outcome = audit(traded.clearing_data, traded.market_data, broker_url=BROKER_URL, patience_s=patience_s)
     assert [rule.rule for rule in outcome.rules] == list(NAMES)
     assert outcome.passed == all(rule.passed for rule in outcome.rules)
@@ -56,7 +56,7 @@ def test_a_sound_exchange_passes(traded: Traded) -> None:
     assert all(rule.checked > 0 for rule in outcome.rules)
 
 
-def test_an_exchange_on_which_everything_has_happened_passes(eventful: Traded) -> None:
+def test_an_exchange_with_every_kind_of_event_passes(eventful: Traded) -> None:
     outcome = audit(eventful.clearing_data, eventful.market_data, broker_url=BROKER_URL, patience_s=PATIENCE_S)
     assert [rule for rule in outcome.rules if not rule.passed] == []
     with eventful.clearing_data.snapshot() as tx:
@@ -67,7 +67,7 @@ def test_an_exchange_on_which_everything_has_happened_passes(eventful: Traded) -
         assert tx.execute(text("SELECT count(*) FROM orders WHERE display_quantity < filled_quantity")).scalar_one()
 
 
-def test_what_is_in_the_queues_while_replacements_are_under_way_breaks_nothing_but_what_is_missing(
+def test_messages_in_the_queues_break_no_rule_but_missing_reports(
     eventful: Traded,
 ) -> None:
     eventful.exchange.enter(eventful.exchange.every_kind(60))
@@ -98,7 +98,7 @@ CONSTRAINTS = {
 
 @pytest.fixture
 def unconstrained(traded: Traded) -> Iterator[None]:
-    """What the database itself would refuse can happen during the test."""
+    """Drop the constraints with which the database would refuse the faults."""
     dropped = [f"ALTER TABLE {table} DROP CONSTRAINT {name}" for table, (name, _) in CONSTRAINTS.items()]
     restored = [
         f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({check})" for table, (name, check) in CONSTRAINTS.items()
@@ -136,7 +136,7 @@ def test_findings_are_counted_and_the_first_are_listed(traded: Traded) -> None:
     assert (rule.found, len(rule.findings)) == (trades, MOST_LISTED)
 
 
-def test_what_is_on_its_way_is_waited_for(traded: Traded) -> None:
+def test_the_audit_waits_for_messages_on_their_way(traded: Traded) -> None:
     executions, feed = traded.exchange.enter(traded.exchange.requests(60))
 
     def arrive() -> None:
@@ -154,7 +154,7 @@ def test_what_is_on_its_way_is_waited_for(traded: Traded) -> None:
     assert not found
 
 
-def test_what_never_arrives_is_missing(traded: Traded) -> None:
+def test_messages_that_never_arrive_are_missing(traded: Traded) -> None:
     traded.exchange.enter(traded.exchange.requests(60))
     found = broken(traded)
     assert set(found) == {1, 3, 8}
@@ -191,7 +191,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_the_command_says_that_all_rules_hold(traded: Traded) -> None:
+def test_the_command_prints_that_all_rules_hold(traded: Traded) -> None:
     outcome = run()
     assert outcome.returncode == 0, outcome.stderr
     assert outcome.stdout.count("passed") == len(NAMES)
@@ -211,14 +211,14 @@ def test_the_command_names_the_broken_rule_and_ends_with_1(traded: Traded) -> No
     assert [rule["rule"] for rule in json.loads(outcome.stdout)["rules"] if not rule["passed"]] == [4]
 
 
-def test_the_command_says_in_one_line_that_postgres_is_away() -> None:
+def test_the_command_prints_in_one_line_that_postgres_is_away() -> None:
     outcome = run(CLEARING_DATA_URL="postgresql://nobody@127.0.0.1:1/clearing_data")
     assert (outcome.returncode, outcome.stdout) == (2, "")
     assert outcome.stderr.startswith("the audit could not be made")
     assert outcome.stderr.count("\n") == 1
 
 
-def test_an_exchange_whose_old_data_was_dropped_passes_and_what_is_missing_of_the_rest_is_found(
+def test_an_exchange_with_dropped_days_passes_and_other_missing_rows_are_found(
     clearing_data: Database,
 ) -> None:
     day_us = 86_400_000_000

@@ -1,4 +1,4 @@
-"""Rule 1 counts dead letters and names them, and does not pass when RabbitMQ cannot be asked."""
+"""Rule 1 counts dead letters and names them, and does not pass if RabbitMQ does not answer."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from kombu import Connection
 from celery_app.topology import DEAD_LETTER_EXCHANGE, DEAD_LETTER_QUEUE
 from deploy.dead_letters import dead_letters
 from tasks.audit.audit import audit
-from tasks.audit.dead_letters import check_dead_letters
-from tasks.audit.result import MOST_LISTED
+from tasks.audit.clearing.dead_letters import check_dead_letters
+from tasks.audit.common.result import MOST_LISTED
 from tests.support.broker import depth
 from tests.tasks.audit.conftest import Traded
 from tests.tasks.audit.test_audit import PATIENCE_S, broken
 
 
 def bury(broker: Connection, count: int) -> None:
-    """Put so many messages into the dead letters; they are there when this returns."""
+    """Publish a number of dead letters, and wait until they are there."""
     with broker.channel() as channel:
         for number in range(count):
             broker.Producer(channel).publish(
@@ -26,7 +26,7 @@ def bury(broker: Connection, count: int) -> None:
 
 
 def wait_until_ready(broker: Connection, count: int) -> None:
-    """Return when so many lie in the queue again; RabbitMQ takes a moment to put back what was looked at."""
+    """Wait until a number of messages is in the queue again, as RabbitMQ takes a moment to put back read ones."""
     deadline_s = time.monotonic() + 20
     while depth(broker, DEAD_LETTER_QUEUE.name) < count:
         assert time.monotonic() < deadline_s

@@ -1,4 +1,4 @@
-"""Rule 8 names every report that is missing, doubled, changed or of no cause, and waits for one that is late."""
+"""Rule 8 names every report that is missing, doubled, changed or without a cause, and waits for late ones."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ CHANGES = {
 
 
 def some(traded: Traded, condition: str, count: int) -> list[dict[str, int]]:
-    """The keys of so many reports, the latest."""
+    """Return the keys of the latest reports."""
     with traded.market_data.snapshot() as tx:
         rows = tx.execute(
             text(f"SELECT report_id, order_id FROM reports WHERE {condition} ORDER BY sequence DESC LIMIT :count"),
@@ -68,7 +68,7 @@ def execute(traded: Traded, statement: str, key: dict[str, int]) -> None:
 
 
 def findings(traded: Traded) -> list[str]:
-    """What rule 8 finds."""
+    """Return the findings of rule 8."""
     return broken(traded)[8].findings
 
 
@@ -84,7 +84,7 @@ def test_a_report_of_each_kind_that_is_missing_doubled_or_changed_is_named(event
 
 
 @pytest.mark.parametrize("kind", ["confirmation of an order", "trade", "settlement", "close"])
-def test_every_word_of_a_report_counts(eventful: Traded, kind: str) -> None:
+def test_every_field_of_a_report_counts(eventful: Traded, kind: str) -> None:
     changed = dict(zip(CHANGES, some(eventful, KINDS[kind], len(CHANGES)), strict=True))
     for column, key in changed.items():
         execute(eventful, CHANGE.format(column=column, value=CHANGES[column]), key)
@@ -94,7 +94,7 @@ def test_every_word_of_a_report_counts(eventful: Traded, kind: str) -> None:
         assert any(f"report {key['report_id']} of order" in one for one in rule.findings), (column, key, rule.findings)
 
 
-def test_reports_that_are_late_are_waited_for(eventful: Traded) -> None:
+def test_the_audit_waits_for_late_reports(eventful: Traded) -> None:
     latest = [key for condition in KINDS.values() for key in some(eventful, condition, 1)]
     late = list({(key["report_id"], key["order_id"]): key for key in latest}.values())
     with eventful.market_data.transaction() as tx:
@@ -111,7 +111,7 @@ def test_reports_that_are_late_are_waited_for(eventful: Traded) -> None:
 
     arrival = threading.Thread(target=arrive)
     try:
-        # What is numbered without a gap is stored with its number, so only the gaps are there at once.
+        # The numbers of reports were assigned before, so only the gaps show at once.
         assert all("is missing" in one or " rows up to " in one or " ends with " in one for one in findings(eventful))
         arrival.start()
         found = broken(eventful, patience_s=3.0).get(8)
@@ -123,7 +123,7 @@ def test_reports_that_are_late_are_waited_for(eventful: Traded) -> None:
     assert broken(eventful) == {}
 
 
-def test_where_most_of_the_feed_is_lost_the_rest_is_counted(traded: Traded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_if_most_of_the_feed_is_lost_the_rest_is_counted(traded: Traded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "MOST_BUCKETS", 1)
     with traded.market_data.transaction() as tx:
         tx.execute(text("DELETE FROM reports WHERE event_type <> 'order'"))

@@ -1,4 +1,4 @@
-"""Rule 1 waits for the orders of promised ids, and names those that do not come."""
+"""Rule 1 waits for the orders of promised ids, and names those that do not arrive."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tests.tasks.audit.test_audit import broken
 
 
 def promised(traded: Traded, name: str):
-    """An order of ANN's that the api has promised and not yet queued."""
+    """Return an order of ANN's that the api has promised and not yet queued."""
     order = traded.exchange.order("buy", "ANN", 3, 9_000, client_order_id=name)
     with traded.clearing_data.transaction() as tx:
         promise(tx, [("ANN", name, order.order_id, b"digest")])
     return order
 
 
-def test_a_promise_that_is_kept_late_is_waited_for(traded: Traded) -> None:
+def test_the_audit_waits_for_a_promise_that_is_kept_late(traded: Traded) -> None:
     orders = [promised(traded, f"late-{number}") for number in range(3)]
 
     def arrive() -> None:

@@ -1,4 +1,4 @@
-"""The rules on money and orders hold after every unit, however far ahead of their replacements fills have settled."""
+"""The rules on money and orders hold after every batch, however far fills settle ahead of their replacements."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import text
 
 from db.connect import Database
-from tasks.audit.log import check_orders
-from tasks.audit.money import check_conservation, check_holds
-from tasks.audit.replaces import check_terms
-from tasks.audit.settlement import check_failures, check_fees, check_legs, check_quantities
+from tasks.audit.clearing.log import check_orders
+from tasks.audit.clearing.money import check_conservation, check_holds
+from tasks.audit.clearing.replaces import check_terms
+from tasks.audit.clearing.settlement import check_failures, check_fees, check_legs, check_quantities
 from tasks.order_execution.settle import settle_once
 from tests.support.replacing import Market
 from tests.support.trading import NOW_US, open_accounts
@@ -29,7 +29,7 @@ CHECKS = (
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_rules_hold_in_between(clearing_data: Database, seed: int) -> None:
+def test_the_rules_hold_after_every_batch(clearing_data: Database, seed: int) -> None:
     open_accounts(clearing_data)
     executions = Market(clearing_data, seed=seed, fees=seed % 2 == 1, orders=30).executions()
     random.Random(seed).shuffle(executions)

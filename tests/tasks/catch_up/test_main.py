@@ -63,7 +63,7 @@ def test_everything_from_a_command_on_is_published_to_both_queues(broker: Connec
         (0, 1_000_000, "shard 0 has the commands 1 to "),
     ],
 )
-def test_what_is_not_there_cannot_be_published(
+def test_commands_beyond_the_log_cannot_be_published(
     broker: Connection, exchange: LossyExchange, shard: int, first_seq: int, sentence: str
 ) -> None:
     done = republish(shard, first_seq)

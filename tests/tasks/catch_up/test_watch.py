@@ -1,4 +1,4 @@
-"""Whatever messages are lost behind order entry, in the end each stage has everything, once."""
+"""Whichever messages are lost behind order entry, in the end each stage has everything, once."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNIT = 25
 
 
 def trade(exchange: LossyExchange, *, units: int, is_lost: Callable[[Parcel], bool]) -> None:
-    """Let units of every kind of request take their way, with losses."""
+    """Take batches of every kind of request through the stages, with losses."""
     exchange.is_lost = is_lost
     for _ in range(units):
         now_us = time.time_ns() // 1_000
@@ -42,7 +42,7 @@ def watch_over(exchange: LossyExchange) -> Watch:
 
 
 def heal(exchange: LossyExchange) -> None:
-    """Look until nothing is found: what order execution settles late is reported late, too."""
+    """Look until no gap is found: order execution reports late what it settles late."""
     watch = watch_over(exchange)
     published = []
     for _ in range(5):
@@ -57,7 +57,7 @@ def reports(market_data: Database) -> list[Said]:
 
 
 def assert_whole(exchange: LossyExchange) -> None:
-    """Every report is there, once and as it was, the books are the engines', and the audit passes."""
+    """Check that every report is stored once and unchanged, the books are the engines', and the audit passes."""
     assert reports(exchange.market_data) == sorted(exchange.said, key=lambda said: (said[0], said[1], said[4]))
     outcome = audit(exchange.clearing_data, exchange.market_data, broker_url=None, patience_s=0.0)
     assert outcome.passed, [rule for rule in outcome.rules if not rule.passed]
@@ -80,7 +80,7 @@ def exchange(clearing_data: Database, market_data: Database) -> LossyExchange:
     return LossyExchange(clearing_data, market_data)
 
 
-def test_where_nothing_is_lost_nothing_is_published_again(exchange: LossyExchange) -> None:
+def test_without_losses_nothing_is_published_again(exchange: LossyExchange) -> None:
     trade(exchange, units=6, is_lost=lambda _: False)
     before = exchange.published
     heal(exchange)
@@ -99,15 +99,15 @@ def test_any_lost_messages_are_published_again(exchange: LossyExchange, seed: in
 
 
 @pytest.mark.parametrize("queue", [ORDER_EXECUTION, DATA_FEED])
-def test_all_that_a_queue_held_is_published_again(exchange: LossyExchange, queue: str) -> None:
+def test_the_whole_content_of_a_queue_is_published_again(exchange: LossyExchange, queue: str) -> None:
     trade(exchange, units=3, is_lost=lambda _: False)
     trade(exchange, units=5, is_lost=lambda parcel: parcel.queue == queue)
     heal(exchange)
     assert_whole(exchange)
 
 
-def test_messages_that_were_only_late_change_nothing(exchange: LossyExchange) -> None:
-    """As those of a worker that hung, or of a second process that looks for gaps."""
+def test_late_messages_change_nothing(exchange: LossyExchange) -> None:
+    """A hanging worker, or a second process that looks for gaps, causes them."""
     chance = random.Random(3)
     trade(exchange, units=8, is_lost=lambda _: chance.random() < 0.5)
     heal(exchange)
@@ -117,7 +117,7 @@ def test_messages_that_were_only_late_change_nothing(exchange: LossyExchange) ->
     assert_whole(exchange)
 
 
-def test_a_replay_begins_with_the_newest_snapshot_before_the_gap(exchange: LossyExchange) -> None:
+def test_a_replay_starts_from_the_newest_snapshot_before_the_gap(exchange: LossyExchange) -> None:
     trade(exchange, units=4, is_lost=lambda _: False)
     for shard, engine in exchange.engines.items():
         body = encode(engine.state())
@@ -136,7 +136,7 @@ def test_a_denial_whose_report_was_lost_is_reported(exchange: LossyExchange) -> 
     assert_whole(exchange)
 
 
-def test_what_is_published_by_hand_changes_nothing_where_nothing_is_missing(exchange: LossyExchange) -> None:
+def test_publishing_by_hand_changes_nothing_if_nothing_is_missing(exchange: LossyExchange) -> None:
     trade(exchange, units=5, is_lost=lambda _: False)
     before = reports(exchange.market_data)
     assert watch_over(exchange).republish(0, 3) > 0
@@ -144,8 +144,8 @@ def test_what_is_published_by_hand_changes_nothing_where_nothing_is_missing(exch
     assert_whole(exchange)
 
 
-def test_what_is_published_by_hand_heals_what_nobody_sees(exchange: LossyExchange) -> None:
-    """As of an exchange that was upgraded, whose older messages say nothing of what they cover."""
+def test_publishing_by_hand_repairs_losses_that_coverage_does_not_show(exchange: LossyExchange) -> None:
+    """The older messages of an upgraded exchange do not say what they cover."""
     trade(exchange, units=3, is_lost=lambda parcel: parcel.queue == DATA_FEED and bool(parcel.batch.trades))
     for database in (exchange.clearing_data, exchange.market_data):
         with database.transaction() as tx:
@@ -164,7 +164,7 @@ def test_what_is_published_by_hand_heals_what_nobody_sees(exchange: LossyExchang
     assert_whole(exchange)
 
 
-def test_what_units_cover_is_merged_and_stays_the_same(exchange: LossyExchange) -> None:
+def test_coverage_is_merged_and_stays_the_same(exchange: LossyExchange) -> None:
     trade(exchange, units=6, is_lost=lambda parcel: parcel.size % 5 == 3)
     for database in (exchange.clearing_data, exchange.market_data):
         with database.transaction() as tx:

@@ -1,4 +1,4 @@
-"""The push, on a Redis that comes, goes and hangs."""
+"""The push, with a Redis that starts, stops and hangs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from redis import Redis
 from redis.client import PubSub
 from structlog.testing import capture_logs
 
-from tasks.data_feed.outgoing import Push, Told, channel_of
+from tasks.data_feed.outgoing import FeedUpdate, Push, channel_of
 from tasks.data_feed.push import PAUSE_S, TIMEOUT_S, Pusher
 from tests.support.redis_server import RedisServer
 
@@ -19,7 +19,7 @@ _read = msgspec.json.Decoder(Push).decode
 
 
 def unit(sequence: int) -> Push:
-    return Push(reports=[Told("ANN", "update", sequence - 1, sequence, 1, msgspec.Raw(b"[]"))])
+    return Push(reports=[FeedUpdate("ANN", "update", sequence - 1, sequence, 1, msgspec.Raw(b"[]"))])
 
 
 def subscribed(redis: RedisServer) -> PubSub:
@@ -30,7 +30,7 @@ def subscribed(redis: RedisServer) -> PubSub:
 
 
 def heard(channel: PubSub) -> list[str]:
-    """What was pushed: the sequence of a unit, or that something is missing."""
+    """Return the next pushed message: the sequence of a batch, or that messages are missing."""
     told: list[str] = []
     while (message := channel.get_message(timeout=0.3)) is not None:
         push = _read(message["data"])
@@ -52,7 +52,7 @@ class Clock:
         return self.now
 
 
-def test_begins_as_after_a_gap_for_a_worker_before_it_may_have_died(redis: RedisServer) -> None:
+def test_a_new_worker_starts_as_after_a_gap(redis: RedisServer) -> None:
     channel = subscribed(redis)
     pusher = Pusher(redis.url)
     pusher.push(unit(1))
@@ -60,7 +60,7 @@ def test_begins_as_after_a_gap_for_a_worker_before_it_may_have_died(redis: Redis
     assert heard(channel) == ["resynchronise", "1", "2"]
 
 
-def test_what_redis_missed_is_told_once_it_is_back(redis: RedisServer) -> None:
+def test_subscribers_resynchronise_once_redis_is_back(redis: RedisServer) -> None:
     clock = Clock()
     pusher = Pusher(redis.url, clock=clock)
     pusher.push(unit(1))
@@ -91,7 +91,7 @@ def test_a_hung_redis_costs_one_short_wait(redis: RedisServer) -> None:
     assert waited_s < TIMEOUT_S + PAUSE_S
 
 
-def test_databases_of_one_redis_do_not_hear_each_other() -> None:
+def test_databases_of_one_redis_are_separate_channels() -> None:
     assert channel_of(Redis.from_url("redis://127.0.0.1/0")) == "data_feed"
     assert channel_of(Redis.from_url("redis://127.0.0.1")) == "data_feed"
     assert channel_of(Redis.from_url("redis://127.0.0.1/7")) == "data_feed.7"

@@ -1,4 +1,4 @@
-"""However often, in whichever units and order, and by however many workers a flow is told: it is stored once."""
+"""A flow is stored once, whatever the number of deliveries and workers, the batches and their order."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ chances = st.integers(0, 2**32).map(random.Random)
 
 
 def units_of(batches: Sequence[FeedBatch], chance: random.Random, *, shuffled: bool) -> list[list[FeedBatch]]:
-    """The batches in units as a worker may get them, some of them twice."""
+    """Return the messages in batches as a worker may get them, some of them twice."""
     told = [*batches, *chance.sample(batches, len(batches) // 3)]
     if shuffled:
         chance.shuffle(told)
@@ -42,7 +42,7 @@ def units_of(batches: Sequence[FeedBatch], chance: random.Random, *, shuffled: b
 
 
 def stored_in_order(market_data: Database, flow: Flow) -> object:
-    """What is stored of a flow that is told batch by batch, each once; the database is empty again afterwards."""
+    """Return the rows of a flow whose messages are stored one by one, once each; empty the database afterwards."""
     for batch in flow.batches:
         record(market_data, [batch], taken_us=1)
     with market_data.transaction() as tx:
@@ -56,7 +56,7 @@ def assert_books_are_the_engines(market_data: Database, flow: Flow) -> None:
     with market_data.snapshot() as tx:
         for told in flow.books():
             book = reads.book(tx, told.security_id)
-            if told.sequence == 0:  # orders came and none has ever rested: nobody has told the feed of this book
+            if told.sequence == 0:  # no order has ever rested in this book, so the feed does not know it
                 assert book is None or not (book.bids or book.asks)
                 continue
             assert book is not None
@@ -69,7 +69,7 @@ def assert_books_are_the_engines(market_data: Database, flow: Flow) -> None:
 
 @given(flow=flows, chance=chances)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_told_twice_and_in_any_order(market_data: Database, flow: Flow, chance: random.Random) -> None:
+def test_batches_delivered_twice_and_in_any_order(market_data: Database, flow: Flow, chance: random.Random) -> None:
     with market_data.transaction() as tx:
         empty(tx)
     expected = stored_in_order(market_data, flow)
@@ -83,7 +83,7 @@ def test_told_twice_and_in_any_order(market_data: Database, flow: Flow, chance: 
 
 @given(flow=flows, chance=chances)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_told_to_two_workers_at_once(market_data: Database, flow: Flow, chance: random.Random) -> None:
+def test_batches_delivered_to_two_workers_at_once(market_data: Database, flow: Flow, chance: random.Random) -> None:
     with market_data.transaction() as tx:
         empty(tx)
     expected = stored_in_order(market_data, flow)
@@ -106,10 +106,10 @@ def test_told_to_two_workers_at_once(market_data: Database, flow: Flow, chance: 
 @example(flow=flow_of(2**32, units=1, snapshot_at=0), chance=random.Random(0), shuffled=False)
 @given(flow=flows, chance=chances, shuffled=st.booleans())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_subscribers_hear_everything_once(
+def test_subscribers_receive_everything_once(
     market_data: Database, flow: Flow, chance: random.Random, shuffled: bool
 ) -> None:
-    """Who follows the pushes, and reads the book where something is missing, ends with what is stored."""
+    """A subscriber that follows the pushes, and reads the book after a gap, ends with the stored rows."""
     with market_data.transaction() as tx:
         empty(tx)
     heard: Counter[tuple[int, int]] = Counter()
@@ -131,9 +131,9 @@ def test_subscribers_hear_everything_once(
     assert traded == Counter((one.security_id, one.sequence) for one in flow.trades)
     for security_id, book in books.items():
         if security_id in follower.markets:
-            follower.markets[security_id].tell_book()  # subscribers hear of it when it is time to
+            follower.markets[security_id].tell_book()  # subscribers get it when it is due
             assert follower.markets[security_id].book() == book
-        elif book is not None:  # the engine has told of a book in which no order has ever rested: nothing to hear
+        elif book is not None:  # the engine has published a book in which no order has ever rested
             assert (book.sequence, list(book.bids), list(book.asks)) == (0, [], [])
     if not shuffled:
         assert follower.gaps == 0
@@ -148,17 +148,17 @@ class Follower:
         self.gaps = 0
 
     def hear(self, push: Push) -> None:
-        read: set[str] = set()  # what was read is ahead of what the same push still tells
+        read: set[str] = set()  # books read from the database are ahead of the rest of the same push
         for told in push.books:
             market = self.markets.setdefault(told.about, Market(told.about))
             rows = _levels_of(told.data)
             if told.type == "snapshot":
-                market.replace_book(Book(told.about, told.sequence, told.told_us, rows.bids, rows.asks))
+                market.replace_book(Book(told.about, told.sequence, told.updated_us, rows.bids, rows.asks))
                 continue
             outcome = market.change_book(
                 previous_sequence=told.previous_sequence,
                 sequence=told.sequence,
-                changed_us=told.told_us,
+                changed_us=told.updated_us,
                 bids=rows.bids,
                 asks=rows.asks,
             )

@@ -1,4 +1,4 @@
-"""The stage as real worker processes behind a real RabbitMQ."""
+"""The stage in real worker processes behind a real RabbitMQ."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def wait_until(done: Callable[[], bool], *, timeout_s: float = 120.0) -> None:
 
 
 def expected_of(market_data: Database, batches: Sequence[FeedBatch]) -> dict[str, Sequence[object]]:
-    """What is to be stored of batches; the database is empty again afterwards."""
+    """Return the rows that batches have to store; empty the database afterwards."""
     for batch in batches:
         record(market_data, [batch], taken_us=1)
     with market_data.transaction() as tx:
@@ -69,10 +69,10 @@ def test_stores_and_pushes(market_data: Database, broker: Connection, publisher:
     assert {told.about for told in pushes[1].reports} == {"ANN", "BOB"}
 
 
-def test_what_was_stored_without_an_answer_is_no_secret(
+def test_a_batch_stored_without_an_answer_makes_subscribers_resynchronise(
     market_data: Database, broker: Connection, publisher: Publisher
 ) -> None:
-    """Postgres commits, and the connection breaks first: tried again, the unit is no news, and nobody was told."""
+    """Postgres commits and the connection breaks before its answer: the retry finds nothing new to push."""
     url = settings().market_data_url.get_secret_value()
     redis = Redis.from_url(settings().redis_url.get_secret_value())
     channel = redis.pubsub(ignore_subscribe_messages=True)
@@ -89,7 +89,7 @@ def test_what_was_stored_without_an_answer_is_no_secret(
     assert [push.resynchronise for push in pushes] == [True, False, True]
 
 
-def test_two_workers_and_one_of_them_killed_again_and_again(
+def test_two_workers_one_of_which_is_killed_repeatedly(
     market_data: Database, broker: Connection, publisher: Publisher
 ) -> None:
     batches = flow_of(11, units=120).batches
@@ -109,7 +109,7 @@ def test_two_workers_and_one_of_them_killed_again_and_again(
     assert depth(broker, DEAD_LETTER) == 0
 
 
-def test_goes_on_without_redis(market_data: Database, broker: Connection, publisher: Publisher) -> None:
+def test_the_feed_continues_without_redis(market_data: Database, broker: Connection, publisher: Publisher) -> None:
     with Worker(DATA_FEED, environment={"REDIS_URL": "redis://127.0.0.1:1/0"}) as worker:
         for number in range(1, 40):
             send(publisher, FeedBatch("matching", NOW_US, trades=[trade(number)]))
@@ -117,7 +117,7 @@ def test_goes_on_without_redis(market_data: Database, broker: Connection, publis
         assert worker.log.count("redis_away") == 1
 
 
-def test_a_bad_message_is_a_dead_letter_and_the_next_one_is_stored(
+def test_a_bad_message_becomes_a_dead_letter_and_the_next_one_is_stored(
     market_data: Database, broker: Connection, publisher: Publisher
 ) -> None:
     forged = FeedBatch("order_entry", NOW_US, orders=[entry_report(security_id="MS\x00FT")])
@@ -132,7 +132,7 @@ def test_a_bad_message_is_a_dead_letter_and_the_next_one_is_stored(
         wait_until(lambda: count(market_data, "trades") == 6)
 
 
-def test_one_bad_event_keeps_no_other_of_its_message_from_being_stored(
+def test_all_events_of_a_message_but_the_bad_one_are_stored(
     market_data: Database, broker: Connection, publisher: Publisher
 ) -> None:
     trades = [trade(number) for number in range(1, 41)]

@@ -1,4 +1,4 @@
-"""A shard's log and what its workers put on the queues behind them."""
+"""A shard's log, and the messages that its workers publish to the stages behind."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from tests.support.book_mirror import BookMirror
 from tests.support.broker import empty_queues, publish
 from tests.support.order_log import append, ring
 
-# Messages as they are on the wire, each event in it still the bytes that it came as.
+# Messages as they are on the wire, with each event as its bytes.
 Raws = list[msgspec.Raw]
 
 
 class RawExecutions(msgspec.Struct, array_like=True):
-    """ExecutionBatch."""
+    """An ExecutionBatch with its events as bytes."""
 
     shard: int
     matched_us: int
@@ -47,7 +47,7 @@ class RawExecutions(msgspec.Struct, array_like=True):
 
 
 class RawFeed(msgspec.Struct, array_like=True):
-    """FeedBatch."""
+    """A FeedBatch with its events as bytes."""
 
     stage: str
     sent_us: int
@@ -74,7 +74,7 @@ _EVENT = msgspec.json.Decoder(Event)
 
 
 class Floor:
-    """A trading floor: commands go to the log and, as the test will have it, to the workers; events come out."""
+    """A trading floor: the test appends commands to the log and sends them to workers; their events come out."""
 
     def __init__(self, clearing_data: Database, broker: Connection, publisher: Publisher) -> None:
         self.clearing_data = clearing_data
@@ -87,7 +87,7 @@ class Floor:
         self.deliveries = 0
 
     def log(self, commands: Sequence[Command], *, shard: int = 0) -> int:
-        """Append to the log without a word to the workers; returns the first number."""
+        """Append to the log without a message to the workers; return the first number."""
         return append(self.clearing_data, shard, commands)
 
     def ring(self, first_seq: int, commands: Sequence[Command], *, shard: int = 0) -> None:
@@ -99,7 +99,7 @@ class Floor:
         self.ring(self.log(commands, shard=shard), commands, shard=shard)
 
     def forge(self, batch: CommandBatch, queue: str) -> None:
-        """Send a batch that order entry would not."""
+        """Send a batch that order entry would not send."""
         publish(
             self.broker,
             queue,
@@ -108,15 +108,15 @@ class Floor:
         )
 
     def replayed(self, shard: int = 0) -> tuple[Engine, dict[int, Event]]:
-        """What the log says: an engine after its last command, and all events."""
+        """Replay the log; return the engine after its last command, and all events."""
         engine, events = Engine(shard), {}
         with self.clearing_data.transaction() as tx:
             for seq, command in order_log.read_commands(tx, shard, after_seq=0, limit=1_000_000):
                 events |= {event.event_id: event for event in engine.apply(seq, command)}
         return engine, events
 
-    def begin_anew(self) -> None:
-        """Forget the log, all that was made of it, and all that came of it."""
+    def reset(self) -> None:
+        """Empty the log and the queues, and forget all events."""
         self.collect()
         with self.clearing_data.transaction() as tx:
             tx.execute(text("TRUNCATE order_log, snapshots, published_marks"))
@@ -124,7 +124,7 @@ class Floor:
         self.events, self.fed, self.mirrors, self.auctions, self.deliveries = {}, {}, {}, {}, 0
 
     def collect(self) -> None:
-        """Take what lies in the queues of the stages behind."""
+        """Take the messages from the queues of the stages behind."""
         with self.broker.channel() as channel:
             while (message := channel.basic_get(ORDER_EXECUTION, no_ack=True)) is not None:
                 for batch in _EXECUTIONS.decode(message.body)[0][0]:
@@ -144,7 +144,7 @@ class Floor:
             assert events.setdefault(_EVENT.decode(event).event_id, event) == event, "two events of one id"
 
     def check(self, *, shards: Sequence[int] = (0,), timeout_s: float = 120.0) -> None:
-        """All events of the log come to both stages behind, always the same bytes, and the books are the engine's."""
+        """Check that both stages behind get all events of the log, always the same bytes, and the engine's books."""
         engines, expected = {}, {}
         for shard in shards:
             engines[shard], expected[shard] = self.replayed(shard)
@@ -185,7 +185,7 @@ class Floor:
             assert self.mirrors[security_id].depth() == whole.depth()
 
     def _indications(self) -> dict[str, Indication]:
-        """Where the auctions would end now, as the feed has it: nothing where it was never told."""
+        """Return the indicative outcomes as the feed has them; NOTHING for auctions without an update."""
         return {
             security_id: Indication(update.price_cents, update.volume, update.surplus, update.surplus_side)
             if (update := self.auctions.get(security_id))
@@ -196,7 +196,7 @@ class Floor:
 
 @pytest.fixture
 def floor(clearing_data: Database, broker_url: str) -> Iterator[Floor]:
-    """An empty log and empty queues."""
+    """A trading floor with an empty log and empty queues."""
     publisher = Publisher(app)
     with empty_queues(broker_url) as broker:
         yield Floor(clearing_data, broker, publisher)

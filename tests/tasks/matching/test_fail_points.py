@@ -1,4 +1,4 @@
-"""A worker that dies at every point of its work in turn: its events are, byte for byte, those of one that lives."""
+"""A worker dies at each fail point in turn: its events are, byte for byte, those of one that lives."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SIZE = 10
 
 
 @pytest.mark.parametrize("points", [IN_A_UNIT, AT_THE_START, BETWEEN_UNITS], ids=lambda points: points[0])
-def test_a_worker_dies_at_each_point_of_its_work(floor: Floor, points: Sequence[str]) -> None:
+def test_a_worker_dies_at_each_fail_point(floor: Floor, points: Sequence[str]) -> None:
     commands = seeded_day(len(points), (len(points) + 1) * MESSAGES * SIZE, securities=SECURITIES)
     parts = [commands[start : start + MESSAGES * SIZE] for start in range(0, len(commands), MESSAGES * SIZE)]
     with Worker(QUEUE):
@@ -43,7 +43,7 @@ def test_a_worker_dies_at_each_point_of_its_work(floor: Floor, points: Sequence[
             enter(floor, part)
         floor.check()
         undisturbed = floor.events, floor.fed
-    floor.begin_anew()
+    floor.reset()
 
     for point, part in zip(points, parts, strict=False):
         enter(floor, part)
@@ -59,7 +59,7 @@ def test_a_worker_dies_at_each_point_of_its_work(floor: Floor, points: Sequence[
     assert (floor.events, floor.fed) == undisturbed
 
 
-def test_a_snapshot_that_is_not_committed_leaves_the_one_before(floor: Floor) -> None:
+def test_an_uncommitted_snapshot_leaves_the_previous_one(floor: Floor) -> None:
     commands = seeded_day(9, 200, securities=SECURITIES)
     with Worker(QUEUE) as worker:
         enter(floor, commands[:100])
@@ -68,7 +68,7 @@ def test_a_snapshot_that_is_not_committed_leaves_the_one_before(floor: Floor) ->
     armed = {"FAIL_POINT": "matching.snapshot_written", "SNAPSHOT_EVERY_COMMANDS": "50"}
     with Worker(QUEUE, environment=armed) as worker:
         enter(floor, commands[100:])
-        # The copy of the worker dies, time and again, and the worker goes on; at last it dies itself as it stops.
+        # The copy of the worker dies repeatedly, and the worker continues; finally it dies itself while it stops.
         worker.wait_for_log("event=snapshot_not_written", count=2)
         floor.check()
         assert worker.stop() == -signal.SIGKILL
@@ -81,7 +81,7 @@ def snapshots_kept(floor: Floor) -> list[int]:
 
 
 def enter(floor: Floor, commands: Sequence[Command]) -> None:
-    """Log commands and send them in small messages, so that several make a unit."""
+    """Log commands and send them in small messages, so that several make a batch."""
     first_seq = floor.log(commands)
     for start in range(0, len(commands), SIZE):
         floor.ring(first_seq + start, commands[start : start + SIZE])

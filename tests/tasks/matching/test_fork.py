@@ -1,4 +1,4 @@
-"""A copy of the process: it does its work, whatever that is, and takes nothing of the process with it."""
+"""A copy of the process does its work, and inherits neither connections nor signal handlers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.matching.fork import Fork
 
 
 def ended(fork: Fork, *, timeout_s: float = 60.0) -> bool:
-    """Whether the copy has succeeded, once it has ended."""
+    """Wait for the end of the copy; return whether it has succeeded."""
     deadline = time.monotonic() + timeout_s
     while not fork.has_ended():
         assert time.monotonic() < deadline, "the copy goes on and on"
@@ -35,7 +35,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_the_work_is_done_on_things_as_they_were(tmp_path: Path) -> None:
+def test_the_work_sees_memory_as_it_was(tmp_path: Path) -> None:
     numbers = [1, 2]
     fork = Fork(lambda: (tmp_path / "sum").write_text(str(sum(numbers))) and None)
     numbers.append(3)
@@ -44,11 +44,11 @@ def test_the_work_is_done_on_things_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("work", [fail, end, die])
-def test_work_that_does_not_come_to_its_end_has_failed(work: Callable[[], None]) -> None:
+def test_incomplete_work_has_failed(work: Callable[[], None]) -> None:
     assert not ended(Fork(work))
 
 
-def test_a_copy_can_be_ended() -> None:
+def test_a_copy_can_be_killed() -> None:
     fork = Fork(lambda: time.sleep(1_000))
     assert not fork.has_ended()
     fork.kill()
@@ -66,7 +66,7 @@ def test_a_copy_keeps_no_connection_of_the_process_open() -> None:
     theirs.close()
 
 
-def test_a_worker_that_is_stopped_takes_no_handler_into_its_copy() -> None:
+def test_a_copy_does_not_inherit_the_workers_signal_handlers() -> None:
     stopped: list[int] = []
     before = signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
     try:

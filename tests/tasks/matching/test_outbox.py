@@ -1,4 +1,4 @@
-"""What is sent after a failure, and how it is cut into messages."""
+"""The messages into which the outbox divides events, also after a failure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BOOK = BookUpdate("MSFT", 0, 1, False, [], [], None, None, None, 1)
 
 
 class Wire:
-    """Takes so many messages and then none."""
+    """A RabbitMQ that takes a number of messages and then no more."""
 
     def __init__(self, takes: int = 1_000) -> None:
         self.takes = takes
@@ -99,7 +99,7 @@ def test_many_events_are_several_messages_with_the_books_in_the_last() -> None:
     assert not len(outbox)
 
 
-def test_only_the_feed_hears_of_refused_cancels_and_books() -> None:
+def test_refused_cancels_and_books_go_to_the_feed_alone() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add([refused(1)])
     outbox.add_books([BOOK])
@@ -109,7 +109,7 @@ def test_only_the_feed_hears_of_refused_cancels_and_books() -> None:
 
 
 @pytest.mark.parametrize("takes", range(6))
-def test_what_may_not_have_arrived_goes_first_next_time(takes: int) -> None:
+def test_unconfirmed_events_go_first_next_time(takes: int) -> None:
     outbox, wire = Outbox(0), Wire(takes)
     events = [closed(seq) for seq in range(1, 2 * MAX_BATCH + 2)]
     outbox.add(events)
@@ -126,7 +126,7 @@ def test_what_may_not_have_arrived_goes_first_next_time(takes: int) -> None:
     assert [book for feed in wire.feeds for book in feed.books] == [BOOK]
 
 
-def test_what_another_engine_has_published_is_dropped() -> None:
+def test_events_that_another_engine_has_published_are_dropped() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add(map(closed, range(1, 11)))
     outbox.drop_published(7)
@@ -134,18 +134,18 @@ def test_what_another_engine_has_published_is_dropped() -> None:
     assert [event.order_id for event in wire.executions[0].executions] == [8, 9, 10]
 
 
-def test_what_happens_to_a_security_goes_to_both_stages_and_an_auction_to_the_feed_alone() -> None:
+def test_events_of_securities_go_to_both_stages_and_auctions_to_the_feed_alone() -> None:
     outbox, wire = Outbox(0), Wire()
     changed, auction = phase_changed(1), AuctionUpdate("MSFT", 100, 5, 2, "buy", 1)
     outbox.add([changed])
     outbox.add_auctions([auction])
     assert len(outbox) == 2
-    outbox.send(wire, began_us=1, now_us=2)
+    outbox.send(wire, seq=9_999, began_us=1, now_us=2)
     assert [(batch.executions, batch.securities) for batch in wire.executions] == [([], [changed])]
     assert [(feed.securities, feed.auctions) for feed in wire.feeds] == [([changed], [auction])]
     assert not len(outbox)
     outbox.add_auctions([auction])
-    outbox.send(wire, began_us=1, now_us=2)
+    outbox.send(wire, seq=9_999, began_us=1, now_us=2)
     assert len(wire.executions) == 1
 
 
@@ -153,7 +153,7 @@ def test_what_happens_to_a_security_goes_to_both_stages_and_an_auction_to_the_fe
 
 
 def assert_contiguous(batches: Sequence[ExecutionBatch | FeedBatch], *, begin: int, end: int) -> None:
-    """What the batches cover goes from one event to another without a gap."""
+    """Check that the batches cover the events from one to another without a gap."""
     covers = [interval for batch in batches for interval in batch.covers]
     assert [first for first, _ in covers] == [begin, *(last for _, last in covers[:-1])]
     assert covers[-1][1] == end
@@ -187,7 +187,7 @@ def test_a_message_may_end_within_a_command() -> None:
     ]
 
 
-def test_where_there_was_no_event_for_a_queue_it_is_told_so_once() -> None:
+def test_a_stretch_without_events_for_a_queue_is_covered_once() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add_books([BOOK])
     outbox.send(wire, seq=7, began_us=1, now_us=9)
@@ -196,13 +196,13 @@ def test_where_there_was_no_event_for_a_queue_it_is_told_so_once() -> None:
     outbox.cover(wire, now_us=9)
     assert wire.executions == [ExecutionBatch(0, 9, [], [(event_id(0, 1, 0), event_id(0, 8, 0))])]
     assert len(wire.feeds) == 1  # which had its books
-    outbox.send(wire, seq=9, began_us=1, now_us=9)  # commands without any event
+    outbox.send(wire, seq=9, began_us=1, now_us=9)  # commands without events
     outbox.cover(wire, now_us=9)
     for batches in (wire.executions, wire.feeds):
         assert_contiguous(batches, begin=event_id(0, 1, 0), end=event_id(0, 10, 0))
 
 
-def test_what_may_not_have_arrived_is_covered_again() -> None:
+def test_unconfirmed_events_are_covered_again() -> None:
     outbox, wire = Outbox(0), Wire(1)
     outbox.add([closed(1)])
     with pytest.raises(NotSent):
@@ -213,7 +213,7 @@ def test_what_may_not_have_arrived_is_covered_again() -> None:
     assert_contiguous(wire.feeds, begin=event_id(0, 1, 0), end=event_id(0, 2, 0))
 
 
-def test_what_another_engine_has_published_is_left_to_it() -> None:
+def test_events_that_another_engine_has_published_are_not_covered() -> None:
     outbox, wire = Outbox(0), Wire()
     outbox.add(map(closed, range(1, 11)))
     outbox.drop_published(7)

@@ -21,7 +21,7 @@ def buy(order_id: int) -> PlaceOrder:
 
 
 def applied(clearing_data: Database, *, logged: PlaceOrder, delivered: PlaceOrder) -> Shard:
-    """A shard that has applied a command as its message brought it, and the log has this or another one."""
+    """Return a shard that has applied a delivered command, while the log has this or another one."""
     shard = Shard(0, clearing_data)
     shard.recover()
     append(clearing_data, 0, [logged])
@@ -30,38 +30,38 @@ def applied(clearing_data: Database, *, logged: PlaceOrder, delivered: PlaceOrde
     return shard
 
 
-def test_a_command_as_it_stands_in_the_log_is_right(clearing_data: Database) -> None:
+def test_a_command_that_agrees_with_the_log_passes(clearing_data: Database) -> None:
     shard = applied(clearing_data, logged=buy(7), delivered=buy(7))
     shard.check_log()
 
 
 @pytest.mark.parametrize("look", ["check_log", "follow_log"])
-def test_a_command_that_is_another_in_the_log_stops_the_shard(clearing_data: Database, look: str) -> None:
+def test_a_command_that_differs_from_the_log_stops_the_shard(clearing_data: Database, look: str) -> None:
     shard = applied(clearing_data, logged=buy(7), delivered=buy(8))
-    with pytest.raises(InvariantBroken, match="command 1 of shard 0 is another in the log"):
+    with pytest.raises(InvariantBroken, match="command 1 of shard 0 differs from the log"):
         getattr(shard, look)()
 
 
 def resting(shard: Shard) -> list[int]:
-    """The orders in the book, by priority."""
+    """Return the orders in the book, by priority."""
     return [order.order_id for book in shard._engine.state().books for order in book.bids]
 
 
-class Away:
-    """A RabbitMQ that takes nothing."""
+class Outage:
+    """A RabbitMQ that takes no messages."""
 
     def send_all(self, parcels: Sequence[Parcel]) -> None:
         raise NotSent("away")
 
 
-def test_what_could_not_be_published_is_not_marked(clearing_data: Database) -> None:
+def test_the_mark_does_not_pass_unpublished_events(clearing_data: Database) -> None:
     shard = applied(clearing_data, logged=buy(7), delivered=buy(7))
     with pytest.raises(NotSent):
-        shard.publish(Away(), began_us=1, now_us=1)
+        shard.publish(Outage(), began_us=1, now_us=1)
     shard.write_mark()
     with clearing_data.snapshot() as tx:
         assert published_mark(tx, 0) == 0
-    assert shard.unsent == 1  # the change of the book
+    assert shard.unsent == 2  # the whole book, and the indicative outcome of its auction
 
 
 def test_a_batch_that_is_delivered_again_is_applied_once(clearing_data: Database) -> None:

@@ -58,7 +58,7 @@ Deliveries = list[tuple[int, Sequence[Command]]]
 
 
 def shuffled(chunks: Deliveries) -> Deliveries:
-    """Some never, some twice, in any order."""
+    """Deliver some messages never, some twice, in any order."""
     chance = random.Random(1)
     come = [chunk for chunk in chunks if chance.random() < 0.7]
     come += [chunk for chunk in come if chance.random() < 0.3]
@@ -76,7 +76,7 @@ DELIVERIES: dict[str, Callable[[Deliveries], Deliveries]] = {
 }
 
 
-def test_messages_come_twice_in_any_order_or_never(floor: Floor) -> None:
+def test_messages_arrive_twice_in_any_order_or_never(floor: Floor) -> None:
     with Worker(QUEUE) as worker:
         for seed, (name, deliveries) in enumerate(DELIVERIES.items(), 1):
             commands = _renumbered(day(seed, 200), 10_000 * seed)
@@ -87,16 +87,16 @@ def test_messages_come_twice_in_any_order_or_never(floor: Floor) -> None:
         assert worker.stop() == 0
 
 
-def test_a_message_of_which_nothing_came_is_made_up_for_by_the_log(floor: Floor) -> None:
+def test_the_log_replaces_a_message_that_never_arrived(floor: Floor) -> None:
     commands = day(3, 200)
     with Worker(QUEUE):
         floor.trade(commands[:100])
         floor.check()
-        floor.log(commands[100:])  # and not a word
+        floor.log(commands[100:])  # without a message
         floor.check()
 
 
-def test_a_worker_is_killed_again_and_again(floor: Floor) -> None:
+def test_a_worker_is_killed_repeatedly(floor: Floor) -> None:
     chance = random.Random(1)
     commands = day(1, 900)
     chunks = list(chunks_of(commands))
@@ -125,7 +125,7 @@ def test_events_after_the_mark_are_published_again_before_anything_is_consumed(f
     assert 0 < floor.deliveries - sent < len(events) / 2
 
 
-def test_a_warm_stop_leaves_a_snapshot_from_which_the_next_worker_goes_on(floor: Floor) -> None:
+def test_the_next_worker_continues_from_the_snapshot_of_a_warm_stop(floor: Floor) -> None:
     commands = day(5, 400)
     with Worker(QUEUE) as worker:
         floor.trade(commands[:300])
@@ -142,7 +142,7 @@ def test_a_warm_stop_leaves_a_snapshot_from_which_the_next_worker_goes_on(floor:
         floor.check()
 
 
-def test_a_damaged_snapshot_gives_way_to_the_one_before_and_that_to_the_log(floor: Floor) -> None:
+def test_a_worker_skips_damaged_snapshots_and_falls_back_to_the_log(floor: Floor) -> None:
     commands = day(6, 400)
     with Worker(QUEUE) as worker:
         for start in (0, 100):
@@ -160,7 +160,7 @@ def test_a_damaged_snapshot_gives_way_to_the_one_before_and_that_to_the_log(floo
         floor.check()
         worker.kill()
         with floor.clearing_data.transaction() as tx:
-            # Whole, and of no meaning.
+            # An intact checksum over a meaningless body.
             damage = text("UPDATE snapshots SET body = :body, checksum = sha256(:body)")
             tx.execute(damage, {"body": b"nothing"})
         worker.start()
@@ -169,7 +169,7 @@ def test_a_damaged_snapshot_gives_way_to_the_one_before_and_that_to_the_log(floo
         floor.check()
 
 
-def test_snapshots_are_written_on_the_way_and_old_ones_dropped(floor: Floor) -> None:
+def test_snapshots_are_written_during_work_and_old_ones_dropped(floor: Floor) -> None:
     with Worker(QUEUE, environment=OFTEN) as worker:
         for count in range(1, 6):
             floor.trade(_renumbered(day(count, 120), 1_000 * count))
@@ -181,7 +181,7 @@ def test_snapshots_are_written_on_the_way_and_old_ones_dropped(floor: Floor) -> 
 
 
 def _renumbered(commands: Sequence[Command], by: int) -> list[Command]:
-    """The same commands as orders of their own."""
+    """Return the same commands with new order ids."""
     return [_shifted(command, by) for command in commands]
 
 
@@ -194,7 +194,7 @@ def _shifted(command: Command, by: int) -> Command:
     return replace(command, **numbers)
 
 
-def test_what_order_entry_cannot_have_sent_is_a_dead_letter_and_changes_nothing(floor: Floor) -> None:
+def test_a_message_that_order_entry_cannot_have_sent_becomes_a_dead_letter(floor: Floor) -> None:
     commands = day(7, 200)
     forged = [
         CommandBatch(1, 1, [buy(900_001)]),  # of a shard that this worker does not serve
@@ -214,7 +214,7 @@ def test_what_order_entry_cannot_have_sent_is_a_dead_letter_and_changes_nothing(
         assert worker.stop() == 0
 
 
-def test_commands_that_are_others_in_the_log_are_a_dead_letter(floor: Floor) -> None:
+def test_commands_that_differ_from_the_log_become_a_dead_letter(floor: Floor) -> None:
     commands = day(8, 200)
     with Worker(QUEUE):
         floor.trade(commands[:100])
@@ -244,7 +244,7 @@ def test_a_log_with_a_hole_stops_the_worker_before_it_consumes(floor: Floor) -> 
     assert "command 50 is missing in the log" in worker.log
 
 
-def test_a_standby_is_quiet_and_takes_over(floor: Floor) -> None:
+def test_a_standby_publishes_nothing_and_takes_over(floor: Floor) -> None:
     commands = day(11, 900)
     with Worker(QUEUE) as active:
         floor.trade(commands[:300])
@@ -268,10 +268,10 @@ def test_a_standby_is_quiet_and_takes_over(floor: Floor) -> None:
     assert mark(floor) == 900
 
 
-def test_a_standby_stands_in_for_as_long_as_nobody_else_publishes(floor: Floor) -> None:
+def test_a_standby_stands_in_while_no_other_worker_publishes(floor: Floor) -> None:
     commands = day(17, 300)
     with Worker(QUEUE) as worker:
-        floor.log(commands[:100])  # no message, so nothing tells the worker that it is the active one
+        floor.log(commands[:100])  # without a message the worker stays a standby
         worker.wait_for_log("event=standby_stands_in")
         floor.check()
         for start in (100, 150, 200, 250):
@@ -281,12 +281,12 @@ def test_a_standby_stands_in_for_as_long_as_nobody_else_publishes(floor: Floor) 
     assert mark(floor) == 300
 
 
-def test_a_warm_stop_in_the_midst_of_work_loses_nothing_and_does_nothing_twice(floor: Floor) -> None:
+def test_a_warm_stop_during_work_loses_and_repeats_nothing(floor: Floor) -> None:
     commands = day(18, 2_000)
     chunks = list(chunks_of(commands, floor.log(commands)))
     worker = Worker(QUEUE, environment={"PREFETCH_MESSAGES": "2"})
     for stop in range(3):
-        for first_seq, chunk in chunks[stop::3]:  # however fast a worker is, the next one gets some, too
+        for first_seq, chunk in chunks[stop::3]:  # so each of the three workers gets some messages
             floor.ring(first_seq, chunk)
         worker.start()
         worker.wait_for_log("event=shard_active")
@@ -317,7 +317,7 @@ def test_a_worker_that_hangs_is_replaced_and_comes_back_as_the_standby(floor: Fl
     assert mark(floor) == 400
 
 
-def test_events_survive_that_they_cannot_be_published(floor: Floor) -> None:
+def test_events_survive_a_failed_publish(floor: Floor) -> None:
     commands = day(12, 300)
     with Worker(QUEUE) as worker:
         floor.trade(commands[:100])

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from db.connect import Database
-from tasks.audit.money import check_holds
+from tasks.audit.clearing.money import check_holds
 from tasks.messages import Execution
 from tasks.order_execution.settle import settle_once
 from tests.support.trading import NOW_US, Exchange, open_accounts

@@ -10,7 +10,7 @@ import pytest
 from msgspec import Raw, json
 
 from celery_app.settings import settings
-from tasks.data_feed.outgoing import LevelRows, Push, Told, trades_told
+from tasks.data_feed.outgoing import FeedUpdate, LevelRows, Push, trade_update
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.rules.rows import Level, Trade
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
@@ -27,7 +27,7 @@ def pusher(streams: Streams) -> Pusher:
 
 def changed(sequence: int, *, bids: list[Level]) -> Push:
     levels = Raw(json.encode(LevelRows(bids, [])))
-    return Push(books=[Told("MSFT", "update", sequence - 1, sequence, sequence, levels)])
+    return Push(books=[FeedUpdate("MSFT", "update", sequence - 1, sequence, sequence, levels)])
 
 
 def book_of(client: SocketIOClient) -> dict[float, Any]:
@@ -74,7 +74,7 @@ def test_trades_are_told_one_and_all(streams: Streams, pusher: Pusher) -> None:
     client = streams.socketio()
     subscribe(client, "trades")
     for sequence in range(1, CHANGES + 1):
-        pusher.push(Push(trades=[trades_told([Trade("MSFT", sequence, sequence, 10_000, 1, "buy", sequence)])]))
+        pusher.push(Push(trades=[trade_update([Trade("MSFT", sequence, sequence, 10_000, 1, "buy", sequence)])]))
     events = wait_for_sequence(client, "trades", CHANGES)
     assert [one["sequence"] for event in events for one in event["data"]] == list(range(1, CHANGES + 1))
     assert all(before["sequence"] == event["previous_sequence"] for before, event in pairwise(events))

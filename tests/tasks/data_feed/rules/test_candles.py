@@ -16,7 +16,7 @@ def made(sequence: int, price_cents: int, *, at_s: float, quantity: int = 1, sec
 
 
 def of(interval: str, candles: list[Candle]) -> list[tuple[int, ...]]:
-    """(start, open, high, low, close, volume) of one interval; starts from the hour on."""
+    """Return (start, open, high, low, close, volume) of one interval; starts count from the hour."""
     return [
         (c.start_s - START_S, c.open_cents, c.high_cents, c.low_cents, c.close_cents, c.volume)
         for c in sorted(candles, key=lambda c: c.start_s)
@@ -24,7 +24,7 @@ def of(interval: str, candles: list[Candle]) -> list[tuple[int, ...]]:
     ]
 
 
-def test_open_and_close_are_by_number_and_not_by_place() -> None:
+def test_open_and_close_follow_the_numbers_of_trades() -> None:
     trades = [made(3, 104, at_s=0.9), made(1, 100, at_s=0.1), made(2, 98, at_s=0.2, quantity=5)]
     assert of("1s", candles_of(trades)) == [(0, 100, 104, 98, 104, 7)]
 
@@ -47,7 +47,7 @@ def test_each_interval() -> None:
     assert of("1h", candles) == [(0, 100, 110, 90, 95, 4)]
 
 
-def test_securities_are_apart() -> None:
+def test_securities_are_separate() -> None:
     candles = candles_of([made(1, 100, at_s=0), made(1, 200, at_s=0, security_id="TSLA")])
     assert {(c.security_id, c.open_cents) for c in candles} == {("MSFT", 100), ("TSLA", 200)}
 
@@ -57,7 +57,7 @@ def test_securities_are_apart() -> None:
     split=st.integers(0, 2**30),
     order=st.randoms(use_true_random=False),
 )
-def test_merging_parts_in_any_order_is_the_whole(prices: list[int], split: int, order: object) -> None:
+def test_parts_merge_in_any_order(prices: list[int], split: int, order: object) -> None:
     trades = [made(number, price, at_s=0, quantity=number) for number, price in enumerate(prices, 1)]
     parts = [[trade] for trade in trades[: split % len(trades)]] + [trades[split % len(trades) :]]
     order.shuffle(parts)  # type: ignore[attr-defined]

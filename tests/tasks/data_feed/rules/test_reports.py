@@ -67,7 +67,7 @@ def test_order_denied() -> None:
     assert told(orders=[denied]) == [(17, "ANN", "order", "denied", "buy", 5, 10_010, "insufficient_funds")]
 
 
-def test_cancel_confirmed_says_nothing_of_the_order() -> None:
+def test_cancel_confirmed_says_nothing_about_the_order() -> None:
     cancel = entry_report(event_id=18, request="cancel", side=None, quantity=None, price_cents=None)
     assert told(orders=[cancel]) == [(17, "ANN", "order", "confirmed", None, None, None, None)]
 
@@ -87,20 +87,20 @@ def test_settlement_is_two_reports() -> None:
 
 
 @pytest.mark.parametrize("limit_cents", [10_000, None])
-def test_49_rest_of_an_order_is_denied_with_what_is_released_and_its_limit(limit_cents: int | None) -> None:
+def test_49_the_rest_of_an_order_is_denied_with_its_quantity_and_limit(limit_cents: int | None) -> None:
     closed = OrderClosed(
         event_id(0, 4, 0), 17, "ANN", "MSFT", "buy", 3, 10_010, "cancelled", "unfilled", NOW_US, limit_cents
     )
     assert told(closed=[closed]) == [(17, "ANN", "order", "denied", "buy", 3, limit_cents, "unfilled")]
 
 
-def test_refused_cancel_says_nothing_of_the_order() -> None:
+def test_refused_cancel_says_nothing_about_the_order() -> None:
     refused = CancelRefused(event_id(0, 4, 0), 17, "ANN", "MSFT", "unknown_order", refused_us=NOW_US)
     assert told(refused=[refused]) == [(17, "ANN", "order", "denied", None, None, None, "unknown_order")]
 
 
 def replaced(seq: int, n: int = 0) -> OrderReplaced:
-    """Order 6 is a buy of 9 at 100.20 from now on."""
+    """Replace order 6: a buy of 9 at 100.20."""
     return OrderReplaced(
         event_id(0, seq, n), 8, 6, "ANN", "MSFT", "buy", 9, 10_020, 5, 10_010, 4, 10_020, 77, replaced_us=NOW_US
     )
@@ -110,7 +110,7 @@ def test_a_replaced_order_is_confirmed_with_its_new_terms() -> None:
     assert told(replaced=[replaced(4)]) == [(6, "ANN", "order", "confirmed", "buy", 9, 10_020, "replaced")]
 
 
-def test_a_refused_replacement_says_nothing_of_the_order() -> None:
+def test_a_refused_replacement_says_nothing_about_the_order() -> None:
     refused = ReplaceRefused(event_id(0, 4, 0), 8, 6, "ANN", "MSFT", "buy", 77, "halted", refused_us=NOW_US)
     assert told(replaces_refused=[refused]) == [(6, "ANN", "order", "denied", None, None, None, "halted")]
 
@@ -120,14 +120,14 @@ def test_a_triggered_order_is_confirmed_again() -> None:
     assert told(triggered=[triggered]) == [(6, "ANN", "order", "confirmed", "sell", 5, 9_000, "triggered")]
 
 
-def test_both_sides_hear_that_their_trade_does_not_settle() -> None:
+def test_both_sides_get_a_report_of_a_failed_settlement() -> None:
     assert told(failed=[TradeFailed(trade(3), "account_closed")]) == [
         (6, "ANN", "settlement", "denied", "buy", 5, 10_000, "account_closed"),
         (7, "BOB", "settlement", "denied", "sell", 5, 10_000, "account_closed"),
     ]
 
 
-def test_what_a_command_does_to_an_order_is_told_in_its_order() -> None:
+def test_the_events_of_a_command_are_reported_in_their_order() -> None:
     triggered = OrderTriggered(event_id(0, 4, 1), 6, "ANN", "MSFT", "buy", 5, 9_000, triggered_us=NOW_US)
     closed = OrderClosed(event_id(0, 4, 4), 6, "ANN", "MSFT", "buy", 3, 10_010, "cancelled", "unfilled", NOW_US)
     batch = FeedBatch(
@@ -171,7 +171,7 @@ def test_reports_carry_the_stamps_of_their_stage() -> None:
     assert {(report.asked_us, report.began_us) for report in reports_of([settled])} == {(None, 7)}
 
 
-def test_a_message_from_before_there_were_stamps_is_stored_without() -> None:
+def test_a_message_from_before_stamps_is_stored_without_them() -> None:
     batch = FeedBatch("matching", SENT_US, orders=[entry_report()], trades=[trade(3)], began_us=5, asked_us=[3])
     fields = msgspec.json.decode(encode(batch))
     before = fields[: FeedBatch.__struct_fields__.index("began_us")]

@@ -34,8 +34,8 @@ SMALL_AUCTIONS = 500 if settings.default.max_examples == settings.get_profile("d
 
 
 @dataclass
-class Collected:
-    """An order as the naive uncross has it."""
+class CollectedOrder:
+    """An order in the naive uncross."""
 
     order: PlaceOrder
     side: str
@@ -45,12 +45,12 @@ class Collected:
 
     @property
     def leaves(self) -> bool:
-        """Whether it goes with the auction."""
+        """Whether it leaves with the auction."""
         return self.order.type == "market" or self.order.time_in_force == "auction"
 
 
 def any_order(chance: random.Random, number: int, *, spread_cents: int, most_shares: int) -> PlaceOrder:
-    """An order of a client of its own, of which most could trade."""
+    """Return an order of a separate client at a price around the others, so that most can trade."""
     side, kind, quantity = chance.choice(("buy", "sell")), chance.choice(KINDS), chance.randint(1, most_shares)
     away = round(chance.gauss(spread_cents / 4, spread_cents)) if kind != "market" else 3 * spread_cents
     return PlaceOrder(
@@ -69,17 +69,17 @@ def any_order(chance: random.Random, number: int, *, spread_cents: int, most_sha
 
 
 def check_auction(placed: list[PlaceOrder], reference_cents: int | None, *, every_moment: bool) -> list[Event]:
-    """Hold an auction of these orders against the naive uncross; returns what it led to."""
+    """Compare an auction of these orders with the naive uncross; return its outcome."""
     engine = Engine(0)
     commands: list[Command] = [_phase("auction")]
     if reference_cents is not None:
         commands.append(ListSecurity(1, SECURITY, reference_cents, 1, 1, 10**9, None, 1))
     for command in commands:
         engine.apply(engine.seq + 1, command)
-    collected: list[Collected] = []
+    collected: list[CollectedOrder] = []
     for order in placed:
         assert engine.apply(engine.seq + 1, order) == []
-        collected.append(Collected(order, order.side, order.price_cents, order.order_id, order.quantity))
+        collected.append(CollectedOrder(order, order.side, order.price_cents, order.order_id, order.quantity))
         if every_moment:
             assert engine.indicative(SECURITY) == naive_auction.outcome(collected, reference_cents)
     price_cents, volume, surplus, side = naive_auction.outcome(collected, reference_cents)
@@ -91,8 +91,10 @@ def check_auction(placed: list[PlaceOrder], reference_cents: int | None, *, ever
     return events
 
 
-def _check_trades(events: list[Event], price_cents: int | None, pairs: list[tuple[Collected, Collected, int]]) -> None:
-    """Price, volume and allocation; what traded is not open any more."""
+def _check_trades(
+    events: list[Event], price_cents: int | None, pairs: list[tuple[CollectedOrder, CollectedOrder, int]]
+) -> None:
+    """Check price, volume and allocation, and take the traded shares out of the orders."""
     trades = [event for event in events if isinstance(event, TradeMade)]
     assert [
         (trade.buy_order_id, trade.sell_order_id, trade.quantity, trade.price_cents, trade.aggressor_side)
@@ -103,8 +105,8 @@ def _check_trades(events: list[Event], price_cents: int | None, pairs: list[tupl
         sell.open -= quantity
 
 
-def _check_rest(events: list[Event], engine: Engine, collected: Iterable[Collected]) -> None:
-    """The remainder: what leaves is cancelled, everything else rests in its place, and icebergs show a part."""
+def _check_rest(events: list[Event], engine: Engine, collected: Iterable[CollectedOrder]) -> None:
+    """Check the remainder: orders for the auction are cancelled, others rest in their place, icebergs show a part."""
     left = [one for one in collected if one.open]
     closed = [(event.order_id, event.quantity, event.reason) for event in events if isinstance(event, OrderClosed)]
     assert closed == [(one.order.order_id, one.open, "unfilled") for one in left if one.leaves]
@@ -123,7 +125,7 @@ def _phase(phase: str) -> Command:
     return SetPhase(1, SECURITY, phase, "schedule", None, 1)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("part", range(4))  # so that they may run beside each other
+@pytest.mark.parametrize("part", range(4))  # parts may run in parallel
 def test_small_auctions(part: int) -> None:
     traded = cancelled = 0
     for seed in range(part * SMALL_AUCTIONS, (part + 1) * SMALL_AUCTIONS):
@@ -141,7 +143,7 @@ def test_small_auctions(part: int) -> None:
     assert cancelled > SMALL_AUCTIONS // 4
 
 
-def test_an_auction_for_whose_events_there_are_no_numbers_ends_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_auction_with_too_many_events_ends_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.matching.rules.phases.MOST_ORDERS", 3)
     chance = random.Random(1)
     engine = Engine(0)
@@ -163,7 +165,7 @@ def test_an_auction_for_whose_events_there_are_no_numbers_ends_in_parts(monkeypa
         assert parts < 40
         phase = book.phase
     assert parts > 3
-    assert traded >= volume  # what is left may find another price
+    assert traded >= volume  # the remaining orders may find another price
     assert not [order for order in (*book.bids, *book.asks) if order.time_in_force == "auction"]
 
 

@@ -1,4 +1,4 @@
-"""The book alone: what it tells of its levels, and what it keeps."""
+"""The book alone: the levels that it publishes, and those that it keeps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_an_update_has_the_levels_that_changed_since_the_last_one() -> None:
     )  # fmt: skip
 
 
-def test_a_snapshot_has_every_level_and_counts_as_told() -> None:
+def test_a_snapshot_has_every_level_and_counts_as_published() -> None:
     book = Book("MSFT", {}, {})
     rest(book, order(1, "buy", 5, 99), order(2, "sell", 6, 101))
     assert book.update() is not None
@@ -44,7 +44,7 @@ def test_a_snapshot_has_every_level_and_counts_as_told() -> None:
     assert book.update() is None
 
 
-def test_a_match_that_trades_nothing_changes_nothing() -> None:
+def test_a_match_without_trades_changes_nothing() -> None:
     book = Book("MSFT", {}, {})
     rest(book, order(1, "sell", 5, 101))
     book.update()
@@ -52,7 +52,7 @@ def test_a_match_that_trades_nothing_changes_nothing() -> None:
     assert book.update() is None
 
 
-def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
+def test_a_queue_is_swept_of_cancelled_orders() -> None:
     book = Book("MSFT", {}, {})
     rest(book, *(order(number, "sell", number, 100) for number in range(1, 101)))
     level = book._levels[-100]
@@ -64,7 +64,7 @@ def test_a_queue_is_swept_of_the_orders_that_left_it() -> None:
     assert update.asks == [(100, 100, 1)]
 
 
-def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
+def test_a_queue_is_swept_of_filled_orders() -> None:
     book = Book("MSFT", {}, {})
     rest(book, *(order(number, "sell", 1, 100) for number in range(1, 101)))
     level = book._levels[-100]
@@ -76,7 +76,7 @@ def test_a_queue_is_swept_of_the_orders_that_were_filled() -> None:
     assert list(book._open_orders) == [100]
 
 
-def test_a_level_that_emptied_behind_the_best_one_is_not_seen_and_is_taken_again() -> None:
+def test_an_empty_level_behind_the_best_is_invisible_and_reused() -> None:
     book = Book("MSFT", {}, {})
     rest(book, order(1, "sell", 5, 100), order(2, "sell", 6, 101), order(3, "sell", 7, 102))
     book.remove(_resting(book, 2), 0)
@@ -86,7 +86,7 @@ def test_a_level_that_emptied_behind_the_best_one_is_not_seen_and_is_taken_again
     assert book._empty_levels == 0
 
 
-def test_levels_that_emptied_go_with_the_best_one() -> None:
+def test_empty_levels_go_with_the_best_one() -> None:
     book = Book("MSFT", {}, {})
     rest(book, *(order(price_cents, "buy", 1, price_cents) for price_cents in (97, 98, 99, 100)))
     book.remove(_resting(book, 98), 0)
@@ -98,7 +98,7 @@ def test_levels_that_emptied_go_with_the_best_one() -> None:
     assert (update.bids, update.bid_cents, book._levels) == ([], None, {})
 
 
-def test_empty_levels_are_dropped_when_they_are_most() -> None:
+def test_empty_levels_are_dropped_when_they_outnumber_the_others() -> None:
     book = Book("MSFT", {}, {})
     rest(book, *(order(price_cents, "buy", 1, price_cents) for price_cents in range(1, 101)))
     for price_cents in range(1, 100):

@@ -1,4 +1,4 @@
-"""What holds for every log: the engine against the naive book, and against itself begun elsewhere."""
+"""Properties of every log: the engine equals the naive book, and itself restored from a snapshot."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _examples(number: int) -> settings:
     return settings(max_examples=round(number * TIMES), deadline=None)
 
 
-@pytest.mark.parametrize("part", range(4))  # so that they may run beside each other
+@pytest.mark.parametrize("part", range(4))  # parts may run in parallel
 def test_engine_and_naive_book_make_the_same_events_and_books(part: int) -> None:
     compared = 0
 
@@ -55,7 +55,7 @@ def test_engine_and_naive_book_make_the_same_events_and_books(part: int) -> None
 
 @_examples(150)
 @given(log=wild_logs(max_size=40))
-def test_no_command_that_can_be_sent_makes_the_engine_raise_or_say_what_cannot_be_read(log: list[Command]) -> None:
+def test_no_command_makes_the_engine_raise_or_make_unreadable_events(log: list[Command]) -> None:
     comparison = Comparison(**BOUNDS)
     for seq, command in enumerate(log, 1):
         assert decode_command(encode_command(command)) == command
@@ -90,7 +90,7 @@ def test_days_with_phases(seed: int) -> None:
 
 @_examples(200)
 @given(log=mixed_logs(max_size=60), data=st.data())
-def test_an_engine_begun_from_any_snapshot_goes_on_the_same(log: list[Command], data: st.DataObject) -> None:
+def test_an_engine_restored_from_any_snapshot_continues_the_same(log: list[Command], data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(log)), label="snapshot after")
     live, begun = Engine(0, **BOUNDS), None
     for seq, command in enumerate(log, 1):
@@ -107,7 +107,7 @@ def test_an_engine_begun_from_any_snapshot_goes_on_the_same(log: list[Command], 
 
 @_examples(200)
 @given(log=mixed_logs(max_size=60), asked=st.sets(st.integers(1, 60)))
-def test_the_state_does_not_depend_on_when_the_books_are_asked_for(log: list[Command], asked: set[int]) -> None:
+def test_the_state_does_not_depend_on_when_books_are_published(log: list[Command], asked: set[int]) -> None:
     watched, unwatched = Engine(0), Engine(0)
     mirrors: dict[str, BookMirror] = defaultdict(BookMirror)
     for seq, command in enumerate(log, 1):
@@ -152,7 +152,7 @@ def test_the_hash_seed_of_the_process_changes_nothing() -> None:
     assert len(hashes) == 1
 
 
-def test_the_state_hash_tells_states_apart() -> None:
+def test_the_state_hash_distinguishes_states() -> None:
     hashes = set()
     engine = Engine(0)
     for seq, command in enumerate(seeded_log(3, 200, securities=SECURITIES[:1]), 1):

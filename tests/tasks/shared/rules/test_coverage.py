@@ -1,4 +1,4 @@
-"""Intervals of events against sets of numbers."""
+"""Intervals of events, compared with sets of numbers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def numbers(some: list[Interval]) -> set[int]:
 
 
 @given(intervals)
-def test_merged_is_the_same_in_as_few_intervals_as_there_can_be(some: list[Interval]) -> None:
+def test_merged_has_as_few_intervals_as_possible(some: list[Interval]) -> None:
     whole = coverage.merged(some)
     assert numbers(whole) == numbers(some)
     assert all(one[1] < other[0] for one, other in pairwise(whole))
@@ -34,11 +34,11 @@ def test_without_is_the_difference(some: list[Interval], others: list[Interval])
 
 
 @given(intervals, st.integers(1, 40), st.integers(1, 40))
-def test_clipped_is_what_lies_within(some: list[Interval], begin: int, end: int) -> None:
+def test_clipped_lies_within_the_bounds(some: list[Interval], begin: int, end: int) -> None:
     assert numbers(coverage.clipped(some, begin, end)) == numbers(some) & set(range(begin, end))
 
 
-def test_commands_follow_on_each_other_and_know_their_shard() -> None:
+def test_intervals_of_commands_are_adjacent_and_know_their_shard() -> None:
     first, second = coverage.commands(3, 5, 8), coverage.commands(3, 8, 9)
     assert coverage.merged([second, first]) == [(event_id(3, 5, 0), event_id(3, 9, 0))]
     assert coverage.shard_of(first) == 3

@@ -1,4 +1,4 @@
-"""What fees have to keep: a hold covers every way an order may fill, and no trade costs the exchange."""
+"""The invariants of fees: a hold covers any fills of an order, and no trade costs the exchange money."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_fee_is_rounded_towards_zero(cash_cents: int, rate_ppm: int, fee: int)
 @pytest.mark.parametrize(
     ("cash_cents", "rate_ppm", "hold"), [(10_000, 0, 0), (10_000, 100, 1), (10_001, 100, 2), (100, 300, 1), (0, 300, 0)]
 )
-def test_48_the_fee_on_the_sum_is_held_rounded_up_once(cash_cents: int, rate_ppm: int, hold: int) -> None:
+def test_48_the_fee_on_the_total_is_held_rounded_up_once(cash_cents: int, rate_ppm: int, hold: int) -> None:
     assert fee_hold_cents(cash_cents, rate_ppm) == hold
 
 

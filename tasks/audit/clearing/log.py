@@ -1,4 +1,4 @@
-"""Rules 1 and 2: what was accepted is in the log, once and whole."""
+"""Rules 1 and 2: accepted requests are in the log, once and complete."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sqlalchemy import Connection, text
 
 from db.connect import Database
 from db.market_data.partitions import dropped_denials
-from tasks.audit.contiguity import check_contiguous
-from tasks.audit.patience import Patience
-from tasks.audit.result import Checked
+from tasks.audit.common.contiguity import check_contiguous
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import CheckResult
 
-# A command says what its order says, but for the time at which it was sequenced; only then it is the order's. It is
-# written as tasks.messages.encode_command does. A log from before there were fees has no hold, which is the price then.
-# What comes behind the hold, when the order expires, is left out: null but for gtd orders, and missing in older logs.
-# Quantity, price and hold of an order that was replaced are those of the replacement; see tasks.audit.replaces.
+# A command belongs to an order if both agree in everything but the time at which the command was sequenced. It is
+# encoded as by tasks.messages.encode_command. A log from before fees has no hold, which then equals the price. The
+# expiry after the hold is left out: it is null except for gtd orders, and missing in older logs.
+# Quantity, price and hold of a replaced order are those of its last replacement; see tasks.audit.clearing.replaces.
 _ORDERS = text(
     """
     WITH logged AS (
@@ -71,16 +71,16 @@ _OTHERS = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_orders(tx: Connection) -> Checked:
-    """Every order is in the log exactly once, as the register of orders has it, or denied; and no command is both."""
-    checked = Checked(tx.execute(text("SELECT count(*) FROM orders")).scalar_one())
+def check_orders(tx: Connection) -> CheckResult:
+    """Check that every order is in the log once, as in the register of orders, or denied, and no command is both."""
+    checked = CheckResult(tx.execute(text("SELECT count(*) FROM orders")).scalar_one())
     for order_id, is_registered, is_logged, is_denied in tx.execute(_ORDERS):
         if not is_registered:
             checked.find(f"order {order_id} is in the log and not in orders")
         elif is_logged and is_denied:
             checked.find(f"order {order_id} is in the log and denied")
         elif is_logged:
-            checked.find(f"order {order_id} is another one in the log")
+            checked.find(f"order {order_id} differs from the log")
         elif is_denied:
             checked.find(f"order {order_id} is denied for another reason than orders says")
         else:
@@ -91,27 +91,27 @@ def check_orders(tx: Connection) -> Checked:
 
 
 def read_heads(tx: Connection) -> dict[int, int]:
-    """The number of the last command of each shard."""
+    """Return the number of the last command of each shard."""
     rows = tx.execute(text("SELECT shard, last_seq FROM shards ORDER BY shard"))
     return {row.shard: row.last_seq for row in rows}
 
 
 def read_denials(tx: Connection) -> dict[int, str]:
-    """The reason of every denied request of a client, by its number."""
+    """Return the reason of every denied request of a client, by its number."""
     query = text("SELECT command_id, reason FROM denials WHERE denied_us IS NULL OR report IS NOT NULL")
     rows = tx.execute(query.execution_options(yield_per=10_000))
-    return {command_id: intern(reason) for command_id, reason in rows}  # millions, of a few reasons
+    return {command_id: intern(reason) for command_id, reason in rows}  # millions, with a few reasons
 
 
-# Order entry's denials have the numbers of requests, which are below those of the engine's events.
+# Order entry's denials have the numbers of requests, which are smaller than those of the engine's events.
 _DENIAL_REPORTS = text(
     "SELECT report_id, reason FROM reports WHERE NOT confirmed AND report_id > 0 AND report_id < CAST(2 ^ 53 AS bigint)"
 ).execution_options(yield_per=10_000)
 
 
-def check_denial_reports(market_data: Database, denials: dict[int, str], patience: Patience) -> Checked:
-    """Every denied request has its report, with the reason, unless that was dropped with its day."""
-    checked = Checked(len(denials))
+def check_denial_reports(market_data: Database, denials: dict[int, str], patience: Patience) -> CheckResult:
+    """Check that every denied request has its report, with the reason, unless it was dropped with its day."""
+    checked = CheckResult(len(denials))
     missing = dict(denials)
     while missing:
         with market_data.snapshot() as tx:
@@ -128,6 +128,6 @@ def check_denial_reports(market_data: Database, denials: dict[int, str], patienc
     return checked
 
 
-def check_log(tx: Connection) -> Checked:
-    """The numbers of each shard's log go from 1 to its head without a gap."""
+def check_log(tx: Connection) -> CheckResult:
+    """Check that the numbers of each shard's log go from 1 to its head without a gap."""
     return check_contiguous(tx, "order_log", group="shard", number="seq", heads="shards", head="last_seq")

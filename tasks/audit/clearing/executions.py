@@ -1,4 +1,4 @@
-"""Rules 3 and 6: what the engine makes of the log is settled, and nothing else is."""
+"""Rules 3 and 6: the executions that the engine makes from the log are settled, and no others."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data import executions as register
 from db.connect import Database
-from tasks.audit.patience import Patience
-from tasks.audit.replay import PAGE
-from tasks.audit.result import Checked
+from tasks.audit.clearing.replay import PAGE
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import CheckResult
 from tasks.messages import Execution, as_settled, event_id
 
 
 class Executions:
-    """The executions of one shard, as a replay makes them, held against the register.
+    """The executions of one shard, as a replay makes them, compared with the register.
 
-    agreement  whether what is settled is what the replay makes (rule 6)
+    agreement  whether the settled executions are those of the replay (rule 6)
     """
 
     def __init__(self, clearing_data: Database, shard: int) -> None:
-        self.agreement = Checked()
+        self.agreement = CheckResult()
         self._clearing_data = clearing_data
         self._shard = shard
         self._missing: list[Execution] = []
 
     def compare(self, made: Iterable[Execution], *, first_seq: int, end_seq: int) -> None:
-        """Hold all that the commands first_seq <= seq < end_seq make against all that is settled of them."""
+        """Compare all executions of the commands first_seq <= seq < end_seq with those that are settled."""
         first_id, end_id = event_id(self._shard, first_seq, 0), event_id(self._shard, end_seq, 0)
         with self._clearing_data.snapshot() as tx:
             settled = register.between(tx, first_id, end_id)
@@ -36,7 +36,7 @@ class Executions:
             self.agreement.find(f"execution {unmade} was settled and does not come out of the log")
 
     def _compare(self, made: Iterable[Execution], settled: dict[int, Execution]) -> list[Execution]:
-        """Take what was made out of what is settled; returns what is missing there."""
+        """Remove the replay's executions from the settled ones; return those that are not settled."""
         missing: list[Execution] = []
         for execution in made:
             found = settled.pop(execution.event_id, None)
@@ -48,12 +48,12 @@ class Executions:
                 self.agreement.find(f"execution {execution.event_id} was settled as {found}; the log makes {execution}")
         return missing
 
-    def await_missing(self, patience: Patience) -> Checked:
-        """Look again for what was missing until it is settled (rule 3)."""
+    def await_missing(self, patience: Patience) -> CheckResult:
+        """Look again for missing executions until they are settled (rule 3)."""
         while patience.wait(len(self._missing)):
             pages = [self._missing[start : start + PAGE] for start in range(0, len(self._missing), PAGE)]
             self._missing = [execution for page in pages for execution in self._look_again(page)]
-        checked = Checked()
+        checked = CheckResult()
         for execution in self._missing:
             checked.find(f"execution {execution.event_id} comes out of the log and is not settled: {execution}")
         return checked
@@ -64,12 +64,12 @@ class Executions:
         return self._compare(missing, settled)
 
 
-def check_nothing_beyond(tx: Connection, heads: Mapping[int, int]) -> Checked:
-    """No execution is of a command that no log has (rule 6).
+def check_nothing_beyond(tx: Connection, heads: Mapping[int, int]) -> CheckResult:
+    """Check that no execution is of a command that no log has (rule 6).
 
     heads  the number of the last command of each shard
     """
-    checked = Checked()
+    checked = CheckResult()
     logs = {
         "first_ids": [event_id(shard, 1, 0) for shard in heads],
         "end_ids": [event_id(shard, head + 1, 0) for shard, head in heads.items()],

@@ -1,4 +1,4 @@
-"""Rule 6: a snapshot holds the state whose hash stands next to it, and marks and snapshots follow the log."""
+"""Rule 6: a snapshot contains the state whose hash is stored next to it, and marks and snapshots follow the log."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy import Connection, text
 
 from db.clearing_data.snapshots import Snapshot
-from tasks.audit.result import Checked
+from tasks.audit.common.result import CheckResult
 from tasks.matching.rules.state import VERSION, decode, digest
 
 _AHEAD = text(
@@ -28,9 +28,9 @@ _BEHIND = text(
 )
 
 
-def check_marks(tx: Connection) -> Checked:
-    """No snapshot and no mark is of a command that the log does not have, and no mark is behind a snapshot."""
-    checked = Checked(tx.execute(text("SELECT count(*) FROM snapshots")).scalar_one())
+def check_marks(tx: Connection) -> CheckResult:
+    """Check that no snapshot and no mark is ahead of the log, and no mark is behind a snapshot."""
+    checked = CheckResult(tx.execute(text("SELECT count(*) FROM snapshots")).scalar_one())
     for kind, shard, seq, last_seq in tx.execute(_AHEAD):
         checked.find(f"the {kind} of shard {shard} is at command {seq}; its log ends with {last_seq}")
     for shard, seq, mark in tx.execute(_BEHIND):
@@ -39,7 +39,7 @@ def check_marks(tx: Connection) -> Checked:
 
 
 def fault_of(shard: int, snapshot: Snapshot) -> str | None:
-    """Say what is wrong with a snapshot by itself; None when nothing is."""
+    """Return what is wrong with a snapshot by itself; None if it is sound."""
     name = f"the snapshot of shard {shard} at command {snapshot.seq}"
     if not snapshot.is_intact:
         return f"{name} is damaged"
@@ -50,14 +50,14 @@ def fault_of(shard: int, snapshot: Snapshot) -> str | None:
     try:
         state = decode(snapshot.body)
     except msgspec.MsgspecError as fault:
-        return f"{name} holds no state: {fault}"
+        return f"{name} contains no state: {fault}"
     if (state.shard, state.seq) != (shard, snapshot.seq):
-        return f"{name} holds the state of shard {state.shard} at command {state.seq}"
+        return f"{name} contains the state of shard {state.shard} at command {state.seq}"
     return None
 
 
 def is_comparable(snapshot: Snapshot) -> bool:
-    """Return whether the body is of this version; another one gives the same state another hash."""
+    """Return whether the body is of this version; other versions hash the same state differently."""
     try:
         version, *_ = msgspec.msgpack.decode(snapshot.body)
     except (msgspec.MsgspecError, TypeError, ValueError):

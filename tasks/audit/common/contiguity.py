@@ -1,22 +1,22 @@
-"""Whether numbers that count from 1 for each shard, security or client have no gap."""
+"""Checks that numbers that count from 1 for each shard, security or client have no gap."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from tasks.audit.result import Checked
+from tasks.audit.common.result import CheckResult
 
 
 def check_contiguous(
     tx: Connection, table: str, *, group: str, number: str, heads: str, head: str, since: str | None = None
-) -> Checked:
-    """The numbers of each group in a table are 1, 2, ... up to the group's head, each once.
+) -> CheckResult:
+    """Check that the numbers of each group in a table are 1, 2, ... up to the group's head, each once.
 
-    table, group, number  where the numbers are, and the column that says whose they are
-    heads, head           the table with one row a group, and its column with the last number
-    since                 a query of (group, last): numbers up to the last one need not be there any more
+    table, group, number  the table, its column that identifies the group, and the column with the numbers
+    heads, head           the table with one row for each group, and its column with the last number
+    since                 a query of (group, last): numbers up to the last one may be missing
     """
-    checked = Checked()
+    checked = CheckResult()
     since = since or f"SELECT {group}, CAST(0 AS bigint) AS last FROM {heads} WHERE false"  # noqa: S608
     counted = tx.execute(
         text(
@@ -39,7 +39,7 @@ def check_contiguous(
         checked.checked += rows
         if last != expected:
             checked.find(f"{table} of {name} ends with {last}, and {heads} says {expected}")
-        # Where an index does not hold numbers unique, one that is there twice may stand for one that is missing.
+        # Without a unique index, a duplicate number may hide a missing one.
         if rows != last - first or total != (last - first) * (last + first + 1) // 2:
             checked.find(
                 f"{table} of {name} has {rows} rows up to {last}: {_first_gap(tx, table, group, number, name, first)}"

@@ -1,11 +1,11 @@
-"""Rules 3 and 7: each trade is settled once, both legs, and each order is what its executions say."""
+"""Rules 3 and 7: each trade is settled once, both legs, and each order agrees with its executions."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
 from db.clearing_data.tables import DTCC, EXCHANGE
-from tasks.audit.result import Checked
+from tasks.audit.common.result import CheckResult
 
 _LEGS = text(
     """
@@ -36,9 +36,9 @@ _LEGS_OF_NO_TRADE = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_legs(tx: Connection) -> Checked:
-    """Every trade has two legs in the ledger, shares against cash with DTCC, and every leg is of a trade."""
-    checked = Checked(tx.execute(text("SELECT count(*) FROM executions WHERE kind = 'trade'")).scalar_one())
+def check_legs(tx: Connection) -> CheckResult:
+    """Check that every trade has two legs in the ledger, shares against cash with DTCC, and every leg has a trade."""
+    checked = CheckResult(tx.execute(text("SELECT count(*) FROM executions WHERE kind = 'trade'")).scalar_one())
     for event_id, legs in tx.execute(_LEGS, {"dtcc": DTCC}):
         checked.find(f"trade {event_id} has {legs} legs in the ledger, which are not the buyer's and the seller's")
     for entry_id, event_id in tx.execute(_LEGS_OF_NO_TRADE):
@@ -46,7 +46,7 @@ def check_legs(tx: Connection) -> Checked:
     return checked
 
 
-# By the rates that held for the event; a fee is rounded towards zero, as Postgres divides, and none is booked for zero.
+# At the rates of the event's time; a fee is rounded towards zero, as Postgres divides, and a zero fee is not booked.
 _FEES = text(
     """
     WITH charged AS (
@@ -78,9 +78,9 @@ _FEES = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_fees(tx: Connection) -> Checked:
-    """Both sides of every trade have paid by the rates of its time, each in one entry; nothing else was charged."""
-    checked = Checked()
+def check_fees(tx: Connection) -> CheckResult:
+    """Check that both sides of every trade paid at the rates of its time, in one entry each, and nothing else."""
+    checked = CheckResult()
     for event_id, client_id, booked, charged in tx.execute(_FEES, {"exchange": EXCHANGE}):
         checked.find(f"{client_id} has paid {booked} cents for trade {event_id}; the rates say {charged}")
     return checked
@@ -96,16 +96,16 @@ _FAILED = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_failures(tx: Connection) -> Checked:
-    """A trade fails only because an account is closed, and accounts are closed for good."""
-    checked = Checked()
+def check_failures(tx: Connection) -> CheckResult:
+    """Check that trades fail only because of closed accounts, which stay closed for good."""
+    checked = CheckResult()
     for (event_id,) in tx.execute(_FAILED):
         checked.find(f"trade {event_id} failed, and neither side's account is closed")
     return checked
 
 
-# What an order's status has to be follows from its quantities; only an order of which nothing was filled can have been
-# rejected, by order entry or by the engine. Ahead of a replacement more may be filled than its quantity is yet.
+# The status of an order follows from its quantities; only an order without fills can have been rejected, by order entry
+# or by the engine. Before a replacement has settled, fills may exceed the quantity.
 _ORDERS = text(
     """
     WITH done AS (
@@ -147,9 +147,9 @@ _ORDERS = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_quantities(tx: Connection) -> Checked:
-    """What the register of orders says was filled and closed of each is what its executions add up to."""
-    checked = Checked(tx.execute(text("SELECT count(*) FROM orders")).scalar_one())
+def check_quantities(tx: Connection) -> CheckResult:
+    """Check that the filled and closed quantities of each order are the sums of its executions."""
+    checked = CheckResult(tx.execute(text("SELECT count(*) FROM orders")).scalar_one())
     for order_id, status, quantity, filled, closed, traded, released in tx.execute(_ORDERS):
         if status is None:
             checked.find(f"order {order_id} has executions and is not in orders")

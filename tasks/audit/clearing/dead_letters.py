@@ -1,4 +1,4 @@
-"""Rule 1: a message that no stage could handle may hold orders that were accepted, so each dead letter is a finding."""
+"""Rule 1: a message that no stage could handle may contain accepted orders, so each dead letter is a finding."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from amqp.exceptions import AccessRefused, AMQPError, NotFound
 from kombu import Connection
 
 from celery_app.topology import DEAD_LETTER
-from tasks.audit.result import MOST_LISTED, Checked
+from tasks.audit.common.result import MOST_LISTED, CheckResult
 
 # How long RabbitMQ may take to answer [s].
 _WAIT_S: Final = 5.0
-# From this version on RabbitMQ discards a message that was returned to a quorum queue 20 times, and a look returns it.
+# From this version on RabbitMQ discards a message after 20 returns to a quorum queue, and reading it counts as one.
 _COUNTS_RETURNS: Final = 4
 
 
-def check_dead_letters(broker_url: str) -> Checked:
-    """Nothing lies in `dead_letter`; when RabbitMQ cannot be asked, that is a finding as well."""
-    checked = Checked()
+def check_dead_letters(broker_url: str) -> CheckResult:
+    """Check that the queue `dead_letter` is empty; that RabbitMQ does not answer is a finding as well."""
+    checked = CheckResult()
     try:
         with Connection(broker_url, connect_timeout=_WAIT_S) as connection:
             _count(connection, checked)
@@ -31,7 +31,7 @@ def check_dead_letters(broker_url: str) -> Checked:
     return checked
 
 
-def _count(connection: Connection, checked: Checked) -> None:
+def _count(connection: Connection, checked: CheckResult) -> None:
     channel: Channel = connection.channel()
     count = channel.queue_declare(DEAD_LETTER, passive=True).message_count
     checked.checked += count
@@ -55,7 +55,7 @@ def _names(connection: Connection, channel: Channel, count: int) -> list[str]:
             if message is not None:
                 names.append(_name(message))
     except AccessRefused:
-        return []  # the role of this process may count them, and no more
+        return []  # the role of this process may count dead letters and not read them
     channel.basic_recover(requeue=True)
     return names
 

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, text
 
 from db.connect import Database
-from tasks.audit.patience import Patience
-from tasks.audit.result import Checked
+from tasks.audit.common.patience import Patience
+from tasks.audit.common.result import CheckResult
 
 
 class BrokenPromise(NamedTuple):
-    """A promised order id, and whose order it is; `owner` is None when no order has it."""
+    """A promised order id, and the client that owns the order; `owner` is None if no order has the id."""
 
     client_id: str
     client_order_id: str
@@ -22,7 +22,7 @@ class BrokenPromise(NamedTuple):
     name: str | None
 
 
-# The register leaves out the name of an order that was denied because another one has it.
+# The register leaves out the name of an order that was denied because another order has it.
 _BROKEN = """
     SELECT promised.client_id, promised.client_order_id, promised.order_id, orders.client_id, orders.client_order_id
     FROM client_order_ids AS promised LEFT JOIN orders USING (order_id)
@@ -35,17 +35,19 @@ _AMONG_SOME = text(_BROKEN + "AND promised.order_id = ANY(:order_ids)")
 
 
 def read_broken(tx: Connection) -> tuple[int, list[BrokenPromise]]:
-    """Count the promises of a snapshot, and find those that are not kept in it."""
+    """Count the promises in a snapshot, and find those that are not kept in it."""
     count = tx.execute(text("SELECT count(*) FROM client_order_ids")).scalar_one()
     return count, [BrokenPromise(*row) for row in tx.execute(_AMONG_ALL)]
 
 
-def check_promises(clearing_data: Database, count: int, broken: Sequence[BrokenPromise], patience: Patience) -> Checked:
-    """Wait for the orders of these promises, which may be on their way to order entry.
+def check_promises(
+    clearing_data: Database, count: int, broken: Sequence[BrokenPromise], patience: Patience
+) -> CheckResult:
+    """Wait for the orders of broken promises, which may be on their way to order entry; report the rest.
 
-    count  how many promises there are in all
+    count  number of all promises
     """
-    checked = Checked(count)
+    checked = CheckResult(count)
     while patience.wait(len(broken)):
         with clearing_data.snapshot() as tx:
             rows = tx.execute(_AMONG_SOME, {"order_ids": [promise.order_id for promise in broken]})

@@ -1,4 +1,4 @@
-"""Rules 4 and 5: no cent and no share appears or vanishes, and what is held is what open orders need."""
+"""Rules 4 and 5: no cent and no share appears or vanishes, and holds are what open orders need."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 from db.clearing_data.accounts import EXTERNAL, ISSUER, all_accounts, all_holdings
 from db.clearing_data.securities import ever_listed
 from db.clearing_data.tables import DTCC, FEE_HOLD
-from tasks.audit.replaces import Need, check_replaces, needs_of_replaced
-from tasks.audit.result import Checked
+from tasks.audit.clearing.replaces import Need, check_replaces, needs_of_replaced
+from tasks.audit.common.result import CheckResult
 
 _BOOKED = text(
     "SELECT account, contra_account, security_id, count(*), sum(cash_cents), sum(shares) "
@@ -23,9 +23,9 @@ _UNEVEN_TRADES = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_conservation(tx: Connection) -> Checked:
-    """Balances and holdings are what the ledger says, in total what came in; DTCC is flat over every trade."""
-    checked = Checked()
+def check_conservation(tx: Connection) -> CheckResult:
+    """Check that balances and holdings agree with the ledger and with what came in; DTCC is flat over every trade."""
+    checked = CheckResult()
     cash: Counter[str] = Counter()
     shares: Counter[tuple[str, str]] = Counter()
     for account, contra_account, security_id, entries, cents, quantity in tx.execute(_BOOKED):
@@ -42,7 +42,7 @@ def check_conservation(tx: Connection) -> Checked:
     return checked
 
 
-def _check_cash(tx: Connection, checked: Checked, booked: Counter[str]) -> None:
+def _check_cash(tx: Connection, checked: CheckResult, booked: Counter[str]) -> None:
     balances = {account.client_id: account.balance_cents for account in all_accounts(tx)}
     for client_id in sorted(balances.keys() | booked.keys() - {EXTERNAL, ISSUER}):
         if balances.get(client_id) != booked[client_id]:
@@ -53,7 +53,7 @@ def _check_cash(tx: Connection, checked: Checked, booked: Counter[str]) -> None:
         checked.find(f"all accounts have {sum(balances.values())} cents, and {-booked[EXTERNAL]} came in")
 
 
-def _check_shares(tx: Connection, checked: Checked, booked: Counter[tuple[str, str]]) -> None:
+def _check_shares(tx: Connection, checked: CheckResult, booked: Counter[tuple[str, str]]) -> None:
     held = {(holding.client_id, holding.security_id): holding.shares for holding in all_holdings(tx)}
     for client_id, security_id in sorted(held.keys() | {owned for owned in booked if owned[0] != ISSUER}):
         shares = held.get((client_id, security_id), 0)
@@ -65,8 +65,8 @@ def _check_shares(tx: Connection, checked: Checked, booked: Counter[tuple[str, s
             checked.find(f"all accounts hold {total} {security.security_id}, and {security.issued_shares} were issued")
 
 
-# What is open of an order is what is neither filled nor closed; of one that was closed ahead of a fill that is still
-# on its way, the fill. What replaced orders need is known from elsewhere.
+# The open quantity of an order is neither filled nor closed; if it was closed ahead of a fill that is still on its way,
+# it is the fill. The needs of replaced orders are determined elsewhere.
 _ACCOUNTS = text(
     f"""
     SELECT COALESCE(accounts.client_id, needs.client_id), balance_cents, held_cents, open_orders,
@@ -109,8 +109,8 @@ _OPEN_ORDERS = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_holds(tx: Connection) -> Checked:
-    """What is held is what open orders and pending replacements need, it is covered, and nothing is below zero."""
+def check_holds(tx: Connection) -> CheckResult:
+    """Check that holds are what open orders and pending replacements need, are covered, and not negative."""
     needs, checked = needs_of_replaced(tx)
     checked += check_replaces(tx)
     for order_id, is_listed in tx.execute(_OPEN_ORDERS):
@@ -138,14 +138,14 @@ def check_holds(tx: Connection) -> Checked:
             checked.find(f"{client_id} holds back {held} {security_id}; its open orders need {due}")
         if not 0 <= held <= owned:
             checked.find(f"{client_id} has {owned} {security_id}, of which {held} are held")
-    for nobody, amount in (*cents.items(), *shares.items()):
+    for owner, amount in (*cents.items(), *shares.items()):
         if amount:
-            checked.find(f"replaced orders need {amount} of {nobody}, who has none")
+            checked.find(f"replaced orders need {amount} of {owner}, which does not exist")
     return checked
 
 
 def _of_clients(needs: Mapping[int, Need]) -> tuple[Counter[str], Counter[tuple[str, str]]]:
-    """What buyers and sellers need for orders that were or are to be replaced."""
+    """Return the cash of buyers and the shares of sellers that orders with replacements need."""
     cents: Counter[str] = Counter()
     shares: Counter[tuple[str, str]] = Counter()
     for need in needs.values():

@@ -1,4 +1,4 @@
-"""How long an audit waits for what is on its way."""
+"""How long an audit waits for messages in the queues."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _POLL_S = 0.25
 
 
 class Patience:
-    """Waits for something to arrive as long as ever more of it does; it is given up when nothing more comes.
+    """Waits for missing rows as long as their number decreases, and gives up when it does not.
 
-    limit_s  how long nothing may arrive [s]
+    limit_s  how long the number may stay the same [s]
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -19,7 +19,7 @@ class Patience:
         self._since_s = 0.0
 
     def wait(self, missing: int) -> bool:
-        """Wait a moment if something is missing; False when nothing is, or it is time to give up."""
+        """Wait a moment if rows are missing; return False if none is, or if it is time to give up."""
         now_s = time.monotonic()
         if self._missing is None or missing < self._missing:
             self._missing = missing

@@ -1,30 +1,8 @@
-"""What can be wrong with an exchange, as statements that bring it about."""
+"""Faults of the log, the ledger and the accounts."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-
-class Fault(NamedTuple):
-    """One row of one database made wrong.
-
-    rule      the rule that has to be reported as broken
-    row       a query for the number of the row
-    breakage  what goes wrong with it; :row is the number
-    finding   how the row is named; {row} is the number, {row1} the next one
-    """
-
-    rule: int
-    database: Literal["clearing_data", "market_data"]
-    row: str
-    breakage: str
-    finding: str
-
-
-SOME_ORDER = "SELECT max(order_id) FROM orders WHERE status = 'filled'"
-SOME_DENIED = "SELECT min(command_id) FROM denials JOIN orders ON order_id = command_id"
-SOME_TRADE = "SELECT min(event_id) FROM executions WHERE kind = 'trade'"
-SOME_LEG = "SELECT min(entry_id) FROM ledger WHERE kind = 'trade'"
+from tests.tasks.audit.faults.fault import SOME_DENIED, SOME_LEG, SOME_ORDER, SOME_TRADE, Fault
 
 FAULTS = {
     "an order is lost between its register and the log": Fault(
@@ -53,7 +31,7 @@ FAULTS = {
         "clearing_data",
         SOME_ORDER,
         "UPDATE orders SET hold_cents = hold_cents + 1 WHERE order_id = :row",
-        "order {row} is another one in the log",
+        "order {row} differs from the log",
     ),
     "an order is denied for two reasons": Fault(
         1,
@@ -68,20 +46,6 @@ FAULTS = {
         "SELECT min(command_id) FROM order_log WHERE command LIKE '%cancel%'",
         "INSERT INTO denials VALUES (:row, 'unknown_order')",
         "request {row} is in the log and denied",
-    ),
-    "a denial is not reported": Fault(
-        1,
-        "market_data",
-        "SELECT min(report_id) FROM reports WHERE reason = 'insufficient_holdings'",
-        "DELETE FROM reports WHERE report_id = :row",
-        "request {row} was denied (insufficient_holdings) and there is no",
-    ),
-    "a denial is reported for another reason": Fault(
-        1,
-        "market_data",
-        "SELECT min(report_id) FROM reports WHERE reason = 'insufficient_holdings'",
-        "UPDATE reports SET reason = 'halted' WHERE report_id = :row",
-        "request {row} was denied for insufficient_holdings",
     ),
     "the log has a gap": Fault(
         2,
@@ -229,7 +193,7 @@ FAULTS = {
         "clearing_data",
         "SELECT min(order_id) FROM open_orders",
         "INSERT INTO pending_replaces SELECT :row, 999999, client_id, 5, 1, 0 FROM open_orders WHERE order_id = :row",
-        "replacement 999999 of order {row} is pending and is not so in the log",
+        "replacement 999999 of order {row} is pending and differs from the log",
     ),
     "a balance is below zero": Fault(
         5,
@@ -305,79 +269,6 @@ FAULTS = {
         "DELETE FROM orders WHERE order_id = :row",
         "order {row} has executions and is not in orders",
     ),
-    "a report is lost": Fault(
-        8,
-        "market_data",
-        "SELECT sequence - 1 FROM report_heads WHERE client_id = 'ANN'",
-        "DELETE FROM reports WHERE client_id = 'ANN' AND sequence = :row",
-        "reports of ANN has {row} rows up to {row1}",
-    ),
-    "a number of a report is given twice, and another one to none": Fault(
-        8,
-        "market_data",
-        "SELECT sequence - 2 FROM report_heads WHERE client_id = 'ANN'",
-        "UPDATE reports SET sequence = :row WHERE client_id = 'ANN' AND sequence = :row + 1",
-        "after {row} comes {row}",
-    ),
-    "a price update is lost": Fault(
-        8,
-        "market_data",
-        "SELECT price_sequence - 2 FROM books WHERE security_id = 'MSFT'",
-        "DELETE FROM prices WHERE security_id = 'MSFT' AND sequence = :row + 1",
-        "after {row} comes",
-    ),
-    "a trade is not stored": Fault(
-        8,
-        "market_data",
-        "SELECT max(sequence) FROM trades WHERE security_id = 'AAPL'",
-        "DELETE FROM trades WHERE security_id = 'AAPL' AND sequence = :row",
-        "trade {row} of AAPL is not stored",
-    ),
-    "a trade is stored at another price": Fault(
-        8,
-        "market_data",
-        "SELECT max(sequence) FROM trades WHERE security_id = 'AAPL'",
-        "UPDATE trades SET price_cents = 1 WHERE security_id = 'AAPL' AND sequence = :row",
-        "price_cents=1,",
-    ),
-    "a trade is stored that was not made": Fault(
-        8,
-        "market_data",
-        "SELECT max(sequence) + 1 FROM trades WHERE security_id = 'AAPL'",
-        (
-            "INSERT INTO trades SELECT security_id, :row, event_id, 1, 1, 'buy', 1 FROM trades WHERE "
-            "security_id = 'AAPL' AND sequence = 1"
-        ),
-        "trade {row} of AAPL is stored and does not come out of the log",
-    ),
-    "a level of a book is wrong": Fault(
-        8,
-        "market_data",
-        ("SELECT min(price_cents) FROM book_levels WHERE security_id = 'MSFT' AND side = 'sell' AND quantity > 0"),
-        ("UPDATE book_levels SET quantity = 7777 WHERE security_id = 'MSFT' AND side = 'sell' AND price_cents = :row"),
-        "sell {row}: stored 7777 shares",
-    ),
-    "a book is behind": Fault(
-        8,
-        "market_data",
-        "SELECT update_sequence FROM books WHERE security_id = 'MSFT'",
-        "UPDATE books SET update_sequence = :row - 1 WHERE security_id = 'MSFT'",
-        "the replay has {row}",
-    ),
-    "a book is ahead of the log": Fault(
-        8,
-        "market_data",
-        "SELECT update_sequence FROM books WHERE security_id = 'MSFT'",
-        "UPDATE books SET update_sequence = :row + 1 WHERE security_id = 'MSFT'",
-        "stored with change {row1}",
-    ),
-    "a best price is wrong": Fault(
-        8,
-        "market_data",
-        "SELECT 4444",
-        "UPDATE books SET bid_cents = :row WHERE security_id = 'MSFT'",
-        "bid_cents={row}",
-    ),
     "a promised order was never registered": Fault(
         1,
         "clearing_data",
@@ -410,7 +301,7 @@ FAULTS = {
             "UPDATE snapshots SET body = other.body, checksum = other.checksum, state_hash = other.state_hash "
             "FROM snapshots AS other WHERE snapshots.shard = 0 AND snapshots.seq = :row AND other.shard = 1"
         ),
-        "the snapshot of shard 0 at command {row} holds the state of shard 1",
+        "the snapshot of shard 0 at command {row} contains the state of shard 1",
     ),
     "a snapshot is ahead of the log": Fault(
         6,
@@ -432,110 +323,5 @@ FAULTS = {
         "SELECT seq - 1 FROM snapshots WHERE shard = 1",
         "UPDATE published_marks SET seq = :row WHERE shard = 1",
         "the published mark of shard 1 is at command {row}, behind its snapshot at {row1}",
-    ),
-    "a level of a book is missing": Fault(
-        8,
-        "market_data",
-        "SELECT min(price_cents) FROM book_levels WHERE security_id = 'MSFT' AND side = 'sell' AND quantity > 0",
-        "DELETE FROM book_levels WHERE security_id = 'MSFT' AND side = 'sell' AND price_cents = :row",
-        "sell {row}: stored 0 shares",
-    ),
-    "the last price is not the book's": Fault(
-        8,
-        "market_data",
-        "SELECT price_sequence FROM books WHERE security_id = 'MSFT'",
-        "UPDATE prices SET last_cents = 1 WHERE security_id = 'MSFT' AND sequence = :row",
-        "price {row} of MSFT is its last one and differs",
-    ),
-    "a candle is missing": Fault(
-        8,
-        "market_data",
-        "SELECT min(start_s) FROM candles WHERE security_id = 'MSFT' AND interval_s = 60",
-        "DELETE FROM candles WHERE security_id = 'MSFT' AND interval_s = 60 AND start_s = :row",
-        "the candle of MSFT of 60 s at {row} is stored as None",
-    ),
-    "a candle has no trades": Fault(
-        8,
-        "market_data",
-        "SELECT 0",
-        "INSERT INTO candles VALUES ('MSFT', 1, :row, 1, 1, 1, 1, 1, 1, 1)",
-        "the candle of MSFT of 1 s at {row} is stored as 1 1 1 1 1 1 1; its trades make None",
-    ),
-    "a candle counts a trade twice": Fault(
-        8,
-        "market_data",
-        "SELECT min(start_s) FROM candles WHERE security_id = 'MSFT' AND interval_s = 3600",
-        "UPDATE candles SET volume = volume + 1 WHERE security_id = 'MSFT' AND interval_s = 3600 AND start_s = :row",
-        "the candle of MSFT of 3600 s at {row} is stored as",
-    ),
-    "a candle opens with another trade": Fault(
-        8,
-        "market_data",
-        "SELECT min(start_s) FROM candles WHERE security_id = 'AAPL' AND interval_s = 1",
-        "UPDATE candles SET open_cents = 7 WHERE security_id = 'AAPL' AND interval_s = 1 AND start_s = :row",
-        "the candle of AAPL of 1 s at {row} is stored as 7 ",
-    ),
-    "a candle closes with another price": Fault(
-        8,
-        "market_data",
-        "SELECT min(start_s) FROM candles WHERE security_id = 'AAPL' AND interval_s = 300",
-        "UPDATE candles SET close_cents = 7 WHERE security_id = 'AAPL' AND interval_s = 300 AND start_s = :row",
-        "the candle of AAPL of 300 s at {row} is stored as",
-    ),
-    "a report is of a command beyond the log": Fault(
-        8,
-        "market_data",
-        "SELECT min(report_id) FROM reports WHERE reason = 'unfilled'",
-        "UPDATE reports SET report_id = report_id + CAST(2 ^ 56 AS bigint) WHERE report_id = :row",
-        "is stored and is of a command that no log has",
-    ),
-}
-
-# Faults of an exchange on which orders were replaced and trades have failed.
-REPLACE_FAULTS = {
-    "an order has lost its new terms": Fault(
-        7,
-        "clearing_data",
-        "SELECT min(order_id) FROM orders WHERE terms_event_id IS NOT NULL",
-        "UPDATE orders SET hold_cents = hold_cents + 1 WHERE order_id = :row",
-        "order {row} has the terms of replacement",
-    ),
-    "a replacement is settled with other terms": Fault(
-        6,
-        "clearing_data",
-        "SELECT min(event_id) FROM executions WHERE kind = 'replaced'",
-        (
-            "UPDATE executions SET terms = CAST(jsonb_set(CAST(terms AS jsonb), '{old_open}', '99') AS text) "
-            "WHERE event_id = :row"
-        ),
-        "execution {row} was settled as",
-    ),
-    "a replacement is neither pending nor decided": Fault(
-        5,
-        "clearing_data",
-        "SELECT CAST(CAST(terms AS json) ->> 'command_id' AS bigint) FROM executions WHERE kind = 'replaced' LIMIT 1",
-        "DELETE FROM executions WHERE CAST(CAST(terms AS json) ->> 'command_id' AS bigint) = :row",
-        "replacement {row} is in the log, and neither pending nor decided",
-    ),
-    "a failed trade is forgotten by an order": Fault(
-        7,
-        "clearing_data",
-        "SELECT min(buy_order_id) FROM executions WHERE kind = 'failed'",
-        "UPDATE orders SET closed_quantity = 0 WHERE order_id = :row",
-        "order {row} of",
-    ),
-    "the account that made a trade fail is open again": Fault(
-        3,
-        "clearing_data",
-        "SELECT min(event_id) FROM executions WHERE kind = 'failed'",
-        "UPDATE accounts SET state = 'open' WHERE client_id = 'DOT' AND :row > 0",
-        "trade {row} failed, and neither side's account is closed",
-    ),
-    "a fee is not taken": Fault(
-        4,
-        "clearing_data",
-        "SELECT balance_cents FROM accounts WHERE client_id = 'EXCHANGE'",
-        "UPDATE accounts SET balance_cents = :row - 1 WHERE client_id = 'EXCHANGE'",
-        "account EXCHANGE has",
     ),
 }

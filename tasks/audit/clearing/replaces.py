@@ -1,8 +1,8 @@
-"""Rules 5 and 7: what orders need that are being or were replaced, and which terms they have.
+"""Rules 5 and 7: the needs and the terms of orders that were replaced or have a pending replacement.
 
-On another worker fills and closes under new terms may settle ahead of the replacement itself, and those under old
-terms after it. As long as such an order is open, quantity and price in the register of orders do not say to a cent
-what is held for it; the executions do.
+Fills and closes under new terms may settle on another worker ahead of the replacement itself, and those under old terms
+after it. While such an order is open, its quantity and price in the register of orders do not determine its hold to a
+cent; the executions do.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data import executions as register
 from db.clearing_data.order_log import commands_of
-from tasks.audit.result import Checked
+from tasks.audit.common.result import CheckResult
 from tasks.messages import Execution, OrderClosed, OrderReplaced, PlaceOrder, ReplaceOrder, TradeMade
 
 
 class Need(NamedTuple):
-    """What has to be held for an order, cents of a buyer and shares of a seller, with what is reserved."""
+    """What must be held for an order, cents of a buyer or shares of a seller, including what is reserved."""
 
     client_id: str
     security_id: str
@@ -34,12 +34,12 @@ _OPEN_REPLACED = text(
 )
 
 
-def needs_of_replaced(tx: Connection) -> tuple[dict[int, Need], Checked]:
-    """What the open orders need that were replaced or are to be, with what is reserved for this.
+def needs_of_replaced(tx: Connection) -> tuple[dict[int, Need], CheckResult]:
+    """Return the needs of open orders that were replaced or have a pending replacement, including reservations.
 
-    returns  by order id, and what is wrong with the pending replacements themselves
+    returns  the needs by order id, and a check of the pending replacements themselves
     """
-    checked = Checked()
+    checked = CheckResult()
     pending = tx.execute(_PENDING).all()
     order_ids = {*tx.execute(_OPEN_REPLACED).scalars(), *(row.order_id for row in pending)}
     if not order_ids:
@@ -48,7 +48,7 @@ def needs_of_replaced(tx: Connection) -> tuple[dict[int, Need], Checked]:
     needs = {
         order_id: _first_need(placed)
         for order_id in order_ids
-        if isinstance(placed := logged.get(order_id), PlaceOrder)  # or else rule 1 is broken
+        if isinstance(placed := logged.get(order_id), PlaceOrder)  # otherwise rule 1 is broken
     }
     for row in pending:
         checked.checked += 1
@@ -57,7 +57,7 @@ def needs_of_replaced(tx: Connection) -> tuple[dict[int, Need], Checked]:
             (row.order_id, row.client_id, row.quantity, row.price_cents, row.reserved)
             != (replace.order_id, replace.client_id, replace.quantity, replace.price_cents, replace.reserved)
         ):
-            checked.find(f"replacement {row.command_id} of order {row.order_id} is pending and is not so in the log")
+            checked.find(f"replacement {row.command_id} of order {row.order_id} is pending and differs from the log")
         _add(needs, row.order_id, row.reserved)
     for execution in register.of_orders(tx, list(needs)):
         _change(needs, execution)
@@ -70,7 +70,7 @@ def _first_need(placed: PlaceOrder) -> Need:
 
 
 def _change(needs: dict[int, Need], execution: Execution) -> None:
-    """Take what an execution has released out of what its order needs, or add what it needs more."""
+    """Subtract what an execution has released from the need of its order, or add what it requires."""
     if isinstance(execution, TradeMade):
         _add(needs, execution.buy_order_id, -execution.quantity * execution.buy_hold_cents)
         _add(needs, execution.sell_order_id, -execution.quantity)
@@ -98,9 +98,9 @@ _UNDECIDED = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_replaces(tx: Connection) -> Checked:
-    """Every replacement in the log is pending or decided."""
-    checked = Checked()
+def check_replaces(tx: Connection) -> CheckResult:
+    """Check that every replacement in the log is pending or decided."""
+    checked = CheckResult()
     for (command_id,) in tx.execute(_UNDECIDED):
         checked.find(f"replacement {command_id} is in the log, and neither pending nor decided")
     return checked
@@ -125,9 +125,9 @@ _TERMS = text(
 ).execution_options(yield_per=1_000)
 
 
-def check_terms(tx: Connection) -> Checked:
-    """A replaced order has the terms of its last replacement, and no other order has any."""
-    checked = Checked()
+def check_terms(tx: Connection) -> CheckResult:
+    """Check that a replaced order has the terms of its last replacement, and no other order has new terms."""
+    checked = CheckResult()
     for order_id, newest, event_id in tx.execute(_TERMS):
         checked.find(f"order {order_id} has the terms of replacement {event_id}, and not as {newest} gave them")
     return checked

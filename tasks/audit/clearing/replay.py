@@ -1,7 +1,7 @@
-"""Rule 6, and what rules 3, 7 and 8 are held against: the log, replayed by the pure engine.
+"""Rule 6, and the reference for rules 3, 7 and 8: the log, replayed by the pure engine.
 
-The log never changes once it is written, so it is read piece by piece, each in a short transaction: one long one would
-keep Postgres from clearing up behind the accounts, which change all the time.
+The log never changes once it is written, so it is read page by page, each in a short transaction: a long one would keep
+Postgres from vacuuming the accounts, which change all the time.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from db.clearing_data.order_log import read_commands
 from db.clearing_data.snapshots import newest_first
 from db.connect import Database
-from tasks.audit.result import Checked
-from tasks.audit.snapshots import fault_of, is_comparable
+from tasks.audit.clearing.snapshots import fault_of, is_comparable
+from tasks.audit.common.result import CheckResult
 from tasks.matching.rules.engine import Engine
 from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
 
@@ -23,22 +23,22 @@ PAGE = 10_000
 class Replay:
     """One shard's log up to command `head`.
 
-    engine  the engine after the last command that was replayed
-    states  what was held against the snapshots of the live engine (rule 6)
-    orders  what the orders' events leave open, held against the book (rule 7)
+    engine  the engine after the last replayed command
+    states  comparison with the snapshots of the live engine (rule 6)
+    orders  comparison of the open quantities by the orders' events with the book (rule 7)
     """
 
     def __init__(self, clearing_data: Database, shard: int, head: int) -> None:
         self.engine = Engine(shard)
-        self.states = Checked()
-        self.orders = Checked()
+        self.states = CheckResult()
+        self.orders = CheckResult()
         self._clearing_data = clearing_data
         self._shard = shard
         self._head = head
         self._open: dict[int, int] = {}  # shares of each order, by its events
 
     def events(self) -> Iterator[list[Event]]:
-        """Replay the log; gives the events that some commands make, in their order, until it is through."""
+        """Replay the log to its end; yield the events of each page of commands, in their order."""
         hashes = self._read_hashes()
         while (after_seq := self.engine.seq) < self._head:
             limit = min(PAGE, self._head - after_seq)
@@ -90,7 +90,7 @@ class Replay:
     # -- snapshots -------------------------------------------------------------------------------------------------
 
     def _read_hashes(self) -> dict[int, str]:
-        """The state hashes that the live engine has stored, by command."""
+        """Return the state hashes that the live engine has stored, by command."""
         hashes: dict[int, str] = {}
         with self._clearing_data.snapshot() as tx:
             for snapshot in newest_first(tx, self._shard, at_most=self._head):

@@ -1,15 +1,15 @@
-"""What an audit says: for each rule whether it holds, on how many rows, and which rows break it."""
+"""The results of an audit: whether each rule holds, for how many rows, and which rows break it."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-# Findings of a rule that are written out; all are counted.
+# Findings of a rule that are listed; all are counted.
 MOST_LISTED = 20
 
 
-class Checked:
-    """What a check has looked at, and what it found wrong there."""
+class CheckResult:
+    """How many rows a check has read, and its findings."""
 
     __slots__ = ("checked", "findings", "found")
 
@@ -19,13 +19,13 @@ class Checked:
         self.findings: list[str] = []
 
     def find(self, finding: str) -> None:
-        """Something is wrong; the text names the row."""
+        """Add a finding; the text names the row."""
         self.found += 1
         if len(self.findings) < MOST_LISTED:
             self.findings.append(finding)
 
-    def __add__(self, other: Checked) -> Checked:
-        both = Checked(self.checked + other.checked)
+    def __add__(self, other: CheckResult) -> CheckResult:
+        both = CheckResult(self.checked + other.checked)
         both.found = self.found + other.found
         both.findings = (self.findings + other.findings)[:MOST_LISTED]
         return both
@@ -42,8 +42,8 @@ class Rule(Struct, frozen=True):
     findings: list[str]
 
     @classmethod
-    def of(cls, number: int, name: str, checked: Checked) -> Rule:
-        """The rule with the outcome of all its checks."""
+    def of(cls, number: int, name: str, checked: CheckResult) -> Rule:
+        """Return the rule with the result of all its checks."""
         return cls(number, name, checked.found == 0, checked.checked, checked.found, checked.findings)
 
 
