@@ -59,4 +59,4 @@ def test_it_says_what_it_drops_and_leaves_the_rest(market_data: Database, capsys
 def test_what_came_a_moment_ago_cannot_be_dropped(market_data: Database, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         drop_old_data.main(["--days", "0"])
-    assert "has to be 1 or more" in capsys.readouterr().err
+    assert "must be at least 1" in capsys.readouterr().err

@@ -217,9 +217,9 @@ def test_an_exchange_that_is_away_leaves_the_outcome_open(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"PUBLIC": "https://x.example"}, "wrong PUBLIC: it has to be the host name"),
+        ({"PUBLIC": "https://x.example"}, "wrong PUBLIC: it must be the host name"),
         ({"PUBLIC": "a b"}, "wrong PUBLIC: "),
-        ({"PUBLIC": "x.example", "PUBLIC_TLS": "none"}, "wrong PUBLIC_TLS: it has to be one of: acme, internal"),
+        ({"PUBLIC": "x.example", "PUBLIC_TLS": "none"}, "wrong PUBLIC_TLS: it must be one of: acme, internal"),
         ({"PUBLIC": "x.example", "PUBLIC_HTTPS_PORT": "0"}, "wrong PUBLIC_HTTPS_PORT: "),
     ],
 )

@@ -40,8 +40,8 @@ def services() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        pytest.param({"DATA_FEED_WORKERS": "two"}, "wrong DATA_FEED_WORKERS: it has to be a number", id="variable"),
-        pytest.param({"BOTS": "flod"}, "wrong BOTS: it has to be none, or a list of", id="bots"),
+        pytest.param({"DATA_FEED_WORKERS": "two"}, "wrong DATA_FEED_WORKERS: it must be a number", id="variable"),
+        pytest.param({"BOTS": "flod"}, "wrong BOTS: it must be none, or a list of", id="bots"),
         pytest.param({"MARKET_ORDER_BAND": "7"}, "wrong setting MARKET_ORDER_BAND: ", id="setting"),
         pytest.param({"BROKER_URL": "http://there"}, "wrong setting BROKER_URL: ", id="address"),
         pytest.param(

@@ -40,12 +40,12 @@ def test_services_whose_address_is_given_are_not_ours() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("ORDER_ENTRY_WORKERS", "0", "has to be a number from 1 to 32"),
-        ("ORDER_ENTRY_WORKERS", "many", "has to be a number from 1 to 32"),
-        ("DATA_FEED_WORKERS", "-1", "has to be a number from 1 to 32"),
-        ("MATCHING_STANDBYS", "٣", "has to be a number from 0 to 8"),
-        ("BOTS", "flod", "has to be none, or a list of: random_walk, gauss"),
-        ("BOTS", "none,flood", "has to be none, or a list of: random_walk, gauss"),
+        ("ORDER_ENTRY_WORKERS", "0", "must be a number from 1 to 32"),
+        ("ORDER_ENTRY_WORKERS", "many", "must be a number from 1 to 32"),
+        ("DATA_FEED_WORKERS", "-1", "must be a number from 1 to 32"),
+        ("MATCHING_STANDBYS", "٣", "must be a number from 0 to 8"),
+        ("BOTS", "flod", "must be none, or a list of: random_walk, gauss"),
+        ("BOTS", "none,flood", "must be none, or a list of: random_walk, gauss"),
     ],
 )
 def test_a_wrong_one_is_named(name: str, value: str, sentence: str) -> None:
