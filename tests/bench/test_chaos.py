@@ -14,7 +14,7 @@ from itertools import islice
 import pytest
 
 from bench.chaos.proxy import frames_of
-from bench.chaos.record import Attempt, Record, Sent
+from bench.chaos.record import Attempt, Record, SentOrder
 from bench.chaos.resenders import Resender
 from bench.chaos.schedule import ON_REQUEST, chosen, deck, faults
 from bench.chaos.strangers import Flood
@@ -49,7 +49,7 @@ def test_all_that_can_happen_happens_once_before_anything_again() -> None:
     ],
 )
 def test_what_answers_say_of_an_order(answers: list[tuple[int, str]], is_accepted: bool, is_open: bool) -> None:
-    sent = Sent("A", "a-1", {}, [Attempt(0.0, 0.1, status, code) for status, code in answers])
+    sent = SentOrder("A", "a-1", {}, [Attempt(0.0, 0.1, status, code) for status, code in answers])
     assert (sent.is_accepted, sent.is_open) == (is_accepted, is_open)
 
 
@@ -102,7 +102,7 @@ def test_data_are_lost_on_request_only() -> None:
     assert {kind for kind, _ in CARDS} - {kind for kind, _ in by_default} == set(ON_REQUEST)
     assert chosen(CARDS, "all") == CARDS
     assert {kind for kind, _ in chosen(CARDS, "kill, lose data")} == {"kill", "lose data"}
-    with pytest.raises(ValueError, match="no kind of fault is called flood"):
+    with pytest.raises(ValueError, match="unknown kinds of faults: flood"):
         chosen(CARDS, "flood")
 
 

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from bench.chaos.accounting import Accounting
-from bench.chaos.record import Attempt, Record, Sent
+from bench.chaos.record import Attempt, Record, SentOrder
 from db.connect import Database
 
 CLIENT = "CHAOS_COPIES_0"
@@ -30,7 +30,12 @@ Account = Callable[..., Accounting]
 @pytest.fixture
 def account(clearing_data: Database, market_data: Database) -> Account:
     def account(
-        sent: Sent, *, registered: int | None = 1, logged: bool = True, reports: int = 1, lost_s: Sequence[float] = ()
+        sent: SentOrder,
+        *,
+        registered: int | None = 1,
+        logged: bool = True,
+        reports: int = 1,
+        lost_s: Sequence[float] = (),
     ) -> Accounting:
         """The account of one order that may be there under id `registered`, and in the log, and reported."""
         row = {"order_id": registered, "client": CLIENT, "name": sent.client_order_id}
@@ -49,13 +54,13 @@ def account(clearing_data: Database, market_data: Database) -> Account:
     return account
 
 
-def sent(*answers: tuple[int, int | None], name: str | None = "one") -> Sent:
+def sent(*answers: tuple[int, int | None], name: str | None = "one") -> SentOrder:
     """An order that was answered these statuses with these order ids, a second apart."""
     attempts = [
         Attempt(float(second), 0.1, status, "not_accepted" if status == 503 else "", order_id)
         for second, (status, order_id) in enumerate(answers)
     ]
-    return Sent(CLIENT, name, {}, attempts)
+    return SentOrder(CLIENT, name, {}, attempts)
 
 
 def findings(account: Accounting) -> dict[str, int]:
