@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 
 class Failure(Exception):
-    """The command fails; the message tells its caller what to do."""
+    """The command fails; the message says what to do."""
 
 
 def ending(command: Callable[[], int]) -> int:

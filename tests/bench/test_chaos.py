@@ -1,4 +1,4 @@
-"""The parts of chaos that decide what is true: the schedule, what an answer says, and AMQP's frames."""
+"""The schedule of chaos, the meaning of answers, AMQP's frames, and the clients that send copies."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_seed_makes_the_same_schedule() -> None:
     assert schedules[0] == schedules[1] != schedules[2]
 
 
-def test_all_that_can_happen_happens_once_before_anything_again() -> None:
+def test_every_fault_happens_once_before_any_repeats() -> None:
     dealt = list(islice(faults(1, CARDS), 2 * len(CARDS)))
     for half in (dealt[: len(CARDS)], dealt[len(CARDS) :]):
         assert sorted((fault.kind, fault.target) for fault in half) == sorted(CARDS)
@@ -48,7 +48,9 @@ def test_all_that_can_happen_happens_once_before_anything_again() -> None:
         ([(422, "validation_error")], False, False),
     ],
 )
-def test_what_answers_say_of_an_order(answers: list[tuple[int, str]], is_accepted: bool, is_open: bool) -> None:
+def test_answers_determine_the_outcome_of_an_order(
+    answers: list[tuple[int, str]], is_accepted: bool, is_open: bool
+) -> None:
     sent = SentOrder("A", "a-1", {}, [Attempt(0.0, 0.1, status, code) for status, code in answers])
     assert (sent.is_accepted, sent.is_open) == (is_accepted, is_open)
 
@@ -57,7 +59,7 @@ def frame(kind: int, payload: bytes) -> bytes:
     return bytes([kind]) + b"\0\1" + len(payload).to_bytes(4) + payload + b"\xce"
 
 
-def test_confirms_are_found_among_the_frames_however_they_are_split() -> None:
+def test_confirms_are_found_however_frames_are_split() -> None:
     ack, delivery, body = (
         frame(1, b"\0\x3c\0\x50" + bytes(9)),
         frame(1, b"\0\x3c\0\x3c" + b"d" * 20),
@@ -72,13 +74,13 @@ def test_confirms_are_found_among_the_frames_however_they_are_split() -> None:
         assert [part for part, is_confirm in found if is_confirm] == [ack, ack]
 
 
-def test_what_is_no_amqp_passes_as_it_is() -> None:
+def test_other_protocols_pass_unchanged() -> None:
     take = frames_of()
     assert [take(part) for part in (b"R\0\0\0", b"anything")] == [[(b"R\0\0\0", False)], [(b"anything", False)]]
 
 
 def logged_events() -> set[str]:
-    """The names of all events that the exchange logs."""
+    """Return the names of all events that the exchange logs."""
     modules = [file for folder in ("celery_app", "tasks", "api", "db") for file in (ROOT / folder).rglob("*.py")]
     calls = [node for file in modules for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     return {
@@ -107,7 +109,7 @@ def test_data_are_lost_on_request_only() -> None:
 
 
 class Api(ThreadingHTTPServer):
-    """Accepts every order, names one order id for each client order id, and counts what came at the same moment."""
+    """Accepts every order, gives each client order id one order id, and counts simultaneous requests."""
 
     daemon_threads = True
 
@@ -148,7 +150,7 @@ class Answer(BaseHTTPRequestHandler):
         return {"order_id": self.server.ids.setdefault(name, len(self.server.ids) + 1)}
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -168,7 +170,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_copies_come_at_the_same_moment_and_every_answer_is_kept(api: Api) -> None:
+def test_copies_arrive_together_and_every_answer_is_recorded(api: Api) -> None:
     record = Record()
     client = Resender(api.url, "CHAOS_COPIES_0", "key", seed=1, record=record, started_s=time.monotonic())
     client.start()
@@ -181,11 +183,11 @@ def test_copies_come_at_the_same_moment_and_every_answer_is_kept(api: Api) -> No
     for name, order_id in api.ids.items():
         accepted = [attempt for attempt in sent[name].attempts if attempt.outcome == "accepted"]
         assert {attempt.order_id for attempt in accepted} <= {order_id}
-        assert len(sent[name].attempts) == api.asked[name]  # what was given up is kept as well
+        assert len(sent[name].attempts) == api.asked[name]  # the record includes attempts that the client gave up
     assert max(api.asked.values()) > 1
 
 
-def test_an_order_is_sent_again_before_its_answer_came(api: Api) -> None:
+def test_an_order_is_sent_again_before_its_answer(api: Api) -> None:
     api.patience_s = 1.5  # longer than the client waits
     record = Record()
     client = Resender(api.url, "CHAOS_COPIES_0", "key", seed=2, record=record, started_s=time.monotonic())
@@ -195,7 +197,7 @@ def test_an_order_is_sent_again_before_its_answer_came(api: Api) -> None:
     client.join()
 
 
-def test_a_stranger_may_not_be_told_that_something_broke() -> None:
+def test_a_stranger_may_not_get_a_500() -> None:
     flood = Flood("http://127.0.0.1:1", seed=1)
     flood.answers.update({"401": 7, "429": 3, "200": 5, "503": 2})
     assert flood.wrong_answers() == []
