@@ -101,7 +101,9 @@ def _run(
         for path, key in (("/stream/price", None), ("/stream/report", keys[NAMES[0]]))
         for stalls in (False, True)
     ]
-    threads = (*traders, *resenders, regulator, flood, *readers, pulse)
+    threads: list[Trader | Regulator | Flood | Reader | Pulse] = [
+        *traders, *resenders, regulator, flood, *readers, pulse,
+    ]  # fmt: skip
     for thread in threads:
         thread.start()
     schedule = islice(faults(seed, cards), len(cards)) if short else faults(seed, cards)

@@ -65,7 +65,7 @@ class Pulse(threading.Thread):
                     self.beats += 1
 
     def _beat(self, session: requests.Session) -> bool:
-        orders = [
+        orders: Any = [
             {"type": "limit", "security_id": name, "side": "buy", "quantity": 1, "price": 0.01, "time_in_force": "ioc"}
             for name in self._securities
         ]

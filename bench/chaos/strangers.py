@@ -101,7 +101,7 @@ class Reader(threading.Thread):
     def run(self) -> None:
         """Read the stream over one connection after another."""
         while not self.ended.is_set():
-            stream: Any = WebSocket(sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES),))
+            stream: Any = WebSocket(sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)])
             try:
                 stream.connect(self._address, timeout=5, header=self._header, suppress_origin=True, http_no_proxy=["*"])
                 self._read(stream, time.monotonic() + self._rng.uniform(*_READS_S))

@@ -71,9 +71,11 @@ def measure(exchange: Exchange, *, seconds: float, in_flight: int, seed: int) ->
         calm = throughput.measure(exchange, plan, in_flight=in_flight)
     assert crowd.heard is not None
     changes_a_second = (_book_changes(exchange) - before) / calm.seconds
+    singles = replace(plan, rate=None, seconds=seconds / 3)
+    arrays = replace(singles, connections=20, array_size=100)
     full = {
-        name: _by_turns(exchange, replace(plan, rate=None, seconds=seconds / 3, **kind), in_flight=in_flight)
-        for name, kind in {"single orders": {}, "arrays of 100": {"connections": 20, "array_size": 100}}.items()
+        name: _by_turns(exchange, kind, in_flight=in_flight)
+        for name, kind in {"single orders": singles, "arrays of 100": arrays}.items()
     }
     return _section(calm, crowd.heard, changes_a_second, _delays(exchange, crowd.heard), _missing(crowd.heard), full)
 
@@ -142,7 +144,8 @@ _TRADE_REPORTS = text(
 
 def _delays(exchange: Exchange, heard: CrowdResult) -> Delays:
     with exchange.clearing_data.snapshot() as tx:
-        created = dict(tx.execute(text("SELECT order_id, created_us FROM orders")).all())
+        rows = tx.execute(text("SELECT order_id, created_us FROM orders"))
+        created: dict[int, int] = {row.order_id: row.created_us for row in rows}
     stored_us: dict[tuple[str, int], int] = {}
     taken_us: dict[tuple[str, int], int] = {}
     with exchange.market_data.snapshot() as tx:
