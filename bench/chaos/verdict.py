@@ -13,11 +13,9 @@ from typing import Any
 import requests
 from kombu import Connection
 
-from bench.chaos.accounting import CLIENTS, Accounting, name_of, read_orders
+from bench.chaos.accounting import Accounting, name_of, read_orders
 from bench.chaos.arena import Arena
 from bench.chaos.record import Record, SentOrder
-from bots.client import Client
-from bots.errors import Problem
 from celery_app.topology import DEAD_LETTER, task_queues
 from db.connect import Database
 from deploy.local.places import ROOT, VENV_PYTHON
@@ -27,6 +25,8 @@ _DRAIN_S = 180.0
 _AUDIT_S = 600.0
 # The longest time in which the exchange accepts an order after the last fault [s].
 _RESOLVE_S = 60.0
+# Time for a query to get another answer than a 503; an order that is promised and not there keeps giving that one [s].
+_QUERY_S = 5.0
 # Findings of one kind that the report lists.
 _MOST_LISTED = 20
 # When a queue is empty for this long, no worker has a message of it: workers retry their batches sooner [s].
@@ -129,11 +129,10 @@ class Judge:
         named = [sent for sent in self._record if sent.client_order_id is not None and not sent.is_accepted]
         unclear = [sent for sent in named if sent.is_open]
         absent = [sent for sent in named if sent.outcomes == {"not accepted"}]
-        by_name = {name: Client(self._arena.own.url, self._keys[name], patience_s=5) for name in CLIENTS}
         self.verdict.resolved = len(unclear)
         denied = []
         for sent in unclear[::2]:
-            order_id = _asked(by_name[sent.client_id], sent)
+            order_id = decided_id(self._arena.own.url, self._keys[sent.client_id], str(sent.client_order_id))
             if order_id is None:
                 denied.append(sent)
             else:
@@ -252,13 +251,22 @@ class Judge:
             self.verdict.find("dead letter", found)
 
 
-def _asked(client: Client, sent: SentOrder) -> int | None:
-    """Return the order id of a decided order; None: the exchange has not decided it, although the queues are empty."""
-    try:
-        order = client.order_by_client_id(str(sent.client_order_id))
-    except Problem as problem:
-        # No order was ever promised this id, or the promised order was never queued.
-        if problem.status != 404 and problem.code != "unknown_outcome":
-            raise
-        return None
-    return None if order.status == "pending" else order.order_id
+def decided_id(url: str, key: str, client_order_id: str) -> int | None:
+    """Return the order id of a decided order; None: the exchange has not decided it, although the queues are empty.
+
+    raises  TimeoutError  the exchange gives no valid answer
+    """
+    head = {"Authorization": f"Bearer {key}"}
+    deadline_s = time.monotonic() + _QUERY_S
+    while True:
+        answer = requests.get(f"{url}/orders/by-client-id/{client_order_id}", headers=head, timeout=15)
+        if answer.status_code == 404:
+            return None  # no order was ever promised this id
+        content = answer.json()
+        if answer.ok:
+            return None if content["status"] == "pending" else int(content["order_id"])
+        if time.monotonic() > deadline_s:
+            if content["code"] == "unknown_outcome":
+                return None  # the id is promised, and its order was never queued
+            raise TimeoutError(f"the query for {client_order_id} is answered {answer.status_code} {answer.text[:200]}")
+        time.sleep(0.5)

@@ -13,12 +13,13 @@ from itertools import islice
 
 import pytest
 
+from bench.chaos import verdict
 from bench.chaos.proxy import frames_of
 from bench.chaos.record import Attempt, Record, SentOrder
 from bench.chaos.resenders import Resender
 from bench.chaos.schedule import ON_REQUEST, chosen, deck, faults
 from bench.chaos.strangers import Flood
-from bench.chaos.verdict import ALARMS, COUNTED_EVENTS
+from bench.chaos.verdict import ALARMS, COUNTED_EVENTS, decided_id
 from deploy.local.places import ROOT
 
 CARDS = deck(["order_entry", "api"], ["api-rabbitmq", "api-postgres"], ["api-rabbitmq"], ["api-postgres"])
@@ -205,3 +206,49 @@ def test_a_stranger_may_not_get_a_500() -> None:
     assert flood.wrong_answers() == [
         f"{n} x {said} to requests without a valid key" for n, said in ((1, "500"), (2, "202"))
     ]
+
+
+class OrderQuery(BaseHTTPRequestHandler):
+    """Answers each query for an order with the next of the server's answers, and repeats the last one."""
+
+    answers: tuple[tuple[int, dict[str, object]], ...]
+    asked = 0
+
+    def do_GET(self) -> None:
+        status, content = self.answers[min(OrderQuery.asked, len(self.answers) - 1)]
+        OrderQuery.asked += 1
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+UNKNOWN = (503, {"code": "unknown_outcome"})
+UNAVAILABLE = (503, {"code": "unavailable"})
+FILLED = (200, {"status": "filled", "order_id": 7})
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ((FILLED,), 7),
+        (((404, {"code": "order_not_found"}),), None),
+        (((200, {"status": "pending", "order_id": 7}),), None),
+        ((UNKNOWN,), None),  # promised, and never queued
+        ((UNAVAILABLE, UNKNOWN, FILLED), 7),
+    ],
+)
+def test_an_unknown_outcome_is_resolved_by_a_query(
+    answers: tuple[tuple[int, dict[str, object]], ...], expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "_QUERY_S", 1.5)
+    monkeypatch.setattr(OrderQuery, "answers", answers, raising=False)
+    monkeypatch.setattr(OrderQuery, "asked", 0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), OrderQuery) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert decided_id(f"http://127.0.0.1:{server.server_port}", "key", "a-1") == expected
+        server.shutdown()
