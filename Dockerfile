@@ -1,9 +1,9 @@
-# Every process of the exchange; docker-compose.yml says which.
+# The image of all processes; docker-compose.yml has their commands.
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/venv/bin:$PATH RUN_DIRECTORY=/run/exchange
 
-# An account of its own, and the folders for keys, sockets and liveness files, which new volumes are copies of.
+# An account without rights, and the folders for keys, sockets and liveness files, which new volumes copy.
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin exchange \
     && install --directory --owner exchange --mode 0700 /run/exchange /run/exchange/keys /run/key \
     && for account in RANDOM_WALK GAUSS UNIFORM FLOOD RETAIL MARKET_MAKER; do \
@@ -13,7 +13,7 @@ WORKDIR /exchange
 COPY requirements.txt ./
 RUN python -m venv /opt/venv && pip install --no-cache-dir --require-hashes -r requirements.txt
 COPY . ./
-# Compiled here, because at run time the account may not write to the code.
+# Compiled now, because at run time the account may not write here.
 RUN python -m compileall -q -j 0 .
 
 USER exchange

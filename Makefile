@@ -1,20 +1,20 @@
-# Every command of the exchange; `make help` lists them.
+# All commands of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs clean audit dead-letters republish bench chaos mutations pictures tournament drop-old-data test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
 
-help: ## this list
+help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
 
-up: ## install what is missing, start everything with six bots; BOTS=none API_PORT=8000 PUBLIC=host.example ...
+up: ## install missing programs, start everything and six bots; BOTS=none API_PORT=8000 PUBLIC=host.example ...
 	$(RUN) up
 
-down: ## stop everything; the data stay
+down: ## stop everything and keep the data
 	$(RUN) down
 
-status: ## what runs, how deep the queues are, what the stores hold and how fast they grow
+status: ## show processes, queue depths, the size of the stores and their growth
 	$(RUN) status
 
 logs: ## follow the logs of all processes
@@ -23,37 +23,37 @@ logs: ## follow the logs of all processes
 clean: ## stop everything and drop all data
 	$(RUN) clean
 
-audit: ## check that every order, cent and share is where it has to be
+audit: ## check that every order, cent and share is where it must be
 	$(RUN) run tasks.audit $(ARGS)
 
-drop-old-data: ## drop what market_data holds of the days before the last DAYS=7; ARGS="--dry-run" says what that is
+drop-old-data: ## drop market data older than DAYS=7; ARGS="--dry-run" only lists it
 	$(RUN) run deploy.drop_old_data $(if $(DAYS),--days $(DAYS)) $(ARGS)
 
-dead-letters: ## messages that could not be handled; ARGS="show NAME", ARGS="return NAME" sends one back to its queue
+dead-letters: ## list messages that no stage could handle; ARGS="show NAME", ARGS="return NAME" to its queue
 	$(RUN) run deploy.dead_letters $(ARGS)
 
-republish: ## publish everything of a shard again from a command on, should messages be lost; SHARD=0 FROM=123
+republish: ## publish everything of a shard again from a command on; SHARD=0 FROM=123
 	$(RUN) run tasks.catch_up republish --shard $(SHARD) --from $(FROM)
 
-bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20"
+bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20", ARGS="--against COMMIT"
 	$(RUN) run bench $(ARGS)
 
-chaos: ## break an exchange of its own under load and see that nothing is lost; SEED=7 MINUTES=3
+chaos: ## break an exchange of its own under load and check that nothing is lost; SEED=7 MINUTES=3
 	$(RUN) chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)
 
-mutations: ## take one safeguard away at a time, in a copy of the code, and see that a test notices
+mutations: ## remove one safeguard at a time in a copy of the code and check that a test fails
 	$(RUN) test tests/mutations/all_of_them.py $(ARGS)
 
-pictures: ## the pictures of the page in docs/images/, of the running exchange; after make test, which installs a browser
+pictures: ## take the pictures of docs/images/ from the running exchange; needs the browser that make test installs
 	$(RUN) run tests.support.pictures $(ARGS)
 
-tournament: ## bots against each other, with a report; LEAGUE=league.toml ARGS="--with my_bot.py:MyBot --seeds 3"
+tournament: ## let bots compete and write a report; LEAGUE=league.toml ARGS="--with my_bot.py:MyBot --seeds 3"
 	$(RUN) tournament $(LEAGUE) $(ARGS)
 
-test: ## all tests, on services of their own; ARGS="tests/bots -k market_maker" for some
+test: ## run all tests on services of their own; ARGS="tests/bots -k market_maker" for some
 	$(RUN) test $(ARGS)
 
-lint: ## format, style, types and who imports whom
+lint: ## check style, format, types and imports
 	$(RUN) lint
 
 COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \

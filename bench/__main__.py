@@ -25,27 +25,27 @@ from deploy.local.failure import Failure
 
 SCENARIOS = {
     "latency": "100 single orders a second; POST to trade report on the WebSocket",
-    "singles": "single orders over 64 connections, as many as are settled and stored",
-    "arrays": "arrays of 100 orders over 20 connections, as many as are settled and stored",
-    "feed": "200 subscribers of the streams beside 500 single orders a second, and what they cost",
-    "api": "single orders, and arrays of 100, as many as one api process accepts; always with --own",
+    "singles": "single orders over 64 connections, as many as the exchange settles and stores",
+    "arrays": "arrays of 100 orders over 20 connections, as many as the exchange settles and stores",
+    "feed": "200 subscribers of the streams next to 500 single orders a second, and their cost",
+    "api": "single orders and arrays of 100, as many as one api process accepts; always with --own",
 }
 FEED = "feed"
 ANONYMOUS = "anonymous"
-ANONYMOUS_MEANS = "a trader's answers beside floods of requests without a valid key; not one of all"
+ANONYMOUS_MEANS = "a trader's answers next to floods of requests without a valid key; not part of all"
 ORDER_ENTRY = "order_entry"
 API = "api"
 
 ENGINE = "engine"
-ENGINE_MEANS = "the matching engine alone, beside two others from PyPI; needs no exchange"
+ENGINE_MEANS = "the matching engine alone, next to two others from PyPI; needs no exchange"
 RECOVERY = "recovery"
 READS = "reads"
-# Of one part by itself, on services of its own; none of these is one of all.
+# One part alone, on services of its own; not part of all.
 PARTS = {
     RECOVERY: "restarts, snapshots and standbys of a shard",
     "settlement": "trades settled by one worker and by two, without queues",
     "audit": "an audit of a million trades",
-    READS: "each read of the api, with 10 million reports stored, and 1.7 million trades; --trades for more",
+    READS: "each read of the api, with 10 million reports and 1.7 million trades stored; --trades for more",
 }
 
 
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     scenarios = "\n".join(f"  {name:12}{meaning}" for name, meaning in listed.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
-        description=f"Measure how much an exchange settles and stores, and how fast it is.\n\nscenarios:\n{scenarios}",
+        description=f"Measure the throughput and latency of an exchange.\n\nscenarios:\n{scenarios}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--scenario", choices=[*listed, "all"], default="all", help="default: %(default)s")
@@ -66,23 +66,21 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--rate", type=float, metavar="N", help="orders a second, open loop (default: closed loop)")
     command.add_argument("--cancels", type=int, default=0, metavar="N", help="cancels in each array (default: none)")
     command.add_argument(
-        "--in-flight", type=int, default=20_000, metavar="N", help="orders accepted and not settled (default: 20,000)"
+        "--in-flight", type=int, default=20_000, metavar="N", help="most unfinished orders (default: 20,000)"
     )
     command.add_argument(
-        "--commands", type=int, default=1_000_000, metavar="N", help="in the log of recovery (default: 1,000,000)"
+        "--commands", type=int, default=1_000_000, metavar="N", help="length of recovery's log (default: 1,000,000)"
     )
     command.add_argument(
         "--trades",
         type=int,
         metavar="N",
-        help="of settlement (default: 200,000), audit (default: 1,000,000) and reads (default: 1,700,000)",
+        help="trades of settlement (default: 200,000), audit (default: 1,000,000) and reads (default: 1,700,000)",
     )
-    command.add_argument("--seed", type=int, default=1, help="of the order flow (default: 1)")
+    command.add_argument("--seed", type=int, default=1, help="seed of the order flow (default: 1)")
+    command.add_argument("--own", action="store_true", help="start a new exchange without bots, and measure that")
     command.add_argument(
-        "--own", action="store_true", help="measure an exchange that is started for it: new, empty, without bots"
-    )
-    command.add_argument(
-        "--url", default=f"http://{own.api_host}:{own.api_port}", help="the exchange (default: %(default)s)"
+        "--url", default=f"http://{own.api_host}:{own.api_port}", help="address of the exchange (default: %(default)s)"
     )
     command.add_argument(
         "--against",
@@ -125,13 +123,13 @@ def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> repor
 def measure(
     options: argparse.Namespace, url: str, settings: Settings, own: OwnExchange | None = None
 ) -> tuple[dict[str, str], list[report.Section]]:
-    """Run the scenarios asked for against the exchange at an address; `own` if it is one that may be stopped."""
+    """Run the requested scenarios on the exchange at an address; `own` if the benchmark may stop its processes."""
     exchange = running_exchange(url, settings)
     facts = report.machine(exchange)
     sections = []
     for scenario in SCENARIOS if options.scenario == "all" else [options.scenario]:
         if scenario == "api" and own is None:
-            continue  # it would stop somebody's order entry
+            continue  # it would stop the order entry of an exchange in use
         means = SCENARIOS.get(scenario, ANONYMOUS_MEANS)
         print(
             f"{scenario}: {means}; {options.seconds:.0f} s ...",
@@ -139,7 +137,7 @@ def measure(
             flush=True,
         )
         if scenario == "api" and own is not None:
-            # The last one: what it leaves on the queue goes with the exchange.
+            # The last scenario: the orders that it leaves on the queue disappear with the exchange.
             own.supervisor.stop([process.name for process in own.processes if process.name.startswith(ORDER_ENTRY)])
             outcome = front_door.measure(exchange, seconds=options.seconds, seed=options.seed)
             sections.append(front_door.section(scenario, outcome))
@@ -151,13 +149,13 @@ def measure(
 
 
 def measure_engine(options: argparse.Namespace) -> report.Section:
-    """Let the engines take turns."""
+    """Run the scenario of the engines."""
     print(f"{ENGINE}: {ENGINE_MEANS} ...", file=sys.stderr, flush=True)
     return contest.measure(seed=options.seed)
 
 
 def measure_part(options: argparse.Namespace, own: OwnExchange) -> tuple[dict[str, str], list[report.Section]]:
-    """Measure one part on the services of an exchange, whose own workers are stopped for it."""
+    """Stop the workers of an exchange, and measure one part on its services."""
     exchange = running_exchange(own.url, own.settings)
     facts = report.machine(exchange)
     own.supervisor.stop([one.name for one in own.processes if options.scenario != READS or one.name != API])

@@ -1,1 +1,1 @@
-"""How the exchange is run: the list of its processes, its containers, and `make up` on one machine."""
+"""Running the exchange: the list of its processes, its containers, and `make up` on one machine."""

@@ -1,7 +1,7 @@
-"""What RabbitMQ has to know before anything connects to it: users, their rights, exchanges, queues and routes.
+"""RabbitMQ's definitions: users, their rights, exchanges, queues and routes.
 
-RabbitMQ imports the file at each start (`load_definitions`), so one that has lost its data is the same again, and the
-processes, which may declare nothing, find their queues. Passwords stand in it as salted hashes only.
+RabbitMQ imports the file at each start (`load_definitions`), so it has them even after it lost its data, and the
+processes, which may declare nothing, find their queues. The file contains passwords as salted hashes only.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _SALT_BYTES = 4
 
 
 def definitions(owner: str, password: str, roles: Mapping[str, str], *, virtual_host: str = "/") -> str:
-    """The definitions as JSON.
+    """Return the definitions as JSON.
 
-    owner     the user who may do everything, and its password
-    roles     passwords of the roles' users, by role
+    owner, password  of the user with all rights
+    roles            passwords of the roles' users, by role
     """
     exchanges = [STOCK_EXCHANGE, DEAD_LETTER_EXCHANGE, *map(exchange_of_role, sends_to())]
     queues = [*task_queues(), DEAD_LETTER_QUEUE]
@@ -106,10 +106,10 @@ def _binding(source: str, kind: str, destination: str, key: str) -> dict[str, An
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the definitions of the settings' broker and users into a file that only one user may read."""
+    """Write the definitions for the settings' broker and users to a file that only one user may read."""
     parser = argparse.ArgumentParser(prog="python -m deploy.broker_definitions")
     parser.add_argument("file", type=Path)
-    parser.add_argument("--owner", type=int, help="number of the user whose the file is to be, of RabbitMQ")
+    parser.add_argument("--owner", type=int, help="id of the user that owns the file, which is RabbitMQ's")
     asked = parser.parse_args(arguments)
     broker = urlsplit(settings().broker_url.get_secret_value())
     passwords = {role: password.get_secret_value() for role, password in settings().broker_users.items()}

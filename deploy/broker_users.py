@@ -1,6 +1,6 @@
-"""A RabbitMQ user for each role, with the least rights: what it consumes, what it sends, and Celery's own events.
+"""A RabbitMQ user for each role, with the least rights: its queues, its routes, and Celery's own events.
 
-Made through RabbitMQ's management, whose requests carry the passwords in their bodies: no command line shows them.
+RabbitMQ's management makes them. Its requests carry the passwords in their bodies, so no command line shows them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ ROLES = ("api", SCHEDULER, *STAGES, CATCH_UP, "flower")
 
 WAIT_S = 10.0
 
-# Exchanges and queues by which workers tell Flower how they are, and are asked by it; those of queues have a name of
-# the process in front or behind.
+# The exchanges and queues through which workers and Flower talk to each other; names of queues also contain the name of
+# the process.
 _EVENTS = r"celeryev(\..+)?"
 _CONTROL = r"(.+\.)?celery\.pidbox"
 _NOTHING = "^$"
 
 
 class NotMade(Exception):
-    """A user cannot be made; the message says why."""
+    """RabbitMQ did not make a user or a queue; the message says why."""
 
 
 def rights_of(role: str) -> dict[str, str]:
-    """What the names of exchanges and queues have to match for a role to configure, write and read them."""
+    """Return a role's rights: patterns for the exchanges and queues that it may configure, write and read."""
     celery = [] if role in ("api", CATCH_UP) else [_EVENTS, _CONTROL]
     write = [*celery, *([re.escape(exchange_of_role(role).name)] if role in sends_to() else [])]
     consumes = {MATCHING: [rf"{MATCHING}\.[0-9]+"]}.get(role, [role] if role in STAGES else [])
@@ -40,22 +40,22 @@ def rights_of(role: str) -> dict[str, str]:
 
 
 def tag_of(role: str) -> str:
-    """Flower shows what the management knows; no other role may ask it."""
+    """Return the tag of a role's user. Flower reads the management; no other role may."""
     return "monitoring" if role == "flower" else ""
 
 
 def make_users(broker_url: str, management_url: str, passwords: Mapping[str, str]) -> None:
     """Make or change the user of each role, on the virtual host of the broker's address, and declare the topology.
 
-    broker_url, management_url  with a user who may do everything
-    passwords                   of each role, which is the user's name as well
+    broker_url, management_url  with a user that has all rights
+    passwords                   by role; the user has the role's name
     raises                      NotMade
     """
     try:
         with Connection(broker_url, connect_timeout=WAIT_S) as connection:
             declare_roles(connection)
     except (AMQPError, OSError) as fault:
-        raise NotMade(f"RabbitMQ does not declare the queues: {fault}") from fault
+        raise NotMade(f"RabbitMQ does not declare the queues ({fault}): start it, or correct BROKER_URL") from fault
     host = quote(_virtual_host(broker_url), safe="")
     for role, password in passwords.items():
         _put(management_url, f"users/{role}", {"password": password, "tags": tag_of(role)})
@@ -63,14 +63,14 @@ def make_users(broker_url: str, management_url: str, passwords: Mapping[str, str
 
 
 def url_of(role: str, broker_url: str, password: str) -> str:
-    """The address of a broker for the user of a role."""
+    """Return the address of a broker for the user of a role."""
     parts = urlsplit(broker_url)
     place = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{role}:{password}@{place}"))
 
 
 def _virtual_host(broker_url: str) -> str:
-    """The first slash of the path stands before the name; no name is the one called /."""
+    """Return the virtual host of an address: its path after the first slash; without one, `/`."""
     return unquote(urlsplit(broker_url).path[1:]) or "/"
 
 
@@ -85,4 +85,6 @@ def _put(management_url: str, path: str, content: Mapping[str, Any]) -> None:
     try:
         requests.put(address, json=content, auth=login, timeout=WAIT_S).raise_for_status()
     except requests.RequestException as fault:
-        raise NotMade(f"RabbitMQ's management refuses {path.partition('/')[0]}: {fault}") from fault
+        raise NotMade(
+            f"RabbitMQ's management refuses {path.partition('/')[0]} ({fault}): correct BROKER_MANAGEMENT_URL"
+        ) from fault

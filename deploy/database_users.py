@@ -1,7 +1,7 @@
-"""A user of Postgres for each kind of process, with the least rights: what it reads and writes, column by column.
+"""A user of Postgres for each kind of process, with the least rights, column by column.
 
-The owner of the databases makes them at each start, after the migrations; only `deploy.migrate` and the tools of the
-operator know the owner's password.
+The owner of the databases makes them at each start, after the migrations. Only `deploy.migrate` and the operator's
+tools know the owner's password.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from sqlalchemy.exc import DBAPIError
 
 from db.connect import Database
 
-# What each user may do in each database; in one that is missing here it may not even connect.
+# The rights of each user in each database. A user may not even connect to a database that does not list it.
 _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
     "api": (
         "SELECT ON ALL TABLES IN SCHEMA public",
         "USAGE, SELECT ON SEQUENCE order_ids",
         "INSERT ON accounts, holdings, ledger, corrections, api_keys, client_order_ids, fee_rates, equity_samples, "
         "account_growth",
-        # The whole table: to change fees it locks the accounts, for which a right to some columns is not enough.
+        # All columns: changing fees locks the accounts, for which a right to some columns is not enough.
         "UPDATE ON accounts, account_growth",
         "UPDATE (shares) ON holdings",
         "UPDATE (revoked_us) ON api_keys",
@@ -93,17 +93,17 @@ RIGHTS = {"CLEARING_DATA_URL": _CLEARING_DATA, "MARKET_DATA_URL": _MARKET_DATA}
 
 USERS = tuple(dict.fromkeys(user for rights in RIGHTS.values() for user in rights))
 
-# Under which one process of many makes the users; any number will do.
+# The advisory lock under which one process at a time makes the users; the number is arbitrary.
 _LOCK = 7_266_002
 # Autovacuum may have changed the same row of the catalogue at the same moment.
 _ATTEMPTS = 10
 
 
 def make_users(server_url: str, passwords: Mapping[str, str]) -> None:
-    """Make or change the users, who may connect to no database yet.
+    """Make or change the users, which may connect to no database yet.
 
-    server_url  of any database of the server, as its owner
-    passwords   of each user
+    server_url  address of any database of the server, as its owner
+    passwords   by user
     """
     server = make_url(server_url).set(database="postgres")
     database = Database(server.render_as_string(hide_password=False), application_name="migrate")
@@ -117,10 +117,10 @@ def make_users(server_url: str, passwords: Mapping[str, str]) -> None:
 
 
 def grant(database_url: str, variable: str, users: Mapping[str, object]) -> None:
-    """Give the users what they need in a database, and take from them what else they had.
+    """Grant the users their rights in a database, and revoke all others.
 
     variable  CLEARING_DATA_URL or MARKET_DATA_URL
-    users     who exists
+    users     the existing users
     """
     database = Database(database_url, application_name="migrate")
     try:
@@ -139,14 +139,14 @@ def grant(database_url: str, variable: str, users: Mapping[str, object]) -> None
 
 
 def url_of(user: str, database_url: str, password: str) -> str:
-    """The address of a database for a user."""
+    """Return the address of a database for a user."""
     parts = urlsplit(database_url)
     place = parts.netloc.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=f"{user}:{password}@{place}"))
 
 
 def urls_of(user: str, urls: Mapping[str, str], password: str) -> dict[str, str]:
-    """The addresses of the databases that a user has any rights in, of those that are given by their variables."""
+    """Return the addresses, by variable, of the databases in which a user has rights."""
     return {variable: url_of(user, urls[variable], password) for variable, rights in RIGHTS.items() if user in rights}
 
 

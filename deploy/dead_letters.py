@@ -1,7 +1,7 @@
-"""`make dead-letters`: what could not be handled, why, and its way back to the queue it came from.
+"""`make dead-letters`: lists messages that no stage could handle, with the reason, and returns one to its queue.
 
-A message leaves `dead_letter` in one way only: RabbitMQ confirms that it has a copy on another queue, and then the
-letter is acknowledged. Who is stopped in between leaves two, which harms nobody: a stage knows what it has done.
+A message leaves `dead_letter` only after RabbitMQ has confirmed a copy on another queue. If the command is stopped in
+between, both exist; the stage discards the second one.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from celery_app.topology import (
     task_queues,
 )
 
-# Letters that are looked at in one go, and characters of a body that the list shows.
+# The most letters that one call reads, and the characters of a body in the list.
 MOST_LETTERS = 1_000
 SHORT_BODY = 60
 
 WAIT_S = 10.0
 
-# Newer versions of RabbitMQ drop what has come back to a quorum queue 20 times, and each look counts as one. What was
-# looked at so often is put on the queue anew.
+# Newer versions of RabbitMQ drop a message that returned to a quorum queue 20 times, and each call of this command
+# returns it once. After this many returns the command replaces it by a copy.
 TIRED_DELIVERIES = 10
 
 # What RabbitMQ adds to a message on its way here.
@@ -50,17 +50,17 @@ _DELIVERIES = ("x-delivery-count", "x-acquired-count")
 
 
 class NotReturned(Exception):
-    """A letter cannot be sent back; the message says why. It is still there."""
+    """A letter cannot be returned and stays where it is; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message that could not be handled.
+    """A message that no stage could handle.
 
-    name   of what it says: two that say the same have one name
-    queue  it came from; None when it came from none
-    died   when it came, RFC 3339; empty when it did not come from a queue
-    why    how it came here, and what is wrong with it as far as that can be seen now
+    name   derived from its content: equal letters have the same name
+    queue  its original queue; None: it came from no queue
+    died   the time of its dead-lettering, RFC 3339; empty if it came from no queue
+    why    the reason of its dead-lettering, and the fault that its content shows now
     """
 
     name: str
@@ -72,9 +72,9 @@ class Letter:
 
 
 class DeadLetters:
-    """The dead letters, oldest first; nobody else sees them until the connection is given up.
+    """The dead letters, oldest first; RabbitMQ gives them to no other consumer until the connection closes.
 
-    raises  TimeoutError  RabbitMQ does not deliver what it has
+    raises  TimeoutError  RabbitMQ does not deliver them
     """
 
     def __init__(self, connection: Connection, channel: Channel) -> None:
@@ -90,34 +90,34 @@ class DeadLetters:
         self.letters = [_letter(message) for message in delivered[:count]]
 
     def find(self, name: str) -> Letter:
-        """The oldest letter of a name, of which the beginning will do. Raises NotReturned."""
+        """Return the oldest letter whose name begins with `name`. Raises NotReturned."""
         for letter in self.letters:
             if name and letter.name.startswith(name):
                 return letter
-        raise NotReturned(f"there is no dead letter {name}; the list shows their names")
+        raise NotReturned(f"there is no dead letter {name}: `make dead-letters` lists their names")
 
     def send_back(self, letter: Letter) -> str:
-        """Put a letter on the queue it came from, at its end, and take it out of the dead letters; returns the queue.
+        """Move a letter to the end of its original queue, and return the queue's name.
 
-        raises  NotReturned  it came from no queue of the exchange, or RabbitMQ does not take it
+        raises  NotReturned  it came from no queue of the exchange, or RabbitMQ does not accept it
         """
         if letter.queue is None or letter.queue not in {queue.name for queue in task_queues()}:
-            raise NotReturned(f"{letter.name} came from no queue of the exchange")
+            raise NotReturned(f"{letter.name} came from no queue of the exchange, so it cannot be returned to one")
         self._move(letter, STOCK_EXCHANGE.name, letter.queue, without=_HISTORY + _DELIVERIES)
         return letter.queue
 
     def refresh(self) -> None:
-        """Put those on the queue anew that were looked at so often that RabbitMQ might drop them."""
+        """Replace letters that were read so often that RabbitMQ might drop them by copies."""
         for letter in list(self.letters):
             if int(_headers(letter.message).get("x-delivery-count", 0)) >= TIRED_DELIVERIES:
                 self._move(letter, DEAD_LETTER_EXCHANGE.name, DEAD_LETTER, without=_DELIVERIES)
 
     def _move(self, letter: Letter, exchange: str, key: str, *, without: tuple[str, ...]) -> None:
-        """Have RabbitMQ confirm a copy on a queue, then take the letter away."""
+        """Have RabbitMQ confirm a copy on a queue, then acknowledge the letter."""
         headers = {name: value for name, value in _headers(letter.message).items() if not name.startswith(without)}
         properties = {**letter.message.properties, "application_headers": headers, "delivery_mode": 2}
         returned: list[object] = []
-        self._copies.events["basic_return"] = {lambda *told: returned.append(told)}
+        self._copies.events["basic_return"] = {lambda *message: returned.append(message)}
         try:
             self._copies.basic_publish_confirm(
                 Message(letter.message.body, **properties),
@@ -127,16 +127,16 @@ class DeadLetters:
                 timeout=WAIT_S,
             )
         except (AMQPError, OSError) as fault:
-            raise NotReturned(f"RabbitMQ did not take {letter.name} for {key}: {fault!r}") from fault
+            raise NotReturned(f"RabbitMQ did not accept {letter.name} for {key}, so it stays: {fault!r}") from fault
         if returned:
-            raise NotReturned(f"there is no queue {key}")
+            raise NotReturned(f"there is no queue {key}: `make up` declares it")
         self._channel.basic_ack(letter.message.delivery_tag)
         self.letters.remove(letter)
 
 
 @contextmanager
 def dead_letters(broker_url: str) -> Iterator[DeadLetters]:
-    """The dead letters of a broker inside the block; those that are left are back on the queue behind it."""
+    """Give the dead letters of a broker inside the block; after it, the remaining ones are back on the queue."""
     with Connection(broker_url, connect_timeout=WAIT_S) as connection:
         declare(connection)
         with connection.channel() as channel:
@@ -159,7 +159,7 @@ def _letter(message: Message) -> Letter:
 
 
 def _fault(queue: str | None, headers: Mapping[str, Any], body: bytes) -> str:
-    """What is wrong with a message, as the stage of its queue reads it."""
+    """Return the fault that the stage of a message's queue finds when it reads the message."""
     task = app.tasks.get(stage_of_queue(queue)) if queue else None
     if task is None:
         return "from no queue of the exchange"
@@ -170,7 +170,7 @@ def _fault(queue: str | None, headers: Mapping[str, Any], body: bytes) -> str:
         msgspec.json.decode(body, type=tuple[tuple[batches], dict[str, Any], Any])  # type: ignore[valid-type]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
         return str(fault)
-    return f"can be read; the worker's log says more at message_failed id={headers.get('id')}"
+    return f"readable; the worker's log has the reason at message_failed id={headers.get('id')}"
 
 
 def _headers(message: Message) -> Mapping[str, Any]:
@@ -181,12 +181,14 @@ def _headers(message: Message) -> Mapping[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """List them, show one or send one back; exit status 1 and one sentence when that cannot be."""
-    parser = argparse.ArgumentParser(prog="make dead-letters", description="What could not be handled.")
+    """List the letters, show one or return one; exit status 1 and one sentence if that fails."""
+    parser = argparse.ArgumentParser(
+        prog="make dead-letters", description="List messages that no stage could handle, show one or return one."
+    )
     commands = parser.add_subparsers(dest="command")
-    commands.add_parser("list", help="all of them, in a line each")
-    for command, help_text in (("show", "one with all its headers"), ("return", "one goes back to its queue")):
-        commands.add_parser(command, help=help_text).add_argument("name", help="as the list shows it")
+    commands.add_parser("list", help="list them, one on each line")
+    for command, help_text in (("show", "show one with all its headers"), ("return", "return one to its queue")):
+        commands.add_parser(command, help=help_text).add_argument("name", help="its name in the list")
     asked = parser.parse_args(arguments)
     app.loader.import_default_modules()
     try:
@@ -219,7 +221,7 @@ def _list(found: Sequence[Letter]) -> None:
 
 
 def _show(letter: Letter) -> None:
-    told = {
+    shown = {
         "name": letter.name,
         "queue": letter.queue,
         "died": letter.died,
@@ -228,11 +230,11 @@ def _show(letter: Letter) -> None:
         "properties": {name: text for name, text in letter.message.properties.items() if name != "application_headers"},
         "body": letter.body.decode(errors="backslashreplace"),
     }
-    print(json.dumps(told, indent=2, default=str))  # ASCII: whatever was sent, a terminal is not steered by it
+    print(json.dumps(shown, indent=2, default=str))  # ASCII, so that no content can control the terminal
 
 
 def _plain(text: str) -> str:
-    """Text that steers no terminal."""
+    """Return the text with control characters escaped, so that it cannot control the terminal."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 

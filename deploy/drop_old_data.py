@@ -1,7 +1,7 @@
-"""`make drop-old-data`: drops what `market_data` holds of days long gone, and says what that was.
+"""`make drop-old-data`: drops the market data of old days, and lists it.
 
-Reports, trades, prices and the candles of a second go; wider candles, the books and all of `clearing_data` stay. It
-may run while the exchange trades, and again after it was stopped at any moment.
+Reports, trades, prices and one-second candles go; longer candles, the books and all of `clearing_data` stay. The
+command may run while the exchange trades, and may be interrupted and run again at any time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from db.market_data import partitions
 from db.market_data.partitions import InUse, Partition
 
 DEFAULT_DAYS = 7
-# How long to wait for a moment at which a table is not in use [s].
+# Time to wait until a table is not in use [s].
 PATIENCE_S = 60.0
 
 
@@ -32,18 +32,18 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=DEFAULT_DAYS,
         metavar="N",
-        help="how many whole days (UTC) before this one are kept (default: %(default)s)",
+        help="number of whole days (UTC) to keep before today (default: %(default)s)",
     )
-    command.add_argument("--dry-run", action="store_true", help="say what would be dropped, and leave it")
+    command.add_argument("--dry-run", action="store_true", help="list the old data without dropping it")
     return command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Drop, and say what; exit status 1 and one sentence when something could not be dropped."""
+    """Drop old data and list it; exit status 1 and one sentence if that fails."""
     command = parser()
     options = command.parse_args(arguments)
     if options.days < 1:
-        command.error("--days has to be 1 or more: what comes late of the day before would be lost")
+        command.error("--days must be at least 1: late messages of the day before would be lost")
     console = Console()
     database = Database(settings().market_data_url.get_secret_value(), application_name="drop-old-data")
     started_us = now_us()
@@ -55,11 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         console.print(_table(old))
         if options.dry_run:
-            console.print("Nothing was dropped, as this was a dry run.")
+            console.print("Nothing was dropped, because this was a dry run.")
             return 0
         return _drop(console, database, old, now_us=started_us)
     except DBAPIError as fault:
-        console.print(f"Postgres refuses: {str(fault.orig).strip()}", style="red")
+        console.print(f"Postgres refuses, see `make status`: {str(fault.orig).strip()}", style="red")
         return 1
     finally:
         database.engine.dispose()
@@ -81,8 +81,8 @@ def _drop(console: Console, database: Database, old: Sequence[Partition], *, now
             gone = partitions.drop(database, part, now_us=now_us, patience_s=PATIENCE_S)
         except InUse as fault:
             console.print(
-                f"{fault} has been in use for {PATIENCE_S:.0f} s without a pause, by an audit or a backup perhaps: "
-                "what is left goes when this is run again.",
+                f"{fault} was in use for {PATIENCE_S:.0f} s without a pause, perhaps by an audit or a backup: "
+                "run this again to drop the rest.",
                 style="red",
             )
             return 1

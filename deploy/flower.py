@@ -1,4 +1,4 @@
-"""Runs Flower: for everybody on loopback, and for people with a password as soon as it listens anywhere else.
+"""Runs Flower: on loopback without a password, on any other address only with one.
 
 Flower shows every message of the pipeline and can stop the workers.
 """
@@ -12,12 +12,12 @@ from typing import NoReturn
 
 from celery_app.settings import Settings, settings
 
-# What it remembers, so that its memory stays flat: tasks, and workers that are gone [s].
+# Limits of its memory: the number of tasks, and the time that it remembers workers that are gone [s].
 _MEMORY = {"FLOWER_MAX_TASKS": "2000", "FLOWER_PURGE_OFFLINE_WORKERS": "600"}
 
 
 def main() -> NoReturn:
-    """Become Flower; exit status 1 and one sentence when it would be open to others."""
+    """Replace this process by Flower; exit status 1 and one sentence if it would be open to others."""
     s = settings()
     fault = refusal(s)
     if fault is not None:
@@ -28,7 +28,7 @@ def main() -> NoReturn:
 
 
 def refusal(s: Settings) -> str | None:
-    """Why Flower may not be started; None when it may."""
+    """Return the reason why Flower may not start; None: it may."""
     reached_at = s.flower_published_at or s.flower_address
     if s.flower_basic_auth.get_secret_value() or _is_loopback(reached_at):
         return None

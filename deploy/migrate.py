@@ -1,6 +1,6 @@
-"""Makes everything ready: newest tables, initial data, a key for each account that `make up` hands out, and queues.
+"""`python -m deploy.migrate`: migrates the databases, loads initial data, writes keys, and makes users and queues.
 
-Runs before everything else starts, at each start, and changes nothing when all is there: `python -m deploy.migrate`.
+It runs at each start before everything else, and changes nothing if all of that exists.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ ADMIN_ENTRY = "admin"
 
 
 class NotPrepared(Exception):
-    """The databases cannot be made ready; the message says why and what to do."""
+    """The exchange cannot start; the message says why and what to do."""
 
 
 def main() -> int:
-    """Make everything ready; exit status 1 and one sentence when that cannot be."""
+    """Prepare everything; exit status 1 and one sentence if that fails."""
     try:
         prepare(settings())
         make_users(settings())
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def make_users(settings: Settings) -> None:
-    """Make the users of RabbitMQ that the settings name, with the queues and exchanges that they use.
+    """Make the users of RabbitMQ that the settings name, and their queues and exchanges.
 
     raises  NotPrepared
     """
@@ -57,7 +57,7 @@ def make_users(settings: Settings) -> None:
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the databases and the file of keys to where a start needs them.
+    """Prepare the databases and the file of keys for a start.
 
     raises  NotPrepared
     """
@@ -76,7 +76,7 @@ def prepare(settings: Settings) -> None:
             initial_data.load(tx, shards=settings.shards, now_us=started_us, market=market)
             hand_out_keys(tx, settings.run_directory / "keys.json", now_us=started_us)
         begin(database, market_data)
-        _let_in(settings)
+        _make_database_users(settings)
     except (initial_data.WrongNumberOfShards, DatabaseMissing) as refusal:
         raise NotPrepared(str(refusal)) from refusal
     except DBAPIError as fault:
@@ -89,8 +89,8 @@ def prepare(settings: Settings) -> None:
         market_data.engine.dispose()
 
 
-def _let_in(settings: Settings) -> None:
-    """Make the users of Postgres that the settings name, and give each its rights in the migrated databases."""
+def _make_database_users(settings: Settings) -> None:
+    """Make the users of Postgres that the settings name, and grant their rights in the migrated databases."""
     passwords = {user: password.get_secret_value() for user, password in settings.database_users.items()}
     if passwords:
         database_users.make_users(settings.clearing_data_url.get_secret_value(), passwords)
@@ -102,10 +102,10 @@ def _let_in(settings: Settings) -> None:
 
 
 def hand_out_keys(tx: Connection, file: Path, *, now_us: int) -> None:
-    """See to it that the file holds a key of the admin and of each initial account that the database knows.
+    """Write a valid key of the admin and of each initial account to the file.
 
-    Each bot has a file of its own beside it, with its own key and no other one.
-    A key that the database does not know is of another one, or revoked: its account gets a new one.
+    Each bot has a file of its own next to it, with only its own key. A key that the database does not know, because it
+    belongs to another database or was revoked, is replaced.
     """
     held: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     valid = {entry: key for entry, key in held.items() if keys.find_key(tx, key) is not None}
@@ -123,7 +123,7 @@ def hand_out_keys(tx: Connection, file: Path, *, now_us: int) -> None:
 
 
 def key_file(run_directory: Path, account: str) -> Path:
-    """The file with the key of a bot's account and no other key; its folder is all that the bot's container sees."""
+    """Return the file with only the key of a bot's account; the bot's container sees only its folder."""
     return run_directory / "keys" / account / "keys.json"
 
 
@@ -132,7 +132,7 @@ def _json(content: dict[str, str]) -> str:
 
 
 def _write_secret(file: Path, text: str) -> None:
-    """Put a text into a file that nobody else can read, at once or not at all."""
+    """Write a file that only its owner can read, completely or not at all."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = file.with_suffix(".partial")
     partial.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ COMPARED = (
     "cpu_us_an_order",
     "cores_used",
     "resident_mb",
-    "beside_cores",
+    "other_cores",
 )
 
 Run = Callable[[], Mapping[str, Any]]

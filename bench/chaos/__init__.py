@@ -1,4 +1,4 @@
-"""Chaos: an exchange of its own under load, while a seeded schedule kills, hangs, cuts and floods what it is made of.
+"""Chaos: an exchange of its own under load, while a seeded schedule kills, hangs, cuts and floods its parts.
 
-Afterwards everything has to come back by itself, and every answer that a client was given has to be true.
+Afterwards everything must recover by itself, and every answer that a client received must be true.
 """

@@ -1,4 +1,4 @@
-"""`python -m bench.chaos`: chaos in an exchange of its own. Exit status 1 when something is not as it has to be."""
+"""`python -m bench.chaos`: break an exchange of its own under load. Exit status 1 reports findings."""
 
 from __future__ import annotations
 
@@ -40,25 +40,25 @@ SHARES = 200
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     command = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
-    command.add_argument("--seed", type=int, default=secrets.randbelow(100_000), help="of the faults and the orders")
-    command.add_argument("--minutes", type=float, default=3.0, help="how long faults happen (default: %(default)s)")
+    command.add_argument("--seed", type=int, default=secrets.randbelow(100_000), help="seed of faults and orders")
+    command.add_argument("--minutes", type=float, default=3.0, help="duration of the faults (default: %(default)s)")
     command.add_argument(
         "--faults",
         metavar="KINDS",
-        help=f"kinds of faults, as `kill,cut`, or all (default: all but {', '.join(ON_REQUEST)})",
+        help=f"kinds of faults, such as `kill,cut`, or all (default: all but {', '.join(ON_REQUEST)})",
     )
-    command.add_argument("--short", action="store_true", help="a few faults of each main kind, and no more")
+    command.add_argument("--short", action="store_true", help="only a few faults of each main kind")
     command.add_argument(
-        "--folder", type=Path, default=FOLDER, help="of the exchange, with the logs and the clients' record"
+        "--folder", type=Path, default=FOLDER, help="folder of the exchange, its logs and the clients' record"
     )
     command.add_argument(
-        "--results", type=Path, default=machine.RESULTS, help="where the report goes (default: %(default)s)"
+        "--results", type=Path, default=machine.RESULTS, help="folder of the report (default: %(default)s)"
     )
     return command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start an exchange, break it, and say whether it has kept its word."""
+    """Start an exchange, break it, and report whether every answer was true."""
     options = parser().parse_args(arguments)
     _say(f"seed {options.seed}; {options.minutes:g} minutes of faults; starting an exchange ...")
     try:
@@ -69,9 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _say(f"python -m bench.chaos: {failure}")
         return 2
     print(report.as_text(shown))
-    _say(f"kept in {report.write(shown, options.results)}; logs and the clients' record in {options.folder}")
+    _say(f"written to {report.write(shown, options.results)}; logs and the clients' record are in {options.folder}")
     if shown["findings"]:
-        _say(f"FINDINGS. To see it again: make chaos SEED={options.seed} MINUTES={options.minutes:g}")
+        _say(f"FINDINGS. To repeat this run: make chaos SEED={options.seed} MINUTES={options.minutes:g}")
         return 1
     return 0
 
@@ -92,7 +92,7 @@ def _run(
     started_s = time.monotonic()
     pulse = Pulse(own.url, keys[PULSE], list(one_of_each_shard.values()), clearing_data, market_data)
     traders = [Trader(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in NAMES]
-    # Not of those by which the pulse goes: a security that is halted takes no orders.
+    # Without the securities of the pulse: a halted security accepts no orders.
     regulator = Regulator(own.url, admin_key, sorted(set(SECURITIES) - set(one_of_each_shard.values())), seed=seed)
     resenders = [Resender(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in COPIES]
     flood = Flood(own.url, seed=seed)
@@ -101,7 +101,9 @@ def _run(
         for path, key in (("/stream/price", None), ("/stream/report", keys[NAMES[0]]))
         for stalls in (False, True)
     ]
-    threads = (*traders, *resenders, regulator, flood, *readers, pulse)
+    threads: list[Trader | Regulator | Flood | Reader | Pulse] = [
+        *traders, *resenders, regulator, flood, *readers, pulse,
+    ]  # fmt: skip
     for thread in threads:
         thread.start()
     schedule = islice(faults(seed, cards), len(cards)) if short else faults(seed, cards)
@@ -115,11 +117,11 @@ def _run(
         for thread in threads:
             thread.join()
         record.write(own.instance.directory / "record.jsonl")
-    _say("the faults are over; what were the clients told? ...")
+    _say("the faults are over; comparing the clients' answers with the exchange ...")
     lost_s = [moment_s - started_s for moment_s in chaos.data_lost_s]
     judge = Judge(chaos, record, keys, clearing_data, market_data, data_lost_s=lost_s)
     verdict = judge.judge()
-    verdict.find("not overcome", [str(one.fault) for one in runner.suffered if one.recovery_s is None])
+    verdict.find("not overcome", [str(one.fault) for one in runner.outcomes if one.recovery_s is None])
     clients = [*traders, *resenders]
     verdict.find("a client gave up", [f"{one.name}: {one.failure!r}" for one in clients if one.failure is not None])
     verdict.find("a wrong answer to a stranger", flood.wrong_answers())
@@ -127,7 +129,7 @@ def _run(
         seed=seed,
         seconds=faults_ended_s - started_s,
         commit=machine.commit(),
-        suffered=runner.suffered,
+        outcomes=runner.outcomes,
         record=record,
         verdict=verdict,
         strangers=flood.answers,
@@ -138,7 +140,7 @@ def _run(
 
 
 def _open_accounts(url: str, admin_key: str) -> dict[str, str]:
-    """Open the clients' accounts, with so much that most of what they ask can be paid; returns their keys."""
+    """Open the clients' accounts with enough for most of their orders; return their keys."""
     admin = Client(url, admin_key)
     keys = {name: admin.open_account(name).api_key for name in (*NAMES, *COPIES, PULSE)}
     for name in (*NAMES, *COPIES):

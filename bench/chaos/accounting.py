@@ -1,4 +1,4 @@
-"""What the clients were told of their orders, compared with what the exchange has: each order there, and once."""
+"""The answers that clients received, compared with the exchange: each accepted order exists exactly once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import text
 
 from bench.chaos import clients, resenders
-from bench.chaos.record import Record, Sent
+from bench.chaos.record import Record, SentOrder
 from db.connect import Database
 
-# Those whose orders count.
+# The clients with orders to account for.
 CLIENTS = (*clients.NAMES, *resenders.NAMES)
-# An order that lies in a queue for longer is stuck there [s].
+# No order stays in a queue for longer [s].
 _LONGEST_IN_A_QUEUE_S = 180.0
 
 _ORDERS = text(
@@ -29,20 +29,20 @@ _REPORTS = text(
 
 
 def read_orders(clearing_data: Database) -> dict[int, Any]:
-    """The clients' orders in the register, by id."""
+    """Return the clients' orders in the register, by id."""
     with clearing_data.snapshot() as tx:
         return {row.order_id: row for row in tx.execute(_ORDERS, {"clients": list(CLIENTS)})}
 
 
 class Accounting:
-    """The comparison; each list of findings is empty when everything is right.
+    """The comparison; each list of findings is empty if everything is right.
 
-    lost, doubled         orders that are not there, or more than once
-    copies                orders that were sent more than once and did not stay one
-    unnamed               clients of whose orders without a client order id there are too many or too few
+    lost, doubled         orders that are missing, or exist more than once
+    copies                orders that were sent more than once and did not remain one order
+    unnamed               clients with too many or too few orders without a client order id
     strange               orders that no client sent
-    lost_with_the_queues  ids of orders that RabbitMQ alone had when its data were deleted
-    sent_again            how many orders were sent more than once
+    lost_with_the_queues  ids of orders that only RabbitMQ had when its data were deleted
+    sent_again            number of orders that were sent more than once
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Accounting:
         *,
         data_lost_s: Sequence[float],
     ) -> None:
-        """`resolved` has the order ids that were found out afterwards, by the identity of what was sent."""
+        """`resolved`: order ids that the judge found out afterwards, by the `id` of the sent order."""
         self._resolved = resolved
         self._data_lost_s = data_lost_s
         self._orders = read_orders(clearing_data)
@@ -75,7 +75,7 @@ class Accounting:
         names = {(row.client_id, row.client_order_id) for row in self._orders.values() if row.client_order_id}
         self.strange = [str(name) for name in names - asked_for]
 
-    def _account_for(self, sent: Sent) -> None:
+    def _account_for(self, sent: SentOrder) -> None:
         ids = sent.order_ids | self._resolved.get(id(sent), set())
         if len(ids) > 1:
             self.doubled.append(f"{name_of(sent)}: accepted under several ids: {sorted(ids)}")
@@ -87,23 +87,23 @@ class Accounting:
         if sent.outcomes == {"accepted"} and 202 not in {attempt.status for attempt in sent.attempts}:
             self.copies.append(f"{name_of(sent)}: no copy was answered 202")
 
-    def _look_for(self, sent: Sent, order_id: int) -> None:
+    def _look_for(self, sent: SentOrder, order_id: int) -> None:
         row = self._orders.get(order_id)
         times = self._logged[order_id]
         if row is None and self._was_in_the_queue(sent):
             self.lost_with_the_queues.add(order_id)
         elif row is None or (row.client_id, row.client_order_id) != (sent.client_id, sent.client_order_id):
-            self.lost.append(f"{name_of(sent)}: {order_id} is not there")
+            self.lost.append(f"{name_of(sent)}: {order_id} is missing")
         elif not (row.status == "rejected" and row.is_denied) and times == 0:
             self.lost.append(f"{name_of(sent)}: {order_id} is neither in the log nor denied")
         elif times > 1 or (times and row.is_denied):
-            self.doubled.append(f"{name_of(sent)}: {order_id} is {times} times in the log, denied: {row.is_denied}")
+            self.doubled.append(f"{name_of(sent)}: {order_id} is in the log {times} times, denied: {row.is_denied}")
         elif self._reports[order_id] != 1:
             reports = self._reports[order_id]
-            self.copies.append(f"{name_of(sent)}: order entry has reported {order_id} {reports} times")
+            self.copies.append(f"{name_of(sent)}: order entry reported {order_id} {reports} times")
 
-    def _was_in_the_queue(self, sent: Sent) -> bool:
-        """Whether RabbitMQ's data were deleted so soon after an order was accepted that it may have had it alone."""
+    def _was_in_the_queue(self, sent: SentOrder) -> bool:
+        """Return whether RabbitMQ lost its data so soon after accepting the order that only it may have had it."""
         return any(
             0 <= lost_s - attempt.sent_s <= _LONGEST_IN_A_QUEUE_S
             for attempt in sent.attempts
@@ -112,8 +112,8 @@ class Accounting:
         )
 
     def _unnamed(self, record: Record) -> list[str]:
-        """Orders without a client order id can only be counted: as many as accepted, plus some of the unknown."""
-        by_client: dict[str, list[Sent]] = defaultdict(list)
+        """Count orders without a client order id: all accepted ones must exist, and some of the unknown ones may."""
+        by_client: dict[str, list[SentOrder]] = defaultdict(list)
         for sent in record:
             if sent.client_order_id is None:
                 by_client[sent.client_id].append(sent)
@@ -123,11 +123,11 @@ class Accounting:
             most = sum(one.is_accepted or one.is_open for one in theirs)
             there = sum(row.client_id == client_id and row.client_order_id is None for row in self._orders.values())
             if not least <= there <= most:
-                wrong.append(f"{client_id} has {there}; accepted were {least}, perhaps {most - least} more")
+                wrong.append(f"{client_id} has {there}; {least} were accepted, and perhaps {most - least} more")
         return wrong
 
 
-def name_of(sent: Sent) -> str:
-    """An order for a finding: whose, under which client order id, and what was answered to each attempt."""
+def name_of(sent: SentOrder) -> str:
+    """Describe an order for a finding: its client, its client order id, and the answer to each attempt."""
     attempts = ", ".join(f"{one.sent_s:.1f} s: {one.status} {one.code}".strip() for one in sent.attempts)
     return f"{sent.client_id} {sent.client_order_id or '(no name)'} {attempts}"

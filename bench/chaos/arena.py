@@ -1,7 +1,6 @@
-"""The exchange under chaos: processes and services to kill and hang, connections to cut, and whether it is back.
+"""The exchange under chaos: processes and services to kill and hang, connections to cut, and checks of its recovery.
 
-Every connection that matters goes through a proxy: one for each stage to RabbitMQ and one to Postgres, so that a
-fault of the network may hit one stage alone.
+Each stage connects to each service through a proxy of its own, so that a network fault can affect one stage alone.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from deploy.local.failure import Failure
 from deploy.local.places import ROOT, VENV_PYTHON, Instance
 from deploy.local.programs import SERVICE, WORKER, Program
 
-# What `make chaos` runs unless the environment says otherwise: of every stage one that may go on while another is down.
+# The defaults of `make chaos`: a second worker of every stage can continue while the first is down.
 VARIABLES = {
     "ORDER_ENTRY_WORKERS": "2",
     "MATCHING_STANDBYS": "1",
@@ -39,7 +38,7 @@ VARIABLES = {
 }
 
 _PUBLISHERS = ("api", ORDER_ENTRY, MATCHING, ORDER_EXECUTION)
-# Which connections of which parts go through a proxy; the streams share that of the api.
+# The parts that connect to each service through a proxy; the streams share the api's.
 _LINES: dict[str, tuple[str, ...]] = {
     "rabbitmq": ("api", ORDER_ENTRY, MATCHING, ORDER_EXECUTION, DATA_FEED),
     "postgres": ("api", ORDER_ENTRY, MATCHING, ORDER_EXECUTION, DATA_FEED),
@@ -57,13 +56,13 @@ class Arena:
         self.own = own
         self._proxies = proxies
         self._programs = {program.name: program for program in (*own.services, *own.processes)}
-        #: When RabbitMQ was down before its data were deleted [s, monotonic].
+        #: The times at which RabbitMQ was down for the deletion of its data [s, monotonic].
         self.data_lost_s: list[float] = []
         self._workers = [program.name for program in own.processes if program.rank == WORKER]
 
     @property
     def cards(self) -> list[tuple[Kind, str]]:
-        """All faults that can happen here."""
+        """All possible faults of this exchange."""
         processes = [program.name for program in self.own.processes]
         publishers = [f"{part}-rabbitmq" for part in _PUBLISHERS]
         return deck(processes, list(self._proxies), publishers, [n for n in self._proxies if n.endswith("-postgres")])
@@ -71,9 +70,9 @@ class Arena:
     # -- faults ------------------------------------------------------------------------------------------------------
 
     def commit(self, fault: Fault) -> Callable[[], bool]:
-        """Let a fault happen, and return when it is over; with the look that tells whether its victims are back.
+        """Cause a fault, and after its end return a check whether the affected processes have recovered.
 
-        A process that is down already because of another fault cannot be killed again; then nothing happens.
+        If the target is down already because of another fault, nothing happens.
         """
         if fault.target in self._proxies:
             self._disturb(self._proxies[fault.target], fault)
@@ -91,7 +90,7 @@ class Arena:
         return self._look_at_process(fault.target, ended=pid if ends else 0)
 
     def _lose_data(self) -> None:
-        """Delete what RabbitMQ holds, and make its users and queues again, as the next `make up` does."""
+        """Delete RabbitMQ's data, and make its users and queues again, as the next `make up` does."""
         self.own.supervisor.stop(["rabbitmq"])
         self.data_lost_s.append(time.monotonic())
         shutil.rmtree(self.own.instance.directory / "rabbitmq" / "data")
@@ -99,7 +98,7 @@ class Arena:
         deadline_s = time.monotonic() + _RESTART_START_S
         while (made := self._migrate()).returncode:
             if time.monotonic() > deadline_s:
-                raise Failure(f"RabbitMQ's users cannot be made: {made.stderr.strip()[-300:]}")
+                raise Failure(f"deploy.migrate could not make RabbitMQ's users: {made.stderr.strip()[-300:]}")
             time.sleep(0.5)
 
     def _migrate(self) -> subprocess.CompletedProcess[str]:
@@ -159,14 +158,14 @@ class Arena:
             for kind in ("pubsub", "normal"):
                 redis.client_kill_filter(_type=kind, skipme=True)
 
-    # -- whether it is back ------------------------------------------------------------------------------------------
+    # -- recovery ----------------------------------------------------------------------------------------------------
 
     def pid(self, name: str) -> int:
-        """The process of a program; 0 while it is down."""
+        """Return the process id of a program; 0 while it is down."""
         return self.own.supervisor.pids([name])[name]
 
     def ended(self) -> list[str]:
-        """Programs that are not running, with what is known of their end."""
+        """Describe the programs that do not run."""
         return [
             f"{state.name} is {state.state}, exit status {state.exit_status}"
             for state in self.own.supervisor.states()
@@ -174,7 +173,7 @@ class Arena:
         ]
 
     def _look_at_process(self, name: str, *, ended: int) -> Callable[[], bool]:
-        """Whether a program runs, in another process than the one that ended; workers have to be at work, too."""
+        """Return a check that a program runs in a new process, and consumes if it is a worker."""
         at_work = self._look_at_workers(name)
 
         def is_back() -> bool:
@@ -184,7 +183,7 @@ class Arena:
         return is_back
 
     def _look_at_workers(self, part: str) -> Callable[[], bool]:
-        """Whether all workers that a part's fault may touch have consumed since now, as their liveness files say."""
+        """Return a check that all workers affected by a part's fault have updated their liveness files since now."""
         since = time.time()
         is_service = part in self._programs and self._programs[part].rank == SERVICE
         concerned = self._workers if is_service else [name for name in self._workers if name.startswith(part)]
@@ -196,7 +195,7 @@ class Arena:
         return are_at_work
 
     def _ticked_at(self, pid: int) -> float:
-        """When a worker last wrote its liveness file [s since 1970]; 0 when it has not."""
+        """Return the time of a worker's liveness file [s since 1970]; 0 if there is none."""
         files = (self.own.instance.directory / "alive").glob(f"*-{pid}@*")
         return max((file.stat().st_mtime for file in files), default=0.0)
 
@@ -207,8 +206,8 @@ def _part_of(line: str) -> str:
 
 @contextmanager
 def arena(instance: Instance) -> Iterator[Arena]:
-    """A new exchange with proxies before its services, inside the block. Raises Failure."""
-    shutil.rmtree(instance.logs, ignore_errors=True)  # what they say of the run before is no finding of this one
+    """Run a new exchange with proxies in front of its services inside the block. Raises Failure."""
+    shutil.rmtree(instance.logs, ignore_errors=True)  # logs of an earlier run would be findings of this one
     with ExitStack() as stack:
         proxies: dict[str, Proxy] = {}
 
@@ -223,7 +222,7 @@ def arena(instance: Instance) -> Iterator[Arena]:
 
 
 def _rerouted(program: Program, proxies: Mapping[str, Proxy], urls: Mapping[str, str]) -> Program:
-    """A program that reaches the services by the proxies of its part."""
+    """Return the program with addresses that lead through the proxies of its part."""
     part = "api" if program.name == "streams" else program.name.partition(".")[0].partition("-")[0]
     environment = dict(program.environment)
     for service in _LINES:
@@ -233,6 +232,6 @@ def _rerouted(program: Program, proxies: Mapping[str, Proxy], urls: Mapping[str,
         address = urlsplit(urls[_ADDRESS_OF[service]])
         server = f"{address.hostname}:{address.port}/"
         for name, text in environment.items():
-            # Every address of this service, whoever logs in there.
+            # Every address of this service, with any user.
             environment[name] = text.replace(f"@{server}", f"@127.0.0.1:{proxy.port}/")
     return replace(program, environment=environment)

@@ -1,8 +1,8 @@
-"""The ten clients of a chaos run: seeded orders, sent alone and in arrays, and what each does about a bad answer.
+"""The ten clients of a chaos run: they send seeded orders, alone and in arrays, and react to bad answers.
 
-They also cancel and replace what they have, some at a time and all at once, and the admin halts securities meanwhile.
-Half of them take a 503 or a lost connection as an invitation to send the same again under the same client order id;
-the others leave it, so that the exchange's word about it is put to the test. Some orders bear no client order id.
+They also cancel and replace their orders, a few or all of them, and the admin halts securities. After a 503 or a lost
+connection, half of the time they send the order again under the same client order id; otherwise they leave it, which
+tests the exchange's answer about it. Some orders have no client order id.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from urllib.parse import urlsplit
 
 import requests
 
-from bench.chaos.record import Attempt, Record, Sent
+from bench.chaos.record import Attempt, Record, SentOrder
 
 NAMES = tuple(f"CHAOS_{number}" for number in range(10))
 SECURITIES = ("MSFT", "AAPL", "TSLA", "JPM", "SHEL")
 REFERENCE_CENTS = 10_000
 
 LARGEST_ARRAY = 20
-# A pause between the requests of a client: ten of them send a few hundred orders a second, which leaves a small
-# machine time to recover [s].
+# The longest pause between the requests of a client: ten clients send a few hundred orders a second, which leaves a
+# small machine time to recover [s].
 _LONGEST_PAUSE_S = 0.3
 _AFTER_A_FAILURE_S = 0.5
 # Longer than the exchange may take to answer.
 ANSWER_TIMEOUT_S = 15.0
 _MOST_ATTEMPTS = 40
 _MOST_REMEMBERED = 200
-# Of all changes of orders, those that replace; the others cancel. Of all turns of a client, those with a mass cancel.
+# The share of replacements among changes of orders, and of mass cancels among the turns of a client.
 _REPLACES = 0.5
 _MASS_CANCELS = 0.02
 
 
 class Line:
-    """A connection to the api on which one request follows the other; opened again after a fault."""
+    """A connection to the api for one request after another; reopened after a fault."""
 
     def __init__(self, url: str, key: str) -> None:
         self._address = urlsplit(url)
@@ -49,7 +49,7 @@ class Line:
     def ask(
         self, method: str, path: str, content: Any = None, *, timeout_s: float = ANSWER_TIMEOUT_S
     ) -> tuple[int, dict[str, Any]]:
-        """Status and answer; 0 when there was none in time."""
+        """Send a request; return status and answer, with status 0 if no answer came in time."""
         body = json.dumps(content).encode() if content is not None else None
         try:
             if self._connection is None:
@@ -65,14 +65,14 @@ class Line:
             return 0, {"code": type(fault).__name__}
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
 
 
 class Trader(threading.Thread):
-    """One client, over a connection of its own, until it is told to end."""
+    """One client with a connection of its own; `ended` stops it."""
 
     def __init__(self, url: str, client_id: str, key: str, *, seed: int, record: Record, started_s: float) -> None:
         super().__init__(name=client_id, daemon=True)
@@ -113,7 +113,7 @@ class Trader(threading.Thread):
                 break
             self._send(again)
 
-    def _order(self, *, named: bool) -> Sent:
+    def _order(self, *, named: bool) -> SentOrder:
         rng = self._rng
         self._number += 1
         name = f"{self._client_id.lower()}-{self._number}" if named else None
@@ -121,7 +121,7 @@ class Trader(threading.Thread):
             "type": "limit",
             "security_id": rng.choice(SECURITIES),
             "side": rng.choice(("buy", "sell")),
-            # Now and then more than the client can pay for.
+            # Occasionally more than the client can pay for.
             "quantity": rng.randint(1, 400 if rng.random() < 0.02 else 10),
         }
         kind = rng.choices(("plain", "market", "stop", "stop_limit", "iceberg", "post_only"), (78, 5, 4, 4, 5, 4))[0]
@@ -140,17 +140,19 @@ class Trader(threading.Thread):
             terms["post_only"] = True
         if name is not None:
             terms["client_order_id"] = name
-        return Sent(self._client_id, name, terms)
+        return SentOrder(self._client_id, name, terms)
 
-    def _send(self, orders: Sequence[Sent]) -> None:
+    def _send(self, orders: Sequence[SentOrder]) -> None:
         """Send orders in one request, with changes of earlier ones."""
         changes = [self._change() for _ in range(len(orders) // 4) if self._open]
         content: Any = [order.terms for order in orders] + changes
         alone = len(content) == 1 and self._rng.random() < 0.5
         self._post(self._line, orders, content[0] if alone else content)
 
-    def _post(self, line: Line, orders: Sequence[Sent], content: Any, *, timeout_s: float = ANSWER_TIMEOUT_S) -> None:
-        """Post orders, which come first in the content, and keep what was answered to each."""
+    def _post(
+        self, line: Line, orders: Sequence[SentOrder], content: Any, *, timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> None:
+        """Post orders, which come first in the content, and record the answer to each."""
         sent_s = time.monotonic()
         status, answer = line.ask("POST", "/orders", content, timeout_s=timeout_s)
         took_s = time.monotonic() - sent_s
@@ -158,7 +160,7 @@ class Trader(threading.Thread):
         if status != 202 or not isinstance(results, list):
             results = [answer] * len(orders)
         for order, result in zip(orders, results, strict=False):
-            # Within an array an element that was refused has a status of its own.
+            # In an array, a refused element has a status of its own.
             said = int(result.get("status", status)) if isinstance(result.get("status"), int) else status
             attempt = Attempt(
                 round(sent_s - self._started_s, 3),
@@ -192,7 +194,7 @@ class Trader(threading.Thread):
 
 
 class Regulator(threading.Thread):
-    """Halts a security now and then, and resumes it, until told to end; then all of them trade."""
+    """Occasionally halts a security and resumes it; after `ended`, it resumes all of them."""
 
     def __init__(self, url: str, admin_key: str, securities: Sequence[str], *, seed: int) -> None:
         super().__init__(name="regulator", daemon=True)
@@ -209,7 +211,7 @@ class Regulator(threading.Thread):
             self._set_halted(security_id, halted=True)
             self.ended.wait(self._rng.uniform(0.5, 2))
             self._resume(security_id)
-        for security_id in self._securities:  # of a halt whose outcome was unknown, too
+        for security_id in self._securities:  # including halts with an unknown outcome
             self._resume(security_id)
 
     def _resume(self, security_id: str) -> None:
@@ -219,7 +221,7 @@ class Regulator(threading.Thread):
             time.sleep(_AFTER_A_FAILURE_S)
 
     def _set_halted(self, security_id: str, *, halted: bool) -> bool:
-        """Whether the exchange has taken it."""
+        """Return whether the exchange accepted the change."""
         address = f"{self._url}/securities/{security_id}"
         try:
             return requests.patch(address, json={"halted": halted}, headers=self._head, timeout=ANSWER_TIMEOUT_S).ok

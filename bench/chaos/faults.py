@@ -1,4 +1,4 @@
-"""Lets the faults of a schedule happen, and measures how long the exchange takes to overcome each."""
+"""Causes the faults of a schedule, and measures the recovery from each."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from bench.chaos.arena import Arena
 from bench.chaos.pulse import Pulse
 from bench.chaos.schedule import Fault
 
-# A fault that is not overcome by then is a finding; on a busy machine everything takes long [s].
+# A longer recovery is a finding; the time allows for a busy machine [s].
 PATIENCE_S = 180.0
-# Faults that may be under way, or not overcome, at one time.
+# Faults from which the exchange may be recovering at the same time.
 _MOST_AT_ONCE = 3
-# A fault that is to come alone waits so long for the others to be overcome; then it comes all the same [s].
+# A fault without overlap waits this long for the recovery from others; then it happens anyway [s].
 _ALONE_AFTER_S = 12.0
 _LOOK_EVERY_S = 0.05
 
 
 @dataclass(slots=True)
-class Suffered:
-    """A fault that happened, and what became of it.
+class FaultOutcome:
+    """A fault that happened, and the recovery from it.
 
     began_s     since the start of the run [s]
-    recovery_s  from its end until everything worked again; None as long as it does not [s]
+    recovery_s  from its end until everything worked again [s]; None: not yet
     """
 
     fault: Fault
@@ -45,10 +45,10 @@ class FaultRunner:
         self._schedule = schedule
         self._started_s = started_s
         self._under_way: list[threading.Thread] = []
-        self.suffered: list[Suffered] = []
+        self.outcomes: list[FaultOutcome] = []
 
     def run(self, seconds: float) -> None:
-        """Let faults happen for so long or until there are no more; return when all are overcome, or given up."""
+        """Cause faults for `seconds` or to the end of the schedule; return after recovery from all, or PATIENCE_S."""
         until_s = time.monotonic() + seconds
         for fault in self._schedule:
             if time.monotonic() > until_s:
@@ -57,9 +57,9 @@ class FaultRunner:
                 self._wait_for_others(most=0, seconds=_ALONE_AFTER_S)
             self._wait_for_others(most=_MOST_AT_ONCE - 1)
             time.sleep(fault.gap_s)
-            suffered = Suffered(fault, time.monotonic() - self._started_s)
-            self.suffered.append(suffered)
-            thread = threading.Thread(target=self._suffer, args=(suffered,), name=str(fault), daemon=True)
+            outcome = FaultOutcome(fault, time.monotonic() - self._started_s)
+            self.outcomes.append(outcome)
+            thread = threading.Thread(target=self._suffer, args=(outcome,), name=str(fault), daemon=True)
             self._under_way.append(thread)
             thread.start()
         self._wait_for_others(most=0)
@@ -70,25 +70,25 @@ class FaultRunner:
             self._under_way = [thread for thread in self._under_way if thread.is_alive()]
             time.sleep(_LOOK_EVERY_S)
 
-    def _suffer(self, suffered: Suffered) -> None:
+    def _suffer(self, outcome: FaultOutcome) -> None:
         try:
-            is_back = self._arena.commit(suffered.fault)
+            is_back = self._arena.commit(outcome.fault)
             ended_s = time.monotonic()
             deadline_s = ended_s + PATIENCE_S
             while time.monotonic() < deadline_s:
                 arrived_s = self._pulse.arrived_after(ended_s)
                 if arrived_s is not None and is_back():
-                    suffered.recovery_s = max(arrived_s, time.monotonic() - _LOOK_EVERY_S) - ended_s
+                    outcome.recovery_s = max(arrived_s, time.monotonic() - _LOOK_EVERY_S) - ended_s
                     break
                 time.sleep(_LOOK_EVERY_S)
         except Exception as fault:
-            suffered.broken = f"{type(fault).__name__}: {fault}"
+            outcome.broken = f"{type(fault).__name__}: {fault}"
             raise
         finally:
-            self._say(suffered)
+            self._say(outcome)
 
-    def _say(self, suffered: Suffered) -> None:
-        overcome = f"back after {suffered.recovery_s:.1f} s" if suffered.recovery_s is not None else "NOT BACK"
-        fault = suffered.fault
-        when = f"{suffered.began_s:6.1f} s"
+    def _say(self, outcome: FaultOutcome) -> None:
+        overcome = f"back after {outcome.recovery_s:.1f} s" if outcome.recovery_s is not None else "NOT BACK"
+        fault = outcome.fault
+        when = f"{outcome.began_s:6.1f} s"
         print(f"{when}  {fault.number:3}  {fault!s:<48} {overcome}", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
-"""A TCP proxy before a real service: a network that hangs, breaks, refuses or holds back, whenever one wants it to.
+"""A TCP proxy in front of a real service: a network that hangs, breaks, refuses or delays on demand.
 
-Of AMQP it understands as much as it takes to find RabbitMQ's confirms of published messages among its frames, so that
-these alone come late or never; of Postgres' protocol, a COMMIT. To the service and its client it is the network.
+It understands enough of AMQP to find RabbitMQ's confirms of published messages, so that it can delay or drop only
+these, and enough of Postgres' protocol to find a COMMIT. To the service and its client it is the network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _READ_BYTES = 65_536
 _HEAD = struct.Struct("!BHI")
 _END_BYTES = 1
 _METHOD_FRAME = 1
-# The class and method of what a broker says of a published message: basic.ack and basic.nack.
+# The class and method of a broker's answer to a published message: basic.ack and basic.nack.
 _CONFIRMS = {struct.pack("!HH", 60, 80), struct.pack("!HH", 60, 120)}
 # PostgreSQL, 55.7: a simple query with this text; its length counts itself.
 _COMMIT = b"Q\0\0\0\x0bCOMMIT\0"
@@ -32,14 +32,14 @@ Confirms = Literal["pass", "hold", "swallow"]
 
 
 def through(url: str, proxy: Proxy) -> str:
-    """The address of a service by way of its proxy."""
+    """Return the address of a service through its proxy."""
     parts = urlsplit(url)
     login, at, _ = parts.netloc.rpartition("@")
     return urlunsplit(parts._replace(netloc=f"{login}{at}127.0.0.1:{proxy.port}"))
 
 
 class Proxy:
-    """Forwards connections to a service, from a thread of its own, while inside the block."""
+    """Forwards connections to a service inside the block, from a thread of its own."""
 
     def __init__(self, host: str, port: int) -> None:
         self._service = (host, port)
@@ -56,64 +56,64 @@ class Proxy:
 
     @classmethod
     def before(cls, url: str) -> Proxy:
-        """A proxy before the service at an address."""
+        """Return a proxy in front of the service at an address."""
         parts = urlsplit(url)
         return cls(str(parts.hostname), int(parts.port or 0))
 
-    # -- what it does to the connections -----------------------------------------------------------------------------
+    # -- faults ------------------------------------------------------------------------------------------------------
 
     def hang(self) -> None:
-        """Keep all connections and take new ones, and let no byte through."""
+        """Keep all connections and accept new ones, but forward nothing."""
         self._do(self._flows.clear)
 
     def go_on(self) -> None:
-        """Let everything through again."""
+        """Forward everything again."""
         self._do(self._flows.set)
 
     def cut(self) -> None:
-        """Break all connections; new ones are taken."""
+        """Break all connections; accept new ones."""
         self._do(self._break_all)
 
     def refuse(self) -> None:
-        """Break all connections, and refuse new ones for good."""
+        """Break all connections, and refuse new ones from now on."""
         self._do(self._stop_listening)
         self._do(self._break_all)
 
     def hold_confirms(self) -> None:
-        """Keep RabbitMQ's confirms back; everything else goes on."""
+        """Hold RabbitMQ's confirms back; forward everything else."""
         self._confirms = "hold"
 
     def swallow_confirms(self) -> None:
-        """Let RabbitMQ's confirms vanish; everything else goes on."""
+        """Drop RabbitMQ's confirms; forward everything else."""
         self._confirms = "swallow"
 
     def lose_commits(self) -> None:
-        """Let each COMMIT through to Postgres, and break its connection before the answer comes back."""
+        """Forward each COMMIT to Postgres, and break its connection before the answer."""
         self._loses_commits = True
 
     def keep_commits(self) -> None:
-        """Lose no more of them."""
+        """Stop breaking connections at COMMIT."""
         self._loses_commits = False
 
     def release_confirms(self) -> None:
-        """Send the confirms that were held back, on those of their connections that still exist, and hold no more."""
+        """Send the held confirms on connections that still exist, and forward new ones again."""
         self._confirms = "pass"
         self._do(self._send_late)
 
     @property
     def held_confirms(self) -> int:
-        """How many confirms are held back."""
+        """The number of held confirms."""
         return len(self._late)
 
     # -- in the proxy's own thread -----------------------------------------------------------------------------------
 
     def _do(self, action: Callable[[], None]) -> None:
-        """Have something done in the proxy's thread, and return when it is."""
+        """Run an action in the proxy's thread, and return after it."""
         done = threading.Event()
 
         def act() -> None:
             action()
-            # A broken connection is closed in the loop's next round.
+            # The loop closes a broken connection in its next round.
             self._loop.call_soon(done.set)
 
         self._loop.call_soon_threadsafe(act)
@@ -168,7 +168,7 @@ class Proxy:
     async def _ask(
         self, client: asyncio.StreamReader, service: asyncio.StreamWriter, answers: asyncio.StreamWriter
     ) -> None:
-        """Forward what a client says."""
+        """Forward the client's bytes."""
         with suppress(OSError):
             while part := await client.read(_READ_BYTES):
                 await self._flows.wait()
@@ -178,7 +178,7 @@ class Proxy:
                 await service.drain()
 
     async def _answer(self, service: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        """Forward what the service says."""
+        """Forward the service's bytes."""
         frames = frames_of()
         with suppress(OSError):
             while part := await service.read(_READ_BYTES):
@@ -207,10 +207,10 @@ class Proxy:
 
 
 def frames_of() -> Frames:
-    """Finds the frames in what a broker sends, of one connection; what is no AMQP passes as it is.
+    """Return a function that splits the bytes of one connection from a broker into frames.
 
-    returns  a function that takes what comes, and returns the frames that have come whole, each with whether it
-             confirms a published message
+    The function takes the next bytes and returns the completed frames, each with whether it confirms a published
+    message. It returns bytes that are not AMQP unchanged.
     """
     begun = b""
     is_amqp: bool | None = None
@@ -220,7 +220,7 @@ def frames_of() -> Frames:
         data = begun + part
         begun = b""
         if is_amqp is None:
-            # The first that a broker says is a method, connection.start, on channel 0.
+            # A broker first sends a method, connection.start, on channel 0.
             is_amqp = data.startswith(b"\x01\0\0"[: len(data)])
             if is_amqp and len(data) < _HEAD.size:
                 is_amqp = None

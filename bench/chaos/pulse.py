@@ -1,7 +1,7 @@
-"""The pulse: orders that pass through every stage to the client's WebSocket, to see when the exchange works again.
+"""The pulse: orders that pass through every stage to the client's WebSocket and show when the exchange works again.
 
-A beat is an order for each shard that cannot trade. It has arrived when order execution has closed it, the feed has
-stored that, and the stream of reports has told the client of it.
+A beat is one order for each shard, which cannot trade. It has arrived when order execution has closed it, the feed has
+stored that, and the stream of reports has delivered it to the client.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ CLIENT = "CHAOS_PULSE"
 
 _PAUSE_S = 0.1
 _LOOK_EVERY_S = 0.05
-# A beat that takes longer is given up for a new one; it may have been lost before it was accepted [s].
+# After this time a new beat replaces one that has not arrived; it may have been lost before it was accepted [s].
 _GIVE_UP_S = 6.0
-# A stream on which nothing came for so long is opened anew [s].
+# After this time without a message the stream is opened again [s].
 _SILENCE_S = 3.0
 
 
 class Pulse(threading.Thread):
-    """Beats until told to end."""
+    """Beats until `ended`."""
 
     def __init__(
         self, url: str, key: str, securities: Sequence[str], clearing_data: Database, market_data: Database
     ) -> None:
-        """`securities` are one of each shard."""
+        """`securities`: one of each shard."""
         super().__init__(name="pulse", daemon=True)
         self._url = url
         self._key = key
         self._securities = securities
         self._clearing_data = clearing_data
         self._market_data = market_data
-        self._heard: set[int] = set()
+        self._reported: set[int] = set()
         self.ended = threading.Event()
         self._last_sent_s = 0.0
         self._last_arrived_s = 0.0
@@ -50,7 +50,7 @@ class Pulse(threading.Thread):
         threading.Thread(target=self._listen, daemon=True, name="pulse's stream").start()
 
     def arrived_after(self, moment_s: float) -> float | None:
-        """When the first beat known to be sent after a moment had arrived; None when none has [s, monotonic]."""
+        """Return the arrival of the latest beat if it was sent after a moment, else None [s, monotonic]."""
         return self._last_arrived_s if self._last_sent_s > moment_s else None
 
     def run(self) -> None:
@@ -65,7 +65,7 @@ class Pulse(threading.Thread):
                     self.beats += 1
 
     def _beat(self, session: requests.Session) -> bool:
-        orders = [
+        orders: Any = [
             {"type": "limit", "security_id": name, "side": "buy", "quantity": 1, "price": 0.01, "time_in_force": "ioc"}
             for name in self._securities
         ]
@@ -85,7 +85,7 @@ class Pulse(threading.Thread):
         return True
 
     def _has_arrived(self, ids: list[int]) -> bool:
-        if not self._heard.issuperset(ids):
+        if not self._reported.issuperset(ids):
             return False
         try:
             with self._clearing_data.snapshot() as tx:
@@ -94,15 +94,15 @@ class Pulse(threading.Thread):
                     {"ids": ids},
                 )
             with self._market_data.snapshot() as tx:
-                told = tx.scalar(
+                reported = tx.scalar(
                     text("SELECT count(DISTINCT order_id) FROM reports WHERE order_id = ANY(:ids)"), {"ids": ids}
                 )
         except SQLAlchemyError:
             return False
-        return closed == told == len(ids)
+        return closed == reported == len(ids)
 
     def _listen(self) -> None:
-        """Read the stream of reports for ever, over as many connections as it takes."""
+        """Read the stream of reports until `ended`, over a new connection after each fault."""
         address = f"ws{self._url.removeprefix('http')}/stream/report"
         while not self.ended.is_set():
             socket: Any = WebSocket()
@@ -115,10 +115,10 @@ class Pulse(threading.Thread):
                     http_no_proxy=["*"],
                 )
                 while not self.ended.is_set():
-                    said = socket.recv()
-                    if not said:
+                    report = socket.recv()
+                    if not report:
                         break
-                    self._heard.add(int(json.loads(said)["order_id"]))
+                    self._reported.add(int(json.loads(report)["order_id"]))
             except (WebSocketException, OSError, ValueError, KeyError):
                 self.ended.wait(_PAUSE_S)
             finally:

@@ -1,7 +1,7 @@
-"""What the clients of a chaos run keep of everything that they asked and were answered.
+"""The record of the requests and answers of a chaos run.
 
-An order is told from all others by its client order id. What was answered to its attempts says what may be true of it
-in the end, and nothing else may be.
+The client order id identifies an order. The answers to its attempts determine the possible outcomes, and the exchange
+must show one of them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-# What an answer says of an order: it is queued; surely not; perhaps; it was refused for what it asks.
+# The meaning of an answer: the order is queued; it is not; it may be; the exchange refused its terms.
 Outcome = Literal["accepted", "not accepted", "unknown", "refused"]
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One sending of an order, alone or in an array, and the answer.
+    """One sending of an order, alone or in an array, and its answer.
 
     sent_s, took_s  since the start of the run, and until the answer [s]
-    status, code    of HTTP and of the problem; 0 when there was no answer
-    order_id        that the answer names
+    status, code    of HTTP, and of the problem; 0 without an answer
+    order_id        in the answer
     """
 
     sent_s: float
@@ -35,19 +35,19 @@ class Attempt:
 
     @property
     def outcome(self) -> Outcome:
-        """What it says of the order."""
+        """The meaning of the answer."""
         if self.status in (200, 202):
             return "accepted"
         if self.status == 0 or self.code == "unknown_outcome":
             return "unknown"
         if self.status == 503:
-            return "not accepted"  # not_accepted itself, and what is refused before anything is done
+            return "not accepted"  # the code not_accepted, and refusals before any work
         return "refused"
 
 
 @dataclass(slots=True)
-class Sent:
-    """An order, and all attempts to send it."""
+class SentOrder:
+    """An order with all attempts to send it."""
 
     client_id: str
     client_order_id: str | None
@@ -56,56 +56,56 @@ class Sent:
 
     @property
     def outcomes(self) -> set[Outcome]:
-        """What its answers said."""
+        """The meanings of all answers."""
         return {attempt.outcome for attempt in self.attempts}
 
     @property
     def is_accepted(self) -> bool:
-        """Whether the exchange has promised that it has the order."""
+        """Whether an answer says that the exchange has the order."""
         return "accepted" in self.outcomes
 
     @property
     def is_open(self) -> bool:
-        """Whether only the exchange knows: perhaps it has it."""
+        """Whether no answer decides if the exchange has the order."""
         return not self.is_accepted and "unknown" in self.outcomes
 
     @property
     def order_ids(self) -> set[int]:
-        """The order ids under which it was accepted; more than one is one too many."""
+        """The order ids of its acceptances; more than one is a fault."""
         return {attempt.order_id for attempt in self.attempts if attempt.order_id is not None}
 
 
 class Record:
-    """All orders of a run, from all clients."""
+    """All orders of a run."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sent: list[Sent] = []
+        self._sent: list[SentOrder] = []
         self.answers: Counter[str] = Counter()
         self.slowest_s = 0.0
 
-    def add(self, orders: Iterable[Sent]) -> None:
-        """Keep orders that are about to be sent for the first time."""
+    def add(self, orders: Iterable[SentOrder]) -> None:
+        """Add orders before their first attempt."""
         with self._lock:
             self._sent += orders
 
     def count(self, attempt: Attempt) -> None:
-        """Count an answer, of one order or of a request."""
+        """Count an answer to an order or a request."""
         with self._lock:
             self.answers[f"{attempt.status or 'none'} {attempt.code}".strip()] += 1
             self.slowest_s = max(self.slowest_s, attempt.took_s)
 
-    def __iter__(self) -> Iterator[Sent]:
+    def __iter__(self) -> Iterator[SentOrder]:
         with self._lock:
             return iter(list(self._sent))
 
     @property
     def accepted(self) -> int:
-        """How many orders the exchange has promised to have."""
+        """The number of accepted orders."""
         return sum(sent.is_accepted for sent in self)
 
     def write(self, file: Path) -> None:
-        """Keep it as one line of JSON an order."""
+        """Write one line of JSON for each order."""
         with file.open("w") as out:
             for sent in self:
                 out.write(json.dumps(asdict(sent)) + "\n")

@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.chaos.faults import Suffered
+from bench.chaos.faults import FaultOutcome
 from bench.chaos.record import Record
 from bench.chaos.verdict import Verdict
 from bench.scenarios.report import RESULTS, percentile_ms
 
-# What the contract allows, with a little for a machine that is busy and a clock that is read outside [s].
+# The contract's limit, with a margin for a busy machine and for measuring outside of it [s].
 _LATE_S = 5.5
 
 
@@ -23,7 +23,7 @@ def figures(
     seed: int,
     seconds: float,
     commit: str,
-    suffered: Sequence[Suffered],
+    outcomes: Sequence[FaultOutcome],
     record: Record,
     verdict: Verdict,
     strangers: Mapping[str, int],
@@ -31,9 +31,9 @@ def figures(
     log_bytes: int,
     stored_bytes: dict[str, int],
 ) -> dict[str, Any]:
-    """Everything that a run has shown."""
+    """Return all figures of a run."""
     times: dict[str, list[float]] = defaultdict(list)
-    for one in suffered:
+    for one in outcomes:
         if one.recovery_s is not None:
             for group in ("all", one.fault.kind):
                 times[group].append(one.recovery_s)
@@ -42,7 +42,7 @@ def figures(
         "seconds": round(seconds, 1),
         "measured": datetime.now().astimezone().isoformat(timespec="seconds"),
         "commit": commit,
-        "faults": len(suffered),
+        "faults": len(outcomes),
         "recovery_s": {
             kind: {
                 "faults": len(some),
@@ -61,7 +61,7 @@ def figures(
         "dead_letters": verdict.dead_letters,
         "answers": dict(record.answers.most_common()),
         "slowest_answer_s": round(record.slowest_s, 2),
-        "late_answers": _late_answers(record, suffered),
+        "late_answers": _late_answers(record, outcomes),
         "answers_to_strangers": dict(strangers),
         "read_slowly": read_slowly,
         "events": dict(verdict.events),
@@ -82,16 +82,16 @@ def figures(
                 "began_s": round(one.began_s, 1),
                 "recovery_s": None if one.recovery_s is None else round(one.recovery_s, 2),
             }
-            for one in suffered
+            for one in outcomes
         ],
     }
 
 
-def _late_answers(record: Record, suffered: Sequence[Suffered]) -> int:
-    """Answers that took longer than the contract allows while nothing was done to the api itself."""
+def _late_answers(record: Record, outcomes: Sequence[FaultOutcome]) -> int:
+    """Count answers that took longer than the contract allows while no fault affected the api itself."""
     disturbed = [
         (one.began_s, one.began_s + one.fault.lasts_s + (one.recovery_s or 0.0))
-        for one in suffered
+        for one in outcomes
         if one.fault.target == "api"
     ]
     return sum(
@@ -104,12 +104,12 @@ def _late_answers(record: Record, suffered: Sequence[Suffered]) -> int:
 
 
 def as_text(shown: dict[str, Any]) -> str:
-    """The report for a terminal, which is Markdown, too."""
+    """Return the report as Markdown that also reads well in a terminal."""
     recovery = shown["recovery_s"]
     rows = [
         ("seed", str(shown["seed"])),
         ("commit", shown["commit"]),
-        ("length", f"{shown['seconds']:.0f} s under load from ten clients, and three that send copies"),
+        ("length", f"{shown['seconds']:.0f} s under load from ten clients and three that send copies"),
         ("faults", str(shown["faults"])),
         *(
             (f"recovery, {kind}", f"p50 {some['p50']:.1f} s · max {some['max']:.1f} s · {some['faults']} faults")
@@ -128,8 +128,8 @@ def as_text(shown: dict[str, Any]) -> str:
         ("unknown outcomes", f"{shown['unknown_outcomes_resolved']:,}, all resolved by client_order_id"),
         ("dead letters", str(shown["dead_letters"])),
         ("answers", ", ".join(f"{count:,} x {status}" for status, count in shown["answers"].items())),
-        ("slowest answer", f"{shown['slowest_answer_s']:.1f} s, the api itself stopped"),
-        ("answers after 5 s", f"{shown['late_answers']}, the api itself not stopped"),
+        ("slowest answer", f"{shown['slowest_answer_s']:.1f} s, including stops of the api"),
+        ("answers after 5 s", f"{shown['late_answers']}, without stops of the api"),
         (
             "strangers' requests",
             ", ".join(f"{count:,} x {said}" for said, count in sorted(shown["answers_to_strangers"].items())),
@@ -150,7 +150,7 @@ def as_text(shown: dict[str, Any]) -> str:
 
 
 def write(shown: dict[str, Any], folder: Path = RESULTS) -> Path:
-    """Keep the report as Markdown and all figures as JSON; the path of the Markdown."""
+    """Write the report as Markdown and all figures as JSON; return the path of the Markdown."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{shown['measured'][:19].replace(':', '')}-chaos-{shown['seed']}"
     (folder / f"{name}.json").write_text(json.dumps(shown, indent=1) + "\n")

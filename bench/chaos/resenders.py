@@ -1,8 +1,8 @@
-"""Clients that send one order several times at once, and again as soon as they lose patience.
+"""Clients that send an order several times at once, or again before its answer.
 
-Each copy goes over a connection of its own, alone or with other orders in an array, while all other clients trade. All
-copies bear one client order id, so they are one order: one answer is 202, the others are 200 or 202, and all name the
-same order id.
+Each copy has a connection of its own, and travels alone or in an array with other orders, while all other clients
+trade. All copies have the same client order id, so they are one order: one answer is 202, the others are 200 or 202,
+and all name the same order id.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 
 from bench.chaos.clients import ANSWER_TIMEOUT_S, Line, Trader
-from bench.chaos.record import Record, Sent
+from bench.chaos.record import Record, SentOrder
 
 NAMES = tuple(f"CHAOS_COPIES_{number}" for number in range(3))
 
@@ -23,7 +23,7 @@ _MOST_IMPATIENT = 6
 
 
 class Resender(Trader):
-    """One such client."""
+    """One such client; `ended` stops it."""
 
     def __init__(self, url: str, client_id: str, key: str, *, seed: int, record: Record, started_s: float) -> None:
         super().__init__(url, client_id, key, seed=seed, record=record, started_s=started_s)
@@ -38,8 +38,8 @@ class Resender(Trader):
         else:
             self._send_impatiently(orders)
 
-    def _send_copies(self, orders: Sequence[Sent], *, copies: int) -> None:
-        """Send all orders as often as there are copies, at the same moment."""
+    def _send_copies(self, orders: Sequence[SentOrder], *, copies: int) -> None:
+        """Send each copy of all orders at the same moment."""
         together = threading.Barrier(copies)
 
         def send(line: Line) -> None:
@@ -52,8 +52,8 @@ class Resender(Trader):
         for sender in senders:
             sender.join()
 
-    def _send_impatiently(self, orders: Sequence[Sent]) -> None:
-        """Send orders, hang up before the answer comes, and send them again at once until they are accepted."""
+    def _send_impatiently(self, orders: Sequence[SentOrder]) -> None:
+        """Send orders, disconnect before the answer, and send them again at once until they are accepted."""
         for attempt in range(_MOST_IMPATIENT):
             last = attempt == _MOST_IMPATIENT - 1
             timeout_s = ANSWER_TIMEOUT_S if last else self._rng.uniform(*_IMPATIENCE_S)
@@ -64,6 +64,6 @@ class Resender(Trader):
                 return
 
 
-def _content(orders: Sequence[Sent]) -> object:
+def _content(orders: Sequence[SentOrder]) -> object:
     terms = [order.terms for order in orders]
     return terms[0] if len(terms) == 1 else terms

@@ -1,7 +1,7 @@
-"""The schedule of faults: which, to whom, for how long and after what pause. A seed makes the same one for ever.
+"""The schedule of faults: their kinds, targets, durations and pauses. The same seed always gives the same schedule.
 
-The faults are a deck of cards, one for each thing that can happen to each part. It is shuffled, dealt to the end, and
-shuffled anew, so that a run that is long enough has everything, and each seed has it in another order.
+The faults are a deck of cards, one for each fault of each part. The deck is shuffled, dealt to the end, and shuffled
+again, so a long run has every fault, and each seed has them in another order.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ Kind = Literal[
     "kill",  # kill -9
     "pause",  # SIGSTOP, and SIGCONT later
     "restart",  # stopped as `make down` does, and started again
-    "shut down at once",  # Postgres' immediate shutdown: no checkpoint, no farewell
-    "kill a backend",  # of Postgres, which makes it throw all others out and recover
-    "flush",  # Redis forgets everything, and its clients are thrown out
+    "shut down at once",  # Postgres' immediate shutdown, without a checkpoint
+    "kill a backend",  # of Postgres, which then ends all others and recovers
+    "flush",  # Redis loses everything and disconnects its clients
     "cut",  # all connections break
-    "hang",  # no byte passes, and nobody is told
+    "hang",  # no byte passes, and no connection breaks
     "late confirms",  # RabbitMQ's confirms are held back
     "lost confirms",  # RabbitMQ's confirms vanish
-    "lose data",  # RabbitMQ is stopped, its data are deleted, and it is started again
-    "lost commits",  # Postgres commits, and the connection breaks before it can say so
+    "lose data",  # RabbitMQ stops, loses its data, and starts again
+    "lost commits",  # Postgres commits, and the connection breaks before its answer
 ]
 
-# What does not happen unless it is asked for: what lay in the queues is gone then, and only named afterwards.
+# Faults on request only: they lose the contents of the queues, which the audit then only names.
 ON_REQUEST: tuple[Kind, ...] = ("lose data",)
 
-# What the short form in the tests has: something of each main kind, in this order or another.
+# The short run of the tests: some faults of each main kind, in shuffled order.
 SHORT: tuple[tuple[Kind, str], ...] = (
     ("kill", "matching.0"),
     ("kill", "order_execution"),
@@ -43,11 +43,11 @@ SHORT: tuple[tuple[Kind, str], ...] = (
     ("lost confirms", "api-rabbitmq"),
 )
 
-# The AMQP heartbeat of a chaos run [s]: short, so that what hangs for longer than two of them is cut off in minutes.
+# The AMQP heartbeat of a chaos run [s]: short, so that RabbitMQ disconnects hanging clients within the run.
 HEARTBEAT_S = 4
 
-# How long a fault lasts: shortest and longest [s]. A confirm is waited for 4 s, and RabbitMQ gives up a silent
-# client after two to three heartbeats, so these are on both sides of both.
+# The shortest and longest duration of a fault [s]. Publishers wait 4 s for a confirm, and RabbitMQ disconnects a silent
+# client after two to three heartbeats; the durations are on both sides of both limits.
 _LASTS_S: dict[Kind, tuple[float, float]] = {
     "pause": (0.5, 14.0),
     "hang": (0.5, 7.0),
@@ -55,23 +55,22 @@ _LASTS_S: dict[Kind, tuple[float, float]] = {
     "lost confirms": (0.5, 2.0),
     "lost commits": (0.5, 2.0),
 }
-# Of a paused process: how often it is paused for longer than RabbitMQ waits for it.
+# The share of pauses that are longer than RabbitMQ waits.
 _LONG_PAUSES = 0.3
-# How often a fault comes although those before it are not overcome yet.
+# The share of faults that overlap with the recovery from earlier ones.
 _ON_TOP = 0.25
 _LONGEST_GAP_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that happens to a part of the exchange.
+    """A fault of a part of the exchange.
 
     number   counts from 1
-    kind     what happens
-    target   the process or the connection to which it happens
-    lasts_s  how long; 0: an instant
-    gap_s    pause before it
-    on_top   whether it comes although the faults before it are not overcome
+    target   the process or connection
+    lasts_s  its duration; 0: an instant
+    gap_s    the pause before it
+    on_top   whether it overlaps with the recovery from earlier faults
     """
 
     number: int
@@ -89,12 +88,12 @@ class Fault:
 def deck(
     processes: Sequence[str], lines: Sequence[str], publishers: Sequence[str], databases: Sequence[str]
 ) -> list[tuple[Kind, str]]:
-    """Everything that can happen.
+    """Return all possible faults.
 
     processes   the workers, the api and the streams
     lines       connections between two parts
-    publishers  those of the lines over which messages are published
-    databases   those of the lines that lead to Postgres
+    publishers  lines that carry published messages
+    databases   lines to Postgres
     """
     cards: list[tuple[Kind, str]] = []
     for name in processes:
@@ -113,9 +112,9 @@ def deck(
 
 
 def chosen(cards: Sequence[tuple[Kind, str]], kinds: str | None) -> list[tuple[Kind, str]]:
-    """The cards of some kinds, as `kill,lose data`; of `all`; with None of those that need not be asked for.
+    """Return the cards of some kinds, such as `kill,lose data`; of `all`; with None, all but ON_REQUEST.
 
-    raises  ValueError  there is no such kind
+    raises  ValueError  a kind is unknown
     """
     wanted = {kind.strip() for kind in kinds.split(",")} if kinds else set(get_args(Kind)) - set(ON_REQUEST)
     if wanted == {"all"}:
@@ -123,13 +122,13 @@ def chosen(cards: Sequence[tuple[Kind, str]], kinds: str | None) -> list[tuple[K
     unknown = wanted - set(get_args(Kind))
     if unknown:
         raise ValueError(
-            f"no kind of fault is called {', '.join(sorted(unknown))}; there are: {', '.join(get_args(Kind))}"
+            f"unknown kinds of faults: {', '.join(sorted(unknown))}; choose from: {', '.join(get_args(Kind))}"
         )
     return [card for card in cards if card[0] in wanted]
 
 
 def faults(seed: int, cards: Sequence[tuple[Kind, str]]) -> Iterator[Fault]:
-    """The faults of a seed, without an end: all cards in some order, and all in another."""
+    """Yield the faults of a seed without end: all cards in one order, then all in another."""
     rng = random.Random(f"chaos:{seed}")
     number = 0
     while True:

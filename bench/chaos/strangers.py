@@ -1,6 +1,6 @@
 """Strangers: floods of requests without a valid key, and readers of streams that are slow or do not read at all.
 
-They are no clients whose orders count; what they may do is make others wait, and what they must not see is a 500.
+Their requests may make others wait, but must never be answered with a 500.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import requests
 from websocket import WebSocket, WebSocketException
 
-# Path, and whether a wrong key comes with the request.
+# Method, path, and whether the request has a wrong key.
 _FLOODS = (
     ("GET", "/health/ready", False),
     ("GET", "/leaderboard/history?seconds=86400", False),
@@ -24,20 +24,20 @@ _FLOODS = (
     ("POST", "/orders", True),
 )
 _FLOODERS = 4
-# How long a flood lasts, and the pause behind it [s].
+# The duration of a flood, and the pause after it [s].
 _FLOOD_S = (1.0, 4.0)
 _PAUSE_S = (4.0, 12.0)
 _ANSWER_S = 15.0
 
-# How long a reader keeps a connection, and a slow one's pause between two messages [s].
+# The duration of a reader's connection, and a slow reader's pause between two messages [s].
 _READS_S = (5.0, 25.0)
 _SLOW_S = 0.5
-# So little fits into the kernel that the exchange soon notices who does not read [bytes].
+# Small enough for the exchange to notice soon that a client does not read [bytes].
 _RECEIVE_BYTES = 4096
 
 
 class Flood(threading.Thread):
-    """Floods the api without a valid key now and then, until told to end."""
+    """Occasionally floods the api without a valid key, until `ended`."""
 
     def __init__(self, url: str, *, seed: int) -> None:
         super().__init__(name="flood", daemon=True)
@@ -67,7 +67,7 @@ class Flood(threading.Thread):
             session.trust_env = False
             while time.monotonic() < until_s and not self.ended.is_set():
                 asked += 1
-                # Another one each time, or the api would know the last one.
+                # A new key each time, because the api remembers the last ones.
                 head = {"Authorization": f"Bearer sx_{number:02}{asked:030x}"} if wrong_key else {}
                 try:
                     answer = session.request(method, self._url + path, json=[], headers=head, timeout=_ANSWER_S)
@@ -78,7 +78,7 @@ class Flood(threading.Thread):
                     self.answers[said] += 1
 
     def wrong_answers(self) -> list[str]:
-        """What the exchange may never answer to this."""
+        """Describe the answers that the exchange must never give."""
         return [
             f"{count} x {said} to requests without a valid key"
             for said, count in self.answers.items()
@@ -87,7 +87,7 @@ class Flood(threading.Thread):
 
 
 class Reader(threading.Thread):
-    """Opens a stream again and again, and reads it slowly or not at all, until told to end."""
+    """Opens a stream repeatedly, and reads it slowly or not at all, until `ended`."""
 
     def __init__(self, url: str, path: str, key: str | None, *, seed: int, stalls: bool) -> None:
         super().__init__(name=f"{'stalled' if stalls else 'slow'} reader of {path}", daemon=True)
@@ -99,9 +99,9 @@ class Reader(threading.Thread):
         self.ended = threading.Event()
 
     def run(self) -> None:
-        """Read as badly as one can."""
+        """Read the stream over one connection after another."""
         while not self.ended.is_set():
-            stream: Any = WebSocket(sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES),))
+            stream: Any = WebSocket(sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)])
             try:
                 stream.connect(self._address, timeout=5, header=self._header, suppress_origin=True, http_no_proxy=["*"])
                 self._read(stream, time.monotonic() + self._rng.uniform(*_READS_S))

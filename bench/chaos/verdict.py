@@ -1,4 +1,4 @@
-"""Whether what the clients were told is true: every order accounted for, none twice, and the audit."""
+"""The verdict: whether every answer to a client is true, each order exists once, and the audit passes."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from typing import Any
 import requests
 from kombu import Connection
 
-from bench.chaos.accounting import CLIENTS, Accounting, name_of, read_orders
+from bench.chaos.accounting import Accounting, name_of, read_orders
 from bench.chaos.arena import Arena
-from bench.chaos.record import Record, Sent
-from bots.client import Client
-from bots.errors import Problem, Unavailable
+from bench.chaos.record import Record, SentOrder
 from celery_app.topology import DEAD_LETTER, task_queues
 from db.connect import Database
 from deploy.local.places import ROOT, VENV_PYTHON
 
-# How long the queues may take to run empty when nothing happens any more [s].
+# The longest time in which the queues drain after the last fault [s].
 _DRAIN_S = 180.0
 _AUDIT_S = 600.0
-# How long the exchange may take to accept an order when nothing happens any more [s].
+# The longest time in which the exchange accepts an order after the last fault [s].
 _RESOLVE_S = 60.0
-# Findings of one kind that are written out.
+# Time for a query to get another answer than a 503; an order that is promised and not there keeps giving that one [s].
+_QUERY_S = 5.0
+# Findings of one kind that the report lists.
 _MOST_LISTED = 20
-# A queue that is empty for so long has nothing in the hands of a worker, either: units are tried again sooner [s].
+# When a queue is empty for this long, no worker has a message of it: workers retry their batches sooner [s].
 _EMPTY_S = 4.0
-# Events in the logs that a report counts, because they heal what should be rare. A test holds these names, and those
-# below, to what the exchange logs.
+# Events in the logs that a report counts, because they repair rare faults. A test checks that the exchange logs these
+# names and those below.
 COUNTED_EVENTS = ("worker_stalled", "unit_suspicious", "standby_stands_in")
 # Events that call for an operator, as every line of the level critical does.
 ALARMS = ("message_failed", "message_unreadable")
@@ -40,21 +40,21 @@ ALARMS = ("message_failed", "message_unreadable")
 
 @dataclass(slots=True)
 class Verdict:
-    """What was found; `findings` is empty when everything is right."""
+    """The result of a run; `findings` is empty if everything is right."""
 
     findings: list[str] = field(default_factory=list)
     accepted: int = 0
     lost: int = 0
     doubled: int = 0
-    resolved: int = 0  # orders of unknown outcome that the exchange has told about
+    resolved: int = 0  # orders of unknown outcome that the exchange has decided
     sent_again: int = 0  # orders that were sent more than once
     lost_with_the_queues: int = 0  # accepted orders that were only in RabbitMQ when its data were deleted
     dead_letters: int = 0
     audit: dict[str, Any] = field(default_factory=dict)
-    events: Counter[str] = field(default_factory=Counter)  # lines of logs that tell of something rare
+    events: Counter[str] = field(default_factory=Counter)  # lines in the logs with COUNTED_EVENTS
 
     def find(self, kind: str, what: Sequence[str]) -> int:
-        """Note what is wrong of one kind; how many there are."""
+        """Record findings of one kind; return their number."""
         self.findings += [f"{kind}: {one}" for one in what[:_MOST_LISTED]]
         if len(what) > _MOST_LISTED:
             self.findings.append(f"{kind}: and {len(what) - _MOST_LISTED} more")
@@ -62,7 +62,7 @@ class Verdict:
 
 
 class Judge:
-    """Looks at the exchange after everything has happened."""
+    """Judges the exchange after the last fault."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Judge:
         *,
         data_lost_s: Sequence[float] = (),
     ) -> None:
-        """`data_lost_s` is when RabbitMQ was down before its data were deleted, since the start of the run [s]."""
+        """`data_lost_s`: the times at which RabbitMQ lost its data, since the start of the run [s]."""
         self._arena = arena
         self._record = record
         self._keys = keys
@@ -82,11 +82,11 @@ class Judge:
         self._market_data = market_data
         self.verdict = Verdict()
         self._data_lost_s = data_lost_s
-        self._resolved: dict[int, set[int]] = {}  # what was found out about an order, by its identity here
-        self._named: set[int] = set()  # orders that were lost with RabbitMQ's data, which the audit has to name
+        self._resolved: dict[int, set[int]] = {}  # order ids that were found out, by `id` of the sent order
+        self._named: set[int] = set()  # orders that were lost with RabbitMQ's data, which the audit must name
 
     def judge(self) -> Verdict:
-        """All of it; takes as long as the queues take to run empty, and the audit."""
+        """Wait for the queues to drain, compare everything, and run the audit."""
         verdict = self.verdict
         self._drain()
         self._resolve()
@@ -99,10 +99,10 @@ class Judge:
         self._audit()
         return verdict
 
-    # -- what only the exchange knows --------------------------------------------------------------------------------
+    # -- unknown outcomes --------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until the queues are empty and stay so."""
         deadline_s = time.monotonic() + _DRAIN_S
         empty_since_s = time.monotonic()
         while time.monotonic() - empty_since_s < _EMPTY_S:
@@ -110,44 +110,43 @@ class Judge:
             if deep:
                 empty_since_s = time.monotonic()
             if empty_since_s > deadline_s:
-                self.verdict.find("queue does not run empty", deep)
+                self.verdict.find("queue does not drain", deep)
                 return
             time.sleep(0.3)
 
     def _depths(self) -> dict[str, int]:
-        """Messages that lie ready in each queue."""
+        """Return the number of ready messages in each queue."""
         with Connection(self._arena.own.settings.broker_url.get_secret_value()) as connection:
             channel = connection.channel()
             names = [queue.name for queue in task_queues()]
             return {name: channel.queue_declare(name, passive=True).message_count for name in names}
 
     def _resolve(self) -> None:
-        """Find out about orders of unknown outcome: of every other one by asking, and then of all by sending it again.
+        """Resolve orders of unknown outcome: query every second one, and then send all of them again.
 
-        Those that were surely not accepted are sent again, too, as a client id that was promised an order is to get it.
+        Orders that were not accepted are sent again, too: a client order id with a promise must get its order.
         """
         named = [sent for sent in self._record if sent.client_order_id is not None and not sent.is_accepted]
         unclear = [sent for sent in named if sent.is_open]
         absent = [sent for sent in named if sent.outcomes == {"not accepted"}]
-        by_name = {name: Client(self._arena.own.url, self._keys[name], patience_s=5) for name in CLIENTS}
         self.verdict.resolved = len(unclear)
         denied = []
         for sent in unclear[::2]:
-            order_id = _asked(by_name[sent.client_id], sent)
+            order_id = decided_id(self._arena.own.url, self._keys[sent.client_id], str(sent.client_order_id))
             if order_id is None:
                 denied.append(sent)
             else:
                 self._resolved[id(sent)] = {order_id}
         there = {(row.client_id, row.client_order_id) for row in read_orders(self._clearing_data).values()}
         self.verdict.find(
-            "not accepted and there",
+            "not accepted, but exists",
             [name_of(sent) for sent in (*absent, *denied) if (sent.client_id, sent.client_order_id) in there],
         )
         for sent in (*unclear, *absent):
             self._resolved.setdefault(id(sent), set()).add(self._place(sent))
 
-    def _place(self, sent: Sent) -> int:
-        """Send an order again until it is accepted; its order id."""
+    def _place(self, sent: SentOrder) -> int:
+        """Send an order again until it is accepted; return its order id."""
         head = {"Authorization": f"Bearer {self._keys[sent.client_id]}"}
         deadline_s = time.monotonic() + _RESOLVE_S
         while True:
@@ -172,12 +171,12 @@ class Judge:
         verdict.doubled = verdict.find("doubled", account.doubled)
         verdict.find("copies", account.copies)
         verdict.find("orders without a name", account.unnamed)
-        verdict.find("order that nobody sent", account.strange)
+        verdict.find("order that no client sent", account.strange)
 
     # -- everything else ---------------------------------------------------------------------------------------------
 
     def _unexpected(self) -> list[str]:
-        """Answers that have no place here: nothing that the clients ask is wrong, and nothing is our fault."""
+        """Describe refusals: the requests of the clients are valid, so the exchange should refuse none."""
         return [
             f"{sent.client_id} {sent.client_order_id}: {attempt.status} {attempt.code}"
             for sent in self._record
@@ -186,7 +185,7 @@ class Judge:
         ]
 
     def _critical(self) -> list[str]:
-        """What processes wrote into their logs that somebody should have been called for."""
+        """Return the lines of the logs that call for an operator."""
         found = []
         marks = ("level=critical", *(f"event={event}" for event in ALARMS))
         for log in sorted(self._arena.own.instance.logs.glob("*.log*")):
@@ -213,7 +212,7 @@ class Judge:
             timeout=_AUDIT_S,
         )
         if not done.stdout:
-            self.verdict.find("audit", [f"could not be made: {done.stderr.strip()[-300:]}"])
+            self.verdict.find("audit", [f"failed: {done.stderr.strip()[-300:]}"])
             return
         self.verdict.audit = json.loads(done.stdout)
         for rule in self.verdict.audit["rules"]:
@@ -224,7 +223,7 @@ class Judge:
         self._look_at_dead_letters()
 
     def _check_names(self, rule: dict[str, Any]) -> None:
-        """The audit names the orders that were lost with RabbitMQ's data, and nothing else."""
+        """Check that the audit names the orders that were lost with RabbitMQ's data, and no others."""
         others = [finding for finding in rule["findings"] if "neither registered nor rejected" not in finding]
         self.verdict.find("audit, rule 1", others)
         with_a_name = {
@@ -234,7 +233,7 @@ class Judge:
             for order_id in sent.order_ids & self._named
         }
         if rule["found"] != len(with_a_name) and not others:
-            self.verdict.find("audit, rule 1", [f"{len(with_a_name)} orders were lost, and {rule['found']} are named"])
+            self.verdict.find("audit, rule 1", [f"{len(with_a_name)} orders were lost, and it names {rule['found']}"])
 
     def _look_at_dead_letters(self) -> None:
         with Connection(self._arena.own.settings.broker_url.get_secret_value()) as connection:
@@ -252,17 +251,22 @@ class Judge:
             self.verdict.find("dead letter", found)
 
 
-def _asked(client: Client, sent: Sent) -> int | None:
-    """The order id by which the exchange has decided an order; None when it has not, though the queues are empty."""
-    try:
-        order = client.order_by_client_id(str(sent.client_order_id))
-    except Unavailable as failure:
-        # A name that was promised an order which was never queued: for the api that stays open.
-        if "unknown_outcome" not in str(failure):
-            raise
-        return None
-    except Problem as problem:
-        if problem.status != 404:  # a name that no order was ever promised
-            raise
-        return None
-    return None if order.status == "pending" else order.order_id
+def decided_id(url: str, key: str, client_order_id: str) -> int | None:
+    """Return the order id of a decided order; None: the exchange has not decided it, although the queues are empty.
+
+    raises  TimeoutError  the exchange gives no valid answer
+    """
+    head = {"Authorization": f"Bearer {key}"}
+    deadline_s = time.monotonic() + _QUERY_S
+    while True:
+        answer = requests.get(f"{url}/orders/by-client-id/{client_order_id}", headers=head, timeout=15)
+        if answer.status_code == 404:
+            return None  # no order was ever promised this id
+        content = answer.json()
+        if answer.ok:
+            return None if content["status"] == "pending" else int(content["order_id"])
+        if time.monotonic() > deadline_s:
+            if content["code"] == "unknown_outcome":
+                return None  # the id is promised, and its order was never queued
+            raise TimeoutError(f"the query for {client_order_id} is answered {answer.status_code} {answer.text[:200]}")
+        time.sleep(0.5)

@@ -22,7 +22,10 @@ PEERS = {
 
 def lightmatchingengine(operations: list[feed.Operation]) -> tuple[float, int]:
     """Run one pass. The engine numbers orders itself and fails on late cancels, so it gets none."""
-    from lightmatchingengine.lightmatchingengine import LightMatchingEngine, Side
+    from lightmatchingengine.lightmatchingengine import (  # type: ignore[import-not-found]  # only in the peers' environment
+        LightMatchingEngine,
+        Side,
+    )
 
     calls = [
         (
@@ -52,7 +55,7 @@ def lightmatchingengine(operations: list[feed.Operation]) -> tuple[float, int]:
 
 def limit_order_book(operations: list[feed.Operation]) -> tuple[float, int]:
     """Run one pass with a book for each security. A book fails on late cancels, so it is asked first."""
-    from limit_order_book import LimitOrderBook
+    from limit_order_book import LimitOrderBook  # type: ignore[import-not-found]  # only in the peers' environment
 
     books = [LimitOrderBook() for _ in feed.BOOKS]
     calls = [

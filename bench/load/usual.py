@@ -26,6 +26,12 @@ _FEWEST = 2_000
 _LOWEST, _HIGHEST = 0.75, 1.5
 
 
+# The share of orders that should trade at once and may lack a trade report.
+_MOST_MISSING = 0.1
+
+_REMEDY = "start from an empty exchange with `make clean` and `make up BOTS=none`, or add --own"
+
+
 class UnusualRun(Exception):
     """A run made a number of trades that its orders do not explain."""
 
@@ -42,7 +48,20 @@ def require(plan: Plan, *, orders: int, trades: int) -> None:
         raise UnusualRun(
             f"this run made {trades / orders:.2f} trades an order where its flow makes {expected:.2f}, so its figures "
             "mean nothing: the benchmark's clients have run out of shares, cash or open orders, or others trade with "
-            "them; start from an empty exchange with `make clean` and `make up BOTS=none`, or add --own"
+            f"them; {_REMEDY}"
+        )
+
+
+def require_reports(*, orders: int, missing: int) -> None:
+    """Check the trade reports of orders that should each trade at once.
+
+    raises  UnusualRun  too many are missing
+    """
+    if missing > _MOST_MISSING * orders:
+        raise UnusualRun(
+            f"{missing:,} of {orders:,} orders that should trade at once have no trade report, so the figures of this "
+            "run mean nothing: the benchmark's clients have run out of shares, cash or open orders, or the exchange is "
+            f"overloaded; {_REMEDY}"
         )
 
 

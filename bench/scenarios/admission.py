@@ -89,8 +89,8 @@ def requests(count: int, mix: Mix, seed: int) -> list[Request]:
 @contextmanager
 def scratch_database(clearing_data_url: str) -> Iterator[Database]:
     """Give a new `clearing_data` next to the one at an address, and drop it after the block."""
-    beside = make_url(clearing_data_url)
-    address = beside.set(database=f"{beside.database}_admission").render_as_string(hide_password=False)
+    neighbour = make_url(clearing_data_url)
+    address = neighbour.set(database=f"{neighbour.database}_admission").render_as_string(hide_password=False)
     _drop(clearing_data_url)
     upgrade(address, Path(CLEARING_DATA_MIGRATIONS))
     database = Database(address, application_name="bench.scenarios.admission")
@@ -112,10 +112,10 @@ def scratch_database(clearing_data_url: str) -> Iterator[Database]:
 
 
 def _drop(clearing_data_url: str) -> None:
-    beside = make_url(clearing_data_url)
-    engine = create_engine(beside, isolation_level="AUTOCOMMIT")
+    neighbour = make_url(clearing_data_url)
+    engine = create_engine(neighbour, isolation_level="AUTOCOMMIT")
     with engine.connect() as tx:
-        tx.execute(text(f'DROP DATABASE IF EXISTS "{beside.database}_admission"'))
+        tx.execute(text(f'DROP DATABASE IF EXISTS "{neighbour.database}_admission"'))
     engine.dispose()
 
 

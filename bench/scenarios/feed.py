@@ -71,9 +71,11 @@ def measure(exchange: Exchange, *, seconds: float, in_flight: int, seed: int) ->
         calm = throughput.measure(exchange, plan, in_flight=in_flight)
     assert crowd.heard is not None
     changes_a_second = (_book_changes(exchange) - before) / calm.seconds
+    singles = replace(plan, rate=None, seconds=seconds / 3)
+    arrays = replace(singles, connections=20, array_size=100)
     full = {
-        name: _by_turns(exchange, replace(plan, rate=None, seconds=seconds / 3, **kind), in_flight=in_flight)
-        for name, kind in {"single orders": {}, "arrays of 100": {"connections": 20, "array_size": 100}}.items()
+        name: _by_turns(exchange, kind, in_flight=in_flight)
+        for name, kind in {"single orders": singles, "arrays of 100": arrays}.items()
     }
     return _section(calm, crowd.heard, changes_a_second, _delays(exchange, crowd.heard), _missing(crowd.heard), full)
 
@@ -105,14 +107,14 @@ class Turns:
     """The runs with and without subscribers."""
 
     alone: list[Throughput]
-    beside: list[Throughput]
+    crowded: list[Throughput]
     heard: list[CrowdResult]
 
     @property
     def loss(self) -> float:
         """The fraction of orders per second that the exchange loses next to subscribers."""
-        alone, beside = (median(turn.orders_a_second for turn in turns) for turns in (self.alone, self.beside))
-        return 1 - beside / alone
+        alone, crowded = (median(turn.orders_a_second for turn in turns) for turns in (self.alone, self.crowded))
+        return 1 - crowded / alone
 
 
 def _by_turns(exchange: Exchange, plan: Plan, *, in_flight: int) -> Turns:
@@ -120,7 +122,7 @@ def _by_turns(exchange: Exchange, plan: Plan, *, in_flight: int) -> Turns:
     for _ in range(TURNS):
         turns.alone.append(throughput.measure(exchange, plan, in_flight=in_flight))
         with _crowd(plan) as crowd:
-            turns.beside.append(throughput.measure(exchange, plan, in_flight=in_flight))
+            turns.crowded.append(throughput.measure(exchange, plan, in_flight=in_flight))
         assert crowd.heard is not None
         turns.heard.append(crowd.heard)
     return turns
@@ -142,7 +144,8 @@ _TRADE_REPORTS = text(
 
 def _delays(exchange: Exchange, heard: CrowdResult) -> Delays:
     with exchange.clearing_data.snapshot() as tx:
-        created = dict(tx.execute(text("SELECT order_id, created_us FROM orders")).all())
+        rows = tx.execute(text("SELECT order_id, created_us FROM orders"))
+        created: dict[int, int] = {row.order_id: row.created_us for row in rows}
     stored_us: dict[tuple[str, int], int] = {}
     taken_us: dict[tuple[str, int], int] = {}
     with exchange.market_data.snapshot() as tx:
@@ -192,7 +195,7 @@ def _section(
             (f"trade {name}", " · ".join(f"{p} {ms:.1f} ms" for p, ms in of.items()))
             for name, of in milliseconds.items()
         ),
-        ("ran beside it", f"{cores[OTHER]:.2f} of {os.cpu_count()} cores"),
+        ("rest of the machine", f"{cores[OTHER]:.2f} of {os.cpu_count()} cores"),
         ("CPU streams", f"{cores.get('streams', 0):.2f} cores"),
         ("CPU of the subscribers", f"{heard.cpu_s / heard.seconds:.2f} cores; load generator {cores[LOAD]:.2f}"),
     ]
@@ -209,15 +212,15 @@ def _section(
         "subscribers_cores": round(heard.cpu_s / heard.seconds, 3),
     }
     for name, turns in full.items():
-        alone, beside = ([round(turn.orders_a_second) for turn in some] for some in (turns.alone, turns.beside))
+        alone, crowded = ([round(turn.orders_a_second) for turn in some] for some in (turns.alone, turns.crowded))
         streams, theirs = (
-            median(turn.cpu_s.get("streams", 0.0) / turn.seconds for turn in turns.beside),
+            median(turn.cpu_s.get("streams", 0.0) / turn.seconds for turn in turns.crowded),
             median(one.cpu_s / one.seconds for one in turns.heard),
         )
         rows.append(
             (
                 f"{name}, as many as it takes",
-                f"{alone} orders/s alone, {beside} beside them: {100 * turns.loss:.0f} % fewer; "
+                f"{alone} orders/s alone, {crowded} with subscribers: {100 * turns.loss:.0f} % fewer; "
                 f"streams {streams:.2f} and subscribers {theirs:.2f} cores",
             )
         )
@@ -225,7 +228,7 @@ def _section(
         rows.append((f"{name}, gaps and lost", str(gaps)))
         figures[name] = {
             "alone": alone,
-            "beside": beside,
+            "beside": crowded,
             "loss": round(turns.loss, 3),
             "streams_cores": round(streams, 3),
             "subscribers_cores": round(theirs, 3),

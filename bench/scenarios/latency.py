@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
+from bench.load import usual
 from bench.target.accounts import NAMES, TAKER
 from bench.target.cpu import CpuMeter
 from bench.target.exchange import Exchange
@@ -58,7 +59,7 @@ class TimedOrder:
 
 
 def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
-    """Send orders at a rate [1/s]; every second one trades at once."""
+    """Send orders at a rate [1/s]; every second one trades at once. Raises usual.UnusualRun."""
     reported: dict[int, float] = {}
     _listen(exchange, reported)
     quotes = _quotes(exchange)
@@ -80,6 +81,8 @@ def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
     while not reported.keys() >= set(ids) and time.monotonic() < deadline_s:
         time.sleep(0.05)
     took_s, cpu_s = time.perf_counter() - started_s, meter.used_s()
+    missing = pairs - len(reported.keys() & set(ids))
+    usual.require_reports(orders=pairs, missing=missing)
     taken = _times(exchange.clearing_data, "SELECT order_id, created_us FROM orders WHERE order_id = ANY(:ids)", ids)
     settled = _times(exchange.clearing_data, _SETTLED, ids)
     stored = _times(exchange.market_data, _STORED, ids)
@@ -90,7 +93,7 @@ def measure(exchange: Exchange, *, rate: float, seconds: float) -> Latency:
         reported_s=[reported[order.order_id] - order.due_s for order in sent if order.order_id in reported],
         settled_s=[(settled[order_id] - taken[order_id]) / 1e6 for order_id in settled],
         stored_s=[(stored[order_id] - taken[order_id]) / 1e6 for order_id in stored],
-        missing=pairs - len(reported.keys() & set(ids)),
+        missing=missing,
         seconds=took_s,
         cpu_s=cpu_s,
     )

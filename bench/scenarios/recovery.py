@@ -129,11 +129,11 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
             ("- stop, leaving a snapshot", f"{one['stop_s']:.2f} s"),
             ("- memory of the worker", f"{one['resident_mb']:.0f} MB"),
         ]
-    beside = figures["beside_snapshots"]
+    timed = figures["beside_snapshots"]
     rows += [
         (
-            f"orders while {beside['snapshots']} snapshots were written",
-            f"p50 {beside['p50_ms']:.1f} ms · p99 {beside['p99_ms']:.1f} ms · longest {beside['longest_ms']:.0f} ms",
+            f"orders while {timed['snapshots']} snapshots were written",
+            f"p50 {timed['p50_ms']:.1f} ms · p99 {timed['p99_ms']:.1f} ms · longest {timed['longest_ms']:.0f} ms",
         ),
         (
             f"kill -9 under {LOAD_ORDERS_A_SECOND:,} orders/s",

@@ -62,7 +62,7 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
         "largest_backlog_orders": outcome.largest_backlog,
         "answer_ms": {f"p{percent}": round(percentile_ms(load.latencies_s, percent), 2) for percent in (50, 95, 99)},
         "cpu_us_an_order": us_an_order,
-        "beside_cores": round(outcome.cpu_s[OTHER] / outcome.seconds, 2),
+        "other_cores": round(outcome.cpu_s[OTHER] / outcome.seconds, 2),
         "resident_mb": {part: round(size / 2**20) for part, size in sorted(outcome.resident_bytes.items())},
         "array_size": plan.array_size,
         "connections": plan.connections,
@@ -83,7 +83,7 @@ def throughput_section(name: str, plan: Plan, outcome: Throughput, *, in_flight:
         ("drained", f"{outcome.seconds - load.seconds:.2f} s after the last answer"),
         ("largest backlog", f"{outcome.largest_backlog:,} orders"),
         ("POST to answer", " · ".join(f"{name} {ms:.1f} ms" for name, ms in answer.items())),
-        ("ran beside it", _beside(outcome.cpu_s, outcome.seconds)),
+        ("rest of the machine", _rest_of_the_machine(outcome.cpu_s, outcome.seconds)),
         *((f"CPU {part}", f"{us:.1f} µs an order") for part, us in us_an_order.items()),
     ]
     return Section(name, rows, figures)
@@ -96,7 +96,7 @@ def _us_an_order(cpu_s: dict[str, float], orders: int) -> dict[str, float]:
     return {part: round(1e6 * used_s / orders, 1) for part, used_s in [(WHOLE, whole_s), *parts]}
 
 
-def _beside(cpu_s: dict[str, float], seconds: float) -> str:
+def _rest_of_the_machine(cpu_s: dict[str, float], seconds: float) -> str:
     """Report the cores that other programs used."""
     return f"{cpu_s[OTHER] / seconds:.2f} of {os.cpu_count()} cores"
 
@@ -135,7 +135,7 @@ def latency_section(name: str, outcome: Latency) -> Section:
             for label, values in percentiles.items()
         ),
         ("reports missing", str(outcome.missing)),
-        ("ran beside it", _beside(outcome.cpu_s, outcome.seconds)),
+        ("rest of the machine", _rest_of_the_machine(outcome.cpu_s, outcome.seconds)),
     ]
     figures = {
         "orders": outcome.orders,
@@ -143,7 +143,7 @@ def latency_section(name: str, outcome: Latency) -> Section:
         "ms": percentiles,
         "missing": outcome.missing,
         "cpu_us_an_order": _us_an_order(outcome.cpu_s, outcome.orders),
-        "beside_cores": round(outcome.cpu_s[OTHER] / outcome.seconds, 2),
+        "other_cores": round(outcome.cpu_s[OTHER] / outcome.seconds, 2),
         "cores_used": {part: round(used_s / outcome.seconds, 3) for part, used_s in sorted(outcome.cpu_s.items())},
     }
     return Section(name, rows, figures)

@@ -147,11 +147,13 @@ def fill(clearing_data: Database, market_data: Database, *, trades: int) -> None
         "levels": LEVELS_OF_A_SIDE,
     }
     for begin in range(0, trades, CHUNK):
-        chunk = facts | {"begin": begin, "end": min(begin + CHUNK, trades)}
+        end = min(begin + CHUNK, trades)
+        chunk = facts | {"begin": begin, "end": end}
         _run(market_data, (_REPORTS, _TRADES, _PRICES), chunk)
         _run(clearing_data, (_ORDERS, _PROMISES, _EXECUTIONS, _LEDGER), chunk)
-        done = chunk["end"] / trades
-        print(f"\r  {done:4.0%} of {REPORTS_OF_A_TRADE * trades:,} reports ", end="", file=sys.stderr, flush=True)
+        print(
+            f"\r  {end / trades:4.0%} of {REPORTS_OF_A_TRADE * trades:,} reports ", end="", file=sys.stderr, flush=True
+        )
     for interval_s in CANDLE_SECONDS.values():
         _run(market_data, (_CANDLES,), {"interval_s": interval_s})
     _run(market_data, (_BOOKS, _LEVELS, _HEADS), facts)

@@ -14,9 +14,9 @@ from db.migrate import upgrade
 @contextmanager
 def scratch_database(url: str, migrations: Path) -> Iterator[str]:
     """Give the address of an empty, migrated database, and drop it after the block; an exchange there is unaffected."""
-    beside = make_url(url)
-    name = f"{beside.database}_scratch"
-    address = beside.set(database=name).render_as_string(hide_password=False)
+    neighbour = make_url(url)
+    name = f"{neighbour.database}_scratch"
+    address = neighbour.set(database=name).render_as_string(hide_password=False)
     _drop(url, name)
     upgrade(address, migrations)
     try:

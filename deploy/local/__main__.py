@@ -1,4 +1,4 @@
-"""`python3 -m deploy.local COMMAND`: sees to programs and libraries, then runs the command in the virtual environment.
+"""`python3 -m deploy.local COMMAND`: installs programs and libraries, then runs the command in the virtual environment.
 
 Standard library only: on a fresh machine there is nothing else yet.
 """
@@ -19,9 +19,9 @@ COMMANDS = ("up", "down", "status", "logs", "clean", "run", "chaos", "tournament
 
 
 def main(arguments: list[str]) -> int:
-    """Prepare what a command takes, and become it."""
+    """Install what a command needs, and replace this process by it."""
     if not arguments or arguments[0] not in COMMANDS:
-        raise Failure(f"python3 -m deploy.local takes one of: {', '.join(COMMANDS)}")
+        raise Failure(f"unknown command: python3 -m deploy.local takes one of: {', '.join(COMMANDS)}")
     os.chdir(ROOT)
     command = arguments[0]
     if command == "up":
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
         packages.require(EXCHANGE, ())
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
     elif command == "test":
-        # curl, because a test types what README tells a newcomer to type; caddy, because one is behind it.
+        # A test runs the curl commands of README, and others put Caddy in front of the api.
         packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium", "caddy"])
         virtual_environment.require(TESTS, virtual_environment.TESTING)
     elif command == "lint":
@@ -42,13 +42,13 @@ def main(arguments: list[str]) -> int:
     elif not VENV_PYTHON.exists():
         raise Failure("nothing is installed yet: start with `make up`")
     else:
-        # These look at the exchange as it was last started, whatever the caller's variables say.
+        # These commands use the exchange as it was last started, whatever the caller's variables say.
         os.environ.update(environment_file.read(EXCHANGE))
     os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", f"deploy.local.commands.{command}", *arguments[1:]])
 
 
 def _services_to_run() -> Collection[str]:
-    """The services of which not every address is given."""
+    """Return the services with an address that the caller does not set."""
     return {service for variable, service in SERVICE_URLS.items() if not os.environ.get(variable)}
 
 

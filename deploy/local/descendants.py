@@ -1,4 +1,4 @@
-"""Sees to it that nothing that was started inside a block outlives it, daemons and what a killed process leaves too."""
+"""Ends every process that was started inside a block, including daemons and orphans."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 @contextmanager
 def ended(*, patience_s: float = 15.0) -> Iterator[None]:
-    """After the block, end every process that descends from this one: first they are asked to, then killed."""
-    # A process whose parent has ended becomes a child of ours instead of init's, so that it can be found.
+    """After the block, end every descendant of this process: with SIGTERM, and after `patience_s` with SIGKILL."""
+    # An orphan becomes a child of this process instead of init's, so that it can be found.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     try:
         yield
@@ -29,13 +29,13 @@ def ended(*, patience_s: float = 15.0) -> Iterator[None]:
         while _running():
             _end(signal.SIGKILL)
             time.sleep(0.1)
-        _bury()
+        _reap()
 
 
 def wait(process: subprocess.Popen[bytes]) -> int:
-    """The exit status of a child, once it has ended; in the meantime the ended ones that have become ours are buried.
+    """Wait for a child and return its exit status; reap adopted processes in the meantime.
 
-    Whoever asks whether such a process is still there would find it otherwise.
+    A test that checks whether such a process still exists would find its zombie otherwise.
     """
     while process.returncode is None:
         pid, status = os.wait()
@@ -51,8 +51,8 @@ def _end(how: signal.Signals) -> None:
 
 
 def _running() -> set[int]:
-    """The processes that descend from this one and run."""
-    _bury()
+    """Return the running descendants of this process."""
+    _reap()
     parents = dict(filter(None, map(_parent, Path("/proc").glob("[0-9]*/stat"))))
     found: set[int] = set()
     while more := {pid for pid, parent in parents.items() if parent in found | {os.getpid()}} - found:
@@ -61,7 +61,7 @@ def _running() -> set[int]:
 
 
 def _parent(stat: Path) -> tuple[int, int] | None:
-    """A process and its parent; nothing of one that has ended."""
+    """Return a process and its parent; None: the process has ended."""
     try:
         pid, _, rest = stat.read_text(errors="replace").partition(" (")
     except (FileNotFoundError, ProcessLookupError):
@@ -70,8 +70,8 @@ def _parent(stat: Path) -> tuple[int, int] | None:
     return None if state == "Z" else (int(pid), int(parent))
 
 
-def _bury() -> None:
-    """Take note of the children that have ended, which are processes until then."""
+def _reap() -> None:
+    """Collect the exit status of ended children, which are zombies until then."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -1,4 +1,4 @@
-"""The environment of a running instance, kept in a file that a shell can read, too: `. .run/env`.
+"""The environment of a running instance, in a file that a shell can read: `. .run/env`.
 
 Standard library only.
 """
@@ -12,13 +12,13 @@ from deploy.local.places import Instance, write_private
 
 
 def write(instance: Instance, environment: Mapping[str, str]) -> None:
-    """Keep an environment."""
+    """Write the environment of an instance."""
     lines = [f"export {name}={shlex.quote(text)}\n" for name, text in sorted(environment.items())]
     write_private(instance.environment_file, "".join(lines))
 
 
 def read(instance: Instance) -> dict[str, str]:
-    """The environment that was kept; empty when none was."""
+    """Return the environment of an instance; empty if it was never started."""
     if not instance.environment_file.exists():
         return {}
     assignments = shlex.split(instance.environment_file.read_text())[1::2]  # without the word export

@@ -20,17 +20,17 @@ from deploy.local.variables import (
 from deploy.migrate import key_file
 from deploy.processes import Process
 
-# A worker ends when the unit under way is done, even if Postgres is slow.
+# A worker ends after its current batch, even if Postgres is slow.
 _WORKER_STOP_S = 60
 
 _RANKS = {"worker": WORKER, "web": WEB, "bot": BOT, "scheduler": SCHEDULER}
 
 
 def environment(variables: Mapping[str, str], urls: Mapping[str, str], instance: Instance) -> dict[str, str]:
-    """The settings with which the processes of an instance run.
+    """Return the settings for the processes of an instance.
 
-    variables  those of the caller; settings among them are passed on
-    urls       addresses of the services that run here
+    variables  the caller's, including settings
+    urls       addresses of the services
     """
     names = [*map(str.upper, Settings.model_fields), FLOWER_BROKER_API]
     passed_on = {name: variables[name] for name in names if variables.get(name)}
@@ -47,11 +47,11 @@ def programs(
     roles: Mapping[str, Mapping[str, str]] | None = None,
     users: Mapping[str, Mapping[str, str]] | None = None,
 ) -> list[Program]:
-    """What the supervisor runs beside the services.
+    """Return the programs of all processes of the exchange, without the services.
 
     settings  environment of the processes
     url       address of the api, for the bots
-    roles     what the processes of each role at RabbitMQ are told of it; by default all have the same rights
+    roles     variables for the processes of each role at RabbitMQ; by default all have the same rights
     users     addresses of the databases for each user of Postgres; by default all have the same rights
     """
     return [
@@ -77,7 +77,7 @@ def _settings_of(
     roles: Mapping[str, Mapping[str, str]],
     users: Mapping[str, Mapping[str, str]],
 ) -> dict[str, str]:
-    """What a process is told, and no secret that it has no use for."""
+    """Return the settings of a process, without secrets that it does not need."""
     if process.role is None:
         return {name: text for name, text in settings.items() if name not in WITH_PASSWORDS}
     without = {*FOR_MIGRATE}
@@ -85,14 +85,14 @@ def _settings_of(
         without |= {FLOWER_BROKER_API, FLOWER_BASIC_AUTH}
     if users or process.user is None:
         without |= DATABASE_URLS
-    told = {name: text for name, text in settings.items() if name not in without}
+    shared = {name: text for name, text in settings.items() if name not in without}
     of_its_role = {n: text for n, text in roles.get(process.role, {}).items() if n not in without}
-    return told | of_its_role | dict(users.get(process.user or "", {}))
+    return shared | of_its_role | dict(users.get(process.user or "", {}))
 
 
 def _command(process: Process, url: str, run_directory: Path) -> tuple[str, ...]:
     own: tuple[str, ...] = ()
     if process.kind == "bot":
-        # A file with no key but its own.
+        # A file with only its own key.
         own = ("--url", url, "--keys-file", str(key_file(run_directory, process.name.upper())))
     return (str(VENV_PYTHON), "-m", *process.command, *own)

@@ -1,4 +1,4 @@
-"""How a command that cannot do its work ends: one sentence that says what to do, and exit status 1."""
+"""The end of a command that fails: one sentence that says what to do, and exit status 1."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 
 class Failure(Exception):
-    """The command cannot do its work; the message is for the person who called it and says what to do."""
+    """The command fails; the message says what to do."""
 
 
 def ending(command: Callable[[], int]) -> int:
-    """Run a command and return its exit status; a Failure is printed and is status 1, Ctrl-C is 130."""
+    """Run a command and return its exit status: 1 after printing a Failure, 130 after Ctrl-C."""
     try:
         return command()
     except Failure as failure:
@@ -23,5 +23,5 @@ def ending(command: Callable[[], int]) -> int:
     except OSError as fault:
         if fault.errno not in {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT}:
             raise
-        print(f"\n{fault.filename}: {fault.strerror}; make it possible and start again", file=sys.stderr)
+        print(f"\n{fault.filename}: {fault.strerror}; correct that and run the command again", file=sys.stderr)
     return 1

@@ -1,4 +1,4 @@
-"""How much the stores hold, and how fast they grow."""
+"""The size of the stores and their growth."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from celery_app.settings import Settings
 from db.connect import Database
 from deploy.local.places import Instance, write_private
 
-# Growth is measured against a sample so old, or else the oldest one there is; with younger ones a single file that
-# was just made ahead of its use would look like growth [s].
+# Growth is measured against a sample of this age, or else the oldest one. Against a younger one, a file that was just
+# allocated ahead of its use would look like growth [s].
 _BASE_AGE_S = 3600
 _YOUNGEST_BASE_S = 60
 _KEPT_SAMPLES = 200
@@ -25,7 +25,7 @@ _WRITE_AHEAD_LOG = "Postgres' write-ahead log"
 _RABBITMQ = "RabbitMQ"
 _LOGS = "logs"
 
-# What grows up to a size and no further; RabbitMQ as long as its queues do not, which have a table of their own.
+# Stores of limited size; RabbitMQ's is limited while its queues are short, and those have a table of their own.
 BOUNDED = frozenset({_WRITE_AHEAD_LOG, _RABBITMQ, _LOGS})
 
 
@@ -35,7 +35,7 @@ class _Sample(TypedDict):
 
 
 def sizes(instance: Instance, settings: Settings) -> dict[str, int]:
-    """Bytes in each store; a database that does not answer is left out."""
+    """Return the bytes in each store, without a database that does not answer."""
     found = {}
     for url in (settings.clearing_data_url, settings.market_data_url):
         address = url.get_secret_value()
@@ -51,9 +51,9 @@ def sizes(instance: Instance, settings: Settings) -> dict[str, int]:
 
 
 def bytes_a_trade(settings: Settings) -> float | None:
-    """What a settled trade takes in the ledger and the register of executions, with their indexes.
+    """Return the bytes of a settled trade in `ledger` and `executions`, with their indexes.
 
-    Postgres' own count of rows is taken, which it renews from time to time; None before the first time.
+    The number of rows is Postgres' estimate, which it updates from time to time; None before the first time.
     """
     database = Database(settings.clearing_data_url.get_secret_value(), application_name="status")
     try:
@@ -73,7 +73,7 @@ _SETTLED = text(
 
 
 def take_sample(instance: Instance, settings: Settings) -> dict[str, int]:
-    """Keep the sizes of now to measure growth against later, and return them."""
+    """Store the current sizes, to measure growth against them later, and return them."""
     now = sizes(instance, settings)
     file = instance.directory / "growth.json"
     samples = [*_samples(file), _Sample(at_s=round(time.time()), bytes=now)]
@@ -82,7 +82,7 @@ def take_sample(instance: Instance, settings: Settings) -> dict[str, int]:
 
 
 def per_hour(instance: Instance, now: dict[str, int]) -> dict[str, float]:
-    """Bytes that each store grows by in an hour; nothing of those that are not known for long enough."""
+    """Return the bytes that each store grows in an hour, without stores that are too new to measure."""
     at_s = time.time()
     aged = [(at_s - sample["at_s"], sample["bytes"]) for sample in _samples(instance.directory / "growth.json")]
     bases = [(age_s, held) for age_s, held in aged if age_s >= _YOUNGEST_BASE_S]
@@ -115,6 +115,6 @@ def _folder_bytes(folder: Path) -> int:
         try:
             status = path.lstat()
         except FileNotFoundError:
-            continue  # rotated away in between
+            continue  # rotated in the meantime
         total += status.st_blocks * 512
     return total

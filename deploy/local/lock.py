@@ -1,4 +1,4 @@
-"""Sees to it that one command at a time starts or stops an instance."""
+"""A lock, so that one command at a time starts or stops an instance."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from deploy.local.places import Instance
 
 @contextmanager
 def alone(instance: Instance) -> Iterator[None]:
-    """Inside the block nothing else starts or stops the instance.
+    """Keep other commands from starting or stopping the instance inside the block.
 
-    raises  Failure  something else is at it
+    raises  Failure  another command is doing so
     """
     instance.directory.mkdir(exist_ok=True)
     with (instance.directory / "lock").open("w") as lock:
@@ -22,6 +22,6 @@ def alone(instance: Instance) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Failure(
-                f"another command is starting or stopping {instance.directory}: wait until it is done"
+                f"another command is starting or stopping {instance.directory}: wait until it has finished"
             ) from None
         yield

@@ -1,4 +1,4 @@
-"""Where things are: the clone, its virtual environment, and the folder of a running instance."""
+"""Paths: the clone, its virtual environment, and the folder of a running instance."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ VENV_PYTHON = VIRTUAL_ENVIRONMENT / "bin" / "python"
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The folder with everything of one instance: data of its services, logs, sockets, ports, secrets."""
+    """An exchange with its folder, which contains data of the services, logs, sockets, ports and secrets."""
 
     directory: Path
 
     @property
     def logs(self) -> Path:
-        """One file a process."""
+        """The folder of the logs, one file for each process."""
         return self.directory / "logs"
 
     @property
     def supervisor_socket(self) -> Path:
-        """Where the supervisor listens."""
+        """The supervisor's Unix socket."""
         return self.directory / "supervisor.sock"
 
     @property
     def environment_file(self) -> Path:
-        """The environment of the exchange's processes, for a shell to read."""
+        """The environment of the processes, in a form that a shell can read."""
         return self.directory / "env"
 
     def folder(self, name: str) -> Path:
-        """A folder in it that only its owner may enter."""
+        """Make and return a folder in it that only its owner may enter."""
         folder = self.directory / name
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
@@ -47,7 +47,7 @@ TESTS = Instance(ROOT / ".run-test")
 
 
 def write_private(file: Path, text: str) -> None:
-    """Put a text into a file that nobody but its owner can read, at once or not at all."""
+    """Write a file that only its owner can read, completely or not at all."""
     partial = file.with_name(f"{file.name}.partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
@@ -56,5 +56,5 @@ def write_private(file: Path, text: str) -> None:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """What a file of ours holds; nothing when it is not there."""
+    """Return the content of a file of ours; empty if it does not exist."""
     return json.loads(file.read_text()) if file.exists() else {}

@@ -1,4 +1,4 @@
-"""Ports of loopback: which are free, which other programs of ours have reserved, and which were chosen before."""
+"""Ports of loopback: free ones, reservations among our own programs, and the earlier choices of an instance."""
 
 from __future__ import annotations
 
@@ -17,20 +17,18 @@ from deploy.local.places import Instance, read_json, write_private
 
 LOOPBACK = "127.0.0.1"
 
-# Below the range from which Linux takes the ports of outgoing connections: such a one could sit on a port of a
-# service that is just being restarted.
+# Below the range of outgoing connections: one of those could occupy the port of a service that is restarting.
 _LOWEST, _HIGHEST = 20_000, 31_999
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
-# Every process that reserves ports on this machine locks a byte of this file for each; the kernel takes the locks
-# back when the process ends, however it ends.
+# A process reserves a port by locking a byte of this file; the kernel releases the lock however the process ends.
 _RESERVATIONS = Path(tempfile.gettempdir()) / "stock-exchange-ports"
 
 _reserved: set[int] = set()
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
-    """Whether a server could listen there now."""
+    """Return whether a server could listen there now."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -41,10 +39,9 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def reserve(port: int, host: str = LOOPBACK) -> bool:
-    """Keep a port from every other process that reserves ports, until this one ends; False when it is not free.
+    """Reserve a port until this process ends; return False if it is not free.
 
-    Between the choice of a port and the moment at which a server listens there, no other exchange and no other run of
-    the tests takes it.
+    Until a server listens there, no other exchange and no other test run takes it.
     """
     if port in _reserved:
         return is_free(port, host)
@@ -61,7 +58,7 @@ def reserve(port: int, host: str = LOOPBACK) -> bool:
 
 @cache
 def _reservations() -> int:
-    """The file of reservations, open for as long as this process lives: closing it gives up all locks."""
+    """Return the open file of reservations. It stays open, because closing it would release all locks."""
     try:
         return os.open(_RESERVATIONS, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -70,14 +67,14 @@ def _reservations() -> int:
         file = os.open(_RESERVATIONS, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:  # another process was faster
         return os.open(_RESERVATIONS, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    os.fchmod(file, 0o666)  # whatever the umask says: other users' processes reserve ports, too
+    os.fchmod(file, 0o666)  # despite the umask: other users' processes reserve ports, too
     return file
 
 
 def choose(instance: Instance, names: Iterable[str], *, running: bool) -> dict[str, int]:
-    """A reserved port for each name: the one it had before, unless another program has taken that; kept for next time.
+    """Return a reserved port for each name, if possible the same as before, and remember it for the next start.
 
-    running  whether the instance runs, so that it is itself who has taken them
+    running  whether the instance runs, so that its own services use the ports
     """
     file = instance.directory / "ports.json"
     before: dict[str, int] = read_json(file)
@@ -98,4 +95,4 @@ def _another(taken: set[int]) -> int:
     for port in random.sample(range(_LOWEST, max(highest, _LOWEST + 1_000)), 500):
         if port not in taken | _reserved and reserve(port):
             return port
-    raise Failure(f"no port from {_LOWEST} to {highest} is free: stop some of the programs that listen there")
+    raise Failure(f"no port from {_LOWEST} to {highest} is free: stop some of the programs that use them")

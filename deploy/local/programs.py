@@ -1,4 +1,4 @@
-"""Programs as the supervisor runs them, and their configuration."""
+"""The supervisor's programs, and their configuration."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from deploy.local.failure import Failure
 from deploy.local.places import ROOT, Instance
 
-# What starts together and stops together; started in this order and stopped in the reverse one.
+# Programs of one rank start and stop together; ranks start in this order and stop in the reverse order.
 SERVICE, WORKER, WEB, BOT, SCHEDULER = range(1, 6)
 
 
@@ -19,12 +19,12 @@ SERVICE, WORKER, WEB, BOT, SCHEDULER = range(1, 6)
 class Program:
     """A program that the supervisor keeps running.
 
-    rank         when it starts and stops: SERVICE, WORKER, WEB, BOT or SCHEDULER
-    stop_signal  asks it to end
-    stop_wait_s  how long it may take to end before it is killed [s]
-    final        exit statuses after which it is not started again
-    on_orphaned  signal that it gets when the supervisor itself was killed, so that nothing is left behind
-    run_as       put before the command: how to become another user
+    rank         SERVICE, WORKER, WEB, BOT or SCHEDULER
+    stop_signal  the signal that stops it
+    stop_wait_s  time to end before it is killed [s]
+    final        exit statuses after which the supervisor does not restart it
+    on_orphaned  signal that it gets if the supervisor itself is killed, so that no process stays behind
+    run_as       words in front of the command that change the user
     """
 
     name: str
@@ -39,9 +39,9 @@ class Program:
 
 
 def configuration(instance: Instance, programs: Iterable[Program]) -> str:
-    """The text of the supervisor's configuration.
+    """Return the text of the supervisor's configuration.
 
-    raises  Failure  something cannot be said in it
+    raises  Failure  a value contains characters that its format does not allow
     """
     sections = [_supervisor(instance), *(_program(instance, program) for program in programs)]
     return "\n".join(sections)
@@ -68,7 +68,7 @@ def _supervisor(instance: Instance) -> str:
 
 
 def _program(instance: Instance, program: Program) -> str:
-    # setpriv sets the signal and becomes the command; a change of user after that would take the signal away again.
+    # setpriv sets the signal and becomes the command; changing the user after that would reset the signal.
     command = (*program.run_as, "setpriv", "--pdeathsig", program.on_orphaned, *program.command)
     return _section(
         f"program:{program.name}",
@@ -76,15 +76,15 @@ def _program(instance: Instance, program: Program) -> str:
             "command": shlex.join(command),
             "environment": ",".join(f"{name}={_quoted(name, text)}" for name, text in program.environment.items()),
             "priority": str(program.rank),
-            # `make up` starts them in order and waits for each; what has died is started again all the same.
+            # `make up` starts the ranks in order; the supervisor restarts programs that die.
             "autostart": "false",
             "autorestart": "unexpected" if program.final else "true",
             "exitcodes": ",".join(map(str, program.final)) or "0",
-            # It waits one second longer after each start that failed: this is for days.
+            # Each failed start makes it wait one second longer: these last for days.
             "startretries": "500",
             "stopsignal": program.stop_signal,
             "stopwaitsecs": str(program.stop_wait_s),
-            # A worker told to stop by its group, too, would be told twice, which means: at once.
+            # A signal to the group would reach a worker twice, which makes it stop without finishing its batch.
             "stopasgroup": "false",
             "killasgroup": "true",
             "redirect_stderr": "true",
@@ -95,7 +95,7 @@ def _program(instance: Instance, program: Program) -> str:
     )
 
 
-# Where the supervisor would see the end of a value: at a line break, or a comment after a space.
+# The supervisor ends a value at a line break, or at a comment after a space.
 _END_OF_VALUE = re.compile(r"[\n\r]|\s[;#]")
 
 
@@ -103,7 +103,7 @@ def _section(name: str, values: Mapping[str, str]) -> str:
     for key, value in values.items():
         if _END_OF_VALUE.search(value):
             raise Failure(f"the {key} of {name} holds a line break or a comment: move the clone to a plainer path")
-    # To the supervisor a percent sign starts the name of something to be put in.
+    # The supervisor expands names after a percent sign.
     lines = [f"{key} = {value.replace('%', '%%')}" for key, value in values.items() if value]
     return "\n".join((f"[{name}]", *lines, ""))
 

@@ -1,4 +1,4 @@
-"""Caddy in front of the api, for `make up PUBLIC=host.example`: TLS, and bounds on what a client may send and hold."""
+"""Caddy in front of the api, for `make up PUBLIC=host.example`: TLS, and bounds on what clients send and hold open."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ PROGRAM = "caddy"
 _CONFIGURATION = ROOT / "deploy" / "caddy" / "Caddyfile"
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _AUTHORITIES = ("acme", "internal")
-_EVERYWHERE = "0.0.0.0"  # noqa: S104  # what is public listens there, and nothing else does
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  # for Caddy only, which is meant to be public
 
 
 @dataclass(frozen=True, slots=True)
 class PublicDoor:
-    """Where the exchange is reached from outside.
+    """The address of the exchange for clients from outside.
 
-    name       host name under which it is known; localhost, or an address, for a trial
-    authority  who signs its certificate: acme, a public one, or internal, one of Caddy's own
+    name       host name; localhost, or an address, for a trial
+    authority  signs its certificate: acme, a public one, or internal, Caddy's own
     """
 
     name: str
@@ -35,15 +35,15 @@ class PublicDoor:
 
     @property
     def url(self) -> str:
-        """The address of the api for people outside."""
+        """The address of the api for clients from outside."""
         return f"https://{self.name}" + (f":{self.https_port}" if self.https_port != 443 else "")
 
     def program(self, instance: Instance, *, upstream: str, max_body_bytes: int) -> Program:
-        """Caddy for the supervisor.
+        """Return Caddy as a program for the supervisor.
 
         upstream        host and port of the api
-        max_body_bytes  what the api takes
-        raises          Failure  it is not installed
+        max_body_bytes  the api's own limit
+        raises          Failure  Caddy is not installed
         """
         caddy = shutil.which("caddy")
         if caddy is None:
@@ -61,15 +61,15 @@ class PublicDoor:
                 "HTTP_PORT": str(self.http_port),
                 "HTTPS_PORT": str(self.https_port),
                 "UPSTREAM": upstream,
-                # Twice what the api takes: it says itself what is too large, unless the body never ends.
+                # Twice the api's limit: the api refuses larger bodies itself, unless they never end.
                 "MAX_BODY": str(2 * max_body_bytes),
             },
         )
 
     def require_ports(self) -> None:
-        """See that Caddy may listen.
+        """Check that Caddy can listen on its ports.
 
-        raises  Failure  it may not
+        raises  Failure  it cannot
         """
         for variable, port in (("PUBLIC_HTTP_PORT", self.http_port), ("PUBLIC_HTTPS_PORT", self.https_port)):
             with socket.socket() as probe:
@@ -89,18 +89,18 @@ class PublicDoor:
 
 
 def from_environment(environment: Mapping[str, str]) -> PublicDoor | None:
-    """What `make up` was asked for; None when the exchange is not to be public.
+    """Read the variables of `make up`; None: the exchange is not public.
 
-    raises  Failure  a variable makes no sense
+    raises  Failure  a variable is invalid
     """
     name = environment.get("PUBLIC", "").strip()
     if not name:
         return None
     if not _NAME.fullmatch(name):
-        raise Failure("wrong PUBLIC: it has to be the host name of this machine, like exchange.example.org")
+        raise Failure("wrong PUBLIC: it must be the host name of this machine, such as exchange.example.org")
     authority = environment.get("PUBLIC_TLS", "").strip() or "acme"
     if authority not in _AUTHORITIES:
-        raise Failure(f"wrong PUBLIC_TLS: it has to be one of: {', '.join(_AUTHORITIES)}")
+        raise Failure(f"wrong PUBLIC_TLS: it must be one of: {', '.join(_AUTHORITIES)}")
     return PublicDoor(
         name, authority, _port(environment, "PUBLIC_HTTP_PORT", 80), _port(environment, "PUBLIC_HTTPS_PORT", 443)
     )
@@ -109,5 +109,5 @@ def from_environment(environment: Mapping[str, str]) -> PublicDoor | None:
 def _port(environment: Mapping[str, str], variable: str, default: int) -> int:
     text = environment.get(variable, "").strip() or str(default)
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 65_535:
-        raise Failure(f"wrong {variable}: it has to be a number from 1 to 65535")
+        raise Failure(f"wrong {variable}: it must be a number from 1 to 65535")
     return int(text)

@@ -1,4 +1,4 @@
-"""Waits until processes do their work, which is later than when they run."""
+"""Waits until processes are ready, which is later than their start."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _ANSWER_S = 5
 def wait_for_workers(
     instance: Instance, supervisor: Supervisor, names: Collection[str], *, seconds: float = 240
 ) -> None:
-    """Return when workers consume, as their liveness files show.
+    """Return when all workers consume, which their liveness files show.
 
-    raises  Failure  one of them does not
+    raises  Failure  a worker does not start to consume
     """
     deadline = time.monotonic() + seconds
     while idle := [name for name, pid in supervisor.pids(names).items() if not _lives(instance, pid)]:
         supervisor.require(names)
         if time.monotonic() > deadline:
-            raise Failure(f"{', '.join(idle)} did not get to work within {seconds:.0f} s; see `make logs`")
+            raise Failure(f"{', '.join(idle)} did not start working within {seconds:.0f} s; see `make logs`")
         time.sleep(0.1)
 
 
@@ -38,9 +38,9 @@ def _lives(instance: Instance, pid: int) -> bool:
 
 
 def wait_for_api(url: str, *, still_up: Callable[[], None], seconds: float = 240) -> None:
-    """Return when the api says that it and everything it depends on are ready.
+    """Return when the api reports that it and everything it depends on are ready.
 
-    still_up  raises the Failure to report when it will not be ready any more
+    still_up  raises the Failure to report if the api cannot become ready
     """
     _wait(f"{url}/health/ready", "the api", still_up, seconds)
 
@@ -85,9 +85,9 @@ def _wait(address: str, what: str, still_up: Callable[[], None], seconds: float)
 
 
 def _fault(address: str) -> str | None:
-    """What is wrong there; None when it answers 200."""
+    """Return the reason why the address does not answer 200; None: it does."""
     try:
-        with urllib.request.urlopen(address, timeout=_ANSWER_S):  # noqa: S310  # of our own making, and HTTP
+        with urllib.request.urlopen(address, timeout=_ANSWER_S):  # noqa: S310  # our own HTTP address
             return None
     except urllib.error.HTTPError as answer:
         return _missing(answer.read()) or str(answer)
@@ -96,7 +96,7 @@ def _fault(address: str) -> str | None:
 
 
 def _missing(body: bytes) -> str:
-    """The dependencies that a body of /health/ready says are not there."""
+    """Return the missing dependencies that a body of /health/ready names."""
     try:
         dependencies = json.loads(body)["dependencies"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""Shows on the terminal what is under way, and how long it took."""
+"""Progress on the terminal: each step with its duration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def step(what: str) -> Iterator[None]:
-    """Show that something is under way inside the block; then a tick and its seconds, or a cross when it raises."""
+    """Show a step during the block, and then a tick with its seconds, or a cross if the block raises."""
     live = sys.stdout.isatty()
     started = time.monotonic()
     if live:

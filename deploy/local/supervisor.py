@@ -1,4 +1,4 @@
-"""Talks to the supervisor of an instance: starts it, starts and stops programs, asks how they are."""
+"""A client of an instance's supervisor: starts it, starts and stops programs, reads their states."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from deploy.local.failure import Failure
 from deploy.local.places import VIRTUAL_ENVIRONMENT, Instance, write_private
 from deploy.local.programs import Program, configuration
 
-# A Unix socket's address, its end included, has so many bytes.
+# A path of a Unix socket has at most 107 bytes; the supervisor appends a few to a temporary one.
 _LONGEST_SOCKET_PATH = 100
 
-# What programs need to know of the machine and the person who starts them. Every setting stands in the configuration of
-# the program that it is for: one that the supervisor inherited would outlast the start that gave it.
+# Variables of the machine and the user, for all programs. Settings are in the configuration of their program instead:
+# one that the supervisor inherited would outlast the start that set it.
 _INHERITED = re.compile(r"PATH|HOME|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|PYTHONDONTWRITEBYTECODE")
 
 _ENDED = {"STOPPED", "EXITED", "FATAL", "UNKNOWN"}
@@ -30,7 +30,7 @@ _FAILING = {"BACKOFF", "EXITED", "FATAL"}
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How a program is."""
+    """The state of a program."""
 
     name: str
     state: str  # RUNNING, STARTING, BACKOFF, STOPPING, STOPPED, EXITED, FATAL
@@ -40,7 +40,7 @@ class State:
 
 
 class Supervisor:
-    """The supervisor of an instance, whether it runs or not."""
+    """The supervisor of an instance, running or not."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -49,19 +49,19 @@ class Supervisor:
 
     @property
     def _rpc(self) -> Any:
-        """The supervisor's calls; over a connection of its own, because one that failed once is of no more use."""
+        """The supervisor's calls, over a new connection each time, because a failed one cannot be reused."""
         transport: Any = SupervisorTransport(None, None, f"unix://{self._instance.supervisor_socket}")
-        return ServerProxy("http://127.0.0.1", transport=transport).supervisor  # its address is not looked at
+        return ServerProxy("http://127.0.0.1", transport=transport).supervisor  # the address has no effect
 
     def runs(self) -> bool:
-        """Whether the supervisor is there."""
+        """Return whether the supervisor runs."""
         try:
             return bool(self._rpc.getState()["statename"] == "RUNNING")
         except (OSError, Fault):
             return False
 
     def load(self, programs: Sequence[Program]) -> None:
-        """Make the supervisor run and tell it these programs; what it runs is not touched before `apply`."""
+        """Write the configuration of these programs and start the supervisor; running programs wait for `apply`."""
         file = self._instance.directory / "supervisor.conf"
         write_private(file, configuration(self._instance, programs))
         if not self.runs():
@@ -71,7 +71,7 @@ class Supervisor:
             wait_until(self.runs, 60, "the supervisor did not start")
 
     def apply(self, names: Iterable[str] | None) -> None:
-        """Make it run, of these programs or of all, exactly those that were loaded; what is as before runs on."""
+        """Apply the loaded configuration to these programs or to all; unchanged programs keep running."""
         ((added, changed, removed),) = self._rpc.reloadConfig()
         if names is not None:
             chosen = set(names)
@@ -83,7 +83,7 @@ class Supervisor:
             self._rpc.addProcessGroup(name)
 
     def start(self, programs: Iterable[Program]) -> None:
-        """Start those of the programs that do not run; returns at once."""
+        """Start those of the programs that do not run; return at once."""
         states = {state.name: state for state in self.states()}
         for program in programs:
             if states[program.name].state in _ENDED:
@@ -97,13 +97,13 @@ class Supervisor:
                 try:
                     self._rpc.stopProcess(state.name, False)
                 except Fault as fault:
-                    if fault.faultCode != Faults.NOT_RUNNING:  # it has ended in between
+                    if fault.faultCode != Faults.NOT_RUNNING:  # it has ended in the meantime
                         raise
         while any(state.name in names and state.state not in _ENDED for state in self.states()):
             time.sleep(0.05)
 
     def states(self) -> list[State]:
-        """How all programs are."""
+        """Return the states of all programs."""
         return [
             State(
                 name=info["name"],
@@ -116,18 +116,18 @@ class Supervisor:
         ]
 
     def pids(self, names: Iterable[str]) -> dict[str, int]:
-        """The processes of programs; 0 for one that does not run."""
+        """Return the process ids of programs; 0 for one that does not run."""
         chosen = set(names)
         return {state.name: state.pid for state in self.states() if state.name in chosen}
 
     def names(self, rank: int) -> list[str]:
-        """The programs of a rank."""
+        """Return the programs of a rank."""
         return [info["name"] for info in self._rpc.getAllConfigInfo() if info["process_prio"] == rank]
 
     def require(self, names: Iterable[str]) -> None:
-        """See that the programs have not failed.
+        """Check that the programs have not failed.
 
-        raises  Failure  one of them has; with the last line of its log
+        raises  Failure  one has, with the last line of its log
         """
         names = set(names)
         for state in self.states():
@@ -138,9 +138,9 @@ class Supervisor:
                 raise Failure(f"{state.name} does not stay up (exit status {state.exit_status}); see {log}{said}")
 
     def wait_until_up(self, names: Iterable[str]) -> None:
-        """Return when the programs run.
+        """Return when all of the programs run.
 
-        raises  Failure  one of them does not
+        raises  Failure  one of them fails
         """
         names = set(names)
 
@@ -151,9 +151,9 @@ class Supervisor:
         wait_until(all_run, 120, f"{', '.join(sorted(names))} did not start")
 
     def shut_down(self) -> None:
-        """End the supervisor itself, after everything that it still runs."""
+        """End the supervisor after all its programs."""
         self._rpc.shutdown()
-        # The last thing that it does; the process itself stays, as a zombie, where nobody inherits and buries it.
+        # It removes the file last. The process may stay as a zombie where no init reaps it.
         pid_file = self._instance.directory / "supervisor.pid"
         wait_until(lambda: not pid_file.exists(), 90, "the supervisor did not end")
 

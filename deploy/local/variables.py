@@ -1,4 +1,4 @@
-"""The variables of `make up`: how many of what run, and the addresses of services that exist already."""
+"""The variables of `make up`: numbers of processes, and addresses of existing services."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deploy.local.failure import Failure
 from deploy.processes import BOTS, Process, bots, scheduler, webs, workers
 
-# Least, default and largest number of each kind of worker.
+# The smallest, default and largest number of each kind of worker.
 _COUNTS = {
     "ORDER_ENTRY_WORKERS": (1, 1, 32),
     "MATCHING_STANDBYS": (0, 0, 8),
@@ -16,7 +16,7 @@ _COUNTS = {
     "DATA_FEED_WORKERS": (1, 1, 32),
 }
 
-# The address of a service, and what it is called; Postgres is ours unless both databases are given.
+# The variable of each address, and its service; `make up` starts Postgres unless both databases are set.
 SERVICE_URLS = {
     "BROKER_URL": "RabbitMQ",
     "REDIS_URL": "Redis",
@@ -24,24 +24,24 @@ SERVICE_URLS = {
     "MARKET_DATA_URL": "Postgres",
 }
 DATABASE_URLS = frozenset({"CLEARING_DATA_URL", "MARKET_DATA_URL"})
-# Flower's own variables: the address of RabbitMQ's management, and names with passwords of people who may look.
+# Flower's own variables: the address of RabbitMQ's management, and its users with passwords.
 FLOWER_BROKER_API = "FLOWER_BROKER_API"
 FLOWER_BASIC_AUTH = "FLOWER_BASIC_AUTH"
 
-# What only `deploy.migrate` is told, which makes the users.
+# For `deploy.migrate` only, which makes the users.
 FOR_MIGRATE = ("BROKER_MANAGEMENT_URL", "BROKER_USERS", "DATABASE_USERS")
 
-# Those whose values hold passwords.
+# Variables that contain passwords.
 WITH_PASSWORDS = (*SERVICE_URLS, FLOWER_BROKER_API, FLOWER_BASIC_AUTH, *FOR_MIGRATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Variables:
-    """What `make up` was asked for.
+    """The variables of one `make up`.
 
-    counts  processes of each kind, by the variable that counts them
+    counts  numbers of processes, by variable
     bots    names of the bots that trade
-    given   addresses of services that are not to be started here, by their variables
+    given   addresses of services that exist already, by variable
     """
 
     counts: Mapping[str, int]
@@ -49,7 +49,7 @@ class Variables:
     given: Mapping[str, str]
 
     def processes(self, shards: int) -> list[tuple[str, Process]]:
-        """Each process that is to run, under the name that tells it from others of its kind, in order of start."""
+        """Return all processes to run, each with a unique name, in order of start."""
         named = []
         for process in (*workers(shards), *webs(), *bots(self.bots), scheduler()):
             number = process.first + (self.counts[process.counts] if process.counts else 1)
@@ -60,8 +60,8 @@ class Variables:
 def from_environment(environment: Mapping[str, str], *, bots: tuple[str, ...] = BOTS) -> Variables:
     """Read the variables.
 
-    bots    those that trade when BOTS says nothing
-    raises  Failure  one of them makes no sense
+    bots    the bots if BOTS is not set
+    raises  Failure  one of them is invalid
     """
     return Variables(
         counts={name: _count(environment, name) for name in _COUNTS},
@@ -74,7 +74,7 @@ def _count(environment: Mapping[str, str], name: str) -> int:
     least, default, most = _COUNTS[name]
     text = environment.get(name, "").strip() or str(default)
     if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
-        raise Failure(f"wrong {name}: it has to be a number from {least} to {most}")
+        raise Failure(f"wrong {name}: it must be a number from {least} to {most}")
     return int(text)
 
 
@@ -87,5 +87,5 @@ def _bots(text: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
         return ()
     wrong = [name for name in names if name not in BOTS]
     if wrong:
-        raise Failure(f"wrong BOTS: it has to be none, or a list of: {', '.join(BOTS)}")
+        raise Failure(f"wrong BOTS: it must be none, or a list of: {', '.join(BOTS)}")
     return names

@@ -1,4 +1,4 @@
-"""Makes the virtual environment and installs the libraries, exactly those whose hashes are pinned.
+"""Makes the virtual environment and installs the libraries with pinned hashes.
 
 Standard library only.
 """
@@ -19,17 +19,17 @@ RUNNING = "requirements.txt"
 LEAGUE = "bots/league/requirements.txt"
 TESTING = "tests/requirements.txt"
 
-# Each file holds all that stands in those before it, in the same versions.
+# Each file contains everything from those before it, in the same versions.
 _GROWING = (RUNNING, LEAGUE, TESTING)
 
-# Which files are installed, by their hashes, so that nothing is done when nothing has changed.
+# The installed files by their hashes, so that an unchanged file is not installed again.
 _STAMP = VIRTUAL_ENVIRONMENT / "installed.json"
 
 
 def require(instance: Instance, requirements: str) -> None:
-    """See that the libraries of a requirements file are installed.
+    """Install the libraries of a requirements file, unless they are installed.
 
-    raises  Failure  they cannot be
+    raises  Failure  pip cannot install them
     """
     wanted_hashes = {name: _hash(name) for name in _GROWING[: _GROWING.index(requirements) + 1]}
     installed = read_json(_STAMP)
@@ -62,4 +62,6 @@ def _install(requirements: str, log: Path) -> None:
         done = subprocess.run(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
         said = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("ERROR: ")]
-        raise Failure(f"pip could not install {requirements}: {' '.join(said)[:400]}; see {log}")
+        raise Failure(
+            f"pip could not install {requirements}: {' '.join(said)[:400]}; see {log}, and run the command again"
+        )

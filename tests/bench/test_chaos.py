@@ -1,4 +1,4 @@
-"""The parts of chaos that decide what is true: the schedule, what an answer says, and AMQP's frames."""
+"""The schedule of chaos, the meaning of answers, AMQP's frames, and the clients that send copies."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from itertools import islice
 
 import pytest
 
+from bench.chaos import verdict
 from bench.chaos.proxy import frames_of
-from bench.chaos.record import Attempt, Record, Sent
+from bench.chaos.record import Attempt, Record, SentOrder
 from bench.chaos.resenders import Resender
 from bench.chaos.schedule import ON_REQUEST, chosen, deck, faults
 from bench.chaos.strangers import Flood
-from bench.chaos.verdict import ALARMS, COUNTED_EVENTS
+from bench.chaos.verdict import ALARMS, COUNTED_EVENTS, decided_id
 from deploy.local.places import ROOT
 
 CARDS = deck(["order_entry", "api"], ["api-rabbitmq", "api-postgres"], ["api-rabbitmq"], ["api-postgres"])
@@ -29,7 +30,7 @@ def test_a_seed_makes_the_same_schedule() -> None:
     assert schedules[0] == schedules[1] != schedules[2]
 
 
-def test_all_that_can_happen_happens_once_before_anything_again() -> None:
+def test_every_fault_happens_once_before_any_repeats() -> None:
     dealt = list(islice(faults(1, CARDS), 2 * len(CARDS)))
     for half in (dealt[: len(CARDS)], dealt[len(CARDS) :]):
         assert sorted((fault.kind, fault.target) for fault in half) == sorted(CARDS)
@@ -48,8 +49,10 @@ def test_all_that_can_happen_happens_once_before_anything_again() -> None:
         ([(422, "validation_error")], False, False),
     ],
 )
-def test_what_answers_say_of_an_order(answers: list[tuple[int, str]], is_accepted: bool, is_open: bool) -> None:
-    sent = Sent("A", "a-1", {}, [Attempt(0.0, 0.1, status, code) for status, code in answers])
+def test_answers_determine_the_outcome_of_an_order(
+    answers: list[tuple[int, str]], is_accepted: bool, is_open: bool
+) -> None:
+    sent = SentOrder("A", "a-1", {}, [Attempt(0.0, 0.1, status, code) for status, code in answers])
     assert (sent.is_accepted, sent.is_open) == (is_accepted, is_open)
 
 
@@ -57,7 +60,7 @@ def frame(kind: int, payload: bytes) -> bytes:
     return bytes([kind]) + b"\0\1" + len(payload).to_bytes(4) + payload + b"\xce"
 
 
-def test_confirms_are_found_among_the_frames_however_they_are_split() -> None:
+def test_confirms_are_found_however_frames_are_split() -> None:
     ack, delivery, body = (
         frame(1, b"\0\x3c\0\x50" + bytes(9)),
         frame(1, b"\0\x3c\0\x3c" + b"d" * 20),
@@ -72,13 +75,13 @@ def test_confirms_are_found_among_the_frames_however_they_are_split() -> None:
         assert [part for part, is_confirm in found if is_confirm] == [ack, ack]
 
 
-def test_what_is_no_amqp_passes_as_it_is() -> None:
+def test_other_protocols_pass_unchanged() -> None:
     take = frames_of()
     assert [take(part) for part in (b"R\0\0\0", b"anything")] == [[(b"R\0\0\0", False)], [(b"anything", False)]]
 
 
 def logged_events() -> set[str]:
-    """The names of all events that the exchange logs."""
+    """Return the names of all events that the exchange logs."""
     modules = [file for folder in ("celery_app", "tasks", "api", "db") for file in (ROOT / folder).rglob("*.py")]
     calls = [node for file in modules for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)]
     return {
@@ -102,12 +105,12 @@ def test_data_are_lost_on_request_only() -> None:
     assert {kind for kind, _ in CARDS} - {kind for kind, _ in by_default} == set(ON_REQUEST)
     assert chosen(CARDS, "all") == CARDS
     assert {kind for kind, _ in chosen(CARDS, "kill, lose data")} == {"kill", "lose data"}
-    with pytest.raises(ValueError, match="no kind of fault is called flood"):
+    with pytest.raises(ValueError, match="unknown kinds of faults: flood"):
         chosen(CARDS, "flood")
 
 
 class Api(ThreadingHTTPServer):
-    """Accepts every order, names one order id for each client order id, and counts what came at the same moment."""
+    """Accepts every order, gives each client order id one order id, and counts simultaneous requests."""
 
     daemon_threads = True
 
@@ -148,7 +151,7 @@ class Answer(BaseHTTPRequestHandler):
         return {"order_id": self.server.ids.setdefault(name, len(self.server.ids) + 1)}
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -168,7 +171,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_copies_come_at_the_same_moment_and_every_answer_is_kept(api: Api) -> None:
+def test_copies_arrive_together_and_every_answer_is_recorded(api: Api) -> None:
     record = Record()
     client = Resender(api.url, "CHAOS_COPIES_0", "key", seed=1, record=record, started_s=time.monotonic())
     client.start()
@@ -181,11 +184,11 @@ def test_copies_come_at_the_same_moment_and_every_answer_is_kept(api: Api) -> No
     for name, order_id in api.ids.items():
         accepted = [attempt for attempt in sent[name].attempts if attempt.outcome == "accepted"]
         assert {attempt.order_id for attempt in accepted} <= {order_id}
-        assert len(sent[name].attempts) == api.asked[name]  # what was given up is kept as well
+        assert len(sent[name].attempts) == api.asked[name]  # the record includes attempts that the client gave up
     assert max(api.asked.values()) > 1
 
 
-def test_an_order_is_sent_again_before_its_answer_came(api: Api) -> None:
+def test_an_order_is_sent_again_before_its_answer(api: Api) -> None:
     api.patience_s = 1.5  # longer than the client waits
     record = Record()
     client = Resender(api.url, "CHAOS_COPIES_0", "key", seed=2, record=record, started_s=time.monotonic())
@@ -195,7 +198,7 @@ def test_an_order_is_sent_again_before_its_answer_came(api: Api) -> None:
     client.join()
 
 
-def test_a_stranger_may_not_be_told_that_something_broke() -> None:
+def test_a_stranger_may_not_get_a_500() -> None:
     flood = Flood("http://127.0.0.1:1", seed=1)
     flood.answers.update({"401": 7, "429": 3, "200": 5, "503": 2})
     assert flood.wrong_answers() == []
@@ -203,3 +206,49 @@ def test_a_stranger_may_not_be_told_that_something_broke() -> None:
     assert flood.wrong_answers() == [
         f"{n} x {said} to requests without a valid key" for n, said in ((1, "500"), (2, "202"))
     ]
+
+
+class OrderQuery(BaseHTTPRequestHandler):
+    """Answers each query for an order with the next of the server's answers, and repeats the last one."""
+
+    answers: tuple[tuple[int, dict[str, object]], ...]
+    asked = 0
+
+    def do_GET(self) -> None:
+        status, content = self.answers[min(OrderQuery.asked, len(self.answers) - 1)]
+        OrderQuery.asked += 1
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+UNKNOWN = (503, {"code": "unknown_outcome"})
+UNAVAILABLE = (503, {"code": "unavailable"})
+FILLED = (200, {"status": "filled", "order_id": 7})
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ((FILLED,), 7),
+        (((404, {"code": "order_not_found"}),), None),
+        (((200, {"status": "pending", "order_id": 7}),), None),
+        ((UNKNOWN,), None),  # promised, and never queued
+        ((UNAVAILABLE, UNKNOWN, FILLED), 7),
+    ],
+)
+def test_an_unknown_outcome_is_resolved_by_a_query(
+    answers: tuple[tuple[int, dict[str, object]], ...], expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "_QUERY_S", 1.5)
+    monkeypatch.setattr(OrderQuery, "answers", answers, raising=False)
+    monkeypatch.setattr(OrderQuery, "asked", 0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), OrderQuery) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert decided_id(f"http://127.0.0.1:{server.server_port}", "key", "a-1") == expected
+        server.shutdown()

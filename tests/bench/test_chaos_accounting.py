@@ -1,4 +1,4 @@
-"""What a chaos run says of orders that are there, lost, doubled, or lost with RabbitMQ's data."""
+"""The findings of a chaos run about present, lost and doubled orders, and those lost with RabbitMQ's data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from bench.chaos.accounting import Accounting
-from bench.chaos.record import Attempt, Record, Sent
+from bench.chaos.record import Attempt, Record, SentOrder
 from db.connect import Database
 
 CLIENT = "CHAOS_COPIES_0"
@@ -30,9 +30,14 @@ Account = Callable[..., Accounting]
 @pytest.fixture
 def account(clearing_data: Database, market_data: Database) -> Account:
     def account(
-        sent: Sent, *, registered: int | None = 1, logged: bool = True, reports: int = 1, lost_s: Sequence[float] = ()
+        sent: SentOrder,
+        *,
+        registered: int | None = 1,
+        logged: bool = True,
+        reports: int = 1,
+        lost_s: Sequence[float] = (),
     ) -> Accounting:
-        """The account of one order that may be there under id `registered`, and in the log, and reported."""
+        """Account for one order with this id in the register, in the log or not, and with these reports."""
         row = {"order_id": registered, "client": CLIENT, "name": sent.client_order_id}
         with clearing_data.transaction() as tx:
             if registered is not None:
@@ -49,17 +54,17 @@ def account(clearing_data: Database, market_data: Database) -> Account:
     return account
 
 
-def sent(*answers: tuple[int, int | None], name: str | None = "one") -> Sent:
-    """An order that was answered these statuses with these order ids, a second apart."""
+def sent(*answers: tuple[int, int | None], name: str | None = "one") -> SentOrder:
+    """Return an order with these answers (status and order id), one second apart."""
     attempts = [
         Attempt(float(second), 0.1, status, "not_accepted" if status == 503 else "", order_id)
         for second, (status, order_id) in enumerate(answers)
     ]
-    return Sent(CLIENT, name, {}, attempts)
+    return SentOrder(CLIENT, name, {}, attempts)
 
 
 def findings(account: Accounting) -> dict[str, int]:
-    """How many findings there are of each kind that has any."""
+    """Return the number of findings of each kind that has any."""
     kinds = ("lost", "doubled", "copies", "unnamed", "strange", "lost_with_the_queues")
     return {kind: len(getattr(account, kind)) for kind in kinds if getattr(account, kind)}
 
@@ -67,17 +72,17 @@ def findings(account: Accounting) -> dict[str, int]:
 @pytest.mark.parametrize(
     "answers", [[(202, 1)], [(202, 1), (200, 1), (202, 1)], [(503, None), (200, 1)], [(0, None), (200, 1)]]
 )
-def test_copies_that_are_one_order(account: Account, answers: list[tuple[int, int | None]]) -> None:
-    told = account(sent(*answers))
-    assert findings(told) == {}
-    assert told.sent_again == (len(answers) > 1)
+def test_copies_are_one_order(account: Account, answers: list[tuple[int, int | None]]) -> None:
+    account_of_it = account(sent(*answers))
+    assert findings(account_of_it) == {}
+    assert account_of_it.sent_again == (len(answers) > 1)
 
 
 def test_two_ids_for_one_order(account: Account) -> None:
     assert findings(account(sent((202, 1), (202, 2)))) == {"doubled": 1, "lost": 1}
 
 
-def test_no_copy_that_came_first(account: Account) -> None:
+def test_a_first_copy_without_a_202_is_found(account: Account) -> None:
     assert findings(account(sent((200, 1), (200, 1)))) == {"copies": 1}
 
 
@@ -86,7 +91,7 @@ def test_every_order_is_reported_once(account: Account, reports: int) -> None:
     assert findings(account(sent((202, 1), (200, 1)), reports=reports)) == {"copies": 1}
 
 
-def test_an_order_that_is_not_there_is_lost(account: Account) -> None:
+def test_a_missing_order_is_lost(account: Account) -> None:
     assert findings(account(sent((202, 1)), registered=None)) == {"lost": 1}
 
 
@@ -94,11 +99,11 @@ def test_an_order_that_is_neither_in_the_log_nor_denied_is_lost(account: Account
     assert findings(account(sent((202, 1)), logged=False)) == {"lost": 1}
 
 
-def test_what_only_the_queue_had_is_named_and_no_loss(account: Account) -> None:
+def test_orders_that_only_the_queue_had_are_named_and_not_lost(account: Account) -> None:
     assert findings(account(sent((202, 1)), registered=None, lost_s=[5.0])) == {"lost_with_the_queues": 1}
 
 
-def test_what_was_accepted_after_the_loss_is_no_part_of_it(account: Account) -> None:
+def test_orders_accepted_after_the_loss_are_not_part_of_it(account: Account) -> None:
     assert findings(account(sent((503, None), (202, 1)), registered=None, lost_s=[0.5])) == {"lost": 1}
 
 

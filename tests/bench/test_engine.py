@@ -1,4 +1,4 @@
-"""The feed of the engines: the same for all, and what it says it is."""
+"""The feed of the engines is reproducible and has the documented mix."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def test_the_same_seed_makes_the_same_feed() -> None:
     assert feed.mixed(1, 100) != feed.mixed(2, 100)
 
 
-def test_two_of_ten_are_cancels_of_earlier_orders() -> None:
+def test_two_of_ten_operations_cancel_earlier_orders() -> None:
     operations = feed.mixed(1)
     placed: dict[int, feed.Operation] = {}
     for operation in operations:
@@ -24,7 +24,7 @@ def test_two_of_ten_are_cancels_of_earlier_orders() -> None:
     assert 0.19 < cancels / len(operations) < 0.21
 
 
-def test_a_pass_leaves_what_the_naive_book_leaves() -> None:
+def test_a_pass_leaves_the_same_shares_as_the_naive_book() -> None:
     log = ours.commands(feed.mixed(1, 600))
     naive = NaiveBook(0)
     for seq, command in enumerate(log, 1):

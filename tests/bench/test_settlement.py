@@ -1,4 +1,4 @@
-"""What is measured of settlement is settled, and passes the audit."""
+"""The benchmark of settlement settles its trades, and they pass the audit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from bench.settlement.measure import audit_section, measure
 from celery_app.settings import settings
 
-pytestmark = pytest.mark.usefixtures("clearing_data", "market_data")  # the databases beside which others are made
+pytestmark = pytest.mark.usefixtures("clearing_data", "market_data")  # the benchmark makes its databases next to these
 
 
 def urls() -> tuple[str, str]:
@@ -21,7 +21,7 @@ def test_one_worker_and_two_take_turns() -> None:
     assert {"executions on disk", "ledger on disk", "orders on disk"} <= {name for name, _ in on_disk}
 
 
-def test_what_was_settled_and_stored_is_sound() -> None:
+def test_settled_and_stored_trades_pass_the_audit() -> None:
     section = audit_section(urls(), trades=100, batch_size=20, seed=1)
     assert section.figures["passed"]
     assert "reports on disk" in {name for name, _ in section.rows}

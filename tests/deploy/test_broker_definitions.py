@@ -1,4 +1,4 @@
-"""A RabbitMQ that has lost its data knows users, rights, queues and routes as soon as it answers."""
+"""A RabbitMQ that has lost its data has users, rights, queues and routes as soon as it answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.rabbitmq_server import RabbitMQServer
 PASSWORDS = {role: f"secret of {role}" for role in ROLES}
 
 
-def test_after_a_loss_everything_is_there_again_without_anyone_declaring_it() -> None:
+def test_after_a_loss_everything_returns_without_a_declaration() -> None:
     with RabbitMQServer(defined=True) as rabbitmq:
         for _ in range(2):
             for role, password in rabbitmq.passwords.items():
@@ -33,19 +33,19 @@ def test_after_a_loss_everything_is_there_again_without_anyone_declaring_it() ->
             rabbitmq.stop()
             rabbitmq.lose_data()
             rabbitmq.start()
-        # They are the queues that workers declare: other arguments would be refused.
+        # RabbitMQ would refuse a declaration with other arguments than the workers'.
         with Connection(rabbitmq.url) as connection, connection.channel() as channel:
             for queue in (*task_queues(), DEAD_LETTER_QUEUE):
                 queue.bind(channel).declare()
 
 
-def test_no_password_can_be_read_in_it() -> None:
+def test_the_definitions_contain_no_readable_password() -> None:
     text = definitions("exchange", "secret of all", PASSWORDS)
     assert "secret" not in text
     assert {user["name"] for user in json.loads(text)["users"]} == {"exchange", *ROLES}
 
 
-def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_file(tmp_path: Path) -> None:
     file = tmp_path / "definitions.json"
     users = {"BROKER_USERS": json.dumps(PASSWORDS), "BROKER_URL": "amqp://all:secret@rabbitmq:5672//"}
     command = [sys.executable, "-m", "deploy.broker_definitions", str(file), "--owner", str(os.getuid())]

@@ -1,4 +1,4 @@
-"""A role's user at RabbitMQ does what the role has to, and nothing else."""
+"""A role's user of RabbitMQ has exactly the rights that the role needs."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ CONSUMES = {ORDER_ENTRY: [ORDER_ENTRY], ORDER_EXECUTION: [ORDER_EXECUTION], DATA
 
 @pytest.fixture(scope="module")
 def urls(broker_url: str) -> Iterator[dict[str, str]]:
-    """Addresses of the broker for the users of the roles, who exist as long as these tests run."""
+    """Addresses of the broker for the users of the roles, which exist during these tests."""
     management = os.environ[MANAGEMENT]
     passwords = {role: secrets.token_hex(16) for role in ROLES}
-    for _ in range(2):  # again changes nothing
+    for _ in range(2):  # a second run changes nothing
         make_users(broker_url, management, passwords)
     yield {role: url_of(role, broker_url, password) for role, password in passwords.items()}
     parts = urlsplit(management)
@@ -60,10 +60,10 @@ def queues_of(role: str) -> list[str]:
 
 
 def publish_as(url: str, exchange: str, key: str) -> str:
-    """What becomes of a message: refused, unroutable or sent."""
+    """Publish a message and return its fate: refused, unroutable or sent."""
     returned: list[object] = []
     with Connection(url) as connection, connection.channel() as channel:
-        channel.events["basic_return"].add(lambda *told: returned.append(told))
+        channel.events["basic_return"].add(lambda *message: returned.append(message))
         try:
             channel.basic_publish_confirm(
                 Message(b"{}"), exchange=exchange, routing_key=key, mandatory=True, timeout=10
@@ -74,7 +74,7 @@ def publish_as(url: str, exchange: str, key: str) -> str:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_sends_where_it_has_to_and_nowhere_else(broker: Connection, urls: dict[str, str], role: str) -> None:
+def test_a_role_sends_only_to_its_routes(broker: Connection, urls: dict[str, str], role: str) -> None:
     queues = [queue.name for queue in task_queues()]
     allowed = sends_to().get(role, [])
     for queue in queues:
@@ -92,7 +92,9 @@ def test_a_role_sends_where_it_has_to_and_nowhere_else(broker: Connection, urls:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_takes_what_it_has_to_and_declares_nothing(broker: Connection, urls: dict[str, str], role: str) -> None:
+def test_a_role_consumes_only_its_queues_and_declares_nothing(
+    broker: Connection, urls: dict[str, str], role: str
+) -> None:
     for queue in [*(queue.name for queue in task_queues()), DEAD_LETTER]:
         with Connection(urls[role]) as connection:
             if queue in queues_of(role):
@@ -112,7 +114,7 @@ def test_a_role_takes_what_it_has_to_and_declares_nothing(broker: Connection, ur
                     forbidden(connection.channel())
 
 
-def test_the_api_sees_how_many_dead_letters_there_are_and_reads_none(broker: Connection, urls: dict[str, str]) -> None:
+def test_the_api_counts_dead_letters_and_reads_none(broker: Connection, urls: dict[str, str]) -> None:
     with broker.channel() as channel:
         broker.Producer(channel).publish("{}", exchange=DEAD_LETTER_EXCHANGE.name, routing_key=DEAD_LETTER)
     checked = check_dead_letters(urls["api"])
@@ -125,7 +127,7 @@ def test_a_bot_does_not_connect(broker_url: str, urls: dict[str, str]) -> None:
             connection.connect()
 
 
-def test_the_pipeline_runs_with_them(
+def test_the_pipeline_runs_with_the_roles_users(
     broker_url: str, urls: dict[str, str], clearing_data: Database, market_data: Database
 ) -> None:
     def role(name: str) -> dict[str, str]:
@@ -150,7 +152,7 @@ def test_the_pipeline_runs_with_them(
         while reports_of_settlements(market_data) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-        # Flower asks the workers how they are.
+        # Flower pings the workers.
         with Connection(urls["flower"]) as flower:
             answers = app.control.inspect(connection=flower, timeout=30, limit=4).ping()
         assert matching.hostname() in answers

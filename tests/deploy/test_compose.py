@@ -1,4 +1,4 @@
-"""docker-compose.yml runs the processes of the local run, in containers that can wait for each other."""
+"""docker-compose.yml runs the processes of the local run in containers that wait for each other."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_there_is_a_worker_for_each_shard() -> None:
 
 
 @by_name(WORKERS)
-def test_a_worker_may_finish_its_unit_and_stays_down_when_an_invariant_broke(process: Process) -> None:
+def test_a_worker_finishes_its_batch_and_stays_down_after_a_broken_invariant(process: Process) -> None:
     service = SERVICES[process.name]
     assert service["stop_grace_period"] == "70s"
     assert service["entrypoint"] == ["deploy/worker.sh"]
@@ -72,11 +72,11 @@ def test_a_worker_can_be_scaled(process: Process) -> None:
     assert not SERVICES[process.name].keys() & {"ports", "container_name", "hostname", "volumes"}
 
 
-def test_bots_trade_only_when_they_are_asked_for() -> None:
+def test_bots_trade_only_on_request() -> None:
     assert {name for name, service in SERVICES.items() if service.get("profiles") == ["bots"]} == set(BOTS)
 
 
-def test_everything_listens_on_loopback_only_but_what_is_asked_for() -> None:
+def test_everything_listens_on_loopback_by_default() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published == {
         "api": ["127.0.0.1:${API_PORT:-8000}:8000"],
@@ -86,13 +86,13 @@ def test_everything_listens_on_loopback_only_but_what_is_asked_for() -> None:
     assert SERVICES["caddy"]["profiles"] == ["public"]
 
 
-def test_flower_is_told_where_it_is_published() -> None:
+def test_flower_knows_where_it_is_published() -> None:
     told = SERVICES["flower"]["environment"]
     assert told["FLOWER_PUBLISHED_AT"] == "${FLOWER_ADDRESS:-127.0.0.1}"
     assert told["FLOWER_BASIC_AUTH"] == "${FLOWER_BASIC_AUTH:-}"
 
 
-def test_no_secret_stands_in_it_and_the_example_names_them_all() -> None:
+def test_it_contains_no_secret_and_the_example_names_all() -> None:
     asked_for = set(re.findall(r"\$\{(\w+)", TEXT))
     given = set(re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     passwords = {
@@ -127,7 +127,7 @@ def test_a_bot_knows_no_password(process: Process) -> None:
 
 
 @by_name(TRADERS)
-def test_a_bot_sees_its_own_key_and_the_api_and_nothing_else(process: Process) -> None:
+def test_a_bot_sees_only_its_own_key_and_the_api(process: Process) -> None:
     service = SERVICES[process.name]
     assert service["volumes"] == [f"{process.name}_key:/run/key:ro"]
     assert f"{process.name}_key:/run/exchange/keys/{process.name.upper()}" in SERVICES["migrate"]["volumes"]
@@ -135,7 +135,7 @@ def test_a_bot_sees_its_own_key_and_the_api_and_nothing_else(process: Process) -
     assert reached == {"api", *BOTS}
 
 
-def test_the_stores_are_where_nothing_comes_in_or_goes_out() -> None:
+def test_the_stores_are_on_an_isolated_network() -> None:
     assert {name for name in SERVICES if networks_of(name) == {"back"}} >= STORES
     assert yaml.safe_load(TEXT)["networks"]["back"] == {"internal": True}
     assert not any("ports" in SERVICES[name] for name in STORES)
@@ -143,7 +143,7 @@ def test_the_stores_are_where_nothing_comes_in_or_goes_out() -> None:
 
 
 @by_name([*WORKERS, *WEBS, *TRADERS])
-def test_a_container_may_change_nothing_and_become_no_other(process: Process) -> None:
+def test_a_container_may_change_nothing_and_gain_no_rights(process: Process) -> None:
     service = SERVICES[process.name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
@@ -157,19 +157,19 @@ def test_the_image_has_the_folders_of_the_keys_for_their_account() -> None:
     assert accounts.split() == [name.upper() for name in BOTS]
 
 
-def test_the_api_believes_caddy_only() -> None:
+def test_the_api_trusts_only_caddy() -> None:
     address = SERVICES["caddy"]["networks"]["edge"]["ipv4_address"]
     assert SERVICES["api"]["environment"]["TRUSTED_PROXIES"] == address
     assert {name for name in SERVICES if "edge" in networks_of(name)} == {"api", "caddy"}
 
 
-def test_redis_has_a_password_that_stands_on_no_command_line() -> None:
+def test_the_password_of_redis_is_on_no_command_line() -> None:
     redis = SERVICES["redis"]
     assert "${REDIS_PASSWORD}" not in str(redis["entrypoint"])
     assert "requirepass $$REDIS_PASSWORD" in redis["entrypoint"][-1]
 
 
-def test_no_container_is_told_all_passwords() -> None:
+def test_no_container_gets_all_passwords() -> None:
     files = {name: service["env_file"] for name, service in SERVICES.items() if "env_file" in service}
     assert set(files.values()) == {"deploy/settings.env"}
     settings = (ROOT / "deploy" / "settings.env").read_text()

@@ -1,4 +1,4 @@
-"""A user of Postgres does what its processes have to, and nothing else.
+"""A user of Postgres has exactly the rights that its processes need.
 
 That each can do its work, all tests with processes show: the workers, apis and exchanges of tests are these users.
 """
@@ -25,7 +25,7 @@ NOW_US = 1_700_000_000_000_000
 def urls(clearing_data: Database, market_data: Database) -> dict[str, str]:
     """Addresses of the databases for their owner; the users exist."""
     urls = owner_urls()
-    for _ in range(2):  # again changes nothing
+    for _ in range(2):  # a second run changes nothing
         make_users(urls[CLEARING], passwords_of_users())
         for variable, url in urls.items():
             grant(url, variable, passwords_of_users())
@@ -40,7 +40,7 @@ def databases_of(user: str, urls: Mapping[str, str]) -> Iterator[tuple[str, Data
 
 
 def may(database: Database, statement: str) -> bool:
-    """Whether Postgres lets the user run a statement, which is not run."""
+    """Return whether Postgres would let the user run a statement, without running it."""
     try:
         with database.transaction() as tx:
             tx.execute(text(f"EXPLAIN {statement}"))
@@ -129,7 +129,7 @@ FORBIDDEN = {
 }
 
 
-def test_every_user_is_looked_at() -> None:
+def test_every_user_is_tested() -> None:
     assert FORBIDDEN.keys() == set(USERS)
     for user, forbidden in FORBIDDEN.items():
         assert forbidden.keys() == {variable for variable, rights in RIGHTS.items() if user in rights}
@@ -146,7 +146,7 @@ def test_a_user_may_not_do_what_its_processes_never_do(urls: dict[str, str], use
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_a_user_changes_no_table_makes_none_and_lets_no_one_in(urls: dict[str, str], user: str) -> None:
+def test_a_user_alters_no_table_creates_none_and_grants_nothing(urls: dict[str, str], user: str) -> None:
     for variable, database in databases_of(user, urls):
         table = "ledger" if variable == CLEARING else "trades"
         for statement in (
@@ -169,7 +169,7 @@ def test_a_user_changes_no_table_makes_none_and_lets_no_one_in(urls: dict[str, s
                     tx.execute(text(statement))
             except DBAPIError as fault:
                 refused = isinstance(fault.orig, psycopg2.errors.InsufficientPrivilege)
-            # GRANT without the right to grant is a warning: what counts is that nothing was granted.
+            # GRANT without the right to grant only warns: check that nothing was granted.
             assert refused or statement.startswith("GRANT"), statement
             assert not public_may_read(urls[variable], table)
 
@@ -189,7 +189,7 @@ def public_may_read(url: str, table: str) -> bool:
     ("user", "variable"),
     [(user, variable) for user in USERS for variable, rights in RIGHTS.items() if user not in rights],
 )
-def test_a_user_does_not_connect_where_it_has_no_business(urls: dict[str, str], user: str, variable: str) -> None:
+def test_a_user_cannot_connect_to_a_database_it_does_not_need(urls: dict[str, str], user: str, variable: str) -> None:
     everywhere = dict.fromkeys(urls_of(user, urls, "x")) | urls
     password = passwords_of_users()[user]
     address = everywhere[variable].replace(everywhere[variable].partition("://")[2].rpartition("@")[0], "")
@@ -199,7 +199,7 @@ def test_a_user_does_not_connect_where_it_has_no_business(urls: dict[str, str], 
     database.engine.dispose()
 
 
-def test_the_feed_makes_the_days_to_come_without_owning_the_tables(urls: dict[str, str], market_data: Database) -> None:
+def test_the_feed_creates_partitions_without_owning_the_tables(urls: dict[str, str], market_data: Database) -> None:
     ((_, feed),) = databases_of("data_feed", urls)
     with market_data.transaction() as tx:
         for table in partitions.DAILY:
@@ -219,13 +219,13 @@ def test_the_feed_makes_the_days_to_come_without_owning_the_tables(urls: dict[st
 
 
 @pytest.mark.parametrize("table", ["report_heads", "trades; DROP TABLE trades", "candles"])
-def test_it_makes_no_other_partition(urls: dict[str, str], table: str) -> None:
+def test_the_feed_creates_no_other_partition(urls: dict[str, str], table: str) -> None:
     ((_, feed),) = databases_of("data_feed", urls)
     with pytest.raises(DBAPIError, match="there are no days of"), feed.transaction() as tx:
         tx.execute(text("SELECT make_day(:table, 20000, 1)"), {"table": table})
 
 
-def test_what_a_user_had_before_is_taken_away(urls: dict[str, str], clearing_data: Database) -> None:
+def test_rights_that_a_user_had_before_are_revoked(urls: dict[str, str], clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         tx.execute(text("GRANT ALL ON ALL TABLES IN SCHEMA public TO matching"))
     grant(urls[CLEARING], CLEARING, passwords_of_users())

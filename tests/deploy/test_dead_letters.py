@@ -1,4 +1,4 @@
-"""Dead letters on a real queue: seen, shown, sent back, and never lost."""
+"""Dead letters on a real queue are listed, shown, returned, and never lost."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _tasks() -> None:
 
 
 def bury(broker: Connection, queue: str, body: bytes | str, **headers: object) -> None:
-    """Have RabbitMQ make a dead letter of a message, as it does when a worker rejects it."""
+    """Have RabbitMQ dead-letter a message, as it does when a worker rejects one."""
     publish(broker, queue, body, headers=headers)
     with broker.channel() as channel:
         taken: list[Any] = []
@@ -43,7 +43,7 @@ def _wait_for(broker: Connection, queue: str, count: int | None = None) -> None:
         time.sleep(0.02)
 
 
-def test_they_are_listed_with_their_queue_and_what_is_wrong(
+def test_letters_are_listed_with_queue_and_fault(
     broker: Connection, broker_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["list"]) == 0
@@ -79,7 +79,7 @@ def publish_dead(broker: Connection, body: str) -> None:
         )
 
 
-def test_one_goes_back_as_it_came(broker: Connection, broker_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_letter_returns_unchanged(broker: Connection, broker_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     number = str(uuid4())
     bury(broker, ORDER_ENTRY, GOOD, task=ORDER_ENTRY, id=number)
     bury(broker, DATA_FEED, GOOD, task=DATA_FEED, id="other")
@@ -93,7 +93,9 @@ def test_one_goes_back_as_it_came(broker: Connection, broker_url: str, capsys: p
     _wait_for(broker, DEAD_LETTER, 1)
 
 
-def test_what_came_from_nowhere_stays(broker: Connection, broker_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_letter_without_a_queue_stays(
+    broker: Connection, broker_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     publish_dead(broker, "here")
     bury(broker, ORDER_ENTRY, GOOD, task=ORDER_ENTRY, id="1")
     assert main(["return", "nothing"]) == 1
@@ -106,7 +108,7 @@ def test_what_came_from_nowhere_stays(broker: Connection, broker_url: str, capsy
     _wait_for(broker, DEAD_LETTER, 2)
 
 
-def test_what_rabbitmq_does_not_take_stays(broker: Connection, broker_url: str) -> None:
+def test_a_letter_that_rabbitmq_does_not_accept_stays(broker: Connection, broker_url: str) -> None:
     bury(broker, ORDER_ENTRY, GOOD, task=ORDER_ENTRY, id="1")
     route = {"queue": ORDER_ENTRY, "exchange": STOCK_EXCHANGE.name, "routing_key": ORDER_ENTRY}
     with broker.channel() as channel:
@@ -120,8 +122,8 @@ def test_what_rabbitmq_does_not_take_stays(broker: Connection, broker_url: str) 
     _wait_for(broker, DEAD_LETTER, 1)
 
 
-def test_looking_often_loses_nothing(broker: Connection, broker_url: str) -> None:
-    """A quorum queue counts every look as a delivery, and newer versions of RabbitMQ drop what had too many."""
+def test_reading_letters_often_loses_none(broker: Connection, broker_url: str) -> None:
+    """A quorum queue counts every read as a delivery, and newer RabbitMQs drop a message after too many."""
     bury(broker, ORDER_ENTRY, GOOD, task=ORDER_ENTRY, id="1")
     counts = []
     for _ in range(2 * TIRED_DELIVERIES + 5):

@@ -1,4 +1,4 @@
-"""`make drop-old-data` says what it drops, drops it, and leaves the rest."""
+"""`make drop-old-data` lists old data, drops it, and keeps the rest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def count(database: Database) -> int:
         return int(tx.execute(text("SELECT count(*) FROM reports")).scalar_one())
 
 
-def test_it_says_what_it_drops_and_leaves_the_rest(market_data: Database, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_lists_what_it_drops_and_keeps_the_rest(market_data: Database, capsys: pytest.CaptureFixture[str]) -> None:
     now_us = time.time_ns() // 1_000
     partitions.create_ahead(market_data, now_us=now_us - 2 * DAY_US)
     for sequence, days in ((1, 2), (2, 0)):
@@ -56,7 +56,7 @@ def test_it_says_what_it_drops_and_leaves_the_rest(market_data: Database, capsys
     assert count(market_data) == 2
 
 
-def test_what_came_a_moment_ago_cannot_be_dropped(market_data: Database, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recent_data_cannot_be_dropped(market_data: Database, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         drop_old_data.main(["--days", "0"])
-    assert "has to be 1 or more" in capsys.readouterr().err
+    assert "must be at least 1" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Flower takes no password on loopback, and never listens anywhere else without one."""
+"""Flower needs no password on loopback, and listens on no other address without one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def started(**variables: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def flower(**variables: str) -> Iterator[str]:
-    """The address of a Flower that runs inside the block."""
+    """Run Flower inside the block, and give its address."""
     port = free_port()
     process = started(FLOWER_PORT=str(port), **variables)
     try:
@@ -46,7 +46,7 @@ def flower(**variables: str) -> Iterator[str]:
 
 
 def status(url: str, path: str, login: str | None = None) -> int:
-    """The status of the answer; 0 when there is none."""
+    """Return the status of the answer; 0 without an answer."""
     manager = urllib.request.HTTPPasswordMgrWithPriorAuth()
     if login is not None:
         name, _, password = login.partition(":")
@@ -95,7 +95,7 @@ def test_anywhere_else_it_does_not_start_without_a_password(variables: dict[str,
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_what_is_loopback(address: str) -> None:
+def test_loopback_addresses_are_recognised(address: str) -> None:
     assert refusal(Settings(flower_address=address)) is None
 
 

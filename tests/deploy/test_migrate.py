@@ -1,4 +1,4 @@
-"""What runs before every start: it makes everything ready, once, and says in one sentence why it cannot."""
+"""`deploy.migrate` prepares everything once, and reports a failure in one sentence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def keys_in(run_directory: Path) -> dict[str, str]:
     return held
 
 
-def test_everyone_gets_a_key_that_is_valid(clearing_data: Database, tmp_path: Path) -> None:
+def test_every_account_gets_a_valid_key(clearing_data: Database, tmp_path: Path) -> None:
     migrate.prepare(settings(tmp_path))
     assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
     held = keys_in(tmp_path)
@@ -52,7 +52,7 @@ def test_each_bot_gets_a_file_with_its_own_key_and_no_other(clearing_data: Datab
     assert json.loads(migrate.key_file(tmp_path, "GAUSS").read_text()) == {"GAUSS": keys_in(tmp_path)["GAUSS"]}
 
 
-def test_again_changes_nothing(clearing_data: Database, tmp_path: Path) -> None:
+def test_a_second_run_changes_nothing(clearing_data: Database, tmp_path: Path) -> None:
     migrate.prepare(settings(tmp_path))
     before = keys_in(tmp_path)
     migrate.prepare(settings(tmp_path))
@@ -75,7 +75,7 @@ def test_another_number_of_shards_is_refused(clearing_data: Database, tmp_path: 
         migrate.prepare(settings(tmp_path, shards=5))
 
 
-def test_a_postgres_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_a_postgres_that_is_away_is_reported_in_one_sentence(tmp_path: Path) -> None:
     nowhere = "postgresql://exchange@127.0.0.1:1/clearing_data"
     ended = subprocess.run(
         [sys.executable, "-m", "deploy.migrate"],

@@ -1,4 +1,4 @@
-"""Caddy in front of the exchange: orders over HTTPS, streams through it, and bounds on what a client may send."""
+"""Caddy in front of the exchange: orders over HTTPS, streams, and bounds on what clients send."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Door:
         return self.asked_for.url
 
     def is_up(self) -> bool:
-        """Whether it serves with its certificate."""
+        """Return whether it serves with its certificate."""
         assert self.process.poll() is None, self.log.read_text()
         try:
             with self.connect():
@@ -60,7 +60,7 @@ class Door:
             return False
 
     def connect(self) -> ssl.SSLSocket:
-        """A connection of one's own, to send bytes on as they are."""
+        """Open a connection for raw bytes."""
         context = ssl.create_default_context(cafile=str(self.root))
         plain = socket.create_connection(("127.0.0.1", self.asked_for.https_port), timeout=60)
         return context.wrap_socket(plain, server_hostname=NAME)
@@ -95,7 +95,7 @@ def door(exchange: Exchange, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 class _Echo(BaseHTTPRequestHandler):
-    """Answers with the head that it was sent."""
+    """Answers with the head of the request."""
 
     def do_GET(self) -> None:
         body = json.dumps({name.lower(): self.headers.get_all(name) for name in self.headers}).encode()
@@ -105,12 +105,12 @@ class _Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def echoing(tmp_path: Path) -> Iterator[Door]:
-    """Caddy in front of a server that shows what arrives there."""
+    """Caddy in front of a server that shows the requests it receives."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -157,7 +157,7 @@ def test_socketio_passes_through(exchange: Exchange, door: Door, transport: str)
     client.disconnect()
 
 
-def test_plain_http_is_sent_to_https(door: Door) -> None:
+def test_http_is_redirected_to_https(door: Door) -> None:
     address = f"http://{NAME}:{door.asked_for.http_port}/book/MSFT"
     answer = requests.get(address, allow_redirects=False, timeout=60)
     assert answer.status_code == 308
@@ -165,7 +165,7 @@ def test_plain_http_is_sent_to_https(door: Door) -> None:
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/METRICS", "/x/../metrics"])
-def test_metrics_are_not_for_the_world(exchange: Exchange, door: Door, path: str) -> None:
+def test_metrics_are_not_public(exchange: Exchange, door: Door, path: str) -> None:
     assert requests.get(exchange.url + "/metrics", timeout=60).status_code == 200
     with door.connect() as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: {NAME}\r\nConnection: close\r\n\r\n".encode())
@@ -180,7 +180,7 @@ def test_a_head_that_is_too_large_is_refused(door: Door) -> None:
         assert client.recv(100).startswith(b"HTTP/1.1 431")
 
 
-def test_a_body_that_never_ends_is_cut_off(exchange: Exchange, door: Door) -> None:
+def test_an_endless_body_is_disconnected(exchange: Exchange, door: Door) -> None:
     sent = 0
 
     def body() -> Iterator[bytes]:
@@ -192,13 +192,13 @@ def test_a_body_that_never_ends_is_cut_off(exchange: Exchange, door: Door) -> No
     headers = {**key_of(exchange), "Content-Type": "application/json"}
     try:
         status = door.ask("POST", "/orders", data=body(), headers=headers).status_code
-    except requests.ConnectionError:  # it was cut off before it had read the answer
+    except requests.ConnectionError:  # the connection broke before the answer was read
         status = 413
     assert status == 413
     assert sent < 1_000 * MAX_BODY_BYTES
 
 
-def test_what_a_client_says_of_its_address_is_not_believed(echoing: Door) -> None:
+def test_a_client_cannot_claim_an_address(echoing: Door) -> None:
     spoofed = {"X-Forwarded-For": "192.0.2.1", "X-Real-IP": "192.0.2.1", "Forwarded": "for=192.0.2.1"}
     seen = echoing.ask("GET", "/", headers=spoofed | {"X-Forwarded-Proto": "http"}).json()
     assert seen["x-forwarded-for"] == ["127.0.0.1"]
@@ -217,18 +217,18 @@ def test_an_exchange_that_is_away_leaves_the_outcome_open(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"PUBLIC": "https://x.example"}, "wrong PUBLIC: it has to be the host name"),
+        ({"PUBLIC": "https://x.example"}, "wrong PUBLIC: it must be the host name"),
         ({"PUBLIC": "a b"}, "wrong PUBLIC: "),
-        ({"PUBLIC": "x.example", "PUBLIC_TLS": "none"}, "wrong PUBLIC_TLS: it has to be one of: acme, internal"),
+        ({"PUBLIC": "x.example", "PUBLIC_TLS": "none"}, "wrong PUBLIC_TLS: it must be one of: acme, internal"),
         ({"PUBLIC": "x.example", "PUBLIC_HTTPS_PORT": "0"}, "wrong PUBLIC_HTTPS_PORT: "),
     ],
 )
-def test_a_variable_that_makes_no_sense(variables: dict[str, str], sentence: str) -> None:
+def test_an_invalid_variable_is_refused(variables: dict[str, str], sentence: str) -> None:
     with pytest.raises(Failure, match=f"^{sentence}"):
         public.from_environment(variables)
 
 
-def test_a_port_that_is_taken_is_named() -> None:
+def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(Failure, match=f"port {port} is in use .* `make up PUBLIC_HTTPS_PORT="):

@@ -15,7 +15,7 @@ _PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+)(?: ;.*?)?(?: 
 
 
 def pinned(file: Path) -> dict[str, str]:
-    """Version of each library that a file pins.
+    """Return the version of each library that a file pins.
 
     raises  AssertionError  a requirement has not one version and a hash at least
     """
@@ -41,7 +41,7 @@ def test_tests_run_with_the_libraries_that_run_the_exchange() -> None:
     assert pinned(RUNNING).items() <= pinned(TESTING).items()
 
 
-def test_what_the_project_names_is_pinned() -> None:
+def test_every_library_of_the_project_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     named = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     names = {_normal(re.split(r"[=<>!~\[; ]", requirement)[0]) for requirement in named}

@@ -1,4 +1,4 @@
-"""A worker's container ends as its worker does, but for a broken invariant, which is not to be started again."""
+"""A worker's container has the exit status of its worker, except after a broken invariant: then it stays down."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_status_of_the_container(worker: str, status: int) -> None:
     assert subprocess.run([SCRIPT, "sh", "-c", worker], check=False, timeout=10).returncode == status
 
 
-def test_the_worker_is_told_to_stop_and_may_finish() -> None:
+def test_a_stopped_worker_finishes_its_batch() -> None:
     finishing = "trap 'sleep 0.3; echo finished; exit 0' TERM; echo started; while :; do sleep 0.05; done"
     with subprocess.Popen([SCRIPT, "sh", "-c", finishing], stdout=subprocess.PIPE, text=True) as container:
         assert container.stdout

@@ -1,4 +1,4 @@
-"""`make chaos`: runs the chaos of bench/chaos on an exchange of its own, which may run beside `make up`."""
+"""`make chaos`: runs bench/chaos on an exchange of its own, also next to a running one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deploy.local.places import VENV_PYTHON
 
 
 def main() -> None:
-    """Become it."""
+    """Replace this process by the chaos run."""
     os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "bench.chaos", *sys.argv[1:]])
 
 

@@ -1,4 +1,4 @@
-"""`make clean`: stops everything and drops all data of the exchange on this machine."""
+"""`make clean`: stops everything and drops all data of this clone's exchange."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import SERVICE_URLS
 
-# Every instance has it; a folder without it was not made by us.
+# Every instance has it; `make up` did not make a folder without it.
 _OURS = "supervisor.conf"
 
 
@@ -26,7 +26,7 @@ def main() -> int:
 
 def _remove(instance: Instance) -> None:
     if instance.directory.is_symlink() or not (instance.directory / _OURS).exists():
-        raise Failure(f"{instance.directory} was not made by `make up`: remove it yourself if nobody needs it")
+        raise Failure(f"{instance.directory} was not made by `make up`: remove it yourself if it is not needed")
     kept = sorted(set(SERVICE_URLS.values()) - read_json(instance.directory / "passwords.json").keys())
     with alone(instance):
         supervisor = Supervisor(instance)
@@ -35,7 +35,7 @@ def _remove(instance: Instance) -> None:
         with step(f"drop {instance.directory.name}"):
             shutil.rmtree(instance.directory)
     if kept:
-        print(f"what {' and '.join(kept)} hold is kept: they were not started here")
+        print(f"the data in {' and '.join(kept)} stay: `make up` did not start them")
 
 
 if __name__ == "__main__":

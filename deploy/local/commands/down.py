@@ -1,4 +1,4 @@
-"""`make down`: stops everything, first what trades and last what stores; the data stay."""
+"""`make down`: stops everything, the bots first and the services last, and keeps the data."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def main() -> int:
 
 
 def stop(supervisor: Supervisor) -> None:
-    """Stop what the supervisor runs, in the reverse of the order in which it was started, and the supervisor."""
+    """Stop all programs in the reverse order of their start, and then the supervisor."""
     if not supervisor.runs():
-        print("nothing is running")
+        print("nothing is running: `make up` starts the exchange")
         return
     for rank, names in _NAMES.items():
         with step(f"stop {names}"):

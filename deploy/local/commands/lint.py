@@ -1,4 +1,4 @@
-"""`make lint`: format, style, types, and who may import whom."""
+"""`make lint`: checks style, format, types and imports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CHECKS = {
 
 
 def main() -> int:
-    """Run all checks; exit status 1 when one of them found something."""
+    """Run all checks; exit status 1 if one of them fails."""
     passed = [_passes(what, command) for what, command in _CHECKS.items()]
     return 0 if all(passed) else 1
 

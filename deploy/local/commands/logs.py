@@ -9,7 +9,7 @@ from deploy.local.places import EXCHANGE
 
 
 def main() -> int:
-    """Become `tail`."""
+    """Replace this process by `tail`."""
     files = sorted(EXCHANGE.logs.glob("*.log"))
     if not files:
         raise Failure("there are no logs yet: start the exchange with `make up`")

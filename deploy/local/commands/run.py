@@ -1,4 +1,4 @@
-"""`make audit`, `make bench`: runs a module of ours with the environment of the running exchange."""
+"""`make audit`, `make bench` and others: runs a module with the environment of the running exchange."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from deploy.local.supervisor import Supervisor
 
 
 def main() -> int:
-    """Become the module."""
+    """Replace this process by the module."""
     module, *arguments = sys.argv[1:]
-    # Some benchmarks start what they measure, or need no exchange.
+    # Some benchmarks start an exchange of their own, or need none.
     if module != "bench" and not Supervisor(EXCHANGE).runs():
         raise Failure("the exchange is not running: start it with `make up`")
     os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", module, *arguments])

@@ -1,4 +1,4 @@
-"""`make status`: what runs, how deep the queues are, what the stores hold and how fast they grow."""
+"""`make status`: shows processes, queue depths, and the size and growth of the stores."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from deploy.local.failure import Failure, ending
 from deploy.local.places import EXCHANGE, Instance
 from deploy.local.supervisor import State, Supervisor
 
-# A worker touches its liveness file every second; one whose file is older than this does not live [s].
+# A worker touches its liveness file every second; a worker with an older file than this is dead [s].
 _ALIVE_S = 5.0
 
 _EXITED = re.compile(r" exited: (\S+) \(")
 
 
 def main() -> int:
-    """Print the three tables; exit status 1 when something does not run."""
+    """Print the three tables; exit status 1 if a process does not run."""
     supervisor = Supervisor(EXCHANGE)
     if not supervisor.runs():
         raise Failure("the exchange is not running: start it with `make up`")
@@ -41,7 +41,7 @@ def _process_row(state: State, restarts: Counter[str]) -> tuple[str, ...]:
 
 
 def _restarts(instance: Instance) -> Counter[str]:
-    """How often each process has ended by itself since the supervisor was started, by the supervisor's log."""
+    """Count from the supervisor's log how often each process has ended by itself since the supervisor started."""
     log = (instance.logs / "supervisor.log").read_text(errors="replace")
     return Counter(_EXITED.findall(log.rpartition("supervisord started")[2]))
 
@@ -57,12 +57,12 @@ def _queue_rows(s: Settings) -> list[tuple[str, ...]]:
                 found = channel.queue_declare(queue.name, passive=True)
                 rows.append((queue.name, f"{found.message_count:,}", _workers(s, queue.name, found.consumer_count)))
     except (*Connection("amqp://").connection_errors, *Connection("amqp://").channel_errors) as fault:
-        rows.append((f"RabbitMQ does not answer: {fault}", "", ""))
+        rows.append((f"RabbitMQ does not answer; see `make logs`: {fault}", "", ""))
     return rows
 
 
 def _workers(s: Settings, queue: str, consumers: int) -> str:
-    """How many work on a queue, and for a matching queue how many stand by, of whom RabbitMQ does not tell."""
+    """Report the workers of a queue, and the standbys of a matching queue, which RabbitMQ does not know."""
     young = time.time() - _ALIVE_S
     alive = sum(file.stat().st_mtime > young for file in (s.run_directory / "alive").glob(f"{queue}-*@*"))
     standbys = alive - consumers if stage_of_queue(queue) == MATCHING else 0
@@ -75,12 +75,12 @@ def _store_rows(s: Settings) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [(name, _megabytes(size), _growth(name, grows)) for name, size in held.items()]
     a_trade = growth.bytes_a_trade(s)
     if a_trade is not None:
-        rows.append(("a settled trade in the ledger and the register", f"{a_trade:,.0f} bytes", ""))
+        rows.append(("each settled trade, in ledger and executions", f"{a_trade:,.0f} bytes", ""))
     total = sum(grows.values())
     free = shutil.disk_usage(EXCHANGE.directory).free
     rows.append(("together", _megabytes(sum(held.values())), _megabytes(total) if grows else "known in a minute"))
     rows.append(
-        ("the disk has left", _megabytes(free), f"enough for {free / total / 24:,.0f} days" if total > 0 else "")
+        ("free on the disk", _megabytes(free), f"enough for {free / total / 24:,.0f} days" if total > 0 else "")
     )
     return rows
 
@@ -92,7 +92,7 @@ def _growth(store: str, grows: dict[str, float]) -> str:
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """Print a table, its first column to the left and the others to the right."""
+    """Print a table; its first column is left-aligned and the others right-aligned."""
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     for row in (head, *rows):
         first, *others = (

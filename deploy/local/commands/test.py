@@ -1,4 +1,4 @@
-"""`make test`: checks the code and runs the tests, on services of their own that may run beside `make up`."""
+"""`make test`: checks the code and runs the tests on services of their own, also next to a running exchange."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import SERVICE_URLS
 
-# More of them only wait for the one Postgres and the one RabbitMQ.
+# More processes would only wait for the one Postgres and the one RabbitMQ.
 _MOST_PROCESSES = 8
 
 
 def main() -> int:
-    """Exit status 0 when everything has passed."""
+    """Run checks and tests; exit status 0 if all pass."""
     signal.signal(signal.SIGTERM, _interrupt)
     with alone(TESTS), descendants.ended(), _services() as ready:
         checked = lint.main()  # while the services start
@@ -39,10 +39,10 @@ def main() -> int:
 
 @contextmanager
 def _services() -> Iterator[Callable[[], dict[str, str]]]:
-    """New and empty services inside the block; when asked, it waits for them and names them in an environment."""
+    """Run new services inside the block; gives a function that waits for them and returns their environment."""
     supervisor = Supervisor(TESTS)
     if supervisor.runs():
-        supervisor.shut_down()  # of a run that was killed
+        supervisor.shut_down()  # left over from a run that was killed
     for old in ("postgres", "rabbitmq", "redis", "alive"):
         shutil.rmtree(TESTS.directory / old, ignore_errors=True)
     TESTS.folder("logs")
@@ -63,23 +63,23 @@ def _services() -> Iterator[Callable[[], dict[str, str]]]:
         supervisor.start(programs)
         yield ready
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # impatience would leave them running
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave them running
         with step("stop services"):
             supervisor.stop(names)
             supervisor.shut_down()
 
 
 def _impatient(program: Program) -> Program:
-    """A service whose data are dropped: it ends at once, and Postgres does not wait for the disk.
+    """Return a service for data that will be dropped: it ends at once, and Postgres does not wait for the disk.
 
-    A test may kill Postgres but not the machine, and only then would something be missing.
+    A test may kill Postgres but not the machine, so no committed row can be lost.
     """
     options = ("--fsync=off", "--full_page_writes=off") if program.name == "postgres" else ()
     return replace(program, command=(*program.command, *options), stop_signal="KILL")
 
 
 def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
-    # What the tests want other than by default they say themselves; the settings of the caller are for an exchange.
+    # Tests set what they need other than the defaults; the caller's settings are meant for an exchange.
     others = {name: text for name, text in os.environ.items() if name.lower() not in Settings.model_fields}
     command = [str(VENV_PYTHON), "-m", "pytest", "--durations=10", *_side_by_side(arguments), *arguments]
     with subprocess.Popen(command, env=others | environment) as tests:
@@ -104,7 +104,7 @@ def _side_by_side(arguments: Sequence[str]) -> list[str]:
 
 
 class _Terminated(KeyboardInterrupt):
-    """Somebody wants this process to end, and has told only this one."""
+    """SIGTERM, which reached only this process."""
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""`make tournament`: bots against each other; with `--live` on the exchange that runs."""
+"""`make tournament`: lets bots compete, with `--live` on the running exchange."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from deploy.local.supervisor import Supervisor
 
 
 def main() -> int:
-    """Become the command of the bots."""
+    """Replace this process by the command of the bots."""
     if "--live" in sys.argv and "EXCHANGE_URL" not in os.environ:
         if not Supervisor(EXCHANGE).runs():
             raise Failure("the exchange is not running: start it with `make up BOTS=none`")
-        # Bots come in by the front door: of the exchange's environment, passwords and all, they get its port.
+        # Bots use the front door: of the exchange's environment, which has passwords, they get the port only.
         os.environ["EXCHANGE_URL"] = f"http://127.0.0.1:{_api_port()}"
         os.environ.setdefault("EXCHANGE_KEYS_FILE", str(EXCHANGE.directory / "keys.json"))
     os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "bots", "tournament", *sys.argv[1:]])

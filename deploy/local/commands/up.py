@@ -1,4 +1,4 @@
-"""`make up`: when it returns, everything runs. What ran before and is to run on is not disturbed."""
+"""`make up`: starts everything and returns when it is ready. Processes that need no change keep running."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LEAST_FREE_BYTES = 1 << 30
 
 
 def main() -> int:
-    """Start what does not run; exit status 1 and one sentence when that cannot be."""
+    """Start everything that does not run; exit status 1 and one sentence if that fails."""
     market = _market()
     variables, door = from_environment(os.environ, bots=market.bots), public.from_environment(os.environ)
     require_space()
@@ -50,14 +50,14 @@ def _market() -> MarketFile:
 
 
 def require_space() -> None:
-    """See that the stores have room to grow.
+    """Check that the stores have room to grow.
 
-    raises  Failure  they have not
+    raises  Failure  the disk is almost full
     """
     EXCHANGE.directory.mkdir(exist_ok=True)
     free = shutil.disk_usage(EXCHANGE.directory).free
     if free < _LEAST_FREE_BYTES:
-        raise Failure(f"the disk of {EXCHANGE.directory} has only {free >> 20} MB left: make room for 1 GB at least")
+        raise Failure(f"the disk of {EXCHANGE.directory} has only {free >> 20} MB left: make room for at least 1 GB")
 
 
 def _bring_up(variables: Variables, door: public.PublicDoor | None, market: MarketFile) -> None:
@@ -65,15 +65,15 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None, market: Mark
     supervisor = Supervisor(EXCHANGE)
     was_up = supervisor.runs()
     if not was_up:
-        shutil.rmtree(EXCHANGE.directory / "alive", ignore_errors=True)  # of workers that are no more
+        shutil.rmtree(EXCHANGE.directory / "alive", ignore_errors=True)  # left over from earlier workers
     wanted = sorted({service for variable, service in SERVICE_URLS.items() if variable not in variables.given})
     services = own.prepare(EXCHANGE, wanted, running=was_up, defined=True)
     environment = exchange.environment(os.environ, {**services.urls, **variables.given}, EXCHANGE)
     if door is not None:
-        # Caddy alone may say for whom it asks.
+        # Only Caddy may name the address of a client.
         environment.setdefault("TRUSTED_PROXIES", LOOPBACK)
     os.environ.update(environment)
-    s = Settings()  # those that this process has read at its start do not know the services' addresses
+    s = Settings()  # read again, now with the addresses of the services
     if fault := flower.refusal(s):
         raise Failure(fault)
     _require_ports(supervisor if was_up else None, s, door)
@@ -81,7 +81,7 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None, market: Mark
     url = f"http://{_reachable(s.api_host)}:{s.api_port}"
     flower_url = f"http://{_reachable(s.flower_address)}:{s.flower_port}"
     roles = _roles(services.roles, environment)
-    # A caller that brings one of the databases brings one user for all.
+    # If the caller sets the address of a database, all processes are its user.
     passwords = {} if DATABASE_URLS & variables.given.keys() else services.users
     users = {user: database_users.urls_of(user, environment, password) for user, password in passwords.items()}
     processes = exchange.programs(
@@ -110,7 +110,7 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None, market: Mark
 
 
 def _roles(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """What the processes of each role are told of RabbitMQ in place of what who has all rights knows."""
+    """Return the variables with which the processes of each role connect to RabbitMQ, as the role's own user."""
     roles = {
         role: {"BROKER_URL": broker_users.url_of(role, environment["BROKER_URL"], password), "BROKER_ROLE": role}
         for role, password in passwords.items()
@@ -122,7 +122,7 @@ def _roles(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict
 
 
 def _users(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """What is to be told to who makes the users of the roles."""
+    """Return the variables with which `deploy.migrate` makes the users of the roles."""
     if not passwords:
         return {}
     management = environment[FLOWER_BROKER_API]
@@ -130,9 +130,10 @@ def _users(passwords: Mapping[str, str], environment: Mapping[str, str]) -> dict
 
 
 def _require_ports(running: Supervisor | None, s: Settings, door: public.PublicDoor | None) -> None:
-    """See that the ports which people know are free, or already ours.
+    """Check that the public ports are free, or already ours.
 
     running  the supervisor, if it runs
+    raises   Failure  another program has a port
     """
     before = environment_file.read(EXCHANGE) if running else {}
     up = {state.name for state in running.states() if state.state == "RUNNING"} if running else set()
@@ -173,7 +174,7 @@ def _migrate(environment: Mapping[str, str]) -> None:
 
 
 def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url: str, flower_url: str) -> None:
-    """Start what is not a service: all but the bots at once, and these when there is something to trade on."""
+    """Start workers, api and streams at once, and bots and scheduler when the api is ready."""
     by_rank = {
         rank: [program for program in programs if program.rank == rank] for rank in (WORKER, WEB, BOT, SCHEDULER)
     }
@@ -199,7 +200,7 @@ def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url
 
 
 def _reachable(host: str) -> str:
-    """Where to find what listens on a host, which may be every address of the machine."""
+    """Return an address at which a server that listens on a host can be reached."""
     return LOOPBACK if host in {"0.0.0.0", "::"} else host  # noqa: S104  # nothing listens there because of this
 
 
@@ -209,7 +210,7 @@ def _addresses(url: str, flower_url: str, door: public.PublicDoor | None) -> str
 the exchange   {url}        an order book: {url}/book/MSFT{from_outside}
 Flower         {flower_url}
 keys           {EXCHANGE.directory / "keys.json"}        the account SINGLE is yours
-next           make status, make logs, make audit, make down"""
+next           try make status, make logs, make audit; make down stops it"""
 
 
 if __name__ == "__main__":

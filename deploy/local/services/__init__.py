@@ -1,1 +1,1 @@
-"""RabbitMQ, Postgres and Redis of an instance: on loopback, with ports, data and secrets of their own."""
+"""An instance's RabbitMQ, Postgres and Redis: on loopback, with ports, data and secrets of their own."""

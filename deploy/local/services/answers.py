@@ -1,4 +1,4 @@
-"""Waits until services answer, and says what to do about those that do not."""
+"""Waits until services answer, and reports those that do not."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _LOGIN_S = 3
 def wait(service: str, url: str, *, still_up: Callable[[], None], seconds: float = 240) -> None:
     """Return when one of our services answers.
 
-    still_up  raises the Failure to report when the service will not come up any more
+    still_up  raises the Failure to report if the service has failed
     """
     deadline = time.monotonic() + seconds
     while (fault := _fault(service, url)) is not None:
         still_up()
         if time.monotonic() > deadline:
-            raise Failure(f"{service} did not answer within {seconds:.0f} s: {fault}")
+            raise Failure(f"{service} did not answer within {seconds:.0f} s ({fault}); see `make logs`")
         time.sleep(0.1)
 
 
 def require(variable: str, url: str) -> None:
-    """See that a service whose address the caller has given answers.
+    """Check that a service at the caller's address answers.
 
-    Of Postgres it is known when the databases are migrated: to look it up would take one that exists.
+    Postgres is not checked here, because its databases may not exist yet: the migration reports its failure.
     raises  Failure  it does not answer
     """
     service = SERVICE_URLS[variable]
@@ -48,7 +48,7 @@ def require(variable: str, url: str) -> None:
 
 
 def _fault(service: str, url: str) -> str | None:
-    """What is wrong with a service; None when it answers."""
+    """Return the reason why a service does not answer; None: it does."""
     try:
         _CHECKS[service](url)
     except (OSError, RedisError, psycopg2.Error, ValueError, *_AMQP_ERRORS) as fault:

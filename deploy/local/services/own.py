@@ -22,12 +22,12 @@ _SERVICES = {RABBITMQ: rabbitmq, POSTGRES: postgres, REDIS: redis}
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What runs, and where it is.
+    """The services that run here.
 
     programs  for the supervisor
-    urls      addresses by the variables of the settings, and Flower's to RabbitMQ's management
-    roles     passwords of RabbitMQ's users by their roles; empty where RabbitMQ is not ours
-    users     passwords of Postgres' users; empty where Postgres is not ours
+    urls      addresses by variable, including the one of RabbitMQ's management for Flower
+    roles     passwords of RabbitMQ's users, by role; empty if RabbitMQ is not ours
+    users     passwords of Postgres' users; empty if Postgres is not ours
     """
 
     programs: dict[str, list[Program]]
@@ -36,7 +36,7 @@ class Services:
     users: dict[str, str]
 
     def url_of(self, service: str) -> str:
-        """An address of a service that is started here."""
+        """Return an address of a service that runs here."""
         return next(self.urls[variable] for variable, name in SERVICE_URLS.items() if name == service)
 
     @property
@@ -46,12 +46,12 @@ class Services:
 
 
 def prepare(instance: Instance, wanted: Collection[str], *, running: bool, defined: bool = False) -> Services:
-    """Make the wanted services ready to be started.
+    """Prepare the wanted services for their start.
 
     running  whether they run already
-    defined  whether RabbitMQ is to know at each start all users, queues and routes of the exchange, even when it has
-             lost its data
-    raises   Failure  one is not installed
+    defined  whether RabbitMQ imports all users, queues and routes of the exchange at each start, so that it has them
+             even after it lost its data
+    raises   Failure  a service is not installed
     """
     chosen = ports.choose(instance, [port for name in wanted for port in _SERVICES[name].PORTS], running=running)
     roles = {role: f"{RABBITMQ} {role}" for role in ROLES} if RABBITMQ in wanted else {}
@@ -84,7 +84,7 @@ def _urls(wanted: Collection[str], chosen: Mapping[str, int], passwords: Mapping
 
 
 def _passwords(instance: Instance, names: Collection[str]) -> dict[str, str]:
-    """A password for each service and user, made once."""
+    """Return the password of each service and user, and make missing ones."""
     file = instance.directory / "passwords.json"
     before: dict[str, str] = read_json(file)
     passwords = {name: secrets.token_hex(24) for name in names} | before

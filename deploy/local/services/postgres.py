@@ -1,7 +1,7 @@
-"""A Postgres of our own, with both databases; durable, and set for much writing on a small machine.
+"""A Postgres of our own for both databases; durable, and configured for many writes on a small machine.
 
-Postgres does not run as root. Called by root it runs as the user `postgres`; when that user may not enter the folder
-of the clone, Postgres is given the capability to do so, and no more than that.
+Postgres does not run as root. If root calls, it runs as the user `postgres`; if that user may not enter the folder of
+the clone, Postgres gets the capability to do so and no other.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ _CAPABILITY = "+dac_override"
 
 
 def program_path() -> str | None:
-    """Where the newest server is; None when none is installed."""
+    """Return the path of the newest server; None: none is installed."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
     return str(installed[-1]) if installed else shutil.which("postgres")
 
 
 def url(ports: Mapping[str, int], password: str, database: str) -> str:
-    """The address of one of the databases."""
+    """Return the address of one of the databases."""
     return f"postgresql://{USER}:{password}@{LOOPBACK}:{ports['postgres']}/{database}"
 
 
 def programs(instance: Instance, ports: Mapping[str, int], password: str) -> list[Program]:
-    """Make the data folder if there is none, write the configuration and say what to run.
+    """Make the data folder if it is missing, write the configuration, and return the programs.
 
-    raises  Failure  Postgres is not installed, or cannot work in this folder
+    raises  Failure  Postgres is not installed, or cannot use this folder
     """
     folder = instance.folder("postgres")
     data = folder / "data"
@@ -63,7 +63,7 @@ def programs(instance: Instance, ports: Mapping[str, int], password: str) -> lis
             "postgres",
             SERVICE,
             (str(server), "-D", str(data), *(f"--{name}={value}" for name, value in options.items())),
-            stop_signal="INT",  # end now, do not wait for clients to leave
+            stop_signal="INT",  # ends at once, without waiting for clients to disconnect
             stop_wait_s=60,
             on_orphaned="INT",
             run_as=run_as,
@@ -72,13 +72,13 @@ def programs(instance: Instance, ports: Mapping[str, int], password: str) -> lis
 
 
 def _knows_lz4(server: Path, data: Path, settings: Path, run_as: tuple[str, ...]) -> bool:
-    """Whether the server compresses with lz4, as nearly all from version 15 on do: it takes a tenth of the time."""
+    """Return whether the server supports lz4, which takes a tenth of the time; most do from version 15 on."""
     options = ["-D", str(data), "-C", "wal_compression", f"--config_file={settings}", "--wal_compression=lz4"]
     return subprocess.run([*run_as, server, *options], check=False, cwd="/", capture_output=True).returncode == 0
 
 
 def _server_of(data: Path) -> Path:
-    """The server that can read the data; the newest one when there are none."""
+    """Return the server for the version of the data; without data, the newest one."""
     version_file = data / "PG_VERSION"
     newest = program_path()
     if newest is None:
@@ -93,24 +93,26 @@ def _server_of(data: Path) -> Path:
 
 
 def _other_user(folder: Path) -> tuple[str, ...]:
-    """What to put before a command so that it may run Postgres in a folder; nothing unless we are root."""
+    """Return the words that make a command run as Postgres' user in a folder; empty unless we are root."""
     if os.geteuid() != 0:
         return ()
     try:
         account = pwd.getpwnam(_ACCOUNT)
     except KeyError:
         raise Failure(
-            f"Postgres does not run as root and there is no user {_ACCOUNT}: make one, and start again"
+            f"Postgres does not run as root and there is no user {_ACCOUNT}: create it, and start again"
         ) from None
     _own(folder)
     plain = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
     capable = (*plain, f"--inh-caps={_CAPABILITY}", f"--ambient-caps={_CAPABILITY}")
     for run_as in (plain, capable):
-        # Asking the kernel for permission would leave the capability out of account; entering does not.
+        # Asking the kernel for permission would ignore the capability; entering the folder does not.
         entering = [*run_as, "env", f"--chdir={folder}", "true"]
         if subprocess.run(entering, check=False, capture_output=True).returncode == 0:
             return run_as
-    raise Failure(f"the user {_ACCOUNT} may not enter {folder}: move the clone to where it may, or do not run as root")
+    raise Failure(
+        f"the user {_ACCOUNT} may not enter {folder}: move the clone to another folder, or do not run as root"
+    )
 
 
 def _own(path: Path) -> None:
@@ -122,7 +124,7 @@ def _make(initdb: Path, folder: Path, password: str, run_as: tuple[str, ...]) ->
     password_file = folder / "password"
     write_private(password_file, password + "\n")
     _own(password_file)
-    shutil.rmtree(folder / "data", ignore_errors=True)  # of a start that was cut off
+    shutil.rmtree(folder / "data", ignore_errors=True)  # left over from an interrupted start
     try:
         made = subprocess.run(
             [
@@ -137,4 +139,7 @@ def _make(initdb: Path, folder: Path, password: str, run_as: tuple[str, ...]) ->
     finally:
         password_file.unlink()
     if made.returncode != 0:
-        raise Failure(f"Postgres could not make its data folder {folder / 'data'}: {made.stderr.strip()}")
+        raise Failure(
+            f"Postgres could not make its data folder {folder / 'data'}: {made.stderr.strip()}; "
+            "correct that, and start again"
+        )

@@ -1,4 +1,4 @@
-"""A RabbitMQ of our own, which meets no other one on the machine: its own epmd, node name, cookie and ports."""
+"""A RabbitMQ of our own, separate from any other on the machine: its own epmd, node name, cookie and ports."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from deploy.local.programs import SERVICE, Program
 PORTS = ("rabbitmq", "rabbitmq_management", "rabbitmq_distribution", "epmd")
 USER = "exchange"
 
-# Debian's script in the PATH insists on a user of its own; the one behind it does not.
+# Debian's script in the PATH insists on the user rabbitmq; the script that it calls does not.
 _SCRIPTS = ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server")
 
 
 def program_path() -> str | None:
-    """Where the server is; None when it is not installed."""
+    """Return the path of the server; None: it is not installed."""
     return next((found for script in _SCRIPTS if (found := shutil.which(script))), None)
 
 
 def url(ports: Mapping[str, int], password: str) -> str:
-    """The address of the broker."""
+    """Return the address of the broker."""
     return f"amqp://{USER}:{password}@{LOOPBACK}:{ports['rabbitmq']}//"
 
 
 def management_url(ports: Mapping[str, int], password: str) -> str:
-    """The address of the management's HTTP API, as Flower wants it."""
+    """Return the address of the management's HTTP API, in Flower's form."""
     return f"http://{USER}:{password}@{LOOPBACK}:{ports['rabbitmq_management']}/api/"
 
 
 def programs(
     instance: Instance, ports: Mapping[str, int], password: str, definitions: str | None = None
 ) -> list[Program]:
-    """Write the configuration and say what to run.
+    """Write the configuration and return the programs.
 
-    definitions  what RabbitMQ is to know at each start, as JSON; without it, it only knows the user `USER`
-    raises  Failure  RabbitMQ or Erlang is not installed
+    definitions  JSON that RabbitMQ imports at each start; without it, RabbitMQ only knows the user `USER`
+    raises       Failure  RabbitMQ or Erlang is not installed
     """
     server, epmd = program_path(), shutil.which("epmd")
     if server is None or epmd is None:
         raise Failure("RabbitMQ is not installed: install rabbitmq-server, or set BROKER_URL to one that runs")
     folder = instance.folder("rabbitmq")
-    # Beside the folder of RabbitMQ, with which it would be lost.
+    # Next to the folder of RabbitMQ, so that it survives the loss of that folder.
     file = instance.directory / "rabbitmq-definitions.json"
     configuration = _configuration(ports, password)
     if definitions is not None:
@@ -55,7 +55,7 @@ def programs(
     write_private(folder / "enabled_plugins", "[rabbitmq_management].\n")
     environment = _environment(folder, ports)
     return [
-        # Supervised, because the one that Erlang would start outlives it.
+        # Supervised, because an epmd that Erlang starts outlives it.
         Program("epmd", SERVICE, (epmd, "-address", LOOPBACK, "-port", str(ports["epmd"]))),
         Program("rabbitmq", SERVICE, (server,), environment, stop_wait_s=60),
     ]
@@ -80,17 +80,17 @@ def _environment(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "RABBITMQ_LOG_BASE": str(folder / "log"),
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
-        # What stands in the usual places is meant for the machine's own RabbitMQ.
+        # Files in the usual places belong to the machine's own RabbitMQ.
         "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
         "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "none.config"),
         "RABBITMQ_CONFIG_FILES": str(folder / "none.d"),
         "RABBITMQ_LOGS": "-",
-        # Its script becomes RabbitMQ then, instead of waiting for it: killed alone, it would leave that unsupervised.
+        # So the script becomes RabbitMQ instead of waiting for it: a killed script would leave RabbitMQ unsupervised.
         "RUNNING_UNDER_SYSTEMD": "1",
         "RABBITMQ_DIST_PORT": str(ports["rabbitmq_distribution"]),
         "ERL_EPMD_PORT": str(ports["epmd"]),
         "ERL_EPMD_ADDRESS": LOOPBACK,
-        # Threads that wait for work by spinning take it from the workers on a small machine.
+        # On a small machine, threads that spin while they wait take CPU from the workers.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
             "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
         ),

@@ -1,4 +1,4 @@
-"""A Redis of our own; it carries the push of market data and keeps nothing."""
+"""A Redis of our own; it carries market data to the streams and stores nothing on disk."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ PORTS = ("redis",)
 
 
 def program_path() -> str | None:
-    """Where the server is; None when it is not installed."""
+    """Return the path of the server; None: it is not installed."""
     return shutil.which("redis-server")
 
 
 def url(ports: Mapping[str, int], password: str) -> str:
-    """The address of the server."""
+    """Return the address of the server."""
     return f"redis://:{password}@{LOOPBACK}:{ports['redis']}/0"
 
 
 def programs(instance: Instance, ports: Mapping[str, int], password: str) -> list[Program]:
-    """Write the configuration and say what to run.
+    """Write the configuration and return the programs.
 
     raises  Failure  Redis is not installed
     """

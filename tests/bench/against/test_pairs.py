@@ -36,12 +36,12 @@ def test_figures_are_compared_by_name() -> None:
 
 def test_ratios_are_of_pairs_and_a_side_may_lack_a_figure() -> None:
     made = [
-        ({"orders_a_second": 100.0}, {"orders_a_second": 150.0, "beside_cores": 0.1}),
-        ({"orders_a_second": 200.0}, {"orders_a_second": 400.0, "beside_cores": 0.1}),
+        ({"orders_a_second": 100.0}, {"orders_a_second": 150.0, "other_cores": 0.1}),
+        ({"orders_a_second": 200.0}, {"orders_a_second": 400.0, "other_cores": 0.1}),
     ]
     assert compare(made) == [
         Comparison("orders_a_second", [100.0, 200.0], [150.0, 400.0]),
-        Comparison("beside_cores", [], [0.1, 0.1]),
+        Comparison("other_cores", [], [0.1, 0.1]),
     ]
     assert [one.ratios for one in compare(made)] == [[1.5, 2.0], []]
 

@@ -1,4 +1,4 @@
-"""The benchmark's orders: the same for the same seed, half of them trade, and neither books nor shares run away."""
+"""The benchmark's orders: the same for the same seed; half of them trade; books and balances stay bounded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_the_same_seed_makes_the_same_orders() -> None:
     assert cycle(3, seed=1, orders=200) != cycle(4, seed=1, orders=200)
 
 
-def test_orders_are_what_the_contract_takes() -> None:
+def test_orders_follow_the_contract() -> None:
     for order in cycle(0, seed=1, orders=1_000):
         content = json.loads(order.json)
         assert content.keys() == {"type", "security_id", "side", "quantity", "price"}
@@ -31,7 +31,9 @@ def test_orders_are_what_the_contract_takes() -> None:
 
 
 @pytest.mark.parametrize(("connections", "array_size", "cycle_orders"), [(20, 100, 10_000), (64, 1, 2_000)])
-def test_half_of_the_orders_trade_and_nothing_runs_away(connections: int, array_size: int, cycle_orders: int) -> None:
+def test_half_of_the_orders_trade_and_books_and_balances_stay_bounded(
+    connections: int, array_size: int, cycle_orders: int
+) -> None:
     cycles = [cycle(connection, seed=1, orders=cycle_orders) for connection in range(connections)]
     engine = Engine(0)
     open_quantity: dict[int, tuple[str, int]] = {}  # order id -> client, shares

@@ -32,7 +32,7 @@ def test_arrays_have_their_size() -> None:
     assert [len(body(arrays.take())) for _ in range(400)] == [30] * 400
 
 
-def test_cancels_are_of_orders_accepted_before() -> None:
+def test_cancels_name_orders_accepted_before() -> None:
     arrays = ArraysWithCancels(HEAD, connection=0, seed=1, size=10, cancels=2)
     accepted: dict[int, str] = {}
     next_id = 1

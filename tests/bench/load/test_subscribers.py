@@ -1,4 +1,4 @@
-"""The subscribers of the benchmark notice what is missing or out of order."""
+"""The benchmark's subscribers notice missing and unordered events."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def crowd() -> _Crowd:
     return _Crowd("127.0.0.1", 0, 0)
 
 
-def test_what_follows_is_no_gap(crowd: _Crowd) -> None:
+def test_a_continued_sequence_has_no_gap(crowd: _Crowd) -> None:
     read = crowd._parse(frame("trades", "snapshot", 0, 3) + frame("trades", "update", 3, 5, [4, 5]) + text_frame(b"2"))
     assert (read.messages, read.gaps, read.pings) == (3, 0, 1)
     assert read.spans == {("trades", "MSFT"): (ANY, 5)}
     assert [event.trades for event in read.events] == [[], [4, 5]]
 
 
-def test_an_update_that_is_missing_is_a_gap(crowd: _Crowd) -> None:
+def test_a_missing_update_is_a_gap(crowd: _Crowd) -> None:
     read = crowd._parse(frame("price", "update", 3, 4) + frame("price", "update", 5, 6))
     assert read.gaps == 1
     assert read.spans == {("price", "MSFT"): (3, 6)}
 
 
 @pytest.mark.parametrize("trades", [[5, 4], [4], [4, 6]])
-def test_trades_that_are_not_all_and_in_order_are_an_error(crowd: _Crowd, trades: list[int]) -> None:
+def test_missing_or_unordered_trades_are_an_error(crowd: _Crowd, trades: list[int]) -> None:
     with pytest.raises(ValueError, match="not in order"):
         crowd._parse(frame("trades", "update", 3, 5, trades))
 

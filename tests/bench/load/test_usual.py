@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.load.generator import Plan
-from bench.load.usual import UnusualRun, require, trades_an_order
+from bench.load.usual import UnusualRun, require, require_reports, trades_an_order
 
 PLAN = Plan(
     host="127.0.0.1",
@@ -51,3 +51,9 @@ def test_a_run_that_trades_otherwise_is_refused_in_one_sentence(orders: int, tra
         require(PLAN, orders=orders, trades=trades)
     assert f"made {trades / orders:.2f} trades an order" in str(refused.value)
     assert ". " not in str(refused.value)
+
+
+def test_a_latency_run_without_its_trade_reports_is_refused() -> None:
+    require_reports(orders=3_000, missing=300)
+    with pytest.raises(UnusualRun, match=r"^301 of 3,000 orders .* no trade report.*shares.*make clean.*--own$"):
+        require_reports(orders=3_000, missing=301)

@@ -1,4 +1,4 @@
-"""Figures are what they are called, and tables are Markdown."""
+"""Percentiles are right, and tables are Markdown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def test_percentiles_of_a_thousand_times(percent: int, expected_ms: float) -> No
     assert percentile_ms(times_s, percent) == pytest.approx(expected_ms)
 
 
-def test_percentiles_of_one_time_and_of_none() -> None:
+def test_percentiles_of_one_time_and_of_no_times() -> None:
     assert percentile_ms([0.25], 99) == 250
     assert math.isnan(percentile_ms([], 50))
 

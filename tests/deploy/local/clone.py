@@ -26,7 +26,7 @@ class Clone:
         (folder / ".venv").symlink_to(Path(sys.prefix))
 
     def call(self, command: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run a command, with none of the addresses that the tests have."""
+        """Run a command, without the addresses of the tests' services."""
         environment = {name: text for name, text in os.environ.items() if name not in {*SERVICE_URLS, "RUN_DIRECTORY"}}
         return subprocess.run(
             [sys.executable, "-m", "deploy.local", command, *arguments],

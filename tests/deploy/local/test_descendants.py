@@ -1,4 +1,4 @@
-"""What was started inside a block ends with it, even what has left its parents and does not want to."""
+"""Processes that were started inside a block end with it, even orphans that ignore SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.exchange import ROOT
 
-# A program whose child leaves a grandchild behind, in a session of its own; they say which processes they are.
+# A program whose child leaves a grandchild behind, in a session of its own; they print their process ids.
 STARTS = """
 import subprocess, sys
 from deploy.local.descendants import ended
@@ -30,7 +30,7 @@ else:
 """
 
 
-# While it waits for one child, a grandchild that it inherits ends; it says whether that is still there.
+# While it waits for a child, an adopted grandchild ends; it prints whether that still exists.
 WAITS = """
 import subprocess, sys
 from pathlib import Path
@@ -59,7 +59,7 @@ sys.exit(7 if grandchild.exists() else 6)
 
 
 def left_behind(handle: str) -> Path:
-    """The folder of the grandchild's process, after the block has ended."""
+    """Return the grandchild's folder in /proc, after the end of the block."""
     with subprocess.Popen(
         [sys.executable, "-c", STARTS, CHILD.format(handle=handle)],
         cwd=ROOT,
@@ -69,17 +69,17 @@ def left_behind(handle: str) -> Path:
     ) as program:
         assert program.stdout
         pid = program.stdout.readline().strip()
-        assert program.wait(30) != 0  # what was raised inside goes on
+        assert program.wait(30) != 0  # the exception from the block continues
     return Path("/proc") / pid
 
 
-def test_a_daemon_is_asked_to_end() -> None:
+def test_a_daemon_gets_sigterm_first() -> None:
     assert not left_behind("pass").exists()
 
 
-def test_who_does_not_want_to_is_killed() -> None:
+def test_a_process_that_ignores_sigterm_is_killed() -> None:
     assert not left_behind("signal.signal(signal.SIGTERM, signal.SIG_IGN)").exists()
 
 
-def test_what_has_ended_in_the_meantime_is_gone() -> None:
+def test_ended_processes_are_reaped() -> None:
     assert subprocess.run([sys.executable, "-c", WAITS, HEIR], cwd=ROOT, check=False, timeout=60).returncode == 6

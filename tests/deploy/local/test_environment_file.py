@@ -1,4 +1,4 @@
-"""The environment that is kept reads the same in Python and in a shell."""
+"""Python and a shell read the same environment from the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy.local.places import Instance
 ENVIRONMENT = {"PLAIN": "1", "EMPTY": "", "ODD": 'it\'s 50% of "$HOME" `id` \\ = #x;y'}
 
 
-def test_what_was_written_is_read(tmp_path: Path) -> None:
+def test_the_environment_is_read_as_written(tmp_path: Path) -> None:
     instance = Instance(tmp_path)
     assert environment_file.read(instance) == {}
     environment_file.write(instance, ENVIRONMENT)

@@ -1,4 +1,4 @@
-"""What the processes of the local run are told: each the address for its role, and no secret that it has no use for."""
+"""Each process of the local run gets the addresses for its role, and no secret that it does not need."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def environments(
 def test_each_process_has_the_rights_of_its_role() -> None:
     roles = {role: {"BROKER_URL": f"amqp://{role}@x", "BROKER_ROLE": role} for role in ROLES}
     roles["flower"]["FLOWER_BROKER_API"] = "http://flower@x"
-    told = environments(roles)
-    found = {name: environment["BROKER_ROLE"] for name, environment in told.items() if name not in BOTS}
+    environment_of = environments(roles)
+    found = {name: environment["BROKER_ROLE"] for name, environment in environment_of.items() if name not in BOTS}
     assert EXPECTED_ROLES.items() <= found.items()
-    for name, environment in told.items():
+    for name, environment in environment_of.items():
         if name not in BOTS:
             assert environment["BROKER_URL"] == f"amqp://{environment['BROKER_ROLE']}@x"
         assert ("FLOWER_BROKER_API" in environment) == (name == "flower")
@@ -63,31 +63,31 @@ def test_each_process_has_the_rights_of_its_user_in_postgres() -> None:
         given = {variable: environment[variable] for variable in RIGHTS if variable in environment}
         assert given == users.get(user, {}), name
         assert "DATABASE_USERS" not in environment
-    assert told["data_feed"].keys() & RIGHTS.keys() == {"MARKET_DATA_URL"}
-    assert told["order_entry"].keys() & RIGHTS.keys() == {"CLEARING_DATA_URL"}
+    assert environment_of["data_feed"].keys() & RIGHTS.keys() == {"MARKET_DATA_URL"}
+    assert environment_of["order_entry"].keys() & RIGHTS.keys() == {"CLEARING_DATA_URL"}
 
 
-def test_who_brings_postgres_has_one_user_for_all() -> None:
+def test_a_callers_postgres_has_one_user_for_all() -> None:
     for name, environment in environments({}).items():
         if name not in ("flower", "scheduler", *BOTS):
             assert environment["CLEARING_DATA_URL"] == SETTINGS["CLEARING_DATA_URL"], name
 
 
-def test_a_bot_is_shown_its_own_key_and_no_other() -> None:
+def test_a_bot_gets_only_its_own_key() -> None:
     programs = exchange.programs(from_environment({}), SETTINGS, shards=2, flower_port=5, url="http://x")
     shown = {program.name: program.command[-1] for program in programs if program.name in BOTS}
     assert shown == {name: f"/somewhere/keys/{name.upper()}/keys.json" for name in BOTS}
 
 
-def test_a_bot_is_told_no_address_of_a_service() -> None:
-    told = environments({})
+def test_a_bot_gets_no_address_of_a_service() -> None:
+    environment_of = environments({})
     for name in BOTS:
-        assert not told[name].keys() & SERVICE_URLS.keys(), name
-        assert "all" not in str(told[name])
+        assert not environment_of[name].keys() & SERVICE_URLS.keys(), name
+        assert "all" not in str(environment_of[name])
 
 
-def test_who_brings_a_broker_has_one_user_for_all() -> None:
-    told = environments({})
+def test_a_callers_broker_has_one_user_for_all() -> None:
+    environment_of = environments({})
     for name in EXPECTED_ROLES:
-        assert told[name]["BROKER_URL"] == SETTINGS["BROKER_URL"]
-        assert "BROKER_ROLE" not in told[name]
+        assert environment_of[name]["BROKER_URL"] == SETTINGS["BROKER_URL"]
+        assert "BROKER_ROLE" not in environment_of[name]

@@ -1,4 +1,4 @@
-"""What is wrong is said in one sentence, with exit status 1, and nothing is left running."""
+"""A failure is reported in one sentence with exit status 1, and no process stays behind."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture
 def services() -> dict[str, str]:
-    """The services of the tests, so that none is started."""
+    """The services of the tests, so that the command starts none."""
     s = settings()
     return {
         "BROKER_URL": s.broker_url.get_secret_value(),
@@ -40,8 +40,8 @@ def services() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        pytest.param({"DATA_FEED_WORKERS": "two"}, "wrong DATA_FEED_WORKERS: it has to be a number", id="variable"),
-        pytest.param({"BOTS": "flod"}, "wrong BOTS: it has to be none, or a list of", id="bots"),
+        pytest.param({"DATA_FEED_WORKERS": "two"}, "wrong DATA_FEED_WORKERS: it must be a number", id="variable"),
+        pytest.param({"BOTS": "flod"}, "wrong BOTS: it must be none, or a list of", id="bots"),
         pytest.param({"MARKET_ORDER_BAND": "7"}, "wrong setting MARKET_ORDER_BAND: ", id="setting"),
         pytest.param({"BROKER_URL": "http://there"}, "wrong setting BROKER_URL: ", id="address"),
         pytest.param(
@@ -109,7 +109,7 @@ def without_services(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("without_services")
-def test_missing_programs_that_root_has_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_that_root_must_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("shutil.which", lambda program: f"/usr/bin/{program}")
     with pytest.raises(Failure, match=r"sudo apt-get install --no-install-recommends redis-server rabbitmq-server$"):
@@ -117,7 +117,7 @@ def test_missing_programs_that_root_has_to_install(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.usefixtures("without_services")
-def test_missing_programs_where_there_is_no_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda program: None if program == "apt-get" else f"/usr/bin/{program}")
     with pytest.raises(Failure, match=r"what your system calls postgresql, or use Docker: .*docker-compose up$"):
         packages.require(Instance(tmp_path), ["Postgres"])
@@ -167,7 +167,7 @@ def test_packages_start_nothing_while_they_are_installed(tmp_path: Path, monkeyp
     assert not cluster.exists()
 
 
-def test_a_policy_of_the_machine_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_of_the_machine_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     policy = tmp_path / "policy-rc.d"
     policy.write_text("of the machine")
     monkeypatch.setattr(packages, "_START_POLICY", policy)

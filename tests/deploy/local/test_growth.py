@@ -1,4 +1,4 @@
-"""How fast the stores grow, from samples taken earlier."""
+"""The growth of the stores, from earlier samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deploy.local.places import Instance
 
 
 def sampled(tmp_path: Path, *samples: tuple[int, dict[str, int]]) -> Instance:
-    """An instance with samples of so many seconds ago."""
+    """Return an instance with samples of these ages [s]."""
     now_s = round(time.time())
     text = json.dumps([{"at_s": now_s - age_s, "bytes": held} for age_s, held in samples])
     (tmp_path / "growth.json").write_text(text)
@@ -28,12 +28,12 @@ def test_growth_is_measured_against_an_hour_ago(tmp_path: Path) -> None:
     assert growth.per_hour(instance, {"a": 1000}) == {"a": pytest.approx(600, rel=0.01)}
 
 
-def test_of_a_young_exchange_it_is_not_known(tmp_path: Path) -> None:
+def test_growth_of_a_new_exchange_is_unknown(tmp_path: Path) -> None:
     assert growth.per_hour(sampled(tmp_path, (30, {"a": 0})), {"a": 1000}) == {}
     assert growth.per_hour(Instance(tmp_path / "new"), {"a": 1000}) == {}
 
 
-def test_what_is_bounded_and_what_is_new_has_none(tmp_path: Path) -> None:
+def test_bounded_and_new_stores_have_no_growth(tmp_path: Path) -> None:
     instance = sampled(tmp_path, (3600, {"a": 0, "logs": 0}))
     assert growth.per_hour(instance, {"a": 1, "b": 1, "logs": 1}).keys() == {"a"}
 
@@ -49,7 +49,7 @@ def test_the_databases_and_folders_are_measured(tmp_path: Path, clearing_data: D
     assert len(json.loads((tmp_path / "growth.json").read_text())) == 2
 
 
-def test_what_a_trade_takes_is_known_once_postgres_has_counted(clearing_data: Database) -> None:
+def test_the_size_of_a_trade_is_known_once_postgres_has_counted(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         tx.execute(
             text(

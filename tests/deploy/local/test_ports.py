@@ -1,4 +1,4 @@
-"""Ports are chosen once, and again only when another program has taken one; no two programs are given the same."""
+"""Ports are chosen once, and again only if another program has taken one; no two programs get the same port."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def instance(tmp_path: Path) -> Instance:
 
 @contextmanager
 def another_process(code: str) -> Iterator[str]:
-    """What another process prints, which lives as long as the block."""
+    """Run another process during the block, and give its output."""
     command = [sys.executable, "-c", f"from deploy.local import ports\n{code}\ninput()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -31,7 +31,7 @@ def another_process(code: str) -> Iterator[str]:
         process.communicate("\n")
 
 
-def test_a_port_is_free_until_somebody_listens() -> None:
+def test_a_port_is_free_until_a_server_listens() -> None:
     with socket.create_server((ports.LOOPBACK, 0)) as taken:
         port = taken.getsockname()[1]
         assert not ports.is_free(port)
@@ -46,7 +46,7 @@ def test_ports_stay(instance: Instance) -> None:
     assert ports.choose(instance, ["a"], running=False) == {"a": first["a"]}
 
 
-def test_a_port_that_somebody_took_is_given_up(instance: Instance) -> None:
+def test_a_port_in_use_by_another_program_is_given_up(instance: Instance) -> None:
     first = ports.choose(instance, ["a", "b"], running=False)
     with socket.create_server((ports.LOOPBACK, first["a"])):
         second = ports.choose(instance, ["a", "b"], running=False)
@@ -54,7 +54,7 @@ def test_a_port_that_somebody_took_is_given_up(instance: Instance) -> None:
     assert second["b"] == first["b"]
 
 
-def test_a_port_that_we_took_ourselves_stays(instance: Instance) -> None:
+def test_a_port_in_use_by_the_instance_stays(instance: Instance) -> None:
     first = ports.choose(instance, ["a"], running=False)
     with socket.create_server((ports.LOOPBACK, first["a"])):
         assert ports.choose(instance, ["a"], running=True) == first

@@ -1,4 +1,4 @@
-"""The supervisor, for real: what it is told to run runs, comes back when it dies, and leaves nothing behind."""
+"""A real supervisor runs programs, restarts them when they die, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_what_an_earlier_start_was_told_does_not_linger(
+def test_settings_of_an_earlier_start_do_not_persist(
     supervisor: Supervisor, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("API_PORT", "9001")
@@ -70,15 +70,13 @@ def test_what_an_earlier_start_was_told_does_not_linger(
     assert "API_PORT" not in log.read_text()
 
 
-def test_a_program_gets_its_arguments_and_environment_as_they_are(supervisor: Supervisor, instance: Instance) -> None:
+def test_a_program_gets_its_arguments_and_environment_unchanged(supervisor: Supervisor, instance: Instance) -> None:
     run(supervisor, Program("odd.name-2", WORKER, (sys.executable, "-c", SAY, ODD), {"SAID": ODD}))
     log = instance.logs / "odd.name-2.log"
     wait_until(lambda: log.exists() and log.read_text() == f"{ODD}|{ODD}\n")
 
 
-def test_the_configuration_may_hold_secrets_and_only_its_owner_reads_it(
-    supervisor: Supervisor, instance: Instance
-) -> None:
+def test_only_the_owner_can_read_the_configuration(supervisor: Supervisor, instance: Instance) -> None:
     run(supervisor, sleeper("a"))
     supervisor.wait_until_up(["a"])
     assert stat.S_IMODE((instance.directory / "supervisor.conf").stat().st_mode) == 0o600
@@ -86,7 +84,7 @@ def test_the_configuration_may_hold_secrets_and_only_its_owner_reads_it(
 
 
 @pytest.mark.parametrize("text", ['a"b', "a\nb", "a ;b", "a #b"])
-def test_what_cannot_be_said_in_the_configuration_is_refused(instance: Instance, text: str) -> None:
+def test_values_that_the_configuration_cannot_express_are_refused(instance: Instance, text: str) -> None:
     with pytest.raises(Failure, match="BROKER_URL holds a quote, a line break or a comment"):
         configuration(instance, [Program("a", WORKER, ("true",), {"BROKER_URL": text})])
 
@@ -96,7 +94,7 @@ def test_a_path_that_the_supervisor_would_misread_is_refused() -> None:
         configuration(Instance(Path("/tmp/a #b")), [])
 
 
-def test_what_dies_is_started_again(supervisor: Supervisor) -> None:
+def test_a_program_that_dies_is_restarted(supervisor: Supervisor) -> None:
     run(supervisor, sleeper("a"))
     supervisor.wait_until_up(["a"])
     first = pids(supervisor)["a"]
@@ -104,7 +102,7 @@ def test_what_dies_is_started_again(supervisor: Supervisor) -> None:
     wait_until(lambda: pids(supervisor)["a"] not in (0, first))
 
 
-def test_what_ends_with_its_final_status_is_not_started_again(supervisor: Supervisor) -> None:
+def test_a_program_with_its_final_status_is_not_restarted(supervisor: Supervisor) -> None:
     broken = Program("broken", WORKER, ("sh", "-c", "sleep 1.2; exit 70"), final=(70,))
     failing = Program("failing", WORKER, ("sh", "-c", "sleep 1.2; exit 1"), final=(70,))
     run(supervisor, broken, failing)
@@ -117,7 +115,7 @@ def test_what_ends_with_its_final_status_is_not_started_again(supervisor: Superv
         supervisor.require(["broken"])
 
 
-def test_asking_for_more_leaves_what_runs_alone(supervisor: Supervisor) -> None:
+def test_adding_programs_does_not_disturb_running_ones(supervisor: Supervisor) -> None:
     run(supervisor, sleeper("a"), sleeper("b"))
     supervisor.wait_until_up(["a", "b"])
     before = pids(supervisor)
@@ -140,7 +138,7 @@ def test_programs_can_be_applied_in_part(supervisor: Supervisor) -> None:
     assert supervisor.names(SERVICE) == ["service"]
 
 
-def test_one_that_cannot_start_is_named_with_its_last_words(supervisor: Supervisor) -> None:
+def test_a_program_that_cannot_start_is_named_with_its_last_line(supervisor: Supervisor) -> None:
     run(supervisor, Program("a", WORKER, ("sh", "-c", "echo no such thing; exit 1")))
     with pytest.raises(Failure, match=r"a does not stay up .* ends with: no such thing"):
         supervisor.wait_until_up(["a"])
@@ -156,7 +154,7 @@ def test_stopping_waits_until_it_is_done(supervisor: Supervisor) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
-def test_a_killed_supervisor_leaves_nothing_behind(supervisor: Supervisor, instance: Instance) -> None:
+def test_a_killed_supervisor_leaves_no_process_behind(supervisor: Supervisor, instance: Instance) -> None:
     run(supervisor, sleeper("a"))
     supervisor.wait_until_up(["a"])
     pid = pids(supervisor)["a"]

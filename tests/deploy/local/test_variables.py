@@ -1,4 +1,4 @@
-"""The variables of `make up`, and what then runs."""
+"""The variables of `make up`, and the processes that they lead to."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_bots_are_a_list(text: str) -> None:
     assert from_environment({"BOTS": text}).bots == ("flood", "retail")
 
 
-def test_services_whose_address_is_given_are_not_ours() -> None:
+def test_services_with_a_given_address_are_not_ours() -> None:
     given = {"BROKER_URL": "amqp://there", "REDIS_URL": ""}
     assert from_environment(given).given == {"BROKER_URL": "amqp://there"}
 
@@ -40,14 +40,14 @@ def test_services_whose_address_is_given_are_not_ours() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("ORDER_ENTRY_WORKERS", "0", "has to be a number from 1 to 32"),
-        ("ORDER_ENTRY_WORKERS", "many", "has to be a number from 1 to 32"),
-        ("DATA_FEED_WORKERS", "-1", "has to be a number from 1 to 32"),
-        ("MATCHING_STANDBYS", "٣", "has to be a number from 0 to 8"),
-        ("BOTS", "flod", "has to be none, or a list of: random_walk, gauss"),
-        ("BOTS", "none,flood", "has to be none, or a list of: random_walk, gauss"),
+        ("ORDER_ENTRY_WORKERS", "0", "must be a number from 1 to 32"),
+        ("ORDER_ENTRY_WORKERS", "many", "must be a number from 1 to 32"),
+        ("DATA_FEED_WORKERS", "-1", "must be a number from 1 to 32"),
+        ("MATCHING_STANDBYS", "٣", "must be a number from 0 to 8"),
+        ("BOTS", "flod", "must be none, or a list of: random_walk, gauss"),
+        ("BOTS", "none,flood", "must be none, or a list of: random_walk, gauss"),
     ],
 )
-def test_a_wrong_one_is_named(name: str, value: str, sentence: str) -> None:
+def test_an_invalid_variable_is_named(name: str, value: str, sentence: str) -> None:
     with pytest.raises(Failure, match=f"^wrong {name}: it {sentence}"):
         from_environment({name: value})

@@ -1,4 +1,4 @@
-"""What `make status` says of the workers of a queue."""
+"""The workers of a queue in `make status`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ AGES_S = {
     ("queue", "consumers", "said"),
     [
         ("matching.0", 1, "1 + 1 standing by"),
-        ("matching.0", 2, "2"),  # a RabbitMQ that counts those that stand by
+        ("matching.0", 2, "2"),  # a RabbitMQ that counts standbys
         ("matching.1", 1, "1"),
         ("matching.2", 0, "0"),
         ("order_entry", 1, "1"),
     ],
 )
-def test_standbys_are_told_from_the_worker_that_matches(tmp_path: Path, queue: str, consumers: int, said: str) -> None:
+def test_standbys_are_distinguished_from_the_active_worker(
+    tmp_path: Path, queue: str, consumers: int, said: str
+) -> None:
     (tmp_path / "alive").mkdir()
     for name, age_s in AGES_S.items():
         file = tmp_path / "alive" / name

@@ -1,4 +1,4 @@
-"""`make up` and what follows it, for real, in another clone: private services, all processes, one bot."""
+"""`make up` and other commands in another clone: private services, all processes, one bot."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
 
 
 def rows(table: str) -> dict[str, list[str]]:
-    """The rows of a table of `make status`, by their first word."""
+    """Return the rows of a table of `make status`, by their first word."""
     return {line.split()[0]: line.split()[1:] for line in table.splitlines()}
 
 
@@ -140,7 +140,7 @@ def test_each_process_is_its_own_user_in_postgres(supervisor: Supervisor, instan
     assert found["flower"] == found["uniform"] == set()
 
 
-def test_a_bot_is_told_its_own_key_only(supervisor: Supervisor, instance: Instance) -> None:
+def test_a_bot_knows_only_its_own_key(supervisor: Supervisor, instance: Instance) -> None:
     keys = json.loads((instance.directory / "keys.json").read_text())
     bot = psutil.Process(pids(supervisor)["uniform"])
     (file,) = [Path(word) for word in bot.cmdline() if word.endswith("keys.json")]
@@ -148,14 +148,14 @@ def test_a_bot_is_told_its_own_key_only(supervisor: Supervisor, instance: Instan
     assert not any(key in str(bot.environ()) for key in keys.values())
 
 
-def test_again_changes_nothing(clone: Clone, supervisor: Supervisor) -> None:
+def test_a_second_run_changes_nothing(clone: Clone, supervisor: Supervisor) -> None:
     before = pids(supervisor)
     again = clone.call("up", **VARIABLES)
     assert again.returncode == 0, again.stderr
     assert pids(supervisor) == before
 
 
-def test_more_workers_join_those_that_run(clone: Clone, supervisor: Supervisor) -> None:
+def test_more_workers_join_the_running_ones(clone: Clone, supervisor: Supervisor) -> None:
     before = pids(supervisor)
     more = clone.call("up", **VARIABLES, ORDER_ENTRY_WORKERS="2", MATCHING_STANDBYS="1")
     assert more.returncode == 0, more.stderr
@@ -192,7 +192,7 @@ def test_the_audit_runs_on_it(clone: Clone) -> None:
     assert audit.returncode == 0, audit.stdout + audit.stderr
 
 
-def test_a_public_door_is_opened_and_what_was_asked_for_does_not_linger(
+def test_a_public_door_opens_and_closes_with_its_variable(
     clone: Clone, supervisor: Supervisor, instance: Instance
 ) -> None:
     door = {
@@ -238,14 +238,14 @@ def test_flower_is_not_opened_to_others_without_a_password(clone: Clone, supervi
     assert pids(supervisor) == before
 
 
-def test_down_stops_everything_and_the_data_stay(clone: Clone, instance: Instance, supervisor: Supervisor) -> None:
+def test_down_stops_everything_and_keeps_the_data(clone: Clone, instance: Instance, supervisor: Supervisor) -> None:
     running = [pid for pid in pids(supervisor).values() if pid]
     key = json.loads((instance.directory / "keys.json").read_text())
     assert clone.call("down").returncode == 0
     assert not supervisor.runs()
     assert not any(Path(f"/proc/{pid}").exists() for pid in running)
     assert is_free(API_PORT)
-    assert clone.call("down").returncode == 0  # nothing to do is no fault
+    assert clone.call("down").returncode == 0  # having nothing to stop is not a failure
     assert clone.call("up", **VARIABLES).returncode == 0
     assert json.loads((instance.directory / "keys.json").read_text()) == key
     assert get("/trades/MSFT")
