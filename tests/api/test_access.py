@@ -85,11 +85,11 @@ def of_each_kind(clearing_data: Database) -> Callers:
         )
 
 
-def test_every_route_says_who_may_call_it(application: Flask) -> None:
+def test_every_route_declares_its_callers(application: Flask) -> None:
     assert {route.caller for route in routes_of(application)} == {"public", "client", "client_write", "admin"}
 
 
-def test_every_stream_says_who_may_call_it() -> None:
+def test_every_stream_declares_its_callers() -> None:
     streams = Flask("streams")
     nothing: dict[str, Any] = dict.fromkeys(signature(raw.routes).parameters)  # nobody calls them
     streams.register_blueprint(raw.routes(**nothing))
@@ -98,13 +98,13 @@ def test_every_stream_says_who_may_call_it() -> None:
     assert all(declaration_of(streams, rule) for rule in rules)
 
 
-def test_who_writes_is_no_reader(application: Flask) -> None:
+def test_writing_routes_are_not_declared_as_reading(application: Flask) -> None:
     for route in routes_of(application):
         if route.caller != "admin":
             assert (route.method in READING) == (route.caller != "client_write"), route
 
 
-def test_a_route_answers_whom_it_says_and_nobody_else(api: Api, application: Flask, of_each_kind: Callers) -> None:
+def test_a_route_answers_its_declared_callers_only(api: Api, application: Flask, of_each_kind: Callers) -> None:
     keys = of_each_kind
     for route in routes_of(application):
         admitted: set[str | None] = {keys.client, keys.reader, keys.admin, keys.admin_reader}
@@ -125,7 +125,7 @@ def test_a_route_answers_whom_it_says_and_nobody_else(api: Api, application: Fla
                 assert (answer.status_code, problem(answer)["status"]) == (expected, expected), (route, answer.text)
 
 
-def test_a_view_that_says_nothing_is_the_admins() -> None:
+def test_a_view_without_a_declaration_is_for_the_admin() -> None:
     silent = Flask("silent")
     silent.add_url_rule("/silent", view_func=lambda: "")
     assert callers(silent)["<lambda>"] == "admin"
@@ -167,7 +167,7 @@ def test_a_revoked_key_opens_nothing_within_the_time_it_is_remembered(api: Api, 
     assert api.ask("GET", "/orders", key=keys.single).status_code == 200
 
 
-def test_keys_are_the_clients_and_the_admins(api: Api, keys: Keys, clearing_data: Database) -> None:
+def test_keys_are_for_their_client_and_the_admin(api: Api, keys: Keys, clearing_data: Database) -> None:
     for method, path in [
         ("POST", "/accounts/SINGLE/keys"),
         ("GET", "/accounts/SINGLE/keys"),
@@ -189,12 +189,12 @@ def test_keys_are_the_clients_and_the_admins(api: Api, keys: Keys, clearing_data
 @pytest.mark.parametrize(
     "body", [{"name": ""}, {"name": "a b"}, {"name": "x" * 49}, {"read_only": 1}, {"role": "admin"}, [], "x"]
 )
-def test_keys_that_are_none(api: Api, keys: Keys, body: Any) -> None:
+def test_invalid_keys(api: Api, keys: Keys, body: Any) -> None:
     answer = api.ask("POST", "/accounts/SINGLE/keys", key=keys.single, json=body)
     assert (answer.status_code, problem(answer)["code"]) == (422, "validation_error")
 
 
-def test_a_client_has_so_many_keys(api: Api, keys: Keys, clearing_data: Database) -> None:
+def test_valid_keys_of_a_client_are_bounded(api: Api, keys: Keys, clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         for _ in range(99):
             make_key(tx, "SINGLE", role="client", now_us=1)

@@ -110,7 +110,7 @@ def test_1_two_authorization_headers(api: Api, keys: Keys) -> None:
         ("GET", "/balance/%00", None),
     ],
 )
-def test_2_and_23_anothers(api: Api, keys: Keys, method: str, path: str, body: Any) -> None:
+def test_2_and_23_other_clients_data(api: Api, keys: Keys, method: str, path: str, body: Any) -> None:
     answer = api.ask(method, path, key=keys.single, json=body)
     assert (answer.status_code, problem(answer)["code"]) == (403, "forbidden")
 
@@ -339,7 +339,7 @@ def test_13_quantities(api: Api, keys: Keys, literal: str) -> None:
         {},
     ],
 )
-def test_14_what_does_not_fit_together(api: Api, keys: Keys, order: dict[str, Any]) -> None:
+def test_14_contradictory_terms(api: Api, keys: Keys, order: dict[str, Any]) -> None:
     _refused(api, keys, order)
 
 

@@ -102,7 +102,7 @@ def test_migrating_again_changes_nothing(
         assert definitions(tx) == once
 
 
-def test_a_user_who_may_not_create_the_database_is_told_so(migrated_url: str) -> None:
+def test_a_user_without_the_right_to_create_the_database_gets_a_clear_error(migrated_url: str) -> None:
     engine = create_engine(make_url(migrated_url).set(database="postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as tx:
         tx.execute(text("DROP ROLE IF EXISTS powerless"))

@@ -73,7 +73,7 @@ def test_control_characters_are_refused_among_few_rows_and_many(
         insert(clearing_data, [(number, reason) for number in range(count)])
 
 
-def test_what_looks_like_sql_is_text(clearing_data: Database) -> None:
+def test_text_that_looks_like_sql_stays_text(clearing_data: Database) -> None:
     nasty = """'); DROP TABLE denials; -- %s "$1" \\"""
     with clearing_data.transaction() as tx:
         statements = Statements(tx)

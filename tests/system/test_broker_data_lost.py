@@ -37,7 +37,7 @@ def exchange(rabbitmq: RabbitMQServer, clearing_data: Database, market_data: Dat
         yield running
 
 
-def test_what_is_in_the_log_is_settled_and_reported(
+def test_commands_in_the_log_are_settled_and_reported(
     exchange: Exchange, rabbitmq: RabbitMQServer, clearing_data: Database, market_data: Database
 ) -> None:
     keys = open_accounts(exchange.url, exchange.keys["admin"])

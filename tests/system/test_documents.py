@@ -75,7 +75,7 @@ def test_every_variable_is_one(document: Path) -> None:
             assert name in known, f"{document.name} speaks of {name}"
 
 
-def test_the_variables_of_make_up_have_the_defaults_that_are_told() -> None:
+def test_the_variables_of_make_up_have_the_documented_defaults() -> None:
     defaults = {name.upper(): str(field.default) for name, field in Settings.model_fields.items()}
     defaults |= {name: str(count) for name, count in from_environment({}).counts.items()}
     told = dict(re.findall(r"`([A-Z_]+)=(\d+)`", OPERATIONS.split("Variables of `make up`", 1)[1].split("\n\n", 1)[0]))
@@ -84,7 +84,7 @@ def test_the_variables_of_make_up_have_the_defaults_that_are_told() -> None:
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
-def test_every_target_is_told_of_and_runs_a_command_that_exists(target: str) -> None:
+def test_every_target_is_documented_and_runs_a_command_that_exists(target: str) -> None:
     assert f"`make {target}`" in OPERATIONS
     said = subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     command = re.search(r"-m deploy\.local (\w+) ?(\S*)", said)

@@ -161,7 +161,7 @@ def test_a_price_of_the_book_goes_into_the_ticket(visit: Visit, exchange: Exchan
     expect(level).to_have_count(0)
 
 
-def test_what_is_wrong_is_said_beside_the_field(visit: Visit, exchange: Exchange) -> None:
+def test_an_error_is_shown_next_to_its_field(visit: Visit, exchange: Exchange) -> None:
     page = visit.open()
     # A refusal is an answer like another one, but the browser notes it as an error.
     refused = "Failed to load resource: the server responded with a status of"

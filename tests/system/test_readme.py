@@ -81,7 +81,7 @@ def test_a_worker_is_added_by_hand_as_readme_says(exchange: Exchange) -> None:
         worker.communicate(timeout=30)
 
 
-def test_what_the_contract_shows_is_what_is_sent(exchange: Exchange) -> None:
+def test_the_examples_of_the_contract_match_the_messages(exchange: Exchange) -> None:
     """The order in docs/api.md is sent as it stands there, and what comes of it looks like the other examples."""
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", CONTRACT, re.DOTALL)]
     order, accepted, mass_cancelled, life, price, report, book, pipeline = blocks

@@ -83,7 +83,7 @@ def test_every_block_is_typed_here() -> None:
     assert sum(len(blocks_of(heading)) for heading in headings) == GUIDE.count("```sh\n")
 
 
-def test_the_libraries_are_to_be_had(tmp_path: Path) -> None:
+def test_the_libraries_are_available(tmp_path: Path) -> None:
     """All but downloading them, which would take longer than everything else."""
     (commands,) = blocks_of("what you need")
     make, install = commands.strip().splitlines()

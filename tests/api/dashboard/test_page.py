@@ -50,7 +50,7 @@ def test_an_hour_open_holds_what_a_quarter_of_it_held(page: Page) -> None:
     assert after.heap_bytes <= before.heap_bytes * 1.2
 
 
-def test_whatever_comes_within_a_frame_is_painted_once(page: Page) -> None:
+def test_all_events_within_a_frame_are_painted_once(page: Page) -> None:
     fake_stream.run(page, 5, LIVELY)
     asked = page.evaluate(
         """() => {
@@ -81,7 +81,7 @@ def answer_with(content: Any, route: Route, _request: Request) -> None:
     route.fulfill(json=content)
 
 
-def test_what_others_call_themselves_is_text(page: Page) -> None:
+def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
     standing = {"equity": 1, "balance": 1, "holdings": {}, "trades": 0, "return": None}
     board = [{"rank": rank, "client_id": name, **standing} for rank, name in enumerate(NAMES, start=1)]
     pipeline = {

@@ -130,7 +130,7 @@ def test_27_a_connection_that_rests_is_ended(impatient: Api) -> None:
     assert impatient.raw(b"") == b""
 
 
-def test_27_those_who_dribble_harm_nobody(impatient: Api, api: Api, keys: Keys) -> None:
+def test_27_slow_senders_do_not_affect_other_clients(impatient: Api, api: Api, keys: Keys) -> None:
     stop = threading.Event()
     ended = [threading.Event() for _ in range(50)]
 
@@ -159,7 +159,7 @@ def test_27_those_who_dribble_harm_nobody(impatient: Api, api: Api, keys: Keys) 
             dribbler.join()
 
 
-def test_a_stop_answers_what_is_under_way() -> None:
+def test_a_stop_answers_requests_under_way() -> None:
     with running_api() as api, socket.create_connection(("127.0.0.1", api.port)) as resting:
         body = b"{}"
         with socket.create_connection(("127.0.0.1", api.port)) as busy:

@@ -40,6 +40,6 @@ def test_the_api_samples_by_itself(api: Api, keys: Keys) -> None:
 
 
 @pytest.mark.parametrize("seconds", ["59", "86401", "x", ""])
-def test_a_time_that_is_none(shared_api: Api, seconds: str) -> None:
+def test_an_invalid_period(shared_api: Api, seconds: str) -> None:
     answer = shared_api.ask("GET", f"/leaderboard/history?seconds={seconds}")
     assert (answer.status_code, problem(answer)["errors"][0]["pointer"]) == (422, "?seconds")

@@ -54,7 +54,7 @@ def test_a_client_sees_what_its_order_went_through(api: Api, keys: Keys, market_
     assert api.ask("GET", "/orders/MSFT/18/life", key=keys.admin).json() == life
 
 
-def test_lives_are_their_clients_only(api: Api, keys: Keys, market_data: Database) -> None:
+def test_lives_are_visible_to_their_client_only(api: Api, keys: Keys, market_data: Database) -> None:
     store(market_data)
     for path, key in (
         ("/orders/MSFT/17/life", keys.single),
@@ -65,7 +65,7 @@ def test_lives_are_their_clients_only(api: Api, keys: Keys, market_data: Databas
     assert problem(api.ask("GET", "/orders/MSFT/18/life"))["code"] == "unauthorized"
 
 
-def test_everybody_sees_a_life_without_a_name(api: Api, keys: Keys, market_data: Database) -> None:
+def test_the_public_life_names_no_client(api: Api, keys: Keys, market_data: Database) -> None:
     store(market_data)
     deadline_s = time.monotonic() + 10
     while (answer := api.ask("GET", "/life")).status_code != 200:  # it may remember that there was none

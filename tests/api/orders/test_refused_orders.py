@@ -155,13 +155,13 @@ def _change(trader: Trader, kind: str, order_id: int) -> requests.Response:
 
 
 @pytest.mark.parametrize("kind", ["cancel", "replace"])
-def test_21_of_an_unknown_order(trader: Trader, kind: str) -> None:
+def test_21_requests_for_an_unknown_order(trader: Trader, kind: str) -> None:
     assert _change(trader, kind, 10**14).status_code == 202
     assert trader.denied()["order_id"] == 10**14
 
 
 @pytest.mark.parametrize("kind", ["cancel", "replace"])
-def test_21_of_another_clients_order(trader: Trader, other: Trader, kind: str) -> None:
+def test_21_requests_for_another_clients_order(trader: Trader, other: Trader, kind: str) -> None:
     order_id = other.place("buy", 5, 30)
     before = other.wait_for(order_id, "new")
     assert _change(trader, kind, order_id).status_code == 202
@@ -171,7 +171,7 @@ def test_21_of_another_clients_order(trader: Trader, other: Trader, kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["cancel", "replace"])
-def test_21_of_a_filled_order(trader: Trader, other: Trader, kind: str) -> None:
+def test_21_requests_for_a_filled_order(trader: Trader, other: Trader, kind: str) -> None:
     order_id = trader.place("sell", 5, 50)
     other.place("buy", 5, 50)
     before = trader.wait_for(order_id, "filled")
@@ -181,7 +181,7 @@ def test_21_of_a_filled_order(trader: Trader, other: Trader, kind: str) -> None:
     assert trader.shares() == (995, 995)
 
 
-def test_21_twice(trader: Trader) -> None:
+def test_21_cancelling_twice(trader: Trader) -> None:
     order_id = trader.place("buy", 10, 30)
     trader.wait_for(order_id, "new")
     for _ in range(2):
@@ -197,7 +197,7 @@ def test_21_twice(trader: Trader) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cancel", "replace"])
-def test_21_while_it_is_being_filled(trader: Trader, other: Trader, kind: str) -> None:
+def test_21_cancels_during_fills(trader: Trader, other: Trader, kind: str) -> None:
     order_ids = [trader.place("sell", 10, 60) for _ in range(10)]
     with ThreadPoolExecutor(4) as crowd:
         takes = [crowd.submit(other.place, "buy", 5, 60, time_in_force="ioc") for _ in range(14)]
@@ -218,7 +218,7 @@ def test_21_while_it_is_being_filled(trader: Trader, other: Trader, kind: str) -
 # -- what only the whole exchange can show -------------------------------------------------------------------------
 
 
-def test_a_halt_is_answered_when_it_is_in_the_log(exchange: Exchange, trader: Trader) -> None:
+def test_a_halt_is_answered_once_it_is_in_the_log(exchange: Exchange, trader: Trader) -> None:
     admin = {"Authorization": f"Bearer {exchange.keys['admin']}"}
     for halted, status in ((True, "rejected"), (False, "new")):
         answer = requests.patch(f"{exchange.url}/securities/TSLA", headers=admin, json={"halted": halted}, timeout=20)
@@ -233,7 +233,7 @@ def test_a_halt_is_answered_when_it_is_in_the_log(exchange: Exchange, trader: Tr
         exchange.wait_until(lambda status=status: status_of() == status, f"it is {status}")
 
 
-def test_a_stop_order_shows_its_terms_and_what_it_became(trader: Trader, other: Trader) -> None:
+def test_a_stop_order_shows_its_terms_and_its_outcome(trader: Trader, other: Trader) -> None:
     # Below all trades and above all orders of the other tests.
     order_id = trader.place("sell", 5, ..., type="stop", stop_price=40)
     waiting = trader.wait_for(order_id, "new")
@@ -249,7 +249,7 @@ def test_a_stop_order_shows_its_terms_and_what_it_became(trader: Trader, other: 
     other.wait_for(iceberg, "cancelled")
 
 
-def test_orders_go_with_the_connection_that_asked_for_it(exchange: Exchange, trader: Trader) -> None:
+def test_orders_are_cancelled_with_the_connection_that_asked_for_it(exchange: Exchange, trader: Trader) -> None:
     address = f"{exchange.url.replace('http', 'ws')}/stream/report?api_key={trader.key}&cancel_on_disconnect=true"
     connection = create_connection(address, timeout=10)
     order_ids = [trader.place("buy", 1, 30, security_id=security_id) for security_id in ("MSFT", "MSFT")]

@@ -39,9 +39,7 @@ class BrokenDatabase(Database):
     ("fault", "told"),
     [(RuntimeError("a mistake of ours"), RuntimeError), (gevent.GreenletExit(), Problem), (KeyError("x"), KeyError)],
 )
-def test_requests_that_wait_for_a_look_up_are_released_whatever_happens(
-    fault: BaseException, told: type[Exception]
-) -> None:
+def test_requests_that_wait_for_a_failed_look_up_are_released(fault: BaseException, told: type[Exception]) -> None:
     database = BrokenDatabase(fault)
     keys = Keys(database, remember_s=1.0)
     environ = {"HTTP_X_API_KEY": "sx_1"}

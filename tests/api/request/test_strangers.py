@@ -131,7 +131,7 @@ def test_45_connections_of_an_address(few: Api, keys: Keys) -> None:
         )
 
 
-def test_45_an_address_is_that_behind_a_trusted_proxy_only(few: Api) -> None:
+def test_45_only_trusted_proxies_name_the_clients_address(few: Api) -> None:
     flooded = {"X-Forwarded-For": "127.0.5.1, 203.0.113.7, 127.1.2.3"}
     _assert_refused(_flood(few, "/securities", source=PROXY, **flooded))
     wait_until(lambda: _ask(few, "/securities", source=PROXY, **{"X-Forwarded-For": "203.0.113.8"}).status_code == 200)
@@ -201,5 +201,5 @@ def test_the_address_of_a_client(peer: str, forwarded: str | None, client: str) 
     assert Proxies(["10.0.0.0/8", "::1"]).client(peer, forwarded) == client
 
 
-def test_without_trusted_proxies_no_header_is_believed() -> None:
+def test_without_trusted_proxies_forwarded_headers_are_ignored() -> None:
     assert Proxies([]).client("10.0.0.1", "203.0.113.7") == "10.0.0.1"

@@ -89,7 +89,7 @@ def test_a_book_with_something_missing_is_read_from_postgres(streams: Streams, f
     assert client.of("book")[-1]["data"]["bids"] == [[99.9, 5, 1], [99.8, 7, 2], [99.7, 1, 1]]
 
 
-def test_a_level_that_is_stored_late_is_heard_whatever_comes_before_it(streams: Streams, feed: Feed) -> None:
+def test_a_level_that_is_stored_late_is_sent(streams: Streams, feed: Feed) -> None:
     """Two workers of the feed: what one has stored first it pushes last."""
     settle(streams, feed)
     client = streams.socketio()
@@ -128,7 +128,7 @@ def test_all_securities_at_once(streams: Streams, feed: Feed) -> None:
     assert all(event["timestamp"] is None for event in client.of("price"))
 
 
-def test_reports_of_the_key_and_nobody_elses(streams: Streams, feed: Feed, api_keys: Keys) -> None:
+def test_reports_are_those_of_the_keys_client(streams: Streams, feed: Feed, api_keys: Keys) -> None:
     feed.tell(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
     flood, gauss = streams.socketio({"api_key": api_keys.flood}), streams.socketio({"api_key": api_keys.gauss})
     admin, nobody = streams.socketio({"api_key": api_keys.admin}), streams.socketio()
@@ -183,7 +183,7 @@ def test_31_header_fields_without_a_key_do_not_connect(idle_streams: Streams, fi
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"api_key": None}, "text", 5, ["x"]])
-def test_31_without_a_key_what_is_public(idle_streams: Streams, auth: object) -> None:
+def test_31_public_channels_need_no_key(idle_streams: Streams, auth: object) -> None:
     client = idle_streams.socketio(auth)
     assert subscribe(client, "price") == {"status": "success"}
     assert subscribe(client, "report")["code"] == "unauthorized"
@@ -286,7 +286,7 @@ def test_36_after_junk_the_feed_goes_on(streams: Streams, feed: Feed) -> None:
     wait_for_sequence(client, "price", 1)
 
 
-def test_who_stops_polling_is_cut_off_and_holds_up_nobody(streams: Streams, feed: Feed) -> None:
+def test_a_client_that_stops_polling_is_cut_off_and_delays_no_other(streams: Streams, feed: Feed) -> None:
     eager = streams.socketio()
     subscribe(eager, "price")
     address = f"http://127.0.0.1:{streams.port}/socket.io/?EIO=4&transport=polling"

@@ -147,7 +147,7 @@ def assert_as_stored(market_data: Database, follower: Follower, raw: RawPrices, 
 
 
 @pytest.mark.parametrize("killed", ["redis", "streams", "both"])
-def test_who_connects_again_has_what_is_stored(
+def test_clients_that_reconnect_have_the_stored_state(
     streams: Streams, feed: Feed, redis: RedisServer, market_data: Database, api_keys: Keys, killed: str
 ) -> None:
     follower = Follower(f"http://127.0.0.1:{streams.port}", api_keys.flood)

@@ -109,7 +109,7 @@ def test_31_refused_with_a_problem(
         (b"x" * 1_048_576, ABNF.OPCODE_TEXT),
     ],
 )
-def test_31_who_speaks_is_refused_and_the_others_hear_on(
+def test_31_a_client_that_sends_is_refused_and_the_others_go_on(
     streams: Streams, feed: Feed, content: bytes, kind: int
 ) -> None:
     silent, speaker = streams.raw("/stream/price"), streams.raw("/stream/price")
@@ -135,7 +135,7 @@ def test_a_ping_is_answered(streams: Streams) -> None:
     assert (opcode, content) == (ABNF.OPCODE_PONG, b"there?")
 
 
-def test_a_slow_reader_is_cut_off_and_holds_up_nobody(streams: Streams, feed: Feed, api_keys: Keys) -> None:
+def test_a_slow_reader_is_cut_off_and_delays_no_other(streams: Streams, feed: Feed, api_keys: Keys) -> None:
     options = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)]
     slow = streams.raw(f"/stream/report?api_key={api_keys.admin}", sockopt=options)
     quick = streams.raw(f"/stream/report?api_key={api_keys.flood}")

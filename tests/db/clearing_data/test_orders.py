@@ -181,7 +181,7 @@ def test_blocks_of_order_ids_never_meet(clearing_data: Database) -> None:
     assert min(min(block) for block in blocks) >= 1
 
 
-def test_the_first_comer_has_the_client_order_id(clearing_data: Database) -> None:
+def test_the_first_order_keeps_the_client_order_id(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         promises = orders.promise(
             tx,
@@ -203,7 +203,7 @@ def test_the_first_comer_has_the_client_order_id(clearing_data: Database) -> Non
         assert orders.promised(tx, "RETAIL", "c") is None
 
 
-def test_many_who_want_the_same_client_order_ids_agree(clearing_data: Database) -> None:
+def test_concurrent_promises_of_the_same_client_order_ids_agree(clearing_data: Database) -> None:
     def promise(comer: int) -> dict[tuple[str, str], int]:
         wanted = [("SINGLE", f"id-{n}", comer * 100 + n, b"d") for n in range(20)]
         with clearing_data.transaction() as tx:

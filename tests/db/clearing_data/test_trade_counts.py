@@ -74,7 +74,7 @@ def test_many_are_counted_in_steps(clearing_data: Database, monkeypatch: pytest.
     assert count(clearing_data, counts) == {"ANN": 20}
 
 
-def test_another_database_is_counted_anew(clearing_data: Database) -> None:
+def test_a_new_database_is_counted_from_the_start(clearing_data: Database) -> None:
     counts = TradeCounts()
     with clearing_data.transaction() as tx:
         book(tx, "ANN")

@@ -33,7 +33,7 @@ EVERY = set(range(1, 3_501))
         ({7}, set()),
     ],
 )
-def test_what_the_register_lacks(clearing_data: Database, asked: Collection[int], missing: set[int]) -> None:
+def test_orders_missing_from_the_register(clearing_data: Database, asked: Collection[int], missing: set[int]) -> None:
     with clearing_data.transaction() as tx:
         tx.execute(_INSERT, {"ids": list(EVERY - missing)})
         assert undecided(tx, asked) == missing

@@ -75,7 +75,7 @@ def test_many_rows_stay_where_they_are(market_data: Database, monkeypatch: pytes
     assert parts_of(market_data, "reports") == {"reports_default": 2}
 
 
-def test_nobody_waits_while_a_day_cannot_be_made(market_data: Database) -> None:
+def test_no_transaction_waits_while_a_day_cannot_be_made(market_data: Database) -> None:
     with market_data.transaction() as reader:
         reader.execute(text("SELECT FROM trades_default"))
         missing = partitions.create_ahead(market_data, now_us=NOW_US)
@@ -117,7 +117,7 @@ def test_old_days_are_dropped_and_the_rest_stays(market_data: Database, made: bo
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["in partitions", "in the default ones"])
-def test_what_was_dropped_is_not_stored_anew(market_data: Database, made: bool) -> None:
+def test_dropped_rows_are_not_stored_again(market_data: Database, made: bool) -> None:
     if made:
         partitions.create_ahead(market_data, now_us=NOW_US)
     for day in range(2):
@@ -142,7 +142,7 @@ def test_of_a_unit_with_something_dropped_the_rest_is_stored(market_data: Databa
     assert {(told.about, told.sequence) for told in push.reports} == {("ANN", 2), ("BOB", 2)}
 
 
-def test_it_gives_up_while_somebody_reads_and_is_gone_on_with_later(market_data: Database) -> None:
+def test_dropping_gives_up_during_a_read_and_continues_later(market_data: Database) -> None:
     partitions.create_ahead(market_data, now_us=NOW_US)
     store(market_data, 1, NOW_US)
     with market_data.snapshot() as tx:

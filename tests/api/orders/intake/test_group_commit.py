@@ -66,7 +66,7 @@ def test_an_item_whose_commit_is_under_way_is_unknown(committed: Committed) -> N
     assert committed.items == ["hasty"]
 
 
-def test_a_group_of_which_all_are_withdrawn_is_no_commit(committed: Committed) -> None:
+def test_a_group_without_items_is_not_committed(committed: Committed) -> None:
     first = committed.submit("first", within_s=4.8)
     gevent.sleep(0.01)
     assert committed.submit("hasty", within_s=0.05).get(timeout=2) == "NotBegun"

@@ -73,7 +73,7 @@ def test_28_ten_times_the_rate(apis: tuple[Api, Api], keys: Keys, queues: Connec
     assert _post(apis[0], keys.single, 20).status_code == 202
 
 
-def test_headers_tell_what_is_left(apis: tuple[Api, Api], keys: Keys) -> None:
+def test_headers_give_the_remaining_allowance(apis: tuple[Api, Api], keys: Keys) -> None:
     sent = 0
     for orders in (1, 20, 1):
         answer = _post(apis[0], keys.single, orders)
@@ -85,7 +85,7 @@ def test_headers_tell_what_is_left(apis: tuple[Api, Api], keys: Keys) -> None:
         assert "X-RateLimit-Remaining" in apis[0].ask("DELETE", path, key=keys.single).headers
 
 
-def test_what_is_refused_counts_nothing(apis: tuple[Api, Api], keys: Keys) -> None:
+def test_refused_requests_count_nothing(apis: tuple[Api, Api], keys: Keys) -> None:
     before = int(_post(apis[0], keys.single).headers["X-RateLimit-Remaining"])
     for _ in range(RATE):
         refused = apis[0].ask("POST", "/orders", key=keys.single, json=limit(quantity=0))

@@ -98,7 +98,7 @@ def test_a_socketio_connection_that_ends(
         _assert_cancelled(queues, run_directory, "FLOOD")
 
 
-def test_who_does_not_ask_keeps_the_orders(api_keys: Keys, run_directory: Path, queues: Connection) -> None:
+def test_clients_that_did_not_ask_keep_their_orders(api_keys: Keys, run_directory: Path, queues: Connection) -> None:
     with Streams(environment={"RUN_DIRECTORY": str(run_directory)}) as streams:
         streams.raw(f"/stream/report?api_key={api_keys.gauss}").close()
         _raw(streams, api_keys.gauss, "false").close()
@@ -110,7 +110,7 @@ def test_who_does_not_ask_keeps_the_orders(api_keys: Keys, run_directory: Path, 
 @pytest.mark.parametrize(
     ("key", "asked", "status"), [("admin", "true", 422), ("flood", "1", 422), ("flood", "", 422), ("read", "true", 403)]
 )
-def test_asked_for_wrongly(
+def test_invalid_requests_for_cancel_on_disconnect(
     idle_streams: Streams, clearing_data: Database, api_keys: Keys, key: str, asked: str, status: int
 ) -> None:
     with clearing_data.transaction() as tx:
@@ -124,7 +124,7 @@ def test_asked_for_wrongly(
     ("key", "asked", "status"),
     [("admin", True, 422), ("flood", "true", 422), ("flood", 1, 422), ("revoked", True, 401), (None, True, 401)],
 )
-def test_asked_for_wrongly_in_socketio(
+def test_invalid_requests_for_cancel_on_disconnect_in_socketio(
     idle_streams: Streams, api_keys: Keys, key: str | None, asked: object, status: int
 ) -> None:
     auth = {"cancel_on_disconnect": asked} | ({"api_key": getattr(api_keys, key)} if key else {})
@@ -186,7 +186,7 @@ def exchange(api_keys: Keys, run_directory: Path, queues: Connection) -> Iterato
         running.streams.end()
 
 
-def test_a_stop_of_the_streams_is_the_end_of_their_connections(
+def test_a_stop_of_the_streams_ends_their_connections(
     exchange: _Exchange, api_keys: Keys, run_directory: Path, queues: Connection
 ) -> None:
     exchange.connect(api_keys.flood)
@@ -198,7 +198,7 @@ def test_a_stop_of_the_streams_is_the_end_of_their_connections(
     exchange.streams.start("streams_ready")
 
 
-def test_what_killed_streams_have_promised_the_next_ones_keep(
+def test_restarted_streams_keep_the_promises_of_killed_ones(
     exchange: _Exchange, api_keys: Keys, run_directory: Path, queues: Connection
 ) -> None:
     exchange.connect(api_keys.flood)

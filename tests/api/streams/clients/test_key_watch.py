@@ -10,7 +10,7 @@ from tests.support.feed import trade
 from tests.support.streams import Streams, read, read_until_cut_off, wait_until
 
 
-def test_the_streams_of_a_revoked_key_end_and_no_others(
+def test_only_the_streams_of_a_revoked_key_end(
     streams: Streams, feed: Feed, api_keys: Keys, clearing_data: Database
 ) -> None:
     with clearing_data.transaction() as tx:

@@ -69,7 +69,9 @@ def test_a_snapshot_and_then_what_trades_change(streams: Streams, feed: Feed, ma
         assert candles_of(client) == stored_candles(market_data)
 
 
-def test_what_was_not_pushed_is_read_from_postgres(streams: Streams, feed: Feed, market_data: Database) -> None:
+def test_updates_that_were_not_pushed_are_read_from_postgres(
+    streams: Streams, feed: Feed, market_data: Database
+) -> None:
     client = streams.socketio()
     subscribe(client, "candles")
     feed.tell(prices(1, 9_990, 10_010), trades(at(1, 0, 10_000)))
@@ -85,7 +87,7 @@ def test_what_was_not_pushed_is_read_from_postgres(streams: Streams, feed: Feed,
     assert candles_of(client) == stored_candles(market_data)
 
 
-def test_of_all_securities(streams: Streams, feed: Feed) -> None:
+def test_candles_of_all_securities(streams: Streams, feed: Feed) -> None:
     client = streams.socketio()
     assert subscribe(client, "candles", None) == {"status": "success"}
     assert {event["security_id"] for event in client.wait_for("candles", 5)} == {"AAPL", "JPM", "MSFT", "SHEL", "TSLA"}

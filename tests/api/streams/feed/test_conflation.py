@@ -70,7 +70,7 @@ def test_many_changes_are_few_updates(streams: Streams, pusher: Pusher) -> None:
     assert {beat["sequences"]["book"]["MSFT"] for beat in first.of("heartbeat") if beat["sequences"]["book"]} <= heard
 
 
-def test_trades_are_told_one_and_all(streams: Streams, pusher: Pusher) -> None:
+def test_every_trade_is_sent(streams: Streams, pusher: Pusher) -> None:
     client = streams.socketio()
     subscribe(client, "trades")
     for sequence in range(1, CHANGES + 1):

@@ -72,7 +72,7 @@ def test_redis_goes_and_comes_back(streams: Streams, feed: Feed, redis: RedisSer
     assert streams.log.count("redis_away") == 1
 
 
-def test_what_the_feed_could_not_push_is_told_once_redis_is_back(
+def test_updates_that_the_feed_could_not_push_are_sent_once_redis_is_back(
     streams: Streams, feed: Feed, redis: RedisServer
 ) -> None:
     """Redis is away for the feed only; the streams do not notice, but the feed says that something is missing."""
@@ -111,7 +111,7 @@ def test_starts_without_redis(market_data: Database, api_keys: Keys) -> None:
         wait_for_sequence(client, "price", 1)
 
 
-def test_without_postgres_keys_are_refused_and_what_is_public_goes_on(redis: RedisServer) -> None:
+def test_without_postgres_keys_are_refused_and_public_channels_go_on(redis: RedisServer) -> None:
     nowhere = "postgresql://exchange@127.0.0.1:1/nothing"
     environment = {"REDIS_URL": redis.url, "CLEARING_DATA_URL": nowhere, "MARKET_DATA_URL": nowhere}
     with Streams(environment={**os.environ, **environment}) as streams:

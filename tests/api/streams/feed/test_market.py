@@ -32,7 +32,7 @@ def test_changes_of_the_book() -> None:
     assert market.book() == Book("MSFT", 3, 3, bids=[(9_980, 4, 2)], asks=[])
 
 
-def test_the_book_is_the_one_that_was_told() -> None:
+def test_the_book_equals_the_updates_sent() -> None:
     market = Market("MSFT")
     change(market, 0, 1, (9_990, 5, 1), (9_980, 4, 2))
     market.tell_book()
@@ -48,7 +48,7 @@ def test_the_book_is_the_one_that_was_told() -> None:
     assert market.tell_book() == ([], [])
 
 
-def test_a_whole_book_leaves_nothing_to_tell() -> None:
+def test_a_whole_book_leaves_no_update_to_send() -> None:
     market = Market("MSFT")
     change(market, 0, 1, (9_990, 5, 1))
     whole = Book("MSFT", 2, 2, bids=[(9_980, 1, 1)], asks=[])

@@ -5,7 +5,7 @@ import gevent
 from api.streams.feed.pace import Pace
 
 
-def test_at_once_and_then_once_for_all_that_was_asked_meanwhile() -> None:
+def test_the_first_call_runs_at_once_and_later_ones_are_combined() -> None:
     told: list[str] = []
     pace = Pace(every_s=0.1, tell=told.append)
     pace.soon("MSFT")

@@ -118,7 +118,7 @@ def _beats_after(client: SocketIOClient, moment: str) -> list[int]:
     return [beat["sequences"]["report"] for beat in beats if "report" in beat["sequences"]]
 
 
-def test_46_what_is_stored_and_never_pushed_is_heard_all_the_same(streams: Streams, feed: Feed, api_keys: Keys) -> None:
+def test_46_stored_reports_that_were_never_pushed_are_sent(streams: Streams, feed: Feed, api_keys: Keys) -> None:
     """A worker of the feed may die or hang between its commit and its push, and nothing may come after that."""
     raw, admin = RawReports(streams, api_keys.flood), RawReports(streams, api_keys.admin)
     feed.tell(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
