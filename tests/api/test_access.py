@@ -1,4 +1,4 @@
-"""Who may call what: every route says so, and is as it says."""
+"""Access rights: every route declares its callers and keeps to that."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.web import Api, problem
 
 READING = {"GET", "HEAD"}
 
-# What stands in for the parts of a path: things of the client SINGLE, which sends the requests.
+# Values for the variable parts of a path: they belong to the client SINGLE, which sends the requests.
 PARTS = {
     "client_id": "SINGLE",
     "security_id": "MSFT",
@@ -36,13 +36,13 @@ PARTS = {
 
 @pytest.fixture(scope="module")
 def application() -> Flask:
-    """The api's routes; nobody serves them."""
+    """Return the application with the api's routes, without a server."""
     return create_app(settings())
 
 
 @dataclass(frozen=True)
 class Route:
-    """A method of a rule, with a path that it matches."""
+    """A method of a rule, and a path that it matches."""
 
     method: str
     path: str
@@ -91,7 +91,7 @@ def test_every_route_declares_its_callers(application: Flask) -> None:
 
 def test_every_stream_declares_its_callers() -> None:
     streams = Flask("streams")
-    nothing: dict[str, Any] = dict.fromkeys(signature(raw.routes).parameters)  # nobody calls them
+    nothing: dict[str, Any] = dict.fromkeys(signature(raw.routes).parameters)  # never called
     streams.register_blueprint(raw.routes(**nothing))
     rules = [rule for rule in streams.url_map.iter_rules() if rule.endpoint != "static"]
     assert rules

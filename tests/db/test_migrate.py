@@ -1,4 +1,4 @@
-"""The migrated schemas are the ones of tables.py, down to checks, partial indexes and storage options."""
+"""The migrated schemas equal tables.py, including checks, partial indexes and storage options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DATABASES = [
     pytest.param(market_data, migrate.MARKET_DATA_MIGRATIONS, id="market_data"),
 ]
 
-# What compare_metadata does not look at.
+# Definitions that compare_metadata ignores.
 DEFINITIONS = text("""
     SELECT 'constraint', conrelid::regclass::text, conname::text, pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace
@@ -43,7 +43,7 @@ DEFINITIONS = text("""
 
 
 def scratch_url(name: str) -> str:
-    """A database beside that of the tests, for one test."""
+    """Create a database for one test."""
     address = make_url(settings().clearing_data_url.get_secret_value())
     return address.set(database=f"{address.database}_{name}").render_as_string(hide_password=False)
 
@@ -64,7 +64,7 @@ def engine(migrated_url: str) -> Iterator[Engine]:
 
 
 def is_no_partition(kind: str, name: str | None, tx: Connection) -> bool:
-    """compare_metadata takes partitions for tables of their own."""
+    """Exclude partitions, which compare_metadata treats as separate tables."""
     if kind != "table":
         return True
     query = text("SELECT relispartition FROM pg_class WHERE relname = :name")
@@ -72,7 +72,7 @@ def is_no_partition(kind: str, name: str | None, tx: Connection) -> bool:
 
 
 def definitions(tx: Connection) -> set[tuple[str, ...]]:
-    """Everything that defines the schema, but for Alembic's own table."""
+    """Return all definitions of the schema, except Alembic's own table."""
     return {tuple(row) for row in tx.execute(DEFINITIONS) if "alembic_version" not in str(tuple(row))}
 
 

@@ -1,4 +1,4 @@
-"""The worker of the tests behaves as pytest-celery's nodes do, with a process in place of a container."""
+"""The test worker behaves like pytest-celery's nodes, with a process instead of a container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documents speak of exists: commands, variables, files and sections."""
+"""The documents name only commands, variables, files and sections that exist."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
-# Variables of `make` that are no settings of a process, that of a bot, and those of containers.
+# Variables of `make` that are not settings of a process, the variable of a bot, and those of containers.
 IN_CONTAINERS = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
 OTHER_VARIABLES = {
     "ARGS", "BOTS", "MINUTES", "SEED", "TRUSTED_PROXIES", KEY_VARIABLE, *from_environment({}).counts, *SERVICE_URLS,
     *IN_CONTAINERS,
 }  # fmt: skip
 
-# What the reader calls a file of his own.
+# Names of the reader's own files.
 OWN_FILES = {"league.toml"}
 
 EACH_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
@@ -36,7 +36,7 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 
 def code_of(text: str) -> list[str]:
-    """What stands in the text as code, in lines and in blocks."""
+    """Return the code in a text, inline and in blocks."""
     return re.findall(r"```\w*\n(.*?)```", text, re.DOTALL) + re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
 
 

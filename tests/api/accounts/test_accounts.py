@@ -1,4 +1,4 @@
-"""Accounts over HTTP: opening them, cash and shares in and out, and who may look."""
+"""Accounts over HTTP: opening them, transfers of cash and shares, and access rights."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def settle(clearing_data: Database, batches: list[ExecutionBatch]) -> None:
 
 
 def trade(clearing_data: Database, *sides: tuple[str, str, int, int]) -> None:
-    """Orders of (side, client, quantity, price in cents), all of them settled."""
+    """Settle orders given as (side, client, quantity, price in cents)."""
     exchange = Exchange(clearing_data)
     settle(clearing_data, exchange.enter([exchange.order(*side) for side in sides])[0])
 
@@ -42,7 +42,7 @@ def cash(api: Api, keys: Keys, client_id: str) -> float:
 def test_a_closed_account_has_its_orders_cancelled_and_its_money_to_withdraw(
     api: Api, keys: Keys, queues: Connection
 ) -> None:
-    for _ in range(2):  # again is as good as once, and sends the cancels again
+    for _ in range(2):  # a repetition has no further effect, but sends the cancels again
         closed = api.ask("DELETE", "/accounts/SINGLE", key=keys.admin)
         assert closed.status_code == 202
         numbers = closed.json()["command_ids"]

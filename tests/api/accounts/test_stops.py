@@ -23,7 +23,7 @@ def state_of(clearing_data: Database, client_id: str) -> str:
 
 
 def test_a_client_is_stopped_and_resumed(api: Api, keys: Keys, clearing_data: Database, queues: Connection) -> None:
-    for _ in range(2):  # again is as good as once, and sends the cancels again
+    for _ in range(2):  # a repetition has no further effect, but sends the cancels again
         stopped = api.ask("PATCH", "/accounts/SINGLE", key=keys.admin, json={"state": "stopped"})
         assert stopped.status_code == 202
         numbers = stopped.json()["command_ids"]

@@ -1,4 +1,4 @@
-"""The page on a stream that the test makes: it paints once a frame, stands still, and holds no more after an hour."""
+"""The page on a stream that the test makes: it paints once a frame and does not grow in an hour."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, api: Api) -> Iterator[Page]:
-    """The page of an exchange on which nobody trades, but on its stream."""
+    """Return the page of an exchange without trades; the test makes the events of its stream."""
     visit = Visit(browser, f"http://127.0.0.1:{api.port}")
     yield fake_stream.opened(visit)
     assert visit.elsewhere == []

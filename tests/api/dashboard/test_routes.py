@@ -1,4 +1,4 @@
-"""The page as a client gets it: which file under which name, of which type, and what it may load and run."""
+"""The files of the page: their names and types, and the policy on what the page may load and run."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_cached_file_is_not_sent_again(api: Api) -> None:
     ],
 )
 def test_only_the_files_of_the_page_are_served(api: Api, path: str) -> None:
-    # As it stands: a client that tidies the path up would ask for something else.
+    # Sent verbatim: a client that normalises the path would request something else.
     answer = api.raw(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
     assert answer.split(b"\r\n", 1)[0].split()[1] in (b"404", b"400")
     assert b"application/problem+json" in answer
@@ -95,8 +95,8 @@ def test_whoami_names_the_owner_of_the_key(api: Api, keys: Keys, clearing_data: 
         keys.single: {"client_id": "SINGLE", "role": "client", "read_only": False},
         reader: {"client_id": "SINGLE", "role": "client", "read_only": True},
     }
-    for key, told in expected.items():
+    for key, members in expected.items():
         answer = api.ask("GET", "/whoami", key=key)
-        assert (answer.status_code, answer.json()) == (200, told)
+        assert (answer.status_code, answer.json()) == (200, members)
         assert answer.headers["Cache-Control"] == "no-store"
     assert problem(api.ask("GET", "/whoami"))["code"] == "unauthorized"

@@ -59,7 +59,7 @@ def test_the_audit_is_for_the_admin(api: Api, keys: Keys) -> None:
 
 
 def metrics_of(api: Api) -> dict[tuple[str, frozenset[str]], float]:
-    """The samples by name and label values."""
+    """Return the samples by name and label values."""
     answer = api.ask("GET", "/metrics")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     return {
@@ -97,7 +97,7 @@ def test_metrics_match_the_stored_and_queued_data(
                 {"n": number, "type": event_type, "t": now_us},
             )
     assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
-    time.sleep(1.1)  # what was looked at by another test is remembered for a second
+    time.sleep(1.1)  # the figures that another test has read are cached for a second
     found = metrics_of(api)
     expected = {
         ("exchange_queue_messages", frozenset({"order_entry"})): 1,

@@ -1,4 +1,4 @@
-"""What an order's reports tell of its life."""
+"""The life of an order, derived from its reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START_US = 1_000_000
 
 
 def report(report_id: int, event_us: int, sent_us: int, stored_us: int, **changed: Any) -> Report:
-    """A report of order 17; the times are microseconds since the api took it."""
+    """Return a report of order 17; the times are microseconds since the api received the order."""
     fields: dict[str, Any] = {
         "order_id": 17,
         "report_id": report_id,
@@ -71,7 +71,7 @@ def test_the_life_of_an_order_that_is_not_settled_yet() -> None:
     "beside",
     [
         [],
-        # A cancel of it that was asked for, and one that was refused.
+        # A cancel that was requested, and one that was refused.
         [report(18, 500, 510, 520, side=None), report(TRADE + 1, 500, 510, 520, event_type="order", side=None)],
     ],
 )

@@ -1,4 +1,4 @@
-"""Stop orders, icebergs, replacements and mass cancels over HTTP: what is answered, and what is queued."""
+"""Stop orders, icebergs, replacements and mass cancels over HTTP: the answers, and the messages queued."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def test_replace(
         case _:
             answer = api.ask("POST", "/orders", key=keys.single, json=[replace])
     assert answer.status_code == 202, answer.text
-    told = answer.json()["results"][0] if way == "array" else answer.json()
-    assert told == {"status": "success", "order_id": 17, "client_order_id": None, "message": "replace submitted"}
+    submitted = answer.json()["results"][0] if way == "array" else answer.json()
+    assert submitted == {"status": "success", "order_id": 17, "client_order_id": None, "message": "replace submitted"}
     ((request,),) = queued(queues)
     assert isinstance(request, ReplaceRequest)
     assert request == ReplaceRequest(

@@ -1,4 +1,4 @@
-"""Orders over HTTP: what is answered, what is queued, and that nothing is queued twice."""
+"""Orders over HTTP: the answers, the messages queued, and that nothing is queued twice."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_19_the_same_again_gets_the_first_answer(api: Api, keys: Keys, queues: C
     again = api.ask("POST", "/orders", key=keys.single, json=order | {"price": "100.12", "time_in_force": "gtc"})
     assert (first.status_code, again.status_code) == (202, 200)
     assert again.json() == first.json() | {"duplicate": True}
-    # Order entry has not seen the first one, for all that is known: so it was queued again under its first number.
+    # As far as the api knows, order entry has not seen the first order: so the api queued it again under its first id.
     (one,), (other,) = queued(queues, 2)
     assert isinstance(other, OrderRequest)
     assert one.order_id == other.order_id == first.json()["order_id"]

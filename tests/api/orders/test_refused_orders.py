@@ -1,4 +1,4 @@
-"""Orders that the whole exchange refuses, and what must not come of them; and what only the whole exchange can show.
+"""Orders that the whole exchange refuses without side effects, and tests that need the whole exchange.
 
 One exchange for all of it; each test has clients of its own, and at the end the audit passes.
 """
@@ -26,7 +26,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
-    """A running exchange without bots; whatever the tests did to it, its books are right in the end."""
+    """Run an exchange without bots, and check at the end that its books are right."""
     renew_clearing_data(_databases[0])
     renew_market_data(_databases[1])
     with running_exchange() as running:
@@ -37,7 +37,7 @@ def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
 
 
 class Trader:
-    """A new client, with 10,000.00 and 1,000 shares of MSFT."""
+    """A new client with 10,000.00 in cash and 1,000 shares of MSFT."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.client_id = f"TRADER_{next(_numbers)}"
@@ -45,29 +45,29 @@ class Trader:
         self.key = Client(exchange.url, exchange.keys["admin"]).open_account(self.client_id).api_key
 
     def ask(self, method: str, path: str, json: Any = None) -> requests.Response:
-        """A request of this client."""
+        """Send a request of this client."""
         headers = {"Authorization": f"Bearer {self.key}"}
         return requests.request(method, self.exchange.url + path, headers=headers, json=json, timeout=20)
 
     def place(self, side: str, quantity: int, price: float, **terms: Any) -> int:
-        """Place an order that is accepted; its id."""
+        """Place an order that is accepted, and return its id."""
         order = {"type": "limit", "security_id": "MSFT", "side": side, "quantity": quantity, "price": price, **terms}
         answer = self.ask("POST", "/orders", {name: value for name, value in order.items() if value is not ...})
         assert answer.status_code == 202, answer.text
         return int(answer.json()["order_id"])
 
     def order(self, order_id: int) -> dict[str, Any]:
-        """What became of an order."""
+        """Return the current state of an order."""
         found: dict[str, Any] = self.ask("GET", f"/orders/MSFT/{order_id}").json()
         return found
 
     def wait_for(self, order_id: int, *statuses: str) -> dict[str, Any]:
-        """The order, once it has one of these statuses."""
+        """Wait until the order has one of these statuses, and return it."""
         self.exchange.wait_until(lambda: self.order(order_id)["status"] in statuses, f"it is one of {statuses}")
         return self.order(order_id)
 
     def denied(self) -> dict[str, Any]:
-        """The report of the one request of this client that order entry denied, once it is there."""
+        """Wait for the report of the one request of this client that order entry denied, and return it."""
 
         def found() -> list[dict[str, Any]]:
             reports = self.ask("GET", "/reports").json()["data"]
@@ -79,12 +79,12 @@ class Trader:
         return denial
 
     def money(self) -> tuple[Decimal, Decimal]:
-        """Balance and what is available of it."""
+        """Return the balance and the part of it that is available."""
         balance = Client(self.exchange.url, self.key).balance(self.client_id)
         return balance.balance, balance.available
 
     def shares(self) -> tuple[int, int]:
-        """Shares of MSFT, and how many of them are available."""
+        """Return the shares of MSFT and how many of them are available."""
         holding = Client(self.exchange.url, self.key).holding("MSFT", self.client_id)
         return holding.shares, holding.available
 

@@ -1,4 +1,4 @@
-"""Accounts: each transfer has one effect, is booked, and never takes what is held or what is not there."""
+"""Accounts: each transfer has one effect, is booked, and never takes more than what is available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of what clients were worth: one a time, thinned out as they grow old, told in even distances."""
+"""Samples of equity: one per time, thinned out with age, returned at even distances."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def test_51_a_transfer_does_not_change_the_return(opening: int, equity: int, mov
     told, then = before.return_ppm(equity), after.return_ppm(equity + moved)
     assert told is not None
     if equity + moved == 0 and equity == opening:
-        assert then is None  # as for an account that nothing ever came into
+        assert then is None  # as for an account that never received anything
     else:
         assert then is not None
         assert abs(told - then) <= 1

@@ -1,4 +1,4 @@
-"""A new exchange: what it starts with, that loading again changes nothing, and that its books balance."""
+"""The initial data: contents, idempotent loading, and balanced books."""
 
 from __future__ import annotations
 

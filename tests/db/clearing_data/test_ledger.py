@@ -1,4 +1,4 @@
-"""What is booked stays booked."""
+"""Postings are never changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order log on a real Postgres."""
+"""The order log in Postgres."""
 
 from __future__ import annotations
 

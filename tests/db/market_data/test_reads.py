@@ -23,7 +23,7 @@ from tests.tasks.data_feed.rules.test_reports import entry_report
 
 ORDER = entry_report(order_id=6, event_id=6)
 DENIED = entry_report(order_id=6, event_id=6, status="denied", reason="insufficient_funds")
-TRADE = trade(3)  # of order 6, who buys
+TRADE = trade(3)  # of order 6, the buyer
 
 
 def closed(reason: str) -> OrderClosed:

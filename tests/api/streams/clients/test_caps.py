@@ -1,4 +1,4 @@
-"""Row 45: what clients without a key may hold open and ask for is bounded, by address and in all."""
+"""Row 45: connections, sessions and subscriptions without a key are bounded, by address and in all."""
 
 from __future__ import annotations
 
@@ -142,9 +142,9 @@ def test_45_subscriptions_of_a_connection_are_bounded(market_data: Database, api
 
 
 def test_45_snapshots_are_current(streams: Streams, feed: Feed) -> None:
-    """Snapshots are made once for all that subscribe; each change makes another."""
+    """The streams make one snapshot for all subscribers, and another after each change."""
     for number in range(1, 4):
-        feed.tell(trades(trade(number)))
+        feed.publish(trades(trade(number)))
         first = streams.socketio()
         wait_until(lambda last=number, one=first: _candles(one)["sequence"] == last)
         others = [streams.socketio() for _ in range(2)]
@@ -153,7 +153,7 @@ def test_45_snapshots_are_current(streams: Streams, feed: Feed) -> None:
 
 
 def _candles(client: Any) -> dict[str, Any]:
-    """What a subscriber of candles begins with now."""
+    """Return the snapshot that a new subscriber of candles gets."""
     before = len(client.of("candles"))
     assert subscribe(client, "candles") == {"status": "success"}
     snapshot: dict[str, Any] = client.wait_for("candles", before + 1)[-1]

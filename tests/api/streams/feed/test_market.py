@@ -42,7 +42,7 @@ def test_the_book_equals_the_updates_sent() -> None:
     change(market, 4, 5, (9_960, 1, 1), (9_960, 1, 1))
     assert (market.told_sequence, market.book_sequence) == (1, 5)
     assert market.book() == Book("MSFT", 1, 1, bids=[(9_990, 5, 1), (9_980, 4, 2)], asks=[])
-    # 99.70 came and went, and was told to nobody.
+    # 99.70 came and went between two updates.
     assert market.tell_book() == ([(9_990, 6, 2), (9_980, 0, 0), (9_960, 1, 1)], [])
     assert market.book() == Book("MSFT", 5, 5, bids=[(9_990, 6, 2), (9_960, 1, 1)], asks=[])
     assert market.tell_book() == ([], [])

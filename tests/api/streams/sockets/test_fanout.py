@@ -1,4 +1,4 @@
-"""Frames go out in their order and together, and who does not read keeps nobody waiting."""
+"""Frames leave in order and together, and a client that does not read delays no other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.api.streams.sockets.test_websocket import small_pair
 
 
 class OpenWebSocket:
-    """What an outbox uses of a WebSocket, on a pair of sockets; counts its writes."""
+    """The part of a WebSocket that an outbox uses, on a pair of sockets; it counts its writes."""
 
     def __init__(self, ours: socket.socket) -> None:
         self._whole = _WholeWrites(ours)
@@ -99,7 +99,7 @@ def test_a_client_that_does_not_read_is_cut_off(rounds: Fanout, monkeypatch: pyt
     outbox.offer(b"more")
     with gevent.Timeout(10):
         while theirs.recv(10_000):
-            pass  # what had left before, and then the end
+            pass  # frames sent before, and then the end
 
 
 def test_a_farewell_comes_after_everything_else(rounds: Fanout) -> None:

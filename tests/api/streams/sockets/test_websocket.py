@@ -54,7 +54,7 @@ def test_a_client_that_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPat
     with pytest.raises(TimeoutError, match="too slowly"):
         _WholeWrites(ours).sendall(b"x" * 1_000_000)
     while theirs.recv(100_000):
-        pass  # what had left before, and then the end
+        pass  # frames sent before, and then the end
 
 
 def test_bytes_the_kernel_did_not_take_go_first() -> None:
