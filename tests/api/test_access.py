@@ -52,7 +52,7 @@ class Route:
 def routes_of(application: Flask) -> Iterator[Route]:
     for rule in application.url_map.iter_rules():
         declaration = declaration_of(application, rule)
-        assert declaration is not None, f"{rule.rule} does not say who may call it: @declared(...)"
+        assert declaration is not None, f"{rule.rule} does not declare its callers: @declared(...)"
         for method in sorted((rule.methods or set()) - {"HEAD"}):
             yield Route(method, _path(rule), declaration.caller)
 

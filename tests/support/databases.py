@@ -29,8 +29,8 @@ _RESTART = text("SELECT setval(seqrelid, seqstart, false) FROM pg_sequence")
 @contextmanager
 def own_market_data() -> Iterator[Database]:
     """Create a separate `market_data`, for tests that change its tables."""
-    beside = make_url(settings().market_data_url.get_secret_value())
-    address = beside.set(database=f"{beside.database}_own").render_as_string(hide_password=False)
+    shared = make_url(settings().market_data_url.get_secret_value())
+    address = shared.set(database=f"{shared.database}_own").render_as_string(hide_password=False)
     drop_database(address)
     upgrade(address, MARKET_DATA_MIGRATIONS)
     database = Database(address, pool_size=4)

@@ -56,7 +56,7 @@ PICTURES = (
 
 def main() -> int:
     """Run a busy market for a while, and take the pictures."""
-    parser = argparse.ArgumentParser(prog="make pictures", description="Takes the pictures in docs/images/ anew.")
+    parser = argparse.ArgumentParser(prog="make pictures", description="Takes the pictures in docs/images/ again.")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the exchange (default: %(default)s)")
     parser.add_argument("--keys-file", type=Path, default=Path(".run/keys.json"), help="(default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=5.0, help="of trading before (default: %(default)s)")

@@ -184,9 +184,9 @@ def _shown(engine: Engine | NaiveBook, side: str) -> str:
 
 
 def _indicative(engine: Engine | NaiveBook) -> str:
-    told = engine.indication(SECURITY) if isinstance(engine, NaiveBook) else engine.indicative(SECURITY)
-    price_cents, volume, surplus, side = told
+    indicated = engine.indication(SECURITY) if isinstance(engine, NaiveBook) else engine.indicative(SECURITY)
+    price_cents, volume, surplus, side = indicated
     if price_cents is None:
-        assert told == (None, 0, 0, None)
+        assert indicated == (None, 0, 0, None)
         return "nothing"
     return f"{volume} @ {price_cents}" + (f", surplus {surplus} {side}" if surplus else "")

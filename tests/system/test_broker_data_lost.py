@@ -98,7 +98,7 @@ def missing(clearing_data: Database, market_data: Database, heads: dict[int, int
     executions: set[int] = set()
     trades: set[int] = set()
     requests: set[int] = set()
-    told: set[int] = set()
+    due: set[int] = set()
     for shard, head in heads.items():
         engine = Engine(shard)
         with clearing_data.snapshot() as tx:
@@ -106,7 +106,7 @@ def missing(clearing_data: Database, market_data: Database, heads: dict[int, int
         for seq, command in commands:
             requests.add(getattr(command, "command_id", None) or command.order_id)
             for event in engine.apply(seq, command):
-                told.add(event.event_id)
+                due.add(event.event_id)
                 if isinstance(event, TradeMade):
                     trades.add(event.event_id)
                 if not isinstance(event, CancelRefused | OrderTriggered):
@@ -115,7 +115,7 @@ def missing(clearing_data: Database, market_data: Database, heads: dict[int, int
         executions.difference_update(tx.execute(text("SELECT event_id FROM executions")).scalars())
     with market_data.snapshot() as tx:
         reported = set(tx.execute(text("SELECT report_id FROM reports")).scalars())
-    lacking = (requests | told | {-trade for trade in trades}) - reported
+    lacking = (requests | due | {-trade for trade in trades}) - reported
     return len(executions) + len(lacking)
 
 

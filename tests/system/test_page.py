@@ -264,7 +264,7 @@ def test_a_page_whose_stream_is_killed_says_stale_and_recovers(browser: Browser,
     page.context.close()
 
 
-# -- who looks at it -----------------------------------------------------------------------------------------------
+# -- accessibility --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -103,14 +103,16 @@ def test_the_examples_of_the_contract_match_the_messages(exchange: Exchange) -> 
         for other in (ask, ask | {"price": order["price"], "quantity": order["quantity"] - 1}):
             other.pop("client_order_id")
             assert requests.post(f"{exchange.url}/orders", json=other, headers=flood, timeout=20).status_code == 202
-        traded = next(told for told in iter(lambda: read(reports), None) if told["event_type"] == report["event_type"])
+        traded = next(
+            event for event in iter(lambda: read(reports), None) if event["event_type"] == report["event_type"]
+        )
         assert list(traded) == list(report)
         assert list(read(prices)) == list(price)
         update = _first_update(books, "book")
         assert (list(update), list(update["data"])) == (list(book), list(book["data"]))
-        told = _first_update(books, "pipeline")["data"]
-        assert list(told) == list(pipeline)
-        assert list(told["queues"][0]) == list(pipeline["queues"][0])
+        event = _first_update(books, "pipeline")["data"]
+        assert list(event) == list(pipeline)
+        assert list(event["queues"][0]) == list(pipeline["queues"][0])
         path = f"/orders/{security}/{submitted.json()['order_id']}/life"
         lived = requests.get(f"{exchange.url}{path}", headers=single, timeout=20).json()
         assert (list(lived), list(lived["spans"][0])) == (list(life), list(life["spans"][0]))
@@ -122,8 +124,8 @@ def test_the_examples_of_the_contract_match_the_messages(exchange: Exchange) -> 
 
 def _first_update(client: SocketIOClient, channel: str) -> dict[str, Any]:
     """Return the first update of a channel, after any number of snapshots."""
-    wait_until(lambda: any(told["type"] == "update" for told in client.of(channel)), timeout_s=20)
-    return next(told for told in client.of(channel) if told["type"] == "update")
+    wait_until(lambda: any(event["type"] == "update" for event in client.of(channel)), timeout_s=20)
+    return next(event for event in client.of(channel) if event["type"] == "update")
 
 
 def test_the_contract_names_every_route_and_no_other(exchange: Exchange) -> None:

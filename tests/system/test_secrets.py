@@ -43,12 +43,12 @@ def test_secrets_are_nowhere_to_be_read(exchange: Exchange) -> None:
     assert len(secrets) >= len(exchange.keys)
     answers = use_and_abuse(exchange)
 
-    told = {f"answer {number}": text for number, text in enumerate(answers)}
-    told |= {f"log {log.name}": log.read_text(errors="replace") for log in exchange.instance.logs.glob("*")}
-    told |= {f"command of {process.pid}": " ".join(process.cmdline()) for process in processes_of(exchange)}
-    assert sum(name.startswith("command") for name in told) > 6
-    assert sum(name.startswith("log") for name in told) > 6
-    for name, text in told.items():
+    texts = {f"answer {number}": text for number, text in enumerate(answers)}
+    texts |= {f"log {log.name}": log.read_text(errors="replace") for log in exchange.instance.logs.glob("*")}
+    texts |= {f"command of {process.pid}": " ".join(process.cmdline()) for process in processes_of(exchange)}
+    assert sum(name.startswith("command") for name in texts) > 6
+    assert sum(name.startswith("log") for name in texts) > 6
+    for name, text in texts.items():
         for secret in secrets:
             assert secret not in text, name
 

@@ -101,11 +101,11 @@ def test_the_bot_that_is_shown_is_the_one_that_is_written(folder: Path) -> None:
 def test_it_is_simulated_and_the_outcome_looks_as_shown(folder: Path) -> None:
     first, second = blocks_of("an hour in a second")
     (shown,) = blocks_of("an hour in a second", "text")
-    told = done(first, folder)
+    printed = done(first, folder)
     head, columns, _ = shown.strip("\n").replace("\n\n", "\n").splitlines()
-    assert without_numbers(told.splitlines()[0]) == without_numbers(head)
-    assert columns in told.splitlines()
-    assert done(second, folder) != told
+    assert without_numbers(printed.splitlines()[0]) == without_numbers(head)
+    assert columns in printed.splitlines()
+    assert done(second, folder) != printed
 
 
 def test_it_is_ranked_and_the_ranking_is_proven(folder: Path) -> None:

@@ -106,14 +106,14 @@ def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
         "reason": NAMES[1],
         "created_at": "2026-01-02T03:04:05.000000Z",
     }
-    told = {
+    events = {
         "**/whoami": {"client_id": NAMES[1], "role": "client", "read_only": False},
         "**/orders?*": {"data": [order], "next_cursor": None},
     }
-    for address, content in told.items():
+    for address, content in events.items():
         page.route(address, partial(answer_with, content))
     page.evaluate(
-        "told => told.forEach(([channel, data]) => fakeStream.tell(channel, data))",
+        "events => events.forEach(([channel, data]) => fakeStream.tell(channel, data))",
         [
             ["leaderboard", board],
             ["pipeline", pipeline],

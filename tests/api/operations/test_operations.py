@@ -37,8 +37,8 @@ def test_the_root_is_json(api: Api) -> None:
 
 
 def test_the_audit_delays_no_order(api: Api, keys: Keys) -> None:
-    with ThreadPoolExecutor(1) as beside:
-        audit = beside.submit(api.ask, "GET", "/audit", key=keys.admin)
+    with ThreadPoolExecutor(1) as background:
+        audit = background.submit(api.ask, "GET", "/audit", key=keys.admin)
         placed = 0
         while not audit.done():
             assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202

@@ -68,15 +68,15 @@ def test_the_life_of_an_order_that_is_not_settled_yet() -> None:
 
 
 @pytest.mark.parametrize(
-    "beside",
+    "others",
     [
         [],
         # A cancel that was requested, and one that was refused.
         [report(18, 500, 510, 520, side=None), report(TRADE + 1, 500, 510, 520, event_type="order", side=None)],
     ],
 )
-def test_the_life_of_an_order_that_only_rests(beside: list[Report]) -> None:
-    assert drawn(PLACED, *beside) == [*ENTERED, ("data_feed", "queue", 50, 70), ("data_feed", "work", 70, 90)]
+def test_the_life_of_an_order_that_only_rests(others: list[Report]) -> None:
+    assert drawn(PLACED, *others) == [*ENTERED, ("data_feed", "queue", 50, 70), ("data_feed", "work", 70, 90)]
 
 
 def test_the_life_of_an_order_that_rested_first() -> None:

@@ -131,8 +131,8 @@ def test_all_securities_at_once(streams: Streams, feed: Feed) -> None:
 def test_reports_are_those_of_the_keys_client(streams: Streams, feed: Feed, api_keys: Keys) -> None:
     feed.publish(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
     flood, gauss = streams.socketio({"api_key": api_keys.flood}), streams.socketio({"api_key": api_keys.gauss})
-    admin, nobody = streams.socketio({"api_key": api_keys.admin}), streams.socketio()
-    assert subscribe(nobody, "report")["status"] == 401
+    admin, stranger = streams.socketio({"api_key": api_keys.admin}), streams.socketio()
+    assert subscribe(stranger, "report")["status"] == 401
     for client in (flood, gauss, admin):
         assert subscribe(client, "report") == {"status": "success"}
         # A client cannot join a room by naming it.
@@ -146,7 +146,7 @@ def test_reports_are_those_of_the_keys_client(streams: Streams, feed: Feed, api_
     assert {one["client_id"] for event in gauss.of("report") for one in event["data"]} == {"GAUSS"}
     everyones = [one for event in admin.wait_for("report", 5) for one in event["data"]]
     assert sorted(one["client_id"] for one in everyones) == ["ANN", "FLOOD", "FLOOD", "GAUSS"]
-    assert nobody.of("report") == []
+    assert stranger.of("report") == []
     wait_until(lambda: {"report": 3} in [beat["sequences"] for beat in flood.of("heartbeat")])
 
 

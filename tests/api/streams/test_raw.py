@@ -142,11 +142,11 @@ def test_a_slow_reader_is_cut_off_and_delays_no_other(streams: Streams, feed: Fe
     number = 0
     while "subscriber_cut_off" not in streams.log:
         assert number < 100_000, "it was never cut off"
-        unit = [between_flood_and_gauss(n) for n in range(number + 1, number + 2_001)]
+        batch = [between_flood_and_gauss(n) for n in range(number + 1, number + 2_001)]
         number += 2_000
-        feed.publish(trades(*unit))
+        feed.publish(trades(*batch))
         started = time.monotonic()
-        assert [read(quick)["sequence"] for _ in unit] == list(range(number - 1_999, number + 1))
+        assert [read(quick)["sequence"] for _ in batch] == list(range(number - 1_999, number + 1))
         assert time.monotonic() - started < 5.0
     read_until_cut_off(slow)
 

@@ -12,7 +12,7 @@ from tasks.data_feed.rules.rows import Trade
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
 from tests.support.streams import Streams, read_until_cut_off
 
-UNIT = 1_000
+BATCH = 1_000
 UNITS_AFTERWARDS = 200
 # One batch is about 130 KB as JSON; all of them would be a hundred megabytes.
 MOST_GROWTH_BYTES = 40_000_000
@@ -30,18 +30,18 @@ def test_it_is_cut_off_and_the_others_get_their_trades(streams: Streams) -> None
     before_bytes = streams.memory_bytes
     sent = 0
 
-    def tell() -> None:
+    def publish() -> None:
         nonlocal sent
-        unit = [Trade("MSFT", n, n, 10_000, 1, "buy", n) for n in range(sent + 1, sent + UNIT + 1)]
-        sent += UNIT
-        pusher.push(Push(trades=[trades_told(unit)]))
+        batch = [Trade("MSFT", n, n, 10_000, 1, "buy", n) for n in range(sent + 1, sent + BATCH + 1)]
+        sent += BATCH
+        pusher.push(Push(trades=[trades_told(batch)]))
         wait_for_sequence(quick, "trades", sent)
 
     while "subscriber_cut_off" not in streams.log:
         assert sent < 1_000_000, "it was never cut off"
-        tell()
+        publish()
     for _ in range(UNITS_AFTERWARDS):
-        tell()
+        publish()
     heard = [trade["sequence"] for event in quick.of("trades") for trade in event["data"]]
     assert heard == list(range(1, sent + 1))
     assert streams.memory_bytes - before_bytes < MOST_GROWTH_BYTES

@@ -34,5 +34,5 @@ def test_of_many_samples_some_are_returned_and_always_the_latest(clearing_data: 
     with clearing_data.transaction() as tx:
         for step in range(25):
             equity_samples.add(tx, sample(NOW_US + step * EVERY_US))
-        told = [(one.sampled_us - NOW_US) // EVERY_US for one in equity_samples.since(tx, 0, most=10)]
-    assert told == [0, 3, 6, 9, 12, 15, 18, 21, 24]
+        sampled = [(one.sampled_us - NOW_US) // EVERY_US for one in equity_samples.since(tx, 0, most=10)]
+    assert sampled == [0, 3, 6, 9, 12, 15, 18, 21, 24]

@@ -24,7 +24,7 @@ from tests.support.feed import NOW_US, trade
 from tests.support.streams import SocketIOClient, Streams, read, wait_until
 
 BEHIND = 50_000
-UNIT = 500
+BATCH = 500
 SOON_S = 60.0
 
 
@@ -60,14 +60,14 @@ def heads(market_data: Database, *clients: str) -> dict[str, int]:
 
 def store_with_two_workers(market_data: Database, numbers: Sequence[int], **parties: str) -> None:
     """Store trades in batches that two workers of the feed take in turn; all pushes to Redis are lost."""
-    units = [numbers[first : first + UNIT] for first in range(0, len(numbers), UNIT)]
+    batches = [numbers[first : first + BATCH] for first in range(0, len(numbers), BATCH)]
 
     def work(mine: list[Sequence[int]]) -> None:
-        for unit in mine:
-            made = trades(*(trade(number, **parties) for number in unit))
+        for batch in mine:
+            made = trades(*(trade(number, **parties) for number in batch))
             record(market_data, [made], taken_us=NOW_US)
 
-    workers = [threading.Thread(target=work, args=(units[worker::2],)) for worker in range(2)]
+    workers = [threading.Thread(target=work, args=(batches[worker::2],)) for worker in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -61,7 +61,7 @@ def test_bytes_the_kernel_did_not_take_go_first() -> None:
     ours, theirs = small_pair()
     whole = _WholeWrites(ours)
     assert whole.send_now(b"1" * 100)
-    assert not whole.send_now(b"2" * 100_000), "nobody reads"
+    assert not whole.send_now(b"2" * 100_000), "the peer does not read"
     assert not whole.send_now(b"3" * 100), "something waits"
     writer = gevent.spawn(whole.send, b"4" * 100)
     received = b""
