@@ -27,7 +27,7 @@ COLUMNS = ("number", "word", "flag")
         (1, "žluťoučký 🐎", True),
     ],
 )
-def test_copied_rows_are_read_back(market_data: Database, row: tuple[object, ...]) -> None:
+def test_what_is_copied_is_what_is_read(market_data: Database, row: tuple[object, ...]) -> None:
     with market_data.transaction() as tx:
         tx.execute(text("CREATE TEMPORARY TABLE copied (number bigint, word text, flag boolean) ON COMMIT DROP"))
         copy_rows(tx, "copied", COLUMNS, [row, row])

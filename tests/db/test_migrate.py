@@ -1,4 +1,4 @@
-"""The migrated schemas equal tables.py, including checks, partial indexes and storage options."""
+"""The migrated schemas are the ones of tables.py, down to checks, partial indexes and storage options."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DEFINITIONS = text("""
 
 
 def scratch_url(name: str) -> str:
-    """Create a database for one test."""
+    """A database beside that of the tests, for one test."""
     address = make_url(settings().clearing_data_url.get_secret_value())
     return address.set(database=f"{address.database}_{name}").render_as_string(hide_password=False)
 
@@ -64,7 +64,7 @@ def engine(migrated_url: str) -> Iterator[Engine]:
 
 
 def is_no_partition(kind: str, name: str | None, tx: Connection) -> bool:
-    """Exclude partitions, which compare_metadata treats as separate tables."""
+    """compare_metadata takes partitions for tables of their own."""
     if kind != "table":
         return True
     query = text("SELECT relispartition FROM pg_class WHERE relname = :name")
@@ -72,7 +72,7 @@ def is_no_partition(kind: str, name: str | None, tx: Connection) -> bool:
 
 
 def definitions(tx: Connection) -> set[tuple[str, ...]]:
-    """Return all definitions of the schema, except Alembic's own table."""
+    """Everything that defines the schema, but for Alembic's own table."""
     return {tuple(row) for row in tx.execute(DEFINITIONS) if "alembic_version" not in str(tuple(row))}
 
 
@@ -102,7 +102,7 @@ def test_migrating_again_changes_nothing(
         assert definitions(tx) == once
 
 
-def test_a_user_without_the_right_to_create_the_database_gets_a_clear_error(migrated_url: str) -> None:
+def test_a_user_who_may_not_create_the_database_is_told_so(migrated_url: str) -> None:
     engine = create_engine(make_url(migrated_url).set(database="postgres"), isolation_level="AUTOCOMMIT")
     with engine.connect() as tx:
         tx.execute(text("DROP ROLE IF EXISTS powerless"))

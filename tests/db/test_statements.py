@@ -1,4 +1,4 @@
-"""Statements in one round trip: in order, each sees the effects of those before, all or none."""
+"""Statements in one round trip: in their order, each seeing the ones before, and all or none."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ ORDER_ENTRY = (
     _one(
         "client_order_id_not_kept",
         "A client order id stands for the first order that was sent under it.",
-        "tests/db/clearing_data/test_orders.py::test_the_first_order_keeps_the_client_order_id",
+        "tests/db/clearing_data/test_orders.py::test_the_first_comer_has_the_client_order_id",
         "db/clearing_data/orders.py",
         '"CAST(:digests AS bytea[])) ON CONFLICT DO NOTHING"',
         '"CAST(:digests AS bytea[])) ON CONFLICT (client_id, client_order_id) DO UPDATE "\n'

@@ -20,7 +20,7 @@ CUT_OFF = ("WebSocket connection to", "net::ERR_")
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """Run a browser inside the block, without a sandbox: root cannot use it, and the page is ours."""
+    """A browser inside the block. Root has no sandbox, and the page is ours."""
     program = shutil.which("chromium")
     assert program, "`make test` installs chromium"
     with sync_playwright() as playwright:

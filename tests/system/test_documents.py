@@ -1,4 +1,4 @@
-"""The documents name only commands, variables, files and sections that exist."""
+"""What the documents speak of exists: commands, variables, files and sections."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OTHER_VARIABLES = {
     *IN_CONTAINERS,
 }  # fmt: skip
 
-# Names of the reader's own files.
+# What the reader calls a file of his own.
 OWN_FILES = {"league.toml"}
 
 EACH_DOCUMENT = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)

@@ -12,9 +12,9 @@ from tasks.data_feed.rules.rows import Trade
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
 from tests.support.streams import Streams, read_until_cut_off
 
-BATCH = 1_000
+UNIT = 1_000
 UNITS_AFTERWARDS = 200
-# One batch is about 130 KB as JSON; all of them would be a hundred megabytes.
+# One unit is some 130 KB as JSON; all of them would be a hundred megabytes.
 MOST_GROWTH_BYTES = 40_000_000
 
 
@@ -28,21 +28,21 @@ def test_it_is_cut_off_and_the_others_get_their_trades(streams: Streams) -> None
     assert slow.recv().startswith("40")
     slow.send("42" + json.dumps(["subscribe", {"channel": "trades", "security_id": "MSFT"}]))
     before_bytes = streams.memory_bytes
-    sent = 0
+    told = 0
 
-    def publish() -> None:
-        nonlocal sent
-        batch = [Trade("MSFT", n, n, 10_000, 1, "buy", n) for n in range(sent + 1, sent + BATCH + 1)]
-        sent += BATCH
-        pusher.push(Push(trades=[trades_told(batch)]))
-        wait_for_sequence(quick, "trades", sent)
+    def tell() -> None:
+        nonlocal told
+        unit = [Trade("MSFT", n, n, 10_000, 1, "buy", n) for n in range(told + 1, told + UNIT + 1)]
+        told += UNIT
+        pusher.push(Push(trades=[trades_told(unit)]))
+        wait_for_sequence(quick, "trades", told)
 
     while "subscriber_cut_off" not in streams.log:
-        assert sent < 1_000_000, "it was never cut off"
-        publish()
+        assert told < 1_000_000, "it was never cut off"
+        tell()
     for _ in range(UNITS_AFTERWARDS):
-        publish()
+        tell()
     heard = [trade["sequence"] for event in quick.of("trades") for trade in event["data"]]
-    assert heard == list(range(1, sent + 1))
+    assert heard == list(range(1, told + 1))
     assert streams.memory_bytes - before_bytes < MOST_GROWTH_BYTES
     read_until_cut_off(slow)

@@ -181,7 +181,7 @@ def test_blocks_of_order_ids_never_meet(clearing_data: Database) -> None:
     assert min(min(block) for block in blocks) >= 1
 
 
-def test_the_first_order_keeps_the_client_order_id(clearing_data: Database) -> None:
+def test_the_first_comer_has_the_client_order_id(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         promises = orders.promise(
             tx,

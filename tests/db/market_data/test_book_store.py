@@ -32,7 +32,7 @@ def test_an_older_update_changes_only_what_no_newer_one_named(market_data: Datab
     store(market_data, book_update(3, previous=2, bids=[(9_990, 5, 1)]))
     late = store(market_data, book_update(2, previous=0, bids=[(9_990, 9, 1), (9_980, 4, 1)]))
     assert bids(market_data) == [(9_990, 5, 1), (9_980, 4, 1)]
-    # A subscriber that has applied the newer update cannot apply the older one: the whole book repairs its state.
+    # Who follows the updates took the newer one and cannot take the older one any more: the whole book mends it.
     assert late.changes == []
     assert [book.bids for book in late.books] == [[(9_990, 5, 1), (9_980, 4, 1)]]
 
@@ -69,7 +69,7 @@ def test_a_forgotten_level_does_not_come_back_either(market_data: Database) -> N
 
 
 def test_a_snapshot_mends_what_was_lost_before_the_last_level_that_was_forgotten(market_data: Database) -> None:
-    """Change 1 is lost, and change 2 removes a level that is then forgotten; no change follows."""
+    """Change 1 was lost; change 2 removed a level, which is forgotten, and nothing has happened since."""
     store(market_data, book_update(2, previous=0, asks=[(10_010, 0, 0)]))
     with market_data.transaction() as tx:
         book_store.forget_levels(tx, {"MSFT": 2})

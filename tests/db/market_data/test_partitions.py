@@ -1,4 +1,4 @@
-"""Partitions are created ahead of their day and dropped when old; neither loses or duplicates rows."""
+"""Days are made before they come and dropped when they are old; nothing is lost or stored twice by either."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def market_data() -> Iterator[Database]:
 
 
 def parts_of(database: Database, table: str) -> dict[str, int]:
-    """Return the non-empty partitions of a table, and their rows."""
+    """The partitions of a table that are not empty, and their rows."""
     with database.snapshot() as tx:
         rows = tx.execute(
             text(f"SELECT CAST(CAST(tableoid AS regclass) AS text), count(*) FROM {table} GROUP BY 1 ORDER BY 1")
@@ -35,7 +35,7 @@ def parts_of(database: Database, table: str) -> dict[str, int]:
 
 
 def store(database: Database, sequence: int, at_us: int, *, settled: bool = False) -> bool:
-    """Store a trade with the book after it, and return whether it was news."""
+    """Store a trade with the book behind it; whether that was news."""
     made = trade(sequence, traded_us=at_us)
     book = book_update(sequence, bid_cents=9_000 + sequence, updated_us=at_us)
     batch = FeedBatch("matching", at_us, trades=[made], books=[book], settled=[made] if settled else [])
@@ -75,7 +75,7 @@ def test_many_rows_stay_where_they_are(market_data: Database, monkeypatch: pytes
     assert parts_of(market_data, "reports") == {"reports_default": 2}
 
 
-def test_no_transaction_waits_while_a_day_cannot_be_made(market_data: Database) -> None:
+def test_nobody_waits_while_a_day_cannot_be_made(market_data: Database) -> None:
     with market_data.transaction() as reader:
         reader.execute(text("SELECT FROM trades_default"))
         missing = partitions.create_ahead(market_data, now_us=NOW_US)
@@ -104,7 +104,7 @@ def test_old_days_are_dropped_and_the_rest_stays(market_data: Database, made: bo
         partitions.create_ahead(market_data, now_us=NOW_US)
     for day in range(3):
         store(market_data, day + 1, NOW_US + day * DAY_US)
-    # For each day a trade with its two reports, a price, and a one-second candle.
+    # Of each day a trade with its two reports, a price, and a candle of a second.
     assert drop_all(market_data, before_us=TODAY_US + 2 * DAY_US) == 2 * 5
     with market_data.snapshot() as tx:
         assert [one.sequence for one in reads.trades(tx, "MSFT", limit=9)] == [3]

@@ -23,7 +23,7 @@ from tests.tasks.data_feed.rules.test_reports import entry_report
 
 ORDER = entry_report(order_id=6, event_id=6)
 DENIED = entry_report(order_id=6, event_id=6, status="denied", reason="insufficient_funds")
-TRADE = trade(3)  # of order 6, the buyer
+TRADE = trade(3)  # of order 6, who buys
 
 
 def closed(reason: str) -> OrderClosed:
@@ -126,7 +126,7 @@ def test_50_the_status_of_a_partly_filled_order(market_data: Database, batches: 
         assert reads.order_status(tx, "MSFT", 6, client_id="ANN") == status
 
 
-def test_the_last_report_is_the_last_one_sent_to_the_client(market_data: Database) -> None:
+def test_the_last_report_is_the_last_one_told_to_the_client(market_data: Database) -> None:
     for number, batch in enumerate([entry(ORDER), matching(trades=[TRADE]), matching(refused=[refused("EVE")])]):
         record(market_data, [batch], taken_us=number)
     with market_data.snapshot() as tx:
