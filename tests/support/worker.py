@@ -24,6 +24,7 @@ from pytest_docker_tools.exceptions import TimeoutError as DockerToolsTimeout
 
 from celery_app import app as exchange_app
 from celery_app.topology import stage_of_queue
+from deploy.database_users import USERS
 from tests.support.databases import urls_of
 
 ROOT = Path(__file__).parents[2]
@@ -155,7 +156,8 @@ class Worker(CeleryTestWorker):
 
     def __init__(self, *queues: str, app: str = "celery_app", environment: Mapping[str, str] | None = None) -> None:
         stages = set(map(stage_of_queue, queues))
-        user = urls_of(stages.pop()) if len(stages) == 1 and app == "celery_app" else {}
+        of_one_stage = len(stages) == 1 and stages <= set(USERS) and app == "celery_app"
+        user = urls_of(stages.pop()) if of_one_stage else {}
         variables = {**os.environ, "PYTHONPATH": str(ROOT), **user, **(environment or {})}
         super().__init__(WorkerProcess(queues, app, variables), exchange_app)
 
