@@ -22,7 +22,7 @@ from tests.support.broker import empty_queues
 from tests.support.databases import let_users_in, renew_clearing_data, renew_market_data
 from tests.support.side_by_side import services_of_their_own
 
-# Where tests are long: they go first, so that at the end no process waits for another one.
+# Long tests run first, so that no process waits for another at the end.
 LONG = (
     "tests/deploy/local/commands/test_up.py",
     "tests/system/",
@@ -30,7 +30,7 @@ LONG = (
     "tests/deploy/",
     "tests/api/",
 )
-# Where each test starts what it needs, so that they need not stay together.
+# Each of these tests starts its own services, so they need not share a process.
 ON_THEIR_OWN = (
     "tests/system/test_kills.py",
     "tests/tasks/matching/test_task.py",
@@ -40,20 +40,20 @@ ON_THEIR_OWN = (
 
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]
-    """Deals tests among processes by modules, whose tests share what was started for them; some one by one."""
+    """Assigns tests to processes by module, because they share started services; some tests one by one."""
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid if nodeid.startswith(ON_THEIR_OWN) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:
-    """How pytest-xdist deals the tests."""
+    """Return the scheduler that assigns tests to processes."""
     config.option.loadscopereorder = False
     return ByModule(config, log)
 
 
 def pytest_xdist_setupnodes(specs: Sequence[XSpec]) -> None:
-    """Give each process that will run tests services of its own, before it reads its settings."""
+    """Give each test process services of its own, before it reads its settings."""
     for spec, variables in zip(specs, services_of_their_own([str(spec.id) for spec in specs], os.environ), strict=True):
         spec.env |= variables
 
@@ -69,27 +69,27 @@ hypothesis.settings.register_profile("millions", max_examples=20 * hypothesis.se
 
 
 def pytest_keyboard_interrupt() -> None:
-    """pytest-xdist interrupts a process again when it is still putting away, after 5 s, what it has started."""
+    """Ignore the second interrupt that pytest-xdist sends to a process still cleaning up after 5 s."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.fixture(scope="session")
 def broker_url() -> str:
-    """The RabbitMQ of this run; its queues are shared, so a test empties those that it uses."""
+    """Return the address of this run's RabbitMQ; tests share its queues, so each empties those that it uses."""
     return settings().broker_url.get_secret_value()
 
 
 @pytest.fixture
 def broker(broker_url: str) -> Iterator[Connection]:
-    """A connection to RabbitMQ with every queue of the exchange declared and empty."""
+    """Return a connection to RabbitMQ with every queue of the exchange declared and empty."""
     with empty_queues(broker_url) as connection:
         yield connection
 
 
 @pytest.fixture
 def publisher() -> Iterator[Publisher]:
-    """What a stage sends with."""
+    """Return a publisher as the stages use it."""
     publisher = Publisher(app)
     yield publisher
     publisher.close()
@@ -97,7 +97,7 @@ def publisher() -> Iterator[Publisher]:
 
 @pytest.fixture(scope="session")
 def _databases() -> Iterator[tuple[Database, Database]]:
-    """Both databases with whatever the test before has left in them; most tests take the two fixtures below."""
+    """Return both databases as the previous test left them; most tests use the two fixtures below."""
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
     migrate(*urls)
     let_users_in()
@@ -109,13 +109,13 @@ def _databases() -> Iterator[tuple[Database, Database]]:
 
 @pytest.fixture
 def clearing_data(_databases: tuple[Database, Database]) -> Database:
-    """`clearing_data` as a new exchange has it."""
+    """Return `clearing_data` with the initial data of a new exchange."""
     renew_clearing_data(_databases[0])
     return _databases[0]
 
 
 @pytest.fixture
 def market_data(_databases: tuple[Database, Database]) -> Database:
-    """`market_data` without a row."""
+    """Return `market_data` without rows."""
     renew_market_data(_databases[1])
     return _databases[1]

@@ -41,25 +41,25 @@ def shared_api() -> Iterator[Api]:
 
 @pytest.fixture
 def api(shared_api: Api, clearing_data: Database, market_data: Database, queues: Connection) -> Api:
-    """The api on a new exchange; no stage works."""
+    """Return the api on a new exchange; no stage runs."""
     return shared_api
 
 
 @pytest.fixture
 def keys(clearing_data: Database) -> Keys:
-    """Keys of this test."""
+    """Return keys for this test."""
     return make_keys(clearing_data)
 
 
 @pytest.fixture
 def queues(broker_url: str) -> Iterator[Connection]:
-    """RabbitMQ with empty queues."""
+    """Return a connection to RabbitMQ with empty queues."""
     with broker.empty_queues(broker_url) as connection:
         yield connection
 
 
 def make_keys(clearing_data: Database) -> Keys:
-    """New keys for the admin and two clients."""
+    """Make new keys for the admin and two clients."""
     with clearing_data.transaction() as tx:
         return Keys(
             admin=make_key(tx, ADMIN, role="admin", now_us=1),
@@ -69,7 +69,7 @@ def make_keys(clearing_data: Database) -> Keys:
 
 
 def queued(connection: Connection, messages: int = 1) -> list[list[Request]]:
-    """The requests in the next messages of the queue of order entry."""
+    """Return the requests in the next messages of the queue order_entry."""
     found = []
     for message in broker.take(connection, ORDER_ENTRY, messages):
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
@@ -79,6 +79,6 @@ def queued(connection: Connection, messages: int = 1) -> list[list[Request]]:
 
 
 def limit(**terms: Any) -> dict[str, Any]:
-    """A limit order as a client sends it, but for the terms; a term of ... is left out."""
+    """Return a limit order as a client sends it, with these terms changed; a term of ... is left out."""
     order = {"type": "limit", "security_id": "MSFT", "side": "buy", "quantity": 10, "price": 100.12} | terms
     return {name: value for name, value in order.items() if value is not ...}

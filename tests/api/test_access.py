@@ -1,4 +1,4 @@
-"""Who may call what: every route says so, and is as it says."""
+"""Access rights: every route declares its callers and keeps to that."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.web import Api, problem
 
 READING = {"GET", "HEAD"}
 
-# What stands in for the parts of a path: things of the client SINGLE, which sends the requests.
+# Values for the variable parts of a path: they belong to the client SINGLE, which sends the requests.
 PARTS = {
     "client_id": "SINGLE",
     "security_id": "MSFT",
@@ -36,13 +36,13 @@ PARTS = {
 
 @pytest.fixture(scope="module")
 def application() -> Flask:
-    """The api's routes; nobody serves them."""
+    """Return the application with the api's routes, without a server."""
     return create_app(settings())
 
 
 @dataclass(frozen=True)
 class Route:
-    """A method of a rule, with a path that it matches."""
+    """A method of a rule, and a path that it matches."""
 
     method: str
     path: str
@@ -52,7 +52,7 @@ class Route:
 def routes_of(application: Flask) -> Iterator[Route]:
     for rule in application.url_map.iter_rules():
         declaration = declaration_of(application, rule)
-        assert declaration is not None, f"{rule.rule} does not say who may call it: @declared(...)"
+        assert declaration is not None, f"{rule.rule} does not declare its callers: @declared(...)"
         for method in sorted((rule.methods or set()) - {"HEAD"}):
             yield Route(method, _path(rule), declaration.caller)
 
@@ -85,26 +85,26 @@ def of_each_kind(clearing_data: Database) -> Callers:
         )
 
 
-def test_every_route_says_who_may_call_it(application: Flask) -> None:
+def test_every_route_declares_its_callers(application: Flask) -> None:
     assert {route.caller for route in routes_of(application)} == {"public", "client", "client_write", "admin"}
 
 
-def test_every_stream_says_who_may_call_it() -> None:
+def test_every_stream_declares_its_callers() -> None:
     streams = Flask("streams")
-    nothing: dict[str, Any] = dict.fromkeys(signature(raw.routes).parameters)  # nobody calls them
+    nothing: dict[str, Any] = dict.fromkeys(signature(raw.routes).parameters)  # never called
     streams.register_blueprint(raw.routes(**nothing))
     rules = [rule for rule in streams.url_map.iter_rules() if rule.endpoint != "static"]
     assert rules
     assert all(declaration_of(streams, rule) for rule in rules)
 
 
-def test_who_writes_is_no_reader(application: Flask) -> None:
+def test_writing_routes_are_not_declared_as_reading(application: Flask) -> None:
     for route in routes_of(application):
         if route.caller != "admin":
             assert (route.method in READING) == (route.caller != "client_write"), route
 
 
-def test_a_route_answers_whom_it_says_and_nobody_else(api: Api, application: Flask, of_each_kind: Callers) -> None:
+def test_a_route_answers_its_declared_callers_only(api: Api, application: Flask, of_each_kind: Callers) -> None:
     keys = of_each_kind
     for route in routes_of(application):
         admitted: set[str | None] = {keys.client, keys.reader, keys.admin, keys.admin_reader}
@@ -125,7 +125,7 @@ def test_a_route_answers_whom_it_says_and_nobody_else(api: Api, application: Fla
                 assert (answer.status_code, problem(answer)["status"]) == (expected, expected), (route, answer.text)
 
 
-def test_a_view_that_says_nothing_is_the_admins() -> None:
+def test_a_view_without_a_declaration_is_for_the_admin() -> None:
     silent = Flask("silent")
     silent.add_url_rule("/silent", view_func=lambda: "")
     assert callers(silent)["<lambda>"] == "admin"
@@ -167,7 +167,7 @@ def test_a_revoked_key_opens_nothing_within_the_time_it_is_remembered(api: Api, 
     assert api.ask("GET", "/orders", key=keys.single).status_code == 200
 
 
-def test_keys_are_the_clients_and_the_admins(api: Api, keys: Keys, clearing_data: Database) -> None:
+def test_keys_are_for_their_client_and_the_admin(api: Api, keys: Keys, clearing_data: Database) -> None:
     for method, path in [
         ("POST", "/accounts/SINGLE/keys"),
         ("GET", "/accounts/SINGLE/keys"),
@@ -189,12 +189,12 @@ def test_keys_are_the_clients_and_the_admins(api: Api, keys: Keys, clearing_data
 @pytest.mark.parametrize(
     "body", [{"name": ""}, {"name": "a b"}, {"name": "x" * 49}, {"read_only": 1}, {"role": "admin"}, [], "x"]
 )
-def test_keys_that_are_none(api: Api, keys: Keys, body: Any) -> None:
+def test_invalid_keys(api: Api, keys: Keys, body: Any) -> None:
     answer = api.ask("POST", "/accounts/SINGLE/keys", key=keys.single, json=body)
     assert (answer.status_code, problem(answer)["code"]) == (422, "validation_error")
 
 
-def test_a_client_has_so_many_keys(api: Api, keys: Keys, clearing_data: Database) -> None:
+def test_valid_keys_of_a_client_are_bounded(api: Api, keys: Keys, clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         for _ in range(99):
             make_key(tx, "SINGLE", role="client", now_us=1)

@@ -1,4 +1,4 @@
-"""What the api answers when RabbitMQ or Postgres is away: soon, in one form, and never wrongly."""
+"""The api's answers while RabbitMQ or Postgres is unavailable: prompt, uniform and never wrong."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_orders_under_new_keys_do_not_take_the_turns_of_strangers(keys: Keys, cl
 
 
 def _assert_promised(api: Api, keys: Keys, name: str) -> None:
-    """Whoever asks for a promised id hears that its order is pending, or that its outcome is unknown, never 404."""
+    """Check that a promised id reads as pending or as unknown, never as 404."""
     answer = api.ask("GET", f"/orders/by-client-id/{name}", key=keys.single)
     if answer.status_code == 200:
         assert answer.json()["status"] == "pending"

@@ -1,4 +1,4 @@
-"""RabbitMQ full, short of memory or disk, hung or gone: soon a 503 that says the truth, and nothing half accepted."""
+"""RabbitMQ full, short of memory or disk, hung or gone: a prompt and truthful 503, and no request accepted in part."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ MOST_MESSAGES = 20
 
 
 @dataclass
-class Told:
-    """Names of the orders that were sent, by what was answered."""
+class Answers:
+    """The client order ids that were sent, by answer."""
 
     names: dict[str, set[str]] = field(default_factory=dict)
 
     def of(self, *words: str) -> set[str]:
-        """The names of those with one of these answers."""
+        """Return the client order ids with one of these answers."""
         return set().union(*(self.names.get(word, set()) for word in words))
 
 
 @pytest.fixture(scope="module")
 def rabbitmq() -> Iterator[RabbitMQServer]:
-    """A RabbitMQ to maltreat."""
+    """Start a RabbitMQ that tests may break."""
     with RabbitMQServer() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def pressed_api(rabbitmq: RabbitMQServer) -> Iterator[Api]:
-    """An api on it, whose queue of order entry is short."""
+    """Start an api on that RabbitMQ, with a short queue order_entry."""
     short = {"BROKER_URL": rabbitmq.url, "ORDER_ENTRY_MAX_MESSAGES": str(MOST_MESSAGES)}
     with running_api(short) as api:
         yield api
@@ -51,7 +51,7 @@ def pressed_api(rabbitmq: RabbitMQServer) -> Iterator[Api]:
 
 @pytest.fixture
 def pressed(pressed_api: Api, clearing_data: Database, rabbitmq: RabbitMQServer) -> Api:
-    """The api, with an empty queue."""
+    """Return the api, with an empty queue."""
     keys = make_keys(clearing_data)
     wait_until(lambda: pressed_api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202)
     _purge(rabbitmq)
@@ -65,7 +65,7 @@ def _purge(rabbitmq: RabbitMQServer) -> None:
 
 
 def _names_in_queue(rabbitmq: RabbitMQServer) -> set[str]:
-    """The client order ids of everything that was queued."""
+    """Return the client order ids of all queued orders."""
     with Connection(rabbitmq.url) as connection:
         messages = queued(connection, depth(connection, ORDER_ENTRY))
     names = [request.client_order_id for requests in messages for request in requests]  # type: ignore[union-attr]
@@ -73,8 +73,8 @@ def _names_in_queue(rabbitmq: RabbitMQServer) -> set[str]:
     return set(names)
 
 
-def _send(api: Api, key: str, told: Told, names: list[str]) -> requests.Response:
-    """Send an order, or several in an array, and check what every answer has to be."""
+def _send(api: Api, key: str, answers: Answers, names: list[str]) -> requests.Response:
+    """Send an order, or several in an array, and check the form of the answer."""
     orders = [limit(client_order_id=name) for name in names]
     started = time.monotonic()
     answer = api.ask("POST", "/orders", key=key, json=orders if len(orders) > 1 else orders[0])
@@ -86,34 +86,34 @@ def _send(api: Api, key: str, told: Told, names: list[str]) -> requests.Response
         assert int(answer.headers["Retry-After"]) >= 1
         word = str(problem(answer)["code"])
         assert word in {"not_accepted", "unknown_outcome"}
-    told.names.setdefault(word, set()).update(names)
+    answers.names.setdefault(word, set()).update(names)
     return answer
 
 
-def _send_crowd(api: Api, key: str, prefix: str) -> Told:
-    """One order, a moment later a crowd of orders and arrays, and then another one."""
-    told = Told()
+def _send_crowd(api: Api, key: str, prefix: str) -> Answers:
+    """Send one order, a moment later many orders and arrays at once, and then another order."""
+    answers = Answers()
     with ThreadPoolExecutor(13) as crowd:
-        first = crowd.submit(_send, api, key, told, [f"{prefix}-first"])
+        first = crowd.submit(_send, api, key, answers, [f"{prefix}-first"])
         time.sleep(0.2)
-        rest = [crowd.submit(_send, api, key, told, [f"{prefix}-{n}"]) for n in range(8)]
-        rest += [crowd.submit(_send, api, key, told, [f"{prefix}-{n}-{m}" for m in range(50)]) for n in range(4)]
+        rest = [crowd.submit(_send, api, key, answers, [f"{prefix}-{n}"]) for n in range(8)]
+        rest += [crowd.submit(_send, api, key, answers, [f"{prefix}-{n}-{m}" for m in range(50)]) for n in range(4)]
         for one in [first, *rest]:
             one.result()
-    _send(api, key, told, [f"{prefix}-last"])
-    return told
+    _send(api, key, answers, [f"{prefix}-last"])
+    return answers
 
 
 def test_29_queue_at_its_limit(pressed: Api, keys: Keys, rabbitmq: RabbitMQServer) -> None:
-    told = Told()
+    answers = Answers()
     for n in range(2 * MOST_MESSAGES):
-        _send(pressed, keys.single, told, [f"full-{n}"])
-    # A quorum queue notices a little late that it is full.
-    assert MOST_MESSAGES <= len(told.of("accepted")) < 2 * MOST_MESSAGES
-    assert told.names.keys() == {"accepted", "not_accepted"}
-    assert _names_in_queue(rabbitmq) == told.of("accepted")
-    # What was refused may come again, under the same name.
-    name = sorted(told.of("not_accepted"))[0]
+        _send(pressed, keys.single, answers, [f"full-{n}"])
+    # A quorum queue notices with a delay that it is full.
+    assert MOST_MESSAGES <= len(answers.of("accepted")) < 2 * MOST_MESSAGES
+    assert answers.names.keys() == {"accepted", "not_accepted"}
+    assert _names_in_queue(rabbitmq) == answers.of("accepted")
+    # A refused order may be sent again under the same id.
+    name = sorted(answers.of("not_accepted"))[0]
     again = pressed.ask("POST", "/orders", key=keys.single, json=limit(client_order_id=name))
     assert (again.status_code, again.json()["duplicate"]) == (200, True)
     assert _names_in_queue(rabbitmq) == {name}
@@ -142,19 +142,19 @@ def _assert_truthful(
 ) -> None:
     spoil()
     try:
-        told = _send_crowd(api, key, prefix)
+        answers = _send_crowd(api, key, prefix)
     finally:
         mend()
-    assert "accepted" not in told.names
-    # What was under way when it began nobody can know; but from then on it is known that nothing is taken.
-    assert told.of("unknown_outcome") == {f"{prefix}-first"}
+    assert "accepted" not in answers.names
+    # The outcome of the message under way is unknown; from then on the api knows that RabbitMQ takes nothing.
+    assert answers.of("unknown_outcome") == {f"{prefix}-first"}
     wait_until(lambda: api.ask("POST", "/orders", key=key, json=limit(client_order_id="after")).status_code < 300)
     assert _names_in_queue(rabbitmq) - {f"{prefix}-first"} == {"after"}
 
 
 def test_29_stopped(pressed: Api, keys: Keys, rabbitmq: RabbitMQServer) -> None:
-    """The last one, as it does not start again: that the api comes back is seen after the alarms and the hang."""
+    """This test runs last, because RabbitMQ stays stopped; the tests above show that the api recovers."""
     rabbitmq.stop()
-    told = _send_crowd(pressed, keys.single, "stopped")
-    # That the connection was closed is seen before anything is sent over it.
-    assert told.names.keys() == {"not_accepted"}
+    answers = _send_crowd(pressed, keys.single, "stopped")
+    # The api notices the closed connection before it sends anything over it.
+    assert answers.names.keys() == {"not_accepted"}

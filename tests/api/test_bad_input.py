@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001, SIM905  # letters that look like others are tested; a list of words would be a page of lines
-"""Bad input and the answer it gets: tables of what came, and of the status and code that went back."""
+"""Bad input and its answers: tables of requests with the status and code of the answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def clearing_data(_databases: tuple[Database, Database]) -> Database:
-    """`clearing_data` with at least what a new exchange has."""
+    """Return `clearing_data` with at least the initial data."""
     with _databases[0].transaction() as tx:
         initial_data.load(tx, shards=settings().shards, now_us=1)
     return _databases[0]
@@ -38,13 +38,13 @@ def clearing_data(_databases: tuple[Database, Database]) -> Database:
 
 @pytest.fixture(scope="module")
 def keys(clearing_data: Database) -> Keys:
-    """Keys of this module."""
+    """Return keys for this module."""
     return make_keys(clearing_data)
 
 
 @pytest.fixture(scope="module")
 def api(shared_api: Api, clearing_data: Database, broker_url: str) -> Iterator[Api]:
-    """The api; at the end nothing has been queued."""
+    """Return the api, and check at the end that nothing was queued."""
     with empty_queues(broker_url) as queues:
         yield shared_api
         assert depth(queues, ORDER_ENTRY) == 0
@@ -65,7 +65,7 @@ def test_1_without_a_valid_key(api: Api, keys: Keys, clearing_data: Database) ->
     with clearing_data.transaction() as tx:
         revoked = make_key(tx, "RETAIL", role="client", now_us=1)
         revoke_keys(tx, "RETAIL", now_us=2)
-    told = set()
+    details = set()
     for headers in [
         {},
         {"Authorization": "Bearer sx_unknown"},
@@ -81,8 +81,8 @@ def test_1_without_a_valid_key(api: Api, keys: Keys, clearing_data: Database) ->
         answer = api.ask("POST", "/orders", data=GOOD, headers=JSON | headers)
         assert answer.status_code == 401, headers
         assert answer.headers["WWW-Authenticate"] == "Bearer"
-        told.add((problem(answer)["code"], problem(answer)["detail"]))
-    assert len(told) == 1
+        details.add((problem(answer)["code"], problem(answer)["detail"]))
+    assert len(details) == 1
 
 
 def test_1_two_authorization_headers(api: Api, keys: Keys) -> None:
@@ -111,7 +111,7 @@ def test_1_two_authorization_headers(api: Api, keys: Keys) -> None:
         ("GET", "/balance/%00", None),
     ],
 )
-def test_2_and_23_anothers(api: Api, keys: Keys, method: str, path: str, body: Any) -> None:
+def test_2_and_23_other_clients_data(api: Api, keys: Keys, method: str, path: str, body: Any) -> None:
     answer = api.ask(method, path, key=keys.single, json=body)
     assert (answer.status_code, problem(answer)["code"]) == (403, "forbidden")
 
@@ -172,7 +172,7 @@ def test_8_too_large(api: Api, keys: Keys) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_39_a_body_refused_before_it_is_read_ends_the_connection(api: Api, keys: Keys, chunked: bool) -> None:
-    """The client is told so, opens another connection, and its next request is answered there."""
+    """The answer says `Connection: close`; the client opens another connection, which serves its next request."""
     large = GOOD + b" " * (2 * settings().max_body_bytes)
     path = "/accounts/SINGLE/keys"
     with requests.Session() as client:
@@ -340,7 +340,7 @@ def test_13_quantities(api: Api, keys: Keys, literal: str) -> None:
         {},
     ],
 )
-def test_14_what_does_not_fit_together(api: Api, keys: Keys, order: dict[str, Any]) -> None:
+def test_14_contradictory_terms(api: Api, keys: Keys, order: dict[str, Any]) -> None:
     _refused(api, keys, order)
 
 
@@ -461,7 +461,7 @@ def _refused(api: Api, keys: Keys, order: dict[str, Any] | bytes) -> None:
     body = order if isinstance(order, bytes) else json.dumps(order).encode()
     answer = api.ask("POST", "/orders", key=keys.single, data=body, headers=JSON)
     assert answer.status_code == 422, (body[:200], answer.text)
-    told = problem(answer)
-    assert told["code"] in {"validation_error", "price_off_tick", "price_out_of_band"}
-    assert told["errors"]
-    assert all(error["pointer"].startswith("/") or error["pointer"] == "" for error in told["errors"])
+    refusal = problem(answer)
+    assert refusal["code"] in {"validation_error", "price_off_tick", "price_out_of_band"}
+    assert refusal["errors"]
+    assert all(error["pointer"].startswith("/") or error["pointer"] == "" for error in refusal["errors"])

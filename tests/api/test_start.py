@@ -1,4 +1,4 @@
-"""The api's start when something is wrong: one clear sentence, and status 1."""
+"""Failed starts of the api: one clear sentence, and exit status 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Another client's things, by whatever way they are asked for: they look as if they were not there."""
+"""Another client's orders and rows read as absent, by every route and parameter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_23_anothers_order_by_its_id(api: Api, keys: Keys, method: str, path: st
     answer = api.ask(method, path.format(**floods), key=keys.single)
     nothing = api.ask(method, path.format(order_id=999_999).replace("floods-own", "nothing"), key=keys.single)
     assert (answer.status_code, problem(answer)["code"]) == (404, "not_found")
-    # What is another's and what is not there cannot be told apart.
+    # Another client's order and a missing one cannot be distinguished.
     assert problem(answer)["detail"] == problem(nothing)["detail"]
 
 

@@ -1,4 +1,4 @@
-"""Another client's reports look as if they were not there, though they are."""
+"""Another client's stored reports read as absent."""
 
 from __future__ import annotations
 

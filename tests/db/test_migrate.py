@@ -22,7 +22,7 @@ DATABASES = [
     pytest.param(market_data, migrate.MARKET_DATA_MIGRATIONS, id="market_data"),
 ]
 
-# What compare_metadata does not look at.
+# Definitions that compare_metadata ignores.
 DEFINITIONS = text("""
     SELECT 'constraint', conrelid::regclass::text, conname::text, pg_get_constraintdef(oid)
     FROM pg_constraint WHERE connamespace = 'public'::regnamespace

@@ -45,7 +45,7 @@ def test_a_prepared_statement_lasts_as_long_as_its_connection(clearing_data: Dat
                 tx.rollback()
         if number == 3:
             with one_connection.engine.connect() as connection:
-                connection.invalidate()  # as when Postgres hung up
+                connection.invalidate()  # as when Postgres closes the connection
     one_connection.engine.dispose()
     assert denials(clearing_data) == [(2, "a"), (3, "a"), (4, "a")]
 

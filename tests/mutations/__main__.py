@@ -1,6 +1,6 @@
-"""`python -m tests.mutations [NAME ...]`: take one safeguard away at a time, and see that its test notices.
+"""`python -m tests.mutations [NAME ...]`: remove one safeguard at a time, and check that its test notices.
 
-It needs the services of the tests, which `make mutations` starts. Exit status 1 when something is not caught.
+It needs the services of the tests, which `make mutations` starts. Exit status 1 means that a mutation was not caught.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tests.mutations.catalogue import MUTATIONS
 
 
 def main() -> int:
-    """Try the mutations, all by default."""
+    """Try the named mutations, by default all."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutations", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(MUTATIONS)}")
     names = parser.parse_args().names or list(MUTATIONS)

@@ -1,4 +1,4 @@
-"""`make mutations`: every mutation is caught. Not among the tests of `make test`, as it takes minutes."""
+"""`make mutations`: every mutation is caught. `make test` does not run this, because it takes minutes."""
 
 from __future__ import annotations
 

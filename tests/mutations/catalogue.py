@@ -1,4 +1,4 @@
-"""The mutations: for each safeguard the edits that take it away, and the test that notices."""
+"""The mutations: for each safeguard the edits that remove it, and the test that notices."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.mutations.mutation import Edit, Mutation
 
 
 def _one(name: str, safeguard: str, catcher: str, path: str, search: str, replacement: str) -> Mutation:
-    """A mutation of one edit that one test catches."""
+    """Make a mutation of one edit that one test catches."""
     return Mutation(name, safeguard, (catcher,), (Edit(path, search, replacement),))
 
 

@@ -1,4 +1,4 @@
-"""A book as somebody has it who sees nothing but the updates of it, as the data feed does."""
+"""A book rebuilt from its updates alone, as the data feed does it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ Depth = list[tuple[int, int, int]]
 
 
 class BookMirror:
-    """The levels of one security, from its updates in their order."""
+    """The levels of one security, from its updates in order."""
 
     def __init__(self) -> None:
         self.sequence = 0
@@ -17,9 +17,9 @@ class BookMirror:
         self.last_cents: int | None = None
 
     def apply(self, update: BookUpdate) -> None:
-        """Take an update, unless all of it is known: two engines of one shard may tell the same, cut differently.
+        """Apply an update unless all of it is known: two engines of a shard may send the same, cut differently.
 
-        Levels are absolute, so an update that begins before what is known and ends behind it brings what is missing.
+        Levels are absolute: an update that begins before the known sequence and ends after it adds what is missing.
         """
         if update.sequence < self.sequence:
             return
@@ -40,7 +40,7 @@ class BookMirror:
         assert update.ask_cents == min(self.asks, default=None)
 
     def depth(self) -> tuple[Depth, Depth]:
-        """Bids and asks as (price, quantity, orders), best first."""
+        """Return bids and asks as (price, quantity, orders), best first."""
         bids = [(price_cents, *self.bids[price_cents]) for price_cents in sorted(self.bids, reverse=True)]
         asks = [(price_cents, *self.asks[price_cents]) for price_cents in sorted(self.asks)]
         return bids, asks

@@ -1,4 +1,4 @@
-"""RabbitMQ as a test looks at it: raw messages in, what lies in a queue out."""
+"""RabbitMQ for tests: publish raw messages, and take messages out of queues."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from celery_app.topology import DEAD_LETTER_QUEUE, STOCK_EXCHANGE, declare, task
 
 @contextmanager
 def empty_queues(broker_url: str) -> Iterator[Connection]:
-    """A connection to RabbitMQ with every queue of the exchange declared and empty."""
+    """Return a connection to RabbitMQ with every queue of the exchange declared and empty."""
     with Connection(broker_url, transport_options={"confirm_publish": True}) as connection:
         declare(connection)
         with connection.channel() as channel:
@@ -31,7 +31,7 @@ def publish(
     headers: Mapping[str, object] | None = None,
     content_type: str = "application/json",
 ) -> None:
-    """Put bytes on a queue as they are; RabbitMQ has them when this returns."""
+    """Publish bytes to a queue verbatim, and return when RabbitMQ has them."""
     with connection.channel() as channel:
         connection.Producer(channel).publish(
             body,
@@ -45,7 +45,7 @@ def publish(
 
 
 def depth(connection: Connection, queue: str) -> int:
-    """Messages that are ready in a queue; those that a worker holds do not count."""
+    """Return the number of ready messages in a queue; those that a worker holds do not count."""
     with connection.channel() as channel:
         return int(channel.queue_declare(queue, passive=True).message_count)
 
@@ -53,12 +53,12 @@ def depth(connection: Connection, queue: str) -> int:
 def take(connection: Connection, queue: str, count: int, *, timeout_s: float = 60.0) -> list[Message]:
     """Take this many messages out of a queue.
 
-    raises  AssertionError  fewer came in time
+    raises  AssertionError  fewer arrived in time
     """
     taken: list[Message] = []
     deadline = time.monotonic() + timeout_s
     with connection.channel() as channel:
-        # As a consumer and not by Basic.Get, which a queue with a single active consumer does not know.
+        # As a consumer: a queue with a single active consumer does not support Basic.Get.
         channel.basic_qos(0, count, False)
         channel.basic_consume(queue, callback=taken.append)
         while len(taken) < count:

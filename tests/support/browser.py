@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, syn
 AXE = Path(__file__).parent / "axe_core" / "axe.min.js"
 DESK: ViewportSize = {"width": 1440, "height": 1000}
 
-# What a browser says by itself of a connection that is cut; a page cannot keep it from that.
+# The browser's own messages about a cut connection; a page cannot suppress them.
 CUT_OFF = ("WebSocket connection to", "net::ERR_")
 
 
@@ -32,7 +32,7 @@ def running_browser() -> Iterator[Browser]:
 
 
 class Visit:
-    """A page of an exchange, and what its browser complained of."""
+    """A page of an exchange, and the complaints of its browser."""
 
     def __init__(self, browser: Browser, url: str, **options: Any) -> None:
         context = browser.new_context(**{"viewport": DESK, **options})
@@ -50,7 +50,7 @@ class Visit:
             self.complaints.append(said.text)
 
     def open(self) -> Page:
-        """Load the page, until it is connected."""
+        """Load the page, and wait until it is connected."""
         self.page.goto(self.url)
         self.page.locator("#connection[data-state=live]").wait_for()
         return self.page
@@ -62,7 +62,7 @@ class Visit:
         self.page.locator("#order-form").wait_for()
 
     def check(self, *, forgiven: tuple[str, ...] = ()) -> None:
-        """See that nothing went wrong and nothing was asked of anybody else."""
+        """Check that there were no errors and no requests to other hosts."""
         complaints = (
             [text for text in self.complaints if not text.startswith(forgiven)] if forgiven else self.complaints
         )
@@ -71,10 +71,10 @@ class Visit:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds that is serious or worse, as rule and element."""
+    """Return serious and critical findings of axe, as rule and element."""
     listed = dict(reversed(line.split("  ")) for line in (AXE.parent / "checksums.sha256").read_text().splitlines())
     assert hashlib.sha256(AXE.read_bytes()).hexdigest() == listed[AXE.name]
-    page.evaluate(AXE.read_text())  # as the debugger would: the policy of the page is not asked
+    page.evaluate(AXE.read_text())  # as the debugger does: the policy of the page does not apply
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{violation['id']}: {node['html'][:120]} {node.get('failureSummary', '')[:200]}"

@@ -1,4 +1,4 @@
-"""A market that is worth looking at: bots of several minds, each with an account of its own, on a running exchange."""
+"""A lively market: bots with different strategies, each with its own account, on a running exchange."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHARES = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Trader:
-    """A bot: its account, its strategy, what it trades and the strategy's own options."""
+    """A bot: its account, its strategy, its securities and the strategy's own options."""
 
     client_id: str
     strategy: str
@@ -24,7 +24,7 @@ class Trader:
     options: tuple[str, ...] = ()
 
 
-# Few orders a second each, so that two cores have time for a browser, too.
+# Few orders a second per bot, so that two cores can also run a browser.
 TRADERS = (
     Trader("GAUSS_NEAR", "gauss", "AAPL", ("--every-s=0.8", "--deviation=0.35", "--quantity=8")),
     Trader("GAUSS_WIDE", "gauss", "AAPL", ("--every-s=1", "--deviation=0.9", "--quantity=15")),
@@ -44,7 +44,7 @@ TRADERS = (
 
 @contextmanager
 def busy_market(url: str, *, admin_key: str) -> Iterator[dict[str, str]]:
-    """Bots trade inside the block; it is told their keys. Who had an account before gets one key more."""
+    """Let bots trade inside the block, and yield their keys. An account that exists gets another key."""
     keys = {trader.client_id: _enter(url, admin_key, trader) for trader in TRADERS}
     with ExitStack() as ends:
         for trader in TRADERS:
@@ -53,7 +53,7 @@ def busy_market(url: str, *, admin_key: str) -> Iterator[dict[str, str]]:
 
 
 def _enter(url: str, admin_key: str, trader: Trader) -> str:
-    """Open the account of a trader, and give it what it trades with; returns its key."""
+    """Open the account of a trader, fund it, and return its key."""
     own = f"{url}/accounts/{trader.client_id}"
     with requests.Session() as admin:
         admin.headers["Authorization"] = f"Bearer {admin_key}"
@@ -84,6 +84,6 @@ def _start(url: str, key: str, trader: Trader) -> subprocess.Popen[bytes]:
 
 
 def _end(bot: subprocess.Popen[bytes]) -> None:
-    """Have a bot cancel what it has open, and end."""
+    """Let a bot cancel its open orders and end."""
     bot.terminate()
     bot.wait(30)

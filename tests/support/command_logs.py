@@ -23,7 +23,7 @@ KINDS = (
 
 
 def logs(*, max_size: int = 60) -> st.SearchStrategy[list[Command]]:
-    """Short logs in which much meets: few prices and clients, and cancels of orders known, closed and yet to come."""
+    """Draw short logs with many interactions: few prices and clients, cancels of open, closed and future orders."""
     order = st.tuples(
         st.just("place"),
         st.sampled_from(CLIENTS),
@@ -37,7 +37,7 @@ def logs(*, max_size: int = 60) -> st.SearchStrategy[list[Command]]:
         st.just("cancel"),
         st.sampled_from(CLIENTS),
         st.sampled_from(SECURITIES),
-        st.integers(-8, 3),  # which order: so many places from the next one
+        st.integers(-8, 3),  # which order: its distance from the next one
     )
     return st.lists(st.one_of(order, order, order, cancel), max_size=max_size).map(_numbered)
 
@@ -77,7 +77,7 @@ def seeded_log(
     clients: Sequence[str] = CLIENTS,
     spread: int = 20,
 ) -> list[Command]:
-    """A long log: limit orders around 100.00 for the most part, and cancels of the last few hundred orders.
+    """Make a long log: mostly limit orders around 100.00, and cancels of the last few hundred orders.
 
     spread  how far prices lie from 100.00 [cents]
     """
@@ -112,7 +112,7 @@ def seeded_log(
 
 
 def seeded_day(seed: int, length: int, *, securities: Sequence[str] = SECURITIES) -> list[Command]:
-    """The same with the commands of trading days: phases and their ends, bands that are reached, orders that expire."""
+    """Make a log of trading days: phases and their ends, bands that are reached, orders that expire."""
     chance = random.Random(seed)
     log = seeded_log(seed, length, securities=securities)
     for position, security_id in enumerate(securities):

@@ -1,4 +1,4 @@
-"""The engine and the naive book under the same log, and what has to hold after every command of any log."""
+"""Runs the engine and the naive book on the same log, and checks invariants after every command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Comparison:
         self.filled: dict[int, int] = defaultdict(int)
 
     def apply(self, seq: int, command: Command) -> list[Event]:
-        """The events of a command, after all has been looked at."""
+        """Apply a command, check everything, and return its events."""
         events = self.engine.apply(seq, command)
         assert events == self.naive.apply(seq, command)
         self._check_numbers(events)
@@ -44,7 +44,7 @@ class Comparison:
         return events
 
     def restart(self) -> None:
-        """Go on with an engine made of the state."""
+        """Continue with an engine restored from the state."""
         body = encode(self.engine.state())
         self.engine = Engine.restored(decode(body), **self._bounds)
         assert encode(self.engine.state()) == body
@@ -55,7 +55,7 @@ class Comparison:
             self._last_event_id = event.event_id
 
     def _count(self, command: Command, events: list[Event]) -> None:
-        """Every share of an order that is closed was filled or closed."""
+        """Check that every share of a closed order was filled or closed."""
         if isinstance(command, PlaceOrder) and not any(
             isinstance(event, OrderClosed) and event.reason == "duplicate_order" for event in events
         ):
@@ -95,7 +95,7 @@ class Comparison:
             assert (stop.quantity, 0) == (self.total[stop.order_id], self.filled[stop.order_id])
 
     def check_snapshots(self) -> None:
-        """A snapshot has every level, and none that is empty."""
+        """Check that a snapshot has every level, and no empty one."""
         for snapshot in self.engine.book_snapshots():
             assert all(quantity and orders for _, quantity, orders in [*snapshot.bids, *snapshot.asks])
             mirror = BookMirror()

@@ -1,4 +1,4 @@
-"""Requests as the api makes them, and what must hold in `clearing_data` after order entry has had them."""
+"""Requests as the api makes them, and the invariants of `clearing_data` after order entry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMITS = Limits(market_order_band=Fraction("0.10"), max_order_quantity=1_000_000
 
 
 def order(order_id: int, **terms: object) -> OrderRequest:
-    """A buy of 1 MSFT at 100.00 by SINGLE, but for the terms."""
+    """Return a buy of 1 MSFT at 100.00 by SINGLE, with these terms changed."""
     fields = {
         "client_id": "SINGLE",
         "client_order_id": None,
@@ -30,29 +30,29 @@ def order(order_id: int, **terms: object) -> OrderRequest:
 
 
 def cancel(command_id: int, order_id: int, **terms: object) -> CancelRequest:
-    """A cancel of an order of MSFT by SINGLE, but for the terms."""
+    """Return a cancel of an order of MSFT by SINGLE, with these terms changed."""
     fields = {"client_id": "SINGLE", "security_id": "MSFT", "received_us": 6}
     return CancelRequest(command_id=command_id, order_id=order_id, **fields | terms)
 
 
 def replace(command_id: int, order_id: int, **terms: object) -> ReplaceRequest:
-    """A replacement of an order of MSFT by SINGLE that leaves it as it is, but for the terms."""
+    """Return a replacement of an order of MSFT by SINGLE with its terms, except for these."""
     fields = {"client_id": "SINGLE", "security_id": "MSFT", "quantity": None, "price_cents": None, "received_us": 6}
     return ReplaceRequest(command_id=command_id, order_id=order_id, **fields | terms)
 
 
 def mass_cancel(command_id: int, **terms: object) -> MassCancelRequest:
-    """A cancel of all that SINGLE has open on shard 0, but for the terms."""
+    """Return a cancel of all open orders of SINGLE on shard 0, with these terms changed."""
     fields = {"client_id": "SINGLE", "shard": 0, "security_id": None, "side": None, "received_us": 6}
     return MassCancelRequest(command_id=command_id, **fields | terms)
 
 
 def halt(command_id: int, security_id: str = "MSFT", *, halted: bool = True) -> HaltRequest:
-    """A halt of a security, or its end."""
+    """Return a halt of a security, or its end."""
     return HaltRequest(command_id, security_id, halted, 6)
 
 
-# What is held for an order: its open shares, and what is reserved for replacements of it.
+# The hold of an order: its open shares, and the reservations for its replacements.
 _NEEDS = """
     WITH needs AS (
         SELECT client_id, security_id, side, hold_cents, status, quantity - filled_quantity - closed_quantity AS rest,
@@ -65,7 +65,7 @@ _NEEDS = """
         FROM orders
     )"""
 
-# Each finds what must not be.
+# Each query finds violations.
 _BROKEN = {
     "a number of a log is missing": """
         SELECT shard FROM shards LEFT JOIN order_log USING (shard) GROUP BY shard, last_seq
@@ -106,6 +106,6 @@ _BROKEN = {
 
 
 def assert_books_hold(tx: Connection) -> None:
-    """Everything that order entry promises of `clearing_data`."""
+    """Check every invariant that order entry guarantees in `clearing_data`."""
     for fault, query in _BROKEN.items():
         assert tx.exec_driver_sql(_NEEDS + query).all() == [], fault

@@ -39,14 +39,14 @@ START_S = 300.0
 
 @dataclass(frozen=True)
 class AuditResult:
-    """What the audit said."""
+    """The result of an audit."""
 
     passed: bool
     broken: list[dict[str, Any]]
 
 
 class Exchange:
-    """A running exchange: its address and keys, and its processes to kill."""
+    """A running exchange: its address, its keys, and its processes, which tests may kill."""
 
     def __init__(
         self,
@@ -67,11 +67,11 @@ class Exchange:
     # -- processes -------------------------------------------------------------------------------------------------
 
     def pid(self, name: str) -> int:
-        """The process of a name; 0 while it is down."""
+        """Return the process id of a named process; 0 while it is down."""
         return next(state.pid for state in self._supervisor.states() if state.name == name)
 
     def kill(self, name: str) -> None:
-        """kill -9; the supervisor has to start it again."""
+        """Kill a process with SIGKILL; the supervisor has to start it again."""
         self._killed[name] = self.pid(name)
         os.kill(self._killed[name], signal.SIGKILL)
 
@@ -80,7 +80,7 @@ class Exchange:
         os.kill(self.pid(name), number)
 
     def is_back(self, name: str) -> bool:
-        """Whether a process that was killed runs again and does its work."""
+        """Return whether a killed process runs again and works."""
         pid = self.pid(name)
         if pid in (0, self._killed[name]):
             return False
@@ -94,9 +94,9 @@ class Exchange:
 
     @staticmethod
     def wait_until(condition: Callable[[], bool], what: str, *, timeout_s: float = 180.0) -> None:
-        """Return when the condition holds.
+        """Wait until the condition holds.
 
-        raises  AssertionError  it does not in time
+        raises  AssertionError  it does not hold in time
         """
         deadline = time.monotonic() + timeout_s
         while not condition():
@@ -106,7 +106,7 @@ class Exchange:
     # -- what must hold --------------------------------------------------------------------------------------------
 
     def audit(self) -> AuditResult:
-        """Run the audit as `make audit` does; it waits for what is under way."""
+        """Run the audit as `make audit` does; it waits for messages under way."""
         done = subprocess.run(
             [sys.executable, "-m", "tasks.audit", "--json"], capture_output=True, text=True, check=False, timeout=300
         )
@@ -115,13 +115,13 @@ class Exchange:
         return AuditResult(result["passed"], [rule for rule in result["rules"] if not rule["passed"]])
 
     def dead_letters(self) -> int:
-        """How many messages could not be handled."""
+        """Return the number of dead letters."""
         with Connection(self.environment["BROKER_URL"]) as connection:
             return depth(connection, DEAD_LETTER)
 
 
 def is_ready(url: str) -> bool:
-    """Whether an exchange says that all of it is ready."""
+    """Return whether an exchange reports that all of it is ready."""
     try:
         with urllib.request.urlopen(f"{url}/health/ready", timeout=5) as answer:
             return bool(answer.status == 200)
@@ -138,12 +138,12 @@ def running_exchange(
 ) -> Iterator[Exchange]:
     """Run the exchange on empty queues inside the block.
 
-    variables   those of `make up`, as {"ORDER_ENTRY_WORKERS": "2"}; no bots trade unless they are named
-    broker_url  of another RabbitMQ than that of the tests, with a user who may do everything
-    passwords   of the users of the roles there, with whose rights the processes run; None: all may do everything
+    variables   of `make up`, such as {"ORDER_ENTRY_WORKERS": "2"}; no bots trade unless they are named
+    broker_url  of another RabbitMQ than that of the tests, with a user that has all rights
+    passwords   of the roles' users there, with whose rights the processes run; None: all processes have all rights
     """
     s = settings()
-    # The path of a Unix socket is short, and pytest's folders are deep.
+    # The path of a Unix socket has to be short, and pytest's folders are deep.
     instance = Instance(Path(tempfile.mkdtemp(prefix="exchange-")))
     instance.folder("logs")
     port = {"api": free_port(), "flower": free_port()}

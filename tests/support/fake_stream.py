@@ -1,6 +1,6 @@
-"""A page whose stream is made in the browser itself, and what the page costs: `python -m tests.support.fake_stream`.
+"""A page whose stream is made in the browser itself, and the page's memory: `python -m tests.support.fake_stream`.
 
-The command has an hour of a busy market go by, and prints what the page holds meanwhile.
+The command simulates an hour of a busy market, and prints what the page holds.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ SCRIPT = Path(__file__).with_suffix(".js")
 # Changes of the book and trades in a second of the market, and seconds that go by between two frames.
 BUSY = {"books": 10, "trades": 5, "eachFrame": 10}
 HOUR_S = 3_600
-# The first quarter fills what the page keeps; it holds no more from then on.
+# The first quarter fills the page's buffers; they do not grow from then on.
 LOOK_EVERY_S = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """What a page holds when the garbage is collected."""
+    """The objects of a page after garbage collection."""
 
     nodes: int
     listeners: int
@@ -35,26 +35,26 @@ class Holdings:
 
 
 def opened(visit: Visit) -> Page:
-    """The page, with a stream that `run` makes."""
+    """Open the page with a stream that `run` makes."""
     visit.page.add_init_script(path=SCRIPT)
     return visit.open()
 
 
 def run(page: Page, seconds: int, pace: dict[str, int]) -> None:
-    """Have seconds of a market go by."""
+    """Simulate seconds of a market."""
     page.evaluate("([seconds, pace]) => fakeStream.run(seconds, pace)", [seconds, pace])
 
 
 class Scales:
-    """Weighs a page."""
+    """Measures what a page holds."""
 
     def __init__(self, page: Page) -> None:
         self._session: CDPSession = page.context.new_cdp_session(page)
         self._session.send("Performance.enable")
 
     def weigh(self) -> Holdings:
-        """What it holds now."""
-        for _ in range(3):  # what one collection lets go may be what another thing was held by
+        """Return what the page holds now."""
+        for _ in range(3):  # objects freed by one collection may have kept others alive
             self._session.send("HeapProfiler.collectGarbage")
         metrics: list[dict[str, Any]] = self._session.send("Performance.getMetrics")["metrics"]
         found = {metric["name"]: int(metric["value"]) for metric in metrics}

@@ -1,4 +1,4 @@
-"""What the stages tell the feed of a flow of orders, and what `market_data` then has to hold."""
+"""Batches that the stages send to the feed for a flow of orders, and the rows of `market_data` that must follow."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ SECURITIES = ("MSFT", "TSLA")
 
 @dataclass
 class Flow:
-    """Batches for the feed in the order in which the stages made them, and the engine that made the trades."""
+    """Batches for the feed in the order of the stages, and the engine that made the trades."""
 
     engine: Engine = field(default_factory=lambda: Engine(0))
     batches: list[FeedBatch] = field(default_factory=list)
 
     @property
     def trades(self) -> list[TradeMade]:
-        """All trades."""
+        """Return all trades."""
         return [trade for batch in self.batches for trade in batch.trades]
 
     def books(self) -> list[BookUpdate]:
-        """Every level of every book as the engine has it."""
+        """Return every level of every book of the engine."""
         return self.engine.book_snapshots()
 
 
 def flow_of(seed: int, *, units: int, orders_a_unit: int = 8, snapshot_at: int | None = None) -> Flow:
-    """A flow of orders, stop orders, cancels and replacements around one price, so that many trade.
+    """Make a flow of orders, stop orders, cancels and replacements around one price, so that many trade.
 
-    snapshot_at  the unit after which the engine tells whole books, as it does when it starts
+    snapshot_at  the batch after which the engine sends whole books, as it does when it starts
     """
     chance = random.Random(seed)
     flow = Flow()
@@ -134,7 +134,7 @@ def _report(
 
 
 def trade(sequence: int, **changed: Any) -> TradeMade:
-    """A trade of ANN, who buys, with BOB."""
+    """Return a trade in which ANN buys from BOB."""
     fields: dict[str, Any] = {
         "event_id": event_id(0, sequence, 0),
         "security_id": "MSFT",
@@ -153,7 +153,7 @@ def trade(sequence: int, **changed: Any) -> TradeMade:
 
 
 def book_update(sequence: int, *, previous: int | None = None, **changed: Any) -> BookUpdate:
-    """An update of the book of MSFT that says nothing yet."""
+    """Return an empty update of the book of MSFT."""
     fields: dict[str, Any] = {
         "security_id": "MSFT",
         "previous_sequence": sequence - 1 if previous is None else previous,
@@ -169,7 +169,7 @@ def book_update(sequence: int, *, previous: int | None = None, **changed: Any) -
     return BookUpdate(**fields | changed)
 
 
-# What does not depend on the order in which the same things are told.
+# Columns that do not depend on the order of the batches.
 _LASTING = {
     "reports": "SELECT order_id, report_id, event_type, confirmed, client_id, security_id, side, quantity, "
     "price_cents, reason, event_us, sent_us FROM reports ORDER BY order_id, report_id",
@@ -183,12 +183,12 @@ _LASTING = {
 
 
 def lasting(tx: Connection) -> dict[str, Sequence[Any]]:
-    """The rows of `market_data`, but for the numbers that tell in which order they were stored."""
+    """Return the rows of `market_data` without the numbers that depend on the order of storing."""
     return {table: tx.execute(text(rows)).all() for table, rows in _LASTING.items()}
 
 
 def assert_numbered(tx: Connection) -> None:
-    """Each client's reports and each security's prices are numbered from 1 without a gap, and their heads agree."""
+    """Check that each client's reports and each security's prices count from 1 without a gap, as their heads say."""
     for client_id, head in tx.execute(text("SELECT client_id, sequence FROM report_heads")).all():
         numbers = tx.execute(
             text("SELECT sequence FROM reports WHERE client_id = :client_id ORDER BY sequence"),
@@ -206,6 +206,6 @@ def assert_numbered(tx: Connection) -> None:
 
 
 def empty(tx: Connection, tables: Iterable[str] = (*_LASTING, "prices")) -> None:
-    """Forget everything."""
+    """Delete all rows."""
     for table in tables:
         tx.execute(text(f"DELETE FROM {table}"))

@@ -1,4 +1,4 @@
-"""The ledger as a test may change it: what protects it belongs to its owner, who can lift it."""
+"""Changing the ledger in tests: its owner can lift its protection."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 @contextmanager
 def unprotected(tx: Connection, *tables: str) -> Iterator[None]:
-    """Inside the block these append-only tables, by default the ledger, take UPDATE, DELETE and TRUNCATE."""
+    """Let these append-only tables, by default the ledger, take UPDATE, DELETE and TRUNCATE inside the block."""
     for name in tables or ("ledger",):
         tx.execute(text(f"ALTER TABLE {name} DISABLE TRIGGER append_only"))
     yield

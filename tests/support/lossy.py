@@ -1,6 +1,6 @@
-"""The stages of the exchange in one process, over queues that lose what the test wants lost.
+"""The stages of the exchange in one process, over queues that lose the messages a test chooses.
 
-The databases and the rules are those of the stages, and so are the messages, with what they cover.
+Databases, rules and messages, with their coverage, are those of the stages.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tasks.order_execution.settle import settle_once
 from tasks.shared.rules import coverage
 from tests.support.trading import LIMITS, NOW_US, Exchange, open_accounts
 
-# Of a report, all but when it was sent and stored.
+# The fields of a report, except the times of sending and storing.
 Said = tuple[Any, ...]
 SAID = (
     *("order_id", "report_id", "event_type", "confirmed", "client_id", "security_id", "side", "quantity"),
@@ -34,9 +34,9 @@ SAID = (
 
 
 class LossyExchange:
-    """Carries each message to its stage at once, or nowhere.
+    """Delivers each message to its stage at once, or loses it.
 
-    is_lost  says of each message whether it is lost; nothing is once it is None
+    is_lost  returns whether a message is lost; None loses none
     """
 
     def __init__(self, clearing_data: Database, market_data: Database, *, seed: int = 1) -> None:
@@ -57,11 +57,11 @@ class LossyExchange:
     # -- a broker, for the outboxes and the catch-up -------------------------------------------------------------
 
     def is_empty(self, _queue: str) -> bool:
-        """Nothing ever waits."""
+        """Return True: no message ever waits."""
         return True
 
     def send_all(self, parcels: Sequence[Parcel]) -> None:
-        """Lose some, and carry the others."""
+        """Lose some messages, and deliver the others."""
         for parcel in parcels:
             self.published += 1
             if self.is_lost is not None and self.is_lost(parcel):
@@ -76,7 +76,7 @@ class LossyExchange:
     # -- the stages ----------------------------------------------------------------------------------------------
 
     def trade(self, requests: Sequence[Request], *, now_us: int) -> None:
-        """Let requests take their way, as a unit."""
+        """Process requests as one batch."""
         admission = admit(self.clearing_data, requests, limits=LIMITS, now_us=now_us)
         asked_us: dict[int, int | None] = dict.fromkeys((report.event_id for report in admission.reports), None)
         feeds = feed_of(admission.reports, admission.commands, asked_us, began_us=now_us, now_us=now_us)
@@ -98,7 +98,7 @@ class LossyExchange:
         self.tick()
 
     def tick(self) -> None:
-        """What the engines do once a second."""
+        """Do what the engines do once a second."""
         for shard, engine in self.engines.items():
             self._outboxes[shard].cover(self, now_us=NOW_US)
             with self.clearing_data.transaction() as tx:
@@ -122,7 +122,7 @@ class LossyExchange:
 
 
 class _Copying:
-    """Keeps what the engine says to the feed."""
+    """Keeps the engine's messages to the feed."""
 
     def __init__(self, exchange: LossyExchange) -> None:
         self._exchange = exchange

@@ -1,7 +1,7 @@
 """Logs in which every kind of command meets every other, made of plain numbers.
 
-A command is made of one number, whoever draws it: hypothesis, which is quick with numbers and good at making them
-small, or a seeded generator for long logs. Number 0 is the plainest order there is.
+Each command is made of one number, drawn by hypothesis, which is quick with numbers and good at making them
+small, or by a seeded generator for long logs. Number 0 is the plainest order there is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tasks.messages import (
 from tests.support.command_logs import CLIENTS, SECURITIES
 
 _SIDES = ("buy", "sell")
-# How often what comes: of 64 commands, of 16 orders.
+# Frequencies: of 64 commands, of 16 orders.
 _COMMANDS = (
     *["place"] * 40,
     *["cancel"] * 7,
@@ -55,7 +55,7 @@ _MOST_SHARES = 12
 
 
 def mixed_logs(*, max_size: int) -> st.SearchStrategy[list[Command]]:
-    """Logs of few clients, securities and prices, so that much meets; on average half as long as they may be."""
+    """Draw logs of few clients, securities and prices; the average length is half the maximum."""
     return (
         st.integers(1, max_size)
         .flatmap(lambda size: st.binary(min_size=_BYTES * size, max_size=_BYTES * size))
@@ -64,7 +64,7 @@ def mixed_logs(*, max_size: int) -> st.SearchStrategy[list[Command]]:
 
 
 def wild_logs(*, max_size: int) -> st.SearchStrategy[list[Command]]:
-    """Commands of all values that the messages can carry, sensible or not; only the ids and names are few."""
+    """Draw commands with any values that the messages can carry; only ids and names are few."""
     order_id, command_id = st.integers(1, 6), st.integers(1, 2**53 - 1)
     client_id, security_id, side = st.sampled_from(CLIENTS), st.sampled_from(SECURITIES), st.sampled_from(_SIDES)
     quantity = st.integers(1, 20) | st.sampled_from((MAX_QUANTITY, MAX_QUANTITY + 1, 2**31 - 1))
@@ -141,7 +141,7 @@ def mixed_log(seed: int, length: int) -> list[Command]:
 
 
 def made_of(numbers: Sequence[int]) -> list[Command]:
-    """One command a number; what it is about depends on those before it."""
+    """Make one command of each number; its meaning depends on the commands before it."""
     maker = _Maker()
     return [maker.command(number) for number in numbers]
 
@@ -189,7 +189,7 @@ class _Maker:
     def _change_of_security(self, what: str) -> Command:
         command_id, security_id, now_us = self._id(), self._one_of(SECURITIES), self._now_us()
         if what == "set_halt":
-            # Mostly to resume: in a halted security little happens.
+            # Mostly resume: little happens in a halted security.
             return SetHalt(command_id, security_id, self._below(8) == 7, now_us)
         if what == "set_phase":
             phase, cause = self._one_of(_PHASES), self._one_of(("schedule", "admin"))
@@ -231,7 +231,7 @@ class _Maker:
         )
 
     def _known_order(self) -> tuple[str, str, int, str]:
-        """Client, security, number and side of one of the last orders, seldom with a wrong one of them."""
+        """Return client, security, number and side of a recent order, rarely with one of them wrong."""
         back = self._below(16)
         if back >= len(self._placed):
             return self._one_of(CLIENTS), self._one_of(SECURITIES), 100 + self._position + back % 4, "buy"

@@ -1,4 +1,4 @@
-"""The uncross of an auction once more, as plainly as its rules can be said: every limit is looked at, every time."""
+"""The naive uncross of an auction: it looks at every limit, every time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Collected(Protocol):
-    """An order in an auction: what is open of it [shares], and its rank among the orders at its price."""
+    """An order in an auction: its open quantity [shares], and its rank among the orders at its price."""
 
     side: str
     price_cents: int
@@ -17,15 +17,15 @@ class Collected(Protocol):
     def open(self) -> int: ...
 
 
-# What an auction leads to: its price, what trades, the surplus and its side.
+# The outcome of an auction: its price, volume, surplus and the side of the surplus.
 Outcome = tuple[int | None, int, int, str | None]
 NOTHING: Outcome = (None, 0, 0, None)
 
 
 def outcome(orders: Sequence[Collected], reference_cents: int | None) -> Outcome:
-    """The price at which most trades, and how much that is.
+    """Return the price with the largest volume, and that volume.
 
-    Of prices at which as much trades, it is that with the smallest surplus; of these the highest if buyers have the
+    Among prices of equal volume it is that with the smallest surplus; of these the highest if buyers have the
     surplus at all of them, the lowest if sellers have; otherwise that nearest to the reference price, and of two
     equally near the higher. Without a reference price it is the highest.
     """
@@ -53,7 +53,7 @@ def outcome(orders: Sequence[Collected], reference_cents: int | None) -> Outcome
 
 
 def pairs(orders: Sequence[Collected], volume: int) -> list[tuple[Collected, Collected, int]]:
-    """Who buys from whom how much: on both sides the best price first, and then the oldest order."""
+    """Return pairs of buyer and seller with quantities: on both sides the best price first, then the oldest order."""
     buys = sorted((one for one in orders if one.side == "buy"), key=lambda buy: (-buy.price_cents, buy.place))
     sells = sorted((one for one in orders if one.side == "sell"), key=lambda sell: (sell.price_cents, sell.place))
     bought = [buy for buy in buys for _ in range(buy.open)][:volume]  # an order for each share

@@ -1,6 +1,6 @@
-"""The matching rules once more, as plainly as they can be said: one list of orders, sorted again for every order.
+"""The naive matching rules: one list of orders, sorted again for every order.
 
-It is slow and has nothing clever in it, so that it is right by inspection; the engine has to make the same events.
+It is slow and simple, so that reading it shows that it is right; the engine has to make the same events.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class NaiveBook(NaiveDay):
     """All books of a shard, in one list."""
 
     def apply(self, seq: int, command: Command) -> list[Event]:
-        """The events of command `seq`."""
+        """Return the events of command `seq`."""
         self._seq, self._now_us, self._events = seq, command.sequenced_us, []
         for since, cancel in [one for one in self.early_cancels if seq - one[0] > self._waiting_commands]:
             self.early_cancels.remove((since, cancel))
@@ -119,7 +119,7 @@ class NaiveBook(NaiveDay):
         self._trigger(triggered)
 
     def _enter(self, order: NaiveOrder, refusal: str) -> list[NaiveOrder]:
-        """Let an order trade, rest, or be closed; returns the stop orders that its trades reach."""
+        """Let an order trade, rest or close, and return the stop orders that its trades reach."""
         reachable = self._reachable(order)
         if order.post_only and reachable:
             self._close(order, refusal, "would_cross")
@@ -153,7 +153,7 @@ class NaiveBook(NaiveDay):
         return self._reached(order.security_id, prices_cents)
 
     def _could_trade(self, order: NaiveOrder, reachable: list[NaiveOrder]) -> int:
-        """How many shares can be had, shown and hidden, before an order of the same client is met."""
+        """Return how many shares, shown and hidden, are available before an order of the same client."""
         shares = 0
         for price_cents in dict.fromkeys(resting.price_cents for resting in reachable):
             queue = [resting for resting in reachable if resting.price_cents == price_cents]
@@ -161,7 +161,7 @@ class NaiveBook(NaiveDay):
                 if resting.client_id == order.client_id:
                     return shares
                 shares += resting.shown
-            shares += sum(resting.open - resting.shown for resting in queue)  # behind all that is shown
+            shares += sum(resting.open - resting.shown for resting in queue)  # after all shown shares
         return shares
 
     def _trade(self, order: NaiveOrder, resting: NaiveOrder, quantity: int) -> None:
@@ -196,7 +196,7 @@ class NaiveBook(NaiveDay):
 
     # -- stop orders -------------------------------------------------------------------------------------------------
     def _trigger(self, triggered: list[NaiveOrder]) -> None:
-        """Let stop orders act, one after the other, and behind them those that they reach."""
+        """Let stop orders act one after the other, and then those that they reach."""
         while triggered:
             stop = triggered.pop(0)
             others = len(triggered) + len(self._of(stop.security_id)) - len(self._book(stop.security_id))
@@ -219,7 +219,7 @@ class NaiveBook(NaiveDay):
             stop.stop_price_cents = None
             reached = self._enter(stop, "cancelled")
             if self.phase(stop.security_id) != "continuous":
-                self.orders += triggered  # they wait on
+                self.orders += triggered  # they keep waiting
                 return
             triggered += reached
 

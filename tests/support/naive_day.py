@@ -1,4 +1,4 @@
-"""The trading day once more, as plainly as its rules can be said: phases, auctions, the band, and the end."""
+"""The naive trading day: phases, auctions, the band, and the end of a security."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tests.support.naive_orders import CONTINUOUS, NaiveOrder, NaiveOrders, Phas
 
 
 class NaiveDay(NaiveOrders):
-    """What happens to securities; how stop orders act is up to the book."""
+    """The phases of securities; the book decides how stop orders act."""
 
     def _trigger(self, triggered: list[NaiveOrder]) -> None:
-        """Let stop orders act, one after the other, and behind them those that they reach."""
+        """Let stop orders act one after the other, and then those that they reach."""
         raise NotImplementedError
 
     def phase(self, security_id: str) -> str:
-        """The phase that a security is in."""
+        """Return the phase of a security."""
         return self.phases.get(security_id, CONTINUOUS)[0]
 
     def _change_security(self, command: Command) -> None:
@@ -77,7 +77,7 @@ class NaiveDay(NaiveOrders):
     def _begin_auction(
         self, security_id: str, cause: str | None, ends_us: int | None, stopped: NaiveOrder | None = None
     ) -> None:
-        """Begin to collect orders; first comes what is left of the order that was stopped by the band."""
+        """Begin to collect orders; the rest of the order that the band stopped comes first."""
         self.phases[security_id] = ("auction", cause, ends_us)
         self._report_phase(security_id)
         if stopped is not None and not stopped.rests:
@@ -105,7 +105,7 @@ class NaiveDay(NaiveOrders):
         return any(resting.client_id == order.client_id for resting in self._reachable(order))
 
     def _band(self, security_id: str) -> tuple[Fraction, Fraction]:
-        """The lowest and the highest price at which an order may trade now."""
+        """Return the lowest and the highest price at which an order may trade now."""
         base_cents = self.last_cents.get(security_id) or self.reference_cents.get(security_id)
         band_ppm = self.bands.get(security_id)
         if base_cents is None or band_ppm is None:
@@ -113,7 +113,7 @@ class NaiveDay(NaiveOrders):
         return base_cents * (1 - Fraction(band_ppm, 10**6)), base_cents * (1 + Fraction(band_ppm, 10**6))
 
     def indication(self, security_id: str) -> naive_auction.Outcome:
-        """What an uncross would lead to now; nothing outside of auctions."""
+        """Return the outcome of an uncross now; nothing outside auctions."""
         if self.phase(security_id) != "auction":
             return naive_auction.NOTHING
         return naive_auction.outcome(self._book(security_id), self._auction_reference(security_id))

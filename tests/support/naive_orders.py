@@ -1,4 +1,4 @@
-"""The orders of the naive book: plain lists of them, looked through from end to end for every question."""
+"""The orders of the naive book: plain lists, searched from end to end for every question."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tasks.messages import (
 )
 
 Depth = list[tuple[int, int, int]]
-Phase = tuple[str, str | None, int | None]  # its name, its cause and when it ends
+Phase = tuple[str, str | None, int | None]  # its name, its cause and its end
 CONTINUOUS: Phase = ("continuous", None, None)
 
 
 @dataclass(eq=False)
 class NaiveOrder:
-    """An open order: resting, or waiting for its stop price or for an auction.
+    """An open order: it rests, or waits for its stop price or for an auction.
 
-    Of its `total`, `filled` has traded and `shown` is in the book; `place` is its rank among orders at one price, and
+    Of its `total`, `filled` has traded and `shown` is in the book; `place` is its rank among orders at one price and
     among stop orders: the lower, the earlier.
     """
 
@@ -49,21 +49,21 @@ class NaiveOrder:
 
     @property
     def open(self) -> int:
-        """What is not filled of it."""
+        """Return the open quantity."""
         return self.total - self.filled
 
     @property
     def rests(self) -> bool:
-        """Whether it may rest in continuous trading."""
+        """Return whether it may rest in continuous trading."""
         return self.type in ("limit", "stop_limit") and self.time_in_force in ("gtc", "day", "gtd")
 
     @property
     def waits(self) -> bool:
-        """Whether it is a stop order that no trade has reached."""
+        """Return whether it is a stop order that no trade has reached."""
         return self.stop_price_cents is not None
 
     def show(self) -> None:
-        """Show as much as it may."""
+        """Show as many shares as its terms allow."""
         self.shown = self.open if self.display_quantity is None else min(self.open, self.display_quantity)
 
 
@@ -80,7 +80,7 @@ class NaiveOrders:
         self.reference_cents: dict[str, int] = {}
         self.bands: dict[str, int | None] = {}
         self.last_cents: dict[str, int] = {}
-        self.trades: dict[str, int] = {}  # how many, by security
+        self.trades: dict[str, int] = {}  # number by security
         self.early_cancels: list[tuple[int, CancelOrder]] = []
         self.closed: set[int] = set()
         self.closed_before: set[int] = set()
@@ -179,27 +179,27 @@ class NaiveOrders:
         return [order for order in self._of(security_id) if not order.waits and not order.waits_for_auction]
 
     def queue(self, security_id: str, side: str) -> list[NaiveOrder]:
-        """The orders that rest on a side, by their priority."""
+        """Return the resting orders of a side, by priority."""
         orders = [order for order in self._book(security_id) if order.side == side]
         sign = 1 if side == "sell" else -1
         return sorted(orders, key=lambda order: (sign * order.price_cents, order.place))
 
     def stops(self, security_id: str) -> list[int]:
-        """The ids of the stop orders that wait, by their arrival."""
+        """Return the ids of waiting stop orders, by arrival."""
         waiting = [order for order in self._of(security_id) if order.waits]
         return [stop.order_id for stop in sorted(waiting, key=lambda stop: stop.place)]
 
     def for_auction(self, security_id: str) -> list[int]:
-        """The ids of the orders that wait for an auction, by their arrival."""
+        """Return the ids of the orders that wait for an auction, by arrival."""
         waiting = [order for order in self._of(security_id) if order.waits_for_auction]
         return [order.order_id for order in sorted(waiting, key=lambda order: order.place)]
 
     def depth(self, security_id: str) -> tuple[Depth, Depth]:
-        """Bids and asks as (price, quantity, orders), best first."""
+        """Return bids and asks as (price, quantity, orders), best first."""
         return levels(self.queue(security_id, "buy")), levels(self.queue(security_id, "sell"))
 
     def _reachable(self, order: NaiveOrder) -> list[NaiveOrder]:
-        """What the order's limit reaches on the other side: the best price first, then the oldest."""
+        """Return the orders that the order's limit reaches on the other side: the best price first, then the oldest."""
         others = [resting for resting in self._book(order.security_id) if resting.side != order.side]
         if order.side == "buy":
             asks = [resting for resting in others if resting.price_cents <= order.price_cents]
@@ -208,7 +208,7 @@ class NaiveOrders:
         return sorted(bids, key=lambda bid: (-bid.price_cents, bid.place))
 
     def _reached(self, security_id: str, prices_cents: list[int]) -> list[NaiveOrder]:
-        """Take out the stop orders that trades at these prices reach, the first that arrived first."""
+        """Remove and return the stop orders that trades at these prices reach, by arrival."""
         stops = [order for order in self.orders if order.waits and order.security_id == security_id]
         reached = [stop for stop in stops if any(_is_reached(stop, price_cents) for price_cents in prices_cents)]
         for stop in reached:
@@ -216,14 +216,14 @@ class NaiveOrders:
         return sorted(reached, key=lambda stop: stop.place)
 
     def _add(self, order: NaiveOrder) -> None:
-        """Let an order rest or wait, behind all that do."""
+        """Let an order rest or wait, after all others."""
         order.place = self._next_place()
         order.show()
         self.orders.append(order)
 
 
 def levels(queue: list[NaiveOrder]) -> Depth:
-    """Of the orders of a side by their priority: (price, quantity, orders) of each price."""
+    """Return (price, quantity, orders) of each price, from the orders of a side by priority."""
     depth = []
     for price_cents, orders in groupby(queue, key=lambda order: order.price_cents):
         shown = [order.shown for order in orders]

@@ -1,4 +1,4 @@
-"""Commands put in the order log as order entry does it, and the doorbells of them."""
+"""Writes commands to the order log as order entry does, and sends their messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.messages import Command, CommandBatch, PlaceOrder, encode_command
 
 
 def append(clearing_data: Database, shard: int, commands: Sequence[Command]) -> int:
-    """Append commands to the log of a shard; returns the number of the first one."""
+    """Append commands to the log of a shard, and return the number of the first one."""
     with clearing_data.transaction() as tx:
         head = text("SELECT last_seq FROM shards WHERE shard = :shard FOR UPDATE")
         last_seq: int = tx.execute(head, {"shard": shard}).scalar_one()
@@ -33,5 +33,5 @@ def append(clearing_data: Database, shard: int, commands: Sequence[Command]) -> 
 
 
 def ring(publisher: Publisher, shard: int, first_seq: int, commands: Sequence[Command]) -> None:
-    """Send the message of commands that stand in the log."""
+    """Send the message of commands in the log."""
     publisher.send(matching_queue(shard), CommandBatch(shard, first_seq, list(commands)), size=len(commands))

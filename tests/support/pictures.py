@@ -1,6 +1,6 @@
-"""`make pictures`: the pictures of the page in docs/images/, of the running exchange while many bots trade on it.
+"""`make pictures`: the pictures of the page in docs/images/, from the running exchange while many bots trade.
 
-It takes what `make test` installs, and a few minutes, so that there are curves to be seen.
+It needs the browser that `make test` installs, and a few minutes, so that the curves are visible.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ expect.set_options(timeout=60_000)
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One of the page, and some of panels of it.
+    """A picture of the page, and pictures of some of its panels.
 
-    waits   whether it is open from the beginning, and has curves of what it has seen
-    panels  by the name of their picture
+    waits   whether the page is open from the beginning, so that its curves have data
+    panels  panels by the name of their picture
     """
 
     name: str
@@ -55,8 +55,8 @@ PICTURES = (
 
 
 def main() -> int:
-    """Have the market busy for a while, and take the pictures."""
-    parser = argparse.ArgumentParser(prog="make pictures", description="Takes the pictures in docs/images/ anew.")
+    """Run a busy market for a while, and take the pictures."""
+    parser = argparse.ArgumentParser(prog="make pictures", description="Takes the pictures in docs/images/ again.")
     parser.add_argument("--url", default="http://127.0.0.1:8000", help="the exchange (default: %(default)s)")
     parser.add_argument("--keys-file", type=Path, default=Path(".run/keys.json"), help="(default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=5.0, help="of trading before (default: %(default)s)")
@@ -113,7 +113,7 @@ def _tell(path: Path) -> None:
 
 
 def _trade(page: Page) -> None:
-    """Take the ask, leave an order in the book, and look at the life of the one that traded."""
+    """Take the ask, leave an order in the book, and open the life of the order that traded."""
     page.get_by_label("all", exact=True).check()
     page.fill("#order-quantity", "3")
     page.click("#take-ask")

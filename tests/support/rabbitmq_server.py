@@ -1,4 +1,4 @@
-"""A RabbitMQ of a test's own, to stop, to hang and to put into an alarm; that of the run serves the other tests."""
+"""A separate RabbitMQ that a test may stop, hang and put into an alarm; the other tests share that of the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ START_S, STOP_S = 60.0, 120.0
 class RabbitMQServer:
     """`with RabbitMQServer() as rabbitmq: ...` has it running inside the block, at `rabbitmq.url`.
 
-    defined  whether it knows the users, queues and routes of the exchange at each start, as that of `make up`
+    defined  whether it imports the users, queues and routes of the exchange at each start, as that of `make up` does
     """
 
     def __init__(self, *, defined: bool = False) -> None:
@@ -37,7 +37,7 @@ class RabbitMQServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start the server, and return when it answers."""
         assert self._process is None, "it runs already"
         self._process = self._run(self._program.command)
         answers.wait(RABBITMQ, self.url, still_up=self._require)
@@ -49,7 +49,7 @@ class RabbitMQServer:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # all that a script of its own has started gets its signals
+            start_new_session=True,  # so that all processes its start script has started get its signals
         )
 
     def _require(self) -> None:
@@ -57,29 +57,29 @@ class RabbitMQServer:
         assert self._process.poll() is None, "RabbitMQ ended"
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it and wait until it has; nothing when it does not run."""
+        """Stop the server and wait until it has ended; do nothing if it does not run."""
         if self._process is not None:
             os.killpg(self._process.pid, number)
             self._process.wait(STOP_S)
             self._process = None
 
     def lose_data(self) -> None:
-        """Delete its folder; what it is started with is written again, as by `make up`."""
+        """Delete its folder, and write its configuration again, as `make up` does."""
         assert self._process is None, "it runs"
         shutil.rmtree(self._instance.directory / "rabbitmq" / "data")
 
     def pause(self) -> None:
-        """Hang it: its connections stay, and it answers nothing."""
+        """Pause the server: its connections stay, and it does not answer."""
         assert self._process is not None, "it does not run"
         os.killpg(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the server."""
         assert self._process is not None, "it does not run"
         os.killpg(self._process.pid, signal.SIGCONT)
 
     def control(self, *words: str) -> None:
-        """What rabbitmqctl does."""
+        """Run rabbitmqctl."""
         subprocess.run(
             [_CONTROL, "--quiet", *words],
             env={**os.environ, **self._program.environment},
@@ -91,7 +91,7 @@ class RabbitMQServer:
     def __enter__(self) -> Self:
         self._epmd = self._run(self._epmd_program.command)
         deadline = time.monotonic() + START_S
-        while is_free(int(self._epmd_program.command[-1])):  # RabbitMQ would start one that outlives it
+        while is_free(int(self._epmd_program.command[-1])):  # RabbitMQ would start an epmd that outlives it
             assert self._epmd.poll() is None, "epmd ended"
             assert time.monotonic() < deadline, "epmd does not listen"
             time.sleep(0.02)

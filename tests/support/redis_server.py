@@ -1,4 +1,4 @@
-"""A Redis of a test's own, to stop and to hang; that of the run serves the other tests."""
+"""A separate Redis that a test may stop and hang; the other tests share that of the run."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class RedisServer:
 
     @property
     def client(self) -> Redis:
-        """A new client of it."""
+        """Return a new client."""
         return Redis.from_url(self.url)
 
     def start(self) -> None:
-        """Start it, and return when it answers."""
+        """Start the server, and return when it answers."""
         assert self._process is None, "it runs already"
         command = ["redis-server", "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
@@ -47,19 +47,19 @@ class RedisServer:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """End it at once; nothing when it does not run."""
+        """Kill the server; do nothing if it does not run."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def pause(self) -> None:
-        """Hang it: its connections stay, and it answers nothing."""
+        """Pause the server: its connections stay, and it does not answer."""
         assert self._process is not None, "it does not run"
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the server."""
         assert self._process is not None, "it does not run"
         os.kill(self._process.pid, signal.SIGCONT)
 

@@ -1,7 +1,7 @@
-"""Random trades, closes, replacements and their refusals, as an engine without a book might send them.
+"""Random trades, closes, replacements and refusals, as an engine without a book could send them.
 
-Orders and replacements are put into `clearing_data` as order entry does, with what they hold. Any buyer may meet any
-seller, at any price that both limits allow: settlement must not depend on priorities that it knows nothing of.
+Orders and replacements, with their holds, are written to `clearing_data` as order entry does it. Any buyer may meet any
+seller, at any price that both limits allow: settlement must not depend on priorities that it does not know.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAKER_PPM, TAKER_PPM = -150, 300
 
 @dataclass
 class Replacement:
-    """One that is in the log; what it reserves was held when it was admitted."""
+    """A replacement in the log; order entry held its reservation when it admitted it."""
 
     command_id: int
     quantity: int
@@ -43,7 +43,7 @@ class Replacement:
 
 @dataclass
 class LiveOrder:
-    """An order as the engine has it."""
+    """The engine's view of an order."""
 
     order_id: int
     client_id: str
@@ -55,9 +55,9 @@ class LiveOrder:
 
 
 class Market:
-    """Orders that are all admitted before anything of them is settled, and what then happens to them.
+    """Orders that are all admitted before any settlement, and their later executions.
 
-    fees  whether trades cost anything
+    fees  whether trades cost fees
     """
 
     def __init__(self, clearing_data: Database, *, seed: int, fees: bool, orders: int = 60) -> None:
@@ -71,7 +71,7 @@ class Market:
 
     @property
     def fee_ppm(self) -> int:
-        """The rate by which buy orders hold fees."""
+        """Return the rate at which buy orders hold fees."""
         maker, taker = self._rates
         return highest_fee_ppm(maker_fee_ppm=maker, taker_fee_ppm=taker)
 
@@ -208,7 +208,7 @@ class Market:
     # -- the engine --------------------------------------------------------------------------------------------------
 
     def executions(self) -> list[Execution]:
-        """All that happens until every replacement is decided; some orders stay open."""
+        """Return all executions until every replacement is decided; some orders stay open."""
         made: list[Execution] = []
         for _ in range(4 * len(self._orders)):
             made += self._step()

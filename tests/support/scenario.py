@@ -1,4 +1,4 @@
-"""Scenarios of the matching rules, as text that a trader can read.
+"""Scenarios of the matching rules, as text for traders.
 
 The lines of a scenario are its commands, and their numbers the ids of the orders: `cancel A 2` cancels A's order of
 line 2, `replace A 2 to 5 @ 101` gives it a new total and a new price, `expire 2 3` lets two orders expire. Behind the
@@ -46,7 +46,7 @@ _TIMES_IN_FORCE = ("ioc", "fok", "day", "gtd", "auction")
 
 
 def play(scenario: str, engine: Engine | NaiveBook) -> None:
-    """Say the lines to an engine, and check what follows."""
+    """Run the lines on an engine, and check the outcome of each."""
     sides: dict[int, str] = {}
     for number, line in enumerate(scenario.strip().splitlines(), 1):
         said, _, expected = line.partition("->")
@@ -124,7 +124,7 @@ def _after(word: str, words: list[str]) -> int | None:
 
 
 def _said(command: Command, events: list[Event], waiting: set[int]) -> str:
-    """What a command led to, as the scenarios say it; `waiting` are the orders that wait outside the book now."""
+    """Return the outcome of a command in the words of the scenarios; `waiting` are the orders outside the book now."""
     done: list[str] = []  # one part for each order that acts
     words: list[str] = []
     rest, acting = 0, 0
@@ -168,7 +168,7 @@ def _part(words: list[str], rest: int, is_waiting: bool) -> str:
 
 
 def _waiting(engine: Engine | NaiveBook) -> set[int]:
-    """The ids of the orders that wait for their stop price or for an auction."""
+    """Return the ids of the orders that wait for their stop price or for an auction."""
     if isinstance(engine, NaiveBook):
         return {*engine.stops(SECURITY), *engine.for_auction(SECURITY)}
     return {order.order_id for book in engine.state().books for order in [*book.stops, *book.for_auction]}
@@ -184,9 +184,9 @@ def _shown(engine: Engine | NaiveBook, side: str) -> str:
 
 
 def _indicative(engine: Engine | NaiveBook) -> str:
-    told = engine.indication(SECURITY) if isinstance(engine, NaiveBook) else engine.indicative(SECURITY)
-    price_cents, volume, surplus, side = told
+    indicated = engine.indication(SECURITY) if isinstance(engine, NaiveBook) else engine.indicative(SECURITY)
+    price_cents, volume, surplus, side = indicated
     if price_cents is None:
-        assert told == (None, 0, 0, None)
+        assert indicated == (None, 0, 0, None)
         return "nothing"
     return f"{volume} @ {price_cents}" + (f", surplus {surplus} {side}" if surplus else "")

@@ -1,7 +1,7 @@
-"""Lets several processes run tests at once: each has services of its own on the servers of the run, and own ports.
+"""Several test processes at once: each has its own services on the servers of the run, and its own ports.
 
-The servers take long to start, so there is one of each; what a test looks at or empties is a virtual host of RabbitMQ,
-two databases and a number of Redis, and no two processes share any of these.
+The servers take long to start, so there is one of each; each test process has a virtual host of RabbitMQ,
+two databases and a database number of Redis for itself.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from deploy.local.ports import reserve
 
 # Below the ports that `make up` chooses from, and those that Linux takes for outgoing connections.
 _LOWEST_PORT, _PORTS_EACH = 10_000, 600
-# As many as Redis has numbers, of which the first one is that of the run.
+# As many as Redis has database numbers; the first one belongs to the run.
 MOST_PROCESSES = 15
 
 
 def services_of_their_own(processes: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, str]]:
-    """The settings under which each of the processes finds services that no other one uses.
+    """Return for each process settings of services that no other process uses.
 
-    The virtual hosts are made here; who needs the databases migrates them, which makes them, too.
+    This creates the virtual hosts; migrating creates the databases.
     processes    names, at most MOST_PROCESSES
     environment  settings of the run, and FLOWER_BROKER_API, the address of RabbitMQ's management
     """
@@ -49,7 +49,7 @@ def services_of_their_own(processes: Sequence[str], environment: Mapping[str, st
 
 
 def free_port() -> int:
-    """A port on which nothing listens, that no other process is given, and that this one was not given lately."""
+    """Return a free port that no other process gets, and that this process did not get recently."""
     return next(port for port in _ports() if reserve(port))
 
 

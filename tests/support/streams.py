@@ -1,4 +1,4 @@
-"""The application of the streams in a process of its own, and clients of it."""
+"""The streams in a process of their own, and clients for them."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ WSGIServer(("127.0.0.1", int(sys.argv[1])), create_app(), log=None).serve_foreve
 
 
 class Streams:
-    """`with Streams() as streams: ...` has them served inside the block.
+    """`with Streams() as streams: ...` serves them inside the block.
 
-    constants  of modules, by their full names, that are to have other values
+    constants  new values of modules' constants, by their full names
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class Streams:
 
     @property
     def log(self) -> str:
-        """All that the process has logged."""
+        """Return the whole log of the process."""
         return self._log.read_text(errors="replace")
 
     @property
     def runs(self) -> bool:
-        """Whether the process has not ended."""
+        """Return whether the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def raw(self, path: str, **options: Any) -> WebSocket:
-        """A raw WebSocket."""
+        """Open a raw WebSocket."""
         return create_connection(f"ws://127.0.0.1:{self.port}{path}", timeout=10, **options)
 
     def socketio(
@@ -81,23 +81,23 @@ class Streams:
         transports: tuple[str, ...] = ("websocket",),
         fields: Mapping[str, str] | None = None,
     ) -> SocketIOClient:
-        """A connected Socket.IO client; `fields` are those of the header of its requests."""
+        """Connect a Socket.IO client; `fields` are header fields of its requests."""
         return SocketIOClient(f"http://127.0.0.1:{self.port}", auth, transports, fields)
 
     @property
     def memory_bytes(self) -> int:
-        """What the process has in memory."""
+        """Return the resident memory of the process."""
         assert self._process is not None
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kill the process with SIGKILL."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
     def start(self) -> None:
-        """Start it, again after it was killed, and return when it listens."""
+        """Start the process, also after a kill, and return when it listens."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _PROGRAM, str(self.port), self._constants],
@@ -127,25 +127,25 @@ class Streams:
 
 
 class Refused(Exception):
-    """The server did not let a Socket.IO client in; with the problem it gave."""
+    """The server refused a Socket.IO client; holds the problem that it gave."""
 
 
 class _EngineInOrder(engineio.Client):
-    """python-engineio has a thread for each message, and one of them may overtake another."""
+    """Handles messages in order: python-engineio uses a thread for each, and one may overtake another."""
 
     def _trigger_event(self, event: str, *args: Any, **how: Any) -> Any:
         return super()._trigger_event(event, *args, **(how | {"run_async": False}))
 
 
 class _ClientInOrder(socketio.Client):
-    """Hears what was said in the order in which it was."""
+    """Receives events in the order in which they were sent."""
 
     def _engineio_client_class(self) -> type[engineio.Client]:
         return _EngineInOrder
 
 
 class SocketIOClient:
-    """A client that keeps every event it gets."""
+    """A client that keeps every event it receives."""
 
     def __init__(
         self, address: str, auth: object, transports: tuple[str, ...], fields: Mapping[str, str] | None = None
@@ -162,40 +162,40 @@ class SocketIOClient:
 
     @property
     def connected(self) -> bool:
-        """Whether the server has not ended the connection."""
+        """Return whether the connection is still open."""
         return bool(self._client.connected)
 
     def ask(self, event: str, *sent: object) -> dict[str, Any]:
-        """Emit, and return the acknowledgement."""
+        """Emit an event, and return its acknowledgement."""
         answer: dict[str, Any] = self._client.call(event, sent if len(sent) != 1 else sent[0], timeout=10)
         return answer
 
     def emit(self, event: str, sent: object) -> None:
-        """Emit, and wait for nothing."""
+        """Emit an event without waiting."""
         self._client.emit(event, sent)
 
     def of(self, name: str) -> list[dict[str, Any]]:
-        """The events of a name so far."""
+        """Return the events of this name so far."""
         return [content for event, content in list(self.events) if event == name]
 
     def wait_for(self, name: str, count: int = 1, *, timeout_s: float = 60.0) -> list[dict[str, Any]]:
-        """The events of a name, once there are so many."""
+        """Wait until there are this many events of a name, and return them."""
         wait_until(lambda: len(self.of(name)) >= count, timeout_s=timeout_s)
         return self.of(name)
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self._client.disconnect()
 
 
 def read(websocket: WebSocket) -> dict[str, Any]:
-    """The next message."""
+    """Return the next message."""
     message: dict[str, Any] = json.loads(websocket.recv())
     return message
 
 
 def read_all(websocket: WebSocket, *, silence_s: float = 0.5) -> list[dict[str, Any]]:
-    """The messages until there is silence."""
+    """Return the messages until no more arrive."""
     websocket.settimeout(silence_s)
     messages = []
     try:
@@ -206,7 +206,7 @@ def read_all(websocket: WebSocket, *, silence_s: float = 0.5) -> list[dict[str, 
 
 
 def read_until_cut_off(websocket: WebSocket) -> None:
-    """Return when the server has ended the connection; WebSocketTimeoutException when it does not."""
+    """Read until the server ends the connection; raises WebSocketTimeoutException if it does not."""
     try:
         while True:
             websocket.recv()
@@ -215,7 +215,7 @@ def read_until_cut_off(websocket: WebSocket) -> None:
 
 
 def wait_until(done: Callable[[], bool], *, timeout_s: float = 60.0) -> None:
-    """Return when it is done; AssertionError when it is not in time."""
+    """Wait until the condition holds; raises AssertionError if it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not done():
         assert time.monotonic() < deadline, "it did not happen in time"

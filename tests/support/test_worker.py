@@ -1,4 +1,4 @@
-"""The worker of the tests behaves as pytest-celery's nodes do, with a process in place of a container."""
+"""The test worker behaves like pytest-celery's nodes, with a process instead of a container."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_killed_it_is_gone_and_restarted_it_consumes_again(worker: Worker, broke
     assert consumers(broker_url) == 1
 
 
-def test_its_log_can_be_asked_for_what_is_there_and_what_is_not(worker: Worker) -> None:
+def test_its_log_can_be_searched(worker: Worker) -> None:
     worker.assert_log_exists("ready")
     worker.assert_log_does_not_exist("invariant_broken", timeout=1)
     with pytest.raises(NotLogged):

@@ -1,6 +1,6 @@
-"""An exchange in one process for tests of what is stored: the rules of the stages one after the other, no queues.
+"""An exchange in one process, without queues, for tests of stored data.
 
-The databases are real and the rules are those of the stages; only the carrying is left to the test, which may do it
+The databases are real and the rules are those of the stages; only the test delivers messages, and may do so
 late, twice or in another order.
 """
 
@@ -47,7 +47,7 @@ LIMITS = Limits(market_order_band=Fraction(1, 10), max_order_quantity=1_000_000,
 
 
 def open_accounts(clearing_data: Database, *, shards: int = 2) -> None:
-    """Load an empty database: everybody has cash, and shares of every security but the last, which DTCC has."""
+    """Load an empty database: every client has cash, and shares of every security but the last, which DTCC holds."""
     with clearing_data.transaction() as tx:
         initial_data.load(
             tx,
@@ -60,7 +60,7 @@ def open_accounts(clearing_data: Database, *, shards: int = 2) -> None:
 
 
 class Exchange:
-    """Order entry and the engines over a database that `open_accounts` has loaded."""
+    """Order entry and the engines on a database that `open_accounts` has loaded."""
 
     def __init__(self, clearing_data: Database, *, shards: int = 2, seed: int = 1) -> None:
         self._clearing_data = clearing_data
@@ -77,13 +77,13 @@ class Exchange:
             yield from block
 
     def move_clock(self, now_us: int) -> None:
-        """Go on at a later time."""
+        """Advance the clock."""
         self._now_us = now_us
 
     # -- requests ------------------------------------------------------------------------------------------------
 
     def order(self, side: str, client_id: str, quantity: int, price_cents: int | None, **terms: object) -> OrderRequest:
-        """A request for an order of MSFT, or of the `security_id` in the terms; without a price a market order."""
+        """Return a request for an order of MSFT or of `security_id`; without a price it is a market order."""
         request = OrderRequest(
             **{  # type: ignore[arg-type]
                 "order_id": next(self._ids),
@@ -104,11 +104,11 @@ class Exchange:
         return request
 
     def cancel(self, order: OrderRequest) -> CancelRequest:
-        """A request to cancel an order."""
+        """Return a request to cancel an order."""
         return CancelRequest(next(self._ids), order.client_id, order.security_id, order.order_id, self._now_us)
 
     def replace(self, order: OrderRequest, *, quantity: int | None, price_cents: int | None) -> ReplaceRequest:
-        """A request for other terms of an order."""
+        """Return a request for other terms of an order."""
         return ReplaceRequest(
             next(self._ids),
             order.client_id,
@@ -120,15 +120,15 @@ class Exchange:
         )
 
     def mass_cancel(self, client_id: str, *, shard: int = 0, side: Side | None = None) -> MassCancelRequest:
-        """A request to cancel all that a client has open on a shard."""
+        """Return a request to cancel all open orders of a client on a shard."""
         return MassCancelRequest(next(self._ids), client_id, shard, None, side, self._now_us)
 
     def halt(self, security_id: str, *, halted: bool) -> HaltRequest:
-        """A request to halt a security, or to resume it."""
+        """Return a request to halt a security, or to resume it."""
         return HaltRequest(next(self._ids), security_id, halted, self._now_us)
 
     def every_kind(self, count: int) -> list[Request]:
-        """Random requests of every kind: as `requests`, replacements, stops, icebergs, mass cancels, halts."""
+        """Return random requests: those of `requests`, replacements, stops, icebergs, mass cancels, halts."""
         return [self._any_request() for _ in range(count)]
 
     def _any_request(self) -> Request:
@@ -169,7 +169,7 @@ class Exchange:
         return self._request()
 
     def requests(self, count: int) -> list[Request]:
-        """Random requests: orders of every kind around 100.00, some too large to be paid for, and cancels."""
+        """Return random requests: orders of every kind around 100.00, some too expensive, and cancels."""
         return [self._request() for _ in range(count)]
 
     def _request(self) -> Request:
@@ -193,7 +193,7 @@ class Exchange:
     # -- the stages ----------------------------------------------------------------------------------------------
 
     def enter(self, requests: Sequence[Request]) -> tuple[list[ExecutionBatch], list[FeedBatch]]:
-        """Admit requests and match what was admitted: the messages for order execution, and those for the feed."""
+        """Admit and match requests; return the messages for order execution, and those for the feed."""
         self._now_us += 1_000
         admission = admit(self._clearing_data, requests, limits=LIMITS, now_us=self._now_us)
         executions = []

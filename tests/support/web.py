@@ -1,4 +1,4 @@
-"""The api as a real process, as a test starts, kills and asks it."""
+"""The api as a real process that tests start, kill and query."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WebProcess:
 
     @property
     def log(self) -> str:
-        """All that it has said."""
+        """Return its whole log."""
         return self._log.read_text(errors="replace")
 
     @property
@@ -45,11 +45,11 @@ class WebProcess:
         return self._process.pid
 
     def connections(self) -> int:
-        """TCP connections that it has made or taken and that are open."""
+        """Return how many TCP connections it has open, in either direction."""
         return len([one for one in psutil.Process(self.pid).net_connections("tcp") if one.status == "ESTABLISHED"])
 
     def start(self, ready: str, *, timeout_s: float = 120.0) -> None:
-        """Start it, and return when it has logged that it is ready."""
+        """Start the process, and return when its log says that it is ready."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", self._module],
@@ -67,14 +67,14 @@ class WebProcess:
             time.sleep(0.02)
 
     def end(self, number: signal.Signals = signal.SIGKILL, *, timeout_s: float = 60.0) -> int:
-        """End it by a signal; the exit status."""
+        """End the process with a signal, and return its exit status."""
         assert self._process is not None
         self._process.send_signal(number)
         return self._process.wait(timeout_s)
 
 
 class Api:
-    """A running api, asked with one key or another."""
+    """A running api, and requests to it."""
 
     def __init__(self, process: WebProcess, port: int) -> None:
         self.process = process
@@ -82,13 +82,13 @@ class Api:
         self.url = f"http://127.0.0.1:{port}"
 
     def ask(self, method: str, path: str, *, key: str | None = None, **more: Any) -> requests.Response:
-        """One request on a connection of its own. `json` or `data` are as of requests."""
+        """Send one request on a new connection. `json` and `data` are those of requests."""
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         headers |= more.pop("headers", {})
         return requests.request(method, self.url + path, headers=headers, timeout=20, **more)
 
     def raw(self, request: bytes, *, timeout_s: float = 10.0) -> bytes:
-        """What comes back for bytes as they are, until the connection ends or nothing comes for a while."""
+        """Send raw bytes, and return what arrives until the connection ends or is silent for a while."""
         with socket.create_connection(("127.0.0.1", self.port)) as client:
             client.settimeout(timeout_s)
             client.sendall(request)
@@ -103,7 +103,7 @@ class Api:
 
 @contextmanager
 def running_api(environment: Mapping[str, str] | None = None, *, module: str = "api") -> Iterator[Api]:
-    """An api on a port of its own inside the block, as its user in Postgres."""
+    """Run an api on a port of its own inside the block, as its user in Postgres."""
     port = free_port()
     process = WebProcess(module, {"API_PORT": str(port), **urls_of("api"), **(environment or {})})
     process.start("api_listens")
@@ -114,7 +114,7 @@ def running_api(environment: Mapping[str, str] | None = None, *, module: str = "
 
 
 def problem(answer: requests.Response) -> dict[str, Any]:
-    """The problem that an answer is, checked for its form."""
+    """Return the problem in an answer, after checking its form."""
     assert answer.headers["Content-Type"] == "application/problem+json", answer.text
     members: dict[str, Any] = msgspec.json.decode(answer.content)
     assert members["status"] == answer.status_code

@@ -1,8 +1,8 @@
-"""A real Celery worker process, as a test starts, kills and restarts it.
+"""A real Celery worker process that tests start, kill and restart.
 
 Stages promise to survive the death of their process, so tests have to kill one; a worker thread inside the test
 would share its fate. pytest-celery drives workers in containers; the worker here is one of its nodes, with a process
-of ours where it has a container, so that the tests run wherever the exchange runs.
+of ours instead of a container, so that the tests run wherever the exchange runs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pytest_docker_tools.exceptions import TimeoutError as DockerToolsTimeout
 
 from celery_app import app as exchange_app
 from celery_app.topology import stage_of_queue
+from deploy.database_users import USERS
 from tests.support.databases import urls_of
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ READY = " ready."
 
 
 class WorkerFailed(AssertionError):
-    """The worker did not do what the test waited for; the message ends with its log."""
+    """The worker did not reach the expected state; the message ends with its log."""
 
 
 class NotLogged(WorkerFailed, DockerToolsTimeout):
@@ -41,7 +42,7 @@ class NotLogged(WorkerFailed, DockerToolsTimeout):
 
 
 class WorkerProcess:
-    """A worker process with the interface that pytest-celery's nodes ask of a container.
+    """A worker process with the interface that pytest-celery's nodes require of a container.
 
     queues       what it consumes
     app          the module that Celery loads
@@ -66,26 +67,26 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The process; its pool is solo, so there is only one."""
+        """Return the process id; its pool is solo, so there is only one."""
         assert self._process is not None, "the worker was not started"
         return self._process.pid
 
     @property
     def status(self) -> str:
-        """Docker's words."""
+        """Return the status in Docker's words."""
         return "running" if self._process is not None and self._process.poll() is None else "exited"
 
     @property
     def celeryconfig(self) -> dict[str, Any]:
-        """The configuration of its application."""
+        """Return the configuration of its application."""
         return dict(exchange_app.conf)
 
     def worker_name(self) -> str:
-        """Workers are named after their queues, and their process."""
+        """Return the worker's name, made of its queues and its process."""
         return f"{self.name}-{self.pid}"
 
     def worker_queue(self) -> str:
-        """What it consumes."""
+        """Return the queue that it consumes."""
         return self.name
 
     def start(self) -> None:
@@ -99,23 +100,23 @@ class WorkerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C on the tests is not one on the worker
+                start_new_session=True,  # a Ctrl-C on the tests does not reach the worker
             )
 
     def ready(self) -> bool:
-        """Whether it consumes."""
+        """Return whether it consumes."""
         return READY in self.logs()
 
     def logs(self) -> str:
-        """All that the process has logged since its last start."""
+        """Return the log of the process since its last start."""
         return self._log.read_text(errors="replace")
 
     def exit_status(self) -> int | None:
-        """How the process ended by itself; None while it runs."""
+        """Return the exit status of the process; None while it runs."""
         return self._process.poll() if self._process is not None else None
 
     def wait(self, *, timeout_s: float) -> int:
-        """The exit status, once the process has ended; raises subprocess.TimeoutExpired."""
+        """Wait for the process to end, and return its exit status; raises subprocess.TimeoutExpired."""
         assert self._process is not None, "the worker was not started"
         status = self._process.wait(timeout_s)
         self._process = None
@@ -127,23 +128,23 @@ class WorkerProcess:
         self.wait(timeout_s=120)
 
     def restart(self, timeout: float = 30) -> None:
-        """A warm stop, and another process."""
+        """Stop the process warmly, and start another one."""
         if self.status == "running":
             self.kill("SIGTERM")
         self.start()
 
     def reload(self) -> None:
-        """Nothing: the state of a process is not cached as that of a container."""
+        """Do nothing: unlike that of a container, the state of a process is not cached."""
 
     def teardown(self) -> None:
-        """Leave nothing behind."""
+        """Stop the process and remove its files."""
         if self.status == "running":
             self.kill()
         self._log.unlink(missing_ok=True)
 
 
 class Worker(CeleryTestWorker):
-    """One worker of a stage: `with Worker("matching.0") as worker: ...` has it consuming inside the block.
+    """One worker of a stage: `with Worker("matching.0") as worker: ...` lets it consume inside the block.
 
     From pytest-celery's node come kill, restart, logs, assert_log_exists, assert_log_does_not_exist and more.
 
@@ -155,13 +156,14 @@ class Worker(CeleryTestWorker):
 
     def __init__(self, *queues: str, app: str = "celery_app", environment: Mapping[str, str] | None = None) -> None:
         stages = set(map(stage_of_queue, queues))
-        user = urls_of(stages.pop()) if len(stages) == 1 and app == "celery_app" else {}
+        of_one_stage = len(stages) == 1 and stages <= set(USERS) and app == "celery_app"
+        user = urls_of(stages.pop()) if of_one_stage else {}
         variables = {**os.environ, "PYTHONPATH": str(ROOT), **user, **(environment or {})}
         super().__init__(WorkerProcess(queues, app, variables), exchange_app)
 
     @property
     def log(self) -> str:
-        """All that the process has logged since its last start."""
+        """Return the log of the process since its last start."""
         return self.logs()
 
     @property
@@ -170,7 +172,7 @@ class Worker(CeleryTestWorker):
         return self.container.pid
 
     def hostname(self) -> str:
-        """The name under which Celery knows it."""
+        """Return its name in Celery."""
         return f"{self.worker_name}@{self.container.id}"
 
     def start(self, *, timeout_s: float = 120.0) -> Self:
@@ -191,11 +193,11 @@ class Worker(CeleryTestWorker):
         self.wait_for_log(READY, timeout=timeout_s)
 
     def wait_for_log(self, log: str, message: str = "", timeout: float = 120.0, *, count: int = 1) -> None:
-        """Return when a text stands in the log, as often as `count`.
+        """Wait until a text is in the log, `count` times.
 
         timeout  [s]
         raises   WorkerFailed  the process ended first
-                 NotLogged     the time is over
+                 NotLogged     the text did not appear in time
         """
         deadline = time.monotonic() + timeout
         while self.logs().count(log) < count:
@@ -207,9 +209,9 @@ class Worker(CeleryTestWorker):
             time.sleep(0.05)
 
     def wait(self, *, timeout_s: float = 120.0) -> int:
-        """The exit status, once the process has ended by itself.
+        """Wait until the process ends by itself, and return its exit status.
 
-        raises  WorkerFailed  it runs on
+        raises  WorkerFailed  it keeps running
         """
         try:
             return self.container.wait(timeout_s=timeout_s)
@@ -217,15 +219,15 @@ class Worker(CeleryTestWorker):
             raise WorkerFailed(self._said(f"did not end in {timeout_s} s")) from None
 
     def pause(self) -> None:
-        """Hang it: RabbitMQ and Postgres keep its connections, and it answers nothing."""
+        """Pause the process: RabbitMQ and Postgres keep its connections, and it does not answer."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let a paused process go on."""
+        """Resume a paused process."""
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self, *, timeout_s: float = 120.0) -> int:
-        """A warm stop, as the supervisor asks for it; returns the exit status."""
+        """Stop the process warmly, as the supervisor does, and return its exit status."""
         os.kill(self.pid, signal.SIGTERM)
         return self.wait(timeout_s=timeout_s)
 

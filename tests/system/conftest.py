@@ -1,4 +1,4 @@
-"""The exchange as a whole, started anew for each test."""
+"""The whole exchange, started again for each test."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from tests.support.exchange import Exchange, running_exchange
 
 @pytest.fixture
 def exchange(clearing_data: Database, market_data: Database) -> Iterator[Exchange]:
-    """A running exchange without bots, on the two databases as they are when new."""
+    """Run an exchange without bots, on two new databases."""
     with running_exchange() as running:
         yield running

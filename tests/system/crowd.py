@@ -1,7 +1,7 @@
-"""A hundred clients who trade at once over two api processes, with a seeded stream of orders each.
+"""A hundred clients that trade at once over two api processes, each with a seeded stream of orders.
 
-A quarter of what they send goes to both processes at the same time under the same client order ids, and a fifth of
-their orders they cancel at once, while these are being filled. A sixth of the orders is more than they can pay.
+They send a quarter of their orders to both processes at once under the same client order ids, and cancel a fifth of
+their orders at once, while these are being filled. A sixth of the orders costs more than they can pay.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ PATIENCE_S = 60.0
 
 @dataclass
 class Answers:
-    """What the clients were told."""
+    """The answers that the clients received."""
 
     order_ids: dict[tuple[str, str], set[int]] = field(default_factory=lambda: defaultdict(set))  # by client and name
     first: dict[tuple[str, str], int] = field(
         default_factory=lambda: defaultdict(int)
-    )  # answers that were no duplicate
+    )  # answers that are not duplicates
     cancels: int = 0
     lock: Lock = field(default_factory=Lock)
 
     @property
     def accepted(self) -> dict[int, str]:
-        """The client of each order that was accepted."""
+        """Return the client of each accepted order."""
         return {order_id: client_id for (client_id, _), ids in self.order_ids.items() for order_id in ids}
 
     def record(self, client_id: str, orders: Sequence[Mapping[str, Any]], results: Sequence[Mapping[str, Any]]) -> None:
-        """Keep the answers to orders of a client."""
+        """Record the answers to orders of a client."""
         with self.lock:
             for order, result in zip(orders, results, strict=True):
                 assert result["status"] == "success", result
@@ -55,7 +55,7 @@ class Answers:
 
 
 def open_accounts(clearing_data: Database, clients: int) -> dict[str, str]:
-    """Open that many accounts, and make a key for each."""
+    """Open this many accounts, and make a key for each."""
     now_us = time.time_ns() // 1_000
     names = [f"CROWD_{number}" for number in range(clients)]
     with clearing_data.transaction() as tx:
@@ -65,7 +65,7 @@ def open_accounts(clearing_data: Database, clients: int) -> dict[str, str]:
 
 
 def trade(urls: Sequence[str], keys: Mapping[str, str], *, seed: int, orders_each: int) -> Answers:
-    """Let all clients trade at once; returns when everything is answered."""
+    """Let all clients trade at once, and return when every request is answered."""
     answers = Answers()
     with ThreadPoolExecutor(len(keys)) as crowd, ThreadPoolExecutor(len(keys)) as doubles:
         for client in [
@@ -96,7 +96,7 @@ class _Client:
             session.headers["Authorization"] = f"Bearer {key}"
 
     def trade(self, orders: int) -> None:
-        """Send so many orders, alone and in arrays."""
+        """Send this many orders, alone and in arrays."""
         rng = self._rng
         sent = 0
         while sent < orders:
@@ -137,7 +137,7 @@ class _Client:
         return results
 
     def _post(self, url: str, body: Any) -> dict[str, Any]:
-        """Post until it is taken: what is busy says so, and the same names may come again."""
+        """Post until the api accepts: a busy api answers 503, and the same ids may be sent again."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
             answer = self._sessions[url].post(f"{url}/orders", json=body, timeout=20)

@@ -1,4 +1,4 @@
-"""Loaded by schemathesis: most requests name a security that is listed, so that not all of them end there."""
+"""Loaded by schemathesis: most requests name a listed security, so that not all of them fail there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from schemathesis import HookContext
 
 @schemathesis.hook
 def map_body(context: HookContext, body: Any) -> Any:
-    """Name a listed security wherever some text stands for one."""
+    """Put a listed security in place of a random text."""
     for request in body if isinstance(body, list) else [body]:
         if isinstance(request, dict) and isinstance(request.get("security_id"), str):
             request["security_id"] = "MSFT"

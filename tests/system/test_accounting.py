@@ -1,4 +1,4 @@
-"""20,000 orders of a hundred clients at once: each accounted for, each trade as the naive book would make it."""
+"""20,000 orders of a hundred clients at once: each accounted for, each trade as in the naive book."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_every_order_is_accounted_for(exchange: Exchange, clearing_data: Databas
     keys = crowd.open_accounts(clearing_data, CLIENTS)
     with running_api() as other:
         answers = crowd.trade([exchange.url, other.url], keys, seed=SEED, orders_each=ORDERS // CLIENTS)
-    # One order for each name, however often and wherever it was sent; the first answer may have been lost in a 503.
+    # One order for each id, whenever and wherever it was sent; a 503 may have hidden the first answer.
     assert len(answers.order_ids) == ORDERS
     assert {len(order_ids) for order_ids in answers.order_ids.values()} == {1}
     assert set(answers.first.values()) <= {0, 1}
@@ -42,23 +42,23 @@ def test_every_order_is_accounted_for(exchange: Exchange, clearing_data: Databas
     assert trades == settled_trades(clearing_data)
 
 
-class Promised(Protocol):
-    """Who keeps what the exchange has answered 202."""
+class AcceptedOrders(Protocol):
+    """A record of the orders that the exchange answered 202."""
 
     @property
     def accepted(self) -> Mapping[int, str]:
-        """The client of each order."""
+        """Return the client of each order."""
 
 
 def orders_by_status(clearing_data: Database) -> dict[str, int]:
-    """How many orders there are of each status."""
+    """Return the number of orders by status."""
     with clearing_data.snapshot() as tx:
         rows = tx.execute(text("SELECT status, count(*) AS number FROM orders GROUP BY status"))
         return {row.status: row.number for row in rows}
 
 
-def unknown_orders(clearing_data: Database, ledger: Promised) -> set[int]:
-    """Orders that were answered 202 and are neither in the log nor denied, or stand there as another client's."""
+def unknown_orders(clearing_data: Database, ledger: AcceptedOrders) -> set[int]:
+    """Return orders answered 202 that are neither in the log nor denied, or belong to another client there."""
     with clearing_data.snapshot() as tx:
         rows = tx.execute(
             text(
@@ -72,7 +72,7 @@ def unknown_orders(clearing_data: Database, ledger: Promised) -> set[int]:
 
 
 def trades_of_the_naive_book(clearing_data: Database) -> list[TradeMade]:
-    """The trades that the naive book makes of the log, shard by shard."""
+    """Return the trades that the naive book makes of the log, shard by shard."""
     trades: list[TradeMade] = []
     for shard in range(SHARDS):
         book = NaiveBook(shard)
@@ -85,7 +85,7 @@ def trades_of_the_naive_book(clearing_data: Database) -> list[TradeMade]:
 
 
 def settled_trades(clearing_data: Database) -> list[TradeMade]:
-    """The trades that were settled, in the order of their events."""
+    """Return the settled trades, in the order of their events."""
     fields = ", ".join({"traded_us": "executed_us", "buy_hold_cents": "hold_cents"}.get(name, name) for name in FIELDS)
     with clearing_data.snapshot() as tx:
         rows = tx.execute(text(f"SELECT {fields} FROM executions WHERE kind = 'trade' ORDER BY event_id"))

@@ -1,4 +1,4 @@
-"""RabbitMQ loses all its data under load: what is in the log is settled and reported, and the rest is named."""
+"""RabbitMQ loses all its data under load: commands in the log are settled and reported, lost requests are named."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.rabbitmq_server import RabbitMQServer
 from tests.system.test_accounting import SHARDS, settled_trades, trades_of_the_naive_book, unknown_orders
 from tests.system.traders import Ledger, open_accounts, trade
 
-# From RabbitMQ's return until everything that was in the log then is settled and reported.
+# From RabbitMQ's return until every command that was in the log then is settled and reported.
 LIMIT_S = 60.0
 
 
@@ -32,12 +32,12 @@ def rabbitmq() -> Iterator[RabbitMQServer]:
 
 @pytest.fixture
 def exchange(rabbitmq: RabbitMQServer, clearing_data: Database, market_data: Database) -> Iterator[Exchange]:
-    """An exchange with the least rights at RabbitMQ: nothing there that was lost can it make again itself."""
+    """Run an exchange with the least rights at RabbitMQ: it cannot declare lost queues itself."""
     with running_exchange(broker_url=rabbitmq.url, passwords=rabbitmq.passwords) as running:
         yield running
 
 
-def test_what_is_in_the_log_is_settled_and_reported(
+def test_commands_in_the_log_are_settled_and_reported(
     exchange: Exchange, rabbitmq: RabbitMQServer, clearing_data: Database, market_data: Database
 ) -> None:
     keys = open_accounts(exchange.url, exchange.keys["admin"])
@@ -58,19 +58,19 @@ def test_what_is_in_the_log_is_settled_and_reported(
             exchange.wait_until(
                 lambda: missing(clearing_data, market_data, heads) == 0, "all of the log is there", timeout_s=left_s
             )
-            # And it goes on: new orders take the same way.
+            # The exchange goes on: new orders pass.
             flowing = len(ledger.accepted)
             exchange.wait_until(lambda: len(ledger.accepted) > flowing + 300, "orders flow again")
         finally:
             done.set()
         trading.result()
-    # It was lost indeed, and derived again, on all ways.
+    # Messages between all stages were lost indeed, and derived again.
     log = (exchange.instance.logs / "catch_up.log").read_text()
     for stage, queue in (("matching", "order_execution"), ("matching", "data_feed"), ("order_entry", "data_feed")):
         assert f"gap_found stage={stage} queue={queue}" in log
     audit = exchange.audit()
     promised = unknown_orders(clearing_data, ledger)
-    # What was only in the queue of order entry is gone, and the promise of its client order id names it.
+    # Requests that were only in the queue order_entry are lost, and the promises of their client order ids name them.
     assert promised <= promised_without_an_order(clearing_data)
     assert all(rule["rule"] == 1 for rule in audit.broken), audit
     assert trades_of_the_naive_book(clearing_data) == settled_trades(clearing_data)
@@ -78,7 +78,7 @@ def test_what_is_in_the_log_is_settled_and_reported(
 
 
 def hold_up(exchange: Exchange, *names: str) -> None:
-    """Stop processes, as a machine does that is too busy, so that messages wait."""
+    """Pause processes, as on an overloaded machine, so that messages wait."""
     for name in names:
         exchange.send_signal(name, signal.SIGSTOP)
 
@@ -94,11 +94,11 @@ def heads_of(clearing_data: Database) -> dict[int, int]:
 
 
 def missing(clearing_data: Database, market_data: Database, heads: dict[int, int]) -> int:
-    """How much of what comes out of the log up to its heads is not settled, or not reported."""
+    """Return how many results of the log up to its heads are not settled or not reported."""
     executions: set[int] = set()
     trades: set[int] = set()
     requests: set[int] = set()
-    told: set[int] = set()
+    due: set[int] = set()
     for shard, head in heads.items():
         engine = Engine(shard)
         with clearing_data.snapshot() as tx:
@@ -106,7 +106,7 @@ def missing(clearing_data: Database, market_data: Database, heads: dict[int, int
         for seq, command in commands:
             requests.add(getattr(command, "command_id", None) or command.order_id)
             for event in engine.apply(seq, command):
-                told.add(event.event_id)
+                due.add(event.event_id)
                 if isinstance(event, TradeMade):
                     trades.add(event.event_id)
                 if not isinstance(event, CancelRefused | OrderTriggered):
@@ -115,12 +115,12 @@ def missing(clearing_data: Database, market_data: Database, heads: dict[int, int
         executions.difference_update(tx.execute(text("SELECT event_id FROM executions")).scalars())
     with market_data.snapshot() as tx:
         reported = set(tx.execute(text("SELECT report_id FROM reports")).scalars())
-    lacking = (requests | told | {-trade for trade in trades}) - reported
+    lacking = (requests | due | {-trade for trade in trades}) - reported
     return len(executions) + len(lacking)
 
 
 def promised_without_an_order(clearing_data: Database) -> set[int]:
-    """Orders of which the api has promised the client order id, and that order entry has never seen."""
+    """Return orders with a promised client order id that order entry has never seen."""
     with clearing_data.snapshot() as tx:
         rows = tx.execute(
             text("SELECT order_id FROM client_order_ids WHERE order_id NOT IN (SELECT order_id FROM orders)")

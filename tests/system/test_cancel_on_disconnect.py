@@ -1,4 +1,4 @@
-"""Row 47: a connection that ends takes all orders along that were answered 202, however many workers decide on them."""
+"""Row 47: the end of a connection cancels all orders answered 202 before, with any number of order entry workers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from db.connect import Database
 from tests.support.exchange import Exchange, running_exchange
 
 ATTEMPTS = 60
-# Orders of an attempt, each on a connection of its own, and orders in a request of the load.
+# Orders of an attempt, each on its own connection, and orders in a request of the load.
 ORDERS = 8
 LOAD_ORDERS = 200
 
@@ -34,7 +34,7 @@ def _order(price: str) -> LimitOrder:
 
 @contextmanager
 def _load(exchange: Exchange) -> Iterator[None]:
-    """Have another client keep both workers busy inside the block."""
+    """Let another client keep both workers busy inside the block."""
     ended = threading.Event()
 
     def work() -> None:

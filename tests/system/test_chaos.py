@@ -1,4 +1,4 @@
-"""The short form of `make chaos`: a few faults of each main kind, on services of its own, and everything holds."""
+"""A short `make chaos`: a few faults of each main kind, on its own services, and everything holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.chaos.schedule import SHORT
 from celery_app.settings import Settings
 from tests.support.exchange import ROOT
 
-# A seed of which the faults were looked at; any other one has to pass, too.
+# The faults of this seed were reviewed; any other seed has to pass, too.
 SEED = 1
 # One shard: the exchange is up sooner. Of every stage there are two workers, and of the shard a standby.
 SMALL = {"SHARDS": "1"}
@@ -25,7 +25,7 @@ SMALL = {"SHARDS": "1"}
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """Of the exchange; the path of a Unix socket is short, and pytest's folders are deep."""
+    """Return the folder of the exchange; the path of a Unix socket has to be short, and pytest's folders are deep."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     yield folder
     shutil.rmtree(folder)
@@ -53,7 +53,7 @@ def test_nothing_is_lost_whatever_is_killed(folder: Path) -> None:
 
 
 def logs(folder: Path) -> str:
-    """The end of every log, for whoever has to find out."""
+    """Return the end of every log, for the failure message."""
     return "".join(
         f"== {log.name}\n{log.read_text(errors='replace')[-3000:]}\n" for log in sorted((folder / "logs").glob("*.log"))
     )

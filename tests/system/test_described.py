@@ -1,4 +1,4 @@
-"""The api as /openapi.json describes it, asked at random: no 5xx, and no answer that the description does not know."""
+"""Random requests to the api: no 5xx, and every answer is described in /openapi.json."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_every_answer_is_as_described(exchange: Exchange, tmp_path: Path) -> Non
 def ask(
     exchange: Exchange, folder: Path, owner: str, selected: str, *, order_id: int
 ) -> subprocess.CompletedProcess[str]:
-    """Ask what is the admin's, or all else, with a key for it; the seed makes it ask the same each time."""
+    """Send random requests to the admin's routes or to the others, with a key for them; the seed fixes the requests."""
     configuration = folder / f"{owner}.toml"
     configuration.write_text(CONFIGURATION.format(key=exchange.keys[owner], order_id=order_id))
     return subprocess.run(
@@ -80,7 +80,7 @@ def ask(
             "--phases", "coverage,fuzzing", "--max-examples", str(EXAMPLES), "--seed", "1",
             "--no-color", "--warnings", "off",
         ],
-        cwd=folder,  # it leaves a cache behind
+        cwd=folder,  # schemathesis leaves a cache there
         env={"SCHEMATHESIS_HOOKS": "tests.system.request_hooks", "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

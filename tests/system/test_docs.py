@@ -1,4 +1,4 @@
-"""What describes the api is enough to trade: the page /docs, a generated client, and the document of the streams."""
+"""The descriptions of the api suffice to trade: the page /docs, a generated client, and the document of the streams."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.streams import SocketIOClient, read
 
 expect.set_options(timeout=20_000)
 
-# What a program does that knows nothing but what was generated.
+# A program that uses only the generated client.
 PROGRAM = """\
 import sys
 from exchange_client import AuthenticatedClient
@@ -48,7 +48,7 @@ with AuthenticatedClient(base_url=sys.argv[1], token=sys.argv[2]) as client:
 
 @pytest.fixture(scope="module")
 def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
-    """One for all tests of this module."""
+    """Run one exchange for all tests of this module."""
     renew_clearing_data(_databases[0])
     renew_market_data(_databases[1])
     with running_exchange() as running:
@@ -69,7 +69,7 @@ def test_an_order_is_placed_from_the_page(exchange: Exchange) -> None:
         expect(place.locator("textarea.body-param__text")).to_have_value(re.compile("my-first-order"))
         place.locator("button.execute").click()
         expect(place.locator(".live-responses-table tbody .response-col_status")).to_contain_text("202")
-        # A page that is given its key loads nothing from elsewhere, and its policy stops nothing that it needs.
+        # A page with a key loads nothing from other hosts, and its policy blocks nothing that it needs.
         visit.check()
     order = Client(exchange.url, exchange.keys["SINGLE"]).order_by_client_id("my-first-order")
     assert (order.security_id, order.quantity, order.price) == ("MSFT", 10, Decimal("100.12"))
@@ -125,7 +125,7 @@ def test_the_streams_send_what_their_document_says(exchange: Exchange) -> None:
     assert not faults(document, "raw_price", "price", read(prices))
     assert not faults(document, "raw_report", "report", read(reports))
     for name in (*channels, "heartbeat"):
-        # With an update, so that there is something in it.
+        # With an update, so that it is not empty.
         many = 1 if name == "heartbeat" else 2
         subscriber.wait_for(name, many, timeout_s=20)
         for event in subscriber.of(name):
@@ -136,7 +136,7 @@ def test_the_streams_send_what_their_document_says(exchange: Exchange) -> None:
 
 
 def faults(document: dict[str, Any], channel: str, message: str, content: Any) -> list[str]:
-    """What the schema of a message finds wrong with what was sent."""
+    """Return the violations of a message's schema."""
     payload = document["channels"][channel]["messages"][message]["payload"]
     schema = {**payload, "components": document["components"]}
     return [fault.message for fault in jsonschema_rs.validator_for(schema).iter_errors(content)]

@@ -21,7 +21,7 @@ DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 
-# Variables of `make` that are no settings of a process, that of a bot, and those of containers.
+# Variables of `make` that are not settings of a process, the variable of a bot, and those of containers.
 IN_CONTAINERS = re.findall(r"^(\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
 OTHER_VARIABLES = {
     "ARGS", "BOTS", "MINUTES", "SEED", "TRUSTED_PROXIES", KEY_VARIABLE, *from_environment({}).counts, *SERVICE_URLS,
@@ -41,7 +41,7 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 
 
 def code_of(text: str) -> list[str]:
-    """What stands in the text as code, in lines and in blocks."""
+    """Return the code in a text, inline and in blocks."""
     return re.findall(r"```\w*\n(.*?)```", text, re.DOTALL) + re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)
 
 
@@ -94,16 +94,18 @@ def test_every_variable_is_one(document: Path) -> None:
             assert name in known, f"{document.name} speaks of {name}"
 
 
-def test_the_variables_of_make_up_have_the_defaults_that_are_told() -> None:
+def test_the_variables_of_make_up_have_the_documented_defaults() -> None:
     defaults = {name.upper(): str(field.default) for name, field in Settings.model_fields.items()}
     defaults |= {name: str(count) for name, count in from_environment({}).counts.items()}
-    told = dict(re.findall(r"`([A-Z_]+)=(\d+)`", OPERATIONS.split("Variables of `make up`", 1)[1].split("\n\n", 1)[0]))
-    assert len(told) >= 6
-    assert told == {name: defaults[name] for name in told}
+    documented = dict(
+        re.findall(r"`([A-Z_]+)=(\d+)`", OPERATIONS.split("Variables of `make up`", 1)[1].split("\n\n", 1)[0])
+    )
+    assert len(documented) >= 6
+    assert documented == {name: defaults[name] for name in documented}
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
-def test_every_target_is_told_of_and_runs_a_command_that_exists(target: str) -> None:
+def test_every_target_is_documented_and_runs_a_command_that_exists(target: str) -> None:
     assert f"`make {target}`" in OPERATIONS
     said = subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     command = re.search(r"-m deploy\.local (\w+) ?(\S*)", said)

@@ -1,4 +1,4 @@
-"""A worker of all stages that dies at every point of their work in turn; at the end the audit finds nothing amiss."""
+"""A worker of all stages dies at each fail point in turn; at the end the audit passes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MESSAGES = 3
 SIZE = 8
 PATIENCE_S = 20.0
 
-# Those of matching have a test of their own, which compares bytes.
+# Another test covers the fail points of matching, and compares bytes.
 OTHER_POINTS = [point for point in POINTS if not point.startswith(("matching.", "publisher."))]
 
 
 @pytest.fixture
 def traders(clearing_data: Database) -> None:
-    """Accounts that can pay for all that is asked."""
+    """Open accounts that can pay for all orders."""
     with clearing_data.transaction() as tx:
         for client_id in CLIENTS:
             accounts.open_account(tx, client_id, now_us=1)
@@ -45,7 +45,7 @@ def traders(clearing_data: Database) -> None:
 
 
 def requests(seed: int) -> Iterator[Request]:
-    """Orders around 100.00, and cancels of some of them."""
+    """Return orders around 100.00, and cancels of some of them."""
     chance = random.Random(seed)
     number = 0
     while True:

@@ -1,4 +1,4 @@
-"""kill -9 of each kind of process while orders flow: it comes back, nothing is lost, nothing happens twice."""
+"""kill -9 of each kind of process while orders flow: it returns, and nothing is lost or happens twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.exchange import Exchange
 from tests.system.test_accounting import settled_trades, trades_of_the_naive_book, unknown_orders
 from tests.system.traders import Ledger, open_accounts, trade
 
-# Every process that an order passes, in the order in which it does.
+# Every process that an order passes, in this order.
 WORKERS = ("order_entry", "matching.0", "order_execution", "data_feed")
 VICTIMS = ("api", *WORKERS, "streams")
 
@@ -33,7 +33,7 @@ def test_killed_processes_come_back_and_lose_nothing(exchange: Exchange, clearin
 
 
 def assert_nothing_is_lost(exchange: Exchange, clearing_data: Database, ledger: Ledger) -> None:
-    """Every order was accepted, is known and traded as it had to, and the books are right."""
+    """Check that every order was accepted, is known and traded as it had to, and that the books are right."""
     assert set(ledger.answers) == {"accepted"}
     exchange.wait_until(lambda: unknown_orders(clearing_data, ledger) == set(), "order entry has seen every order")
     audit = exchange.audit()

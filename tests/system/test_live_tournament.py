@@ -1,4 +1,4 @@
-"""A tournament on the running exchange: bots over HTTP, of which bad ones harm only themselves; the audit passes."""
+"""A tournament on the running exchange: bots over HTTP, faulty bots harm only themselves, and the audit passes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ sample_every = 1
 
 @pytest.fixture
 def played(exchange: Exchange, tmp_path: Path) -> tuple[Path, Match]:
-    """A match that was played to its end, and the folder of its result."""
+    """Play a match to its end, and return it with the folder of its result."""
     file, result = tmp_path / "league.toml", tmp_path / "result"
     file.write_text(LEAGUE)
     keys = exchange.instance.directory / "keys.json"
@@ -65,7 +65,7 @@ def test_it_is_played_judged_and_proven(
 
 
 def _well(match: Match, bots: dict[str, BotResult]) -> None:
-    """Those that do no wrong trade to the end, with accounts of their own."""
+    """Check that correct bots trade to the end, with their own accounts."""
     well = [bots[name] for name in ("zero_intelligence 1", "zero_intelligence 2", "retail", "informed")]
     assert [bot.failure for bot in well] == [None] * 4
     assert {(bot.opening_cash_cents, bot.opening["MSFT"], bot.opening["AAPL"]) for bot in match.bots} == {
@@ -76,14 +76,14 @@ def _well(match: Match, bots: dict[str, BotResult]) -> None:
     assert max(fill.time_s for bot in well for fill in bot.fills) > 20
     assert [event.text for event in match.happened] == ["large seller of 60", "news +5.0 %", "halted for 3s"]
     assert bots["retail"].rejected["halted"] > 0
-    assert sum(bot.shares["MSFT"] - 300 for bot in match.bots) in range(1, 61)  # what the large seller has sold
+    assert sum(bot.shares["MSFT"] - 300 for bot in match.bots) in range(1, 61)  # sold by the large seller
     assert match.market["MSFT"][-1].volume == sum(
         fill.quantity for bot in well for fill in bot.fills if fill.side == "buy"
     )
 
 
 def _out(bots: dict[str, BotResult], result: Path) -> None:
-    """Those that do are out, with the reason in the report."""
+    """Check that faulty bots are out, with the reason in the report."""
     failures = {name: bot.failure for name, bot in bots.items() if bot.failure is not None}
     assert {name: failure.kind for name, failure in failures.items()} == {
         "Raises": "raised",
@@ -100,7 +100,7 @@ def _out(bots: dict[str, BotResult], result: Path) -> None:
 
 
 def _left_clean(exchange: Exchange) -> None:
-    """Nothing of the match stays in the market, and nobody can trade for its accounts any more."""
+    """Check that no order of the match stays open, and that its accounts cannot trade any more."""
     anybody = Client(exchange.url)
     assert [anybody.book(name).bids + anybody.book(name).asks for name in ("MSFT", "AAPL")] == [[], []]
     assert exchange.audit().passed

@@ -1,4 +1,4 @@
-"""The page of a running exchange in a real browser: it shows, it trades, it remembers, it says when it is cut off."""
+"""The page of a running exchange in a real browser: it shows, trades, remembers, and says when it is stale."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ expect.set_options(timeout=20_000)
 
 @pytest.fixture(scope="module")
 def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
-    """One for all tests of this module, each of which trades at prices of its own."""
+    """Run one exchange for all tests of this module; each trades at its own prices."""
     renew_clearing_data(_databases[0])
     renew_market_data(_databases[1])
     with running_exchange() as running:
-        # A market where nothing was ever traded has little to show.
+        # A market without trades has little to show.
         trade(running, "100.00")
         running.wait_until(lambda: requests.get(f"{running.url}/life", timeout=20).ok, "the trade is stored")
         yield running
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, exchange: Exchange) -> Iterator[Visit]:
-    """A visitor, of whom the browser must have nothing to complain."""
+    """Return a visit, and check at the end that the browser complained of nothing."""
     visit = Visit(browser, exchange.url)
     yield visit
     visit.check()
@@ -48,7 +48,7 @@ def visit(browser: Browser, exchange: Exchange) -> Iterator[Visit]:
 
 
 def trade(exchange: Exchange, price: str, quantity: int = 3) -> None:
-    """Two clients trade, at a price at which nobody else does."""
+    """Let two clients trade at a price that no other test uses."""
     for client_id, side in (("FLOOD", "sell"), ("RETAIL", "buy")):
         Client(exchange.url, exchange.keys[client_id]).place(
             LimitOrder(security_id="MSFT", side=side, quantity=quantity, price=Decimal(price))
@@ -56,12 +56,12 @@ def trade(exchange: Exchange, price: str, quantity: int = 3) -> None:
 
 
 def row_of(visit: Visit, rows: str, text: str) -> Locator:
-    """The rows of a table that say something."""
+    """Return the non-empty rows of a table."""
     return visit.page.locator(f"{rows} tr", has_text=text)
 
 
 def enter(visit: Visit, *, quantity: str, price: str) -> None:
-    """Fill the ticket in, and press its button."""
+    """Fill in the ticket, and press its button."""
     visit.page.fill("#order-quantity", quantity)
     visit.page.fill("#order-price", price)
     visit.page.click("#order-submit")
@@ -92,7 +92,7 @@ def test_each_width_shows_all_of_the_page_without_scrolling_sideways(
     order = row_of(visit, "#orders-rows", f"61.{width % 100}")
     expect(order).to_be_visible()
     assert wider_than_the_screen(visit) == []
-    # What is done with an order is in reach without scrolling, too.
+    # The buttons of an order are in reach without scrolling, too.
     cancel = order.get_by_role("button", name="cancel")
     box = cancel.bounding_box()
     assert box
@@ -102,7 +102,7 @@ def test_each_width_shows_all_of_the_page_without_scrolling_sideways(
 
 
 def wider_than_the_screen(visit: Visit) -> list[str]:
-    """What reaches over the right edge, the page itself among it."""
+    """Return elements that reach over the right edge, including the page itself."""
     found: list[str] = visit.page.evaluate(
         """() => [...document.querySelectorAll("html, header *, main *, footer *")]
             .filter((node) => node.checkVisibility() && !node.closest(".hidden, .scroll, .drawing"))
@@ -161,9 +161,9 @@ def test_a_price_of_the_book_goes_into_the_ticket(visit: Visit, exchange: Exchan
     expect(level).to_have_count(0)
 
 
-def test_what_is_wrong_is_said_beside_the_field(visit: Visit, exchange: Exchange) -> None:
+def test_an_error_is_shown_next_to_its_field(visit: Visit, exchange: Exchange) -> None:
     page = visit.open()
-    # A refusal is an answer like another one, but the browser notes it as an error.
+    # A refusal is an ordinary answer, but the browser logs it as an error.
     refused = "Failed to load resource: the server responded with a status of"
     page.fill("#key", "no such key!")
     page.click("#key-form button")
@@ -188,7 +188,7 @@ def test_what_is_wrong_is_said_beside_the_field(visit: Visit, exchange: Exchange
 def test_an_order_needs_no_mouse(visit: Visit, exchange: Exchange) -> None:
     page = visit.open()
     visit.trade_as(exchange.keys["SINGLE"])
-    page.keyboard.press("Tab")  # behind the ticket, which has the focus, comes what is in it
+    page.keyboard.press("Tab")  # the first field of the ticket comes after the ticket itself, which has the focus
     expect(page.locator("#key-forget")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")  # sell
@@ -256,7 +256,7 @@ def test_a_page_whose_stream_is_killed_says_stale_and_recovers(browser: Browser,
     expect(page.locator("#connection-state")).to_have_text("stale")
     trade(exchange, "102.22", quantity=9)
     expect(page.locator("#connection-state")).to_have_text("live")
-    # What happened meanwhile is in the snapshot that it begins with anew.
+    # The snapshot after the reconnection contains the events missed meanwhile.
     expect(row_of(visit, "#tape-rows", "102.22").first).to_be_visible()
     trade(exchange, "102.23", quantity=9)
     expect(row_of(visit, "#tape-rows", "102.23").first).to_be_visible()
@@ -264,7 +264,7 @@ def test_a_page_whose_stream_is_killed_says_stale_and_recovers(browser: Browser,
     page.context.close()
 
 
-# -- who looks at it -----------------------------------------------------------------------------------------------
+# -- accessibility --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,4 +1,4 @@
-"""What README tells a newcomer to type does what README says, and the contract shows what is sent."""
+"""The commands of README do what README says, and the examples of the contract match the messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CONTRACT = (ROOT / "docs" / "api.md").read_text()
 
 @pytest.fixture(scope="module")
 def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
-    """One for all tests of this module, which do not get into each other's way."""
+    """Run one exchange for all tests of this module, which are independent of each other."""
     renew_clearing_data(_databases[0])
     renew_market_data(_databases[1])
     with running_exchange() as running:
@@ -35,13 +35,13 @@ def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
 
 
 def commands_of(heading: str) -> list[str]:
-    """The shell blocks under a heading of README."""
+    """Return the shell blocks under a heading of README."""
     section = README.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
 def located(exchange: Exchange, commands: str) -> str:
-    """Commands of README for an exchange that is not at the address and in the folder that README names."""
+    """Adapt commands of README to the address and folder of this exchange."""
     return (
         commands.replace("http://127.0.0.1:8000", exchange.url)
         .replace(".run/", f"{exchange.instance.directory}/")
@@ -50,7 +50,7 @@ def located(exchange: Exchange, commands: str) -> str:
 
 
 def run(exchange: Exchange, commands: str) -> str:
-    """What commands of README print."""
+    """Run commands of README, and return their output."""
     shell = ["bash", "-euo", "pipefail", "-c", located(exchange, commands)]
     return subprocess.run(shell, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
 
@@ -81,8 +81,8 @@ def test_a_worker_is_added_by_hand_as_readme_says(exchange: Exchange) -> None:
         worker.communicate(timeout=30)
 
 
-def test_what_the_contract_shows_is_what_is_sent(exchange: Exchange) -> None:
-    """The order in docs/api.md is sent as it stands there, and what comes of it looks like the other examples."""
+def test_the_examples_of_the_contract_match_the_messages(exchange: Exchange) -> None:
+    """The test sends the order in docs/api.md verbatim, and compares its results with the other examples."""
     blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", CONTRACT, re.DOTALL)]
     order, accepted, mass_cancelled, life, price, report, book, pipeline = blocks
     single = {"Authorization": f"Bearer {exchange.keys['SINGLE']}"}
@@ -103,14 +103,16 @@ def test_what_the_contract_shows_is_what_is_sent(exchange: Exchange) -> None:
         for other in (ask, ask | {"price": order["price"], "quantity": order["quantity"] - 1}):
             other.pop("client_order_id")
             assert requests.post(f"{exchange.url}/orders", json=other, headers=flood, timeout=20).status_code == 202
-        traded = next(told for told in iter(lambda: read(reports), None) if told["event_type"] == report["event_type"])
+        traded = next(
+            event for event in iter(lambda: read(reports), None) if event["event_type"] == report["event_type"]
+        )
         assert list(traded) == list(report)
         assert list(read(prices)) == list(price)
         update = _first_update(books, "book")
         assert (list(update), list(update["data"])) == (list(book), list(book["data"]))
-        told = _first_update(books, "pipeline")["data"]
-        assert list(told) == list(pipeline)
-        assert list(told["queues"][0]) == list(pipeline["queues"][0])
+        event = _first_update(books, "pipeline")["data"]
+        assert list(event) == list(pipeline)
+        assert list(event["queues"][0]) == list(pipeline["queues"][0])
         path = f"/orders/{security}/{submitted.json()['order_id']}/life"
         lived = requests.get(f"{exchange.url}{path}", headers=single, timeout=20).json()
         assert (list(lived), list(lived["spans"][0])) == (list(life), list(life["spans"][0]))
@@ -121,9 +123,9 @@ def test_what_the_contract_shows_is_what_is_sent(exchange: Exchange) -> None:
 
 
 def _first_update(client: SocketIOClient, channel: str) -> dict[str, Any]:
-    """The first update of a channel, however many snapshots come before."""
-    wait_until(lambda: any(told["type"] == "update" for told in client.of(channel)), timeout_s=20)
-    return next(told for told in client.of(channel) if told["type"] == "update")
+    """Return the first update of a channel, after any number of snapshots."""
+    wait_until(lambda: any(event["type"] == "update" for event in client.of(channel)), timeout_s=20)
+    return next(event for event in client.of(channel) if event["type"] == "update")
 
 
 def test_the_contract_names_every_route_and_no_other(exchange: Exchange) -> None:

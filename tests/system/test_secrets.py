@@ -1,4 +1,4 @@
-"""Keys and passwords stand in no log, no command line and no answer, and in no file that others can read."""
+"""Keys and passwords are in no log, command line or answer, and in no file that others can read."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from tests.support.exchange import Exchange, running_exchange
 
 @pytest.fixture
 def exchange(clearing_data: Database, market_data: Database) -> Iterator[Exchange]:
-    """An exchange with a bot, whose key is a secret as well."""
+    """Run an exchange with a bot, whose key is a secret as well."""
     with running_exchange({"BOTS": "random_walk"}) as running:
         yield running
 
 
 def secrets_of(exchange: Exchange) -> set[str]:
-    """The keys, and the passwords in the addresses of the services."""
+    """Return the keys, and the passwords in the addresses of the services."""
     s = settings()
     urls = (s.broker_url, s.redis_url, s.clearing_data_url, s.market_data_url)
     passwords = {urlsplit(url.get_secret_value()).password for url in urls}
@@ -43,12 +43,12 @@ def test_secrets_are_nowhere_to_be_read(exchange: Exchange) -> None:
     assert len(secrets) >= len(exchange.keys)
     answers = use_and_abuse(exchange)
 
-    told = {f"answer {number}": text for number, text in enumerate(answers)}
-    told |= {f"log {log.name}": log.read_text(errors="replace") for log in exchange.instance.logs.glob("*")}
-    told |= {f"command of {process.pid}": " ".join(process.cmdline()) for process in processes_of(exchange)}
-    assert sum(name.startswith("command") for name in told) > 6
-    assert sum(name.startswith("log") for name in told) > 6
-    for name, text in told.items():
+    texts = {f"answer {number}": text for number, text in enumerate(answers)}
+    texts |= {f"log {log.name}": log.read_text(errors="replace") for log in exchange.instance.logs.glob("*")}
+    texts |= {f"command of {process.pid}": " ".join(process.cmdline()) for process in processes_of(exchange)}
+    assert sum(name.startswith("command") for name in texts) > 6
+    assert sum(name.startswith("log") for name in texts) > 6
+    for name, text in texts.items():
         for secret in secrets:
             assert secret not in text, name
 
@@ -61,7 +61,7 @@ def test_secrets_are_nowhere_to_be_read(exchange: Exchange) -> None:
 
 
 def use_and_abuse(exchange: Exchange) -> list[str]:
-    """What is answered to keys in all the places where they may be and may not be."""
+    """Send keys in all valid and invalid places, and return the answers."""
     key = exchange.keys["SINGLE"]
     Client(exchange.url, key).place(LimitOrder(security_id="MSFT", side="buy", quantity=1, price="1.00"))
     answers = []
@@ -88,7 +88,7 @@ def use_and_abuse(exchange: Exchange) -> list[str]:
 
 
 def processes_of(exchange: Exchange) -> list[psutil.Process]:
-    """All processes that work in the exchange's folder."""
+    """Return all processes that work in the exchange's folder."""
     directory = str(exchange.instance.directory)
     found = []
     for process in psutil.process_iter():

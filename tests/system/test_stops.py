@@ -1,4 +1,4 @@
-"""The kill switch through the whole pipeline: what is open goes, what comes after is denied, and the rest trades on."""
+"""The kill switch through the whole pipeline: open orders end, later ones are denied."""
 
 from __future__ import annotations
 

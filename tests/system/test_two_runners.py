@@ -1,4 +1,4 @@
-"""The same class, script and seed trade the same on the exchange and in the market in memory."""
+"""The same class, script and seed trade identically on the exchange and in the simulated market."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECURITY = "MSFT"
 TURNS = 90
 SEED = 11
 CASH = Decimal(100_000)
-# What every account is opened with.
+# The initial assets of every account.
 SHARES = 1_000
 OPENING_CASH = Decimal(10_000)
 
@@ -31,7 +31,7 @@ Deal = tuple[int, str, int, int]
 
 @dataclass
 class Course:
-    """What has come of a script, without what depends on the clock."""
+    """The results of a script, without values that depend on the clock."""
 
     prints: list[tuple[int, int, str]]
     deals: dict[str, list[Deal]]
@@ -84,7 +84,7 @@ def simulated(latency: Latency, *, seed: int = SEED) -> Course:
 
 
 def opened(exchange: Exchange) -> dict[str, str]:
-    """Accounts that have what the simulated ones have; their keys."""
+    """Open accounts with the same assets as the simulated ones, and return their keys."""
     admin = Client(exchange.url, exchange.keys["admin"])
     keys = {}
     for name in PLAYERS:
@@ -133,7 +133,7 @@ def live(exchange: Exchange, keys: dict[str, str]) -> Course:
 
 
 def numbered(deals: Iterator[tuple[int, str, int, int]]) -> list[Deal]:
-    """Deals with their orders' numbers among the account's own, in one order."""
+    """Return deals sorted, with each order's number among those of its account."""
     made = list(deals)
     number = {order_id: place for place, order_id in enumerate(sorted({deal[0] for deal in made}), 1)}
     return sorted((number[order_id], *rest) for order_id, *rest in made)

@@ -1,4 +1,4 @@
-"""Who types what docs/write-a-bot.md says has a bot that trades and is ranked."""
+"""The commands of docs/write-a-bot.md lead to a bot that trades and is ranked."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.support.exchange import ROOT, Exchange, running_exchange
 
 GUIDE = (ROOT / "docs" / "write-a-bot.md").read_text()
 PYTHON = ".venv/bin/python"
-# What a bot does in a minute, it does in two seconds, too, on a machine that is not busy.
+# On an idle machine two seconds show the same as the minute of the guide.
 IN_THE_GUIDE = 60
 
 
 def blocks_of(heading: str, language: str = "sh") -> list[str]:
-    """The blocks of a language under the heading that ends so."""
+    """Return the blocks of a language under the heading with this ending."""
     section = re.split(rf"^## .*{heading}\n", GUIDE, flags=re.MULTILINE)[1].split("\n## ", 1)[0]
     return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
 
@@ -38,7 +38,7 @@ def blocks_of(heading: str, language: str = "sh") -> list[str]:
 def typed(
     commands: str, folder: Path, exchange: Exchange | None = None, *, seconds: int = 2
 ) -> subprocess.CompletedProcess[str]:
-    """Commands of the guide, in a folder that is not the repository's; a bot trades for so many seconds."""
+    """Return commands of the guide for a folder outside the repository; a bot trades for this many seconds."""
     commands = commands.replace(PYTHON, shlex.quote(sys.executable))
     commands = commands.replace(f"--seconds {IN_THE_GUIDE}", f"--seconds {seconds}")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -55,7 +55,7 @@ def typed(
 
 
 def done(commands: str, folder: Path, exchange: Exchange | None = None, *, seconds: int = 2) -> str:
-    """What commands of the guide print, which succeed."""
+    """Run commands of the guide, which have to succeed, and return their output."""
     said = typed(commands, folder, exchange, seconds=seconds)
     assert said.returncode == 0, said.stderr
     return said.stdout
@@ -63,7 +63,7 @@ def done(commands: str, folder: Path, exchange: Exchange | None = None, *, secon
 
 @pytest.fixture(scope="module")
 def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
-    """One for all tests of this module; each trades for an account of its own."""
+    """Run one exchange for all tests of this module; each trades for its own account."""
     renew_clearing_data(_databases[0])
     renew_market_data(_databases[1])
     with running_exchange() as running:
@@ -72,7 +72,7 @@ def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the bot of the guide is."""
+    """Return the folder of the guide's bot."""
     (command,) = blocks_of("a bot of fifteen lines")
     done(command, tmp_path)
     return tmp_path
@@ -83,8 +83,8 @@ def test_every_block_is_typed_here() -> None:
     assert sum(len(blocks_of(heading)) for heading in headings) == GUIDE.count("```sh\n")
 
 
-def test_the_libraries_are_to_be_had(tmp_path: Path) -> None:
-    """All but downloading them, which would take longer than everything else."""
+def test_the_libraries_are_available(tmp_path: Path) -> None:
+    """Check everything except the download, which would take longer than all other tests."""
     (commands,) = blocks_of("what you need")
     make, install = commands.strip().splitlines()
     done(f"{make} --without-pip", tmp_path)
@@ -101,11 +101,11 @@ def test_the_bot_that_is_shown_is_the_one_that_is_written(folder: Path) -> None:
 def test_it_is_simulated_and_the_outcome_looks_as_shown(folder: Path) -> None:
     first, second = blocks_of("an hour in a second")
     (shown,) = blocks_of("an hour in a second", "text")
-    told = done(first, folder)
+    printed = done(first, folder)
     head, columns, _ = shown.strip("\n").replace("\n\n", "\n").splitlines()
-    assert without_numbers(told.splitlines()[0]) == without_numbers(head)
-    assert columns in told.splitlines()
-    assert done(second, folder) != told
+    assert without_numbers(printed.splitlines()[0]) == without_numbers(head)
+    assert columns in printed.splitlines()
+    assert done(second, folder) != printed
 
 
 def test_it_is_ranked_and_the_ranking_is_proven(folder: Path) -> None:
@@ -130,7 +130,7 @@ def test_it_trades_live_and_is_ranked(exchange: Exchange, folder: Path) -> None:
     yours, own, ranked = blocks_of("on the exchange")
     single = Client(exchange.url, exchange.keys["SINGLE"])
 
-    # Its seconds may be over before it has heard of a price, on a machine that is busy: then it is given more of them,
+    # On a busy machine its seconds may be over before it receives a price: then it gets more of them,
     # up to those of the guide and beyond.
     for seconds in (2, 4, 8, 16, 32, IN_THE_GUIDE, 2 * IN_THE_GUIDE):
         done(yours, folder, exchange, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Ten traders with a seeded stream of orders: what they ask for is the same in every run, when it arrives is not."""
+"""Ten traders with a seeded stream of orders: the same requests in every run."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ REFERENCE_CENTS = 10_000
 
 @dataclass
 class Ledger:
-    """What the exchange has promised: the orders that it answered 202, and how often it answered what."""
+    """The promises of the exchange: the orders that it answered 202, and the number of answers by status."""
 
     accepted: dict[int, str] = field(default_factory=dict)  # order id -> client
     answers: Counter[str] = field(default_factory=Counter)
     lock: Lock = field(default_factory=Lock)
 
     def record(self, client_id: str, answers: list[object]) -> None:
-        """Keep the answers to orders of a client."""
+        """Record the answers to orders of a client."""
         with self.lock:
             for answer in answers:
                 if isinstance(answer, Accepted):
@@ -40,7 +40,7 @@ class Ledger:
 
 
 def open_accounts(url: str, admin_key: str) -> dict[str, str]:
-    """Open the traders' accounts with a little more than the usual; returns their keys."""
+    """Open the traders' accounts with slightly more than usual, and return their keys."""
     admin = Client(url, admin_key)
     keys = {}
     for client_id in TRADERS:
@@ -52,7 +52,7 @@ def open_accounts(url: str, admin_key: str) -> dict[str, str]:
 
 
 def requests_of(client_id: str, seed: int) -> Iterator[LimitOrder | MarketOrder]:
-    """An endless stream of orders, some of which the trader cannot pay for."""
+    """Yield an endless stream of orders, some of which the trader cannot pay for."""
     rng = random.Random(f"{seed}:{client_id}")
     number = 0
     while True:
@@ -76,7 +76,7 @@ def requests_of(client_id: str, seed: int) -> Iterator[LimitOrder | MarketOrder]
 def trade(
     url: str, keys: dict[str, str], ledger: Ledger, *, seed: int, orders: int | None = None, until: Event | None = None
 ) -> None:
-    """Let all traders trade at once, each over a connection of its own.
+    """Let all traders trade at once, each over its own connection.
 
     orders  how many of each trader's, or
     until   trade until this is set

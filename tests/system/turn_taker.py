@@ -1,4 +1,4 @@
-"""A bot that takes turns with others, so that the same is traded however long messages travel."""
+"""A bot that takes turns with others, so that the trades do not depend on the latency of messages."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from bots.contract import Price
 from bots.strategy import SIDES, Strategy, option
 from bots.working_order import WorkingOrder
 
-# Whose turn it is, says the best bid of this security: a turn ends with a bid a cent above the one before.
+# The best bid of this security says whose turn it is: a turn ends with a bid one cent above the previous one.
 BATON = "AAPL"
 TURN = 0.01
 
 
 @dataclass
 class TurnTaker(Strategy):
-    """Trades by chance, but only in its turn, and then only when it has heard of all that happened before.
+    """Trades at random, but only in its turn and after it has received all earlier events.
 
-    That it has, it learns from an order that cannot trade: its end is told after all that was matched before it.
+    It sends an order that cannot trade: the report of its end comes after those of all commands matched before.
     """
 
     place: int = option(0, "its number among the players, from 0")
@@ -61,7 +61,7 @@ class TurnTaker(Strategy):
                 self._order()
 
     def _order(self) -> None:
-        # What it has of shares and has open decides, too: what it knows of itself has to be the same.
+        # Its shares and open orders decide, too: its knowledge of itself has to be the same.
         side = SIDES[(self.position() + len(self.open_orders) + self.rng.randint(0, 1)) % 2]
         quantity = self.rng.randint(1, 10)
         kind = self.rng.choice(("gtc", "gtc", "gtc", "ioc", "fok", "post_only", "iceberg", "market", "stop"))

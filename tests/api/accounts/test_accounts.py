@@ -1,4 +1,4 @@
-"""Accounts over HTTP: opening them, cash and shares in and out, and who may look."""
+"""Accounts over HTTP: opening them, transfers of cash and shares, and access rights."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_opened_account_has_what_every_trader_starts_with(api: Api, keys: Key
 
 
 @pytest.mark.parametrize("client_id", ["SINGLE", "DTCC", "EXTERNAL", "ISSUER", "ADMIN"])
-def test_a_name_is_given_once(api: Api, keys: Keys, client_id: str) -> None:
+def test_an_account_name_is_used_once(api: Api, keys: Keys, client_id: str) -> None:
     answer = api.ask("POST", "/accounts", key=keys.admin, json={"client_id": client_id})
     assert (answer.status_code, problem(answer)["code"]) == (409, "account_exists")
 
@@ -61,7 +61,7 @@ def test_accounts_are_opened_even_when_no_shares_are_left(api: Api, keys: Keys, 
 @pytest.mark.parametrize(
     "body", [{}, {"client_id": ""}, {"client_id": "a b"}, {"client_id": "x" * 49}, {"client_id": 5}, []]
 )
-def test_names_that_are_none(api: Api, keys: Keys, body: Any) -> None:
+def test_invalid_account_names(api: Api, keys: Keys, body: Any) -> None:
     assert api.ask("POST", "/accounts", key=keys.admin, json=body).status_code == 422
 
 
@@ -113,12 +113,12 @@ def test_32_transfers(api: Api, keys: Keys) -> None:
     ],
 )
 @pytest.mark.parametrize("direction", ["deposits", "withdrawals"])
-def test_32_transfers_that_are_none(shared_api: Api, keys: Keys, direction: str, transfer: Any) -> None:
+def test_32_invalid_transfers(shared_api: Api, keys: Keys, direction: str, transfer: Any) -> None:
     answer = shared_api.ask("POST", f"/accounts/SINGLE/{direction}", key=keys.admin, json=transfer)
     assert (answer.status_code, problem(answer)["code"]) == (422, "validation_error")
 
 
-def test_the_leaderboard_ranks_by_worth(api: Api, keys: Keys) -> None:
+def test_the_leaderboard_ranks_by_equity(api: Api, keys: Keys) -> None:
     board = api.ask("GET", "/leaderboard").json()["data"]
     assert [row["equity"] for row in board] == sorted((row["equity"] for row in board), reverse=True)
     assert "DTCC" not in {row["client_id"] for row in board}

@@ -27,7 +27,7 @@ def settle(clearing_data: Database, batches: list[ExecutionBatch]) -> None:
 
 
 def trade(clearing_data: Database, *sides: tuple[str, str, int, int]) -> None:
-    """Orders of (side, client, quantity, price in cents), all of them settled."""
+    """Settle orders given as (side, client, quantity, price in cents)."""
     exchange = Exchange(clearing_data)
     settle(clearing_data, exchange.enter([exchange.order(*side) for side in sides])[0])
 
@@ -42,7 +42,7 @@ def cash(api: Api, keys: Keys, client_id: str) -> float:
 def test_a_closed_account_has_its_orders_cancelled_and_its_money_to_withdraw(
     api: Api, keys: Keys, queues: Connection
 ) -> None:
-    for _ in range(2):  # again is as good as once, and sends the cancels again
+    for _ in range(2):  # a repetition has no further effect, but sends the cancels again
         closed = api.ask("DELETE", "/accounts/SINGLE", key=keys.admin)
         assert closed.status_code == 202
         numbers = closed.json()["command_ids"]
@@ -63,7 +63,7 @@ def test_a_closed_account_has_its_orders_cancelled_and_its_money_to_withdraw(
 
 
 @pytest.mark.parametrize("client_id", ["NOBODY", "DTCC", "EXCHANGE", "%00"])
-def test_who_has_no_account_that_could_be_closed(api: Api, keys: Keys, client_id: str, queues: Connection) -> None:
+def test_accounts_that_cannot_be_closed(api: Api, keys: Keys, client_id: str, queues: Connection) -> None:
     answer = api.ask("DELETE", f"/accounts/{client_id}", key=keys.admin)
     assert (answer.status_code, problem(answer)["code"]) == (404, "not_found")
     assert depth(queues, ORDER_ENTRY) == 0
@@ -111,7 +111,7 @@ def test_corrections_are_transfers_between_a_client_and_the_house(api: Api, keys
         {},
     ],
 )
-def test_corrections_that_are_none(api: Api, keys: Keys, correction: dict[str, Any]) -> None:
+def test_invalid_corrections(api: Api, keys: Keys, correction: dict[str, Any]) -> None:
     body = {"transfer_id": "a", "client_id": "SINGLE", "reason": "a mistake"} | correction
     answer = api.ask("POST", "/corrections", key=keys.admin, json=body)
     assert (answer.status_code, problem(answer)["code"]) == (422, "validation_error")
@@ -152,15 +152,13 @@ def test_fees_do_not_change_under_an_open_order(api: Api, keys: Keys, clearing_d
         ("admin", "MSFT", {"maker_fee": 0, "taker_fee": 1, "halted": True}, 422),
     ],
 )
-def test_fees_that_are_none(
-    api: Api, keys: Keys, key: str, security_id: str, fees: dict[str, Any], status: int
-) -> None:
+def test_invalid_fees(api: Api, keys: Keys, key: str, security_id: str, fees: dict[str, Any], status: int) -> None:
     answer = api.ask("PATCH", f"/securities/{security_id}", key=getattr(keys, key), json=fees)
     assert answer.status_code == status
     assert problem(answer)["status"] == status
 
 
-def test_fills_tell_what_was_paid(api: Api, keys: Keys, clearing_data: Database) -> None:
+def test_fills_include_the_fee_paid(api: Api, keys: Keys, clearing_data: Database) -> None:
     assert (
         api.ask("PATCH", "/securities/MSFT", key=keys.admin, json={"maker_fee": -1, "taker_fee": 3}).status_code == 200
     )
@@ -179,7 +177,7 @@ def test_fills_tell_what_was_paid(api: Api, keys: Keys, clearing_data: Database)
 # -- netting -----------------------------------------------------------------------------------------------------------
 
 
-def test_netting_sets_off_what_everybody_owes_everybody(api: Api, keys: Keys, clearing_data: Database) -> None:
+def test_netting_offsets_all_obligations(api: Api, keys: Keys, clearing_data: Database) -> None:
     # FLOOD buys 10 from SINGLE and sells 8 of them on.
     trade(
         clearing_data,
@@ -225,6 +223,6 @@ def test_a_time_without_trades_nets_nothing(api: Api, keys: Keys) -> None:
         "from=2026-01-01T00:00:00Z&to=2026-01-03T00:00:00Z",
     ],
 )
-def test_times_that_are_none(api: Api, keys: Keys, window: str) -> None:
+def test_invalid_times(api: Api, keys: Keys, window: str) -> None:
     answer = api.ask("GET", f"/clearing/netting?{window}", key=keys.admin)
     assert (answer.status_code, problem(answer)["code"]) == (422, "validation_error")

@@ -38,7 +38,7 @@ def test_a_statement_leads_from_the_opening_to_the_closing_balance(api: Api, key
 
 
 @pytest.mark.usefixtures("traded")
-def test_a_statement_of_a_time_has_what_was_booked_then(api: Api, keys: Keys) -> None:
+def test_a_statement_of_a_period_has_the_postings_of_that_period(api: Api, keys: Keys) -> None:
     """The accounts are opened at the time of the test, which is later than the trade."""
     within = api.ask("GET", f"/accounts/SINGLE/statement?from={FROM}&to={TO}", key=keys.admin).json()
     assert [one["kind"] for one in within["postings"]] == ["trade"]
@@ -124,7 +124,7 @@ def test_a_statement_that_is_too_long_is_refused(api: Api, keys: Keys, clearing_
     assert len(shorter.json()["postings"]) == statements.MOST_POSTINGS
 
 
-def test_whose_statement_it_is(api: Api, keys: Keys) -> None:
+def test_a_statement_is_for_its_client_and_the_admin(api: Api, keys: Keys) -> None:
     assert api.ask("GET", "/accounts/SINGLE/statement", key=keys.flood).status_code == 403
     assert api.ask("GET", "/accounts/NOBODY/statement", key=keys.admin).status_code == 404
     for wrong in ("format=pdf", "from=now", f"from={TO}&to={FROM}"):

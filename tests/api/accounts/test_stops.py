@@ -23,7 +23,7 @@ def state_of(clearing_data: Database, client_id: str) -> str:
 
 
 def test_a_client_is_stopped_and_resumed(api: Api, keys: Keys, clearing_data: Database, queues: Connection) -> None:
-    for _ in range(2):  # again is as good as once, and sends the cancels again
+    for _ in range(2):  # a repetition has no further effect, but sends the cancels again
         stopped = api.ask("PATCH", "/accounts/SINGLE", key=keys.admin, json={"state": "stopped"})
         assert stopped.status_code == 202
         numbers = stopped.json()["command_ids"]
@@ -44,7 +44,7 @@ def test_a_client_is_stopped_and_resumed(api: Api, keys: Keys, clearing_data: Da
 
 
 @pytest.mark.parametrize("client_id", ["NOBODY", "DTCC", "EXCHANGE", "ADMIN", "%00"])
-def test_who_is_no_trader(api: Api, keys: Keys, client_id: str, queues: Connection) -> None:
+def test_only_traders_can_be_stopped(api: Api, keys: Keys, client_id: str, queues: Connection) -> None:
     answer = api.ask("PATCH", f"/accounts/{client_id}", key=keys.admin, json={"state": "stopped"})
     assert (answer.status_code, problem(answer)["code"]) == (404, "not_found")
     assert depth(queues, ORDER_ENTRY) == 0
@@ -61,7 +61,7 @@ def test_a_closed_account_stays_closed(api: Api, keys: Keys, clearing_data: Data
 
 
 @pytest.mark.parametrize("body", [{}, {"state": "closed"}, {"state": "STOPPED"}, {"state": True}, [], {"a": 1}])
-def test_states_that_are_none(api: Api, keys: Keys, body: Any, clearing_data: Database) -> None:
+def test_invalid_states(api: Api, keys: Keys, body: Any, clearing_data: Database) -> None:
     answer = api.ask("PATCH", "/accounts/SINGLE", key=keys.admin, json=body)
     assert (answer.status_code, problem(answer)["code"]) == (422, "validation_error")
     assert state_of(clearing_data, "SINGLE") == "open"

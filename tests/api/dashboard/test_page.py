@@ -1,4 +1,4 @@
-"""The page on a stream that the test makes: it paints once a frame, stands still, and holds no more after an hour."""
+"""The page on a stream that the test makes: it paints once a frame and does not grow in an hour."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser, api: Api) -> Iterator[Page]:
-    """The page of an exchange on which nobody trades, but on its stream."""
+    """Return the page of an exchange without trades; the test makes the events of its stream."""
     visit = Visit(browser, f"http://127.0.0.1:{api.port}")
     yield fake_stream.opened(visit)
     assert visit.elsewhere == []
@@ -50,7 +50,7 @@ def test_an_hour_open_holds_what_a_quarter_of_it_held(page: Page) -> None:
     assert after.heap_bytes <= before.heap_bytes * 1.2
 
 
-def test_whatever_comes_within_a_frame_is_painted_once(page: Page) -> None:
+def test_all_events_within_a_frame_are_painted_once(page: Page) -> None:
     fake_stream.run(page, 5, LIVELY)
     asked = page.evaluate(
         """() => {
@@ -81,7 +81,7 @@ def answer_with(content: Any, route: Route, _request: Request) -> None:
     route.fulfill(json=content)
 
 
-def test_what_others_call_themselves_is_text(page: Page) -> None:
+def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
     standing = {"equity": 1, "balance": 1, "holdings": {}, "trades": 0, "return": None}
     board = [{"rank": rank, "client_id": name, **standing} for rank, name in enumerate(NAMES, start=1)]
     pipeline = {
@@ -106,14 +106,14 @@ def test_what_others_call_themselves_is_text(page: Page) -> None:
         "reason": NAMES[1],
         "created_at": "2026-01-02T03:04:05.000000Z",
     }
-    told = {
+    events = {
         "**/whoami": {"client_id": NAMES[1], "role": "client", "read_only": False},
         "**/orders?*": {"data": [order], "next_cursor": None},
     }
-    for address, content in told.items():
+    for address, content in events.items():
         page.route(address, partial(answer_with, content))
     page.evaluate(
-        "told => told.forEach(([channel, data]) => fakeStream.tell(channel, data))",
+        "events => events.forEach(([channel, data]) => fakeStream.tell(channel, data))",
         [
             ["leaderboard", board],
             ["pipeline", pipeline],

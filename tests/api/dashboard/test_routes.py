@@ -1,4 +1,4 @@
-"""The page as a client gets it: which file under which name, of which type, and what it may load and run."""
+"""The files of the page: their names and types, and the policy on what the page may load and run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_program_gets_the_root_as_json(api: Api, accept: str) -> None:
     assert answer.headers["Vary"] == "Accept"
 
 
-def test_a_browser_gets_the_page_which_may_load_and_run_what_is_ours_alone(api: Api) -> None:
+def test_a_browser_gets_the_page_which_loads_and_runs_our_files_only(api: Api) -> None:
     answer = api.ask("GET", "/", headers=BROWSER)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
     assert answer.text == (FOLDER / "index.html").read_text()
@@ -43,7 +43,7 @@ def test_each_file_is_served_with_its_type(api: Api, name: str) -> None:
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_who_has_a_file_is_told_that_it_is_the_same(api: Api) -> None:
+def test_a_cached_file_is_not_sent_again(api: Api) -> None:
     first = api.ask("GET", "/static/js/main.js")
     assert first.headers["Cache-Control"] == "no-cache"
     again = api.ask("GET", "/static/js/main.js", headers={"If-None-Match": first.headers["ETag"]})
@@ -67,14 +67,14 @@ def test_who_has_a_file_is_told_that_it_is_the_same(api: Api) -> None:
         "/static/js\\main.js",
     ],
 )
-def test_nothing_but_the_files_of_the_page_is_served(api: Api, path: str) -> None:
-    # As it stands: a client that tidies the path up would ask for something else.
+def test_only_the_files_of_the_page_are_served(api: Api, path: str) -> None:
+    # Sent verbatim: a client that normalises the path would request something else.
     answer = api.raw(f"GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n".encode())
     assert answer.split(b"\r\n", 1)[0].split()[1] in (b"404", b"400")
     assert b"application/problem+json" in answer
 
 
-def test_what_comes_from_others_is_what_they_published() -> None:
+def test_vendored_files_are_as_published() -> None:
     vendor = FOLDER / "vendor"
     listed = dict(reversed(line.split("  ")) for line in (vendor / "checksums.sha256").read_text().splitlines())
     found = {
@@ -87,7 +87,7 @@ def test_what_comes_from_others_is_what_they_published() -> None:
         assert library.is_file() or (library / "LICENSE").is_file(), f"{library.name} has no licence"
 
 
-def test_whoami_says_whose_key_it_is(api: Api, keys: Keys, clearing_data: Database) -> None:
+def test_whoami_names_the_owner_of_the_key(api: Api, keys: Keys, clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         reader = make_key(tx, "SINGLE", role="client", now_us=1, read_only=True)
     expected = {
@@ -95,8 +95,8 @@ def test_whoami_says_whose_key_it_is(api: Api, keys: Keys, clearing_data: Databa
         keys.single: {"client_id": "SINGLE", "role": "client", "read_only": False},
         reader: {"client_id": "SINGLE", "role": "client", "read_only": True},
     }
-    for key, told in expected.items():
+    for key, members in expected.items():
         answer = api.ask("GET", "/whoami", key=key)
-        assert (answer.status_code, answer.json()) == (200, told)
+        assert (answer.status_code, answer.json()) == (200, members)
         assert answer.headers["Cache-Control"] == "no-store"
     assert problem(api.ask("GET", "/whoami"))["code"] == "unauthorized"

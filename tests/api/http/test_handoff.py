@@ -1,4 +1,4 @@
-"""Streams share the api's port, and nothing else: their connections belong to another process."""
+"""Streams share only the api's port: their connections belong to another process."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POOL = 8
 
 @dataclass(frozen=True)
 class Pair:
-    """An api and the streams it hands connections to."""
+    """An api and the streams process to which it hands connections."""
 
     api: Api
     streams: WebProcess
@@ -37,7 +37,7 @@ class Pair:
 
 @pytest.fixture(scope="module")
 def shared_pair() -> Iterator[Pair]:
-    """Both processes, with a run directory of their own: the path of a Unix socket is short."""
+    """Start both processes with a run directory of their own: the path of a Unix socket has to be short."""
     with tempfile.TemporaryDirectory(prefix="run-") as run_directory:
         environment = {"RUN_DIRECTORY": run_directory}
         streams = WebProcess("api.streams", environment)
@@ -51,7 +51,7 @@ def shared_pair() -> Iterator[Pair]:
 
 @pytest.fixture
 def pair(shared_pair: Pair, clearing_data: Database, market_data: Database, queues: Connection) -> Pair:
-    """Both processes on a new exchange."""
+    """Return both processes on a new exchange."""
     return shared_pair
 
 
@@ -61,7 +61,7 @@ def _open(api: Api, path: str = "/stream/price", *, key: str | None = None) -> w
 
 
 def _sockets(pid: int) -> int:
-    """How many sockets a process holds."""
+    """Return how many sockets a process holds."""
     found = 0
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(FileNotFoundError):  # it was closed since the folder was read
@@ -70,7 +70,7 @@ def _sockets(pid: int) -> int:
 
 
 def _assert_answers(stream: websocket.WebSocket) -> None:
-    """A ping is answered, after whatever prices were under way."""
+    """Check that the server answers a ping, after the prices that were under way."""
     stream.ping("are you there")
     while (kind := stream.recv_data_frame(control_frame=True)[0]) == websocket.ABNF.OPCODE_TEXT:
         pass

@@ -1,4 +1,4 @@
-"""HTTP as the api speaks it: heads that are none, bodies that never end, and clients that dribble."""
+"""HTTP as the api speaks it: malformed heads, bodies that never end, and slow senders."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_client_that_asks_first_may_send_its_body(api: Api, keys: Keys) -> Non
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Api]:
-    """An api that waits a second for a request, and two between requests."""
+    """Start an api that waits one second for a request, and two between requests."""
     with running_api(module="tests.api.http.impatient") as api:
         yield api
 
@@ -130,7 +130,7 @@ def test_27_a_connection_that_rests_is_ended(impatient: Api) -> None:
     assert impatient.raw(b"") == b""
 
 
-def test_27_those_who_dribble_harm_nobody(impatient: Api, api: Api, keys: Keys) -> None:
+def test_27_slow_senders_do_not_affect_other_clients(impatient: Api, api: Api, keys: Keys) -> None:
     stop = threading.Event()
     ended = [threading.Event() for _ in range(50)]
 
@@ -159,12 +159,12 @@ def test_27_those_who_dribble_harm_nobody(impatient: Api, api: Api, keys: Keys) 
             dribbler.join()
 
 
-def test_a_stop_answers_what_is_under_way() -> None:
+def test_a_stop_answers_requests_under_way() -> None:
     with running_api() as api, socket.create_connection(("127.0.0.1", api.port)) as resting:
         body = b"{}"
         with socket.create_connection(("127.0.0.1", api.port)) as busy:
             busy.sendall(_head(b"Host: x", b"Content-Length: 2", request=b"POST /orders HTTP/1.1")[:-2])
-            # What is answered now came after that: the server has begun to read the other request.
+            # A later request is answered, so the server has begun to read the other one.
             resting.sendall(_head(b"Host: x", request=b"GET /health/live HTTP/1.1"))
             assert resting.recv(1_000).startswith(b"HTTP/1.1 200 ")
             ending = threading.Thread(target=lambda: statuses.append(api.process.end(signal.SIGTERM)))

@@ -28,7 +28,7 @@ def test_a_security_that_never_traded(api: Api) -> None:
     assert api.ask("GET", "/candles/TSLA").json() == {"data": []}
 
 
-def test_what_the_feed_has_stored(api: Api, market_data: Database) -> None:
+def test_stored_market_data_is_served(api: Api, market_data: Database) -> None:
     with market_data.transaction() as tx:
         tx.execute(
             text(
@@ -89,7 +89,7 @@ def test_what_the_feed_has_stored(api: Api, market_data: Database) -> None:
     }
 
 
-def test_reports_are_their_clients_only(api: Api, keys: Keys, market_data: Database) -> None:
+def test_reports_are_visible_to_their_client_only(api: Api, keys: Keys, market_data: Database) -> None:
     trade = event_id(0, 9, 1)
     rows = [
         Report(17, 17, "order", True, "SINGLE", "MSFT", "buy", 10, 10_012, None, 1, 2, 1, 3),

@@ -34,7 +34,7 @@ def test_a_halt_that_order_entry_has_not_seen_is_submitted(api: Api, keys: Keys,
         ("admin", "MSFT", [], 422, "validation_error"),
     ],
 )
-def test_halts_that_are_none(
+def test_invalid_halts(
     api: Api, keys: Keys, queues: Connection, key: str, security_id: str, body: Any, status: int, code: str
 ) -> None:
     answer = api.ask("PATCH", f"/securities/{security_id}", key=getattr(keys, key), json=body)

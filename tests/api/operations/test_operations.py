@@ -16,7 +16,7 @@ from tests.support.web import ROOT, Api, problem, running_api
 from tests.support.worker import Worker
 
 
-def test_health_names_what_is_missing(api: Api) -> None:
+def test_health_names_missing_services(api: Api) -> None:
     assert api.ask("GET", "/health/live").json() == {"status": "live"}
     answer = api.ask("GET", "/health/ready")
     assert answer.status_code == 503
@@ -36,9 +36,9 @@ def test_the_root_is_json(api: Api) -> None:
     assert api.ask("GET", "/").headers["Content-Type"] == "application/json"
 
 
-def test_the_audit_holds_up_no_order(api: Api, keys: Keys) -> None:
-    with ThreadPoolExecutor(1) as beside:
-        audit = beside.submit(api.ask, "GET", "/audit", key=keys.admin)
+def test_the_audit_delays_no_order(api: Api, keys: Keys) -> None:
+    with ThreadPoolExecutor(1) as background:
+        audit = background.submit(api.ask, "GET", "/audit", key=keys.admin)
         placed = 0
         while not audit.done():
             assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
@@ -48,7 +48,7 @@ def test_the_audit_holds_up_no_order(api: Api, keys: Keys) -> None:
     assert audit.result().json()["rules"]
 
 
-def test_the_audit_is_the_admins(api: Api, keys: Keys) -> None:
+def test_the_audit_is_for_the_admin(api: Api, keys: Keys) -> None:
     for key, status in [(None, 401), (keys.single, 403)]:
         answer = api.ask("GET", "/audit", key=key)
         assert answer.status_code == status
@@ -59,7 +59,7 @@ def test_the_audit_is_the_admins(api: Api, keys: Keys) -> None:
 
 
 def metrics_of(api: Api) -> dict[tuple[str, frozenset[str]], float]:
-    """The samples by name and label values."""
+    """Return the samples by name and label values."""
     answer = api.ask("GET", "/metrics")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     return {
@@ -69,7 +69,7 @@ def metrics_of(api: Api) -> dict[tuple[str, frozenset[str]], float]:
     }
 
 
-def test_metrics_are_those_of_what_is_stored_and_queued(
+def test_metrics_match_the_stored_and_queued_data(
     api: Api, keys: Keys, clearing_data: Database, market_data: Database, queues: Connection
 ) -> None:
     now_us = time.time_ns() // 1_000
@@ -97,7 +97,7 @@ def test_metrics_are_those_of_what_is_stored_and_queued(
                 {"n": number, "type": event_type, "t": now_us},
             )
     assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
-    time.sleep(1.1)  # what was looked at by another test is remembered for a second
+    time.sleep(1.1)  # the figures that another test has read are cached for a second
     found = metrics_of(api)
     expected = {
         ("exchange_queue_messages", frozenset({"order_entry"})): 1,
@@ -121,7 +121,7 @@ def test_metrics_are_those_of_what_is_stored_and_queued(
         assert f"`{name}" in documented, name
 
 
-def test_metrics_say_what_is_away() -> None:
+def test_metrics_name_unavailable_services() -> None:
     with running_api({"BROKER_URL": "amqp://127.0.0.1:1//", "MARKET_DATA_URL": "postgresql://127.0.0.1:1/x"}) as api:
         found = metrics_of(api)
     assert {

@@ -1,4 +1,4 @@
-"""What an order's reports tell of its life."""
+"""The life of an order, derived from its reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ START_US = 1_000_000
 
 
 def report(report_id: int, event_us: int, sent_us: int, stored_us: int, **changed: Any) -> Report:
-    """A report of order 17; the times are microseconds since the api took it."""
+    """Return a report of order 17; the times are microseconds since the api received the order."""
     fields: dict[str, Any] = {
         "order_id": 17,
         "report_id": report_id,
@@ -52,7 +52,7 @@ ENTERED = [("api", "work", 0, 10), ("order_entry", "queue", 10, 30), ("order_ent
 MATCHED = [("matching", "queue", 50, 65), ("matching", "work", 65, 80)]
 
 
-def test_of_an_order_that_is_settled() -> None:
+def test_the_life_of_a_settled_order() -> None:
     assert drawn(SETTLED, TRADED, PLACED) == [
         *ENTERED,
         *MATCHED,
@@ -63,23 +63,23 @@ def test_of_an_order_that_is_settled() -> None:
     ]
 
 
-def test_of_an_order_that_is_not_settled_yet() -> None:
+def test_the_life_of_an_order_that_is_not_settled_yet() -> None:
     assert drawn(PLACED, TRADED) == [*ENTERED, *MATCHED, ("data_feed", "queue", 80, 95), ("data_feed", "work", 95, 110)]
 
 
 @pytest.mark.parametrize(
-    "beside",
+    "others",
     [
         [],
-        # A cancel of it that was asked for, and one that was refused.
+        # A cancel that was requested, and one that was refused.
         [report(18, 500, 510, 520, side=None), report(TRADE + 1, 500, 510, 520, event_type="order", side=None)],
     ],
 )
-def test_of_an_order_to_which_nothing_has_happened(beside: list[Report]) -> None:
-    assert drawn(PLACED, *beside) == [*ENTERED, ("data_feed", "queue", 50, 70), ("data_feed", "work", 70, 90)]
+def test_the_life_of_an_order_that_only_rests(others: list[Report]) -> None:
+    assert drawn(PLACED, *others) == [*ENTERED, ("data_feed", "queue", 50, 70), ("data_feed", "work", 70, 90)]
 
 
-def test_of_an_order_that_rested_first() -> None:
+def test_the_life_of_an_order_that_rested_first() -> None:
     life = life_of([PLACED, report(TRADE, 9_000, 9_050, 9_080, began_us=9_020, taken_us=9_060)])
     assert life is not None
     resting, waiting, *_ = life.spans[len(ENTERED) :]
@@ -87,7 +87,7 @@ def test_of_an_order_that_rested_first() -> None:
     assert (waiting.stage, waiting.part, waiting.start_us, waiting.end_us) == ("matching", "queue", 9_000, 9_020)
 
 
-def test_the_first_of_several_trades_is_told() -> None:
+def test_the_life_covers_the_first_of_several_trades() -> None:
     later = TRADE + 1
     others = [report(later, 70_000, 71_000, 72_000), report(-later, 70_000, 73_000, 74_000)]
     assert drawn(*others, SETTLED, TRADED, PLACED) == drawn(PLACED, TRADED, SETTLED)
@@ -114,6 +114,6 @@ def test_reports_from_before_there_were_stamps() -> None:
     assert "waiting" in life.spans[0].what
 
 
-def test_without_the_word_of_order_entry_there_is_none() -> None:
+def test_without_the_report_of_order_entry_there_is_no_life() -> None:
     assert life_of([]) is None
     assert life_of([TRADED, SETTLED]) is None

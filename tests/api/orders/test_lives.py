@@ -16,12 +16,12 @@ TRADE = trade(9, buyer="SINGLE", seller="FLOOD", buy_order_id=18, sell_order_id=
 
 
 def store(market_data: Database) -> None:
-    """The seller's order rests, and 4 ms later the buyer's takes it."""
-    told = [
+    """Store the reports of a seller's order that rests and, 4 ms later, trades with a buyer's."""
+    placed = [
         entry_report(order_id=17, event_id=17, client_id="FLOOD", side="sell", received_us=NOW_US),
         entry_report(order_id=18, event_id=18, client_id="SINGLE", received_us=NOW_US + 4_000),
     ]
-    for began_us, order in zip((NOW_US + 1_000, NOW_US + 5_000), told, strict=True):
+    for began_us, order in zip((NOW_US + 1_000, NOW_US + 5_000), placed, strict=True):
         asked_us = order.received_us + 250
         record(
             market_data,
@@ -54,7 +54,7 @@ def test_a_client_sees_what_its_order_went_through(api: Api, keys: Keys, market_
     assert api.ask("GET", "/orders/MSFT/18/life", key=keys.admin).json() == life
 
 
-def test_lives_are_their_clients_only(api: Api, keys: Keys, market_data: Database) -> None:
+def test_lives_are_visible_to_their_client_only(api: Api, keys: Keys, market_data: Database) -> None:
     store(market_data)
     for path, key in (
         ("/orders/MSFT/17/life", keys.single),
@@ -65,10 +65,10 @@ def test_lives_are_their_clients_only(api: Api, keys: Keys, market_data: Databas
     assert problem(api.ask("GET", "/orders/MSFT/18/life"))["code"] == "unauthorized"
 
 
-def test_everybody_sees_a_life_without_a_name(api: Api, keys: Keys, market_data: Database) -> None:
+def test_the_public_life_names_no_client(api: Api, keys: Keys, market_data: Database) -> None:
     store(market_data)
     deadline_s = time.monotonic() + 10
-    while (answer := api.ask("GET", "/life")).status_code != 200:  # it may remember that there was none
+    while (answer := api.ask("GET", "/life")).status_code != 200:  # the api may have cached that there was none
         assert problem(answer)["code"] == "not_found"
         assert time.monotonic() < deadline_s
     shown = answer.json()

@@ -1,4 +1,4 @@
-"""Stop orders, icebergs, replacements and mass cancels over HTTP: what is answered, and what is queued."""
+"""Stop orders, icebergs, replacements and mass cancels over HTTP: the answers, and the messages queued."""
 
 from __future__ import annotations
 
@@ -110,8 +110,8 @@ def test_replace(
         case _:
             answer = api.ask("POST", "/orders", key=keys.single, json=[replace])
     assert answer.status_code == 202, answer.text
-    told = answer.json()["results"][0] if way == "array" else answer.json()
-    assert told == {"status": "success", "order_id": 17, "client_order_id": None, "message": "replace submitted"}
+    submitted = answer.json()["results"][0] if way == "array" else answer.json()
+    assert submitted == {"status": "success", "order_id": 17, "client_order_id": None, "message": "replace submitted"}
     ((request,),) = queued(queues)
     assert isinstance(request, ReplaceRequest)
     assert request == ReplaceRequest(
@@ -123,7 +123,7 @@ def test_replace(
     "body",
     [{}, {"quantity": None}, {"quantity": 0}, {"price": 0}, {"price": 1, "side": "buy"}, {"order_id": 17}, [], "x"],
 )
-def test_patches_that_are_none(api: Api, keys: Keys, queues: Connection, body: Any) -> None:
+def test_invalid_patches(api: Api, keys: Keys, queues: Connection, body: Any) -> None:
     answer = api.ask("PATCH", "/orders/MSFT/17", key=keys.single, json=body)
     assert answer.status_code == 422
     assert problem(answer)["errors"]
@@ -187,9 +187,7 @@ def test_mass_cancel(
         ("?client_id=FLOOD", 403, "forbidden"),
     ],
 )
-def test_mass_cancels_that_are_none(
-    api: Api, keys: Keys, queues: Connection, query: str, status: int, code: str
-) -> None:
+def test_invalid_mass_cancels(api: Api, keys: Keys, queues: Connection, query: str, status: int, code: str) -> None:
     answer = api.ask("DELETE", f"/orders{query}", key=keys.single)
     assert (answer.status_code, problem(answer)["code"]) == (status, code)
     assert depth(queues, ORDER_ENTRY) == 0
@@ -201,7 +199,7 @@ def test_filters_in_the_body_are_refused(api: Api, keys: Keys, queues: Connectio
     assert depth(queues, ORDER_ENTRY) == 0
 
 
-def test_the_admin_says_whose_orders(api: Api, keys: Keys, queues: Connection) -> None:
+def test_the_admin_has_to_name_the_client(api: Api, keys: Keys, queues: Connection) -> None:
     assert api.ask("DELETE", "/orders", key=keys.admin).status_code == 422
     answer = api.ask("DELETE", "/orders?client_id=FLOOD&security_id=MSFT", key=keys.admin)
     assert answer.status_code == 202

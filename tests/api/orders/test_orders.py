@@ -1,4 +1,4 @@
-"""Orders over HTTP: what is answered, what is queued, and that nothing is queued twice."""
+"""Orders over HTTP: the answers, the messages queued, and that nothing is queued twice."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_an_array_is_one_message_in_its_order_and_a_bad_element_harms_no_other(
     assert [results[0]["order_id"], 5, results[6]["order_id"]] == [request.order_id for request in requests]
 
 
-def test_a_crowd_travels_in_few_messages(api: Api, keys: Keys, queues: Connection) -> None:
+def test_many_orders_travel_in_few_messages(api: Api, keys: Keys, queues: Connection) -> None:
     with ThreadPoolExecutor(32) as crowd:
         answers = list(crowd.map(lambda _: api.ask("POST", "/orders", key=keys.single, json=limit()), range(320)))
     assert {answer.status_code for answer in answers} == {202}
@@ -129,13 +129,13 @@ def test_19_the_same_again_gets_the_first_answer(api: Api, keys: Keys, queues: C
     again = api.ask("POST", "/orders", key=keys.single, json=order | {"price": "100.12", "time_in_force": "gtc"})
     assert (first.status_code, again.status_code) == (202, 200)
     assert again.json() == first.json() | {"duplicate": True}
-    # Order entry has not seen the first one, for all that is known: so it was queued again under its first number.
+    # As far as the api knows, order entry has not seen the first order: so the api queued it again under its first id.
     (one,), (other,) = queued(queues, 2)
     assert isinstance(other, OrderRequest)
     assert one.order_id == other.order_id == first.json()["order_id"]
 
 
-def test_what_order_entry_knows_is_not_queued_again(api: Api, keys: Keys, queues: Connection) -> None:
+def test_orders_known_to_order_entry_are_not_queued_again(api: Api, keys: Keys, queues: Connection) -> None:
     order = limit(client_order_id="my-1")
     with Worker("order_entry") as worker:
         order_id = api.ask("POST", "/orders", key=keys.single, json=order).json()["order_id"]
@@ -200,7 +200,7 @@ def test_an_order_is_pending_until_it_is_in_the_log(api: Api, keys: Keys) -> Non
     assert api.ask("GET", "/orders/by-client-id/my-1", key=keys.single).json() == new
 
 
-def test_an_order_is_its_clients_only(api: Api, keys: Keys) -> None:
+def test_an_order_is_visible_to_its_client_only(api: Api, keys: Keys) -> None:
     order_id = api.ask("POST", "/orders", key=keys.single, json=limit(client_order_id="my-1")).json()["order_id"]
     for key, path, status in [
         (keys.single, f"/orders/MSFT/{order_id}", 200),

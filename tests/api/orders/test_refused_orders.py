@@ -1,4 +1,4 @@
-"""Orders that the whole exchange refuses, and what must not come of them; and what only the whole exchange can show.
+"""Orders that the whole exchange refuses without side effects, and tests that need the whole exchange.
 
 One exchange for all of it; each test has clients of its own, and at the end the audit passes.
 """
@@ -26,7 +26,7 @@ _numbers = count(1)
 
 @pytest.fixture(scope="module")
 def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
-    """A running exchange without bots; whatever the tests did to it, its books are right in the end."""
+    """Run an exchange without bots, and check at the end that its books are right."""
     renew_clearing_data(_databases[0])
     renew_market_data(_databases[1])
     with running_exchange() as running:
@@ -37,7 +37,7 @@ def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
 
 
 class Trader:
-    """A new client, with 10,000.00 and 1,000 shares of MSFT."""
+    """A new client with 10,000.00 in cash and 1,000 shares of MSFT."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.client_id = f"TRADER_{next(_numbers)}"
@@ -45,29 +45,29 @@ class Trader:
         self.key = Client(exchange.url, exchange.keys["admin"]).open_account(self.client_id).api_key
 
     def ask(self, method: str, path: str, json: Any = None) -> requests.Response:
-        """A request of this client."""
+        """Send a request of this client."""
         headers = {"Authorization": f"Bearer {self.key}"}
         return requests.request(method, self.exchange.url + path, headers=headers, json=json, timeout=20)
 
     def place(self, side: str, quantity: int, price: float, **terms: Any) -> int:
-        """Place an order that is accepted; its id."""
+        """Place an order that is accepted, and return its id."""
         order = {"type": "limit", "security_id": "MSFT", "side": side, "quantity": quantity, "price": price, **terms}
         answer = self.ask("POST", "/orders", {name: value for name, value in order.items() if value is not ...})
         assert answer.status_code == 202, answer.text
         return int(answer.json()["order_id"])
 
     def order(self, order_id: int) -> dict[str, Any]:
-        """What became of an order."""
+        """Return the current state of an order."""
         found: dict[str, Any] = self.ask("GET", f"/orders/MSFT/{order_id}").json()
         return found
 
     def wait_for(self, order_id: int, *statuses: str) -> dict[str, Any]:
-        """The order, once it has one of these statuses."""
+        """Wait until the order has one of these statuses, and return it."""
         self.exchange.wait_until(lambda: self.order(order_id)["status"] in statuses, f"it is one of {statuses}")
         return self.order(order_id)
 
     def denied(self) -> dict[str, Any]:
-        """The report of the one request of this client that order entry denied, once it is there."""
+        """Wait for the report of the one request of this client that order entry denied, and return it."""
 
         def found() -> list[dict[str, Any]]:
             reports = self.ask("GET", "/reports").json()["data"]
@@ -79,12 +79,12 @@ class Trader:
         return denial
 
     def money(self) -> tuple[Decimal, Decimal]:
-        """Balance and what is available of it."""
+        """Return the balance and the part of it that is available."""
         balance = Client(self.exchange.url, self.key).balance(self.client_id)
         return balance.balance, balance.available
 
     def shares(self) -> tuple[int, int]:
-        """Shares of MSFT, and how many of them are available."""
+        """Return the shares of MSFT and how many of them are available."""
         holding = Client(self.exchange.url, self.key).holding("MSFT", self.client_id)
         return holding.shares, holding.available
 
@@ -155,13 +155,13 @@ def _change(trader: Trader, kind: str, order_id: int) -> requests.Response:
 
 
 @pytest.mark.parametrize("kind", ["cancel", "replace"])
-def test_21_of_an_unknown_order(trader: Trader, kind: str) -> None:
+def test_21_requests_for_an_unknown_order(trader: Trader, kind: str) -> None:
     assert _change(trader, kind, 10**14).status_code == 202
     assert trader.denied()["order_id"] == 10**14
 
 
 @pytest.mark.parametrize("kind", ["cancel", "replace"])
-def test_21_of_another_clients_order(trader: Trader, other: Trader, kind: str) -> None:
+def test_21_requests_for_another_clients_order(trader: Trader, other: Trader, kind: str) -> None:
     order_id = other.place("buy", 5, 30)
     before = other.wait_for(order_id, "new")
     assert _change(trader, kind, order_id).status_code == 202
@@ -171,7 +171,7 @@ def test_21_of_another_clients_order(trader: Trader, other: Trader, kind: str) -
 
 
 @pytest.mark.parametrize("kind", ["cancel", "replace"])
-def test_21_of_a_filled_order(trader: Trader, other: Trader, kind: str) -> None:
+def test_21_requests_for_a_filled_order(trader: Trader, other: Trader, kind: str) -> None:
     order_id = trader.place("sell", 5, 50)
     other.place("buy", 5, 50)
     before = trader.wait_for(order_id, "filled")
@@ -181,7 +181,7 @@ def test_21_of_a_filled_order(trader: Trader, other: Trader, kind: str) -> None:
     assert trader.shares() == (995, 995)
 
 
-def test_21_twice(trader: Trader) -> None:
+def test_21_cancelling_twice(trader: Trader) -> None:
     order_id = trader.place("buy", 10, 30)
     trader.wait_for(order_id, "new")
     for _ in range(2):
@@ -197,7 +197,7 @@ def test_21_twice(trader: Trader) -> None:
 
 
 @pytest.mark.parametrize("kind", ["cancel", "replace"])
-def test_21_while_it_is_being_filled(trader: Trader, other: Trader, kind: str) -> None:
+def test_21_cancels_during_fills(trader: Trader, other: Trader, kind: str) -> None:
     order_ids = [trader.place("sell", 10, 60) for _ in range(10)]
     with ThreadPoolExecutor(4) as crowd:
         takes = [crowd.submit(other.place, "buy", 5, 60, time_in_force="ioc") for _ in range(14)]
@@ -218,7 +218,7 @@ def test_21_while_it_is_being_filled(trader: Trader, other: Trader, kind: str) -
 # -- what only the whole exchange can show -------------------------------------------------------------------------
 
 
-def test_a_halt_is_answered_when_it_is_in_the_log(exchange: Exchange, trader: Trader) -> None:
+def test_a_halt_is_answered_once_it_is_in_the_log(exchange: Exchange, trader: Trader) -> None:
     admin = {"Authorization": f"Bearer {exchange.keys['admin']}"}
     for halted, status in ((True, "rejected"), (False, "new")):
         answer = requests.patch(f"{exchange.url}/securities/TSLA", headers=admin, json={"halted": halted}, timeout=20)
@@ -233,7 +233,7 @@ def test_a_halt_is_answered_when_it_is_in_the_log(exchange: Exchange, trader: Tr
         exchange.wait_until(lambda status=status: status_of() == status, f"it is {status}")
 
 
-def test_a_stop_order_shows_its_terms_and_what_it_became(trader: Trader, other: Trader) -> None:
+def test_a_stop_order_shows_its_terms_and_its_outcome(trader: Trader, other: Trader) -> None:
     # Below all trades and above all orders of the other tests.
     order_id = trader.place("sell", 5, ..., type="stop", stop_price=40)
     waiting = trader.wait_for(order_id, "new")
@@ -249,7 +249,7 @@ def test_a_stop_order_shows_its_terms_and_what_it_became(trader: Trader, other: 
     other.wait_for(iceberg, "cancelled")
 
 
-def test_orders_go_with_the_connection_that_asked_for_it(exchange: Exchange, trader: Trader) -> None:
+def test_orders_are_cancelled_with_the_connection_that_asked_for_it(exchange: Exchange, trader: Trader) -> None:
     address = f"{exchange.url.replace('http', 'ws')}/stream/report?api_key={trader.key}&cancel_on_disconnect=true"
     connection = create_connection(address, timeout=10)
     order_ids = [trader.place("buy", 1, 30, security_id=security_id) for security_id in ("MSFT", "MSFT")]

@@ -18,7 +18,7 @@ from db.connect import Database
 
 
 class BrokenDatabase(Database):
-    """The database, but reading from it raises what no handler expects."""
+    """A database that raises an exception no handler expects."""
 
     def __init__(self, fault: BaseException) -> None:
         super().__init__(settings().clearing_data_url.get_secret_value())
@@ -36,12 +36,10 @@ class BrokenDatabase(Database):
 
 
 @pytest.mark.parametrize(
-    ("fault", "told"),
+    ("fault", "raised"),
     [(RuntimeError("a mistake of ours"), RuntimeError), (gevent.GreenletExit(), Problem), (KeyError("x"), KeyError)],
 )
-def test_requests_that_wait_for_a_look_up_are_released_whatever_happens(
-    fault: BaseException, told: type[Exception]
-) -> None:
+def test_requests_that_wait_for_a_failed_look_up_are_released(fault: BaseException, raised: type[Exception]) -> None:
     database = BrokenDatabase(fault)
     keys = Keys(database, remember_s=1.0)
     environ = {"HTTP_X_API_KEY": "sx_1"}
@@ -52,5 +50,5 @@ def test_requests_that_wait_for_a_look_up_are_released_whatever_happens(
     database.go_on.set()
     done = gevent.joinall([first, *others], timeout=5)
     assert len(done) == 4
-    assert [type(one.exception) for one in others] == [told] * 3
+    assert [type(one.exception) for one in others] == [raised] * 3
     assert hashlib.sha256(b"sx_1").digest() not in keys._asked

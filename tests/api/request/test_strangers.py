@@ -1,4 +1,4 @@
-"""Requests without a valid key: limited by address, answered 429 beyond it, and in nobody's way."""
+"""Requests without a valid key: limited by address, answered 429 beyond the limit, and harmless to traders."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def guarded() -> Iterator[Api]:
 
 @pytest.fixture
 def few(guarded: Api, api: Api) -> Api:
-    """An api with low limits, on a new exchange."""
+    """Return an api with low limits, on a new exchange."""
     return guarded
 
 
 def _ask(api: Api, path: str, *, source: str, **headers: str) -> requests.Response:
-    """One request from an address of 127.0.0.0/8."""
+    """Send one request from an address of 127.0.0.0/8."""
     with requests.Session() as client:
         client.mount("http://", _From(source))
-        # Answers that are kept would keep their connections open.
+        # The test keeps the answers, and with them connections that are not closed.
         return client.get(f"{api.url}{path}", headers=headers | {"Connection": "close"}, timeout=20)
 
 
@@ -58,7 +58,7 @@ class _From(requests.adapters.HTTPAdapter):
 
 
 def _flood(api: Api, path: str, *, source: str, **headers: str) -> list[requests.Response]:
-    """Requests until the first ones are refused."""
+    """Send requests until the first ones are refused."""
     with ThreadPoolExecutor(5) as crowd:
         return list(crowd.map(lambda _: _ask(api, path, source=source, **headers), range(BURST + 20)))
 
@@ -131,15 +131,15 @@ def test_45_connections_of_an_address(few: Api, keys: Keys) -> None:
         )
 
 
-def test_45_an_address_is_that_behind_a_trusted_proxy_only(few: Api) -> None:
+def test_45_only_trusted_proxies_name_the_clients_address(few: Api) -> None:
     flooded = {"X-Forwarded-For": "127.0.5.1, 203.0.113.7, 127.1.2.3"}
     _assert_refused(_flood(few, "/securities", source=PROXY, **flooded))
     wait_until(lambda: _ask(few, "/securities", source=PROXY, **{"X-Forwarded-For": "203.0.113.8"}).status_code == 200)
-    # Who is no trusted proxy is counted under its own address, whatever it says.
-    told = [
+    # The api counts a client that is no trusted proxy under its own address, whatever its headers say.
+    direct = [
         _ask(few, "/securities", source="127.0.5.9", **{"X-Forwarded-For": f"203.0.113.{n}"}) for n in range(BURST + 10)
     ]
-    _assert_refused(told)
+    _assert_refused(direct)
 
 
 def test_a_new_key_is_let_in_at_once(few: Api, keys: Keys, clearing_data: Database) -> None:
@@ -155,7 +155,7 @@ def test_a_valid_key_that_only_reads_public_data_is_no_refused_key(few: Api, key
 
 
 def test_a_read_that_takes_too_long_is_ended_by_postgres(clearing_data: Database, api: Api, keys: Keys) -> None:
-    """The audit of what still runs is Postgres' own: pg_stat_activity."""
+    """Postgres itself says which statements still run: pg_stat_activity."""
     with clearing_data.transaction() as tx:
         tx.execute(text("LOCK TABLE client_order_ids IN ACCESS EXCLUSIVE MODE"))
         answer = api.ask("GET", "/orders/by-client-id/x", key=keys.single)
@@ -169,7 +169,7 @@ def test_a_read_that_takes_too_long_is_ended_by_postgres(clearing_data: Database
 
 
 def test_readiness_opens_no_connection_to_rabbitmq_each_time(api: Api) -> None:
-    """All look-ups are made over one connection."""
+    """The api uses one connection for all look-ups."""
     path = "/health/ready"
     assert api.ask("GET", path).status_code == 503
     before = api.process.connections()
@@ -201,5 +201,5 @@ def test_the_address_of_a_client(peer: str, forwarded: str | None, client: str) 
     assert Proxies(["10.0.0.0/8", "::1"]).client(peer, forwarded) == client
 
 
-def test_without_trusted_proxies_no_header_is_believed() -> None:
+def test_without_trusted_proxies_forwarded_headers_are_ignored() -> None:
     assert Proxies([]).client("10.0.0.1", "203.0.113.7") == "10.0.0.1"

@@ -1,4 +1,4 @@
-"""Streams on the services of the run, keys for them, and somebody who feeds them."""
+"""Streams on the services of the run, keys for them, and a feed."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ class Feed:
         self._pusher = Pusher(redis_url)
 
     def store(self, *batches: FeedBatch) -> Push:
-        """Store a unit; what is new of it is lost on the way to Redis, or is pushed later."""
+        """Store a batch without pushing its news: it is lost on the way to Redis, or pushed later."""
         return record(self._market_data, batches, taken_us=time.time_ns() // 1_000)
 
     def push(self, push: Push) -> None:
-        """Push what is new of a unit."""
+        """Push the news of a batch."""
         self._pusher.push(push)
 
-    def tell(self, *batches: FeedBatch) -> None:
-        """Store a unit, and push what is new of it."""
+    def publish(self, *batches: FeedBatch) -> None:
+        """Store a batch, and push its news."""
         self.push(self.store(*batches))
 
     def mend(self) -> None:
-        """What the stage does once a second."""
+        """Do what the stage does once a second."""
         self._pusher.mend()
 
 
@@ -78,12 +78,12 @@ def feed(market_data: Database) -> Feed:
 @pytest.fixture
 def streams(market_data: Database, api_keys: Keys) -> Iterator[Streams]:
     with Streams() as running:
-        wait_until(lambda: RESYNCHRONISED in running.log)  # they hear what is pushed from now on
+        wait_until(lambda: RESYNCHRONISED in running.log)  # they receive what is pushed from now on
         yield running
 
 
 def settle(streams: Streams, feed: Feed) -> None:
-    """Return when a feed that has just started has had the streams resynchronise, and they have.
+    """Wait until a feed that has just started has asked the streams to resynchronise, and they have.
 
     From then on what is new comes as updates, in place of a snapshot that may come at any time.
     """
@@ -95,13 +95,13 @@ def settle(streams: Streams, feed: Feed) -> None:
 
 @pytest.fixture(scope="module")
 def idle_streams() -> Iterator[Streams]:
-    """For tests in which nothing is fed."""
+    """Return streams for tests without a feed."""
     with Streams() as running:
         yield running
 
 
 def prices(sequence: int, bid_cents: int | None, ask_cents: int | None, **changed: object) -> FeedBatch:
-    """A unit of the engine in which only the best prices change."""
+    """Return a batch of the engine in which only the best prices change."""
     return books(book_update(sequence, bid_cents=bid_cents, ask_cents=ask_cents, **changed))
 
 

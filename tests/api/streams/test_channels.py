@@ -1,4 +1,4 @@
-"""Socket.IO, with the client library of others."""
+"""Socket.IO, with a client library that is not ours."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def subscribe(client: SocketIOClient, channel: str, security_id: str | None = "M
 
 
 def numbers(events: list[dict[str, Any]]) -> list[tuple[str, int, int]]:
-    """Type and sequences; a snapshot that comes again, after what Postgres said, counts once."""
-    told = [(event["type"], event["previous_sequence"], event["sequence"]) for event in events]
-    return [one for number, one in enumerate(told) if one[0] == "update" or one[2] not in {e[2] for e in told[:number]}]
+    """Return types and sequences; a snapshot repeated after a read from Postgres counts once."""
+    sent = [(event["type"], event["previous_sequence"], event["sequence"]) for event in events]
+    return [one for number, one in enumerate(sent) if one[0] == "update" or one[2] not in {e[2] for e in sent[:number]}]
 
 
 def wait_for_sequence(client: SocketIOClient, channel: str, sequence: int) -> list[dict[str, Any]]:
-    """The events of a channel once one has this sequence."""
+    """Wait until an event of a channel has this sequence, and return its events."""
     wait_until(lambda: any(event["sequence"] == sequence for event in client.of(channel)))
     return client.of(channel)
 
@@ -43,11 +43,11 @@ def test_a_channel_begins_with_a_snapshot_and_goes_on(
     streams: Streams, feed: Feed, transports: tuple[str, ...]
 ) -> None:
     settle(streams, feed)
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     client = streams.socketio(transports=transports)
     wait_until(lambda: client.of("heartbeat") != [] and client.of("heartbeat")[-1]["sequences"]["price"] == {"MSFT": 1})
     assert subscribe(client, "price") == {"status": "success"}
-    feed.tell(prices(2, 9_984, None))
+    feed.publish(prices(2, 9_984, None))
     events = wait_for_sequence(client, "price", 2)
     assert numbers(events) == [("snapshot", 0, 1), ("update", 1, 2)]
     first, second = events[0], events[-1]
@@ -62,8 +62,8 @@ def test_book(streams: Streams, feed: Feed, market_data: Database) -> None:
     settle(streams, feed)
     client = streams.socketio()
     subscribe(client, "book")
-    feed.tell(books(book_update(1, bids=[(9_990, 5, 1), (9_980, 7, 2)], asks=[(10_010, 1, 1)])))
-    feed.tell(books(book_update(2, bids=[(9_990, 0, 0)]), book_update(3, bids=[(9_985, 4, 1)])))
+    feed.publish(books(book_update(1, bids=[(9_990, 5, 1), (9_980, 7, 2)], asks=[(10_010, 1, 1)])))
+    feed.publish(books(book_update(2, bids=[(9_990, 0, 0)]), book_update(3, bids=[(9_985, 4, 1)])))
     events = wait_for_sequence(client, "book", 3)
     assert numbers(events) == [("snapshot", 0, 0), ("update", 0, 1), ("update", 1, 3)]
     assert events[-1]["data"] == {"bids": [[99.9, 0, 0], [99.85, 4, 1]], "asks": []}
@@ -80,27 +80,27 @@ def test_book(streams: Streams, feed: Feed, market_data: Database) -> None:
 def test_a_book_with_something_missing_is_read_from_postgres(streams: Streams, feed: Feed) -> None:
     client = streams.socketio()
     subscribe(client, "book")
-    feed.tell(books(book_update(1, bids=[(9_990, 5, 1)])))
+    feed.publish(books(book_update(1, bids=[(9_990, 5, 1)])))
     wait_for_sequence(client, "book", 1)
     feed.store(books(book_update(2, bids=[(9_980, 7, 2)])))
-    feed.tell(books(book_update(3, bids=[(9_970, 1, 1)])))
+    feed.publish(books(book_update(3, bids=[(9_970, 1, 1)])))
     wait_for_sequence(client, "book", 3)
     assert numbers(client.of("book"))[-1][0] == "snapshot"
     assert client.of("book")[-1]["data"]["bids"] == [[99.9, 5, 1], [99.8, 7, 2], [99.7, 1, 1]]
 
 
-def test_a_level_that_is_stored_late_is_heard_whatever_comes_before_it(streams: Streams, feed: Feed) -> None:
-    """Two workers of the feed: what one has stored first it pushes last."""
+def test_a_level_that_is_stored_late_is_sent(streams: Streams, feed: Feed) -> None:
+    """Of two workers of the feed, the one that stores first pushes last."""
     settle(streams, feed)
     client = streams.socketio()
     subscribe(client, "book")
-    feed.tell(books(book_update(1, bids=[(9_990, 5, 1)])))
+    feed.publish(books(book_update(1, bids=[(9_990, 5, 1)])))
     wait_for_sequence(client, "book", 1)
-    feed.tell(books(book_update(3, bids=[(9_970, 1, 1)])))
+    feed.publish(books(book_update(3, bids=[(9_970, 1, 1)])))
     wait_for_sequence(client, "book", 3)
     late = feed.store(books(book_update(2, bids=[(9_980, 7, 2)])))
-    assert [(told.type, told.sequence) for told in late.books] == [("snapshot", 3)]
-    feed.tell(books(book_update(4, bids=[(9_960, 2, 1)])))
+    assert [(sent.type, sent.sequence) for sent in late.books] == [("snapshot", 3)]
+    feed.publish(books(book_update(4, bids=[(9_960, 2, 1)])))
     wait_for_sequence(client, "book", 4)
     feed.push(late)
     whole = [[99.9, 5, 1], [99.8, 7, 2], [99.7, 1, 1], [99.6, 2, 1]]
@@ -111,10 +111,10 @@ def test_a_level_that_is_stored_late_is_heard_whatever_comes_before_it(streams: 
 def test_trades_without_names(streams: Streams, feed: Feed) -> None:
     client = streams.socketio()
     subscribe(client, "trades")
-    feed.tell(trades(trade(1), trade(2, price_cents=10_001)))
+    feed.publish(trades(trade(1), trade(2, price_cents=10_001)))
     wait_for_sequence(client, "trades", 2)
-    told = client.of("trades")[-1]["data"]
-    assert [(one["trade_id"], one["price"], one["sequence"]) for one in told] == [
+    sent = client.of("trades")[-1]["data"]
+    assert [(one["trade_id"], one["price"], one["sequence"]) for one in sent] == [
         ("0-1-0", 100.0, 1),
         ("0-2-0", 100.01, 2),
     ]
@@ -128,25 +128,25 @@ def test_all_securities_at_once(streams: Streams, feed: Feed) -> None:
     assert all(event["timestamp"] is None for event in client.of("price"))
 
 
-def test_reports_of_the_key_and_nobody_elses(streams: Streams, feed: Feed, api_keys: Keys) -> None:
-    feed.tell(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
+def test_reports_are_those_of_the_keys_client(streams: Streams, feed: Feed, api_keys: Keys) -> None:
+    feed.publish(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
     flood, gauss = streams.socketio({"api_key": api_keys.flood}), streams.socketio({"api_key": api_keys.gauss})
-    admin, nobody = streams.socketio({"api_key": api_keys.admin}), streams.socketio()
-    assert subscribe(nobody, "report")["status"] == 401
+    admin, stranger = streams.socketio({"api_key": api_keys.admin}), streams.socketio()
+    assert subscribe(stranger, "report")["status"] == 401
     for client in (flood, gauss, admin):
         assert subscribe(client, "report") == {"status": "success"}
-        # A room that a client names itself is none.
+        # A client cannot join a room by naming it.
         assert client.ask("subscribe", {"channel": "report", "client_id": "FLOOD"})["status"] == 422
         assert client.ask("subscribe", {"channel": "report:FLOOD"})["status"] == 422
-    feed.tell(trades(trade(2, buyer="FLOOD", seller="ANN")))
-    feed.tell(trades(trade(3, buyer="FLOOD", seller="GAUSS")))
+    feed.publish(trades(trade(2, buyer="FLOOD", seller="ANN")))
+    feed.publish(trades(trade(3, buyer="FLOOD", seller="GAUSS")))
     assert numbers(wait_for_sequence(flood, "report", 3)) == [("snapshot", 0, 1), ("update", 1, 2), ("update", 2, 3)]
     assert numbers(wait_for_sequence(gauss, "report", 2)) == [("snapshot", 0, 1), ("update", 1, 2)]
     assert {one["client_id"] for event in flood.of("report") for one in event["data"]} == {"FLOOD"}
     assert {one["client_id"] for event in gauss.of("report") for one in event["data"]} == {"GAUSS"}
     everyones = [one for event in admin.wait_for("report", 5) for one in event["data"]]
     assert sorted(one["client_id"] for one in everyones) == ["ANN", "FLOOD", "FLOOD", "GAUSS"]
-    assert nobody.of("report") == []
+    assert stranger.of("report") == []
     wait_until(lambda: {"report": 3} in [beat["sequences"] for beat in flood.of("heartbeat")])
 
 
@@ -156,7 +156,7 @@ def test_unsubscribe(streams: Streams, feed: Feed) -> None:
     subscribe(client, "book")
     assert client.ask("unsubscribe", {"channel": "price", "security_id": "MSFT"}) == {"status": "success"}
     before = len(client.of("price"))
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     wait_for_sequence(client, "book", 1)
     assert len(client.of("price")) == before
 
@@ -175,7 +175,7 @@ def test_31_a_wrong_key_does_not_connect(idle_streams: Streams, auth: object) ->
     "fields", [{"Authorization": "Basic x"}, {"Authorization": "Bearer a, Bearer b"}, {"X-API-Key": "a b"}]
 )
 def test_31_header_fields_without_a_key_do_not_connect(idle_streams: Streams, fields: dict[str, str]) -> None:
-    """Streams read keys as the api does, which refuses these; they do not pass for having none."""
+    """Streams read keys as the api does: a malformed key is refused, not treated as missing."""
     with pytest.raises(Refused) as refused:
         idle_streams.socketio(fields=fields)
     ((refusal,),) = refused.value.args
@@ -183,7 +183,7 @@ def test_31_header_fields_without_a_key_do_not_connect(idle_streams: Streams, fi
 
 
 @pytest.mark.parametrize("auth", [None, {}, {"api_key": None}, "text", 5, ["x"]])
-def test_31_without_a_key_what_is_public(idle_streams: Streams, auth: object) -> None:
+def test_31_public_channels_need_no_key(idle_streams: Streams, auth: object) -> None:
     client = idle_streams.socketio(auth)
     assert subscribe(client, "price") == {"status": "success"}
     assert subscribe(client, "report")["code"] == "unauthorized"
@@ -236,7 +236,7 @@ def test_31_a_message_that_is_too_large_and_the_others_hear_on(
     subscribe(silent, "price")
     speaker.emit("subscribe", {"channel": "x" * 1_048_576})
     wait_until(lambda: not speaker.connected)
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     wait_for_sequence(silent, "price", 1)
 
 
@@ -282,11 +282,11 @@ def test_36_after_junk_the_feed_goes_on(streams: Streams, feed: Feed) -> None:
     redis = Redis.from_url(settings().redis_url.get_secret_value())
     for junk in (b"junk", b"5", b"[" * 1_000):
         redis.publish(channel_of(redis), junk)
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     wait_for_sequence(client, "price", 1)
 
 
-def test_who_stops_polling_is_cut_off_and_holds_up_nobody(streams: Streams, feed: Feed) -> None:
+def test_a_client_that_stops_polling_is_cut_off_and_delays_no_other(streams: Streams, feed: Feed) -> None:
     eager = streams.socketio()
     subscribe(eager, "price")
     address = f"http://127.0.0.1:{streams.port}/socket.io/?EIO=4&transport=polling"
@@ -295,7 +295,7 @@ def test_who_stops_polling_is_cut_off_and_holds_up_nobody(streams: Streams, feed
     for packet in ("40", '42["subscribe",{"channel":"price"}]'):
         assert requests.post(lazy, data=packet, timeout=10).status_code == 200
     for number in range(1, MAX_WAITING_PACKETS + 2):
-        feed.tell(prices(number, 1 + number % 2, 10_049))
+        feed.publish(prices(number, 1 + number % 2, 10_049))
     wait_until(lambda: "subscriber_cut_off" in streams.log)
     assert requests.get(lazy, timeout=10).status_code == 400
     wait_for_sequence(eager, "price", MAX_WAITING_PACKETS + 1)

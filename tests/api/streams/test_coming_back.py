@@ -1,4 +1,4 @@
-"""Redis and the streams are killed and come back; clients that connect again end with exactly what Postgres says."""
+"""Redis and the streams are killed and return; clients that reconnect end with exactly the state in Postgres."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHANNELS = ("book", "trades", "report")
 
 
 class Follower:
-    """A client that connects again by itself, subscribes again wherever something is missing, and keeps what it has."""
+    """A client that reconnects by itself, subscribes again after each gap, and keeps its state."""
 
     def __init__(self, address: str, key: str) -> None:
         self.book: dict[tuple[str, float], tuple[int, int]] = {}
@@ -38,7 +38,7 @@ class Follower:
         self._client.connect(address, auth={"api_key": key}, transports=["websocket"])
 
     def close(self) -> None:
-        """Leave, and do not come back."""
+        """Close the connection, and do not reconnect."""
         self._client.disconnect()
 
     def _subscribe(self, channel: str) -> None:
@@ -78,7 +78,7 @@ class Follower:
 
 
 class RawPrices:
-    """A raw WebSocket client that connects again by itself."""
+    """A raw WebSocket client that reconnects by itself."""
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
@@ -88,7 +88,7 @@ class RawPrices:
         self._thread.start()
 
     def close(self) -> None:
-        """Leave, and do not come back."""
+        """Close the connection, and do not reconnect."""
         self._ended = True
 
     def _run(self) -> None:
@@ -117,7 +117,7 @@ def streams(market_data: Database, api_keys: Keys, redis: RedisServer) -> Iterat
 
 
 def happen(feed: Feed, numbers: range) -> None:
-    """Books and trades change, one a unit."""
+    """Change books and trades, one per batch."""
     for number in numbers:
         bid_cents, ask_cents = 9_900 + number % 9, 10_000 + number % 7
         update = book_update(
@@ -127,7 +127,9 @@ def happen(feed: Feed, numbers: range) -> None:
             bid_cents=bid_cents,
             ask_cents=ask_cents,
         )
-        feed.tell(books(update), trades(trade(number, buyer="FLOOD", seller="GAUSS", price_cents=10_000 + number % 5)))
+        feed.publish(
+            books(update), trades(trade(number, buyer="FLOOD", seller="GAUSS", price_cents=10_000 + number % 5))
+        )
 
 
 def assert_as_stored(market_data: Database, follower: Follower, raw: RawPrices, *, last: int) -> None:
@@ -147,7 +149,7 @@ def assert_as_stored(market_data: Database, follower: Follower, raw: RawPrices, 
 
 
 @pytest.mark.parametrize("killed", ["redis", "streams", "both"])
-def test_who_connects_again_has_what_is_stored(
+def test_clients_that_reconnect_have_the_stored_state(
     streams: Streams, feed: Feed, redis: RedisServer, market_data: Database, api_keys: Keys, killed: str
 ) -> None:
     follower = Follower(f"http://127.0.0.1:{streams.port}", api_keys.flood)
@@ -173,6 +175,6 @@ def test_who_connects_again_has_what_is_stored(
 
 
 def _mended(feed: Feed, follower: Follower) -> bool:
-    """What the stage does once a second, until the last trade has come."""
+    """Do what the stage does once a second, until the last trade has arrived."""
     feed.mend()
     return 60 in follower.trades

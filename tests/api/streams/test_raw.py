@@ -19,12 +19,12 @@ def between_flood_and_gauss(number: int):
 
 
 def test_prices_begin_with_the_last_ones_and_go_on(streams: Streams, feed: Feed) -> None:
-    feed.tell(prices(1, 9_983, 10_049), prices(1, 20_000, 20_001, security_id="TSLA"))
+    feed.publish(prices(1, 9_983, 10_049), prices(1, 20_000, 20_001, security_id="TSLA"))
     everything, only_tesla = streams.raw("/stream/price"), streams.raw("/stream/price?security_id=TSLA")
     first = {read(everything)["security_id"]: 1 for _ in range(2)}
     assert first == {"MSFT": 1, "TSLA": 1}
     assert read(only_tesla)["bid"] == 200.0
-    feed.tell(prices(2, 9_984, 10_049))
+    feed.publish(prices(2, 9_984, 10_049))
     assert read(everything) == {
         "security_id": "MSFT",
         "bid": 99.84,
@@ -37,10 +37,10 @@ def test_prices_begin_with_the_last_ones_and_go_on(streams: Streams, feed: Feed)
 
 def test_prices_of_one_side_are_not_sent(streams: Streams, feed: Feed) -> None:
     stream = streams.raw("/stream/price")
-    feed.tell(prices(1, 9_983, None))
-    feed.tell(prices(2, None, 10_049))
-    feed.tell(prices(3, 10_049, 10_049))
-    feed.tell(prices(4, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, None))
+    feed.publish(prices(2, None, 10_049))
+    feed.publish(prices(3, 10_049, 10_049))
+    feed.publish(prices(4, 9_983, 10_049))
     assert [(message["bid"], message["sequence"]) for message in read_all(stream)] == [(99.83, 4)]
 
 
@@ -54,8 +54,8 @@ def test_reports_go_to_their_client_only(streams: Streams, feed: Feed, api_keys:
         case _:
             mine = streams.raw(f"/stream/report?api_key={api_keys.flood}")
     everyones = streams.raw(f"/stream/report?api_key={api_keys.admin}")
-    feed.tell(trades(between_flood_and_gauss(1)))
-    feed.tell(trades(between_flood_and_gauss(2)))
+    feed.publish(trades(between_flood_and_gauss(1)))
+    feed.publish(trades(between_flood_and_gauss(2)))
     reports = read_all(mine)
     assert [(report["client_id"], report["sequence"]) for report in reports] == [("FLOOD", 1), ("FLOOD", 2)]
     original = {
@@ -109,14 +109,14 @@ def test_31_refused_with_a_problem(
         (b"x" * 1_048_576, ABNF.OPCODE_TEXT),
     ],
 )
-def test_31_who_speaks_is_refused_and_the_others_hear_on(
+def test_31_a_client_that_sends_is_refused_and_the_others_go_on(
     streams: Streams, feed: Feed, content: bytes, kind: int
 ) -> None:
     silent, speaker = streams.raw("/stream/price"), streams.raw("/stream/price")
-    with suppress(ConnectionError):  # cut off before it has said all
+    with suppress(ConnectionError):  # cut off before it has sent everything
         speaker.send(content, kind)
     read_until_cut_off(speaker)
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     assert read(silent)["sequence"] == 1
 
 
@@ -124,7 +124,7 @@ def test_31_bytes_that_are_no_websocket_frames(streams: Streams, feed: Feed) -> 
     silent, speaker = streams.raw("/stream/price"), streams.raw("/stream/price")
     speaker.sock.sendall(b"\xff" * 4_096)
     read_until_cut_off(speaker)
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     assert read(silent)["sequence"] == 1
 
 
@@ -135,18 +135,18 @@ def test_a_ping_is_answered(streams: Streams) -> None:
     assert (opcode, content) == (ABNF.OPCODE_PONG, b"there?")
 
 
-def test_a_slow_reader_is_cut_off_and_holds_up_nobody(streams: Streams, feed: Feed, api_keys: Keys) -> None:
+def test_a_slow_reader_is_cut_off_and_delays_no_other(streams: Streams, feed: Feed, api_keys: Keys) -> None:
     options = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)]
     slow = streams.raw(f"/stream/report?api_key={api_keys.admin}", sockopt=options)
     quick = streams.raw(f"/stream/report?api_key={api_keys.flood}")
     number = 0
     while "subscriber_cut_off" not in streams.log:
         assert number < 100_000, "it was never cut off"
-        unit = [between_flood_and_gauss(n) for n in range(number + 1, number + 2_001)]
+        batch = [between_flood_and_gauss(n) for n in range(number + 1, number + 2_001)]
         number += 2_000
-        feed.tell(trades(*unit))
+        feed.publish(trades(*batch))
         started = time.monotonic()
-        assert [read(quick)["sequence"] for _ in unit] == list(range(number - 1_999, number + 1))
+        assert [read(quick)["sequence"] for _ in batch] == list(range(number - 1_999, number + 1))
         assert time.monotonic() - started < 5.0
     read_until_cut_off(slow)
 
@@ -155,7 +155,7 @@ def test_a_client_that_leaves_is_forgotten(streams: Streams, feed: Feed) -> None
     for _ in range(20):
         streams.raw("/stream/price").shutdown()
     stays = streams.raw("/stream/price")
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     assert read(stays)["sequence"] == 1
     wait_until(lambda: _open_sockets(streams) <= 2)
 

@@ -1,4 +1,4 @@
-"""A client that does not read its WebSocket: the others get everything meanwhile, and it is no burden."""
+"""A client that does not read its WebSocket: the others get everything meanwhile, and memory stays bounded."""
 
 from __future__ import annotations
 

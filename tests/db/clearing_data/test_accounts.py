@@ -1,4 +1,4 @@
-"""Accounts: each transfer has one effect, is booked, and never takes what is held or what is not there."""
+"""Accounts: each transfer has one effect, is booked, and never takes more than what is available."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_an_account_is_opened_once_and_empty(clearing_data: Database) -> None:
 
 
 @pytest.mark.parametrize("name", ["ADMIN", "EXTERNAL", "ISSUER", "DTCC"])
-def test_names_with_a_meaning_of_their_own_are_nobodys_account(clearing_data: Database, name: str) -> None:
+def test_reserved_names_are_no_accounts(clearing_data: Database, name: str) -> None:
     with clearing_data.transaction() as tx:
         assert not accounts.open_account(tx, name, now_us=1)
 
@@ -58,7 +58,7 @@ def test_a_transfer_id_stands_for_one_transfer(clearing_data: Database) -> None:
         assert accounts.account(tx, "RETAIL").balance_cents == 1_000_000
 
 
-def test_what_is_held_cannot_be_withdrawn(clearing_data: Database) -> None:
+def test_held_cash_and_shares_cannot_be_withdrawn(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         tx.execute(text("UPDATE accounts SET held_cents = 999990 WHERE client_id = 'SINGLE'"))
         tx.execute(text("UPDATE holdings SET held = 990 WHERE client_id = 'SINGLE'"))
@@ -69,7 +69,7 @@ def test_what_is_held_cannot_be_withdrawn(clearing_data: Database) -> None:
         assert accounts.withdraw_shares(tx, "SINGLE", "t2", quantity=10, **share) == "booked"
 
 
-def test_what_is_not_there_is_named(clearing_data: Database) -> None:
+def test_missing_cash_and_shares_are_named(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         move = {"quantity": 1, "now_us": 1}
         assert accounts.deposit_cash(tx, "NOBODY", "t1", amount_cents=1, now_us=1) == "unknown_account"
@@ -80,7 +80,7 @@ def test_what_is_not_there_is_named(clearing_data: Database) -> None:
 
 
 @pytest.mark.parametrize("amount", [0, -1])
-def test_a_transfer_moves_something(clearing_data: Database, amount: int) -> None:
+def test_an_empty_transfer_is_refused(clearing_data: Database, amount: int) -> None:
     with clearing_data.transaction() as tx, pytest.raises(ValueError, match="positive"):
         accounts.deposit_cash(tx, "SINGLE", "t1", amount_cents=amount, now_us=1)
 

@@ -1,4 +1,4 @@
-"""The numbers of the logs: without a gap, whatever becomes of the transactions that take them."""
+"""The numbers of the logs: without a gap, even if transactions that take them fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples of what clients were worth: one a time, thinned out as they grow old, told in even distances."""
+"""Samples of equity: one per time, thinned out with age, returned at even distances."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def sample(at_us: int, equity_cents: int = 100) -> Sample:
     return Sample(at_us, {"SINGLE": (equity_cents, 100)})
 
 
-def test_who_samples_second_changes_nothing(clearing_data: Database) -> None:
+def test_a_second_sample_of_one_time_changes_nothing(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         equity_samples.add(tx, sample(NOW_US, 111))
         equity_samples.add(tx, sample(NOW_US, 222))
@@ -30,9 +30,9 @@ def test_old_samples_are_thinned_out_and_the_oldest_let_go(clearing_data: Databa
     assert kept == [NOW_US - KEPT_US, minute[0], minute[-1], NOW_US - EVERY_US, NOW_US]
 
 
-def test_of_many_samples_some_are_told_and_always_the_latest(clearing_data: Database) -> None:
+def test_of_many_samples_some_are_returned_and_always_the_latest(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         for step in range(25):
             equity_samples.add(tx, sample(NOW_US + step * EVERY_US))
-        told = [(one.sampled_us - NOW_US) // EVERY_US for one in equity_samples.since(tx, 0, most=10)]
-    assert told == [0, 3, 6, 9, 12, 15, 18, 21, 24]
+        sampled = [(one.sampled_us - NOW_US) // EVERY_US for one in equity_samples.since(tx, 0, most=10)]
+    assert sampled == [0, 3, 6, 9, 12, 15, 18, 21, 24]

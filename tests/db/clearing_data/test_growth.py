@@ -17,13 +17,13 @@ def test_51_a_transfer_does_not_change_the_return(opening: int, equity: int, mov
     before = Growth(base_cents=opening)
     moved = max(moved, -equity)
     after = before.after_transfer(equity_cents=equity, value_cents=moved)
-    told, then = before.return_ppm(equity), after.return_ppm(equity + moved)
-    assert told is not None
+    growth, then = before.return_ppm(equity), after.return_ppm(equity + moved)
+    assert growth is not None
     if equity + moved == 0 and equity == opening:
-        assert then is None  # as for an account that nothing ever came into
+        assert then is None  # as for an account that never received anything
     else:
         assert then is not None
-        assert abs(told - then) <= 1
+        assert abs(growth - then) <= 1
 
 
 def test_growth_between_transfers_is_multiplied() -> None:

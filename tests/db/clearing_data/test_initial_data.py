@@ -1,4 +1,4 @@
-"""A new exchange: what it starts with, that loading again changes nothing, and that its books balance."""
+"""The initial data: contents, idempotent loading, and balanced books."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_loading_again_changes_nothing(clearing_data: Database) -> None:
         assert contents(tx) == before
 
 
-def test_loading_again_leaves_what_was_traded(clearing_data: Database) -> None:
+def test_loading_again_leaves_trades_alone(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         accounts.withdraw_cash(tx, "SINGLE", "w-1", amount_cents=1, now_us=2)
         tx.execute(text("UPDATE last_prices SET price_cents = 1, event_id = 1"))
@@ -67,7 +67,7 @@ def test_a_trader_is_not_opened_without_the_shares_it_is_due(clearing_data: Data
         initial_data.open_trader(tx, "RICH", shares={"MSFT": 100_001}, now_us=2)
 
 
-def test_postings_sum_to_zero_and_to_what_everyone_has(clearing_data: Database) -> None:
+def test_postings_sum_to_zero_and_to_every_balance(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         for asset, total in tx.execute(text("SELECT asset, sum(amount) FROM ledger_postings GROUP BY asset")):
             assert total == 0, asset

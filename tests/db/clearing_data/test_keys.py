@@ -1,4 +1,4 @@
-"""API keys: known by their hash alone, with a role, until they are revoked."""
+"""API keys: stored as hashes, with a role, valid until they are revoked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transactions that meet on the same rows lock them in one order, so that none waits for another in a circle."""
+"""Transactions lock the same rows in the same order, so that they cannot deadlock."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.support.trading import open_accounts
 
 
 def waits(clearing_data: Database) -> bool:
-    """Whether a transaction waits for a lock of another one."""
+    """Return whether a transaction waits for a lock of another one."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with clearing_data.transaction() as tx:  # within one transaction Postgres shows the same activity again
+    with clearing_data.transaction() as tx:  # within one transaction Postgres keeps showing the same activity
         return bool(tx.execute(text(query)).scalar_one())
 
 
 def is_locked(tx: Connection, row: str) -> bool:
-    """Whether another transaction has locked a row."""
+    """Return whether another transaction has locked a row."""
     try:
         tx.execute(text(f"{row} FOR UPDATE NOWAIT"))
     except OperationalError as fault:
@@ -39,7 +39,7 @@ def is_locked(tx: Connection, row: str) -> bool:
 def assert_locks_first(
     clearing_data: Database, *, first: str, second: str, lock: Callable[[Connection], object]
 ) -> None:
-    """While the first row is locked, who wants both waits for it and has not locked the second one."""
+    """Check that a transaction that needs both rows waits for the first before it locks the second."""
 
     def want_both() -> None:
         with clearing_data.transaction() as tx:

@@ -1,4 +1,4 @@
-"""The order log on a real Postgres."""
+"""The order log in Postgres."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_commands_are_read_in_order_and_a_page_at_a_time(clearing_data: Database
         assert (order_log.last_seq(tx, 0), order_log.last_seq(tx, 1)) == (100, 0)
 
 
-def test_what_is_no_command_is_not_taken_for_one(clearing_data: Database) -> None:
+def test_an_invalid_command_is_not_decoded(clearing_data: Database) -> None:
     append(clearing_data, 0, seeded_log(1, 3))
     with clearing_data.transaction() as tx:
         tx.execute(text("UPDATE order_log SET command = replace(command, 'place', 'plaice') WHERE seq = 1"))

@@ -47,7 +47,7 @@ def row(order_id: int, client_id: str = "SINGLE", **terms: object) -> OrderRow:
 
 @pytest.fixture
 def seven_orders(clearing_data: Database) -> Database:
-    """Orders 1 to 6 of SINGLE, the even ones closed, 3 and 4 of TSLA; order 7 of RETAIL."""
+    """Register orders 1 to 6 of SINGLE, the even ones closed, 3 and 4 of TSLA, and order 7 of RETAIL."""
     with clearing_data.transaction() as tx:
         statements = Statements(tx)
         admission.register(
@@ -155,7 +155,7 @@ def test_each_side_sees_its_own_fill(clearing_data: Database) -> None:
 
 
 def test_fills_of_units_that_were_booked_side_by_side_are_all_on_a_page(clearing_data: Database) -> None:
-    """Two workers book at once: of their entries the later one may have the lower number."""
+    """Two workers book at once: the later of their entries may have the lower number."""
     columns = ("event_id", "kind", "security_id", "quantity", "price_cents", "hold_cents", "executed_us", "settled_us")
     entry = ("event_id", "kind", "account", "contra_account", "security_id", "cash_cents", "shares", "booked_us")
     booked = [6, 8, 6, 7, 8, 8]
@@ -204,7 +204,7 @@ def test_the_first_comer_has_the_client_order_id(clearing_data: Database) -> Non
         assert orders.promised(tx, "RETAIL", "c") is None
 
 
-def test_many_who_want_the_same_client_order_ids_agree(clearing_data: Database) -> None:
+def test_concurrent_promises_of_the_same_client_order_ids_agree(clearing_data: Database) -> None:
     def promise(comer: int) -> dict[tuple[str, str], int]:
         wanted = [("SINGLE", f"id-{n}", comer * 100 + n, b"d") for n in range(20)]
         with clearing_data.transaction() as tx:

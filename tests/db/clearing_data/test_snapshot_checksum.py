@@ -1,4 +1,4 @@
-"""A snapshot whose body can be read, and is not the one that was put away, is damaged."""
+"""A snapshot with a readable body that differs from the saved one is damaged."""
 
 from __future__ import annotations
 

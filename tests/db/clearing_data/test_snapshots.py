@@ -1,4 +1,4 @@
-"""Snapshots and published marks on a real Postgres."""
+"""Snapshots and published marks in Postgres."""
 
 from __future__ import annotations
 

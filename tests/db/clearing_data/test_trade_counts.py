@@ -1,4 +1,4 @@
-"""Trades are counted on from where they were counted before, and none is left out that is committed late."""
+"""Counting continues after the last counted trade, and includes trades that are committed late."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from db.connect import Database
 
 
 def book(tx: Connection, account: str, *, kind: str = "trade") -> None:
-    tx.execute(text("SELECT FROM accounts WHERE client_id = 'SINGLE' FOR SHARE"))  # as whoever books locks an account
+    tx.execute(text("SELECT FROM accounts WHERE client_id = 'SINGLE' FOR SHARE"))  # as a booking locks an account
     tx.execute(
         text(
             "INSERT INTO ledger (cash_cents, shares, booked_us, kind, account, contra_account) "
@@ -74,7 +74,7 @@ def test_many_are_counted_in_steps(clearing_data: Database, monkeypatch: pytest.
     assert count(clearing_data, counts) == {"ANN": 20}
 
 
-def test_another_database_is_counted_anew(clearing_data: Database) -> None:
+def test_a_new_database_is_counted_from_the_start(clearing_data: Database) -> None:
     counts = TradeCounts()
     with clearing_data.transaction() as tx:
         book(tx, "ANN")

@@ -1,4 +1,4 @@
-"""Which orders the register does not have yet."""
+"""Orders that the register does not have yet."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ EVERY = set(range(1, 3_501))
         (EVERY, {3_500, 999, 1_000, 1_001}),
         (EVERY, EVERY),
         (EVERY, set(range(1_000, 2_000))),
-        # The register has others in between, as many as it lacks, and with the same sum.
+        # The register has other orders in between, equal in number and sum to those that it lacks.
         (EVERY - {1_500, 1_503}, {1_501, 1_502}),
         (EVERY - {2_500}, {2_700}),
         ({7}, {7}),
         ({7}, set()),
     ],
 )
-def test_what_the_register_lacks(clearing_data: Database, asked: Collection[int], missing: set[int]) -> None:
+def test_orders_missing_from_the_register(clearing_data: Database, asked: Collection[int], missing: set[int]) -> None:
     with clearing_data.transaction() as tx:
         tx.execute(_INSERT, {"ids": list(EVERY - missing)})
         assert undecided(tx, asked) == missing

@@ -1,4 +1,4 @@
-"""Items whose time is over before that of their group: what was not begun is withdrawn, what was is unknown."""
+"""Items whose time is over before their group's: they are withdrawn, or their outcome is unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.request import time_limit
 
 
 class Committed:
-    """A commit that hangs until it is let go, and what it has committed."""
+    """A commit that hangs until it is released, and the items it has committed."""
 
     def __init__(self) -> None:
         self.items: list[str] = []
@@ -25,7 +25,7 @@ class Committed:
         self.items += items
 
     def submit(self, item: str, *, within_s: float) -> gevent.Greenlet:
-        """Submit an item in a request that has so much time left."""
+        """Submit an item in a request that has this much time left."""
 
         def request() -> str:
             time_limit.begin(within_s)
@@ -66,7 +66,7 @@ def test_an_item_whose_commit_is_under_way_is_unknown(committed: Committed) -> N
     assert committed.items == ["hasty"]
 
 
-def test_a_group_of_which_all_are_withdrawn_is_no_commit(committed: Committed) -> None:
+def test_a_group_without_items_is_not_committed(committed: Committed) -> None:
     first = committed.submit("first", within_s=4.8)
     gevent.sleep(0.01)
     assert committed.submit("hasty", within_s=0.05).get(timeout=2) == "NotBegun"

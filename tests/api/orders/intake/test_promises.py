@@ -1,4 +1,4 @@
-"""Client order ids: however many requests arrive at once, each id stands for one order."""
+"""Client order ids: each stands for one order, even if many requests arrive at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COPIES = 100
 
 @pytest.fixture
 def apis(clearing_data: Database, queues: Connection) -> Iterator[list[Api]]:
-    """Three processes of one exchange: begun on the database as it is, so that no two have the same order ids."""
+    """Start three processes of one exchange on its current database, so that no two have the same order ids."""
     with ExitStack() as all_of_them:
         yield [all_of_them.enter_context(running_api()) for _ in range(3)]
 
@@ -85,7 +85,7 @@ def test_orders_that_are_never_decided_are_named_once_and_stay_pending(keys: Key
     with running_api({"UNDECIDED_AFTER_S": "1"}) as api:
         taken = api.ask("POST", "/orders", key=keys.single, json=[limit()] * 3).json()["results"]
         lost = [one["order_id"] for one in taken]
-        queued(queues, depth(queues, ORDER_ENTRY))  # and so they are gone, as with RabbitMQ's data
+        queued(queues, depth(queues, ORDER_ENTRY))  # which loses them, as a loss of RabbitMQ's data does
         named = f"{lost[0]}-{lost[2]}"
         wait_until(lambda: named in api.process.log, timeout_s=20)
         with Worker("order_entry"):

@@ -22,20 +22,20 @@ from tests.support.streams import wait_until
 from tests.support.web import Api, problem, running_api
 
 RATE = 100
-# What a process has taken in advance and not used: a twentieth of a second's worth.
+# Tokens that a process takes in advance and may not use: a twentieth of a second's worth.
 CHUNK = 5
 
 
 @pytest.fixture(scope="module")
 def redis() -> Iterator[RedisServer]:
-    """A Redis to stop and to hang."""
+    """Start a Redis that tests may stop and hang."""
     with RedisServer() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def slow_apis(redis: RedisServer) -> Iterator[tuple[Api, Api]]:
-    """Two processes that share a low limit."""
+    """Start two processes that share a low limit."""
     few = {"REDIS_URL": redis.url, "MAX_ORDERS_PER_S": str(RATE), "MAX_REQUEST_ORDERS": "20"}
     with running_api(few) as one, running_api(few) as other:
         yield one, other
@@ -45,7 +45,7 @@ def slow_apis(redis: RedisServer) -> Iterator[tuple[Api, Api]]:
 def apis(
     slow_apis: tuple[Api, Api], redis: RedisServer, clearing_data: Database, queues: Connection
 ) -> tuple[Api, Api]:
-    """The two, on a new exchange and with full buckets."""
+    """Return the two processes, on a new exchange and with full buckets."""
     redis.client.flushall()
     return slow_apis
 
@@ -73,7 +73,7 @@ def test_28_ten_times_the_rate(apis: tuple[Api, Api], keys: Keys, queues: Connec
     assert _post(apis[0], keys.single, 20).status_code == 202
 
 
-def test_headers_tell_what_is_left(apis: tuple[Api, Api], keys: Keys) -> None:
+def test_headers_give_the_remaining_allowance(apis: tuple[Api, Api], keys: Keys) -> None:
     sent = 0
     for orders in (1, 20, 1):
         answer = _post(apis[0], keys.single, orders)
@@ -85,7 +85,7 @@ def test_headers_tell_what_is_left(apis: tuple[Api, Api], keys: Keys) -> None:
         assert "X-RateLimit-Remaining" in apis[0].ask("DELETE", path, key=keys.single).headers
 
 
-def test_what_is_refused_counts_nothing(apis: tuple[Api, Api], keys: Keys) -> None:
+def test_refused_requests_count_nothing(apis: tuple[Api, Api], keys: Keys) -> None:
     before = int(_post(apis[0], keys.single).headers["X-RateLimit-Remaining"])
     for _ in range(RATE):
         refused = apis[0].ask("POST", "/orders", key=keys.single, json=limit(quantity=0))
@@ -105,7 +105,7 @@ def test_43_refused_requests_use_up_no_tokens(
             crowd.map(lambda _: apis[0].ask("POST", "/orders", key=keys.single, json=sent).status_code, range(1_000))
         )
     assert Counter(refused) == {status: 1_000}
-    # An array of them neither, while its good element counts.
+    # An array of such requests uses up none either, except for its valid element.
     answer = apis[0].ask("POST", "/orders", key=keys.single, json=[sent] * 19 + [limit()])
     assert [one.get("status") for one in answer.json()["results"]] == [status] * 19 + ["success"]
     assert int(answer.headers["X-RateLimit-Remaining"]) >= before - 1
@@ -117,9 +117,9 @@ def test_43_refusals_have_a_limit_of_their_own(keys: Keys) -> None:
         # An array counts by its refused elements: these take five seconds' worth.
         assert api.ask("POST", "/orders", key=keys.single, json=[limit(quantity=0)] * 100).status_code == 202
         for method, path in [("POST", "/orders"), ("GET", "/orders"), ("DELETE", "/orders")]:
-            told = api.ask(method, path, key=keys.single)
-            assert (told.status_code, problem(told)["code"]) == (429, "rate_limited")
-            assert int(told.headers["Retry-After"]) >= 1
+            blocked = api.ask(method, path, key=keys.single)
+            assert (blocked.status_code, problem(blocked)["code"]) == (429, "rate_limited")
+            assert int(blocked.headers["Retry-After"]) >= 1
         assert _post(api, keys.flood).status_code == 202
         wait_until(lambda: _post(api, keys.single).status_code == 202)
         wait_until(lambda: api.ask("GET", "/nothing", key=keys.single).status_code == 404)

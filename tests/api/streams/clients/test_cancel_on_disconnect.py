@@ -1,4 +1,4 @@
-"""Who asks for it loses all open orders together with the connection, however that ends."""
+"""Clients that ask for it lose all open orders together with the connection, however it ends."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ pytestmark = pytest.mark.usefixtures("market_data")
 
 @pytest.fixture
 def run_directory() -> Iterator[Path]:
-    """What one process of the streams leaves to the next; a Unix socket wants a short path."""
+    """Return a folder that successive streams processes share; the path of a Unix socket has to be short."""
     with tempfile.TemporaryDirectory(prefix="run-") as directory:
         yield Path(directory)
 
 
 @pytest.fixture
 def queues(broker_url: str) -> Iterator[Connection]:
-    """RabbitMQ with empty queues."""
+    """Return a connection to RabbitMQ with empty queues."""
     with broker.empty_queues(broker_url) as connection:
         yield connection
 
@@ -47,7 +47,7 @@ def _marks(run_directory: Path) -> set[str]:
 
 
 def _assert_cancelled(queues: Connection, run_directory: Path, client_id: str) -> None:
-    """One message cancels the client's orders on every shard, and nothing is left to remember."""
+    """Check that one message cancels the client's orders on every shard, and that no mark is left."""
     (requests,) = queued(queues)
     cancels = [request for request in requests if isinstance(request, MassCancelRequest)]
     assert len(requests) == len(cancels)
@@ -85,7 +85,7 @@ def test_a_raw_stream_that_ends(
         _assert_cancelled(queues, run_directory, "GAUSS")
 
 
-# The client library does not always say farewell over polling, and then only the time-out tells.
+# The client library does not always send a close packet over polling; then only the time-out ends the session.
 @pytest.mark.parametrize("transports", [("websocket",), ("polling", "websocket")])
 def test_a_socketio_connection_that_ends(
     api_keys: Keys, run_directory: Path, queues: Connection, transports: tuple[str, ...]
@@ -98,7 +98,7 @@ def test_a_socketio_connection_that_ends(
         _assert_cancelled(queues, run_directory, "FLOOD")
 
 
-def test_who_does_not_ask_keeps_the_orders(api_keys: Keys, run_directory: Path, queues: Connection) -> None:
+def test_clients_that_did_not_ask_keep_their_orders(api_keys: Keys, run_directory: Path, queues: Connection) -> None:
     with Streams(environment={"RUN_DIRECTORY": str(run_directory)}) as streams:
         streams.raw(f"/stream/report?api_key={api_keys.gauss}").close()
         _raw(streams, api_keys.gauss, "false").close()
@@ -110,7 +110,7 @@ def test_who_does_not_ask_keeps_the_orders(api_keys: Keys, run_directory: Path, 
 @pytest.mark.parametrize(
     ("key", "asked", "status"), [("admin", "true", 422), ("flood", "1", 422), ("flood", "", 422), ("read", "true", 403)]
 )
-def test_asked_for_wrongly(
+def test_invalid_requests_for_cancel_on_disconnect(
     idle_streams: Streams, clearing_data: Database, api_keys: Keys, key: str, asked: str, status: int
 ) -> None:
     with clearing_data.transaction() as tx:
@@ -124,7 +124,7 @@ def test_asked_for_wrongly(
     ("key", "asked", "status"),
     [("admin", True, 422), ("flood", "true", 422), ("flood", 1, 422), ("revoked", True, 401), (None, True, 401)],
 )
-def test_asked_for_wrongly_in_socketio(
+def test_invalid_requests_for_cancel_on_disconnect_in_socketio(
     idle_streams: Streams, api_keys: Keys, key: str | None, asked: object, status: int
 ) -> None:
     auth = {"cancel_on_disconnect": asked} | ({"api_key": getattr(api_keys, key)} if key else {})
@@ -162,14 +162,14 @@ def test_rabbitmq_away_when_the_connection_ends(
 
 
 class _Exchange:
-    """An api with streams of its own behind it, which may be killed and started again."""
+    """An api with its own streams process, which tests may kill and start again."""
 
     def __init__(self, api: Api, run_directory: Path) -> None:
         self.api = api
         self.streams = WebProcess("api.streams", {"RUN_DIRECTORY": str(run_directory)})
 
     def connect(self, key: str) -> tuple[WebSocket, SocketIOClient]:
-        """One connection of each kind for a client, both of which ask for it."""
+        """Open one connection of each kind for a client, both with cancel_on_disconnect."""
         from websocket import create_connection
 
         address = f"ws://127.0.0.1:{self.api.port}/stream/report?api_key={key}&cancel_on_disconnect=true"
@@ -186,7 +186,7 @@ def exchange(api_keys: Keys, run_directory: Path, queues: Connection) -> Iterato
         running.streams.end()
 
 
-def test_a_stop_of_the_streams_is_the_end_of_their_connections(
+def test_a_stop_of_the_streams_ends_their_connections(
     exchange: _Exchange, api_keys: Keys, run_directory: Path, queues: Connection
 ) -> None:
     exchange.connect(api_keys.flood)
@@ -198,7 +198,7 @@ def test_a_stop_of_the_streams_is_the_end_of_their_connections(
     exchange.streams.start("streams_ready")
 
 
-def test_what_killed_streams_have_promised_the_next_ones_keep(
+def test_restarted_streams_keep_the_promises_of_killed_ones(
     exchange: _Exchange, api_keys: Keys, run_directory: Path, queues: Connection
 ) -> None:
     exchange.connect(api_keys.flood)

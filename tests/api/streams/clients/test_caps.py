@@ -1,4 +1,4 @@
-"""Row 45: what clients without a key may hold open and ask for is bounded, by address and in all."""
+"""Row 45: connections, sessions and subscriptions without a key are bounded, by address and in all."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _open_session(streams: Streams) -> requests.Response:
     return requests.get(f"http://127.0.0.1:{streams.port}/socket.io/?EIO=4&transport=polling", timeout=10)
 
 
-def test_45_an_address_has_so_many_connections(capped: Streams, api_keys: Keys) -> None:
+def test_45_connections_of_an_address_are_bounded(capped: Streams, api_keys: Keys) -> None:
     held = [_raw(capped) for _ in range(MOST)]
     for path in ("/stream/price", f"/stream/report?api_key={api_keys.flood}"):
         with pytest.raises(WebSocketBadStatusException) as refused:
@@ -55,7 +55,7 @@ def test_45_an_address_has_so_many_connections(capped: Streams, api_keys: Keys) 
     assert other.connected
 
 
-def test_45_an_address_has_so_many_sessions_that_poll(capped: Streams) -> None:
+def test_45_polling_sessions_of_an_address_are_bounded(capped: Streams) -> None:
     answers = [_open_session(capped) for _ in range(MOST + 1)]
     assert [answer.status_code for answer in answers] == [200] * MOST + [429]
     assert answers[-1].headers["Retry-After"] == "1"
@@ -130,7 +130,7 @@ def test_45_subscriptions_come_at_a_bounded_rate(idle_streams: Streams) -> None:
     client.close()
 
 
-def test_45_a_connection_has_so_many_subscriptions(market_data: Database, api_keys: Keys) -> None:
+def test_45_subscriptions_of_a_connection_are_bounded(market_data: Database, api_keys: Keys) -> None:
     with Streams(constants={"api.streams.channels.MAX_SUBSCRIPTIONS": 7}) as streams:
         client = streams.socketio()
         assert subscribe(client, "price", None) == {"status": "success"}
@@ -141,10 +141,10 @@ def test_45_a_connection_has_so_many_subscriptions(market_data: Database, api_ke
         assert subscribe(client, "trades", None) == {"status": "success"}
 
 
-def test_45_a_snapshot_follows_what_has_changed(streams: Streams, feed: Feed) -> None:
-    """Snapshots are made once for all that subscribe; each change makes another."""
+def test_45_snapshots_are_current(streams: Streams, feed: Feed) -> None:
+    """The streams make one snapshot for all subscribers, and another after each change."""
     for number in range(1, 4):
-        feed.tell(trades(trade(number)))
+        feed.publish(trades(trade(number)))
         first = streams.socketio()
         wait_until(lambda last=number, one=first: _candles(one)["sequence"] == last)
         others = [streams.socketio() for _ in range(2)]
@@ -153,7 +153,7 @@ def test_45_a_snapshot_follows_what_has_changed(streams: Streams, feed: Feed) ->
 
 
 def _candles(client: Any) -> dict[str, Any]:
-    """What a subscriber of candles begins with now."""
+    """Return the snapshot that a new subscriber of candles gets."""
     before = len(client.of("candles"))
     assert subscribe(client, "candles") == {"status": "success"}
     snapshot: dict[str, Any] = client.wait_for("candles", before + 1)[-1]

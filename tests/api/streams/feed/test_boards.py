@@ -57,7 +57,7 @@ def test_the_pipeline(streams: Streams, feed: Feed, broker: Connection) -> None:
             producer.publish(b"nothing", exchange="", routing_key=ORDER_ENTRY)
         producer.publish(b"nothing", exchange="", routing_key=DEAD_LETTER)
     now_us = time.time_ns() // 1_000
-    feed.tell(prices(1, 9_990, 10_010), trades(trade(1, traded_us=now_us), trade(2, traded_us=now_us)))
+    feed.publish(prices(1, 9_990, 10_010), trades(trade(1, traded_us=now_us), trade(2, traded_us=now_us)))
     client = streams.socketio()
     assert subscribe(client, "pipeline", None) == {"status": "success"}
     wait_until(lambda: any(event["data"]["dead_letters"] == 1 for event in client.of("pipeline")))
@@ -67,7 +67,7 @@ def test_the_pipeline(streams: Streams, feed: Feed, broker: Connection) -> None:
     assert (seen["queues"][0]["depth"], seen["queues"][0]["consumers"]) == (3, 0)
     assert seen["flower"] == "http://127.0.0.1:5555"
     assert [stage["stage"] for stage in seen["stages"]] == ["data_feed", "matching"]
-    feed.tell(trades(*(trade(number) for number in range(3, 300))))
+    feed.publish(trades(*(trade(number) for number in range(3, 300))))
     wait_until(lambda: (client.of("pipeline")[-1]["data"]["trades_per_s"] or 0) > 0)
     assert client.of("pipeline")[-1]["data"]["queues"][-1]["rate_per_s"] > 0
 
@@ -77,6 +77,6 @@ def test_the_pipeline_without_rabbitmq(market_data: Database, api_keys: Keys) ->
         client = streams.socketio()
         subscribe(client, "pipeline")
         wait_for_sequence(client, "pipeline", 1)
-        told = client.of("pipeline")[-1]["data"]
-        assert (told["queues"], told["dead_letters"]) == ([], None)
+        sent = client.of("pipeline")[-1]["data"]
+        assert (sent["queues"], sent["dead_letters"]) == ([], None)
         assert streams.runs

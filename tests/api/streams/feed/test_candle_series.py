@@ -47,7 +47,7 @@ def test_any_order_and_any_number_of_times(seed: int) -> None:
     assert (series.told_sequence, series.head, series.is_gapless) == (400, 400, True)
 
 
-def test_what_is_missing_is_known() -> None:
+def test_gaps_are_known() -> None:
     series = CandleSeries()
     first, second, third, fourth = flow(1, 4)
     assert series.add([first])

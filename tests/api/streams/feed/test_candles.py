@@ -1,4 +1,4 @@
-"""The channel of candles: whatever is pushed, lost or late, who listens ends with what Postgres says."""
+"""The channel of candles: even after lost and late pushes, a subscriber ends with the state in Postgres."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def at(sequence: int, seconds: int, price_cents: int) -> Any:
 
 
 def candles_of(client: SocketIOClient) -> Candles:
-    """The candles as a client has them that takes every event."""
+    """Return the candles of a client that applies every event."""
     candles: Candles = {}
     sequence = None
     for event in client.of("candles"):
@@ -53,39 +53,41 @@ def _numbers(candle: dict[str, Any]) -> dict[str, float]:
 
 def test_a_snapshot_and_then_what_trades_change(streams: Streams, feed: Feed, market_data: Database) -> None:
     settle(streams, feed)
-    feed.tell(prices(1, 9_990, 10_010), trades(at(1, 0, 10_000), at(2, 0, 10_010)))
+    feed.publish(prices(1, 9_990, 10_010), trades(at(1, 0, 10_000), at(2, 0, 10_010)))
     early = streams.socketio()
     subscribe(early, "candles")
     wait_for_sequence(early, "candles", 2)
     for number in range(3, 30):
-        feed.tell(trades(at(number, number // 3, 10_000 + number * 7 % 13)))
+        feed.publish(trades(at(number, number // 3, 10_000 + number * 7 % 13)))
     late = streams.socketio()
     assert subscribe(late, "candles") == {"status": "success"}
     for number in range(30, 60):
-        feed.tell(trades(at(number, number // 3, 10_000 + number * 7 % 13)))
+        feed.publish(trades(at(number, number // 3, 10_000 + number * 7 % 13)))
     for client in (early, late):
         events = wait_for_sequence(client, "candles", 59)
         assert (events[0]["type"], events[0]["security_id"], events[-1]["type"]) == ("snapshot", "MSFT", "update")
         assert candles_of(client) == stored_candles(market_data)
 
 
-def test_what_was_not_pushed_is_read_from_postgres(streams: Streams, feed: Feed, market_data: Database) -> None:
+def test_updates_that_were_not_pushed_are_read_from_postgres(
+    streams: Streams, feed: Feed, market_data: Database
+) -> None:
     client = streams.socketio()
     subscribe(client, "candles")
-    feed.tell(prices(1, 9_990, 10_010), trades(at(1, 0, 10_000)))
+    feed.publish(prices(1, 9_990, 10_010), trades(at(1, 0, 10_000)))
     wait_for_sequence(client, "candles", 1)
     feed.store(trades(at(2, 0, 10_020), at(3, 1, 9_990)))
-    feed.tell(trades(at(4, 1, 10_001)))
+    feed.publish(trades(at(4, 1, 10_001)))
     wait_for_sequence(client, "candles", 4)
     feed.store(trades(at(5, 2, 10_030)))
     Feed(market_data, feed.redis_url).mend()
     wait_for_sequence(client, "candles", 5)
-    feed.tell(trades(at(6, 2, 10_000)))
+    feed.publish(trades(at(6, 2, 10_000)))
     wait_for_sequence(client, "candles", 6)
     assert candles_of(client) == stored_candles(market_data)
 
 
-def test_of_all_securities(streams: Streams, feed: Feed) -> None:
+def test_candles_of_all_securities(streams: Streams, feed: Feed) -> None:
     client = streams.socketio()
     assert subscribe(client, "candles", None) == {"status": "success"}
     assert {event["security_id"] for event in client.wait_for("candles", 5)} == {"AAPL", "JPM", "MSFT", "SHEL", "TSLA"}

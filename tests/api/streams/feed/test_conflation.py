@@ -1,4 +1,4 @@
-"""Changes of books are put together, and whoever comes in between has the same book in the end; trades are not."""
+"""Book changes are combined, and late subscribers end with the same book; trades are never combined."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CHANGES = 2_000
 
 @pytest.fixture
 def pusher(streams: Streams) -> Pusher:
-    """The feed's end of Redis, without the storing, which would set the pace."""
+    """Return the feed's publisher without the storing, which would set the pace."""
     return Pusher(settings().redis_url.get_secret_value())
 
 
@@ -31,7 +31,7 @@ def changed(sequence: int, *, bids: list[Level]) -> Push:
 
 
 def book_of(client: SocketIOClient) -> dict[float, Any]:
-    """The book as a client has it that takes every event, none of which may leave out anything."""
+    """Return the book of a client that applies every event; no event may be missing."""
     levels: dict[float, Any] = {}
     sequence = None
     for event in client.of("book"):
@@ -70,7 +70,7 @@ def test_many_changes_are_few_updates(streams: Streams, pusher: Pusher) -> None:
     assert {beat["sequences"]["book"]["MSFT"] for beat in first.of("heartbeat") if beat["sequences"]["book"]} <= heard
 
 
-def test_trades_are_told_one_and_all(streams: Streams, pusher: Pusher) -> None:
+def test_every_trade_is_sent(streams: Streams, pusher: Pusher) -> None:
     client = streams.socketio()
     subscribe(client, "trades")
     for sequence in range(1, CHANGES + 1):

@@ -1,4 +1,4 @@
-"""Redis and Postgres come and go under the streams; who listens ends with what is stored."""
+"""Redis and Postgres fail and return under the streams; subscribers end with the stored state."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def test_redis_goes_and_comes_back(streams: Streams, feed: Feed, redis: RedisSer
     client = streams.socketio({"api_key": api_keys.flood})
     for channel in ("price", "book", "trades", "report"):
         subscribe(client, channel)
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     assert read(raw)["sequence"] == 1
 
     redis.stop()
     wait_until(lambda: "redis_away" in streams.log)
     beats = len(client.of("heartbeat"))
-    feed.tell(
+    feed.publish(
         books(book_update(2, bids=[(9_984, 5, 1)], bid_cents=9_984, ask_cents=10_049)),
         trades(trade(1, buyer="FLOOD", seller="GAUSS")),
     )
@@ -59,7 +59,7 @@ def test_redis_goes_and_comes_back(streams: Streams, feed: Feed, redis: RedisSer
     wait_until(lambda: "redis_back" in streams.log)
     repeated = len(client.of("price"))
     feed.mend()
-    feed.tell(prices(3, 9_985, 10_049), trades(trade(2, buyer="FLOOD", seller="GAUSS")))
+    feed.publish(prices(3, 9_985, 10_049), trades(trade(2, buyer="FLOOD", seller="GAUSS")))
     wait_for_sequence(client, "price", 3)
     wait_for_sequence(client, "report", 2)
     assert client.connected
@@ -72,14 +72,14 @@ def test_redis_goes_and_comes_back(streams: Streams, feed: Feed, redis: RedisSer
     assert streams.log.count("redis_away") == 1
 
 
-def test_what_the_feed_could_not_push_is_told_once_redis_is_back(
+def test_updates_that_the_feed_could_not_push_are_sent_once_redis_is_back(
     streams: Streams, feed: Feed, redis: RedisServer
 ) -> None:
-    """Redis is away for the feed only; the streams do not notice, but the feed says that something is missing."""
+    """Only the feed cannot reach Redis; the streams do not notice, but the feed reports that updates are missing."""
     settle(streams, feed)
     client = streams.socketio()
     subscribe(client, "price")
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     wait_for_sequence(client, "price", 1)
     feed.store(prices(2, 9_984, 10_049))
     assert client.of("price")[-1]["sequence"] == 1
@@ -91,14 +91,14 @@ def test_a_hung_redis_and_the_heartbeat_goes_on(streams: Streams, feed: Feed, re
     client = streams.socketio()
     subscribe(client, "price")
     redis.pause()
-    feed.tell(prices(1, 9_983, 10_049))
+    feed.publish(prices(1, 9_983, 10_049))
     client.wait_for("heartbeat", len(client.of("heartbeat")) + 2)
     feed.store(prices(2, 9_984, 10_049))
     wait_for_sequence(client, "price", 2)  # read from Postgres
     redis.resume()
     time.sleep(0.6)  # the feed leaves a Redis that failed alone for half a second
     feed.mend()
-    feed.tell(prices(3, 9_985, 10_049))
+    feed.publish(prices(3, 9_985, 10_049))
     wait_for_sequence(client, "price", 3)
 
 
@@ -107,11 +107,11 @@ def test_starts_without_redis(market_data: Database, api_keys: Keys) -> None:
         feed = Feed(market_data, "redis://127.0.0.1:1/0")
         client = streams.socketio()
         assert subscribe(client, "price") == {"status": "success"}
-        feed.tell(prices(1, 9_983, 10_049))
+        feed.publish(prices(1, 9_983, 10_049))
         wait_for_sequence(client, "price", 1)
 
 
-def test_without_postgres_keys_are_refused_and_what_is_public_goes_on(redis: RedisServer) -> None:
+def test_without_postgres_keys_are_refused_and_public_channels_go_on(redis: RedisServer) -> None:
     nowhere = "postgresql://exchange@127.0.0.1:1/nothing"
     environment = {"REDIS_URL": redis.url, "CLEARING_DATA_URL": nowhere, "MARKET_DATA_URL": nowhere}
     with Streams(environment={**os.environ, **environment}) as streams:

@@ -32,7 +32,7 @@ def test_changes_of_the_book() -> None:
     assert market.book() == Book("MSFT", 3, 3, bids=[(9_980, 4, 2)], asks=[])
 
 
-def test_the_book_is_the_one_that_was_told() -> None:
+def test_the_book_equals_the_updates_sent() -> None:
     market = Market("MSFT")
     change(market, 0, 1, (9_990, 5, 1), (9_980, 4, 2))
     market.tell_book()
@@ -42,13 +42,13 @@ def test_the_book_is_the_one_that_was_told() -> None:
     change(market, 4, 5, (9_960, 1, 1), (9_960, 1, 1))
     assert (market.told_sequence, market.book_sequence) == (1, 5)
     assert market.book() == Book("MSFT", 1, 1, bids=[(9_990, 5, 1), (9_980, 4, 2)], asks=[])
-    # 99.70 came and went, and was told to nobody.
+    # 99.70 came and went between two updates.
     assert market.tell_book() == ([(9_990, 6, 2), (9_980, 0, 0), (9_960, 1, 1)], [])
     assert market.book() == Book("MSFT", 5, 5, bids=[(9_990, 6, 2), (9_960, 1, 1)], asks=[])
     assert market.tell_book() == ([], [])
 
 
-def test_a_whole_book_leaves_nothing_to_tell() -> None:
+def test_a_whole_book_leaves_no_update_to_send() -> None:
     market = Market("MSFT")
     change(market, 0, 1, (9_990, 5, 1))
     whole = Book("MSFT", 2, 2, bids=[(9_980, 1, 1)], asks=[])

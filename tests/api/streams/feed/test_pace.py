@@ -5,17 +5,17 @@ import gevent
 from api.streams.feed.pace import Pace
 
 
-def test_at_once_and_then_once_for_all_that_was_asked_meanwhile() -> None:
-    told: list[str] = []
-    pace = Pace(every_s=0.1, tell=told.append)
+def test_the_first_call_runs_at_once_and_later_ones_are_combined() -> None:
+    sent: list[str] = []
+    pace = Pace(every_s=0.1, tell=sent.append)
     pace.soon("MSFT")
-    assert told == ["MSFT"]
+    assert sent == ["MSFT"]
     for _ in range(5):
         pace.soon("MSFT")
-    assert told == ["MSFT"]
+    assert sent == ["MSFT"]
     pace.soon("TSLA")
-    assert told == ["MSFT", "TSLA"]
+    assert sent == ["MSFT", "TSLA"]
     gevent.sleep(0.5)
-    assert told == ["MSFT", "TSLA", "MSFT"]
+    assert sent == ["MSFT", "TSLA", "MSFT"]
     pace.soon("MSFT")
-    assert told == ["MSFT", "TSLA", "MSFT", "MSFT"]
+    assert sent == ["MSFT", "TSLA", "MSFT", "MSFT"]

@@ -1,4 +1,4 @@
-"""Row 46: readers of reports that fall behind hear every report that is stored, and never pass for current before."""
+"""Row 46: readers of reports that fall behind get every stored report, and are not called current before that."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from tests.support.feed import NOW_US, trade
 from tests.support.streams import SocketIOClient, Streams, read, wait_until
 
 BEHIND = 50_000
-UNIT = 500
+BATCH = 500
 SOON_S = 60.0
 
 
 class RawReports:
-    """A raw WebSocket that keeps the sequences it reads, by client, in the order in which they come."""
+    """A raw WebSocket that keeps the sequences it reads, by client, in order of arrival."""
 
     def __init__(self, streams: Streams, key: str) -> None:
         self.heard: dict[str, list[int]] = {}
@@ -39,7 +39,7 @@ class RawReports:
         self._thread.start()
 
     def wait_for(self, wanted: dict[str, int]) -> dict[str, list[int]]:
-        """Return what was read once it reaches these sequences."""
+        """Wait until the reader reaches these sequences, and return what it read."""
         wait_until(lambda: all(self._last(client) >= last for client, last in wanted.items()), timeout_s=SOON_S)
         return {client: self.heard.get(client, []) for client in wanted}
 
@@ -59,15 +59,15 @@ def heads(market_data: Database, *clients: str) -> dict[str, int]:
 
 
 def store_with_two_workers(market_data: Database, numbers: Sequence[int], **parties: str) -> None:
-    """Store trades in units that two workers of the feed take in turn; everything is lost on the way to Redis."""
-    units = [numbers[first : first + UNIT] for first in range(0, len(numbers), UNIT)]
+    """Store trades in batches that two workers of the feed take in turn; all pushes to Redis are lost."""
+    batches = [numbers[first : first + BATCH] for first in range(0, len(numbers), BATCH)]
 
     def work(mine: list[Sequence[int]]) -> None:
-        for unit in mine:
-            made = trades(*(trade(number, **parties) for number in unit))
+        for batch in mine:
+            made = trades(*(trade(number, **parties) for number in batch))
             record(market_data, [made], taken_us=NOW_US)
 
-    workers = [threading.Thread(target=work, args=(units[worker::2],)) for worker in range(2)]
+    workers = [threading.Thread(target=work, args=(batches[worker::2],)) for worker in range(2)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -75,13 +75,13 @@ def store_with_two_workers(market_data: Database, numbers: Sequence[int], **part
 
 
 def assert_whole(events: list[dict[str, Any]], last: int) -> None:
-    """Each report comes once and in its order, and each event follows the one before."""
-    told: list[int] = []
+    """Check that each report comes once and in order, and that each event follows the one before."""
+    received: list[int] = []
     for before, event in zip([None, *events], events, strict=False):
         if before is not None:
             assert (event["type"], event["previous_sequence"]) == ("update", before["sequence"])
-        told += [report["sequence"] for report in event["data"]]
-    assert told == list(range(1, last + 1))
+        received += [report["sequence"] for report in event["data"]]
+    assert received == list(range(1, last + 1))
 
 
 def test_46_a_reader_that_is_50_000_reports_behind_catches_up(
@@ -91,11 +91,11 @@ def test_46_a_reader_that_is_50_000_reports_behind_catches_up(
     subscribe(client, "report")
     raw, admin = RawReports(streams, api_keys.flood), RawReports(streams, api_keys.admin)
     other = RawReports(streams, api_keys.gauss)
-    feed.tell(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
+    feed.publish(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
     wait_for_sequence(client, "report", 1)
 
     store_with_two_workers(market_data, range(2, BEHIND + 2), buyer="FLOOD", seller="ANN")
-    feed.tell(trades(trade(BEHIND + 2, buyer="FLOOD", seller="GAUSS")))
+    feed.publish(trades(trade(BEHIND + 2, buyer="FLOOD", seller="GAUSS")))
     stored = heads(market_data, "FLOOD", "ANN", "GAUSS")
     assert stored == {"FLOOD": BEHIND + 2, "ANN": BEHIND, "GAUSS": 2}
 
@@ -113,15 +113,15 @@ def test_46_a_reader_that_is_50_000_reports_behind_catches_up(
 
 
 def _beats_after(client: SocketIOClient, moment: str) -> list[int]:
-    """What the heartbeats said of reports that left after a moment, by the clock of this host."""
+    """Return what the heartbeats sent after a moment, by the clock of this host, said of reports."""
     beats = [beat for beat in client.of("heartbeat") if beat["timestamp"] > moment]
     return [beat["sequences"]["report"] for beat in beats if "report" in beat["sequences"]]
 
 
-def test_46_what_is_stored_and_never_pushed_is_heard_all_the_same(streams: Streams, feed: Feed, api_keys: Keys) -> None:
-    """A worker of the feed may die or hang between its commit and its push, and nothing may come after that."""
+def test_46_stored_reports_that_were_never_pushed_are_sent(streams: Streams, feed: Feed, api_keys: Keys) -> None:
+    """A worker of the feed may die or hang between its commit and its push, and no later push may follow."""
     raw, admin = RawReports(streams, api_keys.flood), RawReports(streams, api_keys.admin)
-    feed.tell(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
+    feed.publish(trades(trade(1, buyer="FLOOD", seller="GAUSS")))
     raw.wait_for({"FLOOD": 1})
     feed.store(trades(trade(2, buyer="FLOOD", seller="GAUSS")))
     assert raw.wait_for({"FLOOD": 2}) == {"FLOOD": [1, 2]}

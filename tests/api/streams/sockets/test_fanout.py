@@ -1,4 +1,4 @@
-"""Frames go out in their order and together, and who does not read keeps nobody waiting."""
+"""Frames leave in order and together, and a client that does not read delays no other."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.api.streams.sockets.test_websocket import small_pair
 
 
 class OpenWebSocket:
-    """What an outbox uses of a WebSocket, on a pair of sockets; counts its writes."""
+    """The part of a WebSocket that an outbox uses, on a pair of sockets; it counts its writes."""
 
     def __init__(self, ours: socket.socket) -> None:
         self._whole = _WholeWrites(ours)
@@ -53,7 +53,7 @@ def read(theirs: socket.socket, size: int) -> bytes:
     return received
 
 
-def test_what_comes_within_a_moment_is_one_write(rounds: Fanout) -> None:
+def test_frames_within_a_moment_are_one_write(rounds: Fanout) -> None:
     ours, theirs = small_pair()
     outbox, websocket = outbox_on(rounds, ours)
     for number in range(9):
@@ -62,7 +62,7 @@ def test_what_comes_within_a_moment_is_one_write(rounds: Fanout) -> None:
     assert websocket.writes == 1
 
 
-def test_what_came_before_the_websocket_goes_first(rounds: Fanout) -> None:
+def test_earlier_frames_go_first(rounds: Fanout) -> None:
     ours, theirs = small_pair()
     outbox = Outbox(rounds)
     outbox.offer(b"early ")
@@ -71,7 +71,7 @@ def test_what_came_before_the_websocket_goes_first(rounds: Fanout) -> None:
     assert read(theirs, 10) == b"early late"
 
 
-def test_who_reads_slowly_gets_everything_in_order_and_the_others_do_not_wait(rounds: Fanout) -> None:
+def test_a_slow_reader_gets_everything_in_order_and_delays_no_other(rounds: Fanout) -> None:
     (slow_ours, slow_theirs), (ours, theirs) = small_pair(), small_pair()
     slow, _ = outbox_on(rounds, slow_ours)
     quick, _ = outbox_on(rounds, ours)
@@ -85,7 +85,7 @@ def test_who_reads_slowly_gets_everything_in_order_and_the_others_do_not_wait(ro
     assert read(slow_theirs, len(expected)) == expected
 
 
-def test_who_does_not_read_at_all_is_cut_off(rounds: Fanout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_does_not_read_is_cut_off(rounds: Fanout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fanout, "MAX_WAITING_BYTES", 100_000)
     ours, theirs = small_pair()
     outbox, websocket = outbox_on(rounds, ours)
@@ -99,7 +99,7 @@ def test_who_does_not_read_at_all_is_cut_off(rounds: Fanout, monkeypatch: pytest
     outbox.offer(b"more")
     with gevent.Timeout(10):
         while theirs.recv(10_000):
-            pass  # what had left before, and then the end
+            pass  # frames sent before, and then the end
 
 
 def test_a_farewell_comes_after_everything_else(rounds: Fanout) -> None:
@@ -111,7 +111,7 @@ def test_a_farewell_comes_after_everything_else(rounds: Fanout) -> None:
     leaving.get()
 
 
-def test_whoever_is_gone_is_let_go(rounds: Fanout) -> None:
+def test_a_closed_connection_is_dropped(rounds: Fanout) -> None:
     ours, theirs = small_pair()
     outbox, websocket = outbox_on(rounds, ours)
     theirs.close()
@@ -121,7 +121,7 @@ def test_whoever_is_gone_is_let_go(rounds: Fanout) -> None:
             gevent.sleep(0.001)
 
 
-def test_after_a_round_that_failed_there_are_others(rounds: Fanout) -> None:
+def test_a_failed_round_does_not_stop_later_ones(rounds: Fanout) -> None:
     ours, theirs = small_pair()
     outbox, _ = outbox_on(rounds, ours)
     faults = [ValueError("once")]

@@ -48,20 +48,20 @@ def test_writes_are_whole_and_do_not_mix() -> None:
     assert received == b"a" * 100_000 + b"b" * 100_000 + b"c" * 100_000
 
 
-def test_who_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_reads_too_slowly_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "WRITE_S", 0.1)
     ours, theirs = small_pair()
     with pytest.raises(TimeoutError, match="too slowly"):
         _WholeWrites(ours).sendall(b"x" * 1_000_000)
     while theirs.recv(100_000):
-        pass  # what had left before, and then the end
+        pass  # frames sent before, and then the end
 
 
-def test_what_the_kernel_does_not_take_at_once_goes_before_anything_else() -> None:
+def test_bytes_the_kernel_did_not_take_go_first() -> None:
     ours, theirs = small_pair()
     whole = _WholeWrites(ours)
     assert whole.send_now(b"1" * 100)
-    assert not whole.send_now(b"2" * 100_000), "nobody reads"
+    assert not whole.send_now(b"2" * 100_000), "the peer does not read"
     assert not whole.send_now(b"3" * 100), "something waits"
     writer = gevent.spawn(whole.send, b"4" * 100)
     received = b""
@@ -72,7 +72,7 @@ def test_what_the_kernel_does_not_take_at_once_goes_before_anything_else() -> No
     assert whole.send_now(b"5")
 
 
-def test_what_comes_while_another_writes_waits_for_its_end() -> None:
+def test_frames_wait_for_the_write_under_way() -> None:
     ours, theirs = small_pair()
     whole = _WholeWrites(ours)
     writer = gevent.spawn(whole.send, b"1" * 100_000)
@@ -86,7 +86,7 @@ def test_what_comes_while_another_writes_waits_for_its_end() -> None:
     assert (received + theirs.recv(1_000)) == b"1" * 100_000 + b"2" * 100
 
 
-def test_whoever_is_gone_is_noticed() -> None:
+def test_a_closed_connection_is_noticed() -> None:
     ours, theirs = small_pair()
     whole = _WholeWrites(ours)
     theirs.close()
