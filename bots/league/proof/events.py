@@ -1,10 +1,10 @@
-"""events.jsonl: what happened in a tournament, a line of JSON each, match by match and in the order of time.
+"""Writes events.jsonl: the events of a tournament, one line of JSON each, by match and time.
 
     {"seed":1,"time_s":12.402,"event":"trade","security_id":"MSFT","price":"100.12","quantity":4,
      "buyer":"retail","seller":"market_maker","aggressor":"buy"}
 
-The other events are `scheduled` (news, halts, sellers), `note` (what a bot wrote down), `disqualified`, and at the end
-of each match `ended` for each bot. Who trades and is no bot of the tournament has the name null.
+The other events are `scheduled` (news, halts, sellers), `note` (a line that a bot logged), `disqualified`, and at the
+end of each match `ended` for each bot. A trader that is not a bot of the tournament has the name null.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Line = dict[str, Any]
 
 
 def lines(match: Match) -> Iterator[bytes]:
-    """The events of a match as lines with their ends."""
+    """Yield the events of a match as lines, including their line ends."""
     happened = [(event["time_s"], number, event) for number, event in enumerate(_events(match))]
     for _, _, event in sorted(happened, key=lambda one: one[:2]):
         yield msgspec.json.encode({"seed": match.seed, **event}) + b"\n"
@@ -68,7 +68,7 @@ def _own(fields: dict[str, str]) -> Line:
 
 
 def _trades(match: Match) -> Iterator[Line]:
-    """Each trade once, though both of its sides may be bots."""
+    """Yield each trade once, even if both sides are bots."""
     sides: dict[int, dict[str, tuple[BotResult, Fill]]] = {}
     for bot in match.bots:
         for fill in bot.fills:

@@ -140,9 +140,9 @@ def test_a_guest_is_seen_from_here_and_bots_from_their_file(tmp_path: Path) -> N
     ("bots", "arguments", "fault"),
     [
         (["no_such"], (), "bots[1].strategy: there is no strategy no_such; choose one of"),
-        (["retail"], ("--duration", "soon"), "--duration: 'soon' is no duration"),
+        (["retail"], ("--duration", "soon"), "--duration: 'soon' is not a duration"),
         (["retail"], ("--with", "missing.py:Bot"), "there is no file"),
-        (["retail"], ("--output", "."), "is there already"),
+        (["retail"], ("--output", "."), "exists already"),
     ],
 )
 def test_what_cannot_begin_is_told(tmp_path: Path, bots: list[str], arguments: tuple[str, ...], fault: str) -> None:

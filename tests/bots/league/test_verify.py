@@ -47,7 +47,7 @@ def test_what_is_true_is_found_true(result: Path, capsys: pytest.CaptureFixture[
     assert main([str(result)]) == 0
     said = capsys.readouterr().out
     assert "lead to the same" in said
-    assert "2 matches, played again, come to the same" in said
+    assert "2 matches, played again, lead to the same" in said
     assert Folder(result).result().scoreboard_hash in said
     assert main([str(result), "--logs-only"]) == 0
     assert "played again" not in capsys.readouterr().out
@@ -57,7 +57,7 @@ def test_what_is_true_is_found_true(result: Path, capsys: pytest.CaptureFixture[
 def test_a_file_that_was_changed_is_named(copy: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = (copy / name).read_bytes()
     (copy / name).write_bytes(text[:-2] + b"\n\n")
-    assert f"{name} is not the one that was written" in refused(copy, capsys)
+    assert f"{name} has changed: its hash differs from the one in result.json" in refused(copy, capsys)
 
 
 @pytest.mark.parametrize("name", [archive.SCOREBOARD, archive.RESULT, "matches/2.json.gz", "matches/1.log.gz"])
@@ -106,7 +106,7 @@ def test_samples_that_were_smoothed_are_found_by_playing_again(copy: Path, capsy
         return msgspec.structs.replace(match, bots=bots)
 
     changed(copy, smoothed)
-    assert "seed 1: retail: its samples differ" in refused(copy, capsys)
+    assert "seed 1: retail: the samples differ" in refused(copy, capsys)
 
 
 def test_another_configuration_is_found_by_playing_again(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,7 @@ def test_names_and_errors_are_text(report: str) -> None:
 
 
 def test_it_says_who_won_who_was_disqualified_and_how_to_check_it(report: str) -> None:
-    assert "good came first with $7.00 a match" in report
+    assert "good came first and gained $7.00 per match" in report
     assert "seed 2: raised after 30s" in report
     assert "Traceback (most recent call last)" in report
     assert "python -m bots verify" in report
