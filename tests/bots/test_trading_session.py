@@ -1,4 +1,4 @@
-"""A session knows from its bot's own reports alone what the bot has, and tells each thing once, in order."""
+"""A session derives a bot's account from its reports alone and delivers each event once, in order."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def harness(diary: Diary) -> Harness:
     return Harness(diary)
 
 
-def test_everything_is_told_in_its_callback(diary: Diary, harness: Harness) -> None:
+def test_every_event_reaches_its_callback(diary: Diary, harness: Harness) -> None:
     harness.price("99", "101", last="100")
     harness.book([("99", 5)], [("101", 5), ("102", 1)])
     harness.session.deliver(
@@ -125,9 +125,7 @@ def test_equity_is_cash_and_shares_at_the_last_price(diary: Diary, harness: Harn
     ("reason", "filled", "status"),
     [("cancelled", 0, "cancelled"), ("insufficient_funds", 0, "rejected"), ("self_trade", 3, "cancelled")],
 )
-def test_what_a_denial_releases_can_be_spent_again(
-    diary: Diary, harness: Harness, reason: str, filled: int, status: str
-) -> None:
+def test_a_denial_releases_the_hold(diary: Diary, harness: Harness, reason: str, filled: int, status: str) -> None:
     order_id = diary.buy(10, 90)
     if filled:
         harness.fill(order_id, filled, "90")
@@ -234,7 +232,7 @@ def test_a_trade_that_cannot_settle_is_taken_back(diary: Diary, harness: Harness
     assert harness.lines == [(0.0, "trade_failed", {"order_id": 1, "quantity": 10, "reason": "account_closed"})]
 
 
-def test_orders_of_an_earlier_life_are_its_own() -> None:
+def test_orders_of_an_earlier_run_are_adopted() -> None:
     state = OrderState(
         order_id=5,
         client_id="A",
@@ -255,7 +253,7 @@ def test_orders_of_an_earlier_life_are_its_own() -> None:
 @pytest.mark.parametrize(
     ("status", "expectation"), [(404, None), (422, "problem")], ids=["nothing left", "another problem"]
 )
-def test_a_cancel_that_finds_nothing_is_no_fault(status: int, expectation: str | None) -> None:
+def test_a_cancel_that_finds_nothing_raises_nothing(status: int, expectation: str | None) -> None:
     class Refusing(RecordingVenue):
         def cancel(self, security_id: str, order_id: int) -> None:
             raise Problem(ProblemDetails(status=status, code="problem"))
@@ -270,7 +268,7 @@ def test_a_cancel_that_finds_nothing_is_no_fault(status: int, expectation: str |
             diary.cancel(order_id)
 
 
-def test_channels_are_those_that_it_listens_to() -> None:
+def test_channels_follow_from_the_callbacks() -> None:
     class Silent(Strategy):
         pass
 

@@ -30,7 +30,7 @@ def test_the_summary_names_sure_winners_and_orders_that_may_be_chance() -> None:
     assert "No bot was disqualified." in said
 
 
-def test_a_single_match_is_sure_of_nothing() -> None:
+def test_a_single_match_gives_no_certainty() -> None:
     said = " ".join(sentences(board(1), {}))
     assert "urely" not in said
     assert "chance" not in said
