@@ -9,10 +9,13 @@ import msgspec
 import pytest
 
 from bots.contract import (
+    Auction,
     Book,
     LimitOrder,
     MarketOrder,
+    NewsItem,
     OrderState,
+    PhaseChange,
     Price,
     ProblemDetails,
     Report,
@@ -327,3 +330,38 @@ def test_a_stop_order_holds_the_collar_of_its_stop_price(diary: Diary, harness: 
     harness.price("99", "101", last="100")
     diary.buy(1, stop_price=120)
     assert diary.cash == 10_000 - Decimal(132)
+
+
+@dataclass
+class Dayfly(Strategy):
+    """Records what it learns of the trading day."""
+
+    events: list[object] = field(default_factory=list)
+
+    def on_phase(self, phase: PhaseChange) -> None:
+        self.events.append((phase.phase, self.phase(), self.phase("AAPL")))
+
+    def on_auction(self, auction: Auction) -> None:
+        self.events.append((auction.price, auction.volume))
+
+    def on_news(self, news: NewsItem) -> None:
+        self.events.append(news.headline)
+
+
+def test_phases_auctions_and_news_reach_their_callbacks() -> None:
+    strategy = Dayfly()
+    harness = Harness(strategy, securities=("MSFT", "AAPL"))
+    assert Dayfly.channels() == {"phase", "auction", "news"}
+    harness.session.deliver(PhaseChange(security_id="MSFT", phase="auction"), 1.0)
+    harness.session.deliver(Auction(security_id="MSFT", price=Decimal("99.50"), volume=7), 2.0)
+    harness.session.deliver(NewsItem(news_id=1, headline="Takeover"), 3.0)
+    assert strategy.events == [("auction", "auction", "continuous"), (Decimal("99.50"), 7), "Takeover"]
+
+
+def test_an_expired_order_was_in_the_market(diary: Diary, harness: Harness) -> None:
+    order_id = diary.buy(10, 99.5, time_in_force="gtd", expires_at="2030-01-01T00:00:00Z")
+    assert harness.orders[-1].expires_at == "2030-01-01T00:00:00Z"  # type: ignore[union-attr]
+    harness.confirm(order_id)
+    harness.deny(order_id, "expired")
+    assert diary.told[-1] == "order 1 cancelled expired"
+    assert diary.cash == 10_000

@@ -75,6 +75,8 @@ def _trades(match: Match) -> Iterator[Line]:
             sides.setdefault(fill.trade, {})[fill.side] = bot, fill
     for _, legs in sorted(sides.items()):
         one = next(iter(legs.values()))[1]
+        takers = [side for side, (_, fill) in legs.items() if not fill.is_maker]
+        opposite = None if len(legs) == 2 else "sell" if one.side == "buy" else "buy"
         yield {
             "time_s": one.time_s,
             "event": "trade",
@@ -83,7 +85,7 @@ def _trades(match: Match) -> Iterator[Line]:
             "quantity": one.quantity,
             "buyer": legs["buy"][0].name if "buy" in legs else None,
             "seller": legs["sell"][0].name if "sell" in legs else None,
-            "aggressor": one.side if not one.is_maker else "sell" if one.side == "buy" else "buy",
+            "aggressor": takers[0] if takers else opposite,  # null in an auction, where both sides are makers
         }
 
 
