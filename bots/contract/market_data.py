@@ -22,7 +22,7 @@ class Security(Struct, frozen=True, kw_only=True):
 
     maker_fee, taker_fee  in basis points, negative for a rebate
     market_order_band     how far a market order may trade from the last price [fraction]
-    band                  how far any order may trade from the last trade before an auction begins [fraction]
+    band                  how far an order may trade from the last trade before an auction begins [fraction]
     phase_ends_at         when the phase is due to end; None if that is open
     """
 
