@@ -13,10 +13,14 @@ from decimal import Decimal
 from typing import Any, ClassVar, Literal, get_args
 
 from bots.contract import (
+    Auction,
     Book,
     LimitOrder,
     MarketOrder,
+    NewsItem,
     Order,
+    Phase,
+    PhaseChange,
     Price,
     Security,
     Side,
@@ -30,8 +34,15 @@ from bots.working_order import Fill, WorkingOrder
 
 SIDES: tuple[Side, Side] = get_args(Side)
 
-Channel = Literal["price", "book", "trades"]
-_CALLBACKS: dict[Channel, str] = {"price": "on_price", "book": "on_book", "trades": "on_trade"}
+Channel = Literal["price", "book", "trades", "phase", "auction", "news"]
+_CALLBACKS: dict[Channel, str] = {
+    "price": "on_price",
+    "book": "on_book",
+    "trades": "on_trade",
+    "phase": "on_phase",
+    "auction": "on_auction",
+    "news": "on_news",
+}
 
 
 def option(default: Any, meaning: str) -> Any:
@@ -88,6 +99,15 @@ class Strategy:
     def on_trade(self, trade: Trade) -> None:
         """Called for every trade in the market."""
 
+    def on_phase(self, phase: PhaseChange) -> None:
+        """Called at the start with the phase of each security, and when a security enters another phase."""
+
+    def on_auction(self, auction: Auction) -> None:
+        """Called when the indicative price or volume of an auction has changed; only the newest state is delivered."""
+
+    def on_news(self, news: NewsItem) -> None:
+        """Called for every item of news that the exchange publishes."""
+
     def on_order(self, order: WorkingOrder) -> None:
         """Called when one of the bot's orders is confirmed, replaced or closed, or when a change to it is refused."""
 
@@ -118,11 +138,13 @@ class Strategy:
         post_only: bool = False,
         display_quantity: int | None = None,
         stop_price: float | Decimal | None = None,
+        expires_at: str | None = None,
     ) -> int:
         """Place an order and return its id.
 
         security_id       default: the strategy's own
-        time_in_force     of a limit order: gtc, ioc or fok
+        time_in_force     of a limit order: gtc, ioc, fok, day, gtd or auction
+        expires_at        end of a gtd order, a time as in RFC 3339
         post_only         reject the order if it would trade at once
         display_quantity  make it an iceberg that shows this many shares at a time
         stop_price        hold the order until a trade prints at this price or beyond [dollars]
@@ -144,6 +166,7 @@ class Strategy:
                 time_in_force=time_in_force,
                 post_only=post_only,
                 display_quantity=display_quantity,
+                expires_at=expires_at,
             )
         else:
             order = StopLimitOrder(
@@ -154,6 +177,7 @@ class Strategy:
                 price=security.nearest(price),
                 time_in_force=time_in_force,
                 post_only=post_only,
+                expires_at=expires_at,
             )
         return self.session.place(order)
 
@@ -201,6 +225,10 @@ class Strategy:
     def price(self, security_id: str | None = None) -> Price:
         """Return the best and last prices, None where one does not exist; needs the price channel."""
         return self.session.price(security_id or self.security.security_id)
+
+    def phase(self, security_id: str | None = None) -> Phase:
+        """Return a security's phase; the strategy must define on_phase or watch the channel `phase`."""
+        return self.session.phase(security_id or self.security.security_id)
 
     def book(self, security_id: str | None = None) -> Book:
         """Return the best levels of both sides; needs the book channel."""

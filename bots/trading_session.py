@@ -12,12 +12,27 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Protocol
 
-from bots.contract import Book, LimitOrder, Order, OrderState, Price, Report, Security, StopLimitOrder, StopOrder, Trade
+from bots.contract import (
+    Auction,
+    Book,
+    LimitOrder,
+    NewsItem,
+    Order,
+    OrderState,
+    Phase,
+    PhaseChange,
+    Price,
+    Report,
+    Security,
+    StopLimitOrder,
+    StopOrder,
+    Trade,
+)
 from bots.errors import Problem
 from bots.portfolio import NOTHING, Portfolio
 from bots.working_order import ENDS, Fill, WorkingOrder, working
 
-Event = Price | Book | Trade | Report
+Event = Price | Book | Trade | Report | PhaseChange | Auction | NewsItem
 Log = Callable[[float, str, Mapping[str, object]], None]
 
 # How many of its most recently closed orders a session remembers, so that a late report does not open one again.
@@ -60,6 +75,15 @@ class Callbacks(Protocol):
 
     def on_trade(self, trade: Trade) -> None:
         """A trade has printed."""
+
+    def on_phase(self, phase: PhaseChange) -> None:
+        """A security has entered a phase."""
+
+    def on_auction(self, auction: Auction) -> None:
+        """The indicative result of an auction has changed."""
+
+    def on_news(self, news: NewsItem) -> None:
+        """The exchange has published news."""
 
     def on_order(self, order: WorkingOrder) -> None:
         """One of the bot's orders has changed."""
@@ -113,12 +137,16 @@ class TradingSession:
         self._portfolio = Portfolio(cash, holdings)
         self._prices = {name: Price(security_id=name, bid=None, ask=None) for name in self.securities}
         self._books = {name: Book(security_id=name, sequence=0, bids=[], asks=[]) for name in self.securities}
+        self._phases: dict[str, Phase] = {name: security.phase for name, security in self.securities.items()}
         self._closed: dict[int, None] = {}
         self._handlers: dict[type[Event], Callable[..., None]] = {
             Price: self._take_price,
             Book: self._take_book,
             Trade: self._take_trade,
             Report: self._take_report,
+            PhaseChange: self._take_phase,
+            Auction: strategy.on_auction,
+            NewsItem: strategy.on_news,
         }
         for state in reversed(list(open_orders)):
             self._open(working(state))
@@ -166,6 +194,10 @@ class TradingSession:
     def _take_trade(self, trade: Trade) -> None:
         self._print(trade.security_id, trade.price)
         self._strategy.on_trade(trade)
+
+    def _take_phase(self, phase: PhaseChange) -> None:
+        self._phases[phase.security_id] = phase.phase
+        self._strategy.on_phase(phase)
 
     def _take_report(self, report: Report) -> None:
         if report.event_type == "order":
@@ -360,6 +392,10 @@ class TradingSession:
     def price(self, security_id: str) -> Price:
         """Return the best and last prices; those that do not exist are None."""
         return self._prices[security_id]
+
+    def phase(self, security_id: str) -> Phase:
+        """Return the last known phase of a security; it is up to date only if the strategy listens to the channel."""
+        return self._phases[security_id]
 
     def book(self, security_id: str) -> Book:
         """Return the most recent book; it has no levels unless the strategy listens to the channel."""

@@ -9,7 +9,7 @@ from msgspec import Struct
 from bots.contract import OPEN, OrderState, OrderStatus, Side
 
 # Reasons that end an order which was in the market; any other reason means that it never entered it.
-ENDS: frozenset[str | None] = frozenset({"cancelled", "unfilled", "self_trade"})
+ENDS: frozenset[str | None] = frozenset({"cancelled", "unfilled", "self_trade", "expired", "settled", "buy_in"})
 
 
 class WorkingOrder(Struct, kw_only=True):

@@ -17,7 +17,9 @@ from bots.client.stream import Conversation, Refusal, messages
 from bots.contract import ProblemDetails
 from bots.errors import Problem
 
-ChannelName = Literal["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]
+ChannelName = Literal[
+    "price", "book", "trades", "candles", "report", "leaderboard", "pipeline", "phase", "auction", "news"
+]
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
 
@@ -27,7 +29,7 @@ _CONNECT, _CONNECTED, _EVENT, _ANSWER, _REFUSED = b"40", b"40", b"42", b"43", b"
 
 
 class Subscription(Struct, frozen=True, omit_defaults=True):
-    """A channel of one security, or of all; `report` always covers all."""
+    """A channel of one security, or of all; `report` and `news` always cover all."""
 
     channel: ChannelName
     security_id: str | None = None

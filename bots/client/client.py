@@ -29,6 +29,7 @@ from bots.client.stream import PlainConversation, Refusal, messages
 from bots.contract import (
     Accepted,
     Account,
+    Auction,
     Balance,
     Book,
     CancelOrder,
@@ -37,6 +38,7 @@ from bots.contract import (
     Interval,
     Key,
     MassCancelled,
+    NewsItem,
     Order,
     OrderState,
     Page,
@@ -229,6 +231,14 @@ class Client(Operations):
     def candles(self, security_id: str, interval: Interval = "1m", *, limit: int = 100) -> list[Candle]:
         """Return candles, newest first."""
         return self.get(f"/candles/{part(security_id)}", Page[Candle], query_of(interval=interval, limit=limit)).data
+
+    def auction(self, security_id: str) -> Auction:
+        """Return the result that a security's auction would have if it ended now."""
+        return self.get(f"/auction/{part(security_id)}", Auction)
+
+    def news(self) -> Iterator[NewsItem]:
+        """Yield the exchange's news, newest first, fetching pages as needed."""
+        return self._pages("/news", Page[NewsItem], {})
 
     def leaderboard(self) -> list[Standing]:
         """Return the clients in order of their equity."""

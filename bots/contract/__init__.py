@@ -23,7 +23,20 @@ from bots.contract.accounts import (
     Statement,
     Transferred,
 )
-from bots.contract.market_data import Book, Candle, Interval, Level, Price, Security, Trade
+from bots.contract.market_data import (
+    Auction,
+    Book,
+    Candle,
+    Interval,
+    Level,
+    NewsItem,
+    Phase,
+    PhaseCause,
+    PhaseChange,
+    Price,
+    Security,
+    Trade,
+)
 from bots.contract.orders import OPEN, Accepted, MassCancelled, OrderState, OrderStatus, Report, SettledFill
 from bots.contract.problems import FieldFault, ProblemDetails
 from bots.contract.requests import (
@@ -55,6 +68,7 @@ __all__ = [
     "Account",
     "AccountState",
     "Amounts",
+    "Auction",
     "Balance",
     "Book",
     "CancelOrder",
@@ -67,11 +81,15 @@ __all__ = [
     "LimitOrder",
     "MarketOrder",
     "MassCancelled",
+    "NewsItem",
     "OpenedAccount",
     "Order",
     "OrderState",
     "OrderStatus",
     "Page",
+    "Phase",
+    "PhaseCause",
+    "PhaseChange",
     "Posting",
     "Price",
     "ProblemDetails",

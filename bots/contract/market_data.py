@@ -10,6 +10,8 @@ from msgspec import Struct
 from bots.contract.requests import Side
 
 Interval = Literal["1s", "1m", "5m", "1h"]
+Phase = Literal["closed", "auction", "continuous", "halted", "settled"]
+PhaseCause = Literal["admin", "schedule", "volatility"]
 
 # How far a market order may trade from the last price, where the exchange does not serve it [fraction].
 DEFAULT_BAND = Decimal("0.10")
@@ -20,7 +22,8 @@ class Security(Struct, frozen=True, kw_only=True):
 
     maker_fee, taker_fee  in basis points, negative for a rebate
     market_order_band     how far a market order may trade from the last price [fraction]
-    band                  how far any order may trade from the last trade before an auction begins [fraction]
+    band                  how far an order may trade from the last trade before an auction begins [fraction]
+    phase_ends_at         when the phase is due to end; None if that is open
     """
 
     security_id: str
@@ -33,6 +36,10 @@ class Security(Struct, frozen=True, kw_only=True):
     taker_fee: Decimal = Decimal(0)
     market_order_band: Decimal | None = None
     band: Decimal | None = None
+    phase: Phase = "continuous"
+    phase_cause: PhaseCause | None = None
+    phase_ends_at: str | None = None
+    reference_price: Decimal | None = None
 
     def nearest(self, price: float | Decimal) -> Decimal:
         """Round any number to the nearest allowed price: on the tick, between the lowest and the highest."""
@@ -82,13 +89,48 @@ class Book(Struct, frozen=True, kw_only=True):
     asks: list[Level]
 
 
+class PhaseChange(Struct, frozen=True, kw_only=True):
+    """A security has entered a phase, or its phase has another cause or end; an open end is None."""
+
+    phase: Phase
+    phase_cause: PhaseCause | None = None
+    phase_ends_at: str | None = None
+    security_id: str = ""
+    timestamp: str | None = None
+
+
+class Auction(Struct, frozen=True, kw_only=True):
+    """The result that a security's auction would have if it ended now; `price` is None if nothing would trade.
+
+    surplus  shares that the larger side, `surplus_side`, would have left at this price
+    """
+
+    price: Decimal | None
+    volume: int
+    surplus: int = 0
+    surplus_side: Side | None = None
+    phase: Phase = "auction"
+    ends_at: str | None = None
+    security_id: str = ""
+
+
+class NewsItem(Struct, frozen=True, kw_only=True):
+    """A message of the exchange to all clients, about one security or none."""
+
+    news_id: int | str
+    headline: str
+    body: str | None = None
+    security_id: str | None = None
+    timestamp: str | None = None
+
+
 class Trade(Struct, frozen=True, kw_only=True):
-    """A trade as it is published; `sequence` counts a security's trades from 1."""
+    """A trade as it is published; `sequence` counts a security's trades from 1, an auction's trade has no aggressor."""
 
     trade_id: str
     price: Decimal
     quantity: int
-    aggressor_side: Side
+    aggressor_side: Side | None
     sequence: int
     security_id: str = ""
     timestamp: str | None = None

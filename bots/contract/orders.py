@@ -45,6 +45,7 @@ class OrderState(Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None = None
     display_quantity: int | None = None
     time_in_force: str = "gtc"
+    expires_at: str | None = None
     post_only: bool = False
     average_price: Decimal | None = None
     client_order_id: str | None = None

@@ -11,13 +11,15 @@ from typing import Literal
 from msgspec import Struct
 
 Side = Literal["buy", "sell"]
-TimeInForce = Literal["gtc", "ioc", "fok"]
+# Until cancelled, immediately, all or none; until the close, until `expires_at`, or in the next auction only.
+TimeInForce = Literal["gtc", "ioc", "fok", "day", "gtd", "auction"]
 
 
 class LimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="limit"):
     """An order that trades at `price` [dollars per share] or better.
 
-    With `display_quantity` it is an iceberg that shows this many shares at a time.
+    With `display_quantity` it is an iceberg that shows this many shares at a time. A gtd order needs `expires_at`, a
+    time as in RFC 3339.
     """
 
     security_id: str
@@ -28,6 +30,7 @@ class LimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fiel
     post_only: bool = False
     display_quantity: int | None = None
     client_order_id: str | None = None
+    expires_at: str | None = None
 
 
 class MarketOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="market"):
@@ -60,6 +63,7 @@ class StopLimitOrder(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
     time_in_force: TimeInForce = "gtc"
     post_only: bool = False
     client_order_id: str | None = None
+    expires_at: str | None = None
 
 
 class CancelOrder(Struct, frozen=True, kw_only=True, tag_field="type", tag="cancel"):

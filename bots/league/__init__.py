@@ -1,6 +1,5 @@
-"""The league: tournaments of bots, what came of them as a report, and the proof that it came so.
+"""The league: tournaments of bots, their report, and a proof of the result.
 
-The matches are played by bots/simulated or by a running exchange; here is what they have in common: who plays in what
-(configuration), what a match ends with (result), how good a bot was (metrics, statistics, rating), whether the market
-behaved like one (stylised facts), and the folder in which all of it lies (archive, report).
+Matches run in bots/simulated or on a running exchange. `play` has the configuration, the entrants and the matches,
+`scoring` the metrics, ratings and stylised facts, `proof` the archive and its verification, `reporting` the report.
 """

@@ -1,7 +1,7 @@
-"""Plays the simulated matches of a tournament, each in a process of its own, several at a time.
+"""Plays the simulated matches of a tournament, each in its own process, several at a time.
 
-So a match begins with nothing that another one left behind, and a bot that takes its process with it - by a library
-that never returns, by the end of the process, by memory - has taken one match only: that is played again without it.
+No match inherits state from another. A bot that ends its process, by a library call that never returns, by exiting or
+by exhausting memory, affects only one match, which is then played again without it.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from bots.league.play.result import Failure, Match
 from bots.league.play.simulated_match import play
 from bots.league.proof.archive import Folder
 
-# A process is looked at so often [s]; one that stays inside one callback for so many looks is ended. The match itself
-# interrupts a callback long before, where it can.
+# Interval between two looks at a process [s], and the number of looks after which a process that is still in the same
+# callback is ended. Where it can, the match itself interrupts a callback much earlier.
 LOOK_EVERY_S = 0.25
 PATIENCE_LOOKS = 120
-# A turn and who has it in one number, so that it is written at once.
-_WHO_BITS = 10
+# The number of a call and of its bot share one integer, so that both are written atomically.
+_BOT_BITS = 10
 
-# A new interpreter for each: nothing is inherited but what is handed over.
+# Each match gets a new interpreter and inherits only its arguments.
 _processes = multiprocessing.get_context("spawn")
 
 Progress = Callable[[int, float], object]
 
 
 class MatchError(Exception):
-    """A match ended with a fault of ours; the text has the traceback."""
+    """A match failed through a fault of the league and not of a bot; the text has the traceback."""
 
 
 @dataclass
 class _Round:
-    """A match under way."""
+    """A match that is being played."""
 
     seed: int
     process: Any
@@ -55,7 +55,7 @@ class _Round:
     looks: int = 0
 
     def hangs(self) -> bool:
-        """Whether it has been in one callback for too long; to be asked at each look."""
+        """Return whether one callback has lasted too long; call it once at each look."""
         turn = self.calling.value
         self.looks = self.looks + 1 if turn and turn == self.turn else 0
         self.turn = turn
@@ -84,9 +84,9 @@ class Rounds:
     _under_way: list[_Round] = field(default_factory=list)
 
     def play(self, seeds: Iterable[int], *, out: dict[int, dict[str, Failure]] | None = None) -> Iterator[Match]:
-        """Play the matches of seeds; each as soon as it is over.
+        """Play the matches of the seeds; yield each as soon as it is over.
 
-        out     who is out from the beginning, by seed and account
+        out     bots that are disqualified from the start, by seed and account
         raises  MatchError
         """
         self._out = {seed: dict(failures) for seed, failures in (out or {}).items()}
@@ -110,24 +110,24 @@ class Rounds:
         return _Round(seed, process, ours, calling)
 
     def _look(self) -> Iterator[Match]:
-        """Hear what the matches under way have to tell."""
-        told = set(wait([playing.connection for playing in self._under_way], timeout=LOOK_EVERY_S))
+        """Receive the messages of the matches, and end a process that hangs."""
+        ready = set(wait([playing.connection for playing in self._under_way], timeout=LOOK_EVERY_S))
         for playing in list(self._under_way):
-            if playing.connection in told:
-                yield from self._hear(playing)
+            if playing.connection in ready:
+                yield from self._receive(playing)
             elif playing.hangs():
-                playing.process.kill()  # which is heard at the next look
+                playing.process.kill()  # the next look finds its connection closed
 
-    def _hear(self, playing: _Round) -> Iterator[Match]:
+    def _receive(self, playing: _Round) -> Iterator[Match]:
         try:
-            kind, said = playing.connection.recv()
+            kind, content = playing.connection.recv()
         except EOFError:
             self._ended(playing)
             return
         if kind == "at":
-            self.progress(playing.seed, said)
+            self.progress(playing.seed, content)
         elif kind == "broken":
-            raise MatchError(f"the match of seed {playing.seed} ended with a fault that is no bot's:\n{said}")
+            raise MatchError(f"the match of seed {playing.seed} failed, and not through a bot:\n{content}")
         else:
             self._under_way.remove(playing)
             playing.end()
@@ -135,24 +135,27 @@ class Rounds:
             yield self.folder.match(playing.seed)
 
     def _ended(self, playing: _Round) -> None:
-        """A process has ended without a word: it is played again without the bot that had the word then."""
+        """Play the match of a process that has ended again, without the bot that was being called."""
         self._under_way.remove(playing)
         playing.process.join()
         status = playing.process.exitcode
         playing.connection.close()
-        who = playing.calling.value & (1 << _WHO_BITS) - 1
-        if not who:
-            raise MatchError(f"the process of seed {playing.seed} ended with status {status} while no bot was called")
-        said = "it did not come back, and could not be interrupted" if playing.looks >= PATIENCE_LOOKS else _why(status)
-        failure = Failure(kind="crashed", time_s=0.0, error=said, traceback="")
-        self._out.setdefault(playing.seed, {})[self.entrants[who - 1].account] = failure
+        bot = playing.calling.value & (1 << _BOT_BITS) - 1
+        if not bot:
+            raise MatchError(
+                f"the process of seed {playing.seed} ended with status {status} while it was calling no bot"
+            )
+        hung = playing.looks >= PATIENCE_LOOKS
+        error = "a callback did not return and could not be interrupted" if hung else _cause(status)
+        failure = Failure(kind="crashed", time_s=0.0, error=error, traceback="")
+        self._out.setdefault(playing.seed, {})[self.entrants[bot - 1].account] = failure
         self.progress(playing.seed, 0.0)
         self._under_way.append(self._begin(playing.seed))
 
 
-def _why(status: int) -> str:
+def _cause(status: int) -> str:
     if status < 0:
-        return f"the process of its match was ended by {signal.Signals(-status).name}"
+        return f"the signal {signal.Signals(-status).name} ended the process of its match"
     return f"it ended the process of its match with status {status}"
 
 
@@ -168,12 +171,12 @@ def _play(
     path: Path,
     out: dict[str, Failure],
 ) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started this one ends it, too
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process ends this one
     _redirect(path / "matches" / f"{seed}.out")
     folder, turns = Folder(path), count(1)
 
-    def call(who: int) -> None:
-        calling.value = next(turns) << _WHO_BITS | who if who else 0
+    def call(bot: int) -> None:
+        calling.value = next(turns) << _BOT_BITS | bot if bot else 0
 
     try:
         with folder.lines_of(seed, "log") as log:
@@ -188,20 +191,20 @@ def _play(
             )
         folder.keep(match)
     except BrokenPipeError:
-        return  # nobody is there any more who wants to know
-    except Exception:  # noqa: BLE001 - told to who started this process, and raised there
+        return  # the parent process has ended
+    except Exception:  # noqa: BLE001 - the parent process raises it
         connection.send(("broken", traceback.format_exc()))
     else:
         connection.send(("over", None))
 
 
 def _redirect(file: Path) -> None:
-    """What bots print goes into a file of their match, which is there only if they do."""
+    """Write what bots print into a file of their match, made on the first write."""
     with contextlib.suppress(FileNotFoundError):
         file.unlink()
 
     class Lazy:
-        """Opens the file when something is written."""
+        """A text stream that opens its file on each write."""
 
         encoding = "utf-8"
 
@@ -210,9 +213,9 @@ def _redirect(file: Path) -> None:
                 return to.write(text)
 
         def flush(self) -> None:
-            """Nothing is held back."""
+            """Do nothing: each write closes the file."""
 
-    sys.stdout = sys.stderr = Lazy()  # all that print needs
+    sys.stdout = sys.stderr = Lazy()  # print needs no more than this
     with Path(os.devnull).open("w") as nowhere:
         for descriptor in (1, 2):
             os.dup2(nowhere.fileno(), descriptor)

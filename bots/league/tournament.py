@@ -1,4 +1,4 @@
-"""`python -m bots tournament [league.toml]`: bots against each other, with a report, a scoreboard and a proof."""
+"""`python -m bots tournament [league.toml]`: lets bots play and writes a report, a scoreboard and a proof."""
 
 from __future__ import annotations
 
@@ -41,43 +41,46 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     shown = argparse.ArgumentParser(
         prog="python -m bots tournament",
-        description="Let bots play against each other, and write a report. docs/league.md describes league.toml.",
+        description="Let bots play against each other and write a report. docs/league.md describes league.toml.",
     )
-    shown.add_argument("file", nargs="?", type=Path, metavar="league.toml", help="what is played (default: ours)")
-    shown.add_argument("--live", action="store_true", help="on the running exchange, where an hour takes an hour")
+    shown.add_argument(
+        "file", nargs="?", type=Path, metavar="league.toml", help="the tournament (default: the included one)"
+    )
+    shown.add_argument("--live", action="store_true", help="play on the running exchange, where an hour takes an hour")
     shown.add_argument(
         "--with",
         action="append",
         default=[],
         dest="guests",
         metavar="FILE.py:CLASS",
-        help="one more bot; may be given again",
+        help="add a bot; may be repeated",
     )
-    shown.add_argument("--seeds", type=int, metavar="N", help="so many matches instead of those in the file")
-    shown.add_argument("--duration", metavar="1h30m", help="how long a match is instead")
+    shown.add_argument("--seeds", type=int, metavar="N", help="play the seeds 1 to N instead of the file's")
+    shown.add_argument("--duration", metavar="1h30m", help="duration of a match instead of the file's")
     shown.add_argument(
         "--processes",
         type=int,
         metavar="N",
         default=os.cpu_count() or 1,
-        help="matches at a time, when simulated (default: %(default)s, the cores)",
+        help="simulated matches at a time (default: %(default)s, the number of cores)",
     )
-    shown.add_argument("--url", default=URL, help="the exchange of --live (default: $EXCHANGE_URL, now %(default)s)")
+    shown.add_argument("--url", default=URL, help="the exchange for --live (default: $EXCHANGE_URL, now %(default)s)")
     shown.add_argument(
         "--keys-file",
         type=Path,
         metavar="FILE",
         default=KEYS_FILE,
-        help="where the admin's key is (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
+        help="JSON file with the admin's key (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
     )
     shown.add_argument("--output", type=Path, metavar="FOLDER", help=f"a new folder (default: {RESULTS}/NAME-TIME)")
     return shown
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Play a tournament; the exit status: 0 when it was played, whoever was disqualified, and 1 when it was not.
+    """Play a tournament and return the exit status.
 
-    That an exchange does not pass its own audit after a live one is 1, too.
+    0 if it was played, even if bots were disqualified; 1 if it was not, or if the exchange fails its own audit after a
+    live tournament; 130 if the user stopped it.
     """
     options = parser().parse_args(arguments)
     try:
@@ -90,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"python -m bots tournament: {fault}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; there is no result of a tournament that was not played to its end", file=sys.stderr)
+        print("\nstopped; a tournament has a result only if it is played to its end", file=sys.stderr)
         return 130
     board = scoreboard(matches)
     proof = folder.finish(league, sources, matches, board, exchange=exchange)
@@ -101,12 +104,12 @@ def main(arguments: Sequence[str]) -> int:
         matches_hash=archive.matches_hash(proof.matches),
         board_hash=proof.scoreboard_hash,
     )
-    _tell(folder, folder.add_report(proof, page), board)
+    _print_result(folder, folder.add_report(proof, page), board)
     return 0 if exchange is None or exchange["audit"]["passed"] else 1
 
 
 def _configured(options: argparse.Namespace) -> tuple[League, dict[str, Path]]:
-    """What is to be played, and where the files of bots are. Raises ConfigurationError."""
+    """Return the tournament and the paths of the bots' files. Raises ConfigurationError."""
     file: Path = options.file or OWN
     content = content_of(file)
     if options.seeds is not None:
@@ -123,7 +126,7 @@ def _configured(options: argparse.Namespace) -> tuple[League, dict[str, Path]]:
 
 
 def _shorten(content: dict[str, Any], duration: str, *, live: bool) -> None:
-    """Another duration, and without the events that would come after it."""
+    """Set another duration and drop the events after it."""
     try:
         end_s = seconds(duration)
     except ValueError as fault:
@@ -136,7 +139,7 @@ def _shorten(content: dict[str, Any], duration: str, *, live: bool) -> None:
     if isinstance(events, list):
         kept = [event for event in events if not isinstance(event, dict) or _at_s(event) < end_s]
         if len(kept) < len(events):
-            print(f"{len(events) - len(kept)} of {len(events)} scheduled events come after the end, and are left out")
+            print(f"{len(events) - len(kept)} of {len(events)} scheduled events come after the end and are left out")
         content["events"] = kept
 
 
@@ -144,24 +147,27 @@ def _at_s(event: dict[str, Any]) -> float:
     try:
         return seconds(event.get("at"))
     except ValueError:
-        return 0.0  # which is named as a fault of the configuration
+        return 0.0  # kept, so that the check of the configuration reports it
 
 
 def _folder(options: argparse.Namespace, league: League) -> Folder:
-    """A folder that is not there yet. Raises ConfigurationError."""
+    """Choose a new folder for the result. Raises ConfigurationError."""
     path: Path | None = options.output
     if path is None:
         name = "".join(letter if letter.isalnum() else "-" for letter in league.name.lower()).strip("-")
         path = RESULTS / f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     if path.exists():
-        raise ConfigurationError(f"{path} is there already; a result gets a folder of its own")
+        raise ConfigurationError(f"--output: {path} exists already; a result needs a new folder")
     return Folder(path)
 
 
 def _played(
     league: League, bots: Sequence[Entrant], folder: Folder, options: argparse.Namespace
 ) -> tuple[list[Match], dict[str, Any] | None]:
-    """The matches in the order of their seeds. Raises MatchError, ConfigurationError, KeyboardInterrupt."""
+    """Play the matches; return them in the order of their seeds, and the audit if they were live.
+
+    raises  MatchError, ConfigurationError, ExchangeError, TimeoutError, KeyboardInterrupt
+    """
     if options.live:
         return _played_live(league, bots, folder, options)
     rounds = len(league.seeds)
@@ -178,13 +184,13 @@ def _played(
 def _played_live(
     league: League, bots: Sequence[Entrant], folder: Folder, options: argparse.Namespace
 ) -> tuple[list[Match], dict[str, Any]]:
-    """The matches on the running exchange, one after the other, and what it says of itself afterwards."""
+    """Play the matches on the running exchange, one after the other, and audit it afterwards."""
     exchange = LiveExchange(options.url, _admin_key(options.keys_file))
     seeds = league.seeds[: league.live.rounds]
     left_out = sum(event.at >= league.live.duration for event in league.events)
     print(
         f"{league.name}, live on {options.url}: {len(bots)} bots, {len(seeds)} of {written(league.live.duration)}"
-        + (f"; {left_out} scheduled events come after the end, and are left out" if left_out else "")
+        + (f"; {left_out} scheduled events come after the end and are left out" if left_out else "")
     )
     matches = []
     with ProgressDisplay("playing live", rounds=len(seeds), duration_s=league.live.duration) as shown:
@@ -212,12 +218,11 @@ def _admin_key(file: Path) -> str:
         return str(json.loads(file.read_text())["admin"])
     except (OSError, ValueError, KeyError) as fault:
         raise ConfigurationError(
-            f"a live tournament opens accounts, and takes the admin's key from {file}: {fault!r}"
+            f"--keys-file: a live tournament opens accounts and needs the admin's key, but {file} has none: {fault!r}"
         ) from None
 
 
-def _tell(folder: Folder, proof: Result, board: Scoreboard) -> None:
-    """The scoreboard in short, and where the rest is."""
+def _print_result(folder: Folder, proof: Result, board: Scoreboard) -> None:
     table = Table(title=headline(board), title_justify="left", title_style="bold", box=None, pad_edge=False)
     for column in ("#", "bot", "gain", "95 % interval", "rating", "won"):
         table.add_column(column, justify="left" if column == "bot" else "right")

@@ -1,8 +1,8 @@
-"""`python -m bots verify RESULT`: whether a result is what comes of what was played, and if not, what differs.
+"""`python -m bots verify RESULT`: checks whether a result follows from its matches, and reports any difference.
 
-It looks from the outside in, and stops where something differs: the files against the hashes of the proof; scoreboard
-and events against the matches from which they are computed; the logs, applied to the engine again, against the trades
-and the ledger of the matches; and last, all is played again.
+It checks in four steps and stops at the first difference: the files against the hashes of the proof; scoreboard and
+events against the matches; the logs, applied to the engine again, against the trades and final accounts; and finally
+all matches, played again.
 """
 
 from __future__ import annotations
@@ -25,61 +25,61 @@ from bots.league.rounds import MatchError, Rounds
 from bots.league.scoring.standings import as_csv, scoreboard
 from bots.simulated.replay import InvalidLog, ReplayResult, replay
 
-# Differences that are named; the rest is counted.
-_NAMED = 12
+# Differences that are printed; further ones are only counted.
+_PRINTED = 12
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     shown = argparse.ArgumentParser(
-        prog="python -m bots verify", description="See whether the result of a tournament is what comes of it."
+        prog="python -m bots verify", description="Check whether the result of a tournament follows from its matches."
     )
     shown.add_argument("result", type=Path, metavar="RESULT", help="the folder of a tournament")
-    shown.add_argument("--logs-only", action="store_true", help="apply the logs again, but do not play again")
+    shown.add_argument("--logs-only", action="store_true", help="replay the logs, but do not play the matches again")
     shown.add_argument(
         "--processes",
         type=int,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="matches at a time (default: %(default)s, the cores)",
+        help="matches at a time (default: %(default)s, the number of cores)",
     )
     return shown
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Verify a result; the exit status: 0 when it is true, 1 when it is not, 2 when it cannot be said."""
+    """Verify a result; return exit status 0 if it is right, 1 if it is wrong, 2 if it cannot be checked."""
     options = parser().parse_args(arguments)
     folder = Folder(options.result)
     try:
-        for said in _verified(folder, logs_only=options.logs_only, processes=max(options.processes, 1)):
-            print(f"✓ {said}", flush=True)
+        for finding in _verify(folder, logs_only=options.logs_only, processes=max(options.processes, 1)):
+            print(f"✓ {finding}", flush=True)
     except (ResultMismatch, InvalidResult) as fault:
         faults = fault.faults if isinstance(fault, ResultMismatch) else [str(fault)]
-        for line in faults[:_NAMED]:
+        for line in faults[:_PRINTED]:
             print(f"✗ {line}", file=sys.stderr)
-        if len(faults) > _NAMED:
-            print(f"✗ and {len(faults) - _NAMED} more", file=sys.stderr)
+        if len(faults) > _PRINTED:
+            print(f"✗ and {len(faults) - _PRINTED} more", file=sys.stderr)
         print(f"{options.result} is refused", file=sys.stderr)
         return 1
     except (ConfigurationError, MatchError) as fault:
-        print(f"python -m bots verify: it cannot be played again: {fault}", file=sys.stderr)
+        print(f"python -m bots verify: the tournament cannot be played again: {fault}", file=sys.stderr)
         return 2
     return 0
 
 
-def _verified(folder: Folder, *, logs_only: bool, processes: int) -> Iterator[str]:
-    """What is found true, step by step. Raises ResultMismatch, InvalidResult, ConfigurationError, MatchError."""
+def _verify(folder: Folder, *, logs_only: bool, processes: int) -> Iterator[str]:
+    """Yield the findings step by step. Raises ResultMismatch, InvalidResult, ConfigurationError, MatchError."""
     proof = folder.result()
     league = league_of(proof)
     if [match.seed for match in proof.matches] != list(league.seeds)[: len(proof.matches)] or not proof.matches:
-        raise ResultMismatch(["result.json: the matches are not those of the seeds"])
+        raise ResultMismatch(["result.json: the matches do not have the seeds of the configuration"])
     matches = [folder.match(match.seed) for match in proof.matches]
     yield _files(folder, proof, matches)
     yield _computed(folder, matches)
     if proof.kind == "live":
         yield live_proof.tapes(folder, proof, matches)
         yield live_proof.ledgers(matches)
-        yield live_proof.said_of(proof)
+        yield live_proof.audit_of(proof)
         yield f"scoreboard {proof.scoreboard_hash}"
         return
     yield _logs(folder, league, proof, matches)
@@ -90,44 +90,44 @@ def _verified(folder: Folder, *, logs_only: bool, processes: int) -> Iterator[st
 
 def _files(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
     faults = [
-        f"{name} is not the one that was written: its hash is another than in result.json"
-        for name, told in (
+        f"{name} has changed: its hash differs from the one in result.json"
+        for name, recorded in (
             (archive.SCOREBOARD, proof.scoreboard_hash),
             (archive.EVENTS, proof.events_hash),
             (archive.REPORT, proof.report_hash),
             *((source.file, source.sha256) for source in proof.sources.values()),
         )
-        if hash_of(folder.read(name)) != told
+        if hash_of(folder.read(name)) != recorded
     ]
-    for match, told in zip(matches, proof.matches, strict=True):
-        faults += [f"matches/{told.seed}.json.gz: {fault}" for fault in _unlike(told, proof_of(match))]
+    for match, match_proof in zip(matches, proof.matches, strict=True):
+        faults += [f"matches/{match_proof.seed}.json.gz: {fault}" for fault in _unlike(match_proof, proof_of(match))]
     require(faults)
-    return f"{3 + len(proof.sources) + len(matches)} files are as result.json says"
+    return f"{3 + len(proof.sources) + len(matches)} files have the hashes in result.json"
 
 
-def _unlike(told: Proof, found: Proof) -> list[str]:
-    names = [name for name in Proof.__struct_fields__ if getattr(told, name) != getattr(found, name)]
+def _unlike(recorded: Proof, found: Proof) -> list[str]:
+    names = [name for name in Proof.__struct_fields__ if getattr(recorded, name) != getattr(found, name)]
     return [f"{name} differs from result.json" for name in names]
 
 
 def _computed(folder: Folder, matches: Sequence[Match]) -> str:
     table = as_csv(scoreboard(matches), matches[0].securities)
-    told = folder.read(archive.SCOREBOARD).decode(errors="replace")
+    recorded = folder.read(archive.SCOREBOARD).decode(errors="replace")
     faults = []
-    if table != told:
+    if table != recorded:
         faults += [
-            f"scoreboard.csv has {line!r}, and of the matches comes {right!r}"
-            for line, right in zip(told.splitlines(), table.splitlines(), strict=False)
+            f"scoreboard.csv has {line!r}, but the matches lead to {right!r}"
+            for line, right in zip(recorded.splitlines(), table.splitlines(), strict=False)
             if line != right
-        ] or ["scoreboard.csv has other rows than come of the matches"]
+        ] or ["scoreboard.csv has a different number of rows than the matches lead to"]
     if folder.read(archive.EVENTS) != b"".join(line for match in matches for line in events.lines(match)):
-        faults.append("events.jsonl differs from what comes of the matches")
+        faults.append("events.jsonl differs from the events of the matches")
     require(faults)
-    return "scoreboard and events are what comes of the matches"
+    return "scoreboard and events follow from the matches"
 
 
 def _logs(folder: Folder, league: League, proof: Result, matches: Sequence[Match]) -> str:
-    """The logs lead to the trades and to the ledger."""
+    """Replay the logs and compare trades and final accounts."""
     fees = {one.id: (round(one.maker_fee * 100), round(one.taker_fee * 100)) for one in league.securities}
     faults: list[str] = []
     for match in matches:
@@ -140,23 +140,23 @@ def _logs(folder: Folder, league: League, proof: Result, matches: Sequence[Match
         faults += [f"{at}: {fault}" for fault in _of_log(match, found)]
     require(faults)
     commands, trades = (sum(getattr(one, name) for one in proof.matches) for name in ("commands", "trades"))
-    return f"{commands:,} commands of the logs lead to the same {trades:,} trades, and to the same ledger"
+    return f"{commands:,} commands of the logs lead to the same {trades:,} trades and the same ledger"
 
 
 def _of_log(match: Match, found: ReplayResult) -> Iterator[str]:
-    """What a match is told to be, and its log does not lead to."""
+    """Yield the differences between a match and the outcome of its log."""
     for name in ("log_hash", "commands", "trades", "trades_hash", "fees_cents"):
         one, other = getattr(match, name), getattr(found, name)
         if one != other:
-            yield f"{name} is {one}, and of its log comes {other}"
+            yield f"{name} is {one}, but the log leads to {other}"
     for bot in match.bots:
         cash_cents = bot.opening_cash_cents + found.cash_cents[bot.account]
         if cash_cents != bot.cash_cents:
-            yield f"{bot.name} has {bot.cash_cents} cents, and of the log come {cash_cents}"
-        for security_id, told in bot.shares.items():
+            yield f"{bot.name} has {bot.cash_cents} cents, but the log leads to {cash_cents}"
+        for security_id, recorded in bot.shares.items():
             shares = bot.opening.get(security_id, 0) + found.shares[bot.account, security_id]
-            if shares != told:
-                yield f"{bot.name} has {told} {security_id}, and of the log come {shares}"
+            if shares != recorded:
+                yield f"{bot.name} has {recorded} {security_id}, but the log leads to {shares}"
 
 
 def _played_again(folder: Folder, league: League, proof: Result, matches: Sequence[Match], processes: int) -> str:
@@ -167,7 +167,7 @@ def _played_again(folder: Folder, league: League, proof: Result, matches: Sequen
         }
         for match in matches
     }
-    told = {match.seed: match for match in matches}
+    recorded = {match.seed: match for match in matches}
     faults: dict[int, list[str]] = {}
     with (
         tempfile.TemporaryDirectory() as place,
@@ -175,8 +175,8 @@ def _played_again(folder: Folder, league: League, proof: Result, matches: Sequen
     ):
         again = Folder(Path(place) / "again")
         again.begin({})
-        for match in Rounds(league, bots, again, processes, shown.update).play(told, out=crashed):
-            if proof_of(match) != proof_of(told[match.seed]):
-                faults[match.seed] = differences(told[match.seed], match)
+        for match in Rounds(league, bots, again, processes, shown.update).play(recorded, out=crashed):
+            if proof_of(match) != proof_of(recorded[match.seed]):
+                faults[match.seed] = differences(recorded[match.seed], match)
     require([f"seed {seed}: {fault}" for seed in sorted(faults) for fault in faults[seed]])
-    return f"{len(matches)} matches, played again, come to the same commands, trades, accounts and samples"
+    return f"{len(matches)} matches, played again, lead to the same commands, trades, accounts and samples"

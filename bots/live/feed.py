@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Struct
 
 from bots.client.channels import ChannelEvent
-from bots.contract import Level, Price, Report, Trade
+from bots.contract import Auction, Level, NewsItem, PhaseChange, Price, Report, Trade
 from bots.live.local_book import LocalBook
 
-FeedEvent = Price | LocalBook | Trade | Report
+FeedEvent = Price | LocalBook | Trade | Report | PhaseChange | Auction | NewsItem
 
 
 class _Quote(Struct, frozen=True):
@@ -30,10 +30,13 @@ _decode_quote = msgspec.json.Decoder(_Quote).decode
 _decode_levels = msgspec.json.Decoder(_Levels).decode
 _decode_trades = msgspec.json.Decoder(list[Trade]).decode
 _decode_reports = msgspec.json.Decoder(list[Report]).decode
+_decode_phase = msgspec.json.Decoder(PhaseChange).decode
+_decode_auction = msgspec.json.Decoder(Auction).decode
+_decode_news = msgspec.json.Decoder(list[NewsItem] | NewsItem).decode
 
 
 class Feed:
-    """Follows the channels from their first snapshots; earlier trades and reports are not delivered.
+    """Follows the channels from their first snapshots; earlier trades, news and reports are not delivered.
 
     missed  fetches the reports with a sequence above the given one, oldest first
     """
@@ -43,6 +46,7 @@ class Feed:
         self._books: dict[str, LocalBook] = {}
         self._last_trade: dict[str, int] = {}
         self._last_report: int | None = None
+        self._news: set[int | str] | None = None  # ids that are known; None before the first snapshot
 
     @property
     def has_reports(self) -> bool:
@@ -73,6 +77,23 @@ class Feed:
                     yield msgspec.structs.replace(trade, security_id=security_id)
         elif event.channel == "report":
             yield from self._new_reports(event)
+        elif event.channel == "phase":
+            phase = _decode_phase(event.data)
+            yield msgspec.structs.replace(phase, security_id=security_id, timestamp=phase.timestamp or event.timestamp)
+        elif event.channel == "auction":
+            yield msgspec.structs.replace(_decode_auction(event.data), security_id=security_id)
+        elif event.channel == "news":
+            yield from self._new_items(event)
+
+    def _new_items(self, event: ChannelEvent) -> Iterator[NewsItem]:
+        """Yield news that was not delivered yet; a snapshot after a gap contains the missed items."""
+        content = _decode_news(event.data)
+        items = content if isinstance(content, list) else [content]
+        known, is_first = self._news or set(), self._news is None and event.type == "snapshot"
+        self._news = known | {item.news_id for item in items}
+        if not is_first:
+            # Snapshots are newest first.
+            yield from (item for item in reversed(items) if item.news_id not in known)
 
     def _changed_book(self, event: ChannelEvent, security_id: str) -> LocalBook:
         book = self._books.setdefault(security_id, LocalBook(security_id))

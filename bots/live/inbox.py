@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from threading import Condition
 
-from bots.contract import Price
+from bots.contract import Auction, Price
 from bots.errors import ExchangeError
 from bots.live.feed import FeedEvent
 from bots.live.local_book import LocalBook
@@ -18,13 +18,14 @@ InboxItem = Event | ExchangeError
 
 
 class Inbox:
-    """Keeps every report and trade, but only the newest price and book of each security, so no bot falls behind."""
+    """Keeps only the newest price, book and auction of each security, so no bot falls behind, and all other events."""
 
     def __init__(self) -> None:
         self._arrived = Condition()
         self._letters: deque[InboxItem] = deque()
         self._prices: dict[str, Price] = {}
         self._books: dict[str, LocalBook] = {}
+        self._auctions: dict[str, Auction] = {}
         self._stopped = False
 
     def put(self, letter: FeedEvent | ExchangeError) -> None:
@@ -34,6 +35,8 @@ class Inbox:
                 self._prices[letter.security_id] = letter
             elif isinstance(letter, LocalBook):
                 self._books[letter.security_id] = letter
+            elif isinstance(letter, Auction):
+                self._auctions[letter.security_id] = letter
             else:
                 self._letters.append(letter)
             self._arrived.notify()
@@ -52,9 +55,12 @@ class Inbox:
     def take(self, timeout_s: float) -> list[InboxItem]:
         """Take everything; if there is nothing, wait for the first arrival until the time-out."""
         with self._arrived:
-            self._arrived.wait_for(lambda: self._letters or self._prices or self._books or self._stopped, timeout_s)
-            taken = [*self._letters, *self._prices.values(), *(book.top(DEPTH) for book in self._books.values())]
-            self._letters.clear()
-            self._prices.clear()
-            self._books.clear()
+            self._arrived.wait_for(self._has_any, timeout_s)
+            books = (book.top(DEPTH) for book in self._books.values())
+            taken = [*self._letters, *self._prices.values(), *books, *self._auctions.values()]
+            for held in (self._letters, self._prices, self._books, self._auctions):
+                held.clear()
             return taken
+
+    def _has_any(self) -> bool:
+        return bool(self._letters or self._prices or self._books or self._auctions or self._stopped)

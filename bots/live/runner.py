@@ -13,7 +13,7 @@ from threading import Thread
 
 from bots.client import Client
 from bots.client.channels import Subscription, events
-from bots.contract import Report, Security
+from bots.contract import NewsItem, Report, Security
 from bots.errors import ExchangeError, Problem, Unavailable
 from bots.live.feed import Feed
 from bots.live.inbox import Inbox, InboxItem
@@ -139,7 +139,9 @@ class Runner:
             away = self._client.another(patience_s=MISSED_PATIENCE_S)
             self._feed = Feed(partial(away.reports_after, client_id=self._client_id))
             wanted = [Subscription("report")] + [
-                Subscription(channel, name) for channel in sorted(self._strategy.channels()) for name in security_ids
+                Subscription(channel, name)
+                for channel in sorted(self._strategy.channels())
+                for name in ([None] if channel == "news" else security_ids)
             ]
             Thread(target=self._read_streams, args=(self._feed, wanted), daemon=True).start()
         deadline_s = time.monotonic() + STREAM_PATIENCE_S
@@ -180,7 +182,7 @@ class Runner:
         if isinstance(letter, ExchangeError):
             raise letter
         assert self._session is not None, "the streams are read from the start on"
-        if isinstance(letter, Report) or letter.security_id in self._session.securities:
+        if isinstance(letter, Report | NewsItem) or letter.security_id in self._session.securities:
             self._call(partial(self._session.deliver, letter, self.now_s))
 
     def _call(self, callback: Callable[[], None]) -> None:

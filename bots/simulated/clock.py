@@ -10,6 +10,24 @@ US_PER_S = 1_000_000
 FOREVER_US = 2**62
 
 
+def timestamp(time_us: int) -> str:
+    """Write a time [us since 1970] as the exchange does: RFC 3339, UTC, with microseconds.
+
+    source  H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days
+    """
+    seconds, micros = divmod(time_us, US_PER_S)
+    days, second = divmod(seconds, 86_400)
+    era, day_of_era = divmod(days + 719_468, 146_097)
+    year_of_era = (day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted_month = (5 * day_of_year + 2) // 153  # from March
+    day = day_of_year - (153 * shifted_month + 2) // 5 + 1
+    month = shifted_month + 3 if shifted_month < 10 else shifted_month - 9
+    year = year_of_era + era * 400 + (month <= 2)
+    time = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{micros:06d}"
+    return f"{year:04d}-{month:02d}-{day:02d}T{time}Z"
+
+
 class Clock:
     """A queue of actions, ordered by due time and, for equal times, by the order in which they were added.
 

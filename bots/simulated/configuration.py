@@ -14,7 +14,8 @@ from fractions import Fraction
 class Listing:
     """A listed security: its reference price, the prices at which it may be ordered, and its fees.
 
-    Fees are hundredths of a basis point of a trade's cash, negative for a rebate; see tasks.shared.rules.fees.
+    Fees are hundredths of a basis point of a trade's cash, negative for a rebate; see tasks.shared.rules.fees. `band`
+    is how far an order may trade from the last trade before an auction begins [fraction]; None is no limit.
     """
 
     security_id: str
@@ -24,6 +25,7 @@ class Listing:
     max_price_cents: int = 1_000_000
     maker_fee_ppm: int = 0
     taker_fee_ppm: int = 0
+    band: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

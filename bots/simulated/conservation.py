@@ -86,7 +86,7 @@ def _orders(exchange: Exchange) -> Iterator[str]:
     at_engine: dict[int, int] = {}
     for book in exchange.engine.state().books:
         at_engine.update({order.order_id: order.quantity + order.hidden for order in (*book.bids, *book.asks)})
-        at_engine.update({stop.order_id: stop.quantity for stop in book.stops})
+        at_engine.update({order.order_id: order.quantity for order in (*book.stops, *book.for_auction)})
     registered = {order_id: order.open_quantity for order_id, order in exchange.accounts.orders.items()}
     for order_id in sorted(at_engine.keys() | registered.keys()):
         ours, engines = registered.get(order_id, 0), at_engine.get(order_id, 0)

@@ -16,6 +16,7 @@ from bots.contract import Security
 from bots.simulated.clock import US_PER_S, Clock
 from bots.simulated.configuration import Configuration, Latency, Opening
 from bots.simulated.conservation import require_conserved
+from bots.simulated.day import TradingDay
 from bots.simulated.dollars import price_of
 from bots.simulated.exchange import Exchange
 from bots.simulated.feed import Feed
@@ -26,7 +27,17 @@ from bots.simulated.seat import Seat
 from bots.simulated.venue import NumberSeries, SimulatedVenue
 from bots.simulated.watch import Watch
 from bots.strategy import Strategy
-from tasks.messages import HaltRequest, OrderRequest, Request, Side, TradeMade
+from tasks.messages import (
+    Command,
+    Event,
+    HaltRequest,
+    OrderRequest,
+    Phase,
+    PhaseChanged,
+    Request,
+    Side,
+    TradeMade,
+)
 from tasks.order_entry.rules.decisions import Denied, Limits
 from tasks.shared.rules import securities
 
@@ -44,8 +55,8 @@ class Market:
     log      receives the commands of the order log as lines of JSON, many at a time
     calling  receives the number of a bot's seat, from 1, before each call of the bot, and 0 when the call returns
 
-    Scheduled actions receive the market and may call `halt`, `resume` and `order`. The market does not know what a
-    share is really worth; that is an input of informed traders (bots/fundamental.py).
+    Scheduled actions receive the market and may call `halt`, `resume`, `set_phase`, `publish_news` and `order`. The
+    market does not know what a share is really worth; that is an input of informed traders (bots/fundamental.py).
     """
 
     def __init__(
@@ -72,6 +83,14 @@ class Market:
         self._watch = Watch(configuration.patience_s, calling)
         band = Decimal(configuration.market_order_band.numerator) / configuration.market_order_band.denominator
         self._securities = {name: _contract_form(one, band) for name, one in self.exchange.securities.items()}
+        self._day = TradingDay(
+            configuration.listings,
+            clock=self.clock,
+            numbers=self._numbers,
+            start_us=START_US,
+            execute=self._execute,
+        )
+        self._day.begin()
         self._is_open = True
 
     @property
@@ -164,6 +183,7 @@ class Market:
             for seat in self.seats.values():
                 seat.stop()
             self._is_open = False
+            self._day.end()
             self.clock.run()  # messages under way arrive, and trades settle
         require_conserved(self.exchange)
         return self._outcome()
@@ -211,10 +231,14 @@ class Market:
         self._record.requested(request, None)
         if is_news(request, None):
             self._deliver(answer(request, None))
-        self._record.log.add(decision.command)
-        events = self.exchange.execute(decision.command)
+        self._execute(decision.command)
+
+    def _execute(self, command: Command) -> Sequence[Event]:
+        """Execute a command, settle and publish its events, and return them."""
+        self._record.log.add(command)
+        events = self.exchange.execute(command)
         if not events:
-            return
+            return events
         self._record.happened(events)
         trades, at_once = self.exchange.split(events)
         delay_us = self.configuration.settlement_delay_us
@@ -229,10 +253,16 @@ class Market:
             if type(event) is TradeMade:
                 for report in legs(event):
                     self._deliver(report)
+            elif type(event) is PhaseChanged:
+                self._feed.phase_changed(event)
             else:
                 self._deliver(change(event))
         if trades:
             self._feed.traded(trades)
+        for event in events:
+            if type(event) is PhaseChanged:
+                self._day.changed(event)
+        return events
 
     def _deliver(self, report: ClientReport | None) -> None:
         if report is not None and (seat := self.seats.get(report[0])) is not None:
@@ -252,6 +282,14 @@ class Market:
     def resume(self, security_id: str) -> None:
         """Resume the trading of a security."""
         self._receive(None, [HaltRequest(self._numbers.take(), security_id, False, START_US + self.clock.now_us)])
+
+    def set_phase(self, security_id: str, phase: Phase, *, seconds: float | None = None) -> None:
+        """Change the phase of a security; with `seconds`, continuous trading follows after this time."""
+        self._day.set_phase(security_id, phase, lasts_us=None if seconds is None else round(seconds * US_PER_S))
+
+    def publish_news(self, headline: str, *, body: str | None = None, security_id: str | None = None) -> None:
+        """Publish news to the bots that define on_news."""
+        self._feed.publish_news(headline, body, security_id, START_US + self.clock.now_us)
 
     def order(
         self, client_id: str, security_id: str, side: Side, quantity: int, price_cents: int | None = None

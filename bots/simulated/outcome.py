@@ -32,7 +32,7 @@ class Print(NamedTuple):
     security_id: str
     price_cents: int
     quantity: int
-    aggressor_side: Side
+    aggressor_side: Side | None
 
 
 class MarketSample(NamedTuple):

@@ -102,7 +102,6 @@ class Record:
                     (bot.rejected if event.status == "rejected" else bot.closed)[event.reason] += 1
 
     def _traded(self, trade: TradeMade) -> None:
-        assert trade.aggressor_side is not None  # trading is continuous here
         self.trades.add(trade)
         self.trades_made = number = self.trades_made + 1
         self._volumes[trade.security_id] += trade.quantity
@@ -110,7 +109,8 @@ class Record:
         quantity, price_cents = trade.quantity, trade.price_cents
         self.prints.append(Print(time_us, security_id, price_cents, quantity, trade.aggressor_side))
         rates = self._exchange.rates.get(security_id, _NO_FEES)
-        buyer_takes = trade.aggressor_side == "buy"
+        # In an auction neither side takes, and both pay the maker's fee.
+        buyer_takes, seller_takes = trade.aggressor_side == "buy", trade.aggressor_side == "sell"
         buyer, seller = self.bots.get(trade.buyer), self.bots.get(trade.seller)
         if buyer is not None:
             fee = fee_cents(quantity * price_cents, rates.taker_ppm if buyer_takes else rates.maker_ppm)
@@ -120,9 +120,19 @@ class Record:
                 )
             )
         if seller is not None:
-            fee = fee_cents(quantity * price_cents, rates.maker_ppm if buyer_takes else rates.taker_ppm)
+            fee = fee_cents(quantity * price_cents, rates.taker_ppm if seller_takes else rates.maker_ppm)
             seller.fills.append(
-                Fill(time_us, security_id, trade.sell_order_id, "sell", quantity, price_cents, buyer_takes, fee, number)
+                Fill(
+                    time_us,
+                    security_id,
+                    trade.sell_order_id,
+                    "sell",
+                    quantity,
+                    price_cents,
+                    not seller_takes,
+                    fee,
+                    number,
+                )
             )
 
     # -- samples -----------------------------------------------------------------------------------------------------

@@ -73,7 +73,8 @@ def replay(lines: Iterable[bytes], fees_ppm: Mapping[str, tuple[int, int]]) -> R
 def _book(trade: TradeMade, rates: FeeRates, found: ReplayResult) -> None:
     cash_cents = trade.quantity * trade.price_cents
     maker, taker = fee_cents(cash_cents, rates.maker_ppm), fee_cents(cash_cents, rates.taker_ppm)
-    of_buyer, of_seller = (taker, maker) if trade.aggressor_side == "buy" else (maker, taker)
+    of_buyer = taker if trade.aggressor_side == "buy" else maker
+    of_seller = taker if trade.aggressor_side == "sell" else maker
     found.cash_cents[trade.buyer] -= cash_cents + of_buyer
     found.cash_cents[trade.seller] += cash_cents - of_seller
     found.shares[trade.buyer, trade.security_id] += trade.quantity

@@ -93,6 +93,8 @@ class SimulatedVenue:
             stop_cents = self._cents(order.stop_price, security, "/stop_price")
         if isinstance(order, LimitOrder):
             display_quantity = order.display_quantity
+        if time_in_force == "gtd":
+            raise _refused("validation_error", "/time_in_force: the simulated market has no gtd orders; use day or gtc")
         self._count()
         request = OrderRequest(
             self._numbers.next,

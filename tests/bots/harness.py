@@ -1,4 +1,4 @@
-"""A venue that writes down what a session sends, and a session at it for a strategy under test."""
+"""A venue that records a session's requests, and a session for a strategy under test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The hidden value is the same for all who ask, wanders as far as it should, and jumps with the news."""
+"""The hidden value depends only on seed and time, moves with its volatility, and jumps with news."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from bots.fundamental import Fundamental
 
 
-def test_it_is_a_function_of_its_seed_whoever_asks_and_when() -> None:
+def test_the_value_is_a_function_of_seed_and_time() -> None:
     often, seldom = Fundamental(seed=3), Fundamental(seed=3)
     every = [often.value(t / 2) for t in range(2_000)]
     assert seldom.value(999.5) == every[1999]
@@ -17,7 +17,7 @@ def test_it_is_a_function_of_its_seed_whoever_asks_and_when() -> None:
     assert Fundamental(seed=4).value(999.5) != every[1999]
 
 
-def test_it_wanders_as_its_volatility_says_and_stays_in_reach() -> None:
+def test_the_value_moves_with_its_volatility_and_stays_in_range() -> None:
     # In the long run an Ornstein-Uhlenbeck process deviates by volatility * sqrt(reversion / 2).
     value = Fundamental(seed=1, volatility=0.1, reversion_s=50.0)
     values = [value.value(t) for t in range(200_000)]
@@ -41,6 +41,6 @@ def test_a_share_is_never_worth_less_than_a_cent() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"reversion_s": 0.0}, {"step_s": -1.0}, {"volatility": -0.1}, {"start": 0.0}])
-def test_what_cannot_be_is_refused(wrong: dict[str, float]) -> None:
+def test_invalid_parameters_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="above 0"):
         Fundamental(**wrong)  # type: ignore[arg-type]

@@ -36,7 +36,7 @@ def test_help_names_all_commands_and_strategies(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "target", ["nothing", "nothing.py:Bot", "no.such.module:Bot", "one.py:Other", "one.py:Strategy"]
 )
-def test_what_is_no_strategy_is_told_in_one_line(tmp_path: Path, target: str) -> None:
+def test_an_unknown_strategy_is_reported_in_one_line(tmp_path: Path, target: str) -> None:
     (tmp_path / "one.py").write_text("from bots.strategy import Strategy\n\nclass One(Strategy):\n    pass\n")
     shown = bots("run", target, directory=tmp_path)
     assert shown.returncode == 1
@@ -44,7 +44,7 @@ def test_what_is_no_strategy_is_told_in_one_line(tmp_path: Path, target: str) ->
     assert len(shown.stderr.splitlines()) == 1
 
 
-def test_what_is_no_command_is_told(tmp_path: Path) -> None:
+def test_an_unknown_command_is_reported(tmp_path: Path) -> None:
     shown = bots("no_such", directory=tmp_path)
     assert shown.returncode == 2
     assert "invalid choice: 'no_such'" in shown.stderr
@@ -96,7 +96,7 @@ def test_a_keys_file_that_is_not_json(tmp_path: Path) -> None:
     assert "cannot be read" in shown.stderr
 
 
-def test_an_option_of_the_strategy_that_cannot_be(tmp_path: Path) -> None:
+def test_an_invalid_option_of_the_strategy(tmp_path: Path) -> None:
     shown = bots("flood", "--rate", "-1", directory=tmp_path)
     assert shown.returncode == 1
     assert shown.stderr == "python -m bots: rate must not be negative\n"

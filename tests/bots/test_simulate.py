@@ -1,4 +1,4 @@
-"""`python -m bots simulate` from nothing: a new bot against others, the same every time, and what is said of it."""
+"""`python -m bots simulate` from scratch: a new bot against others, reproducible, with a summary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Raising(Strategy):
 """
 
 
-def test_a_new_bot_trades_for_an_hour_and_with_the_same_seed_again_so(tmp_path: Path) -> None:
+def test_a_new_bot_trades_for_an_hour_and_the_same_seed_repeats_it(tmp_path: Path) -> None:
     assert bots("new", "my_bot", directory=tmp_path).returncode == 0
     shown = bots("simulate", "my_bot.py:MyBot", "--worth", "99.5", directory=tmp_path)
     assert shown.returncode == 0, shown.stderr
@@ -45,7 +45,7 @@ def test_a_bot_that_raises_is_out_and_its_traceback_is_shown(tmp_path: Path) -> 
     assert 'raise RuntimeError("enough")' in shown.stderr
 
 
-def test_what_cannot_be_simulated_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_impossible_simulation_is_reported_in_one_line(tmp_path: Path) -> None:
     for arguments in (
         ("nothing",),
         ("flood", "--against", "no_such"),

@@ -1,4 +1,4 @@
-"""A session knows from its bot's own reports alone what the bot has, and tells each thing once, in order."""
+"""A session derives a bot's account from its reports alone and delivers each event once, in order."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import msgspec
 import pytest
 
 from bots.contract import (
+    Auction,
     Book,
     LimitOrder,
     MarketOrder,
+    NewsItem,
     OrderState,
+    PhaseChange,
     Price,
     ProblemDetails,
     Report,
@@ -67,7 +70,7 @@ def harness(diary: Diary) -> Harness:
     return Harness(diary)
 
 
-def test_everything_is_told_in_its_callback(diary: Diary, harness: Harness) -> None:
+def test_every_event_reaches_its_callback(diary: Diary, harness: Harness) -> None:
     harness.price("99", "101", last="100")
     harness.book([("99", 5)], [("101", 5), ("102", 1)])
     harness.session.deliver(
@@ -125,9 +128,7 @@ def test_equity_is_cash_and_shares_at_the_last_price(diary: Diary, harness: Harn
     ("reason", "filled", "status"),
     [("cancelled", 0, "cancelled"), ("insufficient_funds", 0, "rejected"), ("self_trade", 3, "cancelled")],
 )
-def test_what_a_denial_releases_can_be_spent_again(
-    diary: Diary, harness: Harness, reason: str, filled: int, status: str
-) -> None:
+def test_a_denial_releases_the_hold(diary: Diary, harness: Harness, reason: str, filled: int, status: str) -> None:
     order_id = diary.buy(10, 90)
     if filled:
         harness.fill(order_id, filled, "90")
@@ -234,7 +235,7 @@ def test_a_trade_that_cannot_settle_is_taken_back(diary: Diary, harness: Harness
     assert harness.lines == [(0.0, "trade_failed", {"order_id": 1, "quantity": 10, "reason": "account_closed"})]
 
 
-def test_orders_of_an_earlier_life_are_its_own() -> None:
+def test_orders_of_an_earlier_run_are_adopted() -> None:
     state = OrderState(
         order_id=5,
         client_id="A",
@@ -255,7 +256,7 @@ def test_orders_of_an_earlier_life_are_its_own() -> None:
 @pytest.mark.parametrize(
     ("status", "expectation"), [(404, None), (422, "problem")], ids=["nothing left", "another problem"]
 )
-def test_a_cancel_that_finds_nothing_is_no_fault(status: int, expectation: str | None) -> None:
+def test_a_cancel_that_finds_nothing_raises_nothing(status: int, expectation: str | None) -> None:
     class Refusing(RecordingVenue):
         def cancel(self, security_id: str, order_id: int) -> None:
             raise Problem(ProblemDetails(status=status, code="problem"))
@@ -270,7 +271,7 @@ def test_a_cancel_that_finds_nothing_is_no_fault(status: int, expectation: str |
             diary.cancel(order_id)
 
 
-def test_channels_are_those_that_it_listens_to() -> None:
+def test_channels_follow_from_the_callbacks() -> None:
     class Silent(Strategy):
         pass
 
@@ -329,3 +330,38 @@ def test_a_stop_order_holds_the_collar_of_its_stop_price(diary: Diary, harness: 
     harness.price("99", "101", last="100")
     diary.buy(1, stop_price=120)
     assert diary.cash == 10_000 - Decimal(132)
+
+
+@dataclass
+class Dayfly(Strategy):
+    """Records what it learns of the trading day."""
+
+    events: list[object] = field(default_factory=list)
+
+    def on_phase(self, phase: PhaseChange) -> None:
+        self.events.append((phase.phase, self.phase(), self.phase("AAPL")))
+
+    def on_auction(self, auction: Auction) -> None:
+        self.events.append((auction.price, auction.volume))
+
+    def on_news(self, news: NewsItem) -> None:
+        self.events.append(news.headline)
+
+
+def test_phases_auctions_and_news_reach_their_callbacks() -> None:
+    strategy = Dayfly()
+    harness = Harness(strategy, securities=("MSFT", "AAPL"))
+    assert Dayfly.channels() == {"phase", "auction", "news"}
+    harness.session.deliver(PhaseChange(security_id="MSFT", phase="auction"), 1.0)
+    harness.session.deliver(Auction(security_id="MSFT", price=Decimal("99.50"), volume=7), 2.0)
+    harness.session.deliver(NewsItem(news_id=1, headline="Takeover"), 3.0)
+    assert strategy.events == [("auction", "auction", "continuous"), (Decimal("99.50"), 7), "Takeover"]
+
+
+def test_an_expired_order_was_in_the_market(diary: Diary, harness: Harness) -> None:
+    order_id = diary.buy(10, 99.5, time_in_force="gtd", expires_at="2030-01-01T00:00:00Z")
+    assert harness.orders[-1].expires_at == "2030-01-01T00:00:00Z"  # type: ignore[union-attr]
+    harness.confirm(order_id)
+    harness.deny(order_id, "expired")
+    assert diary.told[-1] == "order 1 cancelled expired"
+    assert diary.cash == 10_000

@@ -1,1 +1,1 @@
-"""What is played: the configuration, the entrants, and the matches."""
+"""The matches of a tournament: configuration, entrants, and simulated and live play."""

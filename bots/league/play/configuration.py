@@ -1,7 +1,7 @@
-"""What a tournament is, as league.toml says it: who plays in which securities, how long, how often, and what happens.
+"""Reads league.toml: the bots, securities, duration, seeds and scheduled events of a tournament.
 
-It is checked as a whole before the first match, and every fault is named with its place, so that a tournament does
-not end after an hour with a misspelt option.
+The whole file is checked before the first match, and every fault is reported with its location, so a misspelt option
+does not end a tournament after an hour.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Cents = Annotated[Decimal, Field(decimal_places=2, max_digits=14)]
 
 
 class ConfigurationError(Exception):
-    """A league.toml that makes no sense; the text names every fault and where it stands."""
+    """A league.toml is invalid; the text lists every fault with its location."""
 
 
-class _Part(BaseModel):
+class _Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class ListedSecurity(_Part):
-    """A security: where its price starts [dollars], and its fees [basis points, negative for a rebate]."""
+class ListedSecurity(_Settings):
+    """A security: its opening price [dollars], and its fees [basis points, negative for a rebate]."""
 
     id: Security
     price: Cents = Field(Decimal("100.00"), ge=Decimal("0.01"), le=10_000)
@@ -41,8 +41,8 @@ class ListedSecurity(_Part):
         return {"id": given} if isinstance(given, str) else given
 
 
-class Opening(_Part):
-    """What each bot starts each match with: cash [dollars], and shares of each security, or by security."""
+class Opening(_Settings):
+    """Each bot's account at the start of each match: cash [dollars], and shares of every security, or by security."""
 
     cash: Cents = Field(Decimal("10000.00"), ge=0)
     shares: int | dict[Security, int] = 1_000
@@ -51,26 +51,26 @@ class Opening(_Part):
     @classmethod
     def _not_below_zero(cls, shares: int | dict[str, int]) -> int | dict[str, int]:
         if any(number < 0 for number in ([shares] if isinstance(shares, int) else shares.values())):
-            raise ValueError("nobody starts with less than no shares")
+            raise ValueError("must be whole numbers from 0 up")
         return shares
 
 
-class Latency(_Part):
-    """How long messages travel in the simulated market: to the exchange, back, and what chance adds [ms]."""
+class Latency(_Settings):
+    """How long messages travel in the simulated market: to the exchange, back, and the largest random delay [ms]."""
 
     order_ms: float = Field(2.0, ge=0, le=60_000)
     feed_ms: float = Field(2.0, ge=0, le=60_000)
     jitter_ms: float = Field(1.0, ge=0, le=60_000)
 
 
-class Bot(_Part):
+class Bot(_Settings):
     """A bot, or `count` of a kind.
 
-    strategy    name of one of ours, or `file.py:Class`, the file as seen from league.toml
-    name        how the report calls it; the strategy's where it is not given
-    options     those of the strategy
-    latency     as of everybody where it is not given
-    securities  what it trades in, its own first; all where it is not given
+    strategy    name of an included strategy, or `file.py:Class` with a path relative to league.toml
+    name        its name in the report; default: the strategy's
+    options     options of the strategy
+    latency     default: the tournament's
+    securities  what it may trade, its own first; default: all
     """
 
     strategy: str = Field(min_length=1, max_length=400)
@@ -84,12 +84,12 @@ class Bot(_Part):
     @classmethod
     def _readable(cls, name: str | None) -> str | None:
         if name is not None and (not name.isprintable() or name != name.strip()):
-            raise ValueError("a name is printable, and without spaces around it")
+            raise ValueError("must consist of printable characters, without spaces at either end")
         return name
 
 
-class News(_Part):
-    """At a time the value of a security jumps by a part of itself: 0.05 is 5 % up. Informed traders know it at once."""
+class News(_Settings):
+    """A jump of a security's hidden value by a fraction: 0.05 is 5 % up. Informed traders know it immediately."""
 
     kind: Literal["news"]
     at: Seconds = Field(ge=0)
@@ -97,8 +97,8 @@ class News(_Part):
     change: float = Field(gt=-1, le=10)
 
 
-class Halt(_Part):
-    """At a time the trading of a security is halted for some time."""
+class Halt(_Settings):
+    """A halt of a security's trading."""
 
     kind: Literal["halt"]
     at: Seconds = Field(ge=0)
@@ -106,8 +106,8 @@ class Halt(_Part):
     lasts: Seconds = Field(gt=0)
 
 
-class LargeSeller(_Part):
-    """From a time on somebody has to sell much: `quantity` shares at the market, a part at a time."""
+class LargeSeller(_Settings):
+    """A seller of `quantity` shares at the market, `part` of them at a time."""
 
     kind: Literal["large_seller"]
     at: Seconds = Field(ge=0)
@@ -120,10 +120,10 @@ class LargeSeller(_Part):
 ScheduledEvent = Annotated[News | Halt | LargeSeller, Field(discriminator="kind")]
 
 
-class Live(_Part):
-    """What is different against a running exchange, where an hour takes an hour.
+class Live(_Settings):
+    """Settings for matches on a running exchange, where an hour takes an hour.
 
-    rounds  matches, one after the other, with the first seeds
+    rounds  number of matches, one after the other, with the first seeds
     """
 
     duration: Seconds = Field(600.0, ge=1, le=86_400)
@@ -131,12 +131,12 @@ class Live(_Part):
     sample_every: Seconds = Field(2.0, ge=0.2)
 
 
-class League(_Part):
+class League(_Settings):
     """A tournament.
 
-    seeds           one match for each: a number of them, 1, 2, 3, ..., or a list
-    sample_every    how often everybody's equity and the market are looked at
-    orders_a_second requests that a bot may send in a second; one that sends more is disqualified
+    seeds           one match for each seed: a number for the seeds 1, 2, 3, ..., or a list
+    sample_every    time between two samples of all accounts and the market [s]
+    orders_a_second requests that a bot may send in a second; more disqualify it
     """
 
     name: str = Field("A tournament", min_length=1, max_length=80)
@@ -156,36 +156,38 @@ class League(_Part):
     def _counted(cls, seeds: object) -> object:
         if isinstance(seeds, int) and not isinstance(seeds, bool):
             if not 1 <= seeds <= 10_000:
-                raise ValueError("there are 1 to 10000 seeds")
+                raise ValueError("must be a number from 1 to 10000, or a list of seeds")
             return tuple(range(1, seeds + 1))
         return seeds
 
     @model_validator(mode="after")
     def _fits_together(self) -> League:
         listed = [security.id for security in self.securities]
-        faults = [f"security {name} is listed twice" for name in sorted({n for n in listed if listed.count(n) > 1})]
+        faults = [f"securities: {name} is listed twice" for name in sorted({n for n in listed if listed.count(n) > 1})]
+        among = f"which is not among the securities {', '.join(listed)}"
         if len(set(self.seeds)) < len(self.seeds):
-            faults.append("a seed is there twice")
-        for event in self.events:
+            repeated = sorted({seed for seed in self.seeds if self.seeds.count(seed) > 1})
+            faults.append(f"seeds must differ; listed more than once: {', '.join(map(str, repeated))}")
+        for number, event in enumerate(self.events, start=1):
             if event.security not in listed:
-                faults.append(f"an event is about {event.security}, which is not among the securities")
+                faults.append(f"events[{number}].security is {event.security}, {among}")
             if event.at >= self.duration:
-                faults.append(f"an event at {event.at:g} s is after the end at {self.duration:g} s")
-        traded = {name: f"{bot.strategy} trades in" for bot in self.bots for name in bot.securities or ()}
+                faults.append(f"events[{number}].at is {event.at:g} s, but the match ends at {self.duration:g} s")
+        traded = {name: f"{bot.strategy} trades" for bot in self.bots for name in bot.securities or ()}
         owned = self.opening.shares if isinstance(self.opening.shares, dict) else {}
-        for name, who in (traded | dict.fromkeys(owned, "bots start with")).items():
+        for name, use in (traded | dict.fromkeys(owned, "opening.shares has")).items():
             if name not in listed:
-                faults.append(f"{who} {name}, which is not among the securities")
+                faults.append(f"{use} {name}, {among}")
         if self.sample_every > self.duration:
-            faults.append("samples are further apart than the match is long")
-        if sum(bot.count for bot in self.bots) > 500:
-            faults.append("there are more than 500 bots")
+            faults.append(f"sample_every must be at most the duration, {self.duration:g} s")
+        if (bots := sum(bot.count for bot in self.bots)) > 500:
+            faults.append(f"bots: there are {bots}; at most 500 are allowed")
         if faults:
             raise ValueError("; ".join(faults))
         return self
 
     def opening_shares(self) -> dict[str, int]:
-        """Shares that each bot starts with, by security."""
+        """Return the shares with which each bot starts, by security."""
         shares = self.opening.shares
         if isinstance(shares, int):
             return {security.id: shares for security in self.securities}
@@ -193,15 +195,15 @@ class League(_Part):
 
 
 def read(file: Path) -> League:
-    """The tournament of a league.toml.
+    """Read a league.toml.
 
-    raises  ConfigurationError  naming every fault
+    raises  ConfigurationError  listing every fault
     """
     return parse(content_of(file), named=str(file))
 
 
 def content_of(file: Path) -> dict[str, Any]:
-    """What stands in a file, not looked at yet. Raises ConfigurationError."""
+    """Return the unchecked content of a file. Raises ConfigurationError."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -209,30 +211,30 @@ def content_of(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as fault:
         raise ConfigurationError(f"{file} cannot be read: {fault}") from None
     except tomllib.TOMLDecodeError as fault:
-        raise ConfigurationError(f"{file} is not TOML: {fault}") from None
+        raise ConfigurationError(f"{file} is not valid TOML: {fault}") from None
 
 
 def parse(content: dict[str, Any], *, named: str) -> League:
-    """The tournament that the content of a file describes; raises ConfigurationError."""
+    """Check the content of a file. Raises ConfigurationError, listing every fault."""
     try:
         return League.model_validate(content)
     except ValidationError as faults:
-        lines = [f"  {_place(fault['loc'])}: {_said(fault)}" for fault in faults.errors()]
-        raise ConfigurationError("\n".join([f"{named} is no tournament:", *lines])) from None
+        lines = [f"  {_location(fault['loc'])}: {_text(fault)}" for fault in faults.errors()]
+        raise ConfigurationError("\n".join([f"{named} does not describe a tournament:", *lines])) from None
 
 
-def _said(fault: Any) -> str:
+def _text(fault: Any) -> str:
     if fault["type"] == "extra_forbidden":
         return "there is no such setting"
     return str(fault["msg"]).removeprefix("Value error, ")
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    """As one finds it in the file: bots[3].options."""
+def _location(location: tuple[int | str, ...]) -> str:
+    """Write a location as in bots[3].options, counted from 1."""
     place = ""
     for part in location:
         if isinstance(part, int):
             place += f"[{part + 1}]"
-        elif part not in ("news", "halt", "large_seller"):  # which kind of an event was tried
+        elif part not in ("news", "halt", "large_seller"):  # the kind of event, which pydantic inserts
             place += f".{part}" if place else part
-    return place or "as a whole"
+    return place or "the whole file"

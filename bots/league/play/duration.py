@@ -1,4 +1,4 @@
-"""Durations as people write them: `8h`, `90m`, `1h30m`, `45s`, or a number of seconds."""
+"""Parses and formats durations: `8h`, `90m`, `1h30m`, `45s`, or a number of seconds."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ _FORM = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?")
 
 
 def seconds(written: object) -> float:
-    """A duration in seconds.
+    """Return a duration in seconds.
 
-    raises  ValueError  it is none
+    raises  ValueError  the text is not a duration
     """
     if isinstance(written, int | float) and not isinstance(written, bool):
         return float(written)
     found = _FORM.fullmatch(written.replace(" ", "")) if isinstance(written, str) and written.strip() else None
     if found is None:
-        raise ValueError(f"{written!r} is no duration; write it as 8h, 1h30m, 45s or in seconds")
+        raise ValueError(f"{written!r} is not a duration; write 8h, 1h30m, 45s or a number of seconds")
     return sum(
         float(number) * unit_s for number, unit_s in zip(found.groups(), _UNITS_S.values(), strict=True) if number
     )
 
 
 def written(duration_s: float) -> str:
-    """The same as people write it: 5400.0 is `1h30m`."""
+    """Format a duration: 5400.0 becomes `1h30m`."""
     rest = round(duration_s, 3)
     parts = []
     for letter, unit_s in _UNITS_S.items():

@@ -1,4 +1,4 @@
-"""Who plays: the bots of a configuration one by one, each with a name and an account of its own."""
+"""Lists the bots of a configuration, each with its own name and account."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from bots.league.play.configuration import Bot, ConfigurationError, Latency, Lea
 from bots.loading import NoStrategy, options_of, strategy_of
 from bots.strategy import Strategy
 
-# As long as the exchange lets names of accounts be, less what a live match puts before them.
+# The exchange's longest account name, less the prefix of a live match.
 _LONGEST_ACCOUNT = 36
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entrant:
-    """One bot of a tournament; plain values, so that it can be sent to another process.
+    """One bot of a tournament, as plain values that can be sent to another process.
 
-    name        how the report calls it
-    target      its strategy, as bots.loading.strategy_of takes it from anywhere
-    kind        its class, for people
+    name        its name in the report
+    target      its strategy, in the form that bots.loading.strategy_of takes in any folder
+    kind        name of its class
     account     letters, digits and _, unique among the entrants
-    securities  what it trades in, its own first
+    securities  what it may trade, its own first
     """
 
     name: str
@@ -37,21 +37,21 @@ class Entrant:
     securities: tuple[str, ...]
 
     def strategy(self) -> Strategy:
-        """A new strategy with the options; raises what its making raises."""
+        """Make a new strategy with the options. Raises any exception of its constructor."""
         return strategy_of(self.target)(**self.options)
 
 
 def files_of(league: League, folder: Path) -> dict[str, Path]:
-    """Where the files of bots are that a tournament names, by the name that it uses, as seen from a folder."""
+    """Return the paths of the bot files that a tournament names, relative to a folder, by the name in the file."""
     places = [bot.strategy.partition(":")[0] for bot in league.bots]
     return {place: (folder / place).resolve() for place in places if place.endswith(".py")}
 
 
 def entrants(league: League, files: Mapping[str, Path] | None = None) -> list[Entrant]:
-    """The bots of a tournament, in the order of its configuration.
+    """Return the bots of a tournament in the order of its configuration.
 
-    files   where the files of bots are, by the names in the configuration; without them as seen from here
-    raises  ConfigurationError  naming every strategy that is not there, and every option that it does not have
+    files   paths of bot files by the names in the configuration; default: relative to the current folder
+    raises  ConfigurationError  listing every strategy that does not exist and every invalid option
     """
     files = files_of(league, Path()) if files is None else files
     targets = [_located(bot.strategy, files) for bot in league.bots]
@@ -94,17 +94,18 @@ def _located(strategy: str, files: Mapping[str, Path]) -> str:
 
 
 def _faults(bot: Bot, target: str) -> list[str]:
-    """What keeps a bot from playing, each with the setting that it is about."""
+    """Return the faults of a bot's settings, each with its setting."""
     try:
         kind = strategy_of(target)
     except NoStrategy as fault:
         return [f"strategy: {fault}"]
-    except Exception as fault:  # noqa: BLE001 - whatever a file raises, there is no bot to play with
+    except Exception as fault:  # noqa: BLE001 - a bot's file may raise anything
         return [f"strategy: {bot.strategy} cannot be loaded: {type(fault).__name__}: {fault}"]
     known = [option.name for option in options_of(kind)]
     unknown = [name for name in bot.options if name not in known]
     if unknown:
-        return [f"options.{name}: {bot.strategy} has {', '.join(known) or 'no options'}" for name in unknown]
+        allowed = f"its options are {', '.join(known)}" if known else "it has no options"
+        return [f"options.{name}: {bot.strategy} has no such option; {allowed}" for name in unknown]
     try:
         kind(**bot.options)
     except Exception as fault:  # noqa: BLE001 - as above
@@ -113,13 +114,13 @@ def _faults(bot: Bot, target: str) -> list[str]:
 
 
 def _title(strategy: str) -> str:
-    """The class, or the file without its folders."""
+    """Return the class, or the file without its folders and suffix."""
     place, _, name = strategy.partition(":")
     return name or re.split(r"[/\\]", place)[-1].removesuffix(".py")
 
 
 def _account(name: str, taken: Sequence[str]) -> str:
-    """A name as an account may be called."""
+    """Make a valid, unused account name from a bot's name."""
     plain = re.sub(r"[^A-Z0-9]+", "_", name.upper()).strip("_")[:_LONGEST_ACCOUNT] or "BOT"
     account, number = plain, 1
     while account in taken:

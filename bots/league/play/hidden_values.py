@@ -1,4 +1,4 @@
-"""What the shares of a match are really worth: one truth for all who see a part of it, moved by the scheduled news."""
+"""Makes the hidden values of the securities, the same for all informed traders of a match, moved by scheduled news."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bots.strategy import Strategy
 
 
 def hidden_values(league: League, seed: int) -> dict[str, Fundamental]:
-    """The hidden value of each security in the match of a seed; a part of a live match sees the same values."""
+    """Return the hidden value of each security in a match; every process of a live match gets the same values."""
     values = {}
     for security in league.securities:
         # Text as a seed is hashed by SHA-512, the same in every process.
@@ -24,6 +24,6 @@ def hidden_values(league: League, seed: int) -> dict[str, Fundamental]:
 
 
 def reveal(strategy: Strategy, values: Mapping[str, Fundamental], security_id: str) -> None:
-    """Give a strategy that knows what a share is worth the truth about its own security; others learn nothing."""
+    """Give an informed strategy the hidden value of its own security; leave other strategies alone."""
     if isinstance(getattr(strategy, "fundamental", None), Fundamental):
-        strategy.fundamental = values[security_id]  # type: ignore[attr-defined]  # its input
+        strategy.fundamental = values[security_id]  # type: ignore[attr-defined]  # the input of informed strategies

@@ -1,7 +1,8 @@
-"""`python -m bots.league.play.live_bot SPEC.json`: one bot of a live match, in a process of its own.
+"""`python -m bots.league.play.live_bot SPEC.json`: one bot of a live match, in its own process.
 
-It gets ready, says so, and waits for a line on its standard input, so that all bots of a match begin together. While
-it trades it shows every second that it lives; its end is a file, as of every live bot (bots/live/ending.py).
+The process reports that it is ready and waits for a line on its standard input, so that all bots of a match start
+together. While the bot trades, the process updates a heartbeat file every second; at the end it writes an ending, as
+every live bot does (bots/live/ending.py).
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ SHOW_EVERY_S = 1.0
 
 
 class Spec(Struct, frozen=True, kw_only=True):
-    """What a bot of a live match has to know; its key comes by the environment.
+    """The input of a live bot's process; its key is in the environment.
 
-    league      the configuration, with the prices at which the securities begin
-    alive       a file that it writes while it lives: for how long the exchange has not answered it [s]
-    ending      a file that it leaves
+    league      the configuration, with the current prices as opening prices
+    alive       heartbeat file, which also says how long the exchange has not answered [s]
+    ending      file for the ending
     longest_s   how long a callback may take [s]
     """
 
@@ -54,7 +55,7 @@ class Spec(Struct, frozen=True, kw_only=True):
 
 
 def main() -> int:
-    """Trade until it is told to stop; the exit status of its ending."""
+    """Trade until stopped; return the exit status of the ending."""
     spec = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Spec)
     log_as(spec.client_id)
     strategy = strategy_of(spec.target)(**spec.options)
@@ -62,8 +63,8 @@ def main() -> int:
     client = Client(spec.url, os.environ[KEY_VARIABLE], patience_s=PATIENCE_S, timeout_s=TIMEOUT_S)
     venues: list[MeteredVenue] = []
 
-    def venue(its: Client) -> MeteredVenue:
-        venues.append(MeteredVenue(its, spec.orders_a_second))
+    def venue(client: Client) -> MeteredVenue:
+        venues.append(MeteredVenue(client, spec.orders_a_second))
         return venues[0]
 
     alive = Path(spec.alive)
@@ -86,7 +87,7 @@ def main() -> int:
 
 
 def _watch(spec: Spec, runner: Runner, venue: MeteredVenue, alive: Path) -> None:
-    """Show that the process lives, and end one that floods and does not want to know."""
+    """Update the heartbeat, and end the process if the bot floods and catches the exception."""
     while True:
         _show(alive, runner.away_s)
         flooded = venue.flooded
@@ -101,7 +102,7 @@ def _end(spec: Spec, runner: Runner) -> NoReturn:
         client_id=spec.client_id,
         strategy=spec.target,
         at_s=runner.now_s,
-        error=f"more than {spec.orders_a_second} requests in a second; it caught what told it so, and went on",
+        error=f"more than {spec.orders_a_second} requests in a second; it caught the exception and went on",
         refusals=dict(runner.refusals),
     ).write(Path(spec.ending))
     os._exit(STATUS["flooded"])

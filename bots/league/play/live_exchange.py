@@ -1,4 +1,4 @@
-"""What a live match does on the running exchange with the admin's key: accounts, halts, and a look at everything."""
+"""Uses the running exchange with the admin's key on behalf of a live match: accounts, samples, halts and audit."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bots.contract import Account, OrderState, SettledFill, Trade
 from bots.league.play.configuration import ConfigurationError, League
 from bots.league.play.result import AccountSample, MarketSample
 
-# How long what is on its way may take to settle when a match is over [s].
+# How long open business may take to settle after a match [s].
 SETTLING_S = 60.0
 LOOK_EVERY_S = 0.25
-# How long its own audit may take [s].
+# How long the exchange's own audit may take [s].
 AUDIT_S = 300.0
 
 
@@ -31,21 +31,21 @@ class MatchAccount:
 
 
 class LiveExchange:
-    """A running exchange, and the accounts of one match after the other."""
+    """A running exchange and the accounts of the current match."""
 
     def __init__(self, url: str, admin_key: str) -> None:
         self.url = url
         self.admin = Client(url, admin_key)
-        # Names of accounts are for ever, so each tournament has its own.
+        # Account names are never reused, so each tournament has its own prefix.
         self._series = f"T{uuid4().hex[:8].upper()}"
         self._opened: list[str] = []
 
-    # -- before ------------------------------------------------------------------------------------------------------
+    # -- before the match --------------------------------------------------------------------------------------------
 
     def require(self, league: League) -> None:
-        """See that it lists what is traded, at these fees, and that nobody else is in the market.
+        """Check that the exchange lists the securities at the same fees and that their books are empty.
 
-        raises  ConfigurationError  naming what is not so
+        raises  ConfigurationError  listing every difference
         """
         listed = {security.security_id: security for security in self.admin.securities()}
         faults = []
@@ -56,17 +56,17 @@ class LiveExchange:
                 continue
             if (security.maker_fee, security.taker_fee) != (wanted.maker_fee, wanted.taker_fee):
                 faults.append(
-                    f"{wanted.id} has fees of {security.maker_fee} and {security.taker_fee} basis points there, and "
-                    f"{wanted.maker_fee} and {wanted.taker_fee} in the tournament"
+                    f"{wanted.id} has fees of {security.maker_fee} and {security.taker_fee} basis points "
+                    f"on the exchange, but {wanted.maker_fee} and {wanted.taker_fee} in the tournament"
                 )
             book = self.admin.book(wanted.id, depth=1)
             if book.bids or book.asks:
-                faults.append(f"{wanted.id} has orders of others in its book; a match wants it for itself")
+                faults.append(f"{wanted.id} has other clients' orders in its book; a match needs an empty book")
         if faults:
             raise ConfigurationError("\n  ".join([f"{self.url} cannot hold the tournament:", *faults]))
 
     def opening_cents(self, league: League) -> dict[str, int]:
-        """The price at which each security begins: the last one, or that of the tournament [cents]."""
+        """Return each security's opening price: its last price, or the tournament's if it never traded [cents]."""
         found = {}
         for security in league.securities:
             last = self.admin.price(security.id).last
@@ -74,7 +74,7 @@ class LiveExchange:
         return found
 
     def open(self, seed: int, account: str, *, cash: Decimal, shares: Mapping[str, int]) -> MatchAccount:
-        """Open an account with exactly this [dollars, shares]."""
+        """Open an account with exactly this cash and these shares [dollars, shares]."""
         client_id = f"{self._series}.{seed}.{account}"[:48]
         opened = self.admin.open_account(client_id)
         self._opened.append(client_id)
@@ -94,15 +94,15 @@ class LiveExchange:
                 self.admin.withdraw_shares(client_id, security_id, -more, transfer_id=transfer_id)
         return MatchAccount(client_id, opened.api_key)
 
-    # -- during ------------------------------------------------------------------------------------------------------
+    # -- during the match --------------------------------------------------------------------------------------------
 
     def account_sample(self, client_id: str, time_s: float, securities: Sequence[str]) -> AccountSample:
-        """An account as it is now."""
+        """Sample an account."""
         account = self.admin.account(client_id)
         return AccountSample(time_s, cents(account.balance), list(shares_of(account, securities).values()))
 
     def market_sample(self, security_id: str, time_s: float) -> MarketSample:
-        """A security as it is now; its volume is known only when the match is over."""
+        """Sample a security; its volume is unknown until the match is over, and 0 here."""
         book, last = self.admin.book(security_id, depth=1), self.admin.price(security_id).last
         bid, ask = (side[0] if side else None for side in (book.bids, book.asks))
         return MarketSample(
@@ -115,19 +115,19 @@ class LiveExchange:
             0,
         )
 
-    def put_out(self, client_id: str) -> None:
-        """Nothing of an account stays in the market, and nothing more comes."""
+    def disqualify(self, client_id: str) -> None:
+        """Cancel an account's open orders and deny further ones."""
         self.admin.stop_client(client_id)
 
-    # -- after -------------------------------------------------------------------------------------------------------
+    # -- after the match ---------------------------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Take everybody out of the market, and wait until nothing is on its way.
+        """Cancel all open orders of the match and wait until all trades are settled.
 
         raises  TimeoutError
         """
         for client_id in self._opened:
-            self.put_out(client_id)
+            self.disqualify(client_id)
         before: list[Account] = []
 
         def is_quiet() -> bool:
@@ -139,25 +139,25 @@ class LiveExchange:
             before = now
             return quiet
 
-        _wait(is_quiet, "everything to settle")
+        _wait(is_quiet, "all trades and cancels to settle")
 
     def audit(self) -> dict[str, Any]:
-        """What the audit of the whole exchange finds; it replays the log, so it takes its time."""
+        """Return the result of the exchange's audit, which replays the whole log and may take minutes."""
         return Client(self.url, self.admin.key, patience_s=AUDIT_S, timeout_s=AUDIT_S).audit()
 
     def close(self) -> None:
-        """Close the accounts of the match, for good."""
+        """Close the accounts of the match permanently."""
         for client_id in self._opened:
             self.admin.close_account(client_id)
         self._opened = []
 
     def orders_and_fills(self, opened: MatchAccount) -> tuple[list[OrderState], list[SettledFill]]:
-        """All that an account has ordered, and what of it was traded, oldest first."""
+        """Return all orders and fills of an account, oldest first."""
         client = Client(self.url, opened.key)
         return list(client.orders())[::-1], list(client.fills())[::-1]
 
     def trades_since(self, security_id: str, since: datetime) -> list[Trade]:
-        """The trades of a security since a time, oldest first."""
+        """Return the trades of a security since a time, oldest first."""
         found = []
         for trade in self.admin.past_trades(security_id):
             if trade.timestamp is not None and time_of(trade.timestamp) < since:
@@ -170,21 +170,21 @@ def _wait(until: Callable[[], bool], what: str) -> None:
     deadline_s = time.monotonic() + SETTLING_S
     while not until():
         if time.monotonic() > deadline_s:
-            raise TimeoutError(f"waited {SETTLING_S:.0f} s in vain for {what}")
+            raise TimeoutError(f"waited {SETTLING_S:.0f} s for {what}")
         time.sleep(LOOK_EVERY_S)
 
 
 def cents(dollars: Decimal) -> int:
-    """Dollars in cents."""
+    """Convert dollars to cents."""
     return round(dollars * 100)
 
 
 def shares_of(account: Account, securities: Sequence[str]) -> dict[str, int]:
-    """The shares of an account, by these securities."""
+    """Return an account's shares of these securities."""
     owned = {holding.security_id: holding.shares for holding in account.holdings}
     return {security_id: owned.get(security_id, 0) for security_id in securities}
 
 
 def time_of(timestamp: str) -> datetime:
-    """A time as the exchange writes it."""
+    """Parse a time of the exchange."""
     return datetime.fromisoformat(timestamp)

@@ -1,4 +1,4 @@
-"""Plays one match of a tournament on the running exchange: bots in processes of their own, which trade over HTTP."""
+"""Plays one match of a tournament on the running exchange: each bot has its own process and trades over HTTP."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PROGRESS_EVERY_S = 1.0
 
 
 def configured(league: League, opening_cents: Mapping[str, int]) -> League:
-    """The tournament as it is played live: its duration, what happens within it, and the prices as they are now."""
+    """Return the tournament as played live: with the live duration, the events within it, and the current prices."""
     securities = tuple(
         security.model_copy(update={"price": Decimal(opening_cents[security.id]) / 100})
         for security in league.securities
@@ -57,12 +57,12 @@ def play(
 ) -> Match:
     """Play the match of a seed.
 
-    folder    where the processes of the bots write
-    tape      takes the trades of the match as the exchange has told everybody of them, a line of JSON each
-    progress  is told now and then how much has been played [s]
-    raises    ConfigurationError  others are in the market
+    folder    where the bots' processes write
+    tape      receives the published trades of the match, one line of JSON each
+    progress  receives from time to time how much has been played [s]
+    raises    ConfigurationError  the exchange does not fit the tournament, or other clients are in the market
               ExchangeError       the exchange is away, or refuses the admin's key
-              TimeoutError        what was traded did not settle
+              TimeoutError        trades did not settle in time
     """
     exchange.require(league)
     opening_cents = exchange.opening_cents(league)
@@ -90,10 +90,10 @@ class _LiveMatch(Course):
         """Time since the start [s]."""
         return time.monotonic() - self.began_s
 
-    # -- before ------------------------------------------------------------------------------------------------------
+    # -- before the start --------------------------------------------------------------------------------------------
 
     def seat(self, entrants: Sequence[Entrant], folder: Path) -> None:
-        """Open the accounts, start the processes, and wait until all are ready."""
+        """Open the accounts, start the processes, and wait until all of them are ready."""
         folder.mkdir(parents=True, exist_ok=True)
         for entrant in entrants:
             opened = self.exchange.open(
@@ -114,7 +114,7 @@ class _LiveMatch(Course):
 
     def _schedule(self, event: ScheduledEvent, number: int) -> None:
         if isinstance(event, News):
-            # The traders who know a value know of its news: they have the same configuration.
+            # Informed traders know the news from the configuration.
             self._at(event.at, partial(self._note, event, f"news {event.change:+.1%}".replace("%", " %")))
         elif isinstance(event, Halt):
             self._at(event.at, partial(self._halt, event))
@@ -125,7 +125,7 @@ class _LiveMatch(Course):
             self._at(event.at, partial(self._note, event, f"large seller of {event.quantity:,}"))
             self._at(event.at, partial(self._sell, event, opened))
 
-    # -- what is scheduled -------------------------------------------------------------------------------------------
+    # -- scheduled events --------------------------------------------------------------------------------------------
 
     def _note(self, event: ScheduledEvent, text: str) -> None:
         self.happened.append(PastEvent(time_s=round(self.now_s, 3), security_id=event.security, text=text))
@@ -140,14 +140,14 @@ class _LiveMatch(Course):
         self.halted.discard(security_id)
 
     def _sell(self, event: LargeSeller, opened: MatchAccount) -> None:
-        """A part of the shares at the market, and the next one later, until all are sold."""
+        """Sell a part of the shares at the market, and schedule the next part until all are sold."""
         client = Client(self.exchange.url, opened.key)
         left = client.holding(event.security, opened.client_id).available
         if left:
             client.place(MarketOrder(security_id=event.security, side="sell", quantity=min(event.part, left)))
             self._at(self.now_s + event.every, partial(self._sell, event, opened))
 
-    # -- during ------------------------------------------------------------------------------------------------------
+    # -- during the match --------------------------------------------------------------------------------------------
 
     def trade(self, progress: Callable[[float], object]) -> None:
         """Let the bots trade for the duration of the match."""
@@ -169,19 +169,19 @@ class _LiveMatch(Course):
                 progress_due_s = now_s + PROGRESS_EVERY_S
             time.sleep(max(min(LOOK_EVERY_S, self.league.duration - self.now_s), 0))
         for seat in self.seats:
-            seat.tell_to_stop()
+            seat.request_stop()
         for seat in self.seats:
-            seat.stopped(self.league.duration)
+            seat.wait_stopped(self.league.duration)
         for security_id in sorted(self.halted):
             self._resume(security_id)
 
     def _look_after(self, now_s: float) -> None:
         for seat in self.seats:
             if seat.look(now_s):
-                self.exchange.put_out(seat.client_id)
+                self.exchange.disqualify(seat.client_id)
 
     def sample(self, now_s: float) -> None:
-        """Look at all accounts and at the market."""
+        """Sample all accounts and the market."""
         time_s = round(now_s, 3)
         for samples, opened in zip(self.samples, self.opened, strict=True):
             samples.append(self.exchange.account_sample(opened.client_id, time_s, self.securities))
@@ -194,7 +194,7 @@ class _LiveMatch(Course):
             )
 
     def end(self) -> None:
-        """Whatever has happened: no process stays, nothing is halted, and the accounts are closed."""
+        """Clean up after any outcome: end all processes, resume halted securities, and close the accounts."""
         for seat in self.seats:
             seat.kill()
         try:

@@ -1,4 +1,4 @@
-"""What a live match ends with, as the exchange tells it when all is settled."""
+"""Makes the result of a live match from the exchange's data after settlement."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from bots.working_order import ENDS
 
 @dataclass
 class Course:
-    """The course of a match, as far as it has come.
+    """The course of a live match up to now.
 
-    league         as it is played live
-    opening_cents  the price at which each security began [cents]
-    began          when the bots began
-    opened         their accounts, in the order of the seats
-    samples        of each account, in the same order
-    market         samples of each security, whose volumes are known at the end
+    league         the tournament as played live
+    opening_cents  opening price of each security [cents]
+    began          time at which the bots started
+    opened         the bots' accounts, in the order of the seats
+    samples        samples of each account, in the same order
+    market         samples of each security; their volumes are filled in at the end
     """
 
     league: League
@@ -44,12 +44,12 @@ class Course:
 
     @property
     def securities(self) -> list[str]:
-        """In the order of the configuration."""
+        """Security ids in the order of the configuration."""
         return [security.id for security in self.league.securities]
 
 
 def match_of(course: Course, tape: Callable[[bytes], object]) -> Match:
-    """What everybody has done and has, when all is settled; `tape` takes the trades, a line of JSON each."""
+    """Make the result of a settled match; `tape` receives the trades, one line of JSON each."""
     trades = sorted(
         (
             (trade, security_id)
@@ -90,7 +90,7 @@ def _bot(
     opened: MatchAccount,
     samples: list[AccountSample],
     numbers: Mapping[str, int],
-    sides: Mapping[str, str],
+    sides: Mapping[str, str | None],
 ) -> BotResult:
     orders, fills = course.exchange.orders_and_fills(opened)
     account = course.exchange.admin.account(opened.client_id)
@@ -114,7 +114,7 @@ def _bot(
     )
 
 
-def _fill(course: Course, fill: SettledFill, numbers: Mapping[str, int], sides: Mapping[str, str]) -> Fill:
+def _fill(course: Course, fill: SettledFill, numbers: Mapping[str, int], sides: Mapping[str, str | None]) -> Fill:
     return Fill(
         _time_s(course, fill.timestamp),
         fill.security_id,
@@ -138,7 +138,7 @@ def _time_s(course: Course, timestamp: str | None) -> float:
 def _with_volumes(
     course: Course, security_id: str, samples: list[MarketSample], trades: Sequence[tuple[Trade, str]]
 ) -> list[MarketSample]:
-    """Samples with the shares that were traded until then."""
+    """Fill in the shares traded until each sample."""
     times, totals, total = [], [0], 0
     for trade, traded in trades:
         if traded == security_id:
@@ -149,8 +149,8 @@ def _with_volumes(
 
 
 def tape_line(trade: Trade, security_id: str) -> bytes:
-    """A trade as everybody was told of it."""
-    told = {
+    """Write a published trade as a line of the tape."""
+    published = {
         "trade_id": trade.trade_id,
         "security_id": security_id,
         "price": str(trade.price),
@@ -159,11 +159,11 @@ def tape_line(trade: Trade, security_id: str) -> bytes:
         "sequence": trade.sequence,
         "timestamp": trade.timestamp,
     }
-    return msgspec.json.encode(told) + b"\n"
+    return msgspec.json.encode(published) + b"\n"
 
 
 def _reasons(orders: Sequence[OrderState]) -> tuple[Counter[str], Counter[str]]:
-    """Why orders were never in the market, and why those ended that were."""
+    """Count the reasons of orders that never entered the market, and of those that ended in it without filling."""
     rejected, closed = Counter[str](), Counter[str]()
     for order in orders:
         if order.status in {"rejected", "cancelled"}:

@@ -1,4 +1,4 @@
-"""One bot of a live match as seen from outside: its process, whether it lives, and how it ended."""
+"""Supervises one bot of a live match: starts its process, watches its heartbeat, and collects its ending."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from bots.live import ending
 from bots.live.command import KEY_VARIABLE
 from bots.live.ending import Ending
 
-# A callback that takes longer hangs; one that waits for the exchange takes as long as the bot's patience [s].
+# A callback that takes longer counts as hung; one that waits for the exchange takes up to the bot's patience [s].
 LONGEST_CALLBACK_S = 10.0
-# A bot that the exchange does not answer for so long, while it answers us, has lost its connection [s].
+# A bot that gets no answer for this long, while the exchange answers us, has lost its connection [s].
 LONGEST_AWAY_S = 20.0
-# Every second a process shows that it lives; one that has not for so long does not [s].
+# A process whose heartbeat, due every second, stays away for this long is dead [s].
 LONGEST_SILENCE_S = 15.0
-# How long a process has to end by itself when it is told to [s].
+# How long a process may take to end by itself after a request to stop [s].
 STOP_PATIENCE_S = 12.0
 
-# All that a bot gets of our environment.
+# The only environment variables that a bot inherits.
 _ENVIRONMENT = ("HOME", "LANG", "PATH", "PYTHONHASHSEED", "PYTHONPATH", "TMPDIR", "TZ")
 
 _KINDS = {"raised": "raised", "hung": "hung", "flooded": "flooded", "refused": "lost"}
 
 
 class LiveSeat:
-    """A bot, seated.
+    """One bot of a live match.
 
-    failure    why it is out; None while it is not
-    refusals   what was refused at the door, known after its end
+    failure    the reason for its disqualification, or None
+    refusals   requests that the exchange refused, by code; known after its end
     """
 
     def __init__(self, entrant: Entrant, client_id: str, key: str, place: Path) -> None:
@@ -53,7 +53,7 @@ class LiveSeat:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, league: League, seed: int, url: str) -> None:
-        """Start its process, which gets ready and waits."""
+        """Start the bot's process, which prepares and then waits for `go`."""
         spec = Spec(
             url=url,
             client_id=self.client_id,
@@ -77,35 +77,35 @@ class LiveSeat:
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,
-                start_new_session=True,  # a Ctrl-C is for us, and we end it
+                start_new_session=True,  # Ctrl-C reaches only this process, which then ends the bot
             )
 
     @property
     def is_ready(self) -> bool:
-        """Whether it waits to begin, or will never."""
+        """Whether the process waits for `go`, or has ended."""
         return self._alive.exists() or self._running.poll() is not None
 
     def go(self) -> None:
-        """Let it begin."""
+        """Let the bot trade."""
         assert self._running.stdin is not None, "there is a pipe to it"
         try:
             self._running.stdin.write(b"\n")
             self._running.stdin.close()
         except BrokenPipeError:
-            pass  # it has ended, which shows at the next look
+            pass  # the process has ended, which the next `look` reports
         self._shown_at_s = time.monotonic()
 
     def look(self, now_s: float) -> bool:
-        """Whether it is out since now; `now_s` counts from the start of the match [s]."""
+        """Return whether the bot has failed since the last look; `now_s` counts from the start of the match [s]."""
         if self.failure is not None:
             return False
         status = self._running.poll()
         if status is not None:
             self.failure = self._ended(now_s, status)
-        elif (said := self._silence()) is not None:
+        elif (error := self._silence()) is not None:
             self._running.kill()
             self._running.wait()
-            self.failure = Failure(kind="lost", time_s=now_s, error=said, traceback="")
+            self.failure = Failure(kind="lost", time_s=now_s, error=error, traceback="")
         return self.failure is not None
 
     def _silence(self) -> str | None:
@@ -124,36 +124,36 @@ class LiveSeat:
             return ""
 
     def _ended(self, now_s: float, status: int) -> Failure:
-        told = self._told()
-        if told is None:
-            said = f"its process ended with status {status} and left no word"
-            return Failure(kind="lost", time_s=now_s, error=said, traceback=self._last_words())
-        kind = _KINDS.get(told.outcome, "lost")
-        error = told.error or "it stopped by itself"
+        ended = self._read_ending()
+        if ended is None:
+            error = f"its process ended with status {status} and wrote no ending"
+            return Failure(kind="lost", time_s=now_s, error=error, traceback=self._end_of_log())
+        kind = _KINDS.get(ended.outcome, "lost")
+        error = ended.error or "it stopped by itself"
         return msgspec.convert(
-            {"kind": kind, "time_s": min(told.at_s, now_s), "error": error, "traceback": told.traceback}, Failure
+            {"kind": kind, "time_s": min(ended.at_s, now_s), "error": error, "traceback": ended.traceback}, Failure
         )
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         return self._place.with_suffix(".log").read_text(errors="replace")[-4_000:]
 
-    def _told(self) -> Ending | None:
+    def _read_ending(self) -> Ending | None:
         try:
-            told = ending.read(self._ending)
+            ended = ending.read(self._ending)
         except (OSError, msgspec.MsgspecError):
             return None
-        self.refusals = told.refusals
-        return told
+        self.refusals = ended.refusals
+        return ended
 
-    # -- its end -----------------------------------------------------------------------------------------------------
+    # -- end ---------------------------------------------------------------------------------------------------------
 
-    def tell_to_stop(self) -> None:
-        """The match is over."""
+    def request_stop(self) -> None:
+        """Request the bot to stop."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
 
-    def stopped(self, now_s: float) -> None:
-        """Wait for its end; one that does not come is ended, and was hanging."""
+    def wait_stopped(self, now_s: float) -> None:
+        """Wait until the bot has stopped; end one that does not stop in time and record it as hung."""
         try:
             self._running.wait(STOP_PATIENCE_S)
         except subprocess.TimeoutExpired:
@@ -161,12 +161,12 @@ class LiveSeat:
             error = f"it did not stop within {STOP_PATIENCE_S:.0f} s"
             self.failure = self.failure or Failure(kind="hung", time_s=now_s, error=error, traceback="")
             return
-        told = self._told()
-        if self.failure is None and (told is None or told.outcome != "stopped"):
+        ended = self._read_ending()
+        if self.failure is None and (ended is None or ended.outcome != "stopped"):
             self.failure = self._ended(now_s, self._running.returncode)
 
     def kill(self) -> None:
-        """End it at once, whatever it does; its log and its ending stay."""
+        """End the process immediately; its log and its ending remain."""
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
@@ -175,5 +175,5 @@ class LiveSeat:
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:
-        assert self._process is not None, "it was started"
+        assert self._process is not None, "start was called before"
         return self._process

@@ -1,4 +1,4 @@
-"""The venue of a bot in a league: the running exchange, as long as the bot does not send more than it may."""
+"""Sends a bot's orders to the running exchange and enforces the league's limit of requests per second."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bots.live.venue import LiveVenue
 
 
 class RequestFlood(Exception):
-    """A bot sends more than it may."""
+    """A bot sends more requests in a second than it may."""
 
 
 class MeteredVenue(LiveVenue):
-    """Counts the requests of each second, and lets none through after too many.
+    """Counts the requests of each second, and refuses all further requests once there were too many.
 
-    flooded  whether there were too many; a bot that catches what tells it so is ended by whoever looks here
+    flooded  whether there were too many; the bot's process ends a bot that catches the exception and goes on
     """
 
     def __init__(self, client: Client, most_a_second: int) -> None:
@@ -28,22 +28,22 @@ class MeteredVenue(LiveVenue):
         self.flooded = False
 
     def place(self, order: Order) -> int:
-        """Send an order; its id. Raises Problem, Unavailable, RequestFlood."""
+        """Send an order and return its id. Raises Problem, Unavailable, RequestFlood."""
         self._count()
         return super().place(order)
 
     def cancel(self, security_id: str, order_id: int) -> None:
-        """Ask for the cancellation of an order. Raises Problem, Unavailable, RequestFlood."""
+        """Request the cancellation of an order. Raises Problem, Unavailable, RequestFlood."""
         self._count()
         super().cancel(security_id, order_id)
 
     def cancel_all(self, security_id: str | None) -> None:
-        """Ask for the cancellation of all orders. Raises Problem, Unavailable, RequestFlood."""
+        """Request the cancellation of all orders. Raises Problem, Unavailable, RequestFlood."""
         self._count()
         super().cancel_all(security_id)
 
     def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
-        """Ask for other terms of an order. Raises Problem, Unavailable, RequestFlood."""
+        """Request new terms for an order. Raises Problem, Unavailable, RequestFlood."""
         self._count()
         super().replace(security_id, order_id, quantity=quantity, price=price)
 

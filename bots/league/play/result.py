@@ -1,7 +1,7 @@
-"""What a match ends with, as plain values: cents, shares and seconds, nothing that depends on the machine.
+"""The result of a match as plain values: cents, shares and seconds, nothing that depends on the machine.
 
-A match is the same whether it was simulated or played on a running exchange, and everything that the league says is
-computed from these values. They are kept as JSON; the hash of a match is that of its JSON in one form.
+Simulated and live matches have the same form, and the league computes everything from these values. They are stored as
+JSON; the hash of a match is that of its JSON with sorted keys.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Side = Literal["buy", "sell"]
 
 
 class Fill(Struct, frozen=True, array_like=True):
-    """A trade as one of its sides sees it; the fee is negative for a rebate [cents], both sides have the same trade."""
+    """A trade from one side's view; the fee is negative for a rebate [cents]. `trade` is the same for both sides."""
 
     time_s: float
     security_id: str
@@ -38,7 +38,7 @@ class AccountSample(Struct, frozen=True, array_like=True):
 
 
 class MarketSample(Struct, frozen=True, array_like=True):
-    """A security at a time: the best prices and the shares there, the last price, and the shares traded until then."""
+    """A security at a time: best prices with their shares, last price, and the shares traded until then."""
 
     time_s: float
     bid_cents: int | None
@@ -50,11 +50,11 @@ class MarketSample(Struct, frozen=True, array_like=True):
 
 
 class Failure(Struct, frozen=True, kw_only=True):
-    """Why a bot was disqualified, and when.
+    """Why and when a bot was disqualified.
 
-    kind       `lost`, its connection or its process; `crashed`, it took the process of the match with it, and that was
+    kind       `lost`: its connection or its process; `crashed`: it ended the process of the match, which was then
                played without it
-    traceback  for people: it names files of the machine, so it is no part of the hash
+    traceback  for people: it names files of the machine, so the hash excludes it
     """
 
     kind: Literal["raised", "hung", "flooded", "lost", "crashed"]
@@ -64,7 +64,7 @@ class Failure(Struct, frozen=True, kw_only=True):
 
 
 class Note(Struct, frozen=True, array_like=True):
-    """What a strategy wrote down."""
+    """A line that a strategy has logged."""
 
     time_s: float
     text: str
@@ -72,14 +72,14 @@ class Note(Struct, frozen=True, array_like=True):
 
 
 class BotResult(Struct, frozen=True, kw_only=True):
-    """What one bot has done, and what it has at the end.
+    """One bot's activity in a match and its final account.
 
-    name       how the report calls it
-    orders     orders that reached the exchange, or were refused at its door
-    rejected   those that were never in the market, by reason
-    closed     those that ended unfilled or in part, by reason
-    opening    shares it began with, by security
-    shares     shares it ends with, by security
+    name       its name in the report
+    orders     orders that it sent, including those that the exchange refused
+    rejected   orders that never entered the market, by reason
+    closed     orders that ended without filling completely, by reason
+    opening    shares at the start, by security
+    shares     shares at the end, by security
     """
 
     name: str
@@ -100,7 +100,7 @@ class BotResult(Struct, frozen=True, kw_only=True):
 
 
 class PastEvent(Struct, frozen=True, kw_only=True):
-    """A scheduled event that has taken place, in words."""
+    """A scheduled event that has happened, described in words."""
 
     time_s: float
     security_id: str
@@ -108,15 +108,15 @@ class PastEvent(Struct, frozen=True, kw_only=True):
 
 
 class Match(Struct, frozen=True, kw_only=True):
-    """A match that was played.
+    """The result of a match.
 
-    securities   in the order of every list about them
-    opening      the price at which each security began [cents]
-    last         the price at which it ended [cents]
+    securities   in the order of all lists by security
+    opening      opening price of each security [cents]
+    last         closing price of each security [cents]
     market       samples of each security
-    commands     how many the log of commands has, and its SHA-256
-    log_hash     of the commands' lines
-    trades_hash  of the trades' lines, in the order of their making
+    commands     number of commands in the log
+    log_hash     SHA-256 of the commands' lines
+    trades_hash  SHA-256 of the trades' lines, in the order of the trades
     """
 
     kind: Literal["simulated", "live"]
@@ -136,22 +136,22 @@ class Match(Struct, frozen=True, kw_only=True):
 
 
 def encoded(match: Match) -> bytes:
-    """A match as JSON in one form."""
+    """Encode a match as JSON with sorted keys."""
     return msgspec.json.encode(match, order="sorted")
 
 
 def decoded(text: bytes) -> Match:
-    """A match of its JSON; raises msgspec.ValidationError, msgspec.DecodeError."""
+    """Decode a match. Raises msgspec.ValidationError, msgspec.DecodeError."""
     return msgspec.json.decode(text, type=Match)
 
 
 def hash_of(match: Match) -> str:
-    """SHA-256 of all that is in a match, but for the tracebacks, as hexadecimal digits."""
+    """Return the SHA-256 of a match without its tracebacks, as hexadecimal digits."""
     return hashlib.sha256(encoded(msgspec.structs.replace(match, bots=[_bare(bot) for bot in match.bots]))).hexdigest()
 
 
 def ledger_hash(match: Match) -> str:
-    """SHA-256 of what every account ends with, as hexadecimal digits."""
+    """Return the SHA-256 of all final accounts, as hexadecimal digits."""
     ledger = {bot.account: (bot.cash_cents, bot.shares) for bot in match.bots}
     return hashlib.sha256(msgspec.json.encode(ledger, order="sorted")).hexdigest()
 

@@ -20,7 +20,7 @@ from bots.simulated.outcome import BotOutcome, Outcome
 from bots.simulated.seat import clean
 from bots.strategy import Strategy
 
-# How often the progress of a match is told, in parts of it.
+# How often a match reports its progress.
 _STEPS = 200
 
 
@@ -34,12 +34,12 @@ def play(
     calling: Callable[[int], object] | None = None,
     out: Mapping[str, Failure] | None = None,
 ) -> Match:
-    """Play the match of a seed. A live match is played by a function of the same form, with an exchange to play on.
+    """Play the match of a seed.
 
-    log       takes the commands of the order log, as lines of JSON, many at a time
-    progress  is told now and then how much has been played [s]
-    calling   is told before a strategy is called which one it is, counted from 1, and 0 when it is back
-    out       who is out from the beginning, by account, and why
+    log       receives the commands of the order log as lines of JSON, many at a time
+    progress  receives from time to time how much has been played [s]
+    calling   receives the number of a strategy, from 1, before each of its calls, and 0 when the call returns
+    out       accounts that are disqualified from the start, with the reason
     """
     market = Market(_configuration(league, seed), log=log, calling=calling)
     out = dict(out or {})
@@ -70,14 +70,14 @@ def _tell(progress: Callable[[float], object], market: Market) -> None:
 
 
 def _made(entrant: Entrant, out: dict[str, Failure]) -> Strategy:
-    """The strategy, or one that does nothing for a bot that is out; one whose making fails joins those."""
+    """Make the strategy; for a bot that is disqualified, or whose constructor fails, make one that does nothing."""
     if entrant.account not in out:
         try:
             return entrant.strategy()
-        except Exception as fault:  # noqa: BLE001 - whatever it is, it is the bot's
-            said = clean("".join(traceback.format_exception(fault)))
+        except Exception as fault:  # noqa: BLE001 - any exception of a bot's code disqualifies the bot
+            stack = clean("".join(traceback.format_exception(fault)))
             out[entrant.account] = Failure(
-                kind="raised", time_s=0.0, error=clean(f"{type(fault).__name__}: {fault}"), traceback=said
+                kind="raised", time_s=0.0, error=clean(f"{type(fault).__name__}: {fault}"), traceback=stack
             )
     return Strategy()
 
@@ -112,11 +112,11 @@ def _travel(latency: Latency) -> Travel:
     )
 
 
-# -- what is scheduled -------------------------------------------------------------------------------------------------
+# -- scheduled events --------------------------------------------------------------------------------------------------
 
 
 def _schedule(market: Market, event: ScheduledEvent, happened: list[PastEvent], number: int) -> None:
-    """Let an event happen, and be written down when it does."""
+    """Schedule an event and its entry in the result."""
 
     def note(text: str, _market: Market) -> None:
         happened.append(PastEvent(time_s=_market.now_s, security_id=event.security, text=text))
@@ -133,7 +133,7 @@ def _schedule(market: Market, event: ScheduledEvent, happened: list[PastEvent], 
 
 
 def _sell(market: Market, event: LargeSeller, account: str) -> None:
-    """A part of the shares at a time; what a part does not sell is part of the next ones, until the market closes."""
+    """Sell a part of the shares at a time until all are sold or the market closes."""
     market.open_account(account, Opening(cash_cents=0, shares={event.security: event.quantity}))
 
     def part(market: Market) -> None:
@@ -145,7 +145,7 @@ def _sell(market: Market, event: LargeSeller, account: str) -> None:
     market.schedule(event.at, part)
 
 
-# -- what it ends with -------------------------------------------------------------------------------------------------
+# -- result ------------------------------------------------------------------------------------------------------------
 
 
 def _match(

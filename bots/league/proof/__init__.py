@@ -1,1 +1,1 @@
-"""How it is proven: the archive of a tournament, its events, and what differs when it is played again."""
+"""The proof of a tournament: its archive and events, and the differences found when it is played again."""

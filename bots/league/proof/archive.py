@@ -1,15 +1,15 @@
-"""The folder of a tournament: everything that came of it, and what proves it.
+"""Reads and writes the folder of a tournament, which holds its result and the proof of it.
 
-    report.html           to be read
+    report.html           the report
     scoreboard.csv        the figures of the scoreboard
-    events.jsonl          what happened
-    result.json           what was played, and the hash of each part
+    events.jsonl          the events of all matches
+    result.json           the configuration, and the hash of each part
     matches/SEED.json.gz  a match: accounts, trades, samples
-    matches/SEED.log.gz   of a simulated match the commands of its order log
-    matches/SEED.tape.gz  of a live match the trades as the exchange told everybody of them
-    bots/                 the files of bots that came with the tournament, as they were played
+    matches/SEED.log.gz   the commands of a simulated match's order log
+    matches/SEED.tape.gz  the published trades of a live match
+    bots/                 copies of the bot files that played
 
-Whoever has the folder has all that is needed to play the tournament again.
+The folder holds everything that is needed to play the tournament again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REPORT = "report.html"
 SCOREBOARD = "scoreboard.csv"
 EVENTS = "events.jsonl"
 FORMAT = 1
-# Logs and matches shrink to a tenth at the lowest levels already.
+# Logs and matches shrink to a tenth even at low compression levels.
 _LEVEL = 3
 
 
@@ -44,21 +44,21 @@ LineKind = Literal["log", "tape"]
 
 
 class InvalidResult(Exception):
-    """A folder that is no result, or one with a part that cannot be read; the text says which."""
+    """The folder is not a result, or a part of it cannot be read; the text says which."""
 
 
 class Source(Struct, frozen=True):
-    """The file of a bot: where it is in the folder of the result, and its SHA-256."""
+    """The copy of a bot's file: its path in the folder, and its SHA-256."""
 
     file: str
     sha256: str
 
 
 class Proof(Struct, frozen=True, kw_only=True):
-    """What a match has to come to again; hashes are SHA-256 as hexadecimal digits.
+    """The figures that a match must reach again; hashes are SHA-256 as hexadecimal digits.
 
-    log_hash    of the commands, one line of JSON each; empty of a live match, whose log is the exchange's
-    match_hash  of all that is kept of it
+    log_hash    hash of the commands, one line of JSON each; empty for a live match, whose log stays in the exchange
+    match_hash  hash of the stored match
     """
 
     seed: int
@@ -71,7 +71,7 @@ class Proof(Struct, frozen=True, kw_only=True):
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What was played and what came of it; `exchange` is what a running exchange said of itself, where it was live."""
+    """The configuration and the proof of a tournament; `exchange` has the address and the audit of a live exchange."""
 
     format: int
     kind: Literal["simulated", "live"]
@@ -85,22 +85,22 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class LineWriter(Protocol):
-    """Takes lines, many at a time."""
+    """Receives lines, many at a time."""
 
     def __call__(self, lines: bytes, /) -> object:
-        """Take some."""
+        """Write some lines."""
 
 
 class Folder:
-    """A folder of a result."""
+    """The folder of a tournament."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    # -- while it is played ------------------------------------------------------------------------------------------
+    # -- during the tournament ---------------------------------------------------------------------------------------
 
     def begin(self, files: Mapping[str, Path]) -> dict[str, Source]:
-        """Make the folder, and keep the files of bots, by the names in the configuration."""
+        """Make the folder and copy the bots' files; return the copies by the names in the configuration."""
         self._file("matches").mkdir(parents=True)
         sources = {}
         for number, (place, file) in enumerate(sorted(files.items()), start=1):
@@ -112,18 +112,18 @@ class Folder:
 
     @contextmanager
     def lines_of(self, seed: int, what: LineKind) -> Iterator[LineWriter]:
-        """Takes the log or the tape of a match."""
+        """Open the log or the tape of a match for writing."""
         with self._lines(seed, what).open("wb") as raw, gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as out:
             yield out.write
 
     def keep(self, match: Match) -> None:
-        """Keep a match."""
+        """Store a match, atomically."""
         text = gzip.compress(result.encoded(match), _LEVEL, mtime=0)
         partly = self._match(match.seed).with_suffix(".part")
         partly.write_bytes(text)
         partly.replace(self._match(match.seed))
 
-    # -- when all is played ------------------------------------------------------------------------------------------
+    # -- after the tournament ----------------------------------------------------------------------------------------
 
     def finish(
         self,
@@ -134,7 +134,7 @@ class Folder:
         *,
         exchange: dict[str, Any] | None = None,
     ) -> Result:
-        """Write what was computed of the matches, and the proof; the report comes with `add_report`."""
+        """Write the scoreboard and the events; return the proof, which `add_report` completes."""
         table = as_csv(board, matches[0].securities)
         self._file(SCOREBOARD).write_text(table)
         with self._file(EVENTS).open("wb") as out:
@@ -153,33 +153,33 @@ class Folder:
         )
 
     def add_report(self, proof: Result, page: str) -> Result:
-        """Write the report, and the proof, which is complete now."""
+        """Write the report and the completed proof."""
         self._file(REPORT).write_text(page, encoding="utf-8")
         complete = msgspec.structs.replace(proof, report_hash=hash_of(page.encode()))
         self._file(RESULT).write_bytes(msgspec.json.format(msgspec.json.encode(complete), indent=1) + b"\n")
         return complete
 
-    # -- when it is read ---------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------------------------
 
     def result(self) -> Result:
-        """The proof. Raises InvalidResult."""
+        """Read the proof. Raises InvalidResult."""
         try:
             found = msgspec.json.decode(self.read(RESULT), type=Result)
         except msgspec.MsgspecError as fault:
-            raise InvalidResult(f"{RESULT} is none: {fault}") from None
+            raise InvalidResult(f"{RESULT} is not the result of a tournament: {fault}") from None
         if found.format != FORMAT:
-            raise InvalidResult(f"{RESULT} is of format {found.format}; this program reads format {FORMAT}")
+            raise InvalidResult(f"{RESULT} has format {found.format}; this program reads format {FORMAT}")
         return found
 
     def match(self, seed: int) -> Match:
-        """A match. Raises InvalidResult."""
+        """Read a match. Raises InvalidResult."""
         try:
             return result.decoded(gzip.decompress(self.read(f"matches/{seed}.json.gz")))
         except (msgspec.MsgspecError, OSError, EOFError) as fault:
             raise InvalidResult(f"matches/{seed}.json.gz cannot be read: {fault}") from None
 
     def read_lines(self, seed: int, what: LineKind) -> Iterator[bytes]:
-        """The log or the tape of a match, line by line. Raises InvalidResult."""
+        """Yield the lines of a match's log or tape. Raises InvalidResult."""
         try:
             with gzip.open(self._lines(seed, what)) as lines:
                 yield from (line.rstrip(b"\n") for line in lines)
@@ -187,11 +187,11 @@ class Folder:
             raise InvalidResult(f"matches/{seed}.{what}.gz cannot be read: {fault}") from None
 
     def files(self, proof: Result) -> dict[str, Path]:
-        """Where the files of bots are that were played, by the names in the configuration."""
+        """Return the paths of the bots' files by the names in the configuration."""
         return {place: self._file(source.file).resolve() for place, source in proof.sources.items()}
 
     def read(self, name: str) -> bytes:
-        """A file of the folder. Raises InvalidResult."""
+        """Read a file of the folder. Raises InvalidResult."""
         try:
             return self._file(name).read_bytes()
         except OSError as fault:
@@ -208,7 +208,7 @@ class Folder:
 
 
 def league_of(proof: Result) -> League:
-    """The configuration that was played. Raises InvalidResult."""
+    """Return the configuration of a tournament. Raises InvalidResult."""
     try:
         return parse(proof.league, named=RESULT)
     except ConfigurationError as fault:
@@ -216,7 +216,7 @@ def league_of(proof: Result) -> League:
 
 
 def proof_of(match: Match) -> Proof:
-    """What a match has to come to again."""
+    """Make the proof of a match."""
     return Proof(
         seed=match.seed,
         commands=match.commands,
@@ -229,12 +229,12 @@ def proof_of(match: Match) -> Proof:
 
 
 def matches_hash(proofs: Sequence[Proof]) -> str:
-    """One hash for all matches."""
+    """Return one hash of all matches."""
     return hash_of("".join(proof.match_hash for proof in proofs).encode())
 
 
 def hash_of(text: bytes) -> str:
-    """SHA-256 as hexadecimal digits."""
+    """Return the SHA-256 as hexadecimal digits."""
     return hashlib.sha256(text).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What differs between a match as it is told and as it came out when it was played again, in words."""
+"""Describes in words how a stored match differs from the same match played again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _OF_BOT = ("cash_cents", "shares", "orders", "cancels", "rejected", "closed", "o
 
 
 class ResultMismatch(Exception):
-    """A result that is not what comes of it; the lines name what differs."""
+    """A stored result does not follow from its matches; each line names a difference."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(faults))
@@ -19,22 +19,22 @@ class ResultMismatch(Exception):
 
 
 def require(faults: Sequence[str]) -> None:
-    """See that there are none. Raises ResultMismatch."""
+    """Raise ResultMismatch if there are any faults."""
     if faults:
         raise ResultMismatch(faults)
 
 
 def differences(told: Match, played: Match) -> list[str]:
-    """The differences, the most telling first; never empty for two that have different hashes."""
+    """Return the differences, the most important first; never empty for two matches with different hashes."""
     found = [*_bots(told, played), *_whole(told, played)]
-    return found or ["it differs"]
+    return found or ["the matches differ"]
 
 
 def _whole(told: Match, played: Match) -> Iterator[str]:
     for name in _OF_MATCH:
         one, other = getattr(told, name), getattr(played, name)
         if one != other:
-            yield f"{name} is {one} in the result, and {other} when it is played"
+            yield f"{name} is {one} in the result, but {other} when played again"
     for security_id in played.securities:
         if told.market.get(security_id) != played.market[security_id]:
             yield f"the samples of {security_id} differ"
@@ -44,7 +44,7 @@ def _bots(told: Match, played: Match) -> Iterator[str]:
     names = [bot.name for bot in told.bots]
     if names != [bot.name for bot in played.bots]:
         configured = ", ".join(bot.name for bot in played.bots)
-        yield f"its bots are {', '.join(names)}, and those of the configuration are {configured}"
+        yield f"the result has the bots {', '.join(names)}, but the configuration has {configured}"
         return
     for one, other in zip(told.bots, played.bots, strict=True):
         yield from _bot(one, other)
@@ -54,16 +54,16 @@ def _bot(told: BotResult, played: BotResult) -> Iterator[str]:
     for name in _OF_BOT:
         one, other = getattr(told, name), getattr(played, name)
         if one != other:
-            yield f"{told.name}: {name} is {one} in the result, and {other} when it is played"
+            yield f"{told.name}: {name} is {one} in the result, but {other} when played again"
     if told.fills != played.fills:
         at = next(
             (n for n, (one, other) in enumerate(zip(told.fills, played.fills, strict=False)) if one != other),
             min(len(told.fills), len(played.fills)),
         )
-        yield f"{told.name}: its fills differ from number {at + 1} on"
+        yield f"{told.name}: the fills differ from number {at + 1} on"
     if told.samples != played.samples:
-        yield f"{told.name}: its samples differ"
+        yield f"{told.name}: the samples differ"
     if told.notes != played.notes:
-        yield f"{told.name}: what it wrote down differs"
+        yield f"{told.name}: the notes differ"
     if (told.failure is None) != (played.failure is None):
-        yield f"{told.name}: it was {'not ' if told.failure is None else ''}disqualified in the result only"
+        yield f"{told.name} was disqualified only {'when played again' if told.failure is None else 'in the result'}"

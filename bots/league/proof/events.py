@@ -1,10 +1,10 @@
-"""events.jsonl: what happened in a tournament, a line of JSON each, match by match and in the order of time.
+"""Writes events.jsonl: the events of a tournament, one line of JSON each, by match and time.
 
     {"seed":1,"time_s":12.402,"event":"trade","security_id":"MSFT","price":"100.12","quantity":4,
      "buyer":"retail","seller":"market_maker","aggressor":"buy"}
 
-The other events are `scheduled` (news, halts, sellers), `note` (what a bot wrote down), `disqualified`, and at the end
-of each match `ended` for each bot. Who trades and is no bot of the tournament has the name null.
+The other events are `scheduled` (news, halts, sellers), `note` (a line that a bot logged), `disqualified`, and at the
+end of each match `ended` for each bot. A trader that is not a bot of the tournament has the name null.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Line = dict[str, Any]
 
 
 def lines(match: Match) -> Iterator[bytes]:
-    """The events of a match as lines with their ends."""
+    """Yield the events of a match as lines, including their line ends."""
     happened = [(event["time_s"], number, event) for number, event in enumerate(_events(match))]
     for _, _, event in sorted(happened, key=lambda one: one[:2]):
         yield msgspec.json.encode({"seed": match.seed, **event}) + b"\n"
@@ -68,13 +68,15 @@ def _own(fields: dict[str, str]) -> Line:
 
 
 def _trades(match: Match) -> Iterator[Line]:
-    """Each trade once, though both of its sides may be bots."""
+    """Yield each trade once, even if both sides are bots."""
     sides: dict[int, dict[str, tuple[BotResult, Fill]]] = {}
     for bot in match.bots:
         for fill in bot.fills:
             sides.setdefault(fill.trade, {})[fill.side] = bot, fill
     for _, legs in sorted(sides.items()):
         one = next(iter(legs.values()))[1]
+        takers = [side for side, (_, fill) in legs.items() if not fill.is_maker]
+        opposite = None if len(legs) == 2 else "sell" if one.side == "buy" else "buy"
         yield {
             "time_s": one.time_s,
             "event": "trade",
@@ -83,7 +85,7 @@ def _trades(match: Match) -> Iterator[Line]:
             "quantity": one.quantity,
             "buyer": legs["buy"][0].name if "buy" in legs else None,
             "seller": legs["sell"][0].name if "sell" in legs else None,
-            "aggressor": one.side if not one.is_maker else "sell" if one.side == "buy" else "buy",
+            "aggressor": takers[0] if takers else opposite,  # null in an auction, where both sides are makers
         }
 
 

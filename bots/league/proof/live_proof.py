@@ -1,8 +1,7 @@
-"""What can be proven of a live result without the exchange: that all of it follows from the trades it told everybody.
+"""Proves a live result without the exchange: shows that it follows from the published trades.
 
-That the engine had to make these trades is not among it. The log that they come from is the exchange's own, and no
-route gives it away; its audit replays it (`make audit`), and what that said when the tournament was over stands in the
-result.
+It cannot prove that the engine had to make these trades, because the exchange keeps its log to itself. The exchange's
+audit replays the log (`make audit`), and the result contains the audit from the end of the tournament.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from bots.league.proof.differences import require
 
 
 class TapeTrade(Struct, frozen=True):
-    """A trade on the tape, as far as it has to fit to the fills [dollars]."""
+    """A trade on the tape, with the fields that fills must match [dollars]."""
 
     trade_id: str
     security_id: str
     price: str
     quantity: int
-    aggressor_side: str
+    aggressor_side: str | None
 
 
 def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
@@ -39,7 +38,7 @@ def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
         lines = list(folder.read_lines(match.seed, "tape"))
         found = hashlib.sha256(b"".join(line + b"\n" for line in lines)).hexdigest()
         if (found, len(lines)) != (match.trades_hash, match.trades):
-            faults.append(f"matches/{match.seed}.tape.gz is not the one that was written")
+            faults.append(f"matches/{match.seed}.tape.gz has changed: its hash or length is not that of the match")
             continue
         try:
             told = [msgspec.json.decode(line, type=TapeTrade) for line in lines]
@@ -58,7 +57,7 @@ def _unlike(told: Sequence[TapeTrade], match: Match) -> Iterator[str]:
     for bot in match.bots:
         for fill in bot.fills:
             if (fill.trade, fill.side) in taken or not _fits(told, fill):
-                yield f"{bot.name} has a fill of {fill.quantity} {fill.security_id} that is on no tape"
+                yield f"{bot.name} has a fill of {fill.quantity} {fill.security_id} that is not on the tape"
             taken.add((fill.trade, fill.side))
 
 
@@ -77,11 +76,11 @@ def _fits(told: Sequence[TapeTrade], fill: Fill) -> bool:
 
 
 def ledgers(matches: Sequence[Match]) -> str:
-    """Each account ends with what it began with and its fills. Raises ResultMismatch."""
+    """Check that each account ends with its opening and its fills. Raises ResultMismatch."""
     faults = [f"seed {match.seed}: {fault}" for match in matches for bot in match.bots for fault in _ledger(bot)]
     require(faults)
     accounts = sum(len(match.bots) for match in matches)
-    return f"{accounts} accounts end with what they began with, and their fills, to the cent"
+    return f"{accounts} accounts end with their opening and their fills, to the cent"
 
 
 def _ledger(bot: BotResult) -> Iterator[str]:
@@ -91,14 +90,14 @@ def _ledger(bot: BotResult) -> Iterator[str]:
         cash_cents -= sign * fill.quantity * fill.price_cents + fill.fee_cents
         shares[fill.security_id] = shares.get(fill.security_id, 0) + sign * fill.quantity
     if cash_cents != bot.cash_cents:
-        yield f"{bot.name} has {bot.cash_cents} cents, and of its fills come {cash_cents}"
+        yield f"{bot.name} has {bot.cash_cents} cents, but its fills lead to {cash_cents}"
     for security_id, told in bot.shares.items():
         if told != shares.get(security_id, 0):
-            yield f"{bot.name} has {told} {security_id}, and of its fills come {shares.get(security_id, 0)}"
+            yield f"{bot.name} has {told} {security_id}, but its fills lead to {shares.get(security_id, 0)}"
 
 
-def said_of(proof: Result) -> str:
-    """What the exchange said of itself, which is not proven here."""
+def audit_of(proof: Result) -> str:
+    """Describe the exchange's own audit, which this module cannot check."""
     audit = (proof.exchange or {}).get("audit", {})
-    said = "passed" if audit.get("passed") else "did not pass"
-    return f"not proven here: that the engine had to make these trades; the exchange's own audit of its log {said} then"
+    verdict = "passed" if audit.get("passed") else "did not pass"
+    return f"not proven here: that the engine had to make these trades; the exchange's own audit of its log {verdict}"

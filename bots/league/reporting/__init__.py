@@ -1,1 +1,1 @@
-"""How it is reported: the page, its sentences and plots, the progress on the terminal."""
+"""The report of a tournament: its page, sentences and plots, and the progress on the terminal."""

@@ -1,4 +1,4 @@
-"""The stylised facts as sentences: what markets show, what this one shows, and whether that is the same."""
+"""Describes the stylised facts in sentences: the property of real markets, the measurement here, and the verdict."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from msgspec import Struct
 
 from bots.league.scoring.stylised_facts import Market
 
-# A mean autocorrelation below this is none that anybody could live on, however sure one is of it.
+# A mean autocorrelation below this is too small to trade on, however significant it is.
 NEGLIGIBLE = 0.05
 
 Verdict = Literal["like a market", "not like one", "too little to say"]
 
 
 class Fact(Struct, frozen=True):
-    """One of the stylised facts: what Cont (2001) says of markets, what was measured here, and the verdict."""
+    """One of the stylised facts: Cont's (2001) statement about real markets, the measurement here, and the verdict."""
 
     name: str
     elsewhere: str
@@ -26,12 +26,12 @@ class Fact(Struct, frozen=True):
 
 
 def facts(markets: Sequence[Market]) -> list[Fact]:
-    """The facts of one security in some matches, each told by its mean over them."""
+    """Return the facts of one security, each from its mean over the matches."""
     at_lags = [fmean(lag) for lag in zip(*(m.correlations for m in markets if m.correlations), strict=True)]
     near = fmean(abs(one) for one in at_lags[1:10]) if at_lags else None
     first = _mean([market.correlations[0] for market in markets if market.correlations])
     cluster = _mean([fmean(market.size_correlations[:10]) for market in markets if market.size_correlations])
-    # The mean over the matches is that much surer than a single one.
+    # The standard error of a mean falls with the square root of the number of matches.
     noise = fmean(market.noise for market in markets) / len(markets) ** 0.5
     kurtosis = _mean([market.kurtosis for market in markets])
     slow = _mean([market.slow_kurtosis for market in markets])
@@ -41,25 +41,25 @@ def facts(markets: Sequence[Market]) -> list[Fact]:
     return [
         Fact(
             "Returns are not correlated",
-            "Autocorrelation hardly differs from 0, but for the bounce between bid and ask at the first lag.",
+            "Autocorrelation is close to 0, except for the bounce between bid and ask at the first lag.",
             f"{_said(first)} at lag 1; {_said(near)} in size at lags 2 to 10; chance alone {noise:.2f}",
             _verdict(near, lambda size: size < max(2 * noise, NEGLIGIBLE)),
         ),
         Fact(
             "Heavy tails",
-            "Large moves are far more frequent than a normal distribution has it: excess kurtosis well above 0.",
+            "Large moves are far more frequent than in a normal distribution: excess kurtosis is well above 0.",
             f"excess kurtosis {_said(kurtosis, 1)}",
             _verdict(kurtosis, lambda excess: excess > 1),
         ),
         Fact(
-            "Tails fall as a power",
-            "The tail index is finite, from 2 to 5.",
+            "Tails follow a power law",
+            "The tail index is finite, between 2 and 5.",
             f"tail index {_said(tail, 1)}",
             _verdict(tail, lambda index: 2 <= index <= 5),
         ),
         Fact(
             "More normal over longer times",
-            "Excess kurtosis falls as returns are taken over longer times.",
+            "Excess kurtosis falls as returns cover longer times.",
             f"{_said(kurtosis, 1)}, and {_said(slow, 1)} over ten times as long",
             "too little to say" if kurtosis is None else _verdict(slow, lambda longer: longer < kurtosis),
         ),
@@ -70,7 +70,7 @@ def facts(markets: Sequence[Market]) -> list[Fact]:
             _verdict(cluster, lambda mean: mean > noise),
         ),
         Fact(
-            "Volume goes with volatility",
+            "Volume rises with volatility",
             "Volume is correlated with the size of the moves.",
             f"correlation {_said(volume)}",
             _verdict(volume, lambda correlation: correlation > noise),

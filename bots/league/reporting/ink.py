@@ -1,4 +1,4 @@
-"""How the plots look: on white paper, in few colours that differ in grey, too, and without what says nothing."""
+"""The style of the plots: white background, few colours that also differ in grey, no decoration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GREY = "#8a8f98"
 LIGHT = "#d9dce1"
 DARK = "#23272e"
 
-# A line of more points is drawn through every so many of them: no screen shows more.
+# A line with more points than this is thinned, because no screen shows more.
 _MOST_POINTS = 500
 
 STYLE: Any = {  # matplotlib types each of its 300 names
@@ -52,32 +52,32 @@ STYLE: Any = {  # matplotlib types each of its 300 names
     "svg.hashsalt": "league",  # the same picture is the same text each time
     "savefig.dpi": 160,
 }
-# The process that draws is the league's own.
+# Only the league draws in this process, so the global style may change.
 mpl.rcParams.update(STYLE)
 
 
 def figure(width: float, height: float, rows: int = 1, columns: int = 1, **layout: Any) -> tuple[Figure, list[Axes]]:
-    """An empty figure [inches] and its axes, row by row."""
+    """Make an empty figure [inches]; return it and its axes, row by row."""
     drawn = Figure(figsize=(width, height), layout="constrained")
     axes = drawn.subplots(rows, columns, squeeze=False, **layout)
     return drawn, [one for row in axes for one in row]
 
 
 def mosaic(width: float, height: float, rows: Any, **layout: Any) -> tuple[Figure, dict[str, Axes]]:
-    """An empty figure [inches] and its axes by name, laid out as the rows say."""
+    """Make an empty figure [inches] with the given layout; return it and its axes by name."""
     drawn = Figure(figsize=(width, height), layout="constrained")
     return drawn, drawn.subplot_mosaic(rows, **layout)
 
 
 def picture(drawn: Figure) -> str:
-    """A figure as the address of an image, for a page that needs no other file."""
+    """Return a figure as a data URL, for a page that needs no other file."""
     out = io.BytesIO()
     drawn.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return "data:image/svg+xml;base64," + base64.b64encode(out.getvalue()).decode()
 
 
 def thinned(*columns: Sequence[float]) -> tuple[Sequence[float], ...]:
-    """The same curve through fewer points; the last one stays."""
+    """Return the same curve with fewer points; the last point stays."""
     number = len(columns[0])
     step = -(-number // _MOST_POINTS)
     if step <= 1:
@@ -87,7 +87,7 @@ def thinned(*columns: Sequence[float]) -> tuple[Sequence[float], ...]:
 
 
 def averaged(*columns: Sequence[float]) -> tuple[Sequence[float], ...]:
-    """Curves that jump, through fewer points, each the mean of those that it stands for."""
+    """Return noisy curves with fewer points, each the mean of those that it replaces."""
     step = -(-len(columns[0]) // (_MOST_POINTS // 4))
     if step <= 1:
         return columns
@@ -101,7 +101,7 @@ def averaged(*columns: Sequence[float]) -> tuple[Sequence[float], ...]:
 
 
 def spread_of(values: Sequence[float]) -> tuple[float, float] | None:
-    """Limits of an axis that leave out what is far off and rare; None where nothing is."""
+    """Return axis limits that exclude rare outliers; None if there are none."""
     known = sorted(value for value in values if value == value)
     if len(known) < 50:
         return None
@@ -113,7 +113,7 @@ def spread_of(values: Sequence[float]) -> tuple[float, float] | None:
 
 
 def hours(axes: Axes, duration_s: float, *, is_small: bool = False) -> float:
-    """Name the axis of time in a unit that suits its length; by how much seconds have to be divided."""
+    """Label the time axis in a suitable unit; return that unit in seconds."""
     unit_s, name = (3600.0, "hours") if duration_s > 7200 else (60.0, "minutes") if duration_s > 180 else (1.0, "s")
     axes.set_xlabel(f"time [{name}]")
     axes.set_xlim(0, duration_s / unit_s)

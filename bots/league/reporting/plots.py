@@ -1,4 +1,4 @@
-"""The pictures of the report; each returns the address of an image that stands in the page itself."""
+"""Draws the plots of the report; each function returns a data URL for an image in the page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NUMBERS = FuncFormatter(lambda value, _: f"{round(value, 6) + 0.0:,.6g}".replac
 
 
 def gains(standings: Sequence[Standing]) -> str:
-    """Everybody's gain: a dot for each match, the mean, and the interval in which it lies."""
+    """Draw each bot's gain: a dot for each match, the mean, and its confidence interval."""
     drawn, (axes,) = figure(7.6, 0.55 + 0.28 * len(standings))
     for row, bot in enumerate(standings):
         each = [match.gain_cents / 100 for match in bot.matches]
@@ -53,7 +53,7 @@ def gains(standings: Sequence[Standing]) -> str:
 
 
 def curves(matches: Sequence[Match], names: Sequence[str]) -> str:
-    """The gain of each bot over time, in each match and on average."""
+    """Draw the gain of each bot over time, in each match and on average."""
     columns = min(4, len(names))
     rows = -(-len(names) // columns)
     drawn, panels = figure(7.6, 0.3 + 1.45 * rows, rows, columns, sharex=True)
@@ -82,7 +82,7 @@ def curves(matches: Sequence[Match], names: Sequence[str]) -> str:
 
 
 def bot_in_match(match: Match, bot: BotResult, security_id: str) -> str:
-    """One bot in one match: the price with its trades, what it gained, how far it fell, and what it held."""
+    """Draw one bot in one match: the price with its trades, its gain, drawdown and inventory."""
     drawn, grid = mosaic(7.6, 3.1, [["price", "gain"], ["price", "fall"], ["price", "held"]], width_ratios=[1.35, 1])
     price, gain, fall, held = (grid[name] for name in ("price", "gain", "fall", "held"))
     unit_s = hours(price, match.duration_s)
@@ -139,7 +139,7 @@ def _legend_above(axes: Axes, columns: int) -> None:
 
 
 def market(matches: Sequence[Match], security_id: str) -> str:
-    """The price in all matches, and of the first one the spread and the depth."""
+    """Draw the price in all matches, and the spread and depth in the first one."""
     first = matches[0]
     drawn, (price, spread, depth) = figure(7.6, 3.9, 3, sharex=True, gridspec_kw={"height_ratios": [2.4, 1, 1]})
     unit_s = hours(depth, first.duration_s)
@@ -173,7 +173,7 @@ def market(matches: Sequence[Match], security_id: str) -> str:
 
 
 def returns(markets: Sequence[Market]) -> str:
-    """Autocorrelation of returns and of their size, and how much heavier their tail is than a normal one."""
+    """Draw the autocorrelation of returns and of their size, and their tail compared with a normal one."""
     drawn, (signed, size, tail) = figure(7.6, 2.5, 1, 3)
     noise = float(np.mean([one.noise for one in markets])) / sqrt(len(markets))
     for axes, rows, title in (
@@ -205,8 +205,8 @@ def returns(markets: Sequence[Market]) -> str:
         tail.set_ylim(0.5 / len(pooled), 1.5)
         tail.legend(loc="lower left")
     tail.set_title("Tail")
-    tail.set_xlabel("size of a return [deviations]")
-    tail.set_ylabel("part that is larger")
+    tail.set_xlabel("size of a return [standard deviations]")
+    tail.set_ylabel("fraction of larger returns")
     return picture(drawn)
 
 
@@ -220,7 +220,7 @@ def _middle(match: Match, security_id: str) -> tuple[list[float], list[float]]:
 
 
 def _price(axes: Axes, match: Match, security_id: str, unit_s: float, others: Sequence[Match] = ()) -> None:
-    """The price of a match, and what was scheduled to happen to it."""
+    """Draw the price of a match and its scheduled events."""
     t, y = thinned(*_middle(match, security_id))
     axes.plot([one / unit_s for one in t], y, color=DARK, linewidth=0.8, zorder=2)
     if limits := spread_of([value for one in (match, *others) for value in _middle(one, security_id)[1]]):
@@ -229,10 +229,10 @@ def _price(axes: Axes, match: Match, security_id: str, unit_s: float, others: Se
     for happened in match.happened:
         if happened.security_id == security_id:
             texts.setdefault(happened.time_s, []).append(happened.text)
-    for time_s, said in texts.items():
+    for time_s, labels in texts.items():
         axes.axvline(time_s / unit_s, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
         axes.annotate(
-            ", ".join(said),
+            ", ".join(labels),
             (time_s / unit_s, 0.98),
             xycoords=("data", "axes fraction"),
             rotation=90,

@@ -1,4 +1,4 @@
-"""What a tournament shows on the terminal: rounds, how fast they are played, and the time that is left."""
+"""Shows the progress of a tournament on the terminal: rounds, speed, and remaining time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.progress import TimeRemainingColumn as TimeLeft
 
 
 class ProgressDisplay:
-    """Follows the rounds of a tournament inside a `with` block; without a terminal it writes a line for each round."""
+    """Shows a progress bar inside a `with` block; without a terminal it writes one line for each round."""
 
     def __init__(self, what: str, *, rounds: int, duration_s: float) -> None:
         self._is_terminal = sys.stdout.isatty()
@@ -39,18 +39,18 @@ class ProgressDisplay:
         self._task: TaskID = self._bar.add_task(what, total=rounds, part="", speed="")
 
     def __enter__(self) -> ProgressDisplay:
-        """Begin."""
+        """Start the display."""
         self._bar.start()
         return self
 
     def __exit__(
         self, _kind: type[BaseException] | None, _fault: BaseException | None, _: TracebackType | None
     ) -> None:
-        """Leave the bar as it is."""
+        """Stop the display and leave the bar on the terminal."""
         self._bar.stop()
 
     def update(self, seed: int, played_s: float) -> None:
-        """A round has been played up to a time [s]."""
+        """Record that a round has been played up to a time [s]."""
         self._played[seed] = played_s
         took_s = max(time.monotonic() - self._began_s, 0.1)
         all_s = sum(self._played.values())

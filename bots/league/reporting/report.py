@@ -1,4 +1,4 @@
-"""The report of a tournament: one page of HTML with everything in it, to be read on a screen or on paper."""
+"""Makes the report of a tournament: one self-contained page of HTML, for screen and paper."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bots.league.scoring.stylised_facts import describe
 
 
 def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches_hash: str, board_hash: str) -> str:
-    """The report as HTML that needs no other file and no network."""
+    """Return the report as HTML that needs no other file and no network."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -63,7 +63,7 @@ def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches
             for standing in board.standings
         ],
         entries=[(bot, bot.latency or league.latency) for bot in league.bots],
-        events=[(event, _said(event)) for event in sorted(league.events, key=lambda event: event.at)],
+        events=[(event, _description(event)) for event in sorted(league.events, key=lambda event: event.at)],
         failures=[(match.seed, bot) for match in matches for bot in match.bots if bot.failure is not None],
         latency=_latency,
         matches_hash=matches_hash,
@@ -84,28 +84,31 @@ def _market(matches: Sequence[Match], security_id: str) -> dict[str, Any]:
 
 
 def _own_security(match: Match, at: int) -> str:
-    """The security that a bot traded most in, or the first one."""
+    """Return the security that a bot traded most often, or the first one."""
     fills = [fill.security_id for fill in match.bots[at].fills]
     return max(match.securities, key=fills.count)
 
 
-def _said(event: News | Halt | LargeSeller) -> str:
-    """A scheduled event in words."""
+def _description(event: News | Halt | LargeSeller) -> str:
     if isinstance(event, News):
         return f"news: the value of {event.security} changes by {percent(event.change, sign=True)}"
     if isinstance(event, Halt):
         return f"{event.security} is halted for {written(event.lasts)}"
     return (
-        f"somebody sells {event.quantity:,} {event.security} at the market, {event.part:,} every {written(event.every)}"
+        f"a large seller sells {event.quantity:,} {event.security} at the market, "
+        f"{event.part:,} every {written(event.every)}"
     )
 
 
 def _latency(latency: Latency) -> str:
-    return f"{latency.order_ms:g} ms there, {latency.feed_ms:g} ms back, up to {latency.jitter_ms:g} ms by chance"
+    return (
+        f"{latency.order_ms:g} ms to the exchange, {latency.feed_ms:g} ms back, "
+        f"each plus a random {latency.jitter_ms:g} ms at most"
+    )
 
 
 def _icon() -> str:
-    """A mark for the browser's tab, so that it does not ask for one."""
+    """Return an icon for the browser's tab, so that the browser does not request one."""
     drawn = (
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'>"
         "<path d='M2 12l4-5 3 3 5-7' fill='none' stroke='#1f5a99' stroke-width='2'/></svg>"

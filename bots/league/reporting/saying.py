@@ -1,4 +1,4 @@
-"""How the report writes numbers."""
+"""Formats the numbers of the report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ NONE = "\N{EN DASH}"
 
 
 def dollars(cents: float | None, *, sign: bool = False) -> str:
-    """Whole dollars from a hundred on, cents below."""
+    """Format whole dollars from a hundred up, and cents below."""
     if cents is None:
         return NONE
     amount = cents / 100
@@ -16,20 +16,20 @@ def dollars(cents: float | None, *, sign: bool = False) -> str:
 
 
 def percent(fraction: float | None, digits: int = 2, *, sign: bool = False) -> str:
-    """A fraction as a percentage."""
+    """Format a fraction as a percentage."""
     if fraction is None:
         return NONE
-    fraction = round(fraction, digits + 2)  # so that nothing has no sign
+    fraction = round(fraction, digits + 2)  # so that a rounded zero has no sign
     return f"{_sign(fraction, shown=sign)}{abs(fraction):.{digits}%}".replace("%", "\N{NO-BREAK SPACE}%")
 
 
 def number(value: float | None, digits: int = 1) -> str:
-    """A number with so many digits, thousands apart."""
+    """Format a number with this many decimals and separated thousands."""
     return NONE if value is None else f"{_sign(value)}{abs(value):,.{digits}f}"
 
 
 def chance(probability: float | None) -> str:
-    """A probability; what was never drawn is not impossible."""
+    """Format a probability; one of 0 or 1 in the sample is shown as <1% or >99%."""
     if probability is None:
         return ""
     text = ">99%" if probability > 0.995 else "<1%" if probability < 0.005 else f"{probability:.0%}"
@@ -37,7 +37,7 @@ def chance(probability: float | None) -> str:
 
 
 def shade(probability: float | None) -> str:
-    """The background of a probability: the surer, the deeper; blue for better, orange for worse."""
+    """Return the background colour of a probability: blue for better, orange for worse, deeper if more certain."""
     if probability is None:
         return "#ffffff"
     colour = (31, 90, 153) if probability >= 0.5 else (200, 80, 30)

@@ -1,4 +1,4 @@
-"""What a tournament means, in sentences: who won, what of that is sure, and in what kind of a market."""
+"""Summarises a tournament in sentences: the winner, how certain the order is, and how realistic the market was."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from bots.league.reporting.facts import Fact
 from bots.league.reporting.saying import chance, dollars, percent
 from bots.league.scoring.standings import Scoreboard, Standing
 
-# From here on a probability is called sure, or probable.
+# Probabilities from which the summary says "surely" or "probably".
 SURE = 0.975
 PROBABLE = 0.8
-# Drawn again from fewer matches than these, means differ too little: nothing is called sure.
+# With fewer matches than this the bootstrap underestimates the spread, so the summary never says "surely".
 ENOUGH_MATCHES = 5
 
 
 def headline(board: Scoreboard) -> str:
-    """What one wants to know first, in a sentence."""
+    """Return the main result in one sentence."""
     best = board.standings[0]
-    said = f"{best.name} came first with {dollars(best.gain_cents.mean)} a match more than holding would have brought"
+    said = f"{best.name} came first and gained {dollars(best.gain_cents.mean)} per match compared with holding"
     if len(board.standings) < 2:
         return f"{said}."
     surely = board.better[0][1]
@@ -27,18 +27,18 @@ def headline(board: Scoreboard) -> str:
         return f"{said}; {second} came second. A single match proves little."
     enough = len(best.matches) >= ENOUGH_MATCHES
     sure = "surely" if surely >= SURE and enough else "probably" if surely >= PROBABLE else "perhaps"
-    return f"{said}; it is {sure} better than {second}, the second (probability {chance(surely)})."
+    return f"{said}; it is {sure} better than {second}, which came second (probability {chance(surely)})."
 
 
 def sentences(board: Scoreboard, facts: Mapping[str, Sequence[Fact]]) -> list[str]:
-    """What else one wants to know; `facts` are the stylised facts by security."""
+    """Return the other results, one sentence each; `facts` has the stylised facts by security."""
     said = [*_gainers(board), *_close(board), _last(board), *_outs(board)]
     said += [sentence for security_id, its in facts.items() if (sentence := _market(security_id, its))]
     return said
 
 
 def manner(bot: Standing) -> str:
-    """How a bot traded, in a few words."""
+    """Describe in a few words how a bot traded."""
     trades = bot.mean("trades") or 0.0
     if not trades:
         return "did not trade"
@@ -46,26 +46,25 @@ def manner(bot: Standing) -> str:
     how = (
         "waits in the book"
         if share >= 0.8
-        else "takes what is offered"
+        else "takes from the book"
         if share <= 0.2
-        else f"waits in the book with {percent(share, 0)} of its shares"
+        else f"waits in the book for {percent(share, 0)} of its shares"
     )
     return f"{trades:,.0f} {'trade' if round(trades) == 1 else 'trades'}, {how}"
 
 
 def _gainers(board: Scoreboard) -> list[str]:
-    """Who is surely better than doing nothing, and who surely worse, if there were matches enough to say that."""
+    """Name the bots that are surely better or worse than doing nothing, given enough matches."""
     known = [bot for bot in board.standings if bot.gain_cents.low is not None and bot.gain_cents.high is not None]
     if not known:
         return []
     played = len(board.standings[0].matches)
     if played < ENOUGH_MATCHES:
-        enough = f"with {ENOUGH_MATCHES} or more it is said what is sure"
-        return [f"{played} matches are too few for more than an impression; {enough}."]
+        return [f"{played} matches give only an impression; at least {ENOUGH_MATCHES} are needed for certainty."]
     up = [bot.name for bot in known if (bot.gain_cents.low or 0) > 0]
     down = [bot.name for bot in known if (bot.gain_cents.high or 0) < 0]
     said = [
-        f"Surely better than doing nothing: {_listed(up)}." if up else "Nobody is surely better than doing nothing."
+        f"Surely better than doing nothing: {_listed(up)}." if up else "No bot is surely better than doing nothing."
     ]
     if down:
         said.append(f"Surely worse: {_listed(down)}.")
@@ -73,7 +72,7 @@ def _gainers(board: Scoreboard) -> list[str]:
 
 
 def _close(board: Scoreboard) -> list[str]:
-    """Neighbours of whom nobody can say which is better."""
+    """Name neighbours whose order may be chance."""
     pairs = [
         f"{one.name} and {other.name}"
         for at, (one, other) in enumerate(zip(board.standings, board.standings[1:], strict=False))
@@ -85,22 +84,22 @@ def _close(board: Scoreboard) -> list[str]:
 def _last(board: Scoreboard) -> str:
     last = board.standings[-1]
     verb = "lost" if last.gain_cents.mean < 0 else "gained"
-    return f"Last came {last.name}, which {verb} {dollars(abs(last.gain_cents.mean))} a match against holding."
+    return f"{last.name} came last and {verb} {dollars(abs(last.gain_cents.mean))} per match compared with holding."
 
 
 def _outs(board: Scoreboard) -> list[str]:
     out = [f"{bot.name} ({bot.disqualified} of {len(bot.matches)})" for bot in board.standings if bot.disqualified]
-    return [f"Disqualified, with the reason below: {_listed(out)}."] if out else ["Nobody was disqualified."]
+    return [f"Disqualified, with the reason below: {_listed(out)}."] if out else ["No bot was disqualified."]
 
 
 def _market(security_id: str, facts: Sequence[Fact]) -> str:
-    told = [fact for fact in facts if fact.verdict != "too little to say"]
-    if not told:
-        return f"{security_id} traded too little to say whether it is like a real market."
-    like = [fact for fact in told if fact.verdict == "like a market"]
-    unlike = [fact.name.lower() for fact in told if fact.verdict == "not like one"]
+    known = [fact for fact in facts if fact.verdict != "too little to say"]
+    if not known:
+        return f"{security_id} traded too little for a comparison with real markets."
+    like = [fact for fact in known if fact.verdict == "like a market"]
+    unlike = [fact.name.lower() for fact in known if fact.verdict == "not like one"]
     but = f"; it lacks: {_listed(unlike)}" if unlike else ""
-    return f"{security_id} has {len(like)} of the {len(told)} properties of real markets that were looked for{but}."
+    return f"{security_id} has {len(like)} of the {len(known)} tested properties of real markets{but}."
 
 
 def _listed(names: Sequence[str], comma: str = ", ") -> str:

@@ -1,1 +1,1 @@
-"""How it is scored: figures, ratings, standings, and what the market was like."""
+"""The scoring of a tournament: figures, ratings, standings, and the properties of the market."""

@@ -1,8 +1,8 @@
-"""How good a bot was in one match: pure arithmetic on what the match ended with.
+"""Computes a bot's figures in one match from the match's result.
 
-All bots begin with shares, so a rising price lifts everybody. What a bot made of it is its **gain against holding**:
-its equity less what the account would be worth if it had done nothing. Over all bots and fees these gains sum to
-zero. Return and ranking are of this gain, and so are Sharpe ratio and drawdown; equity is told beside it.
+All bots start with shares, so a rising price lifts all of them. A bot's merit is its **gain against holding**: its
+equity less the value that its opening account would have had. Over all bots and fees these gains sum to zero. Ranking,
+Sharpe ratio and drawdown use this gain; equity and return are reported in addition.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from msgspec import Struct
 
 from bots.league.play.result import BotResult, Match
 
-# The Sharpe ratio is told for a trading day; times 15.9, the root of 252 days, for a year [s].
+# The Sharpe ratio is scaled to a trading day; multiply by 15.9, the root of 252 days, for a year [s].
 DAY_S = 6.5 * 3600
 
 
 class Figures(Struct, frozen=True, kw_only=True):
-    """A bot in a match.
+    """A bot's figures in a match.
 
-    gain_cents     equity at the end less what holding on to the opening account would be worth [cents]
+    gain_cents     closing equity less the closing value of the opening account [cents]
     gain           the same as a fraction of the opening equity
-    total_return   equity at the end over equity at the start, less 1; the market's rise is in it
-    sharpe         mean over deviation of the gain between two samples, scaled to a day; None where it never changes
-    drawdown       largest fall of opening equity plus gain from its highest point before, as a fraction of that
+    total_return   closing equity over opening equity, less 1; includes the market's own move
+    sharpe         mean over standard deviation of the gain between two samples, scaled to a day; None if it is constant
+    drawdown       largest fall of opening equity plus gain from its previous high, as a fraction of that high
     turnover       cash of all trades over the opening equity
-    maker_share    part of the traded shares that it had resting; None without a trade
-    fill_rate      part of the orders that traded, at least in part; None without an order
-    reject_rate    part of the orders that were refused; None without an order
-    inventory      mean over the samples of how far the holdings were from where they began, all securities [shares]
-    most_inventory the largest of these
+    maker_share    fraction of the traded shares whose order rested in the book; None without a trade
+    fill_rate      fraction of the orders that traded at least in part; None without an order
+    reject_rate    fraction of the orders that were refused; None without an order
+    inventory      mean distance of the holdings from the opening ones, summed over all securities [shares]
+    most_inventory largest of these distances
     """
 
     name: str
@@ -58,7 +58,7 @@ class Figures(Struct, frozen=True, kw_only=True):
 
 
 def figures(match: Match, bot: BotResult) -> Figures:
-    """What there is to say of a bot in a match."""
+    """Compute a bot's figures in a match."""
     opening_equity = worth(bot.opening_cash_cents, bot.opening, match.opening)
     equity = worth(bot.cash_cents, bot.shares, match.last)
     gain_cents = equity - worth(bot.opening_cash_cents, bot.opening, match.last)
@@ -92,12 +92,12 @@ def figures(match: Match, bot: BotResult) -> Figures:
 
 
 def worth(cash_cents: int, shares: dict[str, int], prices: dict[str, int]) -> int:
-    """Cash and shares at these prices [cents]."""
+    """Return the value of cash and shares at these prices [cents]."""
     return cash_cents + sum(number * prices[security_id] for security_id, number in shares.items())
 
 
 def gains_cents(match: Match, bot: BotResult) -> list[int]:
-    """The gain against holding at each sample [cents]."""
+    """Return the gain against holding at each sample [cents]."""
     curve = [sample.cash_cents - bot.opening_cash_cents for sample in bot.samples]
     for place, security_id in enumerate(match.securities):
         opening = bot.opening.get(security_id, 0)
@@ -107,7 +107,7 @@ def gains_cents(match: Match, bot: BotResult) -> list[int]:
 
 
 def equities_cents(match: Match, bot: BotResult) -> list[int]:
-    """What the account was worth at each sample, shares at their last price [cents]."""
+    """Return the equity at each sample, with shares at their last price [cents]."""
     curve = [sample.cash_cents for sample in bot.samples]
     for place, security_id in enumerate(match.securities):
         for at, (account, market) in enumerate(zip(bot.samples, match.market[security_id], strict=True)):
@@ -116,15 +116,15 @@ def equities_cents(match: Match, bot: BotResult) -> list[int]:
 
 
 def inventory_of(match: Match, bot: BotResult) -> list[list[int]]:
-    """At each sample, for each security, how far the holding was from where it began [shares]."""
+    """Return at each sample, for each security, the holding less the opening holding [shares]."""
     opening = [bot.opening.get(security_id, 0) for security_id in match.securities]
     return [[now - then for now, then in zip(sample.shares, opening, strict=True)] for sample in bot.samples]
 
 
 def sharpe(curve: Sequence[float], *, interval_s: float) -> float | None:
-    """Sharpe ratio of a curve of money, for a day; None where its steps do not differ.
+    """Return the Sharpe ratio of a curve of money, scaled to a day; None if all of its steps are equal.
 
-    The curve is a difference to a benchmark already, doing nothing, so no rate is taken off.
+    The curve is already a difference from a benchmark, holding, so no interest rate is subtracted.
     source  W. F. Sharpe, "The Sharpe Ratio", Journal of Portfolio Management 21 (1994)
     """
     steps = [later - earlier for earlier, later in pairwise(curve)]
@@ -135,12 +135,12 @@ def sharpe(curve: Sequence[float], *, interval_s: float) -> float | None:
 
 
 def drawdown(curve: Sequence[float]) -> float:
-    """The largest fall from the highest point before, as a fraction of that; 0 of a curve that never falls."""
+    """Return the largest fall from the previous high, as a fraction of that high; 0 if the curve never falls."""
     return max(drawdowns(curve), default=0.0)
 
 
 def drawdowns(curve: Sequence[float]) -> list[float]:
-    """At each point, how far below the highest point before, as a fraction of that."""
+    """Return at each point the distance below the previous high, as a fraction of that high."""
     highest, falls = 0.0, []
     for now in curve:
         highest = max(highest, now)
@@ -149,12 +149,12 @@ def drawdowns(curve: Sequence[float]) -> list[float]:
 
 
 def ranks(match_figures: Sequence[Figures]) -> list[int]:
-    """The place of each bot in a match, 1 the best, equals at the same place; who was disqualified comes last."""
+    """Return the place of each bot in a match: 1 is the best, equal gains share a place, disqualified bots are last."""
     keys = [(bot.is_disqualified, 0 if bot.is_disqualified else -bot.gain_cents) for bot in match_figures]
     return [1 + sum(other < own for other in keys) for own in keys]
 
 
 def _interval_s(bot: BotResult) -> float:
-    """The mean time between two samples [s]."""
+    """Return the mean time between two samples [s]."""
     steps = len(bot.samples) - 1
     return (bot.samples[-1].time_s - bot.samples[0].time_s) / steps if steps > 0 else 0.0

@@ -1,7 +1,7 @@
-"""A rating from the places of many matches, as players of games have one.
+"""Rates bots by their places in many matches, as games rate their players.
 
-It looks at places only, not at money: a bot that is second every time rates above one that wins once and loses the
-rest. Plackett-Luce takes all places of a match at once.
+Only places count, not money: a bot that is always second rates above one that wins once and loses the rest. The
+Plackett-Luce model uses all places of a match at once.
 source  R. Weng, C. Lin, "A Bayesian Approximation Method for Online Ranking", JMLR 12 (2011); library: openskill
 """
 
@@ -14,21 +14,21 @@ from openskill.models import PlackettLuce
 
 
 class Rating(Struct, frozen=True):
-    """What is believed of a bot's strength: everybody starts at 25 with a deviation of 8.33."""
+    """An estimate of a bot's strength; every bot starts at 25 with a standard deviation of 8.33."""
 
     mu: float
     sigma: float
 
     @property
     def sure(self) -> float:
-        """What it is worth at least, all but surely: three deviations below what is believed."""
+        """A lower bound that is almost certain: three standard deviations below the estimate."""
         return self.mu - 3 * self.sigma
 
 
 def rate(places: Sequence[Sequence[int]]) -> list[Rating]:
-    """Ratings after these matches, one after the other.
+    """Rate the bots from their matches, one after the other.
 
-    places  for each match the place of each bot, 1 the best
+    places  the place of each bot in each match; 1 is the best
     """
     model = PlackettLuce()
     bots = [[model.rating()] for _ in places[0]]

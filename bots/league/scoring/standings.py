@@ -1,4 +1,4 @@
-"""The scoreboard of a tournament: everybody's figures over all matches, in the order of what they gained."""
+"""Makes the scoreboard of a tournament: all bots' figures over all matches, ordered by gain."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from bots.league.scoring.statistics import Comparison, Estimate, compare
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """A bot over all matches: means, unless the name says otherwise.
+    """A bot's figures over all matches; means unless the name says otherwise.
 
-    place         1 the best; bots with equal gains share it; one that was disqualified more often stands behind
-    gain_cents    against holding; with its interval
-    wins          matches that it was first in
-    disqualified  matches that it was disqualified in
-    matches       its figures in each
+    place         1 is the best; equal gains share a place; a bot with more disqualifications comes later
+    gain_cents    gain against holding, with its interval
+    wins          number of matches in which it came first
+    disqualified  number of matches in which it was disqualified
+    matches       its figures in each match
     """
 
     place: int
@@ -37,24 +37,24 @@ class Standing(Struct, frozen=True, kw_only=True):
     matches: list[Figures]
 
     def mean(self, figure: str) -> float | None:
-        """The mean of one of the figures over the matches that have it."""
+        """Return the mean of a figure over the matches in which it is not None."""
         known = [value for match in self.matches if (value := getattr(match, figure)) is not None]
         return fmean(known) if known else None
 
     def mean_shares(self, security_id: str) -> float:
-        """What it ended with of a security [shares]."""
+        """Return the mean closing holding of a security [shares]."""
         return fmean(match.shares.get(security_id, 0) for match in self.matches)
 
 
 class Scoreboard(Struct, frozen=True):
-    """Standings, the best first, and in the same order who is better than whom, with its probability."""
+    """Standings, best first, and in the same order the probability that the row's bot is better than the column's."""
 
     standings: list[Standing]
     better: list[list[float | None]]
 
 
 def scoreboard(matches: Sequence[Match]) -> Scoreboard:
-    """Rank the bots of these matches, which are the same in each of them."""
+    """Rank the bots; every match has the same bots in the same order."""
     names = [bot.name for bot in matches[0].bots]
     played = [[figures(match, bot) for bot in match.bots] for match in matches]
     places = [ranks(match) for match in played]
@@ -88,7 +88,7 @@ def _reordered(comparison: Comparison, order: Sequence[int]) -> list[list[float 
 
 
 def as_csv(board: Scoreboard, securities: Sequence[str]) -> str:
-    """The scoreboard as a table for a spreadsheet: dollars, fractions and shares, a row for each bot."""
+    """Write the scoreboard as CSV: dollars, fractions and shares, one row for each bot."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
@@ -122,7 +122,7 @@ def as_csv(board: Scoreboard, securities: Sequence[str]) -> str:
 
 
 def hash_of(table: str) -> str:
-    """SHA-256 of a scoreboard as CSV, as hexadecimal digits."""
+    """Return the SHA-256 of a scoreboard in CSV, as hexadecimal digits."""
     return hashlib.sha256(table.encode()).hexdigest()
 
 

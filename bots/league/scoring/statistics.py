@@ -1,7 +1,7 @@
-"""What many matches say of a bot: means, how sure one can be of them, and whether one bot is better than another.
+"""Computes means over many matches, their confidence intervals, and the probability that one bot is better.
 
-Seeds are drawn with replacement, the same for all bots in each draw: a market that was good to everybody is not
-evidence for anybody.
+The bootstrap draws seeds with replacement, the same ones for all bots, so a market that favoured all bots is not
+evidence for any of them.
 source  B. Efron, R. Tibshirani, "An Introduction to the Bootstrap" (1993), chapters 13 and 16
 """
 
@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 
 
 class Estimate(Struct, frozen=True):
-    """A mean, and the interval in which it lies with the confidence asked for; None of a single match."""
+    """A mean and the bounds of its confidence interval, which are None for a single match."""
 
     mean: float
     low: float | None
@@ -25,18 +25,18 @@ class Estimate(Struct, frozen=True):
 
 
 class Comparison(Struct, frozen=True):
-    """Estimates by bot, and the probability that the one of the row has a higher mean than the one of the column."""
+    """Estimates by bot, and the probability that the row's bot has a higher mean than the column's."""
 
     estimates: list[Estimate]
     better: list[list[float | None]]
 
 
 def compare(values: Sequence[Sequence[float]], *, seed: int = 0, draws: int = DRAWS) -> Comparison:
-    """Compare bots by what they reached in the same matches.
+    """Compare bots by their values in the same matches.
 
-    values  a row for each bot, a column for each match
-    seed    of the drawing, so that a report is the same each time
-    returns an interval and probabilities where there are two matches at least
+    values  one row for each bot, one column for each match
+    seed    seed of the bootstrap, so that a report is reproducible
+    returns intervals and probabilities if there are at least two matches
     """
     table = np.asarray(values, dtype=float)
     bots, matches = table.shape
@@ -53,7 +53,7 @@ def compare(values: Sequence[Sequence[float]], *, seed: int = 0, draws: int = DR
     better: list[list[float | None]] = []
     for one in range(bots):
         against = resampled[:, [one]] - resampled
-        # Draws that end equal say nothing for either: half to each.
+        # A tie counts half for each bot.
         wins = (against > 0).mean(axis=0) + (against == 0).mean(axis=0) / 2
         better.append([None if one == other else float(wins[other]) for other in range(bots)])
     return Comparison(estimates, better)

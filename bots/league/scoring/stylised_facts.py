@@ -1,4 +1,4 @@
-"""Whether a market behaves like one: its spread, depth and volatility, and the stylised facts of returns.
+"""Measures how realistic a market is: its spread, depth and volatility, and the stylised facts of returns.
 
 source  R. Cont, "Empirical properties of asset returns: stylized facts and statistical issues",
         Quantitative Finance 1 (2001) 223-236, section 2; tail index: B. Hill, Annals of Statistics 3 (1975)
@@ -16,32 +16,32 @@ from numpy.typing import NDArray
 from bots.league.play.result import MarketSample, Match
 
 LAGS = 20
-# Returns are taken over a minute, or less where a match has too few minutes to say anything.
+# Returns cover a minute, or less if the match has too few minutes for statistics.
 RETURN_S = 60.0
 FEWEST_RETURNS = 200
-# Part of the returns that counts as the tail.
+# Fraction of the returns that counts as the tail.
 TAIL = 0.05
 
 Array = NDArray[np.float64]
 
 
 class Market(Struct, frozen=True, kw_only=True):
-    """A security in one match; None is said where there was nothing to measure.
+    """The properties of a security in one match; None if there was nothing to measure.
 
-    return_s          time over which returns are taken [s]
+    return_s          time that each return covers [s]
     spread_cents      mean of ask less bid
-    spread_share      the same as a fraction of the middle
+    spread_share      the same as a fraction of the midpoint
     depth             mean of the shares at the best bid and ask together
-    two_sided         part of the samples with a bid and an ask
+    two_sided         fraction of the samples with a bid and an ask
     volatility        standard deviation of the logarithmic returns over return_s
     kurtosis          excess kurtosis of the returns; 0 of a normal distribution
     slow_kurtosis     the same of returns over ten times as long
     tail_index        Hill's estimate from the largest twentieth of the absolute returns
     correlations      autocorrelation of returns at the lags 1, 2, ...
-    size_correlations the same of absolute returns
-    noise             beyond this an autocorrelation is hardly chance (95 %)
-    volume_volatility correlation of the shares traded and the absolute return of an interval
-    returns           the returns in units of their deviation
+    size_correlations the same for absolute returns
+    noise             size that the autocorrelation of random returns exceeds in 5 % of cases
+    volume_volatility correlation between the shares traded and the absolute return of an interval
+    returns           the returns in units of their standard deviation
     """
 
     security_id: str
@@ -100,14 +100,14 @@ def describe(match: Match, security_id: str) -> Market:
 
 
 def middle_cents(sample: MarketSample) -> float:
-    """The middle of best bid and ask, or the last price where a side is empty [cents]."""
+    """Return the midpoint of best bid and ask, or the last price if a side is empty [cents]."""
     if sample.bid_cents is None or sample.ask_cents is None:
         return float(sample.last_cents)
     return (sample.bid_cents + sample.ask_cents) / 2
 
 
 def _step(match: Match, samples: Sequence[MarketSample]) -> tuple[int, float]:
-    """Every how many samples a return is taken, and the time that makes [s]."""
+    """Return the number of samples that each return covers, and their duration [s]."""
     between_s = match.duration_s / max(len(samples) - 1, 1)
     wanted_s = min(RETURN_S, match.duration_s / FEWEST_RETURNS)
     step = max(round(wanted_s / between_s), 1)
@@ -115,7 +115,7 @@ def _step(match: Match, samples: Sequence[MarketSample]) -> tuple[int, float]:
 
 
 def autocorrelations(values: Any, lags: int = LAGS) -> list[float]:
-    """Correlation of a series with itself, 1, 2, ... steps later; nothing of one that is too short or never changes."""
+    """Return the autocorrelations at the lags 1, 2, ...; none if the series is too short or constant."""
     series = np.asarray(values, dtype=float)
     if len(series) <= lags + 1:
         return []
@@ -127,7 +127,7 @@ def autocorrelations(values: Any, lags: int = LAGS) -> list[float]:
 
 
 def tail_index(sizes: Any, tail: float = TAIL) -> float | None:
-    """Hill's estimate of the exponent by which a distribution falls off; real returns have 2 to 5, normal ones more."""
+    """Return Hill's estimate of a tail's exponent; real returns have 2 to 5, normally distributed ones more."""
     ordered = np.sort(np.asarray(sizes, dtype=float))[::-1]
     number = int(len(ordered) * tail)
     if number < 5 or ordered[number] <= 0:

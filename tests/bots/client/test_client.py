@@ -1,4 +1,4 @@
-"""The client repeats what has no clear answer, and nothing else; it takes a loaded exchange's word for when."""
+"""The client repeats exactly the requests without a clear answer, and waits as long as a loaded exchange asks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STOPS_WITHIN_S = 0.02
 
 
 class ScriptedExchange:
-    """Answers requests with what the test has put on its list, in turn; None is a hang-up without an answer."""
+    """Answers requests from the test's list, in turn; None closes the connection without an answer."""
 
     def __init__(self) -> None:
         self.answers: list[Response | None] = []
@@ -77,7 +77,7 @@ def problem(status: int, code: str, **headers: str) -> Response:
     return answer(status, content, **headers)
 
 
-def test_an_order_goes_out_as_the_contract_says(exchange: ScriptedExchange, client: Client) -> None:
+def test_an_order_is_sent_in_the_form_of_the_contract(exchange: ScriptedExchange, client: Client) -> None:
     exchange.answers = [accepted(client_order_id="my-1")]
 
     placed = client.place(
@@ -109,7 +109,7 @@ def test_an_order_goes_out_as_the_contract_says(exchange: ScriptedExchange, clie
         pytest.param(Response("<h1>Bad gateway</h1>", status=502), id="not the exchange"),
     ],
 )
-def test_what_has_no_clear_answer_is_sent_again_under_the_same_id(
+def test_a_request_without_a_clear_answer_is_repeated_under_the_same_id(
     exchange: ScriptedExchange, client: Client, first: Response | None
 ) -> None:
     exchange.answers = [first, answer(200, {"status": "success", "order_id": 17, "duplicate": True})]
@@ -139,21 +139,21 @@ def test_a_problem_is_raised_with_its_code_and_not_repeated(exchange: ScriptedEx
     assert len(exchange.requests) == 1
 
 
-def test_retry_after_is_kept_to(exchange: ScriptedExchange, client: Client) -> None:
+def test_the_client_waits_as_long_as_retry_after_says(exchange: ScriptedExchange, client: Client) -> None:
     exchange.answers = [problem(429, "too_many_requests", Retry_After="1"), accepted()]
     started_s = time.monotonic()
     client.place(BUY)
     assert time.monotonic() - started_s >= 1.0
 
 
-def test_a_wait_longer_than_the_patience_is_the_callers(exchange: ScriptedExchange, client: Client) -> None:
+def test_a_wait_longer_than_the_patience_raises_at_once(exchange: ScriptedExchange, client: Client) -> None:
     exchange.answers = [problem(503, "not_accepted", Retry_After="60")]
     with pytest.raises(Unavailable, match="not_accepted") as raised:
         client.place(BUY)
     assert raised.value.retry_after_s == 60
 
 
-def test_an_exchange_that_is_not_there_is_unavailable() -> None:
+def test_a_missing_exchange_is_unavailable() -> None:
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))  # and does not listen
         client = Client(f"http://127.0.0.1:{reserved.getsockname()[1]}", patience_s=0.3)

@@ -1,4 +1,4 @@
-"""A stream goes on over connections that end, hang or are refused for a while, and stops where it is not welcome."""
+"""A stream survives connections that end, hang or are refused for a while, and stops when its key is refused."""
 
 from __future__ import annotations
 
@@ -94,14 +94,14 @@ def test_a_silent_connection_is_kept_while_it_answers_and_given_up_when_it_does_
     stream.close()
 
 
-def test_where_the_key_is_not_welcome_the_problem_is_raised(streams: ScriptedStreams) -> None:
+def test_a_refused_key_raises_its_problem(streams: ScriptedStreams) -> None:
     streams.connections = [401]
     with pytest.raises(Problem) as raised:
         next(Client(streams.url, "wrong").reports())
     assert (raised.value.status, raised.value.code) == (401, "unauthorized")
 
 
-def test_messages_are_read_as_what_they_are(streams: ScriptedStreams) -> None:
+def test_messages_are_decoded(streams: ScriptedStreams) -> None:
     streams.connections = [
         sends('{"security_id":"MSFT","bid":99.83,"ask":100.49,"timestamp":"1685104715","sequence":7}')
     ]

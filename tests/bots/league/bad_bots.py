@@ -1,4 +1,4 @@
-"""Bots that do what no bot may do, each in its own way; tournaments take them as FILE.py:CLASS."""
+"""Bots that break a rule, each in its own way; tournaments load them as FILE.py:CLASS."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class IsKilled(Ticking):
 
 
 class IsCutOff(Ticking):
-    """As a machine that is away: it has orders in the market, and nobody hears from it any more."""
+    """Simulates a dead machine: it has orders in the market and then falls silent."""
 
     def on_timer(self, now: float) -> None:
         if not self.open_orders:

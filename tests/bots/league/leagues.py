@@ -1,4 +1,4 @@
-"""Tournaments as a test needs them: short, with bots of its own."""
+"""Short tournaments for tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ QUICK = {"every_s": 0.5}
 
 
 def league(*bots: dict[str, Any], **others: Any) -> League:
-    """A minute of MSFT; without bots with four of ours that trade much."""
+    """Make a tournament of a minute of MSFT; by default with four active included bots."""
     mine = bots or (
         {"strategy": "zero_intelligence", "options": QUICK, "count": 2},
         {"strategy": "random_walk", "options": QUICK},

@@ -1,4 +1,4 @@
-"""Matches as a test needs them: small, and made by hand."""
+"""Small matches for tests, made by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tournament from the command line: its files, the same each time, and bad bots that harm only themselves."""
+"""A tournament from the command line: its files, reproducibility, and bad bots that harm only themselves."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def played(folder: Path, *arguments: str | Path) -> list[Match]:
     return [result.match(proof.seed) for proof in result.result().matches]
 
 
-def test_our_own_has_the_twelve_bots() -> None:
+def test_the_included_tournament_has_the_twelve_bots() -> None:
     league = parse(content_of(OWN), named=str(OWN))
     assert [bot.strategy for bot in league.bots] == list(STRATEGIES)
     assert (league.duration, len(league.seeds)) == (8 * 3600, 10)
@@ -81,7 +81,7 @@ def test_it_is_the_same_each_time_and_says_where_everything_is(tmp_path: Path) -
     assert "round 2 of 2" in said[0].stdout
 
 
-def test_events_are_told_in_the_order_of_time(tmp_path: Path) -> None:
+def test_events_are_ordered_by_time(tmp_path: Path) -> None:
     (match,) = played(tmp_path, league_file(tmp_path, ["zero_intelligence", "retail", f"{BAD}:Talks"]))
     told = [json.loads(line) for line in (tmp_path / "result" / archive.EVENTS).read_text().splitlines()]
     trades = [event for event in told if event["event"] == "trade"]
@@ -93,7 +93,7 @@ def test_events_are_told_in_the_order_of_time(tmp_path: Path) -> None:
     assert times == sorted(times)
 
 
-def test_what_bots_print_is_kept_beside_their_match(tmp_path: Path) -> None:
+def test_output_of_bots_is_stored_next_to_their_match(tmp_path: Path) -> None:
     played(tmp_path, league_file(tmp_path, ["retail", f"{BAD}:Talks"]))
     assert "what do you know\n" * 3 in (tmp_path / "result" / "matches" / "1.out").read_text()
 
@@ -140,12 +140,14 @@ def test_a_guest_is_seen_from_here_and_bots_from_their_file(tmp_path: Path) -> N
     ("bots", "arguments", "fault"),
     [
         (["no_such"], (), "bots[1].strategy: there is no strategy no_such; choose one of"),
-        (["retail"], ("--duration", "soon"), "--duration: 'soon' is no duration"),
+        (["retail"], ("--duration", "soon"), "--duration: 'soon' is not a duration"),
         (["retail"], ("--with", "missing.py:Bot"), "there is no file"),
-        (["retail"], ("--output", "."), "is there already"),
+        (["retail"], ("--output", "."), "exists already"),
     ],
 )
-def test_what_cannot_begin_is_told(tmp_path: Path, bots: list[str], arguments: tuple[str, ...], fault: str) -> None:
+def test_a_tournament_that_cannot_start_says_why(
+    tmp_path: Path, bots: list[str], arguments: tuple[str, ...], fault: str
+) -> None:
     said = typed("tournament", league_file(tmp_path, bots), *arguments, folder=tmp_path)
     assert said.returncode == 1
     assert fault in said.stderr

@@ -1,4 +1,4 @@
-"""A result is true, or refused with the name of what differs, however carefully it was changed."""
+"""Verification accepts a correct result and names each difference of a changed one."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(result: Path, tmp_path: Path) -> Path:
-    """One that may be tampered with."""
+    """Return a copy of the result that a test may change."""
     return shutil.copytree(result, tmp_path / "copy")
 
 
 def refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """Why it is refused."""
+    """Return the differences that verification prints."""
     assert main([str(folder)]) == 1
     said = capsys.readouterr().err
     assert said.endswith(f"{folder} is refused\n")
     return said
 
 
-def test_what_is_true_is_found_true(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_correct_result_passes(result: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(result)]) == 0
     said = capsys.readouterr().out
     assert "lead to the same" in said
-    assert "2 matches, played again, come to the same" in said
+    assert "2 matches, played again, lead to the same" in said
     assert Folder(result).result().scoreboard_hash in said
     assert main([str(result), "--logs-only"]) == 0
     assert "played again" not in capsys.readouterr().out
@@ -57,11 +57,11 @@ def test_what_is_true_is_found_true(result: Path, capsys: pytest.CaptureFixture[
 def test_a_file_that_was_changed_is_named(copy: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = (copy / name).read_bytes()
     (copy / name).write_bytes(text[:-2] + b"\n\n")
-    assert f"{name} is not the one that was written" in refused(copy, capsys)
+    assert f"{name} has changed: its hash differs from the one in result.json" in refused(copy, capsys)
 
 
 @pytest.mark.parametrize("name", [archive.SCOREBOARD, archive.RESULT, "matches/2.json.gz", "matches/1.log.gz"])
-def test_a_file_that_is_gone_or_broken_is_named(copy: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_or_broken_file_is_named(copy: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     (copy / name).write_bytes(b"nothing")
     assert name in refused(copy, capsys)
     (copy / name).unlink()
@@ -88,7 +88,7 @@ def _write(folder: Path, proof: Result) -> None:
 
 
 def richer(match: Match) -> Match:
-    """Somebody has put a dollar into an account, and mended all that is computed of it."""
+    """Add a dollar to an account, and correct everything computed from it."""
     bots = [
         msgspec.structs.replace(bot, cash_cents=bot.cash_cents + 100 * (not at)) for at, bot in enumerate(match.bots)
     ]
@@ -100,13 +100,13 @@ def test_a_dollar_more_is_found_by_the_log(copy: Path, capsys: pytest.CaptureFix
     assert "seed 1: zero_intelligence has" in refused(copy, capsys)
 
 
-def test_samples_that_were_smoothed_are_found_by_playing_again(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_changed_samples_are_found_by_playing_again(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def smoothed(match: Match) -> Match:
         bots = [msgspec.structs.replace(bot, samples=[bot.samples[0]] * len(bot.samples)) for bot in match.bots]
         return msgspec.structs.replace(match, bots=bots)
 
     changed(copy, smoothed)
-    assert "seed 1: retail: its samples differ" in refused(copy, capsys)
+    assert "seed 1: retail: the samples differ" in refused(copy, capsys)
 
 
 def test_another_configuration_is_found_by_playing_again(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +129,7 @@ def test_another_bot_under_the_same_name_is_found(copy: Path, capsys: pytest.Cap
     assert "seed 1: Well: " in refused(copy, capsys)
 
 
-def test_a_bot_that_does_not_load_any_more_is_no_proof_of_anything(
+def test_a_bot_that_no_longer_loads_makes_verification_impossible(
     copy: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = copy / "bots" / "1_bad_bots.py"

@@ -1,4 +1,4 @@
-"""A bot sits through the exchange's absence, says so once, and ends only where it can never trade."""
+"""A bot waits while the exchange is away, logs that once, and ends only if it can never trade."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STOPS_WITHIN_S = 0.02
 
 
 class SmallExchange:
-    """As much of the contract as a bot needs, which takes every order; it can be stopped and started again."""
+    """Serves the part of the contract that a bot needs and accepts every order; can be stopped and started again."""
 
     def __init__(self) -> None:
         self.orders = 0
@@ -194,7 +194,7 @@ class Quiet(Strategy):
 
 
 def end_of(tmp_path: Path, name: str, *options: str) -> tuple[int, Ending, str]:
-    """How a bot of BAD ends: exit status, ending, log."""
+    """Run a bot of BAD; return its exit status, ending and log."""
     exchange = SmallExchange()
     (tmp_path / "bad.py").write_text(BAD)
     log, file = tmp_path / "log", tmp_path / "ending.json"

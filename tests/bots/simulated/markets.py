@@ -1,4 +1,4 @@
-"""Markets for tests, and strategies that do what a test says."""
+"""Markets for tests, and strategies that follow a script."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def market(**configuration: Any) -> Market:
 
 @dataclass
 class Scripted(Strategy):
-    """Does what the script says, at its times [s], on the second; keeps all it hears with the time."""
+    """Runs a script's steps at their times [s], on the second; records all events with their time."""
 
     script: Sequence[tuple[int, Act]] = ()
     heard: list[tuple[float, Any]] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Scripted(Strategy):
 
 @dataclass
 class Listener(Scripted):
-    """Listens to everything."""
+    """Subscribes to all channels."""
 
     def on_price(self, price: Price) -> None:
         self.heard.append((self.now, price))

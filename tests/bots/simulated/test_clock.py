@@ -5,7 +5,7 @@ from functools import partial
 from bots.simulated.clock import Clock
 
 
-def test_what_is_due_first_is_done_first_and_of_one_time_what_was_put_there_first() -> None:
+def test_actions_run_in_the_order_of_due_time_and_then_of_scheduling() -> None:
     clock, done = Clock(), []
     for name, due_us in (("c", 20), ("a", 10), ("d", 20), ("b", 10)):
         clock.at(due_us, partial(done.append, name))
@@ -13,7 +13,7 @@ def test_what_is_due_first_is_done_first_and_of_one_time_what_was_put_there_firs
     assert done == ["a", "b", "c", "d"]
 
 
-def test_time_jumps_to_what_is_due_and_stops_where_it_is_told() -> None:
+def test_time_jumps_to_the_next_due_action_and_stops_at_the_limit() -> None:
     clock, seen = Clock(), []
     for due_us in (10, 30, 50):
         clock.at(due_us, lambda: seen.append(clock.now_us))
@@ -23,7 +23,7 @@ def test_time_jumps_to_what_is_due_and_stops_where_it_is_told() -> None:
     assert seen == [10, 30, 50]
 
 
-def test_what_is_over_is_due_now() -> None:
+def test_an_action_due_in_the_past_runs_now() -> None:
     clock, seen = Clock(), []
     clock.at(10, lambda: clock.at(5, lambda: seen.append(clock.now_us)))
     clock.run()

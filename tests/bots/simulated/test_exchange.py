@@ -1,4 +1,4 @@
-"""The stages in one process: random requests of every kind, and what must hold after them."""
+"""The stages in one process: random requests of every kind, and the invariants after them."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def requests(seed: int, count: int) -> Iterator[Request]:
 
 
 def denial(exchange: Exchange, request: Request) -> str | None:
-    """Why a request is denied; when it is not, it is matched and settled."""
+    """Return the reason of a denial; match and settle an admitted request."""
     decision = exchange.admit(request, 1)
     if isinstance(decision, Denied):
         return decision.reason
@@ -112,9 +112,7 @@ def denial(exchange: Exchange, request: Request) -> str | None:
 
 @pytest.mark.parametrize("seed", range(15))
 @pytest.mark.parametrize("late", [False, True])
-def test_nothing_appears_or_vanishes_whatever_is_requested_and_however_late_trades_settle(
-    seed: int, late: bool
-) -> None:
+def test_cash_and_shares_are_conserved_under_random_requests_and_late_settlement(seed: int, late: bool) -> None:
     ours, chance = exchange(), random.Random(seed)
     unsettled: list[Execution] = []
     trades_made = denied = 0
@@ -140,7 +138,7 @@ def test_nothing_appears_or_vanishes_whatever_is_requested_and_however_late_trad
     assert ours.accounts.fees_cents > 0
 
 
-def test_what_a_client_cannot_pay_for_is_denied_and_what_it_has_cancelled_is_free_again() -> None:
+def test_an_unaffordable_order_is_denied_and_a_cancel_frees_its_hold() -> None:
     ours = exchange()
     assert denial(ours, order(1, "ANN", "buy", 200, 10_000)) is None
     assert denial(ours, order(2, "ANN", "buy", 1, 10_000)) == "insufficient_funds"
@@ -149,7 +147,7 @@ def test_what_a_client_cannot_pay_for_is_denied_and_what_it_has_cancelled_is_fre
     assert denial(ours, order(5, "BOB", "sell", 101, 10_100)) == "insufficient_holdings"
 
 
-def test_a_cancel_of_what_is_filled_or_anothers_is_denied() -> None:
+def test_a_cancel_of_a_filled_or_foreign_order_is_denied() -> None:
     ours = exchange()
     assert denial(ours, order(1, "ANN", "buy", 10, 10_000)) is None
     assert denial(ours, CancelRequest(2, "BOB", "MSFT", 1, 1)) == "unknown_order"
@@ -181,7 +179,7 @@ def test_a_replacement_reserves_what_it_may_need() -> None:
     require_conserved(ours)
 
 
-def test_41_a_cancel_of_an_order_that_there_is_not_is_denied_and_kills_no_later_one() -> None:
+def test_41_a_cancel_of_an_unknown_order_is_denied_and_kills_no_later_order() -> None:
     made = exchange()
     for number in (1, 40):
         denied = made.admit(CancelRequest(90 + number, "ANN", "MSFT", number, 2), 2)

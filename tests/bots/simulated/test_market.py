@@ -1,4 +1,4 @@
-"""Matches: who hears what and when, what a bot that goes wrong does to others, and that a match is its seed."""
+"""Matches: delivery of events, isolation of failing bots, and reproducibility from the seed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sell(quantity: int, price: float | None = None, **terms: Any) -> Callable[[S
 # -- trading --------------------------------------------------------------------------------------------------------
 
 
-def test_an_order_meets_another_and_both_hear_of_it() -> None:
+def test_a_trade_is_reported_to_both_sides() -> None:
     ours = market()
     ann, bob = Scripted([(2, buy(10, 100.5))]), Listener([(4, sell(4, 100.0)), (6, sell(9, 100.5))])
     ours.seat("ANN", ann, latency=AT_ONCE)
@@ -56,7 +56,7 @@ def test_an_order_meets_another_and_both_hear_of_it() -> None:
     assert outcome.bots["BOB"].open_orders == 1
 
 
-def test_what_a_session_knows_is_what_the_exchange_has() -> None:
+def test_a_session_agrees_with_the_exchange() -> None:
     ours = market(duration_s=1200.0, listings=(MSFT, AAPL))
     bots = [STRATEGIES[name]() for name in ("random_walk", "gauss", "flood", "retail", "market_maker", "uniform")]
     for number, bot in enumerate(bots):
@@ -79,7 +79,7 @@ def test_what_a_session_knows_is_what_the_exchange_has() -> None:
         assert cash <= Decimal(bot.cash_cents) / 100
 
 
-def test_what_the_api_would_refuse_is_refused_at_the_door_and_the_strategy_goes_on() -> None:
+def test_the_venue_refuses_like_the_api_and_the_strategy_goes_on() -> None:
     codes: list[str] = []
 
     def refused(act: Callable[[Strategy], object]) -> Callable[[Strategy], None]:
@@ -111,7 +111,7 @@ def test_what_the_api_would_refuse_is_refused_at_the_door_and_the_strategy_goes_
     assert bot.told(tuple) == [("new", None)]
 
 
-def test_what_order_entry_and_the_engine_deny_is_reported() -> None:
+def test_denials_of_order_entry_and_engine_are_reported() -> None:
     ours = market()
     bot = Scripted(
         [
@@ -141,7 +141,7 @@ def test_what_order_entry_and_the_engine_deny_is_reported() -> None:
     assert outcome.bots["ANN"].held_cents == 0
 
 
-def test_fees_are_paid_by_the_taker_and_given_to_the_maker() -> None:
+def test_the_taker_pays_fees_and_the_maker_receives_a_rebate() -> None:
     ours = market(listings=(Listing(security_id="MSFT", maker_fee_ppm=-1_000, taker_fee_ppm=3_000),))
     ours.seat("ANN", Scripted([(2, buy(10, 100.0))]))
     ours.seat("BOB", Scripted([(4, sell(10, 100.0))]))
@@ -151,7 +151,7 @@ def test_fees_are_paid_by_the_taker_and_given_to_the_maker() -> None:
     assert (outcome.fees_cents, outcome.bots["ANN"].fills[0].fee_cents) == (200, -100)
 
 
-def test_until_it_settles_what_a_trade_brings_cannot_be_used() -> None:
+def test_proceeds_cannot_be_used_before_settlement() -> None:
     def play(settlement_delay_us: int) -> list[Any]:
         ours = market(settlement_delay_us=settlement_delay_us)
         bob = Scripted([(4, sell(100, 100.0)), (6, buy(1, 90.0))])
@@ -169,7 +169,7 @@ def test_until_it_settles_what_a_trade_brings_cannot_be_used() -> None:
 
 @dataclass
 class Sniper(Strategy):
-    """Buys the first offer that it hears of."""
+    """Buys the first offer that it sees."""
 
     bought: list[float] = field(default_factory=list)
 
@@ -182,7 +182,7 @@ class Sniper(Strategy):
 
 
 @pytest.mark.parametrize("fast", ["ANN", "BOB"])
-def test_who_is_nearer_to_the_exchange_is_first(fast: str) -> None:
+def test_the_bot_with_less_latency_is_first(fast: str) -> None:
     ours = market()
     snipers = {name: Sniper() for name in ("ANN", "BOB")}
     for name, sniper in snipers.items():
@@ -193,7 +193,7 @@ def test_who_is_nearer_to_the_exchange_is_first(fast: str) -> None:
     assert [name for name, sniper in snipers.items() if sniper.bought] == [fast]
 
 
-def test_messages_travel_and_none_overtakes_another() -> None:
+def test_messages_are_delayed_and_none_overtakes_another() -> None:
     ours = market()
     bot = Listener([(n, buy(1, 90.0 + n / 100)) for n in range(2, 50)])
     ours.seat("ANN", bot, latency=Latency(order_us=20_000, feed_us=30_000, jitter_us=400_000))
@@ -206,7 +206,7 @@ def test_messages_travel_and_none_overtakes_another() -> None:
     assert bot.told(Price)[-1].bid == Decimal("90.49")
 
 
-def test_prices_are_told_at_most_so_often_and_the_newest_counts() -> None:
+def test_prices_are_conflated_to_the_newest_state() -> None:
     def bids(conflation_us: int) -> list[Price]:
         ours = market(conflation_us=conflation_us)
         listener = Listener()
@@ -221,7 +221,7 @@ def test_prices_are_told_at_most_so_often_and_the_newest_counts() -> None:
     assert every_one[-1] == some[-1] == Decimal("90.39")
 
 
-def test_nothing_is_told_of_securities_that_a_bot_does_not_trade_in() -> None:
+def test_a_bot_receives_no_data_of_securities_that_it_does_not_trade() -> None:
     ours = market(listings=(MSFT, AAPL))
     listener = Listener()
     ours.seat("ANN", listener, securities=["AAPL"])
@@ -232,7 +232,7 @@ def test_nothing_is_told_of_securities_that_a_bot_does_not_trade_in() -> None:
     assert {book.security_id for book in listener.told(Book)} == {"AAPL"}
 
 
-def test_what_one_bot_does_to_its_book_harms_no_other() -> None:
+def test_a_bot_that_changes_its_book_harms_no_other() -> None:
     @dataclass
     class Vandal(Strategy):
         def on_book(self, book: Book) -> None:
@@ -261,7 +261,7 @@ def test_a_halted_security_takes_cancels_only() -> None:
     assert bot.told(tuple) == [("new", None), ("rejected", "halted"), ("cancelled", "cancelled"), ("new", None)]
 
 
-def test_a_large_seller_sells_to_whoever_bids() -> None:
+def test_a_large_seller_sells_to_the_bids() -> None:
     ours = market()
     ours.seat("ANN", Scripted([(2, buy(50, 100.0))]))
     ours.open_account("SELLER", Opening(cash_cents=0, shares={"MSFT": 500}))
@@ -279,7 +279,7 @@ def test_a_large_seller_sells_to_whoever_bids() -> None:
 
 @dataclass
 class Failing(Scripted):
-    """Rests an order, and then does what it is told to in a callback."""
+    """Rests an order, and then runs a given function in a callback."""
 
     def on_start(self) -> None:
         self.buy(10, 95.0)
@@ -334,7 +334,7 @@ def play_with(failing: Strategy | None) -> tuple[Outcome, Listener]:
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_bot_that_goes_wrong_is_out_and_says_where(name: str) -> None:
+def test_a_failing_bot_is_disqualified_with_its_error(name: str) -> None:
     kind, act, error = FAILURES[name]
     outcome, listener = play_with(Failing([(20, act)]))
     failure = outcome.bots["ANN"].failure
@@ -352,7 +352,7 @@ def test_a_bot_that_goes_wrong_is_out_and_says_where(name: str) -> None:
 
 
 @pytest.mark.parametrize("callback", ["join", "on_start", "on_timer", "interval_s", "on_price", "on_book", "on_stop"])
-def test_it_is_out_wherever_it_raises(callback: str) -> None:
+def test_an_exception_in_any_callback_disqualifies_the_bot(callback: str) -> None:
     def fail(*_: object) -> None:
         raise ValueError(callback)
 
@@ -363,7 +363,7 @@ def test_it_is_out_wherever_it_raises(callback: str) -> None:
     assert failure.error == f"ValueError: {callback}"
 
 
-def test_a_timer_of_no_time_is_its_end() -> None:
+def test_an_invalid_timer_interval_disqualifies_the_bot() -> None:
     kind = dataclass(type("Wrong", (Strategy,), {"interval_s": lambda _: float("nan")}))
     outcome, _ = play_with(kind())
     assert outcome.bots["ANN"].failure is not None
@@ -403,7 +403,7 @@ def test_one_seed_gives_one_match_in_any_process() -> None:
     assert first != played_in_another_process(seed=8, hash_seed="1")
 
 
-def test_the_log_is_told_and_its_hash_is_that_of_what_was_told(tmp_path: Path) -> None:
+def test_the_log_is_delivered_and_its_hash_matches(tmp_path: Path) -> None:
     lines: list[bytes] = []
     ours = Market(market().configuration, log=lines.append)
     ours.seat("ANN", Scripted([(n, buy(1, 90.0)) for n in range(2, 30)]))

@@ -1,4 +1,4 @@
-"""A log, applied again, leads to the trades and the ledger of its match."""
+"""A replayed log leads to the trades and the ledger of its match."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def test_a_log_leads_to_the_same_trades_and_ledger() -> None:
     assert fewer.log_hash != found.log_hash
 
 
-def test_what_is_no_log_is_told() -> None:
+def test_an_invalid_log_is_reported() -> None:
     with pytest.raises(InvalidLog, match="line 1 of the log is not a command"):
         replay([b"[]"], {})

@@ -28,7 +28,7 @@ def loop_that_ends_in_a_loop() -> None:
 
 
 @pytest.mark.parametrize("callback", [loop, loop_that_catches_all, loop_that_ends_in_a_loop])
-def test_what_never_ends_is_interrupted_however_it_defends_itself(callback) -> None:
+def test_an_endless_callback_is_interrupted_whatever_it_catches(callback) -> None:
     watch = Watch(0.06)
     with watch.watching():
         with pytest.raises(CallbackTimeout):
@@ -39,7 +39,7 @@ def test_what_never_ends_is_interrupted_however_it_defends_itself(callback) -> N
         assert done == [1]
 
 
-def test_many_short_callbacks_are_no_long_one() -> None:
+def test_many_short_callbacks_are_not_interrupted() -> None:
     watch, done = Watch(0.01), 0
     with watch.watching():
         while done < 200_000:
@@ -47,7 +47,7 @@ def test_many_short_callbacks_are_no_long_one() -> None:
             done += 1
 
 
-def test_in_another_thread_nobody_watches_and_everything_works() -> None:
+def test_in_another_thread_the_watch_does_nothing() -> None:
     done: list[int] = []
 
     def run() -> None:

@@ -8,7 +8,7 @@ from tests.bots.harness import Harness
 
 
 def follow(harness: Harness, mids: Iterable[float], *, security_id: str = "MSFT", spread: float = 0.02) -> None:
-    """Tell a second's price after the other, and fill what the strategy orders at its limit."""
+    """Deliver one price per second, and fill the strategy's orders at their limits."""
     for mid in mids:
         harness.now_s += 1.0
         filled = len(harness.orders)

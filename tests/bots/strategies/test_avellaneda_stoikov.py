@@ -1,4 +1,4 @@
-"""The quotes of Avellaneda and Stoikov: as far apart as the formula says, and leaning away from the inventory."""
+"""The quotes of Avellaneda and Stoikov have the formula's spread and shift against the inventory."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def moving(harness: Harness) -> None:
             harness.confirm(order_id)
 
 
-def test_who_has_bought_quotes_lower_and_who_has_sold_higher() -> None:
+def test_inventory_shifts_the_quotes() -> None:
     bot = AvellanedaStoikov(thinning=2.0, horizon_s=30.0)
     harness = Harness(bot)
     moving(harness)
@@ -87,7 +87,7 @@ def test_a_quote_that_would_trade_is_put_behind_the_other_side() -> None:
     assert ask > Decimal("99.99")
 
 
-def test_with_too_much_it_only_sells_and_with_nothing_it_only_buys() -> None:
+def test_at_its_limits_it_quotes_one_side_only() -> None:
     bot = AvellanedaStoikov(most=2)
     harness = Harness(bot, cash="100000")
     harness.tell("trade", 99, side="buy", quantity=10, price="100")

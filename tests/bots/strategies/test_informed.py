@@ -1,4 +1,4 @@
-"""The informed trader takes what is wrong, the more the more wrong it is, and leaves alone what is right."""
+"""The informed trader trades in proportion to a price's error and leaves fair prices alone."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_news_makes_it_trade() -> None:
     assert [order.side for order in harness.orders] == ["sell"]
 
 
-def test_what_it_sees_is_not_exact_and_the_times_are_random() -> None:
+def test_observations_are_noisy_and_times_are_random() -> None:
     def orders(seed: int) -> int:
         bot = Informed(every_s=5.0, noise=0.05, volatility=0.0)
         harness = Harness(bot, seed=seed)
@@ -62,6 +62,6 @@ def test_what_it_sees_is_not_exact_and_the_times_are_random() -> None:
     assert orders(1) != orders(2)
 
 
-def test_without_one_from_outside_it_has_a_value_of_its_own() -> None:
+def test_without_a_given_value_it_makes_its_own() -> None:
     assert Informed(seed_of_value=1).fundamental.value(50.0) == Informed(seed_of_value=1).fundamental.value(50.0)
     assert Informed(seed_of_value=1).fundamental.value(50.0) != Informed(seed_of_value=2).fundamental.value(50.0)

@@ -83,7 +83,7 @@ def test_each_security_has_quotes_of_its_own() -> None:
     assert [order.security_id for order in harness.orders] == ["MSFT", "MSFT", "AAPL", "AAPL"]
 
 
-def test_quotes_of_an_earlier_life_count_and_go_first() -> None:
+def test_quotes_of_an_earlier_run_count_and_are_replaced_first() -> None:
     earlier = [
         OrderState(
             order_id=order_id,

@@ -1,4 +1,4 @@
-"""Mean reversion buys what fell too far, sells what rose too far, and goes home when the price does."""
+"""Mean reversion buys after falls and sells after rises, and closes its position when the price returns."""
 
 from __future__ import annotations
 

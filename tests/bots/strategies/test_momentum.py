@@ -1,4 +1,4 @@
-"""Momentum buys what rises and sells what falls, up to its bound, and leaves alone what only trembles."""
+"""Momentum buys rising and sells falling prices, up to its limit, and ignores noise."""
 
 from __future__ import annotations
 

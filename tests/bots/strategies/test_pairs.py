@@ -1,4 +1,4 @@
-"""Pairs sells the dear one and buys the cheap one, and goes home when they are as usual."""
+"""Pairs sells the dear security, buys the cheap one, and closes both when their spread is normal."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_shifts_out_of_the_dear_one_into_the_cheap_one_and_back() -> None:
     assert (pairs.position("MSFT"), pairs.position("AAPL")) == (1_000, 0)
 
 
-def test_sells_nothing_that_it_has_not() -> None:
+def test_sells_only_shares_that_it_owns() -> None:
     pairs = bot()
     harness = seat_of(pairs)
     follow(harness, [99.4] * 4)  # AAPL is the dear one, and there is none of it

@@ -1,4 +1,4 @@
-"""The five traders that go by the clock do what they are described to do, and the same for the same seed."""
+"""The five traders with timers behave as described, and the same for the same seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An average weighs by time: what stood for long counts for more than what came often."""
+"""An average weighs by time: values count for their duration, not for their number."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_many_looks_at_the_same_count_no_more_than_one() -> None:
     assert often.deviation == pytest.approx(seldom.deviation)
 
 
-def test_what_never_moves_does_not_deviate() -> None:
+def test_a_constant_series_has_no_deviation() -> None:
     average = Average(10.0)
     for second in range(100):
         average.add(second, 100.0)

@@ -15,7 +15,7 @@ def limits(harness: Harness) -> list[LimitOrder]:
 
 
 def tick(harness: Harness, times: int) -> None:
-    """Let time pass in a market that cancels what it is told to."""
+    """Let time pass in a market that confirms cancels."""
     for _ in range(times):
         before = len(harness.venue.cancelled)
         harness.ticks()
@@ -49,7 +49,7 @@ def test_keeps_one_order_on_each_side() -> None:
     assert len(harness.orders) > 50
 
 
-def test_orders_nothing_that_it_cannot_pay_for_or_has_not() -> None:
+def test_orders_only_what_it_can_pay_for_or_owns() -> None:
     poor = Harness(ZeroIntelligence(), cash="50", holdings={}).ticks(400)
     assert poor.orders == []
     only_cash = Harness(ZeroIntelligence(), cash="10000", holdings={}).ticks(400)

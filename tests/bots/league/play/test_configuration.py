@@ -1,4 +1,4 @@
-"""league.toml: what is taken, and what is said of what is not."""
+"""Reading league.toml: valid files, and the reports of invalid ones."""
 
 from __future__ import annotations
 
@@ -60,32 +60,36 @@ def test_a_whole_configuration(tmp_path: Path) -> None:
     ("old", "new", "said"),
     [
         ("count = 2", "cuont = 2", "bots[1].cuont: there is no such setting"),
-        ('duration = "1h30m"', 'duration = "soon"', "duration: 'soon' is no duration; write it as 8h"),
-        ("seeds = 3", "seeds = [4, 4]", "a seed is there twice"),
-        ("seeds = 3", "seeds = 0", "seeds: there are 1 to 10000 seeds"),
-        ('at = "10m"', 'at = "2h"', "an event at 7200 s is after the end at 5400 s"),
-        ('security = "AAPL"', 'security = "TSLA"', "an event is about TSLA, which is not among the securities"),
+        ('duration = "1h30m"', 'duration = "soon"', "duration: 'soon' is not a duration; write 8h"),
+        ("seeds = 3", "seeds = [4, 4]", "seeds must differ; listed more than once: 4"),
+        ("seeds = 3", "seeds = 0", "seeds: must be a number from 1 to 10000"),
+        ('at = "10m"', 'at = "2h"', "events[1].at is 7200 s, but the match ends at 5400 s"),
+        (
+            'security = "AAPL"',
+            'security = "TSLA"',
+            "events[1].security is TSLA, which is not among the securities",
+        ),
         ('kind = "news"', 'kind = "gossip"', "events[1]"),
         ("change = -0.05", "", "events[1].change: Field required"),
-        ("count = 2", 'securities = ["JPM"]', "gauss trades in JPM, which is not among the securities"),
+        ("count = 2", 'securities = ["JPM"]', "gauss trades JPM, which is not among the securities MSFT, AAPL"),
         ("price = 50.25", "price = 50.255", "securities[2].price"),
-        ("[[bots]]", "[[bots", "is not TOML"),
+        ("[[bots]]", "[[bots", "is not valid TOML"),
     ],
 )
-def test_a_fault_is_named_with_its_place(tmp_path: Path, old: str, new: str, said: str) -> None:
+def test_a_fault_is_reported_with_its_location(tmp_path: Path, old: str, new: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as raised:
         read(written_to(tmp_path, RIGHT.replace(old, new)))
     assert said in str(raised.value)
 
 
-def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as raised:
         read(written_to(tmp_path, RIGHT.replace("count = 2", "count = 0").replace("seeds = 3", "seeds = -1")))
     assert "bots[1].count" in str(raised.value)
     assert "seeds" in str(raised.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="does not exist"):
         read(tmp_path / "nothing.toml")
 
@@ -97,8 +101,8 @@ def test_durations(text: str, duration_s: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "h", "8 hours", "-1h", True])
-def test_what_is_no_duration(text: object) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
+def test_invalid_durations_are_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
         seconds(text)
 
 

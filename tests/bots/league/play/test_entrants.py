@@ -1,4 +1,4 @@
-"""Who plays: names and accounts of their own, and every fault before the first match."""
+"""Entrants have unique names and accounts; every fault is reported before the first match."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_each_has_a_name_and_an_account_of_its_own() -> None:
     assert pickle.loads(pickle.dumps(found)) == found
 
 
-def test_it_makes_the_strategy_with_its_options_and_anew_each_time() -> None:
+def test_each_call_makes_a_new_strategy_with_its_options() -> None:
     (one,) = entrants(league({"strategy": "gauss", "options": {"every_s": 2.5}}))
     strategy = one.strategy()
     assert isinstance(strategy, Gauss)
@@ -35,7 +35,7 @@ def test_it_makes_the_strategy_with_its_options_and_anew_each_time() -> None:
     assert one.strategy() is not strategy
 
 
-def test_latency_and_securities_are_those_of_all_where_nothing_is_said() -> None:
+def test_latency_and_securities_default_to_the_tournaments() -> None:
     own, other = entrants(
         league(
             {"strategy": "gauss", "latency": {"order_ms": 7}, "securities": ["AAPL"]},
@@ -62,7 +62,7 @@ def test_all_faults_are_named_before_the_first_match(tmp_path: Path) -> None:
         entrants(wrong)
     said = str(raised.value)
     assert "bots[1].strategy: there is no strategy no_such; choose one of random_walk" in said
-    assert "bots[2].options.evry_s: gauss has every_s, mean" in said
+    assert "bots[2].options.evry_s: gauss has no such option; its options are every_s, mean" in said
     assert "cannot be loaded: ZeroDivisionError" in said
     assert "bots[4].options: ValueError: fast_s must be above 0 and below slow_s" in said
     assert "bots[5]" not in said

@@ -1,4 +1,4 @@
-"""A match in the simulated market: the same each time, and what is scheduled happens in it."""
+"""A match in the simulated market is reproducible and includes its scheduled events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_seed_is_a_match() -> None:
     assert decoded(encoded(first)) == first
 
 
-def test_the_log_is_told_and_its_hash_is_that_of_the_match() -> None:
+def test_the_log_has_the_hash_of_the_match() -> None:
     told: list[bytes] = []
     steps: list[float] = []
     of = league()
@@ -38,7 +38,7 @@ def test_the_log_is_told_and_its_hash_is_that_of_the_match() -> None:
     assert match == played(of)
 
 
-def test_accounts_begin_as_they_are_told_to_and_gains_sum_to_nothing() -> None:
+def test_accounts_start_with_the_opening_and_gains_sum_to_zero() -> None:
     of = league(opening={"cash": "2500.50", "shares": {"MSFT": 40}}, securities=["MSFT", "AAPL"])
     match = played(of)
     assert {bot.opening_cash_cents for bot in match.bots} == {250_050}
@@ -55,7 +55,7 @@ def test_fees_are_paid() -> None:
     assert sum(fill.fee_cents for bot in match.bots for fill in bot.fills) == match.fees_cents
 
 
-def test_a_halt_keeps_orders_out_for_its_time() -> None:
+def test_a_halt_denies_orders_while_it_lasts() -> None:
     halted = played(league(events=[{"kind": "halt", "at": 20, "lasts": 20, "security": "MSFT"}]))
     assert [(event.time_s, event.text) for event in halted.happened] == [(20.0, "halted for 20s")]
     times = [fill.time_s for bot in halted.bots for fill in bot.fills]

@@ -1,4 +1,4 @@
-"""The report: one page that needs nothing else, in which bots are called by their names and nothing they bring runs."""
+"""The report is one self-contained page; names and errors of bots appear as text and never run."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_names_and_errors_are_text(report: str) -> None:
     assert "ValueError: &lt;b&gt;no&lt;/b&gt;" in report
 
 
-def test_it_says_who_won_who_was_disqualified_and_how_to_check_it(report: str) -> None:
-    assert "good came first with $7.00 a match" in report
+def test_the_report_names_winner_disqualified_bots_and_verification(report: str) -> None:
+    assert "good came first and gained $7.00 per match" in report
     assert "seed 2: raised after 30s" in report
     assert "Traceback (most recent call last)" in report
     assert "python -m bots verify" in report

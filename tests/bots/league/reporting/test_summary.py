@@ -1,4 +1,4 @@
-"""What a tournament means, in sentences that claim no more than the figures do."""
+"""The summary of a tournament claims no more than the figures show."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def board(seeds: int, *, failing: bool = False) -> Scoreboard:
     return scoreboard(matches)
 
 
-def test_who_is_surely_better_and_what_may_be_chance() -> None:
+def test_the_summary_names_sure_winners_and_orders_that_may_be_chance() -> None:
     said = sentences(board(5), {})
     assert "Surely better than doing nothing: good, close." in said
     assert "Surely worse: bad." in said
-    assert "Last came bad, which lost $10.00 a match against holding." in said
-    assert "Nobody was disqualified." in said
+    assert "bad came last and lost $10.00 per match compared with holding." in said
+    assert "No bot was disqualified." in said
 
 
-def test_a_single_match_is_sure_of_nothing() -> None:
+def test_a_single_match_gives_no_certainty() -> None:
     said = " ".join(sentences(board(1), {}))
     assert "urely" not in said
     assert "chance" not in said
@@ -39,27 +39,27 @@ def test_a_single_match_is_sure_of_nothing() -> None:
 def test_a_few_matches_are_an_impression() -> None:
     said = [headline(board(4)), *sentences(board(4), {})]
     assert "urely" not in " ".join(said)
-    assert "4 matches are too few for more than an impression; with 5 or more it is said what is sure." in said
+    assert "4 matches give only an impression; at least 5 are needed for certainty." in said
 
 
-def test_who_is_out_is_told() -> None:
+def test_disqualified_bots_are_named() -> None:
     assert "Disqualified, with the reason below: bad (2 of 2)." in sentences(board(2, failing=True), {})
 
 
-def test_what_the_market_is_like() -> None:
+def test_the_market_is_compared_with_real_ones() -> None:
     facts = [
         Fact("Heavy tails", "", "", "like a market"),
         Fact("Volatility clusters", "", "", "not like one"),
         Fact("Tails fall as a power", "", "", "too little to say"),
     ]
     said = sentences(board(2), {"MSFT": facts, "AAPL": facts[2:]})
-    assert "MSFT has 1 of the 2 properties of real markets that were looked for; it lacks: volatility clusters." in said
-    assert "AAPL traded too little to say whether it is like a real market." in said
+    assert "MSFT has 1 of the 2 tested properties of real markets; it lacks: volatility clusters." in said
+    assert "AAPL traded too little for a comparison with real markets." in said
 
 
 def test_how_a_bot_trades() -> None:
     assert {one.name: manner(one) for one in board(2).standings} == {
         "good": "1 trade, waits in the book",
-        "close": "1 trade, takes what is offered",
+        "close": "1 trade, takes from the book",
         "bad": "did not trade",
     }

@@ -18,7 +18,7 @@ TRADER = bot(
 PRICES = [100_00, 110_00, 105_00]
 
 
-def test_gain_is_what_doing_nothing_would_not_have_brought() -> None:
+def test_gain_is_measured_against_holding() -> None:
     played = match([TRADER], PRICES)
     # After the purchase: 2 shares more, $200 less, at 110. At the end: 2 shares less, $240 more, at 105.
     assert gains_cents(played, TRADER) == [0, 2 * 110_00 - 200_00, -2 * 105_00 + 240_00]
@@ -29,7 +29,7 @@ def test_gain_is_what_doing_nothing_would_not_have_brought() -> None:
     assert said.total_return == pytest.approx(2_080 / 2_000 - 1)
 
 
-def test_who_does_nothing_gains_nothing_however_the_price_moves() -> None:
+def test_a_bot_that_does_not_trade_gains_nothing() -> None:
     idle = bot("idle", [(100_000, 10)] * 3)
     said = figures(match([idle], PRICES), idle)
     assert (said.gain_cents, said.drawdown, said.turnover, said.inventory) == (0, 0.0, 0.0, 0.0)

@@ -44,7 +44,7 @@ def test_tail_index_of_a_power_law_is_its_exponent() -> None:
     assert tail_index(1 + DRAW.pareto(3.0, size=40_000)) == pytest.approx(3.0, rel=0.1)
 
 
-def test_a_normal_walk_is_told_from_a_market_and_a_market_is_told() -> None:
+def test_facts_distinguish_a_normal_walk_from_a_market() -> None:
     walk = verdicts(DRAW.normal(0, 0.001, size=6_000).tolist())
     assert walk["Returns are not correlated"] == "like a market"
     assert walk["Heavy tails"] == "not like one"
@@ -60,5 +60,5 @@ def test_a_normal_walk_is_told_from_a_market_and_a_market_is_told() -> None:
     assert market["Volatility clusters"] == "like a market"
 
 
-def test_a_market_that_stood_still_has_too_little_to_say() -> None:
+def test_a_constant_market_gives_no_verdict() -> None:
     assert set(verdicts([0.0] * 100).values()) == {"too little to say"}
