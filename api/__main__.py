@@ -14,7 +14,7 @@ import sys
 import structlog
 
 from api.app import KEYS, create_app
-from api.http.front_door import ApiServer
+from api.http.api_server import ApiServer
 from api.http.handoff import streams_socket
 from api.http.process import listen, refused, serve
 from api.request.addresses import Proxies

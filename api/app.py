@@ -25,21 +25,22 @@ from api.operations.figures import QueueWatch
 from api.orders import lives, reports
 from api.orders import reads as order_reads
 from api.orders import routes as orders
-from api.orders.intake.accepted import Accepted
-from api.orders.intake.desk import OrderDesk
+from api.orders.endpoint import OrderEndpoint
+from api.orders.intake.gateway import OrderGateway
 from api.orders.intake.ids import OrderIds
+from api.orders.intake.pending import PendingOrders
 from api.orders.intake.promises import Promises
 from api.orders.intake.queue import OrderQueue
 from api.orders.intake.rate_limits import RateLimits
 from api.orders.lookup import OrderLookup
-from api.orders.placing import Placing
 from api.request.auth import Environ, Keys, admitted
-from api.request.databases import Lanes, writing
+from api.request.databases import ApiDatabase, writing
 from api.request.listing import Listing
-from api.request.refusals import Refusals
+from api.request.refusals import RefusalLimits
 from api.wire.answers import our_fault, problem_answer
 from api.wire.declaration import Caller, callers
 from api.wire.problems import Problem
+from api.wire.schema import ORDER_ID_DIGITS
 from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
@@ -56,24 +57,24 @@ _DETAILS = {404: "there is nothing here", 405: "this cannot be done here"}
 class _OrderId(IntegerConverter):
     """An order id in a path, below 10^15 and so below 2^53; under anything else there is nothing."""
 
-    regex = "[1-9][0-9]{0,14}"
+    regex = f"[1-9][0-9]{{0,{ORDER_ID_DIGITS - 1}}}"
 
 
 def create_app(settings: Settings) -> Flask:
     """The application; it starts greenlets that talk to Postgres and RabbitMQ as long as the process lives."""
     clearing_data, market_data_base = (
-        Lanes(url.get_secret_value()) for url in (settings.clearing_data_url, settings.market_data_url)
+        ApiDatabase(url.get_secret_value()) for url in (settings.clearing_data_url, settings.market_data_url)
     )
     keys = Keys(clearing_data, remember_s=settings.key_cache_s)
     listing = Listing(clearing_data)
-    accepted = Accepted(clearing_data, overdue_after_s=settings.undecided_after_s)
-    gevent.spawn(accepted.run)
-    desk = OrderDesk(
+    pending = PendingOrders(clearing_data, overdue_after_s=settings.undecided_after_s)
+    gevent.spawn(pending.run)
+    gateway = OrderGateway(
         listing=listing,
         ids=OrderIds(lambda: _next_blocks(clearing_data)),
         promises=Promises(clearing_data),
         queue=OrderQueue(),
-        accepted=accepted,
+        pending=pending,
         rate_limits=RateLimits(
             settings.redis_url.get_secret_value(),
             orders_per_s=settings.max_orders_per_s,
@@ -81,10 +82,10 @@ def create_app(settings: Settings) -> Flask:
         ),
         max_quantity=settings.max_order_quantity,
     )
-    refusals = Refusals(per_s=settings.max_refused_per_s)
-    placing = Placing(keys, desk, refusals, max_request_orders=settings.max_request_orders)
+    refusals = RefusalLimits(per_s=settings.max_refused_per_s)
+    endpoint = OrderEndpoint(keys, gateway, refusals, max_request_orders=settings.max_request_orders)
     queues = QueueWatch()
-    lookup = OrderLookup(clearing_data, accepted)
+    lookup = OrderLookup(clearing_data, pending)
     app = Flask(__name__, static_folder=None)
     app.extensions[KEYS] = keys
     # Flask answers OPTIONS by itself, and not in JSON.
@@ -96,13 +97,13 @@ def create_app(settings: Settings) -> Flask:
     for blueprint in (
         orders.routes(
             keys=keys,
-            desk=desk,
+            gateway=gateway,
             lookup=lookup,
             listing=listing,
-            placing=placing,
+            endpoint=endpoint,
         ),
         order_reads.routes(keys=keys, lookup=lookup, listing=listing, clearing_data=clearing_data),
-        halts.routes(desk=desk, listing=listing, clearing_data=clearing_data),
+        halts.routes(gateway=gateway, listing=listing, clearing_data=clearing_data),
         accounts.routes(keys=keys, listing=listing, clearing_data=clearing_data),
         api_keys.routes(keys=keys, clearing_data=clearing_data, new_per_hour=settings.max_new_keys_per_hour),
         market_data.routes(listing=listing, market_data=market_data_base),
@@ -116,9 +117,9 @@ def create_app(settings: Settings) -> Flask:
             run_directory=settings.run_directory,
             queues=queues,
         ),
-        metrics.routes(clearing_data=clearing_data, market_data=market_data_base, accepted=accepted, queues=queues),
-        stops.routes(keys=keys, desk=desk, clearing_data=clearing_data),
-        closing.routes(keys=keys, desk=desk, clearing_data=clearing_data),
+        metrics.routes(clearing_data=clearing_data, market_data=market_data_base, pending=pending, queues=queues),
+        stops.routes(keys=keys, gateway=gateway, clearing_data=clearing_data),
+        closing.routes(keys=keys, gateway=gateway, clearing_data=clearing_data),
         corrections.routes(listing=listing, clearing_data=clearing_data),
         clearing.routes(clearing_data=clearing_data),
         statements.routes(keys=keys, clearing_data=clearing_data),
@@ -150,7 +151,7 @@ def create_app(settings: Settings) -> Flask:
         method="POST",
         path="/orders",
         admit=lambda environ: admit(may_trade, environ),
-        serve=placing.post,
+        serve=endpoint.post,
         note=note,
     )
     app.register_error_handler(Problem, problem_answer)

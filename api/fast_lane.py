@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 
-from api.orders.placing import Told
+from api.orders.endpoint import Reply
 from api.request.auth import Environ
 from api.wire.answers import encode
 from api.wire.problems import CONTENT_TYPE, Problem
@@ -41,7 +41,7 @@ class FastLane:
         method: str,
         path: str,
         admit: Callable[[Environ], None],
-        serve: Callable[[Environ], Told],
+        serve: Callable[[Environ], Reply],
         note: Callable[[Environ, int], None],
     ) -> None:
         self._application = application

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api.orders.intake.desk import OrderDesk
+from api.orders.intake.gateway import OrderGateway
 from api.request.auth import Keys
 from api.request.body import read_json
 from api.request.databases import writing
@@ -21,7 +21,7 @@ from db.clearing_data.account_states import set_stopped
 from db.connect import Database
 
 
-def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint:
+def routes(*, keys: Keys, gateway: OrderGateway, clearing_data: Database) -> Blueprint:
     """The route, on these services."""
     blueprint = Blueprint("stops", __name__)
 
@@ -47,7 +47,7 @@ def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint
             return answer(content)
         # Behind the commit: whatever order entry admitted before it is in the log before these, and nothing comes
         # after. When they cannot be queued the client is stopped all the same, and stopping it again sends them again.
-        numbers, _ = desk.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
+        numbers, _ = gateway.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
         return answer(content | {"command_ids": numbers}, 202)
 
     return blueprint

@@ -45,7 +45,7 @@ def send(address: Path, client: socket.socket, request: bytes) -> None:
 # -- the side of streams -------------------------------------------------------------------------------------------
 
 
-class HandedConnection(Connection):
+class StreamConnection(Connection):
     """A connection that the api has handed over: one request, or a WebSocket for as long as it lives."""
 
     def input_of(self, body: bytes) -> Any:
@@ -65,7 +65,7 @@ class HandedConnection(Connection):
 class StreamsServer(Server):
     """Serves an application on the connections that are handed over."""
 
-    handler_class = HandedConnection
+    handler_class = StreamConnection
 
     def __init__(self, listener: socket.socket, application: Any) -> None:
         super().__init__(listener, application, max_body_bytes=MAX_STREAM_BODY_BYTES)
@@ -84,7 +84,7 @@ class StreamsServer(Server):
         if client is None:
             return  # a look whether anybody is here
         with client:
-            replayed = io.BufferedReader(_Replayed(client, request))
+            replayed = io.BufferedReader(_ReplayStream(client, request))
             self.handler_class(client, client.getpeername(), self, replayed).handle()
 
 
@@ -96,7 +96,7 @@ def _receive(way: socket.socket) -> tuple[socket.socket | None, bytes]:
     return client, request
 
 
-class _Replayed(io.RawIOBase):
+class _ReplayStream(io.RawIOBase):
     """What the api has read from a client already, then what the client sends.
 
     Under the name `_sock` simple-websocket looks for the socket of a request that pywsgi serves.

@@ -36,7 +36,7 @@ class BadHead(ValueError):
         self.problem = problem
 
 
-class Fields:
+class HeaderFields:
     """The header fields up to the empty line, in the form that pywsgi asks of its MessageClass.
 
     host_needed  whether there has to be a Host, as in HTTP/1.1

@@ -23,7 +23,7 @@ import structlog
 from gevent.pool import Pool
 from gevent.pywsgi import Input, WSGIHandler, WSGIServer
 
-from api.http.head import NOT_HTTP, BadHead, Fields
+from api.http.head import NOT_HTTP, BadHead, HeaderFields
 from api.request import time_limit
 from api.wire.problems import Problem, raw_answer
 
@@ -93,9 +93,9 @@ class Connection(WSGIHandler):
     def _in_time(self) -> bool:
         return self.state != "expired"
 
-    def MessageClass(self, rfile: BinaryIO, _seekable: int) -> Fields:  # noqa: N802  # pywsgi's name
+    def MessageClass(self, rfile: BinaryIO, _seekable: int) -> HeaderFields:  # noqa: N802  # pywsgi's name
         """Read the header fields."""
-        return Fields(rfile, host_needed=self.request_version == "HTTP/1.1")
+        return HeaderFields(rfile, host_needed=self.request_version == "HTTP/1.1")
 
     def handle_one_response(self) -> None:
         """Read the body and let the application answer."""

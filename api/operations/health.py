@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.handoff import is_taken, streams_socket
 from api.operations.figures import QueueWatch
-from api.request.shared import Shared
+from api.request.shared import SharedValue
 from api.wire.answers import answer, problem_answer
 from api.wire.answers_schema import operations as answers_schema
 from api.wire.declaration import declared
@@ -51,7 +51,7 @@ def routes(
         "streams": lambda: {} if is_taken(streams_socket(run_directory)) else {"streams": "away"},
     }
 
-    readiness = Shared(lambda: dict.fromkeys(looks, OK) | _found(looks), remember_s=REMEMBER_S)
+    readiness = SharedValue(lambda: dict.fromkeys(looks, OK) | _found(looks), remember_s=REMEMBER_S)
 
     @blueprint.get("/health/live")
     @declared("public", "Whether the api answers", gives={200: answers_schema.Live})

@@ -16,9 +16,9 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.operations.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
-from api.orders.intake.accepted import Accepted
+from api.orders.intake.pending import PendingOrders
 from api.request.databases import reading
-from api.request.shared import Shared
+from api.request.shared import SharedValue
 from api.wire.declaration import declared
 from api.wire.problems import Problem
 from celery_app.clock import now_us
@@ -36,12 +36,12 @@ QUANTILES = (0.5, 0.9, 0.99)
 Source = Literal["rabbitmq", "clearing_data", "market_data"]
 
 
-def routes(*, clearing_data: Database, market_data: Database, accepted: Accepted, queues: QueueWatch) -> Blueprint:
+def routes(*, clearing_data: Database, market_data: Database, pending: PendingOrders, queues: QueueWatch) -> Blueprint:
     """The route, on these services."""
     blueprint = Blueprint("metrics", __name__)
     registry = CollectorRegistry()
-    registry.register(_Exchange(clearing_data, market_data, accepted, queues))
-    page = Shared(lambda: generate_latest(registry), remember_s=REMEMBER_S)
+    registry.register(_ExchangeCollector(clearing_data, market_data, pending, queues))
+    page = SharedValue(lambda: generate_latest(registry), remember_s=REMEMBER_S)
 
     @blueprint.get("/metrics")
     @declared("public", "Figures of the pipeline, for Prometheus", gives={200: str}, media_types=["text/plain"])
@@ -51,13 +51,15 @@ def routes(*, clearing_data: Database, market_data: Database, accepted: Accepted
     return blueprint
 
 
-class _Exchange(Collector):
+class _ExchangeCollector(Collector):
     """Collects from the three sources; what is away is told as such, and the others are told all the same."""
 
-    def __init__(self, clearing_data: Database, market_data: Database, accepted: Accepted, queues: QueueWatch) -> None:
+    def __init__(
+        self, clearing_data: Database, market_data: Database, pending: PendingOrders, queues: QueueWatch
+    ) -> None:
         self._clearing_data = clearing_data
         self._market_data = market_data
-        self._accepted = accepted
+        self._pending = pending
         self._watch = queues
 
     def describe(self) -> Iterable[Metric]:
@@ -85,7 +87,7 @@ class _Exchange(Collector):
         yield GaugeMetricFamily(
             "exchange_orders_undecided",
             "orders that this api process answered 202 and that are overdue in the log",
-            value=self._accepted.overdue,
+            value=self._pending.overdue,
         )
 
     def _queues(self) -> Iterable[Metric]:

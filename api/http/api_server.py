@@ -35,7 +35,7 @@ SPARE_CONNECTIONS = 1_000
 _TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream has at most {MAX_STREAM_BODY_BYTES} bytes")
 
 
-class FrontDoor(Connection):
+class ApiConnection(Connection):
     """A connection of the api; a request for a stream takes it away."""
 
     #: Whether no request with a valid key has come over it yet.
@@ -135,7 +135,7 @@ class FrontDoor(Connection):
 class ApiServer(Server):
     """The api's server, which knows the way to `streams`."""
 
-    handler_class = FrontDoor
+    handler_class = ApiConnection
 
     def __init__(
         self,
@@ -154,11 +154,11 @@ class ApiServer(Server):
         self._most_of_an_address = most_of_an_address
         self._of_address: Counter[str] = Counter()
         # In the order in which they came, those over which no valid key has come.
-        self._unknown: dict[FrontDoor, None] = {}
+        self._unknown: dict[ApiConnection, None] = {}
         super().__init__(listener, application, max_body_bytes=max_body_bytes)
 
     @contextmanager
-    def admitted(self, connection: FrontDoor) -> Iterator[bool]:
+    def admitted(self, connection: ApiConnection) -> Iterator[bool]:
         """Count a connection while the block lasts; whether it may be served."""
         peer = str(connection.client_address[0]) if isinstance(connection.client_address, tuple) else ""
         address = self._proxies.client(peer, None)
@@ -178,7 +178,7 @@ class ApiServer(Server):
             if not self._of_address[address]:
                 del self._of_address[address]
 
-    def keep(self, connection: FrontDoor) -> None:
+    def keep(self, connection: ApiConnection) -> None:
         """Keep a connection over which a valid key has come, however many others there are."""
         connection.is_new = False
         self._unknown.pop(connection, None)
