@@ -1,4 +1,4 @@
-"""The Flask application of the api: its services, its routes, and problem answers for everything that goes wrong."""
+"""The Flask application of the api: its services, its routes, and a problem for everything that goes wrong."""
 
 from __future__ import annotations
 
@@ -45,23 +45,23 @@ from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
 
-# Where the keys of an application stand in its extensions.
+# The name of the application's Keys among its extensions.
 KEYS = "exchange.keys"
 
 BLOCKS_AT_ONCE = 5
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
-_DETAILS = {404: "there is nothing here", 405: "this cannot be done here"}
+_DETAILS = {404: "no resource has this path", 405: "this path does not support this method"}
 
 
 class _OrderId(IntegerConverter):
-    """An order id in a path, below 10^15 and so below 2^53; under anything else there is nothing."""
+    """An order id in a path: below 10^15, and so below 2^53. Anything else in its place leads to a 404."""
 
     regex = f"[1-9][0-9]{{0,{ORDER_ID_DIGITS - 1}}}"
 
 
 def create_app(settings: Settings) -> Flask:
-    """The application; it starts greenlets that talk to Postgres and RabbitMQ as long as the process lives."""
+    """Return the application; it starts greenlets that use Postgres and RabbitMQ as long as the process lives."""
     clearing_data, market_data_base = (
         ApiDatabase(url.get_secret_value()) for url in (settings.clearing_data_url, settings.market_data_url)
     )
@@ -88,9 +88,9 @@ def create_app(settings: Settings) -> Flask:
     lookup = OrderLookup(clearing_data, pending)
     app = Flask(__name__, static_folder=None)
     app.extensions[KEYS] = keys
-    # Flask answers OPTIONS by itself, and not in JSON.
+    # Flask would answer OPTIONS by itself, and not in JSON.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # Two paths for one thing would be two things to guard: no redirects to the right number of slashes.
+    # Two paths to one resource would be two paths to guard: no redirects to the right number of slashes.
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["order_id"] = _OrderId
@@ -139,12 +139,12 @@ def create_app(settings: Settings) -> Flask:
         if identity is not None and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:
             refusals.count(identity)
 
-    def note_answer(told: Response) -> Response:
-        note(request.environ, told.status_code)
-        return told
+    def note_response(response: Response) -> Response:
+        note(request.environ, response.status_code)
+        return response
 
     app.before_request(_guard(admit, may_call))
-    app.after_request(note_answer)
+    app.after_request(note_response)
     may_trade = may_call["orders.place"]
     app.wsgi_app = FastLane(  # type: ignore[method-assign]
         app.wsgi_app,
@@ -161,16 +161,16 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _next_blocks(clearing_data: Database) -> list[range]:
-    """Some blocks of order ids: one transaction for each would cost every order a microsecond."""
+    """Fetch some blocks of order ids: a transaction for each block would cost every order a microsecond."""
     with writing(clearing_data) as tx:
         return [next_order_ids(tx) for _ in range(BLOCKS_AT_ONCE)]
 
 
 def _guard(admit: Callable[[Caller, Environ], None], may_call: Mapping[str, Caller]) -> Callable[[], None]:
-    """What every request passes before its view."""
+    """Return the check that runs before every view."""
 
     def guard() -> None:
-        # Werkzeug takes //orders for /orders; whoever guards a path before us might not.
+        # Werkzeug treats //orders as /orders; a proxy that guards paths in front of the api might not.
         if request.environ["PATH_INFO"].startswith("//"):
             raise NotFound
         if request.endpoint is not None:
@@ -180,10 +180,10 @@ def _guard(admit: Callable[[Caller, Environ], None], may_call: Mapping[str, Call
 
 
 def _http_fault(fault: HTTPException) -> Response:
-    """What Flask itself refuses."""
+    """Return the problem for a request that Flask itself refuses."""
     status = fault.code or 500
-    told = problem_answer(Problem(status, _CODES.get(status, "bad_request"), _DETAILS.get(status, fault.name)))
+    response = problem_answer(Problem(status, _CODES.get(status, "bad_request"), _DETAILS.get(status, fault.name)))
     allowed = fault.get_response().headers.get("Allow") if status == 405 else None
     if allowed:
-        told.headers["Allow"] = allowed
-    return told
+        response.headers["Allow"] = allowed
+    return response

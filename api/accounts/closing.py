@@ -17,17 +17,19 @@ from db.connect import Database
 
 
 def routes(*, keys: Keys, gateway: OrderGateway, clearing_data: Database) -> Blueprint:
-    """The route, on these services."""
+    """Return the route."""
     blueprint = Blueprint("closing", __name__)
 
     @blueprint.delete("/accounts/<client_id>")
-    @declared("admin", "Close an account: its open orders are cancelled; withdrawals go on", gives={202: AccountClosed})
+    @declared(
+        "admin", "Close an account and cancel its open orders; withdrawals stay possible", gives={202: AccountClosed}
+    )
     def close(client_id: str) -> Response:
         identity = keys.allowed(client_id)
         with writing(clearing_data) as tx:
             if not account_states.close(tx, client_id):
                 raise not_found("account")
-        # Behind the commit, as when a client is stopped. Closing it again sends the cancels again.
+        # After the commit, as when a client is stopped. Closing the account again sends the cancels again.
         numbers, _ = gateway.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
         return answer({"client_id": client_id, "state": "closed", "command_ids": numbers}, 202)
 

@@ -1,7 +1,7 @@
-"""The route of the metrics, for Prometheus: taken from what the stages store and from the queues.
+"""The route of the metrics, for Prometheus: from the data that the stages store, and from the queues.
 
-The stages count nothing for it: heads of logs and sequences say how much went through, the latest reports how long it
-took. So a look costs a few milliseconds however much is stored, and is taken once for all who ask within a second.
+The stages count nothing for it: the heads of logs and sequences give the volume, the latest reports the latency. So a
+scrape costs a few milliseconds however much is stored, and all requests within a second share one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Source = Literal["rabbitmq", "clearing_data", "market_data"]
 
 
 def routes(*, clearing_data: Database, market_data: Database, pending: PendingOrders, queues: QueueWatch) -> Blueprint:
-    """The route, on these services."""
+    """Return the route."""
     blueprint = Blueprint("metrics", __name__)
     registry = CollectorRegistry()
     registry.register(_ExchangeCollector(clearing_data, market_data, pending, queues))
@@ -52,7 +52,7 @@ def routes(*, clearing_data: Database, market_data: Database, pending: PendingOr
 
 
 class _ExchangeCollector(Collector):
-    """Collects from the three sources; what is away is told as such, and the others are told all the same."""
+    """Collects from the three sources; an unreachable source is reported as such and does not affect the others."""
 
     def __init__(
         self, clearing_data: Database, market_data: Database, pending: PendingOrders, queues: QueueWatch
@@ -63,11 +63,11 @@ class _ExchangeCollector(Collector):
         self._watch = queues
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: to register this is to look at nothing yet."""
+        """Return nothing, so that registering the collector does not start a collection."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics as they are now."""
+        """Yield all current metrics."""
         up = GaugeMetricFamily("exchange_source_up", "1 where the figures could be read", labels=["source"])
         looks: Mapping[Source, Callable[[], Iterable[Metric]]] = {
             "rabbitmq": self._queues,
@@ -124,7 +124,7 @@ class _ExchangeCollector(Collector):
 
 
 def _latencies(latencies: Iterable[Latency]) -> Metric:
-    """How long the stages took, in the minute behind: waiting in the queue is part of it."""
+    """Return the latencies of the stages in the last minute, queues included."""
     metric = GaugeMetricFamily(
         "exchange_stage_latency_seconds",
         "from the cause of a report to the stage's word, and of the data feed from there to being stored",
