@@ -45,7 +45,7 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
         "UPDATE (held) ON holdings",
         "UPDATE (last_seq) ON shards",
         "UPDATE (halted) ON securities",
-        "UPDATE (largest_quantity, largest_hold_cents) ON orders",
+        "UPDATE (largest_quantity, largest_hold_cents, fee_ppm) ON orders",
         "UPDATE ON cancel_marks",
         "DELETE ON cancel_marks, waiting_replaces",
     ),
