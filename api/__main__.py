@@ -1,6 +1,6 @@
-"""Starts the api: `python -m api`."""
+"""Start the api: `python -m api`."""
 
-# ruff: noqa: E402  # whatever is imported before the patches keeps the sockets and locks that block
+# ruff: noqa: E402  # a module that is imported before the patches keeps the sockets and locks that block
 from gevent import monkey
 
 monkey.patch_all()
@@ -14,7 +14,7 @@ import sys
 import structlog
 
 from api.app import KEYS, create_app
-from api.http.front_door import ApiServer
+from api.http.api_server import ApiServer
 from api.http.handoff import streams_socket
 from api.http.process import listen, refused, serve
 from api.request.addresses import Proxies
@@ -24,7 +24,7 @@ from celery_app.settings import settings
 
 
 def main() -> int:
-    """Serve the api until told to stop; the exit status."""
+    """Serve the api until a signal stops it; return the exit status."""
     s = settings()
     logs.configure()
     try:
@@ -32,7 +32,7 @@ def main() -> int:
     except OSError as fault:
         return refused(
             f"the api cannot listen on {s.api_host}:{s.api_port} ({fault.strerror}): "
-            "end what listens there or set API_HOST and API_PORT, and start again"
+            "stop the program that listens there, or set API_HOST and API_PORT, and start again"
         )
     streams = streams_socket(s.run_directory)
     app = create_app(s)

@@ -1,4 +1,4 @@
-"""The Flask application of the api: its services, its routes, and problem answers for everything that goes wrong."""
+"""The Flask application of the api: its services, its routes, and a problem for everything that goes wrong."""
 
 from __future__ import annotations
 
@@ -25,55 +25,56 @@ from api.operations.figures import QueueWatch
 from api.orders import lives, reports
 from api.orders import reads as order_reads
 from api.orders import routes as orders
-from api.orders.intake.accepted import Accepted
-from api.orders.intake.desk import OrderDesk
+from api.orders.endpoint import OrderEndpoint
+from api.orders.intake.gateway import OrderGateway
 from api.orders.intake.ids import OrderIds
+from api.orders.intake.pending import PendingOrders
 from api.orders.intake.promises import Promises
 from api.orders.intake.queue import OrderQueue
 from api.orders.intake.rate_limits import RateLimits
 from api.orders.lookup import OrderLookup
-from api.orders.placing import Placing
 from api.request.auth import Environ, Keys, admitted
-from api.request.databases import Lanes, writing
+from api.request.databases import ApiDatabase, writing
 from api.request.listing import Listing
-from api.request.refusals import Refusals
+from api.request.refusals import RefusalLimits
 from api.wire.answers import our_fault, problem_answer
 from api.wire.declaration import Caller, callers
 from api.wire.problems import Problem
+from api.wire.schema import ORDER_ID_DIGITS
 from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
 
-# Where the keys of an application stand in its extensions.
+# The name of the application's Keys among its extensions.
 KEYS = "exchange.keys"
 
 BLOCKS_AT_ONCE = 5
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
-_DETAILS = {404: "there is nothing here", 405: "this cannot be done here"}
+_DETAILS = {404: "no resource has this path", 405: "this path does not support this method"}
 
 
 class _OrderId(IntegerConverter):
-    """An order id in a path, below 10^15 and so below 2^53; under anything else there is nothing."""
+    """An order id in a path: below 10^15, and so below 2^53. Anything else in its place leads to a 404."""
 
-    regex = "[1-9][0-9]{0,14}"
+    regex = f"[1-9][0-9]{{0,{ORDER_ID_DIGITS - 1}}}"
 
 
 def create_app(settings: Settings) -> Flask:
-    """The application; it starts greenlets that talk to Postgres and RabbitMQ as long as the process lives."""
+    """Return the application; it starts greenlets that use Postgres and RabbitMQ as long as the process lives."""
     clearing_data, market_data_base = (
-        Lanes(url.get_secret_value()) for url in (settings.clearing_data_url, settings.market_data_url)
+        ApiDatabase(url.get_secret_value()) for url in (settings.clearing_data_url, settings.market_data_url)
     )
     keys = Keys(clearing_data, remember_s=settings.key_cache_s)
     listing = Listing(clearing_data)
-    accepted = Accepted(clearing_data, overdue_after_s=settings.undecided_after_s)
-    gevent.spawn(accepted.run)
-    desk = OrderDesk(
+    pending = PendingOrders(clearing_data, overdue_after_s=settings.undecided_after_s)
+    gevent.spawn(pending.run)
+    gateway = OrderGateway(
         listing=listing,
         ids=OrderIds(lambda: _next_blocks(clearing_data)),
         promises=Promises(clearing_data),
         queue=OrderQueue(),
-        accepted=accepted,
+        pending=pending,
         rate_limits=RateLimits(
             settings.redis_url.get_secret_value(),
             orders_per_s=settings.max_orders_per_s,
@@ -81,28 +82,28 @@ def create_app(settings: Settings) -> Flask:
         ),
         max_quantity=settings.max_order_quantity,
     )
-    refusals = Refusals(per_s=settings.max_refused_per_s)
-    placing = Placing(keys, desk, refusals, max_request_orders=settings.max_request_orders)
+    refusals = RefusalLimits(per_s=settings.max_refused_per_s)
+    endpoint = OrderEndpoint(keys, gateway, refusals, max_request_orders=settings.max_request_orders)
     queues = QueueWatch()
-    lookup = OrderLookup(clearing_data, accepted)
+    lookup = OrderLookup(clearing_data, pending)
     app = Flask(__name__, static_folder=None)
     app.extensions[KEYS] = keys
-    # Flask answers OPTIONS by itself, and not in JSON.
+    # Flask would answer OPTIONS by itself, and not in JSON.
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # Two paths for one thing would be two things to guard: no redirects to the right number of slashes.
+    # Two paths to one resource would be two paths to guard: no redirects to the right number of slashes.
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["order_id"] = _OrderId
     for blueprint in (
         orders.routes(
             keys=keys,
-            desk=desk,
+            gateway=gateway,
             lookup=lookup,
             listing=listing,
-            placing=placing,
+            endpoint=endpoint,
         ),
         order_reads.routes(keys=keys, lookup=lookup, listing=listing, clearing_data=clearing_data),
-        halts.routes(desk=desk, listing=listing, clearing_data=clearing_data),
+        halts.routes(gateway=gateway, listing=listing, clearing_data=clearing_data),
         accounts.routes(keys=keys, listing=listing, clearing_data=clearing_data),
         api_keys.routes(keys=keys, clearing_data=clearing_data, new_per_hour=settings.max_new_keys_per_hour),
         market_data.routes(listing=listing, market_data=market_data_base),
@@ -116,9 +117,9 @@ def create_app(settings: Settings) -> Flask:
             run_directory=settings.run_directory,
             queues=queues,
         ),
-        metrics.routes(clearing_data=clearing_data, market_data=market_data_base, accepted=accepted, queues=queues),
-        stops.routes(keys=keys, desk=desk, clearing_data=clearing_data),
-        closing.routes(keys=keys, desk=desk, clearing_data=clearing_data),
+        metrics.routes(clearing_data=clearing_data, market_data=market_data_base, pending=pending, queues=queues),
+        stops.routes(keys=keys, gateway=gateway, clearing_data=clearing_data),
+        closing.routes(keys=keys, gateway=gateway, clearing_data=clearing_data),
         corrections.routes(listing=listing, clearing_data=clearing_data),
         clearing.routes(clearing_data=clearing_data),
         statements.routes(keys=keys, clearing_data=clearing_data),
@@ -138,19 +139,19 @@ def create_app(settings: Settings) -> Flask:
         if identity is not None and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:
             refusals.count(identity)
 
-    def note_answer(told: Response) -> Response:
-        note(request.environ, told.status_code)
-        return told
+    def note_response(response: Response) -> Response:
+        note(request.environ, response.status_code)
+        return response
 
     app.before_request(_guard(admit, may_call))
-    app.after_request(note_answer)
+    app.after_request(note_response)
     may_trade = may_call["orders.place"]
     app.wsgi_app = FastLane(  # type: ignore[method-assign]
         app.wsgi_app,
         method="POST",
         path="/orders",
         admit=lambda environ: admit(may_trade, environ),
-        serve=placing.post,
+        serve=endpoint.post,
         note=note,
     )
     app.register_error_handler(Problem, problem_answer)
@@ -160,16 +161,16 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _next_blocks(clearing_data: Database) -> list[range]:
-    """Some blocks of order ids: one transaction for each would cost every order a microsecond."""
+    """Fetch some blocks of order ids: a transaction for each block would cost every order a microsecond."""
     with writing(clearing_data) as tx:
         return [next_order_ids(tx) for _ in range(BLOCKS_AT_ONCE)]
 
 
 def _guard(admit: Callable[[Caller, Environ], None], may_call: Mapping[str, Caller]) -> Callable[[], None]:
-    """What every request passes before its view."""
+    """Return the check that runs before every view."""
 
     def guard() -> None:
-        # Werkzeug takes //orders for /orders; whoever guards a path before us might not.
+        # Werkzeug treats //orders as /orders; a proxy that guards paths in front of the api might not.
         if request.environ["PATH_INFO"].startswith("//"):
             raise NotFound
         if request.endpoint is not None:
@@ -179,10 +180,10 @@ def _guard(admit: Callable[[Caller, Environ], None], may_call: Mapping[str, Call
 
 
 def _http_fault(fault: HTTPException) -> Response:
-    """What Flask itself refuses."""
+    """Return the problem for a request that Flask itself refuses."""
     status = fault.code or 500
-    told = problem_answer(Problem(status, _CODES.get(status, "bad_request"), _DETAILS.get(status, fault.name)))
+    response = problem_answer(Problem(status, _CODES.get(status, "bad_request"), _DETAILS.get(status, fault.name)))
     allowed = fault.get_response().headers.get("Allow") if status == 405 else None
     if allowed:
-        told.headers["Allow"] = allowed
-    return told
+        response.headers["Allow"] = allowed
+    return response

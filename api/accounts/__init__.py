@@ -1,1 +1,1 @@
-"""Accounts: opening and closing them, transfers, state, keys, statements, corrections."""
+"""Accounts: opening and closing, transfers, state, keys, statements, corrections."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from api.orders.intake.desk import OrderDesk
+from api.orders.intake.gateway import OrderGateway
 from api.request.auth import Keys
 from api.request.databases import writing
 from api.wire.answers import answer
@@ -16,19 +16,21 @@ from db.clearing_data import account_states
 from db.connect import Database
 
 
-def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint:
-    """The route, on these services."""
+def routes(*, keys: Keys, gateway: OrderGateway, clearing_data: Database) -> Blueprint:
+    """Return the route."""
     blueprint = Blueprint("closing", __name__)
 
     @blueprint.delete("/accounts/<client_id>")
-    @declared("admin", "Close an account: its open orders are cancelled; withdrawals go on", gives={202: AccountClosed})
+    @declared(
+        "admin", "Close an account and cancel its open orders; withdrawals stay possible", gives={202: AccountClosed}
+    )
     def close(client_id: str) -> Response:
         identity = keys.allowed(client_id)
         with writing(clearing_data) as tx:
             if not account_states.close(tx, client_id):
                 raise not_found("account")
-        # Behind the commit, as when a client is stopped. Closing it again sends the cancels again.
-        numbers, _ = desk.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
+        # After the commit, as when a client is stopped. Closing the account again sends the cancels again.
+        numbers, _ = gateway.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
         return answer({"client_id": client_id, "state": "closed", "command_ids": numbers}, 202)
 
     return blueprint

@@ -1,4 +1,4 @@
-"""The route of corrections: what was booked wrongly is made good by a transfer of its own."""
+"""The route of corrections: a transfer of its own corrects a wrong booking."""
 
 from __future__ import annotations
 
@@ -22,34 +22,26 @@ from db.connect import Database
 
 
 def routes(*, listing: Listing, clearing_data: Database) -> Blueprint:
-    """The route, on these services."""
+    """Return the route."""
     blueprint = Blueprint("corrections", __name__)
 
     @blueprint.post("/corrections")
     @declared(
         "admin",
-        "Make good what was booked wrongly, once: cash from or to EXCHANGE, shares from or to DTCC",
+        "Correct a wrong booking, once: cash from or to EXCHANGE, shares from or to DTCC",
         takes=CashCorrection | ShareCorrection,
         gives={200: answers_schema.TransferredBefore, 201: answers_schema.Transferred},
         refuses=[404, 409],
     )
     def correct() -> Response:
         asked = _correction_of(read_json())
-        what: dict[str, Any]
-        if isinstance(asked, ShareCorrection):
-            if asked.security_id not in listing.all():
-                raise invalid("/security_id", "is not listed", code="unknown_security")
-            what = {"security_id": asked.security_id, "shares": asked.quantity}
-        else:
-            what = {"cash_cents": asked.amount}
-        if not (asked.quantity if isinstance(asked, ShareCorrection) else asked.amount):
-            raise invalid("", "has to move something")
+        moved = _moved_by(asked, listing)
         with writing(clearing_data) as tx:
             corrected = accounts.correct(
                 tx,
                 asked.client_id,
                 asked.transfer_id,
-                **what,
+                **moved,
                 entry_id=asked.entry_id,
                 reason=asked.reason,
                 now_us=now_us(),
@@ -62,6 +54,20 @@ def routes(*, listing: Listing, clearing_data: Database) -> Blueprint:
         return answer(content, 201)
 
     return blueprint
+
+
+def _moved_by(asked: CashCorrection | ShareCorrection, listing: Listing) -> dict[str, Any]:
+    """Return the cash or the shares that a correction moves, as keywords for the ledger. Raises Problem (422, 503)."""
+    moved: dict[str, Any]
+    if isinstance(asked, CashCorrection):
+        moved = {"cash_cents": asked.amount}
+    elif asked.security_id in listing.all():
+        moved = {"security_id": asked.security_id, "shares": asked.quantity}
+    else:
+        raise invalid("/security_id", "is not listed", code="unknown_security")
+    if not (asked.amount if isinstance(asked, CashCorrection) else asked.quantity):
+        raise invalid("", "must move a positive or negative amount, not 0")
+    return moved
 
 
 def _correction_of(content: Any) -> CashCorrection | ShareCorrection:

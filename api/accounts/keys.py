@@ -1,4 +1,4 @@
-"""Routes of keys: more of them for an account, what they are, and revoking them."""
+"""Routes of keys: create, list and revoke the keys of an account."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ from db.clearing_data import keys as key_store
 from db.clearing_data.keys import ADMIN, ApiKey
 from db.connect import Database
 
-# Valid keys that a client may have at a time.
+# Largest number of valid keys of a client.
 MOST_VALID_KEYS = 100
 
 _HOUR_US = 3_600_000_000
 
 
 def routes(*, keys: Keys, clearing_data: Database, new_per_hour: int) -> Blueprint:
-    """The routes, on these services.
+    """Return the routes.
 
-    new_per_hour  keys that a client may make in an hour. As many revoked ones are kept, so that each of the hour is
-                  there to be counted
+    new_per_hour  keys that a client may create in an hour; as many revoked keys are kept, so that the limit can count
+                  every key of the last hour
     """
     blueprint = Blueprint("api_keys", __name__)
 
     @blueprint.post("/accounts/<client_id>/keys")
     @declared(
         "client_write",
-        "Make another key; it is shown this once",
+        "Create another key; only this response shows it",
         takes=NewKey,
         gives={201: MadeKey},
         refuses=[409],
@@ -57,7 +57,7 @@ def routes(*, keys: Keys, clearing_data: Database, new_per_hour: int) -> Bluepri
             _require_few_new_keys(tx, client_id, most=new_per_hour)
             key_store.delete_revoked(tx, client_id, keep=new_per_hour)
             if key_store.count_valid_keys(tx, client_id) >= MOST_VALID_KEYS:
-                raise Problem(409, "too_many_keys", f"there are {MOST_VALID_KEYS} keys; revoke one first")
+                raise Problem(409, "too_many_keys", f"the account has {MOST_VALID_KEYS} keys; revoke one first")
             api_key = key_store.make_key(
                 tx,
                 client_id,
@@ -95,14 +95,14 @@ def routes(*, keys: Keys, clearing_data: Database, new_per_hour: int) -> Bluepri
 
 
 class TooManyNewKeys(Problem):
-    """429: the client has made as many keys as it may in an hour."""
+    """429: the client has reached its limit of new keys in an hour."""
 
     def __init__(self, most: int, wait_us: int) -> None:
-        super().__init__(429, "too_many_new_keys", f"at most {most} keys can be made in an hour; reuse those there are")
+        super().__init__(429, "too_many_new_keys", f"an account may create {most} keys in an hour; reuse existing keys")
         self._wait_s = wait_us // 1_000_000 + 1
 
     def headers(self) -> dict[str, str]:
-        """The headers that go with the problem."""
+        """Return the headers of the problem, with the time to wait."""
         return {**super().headers(), "Retry-After": str(self._wait_s)}
 
 
@@ -114,7 +114,7 @@ def _require_few_new_keys(tx: Connection, client_id: str, *, most: int) -> None:
 
 
 def _require_account(tx: Connection, client_id: str) -> None:
-    """The admin has keys and no account."""
+    """Raise Problem (404) without an account; the admin has keys and no account."""
     if client_id != ADMIN and accounts.account(tx, client_id) is None:
         raise not_found("account")
 

@@ -1,4 +1,4 @@
-"""Routes of accounts: opening them, what is in them, and transfers in and out."""
+"""Routes of accounts: open an account, read its contents, move cash and shares in and out."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _TRANSFER: dict[str, Any] = {
 
 
 def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprint:
-    """The routes, on these services."""
+    """Return the routes."""
     blueprint = Blueprint("accounts", __name__)
 
     @blueprint.post("/accounts")
     @declared(
         "admin",
-        "Open an account; its key is shown this once",
+        "Open an account; only this response shows its key",
         takes=NewAccount,
         gives={201: answers_schema.OpenedAccount},
         refuses=[409],
@@ -53,14 +53,14 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         client_id = shape_of(read_json(), NewAccount).client_id
         with writing(clearing_data) as tx:
             if not _open(tx, client_id):
-                raise Problem(409, "account_exists", "there is an account of this name, or the name is reserved")
+                raise Problem(409, "account_exists", "an account has this id already, or the id is reserved")
             api_key = key_store.make_key(tx, client_id, role="client", now_us=now_us())
             account = _existing(tx, client_id)
         opened = {"client_id": client_id, "balance": dollars(account.balance_cents), "api_key": api_key}
         return answer(opened, 201, {"Cache-Control": "no-store"})
 
     @blueprint.get("/accounts/<client_id>")
-    @declared("client", "What is in an account", gives={200: answers_schema.Account})
+    @declared("client", "The contents of an account", gives={200: answers_schema.Account})
     def one(client_id: str) -> Response:
         keys.allowed(client_id)
         with reading(clearing_data) as tx:
@@ -121,7 +121,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
 
 
 def _open(tx: Connection, client_id: str) -> bool:
-    """Open an account with what every trader starts with, shares as long as DTCC has any left."""
+    """Open an account with the opening cash and, as far as DTCC has enough, the opening shares."""
     endowment = market.endowment(tx)
     listed = {security.security_id for security in securities.listed(tx) if security.phase != "settled"}
     shares = {
@@ -157,16 +157,16 @@ def _move(tx: Connection, client_id: str, direction: Direction, asked: CashTrans
 
 
 def refusal(transferred: Transferred) -> Problem:
-    """The problem that a transfer is which was not booked."""
+    """Return the problem of a transfer that was not booked."""
     match transferred:
         case "unknown_account":
             return not_found("account")
         case "transfer_id_reused":
-            return Problem(409, "transfer_id_reused", "another transfer was booked under this transfer_id")
+            return Problem(409, "transfer_id_reused", "this transfer_id belongs to another transfer")
         case "account_closed":
-            return Problem(409, "account_closed", "the account is closed, and nothing comes into it any more")
+            return Problem(409, "account_closed", "the account is closed and accepts no more deposits")
         case "insufficient_funds":
-            return Problem(422, "insufficient_funds", "the account has not that much available")
+            return Problem(422, "insufficient_funds", "the account has less cash available than the amount")
         case "insufficient_holdings":
-            return Problem(422, "insufficient_holdings", "there are not that many shares available")
+            return Problem(422, "insufficient_holdings", "the account has fewer shares available than the quantity")
     return invalid("/security_id", "is not listed", code="unknown_security")

@@ -1,4 +1,4 @@
-"""The route of statements: opening balance, postings and closing balance of an account over a time."""
+"""The route of statements: opening balance, postings and closing balance of an account for a period."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from db.clearing_data.statements import Posting, Statement, statement
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import Database
 
-# Postings in one answer; written so many at a time, in between which orders get their turn.
+# Most postings in a statement. The api writes this many at a time, and serves other requests in between.
 MOST_POSTINGS = 10_000
 AT_ONCE = 500
 
@@ -33,18 +33,18 @@ _FORMATS: tuple[Literal["json", "csv"], ...] = ("json", "csv")
 _FORMAT = Parameter("format", Annotated[Literal["json", "csv"], Field()], "json by default")
 _COLUMNS = ("entry_id", "timestamp", "kind", "trade_id", "transfer_id", "security_id", "cash", "shares")
 
-# How a spreadsheet knows a formula.
+# A spreadsheet takes text that begins with one of these for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
-    """The route, on these services."""
+    """Return the route."""
     blueprint = Blueprint("statements", __name__)
 
     @blueprint.get("/accounts/<client_id>/statement")
     @declared(
         "client",
-        "A statement of account, from its opening until now by default; as CSV, too",
+        "A statement of account as JSON or CSV, by default from the opening of the account until now",
         parameters=[query.FROM, query.TO, _FORMAT],
         gives={200: answers_schema.Statement},
         media_types=["application/json", "text/csv"],
@@ -54,7 +54,7 @@ def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
         to_us = query.time_us("to", default=now_us())
         from_us = query.time_us("from", default=0)
         if from_us > to_us:
-            raise invalid("?from", "has to be before the end")
+            raise invalid("?from", "must not be after ?to")
         form = query.choice("format", _FORMATS, default="json")
         with reading(clearing_data) as tx:
             found = statement(
@@ -69,7 +69,9 @@ def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
             raise not_found("account")
         if found.postings is None:
             raise Problem(
-                422, "statement_too_long", f"a statement has at most {MOST_POSTINGS} postings: ask for a shorter time"
+                422,
+                "statement_too_long",
+                f"a statement has at most {MOST_POSTINGS:,} postings: ask for a shorter period",
             )
         rows = list(_rows(found.postings))
         if form == "csv":
@@ -113,7 +115,7 @@ def _amounts(cents: int, shares: dict[str, int]) -> dict[str, Any]:
 
 
 def _csv(client_id: str, from_us: int, to_us: int, found: Statement, rows: list[dict[str, Any]]) -> Response:
-    """Rows in the columns of a posting: the balances stand at both ends, the kind says which, one row a security."""
+    """Write all rows in the columns of a posting; the kind marks the balances, which have a row for each security."""
     text = StringIO()
     lines = csv.writer(text)
     lines.writerow(_COLUMNS)
@@ -137,7 +139,7 @@ def _balance(kind: str, at_us: int, cents: int, shares: dict[str, int]) -> Itera
 
 
 def _cell(value: object) -> object:
-    """A value as it may stand in a spreadsheet: text that begins as a formula does is marked as text."""
+    """Return a value for a spreadsheet: text that looks like a formula is marked as text."""
     if isinstance(value, str) and value.startswith(_FORMULA):
         return "'" + value
     return "" if value is None else value

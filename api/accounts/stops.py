@@ -1,4 +1,4 @@
-"""The route by which the admin stops a client, and lets it trade again."""
+"""The route by which the admin stops a client or lets it trade again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from api.orders.intake.desk import OrderDesk
+from api.orders.intake.gateway import OrderGateway
 from api.request.auth import Keys
 from api.request.body import read_json
 from api.request.databases import writing
@@ -21,14 +21,14 @@ from db.clearing_data.account_states import set_stopped
 from db.connect import Database
 
 
-def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint:
-    """The route, on these services."""
+def routes(*, keys: Keys, gateway: OrderGateway, clearing_data: Database) -> Blueprint:
+    """Return the route."""
     blueprint = Blueprint("stops", __name__)
 
     @blueprint.patch("/accounts/<client_id>")
     @declared(
         "admin",
-        "Stop a client: its open orders are cancelled, further ones denied; or let it trade again",
+        "Stop a client, which cancels its open orders and denies new ones, or let it trade again",
         takes=AccountChange,
         gives={200: AccountResumed, 202: AccountStopped},
         refuses=[409],
@@ -45,9 +45,9 @@ def routes(*, keys: Keys, desk: OrderDesk, clearing_data: Database) -> Blueprint
         content: dict[str, Any] = {"client_id": client_id, "state": state}
         if not stopped:
             return answer(content)
-        # Behind the commit: whatever order entry admitted before it is in the log before these, and nothing comes
-        # after. When they cannot be queued the client is stopped all the same, and stopping it again sends them again.
-        numbers, _ = desk.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
+        # After the commit: the orders that order entry has admitted stand in the log before these cancels, and none
+        # follows. If the cancels cannot be queued, the client is stopped all the same; stopping it again resends them.
+        numbers, _ = gateway.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
         return answer(content | {"command_ids": numbers}, 202)
 
     return blueprint

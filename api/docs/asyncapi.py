@@ -1,6 +1,6 @@
-"""The streams described as an AsyncAPI 3.0 document: raw WebSockets, and the channels of Socket.IO.
+"""Describe the streams in an AsyncAPI 3.0 document: raw WebSockets, and the channels of Socket.IO.
 
-Rows in messages have the shapes that they have in answers; pydantic makes the schemas, as for /openapi.json.
+Rows have the same shapes in messages as in responses; pydantic generates the schemas, as for /openapi.json.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ VERSION = "3.0.0"
 
 _REFERENCE = "#/components/schemas/{model}"
 _DESCRIPTION = (
-    "Streams of the exchange: two raw WebSockets, one JSON object a message, and the channels of Socket.IO. A message "
-    "goes on from `previous_sequence`; a client that misses one subscribes again and gets a snapshot."
+    "Streams of the exchange: two raw WebSockets with one JSON object per message, and the channels of Socket.IO. A "
+    "message continues from `previous_sequence`; a client that misses a message subscribes again and gets a snapshot."
 )
 
 Data = TypeVar("Data")
@@ -28,7 +28,7 @@ Data = TypeVar("Data")
 
 
 class PriceMessage(Answer):
-    """A price with both sides; the timestamp is in seconds since 1970, as text."""
+    """The best prices of both sides; the timestamp is in seconds since 1970, as text."""
 
     security_id: str
     bid: Dollars
@@ -41,14 +41,14 @@ class PriceMessage(Answer):
 
 
 class Subscription(Answer):
-    """A channel to subscribe to or to leave; without a security, of all securities."""
+    """A channel to subscribe to or to leave; without a security, the channel of all securities."""
 
     channel: Literal["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]
     security_id: str | None = None
 
 
 class ChannelEvent(Answer, Generic[Data]):
-    """An event of a channel, named after it; the previous sequence of a snapshot is 0."""
+    """An event, named after its channel; the previous sequence of a snapshot is 0."""
 
     channel: str
     security_id: str | None
@@ -60,7 +60,7 @@ class ChannelEvent(Answer, Generic[Data]):
 
 
 class Quote(Answer):
-    """The best prices and the last one; null where there is none."""
+    """Best and last prices; null where there is no price."""
 
     bid: Dollars | None
     ask: Dollars | None
@@ -68,7 +68,7 @@ class Quote(Answer):
 
 
 class Levels(Answer):
-    """Levels of the book: absolute quantities for each price, 0 removes it."""
+    """Levels of the book, with absolute quantities; 0 removes the level."""
 
     bids: list[Level]
     asks: list[Level]
@@ -81,7 +81,7 @@ class CandleOf(Candle):
 
 
 class Queue(Answer):
-    """A queue: messages that are ready, and how many the stage behind it handled in a second."""
+    """A queue: its ready messages, its consumers, and the rate of the stage behind it."""
 
     name: str
     depth: Count
@@ -98,7 +98,7 @@ class StageLatency(Answer):
 
 
 class PipelineState(Answer):
-    """The pipeline; null is not known."""
+    """The state of the pipeline; null stands for an unknown value."""
 
     queues: list[Queue]
     stages: list[StageLatency]
@@ -109,7 +109,7 @@ class PipelineState(Answer):
 
 
 class Heartbeat(Answer):
-    """The last sequence of every channel, for those that have one for each security by security."""
+    """The last sequence of every channel; by security where each security has its own."""
 
     timestamp: Time
     sequences: dict[str, Count | dict[str, Count]]
@@ -119,29 +119,32 @@ _RAW: dict[str, tuple[Any, str, str]] = {
     "price": (
         PriceMessage,
         "/stream/price",
-        "Prices of all securities, or of one (`?security_id=`). No key is needed.",
+        "Prices of all securities, or of one (`?security_id=`). It needs no key.",
     ),
     "report": (
         Report,
         "/stream/report",
-        "Reports of the client of the key (header or `?api_key=`); with `?cancel_on_disconnect=true` the end of the "
+        "Reports of the key's client (header or `?api_key=`). With `?cancel_on_disconnect=true` the end of the "
         "connection cancels all open orders of the client.",
     ),
 }
 _CHANNELS: dict[str, tuple[Any, str]] = {
     "price": (ChannelEvent[Quote], "Every change of a price."),
-    "book": (ChannelEvent[Levels], "The levels that changed, at most ten updates a second and security."),
+    "book": (ChannelEvent[Levels], "The levels that changed, at most ten updates per second and security."),
     "trades": (ChannelEvent[list[Trade]], "Every trade, oldest first."),
-    "candles": (ChannelEvent[list[CandleOf]], "The candles that changed, at most four updates a second and security."),
-    "report": (ChannelEvent[list[Report]], "Every report of the client of the key, oldest first."),
-    "leaderboard": (ChannelEvent[list[Standing]], "The leaderboard, once a second when it has changed."),
-    "pipeline": (ChannelEvent[PipelineState], "The pipeline, once a second when it has changed."),
-    "heartbeat": (Heartbeat, "The last sequences, once a second, without a subscription."),
+    "candles": (
+        ChannelEvent[list[CandleOf]],
+        "The candles that changed, at most four updates per second and security.",
+    ),
+    "report": (ChannelEvent[list[Report]], "Every report of the key's client, oldest first."),
+    "leaderboard": (ChannelEvent[list[Standing]], "The leaderboard, at most once a second, after a change."),
+    "pipeline": (ChannelEvent[PipelineState], "The state of the pipeline, at most once a second, after a change."),
+    "heartbeat": (Heartbeat, "The last sequences, once a second; needs no subscription."),
 }
 
 
 def describe_streams(*, version: str) -> dict[str, Any]:
-    """Return the document; all clients get the same."""
+    """Return the document, which is the same for all clients."""
     shapes = {
         **{f"raw_{name}": shape for name, (shape, _, _) in _RAW.items()},
         **{name: shape for name, (shape, _) in _CHANNELS.items()},
@@ -188,7 +191,7 @@ def describe_streams(*, version: str) -> dict[str, Any]:
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": {
-            # AsyncAPI names the side of the exchange: it sends what clients read.
+            # AsyncAPI takes the exchange's point of view: it sends what clients receive.
             **{f"send_raw_{name}": _operation("send", f"raw_{name}", [name]) for name in _RAW},
             "send_events": _operation("send", "socketio", list(_CHANNELS)),
             "receive_subscriptions": _operation("receive", "socketio", ["subscription"]),

@@ -1,6 +1,6 @@
 """Examples of requests: one for every body, and a value for every part of a path.
 
-The security and the client are those of a new exchange, so that an example can be sent as it is.
+A new exchange has this security and this client, so a reader can send an example without changing it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The api described as an OpenAPI 3.1 document, made of what its routes declare.
+"""Describe the api in an OpenAPI 3.1 document, from the declarations of its routes.
 
-The shapes are those by which requests are checked; nothing is written down a second time. A framework that does this
-would bring its own application, its own validation and its own errors; pydantic makes the schemas, and the rest is
-this page.
+The document uses the shapes that check the requests; no fact stands in two places. A framework that does this would
+bring its own application, its own validation and its own errors. Here pydantic generates the schemas, and this module
+the rest.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from api.wire.answers_schema.common import Problem
 from api.wire.declaration import JSON as JSON_TYPE
 from api.wire.declaration import Declaration, declaration_of
 from api.wire.problems import CONTENT_TYPE as PROBLEM_TYPE
+from api.wire.schema import ORDER_ID_DIGITS
 
 VERSION = "3.1.0"
 
@@ -38,21 +39,21 @@ _SECURITY_SCHEMES = {
 }
 _WITH_A_KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
 _WHO = {
-    "public": "Anybody.",
-    "client": "Any key, for what is its client's; the admin's for everything.",
-    "client_write": "Any key that may do more than read, for what is its client's; the admin's for everything.",
-    "admin": "The admin's key.",
+    "public": "Needs no key.",
+    "client": "Needs a key: a client's for the client's own data, the admin's for all data.",
+    "client_write": "Needs a key that is not read-only: a client's for its own data, the admin's for all data.",
+    "admin": "Needs the admin's key.",
 }
 
-# The subjects by which operations are grouped, in the order in which they are shown.
+# The subjects that group the operations, in the order of their appearance.
 _TAGS = {
     "Orders": "Place, replace and cancel orders; read them, their fills and their way through the exchange.",
-    "Reports": "What the exchange reports of orders: confirmations, trades, settlements.",
-    "Market data": "Securities, prices, books, trades, candles and the leaderboard; no key is needed.",
+    "Reports": "The exchange's reports on orders: confirmations, trades, settlements.",
+    "Market data": "Securities, prices, books, trades, candles and the leaderboard; public.",
     "Accounts": "Accounts, keys, cash and shares, statements.",
-    "Clearing": "What the clearinghouse nets, and corrections; for the admin.",
+    "Clearing": "Netting and corrections, for the admin.",
     "Operations": "Health, metrics and the audit of the running exchange.",
-    "About": "This description, and the page of the exchange.",
+    "About": "This description, and the dashboard.",
 }
 # The subject of a path, by its first part.
 _TAG_OF = {
@@ -85,24 +86,24 @@ _TAG_OF = {
 }
 
 _PATH_SCHEMAS: Mapping[str, dict[str, Any]] = {
-    "order_id": {"type": "integer", "minimum": 1, "maximum": 10**15 - 1},
+    "order_id": {"type": "integer", "minimum": 1, "maximum": 10**ORDER_ID_DIGITS - 1},
 }
 _MEANINGS = {
-    400: "What was sent is not HTTP or not JSON",
-    401: "No key, or none that is valid",
-    403: "This key may not do that",
-    404: "There is no such thing",
-    409: "It is there already, with other content",
+    400: "The request is not valid HTTP, or its body is not JSON",
+    401: "The request has no valid key",
+    403: "The key does not allow this request",
+    404: "The resource does not exist",
+    409: "The resource exists already, with other content, or its state does not allow this request",
     413: "The body is too large",
     415: "The body is not application/json",
-    422: "The request is not valid; `errors` says where",
-    429: "Too many requests; `Retry-After` says how long to wait",
-    503: "A service behind the api is away, or RabbitMQ cannot confirm; `Retry-After` says how long to wait",
+    422: "The request is not valid; `errors` names the fields",
+    429: "Too many requests; `Retry-After` gives the time to wait",
+    503: "The api cannot reach a service behind it, or RabbitMQ does not confirm; `Retry-After` gives the time to wait",
 }
 
 
 def describe(app: Flask, *, version: str) -> dict[str, Any]:
-    """The document of an application, all of whose routes declare what they are."""
+    """Return the document of an application; it covers the routes that have a declaration."""
     routes = list(_routes(app))
     types = {id(declared_type): declared_type for _, declaration in routes for declared_type in _types(declaration)}
     types[id(Problem)] = Problem
@@ -196,7 +197,7 @@ def _responses(rule: Rule, declaration: Declaration, schemas: Mapping[int, Any])
 
 
 def _refusals(rule: Rule, declaration: Declaration) -> set[int]:
-    """Statuses of the problems that a route may answer with."""
+    """Return the statuses of all problems with which a route may answer."""
     found = {400, 429, 503, *declaration.refuses}
     if declaration.caller != "public":
         found |= {401, 403}

@@ -32,12 +32,12 @@ def routes() -> Blueprint:
         return encode(document())
 
     @blueprint.get("/openapi.json")
-    @declared("public", "The description of the routes, as OpenAPI 3.1", gives={200: Document})
+    @declared("public", "This description of the routes, in OpenAPI 3.1", gives={200: Document})
     def openapi() -> Response:
         return Response(encoded(), content_type=JSON)
 
     @blueprint.get("/asyncapi.json")
-    @declared("public", "The description of the streams, as AsyncAPI 3.0", gives={200: Document})
+    @declared("public", "The description of the streams, in AsyncAPI 3.0", gives={200: Document})
     def asyncapi() -> Response:
         return Response(encode(document_of_the_streams()), content_type=JSON)
 
@@ -47,5 +47,5 @@ def routes() -> Blueprint:
 def _version() -> str:
     try:
         return version("stock-exchange")
-    except PackageNotFoundError:  # run from a clone, where nothing is installed
+    except PackageNotFoundError:  # the exchange runs from a clone, without an installed package
         return "0.1.0"

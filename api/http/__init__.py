@@ -1,1 +1,1 @@
-"""The HTTP server: connections, heads, processes, hand-off of sockets."""
+"""The HTTP server: connections, heads of requests, processes, handing sockets over."""

@@ -1,11 +1,11 @@
-"""Hands the connections of streams from the api to the process `streams`.
+"""Hand the connections of streams over from the api to the process `streams`.
 
-A WebSocket shares the api's port, but what it costs must not hold up orders. So the api reads the request and passes
-it on together with the socket itself, as SCM_RIGHTS over a Unix socket, and forgets the socket without a farewell:
-from then on the client talks to `streams`, and not one of its bytes goes through the api. A hand-over is one
-connection to the Unix socket: the descriptor with the request as HTTP, then the end.
+A WebSocket shares the api's port, but its work must not delay orders. So the api reads the request and passes it on
+together with the socket itself, as SCM_RIGHTS over a Unix socket, and drops its own descriptor: from then on the client
+talks to `streams`, and none of its bytes goes through the api. A hand-over is one connection to the Unix socket: the
+descriptor with the request as HTTP, then the end.
 
-What `streams` answers ends the client's connection, so that no later request can go to the wrong process.
+A response of `streams` ends the client's connection, so that no later request can reach the wrong process.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from api.http.server import Connection, Server
 
 STREAM_PATHS = ("/stream/", "/socket.io/")
 
-# Largest body that is handed over: Socket.IO posts a few hundred bytes.
+# Largest body of a request for a stream; Socket.IO posts a few hundred bytes.
 MAX_STREAM_BODY_BYTES = 65_536
 HAND_OVER_S = 2.0
 
 
 def streams_socket(run_directory: Path) -> Path:
-    """Where `streams` takes the connections."""
+    """Return the path of the Unix socket on which `streams` accepts connections."""
     return run_directory / "streams.sock"
 
 
@@ -34,7 +34,7 @@ def streams_socket(run_directory: Path) -> Path:
 
 
 def send(address: Path, client: socket.socket, request: bytes) -> None:
-    """Hand a client's socket over; raises OSError when nobody takes it."""
+    """Hand a client's socket over. Raises OSError when no process accepts it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as way:
         way.settimeout(HAND_OVER_S)
         way.connect(str(address))
@@ -45,11 +45,11 @@ def send(address: Path, client: socket.socket, request: bytes) -> None:
 # -- the side of streams -------------------------------------------------------------------------------------------
 
 
-class HandedConnection(Connection):
-    """A connection that the api has handed over: one request, or a WebSocket for as long as it lives."""
+class StreamConnection(Connection):
+    """A connection that the api has handed over: one request, or a WebSocket until it closes."""
 
     def input_of(self, body: bytes) -> Any:
-        """A WebSocket takes the socket itself out of its request's input."""
+        """Return the input of a request; a WebSocket takes the socket itself from it."""
         return self.rfile if self._connection_upgrade_requested() else super().input_of(body)
 
     def serve(self, body: bytes, length: int) -> None:
@@ -58,33 +58,33 @@ class HandedConnection(Connection):
         self.close_connection = True
 
     def start_response(self, status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Any:
-        """Let the answer say that it ends the connection."""
+        """Announce the end of the connection in the response."""
         return super().start_response(status, [*headers, ("Connection", "close")], exc_info)
 
 
 class StreamsServer(Server):
-    """Serves an application on the connections that are handed over."""
+    """Serves an application on the connections that the api hands over."""
 
-    handler_class = HandedConnection
+    handler_class = StreamConnection
 
     def __init__(self, listener: socket.socket, application: Any) -> None:
         super().__init__(listener, application, max_body_bytes=MAX_STREAM_BODY_BYTES)
 
     def finish(self) -> None:
-        """End at once: a stream has no end of its own to wait for, and its client comes back by itself."""
+        """Stop at once: a stream does not end by itself, and its client reconnects."""
         super().finish()
         for connection in list(self.connections):
             connection.expire()
 
     def handle(self, way: socket.socket, _address: object) -> None:
-        """Take one connection over and serve it."""
+        """Accept one connection from the api and serve it."""
         with way:
             way.settimeout(HAND_OVER_S)
             client, request = _receive(way)
         if client is None:
-            return  # a look whether anybody is here
+            return  # a probe, see is_taken
         with client:
-            replayed = io.BufferedReader(_Replayed(client, request))
+            replayed = io.BufferedReader(_ReplayStream(client, request))
             self.handler_class(client, client.getpeername(), self, replayed).handle()
 
 
@@ -96,10 +96,10 @@ def _receive(way: socket.socket) -> tuple[socket.socket | None, bytes]:
     return client, request
 
 
-class _Replayed(io.RawIOBase):
-    """What the api has read from a client already, then what the client sends.
+class _ReplayStream(io.RawIOBase):
+    """Reads first the bytes that the api has already read from a client, then from the client itself.
 
-    Under the name `_sock` simple-websocket looks for the socket of a request that pywsgi serves.
+    simple-websocket expects the socket of a request from pywsgi under the name `_sock`.
     """
 
     def __init__(self, client: socket.socket, request: bytes) -> None:
@@ -111,7 +111,7 @@ class _Replayed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer with what there is; 0 at the end."""
+        """Fill the buffer with the available bytes; return 0 at the end."""
         if not self._request:
             return self._sock.recv_into(buffer)
         part = self._request[: len(buffer)]
@@ -121,13 +121,13 @@ class _Replayed(io.RawIOBase):
 
 
 def listen_for_connections(address: Path) -> socket.socket:
-    """The Unix socket at which `streams` takes connections, open for nobody but this user.
+    """Open the Unix socket on which `streams` accepts connections; only this user may connect.
 
-    raises  OSError  another process takes them already, or the directory cannot be written
+    raises  OSError  another process accepts them already, or the directory is not writable
     """
     address.parent.mkdir(parents=True, exist_ok=True)
     if is_taken(address):
-        raise OSError("another process takes the streams already")
+        raise OSError("another process serves the streams already")
     address.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
@@ -140,7 +140,7 @@ def listen_for_connections(address: Path) -> socket.socket:
 
 
 def is_taken(address: Path) -> bool:
-    """Whether a process takes connections there."""
+    """Return whether a process accepts connections on a Unix socket."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as way:
         way.settimeout(HAND_OVER_S)
         try:

@@ -1,7 +1,7 @@
-"""The header fields of a request, read strictly.
+"""Read the header fields of a request strictly.
 
-Whatever two parsers could read in two ways is refused: what one of them takes for the body, the other may take for
-the next request.
+The server refuses whatever two parsers could read in two ways: one of them may take for the next request what the other
+takes for the body.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import BinaryIO
 
 from api.wire.problems import Problem
 
-# Largest head of a request, its fields together, and their number.
+# Largest head of a request: total size of its fields, and their number.
 MAX_HEAD_BYTES = 32_768
 MAX_HEAD_FIELDS = 100
 # Digits of a Content-Length; far more than any body may have.
 MAX_LENGTH_DIGITS = 18
 
-NOT_HTTP = Problem(400, "bad_request", "the request is not HTTP as RFC 9112 has it")
+NOT_HTTP = Problem(400, "bad_request", "the request is not valid HTTP (RFC 9112)")
 HEAD_TOO_LARGE = Problem(
     431,
     "head_too_large",
-    f"the head of a request has at most {MAX_HEAD_BYTES} bytes in at most {MAX_HEAD_FIELDS} fields",
+    f"the head of a request must have at most {MAX_HEAD_BYTES:,} bytes in at most {MAX_HEAD_FIELDS} fields",
 )
 
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n")
@@ -29,21 +29,21 @@ _ONCE = frozenset({"content-length", "transfer-encoding", "host"})
 
 
 class BadHead(ValueError):
-    """The head of a request gets `problem` for an answer."""
+    """The head of a request is invalid; `problem` is the response to it."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)
         self.problem = problem
 
 
-class Fields:
-    """The header fields up to the empty line, in the form that pywsgi asks of its MessageClass.
+class HeaderFields:
+    """The header fields up to the empty line, with the interface of pywsgi's MessageClass.
 
-    host_needed  whether there has to be a Host, as in HTTP/1.1
+    host_needed  whether a Host field is required, as in HTTP/1.1
     raises       BadHead
     """
 
-    status = ""  # pywsgi's word for a head that could not be parsed
+    status = ""  # pywsgi sets it for a head that it could not parse
 
     def __init__(self, rfile: BinaryIO, *, host_needed: bool) -> None:
         self._fields: dict[str, str] = {}
@@ -65,7 +65,7 @@ class Fields:
             raise BadHead(NOT_HTTP)
 
     def _says_where_the_body_ends(self) -> bool:
-        """Whether there is at most one word on it, and that is clear."""
+        """Return whether the fields leave no doubt about the length of the body."""
         length = self._fields.get("content-length")
         coding = self._fields.get("transfer-encoding")
         if length is None:
@@ -78,7 +78,7 @@ class Fields:
         return self._fields.get("content-type")
 
     def get(self, name: str, default: str | None = None) -> str | None:
-        """The last field of this name."""
+        """Return the field with this name."""
         return self._fields.get(name.lower(), default)
 
     getheader = get

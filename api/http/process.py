@@ -1,4 +1,4 @@
-"""How the processes of the api serve, and how they end."""
+"""Start and stop the processes of the api."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import gevent
 from api.http.server import MAX_CONNECTIONS, Server
 
 BACKLOG = 1_024
-# Files that are open beside the connections: databases, RabbitMQ, logs.
+# Open files besides the connections of clients: databases, RabbitMQ, logs.
 OTHER_FILES = 500
 
 
 def serve(server: Server) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status."""
+    """Serve until SIGTERM or SIGINT; return the exit status."""
     _allow_files(MAX_CONNECTIONS + OTHER_FILES)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, server.finish)
-    # What was imported stays for good, so the collector need not look at it again and again.
+    # Imported objects live as long as the process, so the garbage collector need not visit them again.
     gc.collect()
     gc.freeze()
     server.run()
@@ -30,17 +30,17 @@ def serve(server: Server) -> int:
 
 
 def refused(sentence: str) -> int:
-    """Say why the process cannot start; the exit status."""
+    """Print why the process cannot start; return the exit status."""
     sys.stderr.write(f"{sentence}\n")
     return 1
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError."""
+    """Return a listening socket. Raises OSError."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Inherited by every connection: an answer does not wait for the acknowledgement of the one before.
+        # Every connection inherits this: a response does not wait for the acknowledgement of the one before.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((host, port))
         listener.listen(BACKLOG)
@@ -51,7 +51,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _allow_files(wanted: int) -> None:
-    """As many open files as may be needed, as far as this user may have them."""
+    """Raise the limit of open files to `wanted`, as far as this user may."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)

@@ -11,7 +11,7 @@ import gevent
 import structlog
 
 from api.request.databases import reading, writing
-from api.request.shared import Shared
+from api.request.shared import SharedValue
 from api.wire import outgoing
 from api.wire.answers import encode
 from api.wire.money import dollars
@@ -44,7 +44,7 @@ class EquityCurves:
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
         self._spans = {
-            span_s: Shared(partial(self._read_span, span_s), remember_s=max(span_s / SAMPLES_A_SPAN, 1.0))
+            span_s: SharedValue(partial(self._read_span, span_s), remember_s=max(span_s / SAMPLES_A_SPAN, 1.0))
             for span_s in SPANS_S
         }
         gevent.spawn(self._run)

@@ -12,7 +12,7 @@ from pydantic import Field
 from api.market.equity_curves import EquityCurves
 from api.request import query
 from api.request.databases import reading
-from api.request.shared import Shared
+from api.request.shared import SharedValue
 from api.wire import outgoing
 from api.wire.answers import encode
 from api.wire.answers_schema.common import Rows
@@ -39,7 +39,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
     """The routes, on this database; it is sampled as long as the process lives."""
     blueprint = Blueprint("leaderboard", __name__)
     counts = TradeCounts()
-    board = Shared(lambda: encode({"data": ranked(clearing_data, counts)}), remember_s=REMEMBER_S)
+    board = SharedValue(lambda: encode({"data": ranked(clearing_data, counts)}), remember_s=REMEMBER_S)
     curves = EquityCurves(clearing_data)
 
     @blueprint.get("/leaderboard")

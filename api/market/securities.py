@@ -8,7 +8,7 @@ import gevent
 from flask import Blueprint, Response
 
 from api.market import fees
-from api.orders.intake.desk import OrderDesk
+from api.orders.intake.gateway import OrderGateway
 from api.request.body import read_json
 from api.request.databases import reading
 from api.request.listing import Listing
@@ -28,7 +28,7 @@ WAIT_S = 2.0
 LOOK_S = 0.02
 
 
-def routes(*, desk: OrderDesk, listing: Listing, clearing_data: Database) -> Blueprint:
+def routes(*, gateway: OrderGateway, listing: Listing, clearing_data: Database) -> Blueprint:
     """The route, on these services."""
     blueprint = Blueprint("halts", __name__)
 
@@ -50,7 +50,7 @@ def routes(*, desk: OrderDesk, listing: Listing, clearing_data: Database) -> Blu
             return answer(outgoing.security_of(listing.in_path(security_id)))
         asked = shape_of(content, Halt)
         listing.in_path(security_id)
-        number = desk.halt(security_id, halted=asked.halted, received_us=now_us())
+        number = gateway.halt(security_id, halted=asked.halted, received_us=now_us())
         if not logged(number):
             return answer(
                 {"status": "success", "security_id": security_id, "command_id": number, "message": "halt submitted"},

@@ -1,4 +1,4 @@
-"""The route of the audit: what must always hold, checked on the running exchange."""
+"""The route of the audit, which checks the invariants of the running exchange."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ AUDIT_S = 300.0
 
 
 def routes() -> Blueprint:
-    """The route."""
+    """Return the route."""
     blueprint = Blueprint("audit", __name__)
     one_at_a_time = Semaphore()
 
     @blueprint.get("/audit")
-    @declared("admin", "Check what must always hold; takes a while", gives={200: answers_schema.Audit})
+    @declared("admin", "Check the invariants of the exchange; takes a while", gives={200: answers_schema.Audit})
     def audit() -> Response:
         if not one_at_a_time.acquire(blocking=False):
-            raise Problem(429, "audit_under_way", "an audit is under way", retry=True)
+            raise Problem(429, "audit_under_way", "another audit is running", retry=True)
         try:
             return _audit()
         finally:
@@ -39,15 +39,15 @@ def routes() -> Blueprint:
 
 
 def _audit() -> Response:
-    """Run the audit as a process of its own: it replays the whole log, and orders must not wait for that."""
+    """Run the audit in a process of its own: it replays the whole log, and orders must not wait for it."""
     try:
         run = subprocess.run(  # our own module
             [sys.executable, "-m", "tasks.audit", "--json"], stdout=subprocess.PIPE, timeout=AUDIT_S, check=False
         )
     except subprocess.TimeoutExpired:
-        raise Problem(503, "unavailable", f"the audit did not end in {AUDIT_S:.0f} s", retry=True) from None
+        raise Problem(503, "unavailable", f"the audit did not finish within {AUDIT_S:.0f} s", retry=True) from None
     try:
         return answer(msgspec.json.decode(run.stdout))
     except msgspec.DecodeError:
         log.error("audit_failed", status=run.returncode)
-        raise Problem(503, "unavailable", "the audit could not be made", retry=True) from None
+        raise Problem(503, "unavailable", "the audit failed", retry=True) from None

@@ -1,4 +1,4 @@
-"""Figures of the pipeline as the metrics and the stream `pipeline` both tell them: of the queues, and of the stages."""
+"""Figures of the queues and the stages, for the metrics and for the stream `pipeline`."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from celery_app import app
 from celery_app.topology import DEAD_LETTER_QUEUE, declare, task_queues
 from db.market_data.figures import Latency
 
-# How long RabbitMQ may take; a hung one keeps its connections [s].
+# Time that RabbitMQ may take; when it hangs, its connections stay open [s].
 BROKER_S = 3.0
-# Latencies are those of what was stored in this time [s].
+# Latencies come from the reports stored within this time [s].
 RECENT_S = 60
 
-# Whose word a report of a type is.
+# The stage that makes reports of a type.
 _STAGES = {"order": "order_entry", "trade": "matching", "settlement": "order_execution"}
 
-# What it may mean that RabbitMQ is away.
+# The exceptions of an unreachable RabbitMQ.
 BROKER_FAULTS = (AMQPError, KombuError, OSError)
 
 
 class QueueState(NamedTuple):
-    """A queue: messages that are ready, and who takes from it, standbys too."""
+    """A queue: its ready messages, and its consumers, standbys included."""
 
     name: str
     depth: int
@@ -36,26 +36,26 @@ class QueueState(NamedTuple):
 
 
 def broker_connection() -> Connection:
-    """A connection to look at queues with; any of BROKER_FAULTS when it is used and RabbitMQ is away."""
+    """Return a connection for inspecting queues; using it raises BROKER_FAULTS when RabbitMQ is unreachable."""
     return app.connection_for_read(heartbeat=0, connect_timeout=BROKER_S, transport_options={"read_timeout": BROKER_S})
 
 
 def queue_states(connection: Connection) -> list[QueueState]:
-    """Every queue in the order of the stages, the dead letters at the end. Raises BROKER_FAULTS."""
+    """Return every queue in the order of the stages, the dead letters last. Raises BROKER_FAULTS."""
     with connection.channel() as channel:
         found = [channel.queue_declare(queue.name, passive=True) for queue in (*task_queues(), DEAD_LETTER_QUEUE)]
     return [QueueState(*state) for state in found]
 
 
 class QueueWatch:
-    """Looks at the queues over one connection, which is opened when there is none; one look at a time."""
+    """Inspects the queues over one connection, one inspection at a time; opens the connection when needed."""
 
     def __init__(self) -> None:
         self._connection: Connection | None = None
         self._one_at_a_time = Semaphore()
 
     def states(self) -> list[QueueState]:
-        """Return every queue as of `queue_states`. Raises BROKER_FAULTS."""
+        """Return every queue, as `queue_states` does. Raises BROKER_FAULTS."""
         with self._one_at_a_time:
             connection, self._connection = self._connection, None
             try:
@@ -64,7 +64,7 @@ class QueueWatch:
                     declare(connection)
                 states = queue_states(connection)
             except BaseException:
-                # Also when the look was given up in the middle: the connection is not to be used again.
+                # Even after a timeout in the middle: the connection must not be used again.
                 if connection is not None:
                     with suppress(*BROKER_FAULTS):
                         connection.collect()
@@ -74,7 +74,7 @@ class QueueWatch:
 
 
 def latencies_by_stage(latencies: Iterable[Latency]) -> dict[str, list[int]]:
-    """How long each stage took, waiting in its queue included, shortest first [us]."""
+    """Return the latencies of each stage, its queue included, shortest first [us]."""
     taken: dict[str, list[int]] = {}
     for latency in latencies:
         taken.setdefault(_STAGES[latency.event_type], []).append(latency.stage_us)
@@ -83,5 +83,5 @@ def latencies_by_stage(latencies: Iterable[Latency]) -> dict[str, list[int]]:
 
 
 def quantile(values: Sequence[int], fraction: float) -> int:
-    """That of values in their order, of which there is at least one."""
+    """Return a quantile of sorted values; there must be at least one."""
     return values[int(fraction * (len(values) - 1))]

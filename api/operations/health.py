@@ -1,4 +1,4 @@
-"""Routes of health: whether the api lives, and whether everything that an order needs is there."""
+"""Routes of health: whether the api is alive, and whether everything that an order needs is available."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from api.http.handoff import is_taken, streams_socket
 from api.operations.figures import QueueWatch
-from api.request.shared import Shared
+from api.request.shared import SharedValue
 from api.wire.answers import answer, problem_answer
 from api.wire.answers_schema import operations as answers_schema
 from api.wire.declaration import declared
@@ -27,12 +27,12 @@ from db.connect import Database
 
 log = structlog.get_logger()
 
-# How long all looks together may take, and how long what they found is given out [s].
-LOOK_S = 3.0
+# Time for all checks together, and time before the api repeats them [s].
+CHECK_S = 3.0
 REMEMBER_S = 0.5
 
-# Takes a look at a dependency, and returns what is to be said of it and of what belongs to it.
-Look = Callable[[], dict[str, str]]
+# Checks a dependency, and returns the states to report by name; a healthy dependency may be left out.
+Check = Callable[[], dict[str, str]]
 
 OK = "ok"
 
@@ -40,26 +40,26 @@ OK = "ok"
 def routes(
     *, clearing_data: Database, market_data: Database, redis_url: str, run_directory: Path, queues: QueueWatch
 ) -> Blueprint:
-    """The routes, on these services."""
+    """Return the routes."""
     blueprint = Blueprint("health", __name__)
-    redis = Redis.from_url(redis_url, socket_timeout=LOOK_S, socket_connect_timeout=LOOK_S)
-    looks: dict[str, Look] = {
-        "rabbitmq": lambda: _look_at_queues(queues),
-        "clearing_data": lambda: _look_at(clearing_data),
-        "market_data": lambda: _look_at(market_data),
+    redis = Redis.from_url(redis_url, socket_timeout=CHECK_S, socket_connect_timeout=CHECK_S)
+    checks: dict[str, Check] = {
+        "rabbitmq": lambda: _check_queues(queues),
+        "clearing_data": lambda: _check_database(clearing_data),
+        "market_data": lambda: _check_database(market_data),
         "redis": lambda: {} if redis.ping() else {"redis": "does not answer"},
         "streams": lambda: {} if is_taken(streams_socket(run_directory)) else {"streams": "away"},
     }
 
-    readiness = Shared(lambda: dict.fromkeys(looks, OK) | _found(looks), remember_s=REMEMBER_S)
+    readiness = SharedValue(lambda: dict.fromkeys(checks, OK) | _results(checks), remember_s=REMEMBER_S)
 
     @blueprint.get("/health/live")
-    @declared("public", "Whether the api answers", gives={200: answers_schema.Live})
+    @declared("public", "Whether the api is alive", gives={200: answers_schema.Live})
     def live() -> Response:
         return answer({"status": "live"})
 
     @blueprint.get("/health/ready")
-    @declared("public", "Whether everything that an order needs is there", gives={200: answers_schema.Ready})
+    @declared("public", "Whether everything that an order needs is available", gives={200: answers_schema.Ready})
     def ready() -> Response:
         dependencies = readiness.get()
         away = [name for name, state in dependencies.items() if state != OK]
@@ -71,32 +71,32 @@ def routes(
     return blueprint
 
 
-def _found(looks: Mapping[str, Look]) -> dict[str, str]:
-    """What the looks found, all taken at once; a look that does not end is given up."""
-    under_way = {name: gevent.spawn(_taken, name, look) for name, look in looks.items()}
-    gevent.joinall(list(under_way.values()), timeout=LOOK_S)
-    found: dict[str, str] = {}
-    for name, look in under_way.items():
-        found |= look.value if look.ready() else {name: "does not answer"}
-        look.kill(block=False)
-    return found
+def _results(checks: Mapping[str, Check]) -> dict[str, str]:
+    """Run all checks at once, and return their results; a check that hangs is cut off."""
+    running = {name: gevent.spawn(_result, name, check) for name, check in checks.items()}
+    gevent.joinall(list(running.values()), timeout=CHECK_S)
+    results: dict[str, str] = {}
+    for name, check in running.items():
+        results |= check.value if check.ready() else {name: "does not answer"}
+        check.kill(block=False)
+    return results
 
 
-def _taken(name: str, look: Look) -> dict[str, str]:
+def _result(name: str, check: Check) -> dict[str, str]:
     try:
-        return look()
+        return check()
     except (SQLAlchemyError, RedisError, AMQPError, KombuError, OSError) as fault:
         log.warning("dependency_away", dependency=name, fault=str(fault)[:200])
         return {name: "away"}
 
 
-def _look_at(database: Database) -> dict[str, str]:
+def _check_database(database: Database) -> dict[str, str]:
     with database.transaction() as tx:
         tx.execute(text("SELECT 1"))
     return {}
 
 
-def _look_at_queues(queues: QueueWatch) -> dict[str, str]:
-    """Whether each queue has a worker, by the queue's name."""
+def _check_queues(queues: QueueWatch) -> dict[str, str]:
+    """Return for each queue whether it has a worker."""
     states = {state.name: state for state in queues.states()}
     return {queue.name: OK if states[queue.name].consumers else "no worker" for queue in task_queues()}

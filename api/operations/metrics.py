@@ -1,7 +1,7 @@
-"""The route of the metrics, for Prometheus: taken from what the stages store and from the queues.
+"""The route of the metrics, for Prometheus: from the data that the stages store, and from the queues.
 
-The stages count nothing for it: heads of logs and sequences say how much went through, the latest reports how long it
-took. So a look costs a few milliseconds however much is stored, and is taken once for all who ask within a second.
+The stages count nothing for it: the heads of logs and sequences give the volume, the latest reports the latency. So a
+scrape costs a few milliseconds however much is stored, and all requests within a second share one.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.operations.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
-from api.orders.intake.accepted import Accepted
+from api.orders.intake.pending import PendingOrders
 from api.request.databases import reading
-from api.request.shared import Shared
+from api.request.shared import SharedValue
 from api.wire.declaration import declared
 from api.wire.problems import Problem
 from celery_app.clock import now_us
@@ -36,12 +36,12 @@ QUANTILES = (0.5, 0.9, 0.99)
 Source = Literal["rabbitmq", "clearing_data", "market_data"]
 
 
-def routes(*, clearing_data: Database, market_data: Database, accepted: Accepted, queues: QueueWatch) -> Blueprint:
-    """The route, on these services."""
+def routes(*, clearing_data: Database, market_data: Database, pending: PendingOrders, queues: QueueWatch) -> Blueprint:
+    """Return the route."""
     blueprint = Blueprint("metrics", __name__)
     registry = CollectorRegistry()
-    registry.register(_Exchange(clearing_data, market_data, accepted, queues))
-    page = Shared(lambda: generate_latest(registry), remember_s=REMEMBER_S)
+    registry.register(_ExchangeCollector(clearing_data, market_data, pending, queues))
+    page = SharedValue(lambda: generate_latest(registry), remember_s=REMEMBER_S)
 
     @blueprint.get("/metrics")
     @declared("public", "Figures of the pipeline, for Prometheus", gives={200: str}, media_types=["text/plain"])
@@ -51,21 +51,23 @@ def routes(*, clearing_data: Database, market_data: Database, accepted: Accepted
     return blueprint
 
 
-class _Exchange(Collector):
-    """Collects from the three sources; what is away is told as such, and the others are told all the same."""
+class _ExchangeCollector(Collector):
+    """Collects from the three sources; an unreachable source is reported as such and does not affect the others."""
 
-    def __init__(self, clearing_data: Database, market_data: Database, accepted: Accepted, queues: QueueWatch) -> None:
+    def __init__(
+        self, clearing_data: Database, market_data: Database, pending: PendingOrders, queues: QueueWatch
+    ) -> None:
         self._clearing_data = clearing_data
         self._market_data = market_data
-        self._accepted = accepted
+        self._pending = pending
         self._watch = queues
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: to register this is to look at nothing yet."""
+        """Return nothing, so that registering the collector does not start a collection."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """All metrics as they are now."""
+        """Yield all current metrics."""
         up = GaugeMetricFamily("exchange_source_up", "1 where the figures could be read", labels=["source"])
         looks: Mapping[Source, Callable[[], Iterable[Metric]]] = {
             "rabbitmq": self._queues,
@@ -85,7 +87,7 @@ class _Exchange(Collector):
         yield GaugeMetricFamily(
             "exchange_orders_undecided",
             "orders that this api process answered 202 and that are overdue in the log",
-            value=self._accepted.overdue,
+            value=self._pending.overdue,
         )
 
     def _queues(self) -> Iterable[Metric]:
@@ -122,7 +124,7 @@ class _Exchange(Collector):
 
 
 def _latencies(latencies: Iterable[Latency]) -> Metric:
-    """How long the stages took, in the minute behind: waiting in the queue is part of it."""
+    """Return the latencies of the stages in the last minute, queues included."""
     metric = GaugeMetricFamily(
         "exchange_stage_latency_seconds",
         "from the cause of a report to the stage's word, and of the data feed from there to being stored",

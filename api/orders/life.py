@@ -1,8 +1,8 @@
-"""The life of an order, stage by stage, as the stamps of its reports tell it.
+"""Reconstruct the life of an order, stage by stage, from the timestamps of its reports.
 
-It is the way from the api to the first thing that happened to the order and was told: a trade and its settlement, a
-cancel, a denial. What happens to it later, further trades say, are lives of their own that nothing is known of.
-Stages on several hosts have clocks of their own; a span never begins before the one in front of it has ended.
+A life leads from the api to the first reported event of the order: a trade and its settlement, a cancel, or a denial.
+It leaves out later events, such as further trades. Stages on several hosts have clocks of their own, so a span never
+begins before the span in front of it has ended.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from tasks.data_feed.rules.rows import Report
 Stage = Literal["api", "order_entry", "matching", "order_execution", "data_feed"]
 Part = Literal["queue", "work"]
 
-RESTING = "resting in the book, until something happens to it"
+RESTING = "resting in the book until its next event"
 _WORK: dict[Stage, str] = {
-    "api": "key and terms checked, numbered, put on the queue",
-    "order_entry": "risk checked, cash or shares held, written into the log",
-    "matching": "matched in price and time",
-    "order_execution": "settled: shares against cash, both or none",
-    "data_feed": "stored for all who may read it",
+    "api": "checks key and terms, assigns the order id, queues the order",
+    "order_entry": "checks risk, holds cash or shares, writes the order into the log",
+    "matching": "matches the order by price and time",
+    "order_execution": "settles the trade: shares against cash, both or neither",
+    "data_feed": "stores the report",
 }
 
 
 class Span(Struct, frozen=True):
-    """A part of an order's life; times are microseconds since the api took it."""
+    """A part of an order's life; times are microseconds since the api received the order."""
 
     stage: Stage
     part: Part
@@ -39,7 +39,7 @@ class Span(Struct, frozen=True):
 
 
 class Life(Struct, frozen=True):
-    """An order's life from `started_us`, when the api took it [us since 1970, UTC], in spans that follow each other."""
+    """An order's life in consecutive spans; the api received the order at `started_us` [us since 1970, UTC]."""
 
     security_id: str
     started_us: int
@@ -47,14 +47,14 @@ class Life(Struct, frozen=True):
 
     @property
     def total_us(self) -> int:
-        """How long it took."""
+        """The length of the whole life."""
         return self.spans[-1].end_us
 
 
 def life_of(reports: Sequence[Report]) -> Life | None:
-    """The life of an order by its own reports, in any order; None while order entry's word on it is not among them.
+    """Return the life of an order from its reports, in any order; None while the report of order entry is missing.
 
-    What answers a cancel or a replacement says nothing of it and is passed over.
+    Reports that refuse a cancel or a replacement say nothing about the order, so they do not count.
     """
     about = sorted((report for report in reports if report.side is not None), key=lambda report: report.report_id)
     placed = next((report for report in about if report.report_id == report.order_id), None)
@@ -68,7 +68,7 @@ def life_of(reports: Sequence[Report]) -> Life | None:
     happened = next((report for report in about if report.report_id >= FIRST_EVENT), None)
     if happened is not None:
         if happened.event_us > placed.sent_us:
-            # What happened is due to a command that was sequenced after this order was on its way to the engine.
+            # The event is due to a command that was sequenced after this order had left for the engine.
             spans.add("matching", "queue", happened.event_us, RESTING)
         spans.add_stage("matching", happened)
         last = happened
@@ -83,7 +83,7 @@ def life_of(reports: Sequence[Report]) -> Life | None:
 
 
 class _Spans:
-    """Spans, each from where the last one ended."""
+    """Builds spans, each from the end of the one before."""
 
     def __init__(self, started_us: int) -> None:
         self._started_us = started_us
@@ -91,12 +91,12 @@ class _Spans:
         self.found: list[Span] = []
 
     def add(self, stage: Stage, part: Part, end_us: int, what: str = "") -> None:
-        """Add a span to a time since 1970."""
+        """Add a span that ends at a time since 1970."""
         start_us, self._end_us = self._end_us, max(self._end_us, end_us - self._started_us)
         self.found.append(Span(stage, part, what or _what(stage, part), start_us, self._end_us))
 
     def add_stage(self, stage: Stage, report: Report) -> None:
-        """Add the wait and the work of the stage that told a report; in one where it did not say when it began."""
+        """Add the queue and the work of the stage that made a report, as one span where its start is unknown."""
         if report.began_us is None:
             self.add(stage, "work", report.sent_us, f"waiting and work: {_WORK[stage]}")
         else:

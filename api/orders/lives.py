@@ -1,4 +1,4 @@
-"""Routes of what an order went through: how long it waited for each stage, and how long each worked on it."""
+"""Routes of the life of an order: its time in the queue of each stage, and the time that each stage worked on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from api.orders.life import Life, life_of
 from api.request.auth import Keys, reader
 from api.request.databases import reading
 from api.request.listing import Listing
-from api.request.shared import Shared
+from api.request.shared import SharedValue
 from api.wire.answers import answer
 from api.wire.answers_schema import orders as answers_schema
 from api.wire.declaration import declared
@@ -19,17 +19,17 @@ from api.wire.problems import not_found
 from db.connect import Database
 from db.market_data import lives
 
-# One look for all who ask within this time [s].
+# All requests within this time share one query [s].
 REMEMBER_S = 1.0
 
 
 def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
-    """The routes, on these services."""
+    """Return the routes."""
     blueprint = Blueprint("lives", __name__)
-    latest = Shared(lambda: _latest(market_data), remember_s=REMEMBER_S)
+    latest = SharedValue(lambda: _latest(market_data), remember_s=REMEMBER_S)
 
     @blueprint.get("/orders/<security_id>/<order_id:order_id>/life")
-    @declared("client", "What an order went through, stage by stage", gives={200: answers_schema.Life})
+    @declared("client", "The life of an order, stage by stage", gives={200: answers_schema.Life})
     def of_order(security_id: str, order_id: int) -> Response:
         client_id = reader(keys.identify())
         listing.in_path(security_id)
@@ -42,14 +42,14 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     @blueprint.get("/life")
     @declared(
         "public",
-        "What one of the latest orders that traded went through, without saying whose it is",
+        "The life of a recent order that traded at once, without its owner",
         gives={200: answers_schema.Life},
         refuses=[404],
     )
     def of_latest() -> Response:
         life = latest.get()
         if life is None:
-            raise not_found("order; none has traded yet")
+            raise not_found("order: none has traded yet")
         return answer(_form(life, None))
 
     return blueprint

@@ -1,8 +1,8 @@
-"""Finds an order wherever it stands: in the register of orders, or still on its way there."""
+"""Find an order in the register of orders, or among those on the way there."""
 
 from __future__ import annotations
 
-from api.orders.intake.accepted import Accepted
+from api.orders.intake.pending import PendingOrders
 from api.request.databases import reading
 from api.wire.problems import Problem, not_found
 from db.clearing_data import orders as register
@@ -13,15 +13,15 @@ from tasks.messages import OrderRequest
 
 
 class OrderLookup:
-    """Orders by their ids, as far as those who ask may see them."""
+    """Finds orders by id, and hides those of other clients."""
 
-    def __init__(self, clearing_data: Database, accepted: Accepted) -> None:
+    def __init__(self, clearing_data: Database, pending: PendingOrders) -> None:
         self._clearing_data = clearing_data
-        self._accepted = accepted
+        self._pending = pending
 
     def find(self, identity: Identity, security_id: str, order_id: int) -> Order | OrderRequest:
-        """An order of this security and of whoever asks. Raises Problem (404, 503)."""
-        pending = self._accepted.order(order_id)  # before the register is read: see there
+        """Return an order of this security that the caller may read. Raises Problem (404, 503)."""
+        pending = self._pending.order(order_id)  # before the register: see PendingOrders.order
         with reading(self._clearing_data) as tx:
             found = register.order(tx, order_id) or pending
         if (
@@ -33,23 +33,23 @@ class OrderLookup:
         return found
 
     def find_by_client_order_id(self, client_id: str, client_order_id: str) -> Order | OrderRequest:
-        """The order that the client gave this name.
+        """Return the order with this client order id.
 
-        raises  Problem  404 only for a name that no order was ever promised; 503 when the order is promised and this
-                         process does not know its terms, as it is still on its way from another one
+        raises  Problem  404 only for an id that was never tied to an order; 503 when it is tied to an order whose terms
+                         this process does not know, because the order is on its way from another process
         """
         with reading(self._clearing_data) as tx:
             promise = register.promised(tx, client_id, client_order_id)
         if promise is None:
             raise not_found("order")
-        pending = self._accepted.order(promise.order_id)
+        pending = self._pending.order(promise.order_id)
         with reading(self._clearing_data) as tx:
             found = register.order(tx, promise.order_id) or pending
         if found is None:
             raise Problem(
                 503,
                 "unknown_outcome",
-                "this id is promised to an order that is not decided yet: ask again, or send the order again under it",
+                "this client_order_id belongs to an order that is not decided yet: try again, or send the order again",
                 retry=True,
             )
         return found

@@ -1,4 +1,4 @@
-"""Routes of orders that are read: one of them, pages of them, and their fills."""
+"""Routes that read orders: one order, pages of orders, and their fills."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from api.wire.answers_schema import orders as answers_schema
 from api.wire.answers_schema.common import Page
 from api.wire.declaration import Parameter, declared
 from api.wire.problems import not_found
+from api.wire.schema import NAME_PATTERN
 from db.clearing_data import orders as register
 from db.clearing_data.orders import OrderFilter
 from db.clearing_data.rows import Order
 from db.connect import Database
 from tasks.messages import OrderRequest
 
-_CLIENT_ORDER_ID = re.compile(r"[A-Za-z0-9._:-]{1,48}")
+_CLIENT_ORDER_ID = re.compile(NAME_PATTERN)
 _FILTERS: tuple[OrderFilter, ...] = get_args(OrderFilter)
 
-_STATUS = Parameter("status", OrderFilter, "all by default")
+_STATUS = Parameter("status", OrderFilter, "only orders with this status; all by default")
 _PAGE = (query.WHOSE, query.SECURITY, query.LIMIT, query.CURSOR)
 
 
 def routes(*, keys: Keys, lookup: OrderLookup, listing: Listing, clearing_data: Database) -> Blueprint:
-    """The routes, on these services."""
+    """Return the routes."""
     blueprint = Blueprint("order_reads", __name__)
 
     @blueprint.get("/orders/<security_id>/<order_id:order_id>")
-    @declared("client", "An order, and how far it has come", gives={200: answers_schema.Order})
+    @declared("client", "An order and its status", gives={200: answers_schema.Order})
     def one(security_id: str, order_id: int) -> Response:
         return answer(_form(lookup.find(keys.identify(), security_id, order_id)))
 

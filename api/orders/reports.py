@@ -1,4 +1,4 @@
-"""Routes of reports: what the stages said of a client's orders."""
+"""Routes of reports: confirmations, denials, trades and settlements of a client's orders."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from db.market_data import reads
 
 
 def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
-    """The routes, on these services."""
+    """Return the routes."""
     blueprint = Blueprint("reports", __name__)
 
     @blueprint.get("/status/<security_id>/<order_id:order_id>")
-    @declared("client", "How far an order has come, by its reports", gives={200: Status})
+    @declared("client", "The status of an order, from its reports", gives={200: Status})
     def status(security_id: str, order_id: int) -> Response:
         client_id = reader(keys.identify())
         listing.in_path(security_id)
@@ -52,7 +52,7 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     def every() -> Response:
         client_id = whose(keys.identify())
         if client_id is None:
-            raise invalid("?client_id", "the admin has to say whose reports")
+            raise invalid("?client_id", "is required with the admin's key")
         limit, before = query.limit(), query.cursor()
         with reading(market_data) as tx:
             found = reads.reports(tx, client_id, before=reads.NEWEST if before is None else before, limit=limit)

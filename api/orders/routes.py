@@ -1,4 +1,4 @@
-"""Routes of orders that are given: placing, replacing and cancelling them, one, many or all."""
+"""Routes that place, replace and cancel orders: one, many or all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any, get_args
 
 from flask import Blueprint, Response, request
 
-from api.orders.intake.desk import Entry, OrderDesk
+from api.orders.endpoint import OrderEndpoint, Reply
+from api.orders.intake.gateway import OrderGateway, Submission
 from api.orders.lookup import OrderLookup
-from api.orders.placing import Placing, Told
 from api.request import query
 from api.request.auth import Keys, whose
 from api.request.body import read_json
@@ -25,34 +25,36 @@ from db.clearing_data.keys import Identity
 from tasks.messages import Side
 
 _SIDES: tuple[Side, ...] = get_args(Side)
-_FILTERS = (query.SECURITY, Parameter("side", Side, "of this side only"), query.WHOSE)
+_FILTERS = (query.SECURITY, Parameter("side", Side, "only orders of this side"), query.WHOSE)
 _FILTER_NAMES = {parameter.name for parameter in _FILTERS}
 
 
-def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing, placing: Placing) -> Blueprint:
-    """The routes, on these services."""
+def routes(
+    *, keys: Keys, gateway: OrderGateway, lookup: OrderLookup, listing: Listing, endpoint: OrderEndpoint
+) -> Blueprint:
+    """Return the routes."""
     blueprint = Blueprint("orders", __name__)
 
     @blueprint.post("/orders")
     @declared(
         "client_write",
-        "Place an order, cancel or replace one, or do many of these in the order given",
+        "Place, replace or cancel an order, or many of them in the order given",
         takes=schema.Body,
         gives={200: Duplicate, 202: Submitted | Results},
         refuses=[409],
     )
     def place() -> Response:
-        # In a running api the fast lane answers this before Flask.
-        return written(placing.post(request.environ))
+        # In a running api the fast lane answers this request before Flask sees it.
+        return written(endpoint.post(request.environ))
 
     @blueprint.patch("/orders/<security_id>/<order_id:order_id>")
-    @declared("client_write", "Give an order other terms", takes=NewTerms, gives={202: Submitted})
+    @declared("client_write", "Replace the terms of an order", takes=NewTerms, gives={202: Submitted})
     def replace(security_id: str, order_id: int) -> Response:
         received_us = now_us()
         identity = keys.identify()
         terms = shape_of(read_json(), NewTerms)
         listing.in_path(security_id)
-        # Constructed and not validated: the price is in cents already.
+        # Constructed without validation: the price is in cents already.
         asked = Replace.model_construct(
             type="replace",
             security_id=security_id,
@@ -61,35 +63,40 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
             price=terms.price,
             client_id=owner(identity, security_id, order_id),
         )
-        return written(placing.hand_in(Entry(asked), identity, received_us))
+        return written(endpoint.submit(Submission(asked), identity, received_us))
 
     @blueprint.delete("/orders/<security_id>/<order_id:order_id>")
-    @declared("client_write", "Cancel what is open of an order", gives={202: Submitted}, refuses=[422])
+    @declared("client_write", "Cancel the open quantity of an order", gives={202: Submitted}, refuses=[422])
     def cancel(security_id: str, order_id: int) -> Response:
         received_us = now_us()
         identity = keys.identify()
         listing.in_path(security_id)
         client_id = owner(identity, security_id, order_id)
         asked = Cancel(type="cancel", security_id=security_id, order_id=order_id, client_id=client_id)
-        return written(placing.hand_in(Entry(asked), identity, received_us))
+        return written(endpoint.submit(Submission(asked), identity, received_us))
 
     @blueprint.delete("/orders")
-    @declared("client_write", "Cancel all orders, or some", parameters=_FILTERS, gives={202: MassCancelled})
+    @declared(
+        "client_write",
+        "Cancel all open orders, or those that match the filters",
+        parameters=_FILTERS,
+        gives={202: MassCancelled},
+    )
     def cancel_all() -> Response:
         received_us = now_us()
         identity = keys.identify()
-        # A filter that is misspelt or in the wrong place would be none, and all orders would go.
-        if unknown := request.args.keys() - _FILTER_NAMES:
-            raise invalid("?", f"has {len(unknown)} parameters that are none of {', '.join(sorted(_FILTER_NAMES))}")
+        # A misspelt or misplaced filter would have no effect, and the request would cancel all orders.
+        if request.args.keys() - _FILTER_NAMES:
+            raise invalid("?", f"has unknown parameters; allowed are {', '.join(sorted(_FILTER_NAMES))}")
         if request.environ["CONTENT_LENGTH"] != "0":
-            raise invalid("", "filters are parameters; there is no body")
+            raise invalid("", "must be empty: filters go into the query string")
         client_id = whose(identity)
         if client_id is None:
-            raise invalid("?client_id", "the admin has to say whose orders")
+            raise invalid("?client_id", "is required with the admin's key")
         security_id, side = request.args.get("security_id"), _side()
         if security_id is not None and security_id not in listing.all():
             raise invalid("?security_id", "is not listed", code="unknown_security")
-        numbers, allowance = desk.cancel_all(
+        numbers, allowance = gateway.cancel_all(
             client_id, identity, security_id=security_id, side=side, received_us=received_us
         )
         content: dict[str, Any] = {
@@ -102,11 +109,11 @@ def routes(*, keys: Keys, desk: OrderDesk, lookup: OrderLookup, listing: Listing
         }
         return answer(content, 202, allowance.headers())
 
-    def written(told: Told) -> Response:
-        return answer(told.content, told.status, told.headers)
+    def written(reply: Reply) -> Response:
+        return answer(reply.content, reply.status, reply.headers)
 
     def owner(identity: Identity, security_id: str, order_id: int) -> str | None:
-        """Whose order it is, where the key does not say so; a client's request finds only that client's orders."""
+        """Return the owner of an order to the admin; a client's key is limited to its own orders anyway."""
         return lookup.find(identity, security_id, order_id).client_id if identity.role == "admin" else None
 
     return blueprint
@@ -118,5 +125,5 @@ def _side() -> Side | None:
         if side == text:
             return side
     if text is not None:
-        raise invalid("?side", "has to be buy or sell")
+        raise invalid("?side", "must be buy or sell")
     return None

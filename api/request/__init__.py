@@ -1,1 +1,1 @@
-"""What a request passes: authentication, query, body, listing, databases, time limit."""
+"""The steps of every request: authentication, query, body, listing, databases, time limit."""

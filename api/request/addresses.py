@@ -1,4 +1,4 @@
-"""Which address a request comes from, and how far a proxy in front of the api is believed."""
+"""Find the address of a request's client, and decide how far to trust a proxy in front of the api."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-# Addresses that are limited together: a host with IPv6 mostly has a whole network of this length.
+# The limits treat such a network as one address: a host with IPv6 usually owns a whole one.
 IPV6_PREFIX = 64
 
 
 class Proxies:
-    """The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.
+    """The proxies whose X-Forwarded-For and X-Forwarded-Proto the api trusts.
 
-    trusted  their addresses and networks; ValueError for anything else
+    trusted  their addresses and networks; raises ValueError for anything else
     """
 
     def __init__(self, trusted: Iterable[str]) -> None:
@@ -25,10 +25,10 @@ class Proxies:
         return found is not None and any(found in network for network in self._networks)
 
     def client(self, peer: str, forwarded_for: str | None) -> str:
-        """Return the address of the client, as it is limited.
+        """Return the address of the client in the form that the limits use.
 
-        peer           the address at the other end of the connection
-        forwarded_for  the header, whose last entries the proxies have added; what is left of them anybody may write
+        peer           address at the other end of the connection
+        forwarded_for  the header; its last entries come from the proxies, while any client can forge the entries before
         """
         address = peer
         if self._networks and forwarded_for is not None and self.trusts(peer):
@@ -43,7 +43,7 @@ class Proxies:
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    """An address, where proxies may add a port; IPv4 inside IPv6 is IPv4."""
+    """Parse an address, with or without a port; IPv4 inside IPv6 becomes IPv4."""
     text = text.strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]

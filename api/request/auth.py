@@ -1,4 +1,4 @@
-"""Who sends a request: the key decides, and nothing else does."""
+"""Authenticate requests: the key alone decides on whose behalf a request acts."""
 
 from __future__ import annotations
 
@@ -15,51 +15,52 @@ from gevent.event import AsyncResult
 from api.request.databases import reading
 from api.wire.declaration import Caller
 from api.wire.problems import forbidden, invalid, not_found, unauthorized, unavailable
+from api.wire.schema import CLIENT_ID_PATTERN
 from db.clearing_data import keys
 from db.clearing_data.keys import Identity
 from db.connect import Database
 
 log = structlog.get_logger()
 
-# Names of accounts, as far as anyone may ask for them.
-CLIENT_ID = re.compile(r"[A-Za-z0-9._-]{1,48}")
+# The ids that an account may have.
+CLIENT_ID = re.compile(CLIENT_ID_PATTERN)
 KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 # Where the guard leaves the identity in a request's environment for the view.
 _IDENTITY = "exchange.identity"
 _KEY_AND_DIGEST = "exchange.key"
-# Keys that were found to be unknown, and keys that were found to be valid, are remembered up to so many.
+# The api remembers at most this many unknown keys, and as many valid ones.
 MOST_REMEMBERED = 10_000
-# How long an unknown key is not looked up again, and a valid one is known to have been valid [s].
+# Time before the api looks an unknown key up again, and time for which a valid key still counts as a trader's [s].
 UNKNOWN_S = 5.0
 VALID_S = 600.0
-# A request as WSGI has it.
+# The environment of a WSGI request.
 Environ = dict[str, Any]
 
 _READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(slots=True)
-class _Known:
+class _CachedKey:
     identity: Identity
     until_s: float  # monotonic
 
 
 class Keys:
-    """Looks keys up and remembers them for a moment; who cannot be looked up is not let in.
+    """Looks keys up and caches them briefly; a key that cannot be looked up is not admitted.
 
-    remember_s  how long a key is trusted before it is looked up again; a revoked one works for so long
+    remember_s  time before a key is looked up again; a revoked key works no longer than this
     """
 
     def __init__(self, clearing_data: Database, *, remember_s: float) -> None:
         self._clearing_data = clearing_data
         self._remember_s = remember_s
-        self._known: dict[bytes, _Known] = {}
+        self._known: dict[bytes, _CachedKey] = {}
         self._unknown: dict[bytes, float] = {}  # until when it is not looked up [monotonic]
         self._asked: dict[bytes, AsyncResult] = {}
 
     def admit(self, caller: Caller, environ: Environ) -> Identity | None:
-        """Let a request pass, if its key may call; returns whose it is, None where anybody may.
+        """Admit a request whose key fits the route, and return its identity; None on a public route.
 
         raises  Problem (401, 403, 503)
         """
@@ -74,7 +75,7 @@ class Keys:
         return identity
 
     def identify(self, environ: Environ | None = None) -> Identity:
-        """Whose key came with a request, by default the one that Flask is serving. Raises Problem (401, 503)."""
+        """Return the identity of a request, by default the one that Flask is serving. Raises Problem (401, 503)."""
         if environ is None:
             environ = request.environ
         admitted: Identity | None = environ.get(_IDENTITY)
@@ -98,19 +99,22 @@ class Keys:
 
     @staticmethod
     def key_of(environ: Environ) -> str | None:
-        """Return the key of a request, valid or not; None when it has none that could be."""
+        """Return the key of a request, valid or not; None without a well-formed key."""
         found = _key_and_digest(environ)
         return found[0] if found else None
 
     def admin(self) -> Identity:
-        """The admin, or nobody. Raises Problem (401, 403, 503)."""
+        """Return the identity of the admin. Raises Problem (401, 403, 503) for any other."""
         identity = self.identify()
         if identity.role != "admin":
             raise forbidden()
         return identity
 
     def allowed(self, client_id: str) -> Identity:
-        """Who asks for what is a client's: the client or the admin. Raises Problem (401, 403, 404, 503)."""
+        """Return the identity of a request for a client's data: the client or the admin.
+
+        raises  Problem (401, 403, 404, 503)
+        """
         identity = self.identify()
         if identity.role != "admin" and identity.client_id != client_id:
             raise forbidden()
@@ -119,16 +123,16 @@ class Keys:
         return identity
 
     def _look_up(self, key: str, digest: bytes) -> Identity:
-        """Ask Postgres; who comes with the same key meanwhile waits for the same answer."""
+        """Look a key up in Postgres; concurrent requests with the same key wait for the same result."""
         asked = self._asked.get(digest)
         if asked is None:
             asked = self._asked[digest] = AsyncResult()
             try:
                 asked.set(self._ask(key, digest))
-            except Exception as fault:  # noqa: BLE001  # each waiter raises it, this request too
+            except Exception as fault:  # noqa: BLE001  # every waiting request raises it, this one too
                 asked.set_exception(fault)
             except BaseException:
-                # This request is ended. The others are not, and may ask again.
+                # This request was cut off. The others were not, and may try again.
                 asked.set_exception(unavailable("the database"))
                 raise
             finally:
@@ -143,30 +147,32 @@ class Keys:
         if identity is None:
             self._known.pop(digest, None)
             if len(self._unknown) >= MOST_REMEMBERED:
-                self._unknown.clear()  # of a flood; one look-up each is what it costs
+                self._unknown.clear()  # a flood of keys; each costs one more look-up
             self._unknown[digest] = now_s + UNKNOWN_S
             raise unauthorized()
         if len(self._known) >= MOST_REMEMBERED:
             self._known = {one: known for one, known in self._known.items() if now_s < known.until_s + VALID_S}
-        self._known[digest] = _Known(identity, now_s + self._remember_s)
+        self._known[digest] = _CachedKey(identity, now_s + self._remember_s)
         return identity
 
 
 def admitted(environ: Environ) -> Identity | None:
-    """Return whose request it is, once it was admitted; None where anybody may ask."""
+    """Return the identity of an admitted request; None on a public route."""
     identity: Identity | None = environ.get(_IDENTITY)
     return identity
 
 
 def whose(identity: Identity) -> str | None:
-    """Whose rows are asked for, by the parameter `client_id`: a client's own; for the admin None means everybody's.
+    """Return the client whose rows a request asks for, by its parameter `client_id`; None stands for all clients.
 
-    raises  Problem (403)  another client's
+    Only the admin gets None, or another client's id.
+
+    raises  Problem (403, 422)
     """
     asked = request.args.get("client_id")
     if identity.role == "admin":
         if asked is not None and not CLIENT_ID.fullmatch(asked):
-            raise invalid("?client_id", "is no name of an account")
+            raise invalid("?client_id", "is not a valid client id")
         return asked
     if asked not in (None, identity.client_id):
         raise forbidden()
@@ -174,14 +180,14 @@ def whose(identity: Identity) -> str | None:
 
 
 def reader(identity: Identity) -> str | None:
-    """Whose rows a key may read; None for everybody's."""
+    """Return the client whose rows a key may read; None stands for all clients."""
     return None if identity.role == "admin" else identity.client_id
 
 
 def _key_and_digest(environ: Environ) -> tuple[str, bytes] | None:
-    """The key of a request and its hash, computed once; None when it has none that could be.
+    """Return the key of a request and its hash, computed once; None without a well-formed key.
 
-    Keys are looked up by their hash: how long that takes says nothing about the keys that exist.
+    Postgres finds keys by their hash, so the time of a look-up reveals nothing about the keys that exist.
     """
     found: tuple[str, bytes] | None
     try:
@@ -197,7 +203,7 @@ def key_of(environ: Environ) -> str | None:
     key: str | None = environ.get("HTTP_X_API_KEY")
     if authorization is not None:
         scheme, _, bearer = authorization.partition(" ")
-        # Two such headers arrive joined by a comma, which no key has.
+        # Two such headers arrive joined by a comma, which no key contains.
         if scheme.lower() != "bearer" or (key is not None and key != bearer):
             return None
         key = bearer

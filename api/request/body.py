@@ -1,7 +1,7 @@
-"""Reads the body of a request as JSON, and takes nothing that two parsers could read in two ways.
+"""Read the body of a request as JSON, and refuse whatever two parsers could read in two ways.
 
-Numbers keep their digits: those with a point or an exponent come as Decimal. Repeated names in an object, NaN and
-infinities are refused, and so is whatever nests deeper than Python's parser goes.
+Numbers keep their digits: those with a point or an exponent become Decimal. Repeated names in an object, NaN,
+infinities and nesting beyond the depth of Python's parser are refused.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from api.wire.problems import Problem
 from celery_app.settings import settings
 
 
-class _Repeated(ValueError):
-    """A name stands twice in an object."""
+class _RepeatedName(ValueError):
+    """An object has a name twice."""
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) != len(members):
-        raise _Repeated("a name stands twice in an object")
+        raise _RepeatedName("an object has the same name twice")
     return found
 
 
@@ -35,29 +35,29 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_float=Decimal, pars
 
 
 def read_json(environ: dict[str, Any] | None = None) -> Any:
-    """The JSON in the body of a request, by default the one that Flask is serving.
+    """Return the JSON in the body of a request, by default the one that Flask is serving.
 
-    raises  Problem  413, 415, 400
+    raises  Problem (400, 413, 415)
     """
     if environ is None:
         environ = request.environ
     limit = settings().max_body_bytes
     if int(environ["CONTENT_LENGTH"]) > limit:
-        raise Problem(413, "body_too_large", f"a body has at most {limit} bytes")
+        raise Problem(413, "body_too_large", f"a body must have at most {limit:,} bytes")
     if not _is_json(environ.get("CONTENT_TYPE", "")) or "HTTP_CONTENT_ENCODING" in environ:
-        raise Problem(415, "unsupported_media_type", "a body has to be application/json, and not compressed")
+        raise Problem(415, "unsupported_media_type", "a body must be application/json and not compressed")
     body: bytes = environ["wsgi.input"].read()
     try:
         return _decoder.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
-        raise Problem(400, "not_json", "the body is not UTF-8") from None
-    except _Repeated as fault:
+        raise Problem(400, "not_json", "the body must be UTF-8") from None
+    except _RepeatedName as fault:
         raise Problem(400, "not_json", str(fault)) from None
     except (ValueError, RecursionError, ArithmeticError):
-        # Its message is not told, it quotes what was sent. A ValueError, too, is an integer of more digits than Python
-        # reads; an ArithmeticError an exponent of more digits than Decimal reads.
+        # The response leaves out the message, which quotes the body. An integer with more digits than Python reads is a
+        # ValueError, too; an exponent with more digits than Decimal reads is an ArithmeticError.
         raise Problem(
-            400, "not_json", "the body is not JSON, or nests too deep, or has a number that is none"
+            400, "not_json", "the body is not JSON, nests too deeply, or contains an invalid number"
         ) from None
 
 
@@ -69,6 +69,6 @@ def _is_json(content_type: str) -> bool:
 
 
 def _is_utf_8(parameter: str) -> bool:
-    """Return whether a parameter of a media type is empty or says UTF-8, as a token or a quoted string (RFC 9110)."""
+    """Return whether a parameter of a media type is empty or names UTF-8, as a token or a quoted string (RFC 9110)."""
     name, _, value = parameter.partition("=")
     return not parameter.strip() or (name.strip() == "charset" and value.strip() in {"utf-8", '"utf-8"'})

@@ -1,27 +1,27 @@
-"""Token buckets of this process, one for each name."""
+"""Token buckets in this process, one for each name."""
 
 from __future__ import annotations
 
 import time
 
-# Buckets that are kept; full ones are dropped before.
+# Full buckets are dropped when there are this many.
 MOST_BUCKETS = 20_000
 
 
-class Buckets:
-    """Counts what each name uses up.
+class TokenBuckets:
+    """A token bucket for each name.
 
-    per_s    tokens that come together in a second
-    burst_s  what a full bucket holds [s of its rate]
+    per_s    tokens that a bucket gains in a second
+    burst_s  size of a full bucket [s of its rate]
     """
 
     def __init__(self, *, per_s: float, burst_s: float) -> None:
         self._each_s = 1 / per_s
         self._burst_s = burst_s
-        self._full_at_s: dict[str, float] = {}  # when each will be full again [monotonic]
+        self._full_at_s: dict[str, float] = {}  # the time at which each will be full again [monotonic]
 
     def wait_s(self, name: str) -> float:
-        """Return how long it takes until the bucket has a token; 0 when it has one."""
+        """Return the time until the bucket has a token; 0 when it has one."""
         return max(self._full_at_s.get(name, 0.0) + self._each_s - time.monotonic() - self._burst_s, 0.0)
 
     def take(self, name: str) -> None:
@@ -29,12 +29,12 @@ class Buckets:
         now_s = time.monotonic()
         if name not in self._full_at_s and len(self._full_at_s) >= MOST_BUCKETS:
             self._drop_full(now_s)
-        # No deeper than one second of debt, so that a flood that has ended is forgotten.
+        # At most one second of debt, so that a flood has no effect long after its end.
         deepest_s = now_s + self._burst_s + 1.0
         self._full_at_s[name] = min(max(self._full_at_s.get(name, 0.0), now_s) + self._each_s, deepest_s)
 
     def _drop_full(self, now_s: float) -> None:
-        """Make room; where too few are full, all are dropped, and the limit of all names together has to do."""
+        """Drop the full buckets; when too few are full, drop all, and rely on the limit of all names together."""
         self._full_at_s = {name: full_at_s for name, full_at_s in self._full_at_s.items() if full_at_s > now_s}
         if len(self._full_at_s) > MOST_BUCKETS // 2:
             self._full_at_s = {}

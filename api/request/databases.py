@@ -1,4 +1,4 @@
-"""The two databases as the api uses them: within a time limit, and with one answer when they are away."""
+"""Access to the two databases: within a time limit, and with one problem when they cannot be reached."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from db.connect import Database
 
 log = structlog.get_logger()
 
-# Longest a request waits for Postgres [s]; libpq's own limits do not hold under gevent. Postgres itself ends a
-# statement then, too.
+# Longest time that a request waits for Postgres [s]; libpq's own limits have no effect under gevent. Postgres ends a
+# statement after the same time.
 QUERY_S = 4.0
 
-# Connections of an api process to each database: for requests with a valid key, and for all others. A request that
-# finds none free waits, so Postgres sees no more than these.
+# Connections of an api process to each database: for requests with a valid key, and for all others. A request waits
+# for a free one, so Postgres never sees more.
 TRADERS_POOL = 8
 STRANGERS_POOL = 2
 
 _request = local()
 
 
-class Lanes(Database):
-    """A database with connections for requests with a valid key, and others for all other requests."""
+class ApiDatabase(Database):
+    """A database with one pool of connections for requests with a valid key, and another for all other requests."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
@@ -51,20 +51,20 @@ class Lanes(Database):
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """A transaction as of Database, in the lane of the request being served."""
+        """Open a transaction as Database does, in the pool for this request."""
         with self._strangers.transaction() if _is_strangers() else super().transaction() as tx:
             yield tx
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
-        """A read-only transaction as of Database, in the lane of the request being served."""
+        """Open a read-only transaction as Database does, in the pool for this request."""
         with self._strangers.snapshot() if _is_strangers() else super().snapshot() as tx:
             yield tx
 
 
 @contextmanager
-def strangers_lane() -> Iterator[None]:
-    """Inside the block this request uses the connections of requests without a valid key."""
+def strangers_pool() -> Iterator[None]:
+    """Use the connections of requests without a valid key inside the block."""
     _request.stranger = True
     try:
         yield
@@ -78,14 +78,14 @@ def _is_strangers() -> bool:
 
 @contextmanager
 def reading(database: Database) -> Iterator[Connection]:
-    """A read-only transaction. Raises Problem (503) when the database is away."""
+    """Open a read-only transaction. Raises Problem (503) when the database cannot be reached."""
     with _limited(), database.snapshot() as tx:
         yield tx
 
 
 @contextmanager
 def writing(database: Database) -> Iterator[Connection]:
-    """A transaction that commits at the end of the block. Raises Problem (503) when the database is away."""
+    """Open a transaction, and commit it after the block. Raises Problem (503) when the database cannot be reached."""
     with _limited(), database.transaction() as tx:
         yield tx
 

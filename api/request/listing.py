@@ -1,4 +1,4 @@
-"""The listed securities, as the api remembers them, so that checking an order asks nobody."""
+"""The listed securities, in memory, so that checking an order needs no query."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ REFRESH_S = 5.0
 
 
 class Listing:
-    """Knows the listed securities; when Postgres is away, those it knew last."""
+    """Caches the listed securities, and keeps them while Postgres is unreachable."""
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
@@ -25,7 +25,7 @@ class Listing:
         gevent.spawn(self._refresh)
 
     def all(self) -> dict[str, Security]:
-        """The securities by id. Raises Problem (503) when they were never read yet."""
+        """Return the securities by id. Raises Problem (503) if Postgres has never been reachable."""
         if not self._known:
             self.read()
         if not self._known:
@@ -33,14 +33,14 @@ class Listing:
         return self._known
 
     def in_path(self, security_id: str) -> Security:
-        """A security named in a path. Raises Problem (404, 503)."""
+        """Return a security that a path names. Raises Problem (404, 503)."""
         security = self.all().get(security_id)
         if security is None:
             raise not_found("security")
         return security
 
     def read(self) -> None:
-        """Read them anew. Raises Problem (503)."""
+        """Read the securities again. Raises Problem (503)."""
         with reading(self._clearing_data) as tx:
             self._known = {security.security_id: security for security in securities.listed(tx)}
 

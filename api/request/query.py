@@ -1,4 +1,4 @@
-"""Parameters of a query string."""
+"""Read and validate the parameters of a query string."""
 
 from __future__ import annotations
 
@@ -27,52 +27,52 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 # As routes declare them.
 _Time = Annotated[str, Field(pattern=f"^{_TIME.pattern}$", json_schema_extra={"format": "date-time"})]
-FROM = Parameter("from", _Time, "the first moment of the time")
-TO = Parameter("to", _Time, "the first moment after it; now without it")
-LIMIT = Parameter("limit", Annotated[int, Field(ge=1, le=MAX_LIMIT)], f"rows of the page, {DEFAULT_LIMIT} by default")
-CURSOR = Parameter("cursor", Annotated[str, Field(pattern="^[0-9]{0,18}$")], "the next_cursor of the page before")
-SECURITY = Parameter("security_id", str, "of this security only")
-WHOSE = Parameter("client_id", str, "whose they are; a client's own without it, and for the admin everybody's")
+FROM = Parameter("from", _Time, "start of the period, inclusive")
+TO = Parameter("to", _Time, "end of the period, exclusive; now by default")
+LIMIT = Parameter("limit", Annotated[int, Field(ge=1, le=MAX_LIMIT)], f"rows in the page; {DEFAULT_LIMIT} by default")
+CURSOR = Parameter("cursor", Annotated[str, Field(pattern="^[0-9]{0,18}$")], "next_cursor of the previous page")
+SECURITY = Parameter("security_id", str, "only rows of this security")
+WHOSE = Parameter("client_id", str, "only rows of this client; by default the key's own, with the admin's key all")
 
 
 def number(name: str, *, default: int, least: int, most: int) -> int:
-    """An integer parameter. Raises Problem (422)."""
+    """Return an integer parameter. Raises Problem (422)."""
     text = request.args.get(name)
     if text is None:
         return default
     if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
-        raise invalid(f"?{name}", f"has to be an integer from {least} to {most}")
+        raise invalid(f"?{name}", f"must be an integer from {least:,} to {most:,}")
     return int(text)
 
 
 def limit() -> int:
-    """How many rows a page may have. Raises Problem (422)."""
+    """Return the largest number of rows in the page. Raises Problem (422)."""
     return number("limit", default=DEFAULT_LIMIT, least=1, most=MAX_LIMIT)
 
 
 def cursor() -> int | None:
-    """Where the page goes on; None for the first one. Raises Problem (422)."""
+    """Return the cursor of the page; None for the first page. Raises Problem (422)."""
     text = request.args.get("cursor")
     if not text:
         return None
     if not _NUMBER.fullmatch(text):
-        raise invalid("?cursor", "has to be the next_cursor of the page before")
+        raise invalid("?cursor", "must be the next_cursor of the previous page")
     return int(text)
 
 
 def choice(name: str, choices: Sequence[T], *, default: T) -> T:
-    """One of some words. Raises Problem (422)."""
+    """Return a parameter that allows only these words. Raises Problem (422)."""
     text = request.args.get(name, default)
     for one in choices:
         if one == text:
             return one
-    raise invalid(f"?{name}", f"has to be one of {', '.join(choices)}")
+    raise invalid(f"?{name}", f"must be one of {', '.join(choices)}")
 
 
 def time_us(name: str, *, default: int) -> int:
-    """A time in RFC 3339 as microseconds since 1970, rounded up. Raises Problem (422).
+    """Return a time in RFC 3339 as microseconds since 1970, rounded up. Raises Problem (422).
 
-    Stored times are whole microseconds, so one is at or after a finer time just when it is at or after that rounded up.
+    Stored times are whole microseconds, so a comparison with the rounded time equals one with the finer time.
     """
     text = request.args.get(name)
     if text is None:
@@ -80,11 +80,11 @@ def time_us(name: str, *, default: int) -> int:
     try:
         return time_us_of(text)
     except (ValueError, OverflowError):
-        raise invalid(f"?{name}", "has to be a time as 2026-01-02T03:04:05Z") from None
+        raise invalid(f"?{name}", "must be a time such as 2026-01-02T03:04:05Z") from None
 
 
 def time_us_of(text: str) -> int:
-    """The microseconds since 1970 of a time in RFC 3339, rounded up. Raises ValueError, OverflowError."""
+    """Return a time in RFC 3339 as microseconds since 1970, rounded up. Raises ValueError, OverflowError."""
     parts = _TIME.fullmatch(text)
     if parts is None:
         raise ValueError("not a time in RFC 3339")
@@ -96,7 +96,7 @@ def time_us_of(text: str) -> int:
 
 
 def security(listing: Listing) -> str | None:
-    """A listed security; None for all of them. Raises Problem (422, 503)."""
+    """Return a listed security; None stands for all. Raises Problem (422, 503)."""
     text = request.args.get("security_id")
     if text and text not in listing.all():
         raise invalid("?security_id", "is not listed", code="unknown_security")

@@ -1,4 +1,4 @@
-"""Answers that are the same for all who ask: computed once for those who ask at the same time, and a moment longer."""
+"""Values that are the same for all callers: computed once for concurrent requests, and cached briefly."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from api.wire.problems import Problem
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
-    """A value that is remembered; a problem that comes instead is, too.
+class SharedValue(Generic[T]):
+    """A cached value, or the cached problem of computing it.
 
-    compute     makes the value; may raise Problem
-    remember_s  how long it is given out
+    compute     returns the value; may raise Problem
+    remember_s  time before the value is computed again
     """
 
     def __init__(self, compute: Callable[[], T], *, remember_s: float) -> None:
@@ -28,7 +28,7 @@ class Shared(Generic[T]):
         self._one_at_a_time = Semaphore()
 
     def get(self) -> T:
-        """Return the value. Raises what `compute` raises."""
+        """Return the value. Raises the Problem of `compute`."""
         if time.monotonic() >= self._until_s:
             with self._one_at_a_time:
                 if time.monotonic() >= self._until_s:

@@ -1,7 +1,7 @@
-"""What each route says of itself: who may call it, what it takes and what it answers.
+"""Declarations of routes: the callers that a route admits, the body it takes, and the responses it gives.
 
-The guard in `api.request.auth` holds callers to it, and `api.docs.openapi` describes the api from it; so what is said
-here is what is done, and what is told.
+The guard in `api.request.auth` enforces them, and `api.docs.openapi` describes the api from them, so that behaviour and
+description cannot differ.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from werkzeug.routing import Rule
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-# public: anybody. client: any key, for what is its client's. client_write: any key that may do more than read.
-# admin: the admin's key, and for anything but reading one that may do more than that.
+# public: no key needed. client: any key, for the data of its client. client_write: any key that is not read-only.
+# admin: the admin's key, and not a read-only one for anything but reading.
 Caller = Literal["public", "client", "client_write", "admin"]
 
 
@@ -25,7 +25,7 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the query string: its name, its type as pydantic knows it, and what it means."""
+    """A parameter of the query string: its name, its type for pydantic, and its meaning."""
 
     name: str
     type: Any
@@ -34,13 +34,13 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What is said of a route.
+    """The declaration of a route.
 
-    takes        type of the body, as pydantic knows it; None when there is none
-    gives        types of the answers that are no problems, by status
-    parameters   of the query string
-    refuses      statuses of problems beside those that come with the caller, the path, the parameters and the body
-    media_types  of the answers that are no problems; the type of what is not JSON is text
+    takes        type of the body, for pydantic; None for a route without a body
+    gives        types of the successful responses, by status
+    parameters   parameters of the query string
+    refuses      statuses of problems besides those that follow from the caller, path, parameters and body
+    media_types  media types of the successful responses; any but JSON are text
     """
 
     caller: Caller
@@ -72,12 +72,12 @@ def declared(
 
 
 def declaration_of(app: Flask, rule: Rule) -> Declaration | None:
-    """What a route says of itself; None when it says nothing."""
+    """Return the declaration of a route; None for a route without one."""
     found: Declaration | None = getattr(app.view_functions[rule.endpoint], "declaration", None)
     return found
 
 
 def callers(app: Flask) -> dict[str, Caller]:
-    """Who may call the views of an application, by endpoint; what says nothing is the admin's."""
+    """Return the callers that each view admits, by endpoint; views without a declaration admit only the admin."""
     declarations = {rule.endpoint: declaration_of(app, rule) for rule in app.url_map.iter_rules()}
     return {endpoint: found.caller if found else "admin" for endpoint, found in declarations.items()}

@@ -1,4 +1,4 @@
-"""Money at the edge: exact decimal dollars outside, integer cents inside."""
+"""Convert money between clients and the exchange: exact decimal dollars outside, integer cents inside."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?")
 
 
 def cents_of(amount: object, *, below_cents: int) -> int | MoneyFault:
-    """Integer cents of a JSON number, or of a string with the same digits; or what is wrong with it.
+    """Return the integer cents of a JSON number, or of a string with the same digits; or the fault of the amount.
 
-    amount       int or Decimal as the JSON has it, never a float
-    below_cents  its magnitude has to be below this
+    amount       int or Decimal from the JSON, never a float
+    below_cents  the magnitude must be below this
     """
     if isinstance(amount, str) and _DIGITS.fullmatch(amount):
         amount = Decimal(amount)
@@ -29,10 +29,10 @@ def cents_of(amount: object, *, below_cents: int) -> int | MoneyFault:
     if not -below < amount < below:  # compared, not multiplied: an exponent may be beyond all arithmetic
         return "out_of_range"
     cents = int(amount * 100)
-    # The product is rounded to 28 digits, the comparison is exact: so a hundredth digit does not get lost.
+    # Decimal rounds the product to 28 digits, but the comparison is exact: it notices even a hundredth digit.
     return cents if Decimal(cents).scaleb(-2) == amount else "not_whole_cents"
 
 
 def dollars(cents: int) -> Decimal:
-    """Cents as decimal dollars with two places."""
+    """Return cents as decimal dollars with two places."""
     return Decimal(cents).scaleb(-2)

@@ -1,4 +1,4 @@
-"""Rows of the databases in the form in which clients read them: names of the contract, dollars, RFC 3339."""
+"""Convert rows of the databases to the form that clients read: names of the contract, dollars, RFC 3339."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_of(time_us: int) -> str:
-    """Microseconds since 1970 as RFC 3339."""
+    """Return microseconds since 1970 as a time in RFC 3339."""
     second, microsecond = divmod(time_us, 1_000_000)
     return f"{_second(second)}.{microsecond:06}Z"
 
 
 @lru_cache(maxsize=4_096)
 def _second(second: int) -> str:
-    """Most of a time; many things happen within a second, and what is made of it takes ten times as long."""
+    """Return a time without its fraction: cached, because formatting takes ten times as long as the rest."""
     return (_EPOCH + timedelta(seconds=second)).isoformat()[:19]
 
 
 def dollars_or_none(cents: int | None) -> Decimal | None:
-    """Dollars, or none where there is no price."""
+    """Return cents as dollars; None where there is no price."""
     return None if cents is None else dollars(cents)
 
 
 def basis_points(ppm: int) -> Decimal:
-    """Hundredths of a basis point as basis points with two places."""
+    """Return hundredths of a basis point as basis points with two places."""
     return Decimal(ppm).scaleb(-2)
 
 
 def trade_id(event_id: int) -> str:
-    """The name of a trade: its place in the order log."""
+    """Return the public id of a trade: its place in the order log."""
     return "{}-{}-{}".format(*split_event_id(event_id))
 
 
 def order_of(order: Order) -> dict[str, Any]:
-    """An order that order entry has seen."""
+    """Return the form of an order that order entry has decided."""
     filled = order.filled_quantity
     average = (Decimal(order.filled_cents) / (100 * filled)).quantize(Decimal("0.01")) if filled else None
     return {
@@ -71,7 +71,7 @@ def order_of(order: Order) -> dict[str, Any]:
 
 
 def pending_order_of(order: OrderRequest) -> dict[str, Any]:
-    """An order that was accepted and that order entry has not seen yet."""
+    """Return the form of an order that order entry has not decided yet."""
     return {
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,
@@ -95,7 +95,7 @@ def pending_order_of(order: OrderRequest) -> dict[str, Any]:
 
 
 def fill_of(fill: Fill) -> dict[str, Any]:
-    """A settled trade as one of its sides sees it."""
+    """Return the form of a settled trade, as one of its sides sees it."""
     return {
         "trade_id": trade_id(fill.event_id),
         "order_id": fill.order_id,
@@ -111,7 +111,7 @@ def fill_of(fill: Fill) -> dict[str, Any]:
 
 
 def cash_of(account: Account) -> dict[str, Decimal]:
-    """Cash of an account."""
+    """Return the form of the cash in an account."""
     return {
         "balance": dollars(account.balance_cents),
         "held": dollars(account.held_cents),
@@ -120,7 +120,7 @@ def cash_of(account: Account) -> dict[str, Decimal]:
 
 
 def holding_of(holding: Holding) -> dict[str, Any]:
-    """Shares of a security in an account."""
+    """Return the form of the shares of a security in an account."""
     return {
         "security_id": holding.security_id,
         "shares": holding.shares,
@@ -130,18 +130,18 @@ def holding_of(holding: Holding) -> dict[str, Any]:
 
 
 def equity_cents(account: Account, holdings: Sequence[Holding], securities: Iterable[Security]) -> int:
-    """Cash and shares at their last prices."""
+    """Return the value of cash and shares at the last prices [cents]."""
     prices = {security.security_id: security.last_price_cents or 0 for security in securities}
     return account.balance_cents + sum(one.shares * prices[one.security_id] for one in holdings)
 
 
 def return_of(ppm: int | None) -> Decimal | None:
-    """A return in millionths as a fraction; None where there is none."""
+    """Return a return in millionths as a fraction; None stays None."""
     return None if ppm is None else Decimal(ppm).scaleb(-6)
 
 
 def security_of(security: Security) -> dict[str, Any]:
-    """A listed security."""
+    """Return the form of a listed security."""
     return {
         "security_id": security.security_id,
         "tick": dollars(security.tick_cents),
@@ -155,7 +155,7 @@ def security_of(security: Security) -> dict[str, Any]:
 
 
 def price_of(price: Price) -> dict[str, Any]:
-    """Best and last prices."""
+    """Return the form of the best and last prices."""
     return {
         "security_id": price.security_id,
         "bid": dollars_or_none(price.bid_cents),
@@ -166,7 +166,7 @@ def price_of(price: Price) -> dict[str, Any]:
 
 
 def book_of(book: Book) -> dict[str, Any]:
-    """A book, best prices first."""
+    """Return the form of a book, best prices first."""
     return {
         "security_id": book.security_id,
         "sequence": book.sequence,
@@ -181,7 +181,7 @@ def _level(level: Level) -> tuple[Decimal, int, int]:
 
 
 def trade_of(trade: Trade) -> dict[str, Any]:
-    """A trade as everybody sees it."""
+    """Return the public form of a trade."""
     return {
         "trade_id": trade_id(trade.event_id),
         "security_id": trade.security_id,
@@ -194,7 +194,7 @@ def trade_of(trade: Trade) -> dict[str, Any]:
 
 
 def candle_of(candle: Candle) -> dict[str, Any]:
-    """A candle."""
+    """Return the form of a candle."""
     return {
         "start": time_of(candle.start_s * 1_000_000),
         "open": dollars(candle.open_cents),
@@ -206,7 +206,7 @@ def candle_of(candle: Candle) -> dict[str, Any]:
 
 
 def report_of(report: Report) -> dict[str, Any]:
-    """A stage's word to a client."""
+    """Return the form of a stage's report to a client."""
     return {
         "event_type": report.event_type,
         "status": "confirmed" if report.confirmed else "denied",

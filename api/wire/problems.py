@@ -1,4 +1,4 @@
-"""Problem answers (RFC 9457): every refusal and every fault leaves the api in this one form."""
+"""Problems (RFC 9457): the one form in which every refusal and every fault leaves the api."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _numbers = count(1)
 
 
 class Problem(Exception):
-    """A request, or one order of many, that gets no success.
+    """The failure of a request, or of one request in an array.
 
-    Made where it is raised: an exception that is raised again and again keeps every frame it ever passed.
+    Create it where you raise it: an exception object that is raised again and again keeps every frame it ever passed.
 
     status  HTTP status
     code    stable name of the problem, for programs
-    detail  one sentence for people; never holds what the client sent
+    detail  one sentence for people; never repeats what the client sent
     errors  faults of single fields
-    retry   whether the client is told to try again later
+    retry   whether the response asks the client to try again later
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Problem(Exception):
         self.retry = retry
 
     def content(self) -> dict[str, Any]:
-        """The members of the problem object, with an id of its own to find it by."""
+        """Return the members of the problem object, with a new request id, by which the log can be searched."""
         members: dict[str, Any] = {
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
@@ -55,7 +55,7 @@ class Problem(Exception):
         return members
 
     def headers(self) -> dict[str, str]:
-        """The headers that go with the problem, beside its content type."""
+        """Return the headers of the problem, without its content type."""
         headers = {"Retry-After": str(RETRY_AFTER_S)} if self.retry else {}
         if self.status == HTTPStatus.UNAUTHORIZED:
             headers["WWW-Authenticate"] = "Bearer"
@@ -63,9 +63,9 @@ class Problem(Exception):
 
 
 def raw_answer(problem: Problem, content: Mapping[str, Any] | None = None) -> bytes:
-    """The whole HTTP answer, for where there is no application; the connection ends with it.
+    """Return the complete HTTP response, for connections that do not reach an application; it ends the connection.
 
-    content  of the problem, if it was made already
+    content  the content of the problem, if it exists already
     """
     body = msgspec.json.encode(content or problem.content())
     head = [
@@ -79,25 +79,25 @@ def raw_answer(problem: Problem, content: Mapping[str, Any] | None = None) -> by
 
 
 def unauthorized() -> Problem:
-    """401; it reads the same whatever was wrong with the key."""
-    return Problem(401, "unauthorized", "give a valid key as Authorization: Bearer KEY or as X-API-Key: KEY")
+    """Return a 401, which is the same for every fault of a key."""
+    return Problem(401, "unauthorized", "send a valid key as Authorization: Bearer KEY or as X-API-Key: KEY")
 
 
 def forbidden() -> Problem:
-    """403 for another client's things, and the admin's."""
-    return Problem(403, "forbidden", "this key may not do that")
+    """Return a 403 for the data of another client, and for what only the admin may do."""
+    return Problem(403, "forbidden", "this key does not allow this request")
 
 
 def not_found(what: str) -> Problem:
-    """404 for something that is not there, or not for this client."""
+    """Return a 404 for something that does not exist, or not for this client."""
     return Problem(404, "not_found", f"there is no such {what}")
 
 
 def invalid(pointer: str, detail: str, *, code: str = "validation_error") -> Problem:
-    """422 for one field; `pointer` is a JSON pointer into the body, or `?name` for a parameter of the query."""
+    """Return a 422 for one field; `pointer` is a JSON pointer into the body, or `?name` for a query parameter."""
     return Problem(422, code, "the request is not valid", errors=[{"pointer": pointer, "detail": detail}])
 
 
 def unavailable(what: str) -> Problem:
-    """503 for a service behind the api that is away."""
+    """Return a 503 for a service behind the api that cannot be reached."""
     return Problem(503, "unavailable", f"{what} cannot be reached", retry=True)

@@ -1,6 +1,6 @@
-"""What clients may send: the shapes of bodies, strict and without unknown fields.
+"""The shapes of the bodies that clients send: strict, and without unknown fields.
 
-The one source of what a body may hold: requests are checked by it, and the OpenAPI document is made of it.
+This is the one source of their rules: the api checks requests against it, and generates the OpenAPI document from it.
 """
 
 from __future__ import annotations
@@ -11,26 +11,35 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from api.wire.money import MoneyFault, cents_of
+from celery_app.settings import settings
 from tasks.messages import Side
 
-# Those that the api takes; order entry and the engine know more.
+# The values that the api takes; order entry and the engine know more.
 TimeInForce = Literal["gtc", "ioc", "fok"]
 
-# Above every price that any security may have, and every transfer [cents].
+# Ids that clients and the admin may choose.
+CLIENT_ID_PATTERN = r"[A-Za-z0-9._-]{1,48}"
+NAME_PATTERN = r"[A-Za-z0-9._:-]{1,48}"
+# An order id in a path has at most this many digits, so it is below 2^53.
+ORDER_ID_DIGITS = 15
+# Most shares in a transfer or a correction.
+MOST_SHARES = 10**12
+
+# Above the price of any security, and above any transfer [cents].
 PRICE_BELOW_CENTS = 10**9 + 1
 AMOUNT_BELOW_CENTS = 10**14 + 1
-# A fee is at most 10 % of what a trade costs [hundredths of a basis point].
+# A fee is at most 10 % of the value of a trade [hundredths of a basis point].
 RATE_BELOW_PPM = 10**5 + 1
 
-# Of the faults of a price, those that have a code of their own.
+# The faults of a price that have a code of their own.
 PRICE_CODES: dict[MoneyFault, LiteralString] = {
     "out_of_range": "price_out_of_band",
     "not_whole_cents": "price_off_tick",
 }
 _MONEY_FAULTS: dict[MoneyFault, LiteralString] = {
-    "not_a_number": "has to be a number, or a string with the digits of one",
-    "out_of_range": "is out of all bounds",
-    "not_whole_cents": "has to have at most two decimals",
+    "not_a_number": "must be a number, or a string with the digits of a number",
+    "out_of_range": "is out of range",
+    "not_whole_cents": "must have at most two decimals",
 }
 
 
@@ -56,7 +65,7 @@ def _rate_ppm(rate: object) -> int:
 
 
 def _decimal_schema(below_cents: int) -> WithJsonSchema:
-    """Of a positive amount of dollars: a number, or a string with its digits."""
+    """Return the JSON schema of a positive amount of dollars: a number, or a string with its digits."""
     return WithJsonSchema(
         {
             "anyOf": [
@@ -78,13 +87,13 @@ RatePpm = Annotated[
     BeforeValidator(_rate_ppm),
     WithJsonSchema({"type": "number", "minimum": -1_000, "maximum": 1_000, "multipleOf": 0.01}),
 ]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,48}$")]
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
 Quantity = Annotated[int, Field(ge=1, le=2**31 - 1)]
 OrderId = Annotated[int, Field(ge=1, lt=2**53)]
 
 
 class Shape(BaseModel):
-    """What a body may be; nothing is converted, and nothing is passed over."""
+    """Base of the shapes: no value is converted, and no unknown field is ignored."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
@@ -105,7 +114,7 @@ class LimitOrder(Shape):
 
 
 class MarketOrder(Shape):
-    """An order that trades at once within the collar; its rest is cancelled."""
+    """An order that trades at once within the collar; the exchange cancels the rest."""
 
     type: Literal["market"]
     security_id: str
@@ -147,7 +156,7 @@ class StopLimitOrder(Shape):
 
 
 class Cancel(Shape):
-    """Take what is open of an order out of the book."""
+    """Cancel the open quantity of an order."""
 
     type: Literal["cancel"]
     security_id: str
@@ -156,7 +165,7 @@ class Cancel(Shape):
 
 
 class Replace(Shape):
-    """New terms for an open order; `quantity` is its new total, and what is not given stays."""
+    """New terms for an open order; `quantity` is its new total, and a term that is not given stays."""
 
     type: Literal["replace"]
     security_id: str
@@ -168,36 +177,36 @@ class Replace(Shape):
 
 NewOrder = LimitOrder | MarketOrder | StopOrder | StopLimitOrder
 Request = NewOrder | Cancel | Replace
-# The type decides what else there may be.
+# The type decides which other fields are allowed.
 TypedRequest = Annotated[Request, Field(discriminator="type")]
-# The body of POST /orders; the requests of an array are read one by one.
-Body = TypedRequest | Annotated[list[TypedRequest], Field(min_length=1, max_length=1_000)]
+# The body of POST /orders; a bad request in an array does not affect the others.
+Body = TypedRequest | Annotated[list[TypedRequest], Field(min_length=1, max_length=settings().max_request_orders)]
 
 
 class NewTerms(Shape):
-    """What the body of a PATCH of an order gives; the path names the order."""
+    """The body of a PATCH of an order; the path names the order."""
 
     quantity: Quantity | None = None
     price: PriceCents | None = None
 
 
 class Halt(Shape):
-    """Whether a security is to be halted."""
+    """A halt of a security, or its end."""
 
     halted: bool
 
 
 class Fees(Shape):
-    """What trades of a security cost, in basis points with at most two decimals; below zero for a rebate."""
+    """The fees on trades of a security, in basis points with at most two decimals; a negative fee is a rebate."""
 
     maker_fee: RatePpm
     taker_fee: RatePpm
 
 
 class NewAccount(Shape):
-    """An account to be opened."""
+    """An account to open."""
 
-    client_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,48}$")]
+    client_id: Annotated[str, StringConstraints(pattern=f"^{CLIENT_ID_PATTERN}$")]
 
 
 class NewKey(Shape):
@@ -208,28 +217,28 @@ class NewKey(Shape):
 
 
 class AccountChange(Shape):
-    """Whether a client may trade."""
+    """A new state of an account: a stopped client may not trade."""
 
     state: Literal["open", "stopped"]
 
 
 class CashTransfer(Shape):
-    """Money in or out."""
+    """A deposit or withdrawal of cash."""
 
     transfer_id: Name
     amount: AmountCents
 
 
 class ShareTransfer(Shape):
-    """Shares in or out."""
+    """A deposit or withdrawal of shares."""
 
     transfer_id: Name
     security_id: str
-    quantity: Annotated[int, Field(ge=1, le=10**12)]
+    quantity: Annotated[int, Field(ge=1, le=MOST_SHARES)]
 
 
 class CashCorrection(Shape):
-    """Money that EXCHANGE gives a client, or takes when it is below zero, and what that makes good."""
+    """Cash that EXCHANGE pays to a client or, when negative, takes from it, with the error that it corrects."""
 
     transfer_id: Name
     client_id: Name
@@ -239,11 +248,11 @@ class CashCorrection(Shape):
 
 
 class ShareCorrection(Shape):
-    """Shares that DTCC gives a client, or takes when they are below zero, and what that makes good."""
+    """Shares that DTCC gives to a client or, when negative, takes from it, with the error that they correct."""
 
     transfer_id: Name
     client_id: Name
     security_id: str
-    quantity: Annotated[int, Field(ge=-(10**12), le=10**12)]
+    quantity: Annotated[int, Field(ge=-MOST_SHARES, le=MOST_SHARES)]
     entry_id: Annotated[int, Field(ge=1, lt=2**53)] | None = None
     reason: Annotated[str, StringConstraints(pattern=r"^[ -~]{1,200}$")]

@@ -1,4 +1,4 @@
-"""Reads the content of a body as the shapes of the schema, and says of each fault where it is."""
+"""Read the content of a body as the shapes of the schema, and locate each fault."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from api.wire.schema import PRICE_CODES, Request, Shape, TypedRequest
 
 S = TypeVar("S", bound=Shape)
 
-# Faults that are told of one request, and characters of a place that are told of each.
+# A problem lists at most this many faults, and at most this many characters of each part of a pointer.
 MAX_ERRORS = 10
 MAX_POINTER = 100
 
@@ -24,7 +24,7 @@ _request: TypeAdapter[Request] = TypeAdapter(TypedRequest)
 
 
 def requests_of(elements: Sequence[Any]) -> list[Request | Problem]:
-    """The requests of an array, each in its place; a problem where an element is none."""
+    """Return the requests of an array, each in its place; a problem replaces an invalid element."""
     try:
         return list(_requests.validate_python(elements))
     except ValidationError:
@@ -39,16 +39,16 @@ def _or_problem(element: Any, pointer: str) -> Request | Problem:
 
 
 def request_of(element: Any, pointer: str = "") -> Request:
-    """One request; `pointer` leads to it. Raises Problem (422)."""
+    """Return one request; `pointer` leads to it. Raises Problem (422)."""
     try:
         return _request.validate_python(element)
     except ValidationError as faults:
-        # The first part of each place is the type that was chosen, which is no part of the body.
+        # pydantic puts the chosen type in front of each location; the body has no such level.
         raise _problem(faults, pointer, skip=1) from None
 
 
 def shape_of(content: Any, shape: type[S]) -> S:
-    """The content of a body as a shape. Raises Problem (422)."""
+    """Return the content of a body as a shape. Raises Problem (422)."""
     try:
         return shape.model_validate(content)
     except ValidationError as faults:
@@ -66,11 +66,11 @@ def _problem(faults: ValidationError, pointer: str, *, skip: int) -> Problem:
 
 def _error(fault: ErrorDetails, pointer: str, skip: int) -> Mapping[str, str]:
     if fault["type"].startswith("union_tag"):
-        return {"pointer": f"{pointer}/type", "detail": f"has to be one of {_TYPES}"}
+        return {"pointer": f"{pointer}/type", "detail": f"must be one of {_TYPES}"}
     place = "".join(f"/{_escaped(str(part)[:MAX_POINTER])}" for part in fault["loc"][skip:])
     return {"pointer": pointer + place, "detail": fault["msg"]}
 
 
 def _escaped(part: str) -> str:
-    """A name as it stands in a JSON pointer (RFC 6901)."""
+    """Escape a name for a JSON pointer (RFC 6901)."""
     return part.replace("~", "~0").replace("/", "~1")

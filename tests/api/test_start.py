@@ -32,7 +32,7 @@ def test_a_port_in_use() -> None:
     assert ended.returncode == 1
     assert ended.stderr == (
         f"the api cannot listen on 127.0.0.1:{port} (Address already in use): "
-        "end what listens there or set API_HOST and API_PORT, and start again\n"
+        "stop the program that listens there, or set API_HOST and API_PORT, and start again\n"
     )
 
 
@@ -55,4 +55,4 @@ def test_streams_twice(tmp_path: Path) -> None:
         ended = _start("api.streams", RUN_DIRECTORY=str(tmp_path))
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
-    assert "another process takes the streams already" in ended.stderr
+    assert "another process serves the streams already" in ended.stderr

@@ -1,8 +1,8 @@
-"""Group commit: what arrives while a commit is under way is committed together by the next one.
+"""Group commit: the items that arrive during a commit share the next one.
 
-There is no timer: a lone item is committed at once, a crowd together. Decisions about time are made by the one greenlet
-that commits, so that waiting for it costs an item no timer of its own; but one that has waited for something else
-before has less time left than its group, and looks at its own.
+There is no delay: a lone item is committed at once, a crowd together. The one greenlet that commits watches the time
+for the whole group, so that an item needs no timer. Only an item that has spent part of its time elsewhere has less
+time left than its group, and waits with a timer of its own.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ T = TypeVar("T")
 
 log = structlog.get_logger()
 
-# An item that has so much less time than its group waits as long as the group all the same [s].
+# An item whose time ends at most this much before its group's waits as long as the group [s].
 _GRACE_S = 0.1
-# A group that has less left than this is not begun: its outcome would only become unknown [s].
+# A group that has less time left than this is not committed: its outcome would only become unknown [s].
 LEAST_TIME_S = 0.5
 
 
 class NotBegun(Exception):
-    """The item was withdrawn: its turn did not come in time, or led to nothing, and surely nothing was done."""
+    """The item was not committed: its turn did not come in time, or the commit certainly had no effect."""
 
 
 class CutOff(Exception):
-    """The commit was under way when the time was over: it may come about or not."""
+    """The time ran out during the commit: it may have taken effect or not."""
 
 
 class _Group(Generic[T]):
-    """Items that are committed together, and the one event that all of them wait for."""
+    """Items that share a commit, and the one event for which all of them wait."""
 
     __slots__ = ("deadline", "done", "failure", "items", "size")
 
@@ -52,10 +52,9 @@ class _Group(Generic[T]):
 class GroupCommit(Generic[T]):
     """Commits items in groups, from one greenlet.
 
-    commit   takes the items of a group in the order in which they came, and leaves its results in them
-    abandon  called when a commit was cut off, to put away what it may have left half done; returns whether it may
-             come about all the same
-    most     largest size of a group, but for a single item that is larger
+    commit   takes the items of a group in the order in which they arrived, and leaves its results in them
+    abandon  cleans up after a commit that was cut off; returns whether the commit may still take effect
+    most     largest size of a group; a single larger item is a group by itself
     """
 
     def __init__(self, commit: Callable[[list[T]], None], *, abandon: Callable[[], bool], most: int) -> None:
@@ -67,9 +66,9 @@ class GroupCommit(Generic[T]):
         gevent.spawn(self._run)
 
     def submit(self, item: T, *, size: int) -> None:
-        """Have an item committed, and return when it is.
+        """Return when the item is committed.
 
-        raises  NotBegun, CutOff, and whatever `commit` raises
+        raises  NotBegun, CutOff, and the exceptions of `commit`
         """
         group = self._waiting[-1] if self._waiting else None
         if group is None or group.size + size > self._most:
@@ -87,7 +86,7 @@ class GroupCommit(Generic[T]):
             raise group.failure
 
     def _withdraw(self, group: _Group[T], item: T, size: int) -> NotBegun | CutOff:
-        """Give an item up whose time is over."""
+        """Take an item whose time is over out of its group."""
         if group not in self._waiting:
             return CutOff()
         group.items = [other for other in group.items if other is not item]
@@ -104,14 +103,14 @@ class GroupCommit(Generic[T]):
             self._arrived.clear()
 
     def _failure_of(self, group: _Group[T]) -> Exception | None:
-        """Commit a group; what came in its way."""
+        """Commit a group, and return the exception that prevented it."""
         if not group.items:
-            return None  # all of them were withdrawn
+            return None  # all items were withdrawn
         time_s = group.deadline - time.monotonic()
         if time_s < LEAST_TIME_S:
             return NotBegun()
-        # gevent's own Timeout is no Exception: it passes through handlers of faults, and SQLAlchemy knows by it that a
-        # connection was left in the middle of something.
+        # gevent's own Timeout is not an Exception: it passes through handlers of faults, and SQLAlchemy discards the
+        # connection that was in use.
         limit = gevent.Timeout(time_s)
         try:
             with limit:
@@ -120,6 +119,6 @@ class GroupCommit(Generic[T]):
             if timeout is not limit:
                 raise
             return CutOff() if self._abandon() else NotBegun()
-        except Exception as failure:  # noqa: BLE001  # it is raised where the item came from
+        except Exception as failure:  # noqa: BLE001  # each waiting greenlet raises it
             return failure
         return None

@@ -1,4 +1,4 @@
-"""Ids for orders and cancels, from blocks that are fetched before they are needed."""
+"""Ids for orders and commands, from blocks that the api fetches before it needs them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from api.wire.problems import Problem
 
 log = structlog.get_logger()
 
-# So many are kept at hand: orders pass for a while even when Postgres does not answer.
+# The api fetches more when it holds fewer ids than this: orders pass for a while even when Postgres does not answer.
 LEAST_AT_HAND = 5_000
 WAIT_S = 4.5
 RETRY_S = 0.5
 
 
 class OrderIds:
-    """Gives out ids that nobody else has or will get.
+    """Hands out ids, each only once over all processes.
 
-    next_blocks  fetches more of them; may raise Problem
+    next_blocks  fetches more ids; may raise Problem
     """
 
     def __init__(self, next_blocks: Callable[[], Iterable[range]]) -> None:
@@ -37,7 +37,7 @@ class OrderIds:
         gevent.spawn(self._fetch)
 
     def take(self, count: int) -> list[int]:
-        """So many ids. Raises Problem (503) when there are none to be had."""
+        """Return `count` ids. Raises Problem (503) when they cannot be fetched in time."""
         if self._at_hand < count:
             self._wait_for(count)
         taken: list[int] = []
@@ -58,7 +58,7 @@ class OrderIds:
         while self._at_hand < count:
             self._fetched.clear()
             if not self._fetched.wait(max(deadline - time.monotonic(), 0)):
-                raise Problem(503, "not_accepted", "there are no order ids to be had; nothing was queued", retry=True)
+                raise Problem(503, "not_accepted", "no order ids are available; nothing was queued", retry=True)
 
     def _fetch(self) -> None:
         while True:
@@ -68,7 +68,7 @@ class OrderIds:
                 try:
                     blocks = self._next_blocks()
                 except Exception as fault:
-                    # Whatever it is, without this greenlet there would never be ids again.
+                    # Any fault at all: without this greenlet there would never be ids again.
                     known = isinstance(fault, Problem)
                     log.warning("order_ids_delayed", fault=str(fault)[:200], exc_info=not known)
                     gevent.sleep(RETRY_S)

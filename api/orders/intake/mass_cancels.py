@@ -1,4 +1,4 @@
-"""Cancelling all of a client's open orders: one command for each shard concerned, in one message."""
+"""Cancel all of a client's open orders: one command for each affected shard, in one message."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tasks.messages import MassCancelRequest, Side
 
 
 class MassCancels:
-    """Queues them.
+    """Queues mass cancels.
 
-    take_numbers  gives so many numbers for commands; may raise Problem (503)
+    take_numbers  returns the given count of command numbers; may raise Problem (503)
     """
 
     def __init__(self, listing: Listing, take_numbers: Callable[[int], Sequence[int]], queue: OrderQueue) -> None:
@@ -21,14 +21,14 @@ class MassCancels:
         self._queue = queue
 
     def send(self, client_id: str, *, security_id: str | None, side: Side | None, received_us: int) -> list[int]:
-        """Return when RabbitMQ has the commands; their numbers.
+        """Queue the commands, and return their numbers when RabbitMQ has them.
 
-        security_id, side  of which orders, None for all; the security is listed
+        security_id, side  limit the cancel to these orders; None for all. The security is listed
         raises             Problem (503)
         """
         securities = self._listing.all()
-        concerned = securities.values() if security_id is None else [securities[security_id]]
-        shards = sorted({security.shard for security in concerned})
+        affected = securities.values() if security_id is None else [securities[security_id]]
+        shards = sorted({security.shard for security in affected})
         numbers = list(self._take_numbers(len(shards)))
         self._queue.put(
             [

@@ -1,8 +1,8 @@
-"""Client order ids: each stands for one order for ever, however often and wherever it is sent.
+"""Client order ids: each stands for one order for ever, however often and to whichever process the client sends it.
 
-Who sends an order with an id of its own is promised an order id before the order is queued. So when it comes again,
-after an answer that was lost, it gets the same order id; and as order entry drops the orders it knows, it may be
-queued again without harm.
+The api ties the client's own id to an order id before it queues the order. When the client sends the order again, for
+example because the response was lost, it gets the same order id. The api may queue the order again without harm,
+because order entry drops the orders that it has decided.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from tasks.order_entry.rules.terms import promised_terms_of
 MOST_IN_A_TRANSACTION = 1_000
 
 
-class Named:
-    """An order with a client order id, and what that was found to stand for.
+class OrderPromise:
+    """An order with a client order id, and the order that this id turns out to stand for.
 
-    order_id  the order's own, or that of the order that came first
-    same      whether the one that came first asked for the same
-    known     whether order entry has seen the one that came first; never so of the order's own
+    order_id    id of this order or, if the client used its client order id before, of the first order
+    same_terms  whether the first order has the same terms
+    decided     whether order entry has decided the first order; always false when this order is the first
     """
 
-    __slots__ = ("digest", "known", "order", "order_id", "same")
+    __slots__ = ("decided", "digest", "order", "order_id", "same_terms")
 
     def __init__(self, order: OrderRequest) -> None:
         self.order = order
         self.order_id = order.order_id
         self.digest = digest_of(order)
-        self.same = True
-        self.known = False
+        self.same_terms = True
+        self.decided = False
 
     @property
     def name(self) -> tuple[str, str]:
@@ -48,7 +48,7 @@ class Named:
 
     @property
     def repeated(self) -> bool:
-        """Whether another one came first."""
+        """Whether the client used this client order id before."""
         return self.order_id != self.order.order_id
 
 
@@ -59,31 +59,31 @@ class Promises:
         self._clearing_data = clearing_data
         self._group = GroupCommit(self._keep, abandon=lambda: True, most=MOST_IN_A_TRANSACTION)
 
-    def keep(self, named: Sequence[Named]) -> None:
-        """Tie the client order ids to their orders, or find out to which they were tied before.
+    def keep(self, promises: Sequence[OrderPromise]) -> None:
+        """Tie the client order ids to their orders, or look up the orders to which they are tied already.
 
-        raises  Problem  503 not_accepted: nothing was queued, and the same ids may be sent again
+        raises  Problem  503 not_accepted: nothing was queued, and the client may send the same ids again
         """
         try:
-            self._group.submit(named, size=len(named))
+            self._group.submit(promises, size=len(promises))
         except (NotBegun, CutOff, OperationalError, InterfaceError, PoolTimeoutError):
             raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
 
-    def _keep(self, waiting: list[Sequence[Named]]) -> None:
-        every = [named for group in waiting for named in group]
+    def _keep(self, waiting: list[Sequence[OrderPromise]]) -> None:
+        promises = [promise for group in waiting for promise in group]
         with self._clearing_data.transaction() as tx:
-            kept = orders.promise(tx, [(*one.name, one.order.order_id, one.digest) for one in every])
-            for one in every:
-                promise = kept[one.name]
-                one.order_id = promise.order_id
-                one.same = promise.digest == one.digest
-            repeated = [one for one in every if one.repeated]
+            stored = orders.promise(tx, [(*one.name, one.order.order_id, one.digest) for one in promises])
+            for one in promises:
+                first = stored[one.name]
+                one.order_id = first.order_id
+                one.same_terms = first.digest == one.digest
+            repeated = [one for one in promises if one.repeated]
             if repeated:
-                known = admission.known_orders(tx, [one.order_id for one in repeated])
+                decided = admission.known_orders(tx, [one.order_id for one in repeated])
                 for one in repeated:
-                    one.known = one.order_id in known
+                    one.decided = one.order_id in decided
 
 
 def digest_of(order: OrderRequest) -> bytes:
-    """Return 32 bytes that two orders share just when they have the same terms."""
+    """Return 32 bytes that two orders share if and only if they have the same terms."""
     return hashlib.sha256(msgspec.json.encode(promised_terms_of(order))).digest()

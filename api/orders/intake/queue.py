@@ -1,4 +1,4 @@
-"""The way of orders to RabbitMQ: what arrives while a message is under way travels together in the next one."""
+"""Send requests to RabbitMQ: those that arrive while a message is on its way travel together in the next one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from tasks.messages import EntryBatch, Request
 
 Requests = Sequence[Request]
 
-# Orders in one message; a request of more goes alone.
+# A message holds at most this many orders; a larger array travels in a message of its own.
 MOST_IN_A_MESSAGE = 1_000
 
 
 class UnknownOutcome(Problem):
-    """503: the requests may be queued or not."""
+    """503: the requests may have been queued or not."""
 
     def __init__(self) -> None:
         super().__init__(
             503,
             "unknown_outcome",
-            "it may be queued or not; ask for it by its client_order_id, or send it again under the same",
+            "the request may have been queued or not; look the order up by its client_order_id, or send it again with "
+            "the same one",
             retry=True,
         )
 
@@ -38,10 +39,10 @@ class OrderQueue:
         self._group = GroupCommit(self._send, abandon=self._abandon, most=MOST_IN_A_MESSAGE)
 
     def put(self, requests: Requests) -> None:
-        """Return when RabbitMQ has the requests, in their order and in one message.
+        """Queue the requests in their order and in one message, and return when RabbitMQ has confirmed it.
 
-        raises  Problem         503 not_accepted: surely nothing was queued
-                UnknownOutcome  503 unknown_outcome: it may be or not
+        raises  Problem         503 not_accepted: nothing was queued
+                UnknownOutcome  503 unknown_outcome: the requests may have been queued or not
         """
         try:
             self._group.submit(requests, size=len(requests))

@@ -1,11 +1,11 @@
-"""How many orders a client may send in a second: a token bucket for each client, shared by all keys and api processes.
+"""Limit the orders of a client in a second: a token bucket for each client, shared by its keys and all api processes.
 
-The bucket stands in Redis and is changed by a script there, so that no two processes see it in between. To ask for
-each order would cost more than the order: a process takes tokens in advance, a twentieth of a second's worth at a
-time, and hands them out itself. What it holds and does not use is at most that much more of a burst.
+A script in Redis changes the bucket, so that no two processes can interfere. Asking Redis for each order would cost
+more than the order itself: a process takes tokens in advance, enough for a twentieth of a second, and hands them out.
+The tokens that it does not use lengthen a burst by no more than that.
 
-Redis is needed for nothing else on the way of an order, so without it trading goes on: each process then counts for
-itself, until Redis is back.
+An order needs Redis for nothing else, so trading continues without it: each process then counts by itself until Redis
+is back.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from db.clearing_data.keys import Identity
 
 log = structlog.get_logger()
 
-# What a process takes in advance, and how long a client that has none left waits before it is looked at again; in that
-# time as many tokens come together as are worth asking for [s].
+# Tokens that a process takes in advance [s of the client's rate], and the time before it asks again for a client that
+# has none left [s]: long enough for tokens to accumulate.
 CHUNK_S = 0.05
 LEAST_WAIT_S = 0.02
-# A bucket that is full holds so much [s of its rate].
+# Size of a full bucket [s of its rate].
 BURST_S = 1.0
-# How long Redis may take; then it counts as away, and is asked again after a while [s].
+# Time that Redis may take before it counts as unreachable, and time between two attempts to reach it again [s].
 REDIS_S = 0.25
 AGAIN_S = 1.0
 CONNECTIONS = 4
 
-# A bucket is the time at which it will be full again, as no more than that has to be known of it (GCRA).
+# The state of a bucket is the time at which it will be full again (GCRA).
 # ARGV: us for one token, us for all tokens, tokens needed, tokens wanted. Returns: tokens given, left, us until full.
 _TAKE = """
 local time = redis.call('TIME')
@@ -57,14 +57,14 @@ return {given, tokens - given, math.ceil(full_at - now)}
 
 
 class Allowance(NamedTuple):
-    """What a client may send after its request [orders], and until it may send a whole second's worth at once [s]."""
+    """The orders that a client may still send at once, and the time until it may send a full second's worth [s]."""
 
     limit: int
     remaining: int
     reset_s: int
 
     def headers(self) -> dict[str, str]:
-        """The headers that tell it."""
+        """Return the response headers that report the allowance."""
         return {
             "X-RateLimit-Limit": str(self.limit),
             "X-RateLimit-Remaining": str(self.remaining),
@@ -73,41 +73,41 @@ class Allowance(NamedTuple):
 
 
 class TooManyOrders(Problem):
-    """429: the client has sent more than it may."""
+    """429: the client has sent more orders than its limit allows."""
 
     def __init__(self, allowance: Allowance, *, wait_s: float) -> None:
         super().__init__(
             429,
             "rate_limited",
-            "the client sends more orders than it may, over all its keys; nothing was queued",
+            "the client has reached its limit of orders per second, over all its keys; nothing was queued",
             retry=True,
         )
         self._allowance = allowance
         self._wait_s = wait_s
 
     def headers(self) -> dict[str, str]:
-        """The headers that go with the problem."""
+        """Return the headers of the problem, with the allowance."""
         return {**super().headers(), **self._allowance.headers(), "Retry-After": str(max(math.ceil(self._wait_s), 1))}
 
 
 class _Lease:
-    """The tokens of a client that this process may hand out, and what is known of the bucket behind them."""
+    """The tokens of a client that this process may hand out, and the last known state of the bucket in Redis."""
 
     __slots__ = ("asked", "empty_until_s", "full_at_s", "left", "tokens")
 
     def __init__(self) -> None:
         self.tokens = 0
-        self.left = 0  # in the bucket, when it was last looked at
-        self.full_at_s = 0.0  # when the bucket will be full again [monotonic]
-        self.empty_until_s = 0.0  # it is not looked at before [monotonic]
-        self.asked: Event | None = None  # while somebody looks
+        self.left = 0  # in the bucket after the last request for tokens
+        self.full_at_s = 0.0  # the time at which the bucket will be full again [monotonic]
+        self.empty_until_s = 0.0  # no request for tokens before this time [monotonic]
+        self.asked: Event | None = None  # set when the request for tokens in progress ends
 
 
 class RateLimits:
     """Counts the orders of each client.
 
-    orders_per_s      what a client may send on average
-    most_at_once      orders that one request may have; a full bucket is enough for them
+    orders_per_s  average rate that a client may reach
+    most_at_once  largest number of orders in one request; a full bucket holds at least this many tokens
     """
 
     def __init__(self, redis_url: str, *, orders_per_s: int, most_at_once: int) -> None:
@@ -129,7 +129,7 @@ class RateLimits:
         self._alone = False
 
     def take(self, identity: Identity, orders: int) -> Allowance:
-        """Take tokens for the orders of a request. Raises TooManyOrders, and then none are taken."""
+        """Take tokens for the orders of a request, all of them or, with TooManyOrders, none."""
         client_id = identity.client_id
         lease = self._leases.get(client_id)
         if lease is None:
@@ -148,9 +148,9 @@ class RateLimits:
         return self._allowance(lease)
 
     def give_back(self, identity: Identity, orders: int) -> Allowance:
-        """Give back tokens that were taken for orders of which nothing came; what may be sent after it."""
+        """Return tokens that were taken for orders that the api then refused; return the allowance after it."""
         lease = self._leases[identity.client_id]
-        # No more than a full bucket: what is held here does not age.
+        # At most a full bucket: tokens held here do not expire.
         lease.tokens = min(lease.tokens + orders, self._capacity)
         return self._allowance(lease)
 
@@ -159,7 +159,7 @@ class RateLimits:
         return Allowance(self._orders_per_s, lease.tokens + lease.left, reset_s)
 
     def _fill(self, client_id: str, lease: _Lease, orders: int, now_s: float) -> None:
-        """Take as many tokens as are needed for the orders, and if possible some more."""
+        """Fetch the tokens that the orders need and, if possible, some in advance."""
         needed = orders - lease.tokens
         lease.asked = Event()
         try:
@@ -174,7 +174,7 @@ class RateLimits:
             lease.empty_until_s = time.monotonic() + max(missing_s, LEAST_WAIT_S)
 
     def _given(self, client_id: str, lease: _Lease, needed: int, wanted: int, now_s: float) -> tuple[int, int, float]:
-        """Tokens given, tokens left, and when the bucket will be full again [s from now]."""
+        """Return the tokens given, the tokens left, and the time until the bucket is full again [s]."""
         if not self._alone:
             try:
                 given, left, full_in_us = self._take(

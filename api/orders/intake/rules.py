@@ -1,13 +1,14 @@
-"""The rules of a request as far as the edge can know them, and the message that is queued for it.
+"""The rules that the api can check by itself, and the message that it queues for a request.
 
-Order entry checks all of it again, because not only the api can put a message on a queue; what is refused here gets
-an answer at once and costs the pipeline nothing.
+Order entry checks everything again, because the api is not the only process that can put a message on a queue. A
+request that the api refuses gets its answer at once and costs the pipeline nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from api.wire.money import dollars
 from api.wire.problems import Problem, forbidden, invalid
 from api.wire.schema import Cancel, LimitOrder, MarketOrder, NewOrder, Replace, Request, StopLimitOrder, StopOrder
 from db.clearing_data.keys import Identity
@@ -21,15 +22,15 @@ Message = OrderRequest | CancelRequest | ReplaceRequest
 def refusal(
     asked: Request, pointer: str, identity: Identity, securities: Mapping[str, Security], *, max_quantity: int
 ) -> Problem | None:
-    """What stands against a request: whose it is, then the rules.
+    """Return the first problem of a request: its owner is checked first, then the rules.
 
-    pointer       JSON pointer to it in the body
-    securities    the listed ones, by id
+    pointer       JSON pointer to the request in the body
+    securities    the listed securities, by id
     max_quantity  largest order [shares]
     """
     if identity.role == "admin":
         if asked.client_id is None:
-            return invalid(f"{pointer}/client_id", "the admin has to say whose it is")
+            return invalid(f"{pointer}/client_id", "is required with the admin's key")
     elif asked.client_id is not None and asked.client_id != identity.client_id:
         return forbidden()
     security = securities.get(asked.security_id)
@@ -38,7 +39,7 @@ def refusal(
     if isinstance(asked, Cancel):
         return None
     if asked.quantity is not None and asked.quantity > max_quantity:
-        return invalid(f"{pointer}/quantity", f"has to be at most {max_quantity}")
+        return invalid(f"{pointer}/quantity", f"must be at most {max_quantity:,}")
     if isinstance(asked, Replace):
         return _refusal_of_replace(asked, pointer, security)
     return _refusal_of_order(asked, pointer, security)
@@ -47,14 +48,14 @@ def refusal(
 def _refusal_of_replace(asked: Replace, pointer: str, security: Security) -> Problem | None:
     if asked.price is not None:
         return _refusal_of_price(asked.price, f"{pointer}/price", security)
-    return invalid(pointer, "changes nothing: give quantity, price or both") if asked.quantity is None else None
+    return invalid(pointer, "changes nothing: give a quantity, a price or both") if asked.quantity is None else None
 
 
 def _refusal_of_order(order: NewOrder, pointer: str, security: Security) -> Problem | None:
     if isinstance(order, MarketOrder):
         return None
     if order.post_only and order.time_in_force != "gtc":
-        return invalid(f"{pointer}/post_only", "means to rest, which an ioc or fok order never does")
+        return invalid(f"{pointer}/post_only", "needs an order that can rest: time_in_force must be gtc")
     if not isinstance(order, LimitOrder):
         refused = _refusal_of_price(order.stop_price, f"{pointer}/stop_price", security)
         if refused or isinstance(order, StopOrder):
@@ -67,24 +68,25 @@ def _refusal_of_order(order: NewOrder, pointer: str, security: Security) -> Prob
 def _refusal_of_iceberg(order: LimitOrder, pointer: str) -> Problem | None:
     shown = order.display_quantity or 0
     if order.time_in_force != "gtc":
-        return invalid(f"{pointer}/display_quantity", "is of an order that rests, which an ioc or fok order never does")
+        return invalid(f"{pointer}/display_quantity", "needs an order that can rest: time_in_force must be gtc")
     if shown >= order.quantity:
-        return invalid(f"{pointer}/display_quantity", "has to be less than the quantity")
+        return invalid(f"{pointer}/display_quantity", "must be less than quantity")
     if shows_too_little(shown, order.quantity):
-        return invalid(f"{pointer}/display_quantity", f"has to be at least 1/{MAX_REFILLS} of the quantity")
+        return invalid(f"{pointer}/display_quantity", f"must be at least 1/{MAX_REFILLS} of quantity")
     return None
 
 
 def _refusal_of_price(price_cents: int, pointer: str, security: Security) -> Problem | None:
     if not security.min_price_cents <= price_cents <= security.max_price_cents:
-        return invalid(pointer, "is out of the band of the security", code="price_out_of_band")
+        lowest, highest = dollars(security.min_price_cents), dollars(security.max_price_cents)
+        return invalid(pointer, f"must be from {lowest:,} to {highest:,}", code="price_out_of_band")
     if price_cents % security.tick_cents:
-        return invalid(pointer, "is not on the tick of the security", code="price_off_tick")
+        return invalid(pointer, f"must be a multiple of {dollars(security.tick_cents)}", code="price_off_tick")
     return None
 
 
 def message_of(asked: Request, number: int, client_id: str, received_us: int) -> Message:
-    """What is queued for a request of a client; `number` becomes the id of an order, or is the command's own."""
+    """Return the message for a request; `number` becomes the id of a new order, or the number of the command."""
     if isinstance(asked, LimitOrder):
         return OrderRequest(
             number,

@@ -18,7 +18,7 @@ from db.clearing_data.keys import Role
 
 
 class OpenedAccount(Answer):
-    """A new account; its key is shown this once."""
+    """A new account; only this response shows its key."""
 
     client_id: str
     balance: Dollars
@@ -26,14 +26,14 @@ class OpenedAccount(Answer):
 
 
 class AccountResumed(Answer):
-    """A client that may trade again."""
+    """An account whose client may trade again."""
 
     client_id: str
     state: Literal["open"]
 
 
 class AccountStopped(Answer):
-    """A client that is stopped; the commands cancel its open orders, one for each shard."""
+    """An account whose client may not trade; the commands cancel its open orders, one for each shard."""
 
     client_id: str
     state: Literal["stopped"]
@@ -41,7 +41,7 @@ class AccountStopped(Answer):
 
 
 class AccountClosed(Answer):
-    """A client whose account is closed for good; the commands cancel its open orders, one for each shard."""
+    """An account that is closed for good; the commands cancel its open orders, one for each shard."""
 
     client_id: str
     state: Literal["closed"]
@@ -49,7 +49,7 @@ class AccountClosed(Answer):
 
 
 class Balance(Answer):
-    """Cash of an account; what is held for open orders is part of the balance."""
+    """Cash of an account; the balance includes the cash held for open orders."""
 
     client_id: str
     balance: Dollars
@@ -73,14 +73,14 @@ class HoldingOf(Holding):
 
 
 class Account(Balance):
-    """What is in an account, and what it is worth at the last prices."""
+    """The contents of an account, and its value at the last prices."""
 
     holdings: list[Holding]
     equity: Dollars
 
 
 class Transferred(Answer):
-    """A transfer that is booked."""
+    """A booked transfer."""
 
     status: Literal["success"]
     client_id: str
@@ -88,20 +88,20 @@ class Transferred(Answer):
 
 
 class TransferredBefore(Transferred):
-    """A transfer that was booked before."""
+    """A transfer that an earlier request booked."""
 
     duplicate: Literal[True]
 
 
 class Amounts(Answer):
-    """What an account has: cash, and shares by security."""
+    """The cash of an account, and its shares by security."""
 
     cash: Dollars
     shares: dict[str, int]
 
 
 class Posting(Answer):
-    """What an entry of the ledger did to an account."""
+    """The effect of a ledger entry on an account."""
 
     entry_id: Number
     timestamp: Time
@@ -114,7 +114,7 @@ class Posting(Answer):
 
 
 class Statement(Answer):
-    """An account over a time: opening balance, postings, closing balance."""
+    """The statement of an account for a period: opening balance, postings, closing balance."""
 
     client_id: str
     from_: Annotated[Time, Field(alias="from")]
@@ -125,7 +125,7 @@ class Statement(Answer):
 
 
 class Key(Answer):
-    """What is known of a key; the key itself is not."""
+    """The data of a key, without the key itself: the exchange stores only its hash."""
 
     key_id: Number
     name: str | None
@@ -136,7 +136,7 @@ class Key(Answer):
 
 
 class WhoAmI(Answer):
-    """Whose key somebody has; the admin is no client."""
+    """The owner and the rights of a key; the admin is not a client."""
 
     client_id: str | None
     role: Role
@@ -144,6 +144,6 @@ class WhoAmI(Answer):
 
 
 class MadeKey(Key):
-    """A new key, shown this once."""
+    """A new key; only this response shows it."""
 
     api_key: str

@@ -1,4 +1,4 @@
-"""Shapes of responses about clearing: what each client owes and is owed after netting."""
+"""Shapes of responses about clearing: the obligations of each client after netting."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from api.wire.answers_schema.common import (
 
 
 class Obligation(Answer):
-    """What a client owes and is owed for a security: shares, and the cash for them."""
+    """The obligations of a client in a security: shares, and the cash for them."""
 
     client_id: str
     security_id: str
@@ -29,7 +29,7 @@ class Obligation(Answer):
 
 
 class NetCash(Answer):
-    """What a client gets (+) or pays (-) for all securities together."""
+    """The cash that a client receives (+) or pays (-) for all securities together."""
 
     client_id: str
     gross_cash: Dollars
@@ -37,7 +37,7 @@ class NetCash(Answer):
 
 
 class Netting(Answer):
-    """How much netting saves over a time: an efficiency of 0.9 leaves a tenth of what was traded to be moved."""
+    """The effect of netting over a period: an efficiency of 0.9 leaves a tenth of the traded volume to move."""
 
     from_: Annotated[Time, Field(alias="from")]
     to: Time

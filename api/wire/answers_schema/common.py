@@ -19,13 +19,13 @@ Milliseconds = Annotated[float, Field(ge=0)]
 
 
 class Answer(BaseModel):
-    """Base of the answers: every member is there, and no other."""
+    """Base of the shapes: a response has every member, and no other."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Root(Answer):
-    """Where to find what."""
+    """The entry points of the api."""
 
     name: str
     orders: str
@@ -37,7 +37,7 @@ class Root(Answer):
 
 
 class FieldFault(Answer):
-    """What is wrong with a field: a JSON pointer into the body, or `?name` of a parameter."""
+    """The fault of a field: a JSON pointer into the body, or `?name` of a parameter."""
 
     pointer: str
     detail: str
@@ -46,7 +46,7 @@ class FieldFault(Answer):
 class Problem(Answer):
     """A refusal or a fault (RFC 9457); `code` is for programs and keeps its meaning."""
 
-    # Some say more, as which dependency is away; and only some have faults of fields.
+    # Some problems have more members, such as the missing dependencies, and only some have faults of fields.
     model_config = ConfigDict(extra="allow")
 
     type: str
@@ -59,14 +59,14 @@ class Problem(Answer):
 
 
 class Page(Answer, Generic[Row]):
-    """Rows, and where the next page begins; null when there is none."""
+    """Rows, and the cursor of the next page; null on the last page."""
 
     data: list[Row]
     next_cursor: str | None
 
 
 class Rows(Answer, Generic[Row]):
-    """All rows there are."""
+    """All rows, in one response."""
 
     data: list[Row]
 

@@ -32,7 +32,7 @@ class Security(Answer):
 
 
 class Price(Answer):
-    """Best and last prices, null where there is none."""
+    """Best and last prices; null where there is no price."""
 
     security_id: str
     bid: Dollars | None
@@ -65,7 +65,7 @@ class Book(Answer):
 
 
 class Trade(Answer):
-    """A trade as everybody sees it."""
+    """A trade as the public sees it."""
 
     trade_id: str
     security_id: str
@@ -88,7 +88,7 @@ class Candle(Answer):
 
 
 class Standing(Answer):
-    """A client's place by what it is worth."""
+    """A client's rank by equity."""
 
     rank: Number
     client_id: str
@@ -100,7 +100,7 @@ class Standing(Answer):
 
 
 class Curves(Answer):
-    """What clients were worth over time, by client a value for each of the times."""
+    """The equity of clients over time: for each client, one value for each of the times."""
 
     times: list[Time]
     equity: dict[str, list[Dollars | None]]

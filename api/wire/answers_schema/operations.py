@@ -12,20 +12,20 @@ from api.wire.answers_schema.common import (
 
 
 class Live(Answer):
-    """The api answers."""
+    """The api is alive."""
 
     status: Literal["live"]
 
 
 class Ready(Answer):
-    """Everything that an order needs is there."""
+    """Everything that an order needs is available."""
 
     status: Literal["ready"]
     dependencies: dict[str, str]
 
 
 class AuditRule(Answer):
-    """A rule of the audit, and what breaks it."""
+    """A rule of the audit, and the violations found."""
 
     rule: int
     name: str
@@ -36,7 +36,7 @@ class AuditRule(Answer):
 
 
 class Audit(Answer):
-    """Whether what must always hold holds."""
+    """The result of an audit: whether every invariant holds."""
 
     passed: bool
     checked_at: Time

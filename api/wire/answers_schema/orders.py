@@ -20,7 +20,7 @@ from tasks.messages import OrderType, Side
 
 
 class Submitted(Answer):
-    """A request that RabbitMQ has on a quorum queue."""
+    """A request that RabbitMQ has confirmed on a quorum queue."""
 
     status: Literal["success"]
     order_id: Number
@@ -29,13 +29,13 @@ class Submitted(Answer):
 
 
 class Duplicate(Submitted):
-    """The answer to an order that came before under the same client order id."""
+    """The response to an order that the client sent before under the same client order id."""
 
     duplicate: Literal[True]
 
 
 class MassCancelled(Answer):
-    """A mass cancel that RabbitMQ has on a quorum queue: one command for each shard concerned."""
+    """A mass cancel that RabbitMQ has confirmed on a quorum queue: one command for each affected shard."""
 
     status: Literal["success"]
     client_id: str
@@ -46,7 +46,7 @@ class MassCancelled(Answer):
 
 
 class HaltSubmitted(Answer):
-    """A halt, or its end, that is queued and not yet known to be in the log."""
+    """A halt, or its end, that is queued and may not be in the log yet."""
 
     status: Literal["success"]
     security_id: str
@@ -55,14 +55,14 @@ class HaltSubmitted(Answer):
 
 
 class Results(Answer):
-    """One result for each request of an array, in its place."""
+    """One result for each request of an array, in the same place."""
 
     status: Literal["success"]
     results: list[Submitted | Duplicate | Problem]
 
 
 class Order(Answer):
-    """An order, and how far it has come."""
+    """An order and its status."""
 
     order_id: Number
     client_order_id: str | None
@@ -100,7 +100,7 @@ class Fill(Answer):
 
 
 class Report(Answer):
-    """A stage's word to a client."""
+    """A stage's report to a client."""
 
     event_type: EventType
     status: Literal["confirmed", "denied"]
@@ -116,13 +116,13 @@ class Report(Answer):
 
 
 class Status(Answer):
-    """How far an order has come, by its reports."""
+    """The status of an order, from its reports."""
 
     status: ReportedStatus
 
 
 class LifeSpan(Answer):
-    """A part of an order's life: it waits for a stage, or the stage works on it."""
+    """A part of an order's life: the order waits for a stage, or the stage works on it."""
 
     stage: Literal["api", "order_entry", "matching", "order_execution", "data_feed"]
     part: Literal["queue", "work"]
@@ -132,7 +132,7 @@ class LifeSpan(Answer):
 
 
 class Life(Answer):
-    """What an order went through, up to the first thing that happened to it; times since the api took it."""
+    """The life of an order up to its first event; times count from its arrival at the api."""
 
     order_id: Number | None
     security_id: str

@@ -57,8 +57,8 @@ def test_each_process_has_the_rights_of_its_role() -> None:
 
 def test_each_process_has_the_rights_of_its_user_in_postgres() -> None:
     users = {user: urls_of(user, SETTINGS, f"secret-of-{user}") for user in USERS}
-    told = environments({}, users)
-    for name, environment in told.items():
+    environment_of = environments({}, users)
+    for name, environment in environment_of.items():
         user = "" if name in ("flower", "scheduler", *BOTS) else name.partition(".")[0]
         given = {variable: environment[variable] for variable in RIGHTS if variable in environment}
         assert given == users.get(user, {}), name

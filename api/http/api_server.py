@@ -1,6 +1,6 @@
-"""The api's connections: which of them are let in, and which requests go to the application or to `streams`.
+"""The api's own server: admits connections, and sends each request to the application or to `streams`.
 
-What comes without a valid key is let in as far as there is room; `api.request.strangers` says how far that is.
+`api.request.strangers` limits the requests without a valid key.
 """
 
 from __future__ import annotations
@@ -27,24 +27,24 @@ from api.wire.problems import Problem, raw_answer, unavailable
 
 log = structlog.get_logger()
 
-# How long a connection that is turned away may still send its request [s].
+# Time for which the server still reads from a connection that it turns away [s].
 TURN_AWAY_S = 0.5
-# Of MAX_CONNECTIONS, those that are kept free by ending connections of strangers.
+# Of MAX_CONNECTIONS, the server keeps this many free by ending strangers' connections.
 SPARE_CONNECTIONS = 1_000
 
-_TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream has at most {MAX_STREAM_BODY_BYTES} bytes")
+_TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream must have at most {MAX_STREAM_BODY_BYTES:,} bytes")
 
 
-class FrontDoor(Connection):
-    """A connection of the api; a request for a stream takes it away."""
+class ApiConnection(Connection):
+    """A connection of the api; a request for a stream hands it over to `streams`."""
 
-    #: Whether no request with a valid key has come over it yet.
+    #: Whether it has not carried a request with a valid key yet.
     is_new = True
-    #: Whether the request being served has no key that is known to be valid.
+    #: Whether the current request lacks a key that the api knows to be valid.
     of_stranger = False
 
     def handle(self) -> None:
-        """Serve the connection, unless there are too many of its address."""
+        """Serve the connection, unless its address has too many."""
         with self.server.admitted(self) as admitted:
             if admitted:
                 super().handle()
@@ -52,18 +52,18 @@ class FrontDoor(Connection):
                 self.turn_away()
 
     def turn_away(self) -> None:
-        """Answer 429 and end the connection, which nothing was read from."""
+        """Answer 429 and end the connection before reading a request."""
         with suppress(OSError):
-            self.socket.sendall(raw_answer(TooManyRequests("too many connections of this address")))
+            self.socket.sendall(raw_answer(TooManyRequests("this address has too many connections")))
             self.socket.shutdown(socket.SHUT_WR)
-            # A request that is on its way is taken off the socket: closed on top of it, the answer would be lost.
+            # Read a request that is on its way: closing the socket with unread data would discard the response.
             self.socket.settimeout(TURN_AWAY_S)
             self.socket.recv(65_536)
         self.rfile.close()
         self.socket.close()
 
     def handle_one_response(self) -> None:
-        """Let a request in: those without a valid key only as far as there is room for them."""
+        """Admit a request, one without a valid key only within the limits of strangers."""
         strangers = self.server.strangers
         self.server.believe(self.environ)
         self.of_stranger = strangers is not None and strangers.is_stranger(self.environ)
@@ -84,7 +84,7 @@ class FrontDoor(Connection):
         super().handle_one_response()
 
     def serve(self, body: bytes, length: int) -> None:
-        """Answer a request, or hand it over."""
+        """Answer a request, or hand it over to `streams`."""
         strangers = self.server.strangers
         if self.path.startswith(STREAM_PATHS):
             self._serve_stream(body, length)
@@ -101,7 +101,7 @@ class FrontDoor(Connection):
                 self._refuse_quietly(problem)
 
     def _refuse_quietly(self, problem: Problem) -> None:
-        with suppress(OSError):  # the client may have gone while the refusal was held back
+        with suppress(OSError):  # the client may have left during the delay of the refusal
             self.refuse(problem)
 
     def _serve_stream(self, body: bytes, length: int) -> None:
@@ -118,12 +118,12 @@ class FrontDoor(Connection):
             self.refuse(unavailable("streams"))
             return
         self.close_connection = True
-        # Closing would do; but pywsgi reads what is left in a socket first, and that is not ours any more.
+        # Not a plain close: pywsgi first reads the rest from a socket, and that data belongs to `streams` now.
         os.close(self.socket.detach())
         self.socket = None
 
     def _request(self, body: bytes) -> bytes:
-        """The request as it can be served from its start."""
+        """Return the complete request, for `streams` to serve from its start."""
         fields = [
             field
             for field in self.headers.headers
@@ -136,9 +136,14 @@ class FrontDoor(Connection):
 
 
 class ApiServer(Server):
-    """The api's server, which knows the way to `streams`."""
+    """Serves the application of the api, and hands requests for streams over.
 
-    handler_class = FrontDoor
+    streams             Unix socket of `streams`
+    strangers           limits of requests without a valid key; None for no limits
+    most_of_an_address  largest number of connections of an address
+    """
+
+    handler_class = ApiConnection
 
     def __init__(
         self,
@@ -156,16 +161,16 @@ class ApiServer(Server):
         self._proxies = proxies or Proxies([])
         self._most_of_an_address = most_of_an_address
         self._of_address: Counter[str] = Counter()
-        # In the order in which they came, those over which no valid key has come.
-        self._unknown: dict[FrontDoor, None] = {}
+        # Connections that have not carried a valid key, the oldest first.
+        self._unknown: dict[ApiConnection, None] = {}
         super().__init__(listener, application, max_body_bytes=max_body_bytes)
 
     @contextmanager
-    def admitted(self, connection: FrontDoor) -> Iterator[bool]:
-        """Count a connection while the block lasts; whether it may be served."""
+    def admitted(self, connection: ApiConnection) -> Iterator[bool]:
+        """Count a connection for the duration of the block; yield whether it may be served."""
         peer = str(connection.client_address[0]) if isinstance(connection.client_address, tuple) else ""
         address = self._proxies.client(peer, None)
-        limited = not self._proxies.trusts(peer)  # all clients of a proxy come from its address
+        limited = not self._proxies.trusts(peer)  # a proxy's address stands for many clients
         if limited and self._of_address[address] >= self._most_of_an_address:
             yield False
             return
@@ -181,19 +186,19 @@ class ApiServer(Server):
             if not self._of_address[address]:
                 del self._of_address[address]
 
-    def keep(self, connection: FrontDoor) -> None:
-        """Keep a connection over which a valid key has come, however many others there are."""
+    def keep(self, connection: ApiConnection) -> None:
+        """Protect a connection that has carried a valid key from being ended for lack of room."""
         connection.is_new = False
         self._unknown.pop(connection, None)
 
     def believe(self, environ: Environ) -> None:
-        """Take what a trusted proxy says of how its client has reached it."""
+        """Adopt the scheme that a trusted proxy reports for its client's connection."""
         scheme = environ.get("HTTP_X_FORWARDED_PROTO")
         if scheme in ("http", "https") and self._proxies.trusts(environ["REMOTE_ADDR"]):
             environ["wsgi.url_scheme"] = scheme
 
     def _end_a_stranger(self) -> None:
-        """End the oldest connection that rests and that no valid key has come over, so that there is room."""
+        """Make room: end the oldest idle connection that has not carried a valid key."""
         for connection in self._unknown:
             if connection.state in ("resting", "reading"):
                 del self._unknown[connection]

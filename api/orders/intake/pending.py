@@ -1,8 +1,8 @@
-"""Orders that were answered 202 and that order entry has not decided yet: they read as pending, and none is forgotten.
+"""Orders that the api answered with 202 and that order entry has not decided yet: they read as pending.
 
-Once a second the older ones are compared with the register of orders. What is decided is dropped. What is still
-undecided after a while may have been lost with RabbitMQ's data: the log names it once, a metric counts it, and it goes
-on reading as pending, because it may still come.
+Once a second the api compares the older ones with the register of orders, and drops those that are decided. An order
+that is still undecided after a while may have been lost with RabbitMQ's data: the log names it once, a metric counts
+it, and it continues to read as pending, because it may still arrive.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ from tasks.messages import OrderRequest, Request
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 1.0
-# Orders compared at a look, the oldest: a backlog does not make the looks longer.
+# The api compares at most this many orders at a time, the oldest first: a backlog makes no comparison longer.
 MOST_AT_A_LOOK = 20_000
-# Overdue orders are compared every so many looks, as they are not expected any more.
+# Overdue orders are unlikely to arrive, so only every tenth comparison includes them.
 OVERDUE_EVERY = 10
-# Orders that are remembered of each kind; each takes about 300 bytes.
+# The api remembers at most this many waiting and this many overdue orders; each takes about 300 bytes.
 MOST_REMEMBERED = 200_000
-# Of an outcome that is unknown.
+# It remembers at most this many orders whose outcome is unknown.
 MOST_UNCERTAIN = 10_000
-# Ranges of ids that a line of the log names.
+# A line of the log names at most this many ranges of ids.
 MOST_NAMED = 1_000
 
 
-class Accepted:
-    """The orders that this process has put on the queue.
+class PendingOrders:
+    """The orders that this process has put on the queue and that order entry has not decided.
 
-    overdue_after_s  how long an order may be undecided before the log names it
+    overdue_after_s  time after which the log names an undecided order
     """
 
     def __init__(self, clearing_data: Database, *, overdue_after_s: float) -> None:
         self._clearing_data = clearing_data
         self._overdue_after_us = int(overdue_after_s * 1e6)
-        self._young: dict[int, OrderRequest] = {}  # since the last look
+        self._young: dict[int, OrderRequest] = {}  # queued since the last comparison
         self._waiting: dict[int, OrderRequest] = {}
         self._overdue: dict[int, OrderRequest] = {}
         self._uncertain: dict[int, OrderRequest] = {}
@@ -52,26 +52,26 @@ class Accepted:
 
     @property
     def overdue(self) -> int:
-        """How many orders are undecided and overdue."""
+        """The number of overdue orders."""
         return len(self._overdue)
 
     def remember(self, requests: Iterable[Request]) -> None:
-        """Remember the orders among requests that RabbitMQ has."""
+        """Remember the orders among these requests, which RabbitMQ has confirmed."""
         for request in requests:
             if isinstance(request, OrderRequest):
                 self._young[request.order_id] = request
 
     def remember_uncertain(self, requests: Iterable[Request]) -> None:
-        """Remember the orders among requests that RabbitMQ may have: they read as pending, and are not missed."""
+        """Remember the orders among these requests, which RabbitMQ may have: they read as pending, never as overdue."""
         for request in requests:
             if isinstance(request, OrderRequest):
                 self._uncertain[request.order_id] = request
         _forget_oldest(self._uncertain, MOST_UNCERTAIN)
 
     def order(self, order_id: int) -> OrderRequest | None:
-        """Return an order as it was accepted; None when it was not, or is decided.
+        """Return a pending order; None when this process did not queue it, or order entry has decided it.
 
-        Ask before reading the register: an order that is dropped in between is in the register by then.
+        Call this before reading the register: an order that is dropped in between is in the register by then.
         """
         for orders in (self._young, self._waiting, self._overdue, self._uncertain):
             if (found := orders.get(order_id)) is not None:
@@ -79,7 +79,7 @@ class Accepted:
         return None
 
     def run(self) -> None:
-        """Look again and again; while Postgres is away, everything stays as it is."""
+        """Compare the orders with the register for ever; while Postgres is unreachable, everything stays as it is."""
         while True:
             gevent.sleep(LOOK_EVERY_S)
             try:
@@ -88,7 +88,7 @@ class Accepted:
                 log.warning("accepted_orders_not_compared", fault=problem.detail)
 
     def look(self) -> None:
-        """Drop what is decided, and name what is overdue. Raises Problem (503)."""
+        """Drop the decided orders, and log the overdue ones. Raises Problem (503)."""
         self._looks += 1
         looked_at = list(islice(self._waiting, MOST_AT_A_LOOK))
         if self._looks % OVERDUE_EVERY == 0:
@@ -98,7 +98,7 @@ class Accepted:
                 missing = undecided(tx, looked_at)
             self._drop(order_id for order_id in looked_at if order_id not in missing)
             self._name_overdue(order_id for order_id in looked_at if order_id in missing and order_id in self._waiting)
-        # These are compared at the next look: by then nearly all are decided, and each costs one comparison.
+        # The next look compares these: by then nearly all are decided, and each order costs one comparison.
         young, self._young = self._young, {}
         self._waiting |= young
         if forgotten := _forget_oldest(self._waiting, MOST_REMEMBERED):
@@ -123,7 +123,7 @@ class Accepted:
 
 
 def ranges(order_ids: Iterable[int]) -> str:
-    """Name ids in few words, such as `3, 7-9`."""
+    """Return ids in short form, such as `3, 7-9`."""
     found: list[list[int]] = []
     for order_id in sorted(order_ids):
         if found and order_id == found[-1][1] + 1:
@@ -137,7 +137,7 @@ def ranges(order_ids: Iterable[int]) -> str:
 
 
 def _forget_oldest(orders: dict[int, OrderRequest], most: int) -> int:
-    """Keep the most recent ones; return how many were forgotten."""
+    """Keep the most recent orders, and return the number of those that were dropped."""
     forgotten = list(islice(orders, max(len(orders) - most, 0)))
     for order_id in forgotten:
         del orders[order_id]

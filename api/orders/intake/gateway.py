@@ -1,0 +1,182 @@
+"""Take well-formed requests, queue them, and record the outcome of each.
+
+The order of the steps is the promise of the api: a refused request gets no id; a client order id is tied to an order id
+before the order is queued; and RabbitMQ has every request that the api answers with success.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from api.orders.intake.ids import OrderIds
+from api.orders.intake.mass_cancels import MassCancels
+from api.orders.intake.pending import PendingOrders
+from api.orders.intake.promises import OrderPromise, Promises
+from api.orders.intake.queue import OrderQueue, UnknownOutcome
+from api.orders.intake.rate_limits import Allowance, RateLimits
+from api.orders.intake.rules import Message, message_of, refusal
+from api.request.listing import Listing
+from api.wire.problems import Problem
+from api.wire.schema import Request
+from db.clearing_data.keys import Identity
+from tasks.messages import CancelRequest, HaltRequest, OrderRequest, Side
+
+
+class Submission:
+    """One request on its way through the gateway.
+
+    asked      the request; None when the body did not make sense
+    pointer    JSON pointer to the request in the body
+    problem    the reason why the request goes no further
+    message    the message for the queue
+    duplicate  whether the client sent an order with this client order id before; `message` then stands for that order
+    decided    whether order entry has decided the earlier order, so that the api need not queue it again
+    """
+
+    __slots__ = ("asked", "decided", "duplicate", "message", "pointer", "problem")
+
+    def __init__(self, asked: Request | Problem, pointer: str = "") -> None:
+        self.asked = None if isinstance(asked, Problem) else asked
+        self.problem = asked if isinstance(asked, Problem) else None
+        self.pointer = pointer
+        self.message: Message | None = None
+        self.duplicate = False
+        self.decided = False
+
+    @property
+    def needs_queueing(self) -> bool:
+        """Whether the message is still to be queued."""
+        return self.message is not None and self.problem is None and not self.decided
+
+    def answer(self) -> dict[str, Any]:
+        """Return the content of the response to a request without a problem."""
+        message = self.message
+        assert message is not None
+        if not isinstance(message, OrderRequest):
+            kind = "cancel" if isinstance(message, CancelRequest) else "replace"
+            return {
+                "status": "success",
+                "order_id": message.order_id,
+                "client_order_id": None,
+                "message": f"{kind} submitted",
+            }
+        content = {
+            "status": "success",
+            "order_id": message.order_id,
+            "client_order_id": message.client_order_id,
+            "message": "order submitted",
+        }
+        return content | {"duplicate": True} if self.duplicate else content
+
+
+class OrderGateway:
+    """Checks requests, numbers them, ties client order ids to order ids, and queues the messages.
+
+    max_quantity  largest order [shares]
+    """
+
+    def __init__(
+        self,
+        *,
+        listing: Listing,
+        ids: OrderIds,
+        promises: Promises,
+        queue: OrderQueue,
+        pending: PendingOrders,
+        rate_limits: RateLimits,
+        max_quantity: int,
+    ) -> None:
+        self._listing = listing
+        self._ids = ids
+        self._promises = promises
+        self._queue = queue
+        self._mass_cancels = MassCancels(listing, ids.take, queue)
+        self._pending = pending
+        self._rate_limits = rate_limits
+        self._max_quantity = max_quantity
+
+    def submit(self, submissions: Sequence[Submission], identity: Identity, *, received_us: int) -> Allowance:
+        """Queue the valid requests in the order given and in one message; each submission gets a problem or a message.
+
+        returns  the client's allowance after these requests
+        raises   Problem  429, 503 for all submissions: none is known to be queued
+        """
+        valid = self._check(submissions, identity)
+        allowance = self._rate_limits.take(identity, len(valid))
+        for (submission, asked), number in zip(valid, self._ids.take(len(valid)), strict=True):
+            submission.message = message_of(asked, number, asked.client_id or identity.client_id, received_us)
+        if refused := self._keep_promises([submission for submission, _ in valid]):
+            allowance = self._rate_limits.give_back(identity, refused)
+        messages = [one.message for one, _ in valid if one.message and one.needs_queueing]
+        if messages:
+            self._put(messages)
+        return allowance
+
+    def cancel_all(
+        self, client_id: str, identity: Identity, *, security_id: str | None, side: Side | None, received_us: int
+    ) -> tuple[list[int], Allowance]:
+        """Queue cancels of all open orders of a client; None stands for all securities, and for both sides.
+
+        returns  the numbers of the commands, one for each shard, and the allowance after them
+        raises   Problem (429, 503)
+        """
+        allowance = self._rate_limits.take(identity, 1)
+        numbers = self._mass_cancels.send(client_id, security_id=security_id, side=side, received_us=received_us)
+        return numbers, allowance
+
+    def halt(self, security_id: str, *, halted: bool, received_us: int) -> int:
+        """Queue a halt of a security, or its end; return the number of the command. Raises Problem (503)."""
+        (number,) = self._ids.take(1)
+        self._queue.put([HaltRequest(number, security_id, halted, received_us)])
+        return number
+
+    def _check(self, submissions: Sequence[Submission], identity: Identity) -> list[tuple[Submission, Request]]:
+        """Return the submissions that break no rule; the others get their problem."""
+        securities = self._listing.all()
+        valid = []
+        for submission in submissions:
+            asked = submission.asked
+            if asked is None:
+                continue
+            submission.problem = refusal(
+                asked, submission.pointer, identity, securities, max_quantity=self._max_quantity
+            )
+            if submission.problem is None:
+                valid.append((submission, asked))
+        return valid
+
+    def _put(self, messages: Sequence[Message]) -> None:
+        """Queue messages, and remember the orders among them. Raises Problem (503)."""
+        try:
+            self._queue.put(messages)
+        except UnknownOutcome:
+            self._pending.remember_uncertain(messages)
+            raise
+        self._pending.remember(messages)
+
+    def _keep_promises(self, submissions: Sequence[Submission]) -> int:
+        """Tie client order ids to order ids; a repeated order comes to stand for the first one.
+
+        returns  the number of submissions whose client order id stands for another order: they get a 409
+        """
+        promised = [
+            (submission, OrderPromise(submission.message))
+            for submission in submissions
+            if isinstance(submission.message, OrderRequest) and submission.message.client_order_id is not None
+        ]
+        if not promised:
+            return 0
+        self._promises.keep([promise for _, promise in promised])
+        for submission, promise in promised:
+            if not promise.same_terms:
+                submission.problem = Problem(
+                    409, "client_order_id_reused", "this client_order_id belongs to an order with other terms"
+                )
+            elif promise.repeated:
+                submission.message = replace(promise.order, order_id=promise.order_id)
+                submission.duplicate = True
+                submission.decided = promise.decided
+        return sum(not promise.same_terms for _, promise in promised)
