@@ -1,4 +1,4 @@
-"""What a mutation is, and how it is applied to a copy of the tree."""
+"""Mutations, and how they change the files of a tree."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Edit(NamedTuple):
-    """A text of a file that stands there exactly once, and what takes its place."""
+    """A text that occurs exactly once in a file, and its replacement."""
 
     path: str
     search: str
@@ -15,12 +15,12 @@ class Edit(NamedTuple):
 
 
 class Mutation(NamedTuple):
-    """A safeguard taken away.
+    """The removal of a safeguard.
 
-    name       of the mutation, as a test id
-    safeguard  what is missing then, in a sentence
-    catchers   tests of which at least one has to fail, as pytest names them
-    edits      what changes in the code
+    name       name of the mutation, and its test id
+    safeguard  the missing safeguard, in a sentence
+    catchers   tests of which at least one must fail, as pytest names them
+    edits      the changes of the code
     """
 
     name: str
@@ -30,11 +30,11 @@ class Mutation(NamedTuple):
 
 
 class NotApplicable(Exception):
-    """The text that a mutation replaces is not there exactly once: the mutation has to follow the code."""
+    """The text that a mutation replaces does not occur exactly once: the mutation must follow the code."""
 
 
 def mutated(root: Path, mutation: Mutation) -> dict[Path, str]:
-    """The files that a mutation changes, with their new texts.
+    """Return the files that a mutation changes, with their new texts.
 
     raises  NotApplicable
     """

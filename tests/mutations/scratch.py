@@ -1,4 +1,4 @@
-"""A copy of the tree in which one mutation after the other is tried; the tree itself is never changed."""
+"""A copy of the tree for trying one mutation after the other; the tree itself never changes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from typing import NamedTuple
 from tests.mutations.mutation import Mutation, mutated
 
 ROOT = Path(__file__).parents[2]
-# Of all tests of a run, on a busy machine [s].
+# The longest time of a run of tests, on a busy machine [s].
 PATIENCE_S = 1_200.0
 _TESTS_FAILED = 1
 
 
 class Outcome(NamedTuple):
-    """What became of a run of tests. `failed` names the tests that failed."""
+    """The outcome of a run of tests; `failed` names the tests that failed."""
 
     passed: bool
     failed: list[str]
@@ -34,7 +34,7 @@ class Outcome(NamedTuple):
 
 @contextmanager
 def copy() -> Iterator[Path]:
-    """A copy of the files that git knows or would add, with the same virtual environment, inside the block."""
+    """Copy the files that git tracks or would add, with the same virtual environment, for the block."""
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -70,10 +70,10 @@ def try_one(root: Path, mutation: Mutation) -> Outcome:
 def run(root: Path, tests: Sequence[str]) -> Outcome:
     """Run tests of the copy on the services of this process, up to the first failure.
 
-    raises  RuntimeError  they could not be run
+    raises  RuntimeError  pytest could not run them
     """
     began_s = time.monotonic()
-    # Python would take compiled code of another mutation for that of a file of the same second and size.
+    # Without compiled code, as Python would reuse that of another mutation of the same second and size.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
     command = [
         sys.executable,
