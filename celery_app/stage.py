@@ -213,7 +213,7 @@ class MessageHandler:
             self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
             return
         if _deliveries(readable[0][0]) >= LAST_DELIVERIES:
-            self._bury(*readable[0])
+            self._dead_letter(*readable[0])
             readable = readable[1:]
         self._handle_one_by_one(readable)
 
@@ -254,7 +254,7 @@ class MessageHandler:
             if not self._divide_batch(batch):
                 self._wait_with([(message, batches)])
                 return
-        self._bury(message, batches)
+        self._dead_letter(message, batches)
 
     def _divide_batch(self, failed: msgspec.Struct) -> bool:
         """Handle a batch that failed in halves, in their order; return False if a service went away meanwhile."""
@@ -268,7 +268,7 @@ class MessageHandler:
                 return False
         return True
 
-    def _bury(self, message: Message, batches: list[msgspec.Struct]) -> None:
+    def _dead_letter(self, message: Message, batches: list[msgspec.Struct]) -> None:
         log.error("message_failed", stage=self._task.name, id=_id(message), batches=len(batches))
         self._reject(message)
 
