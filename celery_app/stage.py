@@ -35,7 +35,7 @@ FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 2.0
 
 # A message that RabbitMQ has delivered this often without an acknowledgement may be ending its workers. From then on
-# the worker handles it alone, and so each message that arrived with it, so that they do not reach the delivery limit.
+# the worker handles it alone, and each message that arrived with it, so that these do not reach the delivery limit.
 SUSPICIOUS_DELIVERIES = 3
 # Where the order of the messages counts, the messages behind the culprit wait for it. The culprit is the first of them,
 # as the worker has acknowledged all before it. Handled alone from the third delivery on, it has then ended three

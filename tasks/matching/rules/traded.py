@@ -148,7 +148,7 @@ class MatchingBook(BookLevels):
             level = self._levels[key]
             reached.append(level)
             wanted -= level.quantity + level.hidden
-        # The totals of the levels rule out most orders; only for the others are the orders searched for the client's.
+        # The totals of the levels rule out most orders; only for the rest the queues are searched for the client's own.
         return wanted <= 0 and not comes_before(order.client_id, order.quantity, reached)
 
     def first_reached(self, order: PlaceOrder) -> RestingOrder:
