@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from tasks.matching.rules.book_levels import LITTER, BookLevels
 from tasks.matching.rules.levels import PriceLevel, RestingOrder, comes_before
-from tasks.matching.rules.shown import LITTER, BookLevels
 from tasks.matching.rules.waiting import OpenOrder
 from tasks.messages import Event, PlaceOrder, Side, TradeMade
 
