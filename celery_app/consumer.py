@@ -133,27 +133,27 @@ class StageConsumer(Consumer):
             except lost:
                 raise
             except Exception as fault:  # noqa: BLE001  # no fault of a message may end the worker
-                self._bury(message, fault)
+                self._dead_letter(message, fault)
 
         return on_message
 
     def on_unknown_message(self, _body: object, message: Message) -> None:
         """Reject a message that names no task."""
-        self._bury(message, "no task in its headers")
+        self._dead_letter(message, "no task in its headers")
 
     def on_unknown_task(self, _body: object, message: Message, fault: Exception) -> None:
         """Reject a message for a task that does not exist."""
-        self._bury(message, fault)
+        self._dead_letter(message, fault)
 
     def on_invalid_task(self, _body: object, message: Message, fault: Exception) -> None:
         """Reject a task message with invalid arguments."""
-        self._bury(message, fault)
+        self._dead_letter(message, fault)
 
     def on_decode_error(self, message: Message, fault: Exception) -> None:
         """Reject a message whose body contradicts its headers."""
-        self._bury(message, fault)
+        self._dead_letter(message, fault)
 
-    def _bury(self, message: Message, fault: object) -> None:
+    def _dead_letter(self, message: Message, fault: object) -> None:
         log.error("message_unreadable", queue=message.delivery_info.get("routing_key"), fault=str(fault)[:200])
         if not message.acknowledged:
             message.reject(requeue=False)

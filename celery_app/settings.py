@@ -130,7 +130,7 @@ class Settings(BaseSettings):
     @field_validator("clearing_data_url", "market_data_url")
     @classmethod
     def _name_the_driver(cls, url: SecretStr) -> SecretStr:
-        """SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3; ours is psycopg2."""
+        """Name psycopg2 as the driver, as SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3."""
         text = url.get_secret_value()
         scheme, found, rest = text.partition("://")
         if not found or scheme not in {"postgres", "postgresql", "postgresql+psycopg2"}:

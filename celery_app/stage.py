@@ -35,7 +35,7 @@ FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 2.0
 
 # A message that RabbitMQ has delivered this often without an acknowledgement may be ending its workers. From then on
-# the worker handles it alone, and so each message that arrived with it, so that they do not reach the delivery limit.
+# the worker handles it alone, and each message that arrived with it, so that these do not reach the delivery limit.
 SUSPICIOUS_DELIVERIES = 3
 # Where the order of the messages counts, the messages behind the culprit wait for it. The culprit is the first of them,
 # as the worker has acknowledged all before it. Handled alone from the third delivery on, it has then ended three
@@ -213,7 +213,7 @@ class MessageHandler:
             self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
             return
         if _deliveries(readable[0][0]) >= LAST_DELIVERIES:
-            self._bury(*readable[0])
+            self._dead_letter(*readable[0])
             readable = readable[1:]
         self._handle_one_by_one(readable)
 
@@ -254,7 +254,7 @@ class MessageHandler:
             if not self._divide_batch(batch):
                 self._wait_with([(message, batches)])
                 return
-        self._bury(message, batches)
+        self._dead_letter(message, batches)
 
     def _divide_batch(self, failed: msgspec.Struct) -> bool:
         """Handle a batch that failed in halves, in their order; return False if a service went away meanwhile."""
@@ -268,7 +268,7 @@ class MessageHandler:
                 return False
         return True
 
-    def _bury(self, message: Message, batches: list[msgspec.Struct]) -> None:
+    def _dead_letter(self, message: Message, batches: list[msgspec.Struct]) -> None:
         log.error("message_failed", stage=self._task.name, id=_id(message), batches=len(batches))
         self._reject(message)
 

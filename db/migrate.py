@@ -73,7 +73,7 @@ def _migrating(url: str, migrations: Path) -> Iterator[Config]:
 
 
 def _with_driver(url: str) -> URL:
-    """SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3; ours is psycopg2."""
+    """Name psycopg2 as the driver, as SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3."""
     return make_url(url).set(drivername="postgresql+psycopg2")
 
 

@@ -1,9 +1,9 @@
 """The typed messages that cross queues, and their codec.
 
-Decoding checks every field's type and range in C, so a stage may trust what it has decoded and nothing else. The
-fields travel as arrays without names: half the bytes and half the time. So fields are only ever added at the end,
-with a default. What holds nothing but numbers and text needs no visits of the garbage collector (gc=False), which
-makes it in half the time.
+Decoding checks every field's type and range in C, so a stage may trust what it has decoded and nothing else. Messages
+are arrays without field names: half the bytes and half the time. So new fields go only to the end, with a default. The
+garbage collector need not visit messages that contain only numbers and text (gc=False); creating one then takes half
+the time.
 
 Prices and cash are integer cents, quantities integer shares, times integer microseconds since 1970 in UTC.
 """
@@ -67,7 +67,7 @@ class OrderRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="ki
 
 
 class CancelRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="cancel"):
-    """A cancel as the api took it; `command_id` is its own number, of the same series as the order ids."""
+    """A cancel as the api took it; `command_id` is its own number, from the same series as the order ids."""
 
     command_id: OrderId
     client_id: ClientId
@@ -77,7 +77,7 @@ class CancelRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="k
 
 
 class ReplaceRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="replace"):
-    """New terms for an open order; `quantity` is its new total, and None leaves a term as it is."""
+    """New terms for an open order; `quantity` is the new total, and None keeps a term."""
 
     command_id: OrderId
     client_id: ClientId
@@ -89,9 +89,9 @@ class ReplaceRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="
 
 
 class MassCancelRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="mass_cancel"):
-    """Cancel the client's open orders of one shard; with None those of all its securities, of both sides.
+    """Cancel the client's open orders of one shard; None stands for all its securities, or for both sides.
 
-    Who wants them gone from all shards sends one a shard, each with a number of its own.
+    To cancel orders of all shards the api sends one request for each, with its own number.
     """
 
     command_id: OrderId
@@ -188,12 +188,12 @@ class EntryBatch(Struct, frozen=True, array_like=True):
 
 
 class PlaceOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="place"):
-    """An admitted order; what it may cost is held.
+    """An admitted order, whose cost is held.
 
     A market order is an ioc at its collar, `price_cents`; a stop order becomes one when a trade reaches its stop price,
-    and its collar is that of the stop price. `hold_cents` is what is held for each share of a buy order, its price and
-    the highest fee on it; 0, as in logs from before there were fees, stands for the price. `expires_us` is when a gtd
-    order is due to be cancelled, which an Expire does: the engine has no clock.
+    with the collar of the stop price. `hold_cents` is held for each share of a buy order, its price and the highest fee
+    on it; 0, as in logs from before fees, stands for the price. A gtd order expires at `expires_us`, which takes an
+    Expire: the engine has no clock.
     """
 
     order_id: OrderId
@@ -213,7 +213,7 @@ class PlaceOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="kind
 
 
 class CancelOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="cancel"):
-    """Cancel what is open of the client's order; one sequenced before its order waits for it."""
+    """Cancel the open quantity of the client's order; a cancel that is sequenced before its order waits for it."""
 
     command_id: OrderId
     client_id: ClientId
@@ -223,11 +223,11 @@ class CancelOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="kin
 
 
 class ReplaceOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="replace"):
-    """Change the terms of the client's order; `quantity` is the new total, and None leaves a term as it is.
+    """Change the terms of the client's order; `quantity` is the new total, and None keeps a term.
 
-    `hold_cents` is what the new price holds for each share of a buy order, 0 without a new price and for a sell order.
-    `reserved` is held for the replacement until it is decided, beside what the order has: cents of a buyer, shares of
-    a seller, enough for all that may still trade at the old and the new terms.
+    `hold_cents` is held for each share of a buy order at the new price; 0 without a new price and for a sell order.
+    `reserved` is held for the replacement until it is decided, in addition to the order's own hold: cents of a buyer or
+    shares of a seller, enough for everything that may still trade at the old and the new terms.
     """
 
     command_id: OrderId
@@ -243,7 +243,7 @@ class ReplaceOrder(Struct, frozen=True, gc=False, array_like=True, tag_field="ki
 
 
 class MassCancel(Struct, frozen=True, array_like=True, tag_field="kind", tag="mass_cancel"):
-    """Cancel what is still open of these orders, all of the client and of this shard, in this order."""
+    """Cancel those of these orders that are still open, in this order; all are the client's and of this shard."""
 
     command_id: OrderId
     client_id: ClientId
@@ -252,9 +252,9 @@ class MassCancel(Struct, frozen=True, array_like=True, tag_field="kind", tag="ma
 
 
 class SetHalt(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="halt"):
-    """Halt the trading of a security, or resume it; a halted one takes cancels only.
+    """Halt the trading of a security, or resume it; a halted security takes only cancels.
 
-    Logs have it from before there were phases. It sets the phase to `halted` or `continuous` and reports no change.
+    Logs from before phases contain it. It sets the phase to `halted` or `continuous` and reports no change.
     """
 
     command_id: OrderId
@@ -264,9 +264,9 @@ class SetHalt(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", 
 
 
 class SetPhase(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="phase"):
-    """Change the phase of a security; one that ends an auction uncrosses it.
+    """Change the phase of a security; ending an auction uncrosses it.
 
-    `ends_us` is when the phase is due to end, None when that is open. The engine only reports it.
+    `ends_us` is when the phase is due to end, None if its end is open. The engine only reports it.
     """
 
     command_id: OrderId
@@ -278,7 +278,7 @@ class SetPhase(Struct, frozen=True, gc=False, array_like=True, tag_field="kind",
 
 
 class Expire(Struct, frozen=True, array_like=True, tag_field="kind", tag="expire"):
-    """Cancel what is still open of these orders, of any clients and all of this shard, in this order."""
+    """Cancel those of these orders that are still open, in this order; they are any clients' and of this shard."""
 
     command_id: OrderId
     order_ids: list[OrderId]
@@ -300,7 +300,7 @@ class ListSecurity(Struct, frozen=True, gc=False, array_like=True, tag_field="ki
 
 
 class DelistSecurity(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="delist"):
-    """Close a security for good. Order entry sends it once no order is open; the engine cancels any that still is."""
+    """Close a security for good. Order entry sends it once no order is open; the engine cancels any that is."""
 
     command_id: OrderId
     security_id: SecurityId
@@ -343,9 +343,9 @@ class CommandBatch(Struct, frozen=True, array_like=True):
 class TradeMade(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="trade"):
     """One fill of two orders, at the resting order's price or at that of the auction.
 
-    `sequence` counts the trades of the security from 1. `buy_hold_cents` is what is held per share for the buy
-    order, so that whoever settles needs no further look at it; for the sell order the shares are held. In an auction
-    neither order is the aggressor.
+    `sequence` counts the trades of the security from 1. `buy_hold_cents` is held per share for the buy order, so that
+    settlement need not look it up; for the sell order the shares are held. In an auction neither order is the
+    aggressor.
     """
 
     event_id: EventId
@@ -363,10 +363,10 @@ class TradeMade(Struct, frozen=True, gc=False, array_like=True, tag_field="kind"
 
 
 class OrderClosed(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="closed"):
-    """What was open of an order is not any more; `quantity` of it is released, `hold_cents` a share for a buy.
+    """The open rest of an order, `quantity`, is closed and its hold released, `hold_cents` per share for a buy.
 
-    `limit_cents` is the limit that the order had, for its report; None without one, and in messages from before there
-    was this.
+    `limit_cents` is the limit of the order, for its report; None without a limit, and in messages from before this
+    field.
     """
 
     event_id: EventId
@@ -383,7 +383,7 @@ class OrderClosed(Struct, frozen=True, gc=False, array_like=True, tag_field="kin
 
 
 class CancelRefused(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="cancel_refused"):
-    """A cancel that found nothing open of the client's."""
+    """A cancel that found no open order of its client."""
 
     event_id: EventId
     order_id: OrderId
@@ -394,11 +394,11 @@ class CancelRefused(Struct, frozen=True, gc=False, array_like=True, tag_field="k
 
 
 class OrderReplaced(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="replaced"):
-    """An order has other terms, which hold for the events behind this one; what was reserved for it is free.
+    """An order has new terms, which apply to the events after this one; the reservation for it is released.
 
-    `old_open` and `open_quantity` are what is open of it before and after [shares], `old_hold_cents` and `hold_cents`
-    what is held for each of these for a buy, `quantity` and `price_cents` its total and its limit from now on. A
-    replacement that leaves nothing to trade changes no terms: it is told with the old ones, and closes the order.
+    `old_open` and `open_quantity` are its open quantity before and after [shares], `old_hold_cents` and `hold_cents`
+    the hold per share of either for a buy, `quantity` and `price_cents` its total and its limit from now on. A
+    replacement that leaves nothing to trade changes no terms: it is reported with the old ones, and closes the order.
     """
 
     event_id: EventId
@@ -418,7 +418,7 @@ class OrderReplaced(Struct, frozen=True, gc=False, array_like=True, tag_field="k
 
 
 class ReplaceRefused(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="replace_refused"):
-    """A replacement that changes nothing; what was reserved for it is free."""
+    """A replacement that changes nothing; the reservation for it is released."""
 
     event_id: EventId
     command_id: OrderId
@@ -445,9 +445,9 @@ class OrderTriggered(Struct, frozen=True, gc=False, array_like=True, tag_field="
 
 
 class PhaseChanged(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="phase"):
-    """A security is in another phase, or in one that ends at another time.
+    """A security has a new phase, or its phase a new end.
 
-    The engine begins an auction of cause `volatility` itself; its end is open until a SetPhase ends it.
+    The engine itself begins an auction of cause `volatility`; its end is open until a SetPhase ends it.
     """
 
     event_id: EventId
@@ -467,15 +467,15 @@ class SecuritySettled(Struct, frozen=True, gc=False, array_like=True, tag_field=
     settled_us: Microseconds
 
 
-# What order execution has to settle; the other events are news only.
+# The events that order execution settles; the others are only reported.
 Execution = TradeMade | OrderClosed | OrderReplaced | ReplaceRefused
-# What happens to a security, not to an order.
+# The events of a security rather than of an order.
 SecurityEvent = PhaseChanged | SecuritySettled
 Event = Execution | CancelRefused | OrderTriggered | SecurityEvent
 
 
 def as_settled(execution: Execution) -> Execution:
-    """An execution as order execution keeps it: without what it says for a report alone."""
+    """Return an execution as order execution stores it, without the fields for reports."""
     return structs.replace(execution, limit_cents=None) if type(execution) is OrderClosed else execution
 
 
@@ -485,8 +485,8 @@ Level = tuple[PriceCents, Annotated[int, Meta(ge=0)], Annotated[int, Meta(ge=0)]
 class BookUpdate(Struct, frozen=True, array_like=True):
     """The levels of a security's book that changed, as absolute (price, quantity, orders); quantity 0 removes.
 
-    `sequence` counts the changes of the book; an update goes on from `previous_sequence`. A snapshot holds every
-    level and goes on from anything. Bid, ask and last are those at `sequence`, None where there is none.
+    `sequence` counts the changes of the book; an update continues from `previous_sequence`. A snapshot contains every
+    level and continues from anything. Bid, ask and last are those at `sequence`, each None if the book has none.
     """
 
     security_id: SecurityId
@@ -502,10 +502,10 @@ class BookUpdate(Struct, frozen=True, array_like=True):
 
 
 class AuctionUpdate(Struct, frozen=True, gc=False, array_like=True):
-    """What the auction of a security would lead to if it ended now; of several updates only the last counts.
+    """The outcome of a security's auction if it ended now; of several updates only the last counts.
 
-    `volume` is what would trade at `price_cents`, `surplus` what the larger side has beyond that at this price
-    [shares]. Without a price nothing would trade, as is the case outside of auctions.
+    `volume` would trade at `price_cents`, and `surplus` is the quantity by which the larger side exceeds the other at
+    this price [shares]. Without a price nothing would trade, as outside of auctions.
     """
 
     security_id: SecurityId
@@ -534,9 +534,11 @@ class ExecutionBatch(Struct, frozen=True, array_like=True):
 
 
 class OrderReport(Struct, frozen=True, array_like=True):
-    """Order entry's word on a request. `event_id` is the request's number; side, quantity and price are those of
-    an order or of a replacement, and None where a request says nothing of them. A mass cancel is of no order: its own
-    number stands for one."""
+    """Order entry's decision on a request.
+
+    `event_id` is the request's number. Side, quantity and price are those of an order or of a replacement, and None
+    where a request does not state them. A mass cancel concerns no single order, so `order_id` is its own number.
+    """
 
     event_id: EventId
     request: Literal["order", "cancel", "replace", "mass_cancel"]
@@ -553,7 +555,7 @@ class OrderReport(Struct, frozen=True, array_like=True):
 
 
 class TradeFailed(Struct, frozen=True, array_like=True):
-    """A trade that cannot settle: neither leg does, what was held is released, and both clients are told."""
+    """A trade that cannot settle: neither leg settles, the holds are released, and both clients get a report."""
 
     trade: TradeMade
     reason: Reason
@@ -594,16 +596,16 @@ MAX_EVENTS_PER_COMMAND = 2**_N_BITS
 
 
 def event_id(shard: int, seq: int, n: int) -> int:
-    """The n-th event of command `seq` of a shard as one number, the same whenever and wherever it is made.
+    """Return the number of the n-th event of command `seq` of a shard, the same in every replay.
 
-    shard  0 to 61, seq  1 to 2^36 - 1, n  0 to 2^21 - 1; the result is at least 2^57, so it never meets the number
+    shard  0 to 61, seq  1 to 2^36 - 1, n  0 to 2^21 - 1; the result is at least 2^57, so it differs from every number
     of a request, which is below 2^53, and fits a signed 64-bit column.
     """
     return (shard + 1) << (_SEQ_BITS + _N_BITS) | seq << _N_BITS | n
 
 
 def split_event_id(number: int) -> tuple[int, int, int]:
-    """(shard, seq, n) of an event id."""
+    """Return (shard, seq, n) of an event id."""
     return (
         (number >> (_SEQ_BITS + _N_BITS)) - 1,
         (number >> _N_BITS) & ((1 << _SEQ_BITS) - 1),
@@ -619,11 +621,11 @@ _command_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(Command)
 
 
 def encode_command(command: Command) -> str:
-    """A command as it stands in the order log: one line of JSON."""
+    """Return a command as a line of the order log, in JSON."""
     return encode(command).decode()
 
 
 def decode_command(text: str | bytes) -> Command:
-    """The command of a line of the log; msgspec.ValidationError when it is not one."""
+    """Decode a line of the log; raise msgspec.ValidationError if it is not a command."""
     command: Command = _command_decoder.decode(text)
     return command

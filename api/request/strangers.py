@@ -32,7 +32,7 @@ TOGETHER = 2
 STREAMS = 5
 # Strangers' requests served at a time: a trader's request never waits for more of them than this.
 AT_ONCE = 2
-# Longest time that a stranger's request waits for its turn [s], and one with a key: a crowd of traders may arrive at once.
+# Longest wait for a turn [s]: of a request without a key, and of one with a key, as many traders may arrive at once.
 TURN_S = 2.0
 LOOK_UP_S = 15.0
 # Delay of a refusal [s].

@@ -1,1 +1,1 @@
-"""What the data feed stores, and the reads of it."""
+"""The tables of the data feed, and the functions that write and read them."""

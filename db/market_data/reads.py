@@ -66,7 +66,7 @@ _PROGRESS = text(
     "coalesce(sum(quantity) FILTER (WHERE event_type = 'settlement' AND NOT confirmed), 0) "
     "FROM (" + _REPORTS_OF_ORDER + " AND side IS NOT NULL) AS reports"
 )
-# The numbers of requests are smaller, those of the engine's events are not.
+# Smaller numbers are those of requests, all others those of the engine's events.
 FIRST_EVENT = 2**53
 
 # Above every sequence: the page begins with the newest row.

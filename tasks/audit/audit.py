@@ -54,9 +54,9 @@ def audit(clearing_data: Database, market_data: Database, *, broker_url: str | N
     raises      sqlalchemy.exc.DBAPIError  Postgres is away
     """
     checked_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    with ThreadPoolExecutor(max_workers=1) as beside:
+    with ThreadPoolExecutor(max_workers=1) as background:
         # One thread waits for Postgres while the other replays.
-        snapshot = beside.submit(_check_snapshot, clearing_data, market_data, patience_s)
+        snapshot = background.submit(_check_snapshot, clearing_data, market_data, patience_s)
         replays = list(_check_replays(clearing_data, market_data, patience_s))
         checks = snapshot.result()
     if broker_url is not None:

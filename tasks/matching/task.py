@@ -47,7 +47,7 @@ class MatchingStage(Stage):
         self._shards: dict[int, Shard] = {}
         self._active: set[int] = set()  # shards with a message over this connection to RabbitMQ
         self._busy: set[int] = set()  # shards with a message since the last tick
-        self._mark_moved_s: dict[int, float] = {}  # of standby shards: when no event was last overdue
+        self._mark_moved_s: dict[int, float] = {}  # of standby shards: the last time without overdue events
         self._standing_in: set[int] = set()  # standby shards whose active worker seems to hang
 
     def prepare(self, queues: list[str]) -> None:

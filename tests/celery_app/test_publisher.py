@@ -17,14 +17,14 @@ from tests.support.broker import depth, take
 
 @pytest.fixture
 def line(broker: Connection, broker_url: str) -> Iterator[Proxy]:
-    """The network in front of RabbitMQ."""
+    """Return the network in front of RabbitMQ."""
     with Proxy.before(broker_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def remote(line: Proxy, broker_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publisher]:
-    """A publisher behind that network, with a short time-out."""
+    """Return a publisher behind that network, with a short time-out."""
     monkeypatch.setitem(app.conf, "broker_write_url", through(broker_url, line))
     publisher = Publisher(app)
     monkeypatch.setattr(publisher, "_confirm_timeout_s", 0.5)

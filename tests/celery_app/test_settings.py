@@ -43,9 +43,11 @@ def test_settings_and_their_users_hide_passwords(monkeypatch: pytest.MonkeyPatch
 def test_an_error_names_the_wrong_address_and_hides_its_value(name: str) -> None:
     environment = {**os.environ, name: f"http://exchange:{SECRET}@127.0.0.1/"}
     program = "from celery_app.settings import settings; print(settings().redis_url)"
-    told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
-    assert SECRET not in told.stdout + told.stderr
-    assert (told.returncode == 1 and name in told.stderr) or name == "REDIS_URL"
+    outcome = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert SECRET not in outcome.stdout + outcome.stderr
+    assert (outcome.returncode == 1 and name in outcome.stderr) or name == "REDIS_URL"
 
 
 def test_celery_shows_no_password() -> None:

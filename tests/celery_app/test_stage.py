@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -123,12 +124,21 @@ def test_a_batch_waits_for_a_database_that_is_away(broker: Connection, publisher
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 
+def await_return(broker: Connection, count: int) -> None:
+    """Wait until RabbitMQ has noticed the death of a worker, and exactly this many messages are in the queue."""
+    deadline_s = time.monotonic() + 30
+    while depth(broker, ORDER_ENTRY) < count:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    assert depth(broker, ORDER_ENTRY) == count
+
+
 def test_a_broken_invariant_ends_the_worker_and_keeps_the_message(broker: Connection, publisher: Publisher) -> None:
     with Worker(ORDER_ENTRY, app=PROBE) as worker:
         send(publisher, "BROKEN")
         assert worker.wait() == INVARIANT_BROKEN_STATUS
         assert "invariant_broken" in worker.log
-    assert depth(broker, ORDER_ENTRY) == 1
+    await_return(broker, 1)
 
 
 def give_back(broker_url: str, *, times: int) -> None:
@@ -156,7 +166,7 @@ def test_only_the_message_that_ends_workers_becomes_a_dead_letter(
         done += worker.log
         worker.teardown()
     assert sorted(re.findall(r"clients=(\w)", done)) == ["A", "B", "C", "D"]
-    assert depth(broker, ORDER_ENTRY) == 1
+    await_return(broker, 1)
     give_back(broker_url, times=DELIVERY_LIMIT - SUSPICIOUS_DELIVERIES - 1)
     (dead,) = take(broker, DEAD_LETTER, 1)
     assert "KILLER" in str(dead.body)

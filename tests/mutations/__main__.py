@@ -1,6 +1,6 @@
-"""`python -m tests.mutations [NAME ...]`: remove one safeguard at a time, and check that its test notices.
+"""`python -m tests.mutations [NAME ...]`: remove one safeguard at a time, and check that its test fails.
 
-It needs the services of the tests, which `make mutations` starts. Exit status 1 means that a mutation was not caught.
+It needs the services of the tests, which `make mutations` starts. The exit status is 1 if a mutation is not caught.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The mutations: for each safeguard the edits that remove it, and the test that notices."""
+"""The mutations: for each safeguard the edits that remove it, and the test that fails then."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.mutations.mutation import Edit, Mutation
 
 
 def _one(name: str, safeguard: str, catcher: str, path: str, search: str, replacement: str) -> Mutation:
-    """Make a mutation of one edit that one test catches."""
+    """Return a mutation of one edit that one test catches."""
     return Mutation(name, safeguard, (catcher,), (Edit(path, search, replacement),))
 
 
@@ -88,7 +88,7 @@ DELIVERY = (
     _one(
         "definitions_not_loaded",
         "RabbitMQ loads its queues and users again when it has lost its data.",
-        "tests/deploy/test_broker_definitions.py::test_after_a_loss_everything_is_there_again_without_anyone_declaring_it",
+        "tests/deploy/test_broker_definitions.py::test_after_a_loss_everything_returns_without_a_declaration",
         "deploy/local/services/rabbitmq.py",
         '        configuration += f"\\nload_definitions = {file}\\n"\n',
         "",
@@ -198,7 +198,7 @@ MATCHING = (
     ),
     _one(
         "messages_not_compared_with_the_log",
-        "What was applied from messages is compared with the log.",
+        "Commands that were applied from messages are compared with the log.",
         "tests/tasks/matching/test_shard.py::test_a_command_that_differs_from_the_log_stops_the_shard",
         "tasks/matching/shard.py",
         "            self._log.check(self.seq + 1 - len(self._unchecked), self._unchecked)\n",
@@ -206,7 +206,7 @@ MATCHING = (
     ),
     _one(
         "mark_ahead_of_events",
-        "A shard is marked as published only up to events that RabbitMQ has.",
+        "A shard's mark passes only events that RabbitMQ has confirmed.",
         "tests/tasks/matching/test_shard.py::test_the_mark_does_not_pass_unpublished_events",
         "tasks/matching/shard.py",
         "        self._outbox.send(sender, seq=self.seq, began_us=began_us, now_us=now_us)\n"
@@ -263,7 +263,7 @@ MATCHING = (
         "trade_at_the_incoming_price",
         "A trade is made at the resting order's price.",
         "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
-        "tasks/matching/rules/traded.py",
+        "tasks/matching/rules/matching_book.py",
         "            level_cents = -key if buys else key\n",
         "            level_cents = price_cents\n",
     ),
@@ -271,7 +271,7 @@ MATCHING = (
         "self_trade_allowed",
         "No client trades with itself.",
         "tests/tasks/matching/rules/test_scenarios.py::test_scenario",
-        "tasks/matching/rules/traded.py",
+        "tasks/matching/rules/matching_book.py",
         "                if resting_client == client_id:\n",
         "                if resting_client == order_id:\n",
     ),
@@ -352,7 +352,7 @@ SETTLEMENT = (
 FEED = (
     _one(
         "no_dedupe_in_data_feed",
-        "A report that is told again is stored once.",
+        "A report that is delivered again is stored once.",
         "tests/tasks/data_feed/test_record.py::test_a_batch_that_is_delivered_again_changes_and_pushes_nothing",
         "tasks/data_feed/record.py",
         "            fresh_reports = store.without_known_reports(tx, reports)\n",
@@ -367,8 +367,8 @@ FEED = (
         "            if level[2]:\n",
     ),
     _one(
-        "gap_not_told",
-        "A new feed worker tells subscribers to resynchronise.",
+        "gap_not_reported",
+        "A new feed worker makes subscribers resynchronise.",
         "tests/tasks/data_feed/test_push.py::test_a_new_worker_starts_as_after_a_gap",
         "tasks/data_feed/push.py",
         "        self._missing = True\n        self._out = False\n",
@@ -403,7 +403,7 @@ API = (
     ),
     _one(
         "revoked_key_accepted",
-        "A revoked key opens nothing.",
+        "A revoked key is refused.",
         "tests/db/clearing_data/test_keys.py::test_a_client_may_have_several_keys_until_they_are_revoked",
         "db/clearing_data/keys.py",
         "FROM api_keys WHERE key_hash = :hash AND revoked_us IS NULL",

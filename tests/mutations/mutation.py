@@ -1,4 +1,4 @@
-"""Mutations, and how they change a copy of the tree."""
+"""Mutations, and how they change the files of a tree."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Edit(NamedTuple):
 
 
 class Mutation(NamedTuple):
-    """A removed safeguard.
+    """The removal of a safeguard.
 
-    name       of the mutation, as a test id
-    safeguard  the guarantee that is missing then, in a sentence
-    catchers   tests, as pytest names them; at least one has to fail
-    edits      changes of the code
+    name       name of the mutation, and its test id
+    safeguard  the missing safeguard, in a sentence
+    catchers   tests of which at least one must fail, as pytest names them
+    edits      the changes of the code
     """
 
     name: str
@@ -30,7 +30,7 @@ class Mutation(NamedTuple):
 
 
 class NotApplicable(Exception):
-    """The text that a mutation replaces does not occur exactly once: adapt the mutation to the code."""
+    """The text that a mutation replaces does not occur exactly once: the mutation must follow the code."""
 
 
 def mutated(root: Path, mutation: Mutation) -> dict[Path, str]:

@@ -1,4 +1,4 @@
-"""A copy of the tree in which mutations are tried one after the other; the tree itself never changes."""
+"""A copy of the tree for trying one mutation after the other; the tree itself never changes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from typing import NamedTuple
 from tests.mutations.mutation import Mutation, mutated
 
 ROOT = Path(__file__).parents[2]
-# Time limit of a whole run on a busy machine [s].
+# The longest time of a run of tests, on a busy machine [s].
 PATIENCE_S = 1_200.0
 _TESTS_FAILED = 1
 
 
 class Outcome(NamedTuple):
-    """The result of a test run. `failed` names the failed tests."""
+    """The outcome of a run of tests; `failed` names the tests that failed."""
 
     passed: bool
     failed: list[str]
@@ -70,10 +70,10 @@ def try_one(root: Path, mutation: Mutation) -> Outcome:
 def run(root: Path, tests: Sequence[str]) -> Outcome:
     """Run tests of the copy on the services of this process until the first failure.
 
-    raises  RuntimeError  they could not be run
+    raises  RuntimeError  pytest could not run them
     """
     began_s = time.monotonic()
-    # Python would reuse compiled code of another mutation for a file of the same second and size.
+    # Without compiled code, as Python would reuse that of another mutation of the same second and size.
     environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTEST_")}
     command = [
         sys.executable,

@@ -1,4 +1,4 @@
-"""Every mutation still applies to the code, and names tests that exist; `make mutations` tries them."""
+"""Every mutation applies to the code and names existing tests; `make mutations` tries them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.mutations.mutation import Edit, Mutation, NotApplicable, mutated
 FEWEST = 18
 
 
-def test_there_are_enough_mutations_with_unique_names() -> None:
+def test_the_catalogue_has_enough_mutations_with_different_names() -> None:
     assert len(MUTATIONS) >= FEWEST
     assert len(MUTATIONS) == sum(map(len, (DELIVERY, ORDER_ENTRY, MATCHING, SETTLEMENT, FEED, API, AUDIT)))
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_it_applies_and_the_result_is_python(name: str) -> None:
+def test_it_applies_and_leaves_valid_python(name: str) -> None:
     for path, text in mutated(scratch.ROOT, MUTATIONS[name]).items():
         assert text != path.read_text()
         ast.parse(text)
@@ -45,7 +45,7 @@ def test_the_matrix_has_it(name: str) -> None:
     )
 
 
-def test_an_ambiguous_or_missing_text_is_not_applied(tmp_path: Path) -> None:
+def test_a_text_that_occurs_twice_or_never_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("a = 1\na = 1\n")
     for search in ("a = 1", "b = 1"):
         with pytest.raises(NotApplicable):

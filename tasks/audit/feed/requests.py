@@ -9,7 +9,7 @@ from db.connect import Database
 from db.market_data.partitions import REPORTS, dropped_before, dropped_denials
 from tasks.audit.feed.reports import Reports
 
-# A bucket has 2 to the power of this numbers of requests.
+# The size of a bucket: it has 2 to the power of this numbers of requests.
 BITS: Final = 10
 
 # The log records when a cancel was sequenced, which is less than this after the api took it [us].

@@ -16,8 +16,8 @@ from tasks.matching.rules.waiting import OpenOrder
 class Auction:
     """An auction over the orders of a book, which reports each order that rests or leaves.
 
-    `changed` contains the keys of the levels that have changed since the last indication; tasks.matching.rules.shown
-    explains keys.
+    `changed` contains the keys of the levels that have changed since the last indication, as
+    tasks.matching.rules.book_levels explains keys.
     """
 
     __slots__ = ("_best", "_crossing", "_open_orders", "changed")

@@ -1,6 +1,6 @@
 """One security's order book: price, then time; and the orders that wait outside it.
 
-tasks.matching.rules.shown explains the signed keys of levels.
+tasks.matching.rules.book_levels explains the signed keys of levels.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from typing import Final
 
 from tasks.matching.rules.auction import Auction
+from tasks.matching.rules.book_levels import LITTER, NOTHING
 from tasks.matching.rules.indicative import NOTHING as NO_TRADE
 from tasks.matching.rules.indicative import Indication
 from tasks.matching.rules.levels import RestingOrder
-from tasks.matching.rules.shown import LITTER, NOTHING
+from tasks.matching.rules.matching_book import MatchingBook
 from tasks.matching.rules.state import BookState, OrderState
-from tasks.matching.rules.traded import MatchingBook
 from tasks.matching.rules.waiting import AuctionOrders, OpenOrder, Stops, WaitingOrder
 from tasks.messages import AuctionUpdate, Phase, PhaseCause, PlaceOrder, Side
 

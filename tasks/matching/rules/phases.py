@@ -29,7 +29,7 @@ from tasks.messages import (
 )
 
 # How many orders of each side one command fills, and closes for each reason, so that the numbers of its events suffice:
-# a trade fills at least one of two orders, so at most four times this number of events arise, half the numbers.
+# a trade fills at least one of two orders, so a command makes at most four times as many events, for half the numbers.
 MOST_ORDERS: Final = MAX_EVENTS_PER_COMMAND // 8
 
 

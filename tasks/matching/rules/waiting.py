@@ -92,7 +92,7 @@ class AuctionOrders:
         del self.waiting[order.arrival]
 
     def orders(self) -> Iterator[PlaceOrder]:
-        """The orders by their arrival."""
+        """Return the orders by their arrival."""
         return (one.order for one in self.waiting.values())
 
 
@@ -134,7 +134,7 @@ class Stops:
         return [self.waiting.pop(arrival) for arrival in sorted(arrivals)]
 
     def orders(self) -> Iterator[PlaceOrder]:
-        """The orders by their arrival."""
+        """Return the orders by their arrival."""
         return (stop.order for _, stop in sorted(self.waiting.items()))
 
     def _side(self, side: Side) -> SortedList[tuple[int, int]]:

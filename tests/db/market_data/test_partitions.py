@@ -138,8 +138,8 @@ def test_the_other_rows_of_a_batch_with_dropped_ones_are_stored(market_data: Dat
     drop_all(market_data, before_us=TODAY_US + DAY_US)
     batch = FeedBatch("matching", NOW_US, trades=[trade(1), trade(2, traded_us=NOW_US + DAY_US)])
     push = record(market_data, [batch], taken_us=1)
-    assert [(sent.about, sent.sequence) for sent in push.trades] == [("MSFT", 2)]
-    assert {(sent.about, sent.sequence) for sent in push.reports} == {("ANN", 2), ("BOB", 2)}
+    assert [(entry.about, entry.sequence) for entry in push.trades] == [("MSFT", 2)]
+    assert {(entry.about, entry.sequence) for entry in push.reports} == {("ANN", 2), ("BOB", 2)}
 
 
 def test_dropping_gives_up_during_a_read_and_continues_later(market_data: Database) -> None:

@@ -68,7 +68,7 @@ def traded(clearing_data: Database, market_data: Database, broker: Connection) -
 
 @pytest.fixture
 def eventful(traded: Traded) -> Traded:
-    """An exchange with fees, every kind of request, a closed account, and pending replacements."""
+    """Return an exchange with fees, every kind of request, a closed account, and pending replacements."""
     with traded.clearing_data.transaction() as tx:
         assert {row.kind for row in tx.execute(text("SELECT kind FROM ledger"))} == {"issue", "deposit", "trade"}
     traded.trade([traded.exchange.mass_cancel(client, shard=shard) for client in CLIENTS for shard in (0, 1)])

@@ -143,9 +143,9 @@ def test_the_audit_waits_for_messages_on_their_way(traded: Traded) -> None:
         for batch in executions:
             time.sleep(0.3)
             traded.settle([batch])
-        for told in [*feed, traded.settlements(executions)]:
+        for batch in [*feed, traded.settlements(executions)]:
             time.sleep(0.3)
-            traded.store([told])
+            traded.store([batch])
 
     arrival = threading.Thread(target=arrive)
     arrival.start()
@@ -214,7 +214,7 @@ def test_the_command_names_the_broken_rule_and_ends_with_1(traded: Traded) -> No
 def test_the_command_prints_in_one_line_that_postgres_is_away() -> None:
     outcome = run(CLEARING_DATA_URL="postgresql://nobody@127.0.0.1:1/clearing_data")
     assert (outcome.returncode, outcome.stdout) == (2, "")
-    assert outcome.stderr.startswith("the audit could not be made")
+    assert outcome.stderr.startswith("the audit could not run")
     assert outcome.stderr.count("\n") == 1
 
 

@@ -33,9 +33,9 @@ def test_the_rules_hold_after_every_batch(clearing_data: Database, seed: int) ->
     open_accounts(clearing_data)
     executions = Market(clearing_data, seed=seed, fees=seed % 2 == 1, orders=30).executions()
     random.Random(seed).shuffle(executions)
-    units = [executions[start : start + 3] for start in range(0, len(executions), 3)]
-    for unit in units:
-        settle_once(clearing_data, sorted(unit, key=lambda one: one.event_id), settled_us=NOW_US)
+    batches = [executions[start : start + 3] for start in range(0, len(executions), 3)]
+    for batch in batches:
+        settle_once(clearing_data, sorted(batch, key=lambda one: one.event_id), settled_us=NOW_US)
         with clearing_data.snapshot() as tx:
             assert [finding for check in CHECKS for finding in check(tx).findings] == []
 

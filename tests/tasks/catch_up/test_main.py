@@ -52,7 +52,9 @@ def test_everything_from_a_command_on_is_published_to_both_queues(broker: Connec
     for stage in ("order_entry", "matching", "order_execution"):
         covers = [interval for batch in feeds if batch.stage == stage for interval in batch.covers]
         assert coverage.merged(covers) == everything, stage
-    assert any(batch.books for batch in feeds)
+    books = {update.security_id for batch in feeds for update in batch.books}
+    assert books
+    assert {update.security_id for batch in feeds for update in batch.auctions} == books
 
 
 @pytest.mark.parametrize(

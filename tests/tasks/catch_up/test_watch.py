@@ -27,10 +27,10 @@ REPORTS = f"SELECT {', '.join(SAID)} FROM reports ORDER BY order_id, report_id, 
 UNIT = 25
 
 
-def trade(exchange: LossyExchange, *, units: int, is_lost: Callable[[Parcel], bool]) -> None:
+def trade(exchange: LossyExchange, *, rounds: int, is_lost: Callable[[Parcel], bool]) -> None:
     """Take batches of every kind of request through the stages, with losses."""
     exchange.is_lost = is_lost
-    for _ in range(units):
+    for _ in range(rounds):
         now_us = time.time_ns() // 1_000
         exchange.requests.move_clock(now_us)
         exchange.trade(exchange.requests.every_kind(UNIT), now_us=now_us)
@@ -81,7 +81,7 @@ def exchange(clearing_data: Database, market_data: Database) -> LossyExchange:
 
 
 def test_without_losses_nothing_is_published_again(exchange: LossyExchange) -> None:
-    trade(exchange, units=6, is_lost=lambda _: False)
+    trade(exchange, rounds=6, is_lost=lambda _: False)
     before = exchange.published
     heal(exchange)
     assert exchange.published == before
@@ -92,7 +92,7 @@ def test_without_losses_nothing_is_published_again(exchange: LossyExchange) -> N
 def test_any_lost_messages_are_published_again(exchange: LossyExchange, seed: int) -> None:
     chance = random.Random(seed)
     for share in (0.3, 1.0, 0.1):
-        trade(exchange, units=5, is_lost=lambda _, share=share: chance.random() < share)
+        trade(exchange, rounds=5, is_lost=lambda _, share=share: chance.random() < share)
     assert exchange.lost
     heal(exchange)
     assert_whole(exchange)
@@ -100,8 +100,8 @@ def test_any_lost_messages_are_published_again(exchange: LossyExchange, seed: in
 
 @pytest.mark.parametrize("queue", [ORDER_EXECUTION, DATA_FEED])
 def test_the_whole_content_of_a_queue_is_published_again(exchange: LossyExchange, queue: str) -> None:
-    trade(exchange, units=3, is_lost=lambda _: False)
-    trade(exchange, units=5, is_lost=lambda parcel: parcel.queue == queue)
+    trade(exchange, rounds=3, is_lost=lambda _: False)
+    trade(exchange, rounds=5, is_lost=lambda parcel: parcel.queue == queue)
     heal(exchange)
     assert_whole(exchange)
 
@@ -109,7 +109,7 @@ def test_the_whole_content_of_a_queue_is_published_again(exchange: LossyExchange
 def test_late_messages_change_nothing(exchange: LossyExchange) -> None:
     """A hanging worker, or a second process that looks for gaps, causes them."""
     chance = random.Random(3)
-    trade(exchange, units=8, is_lost=lambda _: chance.random() < 0.5)
+    trade(exchange, rounds=8, is_lost=lambda _: chance.random() < 0.5)
     heal(exchange)
     late = exchange.lost[:]
     chance.shuffle(late)
@@ -118,18 +118,18 @@ def test_late_messages_change_nothing(exchange: LossyExchange) -> None:
 
 
 def test_a_replay_starts_from_the_newest_snapshot_before_the_gap(exchange: LossyExchange) -> None:
-    trade(exchange, units=4, is_lost=lambda _: False)
+    trade(exchange, rounds=4, is_lost=lambda _: False)
     for shard, engine in exchange.engines.items():
         body = encode(engine.state())
         with exchange.clearing_data.transaction() as tx:
             snapshots.write(tx, shard, seq=engine.seq, state_hash=digest(body).hex(), body=body, now_us=NOW_US)
-    trade(exchange, units=4, is_lost=lambda _: True)
+    trade(exchange, rounds=4, is_lost=lambda _: True)
     heal(exchange)
     assert_whole(exchange)
 
 
 def test_a_denial_whose_report_was_lost_is_reported(exchange: LossyExchange) -> None:
-    trade(exchange, units=3, is_lost=lambda parcel: isinstance(parcel.batch, FeedBatch) and bool(parcel.batch.orders))
+    trade(exchange, rounds=3, is_lost=lambda parcel: isinstance(parcel.batch, FeedBatch) and bool(parcel.batch.orders))
     denied = [said for said in exchange.said if not said[3] and said[1] < 2**53]
     assert len(denied) > 5
     heal(exchange)
@@ -137,7 +137,7 @@ def test_a_denial_whose_report_was_lost_is_reported(exchange: LossyExchange) -> 
 
 
 def test_publishing_by_hand_changes_nothing_if_nothing_is_missing(exchange: LossyExchange) -> None:
-    trade(exchange, units=5, is_lost=lambda _: False)
+    trade(exchange, rounds=5, is_lost=lambda _: False)
     before = reports(exchange.market_data)
     assert watch_over(exchange).republish(0, 3) > 0
     assert reports(exchange.market_data) == before
@@ -146,7 +146,7 @@ def test_publishing_by_hand_changes_nothing_if_nothing_is_missing(exchange: Loss
 
 def test_publishing_by_hand_repairs_losses_that_coverage_does_not_show(exchange: LossyExchange) -> None:
     """The older messages of an upgraded exchange do not say what they cover."""
-    trade(exchange, units=3, is_lost=lambda parcel: parcel.queue == DATA_FEED and bool(parcel.batch.trades))
+    trade(exchange, rounds=3, is_lost=lambda parcel: parcel.queue == DATA_FEED and bool(parcel.batch.trades))
     for database in (exchange.clearing_data, exchange.market_data):
         with database.transaction() as tx:
             tx.execute(text("DELETE FROM coverage"))
@@ -165,7 +165,7 @@ def test_publishing_by_hand_repairs_losses_that_coverage_does_not_show(exchange:
 
 
 def test_coverage_is_merged_and_stays_the_same(exchange: LossyExchange) -> None:
-    trade(exchange, units=6, is_lost=lambda parcel: parcel.size % 5 == 3)
+    trade(exchange, rounds=6, is_lost=lambda parcel: parcel.size % 5 == 3)
     for database in (exchange.clearing_data, exchange.market_data):
         with database.transaction() as tx:
             before = covered.read(tx)
@@ -176,7 +176,7 @@ def test_coverage_is_merged_and_stays_the_same(exchange: LossyExchange) -> None:
 
 
 def test_beginning_again_changes_nothing(exchange: LossyExchange) -> None:
-    trade(exchange, units=2, is_lost=lambda _: True)
+    trade(exchange, rounds=2, is_lost=lambda _: True)
     begin(exchange.clearing_data, exchange.market_data)
     heal(exchange)
     assert_whole(exchange)

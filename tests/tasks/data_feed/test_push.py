@@ -18,7 +18,7 @@ from tests.support.redis_server import RedisServer
 _read = msgspec.json.Decoder(Push).decode
 
 
-def unit(sequence: int) -> Push:
+def batch(sequence: int) -> Push:
     return Push(reports=[FeedUpdate("ANN", "update", sequence - 1, sequence, 1, msgspec.Raw(b"[]"))])
 
 
@@ -29,13 +29,13 @@ def subscribed(redis: RedisServer) -> PubSub:
     return channel
 
 
-def heard(channel: PubSub) -> list[str]:
+def received(channel: PubSub) -> list[str]:
     """Return the next pushed message: the sequence of a batch, or that messages are missing."""
-    told: list[str] = []
+    messages: list[str] = []
     while (message := channel.get_message(timeout=0.3)) is not None:
         push = _read(message["data"])
-        told.append("resynchronise" if push.resynchronise else str(push.reports[0].sequence))
-    return told
+        messages.append("resynchronise" if push.resynchronise else str(push.reports[0].sequence))
+    return messages
 
 
 @pytest.fixture
@@ -55,37 +55,37 @@ class Clock:
 def test_a_new_worker_starts_as_after_a_gap(redis: RedisServer) -> None:
     channel = subscribed(redis)
     pusher = Pusher(redis.url)
-    pusher.push(unit(1))
-    pusher.push(unit(2))
-    assert heard(channel) == ["resynchronise", "1", "2"]
+    pusher.push(batch(1))
+    pusher.push(batch(2))
+    assert received(channel) == ["resynchronise", "1", "2"]
 
 
 def test_subscribers_resynchronise_once_redis_is_back(redis: RedisServer) -> None:
     clock = Clock()
     pusher = Pusher(redis.url, clock=clock)
-    pusher.push(unit(1))
+    pusher.push(batch(1))
     redis.stop()
     with capture_logs() as logs:
         for number in range(2, 6):
-            pusher.push(unit(number))
+            pusher.push(batch(number))
             clock.now += PAUSE_S / 2
         redis.start()
         channel = subscribed(redis)
         clock.now += PAUSE_S
         pusher.mend()
         pusher.mend()
-        pusher.push(unit(6))
+        pusher.push(batch(6))
     assert [line["event"] for line in logs] == ["redis_away", "redis_back"]
-    assert heard(channel) == ["resynchronise", "6"]
+    assert received(channel) == ["resynchronise", "6"]
 
 
 def test_a_hung_redis_costs_one_short_wait(redis: RedisServer) -> None:
     pusher = Pusher(redis.url)
-    pusher.push(unit(1))
+    pusher.push(batch(1))
     redis.pause()
     started = time.monotonic()
     for number in range(2, 200):
-        pusher.push(unit(number))
+        pusher.push(batch(number))
     waited_s = time.monotonic() - started
     redis.resume()
     assert waited_s < TIMEOUT_S + PAUSE_S

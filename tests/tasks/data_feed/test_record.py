@@ -39,18 +39,18 @@ def test_a_batch_that_is_delivered_again_changes_and_pushes_nothing(market_data:
 def test_the_new_rows_of_a_partly_known_batch_are_stored_and_pushed(market_data: Database) -> None:
     record(market_data, [matching(trades=[trade(1)])], taken_us=1)
     push = record(market_data, [matching(trades=[trade(1), trade(2)])], taken_us=2)
-    assert [(told.about, told.previous_sequence, told.sequence) for told in push.trades] == [("MSFT", 1, 2)]
-    assert {(told.about, told.previous_sequence, told.sequence) for told in push.reports} == {
+    assert [(entry.about, entry.previous_sequence, entry.sequence) for entry in push.trades] == [("MSFT", 1, 2)]
+    assert {(entry.about, entry.previous_sequence, entry.sequence) for entry in push.reports} == {
         ("ANN", 1, 2),
         ("BOB", 1, 2),
     }
-    assert {report.order_id for told in push.reports for report in _reports_of(told.data)} == {4, 5}
+    assert {report.order_id for entry in push.reports for report in _reports_of(entry.data)} == {4, 5}
 
 
 def test_a_price_update_only_when_a_price_changed(market_data: Database) -> None:
     def price(sequence: int, bid_cents: int | None, ask_cents: int | None) -> list[Price]:
         update = book_update(sequence, bid_cents=bid_cents, ask_cents=ask_cents)
-        return [_price_of(told.data) for told in record(market_data, [matching(books=[update])], taken_us=1).prices]
+        return [_price_of(entry.data) for entry in record(market_data, [matching(books=[update])], taken_us=1).prices]
 
     assert price(1, None, None) == []
     assert price(2, 9_990, None) == [Price("MSFT", 1, 9_990, None, None, NOW_US + 2)]
@@ -77,7 +77,7 @@ def test_a_message_about_securities_and_auctions_is_stored_and_covered(market_da
     covers = [coverage.commands(0, 1, 9)]
     batch = matching(trades=[trade(1)], securities=[phase, settled], auctions=[auction], covers=covers)
     push = record(market_data, [batch], taken_us=1)
-    assert [told.about for told in push.trades] == ["MSFT"]
+    assert [entry.about for entry in push.trades] == ["MSFT"]
     with market_data.snapshot() as tx:
         assert covered.read(tx) == {("matching", 0): covers}
 

@@ -28,17 +28,17 @@ flows = st.builds(flow_of, st.integers(0, 2**32), units=st.integers(1, 8), snaps
 chances = st.integers(0, 2**32).map(random.Random)
 
 
-def units_of(batches: Sequence[FeedBatch], chance: random.Random, *, shuffled: bool) -> list[list[FeedBatch]]:
+def groups_of(batches: Sequence[FeedBatch], chance: random.Random, *, shuffled: bool) -> list[list[FeedBatch]]:
     """Return the messages in batches as a worker may get them, some of them twice."""
-    told = [*batches, *chance.sample(batches, len(batches) // 3)]
+    deliveries = [*batches, *chance.sample(batches, len(batches) // 3)]
     if shuffled:
-        chance.shuffle(told)
-    units: list[list[FeedBatch]] = []
-    while told:
+        chance.shuffle(deliveries)
+    groups: list[list[FeedBatch]] = []
+    while deliveries:
         size = chance.randrange(1, 6)
-        units.append(told[:size])
-        told = told[size:]
-    return units
+        groups.append(deliveries[:size])
+        deliveries = deliveries[size:]
+    return groups
 
 
 def stored_in_order(market_data: Database, flow: Flow) -> object:
@@ -54,16 +54,16 @@ def stored_in_order(market_data: Database, flow: Flow) -> object:
 
 def assert_books_are_the_engines(market_data: Database, flow: Flow) -> None:
     with market_data.snapshot() as tx:
-        for told in flow.books():
-            book = reads.book(tx, told.security_id)
-            if told.sequence == 0:  # no order has ever rested in this book, so the feed does not know it
+        for update in flow.books():
+            book = reads.book(tx, update.security_id)
+            if update.sequence == 0:  # no order has ever rested in this book, so the feed does not know it
                 assert book is None or not (book.bids or book.asks)
                 continue
             assert book is not None
             assert (book.sequence, sorted(book.bids), sorted(book.asks)) == (
-                told.sequence,
-                sorted(told.bids),
-                sorted(told.asks),
+                update.sequence,
+                sorted(update.bids),
+                sorted(update.asks),
             )
 
 
@@ -73,8 +73,8 @@ def test_batches_delivered_twice_and_in_any_order(market_data: Database, flow: F
     with market_data.transaction() as tx:
         empty(tx)
     expected = stored_in_order(market_data, flow)
-    for unit in units_of(flow.batches, chance, shuffled=True):
-        record(market_data, unit, taken_us=1)
+    for group in groups_of(flow.batches, chance, shuffled=True):
+        record(market_data, group, taken_us=1)
     with market_data.snapshot() as tx:
         assert_numbered(tx)
         assert lasting(tx) == expected
@@ -87,12 +87,12 @@ def test_batches_delivered_to_two_workers_at_once(market_data: Database, flow: F
     with market_data.transaction() as tx:
         empty(tx)
     expected = stored_in_order(market_data, flow)
-    plans = [units_of(flow.batches, chance, shuffled=True) for _ in range(2)]
+    plans = [groups_of(flow.batches, chance, shuffled=True) for _ in range(2)]
 
-    def work(units: list[list[FeedBatch]]) -> None:
+    def work(groups: list[list[FeedBatch]]) -> None:
         own = Database(exchange_settings().market_data_url.get_secret_value())
-        for unit in units:
-            record(own, unit, taken_us=1)
+        for group in groups:
+            record(own, group, taken_us=1)
         own.engine.dispose()
 
     with ThreadPoolExecutor(2) as workers:
@@ -112,22 +112,22 @@ def test_subscribers_receive_everything_once(
     """A subscriber that follows the pushes, and reads the book after a gap, ends with the stored rows."""
     with market_data.transaction() as tx:
         empty(tx)
-    heard: Counter[tuple[int, int]] = Counter()
+    received: Counter[tuple[int, int]] = Counter()
     traded: Counter[tuple[str, int]] = Counter()
     follower = Follower(market_data)
-    for unit in units_of(flow.batches, chance, shuffled=shuffled):
-        push = record(market_data, unit, taken_us=1)
-        follower.hear(push)
-        for told in push.reports:
-            reports = _reports_of(told.data)
-            assert [one.sequence for one in reports] == list(range(told.previous_sequence + 1, told.sequence + 1))
-            heard.update((one.order_id, one.report_id) for one in reports)
-        for told in push.trades:
-            traded.update((told.about, number) for number in range(told.previous_sequence + 1, told.sequence + 1))
+    for group in groups_of(flow.batches, chance, shuffled=shuffled):
+        push = record(market_data, group, taken_us=1)
+        follower.receive(push)
+        for entry in push.reports:
+            reports = _reports_of(entry.data)
+            assert [one.sequence for one in reports] == list(range(entry.previous_sequence + 1, entry.sequence + 1))
+            received.update((one.order_id, one.report_id) for one in reports)
+        for entry in push.trades:
+            traded.update((entry.about, number) for number in range(entry.previous_sequence + 1, entry.sequence + 1))
     with market_data.snapshot() as tx:
         rows = lasting(tx)
         books = {security_id: reads.book(tx, security_id) for security_id in SECURITIES}
-    assert heard == Counter((row.order_id, row.report_id) for row in rows["reports"])
+    assert received == Counter((row.order_id, row.report_id) for row in rows["reports"])
     assert traded == Counter((one.security_id, one.sequence) for one in flow.trades)
     for security_id, book in books.items():
         if security_id in follower.markets:
@@ -147,26 +147,26 @@ class Follower:
         self.markets: dict[str, Market] = {}
         self.gaps = 0
 
-    def hear(self, push: Push) -> None:
+    def receive(self, push: Push) -> None:
         read: set[str] = set()  # books read from the database are ahead of the rest of the same push
-        for told in push.books:
-            market = self.markets.setdefault(told.about, Market(told.about))
-            rows = _levels_of(told.data)
-            if told.type == "snapshot":
-                market.replace_book(Book(told.about, told.sequence, told.updated_us, rows.bids, rows.asks))
+        for entry in push.books:
+            market = self.markets.setdefault(entry.about, Market(entry.about))
+            rows = _levels_of(entry.data)
+            if entry.type == "snapshot":
+                market.replace_book(Book(entry.about, entry.sequence, entry.updated_us, rows.bids, rows.asks))
                 continue
             outcome = market.change_book(
-                previous_sequence=told.previous_sequence,
-                sequence=told.sequence,
-                changed_us=told.updated_us,
+                previous_sequence=entry.previous_sequence,
+                sequence=entry.sequence,
+                changed_us=entry.updated_us,
                 bids=rows.bids,
                 asks=rows.asks,
             )
-            assert outcome is not Outcome.OLD or told.about in read
+            assert outcome is not Outcome.OLD or entry.about in read
             if outcome is Outcome.GAP:
                 self.gaps += 1
                 with self._market_data.snapshot() as tx:
-                    book = reads.book(tx, told.about)
+                    book = reads.book(tx, entry.about)
                 assert book is not None
                 market.replace_book(book)
-                read.add(told.about)
+                read.add(entry.about)

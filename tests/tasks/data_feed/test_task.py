@@ -65,8 +65,8 @@ def test_stores_and_pushes(market_data: Database, broker: Connection, publisher:
         wait_until(lambda: count(market_data, "reports") == 2)
         pushes = [_read_push(message["data"]) for _ in range(2) if (message := channel.get_message(timeout=60.0))]
     assert pushes[0].resynchronise
-    assert [told.about for told in pushes[1].trades] == ["MSFT"]
-    assert {told.about for told in pushes[1].reports} == {"ANN", "BOB"}
+    assert [entry.about for entry in pushes[1].trades] == ["MSFT"]
+    assert {entry.about for entry in pushes[1].reports} == {"ANN", "BOB"}
 
 
 def test_a_batch_stored_without_an_answer_makes_subscribers_resynchronise(

@@ -196,7 +196,7 @@ class Floor:
 
 @pytest.fixture
 def floor(clearing_data: Database, broker_url: str) -> Iterator[Floor]:
-    """A trading floor with an empty log and empty queues."""
+    """Yield a trading floor with an empty log and empty queues."""
     publisher = Publisher(app)
     with empty_queues(broker_url) as broker:
         yield Floor(clearing_data, broker, publisher)

@@ -48,8 +48,8 @@ class Wire:
             self.executions.append(batch)
         else:
             assert isinstance(batch, FeedBatch)
-            told = (batch.closed, batch.refused, batch.books, batch.replaced, batch.replaces_refused, batch.triggered)
-            assert (queue, size) == (DATA_FEED, sum(map(len, (*told, batch.securities, batch.auctions))))
+            lists = (batch.closed, batch.refused, batch.books, batch.replaced, batch.replaces_refused, batch.triggered)
+            assert (queue, size) == (DATA_FEED, sum(map(len, (*lists, batch.securities, batch.auctions))))
             self.feeds.append(batch)
 
 

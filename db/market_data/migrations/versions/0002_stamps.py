@@ -1,4 +1,4 @@
-"""When the stages began what they report, so that the time of each part of an order's life can be told."""
+"""The times at which stages began the batches that they report, to measure each part of an order's life."""
 
 import sqlalchemy as sa
 from alembic import op

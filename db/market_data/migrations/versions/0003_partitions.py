@@ -13,7 +13,7 @@ down_revision = "0002"
 
 _DAY_S = 86_400
 
-# Table, the column of its partitions, units of that in a second, its old key and its new one.
+# Table, the column of its partitions, units of this in a second, the old key and the new one.
 _BY_DAY = (
     ("reports", "event_us", 1_000_000, ("order_id", "report_id"), ("order_id", "report_id", "event_us")),
     ("trades", "traded_us", 1_000_000, ("security_id", "sequence"), ("security_id", "sequence", "traded_us")),
@@ -36,7 +36,7 @@ def upgrade() -> None:
         if before is None:
             op.execute(f"DROP TABLE {table}_stored")
         else:
-            # Without copying a row: its indexes are built anew, and Postgres looks at each time once.
+            # No row is copied: Postgres rebuilds the indexes and reads each time once.
             partition = f"{table}_before_{before[0]}"
             op.execute(f"ALTER TABLE {table}_stored RENAME TO {partition}")
             op.execute(f"ALTER TABLE {table} ATTACH PARTITION {partition} FOR VALUES FROM (MINVALUE) TO ({before[1]})")

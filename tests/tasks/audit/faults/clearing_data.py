@@ -188,7 +188,7 @@ FAULTS = {
         "INSERT INTO open_orders SELECT client_id, order_id FROM orders WHERE order_id = :row",
         "order {row} is not open and in open_orders",
     ),
-    "a replacement is pending that nobody asked for": Fault(
+    "a replacement is pending without a request": Fault(
         5,
         "clearing_data",
         "SELECT min(order_id) FROM open_orders",
@@ -248,7 +248,7 @@ FAULTS = {
         "UPDATE orders SET filled_quantity = 1 WHERE order_id = :row",
         "order {row} of",
     ),
-    "an order has terms that nobody gave it": Fault(
+    "an order has terms without a replacement": Fault(
         7,
         "clearing_data",
         SOME_ORDER,

@@ -36,8 +36,8 @@ def test_the_pieces_report_what_the_whole_reported(number: int) -> None:
     assert [book for piece in pieces for book in piece.books] == whole.books
     assert [trade for piece in pieces for trade in piece.trades] == whole.trades
     for piece in pieces:
-        told = [one for one in msgspec.structs.astuple(piece)[2:] if isinstance(one, list)]
-        assert sum(map(len, told)) <= 3  # an event in two lists, or a report with its time
+        lists = [one for one in msgspec.structs.astuple(piece)[2:] if isinstance(one, list)]
+        assert sum(map(len, lists)) <= 3  # an event in two lists, or a report with its time
 
 
 def test_events_cover_their_share() -> None:

@@ -54,33 +54,33 @@ def words(report: Report) -> tuple[object, ...]:
     )
 
 
-def told(**lists: object) -> list[tuple[object, ...]]:
+def reported(**lists: object) -> list[tuple[object, ...]]:
     return [words(report) for report in reports_of([FeedBatch("matching", SENT_US, **lists)])]
 
 
 def test_order_confirmed() -> None:
-    assert told(orders=[entry_report()]) == [(17, "ANN", "order", "confirmed", "buy", 5, 10_010, None)]
+    assert reported(orders=[entry_report()]) == [(17, "ANN", "order", "confirmed", "buy", 5, 10_010, None)]
 
 
 def test_order_denied() -> None:
     denied = entry_report(status="denied", reason="insufficient_funds")
-    assert told(orders=[denied]) == [(17, "ANN", "order", "denied", "buy", 5, 10_010, "insufficient_funds")]
+    assert reported(orders=[denied]) == [(17, "ANN", "order", "denied", "buy", 5, 10_010, "insufficient_funds")]
 
 
 def test_cancel_confirmed_says_nothing_about_the_order() -> None:
     cancel = entry_report(event_id=18, request="cancel", side=None, quantity=None, price_cents=None)
-    assert told(orders=[cancel]) == [(17, "ANN", "order", "confirmed", None, None, None, None)]
+    assert reported(orders=[cancel]) == [(17, "ANN", "order", "confirmed", None, None, None, None)]
 
 
 def test_trade_is_two_reports() -> None:
-    assert told(trades=[trade(3)]) == [
+    assert reported(trades=[trade(3)]) == [
         (6, "ANN", "trade", "confirmed", "buy", 5, 10_000, None),
         (7, "BOB", "trade", "confirmed", "sell", 5, 10_000, None),
     ]
 
 
 def test_settlement_is_two_reports() -> None:
-    assert told(settled=[trade(3)]) == [
+    assert reported(settled=[trade(3)]) == [
         (6, "ANN", "settlement", "confirmed", "buy", 5, 10_000, None),
         (7, "BOB", "settlement", "confirmed", "sell", 5, 10_000, None),
     ]
@@ -91,12 +91,12 @@ def test_49_the_rest_of_an_order_is_denied_with_its_quantity_and_limit(limit_cen
     closed = OrderClosed(
         event_id(0, 4, 0), 17, "ANN", "MSFT", "buy", 3, 10_010, "cancelled", "unfilled", NOW_US, limit_cents
     )
-    assert told(closed=[closed]) == [(17, "ANN", "order", "denied", "buy", 3, limit_cents, "unfilled")]
+    assert reported(closed=[closed]) == [(17, "ANN", "order", "denied", "buy", 3, limit_cents, "unfilled")]
 
 
 def test_refused_cancel_says_nothing_about_the_order() -> None:
     refused = CancelRefused(event_id(0, 4, 0), 17, "ANN", "MSFT", "unknown_order", refused_us=NOW_US)
-    assert told(refused=[refused]) == [(17, "ANN", "order", "denied", None, None, None, "unknown_order")]
+    assert reported(refused=[refused]) == [(17, "ANN", "order", "denied", None, None, None, "unknown_order")]
 
 
 def replaced(seq: int, n: int = 0) -> OrderReplaced:
@@ -107,21 +107,21 @@ def replaced(seq: int, n: int = 0) -> OrderReplaced:
 
 
 def test_a_replaced_order_is_confirmed_with_its_new_terms() -> None:
-    assert told(replaced=[replaced(4)]) == [(6, "ANN", "order", "confirmed", "buy", 9, 10_020, "replaced")]
+    assert reported(replaced=[replaced(4)]) == [(6, "ANN", "order", "confirmed", "buy", 9, 10_020, "replaced")]
 
 
 def test_a_refused_replacement_says_nothing_about_the_order() -> None:
     refused = ReplaceRefused(event_id(0, 4, 0), 8, 6, "ANN", "MSFT", "buy", 77, "halted", refused_us=NOW_US)
-    assert told(replaces_refused=[refused]) == [(6, "ANN", "order", "denied", None, None, None, "halted")]
+    assert reported(replaces_refused=[refused]) == [(6, "ANN", "order", "denied", None, None, None, "halted")]
 
 
 def test_a_triggered_order_is_confirmed_again() -> None:
     triggered = OrderTriggered(event_id(0, 4, 0), 6, "ANN", "MSFT", "sell", 5, 9_000, triggered_us=NOW_US)
-    assert told(triggered=[triggered]) == [(6, "ANN", "order", "confirmed", "sell", 5, 9_000, "triggered")]
+    assert reported(triggered=[triggered]) == [(6, "ANN", "order", "confirmed", "sell", 5, 9_000, "triggered")]
 
 
 def test_both_sides_get_a_report_of_a_failed_settlement() -> None:
-    assert told(failed=[TradeFailed(trade(3), "account_closed")]) == [
+    assert reported(failed=[TradeFailed(trade(3), "account_closed")]) == [
         (6, "ANN", "settlement", "denied", "buy", 5, 10_000, "account_closed"),
         (7, "BOB", "settlement", "denied", "sell", 5, 10_000, "account_closed"),
     ]

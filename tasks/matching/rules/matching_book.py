@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+from tasks.matching.rules.book_levels import LITTER, BookLevels
 from tasks.matching.rules.levels import PriceLevel, RestingOrder, comes_before
-from tasks.matching.rules.shown import LITTER, BookLevels
 from tasks.matching.rules.waiting import OpenOrder
 from tasks.messages import Event, PlaceOrder, Side, TradeMade
 
@@ -148,7 +148,7 @@ class MatchingBook(BookLevels):
             level = self._levels[key]
             reached.append(level)
             wanted -= level.quantity + level.hidden
-        # The totals of the levels rule out most orders; only for the others are the orders searched for the client's.
+        # The totals of the levels rule out most orders; only for the rest the queues are searched for the client's own.
         return wanted <= 0 and not comes_before(order.client_id, order.quantity, reached)
 
     def first_reached(self, order: PlaceOrder) -> RestingOrder:
