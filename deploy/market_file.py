@@ -129,12 +129,14 @@ class MarketFile(_Part):
     first_auction: Seconds = 8
     bots: tuple[str, ...] = BOTS
     endowment: GivenToAccounts = GivenToAccounts()
-    securities: tuple[ListedSecurity, ...] = Field(min_length=1, max_length=10_000)
+    securities: tuple[ListedSecurity, ...]
     day: DayOfTrading | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> MarketFile:
         listed = [security.id for security in self.securities]
+        if not listed:
+            raise ValueError("there are no securities")
         faults = [f"security {name} is listed twice" for name in sorted({n for n in listed if listed.count(n) > 1})]
         faults += [
             f"endowment.shares names {name}, which is not among the securities"

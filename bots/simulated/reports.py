@@ -22,6 +22,7 @@ from tasks.messages import (
     ReplaceRefused,
     ReplaceRequest,
     Request,
+    SecurityEvent,
     SecurityRequest,
     TradeMade,
 )
@@ -85,8 +86,10 @@ def _leg(trade: TradeMade, order_id: int, client_id: str, side: Side, price: Dec
     )
 
 
-def change(event: Event) -> ClientReport:
-    """Make the report of an event other than a trade; `legs` makes those of a trade."""
+def change(event: Event) -> ClientReport | None:
+    """Make the report of an event other than a trade; None for an event of a security, which has no client."""
+    if isinstance(event, SecurityEvent):
+        return None
     if isinstance(event, OrderClosed):
         return event.client_id, _changed(
             event, "denied", quantity=event.quantity, price_cents=event.limit_cents, reason=event.reason

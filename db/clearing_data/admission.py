@@ -70,7 +70,8 @@ _READ = f"""
     UNION ALL
     SELECT 'security', security_id, phase, shard, tick_cents, min_price_cents, max_price_cents, issued_shares,
         price_cents, maker_fee_ppm, taker_fee_ppm
-    FROM securities LEFT JOIN last_prices USING (security_id) WHERE delisted_us IS NULL
+    FROM securities LEFT JOIN last_prices USING (security_id)
+    WHERE delisted_us IS NULL AND ($6::text[] IS NULL OR security_id = ANY($6::text[]))
 """  # noqa: S608 - the text is ours
 
 
@@ -86,17 +87,20 @@ def lock_and_read(
     *,
     earliest_us: int = NEVER_US,
     order_ids: tuple[int, int] = (1, 0),
+    security_ids: Collection[str] | None = None,
 ) -> Known:
     """The accounts of these clients that exist, locked until the end of the transaction, and what there is beside.
 
-    sellers      those of the clients whose holdings are needed
-    earliest_us  when the api took the oldest order of the unit: older marks are for none of it
-    order_ids    the lowest and the highest of the unit, so that made-up ids in cancels cost others nothing
+    sellers       those of the clients whose holdings are needed
+    earliest_us   when the api took the oldest order of the unit: older marks are for none of it
+    order_ids     the lowest and the highest of the unit, so that made-up ids in cancels cost others nothing
+    security_ids  those that are needed, so that many listed ones cost nothing; None for all
     """
     clients = [client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)]
+    named = None if security_ids is None else list(security_ids)
     statements = Statements(tx)
     statements.add_prepared("lock_accounts", _LOCK_ACCOUNTS, (clients,))
-    statements.add_prepared("read_unit", _READ, (clients, list(sellers), earliest_us, *order_ids))
+    statements.add_prepared("read_unit", _READ, (clients, list(sellers), earliest_us, *order_ids, named))
     known = Known([], [], [], [], [])
     for kind, name, other, *numbers in statements.run():
         if kind == "account":

@@ -36,8 +36,8 @@ _TAKE_EXPIRED = """
         UPDATE open_orders SET expires_us = NULL FROM due
         WHERE open_orders.client_id = due.client_id AND open_orders.order_id = due.order_id
     )
-    SELECT expires_us, order_id, shard FROM due JOIN orders USING (order_id) JOIN securities USING (security_id)
-    ORDER BY expires_us, order_id
+    SELECT due.expires_us, order_id, shard FROM due JOIN orders USING (order_id) JOIN securities USING (security_id)
+    ORDER BY due.expires_us, order_id
 """
 
 _ranges_of = msgspec.json.Decoder(list[Range]).decode

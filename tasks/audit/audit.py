@@ -12,7 +12,7 @@ from db.connect import Database
 from tasks.audit.clearing.dead_letters import check_dead_letters
 from tasks.audit.clearing.executions import Executions, check_nothing_beyond
 from tasks.audit.clearing.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
-from tasks.audit.clearing.money import check_conservation, check_holds
+from tasks.audit.clearing.money import check_conservation, check_final_settlements, check_holds
 from tasks.audit.clearing.promises import check_promises, read_broken
 from tasks.audit.clearing.replaces import check_terms
 from tasks.audit.clearing.replay import Replay
@@ -77,7 +77,7 @@ def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: 
         checks[1] = check_orders(tx)
         checks[2] = check_log(tx)
         checks[3] = check_legs(tx) + check_fees(tx) + check_failures(tx)
-        checks[4] = check_conservation(tx)
+        checks[4] = check_conservation(tx) + check_final_settlements(tx)
         checks[5] = check_holds(tx)
         checks[6] = check_nothing_beyond(tx, read_heads(tx)) + check_marks(tx)
         checks[7] = check_quantities(tx) + check_terms(tx)

@@ -32,6 +32,8 @@ RINGS_EVERY_S: Final = 0.5
 class Bell(Scheduler):
     """A schedule of one entry, in memory."""
 
+    producer = None  # ours knows when RabbitMQ has a message
+
     def __init__(self, app: Celery, *arguments: Any, **keywords: Any) -> None:
         self._publisher = Publisher(app)
         self._name = f"{SCHEDULER}-{os.getpid()}@{socket.gethostname()}"
@@ -43,10 +45,8 @@ class Bell(Scheduler):
         """Celery's own entries are about results, which there are none of."""
         self.update_from_dict({"tick": {"task": ORDER_ENTRY, "schedule": RINGS_EVERY_S}})
 
-    def apply_async(self, entry: ScheduleEntry, *_: object, advance: bool = True, **__: object) -> None:
+    def apply_entry(self, entry: ScheduleEntry, producer: None = None) -> None:  # noqa: ARG002 - Celery's own signature
         """Ring once. A ring that RabbitMQ does not take is lost: the next one is for all that is due by then."""
-        if advance:
-            self.reserve(entry)
         try:
             self._publisher.send(ORDER_ENTRY, EntryBatch([Tick()]), size=1)
         except (NotSent, OutcomeUnknown) as fault:

@@ -31,9 +31,12 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
     sellers: set[str] = set()
     earliest_us = admission.NEVER_US
     order_ids: list[int] = []
+    securities: set[str] = set()
+    sweeps = False
     for request in requests:
         if isinstance(request, OrderRequest):
             clients.add(request.client_id)
+            securities.add(request.security_id)
             order_ids.append(request.order_id)
             if request.received_us < earliest_us:
                 earliest_us = request.received_us
@@ -42,12 +45,21 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
         elif isinstance(request, ReplaceRequest):
             clients.add(request.client_id)
             sellers.add(request.client_id)
-        elif isinstance(request, CancelRequest | MassCancelRequest):
+            securities.add(request.security_id)
+        elif isinstance(request, CancelRequest):
             clients.add(request.client_id)
-    if not order_ids:
-        return admission.lock_and_read(tx, clients, sellers)
-    span = min(order_ids), max(order_ids)
-    return admission.lock_and_read(tx, clients, sellers, earliest_us=earliest_us, order_ids=span)
+            securities.add(request.security_id)
+        elif isinstance(request, MassCancelRequest):
+            clients.add(request.client_id)
+            sweeps = True  # through whatever securities the client has orders of
+    return admission.lock_and_read(
+        tx,
+        clients,
+        sellers,
+        earliest_us=earliest_us,
+        order_ids=(min(order_ids), max(order_ids)) if order_ids else (1, 0),
+        security_ids=None if sweeps else securities,
+    )
 
 
 def desk_for(

@@ -169,6 +169,22 @@ ORDER_ENTRY = (
         "        desk.marks.setdefault(mark.client_id, []).append(mark)\n",
         "        desk.marks.setdefault(mark.client_id, [])\n",
     ),
+    _one(
+        "tick_not_sent_again",
+        "What a tick sequenced and may not have sent goes with the next one.",
+        "tests/tasks/order_entry/test_tick.py::test_what_a_tick_did_not_send_the_next_one_sends",
+        "tasks/order_entry/tick.py",
+        "        ranges = progress.unsent\n",
+        "        ranges = list[Range]()\n",
+    ),
+    _one(
+        "expired_again_and_again",
+        "An order expires once.",
+        "tests/tasks/order_entry/test_tick.py::test_orders_expire_once_and_in_the_order_of_their_time",
+        "db/clearing_data/trading_day.py",
+        "UPDATE open_orders SET expires_us = NULL FROM due",
+        "UPDATE open_orders SET expires_us = due.expires_us FROM due",
+    ),
 )
 
 MATCHING = (
@@ -346,6 +362,22 @@ SETTLEMENT = (
         "tasks/order_execution/task.py",
         "        if not middle or executions",
         "        if middle >= 0 or executions",
+    ),
+    _one(
+        "older_phase_written",
+        "Of two reports of a phase the later one counts.",
+        "tests/tasks/order_execution/test_securities.py::test_of_reports_in_any_order_the_last_one_counts",
+        "db/clearing_data/phase_events.py",
+        "AND phase_event_id < %s",
+        "AND phase_event_id <> %s",
+    ),
+    _one(
+        "settled_for_good_too_early",
+        "A security is settled for good when nothing of it is left to settle.",
+        "tests/tasks/order_execution/test_securities.py::test_a_settlement_waits_for_all_that_is_open",
+        "db/clearing_data/final_settlement.py",
+        "    if not holders <= locked or not nothing_is_left(tx, one):\n",
+        "    if not holders <= locked:\n",
     ),
 )
 

@@ -18,6 +18,7 @@ from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     CancelRefused,
     CancelRequest,
+    CommandBatch,
     Event,
     Execution,
     ExecutionBatch,
@@ -192,6 +193,20 @@ class Exchange:
 
     # -- the stages ----------------------------------------------------------------------------------------------
 
+    def sequenced(self, batches: Sequence[CommandBatch]) -> list[ExecutionBatch]:
+        """Match what a tick has sequenced: the messages for order execution."""
+        return [self._executions(batch.shard, self._match(batch)) for batch in batches]
+
+    def _match(self, batch: CommandBatch) -> list[Event]:
+        apply = self.engines[batch.shard].apply
+        return [event for seq, command in enumerate(batch.commands, batch.first_seq) for event in apply(seq, command)]
+
+    def _executions(self, shard: int, events: Sequence[Event]) -> ExecutionBatch:
+        executions = [event for event in events if isinstance(event, Execution)]
+        return ExecutionBatch(
+            shard, self._now_us, executions, [one for one in events if isinstance(one, SecurityEvent)]
+        )
+
     def enter(self, requests: Sequence[Request]) -> tuple[list[ExecutionBatch], list[FeedBatch]]:
         """Admit and match requests; return the messages for order execution, and those for the feed."""
         self._now_us += 1_000
@@ -200,15 +215,10 @@ class Exchange:
         feed = [FeedBatch("order_entry", self._now_us, orders=admission.reports)]
         for batch in admission.commands:
             engine = self.engines[batch.shard]
-            events = [
-                event
-                for seq, command in enumerate(batch.commands, batch.first_seq)
-                for event in engine.apply(seq, command)
-            ]
-            settleable = [event for event in events if isinstance(event, Execution)]
-            happened = [event for event in events if isinstance(event, SecurityEvent)]
-            if settleable or happened:
-                executions.append(ExecutionBatch(batch.shard, self._now_us, settleable, happened))
+            events = self._match(batch)
+            made = self._executions(batch.shard, events)
+            if made.executions or made.securities:
+                executions.append(made)
             feed.append(
                 FeedBatch(
                     "matching",

@@ -65,6 +65,37 @@ def _check_shares(tx: Connection, checked: CheckResult, booked: Counter[tuple[st
             checked.find(f"all accounts hold {total} {security.security_id}, and {security.issued_shares} were issued")
 
 
+# One entry of cash and one of shares for each holder, and nobody but DTCC has any shares left.
+_UNSETTLED = text(
+    """
+    WITH booked AS (
+        SELECT account, security_id, sum(cash_cents) AS cents, -sum(shares) AS shares,
+            count(*) <= 2 AND bool_and(
+                (contra_account = :dtcc AND cash_cents = 0) OR (contra_account = :external AND shares = 0)
+            ) AS is_sound
+        FROM ledger WHERE kind = 'final_settlement' GROUP BY account, security_id
+    )
+    SELECT account, booked.security_id, cents, shares FROM booked
+    LEFT JOIN securities ON securities.security_id = booked.security_id AND phase = 'settled'
+    WHERE NOT is_sound OR cents IS DISTINCT FROM shares * settlement_cents
+    UNION ALL
+    SELECT client_id, security_id, NULL, shares FROM holdings JOIN securities USING (security_id)
+    WHERE phase = 'settled' AND shares > 0 AND client_id <> :dtcc
+    """
+)
+
+
+def check_final_settlements(tx: Connection) -> CheckResult:
+    """Every share of a settled security was exchanged for what it is worth, once, and no other one was."""
+    checked = CheckResult(tx.execute(text("SELECT count(*) FROM ledger WHERE kind = 'final_settlement'")).scalar_one())
+    for client_id, security_id, cents, shares in tx.execute(_UNSETTLED, {"dtcc": DTCC, "external": EXTERNAL}):
+        if cents is None:
+            checked.find(f"{client_id} still has {shares} {security_id}, which is settled")
+        else:
+            checked.find(f"{client_id} got {cents} cents for {shares} {security_id}, which is not what they are worth")
+    return checked
+
+
 # The open quantity of an order is neither filled nor closed; if it was closed ahead of a fill that is still on its way,
 # it is the fill. The needs of replaced orders are determined elsewhere.
 _ACCOUNTS = text(

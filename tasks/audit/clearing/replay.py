@@ -80,7 +80,8 @@ class Replay:
         resting = {
             order.order_id: order.quantity + order.hidden for book in books for order in (*book.bids, *book.asks)
         }
-        resting |= {order.order_id: order.quantity for book in books for order in book.stops}
+        for book in books:
+            resting |= {order.order_id: order.quantity for order in (*book.stops, *book.for_auction)}
         self.orders.checked += len(resting)
         for order_id in sorted(resting.keys() | self._open.keys()):
             in_book, by_events = resting.get(order_id, 0), self._open.get(order_id, 0)

@@ -9,7 +9,7 @@ from tasks.messages import OrderRequest, PlaceOrder, TimeInForce
 from tasks.order_entry.rules.collar import collar_price
 from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, Limits
 from tasks.order_entry.rules.desk import Desk
-from tasks.order_entry.rules.phases import phase_refusal
+from tasks.order_entry.rules.phases import TAKE_CANCELS_ONLY, phase_refusal
 from tasks.order_entry.rules.risk import Funds, state_refusal
 from tasks.shared.rules.fees import fee_hold_cents, highest_fee_ppm
 from tasks.shared.rules.securities import Security
@@ -84,7 +84,7 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
         order.side,
         order.quantity,
         limit_cents,
-        sequenced_time_in_force(order),
+        order.time_in_force if order.type in PRICED else sequenced_time_in_force(order),
         order.post_only,
         desk.now_us,
         order.stop_price_cents,
@@ -109,9 +109,9 @@ def _refusal(order: OrderRequest, security: Security, funds: Funds, limits: Limi
     """What stands against an order, leaving aside what it is worth."""
     if funds.state != "open":
         return state_refusal(funds.state)
-    refusal = phase_refusal(security)
-    if refusal is None:
-        refusal = contradiction(order)
+    if security.phase in TAKE_CANCELS_ONLY:
+        return phase_refusal(security)
+    refusal = contradiction(order)
     if refusal is None and order.price_cents is not None:
         refusal = price_refusal(order.price_cents, security)
     if refusal is None and order.stop_price_cents is not None:

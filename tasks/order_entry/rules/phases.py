@@ -14,6 +14,7 @@ from tasks.shared.rules.securities import Security
 
 # What stands against orders and replacements in a phase; about all other phases the engine decides.
 _REFUSALS: dict[str, DenialReason] = {"halted": "halted", "closed": "closed", "settled": "settled"}
+TAKE_CANCELS_ONLY = frozenset(_REFUSALS)
 
 
 def phase_refusal(security: Security) -> DenialReason | None:

@@ -41,6 +41,8 @@ def security(security_id: str, **terms: object) -> Security:
 def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
     """ANN has $1,000 and 100 MSFT, BOB has nothing; STOPPED and CLOSED have as much as ANN.
 
+    SMALL and LARGE have limits of their own.
+
     TICK trades in steps of 5 cents from $1 to $2, and for a trade of FEES the one who comes pays 1 %.
     """
     fields = {
@@ -49,6 +51,8 @@ def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
             "BOB": Funds(0, open_orders=0),
             "STOPPED": Funds(100_000, open_orders=0, state="stopped"),
             "CLOSED": Funds(100_000, open_orders=0, state="closed"),
+            "SMALL": Funds(100_000, open_orders=0, limits=Limits(Fraction("0.10"), 5, 1, 50_000)),
+            "LARGE": Funds(10**9, open_orders=0, limits=Limits(Fraction("0.10"), 2_000, 100)),
         },
         "shares": {("ANN", "MSFT"): Shares(100)},
         "securities": {
@@ -58,6 +62,9 @@ def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
                 security("AAPL", shard=1),
                 security("TICK", tick_cents=5, min_price_cents=100, max_price_cents=200),
                 security("HALT", phase="halted"),
+                security("SHUT", phase="closed"),
+                security("OVER", phase="settled"),
+                security("CALL", phase="auction"),
                 security("NEW", last_price_cents=None),
                 security("FEES", maker_fee_ppm=-2_000, taker_fee_ppm=10_000),
             )

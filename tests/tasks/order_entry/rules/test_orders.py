@@ -9,12 +9,13 @@ from tasks.order_entry.rules.decisions import Admitted, Denied
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import Funds, Shares
 from tasks.order_entry.rules.rows import KnownOrder
-from tests.tasks.order_entry.rules.desks import desk, order, placed, reasons
+from tests.tasks.order_entry.rules.desks import NOW_US, desk, order, placed, reasons
 
 MARKET = {"type": "market", "price_cents": None}
 STOP = {"type": "stop", "price_cents": None, "stop_price_cents": 9_000}
 STOP_LIMIT = {"type": "stop_limit", "stop_price_cents": 9_000}
 ICEBERG = {"quantity": 10, "display_quantity": 2}
+GTD = {"time_in_force": "gtd", "expires_us": NOW_US + 1}
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,20 @@ ICEBERG = {"quantity": 10, "display_quantity": 2}
         (ICEBERG | MARKET, "contradictory_terms"),
         (ICEBERG | STOP, "contradictory_terms"),
         (ICEBERG | STOP_LIMIT, "contradictory_terms"),
+        ({"time_in_force": "gtd"}, "contradictory_terms"),
+        ({"expires_us": NOW_US + 1}, "contradictory_terms"),
+        ({"time_in_force": "day", "expires_us": NOW_US + 1}, "contradictory_terms"),
+        (GTD | {"expires_us": NOW_US}, "expired"),
+        (MARKET | GTD, "contradictory_terms"),
+        (MARKET | {"time_in_force": "day"}, "contradictory_terms"),
+        ({"time_in_force": "auction", "post_only": True}, "contradictory_terms"),
+        (STOP | {"time_in_force": "auction"}, "contradictory_terms"),
+        (STOP_LIMIT | {"time_in_force": "auction"}, "contradictory_terms"),
+        (ICEBERG | {"time_in_force": "auction"}, "contradictory_terms"),
+        ({"security_id": "SHUT"}, "closed"),
+        ({"security_id": "OVER"}, "settled"),
+        ({"client_id": "SMALL", "quantity": 6, "price_cents": 1}, "quantity_too_large"),
+        ({"client_id": "SMALL", "price_cents": 50_001}, "notional_too_large"),
         ({"quantity": 1_001, "price_cents": 1}, "quantity_too_large"),
         ({"security_id": "XXXX"}, "unknown_security"),
         ({"client_id": "NOBODY"}, "unknown_account"),
@@ -82,6 +97,16 @@ def test_denied(terms: dict[str, object], reason: str) -> None:
         ({"security_id": "NEW"}, 10_000, 0, {}),
         ({"time_in_force": "fok"}, 10_000, 0, {"time_in_force": "fok"}),
         ({"post_only": True}, 10_000, 0, {"post_only": True}),
+        (GTD, 10_000, 0, {"time_in_force": "gtd", "expires_us": NOW_US + 1}),
+        ({"time_in_force": "day"}, 10_000, 0, {"time_in_force": "day"}),
+        ({"time_in_force": "day", "post_only": True}, 10_000, 0, {"time_in_force": "day"}),
+        (ICEBERG | GTD, 100_000, 0, {"display_quantity": 2, "expires_us": NOW_US + 1}),
+        ({"time_in_force": "auction"}, 10_000, 0, {"time_in_force": "auction"}),
+        (MARKET | {"time_in_force": "auction"}, 11_000, 0, {"price_cents": 11_000, "time_in_force": "auction"}),
+        (STOP | GTD, 9_900, 0, {"price_cents": 9_900, "time_in_force": "gtd"}),
+        (STOP | {"time_in_force": "day"}, 9_900, 0, {"price_cents": 9_900, "time_in_force": "day"}),
+        (STOP_LIMIT | {"time_in_force": "day"}, 10_000, 0, {}),
+        ({"security_id": "CALL", "time_in_force": "ioc"}, 10_000, 0, {}),  # the engine's word
         ({"side": "sell", "quantity": 100}, 0, 100, {}),
         (MARKET | {"quantity": 9}, 99_000, 0, {"price_cents": 11_000, "time_in_force": "ioc"}),
         (MARKET | {"side": "sell"}, 0, 1, {"price_cents": 9_000, "time_in_force": "ioc"}),
@@ -192,3 +217,11 @@ def test_orders_are_known_to_what_follows_in_the_unit() -> None:
     assert entry.terms == {1: Terms("limit", "buy", 0, 2, 2, 10_000, 10_000, 10_000, None, 0, 2, 10_000)}
     assert list(entry.open_orders["ANN"]) == [1]
     assert list(entry.open_orders) == ["ANN"]
+
+
+def test_an_account_with_limits_of_its_own_keeps_to_them_and_the_others_to_the_exchanges() -> None:
+    entry = desk()
+    asked = [order(number, client_id="SMALL", price_cents=1) for number in (1, 2)]
+    asked += [order(number, client_id="LARGE", quantity=1_500) for number in range(3, 8)]
+    asked += [order(number, price_cents=1) for number in range(8, 12)]
+    assert reasons(entry, *asked) == [None, "too_many_open_orders", *[None] * 5, *[None] * 3, "too_many_open_orders"]

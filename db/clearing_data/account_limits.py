@@ -1,0 +1,55 @@
+"""The limits that an account has of its own, in place of those of the exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from db.clearing_data.tables import DTCC, EXCHANGE
+
+
+class AccountLimits(NamedTuple):
+    """A row's limits; None where that of the exchange holds."""
+
+    max_order_quantity: int | None = None
+    max_order_notional_cents: int | None = None
+    max_open_orders: int | None = None
+    max_position: int | None = None
+    short_limit: int | None = None
+    orders_per_s: int | None = None
+
+
+_COLUMNS = ", ".join(AccountLimits._fields)
+
+
+def limits(tx: Connection, client_id: str) -> AccountLimits | None:
+    """The limits of an account; None when there is no such account."""
+    query = f"SELECT {_COLUMNS} FROM accounts WHERE client_id = %s"  # noqa: S608 - the text is ours
+    row = tx.exec_driver_sql(query, (client_id,)).first()
+    return AccountLimits(*row) if row else None
+
+
+def of_all(tx: Connection) -> dict[str, AccountLimits]:
+    """The limits of the accounts that have any of their own."""
+    query = f"SELECT client_id, {_COLUMNS} FROM accounts WHERE num_nonnulls({_COLUMNS}) > 0"  # noqa: S608
+    return {client_id: AccountLimits(*own) for client_id, *own in tx.exec_driver_sql(query)}
+
+
+def change(tx: Connection, client_id: str, changes: Mapping[str, int | None]) -> AccountLimits | None:
+    """Change some of the limits, by their fields; returns all of them after that, None when there is no such trader.
+
+    The row is locked as order entry locks it: an order is admitted before this or sees it. A limit below what an
+    account has or has open already closes nothing.
+    """
+    wrong = changes.keys() - set(AccountLimits._fields)
+    if wrong:
+        raise ValueError(f"there are no limits {sorted(wrong)}")
+    assignments = ", ".join(f"{name} = %s" for name in changes) or "state = state"
+    row = tx.exec_driver_sql(
+        f"UPDATE accounts SET {assignments} "  # noqa: S608 - the names are ours
+        f"WHERE client_id = %s AND client_id <> ALL(%s) RETURNING {_COLUMNS}",
+        (*changes.values(), client_id, [DTCC, EXCHANGE]),
+    ).first()
+    return AccountLimits(*row) if row else None
