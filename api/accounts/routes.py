@@ -86,7 +86,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
     @declared("client", "Shares of a security in an account", gives={200: answers_schema.HoldingOf})
     def holding(security_id: str, client_id: str) -> Response:
         keys.allowed(client_id)
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         with reading(clearing_data) as tx:
             _existing(tx, client_id)
             found = accounts.holding(tx, client_id, security_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.wire import schema
+from api.wire import schema, security_bodies
 
 Example = Mapping[str, Any]  # summary and value, as OpenAPI names them
 
@@ -48,6 +48,19 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
         "quantity": _example("A smaller total quantity", {"quantity": 5}),
     },
     schema.Halt: {"halt": _example("Halt the trading of a security", {"halted": True})},
+    security_bodies.PhaseChange: {
+        "phase": _example("An auction of ten seconds", {"phase": "auction", "seconds": 10}),
+        "continuous": _example("Uncross, and go on with continuous trading", {"phase": "continuous"}),
+    },
+    security_bodies.BandChange: {"band": _example("At most 10 % from the last trade", {"band": 0.10})},
+    security_bodies.NewSecurity: {
+        "security": _example(
+            "A new security", {"security_id": "ACME", "reference_price": 50.00, "tick": 0.01, "issued": 100_000}
+        )
+    },
+    security_bodies.Settlement: {
+        "settlement": _example("12.34 for each share", {"transfer_id": "settle-MSFT", "value": 12.34})
+    },
     schema.Fees: {"fees": _example("A rebate for makers, a fee for takers", {"maker_fee": -0.5, "taker_fee": 2})},
     schema.NewAccount: {"account": _example("A new account", {"client_id": "STUDENT"})},
     schema.NewKey: {"read_only": _example("A key that only reads", {"name": "dashboard", "read_only": True})},

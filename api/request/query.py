@@ -96,8 +96,8 @@ def time_us_of(text: str) -> int:
 
 
 def security(listing: Listing) -> str | None:
-    """A listed security; None for all of them. Raises Problem (422, 503)."""
+    """A security that is or was listed; None for all of them. Raises Problem (422, 503)."""
     text = request.args.get("security_id")
-    if text and text not in listing.all():
+    if text and not listing.was_ever(text):
         raise invalid("?security_id", "is not listed", code="unknown_security")
     return text or None

@@ -15,7 +15,8 @@ from api.wire.schema import Name, TimeInForce
 from db.clearing_data.keys import Role
 from db.market_data.reads import OrderStatus as ReportedStatus
 from tasks.data_feed.rules.rows import EventType
-from tasks.messages import OrderType, Side
+from tasks.messages import OrderType, PhaseCause, Side
+from tasks.shared.rules.securities import SecurityPhase
 
 Row = TypeVar("Row")
 
@@ -107,15 +108,6 @@ class MassCancelled(Answer):
     security_id: str | None
     side: Side | None
     command_ids: list[Number]
-    message: str
-
-
-class HaltSubmitted(Answer):
-    """A halt, or its end, that is queued and not yet known to be in the log."""
-
-    status: Literal["success"]
-    security_id: str
-    command_id: Number
     message: str
 
 
@@ -392,6 +384,11 @@ class Security(Answer):
     halted: bool
     maker_fee: BasisPoints
     taker_fee: BasisPoints
+    phase: SecurityPhase
+    phase_cause: PhaseCause | None
+    phase_ends_at: Time | None
+    reference_price: Dollars
+    band: Fraction | None
 
 
 class Price(Answer):

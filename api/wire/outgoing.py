@@ -34,6 +34,11 @@ def dollars_or_none(cents: int | None) -> Decimal | None:
     return None if cents is None else dollars(cents)
 
 
+def time_or_none(time_us: int | None) -> str | None:
+    """A time as RFC 3339, or none."""
+    return None if time_us is None else time_of(time_us)
+
+
 def basis_points(ppm: int) -> Decimal:
     """Hundredths of a basis point as basis points with two places."""
     return Decimal(ppm).scaleb(-2)
@@ -151,6 +156,11 @@ def security_of(security: Security) -> dict[str, Any]:
         "halted": security.halted,
         "maker_fee": basis_points(security.maker_fee_ppm),
         "taker_fee": basis_points(security.taker_fee_ppm),
+        "phase": security.phase,
+        "phase_cause": security.phase_cause,
+        "phase_ends_at": time_or_none(security.phase_ends_us),
+        "reference_price": dollars_or_none(security.reference_price_cents),
+        "band": None if security.band_ppm is None else Decimal(security.band_ppm).scaleb(-6).normalize(),
     }
 
 

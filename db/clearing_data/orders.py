@@ -101,12 +101,6 @@ def order_by_client_order_id(tx: Connection, client_id: str, client_order_id: st
     return Order(*row) if row else None
 
 
-def is_logged(tx: Connection, command_id: int) -> bool:
-    """Whether a command is in the log."""
-    found = tx.execute(text("SELECT 1 FROM order_log WHERE command_id = :command_id"), {"command_id": command_id})
-    return found.first() is not None
-
-
 def orders_page(
     tx: Connection,
     *,

@@ -22,7 +22,7 @@ from api.request.listing import Listing
 from api.wire.problems import Problem
 from api.wire.schema import Request
 from db.clearing_data.keys import Identity
-from tasks.messages import CancelRequest, HaltRequest, OrderRequest, Side
+from tasks.messages import CancelRequest, OrderRequest, Side
 
 
 class Entry:
@@ -139,12 +139,6 @@ class OrderDesk:
         allowance = self._rate_limits.take(identity, 1)
         numbers = self._mass_cancels.send(client_id, security_id=security_id, side=side, received_us=received_us)
         return numbers, allowance
-
-    def halt(self, security_id: str, *, halted: bool, received_us: int) -> int:
-        """Queue what halts a security or resumes it; the number of the command. Raises Problem (503)."""
-        (number,) = self._ids.take(1)
-        self._queue.put([HaltRequest(number, security_id, halted, received_us)])
-        return number
 
     def _keep_promises(self, entries: Sequence[Entry]) -> int:
         """Tie client order ids to order ids; entries that repeat an order come to stand for the first one.
