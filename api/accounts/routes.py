@@ -15,12 +15,14 @@ from api.request.listing import Listing
 from api.wire import answers_schema, outgoing
 from api.wire.answers import answer
 from api.wire.declaration import declared
+from api.wire.limits import AccountWithLimits, limits_of
 from api.wire.money import dollars
 from api.wire.problems import Problem, invalid, not_found
 from api.wire.schema import CashTransfer, NewAccount, ShareTransfer
 from api.wire.shapes import shape_of
-from db.clearing_data import accounts, initial_data, market, securities
+from db.clearing_data import account_limits, accounts, initial_data, market, securities
 from db.clearing_data import keys as key_store
+from db.clearing_data.account_limits import AccountLimits
 from db.clearing_data.accounts import Transferred
 from db.clearing_data.rows import Account
 from db.clearing_data.securities import listed
@@ -59,18 +61,20 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         return answer(opened, 201, {"Cache-Control": "no-store"})
 
     @blueprint.get("/accounts/<client_id>")
-    @declared("client", "What is in an account", gives={200: answers_schema.Account})
+    @declared("client", "What is in an account", gives={200: AccountWithLimits})
     def one(client_id: str) -> Response:
         keys.allowed(client_id)
         with reading(clearing_data) as tx:
             account = _existing(tx, client_id)
             held = accounts.holdings(tx, client_id)
             equity_cents = outgoing.equity_cents(account, held, listed(tx))
+            limits = account_limits.limits(tx, client_id) or AccountLimits()
         content = {
             "client_id": client_id,
             **outgoing.cash_of(account),
             "holdings": [outgoing.holding_of(holding) for holding in held],
             "equity": dollars(equity_cents),
+            "limits": limits_of(limits),
         }
         return answer(content)
 

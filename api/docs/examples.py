@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.wire import schema, security_bodies
+from api.wire import limits, schema, security_bodies
 
 Example = Mapping[str, Any]  # summary and value, as OpenAPI names them
 
@@ -35,6 +35,15 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
         "stop_limit": _example(
             "A limit order that waits for a price",
             {**_STOP, "type": "stop_limit", "price": 94.50},
+        ),
+        "day": _example("An order for today", {**_LIMIT, "time_in_force": "day"}),
+        "gtd": _example(
+            "An order that ends by itself",
+            {**_LIMIT, "time_in_force": "gtd", "expires_at": "2026-12-31T16:00:00Z"},
+        ),
+        "auction": _example(
+            "An order for the next auction",
+            {"type": "market", "security_id": "MSFT", "side": "buy", "quantity": 10, "time_in_force": "auction"},
         ),
         "replace": _example(
             "New terms for an open order",
@@ -67,6 +76,12 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
     schema.AccountChange: {
         "stop": _example("Stop a client", {"state": "stopped"}),
         "resume": _example("Let a client trade again", {"state": "open"}),
+    },
+    limits.LimitsChange: {
+        "limits": _example(
+            "Smaller orders, and the default for open orders",
+            {"limits": {"max_order_quantity": 1_000, "max_open_orders": None}},
+        )
     },
     schema.CashTransfer: {"cash": _example("Cash", {"transfer_id": "salary-2026-11", "amount": 1000.00})},
     schema.ShareTransfer: {

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.wire.schema import Name, TimeInForce
+from api.wire.schema import Name
 from db.clearing_data.keys import Role
 from db.market_data.reads import OrderStatus as ReportedStatus
 from tasks.data_feed.rules.rows import EventType
-from tasks.messages import OrderType, PhaseCause, Side
+from tasks.messages import OrderType, PhaseCause, Side, TimeInForce
 from tasks.shared.rules.securities import SecurityPhase
 
 Row = TypeVar("Row")
@@ -132,6 +132,7 @@ class Order(Answer):
     stop_price: Dollars | None
     display_quantity: Number | None
     time_in_force: TimeInForce
+    expires_at: Time | None
     post_only: bool
     filled_quantity: Count
     average_price: Dollars | None
@@ -431,7 +432,7 @@ class Trade(Answer):
     security_id: str
     price: Dollars
     quantity: Number
-    aggressor_side: Side
+    aggressor_side: Side | None
     sequence: Number
     timestamp: Time
 

@@ -11,10 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from api.wire.money import MoneyFault, cents_of
-from tasks.messages import Side
+from api.wire.times import TIME, time_us_of
+from tasks.messages import Side, TimeInForce
 
-# Those that the api takes; order entry and the engine know more.
-TimeInForce = Literal["gtc", "ioc", "fok"]
+# Times from here on, in the year 2255, cannot be stored [us since 1970, UTC].
+TIME_BELOW_US = 2**53
 
 # Above every price that any security may have, and every transfer [cents].
 PRICE_BELOW_CENTS = 10**9 + 1
@@ -55,6 +56,16 @@ def _rate_ppm(rate: object) -> int:
     raise PydanticCustomError("rate", _MONEY_FAULTS[ppm])
 
 
+def _time_us(time: object) -> int:
+    try:
+        time_us = time_us_of(time) if isinstance(time, str) else -1
+    except (ValueError, OverflowError):
+        time_us = -1
+    if 0 <= time_us < TIME_BELOW_US:
+        return time_us
+    raise PydanticCustomError("time", "has to be a time as 2026-01-02T03:04:05Z")
+
+
 def _decimal_schema(below_cents: int) -> WithJsonSchema:
     """Of a positive amount of dollars: a number, or a string with its digits."""
     return WithJsonSchema(
@@ -78,6 +89,11 @@ RatePpm = Annotated[
     BeforeValidator(_rate_ppm),
     WithJsonSchema({"type": "number", "minimum": -1_000, "maximum": 1_000, "multipleOf": 0.01}),
 ]
+TimeUs = Annotated[
+    int,
+    BeforeValidator(_time_us),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{TIME.pattern}$"}),
+]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,48}$")]
 Quantity = Annotated[int, Field(ge=1, le=2**31 - 1)]
 OrderId = Annotated[int, Field(ge=1, lt=2**53)]
@@ -98,6 +114,7 @@ class LimitOrder(Shape):
     quantity: Quantity
     price: PriceCents
     time_in_force: TimeInForce = "gtc"
+    expires_at: TimeUs | None = None
     post_only: bool = False
     display_quantity: Quantity | None = None
     client_order_id: Name | None = None
@@ -105,13 +122,13 @@ class LimitOrder(Shape):
 
 
 class MarketOrder(Shape):
-    """An order that trades at once within the collar; its rest is cancelled."""
+    """An order that trades at once, or in an auction, within the collar; its rest is cancelled."""
 
     type: Literal["market"]
     security_id: str
     side: Side
     quantity: Quantity
-    time_in_force: Literal["ioc"] = "ioc"
+    time_in_force: Literal["ioc", "auction"] = "ioc"
     post_only: Literal[False] = False
     client_order_id: Name | None = None
     client_id: Name | None = None
@@ -125,7 +142,8 @@ class StopOrder(Shape):
     side: Side
     quantity: Quantity
     stop_price: PriceCents
-    time_in_force: Literal["ioc"] = "ioc"
+    time_in_force: Literal["ioc", "day", "gtd"] = "ioc"
+    expires_at: TimeUs | None = None
     post_only: Literal[False] = False
     client_order_id: Name | None = None
     client_id: Name | None = None
@@ -140,7 +158,8 @@ class StopLimitOrder(Shape):
     quantity: Quantity
     stop_price: PriceCents
     price: PriceCents
-    time_in_force: TimeInForce = "gtc"
+    time_in_force: Literal["gtc", "ioc", "fok", "day", "gtd"] = "gtc"
+    expires_at: TimeUs | None = None
     post_only: bool = False
     client_order_id: Name | None = None
     client_id: Name | None = None

@@ -61,6 +61,7 @@ class Order:
     updated_us: int
     stop_price_cents: int | None = None
     display_quantity: int | None = None
+    expires_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

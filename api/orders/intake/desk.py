@@ -17,10 +17,10 @@ from api.orders.intake.mass_cancels import MassCancels
 from api.orders.intake.promises import Named, Promises
 from api.orders.intake.queue import OrderQueue, UnknownOutcome
 from api.orders.intake.rate_limits import Allowance, RateLimits
-from api.orders.intake.rules import Message, message_of, refusal
+from api.orders.intake.rules import EXPIRED, Message, message_of, refusal
 from api.request.listing import Listing
 from api.wire.problems import Problem
-from api.wire.schema import Request
+from api.wire.schema import Cancel, Replace, Request
 from db.clearing_data.keys import Identity
 from tasks.messages import CancelRequest, OrderRequest, Side
 
@@ -105,8 +105,15 @@ class OrderDesk:
         for entry in entries:
             if entry.asked is not None:
                 entry.problem = refusal(
-                    entry.asked, entry.pointer, identity, securities, max_quantity=self._max_quantity
+                    entry.asked,
+                    entry.pointer,
+                    identity,
+                    securities,
+                    max_quantity=self._max_quantity,
+                    now_us=received_us,
                 )
+                if entry.problem is not None and entry.problem.code == EXPIRED and self._came_before(entry, identity):
+                    entry.problem = None
                 if entry.problem is None:
                     going.append((entry, entry.asked))
         allowance = self._rate_limits.take(identity, len(going))
@@ -118,6 +125,13 @@ class OrderDesk:
         if queued:
             self._put(queued)
         return allowance
+
+    def _came_before(self, entry: Entry, identity: Identity) -> bool:
+        """Return whether the client order id of an order stands for one: it may be sent again after its time, too."""
+        asked = entry.asked
+        if asked is None or isinstance(asked, Cancel | Replace) or asked.client_order_id is None:
+            return False
+        return self._promises.is_promised(asked.client_id or identity.client_id, asked.client_order_id)
 
     def _put(self, requests: Sequence[Message]) -> None:
         """Queue requests, and remember the orders among them. Raises Problem (503)."""

@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
+from api.request.databases import reading
 from api.wire.problems import Problem
 from db.clearing_data import admission, orders
 from db.connect import Database
@@ -68,6 +69,11 @@ class Promises:
         except (NotBegun, CutOff, OperationalError, InterfaceError, PoolTimeoutError):
             raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
 
+    def is_promised(self, client_id: str, client_order_id: str) -> bool:
+        """Return whether a client order id stands for an order. Raises Problem (503)."""
+        with reading(self._clearing_data) as tx:
+            return orders.promised(tx, client_id, client_order_id) is not None
+
     def _keep(self, waiting: list[Sequence[Named]]) -> None:
         every = [named for group in waiting for named in group]
         with self._clearing_data.transaction() as tx:
@@ -94,7 +100,9 @@ def _digest(order: OrderRequest) -> bytes:
         order.time_in_force,
         order.post_only,
     )
-    if order.stop_price_cents is not None or order.display_quantity is not None:
+    if (order.stop_price_cents, order.display_quantity, order.expires_us) != (None, None, None):
         # Behind the others, so that the digests of other orders stay what they were.
         asked += (order.stop_price_cents, order.display_quantity)
+        if order.expires_us is not None:
+            asked += (order.expires_us,)
     return hashlib.sha256(msgspec.json.encode(asked)).digest()

@@ -93,9 +93,13 @@ class TooManyOrders(Problem):
 class _Lease:
     """The tokens of a client that this process may hand out, and what is known of the bucket behind them."""
 
-    __slots__ = ("asked", "empty_until_s", "full_at_s", "left", "tokens")
+    __slots__ = ("asked", "capacity", "chunk", "each_s", "empty_until_s", "full_at_s", "left", "rate", "tokens")
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int, *, capacity: int) -> None:
+        self.rate = rate  # of the client [orders/s]
+        self.each_s = 1 / rate
+        self.capacity = capacity
+        self.chunk = max(round(rate * CHUNK_S), 1)
         self.tokens = 0
         self.left = 0  # in the bucket, when it was last looked at
         self.full_at_s = 0.0  # when the bucket will be full again [monotonic]
@@ -106,15 +110,13 @@ class _Lease:
 class RateLimits:
     """Counts the orders of each client.
 
-    orders_per_s      what a client may send on average
-    most_at_once      orders that one request may have; a full bucket is enough for them
+    orders_per_s      what a client may send on average, unless its account has a limit of its own
+    most_at_once      orders that one request may have; a full bucket is enough for them, but for a limit of its own
     """
 
     def __init__(self, redis_url: str, *, orders_per_s: int, most_at_once: int) -> None:
         self._orders_per_s = orders_per_s
-        self._each_s = 1 / orders_per_s
-        self._capacity = max(round(orders_per_s * BURST_S), most_at_once)
-        self._chunk = max(round(orders_per_s * CHUNK_S), 1)
+        self._most_at_once = most_at_once
         self._leases: dict[str, _Lease] = {}
         pool = BlockingConnectionPool.from_url(
             redis_url,
@@ -132,8 +134,8 @@ class RateLimits:
         """Take tokens for the orders of a request. Raises TooManyOrders, and then none are taken."""
         client_id = identity.client_id
         lease = self._leases.get(client_id)
-        if lease is None:
-            lease = self._leases[client_id] = _Lease()
+        if lease is None or lease.rate != (identity.orders_per_s or self._orders_per_s):
+            lease = self._leases[client_id] = self._lease(identity.orders_per_s)
         while lease.tokens < orders:
             if lease.asked is not None:
                 lease.asked.wait()
@@ -151,26 +153,32 @@ class RateLimits:
         """Give back tokens that were taken for orders of which nothing came; what may be sent after it."""
         lease = self._leases[identity.client_id]
         # No more than a full bucket: what is held here does not age.
-        lease.tokens = min(lease.tokens + orders, self._capacity)
+        lease.tokens = min(lease.tokens + orders, lease.capacity)
         return self._allowance(lease)
+
+    def _lease(self, of_account: int | None) -> _Lease:
+        """A lease without tokens, of a client's own rate if it has one: what it had at another rate is gone."""
+        if of_account is not None:
+            return _Lease(of_account, capacity=max(round(of_account * BURST_S), 1))
+        return _Lease(self._orders_per_s, capacity=max(round(self._orders_per_s * BURST_S), self._most_at_once))
 
     def _allowance(self, lease: _Lease) -> Allowance:
         reset_s = max(math.ceil(lease.full_at_s - time.monotonic()), 0)
-        return Allowance(self._orders_per_s, lease.tokens + lease.left, reset_s)
+        return Allowance(lease.rate, lease.tokens + lease.left, reset_s)
 
     def _fill(self, client_id: str, lease: _Lease, orders: int, now_s: float) -> None:
         """Take as many tokens as are needed for the orders, and if possible some more."""
         needed = orders - lease.tokens
         lease.asked = Event()
         try:
-            given, lease.left, full_in_s = self._given(client_id, lease, needed, max(needed, self._chunk), now_s)
+            given, lease.left, full_in_s = self._given(client_id, lease, needed, max(needed, lease.chunk), now_s)
         finally:
             asked, lease.asked = lease.asked, None
             asked.set()
         lease.tokens += given
         lease.full_at_s = time.monotonic() + full_in_s
         if not given:
-            missing_s = (needed - lease.left) * self._each_s
+            missing_s = (needed - lease.left) * lease.each_s
             lease.empty_until_s = time.monotonic() + max(missing_s, LEAST_WAIT_S)
 
     def _given(self, client_id: str, lease: _Lease, needed: int, wanted: int, now_s: float) -> tuple[int, int, float]:
@@ -179,15 +187,15 @@ class RateLimits:
             try:
                 given, left, full_in_us = self._take(
                     keys=[f"stock_exchange:orders:{client_id}"],
-                    args=[self._each_s * 1e6, self._capacity * self._each_s * 1e6, needed, wanted],
+                    args=[lease.each_s * 1e6, lease.capacity * lease.each_s * 1e6, needed, wanted],
                 )
                 return given, left, full_in_us / 1e6
             except (RedisError, OSError) as fault:
                 self._go_on_alone(fault)
         full_in_s = max(lease.full_at_s - now_s, 0.0)
-        tokens = int(self._capacity - full_in_s / self._each_s)
+        tokens = int(lease.capacity - full_in_s / lease.each_s)
         given = min(tokens, wanted) if tokens >= needed else 0
-        return given, tokens - given, full_in_s + given * self._each_s
+        return given, tokens - given, full_in_s + given * lease.each_s
 
     def _go_on_alone(self, fault: Exception) -> None:
         if not self._alone:

@@ -16,18 +16,29 @@ from tasks.shared.rules.securities import Security
 
 Message = OrderRequest | CancelRequest | ReplaceRequest
 
+# The times in force of orders that rest, and the problem of a gtd order that comes after its time.
+RESTING = frozenset({"gtc", "day", "gtd"})
+EXPIRED = "expired"
+
 # An iceberg shows at least one part in so many of itself: each refill is a trade of its own for who takes it.
 MAX_REFILLS = 100
 
 
 def refusal(
-    asked: Request, pointer: str, identity: Identity, securities: Mapping[str, Security], *, max_quantity: int
+    asked: Request,
+    pointer: str,
+    identity: Identity,
+    securities: Mapping[str, Security],
+    *,
+    max_quantity: int,
+    now_us: int,
 ) -> Problem | None:
     """What stands against a request: whose it is, then the rules.
 
     pointer       JSON pointer to it in the body
     securities    the listed ones, by id
     max_quantity  largest order [shares]
+    now_us        the time [us since 1970, UTC]
     """
     if identity.role == "admin":
         if asked.client_id is None:
@@ -43,7 +54,7 @@ def refusal(
         return invalid(f"{pointer}/quantity", f"has to be at most {max_quantity}")
     if isinstance(asked, Replace):
         return _refusal_of_replace(asked, pointer, security)
-    return _refusal_of_order(asked, pointer, security)
+    return _refusal_of_order(asked, pointer, security, now_us)
 
 
 def _refusal_of_replace(asked: Replace, pointer: str, security: Security) -> Problem | None:
@@ -52,11 +63,13 @@ def _refusal_of_replace(asked: Replace, pointer: str, security: Security) -> Pro
     return invalid(pointer, "changes nothing: give quantity, price or both") if asked.quantity is None else None
 
 
-def _refusal_of_order(order: NewOrder, pointer: str, security: Security) -> Problem | None:
+def _refusal_of_order(order: NewOrder, pointer: str, security: Security, now_us: int) -> Problem | None:
     if isinstance(order, MarketOrder):
         return None
-    if order.post_only and order.time_in_force != "gtc":
-        return invalid(f"{pointer}/post_only", "means to rest, which an ioc or fok order never does")
+    if (refused := _refusal_of_expiry(order, pointer, now_us)) is not None:
+        return refused
+    if order.post_only and order.time_in_force not in RESTING:
+        return invalid(f"{pointer}/post_only", "is of an order that rests: gtc, day or gtd")
     if not isinstance(order, LimitOrder):
         refused = _refusal_of_price(order.stop_price, f"{pointer}/stop_price", security)
         if refused or isinstance(order, StopOrder):
@@ -66,10 +79,20 @@ def _refusal_of_order(order: NewOrder, pointer: str, security: Security) -> Prob
     return _refusal_of_price(order.price, f"{pointer}/price", security)
 
 
+def _refusal_of_expiry(order: LimitOrder | StopOrder | StopLimitOrder, pointer: str, now_us: int) -> Problem | None:
+    if order.time_in_force != "gtd":
+        return None if order.expires_at is None else invalid(f"{pointer}/expires_at", "is of a gtd order only")
+    if order.expires_at is None:
+        return invalid(f"{pointer}/expires_at", "says when a gtd order ends, and has to be there")
+    if order.expires_at <= now_us:
+        return invalid(f"{pointer}/expires_at", "has to be in the future", code=EXPIRED)
+    return None
+
+
 def _refusal_of_iceberg(order: LimitOrder, pointer: str) -> Problem | None:
     shown = order.display_quantity or 0
-    if order.time_in_force != "gtc":
-        return invalid(f"{pointer}/display_quantity", "is of an order that rests, which an ioc or fok order never does")
+    if order.time_in_force not in RESTING:
+        return invalid(f"{pointer}/display_quantity", "is of an order that rests: gtc, day or gtd")
     if shown >= order.quantity:
         return invalid(f"{pointer}/display_quantity", "has to be less than the quantity")
     if shown * MAX_REFILLS < order.quantity:
@@ -102,6 +125,7 @@ def message_of(asked: Request, number: int, client_id: str, received_us: int) ->
             received_us,
             None,
             asked.display_quantity,
+            asked.expires_at,
         )
     if isinstance(asked, Cancel):
         return CancelRequest(number, client_id, asked.security_id, asked.order_id, received_us)
@@ -122,4 +146,6 @@ def message_of(asked: Request, number: int, client_id: str, received_us: int) ->
         asked.post_only,
         received_us,
         None if isinstance(asked, MarketOrder) else asked.stop_price,
+        None,
+        None if isinstance(asked, MarketOrder) else asked.expires_at,
     )
