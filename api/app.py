@@ -17,7 +17,7 @@ from api.dashboard import routes as dashboard
 from api.docs import routes as description
 from api.fast_lane import FastLane
 from api.market import data as market_data
-from api.market import leaderboard, listings, securities
+from api.market import day, leaderboard, listings, securities
 from api.market import netting as clearing
 from api.market.commands import SecurityCommands
 from api.operations import audit, health, metrics
@@ -109,6 +109,7 @@ def create_app(settings: Settings) -> Flask:
         accounts.routes(keys=keys, listing=listing, clearing_data=clearing_data),
         api_keys.routes(keys=keys, clearing_data=clearing_data, new_per_hour=settings.max_new_keys_per_hour),
         market_data.routes(listing=listing, market_data=market_data_base),
+        day.routes(listing=listing, market_data=market_data_base),
         reports.routes(keys=keys, listing=listing, market_data=market_data_base),
         lives.routes(keys=keys, listing=listing, market_data=market_data_base),
         leaderboard.routes(clearing_data=clearing_data),

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import Field, TypeAdapter
 
 from api.wire.answers_schema import Answer, Candle, Count, Dollars, Level, Milliseconds, Report, Standing, Time, Trade
+from api.wire.security_answers import AuctionState, News, PhaseOf
 
 VERSION = "3.0.0"
 
@@ -41,7 +42,9 @@ class PriceMessage(Answer):
 class Subscription(Answer):
     """A channel to subscribe to or to leave; without a security, of all securities."""
 
-    channel: Literal["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]
+    channel: Literal[
+        "price", "book", "trades", "candles", "auction", "phase", "report", "leaderboard", "pipeline", "news"
+    ]
     security_id: str | None = None
 
 
@@ -131,6 +134,9 @@ _CHANNELS: dict[str, tuple[Any, str]] = {
     "book": (ChannelEvent[Levels], "The levels that changed, at most ten updates a second and security."),
     "trades": (ChannelEvent[list[Trade]], "Every trade, oldest first."),
     "candles": (ChannelEvent[list[CandleOf]], "The candles that changed, at most four updates a second and security."),
+    "auction": (ChannelEvent[AuctionState], "What the auction of a security would lead to, whenever that changes."),
+    "phase": (ChannelEvent[PhaseOf], "Every change of a security's phase."),
+    "news": (ChannelEvent[list[News]], "News, oldest first."),
     "report": (ChannelEvent[list[Report]], "Every report of the client of the key, oldest first."),
     "leaderboard": (ChannelEvent[list[Standing]], "The leaderboard, once a second when it has changed."),
     "pipeline": (ChannelEvent[PipelineState], "The pipeline, once a second when it has changed."),

@@ -77,6 +77,11 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
         "stop": _example("Stop a client", {"state": "stopped"}),
         "resume": _example("Let a client trade again", {"state": "open"}),
     },
+    security_bodies.NewNews: {
+        "news": _example(
+            "News about a security", {"headline": "MSFT raises its dividend", "body": None, "security_id": "MSFT"}
+        )
+    },
     limits.LimitsChange: {
         "limits": _example(
             "Smaller orders, and the default for open orders",

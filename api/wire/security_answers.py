@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from api.wire.answers_schema import Answer, Count, Dollars, Number, Time
-from tasks.messages import Side
+from tasks.messages import PhaseCause, Side
 from tasks.shared.rules.securities import SecurityPhase
 
 
@@ -33,3 +33,21 @@ class Auction(AuctionState):
     """The auction of a security."""
 
     security_id: str
+
+
+class PhaseOf(Answer):
+    """The phase of a security, in the words of `GET /securities`."""
+
+    phase: SecurityPhase
+    phase_cause: PhaseCause | None
+    phase_ends_at: Time | None
+
+
+class News(Answer):
+    """News for everybody, about a security or about none."""
+
+    news_id: Number
+    headline: str
+    body: str | None
+    security_id: str | None
+    timestamp: Time

@@ -1,4 +1,4 @@
-"""The bodies of requests about securities: listing, phases, bands, settlement."""
+"""The bodies of requests about securities: listing, phases, bands, settlement, news."""
 
 from __future__ import annotations
 
@@ -92,3 +92,11 @@ class Settlement(Shape):
 
     transfer_id: Name
     value: ValueCents
+
+
+class NewNews(Shape):
+    """News for everybody, about a security or about none."""
+
+    headline: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    body: Annotated[str, StringConstraints(max_length=10_000)] | None = None
+    security_id: str | None = None

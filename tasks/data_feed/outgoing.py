@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 from redis import Redis
 
 from db.market_data.book_store import Stored
+from tasks.data_feed.rules.day import AuctionState, PhaseState
 from tasks.data_feed.rules.rows import Book, BookChange, Level, Price, Report, Trade
 from tasks.messages import Side
 
@@ -32,8 +33,8 @@ def channel_of(redis: Redis) -> str:
 class Told(Struct, frozen=True, array_like=True):
     """Something for the subscribers of a security or, with reports, of a client: `about` is its name.
 
-    An update goes on from `previous_sequence`, a snapshot from anything. `data` is JSON: a Price, a list of Trade or
-    of Report, oldest first, or LevelRows.
+    An update goes on from `previous_sequence`, a snapshot from anything. `data` is JSON: a Price, a PhaseState, an
+    AuctionState, a list of Trade or of Report, oldest first, or LevelRows.
     """
 
     about: str
@@ -58,27 +59,48 @@ class Push(Struct, frozen=True):
     books: list[Told] = []
     trades: list[Told] = []
     reports: list[Told] = []
+    phases: list[Told] = []
+    auctions: list[Told] = []
     resynchronise: bool = False
 
     @property
     def is_news(self) -> bool:
         """Whether there is anything in it."""
-        return bool(self.prices or self.books or self.trades or self.reports or self.resynchronise)
+        return any((self.prices, self.books, self.trades, self.reports, self.phases, self.auctions, self.resynchronise))
 
 
-def push_of(reports: Mapping[str, Sequence[Report]], trades: Iterable[Trade], books: Stored) -> Push:
+def push_of(
+    reports: Mapping[str, Sequence[Report]],
+    trades: Iterable[Trade],
+    books: Stored,
+    phases: Iterable[PhaseState] = (),
+    auctions: Iterable[AuctionState] = (),
+) -> Push:
     """The message of a unit, of what was stored and had not been before."""
     return Push(
         prices=[price_told(price) for price in books.prices],
         books=[change_told(change) for change in books.changes] + [book_told(book) for book in books.books],
         trades=[trades_told(run) for run in _runs(trades)],
         reports=[reports_told(of_client) for of_client in reports.values()],
+        phases=[phase_told(phase) for phase in phases],
+        auctions=[auction_told(auction) for auction in auctions],
     )
 
 
 def price_told(price: Price) -> Told:
     """Other best or last prices of a security."""
     return Told(price.security_id, "update", price.sequence - 1, price.sequence, price.updated_us, Raw(_encode(price)))
+
+
+def phase_told(phase: PhaseState) -> Told:
+    """Another phase of a security."""
+    return Told(phase.security_id, "update", phase.sequence - 1, phase.sequence, phase.changed_us, Raw(_encode(phase)))
+
+
+def auction_told(auction: AuctionState) -> Told:
+    """What the auction of a security would lead to from now on."""
+    before = auction.sequence - 1
+    return Told(auction.security_id, "update", before, auction.sequence, auction.updated_us, Raw(_encode(auction)))
 
 
 def change_told(change: BookChange) -> Told:

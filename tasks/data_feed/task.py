@@ -74,7 +74,12 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
     push, nobody pushes that unit; the worker that comes after it tells the subscribers to resynchronise.
     """
     try:
-        push = record(_market_data(), batches, taken_us=time.time_ns() // 1_000)
+        push = record(
+            _market_data(),
+            batches,
+            taken_us=time.time_ns() // 1_000,
+            volatility_auction_us=round(settings().volatility_auction_s * 1_000_000),
+        )
     except DBAPIError:
         self.in_doubt = True
         raise
