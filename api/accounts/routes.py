@@ -25,7 +25,7 @@ from db.clearing_data import keys as key_store
 from db.clearing_data.account_limits import AccountLimits
 from db.clearing_data.accounts import Transferred
 from db.clearing_data.rows import Account
-from db.clearing_data.securities import listed
+from db.clearing_data.securities import ever_listed
 from db.clearing_data.tables import DTCC
 from db.connect import Database
 
@@ -67,7 +67,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         with reading(clearing_data) as tx:
             account = _existing(tx, client_id)
             held = accounts.holdings(tx, client_id)
-            equity_cents = outgoing.equity_cents(account, held, listed(tx))
+            equity_cents = outgoing.equity_cents(account, held, ever_listed(tx))
             limits = account_limits.limits(tx, client_id) or AccountLimits()
         content = {
             "client_id": client_id,

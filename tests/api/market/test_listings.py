@@ -102,6 +102,15 @@ def test_a_security_with_open_orders_is_not_delisted(deciding_api: Api, keys: Ke
     assert (again.status_code, problem(again)["code"]) == (409, "security_exists")
 
 
+def test_shares_of_a_delisted_security_are_worth_their_last_price(deciding_api: Api, keys: Keys) -> None:
+    before = deciding_api.ask("GET", "/accounts/SINGLE", key=keys.single).json()
+    assert "MSFT" in {holding["security_id"] for holding in before["holdings"]}
+    assert deciding_api.ask("DELETE", "/securities/MSFT", key=keys.admin).status_code == 200
+    assert deciding_api.ask("GET", "/accounts/SINGLE", key=keys.single).json() == before
+    for path in ("/leaderboard", "/leaderboard/history"):
+        assert deciding_api.ask("GET", path).status_code == 200, path
+
+
 def test_a_security_is_settled_once(deciding_api: Api, keys: Keys) -> None:
     def settle(transfer_id: str, value: float) -> tuple[int, str]:
         body = {"transfer_id": transfer_id, "value": value}
