@@ -72,7 +72,7 @@ class Trade(Struct, frozen=True, kw_only=True):
     trade_id: str
     price: Decimal
     quantity: int
-    aggressor_side: Side
+    aggressor_side: Side | None  # None of a trade in an auction
     sequence: int
     security_id: str = ""
     timestamp: str | None = None

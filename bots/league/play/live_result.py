@@ -90,7 +90,7 @@ def _bot(
     opened: Opened,
     samples: list[AccountSample],
     numbers: Mapping[str, int],
-    sides: Mapping[str, str],
+    sides: Mapping[str, str | None],
 ) -> BotResult:
     orders, fills = course.exchange.orders_and_fills(opened)
     account = course.exchange.admin.account(opened.client_id)
@@ -114,7 +114,7 @@ def _bot(
     )
 
 
-def _fill(course: Course, fill: SettledFill, numbers: Mapping[str, int], sides: Mapping[str, str]) -> Fill:
+def _fill(course: Course, fill: SettledFill, numbers: Mapping[str, int], sides: Mapping[str, str | None]) -> Fill:
     return Fill(
         _time_s(course, fill.timestamp),
         fill.security_id,

@@ -25,7 +25,7 @@ class Told(Struct, frozen=True):
     security_id: str
     price: str
     quantity: int
-    aggressor_side: str
+    aggressor_side: str | None
 
 
 def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
