@@ -17,9 +17,9 @@ from api.dashboard import routes as dashboard
 from api.docs import routes as description
 from api.fast_lane import FastLane
 from api.market import data as market_data
-from api.market import leaderboard
+from api.market import day, leaderboard, listings, securities
 from api.market import netting as clearing
-from api.market import securities as halts
+from api.market.commands import SecurityCommands
 from api.operations import audit, health, metrics
 from api.operations.figures import QueueWatch
 from api.orders import lives, reports
@@ -69,11 +69,13 @@ def create_app(settings: Settings) -> Flask:
     listing = Listing(clearing_data)
     pending = PendingOrders(clearing_data, overdue_after_s=settings.undecided_after_s)
     gevent.spawn(pending.run)
+    ids, queue = OrderIds(lambda: _next_blocks(clearing_data)), OrderQueue()
+    commands = SecurityCommands(ids=ids, queue=queue, clearing_data=clearing_data)
     gateway = OrderGateway(
         listing=listing,
-        ids=OrderIds(lambda: _next_blocks(clearing_data)),
+        ids=ids,
         promises=Promises(clearing_data),
-        queue=OrderQueue(),
+        queue=queue,
         pending=pending,
         rate_limits=RateLimits(
             settings.redis_url.get_secret_value(),
@@ -103,10 +105,12 @@ def create_app(settings: Settings) -> Flask:
             endpoint=endpoint,
         ),
         order_reads.routes(keys=keys, lookup=lookup, listing=listing, clearing_data=clearing_data),
-        halts.routes(gateway=gateway, listing=listing, clearing_data=clearing_data),
+        securities.routes(commands=commands, listing=listing, clearing_data=clearing_data),
+        listings.routes(commands=commands, listing=listing, clearing_data=clearing_data),
         accounts.routes(keys=keys, listing=listing, clearing_data=clearing_data),
         api_keys.routes(keys=keys, clearing_data=clearing_data, new_per_hour=settings.max_new_keys_per_hour),
         market_data.routes(listing=listing, market_data=market_data_base),
+        day.routes(listing=listing, market_data=market_data_base),
         reports.routes(keys=keys, listing=listing, market_data=market_data_base),
         lives.routes(keys=keys, listing=listing, market_data=market_data_base),
         leaderboard.routes(clearing_data=clearing_data),

@@ -77,12 +77,12 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
     ),
 }
 _MARKET_DATA: Mapping[str, tuple[str, ...]] = {
-    "api": ("SELECT ON ALL TABLES IN SCHEMA public",),
+    "api": ("SELECT ON ALL TABLES IN SCHEMA public", "INSERT ON news"),
     "streams": ("SELECT ON ALL TABLES IN SCHEMA public",),
     "data_feed": (
         "SELECT ON ALL TABLES IN SCHEMA public",
         "INSERT ON reports, trades, prices, coverage",
-        "INSERT, UPDATE ON report_heads, candles, books",
+        "INSERT, UPDATE ON report_heads, candles, books, phases, auctions",
         "INSERT, UPDATE, DELETE ON book_levels",
         "UPDATE, DELETE ON coverage",
         "EXECUTE ON FUNCTION make_day(text, integer, bigint)",

@@ -15,16 +15,18 @@ from api.wire import outgoing
 from api.wire.answers import answer
 from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import declared
+from api.wire.limits import AccountWithLimits, limits_of
 from api.wire.money import dollars
 from api.wire.problems import Problem, invalid, not_found
 from api.wire.schema import CashTransfer, NewAccount, ShareTransfer
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
-from db.clearing_data import accounts, initial_data, market, securities
+from db.clearing_data import account_limits, accounts, initial_data, market, securities
 from db.clearing_data import keys as key_store
+from db.clearing_data.account_limits import AccountLimits
 from db.clearing_data.accounts import Transferred
 from db.clearing_data.rows import Account
-from db.clearing_data.securities import listed
+from db.clearing_data.securities import ever_listed
 from db.clearing_data.tables import DTCC
 from db.connect import Database
 
@@ -60,18 +62,20 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         return answer(opened, 201, {"Cache-Control": "no-store"})
 
     @blueprint.get("/accounts/<client_id>")
-    @declared("client", "The contents of an account", gives={200: answers_schema.Account})
+    @declared("client", "The contents of an account", gives={200: AccountWithLimits})
     def one(client_id: str) -> Response:
         keys.allowed(client_id)
         with reading(clearing_data) as tx:
             account = _existing(tx, client_id)
             held = accounts.holdings(tx, client_id)
-            equity_cents = outgoing.equity_cents(account, held, listed(tx))
+            equity_cents = outgoing.equity_cents(account, held, ever_listed(tx))
+            limits = account_limits.limits(tx, client_id) or AccountLimits()
         content = {
             "client_id": client_id,
             **outgoing.cash_of(account),
             "holdings": [outgoing.holding_of(holding) for holding in held],
             "equity": dollars(equity_cents),
+            "limits": limits_of(limits),
         }
         return answer(content)
 
@@ -87,7 +91,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
     @declared("client", "Shares of a security in an account", gives={200: answers_schema.HoldingOf})
     def holding(security_id: str, client_id: str) -> Response:
         keys.allowed(client_id)
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         with reading(clearing_data) as tx:
             _existing(tx, client_id)
             found = accounts.holding(tx, client_id, security_id)

@@ -1,4 +1,4 @@
-"""The route by which the admin stops a client or lets it trade again."""
+"""The route by which the admin stops a client, lets it trade again, and sets its limits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from api.accounts import limits
 from api.orders.intake.gateway import OrderGateway
 from api.request.auth import Keys
 from api.request.body import read_json
@@ -13,6 +14,7 @@ from api.request.databases import writing
 from api.wire.answers import answer
 from api.wire.answers_schema.accounts import AccountResumed, AccountStopped
 from api.wire.declaration import declared
+from api.wire.limits import LimitsChange, LimitsChanged
 from api.wire.problems import Problem, not_found
 from api.wire.schema import AccountChange
 from api.wire.shapes import shape_of
@@ -28,14 +30,17 @@ def routes(*, keys: Keys, gateway: OrderGateway, clearing_data: Database) -> Blu
     @blueprint.patch("/accounts/<client_id>")
     @declared(
         "admin",
-        "Stop a client, which cancels its open orders and denies new ones, or let it trade again",
-        takes=AccountChange,
-        gives={200: AccountResumed, 202: AccountStopped},
+        "Stop a client: its open orders are cancelled, further ones denied; let it trade again; or change its limits",
+        takes=AccountChange | LimitsChange,
+        gives={200: AccountResumed | LimitsChanged, 202: AccountStopped},
         refuses=[409],
     )
     def change(client_id: str) -> Response:
         identity = keys.allowed(client_id)
-        stopped = shape_of(read_json(), AccountChange).state == "stopped"
+        asked = read_json()
+        if isinstance(asked, dict) and "limits" in asked:
+            return answer(limits.change(clearing_data, client_id, asked))
+        stopped = shape_of(asked, AccountChange).state == "stopped"
         with writing(clearing_data) as tx:
             state = set_stopped(tx, client_id, stopped=stopped)
         if state is None:

@@ -12,6 +12,7 @@ from pydantic import Field, TypeAdapter
 from api.wire.answers_schema.common import Answer, Count, Dollars, Milliseconds, Time
 from api.wire.answers_schema.market import Candle, Level, Standing, Trade
 from api.wire.answers_schema.orders import Report
+from api.wire.security_answers import AuctionState, News, PhaseOf
 
 VERSION = "3.0.0"
 
@@ -43,7 +44,9 @@ class PriceMessage(Answer):
 class Subscription(Answer):
     """A channel to subscribe to or to leave; without a security, the channel of all securities."""
 
-    channel: Literal["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]
+    channel: Literal[
+        "price", "book", "trades", "candles", "auction", "phase", "report", "leaderboard", "pipeline", "news"
+    ]
     security_id: str | None = None
 
 
@@ -136,6 +139,9 @@ _CHANNELS: dict[str, tuple[Any, str]] = {
         ChannelEvent[list[CandleOf]],
         "The candles that changed, at most four updates per second and security.",
     ),
+    "auction": (ChannelEvent[AuctionState], "The outcome of a security's auction if it ended now, after every change."),
+    "phase": (ChannelEvent[PhaseOf], "Every change of a security's phase."),
+    "news": (ChannelEvent[list[News]], "News, oldest first."),
     "report": (ChannelEvent[list[Report]], "Every report of the key's client, oldest first."),
     "leaderboard": (ChannelEvent[list[Standing]], "The leaderboard, at most once a second, after a change."),
     "pipeline": (ChannelEvent[PipelineState], "The state of the pipeline, at most once a second, after a change."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.wire import schema
+from api.wire import limits, schema, security_bodies
 
 Example = Mapping[str, Any]  # summary and value, as OpenAPI names them
 
@@ -36,6 +36,15 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
             "A limit order that waits for a price",
             {**_STOP, "type": "stop_limit", "price": 94.50},
         ),
+        "day": _example("An order for today", {**_LIMIT, "time_in_force": "day"}),
+        "gtd": _example(
+            "An order that ends by itself",
+            {**_LIMIT, "time_in_force": "gtd", "expires_at": "2026-12-31T16:00:00Z"},
+        ),
+        "auction": _example(
+            "An order for the next auction",
+            {"type": "market", "security_id": "MSFT", "side": "buy", "quantity": 10, "time_in_force": "auction"},
+        ),
         "replace": _example(
             "New terms for an open order",
             {"type": "replace", "security_id": "MSFT", "order_id": 17, "quantity": 5, "price": 100.10},
@@ -48,12 +57,36 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
         "quantity": _example("A smaller total quantity", {"quantity": 5}),
     },
     schema.Halt: {"halt": _example("Halt the trading of a security", {"halted": True})},
+    security_bodies.PhaseChange: {
+        "phase": _example("An auction of ten seconds", {"phase": "auction", "seconds": 10}),
+        "continuous": _example("Uncross, and go on with continuous trading", {"phase": "continuous"}),
+    },
+    security_bodies.BandChange: {"band": _example("At most 10 % from the last trade", {"band": 0.10})},
+    security_bodies.NewSecurity: {
+        "security": _example(
+            "A new security", {"security_id": "ACME", "reference_price": 50.00, "tick": 0.01, "issued": 100_000}
+        )
+    },
+    security_bodies.Settlement: {
+        "settlement": _example("12.34 for each share", {"transfer_id": "settle-MSFT", "value": 12.34})
+    },
     schema.Fees: {"fees": _example("A rebate for makers, a fee for takers", {"maker_fee": -0.5, "taker_fee": 2})},
     schema.NewAccount: {"account": _example("A new account", {"client_id": "STUDENT"})},
     schema.NewKey: {"read_only": _example("A key that only reads", {"name": "dashboard", "read_only": True})},
     schema.AccountChange: {
         "stop": _example("Stop a client", {"state": "stopped"}),
         "resume": _example("Let a client trade again", {"state": "open"}),
+    },
+    security_bodies.NewNews: {
+        "news": _example(
+            "News about a security", {"headline": "MSFT raises its dividend", "body": None, "security_id": "MSFT"}
+        )
+    },
+    limits.LimitsChange: {
+        "limits": _example(
+            "Smaller orders, and the default for open orders",
+            {"limits": {"max_order_quantity": 1_000, "max_open_orders": None}},
+        )
     },
     schema.CashTransfer: {"cash": _example("Cash", {"transfer_id": "salary-2026-11", "amount": 1000.00})},
     schema.ShareTransfer: {

@@ -68,6 +68,8 @@ _TAG_OF = {
     "book": "Market data",
     "trades": "Market data",
     "candles": "Market data",
+    "auction": "Market data",
+    "news": "Market data",
     "leaderboard": "Market data",
     "accounts": "Accounts",
     "balance": "Accounts",

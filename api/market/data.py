@@ -41,7 +41,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
     @blueprint.get("/price/<security_id>")
     @declared("public", "Best and last prices", gives={200: answers_schema.Price})
     def price(security_id: str) -> Response:
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         with reading(market_data) as tx:
             found = reads.price(tx, security_id)
         return answer(outgoing.price_of(found or Price(security_id, 0, None, None, None, 0)))
@@ -49,7 +49,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
     @blueprint.get("/book/<security_id>")
     @declared("public", "An order book", parameters=[_DEPTH], gives={200: answers_schema.Book})
     def book(security_id: str) -> Response:
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         depth = query.number("depth", default=DEFAULT_DEPTH, least=1, most=query.MAX_LIMIT)
         with reading(market_data) as tx:
             found = reads.book(tx, security_id, depth=depth)
@@ -58,7 +58,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
     @blueprint.get("/trades/<security_id>")
     @declared("public", "Trades, newest first", parameters=[LIMIT, CURSOR], gives={200: Page[Trade]})
     def trades(security_id: str) -> Response:
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         limit, before = query.limit(), query.cursor()
         with reading(market_data) as tx:
             found = reads.trades(tx, security_id, before=reads.NEWEST if before is None else before, limit=limit)
@@ -72,7 +72,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
         gives={200: Rows[Candle]},
     )
     def candles(security_id: str) -> Response:
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         interval = query.choice("interval", tuple(CANDLE_SECONDS), default="1m")
         limit = query.number("limit", default=DEFAULT_CANDLES, least=1, most=query.MAX_LIMIT)
         with reading(market_data) as tx:

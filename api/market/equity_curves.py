@@ -19,7 +19,7 @@ from api.wire.problems import Problem
 from celery_app.clock import now_us
 from db.clearing_data import equity_samples, standings
 from db.clearing_data.equity_samples import EVERY_US, Sample
-from db.clearing_data.securities import listed
+from db.clearing_data.securities import ever_listed
 from db.connect import Database
 
 log = structlog.get_logger()
@@ -62,7 +62,7 @@ class EquityCurves:
         """Keep what clients are worth now. Raises Problem (503) when the database is away."""
         with reading(self._clearing_data) as tx:
             found = standings.standings(tx, {})
-            securities = listed(tx)
+            securities = ever_listed(tx)
         worth = [(outgoing.equity_cents(one.account, one.holdings, securities), one) for one in found]
         worth.sort(key=lambda entry: (-entry[0], entry[1].account.client_id))
         sampled = {

@@ -20,7 +20,7 @@ from api.wire.answers_schema.market import Curves, Standing
 from api.wire.declaration import JSON, Parameter, declared
 from api.wire.money import dollars
 from db.clearing_data import standings
-from db.clearing_data.securities import listed
+from db.clearing_data.securities import ever_listed
 from db.clearing_data.trade_counts import TradeCounts
 from db.connect import Database
 from tasks.shared.rules.securities import Security
@@ -71,7 +71,7 @@ def ranked(clearing_data: Database, counts: TradeCounts) -> list[dict[str, Any]]
         gevent.sleep(AGAIN_S)
     with reading(clearing_data) as tx:
         found = standings.standings(tx, counts.read(tx))
-        return _ranked(found, listed(tx))
+        return _ranked(found, ever_listed(tx))
 
 
 def _advance(clearing_data: Database, counts: TradeCounts) -> bool:

@@ -1,43 +1,41 @@
-"""The route that changes a security: halts its trading, resumes it, or sets its fees."""
+"""The route that changes a security: its phase, its band or its fees."""
 
 from __future__ import annotations
 
-import time
+from typing import Any
 
-import gevent
 from flask import Blueprint, Response
 
 from api.market import fees
-from api.orders.intake.gateway import OrderGateway
+from api.market.commands import SecurityCommands
+from api.market.listings import submitted
 from api.request.body import read_json
-from api.request.databases import reading
 from api.request.listing import Listing
 from api.wire import outgoing
 from api.wire.answers import answer
 from api.wire.answers_schema.market import Security
-from api.wire.answers_schema.orders import HaltSubmitted
 from api.wire.declaration import declared
+from api.wire.problems import invalid
 from api.wire.schema import Fees, Halt
+from api.wire.security_answers import CommandSubmitted
+from api.wire.security_bodies import BandChange, PhaseChange
 from api.wire.shapes import shape_of
-from celery_app.clock import now_us
-from db.clearing_data.orders import is_logged
 from db.connect import Database
+from tasks.messages import BandRequest, HaltRequest, PhaseRequest, SecurityRequest
 
-# How long to wait for order entry to have it in the log, and between two looks [s].
-WAIT_S = 2.0
-LOOK_S = 0.02
+_Change = PhaseChange | BandChange | Halt
 
 
-def routes(*, gateway: OrderGateway, listing: Listing, clearing_data: Database) -> Blueprint:
+def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Database) -> Blueprint:
     """The route, on these services."""
     blueprint = Blueprint("halts", __name__)
 
     @blueprint.patch("/securities/<security_id>")
     @declared(
         "admin",
-        "Halt the trading of a security, or resume it; or set its fees while no order of it is open",
-        takes=Halt | Fees,
-        gives={200: Security, 202: HaltSubmitted},
+        "Change the phase of a security, or halt it; or its band; or its fees while no order of it is open",
+        takes=PhaseChange | BandChange | Halt | Fees,
+        gives={200: Security, 202: CommandSubmitted},
         refuses=[409],
     )
     def change(security_id: str) -> Response:
@@ -46,28 +44,37 @@ def routes(*, gateway: OrderGateway, listing: Listing, clearing_data: Database) 
             wanted = shape_of(content, Fees)
             listing.in_path(security_id)
             fees.change(clearing_data, security_id, wanted)
-            listing.read()
-            return answer(outgoing.security_of(listing.in_path(security_id)))
-        asked = shape_of(content, Halt)
-        listing.in_path(security_id)
-        number = gateway.halt(security_id, halted=asked.halted, received_us=now_us())
-        if not logged(number):
-            return answer(
-                {"status": "success", "security_id": security_id, "command_id": number, "message": "halt submitted"},
-                202,
-            )
+        else:
+            asked = _change_of(content)
+            listing.in_path(security_id)
+            sent = commands.send(lambda number, now_us: _request_of(asked, number, security_id, now_us))
+            if not sent.is_logged:
+                return submitted(security_id, sent, _WORDS[type(asked)])
         listing.read()
         return answer(outgoing.security_of(listing.in_path(security_id)))
 
-    def logged(number: int) -> bool:
-        """Whether a command is in the log, and so comes before whatever is sent from now on."""
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            with reading(clearing_data) as tx:
-                if is_logged(tx, number):
-                    return True
-            if time.monotonic() > deadline:
-                return False
-            gevent.sleep(LOOK_S)
-
     return blueprint
+
+
+_WORDS = {PhaseChange: "phase", BandChange: "band", Halt: "halt"}
+
+
+def _change_of(content: Any) -> _Change:
+    """The change that a body asks for. Raises Problem (422)."""
+    named = content.keys() if isinstance(content, dict) else set()
+    if named & PhaseChange.model_fields.keys():
+        asked = shape_of(content, PhaseChange)
+        if asked.phase == "continuous" and asked.seconds is not None:
+            raise invalid("/seconds", "continuous trading lasts until another phase begins")
+        return asked
+    return shape_of(content, BandChange) if "band" in named else shape_of(content, Halt)
+
+
+def _request_of(asked: _Change, number: int, security_id: str, now_us: int) -> SecurityRequest:
+    match asked:
+        case PhaseChange():
+            return PhaseRequest(number, security_id, asked.phase, asked.seconds, now_us)
+        case BandChange():
+            return BandRequest(number, security_id, asked.band, now_us)
+        case Halt():
+            return HaltRequest(number, security_id, asked.halted, now_us)

@@ -32,7 +32,7 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     @declared("client", "The life of an order, stage by stage", gives={200: answers_schema.Life})
     def of_order(security_id: str, order_id: int) -> Response:
         client_id = reader(keys.identify())
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         with reading(market_data) as tx:
             life = life_of(lives.life_reports(tx, security_id, order_id, client_id=client_id))
         if life is None:

@@ -27,7 +27,7 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     @declared("client", "The status of an order, from its reports", gives={200: Status})
     def status(security_id: str, order_id: int) -> Response:
         client_id = reader(keys.identify())
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         with reading(market_data) as tx:
             found = reads.order_status(tx, security_id, order_id, client_id=client_id)
         if found is None:
@@ -38,7 +38,7 @@ def routes(*, keys: Keys, listing: Listing, market_data: Database) -> Blueprint:
     @declared("client", "The last report of an order", gives={200: Report})
     def report(security_id: str, order_id: int) -> Response:
         client_id = reader(keys.identify())
-        listing.in_path(security_id)
+        listing.once_in_path(security_id)
         with reading(market_data) as tx:
             found = reads.last_report(tx, security_id, order_id, client_id=client_id)
         if found is None:

@@ -13,7 +13,8 @@ from tasks.shared.rules.securities import Security
 
 log = structlog.get_logger()
 
-REFRESH_S = 5.0
+# Within a second a new security is traded everywhere, and a phase is seen that another process has changed [s].
+REFRESH_S = 0.5
 
 
 class Listing:
@@ -22,6 +23,7 @@ class Listing:
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
         self._known: dict[str, Security] = {}
+        self._ever: set[str] = set()
         gevent.spawn(self._refresh)
 
     def all(self) -> dict[str, Security]:
@@ -39,10 +41,20 @@ class Listing:
             raise not_found("security")
         return security
 
+    def once_in_path(self, security_id: str) -> None:
+        """Check that a security named in a path is or was listed: history stays readable. Raises Problem (404, 503)."""
+        if not self.was_ever(security_id):
+            raise not_found("security")
+
+    def was_ever(self, security_id: str) -> bool:
+        """Return whether a security of this id is or was listed. Raises Problem (503)."""
+        return security_id in self.all() or security_id in self._ever
+
     def read(self) -> None:
         """Read the securities again. Raises Problem (503)."""
         with reading(self._clearing_data) as tx:
             self._known = {security.security_id: security for security in securities.listed(tx)}
+            self._ever = securities.ids_ever_listed(tx)
 
     def _refresh(self) -> None:
         while True:

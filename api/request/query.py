@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, TypeVar
 
 from flask import request
@@ -13,20 +12,17 @@ from pydantic import Field
 from api.request.listing import Listing
 from api.wire.declaration import Parameter
 from api.wire.problems import invalid
+from api.wire.times import TIME, time_us_of
 
 T = TypeVar("T", bound=str)
 
 MAX_LIMIT = 1_000
 DEFAULT_LIMIT = 100
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{1,30})?([Zz]|[+\- ][0-9]{2}:[0-9]{2})"
-)
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
 # As routes declare them.
-_Time = Annotated[str, Field(pattern=f"^{_TIME.pattern}$", json_schema_extra={"format": "date-time"})]
+_Time = Annotated[str, Field(pattern=f"^{TIME.pattern}$", json_schema_extra={"format": "date-time"})]
 FROM = Parameter("from", _Time, "start of the period, inclusive")
 TO = Parameter("to", _Time, "end of the period, exclusive; now by default")
 LIMIT = Parameter("limit", Annotated[int, Field(ge=1, le=MAX_LIMIT)], f"rows in the page; {DEFAULT_LIMIT} by default")
@@ -83,21 +79,9 @@ def time_us(name: str, *, default: int) -> int:
         raise invalid(f"?{name}", "must be a time such as 2026-01-02T03:04:05Z") from None
 
 
-def time_us_of(text: str) -> int:
-    """Return a time in RFC 3339 as microseconds since 1970, rounded up. Raises ValueError, OverflowError."""
-    parts = _TIME.fullmatch(text)
-    if parts is None:
-        raise ValueError("not a time in RFC 3339")
-    # A plus sign that a client did not encode arrives as a space.
-    whole = datetime.fromisoformat(parts[1].upper() + parts[3].upper().replace(" ", "+"))
-    digits = (parts[2] or ".")[1:]
-    fraction_us = int(digits[:6].ljust(6, "0")) + any(digit != "0" for digit in digits[6:])
-    return (whole - _EPOCH) // timedelta(microseconds=1) + fraction_us
-
-
 def security(listing: Listing) -> str | None:
-    """Return a listed security; None stands for all. Raises Problem (422, 503)."""
+    """Return a security that is or was listed; None stands for all. Raises Problem (422, 503)."""
     text = request.args.get("security_id")
-    if text and text not in listing.all():
+    if text and not listing.was_ever(text):
         raise invalid("?security_id", "is not listed", code="unknown_security")
     return text or None

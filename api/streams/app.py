@@ -30,7 +30,10 @@ from api.streams.clients.key_watch import KeyWatch
 from api.streams.feed import pipeline
 from api.streams.feed.board import Board
 from api.streams.feed.candles import CandleStreams
+from api.streams.feed.day import CHANNELS as CHANNELS_OF_DAY
+from api.streams.feed.day import DayStreams
 from api.streams.feed.listener import Listener
+from api.streams.feed.news import NewsStream
 from api.streams.feed.pipeline import Pipeline
 from api.streams.feed.private import PrivateStreams
 from api.streams.feed.public import CHANNELS, PublicStreams
@@ -77,9 +80,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     fanout = Fanout()
     rooms = SocketIORooms(server, fanout)
     public_streams, private_streams = PublicStreams(rooms), PrivateStreams(rooms, market_data)
-    candle_streams = CandleStreams(rooms)
+    candle_streams, day_streams = CandleStreams(rooms), DayStreams(rooms, listing)
     look = Pipeline(clearing_data, market_data, flower=f"http://{FLOWER_HOST}:{settings.flower_port}")
-    boards = [
+    boards: list[Board | NewsStream] = [
+        NewsStream(rooms, market_data),
         Board("leaderboard", rooms, partial(leaderboard.ranked, clearing_data, TradeCounts()), nothing=[]),
         Board("pipeline", rooms, look.read, nothing=pipeline.NOTHING),
     ]
@@ -91,6 +95,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     by_security: dict[str, Callable[[str], Raw]] = {
         **{channel: partial(public_streams.snapshot, channel) for channel in CHANNELS},
         "candles": candle_streams.snapshot,
+        **{channel: partial(day_streams.snapshot, channel) for channel in CHANNELS_OF_DAY},
     }
     app = Flask(__name__, static_folder=None)
     server.init_app(app)
@@ -103,7 +108,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         end=rooms.end,
     )
     app.wsgi_app = caps  # type: ignore[method-assign]
-    Channels(
+    channels = Channels(
         server,
         rooms,
         clearing_data,
@@ -131,15 +136,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_error_handler(Exception, our_fault)
 
     listener = Listener(
-        settings.redis_url.get_secret_value(), market_data, public_streams, candle_streams, private_streams
+        settings.redis_url.get_secret_value(), market_data, public_streams, candle_streams, day_streams, private_streams
     )
     _spawn(listener.run)
     _spawn(private_streams.run)
     for board in boards:
         _spawn(board.run)
+    _spawn(channels.follow_listing)
     _spawn(key_watch.run)
     _spawn(cancels.run)
-    _spawn(lambda: _heartbeat(rooms, caps, public_streams, candle_streams, boards, private_streams))
+    _spawn(lambda: _heartbeat(rooms, caps, public_streams, candle_streams, day_streams, boards, private_streams))
     app.extensions[CANCELS] = cancels
     return app
 
@@ -165,7 +171,8 @@ def _heartbeat(
     caps: Caps,
     public_streams: PublicStreams,
     candle_streams: CandleStreams,
-    boards: Sequence[Board],
+    day_streams: DayStreams,
+    boards: Sequence[Board | NewsStream],
     private_streams: PrivateStreams,
 ) -> None:
     """Tell every Socket.IO client each second that the streams live, and the last sequences."""
@@ -175,8 +182,8 @@ def _heartbeat(
         caps.end_idle()
         now = time_of(now_us())
         of_boards = {board.channel: board.sequence for board in boards}
-        everyones = public_streams.sequences() | {"candles": candle_streams.sequences()} | of_boards
-        rooms.send("heartbeat", _beat(now, everyones), None)
+        everyones = public_streams.sequences() | day_streams.sequences() | {"candles": candle_streams.sequences()}
+        rooms.send("heartbeat", _beat(now, everyones | of_boards), None)
         for client_id, sequence in private_streams.sequences().items():
             rooms.send("heartbeat", _beat(now, {"report": sequence}), room_of("report", client_id))
 

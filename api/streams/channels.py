@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import gevent
 import msgspec
 from flask import request
 from flask_socketio import ConnectionRefusedError as Refused
@@ -18,6 +19,7 @@ from api.streams.clients.caps import Caps, SubscriptionBudget
 from api.streams.clients.key_watch import KeyWatch
 from api.streams.feed.board import Board
 from api.streams.feed.forms import content_of
+from api.streams.feed.news import NewsStream
 from api.streams.feed.private import PrivateStreams
 from api.streams.feed.report_readers import ReportReaders
 from api.streams.sockets.rooms import room_of
@@ -29,6 +31,8 @@ from db.connect import Database
 NO_KEY = Problem(401, "unauthorized", "connect with a key in auth, as {api_key: KEY}")
 # Channels times securities that one connection may hear.
 MAX_SUBSCRIPTIONS = 1_000
+# Between two looks for securities that are listed meanwhile [s].
+FOLLOW_EVERY_S = 0.25
 _TOO_MANY = Problem(
     429, "too_many_subscriptions", f"a connection may have {MAX_SUBSCRIPTIONS} subscriptions; unsubscribe first"
 )
@@ -56,7 +60,7 @@ class Channels:
         clearing_data: Database,
         listing: Listing,
         by_security: Mapping[str, Callable[[str], Raw]],
-        boards: Sequence[Board],
+        boards: Sequence[Board | NewsStream],
         private_streams: PrivateStreams,
         key_watch: KeyWatch,
         cancels: CancelOnDisconnect,
@@ -76,6 +80,8 @@ class Channels:
         self._cancelling: set[str] = set()  # connections whose end cancels their clients' orders
         self._identities: dict[str, Identity] = {}  # by the id of the connection, of those with a key
         self._reports: dict[str, ReportReaders] = {}  # of the connections that hear reports
+        self._of_all: dict[str, set[str]] = {}  # by connection the channels that it hears of all securities
+        self._followed: set[str] = set()  # the securities that those hear
         server.on_event("connect", self._connect)
         server.on_event("disconnect", self._disconnect)
         server.on_event("subscribe", self._answering(self._subscribe))
@@ -110,6 +116,7 @@ class Channels:
     def _disconnect(self, *_reason: str) -> None:
         self._rooms.close(_connection())
         self._budgets.pop(_connection(), None)
+        self._of_all.pop(_connection(), None)
         identity = self._identities.pop(_connection(), None)
         if identity is not None and _connection() in self._cancelling:
             self._cancelling.discard(_connection())
@@ -154,8 +161,11 @@ class Channels:
         elif channel in self._boards:
             self._begin(channel, self._boards[channel].snapshot(), channel)
         else:
+            if subscription.security_id is None:
+                self._followed |= self._listing.all().keys() if not self._of_all else set()
+                self._of_all.setdefault(_connection(), set()).add(channel)
             for security_id in self._securities(subscription):
-                self._begin(channel, self._by_security[channel](security_id), room_of(channel, security_id))
+                self._begin_security(_connection(), channel, security_id)
 
     def _subscribe_reports(self) -> None:
         """A client gets its own reports, of all securities, as they are numbered together; the admin everyone's."""
@@ -178,6 +188,8 @@ class Channels:
         elif subscription.channel in self._boards:
             self._rooms.leave(_connection(), subscription.channel)
         else:
+            if subscription.security_id is None:
+                self._of_all.get(_connection(), set()).discard(subscription.channel)
             for security_id in self._securities(subscription):
                 self._rooms.leave(_connection(), room_of(subscription.channel, security_id))
 
@@ -188,10 +200,31 @@ class Channels:
             self._private.close(readers)
 
     def _begin(self, channel: str, snapshot: Raw, room: str) -> None:
-        self._rooms.settle()  # who subscribes again is there already, and hears first what led to the snapshot
-        self._server.emit(channel, snapshot, to=_connection())
-        self._rooms.enter(_connection(), room)
+        self._enter(_connection(), channel, snapshot, room)
         self._caps.has_subscribed(self._rooms.engine_id(_connection()))
+
+    def _begin_security(self, connection: str, channel: str, security_id: str) -> None:
+        self._enter(connection, channel, self._by_security[channel](security_id), room_of(channel, security_id))
+        self._caps.has_subscribed(self._rooms.engine_id(connection))
+
+    def _enter(self, connection: str, channel: str, snapshot: Raw, room: str) -> None:
+        self._rooms.settle()  # who subscribes again is there already, and hears first what led to the snapshot
+        self._server.emit(channel, snapshot, to=connection)
+        self._rooms.enter(connection, room)
+
+    def follow_listing(self) -> None:
+        """Have those that hear a channel of all securities hear the ones that are listed later, too; for ever."""
+        while True:
+            gevent.sleep(FOLLOW_EVERY_S)
+            if not self._of_all:
+                self._followed.clear()
+                continue
+            for security_id in sorted(self._listing.all().keys() - self._followed):
+                self._followed.add(security_id)
+                for connection, channels in list(self._of_all.items()):
+                    for channel in sorted(channels):
+                        if self._rooms.count_of(connection) < MAX_SUBSCRIPTIONS:
+                            self._begin_security(connection, channel, security_id)
 
     def _securities(self, subscription: Subscription) -> Iterable[str]:
         return list(self._listing.all()) if subscription.security_id is None else [subscription.security_id]

@@ -34,6 +34,11 @@ def dollars_or_none(cents: int | None) -> Decimal | None:
     return None if cents is None else dollars(cents)
 
 
+def time_or_none(time_us: int | None) -> str | None:
+    """A time as RFC 3339, or none."""
+    return None if time_us is None else time_of(time_us)
+
+
 def basis_points(ppm: int) -> Decimal:
     """Return hundredths of a basis point as basis points with two places."""
     return Decimal(ppm).scaleb(-2)
@@ -60,6 +65,7 @@ def order_of(order: Order) -> dict[str, Any]:
         "stop_price": dollars_or_none(order.stop_price_cents),
         "display_quantity": order.display_quantity,
         "time_in_force": order.time_in_force,
+        "expires_at": time_or_none(order.expires_us),
         "post_only": order.post_only,
         "filled_quantity": filled,
         "average_price": average,
@@ -84,6 +90,7 @@ def pending_order_of(order: OrderRequest) -> dict[str, Any]:
         "stop_price": dollars_or_none(order.stop_price_cents),
         "display_quantity": order.display_quantity,
         "time_in_force": order.time_in_force,
+        "expires_at": time_or_none(order.expires_us),
         "post_only": order.post_only,
         "filled_quantity": 0,
         "average_price": None,
@@ -151,6 +158,11 @@ def security_of(security: Security) -> dict[str, Any]:
         "halted": security.halted,
         "maker_fee": basis_points(security.maker_fee_ppm),
         "taker_fee": basis_points(security.taker_fee_ppm),
+        "phase": security.phase,
+        "phase_cause": security.phase_cause,
+        "phase_ends_at": time_or_none(security.phase_ends_us),
+        "reference_price": dollars_or_none(security.reference_price_cents),
+        "band": None if security.band_ppm is None else Decimal(security.band_ppm).scaleb(-6).normalize(),
     }
 
 

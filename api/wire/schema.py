@@ -11,11 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from pydantic_core import PydanticCustomError
 
 from api.wire.money import MoneyFault, cents_of
+from api.wire.times import TIME, time_us_of
 from celery_app.settings import settings
-from tasks.messages import Side
+from tasks.messages import Side, TimeInForce
 
-# The values that the api takes; order entry and the engine know more.
-TimeInForce = Literal["gtc", "ioc", "fok"]
+# Times from here on, in the year 2255, cannot be stored [us since 1970, UTC].
+TIME_BELOW_US = 2**53
 
 # Ids that clients and the admin may choose.
 CLIENT_ID_PATTERN = r"[A-Za-z0-9._-]{1,48}"
@@ -64,6 +65,16 @@ def _rate_ppm(rate: object) -> int:
     raise PydanticCustomError("rate", _MONEY_FAULTS[ppm])
 
 
+def _time_us(time: object) -> int:
+    try:
+        time_us = time_us_of(time) if isinstance(time, str) else -1
+    except (ValueError, OverflowError):
+        time_us = -1
+    if 0 <= time_us < TIME_BELOW_US:
+        return time_us
+    raise PydanticCustomError("time", "must be a time such as 2026-01-02T03:04:05Z")
+
+
 def _decimal_schema(below_cents: int) -> WithJsonSchema:
     """Return the JSON schema of a positive amount of dollars: a number, or a string with its digits."""
     return WithJsonSchema(
@@ -87,6 +98,11 @@ RatePpm = Annotated[
     BeforeValidator(_rate_ppm),
     WithJsonSchema({"type": "number", "minimum": -1_000, "maximum": 1_000, "multipleOf": 0.01}),
 ]
+TimeUs = Annotated[
+    int,
+    BeforeValidator(_time_us),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{TIME.pattern}$"}),
+]
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME_PATTERN}$")]
 Quantity = Annotated[int, Field(ge=1, le=2**31 - 1)]
 OrderId = Annotated[int, Field(ge=1, lt=2**53)]
@@ -107,6 +123,7 @@ class LimitOrder(Shape):
     quantity: Quantity
     price: PriceCents
     time_in_force: TimeInForce = "gtc"
+    expires_at: TimeUs | None = None
     post_only: bool = False
     display_quantity: Quantity | None = None
     client_order_id: Name | None = None
@@ -114,13 +131,13 @@ class LimitOrder(Shape):
 
 
 class MarketOrder(Shape):
-    """An order that trades at once within the collar; the exchange cancels the rest."""
+    """An order that trades at once, or in an auction, within the collar; its rest is cancelled."""
 
     type: Literal["market"]
     security_id: str
     side: Side
     quantity: Quantity
-    time_in_force: Literal["ioc"] = "ioc"
+    time_in_force: Literal["ioc", "auction"] = "ioc"
     post_only: Literal[False] = False
     client_order_id: Name | None = None
     client_id: Name | None = None
@@ -134,7 +151,8 @@ class StopOrder(Shape):
     side: Side
     quantity: Quantity
     stop_price: PriceCents
-    time_in_force: Literal["ioc"] = "ioc"
+    time_in_force: Literal["ioc", "day", "gtd"] = "ioc"
+    expires_at: TimeUs | None = None
     post_only: Literal[False] = False
     client_order_id: Name | None = None
     client_id: Name | None = None
@@ -149,7 +167,8 @@ class StopLimitOrder(Shape):
     quantity: Quantity
     stop_price: PriceCents
     price: PriceCents
-    time_in_force: TimeInForce = "gtc"
+    time_in_force: Literal["gtc", "ioc", "fok", "day", "gtd"] = "gtc"
+    expires_at: TimeUs | None = None
     post_only: bool = False
     client_order_id: Name | None = None
     client_id: Name | None = None

@@ -23,6 +23,7 @@ from bench.scenarios.report import Section, percentile_ms
 from bench.target.accounts import NAMES
 from bench.target.cpu import CpuMeter
 from bench.target.exchange import Exchange
+from celery_app.clock import now_us
 from db.clearing_data import securities
 
 CONNECTIONS = 64
@@ -97,7 +98,8 @@ def _checks_us(exchange: Exchange, seed: int) -> float:
         body = bodies[number % len(bodies)]
         request = {**environ, "CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body)}
         keys.admit("client_write", request)
-        problem = refusal(request_of(read_json(request)), "", identity, listed, max_quantity=1_000_000)
+        asked = request_of(read_json(request))
+        problem = refusal(asked, "", identity, listed, max_quantity=1_000_000, now_us=now_us())
         assert problem is None
     return 1e6 * (time.process_time() - began_s) / CHECKED
 

@@ -130,7 +130,7 @@ class Trade(Struct, frozen=True, kw_only=True):
     trade_id: str
     price: Decimal
     quantity: int
-    aggressor_side: Side | None
+    aggressor_side: Side | None  # None of a trade in an auction
     sequence: int
     security_id: str = ""
     timestamp: str | None = None

@@ -31,6 +31,8 @@ class Identity:
     role: Role
     read_only: bool = False
     key_id: int = field(default=0, compare=False)  # which of the client's keys it is
+    # How many orders a second the client may send; None: the exchange's default.
+    orders_per_s: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,10 @@ def find_key(tx: Connection, key: str) -> Identity | None:
     The look-up compares hashes, so its time says nothing about the key.
     """
     row = tx.execute(
-        text("SELECT client_id, role, read_only, key_id FROM api_keys WHERE key_hash = :hash AND revoked_us IS NULL"),
+        text(
+            "SELECT client_id, role, read_only, key_id, orders_per_s "
+            "FROM api_keys LEFT JOIN accounts USING (client_id) WHERE key_hash = :hash AND revoked_us IS NULL"
+        ),
         {"hash": _hash(key)},
     ).first()
     return Identity(*row) if row else None

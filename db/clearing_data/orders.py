@@ -94,12 +94,6 @@ def order(tx: Connection, order_id: int) -> Order | None:
     return Order(*row) if row else None
 
 
-def is_logged(tx: Connection, command_id: int) -> bool:
-    """Whether a command is in the log."""
-    found = tx.execute(text("SELECT 1 FROM order_log WHERE command_id = :command_id"), {"command_id": command_id})
-    return found.first() is not None
-
-
 def orders_page(
     tx: Connection,
     *,

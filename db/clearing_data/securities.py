@@ -26,6 +26,11 @@ def ever_listed(tx: Connection) -> list[Security]:
     return [Security(*row) for row in tx.exec_driver_sql(_SECURITIES + "ORDER BY security_id")]
 
 
+def ids_ever_listed(tx: Connection) -> set[str]:
+    """The ids of the securities that are listed or were."""
+    return set(tx.exec_driver_sql("SELECT security_id FROM securities").scalars())
+
+
 class FinalSettlement(NamedTuple):
     """What a security is settled at [cents/share], by a transfer with this id."""
 

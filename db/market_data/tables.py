@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -153,6 +154,44 @@ _with_partitions(
     "candles_1s PARTITION OF candles FOR VALUES IN (1) PARTITION BY RANGE (start_s)",
     "candles_1s_default PARTITION OF candles_1s DEFAULT WITH (fillfactor = 70)",
     "candles_wide PARTITION OF candles DEFAULT WITH (fillfactor = 70)",
+)
+
+# The phase of each security, and what its auction would lead to; `sequence` counts their changes.
+phases = Table(
+    "phases",
+    metadata,
+    Column("security_id", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("event_id", BigInteger, nullable=False),  # of two phases the one with the higher id counts
+    Column("ends_us", BigInteger),
+    Column("changed_us", BigInteger, nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("cause", Text),
+    postgresql_with={"fillfactor": 50},
+)
+
+auctions = Table(
+    "auctions",
+    metadata,
+    Column("security_id", Text, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("price_cents", BigInteger),  # None while nothing would trade
+    Column("volume", BigInteger, nullable=False),
+    Column("surplus", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+    Column("surplus_side", Text),
+    postgresql_with={"fillfactor": 50},
+)
+
+# What the admin tells everybody. Ids become visible in their order: each is given under a lock, until its commit.
+news = Table(
+    "news",
+    metadata,
+    Column("news_id", BigInteger, Identity(always=True), primary_key=True),
+    Column("published_us", BigInteger, nullable=False),
+    Column("headline", AnyText, nullable=False),
+    Column("body", AnyText),
+    Column("security_id", Text),
 )
 
 # The partitions that were dropped of a table, up to a time in the unit of its partitions.

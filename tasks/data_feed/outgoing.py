@@ -14,6 +14,7 @@ from msgspec import Raw, Struct
 from redis import Redis
 
 from db.market_data.book_store import StoredChanges
+from tasks.data_feed.rules.day import AuctionState, PhaseState
 from tasks.data_feed.rules.rows import Book, BookChange, Level, Price, Report, Trade
 from tasks.messages import Side
 
@@ -32,8 +33,8 @@ def channel_of(redis: Redis) -> str:
 class FeedUpdate(Struct, frozen=True, array_like=True):
     """News for the subscribers of a security or, with reports, of a client; `about` is its name.
 
-    An update continues from `previous_sequence`, a snapshot from anything. `data` is JSON: a Price, a list of Trade or
-    of Report, oldest first, or LevelRows.
+    An update continues from `previous_sequence`, a snapshot from anything. `data` is JSON: a Price, a PhaseState, an
+    AuctionState, a list of Trade or of Report, oldest first, or LevelRows.
     """
 
     about: str
@@ -58,21 +59,31 @@ class Push(Struct, frozen=True):
     books: list[FeedUpdate] = []
     trades: list[FeedUpdate] = []
     reports: list[FeedUpdate] = []
+    phases: list[FeedUpdate] = []
+    auctions: list[FeedUpdate] = []
     resynchronise: bool = False
 
     @property
     def is_news(self) -> bool:
         """Whether the message is not empty."""
-        return bool(self.prices or self.books or self.trades or self.reports or self.resynchronise)
+        return any((self.prices, self.books, self.trades, self.reports, self.phases, self.auctions, self.resynchronise))
 
 
-def push_of(reports: Mapping[str, Sequence[Report]], trades: Iterable[Trade], books: StoredChanges) -> Push:
+def push_of(
+    reports: Mapping[str, Sequence[Report]],
+    trades: Iterable[Trade],
+    books: StoredChanges,
+    phases: Iterable[PhaseState] = (),
+    auctions: Iterable[AuctionState] = (),
+) -> Push:
     """Return the message of a batch, with the rows that were not stored before."""
     return Push(
         prices=[price_update(price) for price in books.prices],
         books=[level_update(change) for change in books.changes] + [book_snapshot(book) for book in books.books],
         trades=[trade_update(run) for run in _runs(trades)],
         reports=[report_update(of_client) for of_client in reports.values()],
+        phases=[phase_update(phase) for phase in phases],
+        auctions=[auction_update(auction) for auction in auctions],
     )
 
 
@@ -80,6 +91,21 @@ def price_update(price: Price) -> FeedUpdate:
     """Return the update for new best or last prices of a security."""
     return FeedUpdate(
         price.security_id, "update", price.sequence - 1, price.sequence, price.updated_us, Raw(_encode(price))
+    )
+
+
+def phase_update(phase: PhaseState) -> FeedUpdate:
+    """Another phase of a security."""
+    return FeedUpdate(
+        phase.security_id, "update", phase.sequence - 1, phase.sequence, phase.changed_us, Raw(_encode(phase))
+    )
+
+
+def auction_update(auction: AuctionState) -> FeedUpdate:
+    """What the auction of a security would lead to from now on."""
+    before = auction.sequence - 1
+    return FeedUpdate(
+        auction.security_id, "update", before, auction.sequence, auction.updated_us, Raw(_encode(auction))
     )
 
 

@@ -75,7 +75,12 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
     push, no worker pushes that batch; the next worker makes the subscribers resynchronise.
     """
     try:
-        push = record(market_data(DATA_FEED), batches, taken_us=now_us())
+        push = record(
+            market_data(DATA_FEED),
+            batches,
+            taken_us=now_us(),
+            volatility_auction_us=round(settings().volatility_auction_s * 1_000_000),
+        )
     except DBAPIError:
         self.in_doubt = True
         raise

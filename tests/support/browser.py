@@ -59,7 +59,7 @@ class Visit:
         """Enter a key."""
         self.page.fill("#key", key)
         self.page.click("#key-form button")
-        self.page.locator("#order-form").wait_for()
+        self.page.locator("#ticket-who").wait_for()
 
     def check(self, *, forgiven: tuple[str, ...] = ()) -> None:
         """Check that there were no errors and no requests to other hosts."""

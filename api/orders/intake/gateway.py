@@ -17,12 +17,12 @@ from api.orders.intake.pending import PendingOrders
 from api.orders.intake.promises import OrderPromise, Promises
 from api.orders.intake.queue import OrderQueue, UnknownOutcome
 from api.orders.intake.rate_limits import Allowance, RateLimits
-from api.orders.intake.rules import Message, message_of, refusal
+from api.orders.intake.rules import EXPIRED, Message, message_of, refusal
 from api.request.listing import Listing
 from api.wire.problems import Problem
-from api.wire.schema import Request
+from api.wire.schema import Cancel, Replace, Request
 from db.clearing_data.keys import Identity
-from tasks.messages import CancelRequest, HaltRequest, OrderRequest, Side
+from tasks.messages import CancelRequest, OrderRequest, Side
 
 
 class Submission:
@@ -104,7 +104,7 @@ class OrderGateway:
         returns  the client's allowance after these requests
         raises   Problem  429, 503 for all submissions: none is known to be queued
         """
-        valid = self._check(submissions, identity)
+        valid = self._check(submissions, identity, received_us)
         allowance = self._rate_limits.take(identity, len(valid))
         for (submission, asked), number in zip(valid, self._ids.take(len(valid)), strict=True):
             submission.message = message_of(asked, number, asked.client_id or identity.client_id, received_us)
@@ -127,13 +127,15 @@ class OrderGateway:
         numbers = self._mass_cancels.send(client_id, security_id=security_id, side=side, received_us=received_us)
         return numbers, allowance
 
-    def halt(self, security_id: str, *, halted: bool, received_us: int) -> int:
-        """Queue a halt of a security, or its end; return the number of the command. Raises Problem (503)."""
-        (number,) = self._ids.take(1)
-        self._queue.put([HaltRequest(number, security_id, halted, received_us)])
-        return number
+    def _repeats(self, asked: Request, identity: Identity) -> bool:
+        """Return whether the client order id is promised already: a repeated order is answered after its end, too."""
+        if isinstance(asked, Cancel | Replace) or asked.client_order_id is None:
+            return False
+        return self._promises.is_promised(asked.client_id or identity.client_id, asked.client_order_id)
 
-    def _check(self, submissions: Sequence[Submission], identity: Identity) -> list[tuple[Submission, Request]]:
+    def _check(
+        self, submissions: Sequence[Submission], identity: Identity, received_us: int
+    ) -> list[tuple[Submission, Request]]:
         """Return the submissions that break no rule; the others get their problem."""
         securities = self._listing.all()
         valid = []
@@ -142,8 +144,10 @@ class OrderGateway:
             if asked is None:
                 continue
             submission.problem = refusal(
-                asked, submission.pointer, identity, securities, max_quantity=self._max_quantity
+                asked, submission.pointer, identity, securities, max_quantity=self._max_quantity, now_us=received_us
             )
+            if submission.problem is not None and submission.problem.code == EXPIRED and self._repeats(asked, identity):
+                submission.problem = None
             if submission.problem is None:
                 valid.append((submission, asked))
         return valid

@@ -15,6 +15,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
+from api.request.databases import reading
 from api.wire.problems import Problem
 from db.clearing_data import admission, orders
 from db.connect import Database
@@ -68,6 +69,11 @@ class Promises:
             self._group.submit(promises, size=len(promises))
         except (NotBegun, CutOff, OperationalError, InterfaceError, PoolTimeoutError):
             raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
+
+    def is_promised(self, client_id: str, client_order_id: str) -> bool:
+        """Return whether a client order id stands for an order. Raises Problem (503)."""
+        with reading(self._clearing_data) as tx:
+            return orders.promised(tx, client_id, client_order_id) is not None
 
     def _keep(self, waiting: list[Sequence[OrderPromise]]) -> None:
         promises = [promise for group in waiting for promise in group]

@@ -93,9 +93,13 @@ class TooManyOrders(Problem):
 class _Lease:
     """The tokens of a client that this process may hand out, and the last known state of the bucket in Redis."""
 
-    __slots__ = ("asked", "empty_until_s", "full_at_s", "left", "tokens")
+    __slots__ = ("asked", "capacity", "chunk", "each_s", "empty_until_s", "full_at_s", "left", "rate", "tokens")
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int, *, capacity: int) -> None:
+        self.rate = rate  # of the client [orders/s]
+        self.each_s = 1 / rate
+        self.capacity = capacity
+        self.chunk = max(round(rate * CHUNK_S), 1)
         self.tokens = 0
         self.left = 0  # in the bucket after the last request for tokens
         self.full_at_s = 0.0  # the time at which the bucket will be full again [monotonic]
@@ -106,15 +110,14 @@ class _Lease:
 class RateLimits:
     """Counts the orders of each client.
 
-    orders_per_s  average rate that a client may reach
-    most_at_once  largest number of orders in one request; a full bucket holds at least this many tokens
+    orders_per_s  average rate that a client may reach, unless its account has its own limit
+    most_at_once  largest number of orders in one request; a full bucket holds at least this many tokens, unless the
+                  account has its own limit
     """
 
     def __init__(self, redis_url: str, *, orders_per_s: int, most_at_once: int) -> None:
         self._orders_per_s = orders_per_s
-        self._each_s = 1 / orders_per_s
-        self._capacity = max(round(orders_per_s * BURST_S), most_at_once)
-        self._chunk = max(round(orders_per_s * CHUNK_S), 1)
+        self._most_at_once = most_at_once
         self._leases: dict[str, _Lease] = {}
         pool = BlockingConnectionPool.from_url(
             redis_url,
@@ -132,8 +135,8 @@ class RateLimits:
         """Take tokens for the orders of a request, all of them or, with TooManyOrders, none."""
         client_id = identity.client_id
         lease = self._leases.get(client_id)
-        if lease is None:
-            lease = self._leases[client_id] = _Lease()
+        if lease is None or lease.rate != (identity.orders_per_s or self._orders_per_s):
+            lease = self._leases[client_id] = self._lease(identity.orders_per_s)
         while lease.tokens < orders:
             if lease.asked is not None:
                 lease.asked.wait()
@@ -151,26 +154,32 @@ class RateLimits:
         """Return tokens that were taken for orders that the api then refused; return the allowance after it."""
         lease = self._leases[identity.client_id]
         # At most a full bucket: tokens held here do not expire.
-        lease.tokens = min(lease.tokens + orders, self._capacity)
+        lease.tokens = min(lease.tokens + orders, lease.capacity)
         return self._allowance(lease)
+
+    def _lease(self, of_account: int | None) -> _Lease:
+        """A lease without tokens, of a client's own rate if it has one: what it had at another rate is gone."""
+        if of_account is not None:
+            return _Lease(of_account, capacity=max(round(of_account * BURST_S), 1))
+        return _Lease(self._orders_per_s, capacity=max(round(self._orders_per_s * BURST_S), self._most_at_once))
 
     def _allowance(self, lease: _Lease) -> Allowance:
         reset_s = max(math.ceil(lease.full_at_s - time.monotonic()), 0)
-        return Allowance(self._orders_per_s, lease.tokens + lease.left, reset_s)
+        return Allowance(lease.rate, lease.tokens + lease.left, reset_s)
 
     def _fill(self, client_id: str, lease: _Lease, orders: int, now_s: float) -> None:
         """Fetch the tokens that the orders need and, if possible, some in advance."""
         needed = orders - lease.tokens
         lease.asked = Event()
         try:
-            given, lease.left, full_in_s = self._given(client_id, lease, needed, max(needed, self._chunk), now_s)
+            given, lease.left, full_in_s = self._given(client_id, lease, needed, max(needed, lease.chunk), now_s)
         finally:
             asked, lease.asked = lease.asked, None
             asked.set()
         lease.tokens += given
         lease.full_at_s = time.monotonic() + full_in_s
         if not given:
-            missing_s = (needed - lease.left) * self._each_s
+            missing_s = (needed - lease.left) * lease.each_s
             lease.empty_until_s = time.monotonic() + max(missing_s, LEAST_WAIT_S)
 
     def _given(self, client_id: str, lease: _Lease, needed: int, wanted: int, now_s: float) -> tuple[int, int, float]:
@@ -179,15 +188,15 @@ class RateLimits:
             try:
                 given, left, full_in_us = self._take(
                     keys=[f"stock_exchange:orders:{client_id}"],
-                    args=[self._each_s * 1e6, self._capacity * self._each_s * 1e6, needed, wanted],
+                    args=[lease.each_s * 1e6, lease.capacity * lease.each_s * 1e6, needed, wanted],
                 )
                 return given, left, full_in_us / 1e6
             except (RedisError, OSError) as fault:
                 self._go_on_alone(fault)
         full_in_s = max(lease.full_at_s - now_s, 0.0)
-        tokens = int(self._capacity - full_in_s / self._each_s)
+        tokens = int(lease.capacity - full_in_s / lease.each_s)
         given = min(tokens, wanted) if tokens >= needed else 0
-        return given, tokens - given, full_in_s + given * self._each_s
+        return given, tokens - given, full_in_s + given * lease.each_s
 
     def _go_on_alone(self, fault: Exception) -> None:
         if not self._alone:

@@ -18,15 +18,26 @@ from tasks.shared.rules.securities import Security
 
 Message = OrderRequest | CancelRequest | ReplaceRequest
 
+# The times in force of orders that rest, and the problem of a gtd order that comes after its time.
+RESTING = frozenset({"gtc", "day", "gtd"})
+EXPIRED = "expired"
+
 
 def refusal(
-    asked: Request, pointer: str, identity: Identity, securities: Mapping[str, Security], *, max_quantity: int
+    asked: Request,
+    pointer: str,
+    identity: Identity,
+    securities: Mapping[str, Security],
+    *,
+    max_quantity: int,
+    now_us: int,
 ) -> Problem | None:
     """Return the first problem of a request: its owner is checked first, then the rules.
 
     pointer       JSON pointer to the request in the body
     securities    the listed securities, by id
     max_quantity  largest order [shares]
+    now_us        the time [us since 1970, UTC]
     """
     if identity.role == "admin":
         if asked.client_id is None:
@@ -42,7 +53,7 @@ def refusal(
         return invalid(f"{pointer}/quantity", f"must be at most {max_quantity:,}")
     if isinstance(asked, Replace):
         return _refusal_of_replace(asked, pointer, security)
-    return _refusal_of_order(asked, pointer, security)
+    return _refusal_of_order(asked, pointer, security, now_us)
 
 
 def _refusal_of_replace(asked: Replace, pointer: str, security: Security) -> Problem | None:
@@ -51,11 +62,13 @@ def _refusal_of_replace(asked: Replace, pointer: str, security: Security) -> Pro
     return invalid(pointer, "changes nothing: give a quantity, a price or both") if asked.quantity is None else None
 
 
-def _refusal_of_order(order: NewOrder, pointer: str, security: Security) -> Problem | None:
+def _refusal_of_order(order: NewOrder, pointer: str, security: Security, now_us: int) -> Problem | None:
     if isinstance(order, MarketOrder):
         return None
-    if order.post_only and order.time_in_force != "gtc":
-        return invalid(f"{pointer}/post_only", "needs an order that can rest: time_in_force must be gtc")
+    if (refused := _refusal_of_expiry(order, pointer, now_us)) is not None:
+        return refused
+    if order.post_only and order.time_in_force not in RESTING:
+        return invalid(f"{pointer}/post_only", "needs an order that can rest: time_in_force must be gtc, day or gtd")
     if not isinstance(order, LimitOrder):
         refused = _refusal_of_price(order.stop_price, f"{pointer}/stop_price", security)
         if refused or isinstance(order, StopOrder):
@@ -65,10 +78,22 @@ def _refusal_of_order(order: NewOrder, pointer: str, security: Security) -> Prob
     return _refusal_of_price(order.price, f"{pointer}/price", security)
 
 
+def _refusal_of_expiry(order: LimitOrder | StopOrder | StopLimitOrder, pointer: str, now_us: int) -> Problem | None:
+    if order.time_in_force != "gtd":
+        return None if order.expires_at is None else invalid(f"{pointer}/expires_at", "is allowed for gtd orders only")
+    if order.expires_at is None:
+        return invalid(f"{pointer}/expires_at", "is required: a gtd order needs its end")
+    if order.expires_at <= now_us:
+        return invalid(f"{pointer}/expires_at", "must be in the future", code=EXPIRED)
+    return None
+
+
 def _refusal_of_iceberg(order: LimitOrder, pointer: str) -> Problem | None:
     shown = order.display_quantity or 0
-    if order.time_in_force != "gtc":
-        return invalid(f"{pointer}/display_quantity", "needs an order that can rest: time_in_force must be gtc")
+    if order.time_in_force not in RESTING:
+        return invalid(
+            f"{pointer}/display_quantity", "needs an order that can rest: time_in_force must be gtc, day or gtd"
+        )
     if shown >= order.quantity:
         return invalid(f"{pointer}/display_quantity", "must be less than quantity")
     if shows_too_little(shown, order.quantity):
@@ -102,6 +127,7 @@ def message_of(asked: Request, number: int, client_id: str, received_us: int) ->
             received_us,
             None,
             asked.display_quantity,
+            asked.expires_at,
         )
     if isinstance(asked, Cancel):
         return CancelRequest(number, client_id, asked.security_id, asked.order_id, received_us)
@@ -122,4 +148,6 @@ def message_of(asked: Request, number: int, client_id: str, received_us: int) ->
         asked.post_only,
         received_us,
         None if isinstance(asked, MarketOrder) else asked.stop_price,
+        None,
+        None if isinstance(asked, MarketOrder) else asked.expires_at,
     )

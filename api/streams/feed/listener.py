@@ -18,8 +18,9 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from api.request.databases import reading
-from api.streams.feed import public
+from api.streams.feed import day, public
 from api.streams.feed.candles import CandleStreams
+from api.streams.feed.day import DayStreams
 from api.streams.feed.private import PrivateStreams
 from api.streams.feed.public import PublicStreams
 from api.wire.problems import Problem
@@ -46,6 +47,7 @@ class Listener:
         market_data: Database,
         public_streams: PublicStreams,
         candle_streams: CandleStreams,
+        day_streams: DayStreams,
         private_streams: PrivateStreams,
     ) -> None:
         self._redis = Redis.from_url(
@@ -60,6 +62,7 @@ class Listener:
         self._market_data = market_data
         self._public = public_streams
         self._candles = candle_streams
+        self._day = day_streams
         self._private = private_streams
         self._redis_is_away = False
         # Whether something may have been missed, whether what is not news has to be repeated, and when to read.
@@ -114,7 +117,7 @@ class Listener:
     def _take(self, data: bytes) -> None:
         try:
             push = _decode(data)
-            gaps = [streams.tell(push) for streams in (self._public, self._candles)]
+            gaps = [streams.tell(push) for streams in (self._public, self._candles, self._day)]
             self._private.tell(push)
         except Exception:
             # Anyone who reaches Redis can publish anything; that must not end the streams.
@@ -133,10 +136,12 @@ class Listener:
             with reading(self._market_data) as tx:
                 stored = public.read(tx)
                 candles = self._candles.read(tx)
+                of_day = day.read(tx)
         except Problem:
             return
         self._public.catch_up(stored, repeat=self._repeat)
         self._candles.catch_up(candles)
+        self._day.catch_up(of_day, repeat=self._repeat)
         if self._repeat:
             log.info("resynchronised")
         self._behind = self._repeat = False

@@ -15,7 +15,8 @@ from api.wire.answers_schema.common import (
     Number,
     Time,
 )
-from tasks.messages import Side
+from tasks.messages import PhaseCause, Side
+from tasks.shared.rules.securities import SecurityPhase
 
 
 class Security(Answer):
@@ -29,6 +30,11 @@ class Security(Answer):
     halted: bool
     maker_fee: BasisPoints
     taker_fee: BasisPoints
+    phase: SecurityPhase
+    phase_cause: PhaseCause | None
+    phase_ends_at: Time | None
+    reference_price: Dollars
+    band: Fraction | None
 
 
 class Price(Answer):
@@ -71,7 +77,7 @@ class Trade(Answer):
     security_id: str
     price: Dollars
     quantity: Number
-    aggressor_side: Side
+    aggressor_side: Side | None
     sequence: Number
     timestamp: Time
 

@@ -13,10 +13,9 @@ from api.wire.answers_schema.common import (
     Problem,
     Time,
 )
-from api.wire.schema import TimeInForce
 from db.market_data.reads import OrderStatus as ReportedStatus
 from tasks.data_feed.rules.rows import EventType
-from tasks.messages import OrderType, Side
+from tasks.messages import OrderType, Side, TimeInForce
 
 
 class Submitted(Answer):
@@ -45,15 +44,6 @@ class MassCancelled(Answer):
     message: str
 
 
-class HaltSubmitted(Answer):
-    """A halt, or its end, that is queued and may not be in the log yet."""
-
-    status: Literal["success"]
-    security_id: str
-    command_id: Number
-    message: str
-
-
 class Results(Answer):
     """One result for each request of an array, in the same place."""
 
@@ -75,6 +65,7 @@ class Order(Answer):
     stop_price: Dollars | None
     display_quantity: Number | None
     time_in_force: TimeInForce
+    expires_at: Time | None
     post_only: bool
     filled_quantity: Count
     average_price: Dollars | None

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any
 
 import pytest
+import requests
 from kombu import Connection
 
+from api.orders.intake.promises import OrderPromise
 from celery_app.topology import ORDER_ENTRY
 from tasks.messages import MassCancelRequest, OrderRequest, ReplaceRequest
 from tests.api.conftest import Keys, limit, queued
 from tests.support.broker import depth
+from tests.support.streams import wait_until
 from tests.support.web import Api, problem
 
 
@@ -78,6 +83,103 @@ def test_other_terms_under_one_client_order_id_are_a_conflict(
     assert api.ask("POST", "/orders", key=keys.single, json=limit(**first, **named)).status_code == 200
     answer = api.ask("POST", "/orders", key=keys.single, json=limit(**second, **named))
     assert (answer.status_code, problem(answer)["code"]) == (409, "client_order_id_reused")
+
+
+# -- how long they stay ----------------------------------------------------------------------------------------------
+
+PAST = "2020-01-01T00:00:00Z"
+FUTURE = "2199-12-31T23:59:59.5+01:00"
+FUTURE_US = 7_258_114_799_500_000
+STOP = {"type": "stop", "price": ..., "stop_price": 99.5}
+
+
+@pytest.mark.parametrize(
+    ("terms", "time_in_force", "expires_us"),
+    [
+        ({"time_in_force": "day"}, "day", None),
+        ({"time_in_force": "day", "post_only": True, "display_quantity": 3}, "day", None),
+        ({"time_in_force": "gtd", "expires_at": FUTURE}, "gtd", FUTURE_US),
+        ({"time_in_force": "gtd", "expires_at": FUTURE, "display_quantity": 3}, "gtd", FUTURE_US),
+        ({"time_in_force": "auction"}, "auction", None),
+        ({"type": "market", "price": ..., "time_in_force": "auction"}, "auction", None),
+        (STOP | {"time_in_force": "day"}, "day", None),
+        (STOP | {"time_in_force": "gtd", "expires_at": FUTURE}, "gtd", FUTURE_US),
+        ({"type": "stop_limit", "stop_price": 99.5, "time_in_force": "gtd", "expires_at": FUTURE}, "gtd", FUTURE_US),
+        ({"expires_at": None}, "gtc", None),
+    ],
+)
+def test_times_in_force(
+    api: Api, keys: Keys, queues: Connection, terms: dict[str, Any], time_in_force: str, expires_us: int | None
+) -> None:
+    answer = api.ask("POST", "/orders", key=keys.single, json=limit(**terms))
+    assert answer.status_code == 202, answer.text
+    ((order,),) = queued(queues)
+    assert isinstance(order, OrderRequest)
+    assert (order.time_in_force, order.expires_us) == (time_in_force, expires_us)
+    pending = api.ask("GET", f"/orders/MSFT/{order.order_id}", key=keys.single).json()
+    told = None if expires_us is None else "2199-12-31T22:59:59.500000Z"
+    assert (pending["time_in_force"], pending["expires_at"]) == (time_in_force, told)
+
+
+@pytest.mark.parametrize(
+    ("terms", "pointer", "code"),
+    [
+        ({"time_in_force": "gtd"}, "/expires_at", "validation_error"),
+        ({"time_in_force": "gtd", "expires_at": None}, "/expires_at", "validation_error"),
+        ({"expires_at": FUTURE}, "/expires_at", "validation_error"),
+        ({"time_in_force": "day", "expires_at": FUTURE}, "/expires_at", "validation_error"),
+        ({"time_in_force": "gtd", "expires_at": PAST}, "/expires_at", "expired"),
+        (
+            {"time_in_force": "gtd", "expires_at": PAST, "client_order_id": "a"},
+            "/expires_at",
+            "expired",
+        ),
+        ({"time_in_force": "gtd", "expires_at": "2199-13-01T00:00:00Z"}, "/expires_at", "validation_error"),
+        ({"time_in_force": "gtd", "expires_at": "2199-12-01T00:00:00"}, "/expires_at", "validation_error"),
+        ({"time_in_force": "gtd", "expires_at": "2999-12-01T00:00:00Z"}, "/expires_at", "validation_error"),
+        ({"time_in_force": "gtd", "expires_at": 7_258_114_799}, "/expires_at", "validation_error"),
+        ({"time_in_force": "gtx"}, "/time_in_force", "validation_error"),
+        ({"time_in_force": "auction", "post_only": True}, "/post_only", "validation_error"),
+        ({"time_in_force": "auction", "display_quantity": 3}, "/display_quantity", "validation_error"),
+        ({"type": "market", "price": ..., "time_in_force": "day"}, "/time_in_force", "validation_error"),
+        (STOP | {"time_in_force": "auction"}, "/time_in_force", "validation_error"),
+        ({"type": "stop_limit", "stop_price": 99, "time_in_force": "auction"}, "/time_in_force", "validation_error"),
+    ],
+)
+def test_times_in_force_that_are_none(
+    api: Api, keys: Keys, queues: Connection, terms: dict[str, Any], pointer: str, code: str
+) -> None:
+    answer = api.ask("POST", "/orders", key=keys.single, json=limit(**terms))
+    fault = problem(answer)
+    assert (answer.status_code, fault["code"], fault["errors"][0]["pointer"]) == (422, code, pointer)
+    assert depth(queues, ORDER_ENTRY) == 0
+
+
+def test_the_time_of_an_order_is_one_of_its_terms(api: Api, keys: Keys) -> None:
+    def send(expires_at: str) -> requests.Response:
+        terms = limit(client_order_id="my-1", time_in_force="gtd", expires_at=expires_at)
+        return api.ask("POST", "/orders", key=keys.single, json=terms)
+
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    first = send(soon)
+    assert first.status_code == 202
+    other = send(FUTURE)
+    assert (other.status_code, problem(other)["code"]) == (409, "client_order_id_reused")
+    wait_until(lambda: datetime.now(UTC) > datetime.fromisoformat(soon))
+    again = send(soon)
+    assert (again.status_code, again.json()) == (200, first.json() | {"duplicate": True})
+
+
+def test_digests_of_orders_without_a_time_stay_what_they_were() -> None:
+    order = OrderRequest(1, "ANN", "my-1", "MSFT", "limit", "buy", 10, 10_012, "gtc", False, 1)
+    shown = OrderRequest(1, "ANN", "my-1", "MSFT", "limit", "buy", 10, 10_012, "gtc", False, 1, None, 3)
+    gtd = OrderRequest(1, "ANN", "my-1", "MSFT", "limit", "buy", 10, 10_012, "gtd", False, 1, None, None, 5)
+    for one, terms in (
+        (order, b'["MSFT","limit","buy",10,10012,"gtc",false]'),
+        (shown, b'["MSFT","limit","buy",10,10012,"gtc",false,null,3]'),
+        (gtd, b'["MSFT","limit","buy",10,10012,"gtd",false,null,null,5]'),
+    ):
+        assert OrderPromise(one).digest == sha256(terms).digest()
 
 
 # -- replacing -----------------------------------------------------------------------------------------------------

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 from kombu import Connection
 from sqlalchemy import text
-from tasks.audit.money import check_conservation, check_final_settlements
 
 from celery_app.publisher import Publisher
 from celery_app.topology import DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
 from db.clearing_data import accounts, securities
 from db.clearing_data.order_log import read_commands
 from db.connect import Database
+from tasks.audit.clearing.money import check_conservation, check_final_settlements
 from tasks.messages import Command, EntryBatch, Expire, ListRequest, PhaseRequest, Request, SetPhase, SettleRequest
 from tests.support.broker import depth
 from tests.support.entry import assert_books_hold, order

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import permutations
 
 from sqlalchemy import text
-from tasks.audit.money import check_conservation, check_final_settlements, check_holds
 
 from db.clearing_data import accounts, final_settlement, securities
 from db.clearing_data.tables import DTCC
 from db.connect import Database
+from tasks.audit.clearing.money import check_conservation, check_final_settlements, check_holds
 from tasks.messages import ExecutionBatch, PhaseChanged, PhaseRequest, SecuritySettled, SettleRequest, event_id
 from tasks.order_entry.tick import tick
 from tasks.order_execution.rules.clearing import once_each

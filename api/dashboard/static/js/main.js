@@ -44,6 +44,9 @@ chooseTheme();
 panels(market, stream);
 
 stream.watch("price");
+stream.watch("phase");
+stream.watch("auction");
+stream.watch("news");
 stream.watch("leaderboard");
 stream.watch("pipeline");
 security.listen(look);

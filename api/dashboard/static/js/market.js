@@ -28,6 +28,11 @@ export class Market {
   trades = new Signal([]);
   // By interval, oldest first. `trimmed` counts how often old ones were let go.
   candles = new Signal({ byInterval: new Map(), trimmed: 0 });
+  // By security.
+  phases = new Signal(new Map());
+  auctions = new Signal(new Map());
+  // The latest piece.
+  news = new Signal(null);
   leaderboard = new Signal(null);
   pipeline = new Signal(null);
   figures = new Signal([]);
@@ -48,9 +53,17 @@ export class Market {
     else if (event.channel === "book" && ofChosen) this.#takeBook(event);
     else if (event.channel === "trades" && ofChosen) this.#takeTrades(event);
     else if (event.channel === "candles" && ofChosen) this.#takeCandles(event);
+    else if (event.channel === "phase") this.#keep(this.phases, event);
+    else if (event.channel === "auction") this.#keep(this.auctions, event);
+    else if (event.channel === "news") this.news.value = event.data.at(-1) ?? this.news.value;
     else if (event.channel === "leaderboard") this.leaderboard.value = event.data;
     else if (event.channel === "pipeline") this.#takePipeline(event);
     else if (event.channel === "report") this.reports.value += 1;
+  }
+
+  #keep(signal, event) {
+    signal.value.set(event.security_id, event.data);
+    signal.changed();
   }
 
   #takePrice(event) {

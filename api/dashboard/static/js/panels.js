@@ -3,6 +3,7 @@
 import { account } from "./panels/account.js";
 import { candles } from "./panels/candles.js";
 import { connection } from "./panels/connection.js";
+import { day } from "./panels/day.js";
 import { depth } from "./panels/depth.js";
 import { ladder } from "./panels/ladder.js";
 import { leaderboard } from "./panels/leaderboard.js";
@@ -20,6 +21,7 @@ export function panels(market, stream) {
   depth(market);
   ladder(market);
   tape(market);
+  day(market);
   ticket(market);
   account(market);
   orders(market);

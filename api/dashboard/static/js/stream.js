@@ -12,6 +12,9 @@ const HUNG_MS = 10_000;
 // Whose updates go on from the ones before; of the others each says everything.
 const CHAINED = new Set(["book", "trades", "candles"]);
 
+// Of whose updates only the latest counts.
+const ABSOLUTE = new Set(["book", "price", "phase", "auction"]);
+
 const nameOf = (channel, securityId) => `${channel}:${securityId ?? "*"}`;
 
 export class Stream {
@@ -45,7 +48,7 @@ export class Stream {
     this.#socket.on("disconnect", () => this.#lost());
     this.#socket.on("connect_error", (fault) => this.#notConnected(fault));
     this.#socket.on("heartbeat", (beat) => this.#beat(beat));
-    for (const channel of ["price", "book", "trades", "candles", "report", "leaderboard", "pipeline"]) {
+    for (const channel of ["price", "book", "trades", "candles", "phase", "auction", "news", "report", "leaderboard", "pipeline"]) {
       this.#socket.on(channel, (event) => this.#take(event));
     }
     key.listen(() => this.#again());
@@ -104,7 +107,7 @@ export class Stream {
         return;
       }
       // Trades may come late, and are known by their own numbers; of all else what is old says nothing.
-      if (event.sequence <= known && (event.channel === "book" || event.channel === "price")) return;
+      if (event.sequence <= known && ABSOLUTE.has(event.channel)) return;
       this.#sequences.set(name, Math.max(known, event.sequence));
     }
     if (event.security_id === this.#market.securityId) this.changedAt = performance.now();

@@ -197,3 +197,27 @@ def test_without_redis_trading_goes_on_and_each_process_counts(
     assert said("rate_limits_alone") == [count + 1 for count in alone]
     wait_until(lambda: said("rate_limits_shared") == [count + 1 for count in shared])
     assert _post(apis[0], keys.flood, 20).status_code == 202
+
+
+def test_a_limit_of_its_own_counts_all_keys_and_all_processes(
+    apis: tuple[Api, Api], keys: Keys, clearing_data: Database
+) -> None:
+    with clearing_data.transaction() as tx:
+        others = make_key(tx, "SINGLE", role="client", now_us=1)
+    assert _post(apis[0], keys.single, 20).status_code == 202  # at the exchange's rate
+    limits = {"limits": {"orders_per_s": 4}}
+    assert apis[0].ask("PATCH", "/accounts/SINGLE", key=keys.admin, json=limits).status_code == 200
+    for api in apis:  # each process trusts what it knows of a key for a second
+        wait_until(lambda api=api: _post(api, keys.single).headers["X-RateLimit-Limit"] == "4")  # type: ignore[misc]
+    started = time.monotonic()
+    sent = [_post(apis[n % 2], key) for n in range(30) for key in (keys.single, others)]
+    took_s = time.monotonic() - started
+    passed = sum(answer.status_code == 202 for answer in sent)
+    assert 429 in {answer.status_code for answer in sent}
+    assert passed <= 4 + 4 * took_s + 2  # a second's worth, and one that each process has taken in advance
+    too_many = _post(apis[0], keys.single, 5)
+    assert (too_many.status_code, problem(too_many)["code"]) == (429, "rate_limited")
+    assert _post(apis[0], keys.flood, 20).status_code == 202
+    none = {"limits": {"orders_per_s": None}}
+    assert apis[0].ask("PATCH", "/accounts/SINGLE", key=keys.admin, json=none).status_code == 200
+    wait_until(lambda: _post(apis[1], keys.single, 20).status_code == 202)

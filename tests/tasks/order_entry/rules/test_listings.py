@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import text
-from tasks.audit.money import check_conservation
 
 from db.clearing_data import accounts, securities
 from db.clearing_data.tables import DTCC
 from db.connect import Database
+from tasks.audit.clearing.money import check_conservation
 from tasks.messages import (
     BandRequest,
     DelistRequest,

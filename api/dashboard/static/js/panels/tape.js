@@ -1,4 +1,5 @@
-// The latest trades, newest first; the arrow says who came to whom: ▲ a buyer to the asks, ▼ a seller to the bids.
+// The latest trades, newest first; the sign says who came to whom: ▲ a buyer to the asks, ▼ a seller to the bids,
+// ◆ neither, in an auction.
 
 import { byId, Rows, setClass, setShare, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
@@ -6,6 +7,7 @@ import * as format from "../format.js";
 import { Signal } from "../signal.js";
 
 const MOST_SHOWN = 100;
+const SIGNS = { buy: "▲", sell: "▼" };
 
 export function tape(market) {
   const rows = new Rows(byId("tape-rows"), () => tableRow(["time", "number", "number"]));
@@ -27,12 +29,12 @@ function rowsThatFit() {
 }
 
 function writeTrade({ node, cells }, trade, largest) {
-  const bought = trade.aggressor_side === "buy";
+  const side = trade.aggressor_side;
   write(cells[0], format.clock(trade.timestamp));
-  write(cells[1], `${bought ? "▲" : "▼"} ${format.price(trade.price)}`);
+  write(cells[1], `${SIGNS[side] ?? "◆"} ${format.price(trade.price)}`);
   write(cells[2], format.quantity(trade.quantity));
   setShare(cells[2], trade.quantity / largest);
-  setClass(cells[1], "up", bought);
-  setClass(cells[1], "down", !bought);
+  setClass(cells[1], "up", side === "buy");
+  setClass(cells[1], "down", side === "sell");
   node.title = `trade ${trade.trade_id}, ${format.exactClock(trade.timestamp)} UTC`;
 }

@@ -1,0 +1,71 @@
+"""Commands about securities: they go the way of orders, and their senders wait until order entry has decided them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import gevent
+
+from api.orders.intake.ids import OrderIds
+from api.orders.intake.queue import OrderQueue
+from api.request.databases import reading
+from api.wire.problems import Problem, invalid, not_found
+from db.clearing_data.command_outcomes import outcome
+from db.connect import Database
+from tasks.messages import SecurityRequest
+
+# How long to wait for order entry's decision, and between two looks [s].
+WAIT_S = 2.0
+LOOK_S = 0.02
+
+
+class Sent(NamedTuple):
+    """A command that RabbitMQ has, and whether it is in the log by now."""
+
+    command_id: int
+    is_logged: bool
+
+
+class SecurityCommands:
+    """Sends commands about securities."""
+
+    def __init__(self, *, ids: OrderIds, queue: OrderQueue, clearing_data: Database) -> None:
+        self._ids = ids
+        self._queue = queue
+        self._clearing_data = clearing_data
+
+    def send(self, request_of: Callable[[int, int], SecurityRequest]) -> Sent:
+        """Send a command, and return once it is in the log or two seconds have passed.
+
+        request_of  makes the request of its number and the time [us since 1970, UTC]
+        raises      Problem  404, 409, 422: order entry denied it; 503
+        """
+        (number,) = self._ids.take(1)
+        self._queue.put([request_of(number, time.time_ns() // 1_000)])
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            with reading(self._clearing_data) as tx:
+                found = outcome(tx, number)
+            if found is not None and found.reason is not None:
+                raise _problem_of(found.reason)
+            if found is not None or time.monotonic() > deadline:
+                return Sent(number, is_logged=found is not None)
+            gevent.sleep(LOOK_S)
+
+
+def _problem_of(reason: str) -> Problem:
+    """The problem that a denial of order entry's is."""
+    match reason:
+        case "unknown_security":
+            return not_found("security")
+        case "security_exists":
+            return Problem(409, reason, "there is, or was, a security of this id")
+        case "orders_open":
+            return Problem(409, reason, "an order of the security is open", retry=True)
+        case "settled":
+            return Problem(409, reason, "the security is settled for good")
+        case "price_off_tick" | "price_out_of_band":
+            return invalid("/reference_price", "has to be on the tick, and within the price limits", code=reason)
+    return Problem(409, reason, "order entry denied it")

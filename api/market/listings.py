@@ -1,0 +1,141 @@
+"""Routes that list a security, delist it and settle it in cash."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response
+
+from api.market.commands import SecurityCommands, Sent
+from api.request.body import read_json
+from api.request.databases import reading
+from api.request.listing import Listing
+from api.wire import outgoing
+from api.wire.answers import answer
+from api.wire.answers_schema.market import Security
+from api.wire.declaration import declared
+from api.wire.problems import Problem, invalid
+from api.wire.security_answers import CommandSubmitted
+from api.wire.security_bodies import NewSecurity, Settlement
+from api.wire.shapes import shape_of
+from db.clearing_data.securities import FinalSettlement, final_settlement
+from db.connect import Database
+from tasks.messages import DelistRequest, ListRequest, SettleRequest
+from tasks.shared.rules.securities import SecurityPhase
+
+
+def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Database) -> Blueprint:
+    """The routes, on these services."""
+    blueprint = Blueprint("listings", __name__)
+
+    @blueprint.post("/securities")
+    @declared(
+        "admin",
+        "List a security; it can be traded at once",
+        takes=NewSecurity,
+        gives={201: Security, 202: CommandSubmitted},
+        refuses=[409],
+    )
+    def list_security() -> Response:
+        wanted = shape_of(read_json(), NewSecurity)
+        lowest, highest = _price_limits(wanted)
+        sent = commands.send(
+            lambda number, now_us: ListRequest(
+                number,
+                wanted.security_id,
+                wanted.reference_price,
+                wanted.tick,
+                lowest,
+                highest,
+                wanted.issued,
+                wanted.maker_fee,
+                wanted.taker_fee,
+                wanted.band,
+                now_us,
+            )
+        )
+        if not sent.is_logged:
+            return submitted(wanted.security_id, sent, "listing")
+        listing.read()
+        return answer(outgoing.security_of(listing.in_path(wanted.security_id)), 201)
+
+    @blueprint.delete("/securities/<security_id>")
+    @declared(
+        "admin",
+        "Delist a security of which no order is open; its history stays readable",
+        gives={200: Security, 202: CommandSubmitted},
+        refuses=[409],
+    )
+    def delist(security_id: str) -> Response:
+        security = listing.in_path(security_id)
+        sent = commands.send(lambda number, now_us: DelistRequest(number, security_id, now_us))
+        if not sent.is_logged:
+            return submitted(security_id, sent, "delisting")
+        listing.read()
+        phase: SecurityPhase = "settled" if security.phase == "settled" else "closed"
+        return answer(outgoing.security_of(replace(security, phase=phase, phase_cause="admin", phase_ends_us=None)))
+
+    @blueprint.post("/securities/<security_id>/settlement")
+    @declared(
+        "admin",
+        "Settle a security in cash, once and for good",
+        takes=Settlement,
+        gives={200: Security, 202: CommandSubmitted},
+        refuses=[409],
+    )
+    def settle(security_id: str) -> Response:
+        wanted = shape_of(read_json(), Settlement)
+        listing.in_path(security_id)
+        if not was_settled(security_id, wanted):
+            try:
+                sent = commands.send(
+                    lambda number, now_us: SettleRequest(number, security_id, wanted.transfer_id, wanted.value, now_us)
+                )
+            except Problem:
+                # The same settlement may have been sent twice at once.
+                if not was_settled(security_id, wanted):
+                    raise
+            else:
+                if not sent.is_logged:
+                    return submitted(security_id, sent, "settlement")
+        listing.read()
+        return answer(outgoing.security_of(listing.in_path(security_id)))
+
+    def was_settled(security_id: str, wanted: Settlement) -> bool:
+        """Whether just this settlement is in the log. Raises Problem (409) when another one is."""
+        with reading(clearing_data) as tx:
+            found = final_settlement(tx, security_id)
+        if found is None:
+            return False
+        if found == FinalSettlement(wanted.transfer_id, wanted.value):
+            return True
+        if found.transfer_id == wanted.transfer_id:
+            raise Problem(409, "transfer_id_reused", "the security is settled at another value under this transfer_id")
+        raise Problem(409, "settled", "the security is settled for good")
+
+    return blueprint
+
+
+def submitted(security_id: str, sent: Sent, what: str) -> Response:
+    """202 for a command that is queued and not known to be in the log."""
+    content: dict[str, Any] = {
+        "status": "success",
+        "security_id": security_id,
+        "command_id": sent.command_id,
+        "message": f"{what} submitted",
+    }
+    return answer(content, 202)
+
+
+def _price_limits(wanted: NewSecurity) -> tuple[int, int]:
+    """The lowest and the highest price on the tick within the limits [cents]. Raises Problem (422)."""
+    if wanted.maker_fee + wanted.taker_fee < 0:
+        raise invalid("/maker_fee", "a rebate must not be more than the other side pays")
+    if wanted.reference_price % wanted.tick:
+        raise invalid("/reference_price", "is not on the tick of the security", code="price_off_tick")
+    lowest = wanted.tick if wanted.min_price is None else -(-wanted.min_price // wanted.tick) * wanted.tick
+    highest = wanted.max_price // wanted.tick * wanted.tick
+    if not lowest <= wanted.reference_price <= highest:
+        raise invalid("/reference_price", "has to be from min_price to max_price", code="price_out_of_band")
+    return lowest, highest
