@@ -29,7 +29,7 @@ OTHER_VARIABLES = {
 }  # fmt: skip
 
 # What readers write or make themselves.
-OWN_FILES = {"league.toml", "my_bot.py"}
+OWN_FILES = {"league.toml", "my.toml", "my_bot.py"}
 OWN_FOLDERS = {"tournaments", "matches"}
 
 PACKAGES = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")} - OWN_FOLDERS
