@@ -438,8 +438,8 @@ API = (
         "A revoked key is refused.",
         "tests/db/clearing_data/test_keys.py::test_a_client_may_have_several_keys_until_they_are_revoked",
         "db/clearing_data/keys.py",
-        "FROM api_keys WHERE key_hash = :hash AND revoked_us IS NULL",
-        "FROM api_keys WHERE key_hash = :hash",
+        "FROM api_keys LEFT JOIN accounts USING (client_id) WHERE key_hash = :hash AND revoked_us IS NULL",
+        "FROM api_keys LEFT JOIN accounts USING (client_id) WHERE key_hash = :hash",
     ),
     _one(
         "anothers_reports_readable",

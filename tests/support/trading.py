@@ -204,7 +204,7 @@ class Exchange:
     def _executions(self, shard: int, events: Sequence[Event]) -> ExecutionBatch:
         executions = [event for event in events if isinstance(event, Execution)]
         return ExecutionBatch(
-            shard, self._now_us, executions, [one for one in events if isinstance(one, SecurityEvent)]
+            shard, self._now_us, executions, securities=[one for one in events if isinstance(one, SecurityEvent)]
         )
 
     def enter(self, requests: Sequence[Request]) -> tuple[list[ExecutionBatch], list[FeedBatch]]:

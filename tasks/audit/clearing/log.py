@@ -13,23 +13,14 @@ from tasks.audit.common.patience import Patience
 from tasks.audit.common.result import CheckResult
 
 # A command belongs to an order if both agree in everything but the time at which the command was sequenced. It is
-# encoded as by tasks.messages.encode_command. A log from before fees has no hold, which then equals the price. The
-# expiry after the hold is left out: it is null except for gtd orders, and missing in older logs.
+# encoded as by tasks.messages.encode_command. A log from before fees has no hold, which then equals the price. After
+# the hold comes when the order expires: null except for gtd orders, and missing in older logs.
 # Quantity, price and hold of a replaced order are those of its last replacement; see tasks.audit.clearing.replaces.
 _ORDERS = text(
     """
-    WITH logged AS (
-        SELECT command_id,
-            CASE
-                WHEN right(command, 6) = ',null]' THEN concat(left(command, -6), ']')
-                WHEN command LIKE '%"gtd",true,%' OR command LIKE '%"gtd",false,%'
-                    THEN regexp_replace(command, ',[0-9]+\\]$', ']')
-                ELSE command
-            END AS command
+    WITH placed AS (
+        SELECT command_id, command, command ~ ',0(,null|,[0-9]{10,})?]$' AS holds_price
         FROM order_log WHERE starts_with(command, '["place",')
-    ),
-    placed AS (
-        SELECT command_id, command, right(command, 3) = ',0]' AS holds_price FROM logged
     )
     SELECT COALESCE(orders.order_id, placed.command_id),
         orders.order_id IS NOT NULL,

@@ -41,7 +41,7 @@ def check_books(clearing_data: Database, market_data: Database, engine: Engine, 
     The feed goes on storing meanwhile, so the replayed engine continues through the log until it has made the change
     with which the book was stored. If the stored book is behind, the check waits for it.
     """
-    differing = {book.security_id for book in engine.book_snapshots()}
+    differing = {book.security_id for book in engine.book_snapshots() if book.sequence}
     checked = CheckResult(len(differing))
     while True:
         stored = _read_books(market_data, differing)

@@ -172,11 +172,12 @@ def test_readiness_opens_no_connection_to_rabbitmq_each_time(api: Api) -> None:
     """The api uses one connection for all look-ups."""
     path = "/health/ready"
     assert api.ask("GET", path).status_code == 503
-    before = api.process.connections()
     with ThreadPoolExecutor(10) as crowd:
+        list(crowd.map(lambda _: api.ask("GET", path), range(20)))  # the pools of the other services fill up
+        before = api.process.connections()
         for _ in range(3):
             list(crowd.map(lambda _: api.ask("GET", path), range(20)))
-            assert api.process.connections() <= before
+            assert api.process.connections() <= before + 2  # with one per look-up it would be 20 more
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def happen(clearing_data: Database, batches: list[ExecutionBatch]) -> None:
 
 
 def test_an_auction_that_the_engine_begins_gets_its_end(clearing_data: Database) -> None:
-    batch = ExecutionBatch(0, 6, [], [changed(1, 3, "auction", "volatility")])
+    batch = ExecutionBatch(0, 6, [], securities=[changed(1, 3, "auction", "volatility")])
     record(clearing_data, events_of([batch], volatility_auction_us=AUCTION_US))
     assert phase(clearing_data) == ("auction", "volatility", 5 + AUCTION_US)
 

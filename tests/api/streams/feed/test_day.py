@@ -34,9 +34,9 @@ def test_phases_and_auctions_begin_with_a_snapshot_and_go_on(streams: Streams, f
     client = streams.socketio()
     subscribe(client, "phase")
     subscribe(client, "auction")
-    feed.tell(told(securities=[phase(1, "auction", ends_us=NOW_US + 10_000_000)]))
-    feed.tell(told(auctions=[auction(2, 10_012, 30, 5)]))
-    feed.tell(told(securities=[phase(3, "continuous")], auctions=[auction(3, None)]))
+    feed.publish(told(securities=[phase(1, "auction", ends_us=NOW_US + 10_000_000)]))
+    feed.publish(told(auctions=[auction(2, 10_012, 30, 5)]))
+    feed.publish(told(securities=[phase(3, "continuous")], auctions=[auction(3, None)]))
     phases = wait_for_sequence(client, "phase", 2)
     assert numbers(phases) == [("snapshot", 0, 0), ("update", 0, 1), ("update", 1, 2)]
     assert [event["data"] for event in phases] == [

@@ -136,7 +136,8 @@ def enter(clearing_data: Database, *requests: Request, now_us: int = 1_000) -> A
 
 def denied(clearing_data: Database) -> dict[int, tuple[str, bool]]:
     with clearing_data.transaction() as tx:
-        return {row.command_id: (row.reason, row.is_reported) for row in tx.execute(text("SELECT * FROM denials"))}
+        rows = tx.execute(text("SELECT * FROM denials"))
+        return {row.command_id: (row.reason, row.report is not None) for row in rows}
 
 
 def test_a_listed_security_is_there_with_all_its_shares(clearing_data: Database) -> None:

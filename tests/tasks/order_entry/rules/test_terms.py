@@ -41,6 +41,7 @@ OTHER: dict[str, Any] = {
     "post_only": True,
     "stop_price_cents": 9_999,
     "display_quantity": 5,
+    "expires_us": 1_700_000_000_000_000,
 }
 
 
