@@ -49,10 +49,8 @@ def trade_id(event_id: int) -> str:
     return "{}-{}-{}".format(*split_event_id(event_id))
 
 
-def order_of(order: Order) -> dict[str, Any]:
-    """Return the form of an order that order entry has decided."""
-    filled = order.filled_quantity
-    average = (Decimal(order.filled_cents) / (100 * filled)).quantize(Decimal("0.01")) if filled else None
+def _placed(order: Order | OrderRequest) -> dict[str, Any]:
+    """Return what the client asked for, and as which order."""
     return {
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,
@@ -67,6 +65,15 @@ def order_of(order: Order) -> dict[str, Any]:
         "time_in_force": order.time_in_force,
         "expires_at": time_or_none(order.expires_us),
         "post_only": order.post_only,
+    }
+
+
+def order_of(order: Order) -> dict[str, Any]:
+    """Return the form of an order that order entry has decided."""
+    filled = order.filled_quantity
+    average = (Decimal(order.filled_cents) / (100 * filled)).quantize(Decimal("0.01")) if filled else None
+    return {
+        **_placed(order),
         "filled_quantity": filled,
         "average_price": average,
         "status": order.status,
@@ -79,19 +86,7 @@ def order_of(order: Order) -> dict[str, Any]:
 def pending_order_of(order: OrderRequest) -> dict[str, Any]:
     """Return the form of an order that order entry has not decided yet."""
     return {
-        "order_id": order.order_id,
-        "client_order_id": order.client_order_id,
-        "client_id": order.client_id,
-        "security_id": order.security_id,
-        "type": order.type,
-        "side": order.side,
-        "quantity": order.quantity,
-        "price": dollars_or_none(order.price_cents),
-        "stop_price": dollars_or_none(order.stop_price_cents),
-        "display_quantity": order.display_quantity,
-        "time_in_force": order.time_in_force,
-        "expires_at": time_or_none(order.expires_us),
-        "post_only": order.post_only,
+        **_placed(order),
         "filled_quantity": 0,
         "average_price": None,
         "status": "pending",
