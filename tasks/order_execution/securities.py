@@ -10,6 +10,7 @@ from celery_app import fail_points
 from db.clearing_data import final_settlement, phase_events
 from db.connect import Database
 from tasks.messages import ExecutionBatch, PhaseChanged, SecurityEvent
+from tasks.shared.rules.securities import phase_ends_us
 
 
 def events_of(batches: Iterable[ExecutionBatch], *, volatility_auction_us: int) -> list[SecurityEvent]:
@@ -18,8 +19,8 @@ def events_of(batches: Iterable[ExecutionBatch], *, volatility_auction_us: int) 
 
 
 def _with_end(event: SecurityEvent, volatility_auction_us: int) -> SecurityEvent:
-    if isinstance(event, PhaseChanged) and (event.phase, event.cause, event.ends_us) == ("auction", "volatility", None):
-        return structs.replace(event, ends_us=event.changed_us + volatility_auction_us)
+    if isinstance(event, PhaseChanged):
+        return structs.replace(event, ends_us=phase_ends_us(event, volatility_auction_us))
     return event
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from tasks.messages import AuctionUpdate, FeedBatch, PhaseCause, PhaseChanged, SecurityEvent, Side
-from tasks.shared.rules.securities import SecurityPhase
+from tasks.shared.rules.securities import SecurityPhase, phase_ends_us
 
 
 class PhaseState(Struct, frozen=True, array_like=True, gc=False):
@@ -52,9 +52,7 @@ def phases_of(batches: Iterable[FeedBatch], *, volatility_auction_us: int | None
 def _phase_of(event: SecurityEvent, volatility_auction_us: int | None) -> PhaseState:
     if not isinstance(event, PhaseChanged):
         return PhaseState(event.security_id, 0, event.event_id, "settled", "admin", None, event.settled_us)
-    ends_us = event.ends_us
-    if volatility_auction_us is not None and (event.phase, event.cause, ends_us) == ("auction", "volatility", None):
-        ends_us = event.changed_us + volatility_auction_us
+    ends_us = phase_ends_us(event, volatility_auction_us)
     return PhaseState(event.security_id, 0, event.event_id, event.phase, event.cause, ends_us, event.changed_us)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.messages import Phase, PhaseCause
+from tasks.messages import Phase, PhaseCause, PhaseChanged
 
 # Those of the log, and that of a security whose final settlement is booked.
 SecurityPhase = Phase | Literal["settled"]
@@ -34,3 +34,14 @@ class Security:
     def halted(self) -> bool:
         """Whether its trading is halted; other phases have no such word."""
         return self.phase == "halted"
+
+
+def phase_ends_us(event: PhaseChanged, volatility_auction_us: int | None) -> int | None:
+    """Return when a phase ends [us since 1970, UTC], also that of an auction whose end the engine leaves open.
+
+    volatility_auction_us  how long an auction lasts that the engine begins itself; None leaves its end open
+    """
+    is_open = (event.phase, event.cause, event.ends_us) == ("auction", "volatility", None)
+    if is_open and volatility_auction_us is not None:
+        return event.changed_us + volatility_auction_us
+    return event.ends_us
