@@ -268,8 +268,11 @@ def only_reading(clearing_data: Database) -> Iterator[None]:
     with postgres.connect() as tx:
         tx.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
         tx.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = :worker"),
-            {"worker": ORDER_EXECUTION},
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name = :worker AND datname = :database"
+            ),
+            {"worker": ORDER_EXECUTION, "database": name},
         )
         try:
             yield
