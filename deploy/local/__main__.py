@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> int:
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
     elif command == "test":
         # A test runs the curl commands of README, and others put Caddy in front of the api.
-        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium", "caddy"])
+        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium", "caddy", "promtool"])
         virtual_environment.require(TESTS, virtual_environment.TESTING)
     elif command == "lint":
         virtual_environment.require(TESTS, virtual_environment.TESTING)

@@ -22,10 +22,14 @@ from deploy.local.steps import step
 _PROGRAMS = {"RabbitMQ": rabbitmq.program_path, "Postgres": postgres.program_path, "Redis": redis.program_path}
 PACKAGES = {"RabbitMQ": "rabbitmq-server", "Postgres": "postgresql", "Redis": "redis-server"}
 _UNITS = ("rabbitmq-server", "epmd.socket", "postgresql", "redis-server")
+# Packages of tools that start a service of their own.
+_UNITS_OF_TOOLS = frozenset({"caddy", "prometheus"})
 
 _OS_RELEASE = Path("/etc/os-release")
 # Ubuntu's package installs the snap, which is the only Chromium that Ubuntu has.
 _NAMES_ON_UBUNTU = {"chromium": "chromium-browser"}
+# Tools that are part of a package with another name.
+_PACKAGES_OF_TOOLS = {"promtool": "prometheus"}
 
 # Packages ask it before they start a service; status 101 forbids the start.
 _START_POLICY = Path("/usr/sbin/policy-rc.d")
@@ -67,7 +71,8 @@ def _has(tool: str) -> bool:
 
 def _package_of(tool: str) -> str:
     """Return the package of a tool on this system."""
-    return _NAMES_ON_UBUNTU.get(tool, tool) if _is_ubuntu() else tool
+    package = _PACKAGES_OF_TOOLS.get(tool, tool)
+    return _NAMES_ON_UBUNTU.get(package, package) if _is_ubuntu() else package
 
 
 def _is_ubuntu() -> bool:
@@ -90,7 +95,7 @@ def _install(packages: Collection[str], log: Path) -> None:
                 )
         if shutil.which("systemctl"):
             # The packages' own services must not start with the machine: the exchange runs services of its own.
-            units = [*_UNITS, *({"caddy"} & set(packages))]
+            units = [*_UNITS, *sorted(_UNITS_OF_TOOLS & set(packages))]
             subprocess.run(["systemctl", "disable", "--quiet", *units], stdout=out, stderr=out, check=False)
 
 

@@ -22,6 +22,7 @@ SHARDS = 2
 WORKERS, WEBS, TRADERS = workers(SHARDS), [*webs(), scheduler()], bots(BOTS)
 IN_THE_CONTAINER = ["--url", "http://api:8000", "--keys-file", "/run/key/keys.json"]
 STORES = {"rabbitmq", "postgres", "redis"}
+WATCHERS, WATCHERS_PORTS = {"prometheus", "grafana"}, {"PROMETHEUS_PORT", "GRAFANA_PORT"}
 
 
 def networks_of(name: str) -> set[str]:
@@ -34,7 +35,7 @@ def by_name(processes: list[Process]) -> Any:
 
 def test_its_services_are_the_processes_and_what_they_need() -> None:
     processes = {process.name for process in (*WORKERS, *WEBS, *TRADERS)}
-    assert SERVICES.keys() - processes == {"migrate", "definitions", "caddy", *STORES}
+    assert SERVICES.keys() - processes == {"migrate", "definitions", "caddy", *WATCHERS, *STORES}
     assert processes - SERVICES.keys() == set()
 
 
@@ -82,8 +83,11 @@ def test_everything_listens_on_loopback_by_default() -> None:
         "api": ["127.0.0.1:${API_PORT:-8000}:8000"],
         "flower": ["${FLOWER_ADDRESS:-127.0.0.1}:${FLOWER_PORT:-5555}:5555"],
         "caddy": ["${PUBLIC_HTTP_PORT:-80}:80", "${PUBLIC_HTTPS_PORT:-443}:443"],
+        "prometheus": ["127.0.0.1:${PROMETHEUS_PORT:-9090}:9090"],
+        "grafana": ["127.0.0.1:${GRAFANA_PORT:-3000}:3000"],
     }
     assert SERVICES["caddy"]["profiles"] == ["public"]
+    assert {name for name, service in SERVICES.items() if service.get("profiles") == ["observability"]} == WATCHERS
 
 
 def test_flower_knows_where_it_is_published() -> None:
@@ -104,7 +108,7 @@ def test_it_contains_no_secret_and_the_example_names_all() -> None:
         "FLOWER_BASIC_AUTH",
     }
     public = {"PUBLIC", "PUBLIC_TLS", "PUBLIC_HTTP_PORT", "PUBLIC_HTTPS_PORT", "EDGE_SUBNET", "EDGE_PROXY"}
-    assert asked_for == given == passwords | public | {"API_PORT", "FLOWER_PORT", "FLOWER_ADDRESS"}
+    assert asked_for == given == passwords | public | {"API_PORT", "FLOWER_PORT", "FLOWER_ADDRESS", *WATCHERS_PORTS}
 
 
 @by_name([*WORKERS, *WEBS])
@@ -133,6 +137,12 @@ def test_a_bot_sees_only_its_own_key_and_the_api(process: Process) -> None:
     assert f"{process.name}_key:/run/exchange/keys/{process.name.upper()}" in SERVICES["migrate"]["volumes"]
     reached = {name for name in SERVICES if networks_of(name) & networks_of(process.name)}
     assert reached == {"api", *BOTS}
+
+
+def test_what_watches_reaches_no_store() -> None:
+    for name in WATCHERS:
+        reached = {other for other in SERVICES if networks_of(other) & networks_of(name)}
+        assert reached <= {"api", "flower", *WATCHERS}
 
 
 def test_the_stores_are_on_an_isolated_network() -> None:
