@@ -1,6 +1,6 @@
 """Starts the streams: `python -m api.streams`."""
 
-# ruff: noqa: E402  # whatever is imported before the patches keeps the sockets and locks that block
+# ruff: noqa: E402  # modules imported before the patches would keep blocking sockets and locks
 from gevent import monkey
 
 monkey.patch_all()
@@ -21,7 +21,7 @@ from celery_app.settings import settings
 
 
 def main() -> int:
-    """Serve streams on the connections that the api hands over, until told to stop; the exit status."""
+    """Serve streams on the connections that the api hands over, until a signal; return the exit status."""
     s = settings()
     logs.configure()
     address = streams_socket(s.run_directory)

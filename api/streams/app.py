@@ -56,17 +56,17 @@ log = structlog.get_logger()
 # Connections to each database.
 POOL_SIZE = 4
 HEARTBEAT_S = 1.0
-# Where whoever runs the exchange has Flower; it listens to this host alone.
+# Flower listens on this host only.
 FLOWER_HOST = "127.0.0.1"
 
 CANCELS = "cancel_on_disconnect"
 
 
 def create_app(settings: Settings | None = None) -> Flask:
-    """The application; its greenlets listen to Redis as long as the process lives.
+    """Return the application; its greenlets listen to Redis for the life of the process.
 
     settings  by default those of this process
-    raises    RuntimeError  the process is not patched for gevent: one slow client would hold up all others
+    raises    RuntimeError  the process is not patched for gevent, so one slow client would delay all others
     """
     if not monkey.is_module_patched("socket"):
         raise RuntimeError("the streams run under gevent: call gevent.monkey.patch_all() before anything is imported")
@@ -156,13 +156,13 @@ def _address_of(proxies: Proxies, environ: dict[str, Any]) -> str:
 
 
 def _numbers(clearing_data: Database, count: int) -> range:
-    """Numbers for commands: the first ones of a block, as they are seldom needed."""
+    """Return ids for commands: the first ones of a new block, as they are seldom needed."""
     with writing(clearing_data) as tx:
         return next_order_ids(tx)[:count]
 
 
 def finish(app: Flask) -> None:
-    """Put away what must not be lost, at the end of the process."""
+    """Finish the promised cancels, at the end of the process."""
     app.extensions[CANCELS].finish()
 
 
@@ -175,7 +175,7 @@ def _heartbeat(
     boards: Sequence[Board | NewsStream],
     private_streams: PrivateStreams,
 ) -> None:
-    """Tell every Socket.IO client each second that the streams live, and the last sequences."""
+    """Send a heartbeat with the last sequences to every Socket.IO client each second."""
     while True:
         gevent.sleep(HEARTBEAT_S)
         rooms.cut_off_slow()
@@ -193,7 +193,7 @@ def _beat(now: str, sequences: object) -> Raw:
 
 
 def _spawn(run: Callable[[], None]) -> None:
-    """Run something for ever; without it the process is of no use and ends, to be started anew."""
+    """Run a greenlet for ever; if it fails, the process ends and the supervisor starts it again."""
     gevent.spawn(run).link(_end_process)
 
 

@@ -1,4 +1,4 @@
-"""Socket.IO: who subscribes to which channel begins with a snapshot and goes on with updates."""
+"""Socket.IO's channels: a subscriber gets a snapshot, then updates."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from db.clearing_data.keys import Identity
 from db.connect import Database
 
 NO_KEY = Problem(401, "unauthorized", "connect with a key in auth, as {api_key: KEY}")
-# Channels times securities that one connection may hear.
+# The limit of one connection, in channels times securities.
 MAX_SUBSCRIPTIONS = 1_000
-# Between two looks for securities that are listed meanwhile [s].
+# The time between two looks for newly listed securities [s].
 FOLLOW_EVERY_S = 0.25
 _TOO_MANY = Problem(
     429, "too_many_subscriptions", f"a connection may have {MAX_SUBSCRIPTIONS} subscriptions; unsubscribe first"
@@ -40,17 +40,17 @@ _UNKNOWN_EVENT = Problem(422, "unknown_event", "the events are subscribe and uns
 
 
 class Subscription(Struct, forbid_unknown_fields=True):
-    """What a client asks for; without a security, all of them."""
+    """A client's subscription; without a security it means all of them."""
 
     channel: str
     security_id: str | None = None
 
 
 class Channels:
-    """Answers what Socket.IO clients ask for; every answer is `{"status": "success"}` or a problem.
+    """Handles the events of Socket.IO clients; each answer is `{"status": "success"}` or a problem.
 
-    by_security  what a subscriber begins with, of each channel that has a room for each security
-    boards       the channels that are about the whole exchange
+    by_security  functions that return the snapshot of a security, for the channels that have a room for each security
+    boards       the channels about the whole exchange
     """
 
     def __init__(
@@ -78,10 +78,10 @@ class Channels:
         self._caps = caps
         self._budgets: dict[str, SubscriptionBudget] = {}
         self._cancelling: set[str] = set()  # connections whose end cancels their clients' orders
-        self._identities: dict[str, Identity] = {}  # by the id of the connection, of those with a key
-        self._reports: dict[str, ReportReaders] = {}  # of the connections that hear reports
-        self._of_all: dict[str, set[str]] = {}  # by connection the channels that it hears of all securities
-        self._followed: set[str] = set()  # the securities that those hear
+        self._identities: dict[str, Identity] = {}  # by connection, for the clients with a key
+        self._reports: dict[str, ReportReaders] = {}  # by connection, for those that subscribe to reports
+        self._of_all: dict[str, set[str]] = {}  # by connection, the channels subscribed for all securities
+        self._followed: set[str] = set()  # the securities that these connections have joined
         server.on_event("connect", self._connect)
         server.on_event("disconnect", self._disconnect)
         server.on_event("subscribe", self._answering(self._subscribe))
@@ -89,7 +89,7 @@ class Channels:
         server.on_event("*", lambda *_: _UNKNOWN_EVENT.content())
 
     def _connect(self, auth: object = None) -> None:
-        """Let a client in: without a key for what is public, never with a wrong one."""
+        """Admit a client: without a key to public channels, with a wrong key to none."""
         connection = _connection()
         try:
             key = auth.get("api_key") if isinstance(auth, dict) else access.key_of(request)
@@ -125,7 +125,7 @@ class Channels:
         self._leave_reports()
 
     def _answering(self, do: Callable[[Subscription], None]) -> Callable[..., dict[str, Any]]:
-        """What Socket.IO calls: checks what the client sent, and answers it."""
+        """Return the handler for Socket.IO: it validates the event, runs the action, and answers."""
 
         def answer(*sent: object) -> dict[str, Any]:
             try:
@@ -155,7 +155,7 @@ class Channels:
         if self._rooms.count_of(_connection()) + snapshots > MAX_SUBSCRIPTIONS:
             raise _TOO_MANY
         self._budgets[_connection()].take(snapshots)
-        # Nothing waits between a snapshot and the room, so the next update goes on from the snapshot.
+        # Nothing runs between the snapshot and the entry, so the next update continues the snapshot.
         if channel == "report":
             self._subscribe_reports()
         elif channel in self._boards:
@@ -168,7 +168,7 @@ class Channels:
                 self._begin_security(_connection(), channel, security_id)
 
     def _subscribe_reports(self) -> None:
-        """A client gets its own reports, of all securities, as they are numbered together; the admin everyone's."""
+        """Subscribe a client to its own reports, numbered over all securities, and the admin to all reports."""
         identity = self._identities.get(_connection())
         if identity is None:
             raise NO_KEY
@@ -176,7 +176,7 @@ class Channels:
         if connection not in self._reports:
             readers = self._private.open(None if identity.role == "admin" else identity.client_id)
             if connection not in self._identities:
-                self._private.close(readers)  # the client went away meanwhile
+                self._private.close(readers)  # the client disconnected meanwhile
                 return
             self._reports[connection] = readers
         readers = self._reports[connection]
@@ -208,12 +208,12 @@ class Channels:
         self._caps.has_subscribed(self._rooms.engine_id(connection))
 
     def _enter(self, connection: str, channel: str, snapshot: Raw, room: str) -> None:
-        self._rooms.settle()  # who subscribes again is there already, and hears first what led to the snapshot
+        self._rooms.settle()  # a member that subscribes again first gets the updates behind the snapshot
         self._server.emit(channel, snapshot, to=connection)
         self._rooms.enter(connection, room)
 
     def follow_listing(self) -> None:
-        """Have those that hear a channel of all securities hear the ones that are listed later, too; for ever."""
+        """Add subscribers to all securities to the ones listed later, for ever."""
         while True:
             gevent.sleep(FOLLOW_EVERY_S)
             if not self._of_all:
@@ -236,7 +236,7 @@ def _connection() -> str:
 
 
 def _asks_for_cancels(auth: object) -> bool:
-    """Whether the end of the connection is to cancel the client's orders. Raises Problem (422)."""
+    """Return whether the end of the connection cancels the client's orders. Raises Problem (422)."""
     asks = auth.get("cancel_on_disconnect", False) if isinstance(auth, dict) else False
     if not isinstance(asks, bool):
         raise invalid("/cancel_on_disconnect", "has to be true or false")

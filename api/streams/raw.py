@@ -1,4 +1,4 @@
-"""The raw WebSocket streams: one JSON object a message, and nothing to say for the client."""
+"""The raw WebSocket streams: one JSON object in each message, from the server only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def routes(
     key_watch: KeyWatch,
     cancels: CancelOnDisconnect,
 ) -> Blueprint:
-    """The routes; each answers when its WebSocket has ended, or with a problem instead of one."""
+    """Return the routes; each answers after its WebSocket has ended, or with a problem instead."""
     blueprint = Blueprint("raw", __name__)
 
     @blueprint.route("/stream/price", websocket=True)
@@ -69,7 +69,7 @@ def _serve(subscriber: Subscriber, subscribed: AbstractContextManager[None]) -> 
 
 
 class _Ended(Response):
-    """No answer: the WebSocket has said all there was to say."""
+    """An empty response, sent to no client: the WebSocket has ended."""
 
     def __call__(self, *_: Any) -> list[bytes]:
         return []

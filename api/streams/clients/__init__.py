@@ -1,1 +1,1 @@
-"""The clients of streams: who they are, and what ends with their connection."""
+"""The clients of streams: their identity, their limits, and what ends with their connection."""

@@ -1,4 +1,4 @@
-"""Who asks for a stream: told by the key alone, looked up when the connection is made."""
+"""Identify the client of a stream by its key, once for each connection."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from db.connect import Database
 
 
 def key_of(request: Request) -> str | None:
-    """The key of a request: in the header Authorization or X-API-Key or, for browsers, as the parameter api_key.
+    """Return the key of a request: from Authorization or X-API-Key or, for browsers, from the parameter api_key.
 
-    raises  Problem (401)  the header fields have no key
+    raises  Problem (401)  the header contains no key
     """
     if "Authorization" in request.headers or "X-API-Key" in request.headers:
         key = auth.Keys.key_of(request.environ)
@@ -25,9 +25,9 @@ def key_of(request: Request) -> str | None:
 
 
 def identify(clearing_data: Database, key: object) -> Identity:
-    """Whose key it is.
+    """Return the identity behind a key.
 
-    raises  Problem  401 without a valid key; 503 when that cannot be found out
+    raises  Problem  401 without a valid key; 503 while the database is unreachable
     """
     if not isinstance(key, str) or not auth.KEY.fullmatch(key):
         raise unauthorized()

@@ -1,9 +1,9 @@
 """Cancels a client's open orders when a connection that asked for it ends, however it ends.
 
-What is promised to a connection outlives this process: before the client is let in, a file with its name is left in
-the run directory, and it goes when the cancels are on the queue of order entry. So when this process stops, all its
-connections are lost and their clients' orders are cancelled; when it is killed, the next one finds the files and
-cancels then. While RabbitMQ is away the cancels wait for it.
+The promise to a connection outlives this process: before the client is admitted, a file with its name (a mark) is
+created in the run directory; it is deleted when the cancel is on the queue of order entry. When this process stops, it
+ends all connections and cancels their clients' orders; when it is killed, the next process finds the marks and cancels.
+While RabbitMQ is away, the cancels wait for it.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from db.clearing_data.keys import Identity
 
 log = structlog.get_logger()
 
-# Between two attempts while the cancels cannot be queued, and how long a stop waits for them [s].
+# The time between two attempts to queue a cancel, and how long a stop of the process waits for them [s].
 AGAIN_S = 0.5
 FINISH_S = 5.0
 
 
 def marks_folder(run_directory: Path) -> Path:
-    """Where the names of the clients are left."""
+    """Return the folder of the marks."""
     return run_directory / "cancel_on_disconnect"
 
 
 class CancelOnDisconnect:
-    """Knows which clients are to lose their orders together with a connection.
+    """Keeps track of the clients whose orders end with a connection.
 
-    marks    folder for the names of the clients; what lies there was left by a process that was killed
+    marks    the folder of the marks; those found at the start belong to a process that was killed
     """
 
     def __init__(self, marks: Path, mass_cancels: MassCancels) -> None:
         self._marks = marks
         self._mass_cancels = mass_cancels
-        self._asked_for: Counter[str] = Counter()  # connections of a client that asked for it
+        self._asked_for: Counter[str] = Counter()  # connections of each client that asked for it
         # When each client's connection ended [us since 1970]. The clock is that of the api, on the same host; so every
         # order of the client that was answered 202 before has an earlier time, and order entry cancels it even where
         # the cancel overtakes it.
@@ -57,7 +57,7 @@ class CancelOnDisconnect:
 
     @contextmanager
     def watching(self, identity: Identity) -> Iterator[None]:
-        """Watch a connection that lives as long as the block."""
+        """Watch a connection for the duration of the block."""
         self.add(identity)
         try:
             yield
@@ -65,7 +65,7 @@ class CancelOnDisconnect:
             self.lost(identity.client_id)
 
     def add(self, identity: Identity) -> None:
-        """Watch a connection of whoever this is. Raises Problem (403, 422, 503)."""
+        """Watch a connection of this client. Raises Problem (403, 422, 503)."""
         if identity.role == "admin":
             raise invalid("?cancel_on_disconnect", "the admin has no orders to cancel")
         if identity.read_only:
@@ -78,12 +78,12 @@ class CancelOnDisconnect:
         self._asked_for[identity.client_id] += 1
 
     def lost(self, client_id: str) -> None:
-        """A connection that was watched has ended; never waits."""
+        """Cancel the orders of a client whose watched connection has ended; never waits."""
         self._asked_for[client_id] -= 1
         self._cancel(client_id)
 
     def run(self) -> None:
-        """Queue the cancels that are due, one client after the other, for ever."""
+        """Queue the due cancels, one client after another, for ever."""
         while True:
             self._wanted.wait()
             while self._due:
@@ -92,7 +92,7 @@ class CancelOnDisconnect:
                 try:
                     self._mass_cancels.send(client_id, security_id=None, side=None, received_us=ended_us)
                 except Problem as problem:
-                    # Sent again although it may be queued: to cancel twice harms nobody.
+                    # It may be on the queue already; a second cancel does no harm.
                     log.warning("cancels_delayed", client_id=client_id, fault=problem.code)
                     self._due.setdefault(client_id, ended_us)  # unless another connection has ended meanwhile
                     gevent.sleep(AGAIN_S)
@@ -103,7 +103,7 @@ class CancelOnDisconnect:
             self._done.set()
 
     def finish(self) -> None:
-        """All connections are lost, because this process stops; what cannot be queued in time the next one does."""
+        """Cancel for all connections, because this process stops; the next process queues what this one cannot."""
         for client_id in +self._asked_for:
             self._cancel(client_id)
         if not self._done.wait(FINISH_S):
@@ -115,12 +115,12 @@ class CancelOnDisconnect:
         self._wanted.set()
 
     def _forget(self, client_id: str) -> None:
-        """Take the mark away, unless a connection is left that needs it or the client is due again."""
+        """Delete the mark, unless another connection needs it or the client is due again."""
         if client_id not in self._due and not self._asked_for[client_id]:
             del self._asked_for[client_id]
             with suppress(FileNotFoundError):
                 self._mark(client_id).unlink()
 
     def _mark(self, client_id: str) -> Path:
-        # A suffix makes a file name of any client's name, of "." and ".." too.
+        # The suffix makes any client id a file name, even "." and "..".
         return self._marks / f"{client_id}.client"

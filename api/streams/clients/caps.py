@@ -1,7 +1,7 @@
 """Caps on what clients may hold open: connections of one address and in all, sessions, and requests of a session.
 
-A raw stream holds a place as long as it is open. A session of Socket.IO holds one as long as it lives: one that polls
-has no connection of its own, and takes memory all the same.
+A raw stream holds a place while it is open. A session of Socket.IO holds one for its whole life: a polling session has
+no connection of its own, but takes memory all the same.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from api.wire.problems import CONTENT_TYPE, Problem
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-# Places in all, and how many of them may be held without a key.
+# Places in all, and places for clients without a key.
 MAX_PLACES = 4_000
 MAX_ANONYMOUS = 2_000
-# Requests of a session at the same time: it reads, it writes, and it changes to a WebSocket.
+# Simultaneous requests of a session: it reads, it writes, and it upgrades to a WebSocket.
 MAX_REQUESTS_OF_SESSION = 4
-# How long a session without a key may go without a subscription [s].
+# A session without a key that subscribes to nothing ends after this time [s].
 IDLE_S = 60.0
 
 RAW_PATH = "/stream/"
@@ -50,9 +50,9 @@ class _Session:
 
 
 class Caps:
-    """A WSGI application in front of the streams that refuses with 429 what is above the caps.
+    """A WSGI application in front of the streams that refuses requests above the caps with 429.
 
-    address_of   tells the address of a request's client
+    address_of   returns the address of a request's client
     per_address  places that one address may hold
     end          ends a session, by its id
     """
@@ -117,20 +117,20 @@ class Caps:
     # -- sessions of Socket.IO -----------------------------------------------------------------------------------------
 
     def has_key(self, session_id: str) -> None:
-        """A session has given a valid key."""
+        """Record that a session has given a valid key."""
         session = self._sessions.get(session_id)
         if session is not None and session.is_anonymous:
             session.is_anonymous = False
             self._anonymous -= 1
 
     def has_subscribed(self, session_id: str) -> None:
-        """A session hears something."""
+        """Record that a session has a subscription."""
         session = self._sessions.get(session_id)
         if session is not None:
             session.is_subscribed = True
 
     def end_idle(self) -> None:
-        """End the sessions that have neither given a key nor subscribed to anything in time."""
+        """End the sessions that have neither given a key nor subscribed in time."""
         now_s = time.monotonic()
         for session_id, session in list(self._sessions.items()):
             if session.is_anonymous and not session.is_subscribed and now_s > session.opened_s + IDLE_S:
@@ -143,7 +143,7 @@ class Caps:
         if session_id is None:
             self._check(self._address_of(environ), anonymous=True)
         if session is None:
-            yield  # a new session, or one that python-engineio does not know either
+            yield  # a new session, or one that python-engineio will refuse
             return
         if session.requests >= MAX_REQUESTS_OF_SESSION:
             raise _refusal(f"a session may have {MAX_REQUESTS_OF_SESSION} requests under way")
@@ -154,7 +154,7 @@ class Caps:
             session.requests -= 1
 
     def _watch(self, engine: Server) -> None:
-        """Hear of the sessions that begin and end, before python-socketio does."""
+        """Observe the beginning and the end of sessions, before python-socketio does."""
         begin, end = engine.handlers["connect"], engine.handlers["disconnect"]
 
         def connect(session_id: str, environ: Environ) -> Any:
@@ -180,9 +180,9 @@ def _answer(problem: Problem, start_response: Callable[..., Any]) -> list[bytes]
 
 
 class SubscriptionBudget:
-    """How many snapshots a connection may ask for: at once BURST, and in the long run PER_S.
+    """Bounds the snapshots of a connection: BURST at once, and PER_S in the long run.
 
-    Asking for all securities may take more than is left, and then the rest is owed.
+    One subscription to all securities may overdraw the budget; the next one then waits longer.
     """
 
     BURST = 200
@@ -193,7 +193,7 @@ class SubscriptionBudget:
         self._at_s = time.monotonic()
 
     def take(self, snapshots: int) -> None:
-        """Raises Problem (429)."""
+        """Use up the budget. Raises Problem (429) when it is empty."""
         now_s = time.monotonic()
         self._left = min(self._left + (now_s - self._at_s) * self.PER_S, self.BURST)
         self._at_s = now_s

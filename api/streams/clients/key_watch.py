@@ -1,4 +1,4 @@
-"""Ends what a key has opened once it is revoked: a stream is opened once, and may live for days."""
+"""Ends the connections of revoked keys: a stream checks its key once, when it opens, and may live for days."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from db.connect import Database
 
 log = structlog.get_logger()
 
-# However short keys are trusted, Postgres is not asked more often than this [s].
+# The shortest time between two queries, however briefly keys are cached [s].
 LEAST_S = 0.5
 
 
 class KeyWatch:
-    """Knows which key has opened which connections, and looks now and then which of these keys are revoked.
+    """Maps connections to their keys, and ends those whose key has been revoked.
 
-    every_s  between two looks
+    every_s  the time between two checks
     """
 
     def __init__(self, clearing_data: Database, *, every_s: float) -> None:
@@ -35,12 +35,12 @@ class KeyWatch:
         self._opened[connection] = key_id, end
 
     def remove(self, connection: object) -> None:
-        """The connection has ended."""
+        """Remove a connection that has ended."""
         self._opened.pop(connection, None)
 
     @contextmanager
     def watching(self, connection: object, key_id: int, end: Callable[[], None]) -> Iterator[None]:
-        """Watch the key of a connection that lives as long as the block."""
+        """Watch the key of a connection for the duration of the block."""
         self.add(connection, key_id, end)
         try:
             yield
@@ -48,7 +48,7 @@ class KeyWatch:
             self.remove(connection)
 
     def run(self) -> None:
-        """Look again and again; while Postgres is away, what is open stays open."""
+        """Check for ever; while Postgres is away, open connections stay open."""
         while True:
             gevent.sleep(self._every_s)
             if self._opened:

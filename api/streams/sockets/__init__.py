@@ -1,1 +1,1 @@
-"""Frames on WebSockets and Socket.IO, whatever is in them."""
+"""The transport: frames on WebSockets and Socket.IO, regardless of their content."""

@@ -1,7 +1,7 @@
-"""Sends many frames to many WebSockets: what comes within a moment goes to each in one write, and no write waits.
+"""Sends many frames to many WebSockets: each gets the frames of a round in one write, and no write waits.
 
-A frame is made once, whoever reads it. It is laid down at each reader's, and a moment later all that lies there is
-given to the kernel. Only who cannot take it at once costs a greenlet of its own, which waits in everybody's place.
+A frame is built once for all its readers and put into the outbox of each. The next round hands each outbox to the
+kernel. Only a reader that cannot take its frames at once costs a greenlet, which waits for it alone.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from api.streams.sockets.websocket import WebSocket
 
 log = structlog.get_logger()
 
-# Between two rounds; and what part of a core rounds may take, as the machine has orders to see to, too [s; 1].
+# The time between two rounds, and the fraction of a core that rounds may take from the trading stages [s; 1].
 EVERY_S = 0.01
 BUSY = 0.1
-# What may wait for a client; beyond that it is cut off, and finds out by the sequences what it missed.
+# A client for which more than this waits is cut off; the sequence numbers show it what it has missed.
 MAX_WAITING_BYTES = 4_194_304
-# What may wait for a client before it gets more of what it has missed.
+# A client for which more than this waits gets no more of the reports that it has missed.
 SLOW_BYTES = 1_048_576
 
 
 class Fanout:
-    """The rounds in which outboxes are emptied."""
+    """Runs the rounds that empty the outboxes."""
 
     def __init__(self) -> None:
         self._due: list[Outbox] = []
@@ -36,16 +36,16 @@ class Fanout:
         self._again_at = 0.0
 
     def before_each_round(self, do: Callable[[], None]) -> None:
-        """Have something done that may fill outboxes before a round empties them."""
+        """Register a function that runs before each round, and may fill outboxes."""
         self._before.append(do)
 
     def soon(self, outbox: Outbox) -> None:
-        """Have an outbox emptied in the next round."""
+        """Empty an outbox in the next round."""
         self._due.append(outbox)
         self.wake()
 
     def wake(self) -> None:
-        """Have a round soon."""
+        """Schedule a round, unless one is scheduled."""
         if not self._is_coming:
             self._is_coming = True
             gevent.spawn_later(max(self._again_at - time.monotonic(), 0.0), self._round)
@@ -56,7 +56,7 @@ class Fanout:
             for do in self._before:
                 do()
         finally:
-            self._is_coming = False  # should that fail, the next one to say something gets its round all the same
+            self._is_coming = False  # even after a failure the next frame gets its round
         due, self._due = self._due, []
         for outbox in due:
             outbox.empty()
@@ -64,7 +64,7 @@ class Fanout:
 
 
 class Outbox:
-    """What waits for one WebSocket, and for a client that may read as slowly as it likes without holding up anyone."""
+    """Holds the frames of one WebSocket, so that a slow client delays no other."""
 
     def __init__(self, fanout: Fanout) -> None:
         self._fanout = fanout
@@ -74,13 +74,13 @@ class Outbox:
         self._writer: Greenlet | None = None
 
     def attach(self, websocket: WebSocket) -> None:
-        """Send from now on what waits and what comes."""
+        """Connect the WebSocket, and send what waits."""
         self._websocket = websocket
         if self._waiting:
             self._fanout.soon(self)
 
     def offer(self, frames: bytes) -> None:
-        """Put frames on their way; never waits."""
+        """Queue frames; never waits."""
         if self._websocket is not None and not self._websocket.connected:
             return
         if self._waiting_bytes + len(frames) > MAX_WAITING_BYTES and self._websocket is not None:
@@ -93,7 +93,7 @@ class Outbox:
         self._waiting_bytes += len(frames)
 
     def empty(self) -> None:
-        """Send what the other side takes at once; the rest is sent when it does."""
+        """Send what the client takes at once, and the rest as it takes more."""
         if self._writer is not None or not self._waiting or self._websocket is None:
             return
         try:
@@ -106,18 +106,18 @@ class Outbox:
 
     @property
     def is_slow(self) -> bool:
-        """Whether the other side has yet to read what was sent before."""
+        """Whether the client has not yet read what was sent before."""
         return self._writer is not None or self._waiting_bytes > SLOW_BYTES
 
     def drain(self) -> None:
-        """Send all that waits, however long that takes. Raises OSError when the connection is lost."""
+        """Send everything that waits, however long it takes. Raises OSError when the connection is lost."""
         if self._writer is not None:
             self._writer.join()
         if self._waiting and self._websocket is not None:
             self._websocket.send_frames(self._take())
 
     def cut(self) -> None:
-        """End the connection, if there is one."""
+        """End the connection, if one is open."""
         self._waiting.clear()
         self._waiting_bytes = 0
         if self._websocket is not None:
@@ -131,7 +131,7 @@ class Outbox:
 
     def _write(self, websocket: WebSocket) -> None:
         try:
-            websocket.send_frames(b"")  # what was begun
+            websocket.send_frames(b"")  # the rest of the write that did not fit
             while self._waiting and websocket.connected:
                 websocket.send_frames(self._take())
         except OSError as fault:

@@ -1,4 +1,4 @@
-"""Where Socket.IO subscribers are, as those who tell them something see it."""
+"""The rooms of Socket.IO, as the code that publishes to them sees them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import Raw
 
-# The room of those who see every client's reports.
+# The room for the reports of all clients.
 EVERYONES_REPORTS = "report"
 
 
@@ -14,15 +14,15 @@ class Rooms(Protocol):
     """The rooms of the Socket.IO server; nothing here waits."""
 
     def is_empty(self, room: str) -> bool:
-        """Whether nobody is in a room."""
+        """Return whether a room is empty."""
 
     def is_slow(self, room: str) -> bool:
-        """Whether a connection in a room has yet to read what was sent before."""
+        """Return whether a connection in a room has not yet read what was sent before."""
 
     def send(self, name: str, content: Raw, room: str | None) -> None:
-        """Send an event to whoever is in a room, or with None to everyone."""
+        """Send an event to every connection in a room, or with None to all connections."""
 
 
 def room_of(channel: str, about: str) -> str:
-    """The room of a channel of one security or, for reports, of one client."""
+    """Return the room of a channel for one security or, for reports, for one client."""
     return f"{channel}:{about}"

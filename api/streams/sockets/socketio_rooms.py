@@ -1,4 +1,4 @@
-"""The Socket.IO server, and its rooms: what is said in one is encoded once, and sent to each who is in it."""
+"""The Socket.IO server and its rooms: an event is encoded once and sent to each connection in its room."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from api.streams.sockets.websocket import MAX_MESSAGE_BYTES, WebSocket, text_fra
 
 log = structlog.get_logger()
 
-# What may wait for a client that polls, an event a packet; beyond either it is cut off.
+# A polling client for which more than either waits is cut off; an event is a packet.
 MAX_WAITING_PACKETS = 500
 MAX_WAITING_CHARACTERS = 4_194_304
 
 
 class JsonOfPackets:
-    """JSON as python-socketio asks for it; what is encoded already goes through as it is."""
+    """The JSON codec that python-socketio uses; encoded content passes through unchanged."""
 
     @staticmethod
     def dumps(content: object, **_: object) -> str:
@@ -35,9 +35,9 @@ class JsonOfPackets:
 
     @staticmethod
     def loads(text: str | bytes, **_: object) -> Any:
-        """Decode; ValueError when it is not JSON.
+        """Decode. Raises ValueError when the text is not JSON.
 
-        Half a surrogate pair is JSON, but no text that msgspec would make; a client that sends one gets an answer, too.
+        Half a surrogate pair is valid JSON that msgspec refuses; a client that sends one gets an answer, too.
         """
         try:
             return msgspec.json.decode(text)
@@ -46,72 +46,72 @@ class JsonOfPackets:
 
 
 class _Message(NamedTuple):
-    """What is said in a room."""
+    """An event for a room."""
 
     room: str | None
     frame: bytes
-    text: str  # of Socket.IO's packet, for who polls
+    text: str  # the packet for clients that poll
 
 
 class SocketIORooms:
     """The rooms of the Socket.IO server.
 
-    Who is in the same rooms gets the same bytes. So connections are kept together by their rooms, and what was said is
-    put together once for all of them, when it is time to send.
+    Connections in the same rooms get the same bytes. So connections are grouped by their rooms, and each round joins
+    the frames of a group once.
 
-    fanout  sends to those who have a WebSocket
+    fanout  sends to the connections that have a WebSocket
     """
 
     def __init__(self, server: SocketIO, fanout: Fanout) -> None:
         self._server = server
         self._fanout = fanout
-        self._outboxes: dict[str, Outbox] = {}  # of the connections of Engine.IO, by their ids
-        self._ids: dict[str, str] = {}  # the ids there of those of Socket.IO
+        self._outboxes: dict[str, Outbox] = {}  # by the id of the Engine.IO connection
+        self._ids: dict[str, str] = {}  # the Engine.IO id of each Socket.IO connection
         self._rooms_of: dict[str, frozenset[str | None]] = {}
         self._alike: defaultdict[frozenset[str | None], dict[str, None]] = defaultdict(dict)
         self._sizes: Counter[str] = Counter()
         self._said: list[_Message] = []
         fanout.before_each_round(self.settle)
 
-    # -- who is where ------------------------------------------------------------------------------------------------
+    # -- membership --------------------------------------------------------------------------------------------------
 
     def open(self, connection: str) -> None:
-        """A connection of Socket.IO is there, in no room yet."""
+        """Add a connection of Socket.IO, in no room yet."""
         self.settle()
         self._ids[connection] = self._server.server.manager.eio_sid_from_sid(connection, "/")
         self._move(connection, frozenset({None}))
 
     def close(self, connection: str) -> None:
-        """A connection has ended."""
+        """Remove a connection that has ended."""
         if connection in self._ids:
             self._move(connection, frozenset())
             del self._ids[connection]
 
     def enter(self, connection: str, room: str) -> None:
-        """Have a connection hear what is said in a room from now on; nothing if it has ended meanwhile."""
+        """Add a connection to a room, unless it has ended meanwhile."""
         if connection in self._ids:
             self.settle()
             self._move(connection, self._rooms_of[connection] | {room})
 
     def leave(self, connection: str, room: str) -> None:
-        """Have it hear no more of that."""
+        """Remove a connection from a room."""
         if connection in self._ids:
             self._move(connection, self._rooms_of[connection] - {room})
 
     def is_empty(self, room: str) -> bool:
-        """Whether nobody is in a room."""
+        """Return whether a room is empty."""
         return not self._sizes[room]
 
     def engine_id(self, connection: str) -> str:
-        """The id that Engine.IO gives to a connection of Socket.IO that is open."""
+        """Return the Engine.IO id of an open connection of Socket.IO."""
         return self._ids[connection]
 
     def count_of(self, connection: str) -> int:
-        """In how many rooms a connection is."""
+        """Return the number of rooms that a connection is in."""
         return len(self._rooms_of.get(connection, ()))
 
     def is_slow(self, room: str) -> bool:
-        """Whether a connection in a room has yet to read what was sent before."""
+        """Return whether a connection in a room has not yet read what was sent before."""
         return any(
             self._has_yet_to_read(connection)
             for rooms, connections in self._alike.items()
@@ -138,21 +138,21 @@ class SocketIORooms:
             self._alike[rooms][self._ids[connection]] = None
             self._sizes.update(room for room in rooms if room is not None)
 
-    # -- what is said ------------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------------------------
 
     def send(self, name: str, content: Raw, room: str | None) -> None:
-        """Send an event to whoever is in a room, or with None to everyone; it is made once for all of them."""
-        packet = b'2["%b",%b]' % (name.encode(), bytes(content))  # of the type EVENT, as Socket.IO has it
-        frame = text_frame(b"4" + packet)  # of the type MESSAGE, as Engine.IO has it
+        """Send an event to every connection in a room, or with None to all connections; it is encoded once."""
+        packet = b'2["%b",%b]' % (name.encode(), bytes(content))  # Socket.IO's type EVENT
+        frame = text_frame(b"4" + packet)  # Engine.IO's type MESSAGE
         self._said.append(_Message(room, frame, packet.decode()))
         self._fanout.wake()
 
     def settle(self) -> None:
-        """Put what was said on its way to those who are in the rooms now, before somebody else is."""
+        """Hand the events so far to the current members of their rooms, before the membership changes."""
         said, self._said = self._said, []
         if not said:
             return
-        # Of copies: who turns out to be gone leaves at once.
+        # Iterate over copies: a connection found to be gone leaves its rooms at once.
         for rooms, connections in list(self._alike.items()):
             messages = [message for message in said if message.room in rooms]
             if messages:
@@ -165,7 +165,7 @@ class SocketIORooms:
         if connection is None or connection.closed:
             return
         outbox = self._outboxes.get(connection_id)
-        # Behind what waits in Engine.IO's own queue, which is all there is for who polls; mostly it is empty.
+        # Engine.IO's own queue goes first. Polling clients have nothing else; otherwise it is mostly empty.
         if outbox is not None and connection.upgraded and connection.queue.empty():
             outbox.offer(frames)
             return
@@ -175,12 +175,12 @@ class SocketIORooms:
     # -- connections -------------------------------------------------------------------------------------------------
 
     def serve_websockets(self) -> None:
-        """Have python-engineio use our WebSocket; it has no public way to say so."""
+        """Make python-engineio use our WebSocket; it has no public setting for this."""
         engine = self._server.server.eio
         engine._async = {**engine._async, "websocket": self._websocket}  # noqa: SLF001
 
     def _websocket(self, handler: Callable[[SocketIOWebSocket], Iterable[bytes]], _server: object) -> Any:
-        """What python-engineio calls for a connection that is to become a WebSocket: a WSGI application."""
+        """Return the WSGI application that python-engineio calls to upgrade a connection to a WebSocket."""
         connection_id: str = handler.__self__.sid  # type: ignore[attr-defined]  # it is a method of the connection
 
         def serve(environ: dict[str, Any], _start_response: object) -> Iterable[bytes]:
@@ -205,7 +205,7 @@ class SocketIORooms:
             outbox.cut()
 
     def cut_off_slow(self) -> None:
-        """End the connections for which too much waits."""
+        """End the polling connections for which too much waits."""
         for connection in list(self._server.server.eio.sockets.values()):
             waiting = connection.queue.queue
             characters = sum(len(packet.data or "") for packet in waiting if packet)
@@ -216,12 +216,12 @@ class SocketIORooms:
 
 
 def socketio_server() -> SocketIO:
-    """The server, not yet bound to an application."""
+    """Return the server, not yet bound to an application."""
     return SocketIO(
         async_mode="gevent",
         json=JsonOfPackets,
         manage_session=False,
-        # In the greenlet that reads from the client: it waits for its answer before it is heard again.
+        # In the greenlet that reads from the client, so that its next event waits for the answer to this one.
         async_handlers=False,
         max_http_buffer_size=MAX_MESSAGE_BYTES,
         logger=False,
@@ -230,14 +230,14 @@ def socketio_server() -> SocketIO:
 
 
 class SocketIOWebSocket:
-    """A WebSocket in the form in which python-engineio asks for one; what it sends goes the way of all frames."""
+    """A WebSocket with the interface that python-engineio expects; its messages go through the outbox."""
 
     def __init__(self, websocket: WebSocket, outbox: Outbox) -> None:
         self._websocket = websocket
         self._outbox = outbox
 
     def close(self) -> None:
-        """Say farewell, if the other side still listens."""
+        """Send what waits and close the WebSocket, if it is still connected."""
         if self._websocket.connected:
             with suppress(OSError):  # it was lost meanwhile
                 self._outbox.drain()
@@ -250,7 +250,7 @@ class SocketIOWebSocket:
         self._outbox.offer(text_frame(message.encode() if isinstance(message, str) else message))
 
     def wait(self) -> str | bytes | None:
-        """The next message, None when there will be none."""
+        """Return the next message; None after the last one."""
         try:
             return self._websocket.receive()
         except simple_websocket.ConnectionClosed:

@@ -10,31 +10,31 @@ from api.streams.sockets.websocket import WebSocket
 
 log = structlog.get_logger()
 
-# RFC 6455, 7.4.1: a message of a kind that is not taken here.
+# RFC 6455, 7.4.1: the endpoint does not accept this kind of message.
 UNSUPPORTED = 1003
 
 
 class Subscriber:
-    """Takes frames at any time, and sends them in this order once it has a WebSocket."""
+    """Accepts frames at any time, and sends them in order once it has a WebSocket."""
 
     def __init__(self, fanout: Fanout) -> None:
         self._outbox = Outbox(fanout)
 
     def offer(self, frames: bytes) -> None:
-        """Put frames on their way; never waits."""
+        """Queue frames; never waits."""
         self._outbox.offer(frames)
 
     @property
     def is_slow(self) -> bool:
-        """Whether the client has yet to read what was sent before."""
+        """Whether the client has not yet read what was sent before."""
         return self._outbox.is_slow
 
     def cut(self) -> None:
-        """End the connection, if there is one."""
+        """End the connection, if one is open."""
         self._outbox.cut()
 
     def serve(self, websocket: WebSocket) -> None:
-        """Return when the connection has ended; these streams only send, so who says something is refused."""
+        """Serve a WebSocket until it ends. These streams only send; a message from the client ends the connection."""
         self._outbox.attach(websocket)
         try:
             websocket.receive()

@@ -1,8 +1,8 @@
 """WebSockets under gevent, for the raw streams and for Socket.IO.
 
 simple-websocket writes with `socket.send`, which under gevent sends what fits into the socket's buffer and drops the
-rest, and two greenlets may write at once. So what it writes to here is a socket that sends all or fails. Data frames
-are not compressed and made by us: one frame serves any number of subscribers.
+rest, and two greenlets may write at once. So it gets a socket here that sends everything or fails. Data frames are not
+compressed, and this module builds them: one frame serves any number of subscribers.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from wsproto.utilities import RemoteProtocolError
 
 from api.wire.problems import Problem
 
-# How long one write may take; whoever reads so slowly is cut off [s].
+# A client that takes longer than this to accept one write is cut off [s].
 WRITE_S = 10.0
-# Between two pings, and for the answer to one [s].
+# The time between two pings, and the time allowed for the answer [s].
 PING_S = 20.0
-# Clients have next to nothing to say.
+# Clients send subscriptions and nothing larger.
 MAX_MESSAGE_BYTES = 16_384
 
 NOT_A_WEBSOCKET = Problem(400, "bad_request", "this address takes WebSocket connections only")
 
 
 def text_frame(payload: bytes) -> bytes:
-    """A text message from a server as one frame (RFC 6455, 5.2): final, without mask or extensions."""
+    """Return a server's text message as one frame (RFC 6455, 5.2): final, without mask or extensions."""
     size = len(payload)
     if size < 126:
         return struct.pack("!BB", 0x81, size) + payload
@@ -45,7 +45,7 @@ def text_frame(payload: bytes) -> bytes:
 class WebSocket(simple_websocket.Server):
     """A WebSocket on the connection of a WSGI request.
 
-    raises  Problem  the request does not ask for one
+    raises  Problem  the request is not a WebSocket handshake
     """
 
     def __init__(self, environ: dict[str, Any]) -> None:
@@ -64,17 +64,17 @@ class WebSocket(simple_websocket.Server):
             raise NOT_A_WEBSOCKET from fault
 
     def send(self, data: str | bytes) -> None:
-        """Send a text message; OSError when the connection is lost or reads too slowly."""
+        """Send a text message. Raises OSError when the connection is lost or the client reads too slowly."""
         self.send_frames(text_frame(data.encode() if isinstance(data, str) else data))
 
     def send_frames(self, frames: bytes) -> None:
-        """Send finished frames; OSError when the connection is lost or reads too slowly."""
+        """Send encoded frames. Raises OSError when the connection is lost or the client reads too slowly."""
         if not self.connected:
             raise BrokenPipeError("the WebSocket is closed")
         self.sock.sendall(frames)
 
     def send_now(self, frames: bytes) -> bool:
-        """Send finished frames without waiting; False when some of them have yet to go, with the next `send_frames`.
+        """Send encoded frames without waiting; return False when the next `send_frames` has to send the rest.
 
         raises  OSError  the connection is lost
         """
@@ -84,19 +84,19 @@ class WebSocket(simple_websocket.Server):
         return taken
 
     def cut(self) -> None:
-        """End the connection at once, whatever is under way on it."""
+        """End the connection at once, without sending what waits."""
         self.connected = False
         self.sock.cut()
 
 
 class _WholeWrites:
-    """A socket of a connection that two greenlets may write to; every write is sent whole, or the connection ends."""
+    """A socket that two greenlets may write to; each write is sent completely, or the connection ends."""
 
     def __init__(self, of_server: Any) -> None:
         self._of_server = of_server
-        self._socket = of_server.dup()  # simple-websocket closes what it is given
+        self._socket = of_server.dup()  # simple-websocket closes the socket it gets
         self._lock = RLock()
-        self._begun = b""  # the rest of what could not be sent at once; it goes before anything else
+        self._begun = b""  # the rest of an incomplete write; it is sent before anything else
 
     def sendall(self, data: bytes) -> None:
         with self._lock:
@@ -109,7 +109,7 @@ class _WholeWrites:
                 raise
 
     def send_now(self, data: bytes) -> bool:
-        """Send what the kernel takes without waiting; False when the rest has to go with the next `sendall`."""
+        """Send what the kernel takes without waiting; return False when the next `sendall` has to send the rest."""
         if self._begun or not self._lock.acquire(blocking=False):
             self._begun += data
             return False
@@ -141,19 +141,19 @@ class _WholeWrites:
         self._socket.close()
 
     def cut(self) -> None:
-        # Of the server's socket, or the server would wait for another request on the connection.
+        # Shut down the server's socket: otherwise the server would wait for another request on the connection.
         with suppress(OSError):  # it was cut or lost already
             self._of_server.shutdown(socket.SHUT_RDWR)
 
 
 class _Thread(Greenlet):
-    """A greenlet that simple-websocket takes for a thread."""
+    """A greenlet with the interface of a thread, for simple-websocket."""
 
     def __init__(self, target: Callable[[], None]) -> None:
         super().__init__(target)
 
 
 def _socket_of(environ: dict[str, Any]) -> Any:
-    """The connection's socket; a WSGI server under gevent lets it be found behind the request's input only."""
+    """Return the connection's socket, which gevent's WSGI server exposes only behind the request's input."""
     source = environ["wsgi.input"]
     return getattr(source, "rfile", source).raw._sock  # noqa: SLF001
