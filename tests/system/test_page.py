@@ -322,8 +322,17 @@ def test_a_filled_order_is_followed_from_http_to_the_ledger(visit: Visit, exchan
     expect(page.locator("#life-fate")).to_contain_text("filled 3 @ 103.17 on average")
     lines = page.locator("#step-lines")
     expect(lines).to_contain_text("SINGLE +1 MSFT, \u2212103.10 cash against DTCC")
+    # It goes on by itself, and can be stopped.
+    count, play = page.locator("#step-count"), page.locator("#step-play")
+    play.click()
+    expect(play).to_have_text("❚❚ pause")
+    expect(count).to_contain_text("2 of")
+    play.click()
+    expect(play).to_have_text("▶ step by step")
+    page.click("#order-life")  # from the beginning
+    expect(count).to_be_empty()
+    expect(lines).to_contain_text("against DTCC")
     told = ""
-    count = page.locator("#step-count")
     total = page.evaluate("document.querySelectorAll('#life-rows .span').length")
     for number in range(1, total + 1):
         page.click("#step-on")

@@ -31,8 +31,10 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-# Rates are those of this time; two looks further apart are not compared [s].
+# Rates are those of this time, or of that since the last look where that is longer, as on a loaded machine. Two looks
+# much further apart are not compared [s].
 RATES_OVER_S = 5.0
+MOST_APART_S = 30.0
 
 # The rates that a snapshot begins with: three minutes of them, one a second.
 MOST_RECENT = 180
@@ -125,7 +127,9 @@ class Pipeline:
         """How much was counted a second, of what was counted before, too."""
         now_s = time.monotonic()
         self._looks.append((now_s, counts))
-        while now_s - self._looks[0][0] > RATES_OVER_S + 1.0:
+        while len(self._looks) > 2 and now_s - self._looks[0][0] > RATES_OVER_S + 1.0:
+            self._looks.popleft()
+        if now_s - self._looks[0][0] > MOST_APART_S:
             self._looks.popleft()
         began_s, before = self._looks[0]
         if now_s == began_s:

@@ -39,7 +39,12 @@ export const security = kept("security", null);
 // A link may name the security, as in /?security=AAPL, and the address always names the one that is shown.
 const linked = new URLSearchParams(location.search).get("security");
 if (linked) security.value = linked.toUpperCase();
-security.listen((value) => history.replaceState(null, "", value === null ? "/" : `/?security=${encodeURIComponent(value)}`));
+security.listen((value) => {
+  const address = new URL(location);
+  if (value === null) address.searchParams.delete("security");
+  else address.searchParams.set("security", value);
+  history.replaceState(null, "", address);
+});
 
 export const interval = kept("interval", "1s");
 export const theme = kept("theme", "system");
