@@ -73,12 +73,12 @@ SHIFTS = """() => new Promise((done) => {
 def test_loading_moves_nothing_at_any_width(open_page: Open) -> None:
     for width in (390, 1024, 1280, 1440, 1920):
         page = open_page(viewport={"width": width, "height": 900})
-        fake_stream.run(page, 10, LIVELY)
+        fake_stream.run(page, 5, LIVELY)
         assert page.evaluate(SHIFTS) < MOST_SHIFT, width
 
 
 def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
-    standing = {"equity": 1, "balance": 1, "holdings": {}, "trades": 0, "return": None}
+    standing = {"equity": 1, "balance": 1, "holdings": {}, "trades": 0, "return": None, "versus_holding": 0.0123}
     board = [{"rank": rank, "client_id": name, **standing} for rank, name in enumerate(NAMES, start=1)]
     pipeline = {
         "queues": [{"name": NAMES[1], "depth": 1, "rate_per_s": 1, "consumers": 1}],
@@ -117,6 +117,7 @@ def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
     )
     for place, name in enumerate(NAMES):
         expect(page.locator("#leaderboard-rows tr").nth(place)).to_contain_text(name)
+        expect(page.locator("#leaderboard-rows tr").nth(place)).to_contain_text("+1.23 %")
     expect(page.locator("#pipeline-queue-rows th")).to_have_text(NAMES[1])
     expect(page.locator("#pipeline-flower")).to_be_hidden()
     page.fill("#key", "anybody")
