@@ -22,7 +22,7 @@ from api.market import netting as clearing
 from api.market.commands import SecurityCommands
 from api.operations import audit, health, metrics
 from api.operations.figures import QueueWatch
-from api.orders import lives, reports
+from api.orders import lives, records, reports
 from api.orders import reads as order_reads
 from api.orders import routes as orders
 from api.orders.endpoint import OrderEndpoint
@@ -113,6 +113,9 @@ def create_app(settings: Settings) -> Flask:
         day.routes(listing=listing, market_data=market_data_base),
         reports.routes(keys=keys, listing=listing, market_data=market_data_base),
         lives.routes(keys=keys, listing=listing, market_data=market_data_base),
+        records.routes(
+            keys=keys, lookup=lookup, listing=listing, clearing_data=clearing_data, market_data=market_data_base
+        ),
         leaderboard.routes(clearing_data=clearing_data),
         health.routes(
             clearing_data=clearing_data,

@@ -100,6 +100,14 @@ class StageLatency(Answer):
     p99_ms: Milliseconds
 
 
+class RecentRates(Answer):
+    """The rates at a time."""
+
+    timestamp: Time
+    orders_per_s: float | None
+    trades_per_s: float | None
+
+
 class PipelineState(Answer):
     """The state of the pipeline; null stands for an unknown value."""
 
@@ -109,6 +117,7 @@ class PipelineState(Answer):
     orders_per_s: float | None
     trades_per_s: float | None
     flower: str | None
+    recent: list[RecentRates] | None  # of the minutes before, in snapshots only
 
 
 class Heartbeat(Answer):

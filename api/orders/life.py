@@ -39,11 +39,15 @@ class Span(Struct, frozen=True):
 
 
 class Life(Struct, frozen=True):
-    """An order's life in consecutive spans; the api received the order at `started_us` [us since 1970, UTC]."""
+    """An order's life in consecutive spans; the api received the order at `started_us` [us since 1970, UTC].
+
+    trade  the report of its first trade, if that ends the life
+    """
 
     security_id: str
     started_us: int
     spans: list[Span]
+    trade: Report | None = None
 
     @property
     def total_us(self) -> int:
@@ -79,7 +83,8 @@ def life_of(reports: Sequence[Report]) -> Life | None:
     if last.taken_us is not None:
         spans.add("data_feed", "queue", last.taken_us)
     spans.add("data_feed", "work", last.stored_us)
-    return Life(placed.security_id, placed.event_us, spans.found)
+    trade = happened if happened is not None and happened.event_type == "trade" else None
+    return Life(placed.security_id, placed.event_us, spans.found, trade)
 
 
 class _Spans:

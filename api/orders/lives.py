@@ -14,10 +14,11 @@ from api.request.shared import SharedValue
 from api.wire.answers import answer
 from api.wire.answers_schema import orders as answers_schema
 from api.wire.declaration import declared
-from api.wire.outgoing import time_of
+from api.wire.outgoing import dollars_or_none, time_of, trade_id
 from api.wire.problems import not_found
 from db.connect import Database
 from db.market_data import lives
+from tasks.data_feed.rules.rows import Report
 
 # All requests within this time share one query [s].
 REMEMBER_S = 1.0
@@ -77,4 +78,13 @@ def _form(life: Life, order_id: int | None) -> dict[str, Any]:
             }
             for span in life.spans
         ],
+        "trade": _trade_form(life.trade) if life.trade else None,
+    }
+
+
+def _trade_form(trade: Report) -> dict[str, Any]:
+    return {
+        "trade_id": trade_id(trade.report_id),
+        "price": dollars_or_none(trade.price_cents),
+        "quantity": trade.quantity,
     }

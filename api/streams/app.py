@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     boards: list[Board | NewsStream] = [
         NewsStream(rooms, market_data),
         Board("leaderboard", rooms, partial(leaderboard.ranked, clearing_data, TradeCounts()), nothing=[]),
-        Board("pipeline", rooms, look.read, nothing=pipeline.NOTHING),
+        Board("pipeline", rooms, look.read, nothing=pipeline.NOTHING, history=look.history),
     ]
     key_watch = KeyWatch(clearing_data, every_s=settings.key_cache_s)
     cancels = CancelOnDisconnect(

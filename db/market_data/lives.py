@@ -28,6 +28,13 @@ _LIFE = text(
         :order_id, (SELECT report_id FROM first), (SELECT -report_id FROM first)])
     """  # noqa: S608 - the names are ours
 )
+_TRADES = text(
+    f"""
+    SELECT report_id FROM reports
+    WHERE order_id = :order_id AND client_id = :client_id AND report_id >= {FIRST_EVENT} AND event_type = 'trade'
+    ORDER BY report_id LIMIT :limit
+    """  # noqa: S608 - a number of ours
+)
 # The life of an order that rests depends on when another order arrives, so this finds one that traded at once.
 _TRADED = text(
     """
@@ -50,6 +57,12 @@ def life_reports(tx: Connection, security_id: str, order_id: int, *, client_id: 
     """Return the reports of the life of an order of `client_id`, or of any client with None; empty if unknown."""
     asked = {"security_id": security_id, "order_id": order_id, "client_id": client_id}
     return [Report(*row) for row in tx.execute(_LIFE, asked)]
+
+
+def trades_of(tx: Connection, order_id: int, *, client_id: str, limit: int) -> list[int]:
+    """Return the event ids of the first trades of a client's order."""
+    asked = {"order_id": order_id, "client_id": client_id, "limit": limit}
+    return list(tx.execute(_TRADES, asked).scalars())
 
 
 def traded_order(tx: Connection) -> tuple[str, int] | None:

@@ -5,6 +5,8 @@
   const CHANNELS = ["price", "book", "trades", "candles", "leaderboard", "pipeline"];
   const CLIENTS = 20;
   const STEPS = { "1s": 1, "1m": 60, "5m": 300, "1h": 3600 };
+  // What the test says before the page loads: channels whose snapshot never comes, and refusals by channel.
+  const { silent = [], refused = {} } = window.fakeStreamOptions ?? {};
   const sequences = Object.fromEntries(CHANNELS.map((channel) => [channel, 0]));
   let socket = null;
   let nowS = Date.parse("2026-01-02T03:00:00Z") / 1000;
@@ -24,13 +26,13 @@
     socket?.onmessage?.({ data: text });
   }
 
-  function tell(channel, data, type = "update") {
+  function tell(channel, data, type = "update", securityId = SECURITY) {
     const previous = sequences[channel];
     sequences[channel] += type === "update" ? 1 : 0;
     const ofAll = channel === "leaderboard" || channel === "pipeline";
     const event = {
       channel,
-      security_id: ofAll ? null : SECURITY,
+      security_id: ofAll ? null : securityId,
       type,
       sequence: sequences[channel],
       previous_sequence: type === "update" ? previous : 0,
@@ -63,8 +65,10 @@
       if (text.startsWith("40")) say('40{"sid":"b"}');
       const [, number, content] = /^42(\d+)(.*)$/s.exec(text) ?? [];
       if (number === undefined) return;
-      say(`43${number}[{"status":"success"}]`);
       const [, { channel, security_id: securityId }] = JSON.parse(content);
+      const answer = channel in refused ? { status: 422, detail: refused[channel] } : { status: "success" };
+      say(`43${number}[${JSON.stringify(answer)}]`);
+      if (silent.includes(channel) || channel in refused) return;
       if (CHANNELS.includes(channel) && (securityId ?? SECURITY) === SECURITY) tell(channel, snapshot(channel), "snapshot");
     }
 

@@ -6,6 +6,7 @@ The command simulates an hour of a busy market, and prints what the page holds.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
 from dataclasses import dataclass
@@ -34,10 +35,11 @@ class Holdings:
     heap_bytes: int
 
 
-def opened(visit: Visit) -> Page:
-    """Open the page with a stream that `run` makes."""
+def opened(visit: Visit, *, path: str = "", **options: Any) -> Page:
+    """Open the page with a stream that `run` makes; `options` as the script has them."""
+    visit.page.add_init_script(script=f"window.fakeStreamOptions = {json.dumps(options)}")
     visit.page.add_init_script(path=SCRIPT)
-    return visit.open()
+    return visit.open(path)
 
 
 def run(page: Page, seconds: int, pace: dict[str, int]) -> None:

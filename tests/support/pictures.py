@@ -114,10 +114,11 @@ def _tell(path: Path) -> None:
 
 def _trade(page: Page) -> None:
     """Take the ask, leave an order in the book, and open the life of the order that traded."""
-    page.get_by_label("all", exact=True).check()
+    page.get_by_label("history", exact=True).check()
     page.fill("#order-quantity", "3")
     page.click("#take-ask")
     page.click("#order-submit")
+    expect(page.locator("#order-outcome")).to_contain_text("on average")
     expect(page.locator("#orders-rows tr").first).to_contain_text("filled")
     page.get_by_label("life of order").first.click()
     expect(page.locator("#life-legend")).to_contain_text("order ")
@@ -125,7 +126,7 @@ def _trade(page: Page) -> None:
     bid = float(page.locator("#quote-bid").inner_text().replace(",", ""))
     page.fill("#order-price", f"{bid - 0.15:.2f}")
     page.click("#order-submit")
-    expect(page.locator("#order-outcome")).to_contain_text("submitted")
+    expect(page.locator("#order-outcome")).to_contain_text("resting")
     expect(page.locator("#ladder-bids tr.own")).not_to_have_count(0)
     page.evaluate("scrollTo(0, 0)")
 

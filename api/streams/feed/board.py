@@ -22,6 +22,8 @@ log = structlog.get_logger()
 # Between two looks; one that takes long is made so seldom that it takes no more than this part of the time [s; 1].
 EVERY_S = 1.0
 BUSY = 0.1
+# Between two looks of a board with a history while nobody listens: its snapshots show the time before [s].
+IDLE_S = 5.0
 
 
 class Board:
@@ -30,12 +32,22 @@ class Board:
     channel  also the room of its subscribers
     read     what is to be seen; Problem when that cannot be found out
     nothing  what is to be seen before it was read once
+    history  members that only snapshots have; a board that has any is looked at while nobody listens, too
     """
 
-    def __init__(self, channel: str, rooms: Rooms, read: Callable[[], Any], *, nothing: Any) -> None:
+    def __init__(
+        self,
+        channel: str,
+        rooms: Rooms,
+        read: Callable[[], Any],
+        *,
+        nothing: Any,
+        history: Callable[[], dict[str, Any]] | None = None,
+    ) -> None:
         self.channel = channel
         self._rooms = rooms
         self._read = read
+        self._history = history
         self._data = nothing
         self._sequence = 0
         self._read_us = 0
@@ -59,7 +71,7 @@ class Board:
         while True:
             if self._rooms.is_empty(self.channel):
                 self._wanted.clear()
-                self._wanted.wait()
+                self._wanted.wait(timeout=None if self._history is None else IDLE_S)
             began_s = time.monotonic()
             self._look()
             gevent.sleep(max(EVERY_S, (time.monotonic() - began_s) / BUSY))
@@ -85,5 +97,5 @@ class Board:
             sequence=self._sequence,
             previous_sequence=previous_sequence,
             timestamp=time_of(self._read_us) if self._read_us else None,
-            data=self._data,
+            data=self._data if kind == "update" or self._history is None else {**self._data, **self._history()},
         )

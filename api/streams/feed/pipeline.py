@@ -18,6 +18,7 @@ from kombu import Connection
 from api.operations import figures
 from api.operations.figures import BROKER_FAULTS, QueueState
 from api.request.databases import reading
+from api.wire.outgoing import time_of
 from api.wire.problems import Problem, unavailable
 from celery_app.clock import now_us
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
@@ -30,8 +31,13 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-# Rates are those of this time; two looks further apart are not compared [s].
+# Rates are those of this time, or of that since the last look where that is longer, as on a loaded machine. Two looks
+# much further apart are not compared [s].
 RATES_OVER_S = 5.0
+MOST_APART_S = 30.0
+
+# The rates that a snapshot begins with: three minutes of them, one a second.
+MOST_RECENT = 180
 
 ORDERS = "orders"
 TRADES = "trades"
@@ -43,6 +49,7 @@ NOTHING: dict[str, Any] = {
     "orders_per_s": None,
     "trades_per_s": None,
     "flower": None,
+    "recent": None,
 }
 
 
@@ -55,6 +62,7 @@ class Pipeline:
         self._flower = flower
         self._connection: Connection | None = None
         self._looks: deque[tuple[float, dict[str, int]]] = deque()
+        self._recent: deque[dict[str, Any]] = deque(maxlen=MOST_RECENT)
 
     def read(self) -> dict[str, Any]:
         """How things are now. Raises Problem (503) when nothing at all can be read."""
@@ -64,6 +72,8 @@ class Pipeline:
         if queues is None and cleared is None and fed is None:
             raise unavailable("the pipeline")
         rates = self._rates((cleared or {}) | (_counts_of_feed(fed) if fed else {}))
+        per_s = {"orders_per_s": rates.get(ORDERS), "trades_per_s": rates.get(TRADES)}
+        self._recent.append({"timestamp": time_of(now_us()), **per_s})
         return {
             "queues": [
                 {"name": q.name, "depth": q.depth, "rate_per_s": rates.get(q.name), "consumers": q.consumers}
@@ -79,10 +89,14 @@ class Pipeline:
                 for stage, values in figures.latencies_by_stage(fed.latencies if fed else []).items()
             ],
             "dead_letters": next((q.depth for q in queues or [] if q.name == DEAD_LETTER), None),
-            "orders_per_s": rates.get(ORDERS),
-            "trades_per_s": rates.get(TRADES),
+            **per_s,
             "flower": self._flower,
+            "recent": None,
         }
+
+    def history(self) -> dict[str, Any]:
+        """What snapshots have besides: the rates of the time before, oldest first."""
+        return {"recent": list(self._recent)}
 
     def _queues(self) -> list[QueueState]:
         if self._connection is None:
@@ -113,7 +127,9 @@ class Pipeline:
         """How much was counted a second, of what was counted before, too."""
         now_s = time.monotonic()
         self._looks.append((now_s, counts))
-        while now_s - self._looks[0][0] > RATES_OVER_S + 1.0:
+        while len(self._looks) > 2 and now_s - self._looks[0][0] > RATES_OVER_S + 1.0:
+            self._looks.popleft()
+        if now_s - self._looks[0][0] > MOST_APART_S:
             self._looks.popleft()
         began_s, before = self._looks[0]
         if now_s == began_s:

@@ -122,6 +122,14 @@ class LifeSpan(Answer):
     end_ms: Milliseconds
 
 
+class LifeTrade(Answer):
+    """The first trade of an order, as the public sees it."""
+
+    trade_id: str
+    price: Dollars
+    quantity: Number
+
+
 class Life(Answer):
     """The life of an order up to its first event; times count from its arrival at the api."""
 
@@ -130,3 +138,43 @@ class Life(Answer):
     started_at: Time
     total_ms: Milliseconds
     spans: list[LifeSpan]
+    trade: LifeTrade | None
+
+
+class LogRow(Answer):
+    """The row of an order in the log: shard, sequence in it, and the command as JSON text."""
+
+    shard: Count
+    sequence: Number
+    command: str
+
+
+class RecordedTrade(LifeTrade):
+    """A settled trade of an order."""
+
+    timestamp: Time
+    settled_at: Time
+
+
+class RecordedPosting(Answer):
+    """A double entry of the ledger: the account gains the cash and the shares, the contra account loses them."""
+
+    entry_id: Number
+    timestamp: Time
+    kind: str
+    trade_id: str
+    account: str
+    contra_account: str
+    security_id: str | None
+    cash: Dollars
+    shares: int
+
+
+class Records(Answer):
+    """What is written down about an order: its row of the log, its first trades, and their postings."""
+
+    order_id: Number
+    security_id: str
+    log: LogRow | None
+    trades: list[RecordedTrade]
+    postings: list[RecordedPosting]

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect
+from playwright.sync_api import Page, expect
 
+from tests.api.dashboard.conftest import Open, answer_with
 from tests.support import fake_stream
-from tests.support.browser import Visit, running_browser
-from tests.support.web import Api
 
 expect.set_options(timeout=20_000)
 
@@ -20,21 +16,6 @@ LIVELY = {"books": 5, "trades": 2, "eachFrame": 1}
 
 # Each would do something if it became an element.
 NAMES = ("<script>window.hacked = 1</script>", "<img src=x onerror='window.hacked = 1'>", "<b>bold</b>&lt;")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(browser: Browser, api: Api) -> Iterator[Page]:
-    """Return the page of an exchange without trades; the test makes the events of its stream."""
-    visit = Visit(browser, f"http://127.0.0.1:{api.port}")
-    yield fake_stream.opened(visit)
-    assert visit.elsewhere == []
-    visit.page.context.close()
 
 
 def test_an_hour_open_holds_what_a_quarter_of_it_held(page: Page) -> None:
@@ -48,6 +29,7 @@ def test_an_hour_open_holds_what_a_quarter_of_it_held(page: Page) -> None:
     assert after.listeners <= before.listeners * 1.1
     # Candles of the chart are cut back at 900, so between two looks there may be half as many more of them.
     assert after.heap_bytes <= before.heap_bytes * 1.2
+    assert after.heap_bytes < 20_000_000
 
 
 def test_all_events_within_a_frame_are_painted_once(page: Page) -> None:
@@ -77,12 +59,26 @@ def test_nothing_moves_while_the_market_does(page: Page) -> None:
     assert page.evaluate("window.shifted.filter(([value]) => value > 0.001)") == []
 
 
-def answer_with(content: Any, route: Route, _request: Request) -> None:
-    route.fulfill(json=content)
+# Google counts up to 0.1 as good.
+MOST_SHIFT = 0.02
+SHIFTS = """() => new Promise((done) => {
+    let sum = 0;
+    new PerformanceObserver((list) => {
+        for (const shift of list.getEntries()) if (!shift.hadRecentInput) sum += shift.value;
+    }).observe({ type: "layout-shift", buffered: true });
+    requestAnimationFrame(() => setTimeout(() => done(sum), 100));
+})"""
+
+
+def test_loading_moves_nothing_at_any_width(open_page: Open) -> None:
+    for width in (390, 1024, 1280, 1440, 1920):
+        page = open_page(viewport={"width": width, "height": 900})
+        fake_stream.run(page, 5, LIVELY)
+        assert page.evaluate(SHIFTS) < MOST_SHIFT, width
 
 
 def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
-    standing = {"equity": 1, "balance": 1, "holdings": {}, "trades": 0, "return": None}
+    standing = {"equity": 1, "balance": 1, "holdings": {}, "trades": 0, "return": None, "versus_holding": 0.0123}
     board = [{"rank": rank, "client_id": name, **standing} for rank, name in enumerate(NAMES, start=1)]
     pipeline = {
         "queues": [{"name": NAMES[1], "depth": 1, "rate_per_s": 1, "consumers": 1}],
@@ -121,6 +117,7 @@ def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
     )
     for place, name in enumerate(NAMES):
         expect(page.locator("#leaderboard-rows tr").nth(place)).to_contain_text(name)
+        expect(page.locator("#leaderboard-rows tr").nth(place)).to_contain_text("+1.23 %")
     expect(page.locator("#pipeline-queue-rows th")).to_have_text(NAMES[1])
     expect(page.locator("#pipeline-flower")).to_be_hidden()
     page.fill("#key", "anybody")

@@ -6,7 +6,7 @@ import time
 
 from db.connect import Database
 from tasks.data_feed.record import record
-from tasks.messages import FeedBatch
+from tasks.messages import FeedBatch, split_event_id
 from tests.api.conftest import Keys
 from tests.support.feed import NOW_US, trade
 from tests.support.web import Api, problem
@@ -51,6 +51,8 @@ def test_a_client_sees_what_its_order_went_through(api: Api, keys: Keys, market_
     ]
     assert spans[-1][:3] == ("data_feed", "work", 3)
     assert life["total_ms"] == spans[-1][3]
+    trade_id = "{}-{}-{}".format(*split_event_id(TRADE.event_id))
+    assert life["trade"] == {"trade_id": trade_id, "price": TRADE.price_cents / 100, "quantity": TRADE.quantity}
     assert api.ask("GET", "/orders/MSFT/18/life", key=keys.admin).json() == life
 
 

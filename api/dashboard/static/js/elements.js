@@ -55,6 +55,33 @@ export class Rows {
   }
 }
 
+// Rows that belong to things with a name: a row follows its thing, so that what is being typed into it stays with it.
+export class NamedRows {
+  #parent;
+  #make;
+  #rows = new Map();
+
+  constructor(parent, make) {
+    this.#parent = parent;
+    this.#make = make;
+  }
+
+  fit(names) {
+    const wanted = new Set(names);
+    for (const [name, row] of this.#rows) {
+      if (wanted.has(name)) continue;
+      row.node.remove();
+      this.#rows.delete(name);
+    }
+    return names.map((name, index) => {
+      const row = this.#rows.get(name) ?? this.#make();
+      this.#rows.set(name, row);
+      if (this.#parent.children[index] !== row.node) this.#parent.insertBefore(row.node, this.#parent.children[index] ?? null);
+      return row;
+    });
+  }
+}
+
 // A row of a table, with its cells.
 export function tableRow(classes, header = -1) {
   const cells = classes.map((className, index) =>

@@ -1,4 +1,6 @@
-// Numbers and times as people read them; times are UTC everywhere on the page.
+// Numbers and times as people read them; times are UTC, or local where the visitor wants that.
+
+import { zone } from "./session.js";
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const cents = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -41,12 +43,28 @@ export function milliseconds(value) {
   return value < 1_000 ? `${whole.format(value)} ms` : `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 }
 
-export function clock(timestamp) {
-  return timestamp ? timestamp.slice(11, 19) : NOTHING;
+// How far the shown time is from UTC at a moment [ms].
+export function offsetMs(timeMs) {
+  return zone.value === "local" ? -60_000 * new Date(timeMs).getTimezoneOffset() : 0;
 }
 
-export function exactClock(timestamp) {
-  return timestamp ? timestamp.slice(11, 23) : NOTHING;
+// hh:mm:ss, of a time of the exchange or of milliseconds since 1970.
+export function clock(time) {
+  return shown(time).slice(11, 19) || NOTHING;
+}
+
+export function exactClock(time) {
+  return shown(time).slice(11, 23) || NOTHING;
+}
+
+export function zoneName() {
+  return zone.value === "local" ? "local time" : "UTC";
+}
+
+function shown(time) {
+  if (time === null || time === undefined) return "";
+  const timeMs = typeof time === "number" ? time : Date.parse(time);
+  return new Date(timeMs + offsetMs(timeMs)).toISOString();
 }
 
 export function age(elapsedMs) {

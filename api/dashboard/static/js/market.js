@@ -4,7 +4,7 @@ import { Signal } from "./signal.js";
 
 export const MOST_TRADES = 200;
 // Candles of an interval: cut back to the second figure when there are more than the first, so that charts which
-// have to begin anew then do so rarely.
+// have to begin again then do so rarely.
 export const MOST_CANDLES = 900;
 export const KEPT_CANDLES = 600;
 // Three minutes of figures of the pipeline for its curves, one a second.
@@ -36,7 +36,11 @@ export class Market {
   leaderboard = new Signal(null);
   pipeline = new Signal(null);
   figures = new Signal([]);
+  // How often reports came, and the latest ones.
   reports = new Signal(0);
+  heard = new Signal([]);
+  // The exchange's own clock, by its heartbeat [ms since 1970].
+  time = new Signal(null);
 
   // Look at another security: what is known of the one before says nothing about it.
   choose(securityId) {
@@ -56,9 +60,10 @@ export class Market {
     else if (event.channel === "phase") this.#keep(this.phases, event);
     else if (event.channel === "auction") this.#keep(this.auctions, event);
     else if (event.channel === "news") this.news.value = event.data.at(-1) ?? this.news.value;
-    else if (event.channel === "leaderboard") this.leaderboard.value = event.data;
-    else if (event.channel === "pipeline") this.#takePipeline(event);
-    else if (event.channel === "report") this.reports.value += 1;
+    // A board that was never looked at has no time: nothing is known of it yet.
+    else if (event.channel === "leaderboard" && event.timestamp) this.leaderboard.value = event.data;
+    else if (event.channel === "pipeline" && event.timestamp) this.#takePipeline(event);
+    else if (event.channel === "report") this.#takeReports(event);
   }
 
   #keep(signal, event) {
@@ -113,12 +118,24 @@ export class Market {
     this.candles.changed();
   }
 
+  #takeReports(event) {
+    if (event.type === "update") this.heard.value = event.data;
+    this.reports.value += 1;
+  }
+
   #takePipeline(event) {
     this.pipeline.value = event.data;
     const { orders_per_s: orders, trades_per_s: trades } = event.data;
-    const time = event.timestamp ? Date.parse(event.timestamp) / 1000 : Date.now() / 1000;
-    this.figures.value = [...this.figures.value, { time, orders, trades }].slice(-MOST_FIGURES);
+    const time = Date.parse(event.timestamp) / 1000;
+    // A snapshot begins with the minutes before.
+    const known = event.data.recent ? event.data.recent.map(figure) : this.figures.value;
+    const before = known.filter((one) => one.time < time);
+    this.figures.value = [...before, { time, orders, trades }].slice(-MOST_FIGURES);
   }
+}
+
+function figure({ timestamp, orders_per_s: orders, trades_per_s: trades }) {
+  return { time: Date.parse(timestamp) / 1000, orders, trades };
 }
 
 // Which way the last price went when it last changed: up, down, or none that is known.

@@ -2,6 +2,7 @@
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { soon } from "./frames.js";
+import { clock } from "./format.js";
 import { colour } from "./theme.js";
 
 export function plotIn(place, options) {
@@ -48,5 +49,5 @@ export function axes({ x, y, ySize = 46, ySpace = 28, xSplits }) {
 }
 
 function timed() {
-  return { values: (_plot, times) => times.map((time) => new Date(time * 1000).toISOString().slice(11, 19)) };
+  return { values: (_plot, times) => times.map((time) => clock(time * 1000)) };
 }

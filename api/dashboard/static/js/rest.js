@@ -1,6 +1,10 @@
 // Requests to the api. What it refuses is a Problem, as RFC 9457 has it; a network that is away is one, too.
 
 import { key } from "./session.js";
+import { Signal } from "./signal.js";
+
+// Whether the last request was answered: the stream may be alive while the api is not.
+export const reachable = new Signal(true);
 
 export class Problem extends Error {
   constructor(content) {
@@ -13,6 +17,8 @@ export class Problem extends Error {
   }
 }
 
+// Between two requests to an api that is away.
+const AWAY_MS = 2_000;
 const AWAY = { status: 503, code: "away", detail: "the exchange cannot be reached" };
 const NO_PROBLEM = { code: "unreadable", detail: "the exchange gave an answer that cannot be read" };
 
@@ -28,7 +34,9 @@ async function ask(method, path, body, withKey = key.value) {
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: AbortSignal.timeout(10_000),
     });
+    reachable.value = true;
   } catch {
+    reachable.value = false;
     throw new Problem(AWAY);
   }
   let content;
@@ -43,27 +51,21 @@ async function ask(method, path, body, withKey = key.value) {
 
 export const get = (path, withKey) => ask("GET", path, undefined, withKey);
 export const post = (path, body) => ask("POST", path, body);
+export const patch = (path, body) => ask("PATCH", path, body);
 export const remove = (path) => ask("DELETE", path);
 
 export function path(strings, ...parts) {
   return String.raw({ raw: strings }, ...parts.map((part) => encodeURIComponent(part)));
 }
 
-// Ask again and again: the next time a while after the answer, so that a slow exchange is not asked faster. What it
-// does is told when it may stop, as by an answer that will not change.
+// Ask again and again: the next time a while after the answer, so that a slow exchange is not asked faster; soon
+// while the api is away.
 export function repeatedly(everyMs, request) {
-  let timer = null;
-  let stopped = false;
   const turn = async () => {
-    timer = null;
     if (!document.hidden) await request();
-    if (!stopped) timer = setTimeout(turn, everyMs);
+    setTimeout(turn, reachable.value ? everyMs : Math.min(everyMs, AWAY_MS));
   };
   turn();
-  return () => {
-    stopped = true;
-    clearTimeout(timer);
-  };
 }
 
 // Ask when something has happened: one request at a time, and what happens meanwhile makes one more, a while later.

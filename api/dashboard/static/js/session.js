@@ -36,8 +36,21 @@ key.listen((value) => remember(sessionStorage, KEY, value));
 export const identity = new Signal(null);
 
 export const security = kept("security", null);
+// A link may name the security, as in /?security=AAPL, and the address always names the one that is shown.
+const linked = new URLSearchParams(location.search).get("security");
+if (linked) security.value = linked.toUpperCase();
+security.listen((value) => {
+  const address = new URL(location);
+  if (value === null) address.searchParams.delete("security");
+  else address.searchParams.set("security", value);
+  history.replaceState(null, "", address);
+});
+
 export const interval = kept("interval", "1s");
 export const theme = kept("theme", "system");
+// utc or local.
+export const zone = kept("zone", "utc");
+// open, fills or history.
 export const ordersShown = kept("orders", "open");
 
 export function isClient() {

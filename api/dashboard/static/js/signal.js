@@ -1,4 +1,4 @@
-// A value that tells who listens when it changes.
+// A value that notifies its listeners when it changes.
 
 export class Signal {
   #value;

@@ -6,7 +6,7 @@ import { Signal } from "./signal.js";
 
 // Three beats of the exchange's heart: what is silent for longer is stale.
 export const STALE_MS = 3_000;
-// What is silent for so long though it is connected is connected anew.
+// What is silent for so long though it is connected is connected again.
 const HUNG_MS = 10_000;
 
 // Whose updates go on from the ones before; of the others each says everything.
@@ -22,6 +22,9 @@ export class Stream {
   state = new Signal("connecting");
   // Of channels that were refused, why.
   refused = new Signal(new Map());
+  // The channels whose snapshot has come, and whether the last attempt to connect failed: see `lack`.
+  arrived = new Signal(new Set());
+  failed = new Signal(false);
   // When the exchange was last heard, and when something of the chosen security last changed [performance.now].
   heardAt = null;
   changedAt = null;
@@ -65,7 +68,16 @@ export class Stream {
     if (!this.#wanted.delete(name)) return;
     this.#awaited.delete(name);
     this.#sequences.delete(name);
+    this.arrived.value.delete(name);
     if (this.#socket.connected) this.#socket.emit("unsubscribe", asked(channel, securityId));
+  }
+
+  // Why nothing is known of a channel: "waiting", or the reason for which it is unavailable; null when it is known.
+  lack(channel, securityId = null) {
+    if (this.arrived.value.has(nameOf(channel, securityId))) return null;
+    const refusal = this.refused.value.get(channel);
+    if (refusal) return refusal;
+    return this.failed.value ? "the streams cannot be reached" : "waiting";
   }
 
   silenceMs() {
@@ -81,6 +93,7 @@ export class Stream {
     this.#awaited.clear();
     this.#behind.clear();
     this.refused.value = new Map();
+    this.failed.value = false;
     for (const { channel, securityId } of this.#wanted.values()) this.#subscribe(channel, securityId);
   }
 
@@ -100,6 +113,7 @@ export class Stream {
     if (event.type === "snapshot") {
       this.#awaited.delete(name);
       this.#sequences.set(name, event.sequence);
+      this.#arrive(name);
     } else {
       const known = this.#sequences.get(name) ?? 0;
       if (CHAINED.has(event.channel) && event.previous_sequence > known) {
@@ -114,7 +128,13 @@ export class Stream {
     this.#market.take(event);
   }
 
-  // Something is missing: begin anew. Of what is awaited already there is nothing to ask.
+  #arrive(name) {
+    if (this.arrived.value.has(name)) return;
+    this.arrived.value.add(name);
+    this.arrived.changed();
+  }
+
+  // Something is missing: begin again. Of what is awaited already there is nothing to ask.
   #takeSnapshot(channel, securityId) {
     if (!this.#wanted.has(nameOf(channel, securityId)) || this.#awaited.has(nameOf(channel, securityId))) return;
     this.#subscribe(channel, securityId);
@@ -122,6 +142,7 @@ export class Stream {
 
   #beat(beat) {
     this.#heard();
+    this.#market.time.value = Date.parse(beat.timestamp);
     for (const channel of CHAINED) {
       const securityId = this.#market.securityId;
       const told = beat.sequences[channel]?.[securityId];
@@ -153,6 +174,7 @@ export class Stream {
 
   #notConnected(fault) {
     this.#lost();
+    this.failed.value = true;
     if (fault.data?.status === 401) {
       identity.value = null;
       key.value = null; // it was revoked: the page goes on as anybody's

@@ -1,4 +1,5 @@
-// Candles with volume. A candle that rose is hollow and one that fell is full, so that nobody needs the colours.
+// Candles with volume, own orders and own fills. A candle that rose is hollow and one that fell is full, so that the
+// colours are not needed.
 
 import {
   CandlestickSeries,
@@ -6,26 +7,39 @@ import {
   CrosshairMode,
   HistogramSeries,
 } from "../../vendor/lightweight-charts/lightweight-charts.standalone.production.mjs";
+import { writeAbsence } from "../absence.js";
+import { MOST_POINTS, priceRange, STEPS_S, timeOf, withIdle } from "../candle_rows.js";
 import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
-import { interval } from "../session.js";
+import { interval, security, zone } from "../session.js";
 import { colour, shown } from "../theme.js";
+import { ownMarks } from "./own_marks.js";
 
-const timeOf = (candle) => Date.parse(candle.start) / 1000;
 // How many candles a chart begins with in sight.
 const IN_SIGHT = 90;
+const MARGINS = { top: 0.08, bottom: 0.24 };
 
 export function candles(market, stream) {
-  const chart = createChart(byId("candles-chart"), {
+  const place = byId("candles-chart");
+  const chart = createChart(place, {
     autoSize: true,
     // Its logo brings a style element, which the policy of the page forbids; the footer names the makers.
     layout: { attributionLogo: false, fontSize: 11, background: { color: "transparent" } },
     crosshair: { mode: CrosshairMode.Normal },
-    rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.24 } },
+    rightPriceScale: { borderVisible: false, scaleMargins: MARGINS },
     timeScale: { borderVisible: false, timeVisible: true, secondsVisible: true, rightOffset: 3 },
   });
-  const prices = chart.addSeries(CandlestickSeries, { borderVisible: true, priceLineVisible: true });
+  const prices = chart.addSeries(CandlestickSeries, {
+    borderVisible: true,
+    priceLineVisible: true,
+    // Pulled below zero by hand, the axis has no prices there.
+    priceFormat: { type: "custom", minMove: 0.01, formatter: (price) => (price < 0 ? "" : format.price(price)) },
+    autoscaleInfoProvider: () => {
+      const range = priceRange(inSight(), MARGINS);
+      return range && { priceRange: { minValue: range.low, maxValue: range.high } };
+    },
+  });
   const volumes = chart.addSeries(HistogramSeries, {
     priceScaleId: "volume",
     priceFormat: { type: "volume" },
@@ -33,37 +47,86 @@ export function candles(market, stream) {
     priceLineVisible: false,
   });
   chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
+  const marks = ownMarks(prices, { timeOf: (time) => shownTime(time), stepS: () => STEPS_S[interval.value] });
   let pointed = null;
   chart.subscribeCrosshairMove(({ time }) => {
     pointed = time ?? null;
     legend();
   });
 
-  // What the series hold: to go on from it costs less than to begin anew.
-  let drawn = { rows: null, trimmed: -1, count: 0 };
+  // What the series hold: to go on from it costs less than to begin again.
+  let drawn = { rows: null, trimmed: -1, points: [], zone: null };
 
   function rowsOf() {
     return market.candles.value.byInterval.get(interval.value) ?? [];
   }
 
+  // A chart knows no zones: it is given times that read as those of the zone.
+  function shownTime(timeS) {
+    return timeS + format.offsetMs(timeS * 1000) / 1000;
+  }
+
+  function inSight() {
+    const range = chart.timeScale().getVisibleLogicalRange();
+    const { points } = drawn;
+    const seen = range ? points.slice(Math.max(Math.floor(range.from), 0), Math.max(Math.ceil(range.to) + 1, 0)) : points;
+    return seen.filter((point) => point.candle !== null).map((point) => point.candle);
+  }
+
   function draw() {
     const { trimmed } = market.candles.value;
     const rows = rowsOf();
-    const anew = drawn.rows !== rows || drawn.trimmed !== trimmed;
-    if (anew) {
-      prices.setData(rows.map(priceOf));
-      volumes.setData(rows.map(volumeOf));
-      if (drawn.rows !== rows) showLatest(rows.length);
-    } else {
-      // The last one that was drawn may have moved, and others may have come behind it.
-      for (const candle of rows.slice(Math.max(0, drawn.count - 1))) {
-        prices.update(priceOf(candle));
-        volumes.update(volumeOf(candle));
-      }
+    const before = drawn;
+    const goesOn = before.rows === rows && before.trimmed === trimmed && before.zone === zone.value && before.points.length <= MOST_POINTS;
+    const kept = goesOn ? Math.max(before.points.findLastIndex((point) => point.candle !== null), 0) : 0;
+    const fresh = withIdle(rows.slice(rowFrom(rows, goesOn ? before.points[kept]?.time : -Infinity)), STEPS_S[interval.value], nowS(rows));
+    drawn = { rows, trimmed, points: [...before.points.slice(0, kept), ...fresh], zone: zone.value };
+    if (!goesOn || !update(before.points, kept)) {
+      prices.setData(drawn.points.map(priceOf));
+      volumes.setData(drawn.points.map(volumeOf));
     }
-    drawn = { rows, trimmed, count: rows.length };
+    if (before.rows !== rows) showLatest(drawn.points.length);
+    // What is drawn on a canvas, for those who cannot see it.
+    const label = `Candles and volume, with ${marks.draw(drawn.points)}`;
+    if (place.getAttribute("aria-label") !== label) place.setAttribute("aria-label", label);
     legend();
-    say(rows);
+    writeAbsence(byId("candles-empty"), rows.length === 0, stream.lack("candles", market.securityId), {
+      what: "candles",
+      nothing: "No candles yet: nothing has been traded.",
+    });
+  }
+
+  // Change the points from a place on, and add those behind; false where others would have to go.
+  function update(before, from) {
+    const { points } = drawn;
+    const fits = before.length > 0 && before.length <= points.length && before.every((point, index) => index < from || point.time === points[index].time);
+    if (!fits) return false;
+    for (let index = from; index < points.length; index += 1) {
+      const point = points[index];
+      if (before[index] && before[index].candle === point.candle) continue;
+      const isOld = index < before.length - 1;
+      prices.update(priceOf(point), isOld);
+      volumes.update(volumeOf(point), isOld);
+    }
+    return true;
+  }
+
+  // Up to when nothing was traded after the last candle: a second ago, as candles take a moment to come.
+  function nowS(rows) {
+    const lastS = rows.length > 0 ? timeOf(rows.at(-1)) : 0;
+    return Math.max(market.time.value === null ? 0 : Math.floor(market.time.value / 1000) - 1, lastS);
+  }
+
+  function priceOf({ time, candle }) {
+    if (candle === null) return { time: shownTime(time) };
+    const { open, high, low, close } = candle;
+    return { time: shownTime(time), open, high, low, close };
+  }
+
+  function volumeOf({ time, candle }) {
+    if (candle === null) return { time: shownTime(time) };
+    const rose = candle.close >= candle.open;
+    return { time: shownTime(time), value: candle.volume, color: colour(rose ? "up-soft" : "down-soft") };
   }
 
   function showLatest(count) {
@@ -73,19 +136,12 @@ export function candles(market, stream) {
 
   function legend() {
     const rows = rowsOf();
-    const candle = pointed === null ? rows.at(-1) : rows.find((one) => timeOf(one) === pointed);
+    const candle = pointed === null ? rows.at(-1) : rows.find((one) => shownTime(timeOf(one)) === pointed);
     byId("candles-legend").hidden = !candle;
     if (!candle) return;
     write(byId("candle-at"), format.clock(candle.start));
     for (const name of ["open", "high", "low", "close"]) write(byId(`candle-${name}`), format.price(candle[name]));
     write(byId("candle-volume"), format.quantity(candle.volume));
-  }
-
-  function say(rows) {
-    const refusal = stream.refused.value.get("candles");
-    const node = byId("candles-empty");
-    node.hidden = rows.length > 0;
-    write(node, refusal ? `Candles are not there: ${refusal}.` : "No candles yet: nothing has been traded.");
   }
 
   function paintColours() {
@@ -103,13 +159,20 @@ export function candles(market, stream) {
       wickDownColor: down,
       priceLineColor: colour("quiet"),
     });
-    drawn = { rows: drawn.rows, trimmed: -1, count: 0 };
+    drawn = { ...drawn, trimmed: -1 };
     draw();
   }
 
   choices();
-  paintOn([market.candles, interval, stream.refused], draw);
+  paintOn([market.candles, market.time, interval, security, zone, stream.arrived, stream.refused, stream.failed, ...marks.signals], draw);
   paintOn([shown], paintColours);
+}
+
+// Of rows, the first that is not before a time.
+function rowFrom(rows, timeS) {
+  let place = rows.length;
+  while (place > 0 && timeOf(rows[place - 1]) >= timeS) place -= 1;
+  return place;
 }
 
 function choices() {
@@ -117,14 +180,4 @@ function choices() {
     input.checked = input.value === interval.value;
     input.addEventListener("change", () => (interval.value = input.value));
   }
-}
-
-function priceOf(candle) {
-  const { open, high, low, close } = candle;
-  return { time: timeOf(candle), open, high, low, close };
-}
-
-function volumeOf(candle) {
-  const rose = candle.close >= candle.open;
-  return { time: timeOf(candle), value: candle.volume, color: colour(rose ? "up-soft" : "down-soft") };
 }

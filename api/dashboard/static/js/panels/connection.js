@@ -1,24 +1,34 @@
-// Whether the page is connected, and how old is what it shows.
+// Whether the page is connected to both, the streams and the api, and how old is what it shows.
 
 import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";
-import { age } from "../format.js";
+import { age, clock, zoneName } from "../format.js";
+import { get, reachable, repeatedly } from "../rest.js";
+import { zone } from "../session.js";
 import { Signal } from "../signal.js";
 
 const EVERY_MS = 500;
+const ASK_MS = 5_000;
 
-export function connection(stream) {
+export function connection(market, stream) {
   const pill = byId("connection");
   const now = new Signal(0);
   setInterval(() => (now.value = performance.now()), EVERY_MS);
+  // The prices may go on while no order can be sent: only asking the api tells.
+  repeatedly(ASK_MS, () => get("/health/live").catch(() => {}));
+  const select = byId("zone");
+  select.value = zone.value;
+  select.addEventListener("change", () => (zone.value = select.value));
 
-  paintOn([stream.state, now], () => {
-    const state = stream.state.value;
+  paintOn([stream.state, reachable, now, zone], () => {
+    const state = stream.state.value === "live" && !reachable.value ? "api down" : stream.state.value;
     pill.dataset.state = state;
+    pill.title = state === "api down" ? "The streams go on, but the api does not answer: no order can be sent." : "";
     document.body.dataset.connection = state;
     write(byId("connection-state"), state);
-    const elapsedMs = state === "live" ? stream.changeMs() : stream.silenceMs();
+    const elapsedMs = stream.state.value === "live" ? stream.changeMs() : stream.silenceMs();
     write(byId("connection-age"), elapsedMs === null ? "" : `data ${age(elapsedMs)} old`);
-    write(byId("clock"), new Date().toISOString().slice(11, 19));
+    write(byId("clock"), clock(market.time.value ?? Date.now()));
+    select.title = `times are ${zoneName()}`;
   });
 }

@@ -1,6 +1,7 @@
 // The quantity that stands up to each price, on both sides of the middle.
 
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
+import { writeAbsence } from "../absence.js";
 import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
@@ -14,7 +15,7 @@ const REACH = 0.02;
 // And what is in sight has this many ticks at least.
 const LEAST = 0.1;
 
-export function depth(market) {
+export function depth(market, stream) {
   // Which of the drawn prices the pointer is at, if any.
   const pointed = new Signal(null);
   const plot = plotIn(byId("depth-chart"), () => ({
@@ -25,13 +26,17 @@ export function depth(market) {
     hooks: { setCursor: [(drawn) => (pointed.value = drawn.cursor.idx ?? null)] },
   }));
 
-  paintOn([market.book, pointed], () => {
+  paintOn([market.book, pointed, stream.arrived, stream.refused, stream.failed], () => {
     const bids = levels(market.book.value.bids, { descending: true });
     const asks = levels(market.book.value.asks, { descending: false });
     const empty = bids.length === 0 && asks.length === 0;
-    byId("depth-empty").hidden = !empty;
-    write(byId("depth-empty"), "The book is empty: nobody wants to trade here now.");
-    if (empty) return;
+    const texts = { what: "the order book", nothing: "The book is empty: there are no orders now." };
+    writeAbsence(byId("depth-empty"), empty, stream.lack("book", market.securityId), texts);
+    if (empty) {
+      pointed.value = null;
+      write(byId("depth-legend"), "");
+      return;
+    }
     const drawn = columns(bids, asks);
     plot.show(drawn);
     legend(bids, asks, pointed.value === null ? null : drawn.map((column) => column[pointed.value]));
@@ -79,8 +84,12 @@ function legend(bids, asks, at) {
     return;
   }
   const said = [
-    bids.length ? `bids ${format.quantity(bids.at(-1).total)} shares, ${bids.length} levels` : "no bids",
-    asks.length ? `asks ${format.quantity(asks.at(-1).total)} shares, ${asks.length} levels` : "no asks",
+    bids.length ? `bids ${total(bids)}` : "no bids",
+    asks.length ? `asks ${total(asks)}` : "no asks",
   ];
   write(byId("depth-legend"), said.join(" · "));
+}
+
+function total(rows) {
+  return `${format.quantity(rows.at(-1).total)} shares, ${rows.length} level${rows.length === 1 ? "" : "s"}`;
 }

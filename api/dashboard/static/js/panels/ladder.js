@@ -1,5 +1,6 @@
 // The best levels of the book, asks above bids, with the spread between them; a dot marks where one has an order.
 
+import { absence } from "../absence.js";
 import { byId, Rows, setClass, setShare, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
@@ -11,14 +12,14 @@ import { takePrice } from "./ticket.js";
 
 const MOST_LEVELS = 30;
 
-export function ladder(market) {
+export function ladder(market, stream) {
   const rowOf = () => clickable(tableRow(["number", "number", "number bar-cell"]));
   const askRows = new Rows(byId("ladder-asks"), rowOf);
   const bidRows = new Rows(byId("ladder-bids"), rowOf);
   const room = new Signal(levelsThatFit());
   new ResizeObserver(() => (room.value = levelsThatFit())).observe(byId("ladder-clip"));
 
-  paintOn([market.book, market.prices, ownPrices, security, room], () => {
+  paintOn([market.book, market.prices, ownPrices, security, room, stream.arrived, stream.refused, stream.failed], () => {
     // As many rows as there is room for, full or not: a ladder whose steps move cannot be read.
     const most = room.value;
     const [asks, bids] = [askRows.fit(most), bidRows.fit(most)];
@@ -31,7 +32,10 @@ export function ladder(market) {
     bids.forEach((row, index) => writeLevel(row, best.bids[index], deepest, ownPrices.value.buy));
     const last = market.prices.value.get(market.securityId)?.last;
     write(byId("ladder-last"), format.price(last));
-    write(byId("ladder-spread"), spread(best.bids[0], best.asks[0]));
+    const lack = stream.lack("book", market.securityId);
+    const nothing = spread(best.bids[0], best.asks[0]);
+    write(byId("ladder-spread"), lack === null ? nothing : lack === "waiting" ? "waiting" : "unavailable");
+    byId("ladder-spread").title = absence(lack, { what: "the order book", nothing: "" });
   });
 }
 
@@ -46,7 +50,7 @@ function levelsThatFit() {
   return count;
 }
 
-// For who has a mouse; the ticket has buttons for the prices in the middle.
+// For a mouse; the ticket has buttons for the prices in the middle.
 function clickable(row) {
   row.node.addEventListener("click", () => row.price !== undefined && takePrice(row.price));
   return row;

@@ -1,5 +1,6 @@
-// Who is worth how much, and how it came to that. Each curve has a colour and a pattern, shown beside its name.
+// What the clients are worth, and how they came to that. Each curve has a colour and a pattern, shown beside its name.
 
+import { lackOf, writeAbsence } from "../absence.js";
 import { byId, element, Rows, setClass, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
@@ -12,11 +13,11 @@ import { colour, shown } from "../theme.js";
 const HISTORY_MS = 10_000;
 const BOARD_MS = 10_000;
 const PATTERNS = [[], [6, 3], [2, 3], [9, 3, 2, 3], [1, 2], [4, 2, 1, 2, 1, 2], [12, 4], [3, 6]];
-// More curves than that nobody can tell apart.
+// More curves than that cannot be told apart.
 const MOST_CURVES = PATTERNS.length;
 const SVG = "http://www.w3.org/2000/svg";
 
-// The clients that have a curve, each in its place: who stays among the first keeps colour and pattern.
+// The clients that have a curve, each in its place: one that stays among the first keeps colour and pattern.
 const drawn = new Signal([]);
 
 export function leaderboard(market, stream) {
@@ -36,7 +37,7 @@ export function leaderboard(market, stream) {
       history.value = await get("/leaderboard/history");
       absent.value = "";
     } catch (problem) {
-      absent.value = `Curves are not there: ${problem.message}.`;
+      absent.value = problem.message;
     }
   });
   repeatedly(BOARD_MS, async () => {
@@ -51,8 +52,8 @@ export function leaderboard(market, stream) {
   paintOn([history, absent, drawn], () => {
     const times = history.value?.times ?? [];
     const empty = times.length < 2 || drawn.value.length === 0;
-    byId("leaderboard-chart-empty").hidden = !empty;
-    write(byId("leaderboard-chart-empty"), absent.value || "Curves begin a few seconds after the exchange.");
+    const texts = { what: "the curves", nothing: "Curves begin a few seconds after the exchange." };
+    writeAbsence(byId("leaderboard-chart-empty"), empty, lackOf(history.value, absent.value), texts);
     if (empty) return;
     const percents = (client) => (history.value.returns[client] ?? []).map((one) => (one === null ? null : one * 100));
     plot.show([times.map((time) => Date.parse(time) / 1000), ...drawn.value.map((client) => column(percents(client), times))]);
@@ -61,10 +62,10 @@ export function leaderboard(market, stream) {
     const first = (market.leaderboard.value ?? []).slice(0, MOST_CURVES).map((one) => one.client_id);
     drawn.value = placed(first, drawn.value);
   });
-  paintOn([market.leaderboard, drawn, shown, identity], () => {
+  paintOn([market.leaderboard, drawn, shown, identity, stream.refused, stream.failed], () => {
     const board = market.leaderboard.value ?? [];
-    byId("leaderboard-empty").hidden = board.length > 0;
-    write(byId("leaderboard-empty"), market.leaderboard.value === null ? "Loading." : "No clients yet.");
+    const lack = market.leaderboard.value === null ? (stream.lack("leaderboard") ?? "waiting") : null;
+    writeAbsence(byId("leaderboard-empty"), board.length === 0, lack, { what: "the leaderboard", nothing: "No clients yet." });
     const curves = drawn.value.length;
     write(byId("leaderboard-legend"), curves > 0 ? `return of the first ${curves}, by what they are worth` : "");
     rows.fit(board.length).forEach((made, index) => writeStanding(made, board[index]));
@@ -72,7 +73,7 @@ export function leaderboard(market, stream) {
   paintOn([shown, pointed], () => plot.again());
 }
 
-// Who was drawn before stays where it was; who is new takes a place that is free.
+// A client that was drawn before stays where it was; a new one takes a place that is free.
 function placed(wanted, before) {
   const kept = before.map((client) => (wanted.includes(client) ? client : null));
   const added = wanted.filter((client) => !before.includes(client));
@@ -106,7 +107,7 @@ function curve(index, thick) {
 }
 
 function row(pointed) {
-  const made = tableRow(["number quiet", "", "number", "number", "number"], 1);
+  const made = tableRow(["number quiet", "", "number", "number", "number", "number"], 1);
   made.line = document.createElementNS(SVG, "line");
   for (const [name, value] of Object.entries({ x1: 0, x2: 26, y1: 5, y2: 5, "stroke-width": 2 })) {
     made.line.setAttribute(name, value);
@@ -121,6 +122,11 @@ function row(pointed) {
   return made;
 }
 
+function colourGain(node, gain) {
+  setClass(node, "up", gain > 0);
+  setClass(node, "down", gain < 0);
+}
+
 function writeStanding({ node, cells, line, name }, standing) {
   const index = drawn.value.indexOf(standing.client_id);
   line.setAttribute("stroke", index < 0 ? "transparent" : colour(colourOf(index)));
@@ -131,8 +137,9 @@ function writeStanding({ node, cells, line, name }, standing) {
   write(cells[2], format.quantity(standing.equity));
   cells[2].title = format.price(standing.equity);
   write(cells[3], format.percent(standing.return));
-  write(cells[4], format.quantity(standing.trades));
-  setClass(cells[3], "up", standing.return > 0);
-  setClass(cells[3], "down", standing.return < 0);
+  write(cells[4], format.percent(standing.versus_holding));
+  write(cells[5], format.quantity(standing.trades));
+  colourGain(cells[3], standing.return);
+  colourGain(cells[4], standing.versus_holding);
   setClass(node, "own", standing.client_id === identity.value?.client_id);
 }

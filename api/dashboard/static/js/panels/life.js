@@ -1,37 +1,52 @@
 // The life of an order as a waterfall: how long it waited in each queue, and how long each stage worked on it.
-// Without a chosen order it is a recent one that traded, of whomever: its times are public, its owner is not.
+// Without a chosen order it is a recent one that traded, whose times are public and whose owner is not.
 
 import { byId, element, Rows, setClass, write } from "../elements.js";
+import { fateOf } from "../fate.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
+import { termsOf } from "../listing.js";
 import { get, path } from "../rest.js";
-import { key } from "../session.js";
+import { key, zone } from "../session.js";
 import { Signal } from "../signal.js";
+import { lifeSteps, step } from "./life_steps.js";
 
 const EVERY_MS = 3_000;
+// A chosen order is looked at more often until its life is known.
+const SOON_MS = 400;
 const MOST_TICKS = 5;
-// Who has no order to show is asked seldom.
+// While there is no order to show, the exchange is asked seldom.
 const NOTHING_MS = 15_000;
+const CLOSED = new Set(["filled", "cancelled", "rejected"]);
 
+// {security_id, order_id} of the order whose life is shown; null for a recent one.
 export const chosenOrder = new Signal(null);
 
-const shown = new Signal(null);
+// {life, order, records}; the last two are null for a recent order of another client.
+const told = new Signal(null);
 const missing = new Signal("Waiting for an order that trades.");
+
+export function chooseOrder({ security_id: securityId, order_id: orderId }) {
+  chosenOrder.value = { security_id: securityId, order_id: orderId };
+  byId("life").scrollIntoView({ block: "nearest" });
+}
 
 export function life(market) {
   const rows = new Rows(byId("life-rows"), row);
   const scale = new Rows(byId("life-scale"), () => ({ node: element("span") }));
+  const steps = lifeSteps(told);
   byId("life-any").addEventListener("click", () => (chosenOrder.value = null));
   key.listen(() => (chosenOrder.value = null));
-  follow(market);
+  follow(market, steps);
 
-  paintOn([shown, missing, chosenOrder], () => {
-    const found = shown.value;
+  paintOn([told, missing, chosenOrder, step, zone], () => {
+    const found = told.value?.life ?? null;
     byId("life-table").hidden = found === null;
     byId("life-any").hidden = chosenOrder.value === null;
     byId("life-empty").hidden = found !== null;
     write(byId("life-empty"), missing.value);
     write(byId("life-legend"), found === null ? "" : describe(found));
+    writeFate(market);
     if (found === null) return;
     const totalMs = Math.max(found.total_ms, 0.1);
     const stepMs = roundStep(totalMs / MOST_TICKS);
@@ -45,20 +60,21 @@ export function life(market) {
   });
 }
 
-// Ask for the life of the chosen order until it has ended, or for recent ones as long as nobody chooses.
-function follow(market) {
+// Ask for the life of the chosen order until it has ended, or for recent ones while none is chosen.
+function follow(market, steps) {
   let timer = null;
   async function turn() {
     clearTimeout(timer);
     const order = chosenOrder.value;
-    // Without a trade there is no such order: the exchange need not be asked.
+    // Without a trade there is no such order: the exchange need not be asked. What is stepped through stays.
     const asks = !document.hidden && (order !== null || market.trades.value.length > 0);
-    const afterMs = asks ? await load(order) : 1_000;
+    const afterMs = step.value >= 0 ? 1_000 : asks ? await load(order) : 1_000;
     if (order === chosenOrder.value) timer = setTimeout(turn, afterMs);
   }
   chosenOrder.listen(() => {
-    shown.value = null;
-    missing.value = "Loading.";
+    steps.stop();
+    told.value = null;
+    missing.value = chosenOrder.value === null ? "Waiting for an order that trades." : `Waiting for order ${chosenOrder.value.order_id}.`;
     turn();
   });
   turn();
@@ -66,16 +82,41 @@ function follow(market) {
 
 async function load(order) {
   try {
-    const found = await get(order === null ? "/life" : path`/orders/${order.security_id}/${order.order_id}/life`);
-    if (order === chosenOrder.value) shown.value = found;
+    const found = order === null ? { life: await get("/life"), order: null, records: null } : await own(order);
+    if (order === chosenOrder.value) told.value = found;
     return EVERY_MS;
   } catch (problem) {
     if (order !== chosenOrder.value) return EVERY_MS;
-    if (problem.status === 404) shown.value = null;
-    missing.value =
-      order === null ? "No order with all its time stamps yet." : `Order ${order.order_id} has no time stamps yet.`;
-    return problem.status === 404 && order === null ? NOTHING_MS : EVERY_MS;
+    if (problem.status === 404) {
+      told.value = null;
+      missing.value =
+        order === null ? "No order with all its time stamps yet." : `Order ${order.order_id} has no time stamps yet.`;
+      return order === null ? NOTHING_MS : SOON_MS;
+    }
+    missing.value = `Unavailable: the lives of orders, as ${problem.message}.`;
+    return EVERY_MS;
   }
+}
+
+async function own({ security_id: securityId, order_id: orderId }) {
+  const known = told.value;
+  // Once the order is closed, nothing of it changes any more but that records of its trades are still being stored.
+  if (known?.order && CLOSED.has(known.order.status) && known.settled) return known;
+  const address = path`/orders/${securityId}/${orderId}`;
+  const [found, order, records] = await Promise.all([get(`${address}/life`), get(address), get(`${address}/records`)]);
+  const lacks = order.status === "rejected" && order.reason?.startsWith("insufficient");
+  const account = known?.account ?? (lacks ? await get(path`/accounts/${order.client_id}`) : null);
+  const settled = order.filled_quantity === 0 || records.postings.length > 0;
+  return { life: found, order, records, account, settled };
+}
+
+function writeFate(market) {
+  const { order = null, account = null } = told.value ?? {};
+  byId("life-fate").hidden = order === null;
+  if (order === null) return;
+  const fate = fateOf(order, { account, terms: termsOf(market, order.security_id) });
+  write(byId("life-fate"), `${fate.mark} ${fate.text}`);
+  setClass(byId("life-fate"), "failed", fate.kind === "failed");
 }
 
 function describe(found) {
@@ -87,34 +128,35 @@ function describe(found) {
 // and then there are two waits for one stage.
 function byStage(spans) {
   const stages = [];
-  for (const span of spans) {
+  for (const [index, span] of spans.entries()) {
     if (stages.at(-1)?.stage !== span.stage) stages.push({ stage: span.stage, spans: [] });
-    stages.at(-1).spans.push(span);
+    stages.at(-1).spans.push({ ...span, index });
   }
   return stages;
 }
 
 function row() {
   const track = element("div", { className: "track" });
-  const what = element("span", { className: "what" });
   const cells = [
     element("th", { scope: "row" }),
-    element("td", {}, track, what),
+    element("td", {}, track),
     element("td", { className: "number" }),
     element("td", { className: "number" }),
   ];
   const bars = new Rows(track, () => ({ node: element("span", { className: "span" }) }));
-  return { node: element("tr", {}, ...cells), cells, bars, what };
+  return { node: element("tr", {}, ...cells), cells, bars };
 }
 
-function writeStage({ node, cells, bars, what }, { stage, spans }, totalMs) {
+function writeStage({ node, cells, bars }, { stage, spans }, totalMs) {
   write(cells[0], format.words(stage));
   write(cells[2], took(spans, "queue"));
   write(cells[3], took(spans, "work"));
+  setClass(node, "now", spans.some((span) => span.index === step.value));
   node.title = spans.map((span) => `${span.what}: ${format.milliseconds(span.end_ms - span.start_ms)}`).join("\n");
-  write(what, spans.at(-1).what);
   bars.fit(spans.length).forEach(({ node: bar }, index) => {
-    const { part, start_ms: startMs, end_ms: endMs } = spans[index];
+    const { part, start_ms: startMs, end_ms: endMs, index: place } = spans[index];
+    setClass(bar, "ahead", step.value >= 0 && place > step.value);
+    setClass(bar, "now", place === step.value);
     setClass(bar, "queue", part === "queue");
     setClass(bar, "work", part === "work");
     bar.style.setProperty("--start", (startMs / totalMs).toFixed(4));

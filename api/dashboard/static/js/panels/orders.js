@@ -1,101 +1,163 @@
-// The orders of the key's account, to be cancelled; each leads to its life.
+// The orders of the key's account: open ones, to be edited in place and cancelled, and all of them with what became of
+// each. Every order leads to its life.
 
-import { byId, element, Rows, setClass, tableRow, write } from "../elements.js";
+import { writeAbsence, lackOf } from "../absence.js";
+import { byId, element, NamedRows, setClass, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
-import { get, path, remove, whenAsked } from "../rest.js";
-import { identity, isClient, mayTrade, ordersShown, security } from "../session.js";
+import { termsOf, tickOf } from "../listing.js";
+import { stepped } from "../order_value.js";
+import { history, openOrders, ownProblem, refreshOrders } from "../own.js";
+import { reasonOf, reasonWords } from "../reasons.js";
+import { patch, path, remove } from "../rest.js";
+import { identity, isClient, mayTrade, ordersShown, security, zone } from "../session.js";
 import { Signal } from "../signal.js";
-import { chosenOrder } from "./life.js";
+import { chooseOrder } from "./life.js";
 
-const EVERY_MS = 500;
-const MOST_OPEN = 200;
-const MOST_OF_ALL = 100;
 const OPEN = new Set(["pending", "new", "partially_filled"]);
+const COLUMNS = ["time", "number order-id", "security", "side", "type", "number price", "number stop", "number filled", "number average", "status", "actions"];
+const TABS = ["open", "fills", "history"];
 
 // Prices in cents at which the account has open orders in the chosen security, for the ladder.
 export const ownPrices = new Signal({ buy: new Set(), sell: new Set() });
 
-const open = new Signal([]);
-const all = new Signal([]);
-// Orders whose cancel is under way.
+// The orders whose cancel is under way, and those whose new terms are: {quantity, price} until the report says more.
 const cancelling = new Set();
+const changing = new Map();
+// The order that is being edited.
+const edited = new Signal(null);
 
 export function orders(market) {
-  const refresh = whenAsked(EVERY_MS, load);
-  for (const signal of [market.reports, identity, ordersShown]) signal.listen(refresh);
-  const rows = new Rows(byId("orders-rows"), () => row(refresh));
-  byId("orders-cancel-all").addEventListener("click", () => act(() => remove("/orders"), refresh));
+  const rows = new NamedRows(byId("orders-rows"), () => row(market));
+  byId("orders-cancel-all").addEventListener("click", () => act(() => remove("/orders")));
   for (const input of byId("orders-shown").querySelectorAll("input")) {
-    input.checked = input.value === ordersShown.value;
+    input.checked = input.value === tab();
     input.addEventListener("change", () => (ordersShown.value = input.value));
   }
+  market.heard.listen(hear);
+  identity.listen(() => (edited.value = null));
 
-  paintOn([identity, open, all, ordersShown], () => {
+  paintOn([identity, openOrders, history, ownProblem, ordersShown, edited, zone], () => {
+    const shown = tab();
+    const found = shown === "history" ? history.value : openOrders.value;
     byId("orders").hidden = !isClient();
-    const shown = ordersShown.value === "all" ? all.value : open.value;
-    rows.fit(shown.length).forEach((made, index) => writeOrder(made, shown[index]));
-    byId("orders-table").hidden = shown.length === 0;
-    byId("orders-cancel-all").disabled = open.value.length === 0 || !mayTrade();
-    byId("orders-empty").hidden = shown.length > 0;
-    write(byId("orders-empty"), ordersShown.value === "all" ? "No orders yet." : "No open orders.");
+    byId("orders-of-account").hidden = shown === "fills";
+    byId("fills-of-account").hidden = shown !== "fills";
+    const list = found ?? [];
+    rows.fit(list.map((order) => order.order_id)).forEach((made, index) => writeOrder(made, list[index], market));
+    byId("orders-table").hidden = list.length === 0;
+    byId("orders-cancel-all").disabled = !openOrders.value?.length || !mayTrade();
+    const nothing = shown === "history" ? "No orders yet." : "No open orders.";
+    writeAbsence(byId("orders-empty"), list.length === 0, lackOf(found, ownProblem.value), { what: "your orders", nothing });
   });
-  for (const signal of [open, security]) signal.listen(mark);
+  for (const signal of [openOrders, security]) signal.listen(mark);
 }
 
-async function load() {
-  if (!isClient()) {
-    open.value = all.value = [];
-    return;
-  }
-  try {
-    const found = await get(`/orders?status=open&limit=${MOST_OPEN}`);
-    if (ordersShown.value === "all") all.value = (await get(`/orders?status=all&limit=${MOST_OF_ALL}`)).data;
-    open.value = found.data;
-    write(byId("orders-fault"), "");
-  } catch (problem) {
-    write(byId("orders-fault"), problem.message);
-  }
+function tab() {
+  return TABS.includes(ordersShown.value) ? ordersShown.value : "open";
 }
 
 function mark() {
   const prices = { buy: new Set(), sell: new Set() };
-  for (const order of open.value) {
+  for (const order of openOrders.value ?? []) {
     if (order.security_id === security.value && order.price) prices[order.side].add(Math.round(order.price * 100));
   }
   ownPrices.value = prices;
 }
 
-function row(refresh) {
-  const made = tableRow(["time", "number", "", "", "", "number", "number", "number", "", ""]);
-  made.life = element("button", { type: "button", className: "plain" }, "life");
-  made.cancel = element("button", { type: "button", className: "plain" }, "cancel");
-  made.cells.at(-1).append(made.life, " ", made.cancel);
-  made.life.addEventListener("click", () => {
-    chosenOrder.value = made.order;
-    byId("life").scrollIntoView({ block: "nearest" });
-  });
-  made.cancel.addEventListener("click", () => {
-    const { security_id: securityId, order_id: orderId } = made.order;
-    cancelling.add(orderId);
-    act(() => remove(path`/orders/${securityId}/${orderId}`), refresh, () => cancelling.delete(orderId));
-  });
+// A report says what became of new terms.
+function hear(reports) {
+  for (const { order_id: orderId, event_type: type, status, reason, side } of reports) {
+    if (type !== "order" || !changing.has(orderId)) continue;
+    changing.delete(orderId);
+    if (status === "denied" && side === null) fault(`Order ${orderId} keeps its terms: ${reasonWords(reason)}.`);
+  }
+}
+
+function row(market) {
+  const made = tableRow(COLUMNS);
+  const button = (text, click) => {
+    const node = element("button", { type: "button", className: "plain" }, text);
+    node.addEventListener("click", () => click(made));
+    return node;
+  };
+  made.life = button("life", ({ order }) => chooseOrder(order));
+  made.edit = button("edit", () => beginEdit(made, market));
+  made.cancel = button("cancel", cancel);
+  made.save = button("save", save);
+  made.leave = button("leave", () => (edited.value = null));
+  made.cells.at(-1).append(made.life, made.edit, made.cancel, made.save, made.leave);
+  made.price = input("new price", "decimal");
+  made.quantity = input("new quantity", "numeric");
+  for (const field of [made.price, made.quantity]) field.addEventListener("keydown", (event) => keys(event, made));
   return made;
 }
 
-async function act(request, refresh, failed = () => {}) {
-  write(byId("orders-fault"), "");
+function input(label, inputMode) {
+  return element("input", { className: "number", inputMode, attributes: { "aria-label": label } });
+}
+
+function keys(event, made) {
+  if (event.key === "Enter") save(made);
+  else if (event.key === "Escape") {
+    edited.value = null;
+    made.edit.focus();
+  } else if (event.target === made.price && ["ArrowUp", "ArrowDown"].includes(event.key)) {
+    event.preventDefault();
+    const ticks = event.key === "ArrowUp" ? 1 : -1;
+    made.price.value = stepped(Number(made.price.value) || 0, ticks, tickOf(made.order.security_id)).toFixed(2);
+  }
+}
+
+function beginEdit(made, market) {
+  const { order } = made;
+  edited.value = order.order_id;
+  made.price.value = order.price ? order.price.toFixed(2) : "";
+  made.price.disabled = !order.price;
+  made.quantity.value = String(order.quantity);
+  writeOrder(made, order, market);
+  (order.price ? made.price : made.quantity).select();
+}
+
+function cancel({ order }) {
+  cancelling.add(order.order_id);
+  act(() => remove(path`/orders/${order.security_id}/${order.order_id}`), () => cancelling.delete(order.order_id));
+}
+
+async function save(made) {
+  const { order } = made;
+  const terms = {};
+  if (order.price && Number(made.price.value) !== order.price) terms.price = made.price.value.trim();
+  if (Number(made.quantity.value) !== order.quantity) terms.quantity = Number(made.quantity.value) || made.quantity.value;
+  edited.value = null;
+  if (Object.keys(terms).length === 0) return;
+  changing.set(order.order_id, terms);
+  await act(() => patch(path`/orders/${order.security_id}/${order.order_id}`, terms), () => changing.delete(order.order_id));
+}
+
+async function act(request, failed = () => {}) {
+  fault("");
   try {
     await request();
   } catch (problem) {
     failed();
-    write(byId("orders-fault"), problem.message);
+    fault(problem.errors.map(({ pointer, detail }) => `${format.words(pointer.slice(1))} ${detail}`).join("; ") || problem.message);
   }
-  refresh();
+  refreshOrders();
 }
 
-function writeOrder(made, order) {
+function fault(text) {
+  write(byId("orders-fault"), text);
+}
+
+function writeOrder(made, order, market) {
   made.order = order;
+  const isOpen = OPEN.has(order.status);
+  if (!isOpen) {
+    cancelling.delete(order.order_id);
+    changing.delete(order.order_id);
+  }
+  const isEdited = isOpen && edited.value === order.order_id;
   const texts = [
     format.clock(order.created_at),
     String(order.order_id),
@@ -103,22 +165,42 @@ function writeOrder(made, order) {
     order.side === "buy" ? "▲ buy" : "▼ sell",
     terms(order),
     order.price ? format.price(order.price) : format.NOTHING,
-    format.quantity(order.filled_quantity),
-    format.quantity(order.quantity),
-    format.words(order.status) + (order.reason ? ` (${format.words(order.reason)})` : ""),
+    order.stop_price ? format.price(order.stop_price) : "",
+    `${format.quantity(order.filled_quantity)} of ${format.quantity(order.quantity)}`,
+    order.average_price ? format.price(order.average_price) : "",
+    statusOf(order, market),
   ];
-  texts.forEach((text, index) => write(made.cells[index], text));
+  texts.forEach((text, index) => writeCell(made.cells[index], text, isEdited ? { 5: made.price, 7: made.quantity }[index] : null));
+  made.cells[9].title = texts[9];
   setClass(made.cells[3], "up", order.side === "buy");
   setClass(made.cells[3], "down", order.side === "sell");
-  const isOpen = OPEN.has(order.status);
-  if (!isOpen) cancelling.delete(order.order_id);
-  made.cancel.hidden = !isOpen || !mayTrade();
+  const mayChange = isOpen && mayTrade();
+  made.life.hidden = isEdited;
+  made.edit.hidden = made.cancel.hidden = !mayChange || isEdited;
+  made.save.hidden = made.leave.hidden = !isEdited;
+  made.edit.disabled = changing.has(order.order_id);
   made.cancel.disabled = cancelling.has(order.order_id);
-  made.life.setAttribute("aria-label", `life of order ${order.order_id}`);
-  made.cancel.setAttribute("aria-label", `cancel order ${order.order_id}`);
+  for (const name of ["life", "edit", "cancel", "save"]) {
+    made[name].setAttribute("aria-label", name === "life" ? `life of order ${order.order_id}` : `${name} order ${order.order_id}`);
+  }
+}
+
+// A text, or the field that stands in its place.
+function writeCell(cell, text, field) {
+  if (field) {
+    if (field.parentNode !== cell) cell.replaceChildren(field);
+  } else write(cell, text);
+}
+
+function statusOf(order, market) {
+  if (cancelling.has(order.order_id)) return "cancelling";
+  if (changing.has(order.order_id)) return "changing";
+  return format.words(order.status) + (order.reason ? `: ${reasonOf(order, { account: null, terms: termsOf(market, order.security_id) })}` : "");
 }
 
 function terms(order) {
-  const more = [order.time_in_force === "gtc" ? "" : order.time_in_force, order.post_only ? "post only" : ""];
-  return [order.type, ...more.filter(Boolean)].join(", ");
+  const iceberg = order.display_quantity ? `shows ${format.quantity(order.display_quantity)}` : "";
+  const until = order.expires_at ? `until ${format.clock(order.expires_at)}` : "";
+  const time = order.time_in_force === "gtc" ? "" : order.time_in_force;
+  return [format.words(order.type), time, until, order.post_only ? "post only" : "", iceberg].filter(Boolean).join(", ");
 }

@@ -1,37 +1,49 @@
 // The listed securities with their prices, and the chosen one in the bar at the top.
 
+import { lackOf, writeAbsence } from "../absence.js";
 import { byId, element, Rows, setClass, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
+import { listed, listingProblem } from "../listing.js";
 import { get, path, repeatedly } from "../rest.js";
 import { security } from "../session.js";
 import { Signal } from "../signal.js";
 
-const LISTING_MS = 15_000;
+const DAYS_MS = 15_000;
 const HOURS = 24;
 
-const listed = new Signal([]);
 // Of each security what the last day was like.
 const days = new Signal(new Map());
 
 export function picker(market) {
   const rows = new Rows(byId("picker-rows"), () => row());
-  repeatedly(LISTING_MS, refresh);
+  listed.listen(choose);
+  repeatedly(DAYS_MS, refresh);
+  listed.listen((data) => data.some((one) => !days.value.has(one.security_id)) && refresh());
 
-  paintOn([market.prices, listed, days, security], () => {
-    const made = rows.fit(listed.value.length);
-    listed.value.forEach((one, index) => writeRow(made[index], one, market));
+  paintOn([market.prices, listed, listingProblem, days, security], () => {
+    const data = listed.value ?? [];
+    const made = rows.fit(data.length);
+    data.forEach((one, index) => writeRow(made[index], one, market));
+    const texts = { what: "the securities", nothing: "No securities are listed." };
+    writeAbsence(byId("picker-empty"), data.length === 0, lackOf(listed.value, listingProblem.value), texts);
     writeBar(market);
   });
 }
 
+// One of those that are listed, whatever the address or an earlier visit says.
+function choose(data) {
+  if (data.length === 0 || data.some((one) => one.security_id === security.value)) return;
+  const other = busiest(data);
+  const notice = byId("notice");
+  notice.hidden = security.value === null;
+  write(notice, `${security.value} is not listed here: this is ${other}.`);
+  security.value = other;
+}
+
 async function refresh() {
   try {
-    const { data } = await get("/securities");
-    listed.value = data;
-    const known = data.some((one) => one.security_id === security.value);
-    if (!known && data.length > 0) security.value = busiest(data);
-    for (const { security_id: id } of data) days.value.set(id, await day(id));
+    for (const { security_id: id } of listed.value ?? []) days.value.set(id, await day(id));
     days.changed();
   } catch {
     // The bar shows that the exchange is away; the next turn asks again.
@@ -39,7 +51,7 @@ async function refresh() {
 }
 
 // The reference is the price at the end of the first hour of the last day or, on a market that is younger, of its first
-// minute: the very first trade of a market is often one that nobody meant.
+// minute: the very first trade of a market is often one that no client meant.
 async function day(securityId) {
   const since = new Date(Date.now() - HOURS * 3_600_000).toISOString();
   const recent = async (interval, limit) =>

@@ -1,5 +1,6 @@
-// The pipeline behind the market: what waits in each queue, how fast it goes, who works, and how long orders take.
+// The pipeline behind the market: what waits in each queue, how fast it goes, how many workers there are, and how long orders take.
 
+import { writeAbsence } from "../absence.js";
 import { byId, Rows, setClass, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
@@ -25,12 +26,11 @@ export function pipeline(market, stream) {
     cursor: { show: false },
   }));
 
-  paintOn([market.pipeline, stream.refused], () => {
+  paintOn([market.pipeline, stream.refused, stream.failed], () => {
     const found = market.pipeline.value;
     for (const id of PARTS) byId(id).hidden = found === null;
-    byId("pipeline-empty").hidden = found !== null;
-    const refusal = stream.refused.value.get("pipeline");
-    write(byId("pipeline-empty"), refusal ? `The pipeline is not there: ${refusal}.` : "Waiting for figures.");
+    const texts = { what: "figures of the pipeline", nothing: "" };
+    writeAbsence(byId("pipeline-empty"), found === null, stream.lack("pipeline") ?? "waiting", texts);
     if (found !== null) writeAll(found, queues);
   });
   paintOn([market.figures], () => {
@@ -63,7 +63,7 @@ function writeAll(found, queues) {
     writeQueue(row, queue, latencies.get(stageOf(queue.name)));
   });
   const link = byId("pipeline-flower");
-  // Only ever an address of the web: whoever told it cannot make it run anything here.
+  // Only ever an address of the web, which runs nothing here.
   const isAddress = /^https?:\/\//.test(found.flower ?? "");
   link.hidden = !isAddress;
   if (isAddress) link.href = found.flower;

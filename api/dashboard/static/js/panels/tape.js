@@ -1,23 +1,26 @@
-// The latest trades, newest first; the sign says who came to whom: ▲ a buyer to the asks, ▼ a seller to the bids,
+// The latest trades, newest first; the sign is the aggressor's: ▲ a buyer took an ask, ▼ a seller took a bid,
 // ◆ neither, in an auction.
 
+import { writeAbsence } from "../absence.js";
 import { byId, Rows, setClass, setShare, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
+import { security, zone } from "../session.js";
 import { Signal } from "../signal.js";
 
 const MOST_SHOWN = 100;
 const SIGNS = { buy: "▲", sell: "▼" };
 
-export function tape(market) {
+export function tape(market, stream) {
   const rows = new Rows(byId("tape-rows"), () => tableRow(["time", "number", "number"]));
   const room = new Signal(rowsThatFit());
   new ResizeObserver(() => (room.value = rowsThatFit())).observe(byId("tape-clip"));
-  paintOn([market.trades, room], () => {
+  paintOn([market.trades, room, security, zone, stream.arrived, stream.refused, stream.failed], () => {
     const trades = market.trades.value.slice(0, room.value);
     const largest = trades.reduce((most, trade) => Math.max(most, trade.quantity), 1);
     rows.fit(trades.length).forEach((row, index) => writeTrade(row, trades[index], largest));
-    byId("tape-empty").hidden = trades.length > 0;
+    const texts = { what: "trades", nothing: "No trades yet." };
+    writeAbsence(byId("tape-empty"), trades.length === 0, stream.lack("trades", market.securityId), texts);
   });
 }
 
@@ -36,5 +39,5 @@ function writeTrade({ node, cells }, trade, largest) {
   setShare(cells[2], trade.quantity / largest);
   setClass(cells[1], "up", side === "buy");
   setClass(cells[1], "down", side === "sell");
-  node.title = `trade ${trade.trade_id}, ${format.exactClock(trade.timestamp)} UTC`;
+  node.title = `trade ${trade.trade_id}, ${format.exactClock(trade.timestamp)} ${format.zoneName()}`;
 }

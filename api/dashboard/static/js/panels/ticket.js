@@ -1,73 +1,47 @@
-// The order ticket, and the key that it takes. What is wrong with a field is said beside the field.
+// The order ticket. What is wrong with a field is said next to the field, what is unusual has to be confirmed.
 
-import { byId, setClass, write } from "../elements.js";
+import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
-import { get, post } from "../rest.js";
-import { identity, key, mayTrade, security } from "../session.js";
+import { listed, termsOf, tickOf } from "../listing.js";
+import { draftOf, orderOf, takes } from "../order_form.js";
+import { distance, heldFor, mostShares, stepped, worstPrice } from "../order_value.js";
+import { account } from "../own.js";
+import { post } from "../rest.js";
+import { identity, mayTrade, security } from "../session.js";
+import { follow, say } from "./outcome.js";
 
-const FIELDS = ["quantity", "price", "time_in_force", "post_only"];
-const KEY = /^[A-Za-z0-9_-]{1,128}$/;
+const FIELDS = ["quantity", "price", "stop_price", "display_quantity", "time_in_force", "expires_at", "post_only"];
+// A price further from the best one is asked about once more [fraction].
+const USUAL = 0.05;
+const FAST = 10;
 
 const form = byId("order-form");
 const fields = form.elements;
 
 // The id of the order that is being sent, kept until its outcome is known: sent again it is the same order.
 let clientOrderId = null;
+// Whether the unusual price on the ticket was asked about.
+let asked = false;
+// The security whose price is on the ticket.
+let priced = null;
 
 export function ticket(market) {
-  byId("key-form").addEventListener("submit", useKey);
-  byId("key-forget").addEventListener("click", () => (key.value = null));
-  form.addEventListener("submit", (event) => place(event, market));
-  form.addEventListener("input", () => {
-    clientOrderId = null;
-    describe(market);
-  });
+  form.addEventListener("submit", (event) => submit(event, market));
+  form.addEventListener("input", () => changed(market));
   for (const side of ["bid", "ask", "last"]) {
-    byId(`take-${side}`).addEventListener("click", () => take(market, side));
+    byId(`take-${side}`).addEventListener("click", () => takePrice(market.prices.value.get(security.value)?.[side]));
   }
-  paintOn([identity, security], () => showOwner(market));
+  byId("take-most").addEventListener("click", () => takeMost(market));
+  for (const name of ["price", "stop_price"]) fields[name].addEventListener("keydown", (event) => step(event, tickOf(security.value)));
+  for (const name of ["quantity", "display_quantity"]) fields[name].addEventListener("keydown", (event) => step(event, null));
+  paintOn([security, identity, account, listed], () => describe(market));
   paintOn([market.prices, security], () => showPrices(market));
 }
 
-async function useKey(event) {
-  event.preventDefault();
-  const field = byId("key");
-  const entered = field.value.trim();
-  const fault = byId("key-error");
-  write(fault, "");
-  field.removeAttribute("aria-invalid");
-  try {
-    if (!KEY.test(entered)) throw new Error("this is no key: keys are letters, digits, - and _");
-    const found = await get("/whoami", entered);
-    key.value = entered;
-    identity.value = found;
-    field.value = "";
-    byId("ticket").focus();
-  } catch (problem) {
-    field.setAttribute("aria-invalid", "true");
-    write(fault, problem.status === 401 ? "the exchange does not know this key" : problem.message);
-  }
-}
-
-function showOwner(market) {
-  const found = identity.value;
-  byId("key-form").hidden = found !== null || key.value !== null;
-  byId("ticket-who").hidden = found === null;
-  byId("order-fields").disabled = !mayTrade();
-  if (found === null) {
-    byId("ticket-hint").hidden = true;
-    byId("account").hidden = true;
-    form.hidden = false;
-    describe(market);
-    return;
-  }
-  write(byId("ticket-owner"), found.client_id ?? "the admin");
-  const hint = byId("ticket-hint");
-  hint.hidden = mayTrade();
-  write(hint, found.role === "admin" ? "The admin has no account: orders take a client's key." : "This key may read only.");
-  form.hidden = !mayTrade();
-  byId("account").hidden = found.role === "admin";
+function changed(market) {
+  clientOrderId = null;
+  asked = false;
   describe(market);
 }
 
@@ -76,67 +50,118 @@ function showPrices(market) {
   for (const side of ["bid", "last", "ask"]) {
     const button = byId(`take-${side}`);
     write(button, `${side} ${format.price(prices[side])}`);
-    button.disabled = !prices[side] || fields.type.value === "market";
+    button.disabled = !prices[side] || fields.price.disabled;
   }
+  followSecurity(prices);
+  showValue(market);
 }
 
-function take(market, side) {
-  const price = market.prices.value.get(security.value)?.[side];
-  if (price) takePrice(price);
+// A price of another security says nothing about this one: the ticket begins with the best price there.
+function followSecurity(prices) {
+  if (priced === security.value) return;
+  const best = fields.side.value === "buy" ? prices.ask ?? prices.last ?? prices.bid : prices.bid ?? prices.last ?? prices.ask;
+  if (priced !== null || fields.price.value === "") fields.price.value = best ? best.toFixed(2) : "";
+  if (priced !== null) fields.stop_price.value = "";
+  if (!best && priced === null) return;
+  priced = security.value;
+  clearFaults();
+  form.dispatchEvent(new Event("input"));
 }
 
 // Write a price into the ticket, as long as it takes one.
 export function takePrice(price) {
-  if (!mayTrade() || fields.type.value === "market") return;
+  if (!price || !mayTrade() || fields.price.disabled) return;
   fields.price.value = price.toFixed(2);
   form.dispatchEvent(new Event("input"));
   fields.price.focus();
 }
 
+function takeMost(market) {
+  if (account.value === null) return;
+  fields.quantity.value = String(mostShares(draftOf(fields, security.value), termsOf(market, security.value), account.value));
+  form.dispatchEvent(new Event("input"));
+  fields.quantity.focus();
+}
+
+// Arrow keys step by a tick or a share, with shift by ten.
+function step(event, tick) {
+  const ticks = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+  if (!ticks) return;
+  event.preventDefault();
+  const { target } = event;
+  const many = ticks * (event.shiftKey ? FAST : 1);
+  const value = Number(target.value) || 0;
+  target.value = tick === null ? String(Math.max(Math.trunc(value) + many, 1)) : stepped(value, many, tick).toFixed(2);
+  form.dispatchEvent(new Event("input"));
+}
+
 // What pressing the button does stands on the button.
 function describe(market) {
-  const limit = fields.type.value === "limit";
+  const type = fields.type.value;
+  offer(fields.time_in_force, takes(type).times);
+  const allowed = takes(type, fields.time_in_force.value);
   form.dataset.side = fields.side.value;
-  fields.price.disabled = !limit;
-  fields.post_only.disabled = !limit;
-  fields.time_in_force.disabled = !limit;
+  for (const name of ["price", "stop_price", "post_only", "display_quantity"]) fields[name].disabled = !allowed[name];
+  byId("field-expires_at").hidden = !allowed.expires_at;
+  fields.price.placeholder = allowed.price ? "" : "market";
   const verb = fields.side.value === "buy" ? "Buy" : "Sell";
-  const price = limit ? fields.price.value.trim() || "…" : "market";
-  fields.price.placeholder = limit ? "" : "market";
+  const price = allowed.price ? fields.price.value.trim() || "…" : "market";
   write(byId("order-submit"), `${verb} ${fields.quantity.value.trim() || "…"} ${security.value ?? ""} @ ${price}`);
   showPrices(market);
 }
 
-function order() {
-  const limit = fields.type.value === "limit";
-  const quantity = fields.quantity.value.trim();
-  clientOrderId ??= `page-${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
-  return {
-    type: fields.type.value,
-    security_id: security.value,
-    side: fields.side.value,
-    // What is no integer goes out as it was written: the exchange says what is wrong with it.
-    quantity: /^\d{1,15}$/.test(quantity) ? Number(quantity) : quantity,
-    ...(limit && { price: fields.price.value.trim() }),
-    ...(limit && { time_in_force: fields.time_in_force.value, post_only: fields.post_only.checked }),
-    client_order_id: clientOrderId,
-  };
+// Only the times in force of this type; the chosen one stays where it can.
+function offer(select, times) {
+  for (const option of select.options) option.hidden = option.disabled = !times.includes(option.value);
+  if (!times.includes(select.value)) select.value = times[0];
 }
 
-async function place(event, market) {
+function showValue(market) {
+  const order = draftOf(fields, security.value);
+  const terms = termsOf(market, security.value);
+  const price = worstPrice(order, terms);
+  const value = price === null ? null : order.side === "buy" ? heldFor(order, terms) : order.quantity * price;
+  const about = order.price ? "" : order.side === "buy" ? "at most " : "at least ";
+  write(byId("order-value"), value === null ? format.NOTHING : `${about}${format.price(value)}`);
+  write(byId("account-available"), format.price(account.value?.available));
+  byId("take-most").disabled = account.value === null;
+}
+
+// Whether the price is so far from the best one that it may be a slip; the second press sends it.
+function unusual(market) {
+  const order = draftOf(fields, security.value);
+  const price = order.price ?? order.stop_price;
+  const found = distance(price, order.side, market.prices.value.get(security.value) ?? {});
+  if (found === null || Math.abs(found.fraction) <= USUAL) return null;
+  const percent = `${(Math.abs(found.fraction) * 100).toFixed(1)} % ${found.fraction > 0 ? "above" : "below"}`;
+  return `${format.price(price)} is ${percent} the best price, ${format.price(found.best)}`;
+}
+
+async function submit(event, market) {
   event.preventDefault();
   const button = byId("order-submit");
+  const question = asked ? null : unusual(market);
   clearFaults();
+  if (question !== null) {
+    asked = true;
+    say("asked", "?", `${question}: press again to confirm`);
+    write(button, `Confirm: ${button.textContent}`);
+    return;
+  }
+  clientOrderId ??= `page-${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
   button.disabled = true;
   try {
-    const placed = await post("/orders", order());
+    const order = orderOf(fields, security.value, clientOrderId);
+    const placed = await post("/orders", order);
     clientOrderId = null;
-    say("done", `order ${placed.order_id} ${placed.duplicate ? "was there already" : "submitted"}`);
+    follow(order.security_id, placed.order_id);
     market.reports.value += 1;
   } catch (problem) {
     showFaults(problem);
   } finally {
+    asked = false;
     button.disabled = false;
+    describe(market);
   }
 }
 
@@ -145,7 +170,7 @@ function clearFaults() {
     write(byId(`error-${name}`), "");
     fields[name].removeAttribute("aria-invalid");
   }
-  say("", "");
+  say("", "", "");
 }
 
 function showFaults(problem) {
@@ -161,15 +186,8 @@ function showFaults(problem) {
   }
   const first = FIELDS.find((name) => fields[name].hasAttribute("aria-invalid"));
   if (first) fields[first].focus();
-  if (problem.unknownOutcome) say("failed", `${problem.message}; sent again, it is the same order`);
-  else if (elsewhere.length > 0) say("failed", elsewhere.join("; "));
-  else if (!first) say("failed", problem.message);
+  if (problem.unknownOutcome) say("failed", "✕", `${problem.message}; sent again, it is the same order`);
+  else if (elsewhere.length > 0) say("failed", "✕", elsewhere.join("; "));
+  else if (!first) say("failed", "✕", problem.message);
   if (!problem.unknownOutcome) clientOrderId = null;
-}
-
-function say(kind, text) {
-  const node = byId("order-outcome");
-  setClass(node, "failed", kind === "failed");
-  setClass(node, "done", kind === "done");
-  write(node, text);
 }

@@ -1,0 +1,50 @@
+// What an order is worth and what it needs, by the rules of the exchange: a buy order holds its quantity at its limit,
+// or at the collar 10 % from the last or the stop price, and the highest fee on that, rounded up to a cent.
+
+const COLLAR = 0.1;
+const BASIS_POINTS = 10_000;
+
+const inCents = (price) => Math.round(price * 100);
+
+// The price at which an order may trade at worst; null while there is none.
+// terms: {last, feeBp} of the security.
+export function worstPrice(order, { last }) {
+  if (order.price) return order.price;
+  const from = order.stop_price || last;
+  if (!from) return null;
+  return inCents(from * (order.side === "buy" ? 1 + COLLAR : 1 - COLLAR)) / 100;
+}
+
+// The cash that a buy order holds; null while that is unknown.
+export function heldFor(order, terms) {
+  const price = worstPrice(order, terms);
+  if (price === null) return null;
+  const cents = order.quantity * inCents(price);
+  return (cents + Math.ceil((cents * Math.max(terms.feeBp, 0)) / BASIS_POINTS)) / 100;
+}
+
+// The most shares that an account can buy or sell now.
+export function mostShares(order, terms, account) {
+  if (order.side === "sell") {
+    return account.holdings.find((one) => one.security_id === order.security_id)?.available ?? 0;
+  }
+  const price = worstPrice(order, terms);
+  if (!price) return 0;
+  let shares = Math.floor(account.available / (price * (1 + Math.max(terms.feeBp, 0) / BASIS_POINTS)) + 1e-9);
+  while (shares > 0 && heldFor({ ...order, quantity: shares }, terms) > account.available) shares -= 1;
+  return shares;
+}
+
+// How far a price is from the best one [fraction], above it or below; null without a price to compare with.
+export function distance(price, side, { bid, ask, last }) {
+  const best = side === "buy" ? ask ?? last ?? bid : bid ?? last ?? ask;
+  return best && price ? { best, fraction: price / best - 1 } : null;
+}
+
+// The next price on the tick, above or below.
+export function stepped(price, ticks, tick) {
+  const step = inCents(tick);
+  const cents = inCents(price);
+  const onTick = ticks > 0 ? Math.floor(cents / step) * step : Math.ceil(cents / step) * step;
+  return Math.max(onTick + ticks * step, step) / 100;
+}

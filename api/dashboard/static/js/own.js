@@ -1,0 +1,89 @@
+// What belongs to the account of the key: its cash and shares, its orders and its fills. All is null before the first
+// answer, and bounded.
+
+import { get, path, whenAsked } from "./rest.js";
+import { identity, isClient, ordersShown, security } from "./session.js";
+import { Signal } from "./signal.js";
+
+const ACCOUNT_MS = 1_000;
+const ORDERS_MS = 500;
+const MOST_OPEN = 200;
+const MOST_CLOSED = 100;
+// Fills of the chosen security: enough for what its shares cost; the newer ones are asked for as they come.
+const MOST_FILLS = 1_000;
+const NEW_FILLS = 50;
+
+export const account = new Signal(null);
+export const openOrders = new Signal(null);
+export const history = new Signal(null);
+// Of the chosen security, newest first; {securityId, rows}.
+export const fills = new Signal(null);
+// Why the last request failed; empty when it did not.
+export const ownProblem = new Signal("");
+
+// Ask again now, as after an order was sent.
+export let refreshOrders = () => {};
+
+export function keepOwn(market) {
+  const ofAccount = whenAsked(ACCOUNT_MS, () => answered(loadAccount));
+  const ofOrders = whenAsked(ORDERS_MS, () => answered(loadOrders));
+  const ofFills = whenAsked(ACCOUNT_MS, () => answered(loadFills));
+  refreshOrders = ofOrders;
+  for (const signal of [market.reports, identity]) signal.listen(() => [ofAccount, ofOrders, ofFills].forEach((ask) => ask()));
+  ordersShown.listen(ofOrders);
+  security.listen(() => {
+    fills.value = null;
+    ofFills();
+  });
+}
+
+async function answered(load) {
+  if (!isClient()) {
+    account.value = openOrders.value = history.value = fills.value = null;
+    ownProblem.value = "";
+    return;
+  }
+  const asked = identity.value;
+  try {
+    const found = await load();
+    if (identity.value === asked) found();
+    ownProblem.value = "";
+  } catch (problem) {
+    ownProblem.value = problem.message;
+  }
+}
+
+async function loadAccount() {
+  const found = await get(path`/accounts/${identity.value.client_id}`);
+  return () => (account.value = found);
+}
+
+async function loadOrders() {
+  const found = (await get(`/orders?status=open&limit=${MOST_OPEN}`)).data;
+  const all = ordersShown.value === "history" ? (await get(`/orders?status=all&limit=${MOST_CLOSED}`)).data : null;
+  return () => {
+    if (all !== null) history.value = all;
+    openOrders.value = found;
+  };
+}
+
+async function loadFills() {
+  const securityId = security.value;
+  const page = async (limit) => (await get(path`/fills?security_id=${securityId}` + `&limit=${limit}`)).data;
+  const known = fills.value?.securityId === securityId ? fills.value.rows : [];
+  let found = await page(known.length > 0 ? NEW_FILLS : MOST_FILLS);
+  const isKnown = new Set(known.map(nameOf));
+  let fresh = found.filter((fill) => !isKnown.has(nameOf(fill)));
+  if (known.length > 0 && fresh.length === found.length && found.length === NEW_FILLS) {
+    found = fresh = await page(MOST_FILLS); // more came than one page holds
+    known.length = 0;
+  }
+  const rows = [...fresh, ...known].slice(0, MOST_FILLS);
+  return () => {
+    if (securityId === security.value) fills.value = { securityId, rows };
+  };
+}
+
+function nameOf(fill) {
+  return `${fill.trade_id} ${fill.side}`;
+}

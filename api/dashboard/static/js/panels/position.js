@@ -1,0 +1,56 @@
+// What the account of the key has: cash, shares of the chosen security, what they cost and what was gained with them.
+
+import { lackOf } from "../absence.js";
+import { byId, setClass, write } from "../elements.js";
+import { paintOn } from "../frames.js";
+import * as format from "../format.js";
+import { listed, listingOf } from "../listing.js";
+import { account, fills, ownProblem } from "../own.js";
+import { positionOf } from "../position.js";
+import { identity, isClient, security } from "../session.js";
+
+export function position(market) {
+  paintOn([account, fills, ownProblem, security, market.prices, market.leaderboard, listed, identity], () => {
+    byId("position").hidden = !isClient();
+    if (!isClient()) return;
+    const id = security.value;
+    const { balance, equity, holdings = [] } = account.value ?? {};
+    const lack = lackOf(account.value, ownProblem.value);
+    write(byId("position-lack"), lack === null ? "" : lack === "waiting" ? "waiting" : "unavailable");
+    byId("position-lack").title = lack ?? "";
+    write(byId("position-security"), id ?? "");
+    write(byId("account-balance"), format.price(balance));
+    write(byId("account-equity"), format.price(equity));
+    const shares = holdings.find((one) => one.security_id === id)?.shares ?? 0;
+    write(byId("account-shares"), account.value ? format.quantity(shares) : format.NOTHING);
+    writePosition(found(market, id, shares));
+    writeStanding(market.leaderboard.value?.find((one) => one.client_id === identity.value.client_id));
+  });
+}
+
+function found(market, id, shares) {
+  if (account.value === null || fills.value?.securityId !== id) return null;
+  const reference = listingOf(id)?.reference_price ?? null;
+  const last = market.prices.value.get(id)?.last ?? reference;
+  return positionOf(fills.value.rows, { shares, last, reference });
+}
+
+function writePosition(one) {
+  write(byId("position-average"), format.price(one?.average));
+  byId("position-average").title = one?.given ? `${format.quantity(one.given)} shares that you were given count at the reference price` : "";
+  writeGain(byId("position-unrealised"), one?.unrealised, format.signed(one?.unrealised));
+  writeGain(byId("position-realised"), one?.realised, format.signed(one?.realised));
+}
+
+// How the account stands against one that only kept what it was given.
+function writeStanding(standing) {
+  const versus = standing?.versus_holding;
+  writeGain(byId("position-return"), standing?.return, format.percent(standing?.return));
+  writeGain(byId("position-versus"), versus, format.percent(versus));
+}
+
+function writeGain(node, value, text) {
+  write(node, text);
+  setClass(node, "up", value > 0);
+  setClass(node, "down", value < 0);
+}

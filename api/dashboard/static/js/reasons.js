@@ -1,0 +1,60 @@
+// The exchange's reasons in words, as they follow "rejected: " or "cancelled: ".
+
+import * as format from "./format.js";
+import { heldFor } from "./order_value.js";
+
+const WORDS = {
+  insufficient_funds: "not enough cash",
+  insufficient_holdings: "not enough shares",
+  no_reference_price: "there is no price yet to derive the limit of a market order from",
+  unknown_security: "the security is not listed",
+  unknown_order: "there is no such open order",
+  too_many_open_orders: "the account has as many open orders as it may have",
+  halted: "the security is halted and takes cancels only",
+  closed: "the market is closed",
+  settled: "the security is settled",
+  unfilled: "nothing more to trade with at this price",
+  would_cross: "it would have traded at once, and it is post only",
+  self_trade: "it would have traded with another order of yours",
+  cancelled: "at your request",
+  replaced: "replaced",
+  triggered: "its stop price was reached",
+  expired: "its time was over",
+  out_of_range: "a quantity or a price is out of range",
+  invalid_terms: "its terms contradict each other",
+  duplicate_order: "there is an order of this number already",
+  wrong_side: "the order is of the other side",
+  too_many_events: "its stop was triggered in too long a chain of stops",
+  quantity_too_large: "it has more shares than an order of this account may have",
+  notional_too_large: "it is worth more than an order of this account may be",
+  position_limit: "the holding would be larger than this account's may be",
+  client_stopped: "the account is stopped and may only cancel",
+  account_closed: "the account is closed",
+  short_limit: "the account would owe more shares than it may",
+  nothing_to_borrow: "no shares are left to borrow",
+  insufficient_margin: "not enough cash is available for the margin",
+  buy_in: "the clearinghouse bought the account in",
+};
+
+export function reasonWords(reason) {
+  return WORDS[reason] ?? format.words(reason);
+}
+
+// With the amounts where they are known: "needs 99,000.00; 8,998.00 available".
+// account: as of GET /accounts/{client_id} right after the order, or null; terms: last price and highest fee, see
+// order_value.js.
+export function reasonOf(order, { account, terms }) {
+  if (order.reason === "insufficient_funds") return lacking(heldFor(order, terms), account?.available, format.price);
+  if (order.reason === "insufficient_holdings") {
+    const holding = account?.holdings.find((one) => one.security_id === order.security_id);
+    const shares = (quantity) => `${format.quantity(quantity)} shares`;
+    return lacking(order.quantity, account === null ? undefined : (holding?.available ?? 0), shares);
+  }
+  return reasonWords(order.reason);
+}
+
+// An account that has enough by now says nothing about the moment of the order.
+function lacking(needs, available, words) {
+  if (needs === null) return "not enough cash";
+  return available < needs ? `needs ${words(needs)}; ${words(available)} available` : `needs ${words(needs)}`;
+}

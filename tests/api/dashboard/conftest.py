@@ -1,0 +1,57 @@
+"""The page in a browser, on an api without trades and on a stream that the test makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Request, Route, ViewportSize
+
+from tests.support import fake_stream
+from tests.support.browser import DESK, Visit, running_browser
+from tests.support.web import Api
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def open_page(browser: Browser, api: Api) -> Iterator[Open]:
+    """Open pages, with answers in place of the api's, and check that nothing came from elsewhere."""
+    visits: list[Visit] = []
+
+    def opened(
+        *,
+        path: str = "",
+        answers: Mapping[str, Any] | None = None,
+        viewport: ViewportSize = DESK,
+        **options: Any,
+    ) -> Page:
+        visit = Visit(browser, f"http://127.0.0.1:{api.port}", viewport=viewport)
+        visits.append(visit)
+        for address, content in (answers or {}).items():
+            visit.page.route(address, partial(answer_with, content))
+        return fake_stream.opened(visit, path=path, **options)
+
+    yield opened
+    for visit in visits:
+        assert visit.elsewhere == []
+        visit.page.context.close()
+
+
+@pytest.fixture
+def page(open_page: Open) -> Page:
+    """Return the page of an exchange without trades."""
+    return open_page()
+
+
+def answer_with(content: Any, route: Route, _request: Request) -> None:
+    """Answer a request of the page."""
+    route.fulfill(json=content)

@@ -1,0 +1,258 @@
+"""The order ticket: what it sends, what it says before, and what it says of the answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, Route, expect
+
+from tests.api.dashboard.conftest import Open
+
+expect.set_options(timeout=20_000)
+
+SECURITIES = [
+    {
+        "security_id": name,
+        "tick": 0.05,
+        "min_price": 0.05,
+        "max_price": 10_000,
+        "issued_shares": 1_000,
+        "halted": False,
+        "maker_fee": 0,
+        "taker_fee": 10,
+        "phase": "continuous",
+        "phase_cause": None,
+        "phase_ends_at": None,
+        "reference_price": 100,
+        "band": None,
+    }
+    for name in ("MSFT", "TSLA")
+]
+HOLDING = {"security_id": "MSFT", "shares": 30, "held": 5, "available": 25}
+ACCOUNT = {
+    "client_id": "ANNA",
+    "balance": 10_000,
+    "held": 0,
+    "available": 9_000,
+    "holdings": [HOLDING],
+    "equity": 13_000,
+}
+PAGE_OF = {"next_cursor": None}
+ANSWERS = {
+    "**/whoami": {"client_id": "ANNA", "role": "client", "read_only": False},
+    "**/securities": {"data": SECURITIES},
+    "**/accounts/ANNA": ACCOUNT,
+    "**/orders?*": {"data": [], **PAGE_OF},
+    "**/fills?*": {"data": [], **PAGE_OF},
+}
+# The stream of the test: MSFT is 99.99 bid, 100.01 asked.
+ASK = "100.01"
+
+
+@pytest.fixture
+def ticket(open_page: Open) -> Page:
+    """Return the page with a key."""
+    page = open_page(answers=ANSWERS)
+    page.fill("#key", "key")
+    page.click("#key-form button")
+    expect(page.locator("#account-available")).to_have_text("9,000.00")
+    return page
+
+
+def sent(page: Page) -> list[dict[str, Any]]:
+    """Return the list in which orders that the page sends will be."""
+    orders: list[dict[str, Any]] = []
+
+    def take(route: Route) -> None:
+        orders.append(route.request.post_data_json)
+        route.fulfill(status=202, json={"status": "success", "order_id": 7, "client_order_id": None, "message": ""})
+
+    page.route("**/orders", take)
+    return orders
+
+
+def choose(page: Page, name: str) -> None:
+    page.locator("#order-form").get_by_label(name, exact=True).check()
+
+
+def test_each_type_sends_its_own_terms(ticket: Page) -> None:
+    orders = sent(ticket)
+    submit = ticket.locator("#order-submit")
+
+    def place(expected: dict[str, Any]) -> None:
+        count = len(orders)
+        submit.click()
+        expect(ticket.locator("#order-number")).to_have_text("order 7")
+        assert len(orders) == count + 1
+        terms = {name: value for name, value in orders[-1].items() if name not in {"client_order_id", "security_id"}}
+        assert terms == expected
+
+    place({"type": "limit", "side": "buy", "quantity": 10, "price": ASK, "time_in_force": "gtc", "post_only": False})
+    ticket.fill("#order-display-quantity", "2")
+    choose(ticket, "Sell")
+    iceberg = {"type": "limit", "side": "sell", "quantity": 10, "price": ASK, "post_only": False}
+    place({**iceberg, "time_in_force": "gtc", "display_quantity": 2})
+    ticket.select_option("#order-time", "gtd")
+    ticket.fill("#order-expires", "2030-01-02T03:04:05")
+    place({**iceberg, "time_in_force": "gtd", "expires_at": "2030-01-02T03:04:05.000Z", "display_quantity": 2})
+    choose(ticket, "Stop")
+    ticket.fill("#order-stop-price", "99.50")
+    place(
+        {"type": "stop", "side": "sell", "quantity": 10, "stop_price": "99.50", "time_in_force": "gtd"}
+        | {"expires_at": "2030-01-02T03:04:05.000Z"}
+    )
+    choose(ticket, "Stop limit")
+    ticket.select_option("#order-time", "day")
+    stop_limit = {"type": "stop_limit", "side": "sell", "quantity": 10, "price": ASK, "stop_price": "99.50"}
+    place({**stop_limit, "time_in_force": "day", "post_only": False})
+    choose(ticket, "Market")
+    place({"type": "market", "side": "sell", "quantity": 10, "time_in_force": "ioc"})
+
+
+def test_value_and_most_are_those_of_the_exchange(ticket: Page) -> None:
+    # 10 x 100.01 and a fee of 10 bp, rounded up.
+    expect(ticket.locator("#order-value")).to_have_text("1,001.11")
+    ticket.click("#take-most")
+    expect(ticket.locator("#order-quantity")).to_have_value("89")
+    expect(ticket.locator("#order-value")).to_have_text("8,909.80")
+    choose(ticket, "Sell")
+    ticket.click("#take-most")
+    expect(ticket.locator("#order-quantity")).to_have_value("25")
+    choose(ticket, "Market")
+    # At the collar, 10 % below the last price.
+    expect(ticket.locator("#order-value")).to_have_text("at least 2,250.00")
+
+
+def test_arrows_step_by_a_tick_or_a_share(ticket: Page) -> None:
+    price = ticket.locator("#order-price")
+    price.press("ArrowUp")
+    expect(price).to_have_value("100.05")
+    price.press("ArrowUp")
+    expect(price).to_have_value("100.10")
+    price.press("Shift+ArrowDown")
+    expect(price).to_have_value("99.60")
+    quantity = ticket.locator("#order-quantity")
+    quantity.press("ArrowUp")
+    expect(quantity).to_have_value("11")
+    quantity.press("Shift+ArrowDown")
+    expect(quantity).to_have_value("1")
+    quantity.press("ArrowDown")
+    expect(quantity).to_have_value("1")
+
+
+def test_a_price_far_from_the_best_one_is_asked_about(ticket: Page) -> None:
+    orders = sent(ticket)
+    submit = ticket.locator("#order-submit")
+    ticket.fill("#order-price", "105.00")
+    submit.click()
+    expect(ticket.locator("#order-number")).to_have_text("order 7")
+    for price, words in (("105.05", "5.0 % above"), ("94.95", "5.1 % below")):
+        ticket.fill("#order-price", price)
+        submit.click()
+        expect(ticket.locator("#order-outcome")).to_contain_text(f"{words} the best price, {ASK}")
+        expect(submit).to_have_text(f"Confirm: Buy 10 MSFT @ {price}")
+    assert len(orders) == 1
+    # Another price is another question; the same one is sent.
+    ticket.fill("#order-price", "110.00")
+    expect(submit).to_have_text("Buy 10 MSFT @ 110.00")
+    submit.click()
+    assert len(orders) == 1
+    submit.click()
+    expect(ticket.locator("#order-number")).to_have_text("order 7")
+    assert [order["price"] for order in orders] == ["105.00", "110.00"]
+
+
+def test_the_price_follows_the_security(ticket: Page) -> None:
+    ticket.fill("#order-price", "101.00")
+    price = {"bid": 249.9, "ask": 250.1, "last": 250}
+    ticket.evaluate("data => fakeStream.tell('price', data, 'snapshot', 'TSLA')", price)
+    ticket.get_by_role("button", name="TSLA").click()
+    expect(ticket.locator("#order-price")).to_have_value("250.10")
+    expect(ticket).to_have_url(re.compile(r"/\?security=TSLA$"))
+
+
+def test_a_link_names_the_security(open_page: Open) -> None:
+    page = open_page(path="/?security=tsla", answers=ANSWERS)
+    expect(page.locator("#quote-security")).to_have_text("TSLA")
+    expect(page.locator("#notice")).to_be_hidden()
+    page = open_page(path="/?security=NONE", answers=ANSWERS)
+    expect(page.locator("#quote-security")).to_have_text("MSFT")
+    expect(page.locator("#notice")).to_have_text("NONE is not listed here: this is MSFT.")
+
+
+ORDER = {
+    "order_id": 7,
+    "client_id": "ANNA",
+    "security_id": "MSFT",
+    "side": "buy",
+    "type": "limit",
+    "quantity": 10,
+    "price": 100.01,
+    "stop_price": None,
+    "filled_quantity": 0,
+    "average_price": None,
+    "reason": None,
+}
+FATES: list[tuple[dict[str, Any], str]] = [
+    ({"status": "pending"}, "… on its way to order entry"),
+    ({"status": "new"}, "✓ accepted; 10 resting @ 100.01"),
+    ({"status": "new", "type": "stop", "price": None, "stop_price": 105}, "✓ accepted; 10 waiting for 105.00"),
+    ({"status": "new", "type": "market", "price": None}, "✓ accepted; 10 waiting for the auction"),
+    (
+        {"status": "partially_filled", "filled_quantity": 3, "average_price": 100.1},
+        "✓ filled 3 @ 100.10 on average; 7 resting @ 100.01",
+    ),
+    ({"status": "filled", "filled_quantity": 10, "average_price": 100}, "✓ filled 10 @ 100.00 on average"),
+    (
+        {"status": "cancelled", "filled_quantity": 3, "average_price": 100.1, "reason": "unfilled"},
+        "✓ filled 3 @ 100.10 on average; the rest is cancelled: nothing more to trade with at this price",
+    ),
+    ({"status": "cancelled", "reason": "expired"}, "✕ cancelled: its time was over"),
+    (
+        {"status": "rejected", "quantity": 990, "price": 100, "reason": "insufficient_funds"},
+        "✕ rejected: needs 99,099.00; 9,000.00 available",
+    ),
+    # By now it has enough, which says nothing about the moment of the order.
+    (
+        {"status": "rejected", "quantity": 80, "price": 100, "reason": "insufficient_funds"},
+        "✕ rejected: needs 8,008.00",
+    ),
+    (
+        {"status": "rejected", "quantity": 26, "side": "sell", "reason": "insufficient_holdings"},
+        "✕ rejected: needs 26 shares; 25 shares available",
+    ),
+    (
+        {"status": "rejected", "reason": "would_cross"},
+        "✕ rejected: it would have traded at once, and it is post only",
+    ),
+    # A reason that the page does not know yet is shown as it is.
+    ({"status": "rejected", "reason": "brand_new_rule"}, "✕ rejected: brand new rule"),
+]
+
+
+def test_an_orders_fate_in_words(page: Page) -> None:
+    script = """async ([order, account]) => {
+        const { fateOf } = await import('/static/js/fate.js');
+        const { mark, text } = fateOf(order, { account, terms: { last: 100, feeBp: 10 } });
+        return `${mark} ${text}`;
+    }"""
+    for changes, words in FATES:
+        assert page.evaluate(script, [{**ORDER, **changes}, ACCOUNT]) == words
+
+
+def test_what_shares_cost_and_what_was_gained(page: Page) -> None:
+    fill = {"fee": 0.5}
+    fills = [  # newest first, as the exchange gives them
+        {**fill, "side": "sell", "quantity": 5, "price": 112},
+        {**fill, "side": "buy", "quantity": 10, "price": 108},
+    ]
+    script = "async ([f, s]) => (await import('/static/js/position.js')).positionOf(f, s)"
+    # 10 shares were given, at the reference price of 100.
+    found = page.evaluate(script, [fills, {"shares": 15, "last": 110, "reference": 100}])
+    assert (found["given"], found["average"]) == (10, 104)
+    assert found["realised"] == pytest.approx(5 * (112 - 104) - 1.0)
+    assert found["unrealised"] == pytest.approx(15 * (110 - 104))
+    nothing = page.evaluate(script, [[], {"shares": 0, "last": 110, "reference": 100}])
+    assert (nothing["average"], nothing["unrealised"], nothing["realised"]) == (None, None, 0)
