@@ -1,0 +1,78 @@
+"""Routes of the organiser: create a competition, invite teams, start and stop it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+from sqlalchemy import Connection
+
+from api.competitions import creation
+from api.competitions.cases import case_of
+from api.competitions.reads import existing, form_of
+from api.request.body import read_json
+from api.request.databases import writing
+from api.wire.answers import answer
+from api.wire.answers_schema.competitions import Competition as CompetitionForm
+from api.wire.answers_schema.competitions import Created, Invites
+from api.wire.competition_bodies import NewCompetition, NewInvites
+from api.wire.declaration import declared
+from api.wire.problems import Problem
+from api.wire.shapes import shape_of
+from celery_app.clock import now_us
+from db.clearing_data import competitions
+from db.clearing_data.competitions import Competition
+from db.connect import Database
+from tasks.referee.rules import steps
+
+
+def routes(*, clearing_data: Database) -> Blueprint:
+    """Return the routes."""
+    blueprint = Blueprint("competitions", __name__)
+
+    @blueprint.post("/competitions")
+    @declared("admin", "Create a competition from a case", takes=NewCompetition, gives={201: Created}, refuses=[409])
+    def create() -> Response:
+        case = case_of(shape_of(read_json(), NewCompetition))
+        with writing(clearing_data) as tx:
+            competition_id = creation.create(tx, case, now_us=now_us())
+        return answer({"competition_id": competition_id}, 201)
+
+    @blueprint.post("/competitions/<competition_id>/invites")
+    @declared("admin", "Make invitations, each for one team", takes=NewInvites, gives={201: Invites}, refuses=[409])
+    def invite(competition_id: str) -> Response:
+        wanted = shape_of(read_json(), NewInvites)
+        with writing(clearing_data) as tx:
+            found = locked(tx, competition_id)
+            if found.state != "registration":
+                raise Problem(409, "registration_closed", "the competition has begun, so no team can join any more")
+            tokens = competitions.make_invites(tx, found.number, wanted.count, now_us=now_us())
+        links = [f"{request.host_url}join/{token}" for token in tokens]
+        return answer({"invites": links}, 201, {"Cache-Control": "no-store"})
+
+    @blueprint.post("/competitions/<competition_id>/start")
+    @declared("admin", "Start the first round; no team can join any more", gives={200: CompetitionForm}, refuses=[409])
+    def start(competition_id: str) -> Response:
+        with writing(clearing_data) as tx:
+            found = locked(tx, competition_id)
+            place = steps.started(found.case, found.place, now_us=now_us())
+            if place is None:
+                raise Problem(409, "already_started", "the competition has begun already, or is over")
+            competitions.move(tx, found.number, before=found.place, to=place)
+            return answer(form_of(tx, existing(tx, competition_id)))
+
+    @blueprint.post("/competitions/<competition_id>/stop")
+    @declared("admin", "Stop a competition for good", gives={200: CompetitionForm}, refuses=[409])
+    def stop(competition_id: str) -> Response:
+        with writing(clearing_data) as tx:
+            found = locked(tx, competition_id)
+            place = steps.stopped(found.place)
+            if place is None:
+                raise Problem(409, "already_over", "the competition is over")
+            competitions.move(tx, found.number, before=found.place, to=place)
+            return answer(form_of(tx, existing(tx, competition_id)))
+
+    return blueprint
+
+
+def locked(tx: Connection, competition_id: str) -> Competition:
+    """Return a competition that does not move until the transaction ends. Raises Problem (404)."""
+    return competitions.lock(tx, existing(tx, competition_id).number)

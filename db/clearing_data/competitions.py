@@ -1,0 +1,378 @@
+"""Competitions, their invitations, teams and results, as the api and the referee read and write them.
+
+A row of `competitions` moves by compare and set, so of the referee and an organiser who stop and go on at once one
+wins. The api locks the row while a team joins, so the start is before it or after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from tasks.referee.rules.case import Case, decode, encode
+from tasks.referee.rules.steps import Place, State, Step
+
+_INVITE_BYTES = 18
+# Who reserves ids holds it; any number will do.
+_RESERVING = 7_266_004
+# Competitions in a list.
+MOST = 100
+
+
+class Competition(NamedTuple):
+    """A competition with its case and, which is secret until it is over, its seed."""
+
+    number: int
+    competition_id: str
+    name: str
+    state: State
+    step: Step
+    round: int
+    ends_us: int | None
+    step_ends_us: int | None
+    trading_us: int | None
+    paused_us: int | None
+    created_us: int
+    seed: str
+    case: Case
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self.state, self.step, self.round, self.ends_us, self.step_ends_us, self.trading_us)
+
+    @property
+    def seed_sha256(self) -> str:
+        """The hash of the seed, public from the start."""
+        return hashlib.sha256(self.seed.encode()).hexdigest()
+
+
+class Team(NamedTuple):
+    """A team or, with a strategy, a house bot."""
+
+    client_id: str
+    number: int
+    team: str
+    is_house: bool
+    strategy: str | None
+    options: dict[str, Any]
+    joined_us: int
+
+
+class RoundSecurity(NamedTuple):
+    """A security of a round, and what it was settled at."""
+
+    round: int
+    security_id: str
+    named: str
+    value_cents: int | None
+
+
+class RoundResult(NamedTuple):
+    """What an account has after a round: cash and gain [cents], points [hundredths]."""
+
+    round: int
+    client_id: str
+    cash_cents: int
+    gain_cents: int
+    points: int
+
+
+class Invite(NamedTuple):
+    """An invitation: the competition, and the team that has used it."""
+
+    competition: int
+    client_id: str | None
+
+
+_COLUMNS = (
+    "number, competition_id, name, state, step, round, ends_us, step_ends_us, trading_us, paused_us, created_us, seed, "
+    "case_json"
+)
+
+
+def _competition(row: Any) -> Competition:
+    *fields, case_json = row
+    return Competition._make((*fields, decode(case_json)))
+
+
+def create(
+    tx: Connection,
+    case: Case,
+    *,
+    competition_id: str,
+    seed: str,
+    securities: Iterable[RoundSecurity],
+    now_us: int,
+) -> int:
+    """Enter a competition, reserve its securities, and return its number."""
+    number: int = tx.exec_driver_sql(
+        "INSERT INTO competitions (competition_id, name, state, step, round, rounds, max_teams, created_us, seed, "
+        "case_json) VALUES (%s, %s, 'registration', 'listing', 0, %s, %s, %s, %s, %s) RETURNING number",
+        (competition_id, case.name, case.rounds, case.max_teams, now_us, seed, encode(case)),
+    ).scalar_one()
+    for one in securities:
+        tx.exec_driver_sql(
+            "INSERT INTO competition_securities (competition, round, security_id, named) VALUES (%s, %s, %s, %s)",
+            (number, one.round, one.security_id, one.named),
+        )
+    return number
+
+
+def reserved(tx: Connection) -> set[str]:
+    """Return the ids that competitions have reserved; no other competition reserves one until the transaction ends."""
+    tx.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_RESERVING,))
+    return set(tx.exec_driver_sql("SELECT security_id FROM competition_securities").scalars())
+
+
+def every(tx: Connection) -> list[Competition]:
+    """Return the newest competitions, the newest first."""
+    query = f"SELECT {_COLUMNS} FROM competitions ORDER BY number DESC LIMIT %s"  # noqa: S608
+    return [_competition(row) for row in tx.exec_driver_sql(query, (MOST,))]
+
+
+def unfinished(tx: Connection) -> list[Competition]:
+    """Return those that the referee has to lead."""
+    query = f"SELECT {_COLUMNS} FROM competitions WHERE step <> 'over' ORDER BY number"  # noqa: S608
+    return [_competition(row) for row in tx.exec_driver_sql(query)]
+
+
+def find(tx: Connection, competition_id: str) -> Competition | None:
+    """Return the competition with this id."""
+    query = f"SELECT {_COLUMNS} FROM competitions WHERE competition_id = %s"  # noqa: S608
+    row = tx.exec_driver_sql(query, (competition_id,)).first()
+    return _competition(row) if row else None
+
+
+def by_number(tx: Connection, number: int) -> Competition:
+    """Return an existing competition."""
+    query = f"SELECT {_COLUMNS} FROM competitions WHERE number = %s"  # noqa: S608
+    return _competition(tx.exec_driver_sql(query, (number,)).one())
+
+
+def lock(tx: Connection, number: int) -> Competition:
+    """Return a competition that does not move until the transaction ends."""
+    query = f"SELECT {_COLUMNS} FROM competitions WHERE number = %s FOR UPDATE"  # noqa: S608
+    return _competition(tx.exec_driver_sql(query, (number,)).one())
+
+
+def move(tx: Connection, number: int, *, before: Place, to: Place) -> bool:
+    """Move a competition from a place to another; False, and nothing changes, if it is not there any more."""
+    moved = tx.exec_driver_sql(
+        "UPDATE competitions SET state = %s, step = %s, round = %s, ends_us = %s, step_ends_us = %s, trading_us = %s "
+        "WHERE number = %s AND state = %s AND step = %s AND round = %s",
+        (*to, number, before.state, before.step, before.round),
+    )
+    return moved.rowcount == 1
+
+
+def set_paused(tx: Connection, number: int, since_us: int | None, *, later_us: int = 0) -> None:
+    """Record a pause or its end, after which everything ends later."""
+    tx.exec_driver_sql(
+        "UPDATE competitions SET paused_us = %s, ends_us = ends_us + %s, step_ends_us = step_ends_us + %s "
+        "WHERE number = %s",
+        (since_us, later_us, later_us, number),
+    )
+
+
+# -- teams -----------------------------------------------------------------------------------------------------------
+
+
+def make_invites(tx: Connection, number: int, count: int, *, now_us: int) -> list[str]:
+    """Make invitations and return their tokens, which are nowhere else."""
+    tokens = [secrets.token_urlsafe(_INVITE_BYTES) for _ in range(count)]
+    for token in tokens:
+        tx.exec_driver_sql(
+            "INSERT INTO invites (token_hash, competition, created_us) VALUES (%s, %s, %s)",
+            (_hash(token), number, now_us),
+        )
+    return tokens
+
+
+_FIND_INVITE = "SELECT competition, client_id FROM invites WHERE token_hash = %s"
+_LOCK_INVITE = f"{_FIND_INVITE} FOR UPDATE"
+
+
+def find_invite(tx: Connection, token: str, *, lock: bool = False) -> Invite | None:
+    """Return the invitation of a token; locked, it is used once."""
+    row = tx.exec_driver_sql(
+        _LOCK_INVITE if lock else _FIND_INVITE,
+        (_hash(token),),
+    ).first()
+    return Invite(*row) if row else None
+
+
+def use_invite(tx: Connection, token: str, client_id: str) -> None:
+    """Record the team that has used an invitation."""
+    tx.exec_driver_sql("UPDATE invites SET client_id = %s WHERE token_hash = %s", (client_id, _hash(token)))
+
+
+def invites_of(tx: Connection, number: int) -> tuple[int, int]:
+    """Return how many invitations there are, and how many are used."""
+    row = tx.exec_driver_sql("SELECT count(*), count(client_id) FROM invites WHERE competition = %s", (number,)).one()
+    return row[0], row[1]
+
+
+def teams(tx: Connection, number: int) -> list[Team]:
+    """Return the teams and house bots, in the order in which they came."""
+    rows = tx.exec_driver_sql(
+        "SELECT client_id, number, team, is_house, strategy, options, joined_us FROM competition_teams "
+        "WHERE competition = %s ORDER BY number",
+        (number,),
+    )
+    return [Team(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5] or "{}"), row[6]) for row in rows]
+
+
+def team_counts(tx: Connection) -> dict[int, int]:
+    """Return the number of teams of each competition, house bots apart."""
+    rows = tx.exec_driver_sql(
+        "SELECT competition, count(*) FROM competition_teams WHERE NOT is_house GROUP BY competition"
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def add_team(tx: Connection, number: int, team: Team, *, folded: str) -> None:
+    """Enter a team or a house bot, whose account is open, and tie its account to the competition."""
+    tx.exec_driver_sql(
+        "INSERT INTO competition_teams (competition, client_id, number, team, folded, is_house, strategy, options, "
+        "joined_us) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        (
+            number,
+            team.client_id,
+            team.number,
+            team.team,
+            folded,
+            team.is_house,
+            team.strategy,
+            msgspec.json.encode(team.options).decode() if team.options else None,
+            team.joined_us,
+        ),
+    )
+    tx.exec_driver_sql("UPDATE accounts SET competition = %s WHERE client_id = %s", (number, team.client_id))
+
+
+def has_team(tx: Connection, number: int, folded: str) -> bool:
+    """Return whether a team has this name."""
+    found = tx.exec_driver_sql("SELECT FROM competition_teams WHERE competition = %s AND folded = %s", (number, folded))
+    return found.first() is not None
+
+
+# -- rounds ----------------------------------------------------------------------------------------------------------
+
+
+def securities(tx: Connection, number: int) -> list[RoundSecurity]:
+    """Return the securities of all rounds, as the case orders them."""
+    rows = tx.exec_driver_sql(
+        "SELECT round, security_id, named, value_cents FROM competition_securities WHERE competition = %s", (number,)
+    )
+    return sorted(RoundSecurity(*row) for row in rows)
+
+
+def set_value(tx: Connection, security_id: str, value_cents: int) -> int:
+    """Fix what a security is settled at, once; return what stands."""
+    tx.exec_driver_sql(
+        "UPDATE competition_securities SET value_cents = %s WHERE security_id = %s AND value_cents IS NULL",
+        (value_cents, security_id),
+    )
+    value: int = tx.exec_driver_sql(
+        "SELECT value_cents FROM competition_securities WHERE security_id = %s", (security_id,)
+    ).scalar_one()
+    return value
+
+
+def add_results(tx: Connection, number: int, results: Iterable[RoundResult]) -> None:
+    """Enter the results of a round."""
+    for one in results:
+        tx.exec_driver_sql(
+            "INSERT INTO round_results (competition, round, client_id, cash_cents, gain_cents, points) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            (number, *one),
+        )
+
+
+def results(tx: Connection, number: int) -> list[RoundResult]:
+    """Return the results of all rounds, in their order."""
+    rows = tx.exec_driver_sql(
+        "SELECT round, client_id, cash_cents, gain_cents, points FROM round_results WHERE competition = %s "
+        "ORDER BY round, client_id",
+        (number,),
+    )
+    return [RoundResult(*row) for row in rows]
+
+
+def add_sample(tx: Connection, number: int, round_: int, gains: Mapping[str, int], *, now_us: int) -> None:
+    """Enter what each account would have gained now [cents]."""
+    tx.exec_driver_sql(
+        "INSERT INTO competition_samples (competition, round, sampled_us, gains) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT DO NOTHING",
+        (number, round_, now_us, msgspec.json.encode(gains).decode()),
+    )
+
+
+def samples(tx: Connection, number: int) -> list[tuple[int, int, dict[str, int]]]:
+    """Return round, time and gains [cents] of each sample."""
+    rows = tx.exec_driver_sql(
+        "SELECT round, sampled_us, gains FROM competition_samples WHERE competition = %s ORDER BY sampled_us", (number,)
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+def published_news(tx: Connection, number: int, round_: int) -> set[int]:
+    """Return which news of the case were published in a round."""
+    rows = tx.exec_driver_sql(
+        "SELECT position FROM competition_news WHERE competition = %s AND round = %s", (number, round_)
+    )
+    return set(rows.scalars())
+
+
+def note_news(tx: Connection, number: int, round_: int, position: int, *, now_us: int) -> None:
+    """Record that news of the case is published."""
+    tx.exec_driver_sql(
+        "INSERT INTO competition_news VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (number, round_, position, now_us),
+    )
+
+
+class AccountWorth(NamedTuple):
+    """What is in an account: cash [cents] and shares by security."""
+
+    cash_cents: int
+    shares: dict[str, int]
+
+
+def worth(tx: Connection, number: int) -> dict[str, AccountWorth]:
+    """Return what is in each account of a competition."""
+    found = {
+        row[0]: AccountWorth(row[1], {})
+        for row in tx.exec_driver_sql(
+            "SELECT client_id, balance_cents FROM accounts WHERE client_id IN "
+            "(SELECT client_id FROM competition_teams WHERE competition = %s)",
+            (number,),
+        )
+    }
+    for client_id, security_id, shares in tx.exec_driver_sql(
+        "SELECT client_id, security_id, shares FROM holdings WHERE shares <> 0 AND client_id IN "
+        "(SELECT client_id FROM competition_teams WHERE competition = %s)",
+        (number,),
+    ):
+        found[client_id].shares[security_id] = shares
+    return found
+
+
+def last_prices(tx: Connection, number: int) -> dict[str, int]:
+    """Return the last price of each listed security of a competition, before the first trade its reference price."""
+    rows = tx.exec_driver_sql(
+        "SELECT security_id, price_cents FROM last_prices WHERE security_id IN "
+        "(SELECT security_id FROM competition_securities WHERE competition = %s)",
+        (number,),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

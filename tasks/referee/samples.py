@@ -1,0 +1,41 @@
+"""Samples of what each account of a competition has gained, for curves."""
+
+from __future__ import annotations
+
+import time
+
+from celery_app.clock import now_us
+from db.clearing_data import competitions
+from db.clearing_data.competitions import Competition
+from db.connect import Database
+from tasks.referee.rules.scoring import live_gains
+
+# Between two samples [s], and at least this part of a round, so that a round has at most a few hundred.
+EVERY_S = 1.0
+_PARTS = 300
+
+
+class Sampler:
+    """Samples one competition."""
+
+    def __init__(self, clearing_data: Database) -> None:
+        self._db = clearing_data
+        self._due_s = 0.0
+
+    def sample(self, found: Competition) -> None:
+        """Enter a sample if one is due."""
+        if time.monotonic() < self._due_s:
+            return
+        self._due_s = time.monotonic() + max(EVERY_S, found.case.round_us / 1e6 / _PARTS)
+        with self._db.transaction() as tx:
+            gains = live_gains(
+                found.case,
+                {
+                    one.named: one.security_id
+                    for one in competitions.securities(tx, found.number)
+                    if one.round == found.round
+                },
+                competitions.last_prices(tx, found.number),
+                competitions.worth(tx, found.number),
+            )
+            competitions.add_sample(tx, found.number, found.round, gains, now_us=now_us())
