@@ -97,7 +97,7 @@ def test_the_referee_has_its_own_rights_and_finds_the_api() -> None:
     assert set(re.findall(r"\$\{(\w+_PASSWORD)[:}]", str(environment))) == {"POSTGRES_REFEREE_PASSWORD"}
     assert {variable for variable in RIGHTS if variable in environment} == {"CLEARING_DATA_URL"}
     assert (environment["API_HOST"], environment["API_PORT"]) == ("api", 8000)
-    assert networks_of("referee") == {"back", "front"}
+    assert networks_of("referee") & networks_of("api") == {"back"}
 
 
 def test_it_contains_no_secret_and_the_example_names_all() -> None:

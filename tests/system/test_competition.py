@@ -25,6 +25,7 @@ CASE: dict[str, Any] = {
     "house": [{"strategy": "zero_intelligence", "options": {"every_s": 0.3}}],
     "news": [{"at": 1, "headline": "ACME wins an order", "security_id": "ACME", "change": 0.05}],
     "scoring": "root",
+    "final": "value",
     "max_teams": 3,
 }
 
@@ -80,8 +81,8 @@ def denial(client: Client, order: Order) -> str | None:
     except Problem as problem:
         return problem.code
     assert order_id is not None
-    Exchange.wait_until(lambda: client.status(order.security_id, order_id) != "pending", "decided")
-    return client.report(order.security_id, order_id).reason
+    Exchange.wait_until(lambda: client.order(order.security_id, order_id).status != "pending", "decided")
+    return client.order(order.security_id, order_id).reason
 
 
 def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange) -> None:
