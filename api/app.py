@@ -13,7 +13,7 @@ from werkzeug.routing import IntegerConverter
 from api.accounts import closing, corrections, statements, stops
 from api.accounts import keys as api_keys
 from api.accounts import routes as accounts
-from api.competitions import joining
+from api.competitions import joining, organising
 from api.competitions import pages as competition_pages
 from api.competitions import reads as competition_reads
 from api.competitions import routes as competitions
@@ -137,6 +137,7 @@ def create_app(settings: Settings) -> Flask:
         dashboard.routes(keys=keys),
         competitions.routes(clearing_data=clearing_data),
         competition_reads.routes(clearing_data=clearing_data),
+        organising.routes(clearing_data=clearing_data),
         joining.routes(pages=pages, clearing_data=clearing_data),
         competition_pages.routes(pages=pages),
     ):

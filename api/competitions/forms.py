@@ -28,7 +28,7 @@ def competition_of(found: Competition, *, teams: int, securities: Sequence[Round
         "max_teams": found.case.max_teams,
         "scoring": found.case.scoring,
         "final": found.case.final,
-        "phase": "paused" if found.paused_us is not None else SHOWN.get(found.step),
+        "phase": SHOWN.get(found.step),
         "phase_ends_at": time_or_none(found.step_ends_us),
         "securities": [
             {"security_id": one.security_id, "name": one.named}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
@@ -13,7 +15,7 @@ from api.request.databases import writing
 from api.wire.answers import answer
 from api.wire.answers_schema.competitions import Competition as CompetitionForm
 from api.wire.answers_schema.competitions import Created, Invites
-from api.wire.competition_bodies import NewCompetition, NewInvites
+from api.wire.competition_bodies import Extension, NewCompetition, NewInvites
 from api.wire.declaration import declared
 from api.wire.problems import Problem
 from api.wire.shapes import shape_of
@@ -22,6 +24,8 @@ from db.clearing_data import competitions
 from db.clearing_data.competitions import Competition
 from db.connect import Database
 from tasks.referee.rules import steps
+
+_NOT_TRADING = ("not_trading", "no round is trading at the moment")
 
 
 def routes(*, clearing_data: Database) -> Blueprint:
@@ -51,23 +55,54 @@ def routes(*, clearing_data: Database) -> Blueprint:
     @blueprint.post("/competitions/<competition_id>/start")
     @declared("admin", "Start the first round; no team can join any more", gives={200: CompetitionForm}, refuses=[409])
     def start(competition_id: str) -> Response:
-        with writing(clearing_data) as tx:
-            found = locked(tx, competition_id)
-            place = steps.started(found.case, found.place, now_us=now_us())
-            if place is None:
-                raise Problem(409, "already_started", "the competition has begun already, or is over")
-            competitions.move(tx, found.number, before=found.place, to=place)
-            return answer(form_of(tx, existing(tx, competition_id)))
+        return moved(
+            competition_id,
+            lambda found: steps.started(found.case, found.place, now_us=now_us()),
+            "already_started",
+            "the competition has begun already, or is over",
+        )
 
     @blueprint.post("/competitions/<competition_id>/stop")
     @declared("admin", "Stop a competition for good", gives={200: CompetitionForm}, refuses=[409])
     def stop(competition_id: str) -> Response:
+        return moved(
+            competition_id, lambda found: steps.stopped(found.place), "already_over", "the competition is over"
+        )
+
+    @blueprint.post("/competitions/<competition_id>/pause")
+    @declared("admin", "Halt the trading of the round", gives={200: CompetitionForm}, refuses=[409])
+    def pause(competition_id: str) -> Response:
+        return moved(competition_id, lambda found: steps.paused(found.place), *_NOT_TRADING)
+
+    @blueprint.post("/competitions/<competition_id>/resume")
+    @declared(
+        "admin", "Go on after a pause; the round ends later", gives={200: CompetitionForm}, refuses=[409]
+    )
+    def resume(competition_id: str) -> Response:
+        return moved(
+            competition_id,
+            lambda found: steps.resumed(found.place, pause_us=now_us() - (found.paused_us or now_us())),
+            "not_paused",
+            "the competition is not paused",
+        )
+
+    @blueprint.post("/competitions/<competition_id>/extend")
+    @declared("admin", "Prolong the round", takes=Extension, gives={200: CompetitionForm}, refuses=[409])
+    def extend(competition_id: str) -> Response:
+        wanted = shape_of(read_json(), Extension)
+        return moved(competition_id, lambda found: steps.extended(found.place, wanted.seconds), *_NOT_TRADING)
+
+    def moved(
+        competition_id: str, to: Callable[[Competition], steps.Place | None], code: str, otherwise: str
+    ) -> Response:
+        """Move a competition. Raises Problem (409) if it cannot be moved like this."""
         with writing(clearing_data) as tx:
             found = locked(tx, competition_id)
-            place = steps.stopped(found.place)
+            place = to(found)
             if place is None:
-                raise Problem(409, "already_over", "the competition is over")
+                raise Problem(409, code, otherwise)
             competitions.move(tx, found.number, before=found.place, to=place)
+            competitions.set_paused(tx, found.number, now_us() if place.step == "paused" else None)
             return answer(form_of(tx, existing(tx, competition_id)))
 
     return blueprint

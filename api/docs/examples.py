@@ -131,6 +131,7 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
         )
     },
     competition_bodies.NewInvites: {"invites": _example("Forty invitations", {"count": 40})},
+    competition_bodies.Extension: {"seconds": _example("A minute more", {"seconds": 60})},
     competition_bodies.NewTeam: {"team": _example("A team", {"team": "Blue Birds"})},
 }
 

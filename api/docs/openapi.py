@@ -78,6 +78,7 @@ _TAG_OF = {
     "whoami": "Accounts",
     "competitions": "Competitions",
     "join": "Competitions",
+    "cases": "Competitions",
     "console": "Competitions",
     "projector": "Competitions",
     "clearing": "Clearing",

@@ -35,6 +35,7 @@ class HiddenValue(Struct, frozen=True, kw_only=True):
     reference: float
     news: list[tuple[float, float]]
     began_s: float  # when continuous trading begins [s since 1970]
+    round_s: float  # how long it lasts; the value stays as it is then
 
 
 class Spec(Struct, frozen=True, kw_only=True):
@@ -52,13 +53,14 @@ class Spec(Struct, frozen=True, kw_only=True):
 class RoundValue(Fundamental):
     """A hidden value by the time of the round, read by a bot that counts time from its own start."""
 
-    def __init__(self, value: Fundamental, ahead_s: float) -> None:
+    def __init__(self, value: Fundamental, *, ahead_s: float, round_s: float) -> None:
         self._value = value
         self._ahead_s = ahead_s
+        self._round_s = round_s
 
     def value(self, now_s: float) -> float:
         """Return the value of a share at a time of the bot [dollars]."""
-        return self._value.value(now_s + self._ahead_s)
+        return self._value.value(min(now_s + self._ahead_s, self._round_s))
 
 
 def main() -> int:
@@ -71,7 +73,8 @@ def main() -> int:
     if isinstance(getattr(strategy, "fundamental", None), Fundamental):
         hidden = spec.hidden
         value = hidden_value(hidden.seed, hidden.round, hidden.name, reference=hidden.reference, news=hidden.news)
-        strategy.fundamental = RoundValue(value, time.time() - hidden.began_s)  # type: ignore[attr-defined]
+        round_value = RoundValue(value, ahead_s=time.time() - hidden.began_s, round_s=hidden.round_s)
+        strategy.fundamental = round_value  # type: ignore[attr-defined]
     Thread(target=_stop_at_the_end, args=(runner,), daemon=True).start()
     options = argparse.Namespace(
         security=",".join(spec.securities),

@@ -171,13 +171,9 @@ def move(tx: Connection, number: int, *, before: Place, to: Place) -> bool:
     return moved.rowcount == 1
 
 
-def set_paused(tx: Connection, number: int, since_us: int | None, *, later_us: int = 0) -> None:
-    """Record a pause or its end, after which everything ends later."""
-    tx.exec_driver_sql(
-        "UPDATE competitions SET paused_us = %s, ends_us = ends_us + %s, step_ends_us = step_ends_us + %s "
-        "WHERE number = %s",
-        (since_us, later_us, later_us, number),
-    )
+def set_paused(tx: Connection, number: int, since_us: int | None) -> None:
+    """Record since when a competition is paused; None when it goes on."""
+    tx.exec_driver_sql("UPDATE competitions SET paused_us = %s WHERE number = %s", (since_us, number))
 
 
 # -- teams -----------------------------------------------------------------------------------------------------------
@@ -234,6 +230,37 @@ def team_counts(tx: Connection) -> dict[int, int]:
         "SELECT competition, count(*) FROM competition_teams WHERE NOT is_house GROUP BY competition"
     )
     return {row[0]: row[1] for row in rows}
+
+
+class Activity(NamedTuple):
+    """What an account does: of its last 1,000 orders, how many were sent in the last seconds and how many refused."""
+
+    client_id: str
+    state: str
+    open_orders: int
+    recent: int
+    refused: int
+    last_us: int | None
+
+
+_ACTIVITY = """
+    SELECT client_id, state, open_orders, recent, refused, last_us
+    FROM accounts CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE created_us > %(since_us)s) AS recent,
+            count(*) FILTER (WHERE status = 'rejected') AS refused, max(created_us) AS last_us
+        FROM (
+            SELECT created_us, status FROM orders WHERE orders.client_id = accounts.client_id
+            ORDER BY order_id DESC LIMIT 1000
+        ) AS last
+    ) AS of_orders
+    WHERE client_id IN (SELECT client_id FROM competition_teams WHERE competition = %(number)s)
+"""
+
+
+def activity(tx: Connection, number: int, *, since_us: int) -> dict[str, Activity]:
+    """Return what each account of a competition does, by account."""
+    rows = tx.exec_driver_sql(_ACTIVITY, {"number": number, "since_us": since_us})
+    return {row[0]: Activity(*row) for row in rows}
 
 
 def add_team(tx: Connection, number: int, team: Team, *, folded: str) -> None:

@@ -57,6 +57,7 @@ def _spec(found: Competition, team: Team, place: int, ids: Mapping[str, str], ur
             reference=own.reference_cents / 100,
             news=news_of(case, found.round, own.security_id),
             began_s=found.trading_us / 1e6,
+            round_s=case.round_us / 1e6,
         ),
     )
 

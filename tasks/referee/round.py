@@ -115,6 +115,10 @@ class _Work:
                 return self._open()
             case "trading":
                 return self._trade()
+            case "paused":
+                return self._pause()
+            case "resuming":
+                return self._resume()
             case "closing_auction":
                 return self._close_by_auction()
             case "settlement":
@@ -238,6 +242,18 @@ class _Work:
             self._client.publish_news(news.headline, news.body, security_id)
         with self._db.transaction() as tx:
             competitions.note_news(tx, self._found.number, self._found.round, place, now_us=now_us())
+
+    def _pause(self) -> bool:
+        for security_id in self.ids.values():
+            if self._phases[security_id] != "halted":
+                self._client.set_phase(security_id, "halted")
+        return False  # until the organiser goes on
+
+    def _resume(self) -> bool:
+        for security_id in self.ids.values():
+            if self._phases[security_id] == "halted":
+                self._client.set_phase(security_id, "continuous")
+        return True
 
     def _close_by_auction(self) -> bool:
         for security_id in self.ids.values():

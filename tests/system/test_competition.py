@@ -62,7 +62,9 @@ class Organiser:
 
     def standings(self) -> list[dict[str, Any]]:
         """Return the standings."""
-        rows: list[dict[str, Any]] = requests.get(f"{self.exchange.url}{self.path}/standings", timeout=20).json()["data"]
+        rows: list[dict[str, Any]] = requests.get(f"{self.exchange.url}{self.path}/standings", timeout=20).json()[
+            "data"
+        ]
         return rows
 
 
@@ -140,9 +142,7 @@ def _play(organiser: Organiser, fast: Client, slow: Client, security_id: str, *,
 
 def _check_standings(organiser: Organiser, joined: dict[str, dict[str, str]]) -> None:
     rows = organiser.standings()
-    assert {row["team"]: row["client_id"] for row in rows} == {
-        team: one["client_id"] for team, one in joined.items()
-    }
+    assert {row["team"]: row["client_id"] for row in rows} == {team: one["client_id"] for team, one in joined.items()}
     by_team = {row["team"]: row for row in rows}
     assert [one["gain"] for one in by_team["Asleep"]["rounds"]] == [0, 0]
     assert by_team["Fast"]["gain"] != 0
@@ -150,5 +150,3 @@ def _check_standings(organiser: Organiser, joined: dict[str, dict[str, str]]) ->
         assert [one["round"] for one in row["rounds"]] == [1, 2]
         assert Decimal(str(row["points"])) == sum(Decimal(str(one["points"])) for one in row["rounds"])
     assert [row["points"] for row in rows] == sorted((row["points"] for row in rows), reverse=True)
-
-

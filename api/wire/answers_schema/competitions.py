@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from api.wire.answers_schema.common import Answer, Count, Dollars, Fraction, Number, Time
+from api.wire.answers_schema.common import Answer, Count, Document, Dollars, Fraction, Number, Time
 from tasks.referee.rules.case import Final, Scoring
 from tasks.referee.rules.steps import State
 
@@ -88,7 +88,7 @@ class CompetitionStanding(Answer):
 
 
 class TeamState(Answer):
-    """What the organiser watches of a team or a house bot."""
+    """What the organiser watches of a team or a house bot; rate and refusals are those of its last 1,000 orders."""
 
     client_id: str
     team: str
@@ -98,7 +98,13 @@ class TeamState(Answer):
     shares: dict[str, int]
     live_gain: Dollars | None
     open_orders: Count
-    orders: Count
+    orders_per_s: Annotated[float, Field(ge=0)]
     refused: Count
-    orders_per_s: float
     last_order_at: Time | None
+
+
+class ShippedCase(Answer):
+    """A case that comes with the exchange, as `POST /competitions` takes it."""
+
+    name: str
+    case: Document

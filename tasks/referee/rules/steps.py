@@ -18,6 +18,8 @@ Step = Literal[
     "endowing",  # accounts get the endowment
     "auction",
     "trading",
+    "paused",  # halted by the organiser
+    "resuming",
     "closing_auction",
     "settlement",  # closed; then settled at the final values
     "break",
@@ -29,6 +31,8 @@ Step = Literal[
 SHOWN: dict[str, str] = {
     "auction": "auction",
     "trading": "trading",
+    "paused": "paused",
+    "resuming": "paused",
     "closing_auction": "closing_auction",
     "settlement": "settlement",
 }
@@ -64,6 +68,8 @@ def after(case: Case, place: Place, *, now_us: int) -> Place:
         case "trading":
             ends_us = now_us + case.auction_us
             return place._replace(step="closing_auction", ends_us=ends_us, step_ends_us=ends_us)
+        case "resuming":
+            return place._replace(step="trading")
         case "closing_auction":
             return place._replace(step="settlement", step_ends_us=None)
         case "settlement" if place.round < case.rounds:
@@ -86,6 +92,32 @@ def _beginning(case: Case, number: int, now_us: int) -> Place:
 def started(case: Case, place: Place, *, now_us: int) -> Place | None:
     """Return the place after the organiser starts; None if that is not possible."""
     return _beginning(case, 1, now_us) if place.state == "registration" else None
+
+
+def paused(place: Place) -> Place | None:
+    """Return the place after the organiser pauses the trading; None if there is none."""
+    return place._replace(step="paused") if place.step == "trading" else None
+
+
+def resumed(place: Place, *, pause_us: int) -> Place | None:
+    """Return the place after the organiser goes on: everything comes later by the pause. None if there is none."""
+    return _later(place._replace(step="resuming"), pause_us, begins_later=True) if place.step == "paused" else None
+
+
+def extended(place: Place, by_us: int) -> Place | None:
+    """Return the place after the organiser prolongs the trading; None if there is none."""
+    return _later(place, by_us) if place.step in ("trading", "paused") else None
+
+
+def _later(place: Place, by_us: int, *, begins_later: bool = False) -> Place:
+    assert place.ends_us is not None, "trading has an end"
+    assert place.step_ends_us is not None, "trading has an end"
+    assert place.trading_us is not None, "trading has begun"
+    return place._replace(
+        ends_us=place.ends_us + by_us,
+        step_ends_us=place.step_ends_us + by_us,
+        trading_us=place.trading_us + (by_us if begins_later else 0),
+    )
 
 
 def stopped(place: Place) -> Place | None:

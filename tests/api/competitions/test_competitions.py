@@ -123,7 +123,11 @@ def test_every_fault_of_a_case_has_its_place(
 def test_a_security_that_exists_or_is_reserved_cannot_be_used(api: Api, keys: Keys) -> None:
     create(api, keys)
     for taken in ("ACME", "ACME.2", "MSFT"):
-        body = CASE | {"securities": [{"security_id": taken, "reference_price": 1}], "endowment": {"cash": 1}, "news": []}
+        body = CASE | {
+            "securities": [{"security_id": taken, "reference_price": 1}],
+            "endowment": {"cash": 1},
+            "news": [],
+        }
         answer = api.ask("POST", "/competitions", key=keys.admin, json=body)
         assert answer.status_code == 409, taken
         assert problem(answer)["code"] == "security_exists"
