@@ -13,6 +13,7 @@ from werkzeug.routing import IntegerConverter
 from api.accounts import closing, corrections, statements, stops
 from api.accounts import keys as api_keys
 from api.accounts import routes as accounts
+from api.competitions import data as competition_data
 from api.competitions import joining, organising
 from api.competitions import pages as competition_pages
 from api.competitions import reads as competition_reads
@@ -138,6 +139,7 @@ def create_app(settings: Settings) -> Flask:
         competitions.routes(clearing_data=clearing_data),
         competition_reads.routes(clearing_data=clearing_data),
         organising.routes(clearing_data=clearing_data),
+        competition_data.routes(clearing_data=clearing_data, market_data=market_data_base),
         joining.routes(pages=pages, clearing_data=clearing_data),
         competition_pages.routes(pages=pages),
     ):

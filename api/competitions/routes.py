@@ -75,9 +75,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
         return moved(competition_id, lambda found: steps.paused(found.place), *_NOT_TRADING)
 
     @blueprint.post("/competitions/<competition_id>/resume")
-    @declared(
-        "admin", "Go on after a pause; the round ends later", gives={200: CompetitionForm}, refuses=[409]
-    )
+    @declared("admin", "Go on after a pause; the round ends later", gives={200: CompetitionForm}, refuses=[409])
     def resume(competition_id: str) -> Response:
         return moved(
             competition_id,

@@ -141,6 +141,7 @@ PATHS: Mapping[str, Any] = {
     "client_order_id": "my-first-order",
     "competition_id": "c0a1b2c3",
     "key_id": 1,
+    "kind": "trades",
     "name": "icon.svg",
     "order_id": 17,
     "security_id": "MSFT",

@@ -89,6 +89,7 @@ competition_samples = Table(
     Column("sampled_us", BigInteger, primary_key=True, autoincrement=False),
     Column("round", SmallInteger, nullable=False),
     Column("gains", JSONB, nullable=False),  # cents by client id
+    Column("quotes", JSONB),  # 1 for each team that meets its duty to quote, 0 for the others; None without a duty
 )
 
 competition_news = Table(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -332,21 +332,38 @@ def results(tx: Connection, number: int) -> list[RoundResult]:
     return [RoundResult(*row) for row in rows]
 
 
-def add_sample(tx: Connection, number: int, round_: int, gains: Mapping[str, int], *, now_us: int) -> None:
-    """Enter what each account would have gained now [cents]."""
+class Sample(NamedTuple):
+    """What each account would have gained at a moment [cents], and which teams met their duty to quote."""
+
+    round: int
+    sampled_us: int
+    gains: dict[str, int]
+    quotes: dict[str, int] | None
+
+
+def add_sample(tx: Connection, number: int, sample: Sample) -> None:
+    """Enter a sample."""
     tx.exec_driver_sql(
-        "INSERT INTO competition_samples (competition, round, sampled_us, gains) VALUES (%s, %s, %s, %s) "
+        "INSERT INTO competition_samples (competition, round, sampled_us, gains, quotes) VALUES (%s, %s, %s, %s, %s) "
         "ON CONFLICT DO NOTHING",
-        (number, round_, now_us, msgspec.json.encode(gains).decode()),
+        (
+            number,
+            sample.round,
+            sample.sampled_us,
+            msgspec.json.encode(sample.gains).decode(),
+            None if sample.quotes is None else msgspec.json.encode(sample.quotes).decode(),
+        ),
     )
 
 
-def samples(tx: Connection, number: int) -> list[tuple[int, int, dict[str, int]]]:
-    """Return round, time and gains [cents] of each sample."""
+def samples(tx: Connection, number: int, round_: int | None = None) -> list[Sample]:
+    """Return the samples of one round or of all, in their order."""
     rows = tx.exec_driver_sql(
-        "SELECT round, sampled_us, gains FROM competition_samples WHERE competition = %s ORDER BY sampled_us", (number,)
+        "SELECT round, sampled_us, gains, quotes FROM competition_samples "
+        "WHERE competition = %s AND (%s::int IS NULL OR round = %s) ORDER BY sampled_us",
+        (number, round_, round_),
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [Sample(*row) for row in rows]
 
 
 def published_news(tx: Connection, number: int, round_: int) -> set[int]:

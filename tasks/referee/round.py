@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import cached_property
 
 import structlog
+from sqlalchemy import Connection
 
 from bots.contract import Account
 from bots.errors import Problem
@@ -24,6 +25,7 @@ from tasks.messages import event_id, split_event_id
 from tasks.referee.exchange import RefereeClient, dollars
 from tasks.referee.house import HouseBots, specs
 from tasks.referee.rules.case import CaseNews
+from tasks.referee.rules.duty import penalty_cents
 from tasks.referee.rules.scoring import endowment_cents, points
 from tasks.referee.rules.steps import TRADING_STEPS, Place, after
 from tasks.referee.samples import Sampler
@@ -316,7 +318,8 @@ class _Work:
             }
             base = endowment_cents(self._case.cash_cents, self._case.shares, values)
             cash = {client_id: worth.cash_cents for client_id, worth in competitions.worth(tx, number).items()}
-            gains = {team.client_id: cash[team.client_id] - base for team in self.teams}
+            fines = self._fines(tx)
+            gains = {team.client_id: cash[team.client_id] - base - fines.get(team.client_id, 0) for team in self.teams}
             scored = points({t.client_id: gains[t.client_id] for t in self.teams if not t.is_house}, self._case.scoring)
             competitions.add_results(
                 tx,
@@ -326,6 +329,20 @@ class _Work:
                     for client_id, gain in gains.items()
                 ],
             )
+
+    def _fines(self, tx: Connection) -> dict[str, int]:
+        """Return what each team pays for the time in which it did not quote [cents]."""
+        duty = self._case.duty
+        if duty is None:
+            return {}
+        samples = [one.quotes for one in competitions.samples(tx, self._found.number, self._found.round) if one.quotes]
+        return {
+            team.client_id: penalty_cents(
+                duty, quoted=sum(one.get(team.client_id, 0) for one in samples), samples=len(samples)
+            )
+            for team in self.teams
+            if not team.is_house
+        }
 
     def _end(self) -> bool:
         """After a stop: close and settle what is listed, at the last prices."""

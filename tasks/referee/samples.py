@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 
+from sqlalchemy import Connection
+
 from celery_app.clock import now_us
-from db.clearing_data import competitions
-from db.clearing_data.competitions import Competition
+from db.clearing_data import competitions, referee_reads
+from db.clearing_data.competitions import Competition, Sample
 from db.connect import Database
+from tasks.referee.rules.duty import does_quote
 from tasks.referee.rules.scoring import live_gains
 
 # Between two samples [s], and at least this part of a round, so that a round has at most a few hundred.
@@ -28,14 +31,24 @@ class Sampler:
             return
         self._due_s = time.monotonic() + max(EVERY_S, found.case.round_us / 1e6 / _PARTS)
         with self._db.transaction() as tx:
+            of_round = [one for one in competitions.securities(tx, found.number) if one.round == found.round]
             gains = live_gains(
                 found.case,
-                {
-                    one.named: one.security_id
-                    for one in competitions.securities(tx, found.number)
-                    if one.round == found.round
-                },
+                {one.named: one.security_id for one in of_round},
                 competitions.last_prices(tx, found.number),
                 competitions.worth(tx, found.number),
             )
-            competitions.add_sample(tx, found.number, found.round, gains, now_us=now_us())
+            quotes = _quotes(tx, found, [one.security_id for one in of_round])
+            competitions.add_sample(tx, found.number, Sample(found.round, now_us(), gains, quotes))
+
+
+def _quotes(tx: Connection, found: Competition, security_ids: list[str]) -> dict[str, int] | None:
+    """Return which teams meet their duty to quote; None where there is none."""
+    duty = found.case.duty
+    if duty is None or found.step != "trading":
+        return None
+    teams = [team.client_id for team in competitions.teams(tx, found.number) if not team.is_house]
+    return {
+        client_id: int(does_quote(orders, duty, security_ids))
+        for client_id, orders in referee_reads.resting(tx, teams).items()
+    }

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
+from playwright.sync_api import Browser, expect
 
 from bots.client import Client
 from bots.contract import LimitOrder, Order
 from bots.errors import Problem
-from tests.support.exchange import Exchange
+from db.connect import Database
+from tests.support.browser import Visit, running_browser, violations
+from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.exchange import Exchange, running_exchange
+
+expect.set_options(timeout=30_000)
 
 CASE: dict[str, Any] = {
     "name": "Two short rounds",
@@ -28,6 +41,21 @@ CASE: dict[str, Any] = {
     "final": "value",
     "max_teams": 3,
 }
+
+
+@pytest.fixture(scope="module")
+def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
+    """Run one exchange for all tests of this module; each competition has its own securities."""
+    renew_clearing_data(_databases[0])
+    renew_market_data(_databases[1])
+    with running_exchange() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
 
 
 class Organiser:
@@ -87,7 +115,7 @@ def denial(client: Client, order: Order) -> str | None:
     return client.order(order.security_id, order_id).reason
 
 
-def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange) -> None:
+def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, tmp_path: Path) -> None:
     organiser = Organiser(exchange, CASE)
     links = organiser.ask("POST", f"{organiser.path}/invites", json={"count": 4}, status=201)["invites"]
     joined = {team: join(link, team).json() for team, link in zip(("Fast", "Slow", "Asleep"), links, strict=False)}
@@ -112,7 +140,31 @@ def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange) -> None:
     _check_standings(organiser, joined)
     news = [item for item in fast.news() if item.headline == "ACME wins an order"]
     assert [item.security_id for item in news] == ["ACME.2", "ACME"]
+    _recounted(organiser, tmp_path)
     assert exchange.audit().passed
+
+
+def _recounted(organiser: Organiser, folder: Path) -> None:
+    """Recount the standings from what the exchange keeps, and again with one cent moved in the ledger."""
+    place = organiser.exchange.url + organiser.path
+    said = verify(place, "--save", folder)
+    assert said.returncode == 0, said.stderr
+    assert "2 rounds" in said.stdout
+    assert verify(folder).returncode == 0
+    ledger = (folder / "ledger.csv").read_text()
+    (folder / "ledger.csv").write_text(ledger.replace(",deposit,,1000000,", ",deposit,,1000001,", 1))
+    tampered = verify(folder)
+    assert tampered.returncode == 1
+    assert "did not begin with exactly the endowment" in tampered.stderr
+
+
+def verify(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bots", "verify-competition", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def phases(exchange: Exchange) -> dict[str, str]:
@@ -150,3 +202,92 @@ def _check_standings(organiser: Organiser, joined: dict[str, dict[str, str]]) ->
         assert [one["round"] for one in row["rounds"]] == [1, 2]
         assert Decimal(str(row["points"])) == sum(Decimal(str(one["points"])) for one in row["rounds"])
     assert [row["points"] for row in rows] == sorted((row["points"] for row in rows), reverse=True)
+
+
+# -- in the browser ---------------------------------------------------------------------------------------------------
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+WALL = {"viewport": {"width": 1920, "height": 1080}}
+
+
+def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, browser: Browser, tmp_path: Path) -> None:
+    desk, wall, phone = (
+        Visit(browser, exchange.url, **options) for options in ({"viewport": WALL["viewport"]}, WALL, PHONE)
+    )
+    case = CASE | {
+        "name": "In the browser",
+        "rounds": 1,
+        "round_seconds": 8,
+        "securities": [{"security_id": "WEB", "reference_price": 20.00}],
+        "endowment": {"cash": 5000, "shares": {"WEB": 50}},
+        "news": [{"at": 2, "headline": "WEB <b>opens</b> a shop", "security_id": "WEB", "change": 0.02}],
+        "final": "last",
+    }
+    link = _create(desk, exchange.keys["admin"], case)
+    wall.page.goto(exchange.url + (desk.page.locator("#projector").get_attribute("href") or ""))
+    expect(wall.page.locator("#state")).to_have_text("Teams are joining")
+    _join(phone, link, tmp_path)
+
+    desk.page.click("#start")
+    expect(desk.page.locator("#chosen-state")).to_have_text("trading")
+    expect(wall.page.locator("#state")).to_have_text("Trading")
+    expect(wall.page.locator("#news")).to_contain_text("WEB <b>opens</b> a shop")
+    expect(wall.page.locator("#standings tr")).to_have_count(1)
+    expect(wall.page.locator("#standings")).to_contain_text("<i>Bold</i> Birds")
+    expect(wall.page.locator("#prices strong")).to_have_text(re.compile("[0-9]"))
+    expect(desk.page.locator("#teams tr")).to_have_count(2)
+    desk.page.click("#pause")
+    expect(wall.page.locator("#state")).to_have_text("Paused")
+    assert phases(exchange)["WEB"] == "halted"
+    for visit, name in ((desk, "console"), (wall, "projector")):
+        assert violations(visit.page) == []
+        visit.page.screenshot(path=tmp_path / f"{name}.png")
+    desk.page.click("#resume")
+    expect(wall.page.locator("#state")).to_have_text("Finished")
+    expect(desk.page.locator("#report")).to_be_visible()
+    for visit in (desk, wall, phone):
+        visit.check()
+        visit.page.context.close()
+
+
+def _create(desk: Visit, key: str, case: dict[str, Any]) -> str:
+    """Sign in at the console, correct a faulty case, create it, and return a link to join."""
+    page = desk.page
+    page.goto(f"{desk.url}/console")
+    page.fill("#key", key)
+    page.click("#key-form button")
+    expect(page.locator("#case")).not_to_be_empty()
+    page.fill("#case", json.dumps(case | {"scoring": "luck"}))
+    page.click("#create")
+    expect(page.locator("#case-faults")).to_contain_text("/scoring")
+    # The browser itself complains of any answer that is an error.
+    desk.complaints.clear()
+    page.fill("#case", json.dumps(case))
+    page.click("#create")
+    expect(page.locator("#chosen-name")).to_have_text(case["name"])
+    page.fill("#count", "2")
+    page.click("#invite")
+    expect(page.locator("#links")).to_have_value(re.compile("/join/"))
+    return page.input_value("#links").splitlines()[0]
+
+
+def _join(phone: Visit, link: str, tmp_path: Path) -> None:
+    """Join as a team on a phone, copy the first order, and go on to trade by hand."""
+    page = phone.page
+    page.goto(link)
+    expect(page.locator("#competition-name")).to_have_text("In the browser")
+    page.fill("#team", "<i>Bold</i> Birds")
+    page.click("#join-form button")
+    expect(page.locator("#joined-team")).to_have_text("<i>Bold</i> Birds")
+    expect(page.locator("#curl")).to_contain_text("/orders")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert violations(page) == []
+    page.screenshot(path=tmp_path / "join.png", full_page=True)
+    key = page.input_value("#key")
+    done = subprocess.run(
+        ["bash", "-c", page.locator("#curl").inner_text()], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["status"] == "success"
+    page.click("#trade")
+    page.locator("#ticket-who").wait_for()
+    assert key not in page.url

@@ -87,6 +87,7 @@ def upgrade() -> None:
         column("sampled_us", big, key=True),
         column("round", small),
         column("gains", JSONB()),
+        column("quotes", JSONB(), may_be_null=True),
     )
     op.create_table(
         "competition_news",
