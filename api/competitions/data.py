@@ -47,7 +47,7 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
     )
     def record(competition_id: str) -> Response:
         with reading(clearing_data) as tx:
-            found = _over(existing(tx, competition_id))
+            found = over(existing(tx, competition_id))
             teams, securities = competitions.teams(tx, found.number), competitions.securities(tx, found.number)
             results = competitions.results(tx, found.number)
             content = {
@@ -73,7 +73,7 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
         if kind not in KINDS:
             raise not_found("kind of data")
         with reading(clearing_data) as tx:
-            found = _over(existing(tx, competition_id))
+            found = over(existing(tx, competition_id))
             accounts = [team.client_id for team in competitions.teams(tx, found.number)]
             securities = [one.security_id for one in competitions.securities(tx, found.number)]
         rows: Iterable[Iterable[object]]
@@ -91,7 +91,7 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
     return blueprint
 
 
-def _over(found: Competition) -> Competition:
+def over(found: Competition) -> Competition:
     """Return a competition that is over. Raises Problem (409)."""
     if found.step != "over":
         raise Problem(409, "not_over", "the competition is not over yet", retry=True)

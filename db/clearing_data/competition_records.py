@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import NamedTuple
 
 from sqlalchemy import Connection
@@ -60,11 +59,3 @@ def orders_after(tx: Connection, client_id: str, *, order_id: int, limit: int) -
 def entries_after(tx: Connection, account: str, *, booked_us: int, entry_id: int, limit: int) -> list[KeptEntry]:
     """Return the entries of an account behind one, in their order."""
     return [KeptEntry(*row) for row in tx.exec_driver_sql(_LEDGER, (account, booked_us, entry_id, limit))]
-
-
-def references(tx: Connection, security_ids: Collection[str]) -> dict[str, int]:
-    """Return the reference price of each security [cents]."""
-    rows = tx.exec_driver_sql(
-        "SELECT security_id, reference_price_cents FROM securities WHERE security_id = ANY(%s)", (list(security_ids),)
-    )
-    return {row[0]: row[1] for row in rows}
