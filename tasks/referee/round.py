@@ -58,12 +58,11 @@ class Leader:
             found = competitions.by_number(tx, self._number)
             teams, securities = competitions.teams(tx, found.number), competitions.securities(tx, found.number)
         work = _Work(self._db, self._client, found, teams, securities)
-        is_trading = found.step in TRADING_STEPS
-        if is_trading:
+        is_done = found.step not in ("open", "over") and work.do(found.step)
+        if found.step in TRADING_STEPS:
             self._house.keep(specs(found, teams, work.ids, url=self._client.url))
             self._sampler.sample(found)
-        is_done = found.step not in ("open", "over") and work.do(found.step)
-        if not is_trading:
+        else:
             self._house.stop()
         if is_done:
             work.move(after(found.case, work.place, now_us=now_us()))
@@ -110,7 +109,8 @@ class _Work:
             case "listing":
                 return self._list()
             case "clearing":
-                return self._list() and self._clear()
+                # A security trades from its listing to its closing: by then no account has anything.
+                return self._clear() and self._list()
             case "endowing":
                 return self._endow()
             case "auction":

@@ -22,7 +22,7 @@ def test_no_team_names(name: str) -> None:
 
 
 def test_names_that_people_take_for_the_same_are_the_same() -> None:
-    assert folded("Blue  Birds ") == folded("ＢＬＵＥ birds") != folded("Bluebirds")
+    assert folded("Blue  Birds ") == folded("\uff22\uff2c\uff35\uff25 birds") != folded("Bluebirds")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.referee.rules.steps import Place, Step, after, started, stopped
+from tasks.referee.rules.steps import Place, Step, after, extended, paused, resumed, started, stopped
 from tests.tasks.referee.rules.cases import case
 
 S = 1_000_000
@@ -54,3 +54,17 @@ def test_only_a_registration_is_started_and_whatever_is_not_over_is_stopped() ->
     assert stopped(Place("finished", "over", 2)) is None
     assert stopped(Place("stopped", "ending", 1)) is None
     assert after(CASE, Place("stopped", "ending", 1), now_us=0) == Place("stopped", "over", 1)
+
+
+def test_a_pause_makes_everything_later_and_an_extension_only_the_end() -> None:
+    trading = Place("running", "trading", 1, 66 * S, 64 * S, 4 * S)
+    waiting = paused(trading)
+    assert waiting == trading._replace(step="paused")
+    assert waiting is not None
+    going_on = resumed(waiting, pause_us=10 * S)
+    assert going_on == Place("running", "resuming", 1, 76 * S, 74 * S, 14 * S)
+    assert going_on is not None
+    assert after(CASE, going_on, now_us=0) == going_on._replace(step="trading")
+    assert extended(trading, 60 * S) == Place("running", "trading", 1, 126 * S, 124 * S, 4 * S)
+    assert [move for move in (paused(waiting), resumed(trading, pause_us=0)) if move] == []
+    assert extended(Place("break", "break", 1, 5 * S, 5 * S), S) is None
