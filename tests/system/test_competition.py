@@ -217,10 +217,11 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     case = CASE | {
         "name": "In the browser",
         "rounds": 1,
-        "round_seconds": 8,
+        "round_seconds": 600,
         "securities": [{"security_id": "WEB", "reference_price": 20.00}],
         "endowment": {"cash": 5000, "shares": {"WEB": 50}},
         "news": [{"at": 2, "headline": "WEB <b>opens</b> a shop", "security_id": "WEB", "change": 0.02}],
+        "house": [{"strategy": "zero_intelligence", "count": 3, "options": {"every_s": 0.2}}],
         "final": "last",
     }
     link = _create(desk, exchange.keys["admin"], case)
@@ -235,16 +236,24 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     expect(wall.page.locator("#standings tr")).to_have_count(1)
     expect(wall.page.locator("#standings")).to_contain_text("<i>Bold</i> Birds")
     expect(wall.page.locator("#prices strong")).to_have_text(re.compile("[0-9]"))
-    expect(desk.page.locator("#teams tr")).to_have_count(2)
+    expect(desk.page.locator("#teams tr")).to_have_count(4)
     desk.page.click("#pause")
     expect(wall.page.locator("#state")).to_have_text("Paused")
-    assert phases(exchange)["WEB"] == "halted"
+    exchange.wait_until(lambda: phases(exchange)["WEB"] == "halted", "the pause")
     for visit, name in ((desk, "console"), (wall, "projector")):
         assert violations(visit.page) == []
         visit.page.screenshot(path=tmp_path / f"{name}.png")
     desk.page.click("#resume")
-    expect(wall.page.locator("#state")).to_have_text("Finished")
-    expect(desk.page.locator("#report")).to_be_visible()
+    expect(wall.page.locator("#state")).to_have_text("Trading")
+    desk.page.on("dialog", lambda dialog: dialog.accept())
+    desk.page.click("#stop")
+    expect(wall.page.locator("#state")).to_have_text("Stopped")
+    exchange.wait_until(lambda: phases(exchange)["WEB"] == "settled", "the securities are settled")
+    wall.page.goto(exchange.url + (desk.page.locator("#report").get_attribute("href") or ""))
+    expect(wall.page.locator("h1")).to_have_text("In the browser")
+    expect(wall.page.locator(".podium")).to_contain_text("<i>Bold</i> Birds")
+    assert violations(wall.page) == []
+    wall.page.screenshot(path=tmp_path / "report.png", full_page=True)
     for visit in (desk, wall, phone):
         visit.check()
         visit.page.context.close()

@@ -41,6 +41,7 @@ async function showPrices() {
   const prices = await Promise.all(running.map((one) => get(path`/price/${one.security_id}`, null)));
   const cards = prices.map((quote, index) => {
     const { security_id: security } = running[index];
+    quote.last ??= quote.bid !== null && quote.ask !== null ? (quote.bid + quote.ask) / 2 : null;
     if (quote.last !== null && !opening.has(security)) opening.set(security, quote.last);
     const change = quote.last === null ? null : quote.last / opening.get(security) - 1;
     const move = !change ? "none" : change > 0 ? "up" : "down";
