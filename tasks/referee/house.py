@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -14,6 +15,9 @@ import structlog
 from bots.competition.house_bot import HiddenValue, Spec
 from bots.competition.seeded import drawn
 from bots.live.command import KEY_VARIABLE
+from bots.loading import options_of
+from bots.strategies import STRATEGIES
+from bots.strategy import Strategy
 from db.clearing_data.competitions import Competition, Team
 from tasks.referee.rules.case import Case
 from tasks.referee.values import news_of
@@ -23,6 +27,9 @@ log = structlog.get_logger()
 # Time before a house bot that died is started again, and for which a bot may take to stop [s].
 AGAIN_S = 2.0
 STOP_S = 5.0
+
+# How strategies name the option for the price before the first one [dollars].
+_FIRST_PRICE = frozenset({"start", "worth"})
 
 # A bot gets nothing of the referee's environment, which has passwords, but what Python needs.
 _PASSED_ON = ("PATH", "HOME", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
@@ -47,7 +54,7 @@ def _spec(found: Competition, team: Team, place: int, ids: Mapping[str, str], ur
         url=url,
         client_id=team.client_id,
         strategy=team.strategy,
-        options=team.options,
+        options=_beginning_at(own.reference_cents / 100, STRATEGIES[team.strategy]) | team.options,
         securities=[ids[one.security_id] for one in (securities if team.strategy == "pairs" else [own])],
         seed=drawn(found.seed, found.round, "house", team.number),
         hidden=HiddenValue(
@@ -60,6 +67,11 @@ def _spec(found: Competition, team: Team, place: int, ids: Mapping[str, str], ur
             round_s=case.round_us / 1e6,
         ),
     )
+
+
+def _beginning_at(reference: float, kind: type[Strategy]) -> dict[str, Any]:
+    """Return the options that say what a share is worth before the first price, which is the reference price."""
+    return {option.name: reference for option in options_of(kind) if option.name in _FIRST_PRICE}
 
 
 class HouseBots:

@@ -248,8 +248,10 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     desk.page.on("dialog", lambda dialog: dialog.accept())
     desk.page.click("#stop")
     expect(wall.page.locator("#state")).to_have_text("Stopped")
-    exchange.wait_until(lambda: phases(exchange)["WEB"] == "settled", "the securities are settled")
-    wall.page.goto(exchange.url + (desk.page.locator("#report").get_attribute("href") or ""))
+    report = exchange.url + (desk.page.locator("#report").get_attribute("href") or "")
+    exchange.wait_until(lambda: requests.get(report, timeout=20).ok, "all is settled")
+    assert phases(exchange)["WEB"] == "settled"
+    wall.page.goto(report)
     expect(wall.page.locator("h1")).to_have_text("In the browser")
     expect(wall.page.locator(".podium")).to_contain_text("<i>Bold</i> Birds")
     assert violations(wall.page) == []

@@ -51,7 +51,7 @@ async function showPrices() {
       element("span", { className: "what" }, running[index].name),
       element("strong", { className: "number" }, price(quote.last)),
       element("span", { className: "number change" }, change === null ? "" : `${signed(change * 100)} %`),
-      element("span", { className: "number quotes" }, `${price(quote.bid)} – ${price(quote.ask)}`),
+      element("span", { className: "number quotes" }, quote.bid === null && quote.ask === null ? "" : `${price(quote.bid)} – ${price(quote.ask)}`),
     );
   });
   place.replaceChildren(...cards);
