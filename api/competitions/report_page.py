@@ -28,7 +28,7 @@ th, td { padding: 5px 9px; text-align: right; border-bottom: 1px solid #e2e6ea; 
 thead th { border-bottom: 1.5px solid #1d232b; } .text, .text th, .text td { text-align: left; }
 .minus { color: #a3271f; } svg { width: 100%; height: auto; } code { overflow-wrap: anywhere; font-size: 13px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 18px; } dt { color: #59626d; } dd { margin: 0; overflow-wrap: anywhere; }
-.legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; }
+.legend svg { width: 20px; height: 8px; } .legend { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: 4px 18px; font-size: 13px; }
 @media print { main { padding: 0; max-width: none; } h2 { break-after: avoid; } tr, svg, .tile { break-inside: avoid; } }
 """
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -81,10 +81,13 @@ def page(facts: Facts) -> str:
 def _lead(facts: Facts) -> str:
     found = facts.found
     played = len({one["round"] for row in facts.standings for one in row["rounds"]})
-    said = (
-        f"{len(facts.standings)} teams, {played} of {found.case.rounds} rounds, {sum(facts.trades.values()):,} trades"
-    )
+    teams, rounds = _count(len(facts.standings), "team"), _count(found.case.rounds, "round")
+    said = f"{teams}, {played} of {rounds}, {_count(sum(facts.trades.values()), 'trade')}"
     return f"{said}; {'finished' if found.state == 'finished' else 'stopped by the organiser'}. Created {_when(found)}."
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _when(found: Competition) -> str:
