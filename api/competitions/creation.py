@@ -9,7 +9,8 @@ from sqlalchemy import Connection
 
 from api.wire.problems import Problem
 from db.clearing_data import accounts, competitions
-from db.clearing_data.competitions import RoundSecurity, Team
+from db.clearing_data.competition_rounds import RoundSecurity
+from db.clearing_data.competitions import Team
 from db.clearing_data.securities import ids_ever_listed
 from tasks.referee.rules.case import Case
 from tasks.referee.rules.names import client_id_of, folded, id_in_round

@@ -20,7 +20,7 @@ from api.wire.answers import answer
 from api.wire.answers_schema.common import Document
 from api.wire.declaration import declared
 from api.wire.problems import Problem, not_found
-from db.clearing_data import competition_records, competitions
+from db.clearing_data import competition_records, competition_rounds, competitions
 from db.clearing_data.competition_records import KeptEntry, KeptOrder
 from db.clearing_data.competitions import Competition
 from db.connect import Database
@@ -48,8 +48,8 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
     def record(competition_id: str) -> Response:
         with reading(clearing_data) as tx:
             found = over(existing(tx, competition_id))
-            teams, securities = competitions.teams(tx, found.number), competitions.securities(tx, found.number)
-            results = competitions.results(tx, found.number)
+            teams, securities = competitions.teams(tx, found.number), competition_rounds.securities(tx, found.number)
+            results = competition_rounds.results(tx, found.number)
             content = {
                 "competition": form_of(tx, found),
                 "case": msgspec.json.decode(msgspec.json.encode(found.case)),
@@ -75,7 +75,7 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
         with reading(clearing_data) as tx:
             found = over(existing(tx, competition_id))
             accounts = [team.client_id for team in competitions.teams(tx, found.number)]
-            securities = [one.security_id for one in competitions.securities(tx, found.number)]
+            securities = [one.security_id for one in competition_rounds.securities(tx, found.number)]
         rows: Iterable[Iterable[object]]
         if kind == "trades":
             rows = _trades(market_data, securities)
@@ -158,7 +158,7 @@ def _ledger(clearing_data: Database, accounts: list[str]) -> Iterator[Iterable[o
 def _samples(clearing_data: Database, found: Competition) -> Iterator[Iterable[object]]:
     yield ("round", "sampled_us", "client_id", "gain_cents", "quotes")
     with reading(clearing_data) as tx:
-        samples = competitions.samples(tx, found.number)
+        samples = competition_rounds.samples(tx, found.number)
     for one in samples:
         for client_id, gain in one.gains.items():
             yield one.round, one.sampled_us, client_id, gain, (one.quotes or {}).get(client_id, "")

@@ -17,7 +17,7 @@ from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.outgoing import dollars_or_none, time_or_none
 from celery_app.clock import now_us
-from db.clearing_data import competitions
+from db.clearing_data import competition_rounds, competitions
 from db.connect import Database
 
 CASES = Path(__file__).parents[2] / "deploy" / "cases"
@@ -45,7 +45,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
         with reading(clearing_data) as tx:
             found = existing(tx, competition_id)
             entered = competitions.teams(tx, found.number)
-            worth = competitions.worth(tx, found.number)
+            worth = competition_rounds.worth(tx, found.number)
             active = competitions.activity(tx, found.number, since_us=now_us() - WINDOW_S * 1_000_000)
             live = gains_now(tx, found)
         data: list[dict[str, Any]] = [

@@ -16,7 +16,7 @@ from api.wire.answers_schema.competitions import Competition as CompetitionForm
 from api.wire.answers_schema.competitions import CompetitionStanding
 from api.wire.declaration import JSON, declared
 from api.wire.problems import not_found
-from db.clearing_data import competitions
+from db.clearing_data import competition_rounds, competitions
 from db.clearing_data.competitions import Competition
 from db.connect import Database
 
@@ -36,7 +36,9 @@ def routes(*, clearing_data: Database) -> Blueprint:
         with reading(clearing_data) as tx:
             teams = competitions.team_counts(tx)
             data = [
-                competition_of(one, teams=teams.get(one.number, 0), securities=competitions.securities(tx, one.number))
+                competition_of(
+                    one, teams=teams.get(one.number, 0), securities=competition_rounds.securities(tx, one.number)
+                )
                 for one in competitions.every(tx)
             ]
         return answer({"data": data})
@@ -75,14 +77,14 @@ def existing(tx: Connection, competition_id: str) -> Competition:
 def form_of(tx: Connection, found: Competition) -> dict[str, Any]:
     """Return the public form of a competition."""
     teams = competitions.team_counts(tx).get(found.number, 0)
-    return competition_of(found, teams=teams, securities=competitions.securities(tx, found.number))
+    return competition_of(found, teams=teams, securities=competition_rounds.securities(tx, found.number))
 
 
 def _standings(clearing_data: Database, competition_id: str) -> list[dict[str, Any]]:
     with reading(clearing_data) as tx:
         found = existing(tx, competition_id)
         live = gains_now(tx, found)
-        return standings_of(competitions.teams(tx, found.number), competitions.results(tx, found.number), live)
+        return standings_of(competitions.teams(tx, found.number), competition_rounds.results(tx, found.number), live)
 
 
 def gains_now(tx: Connection, found: Competition) -> dict[str, int]:
@@ -90,7 +92,7 @@ def gains_now(tx: Connection, found: Competition) -> dict[str, int]:
     number = found.number
     return live_gains(
         found,
-        competitions.securities(tx, number),
-        competitions.worth(tx, number),
-        competitions.last_prices(tx, number),
+        competition_rounds.securities(tx, number),
+        competition_rounds.worth(tx, number),
+        competition_rounds.last_prices(tx, number),
     )

@@ -10,7 +10,7 @@ from api.competitions.reads import existing
 from api.competitions.report_page import POLICY, Facts, page
 from api.request.databases import reading
 from api.wire.declaration import declared
-from db.clearing_data import competitions
+from db.clearing_data import competition_rounds, competitions
 from db.connect import Database
 from db.market_data import reads
 
@@ -30,9 +30,9 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
     def report(competition_id: str) -> Response:
         with reading(clearing_data) as tx:
             found = over(existing(tx, competition_id))
-            teams, securities = competitions.teams(tx, found.number), competitions.securities(tx, found.number)
-            standings = standings_of(teams, competitions.results(tx, found.number), {})
-            samples = competitions.samples(tx, found.number)
+            teams, securities = competitions.teams(tx, found.number), competition_rounds.securities(tx, found.number)
+            standings = standings_of(teams, competition_rounds.results(tx, found.number), {})
+            samples = competition_rounds.samples(tx, found.number)
         with reading(market_data) as tx:
             last = {one.security_id: reads.trades(tx, one.security_id, limit=1) for one in securities}
         # The trades of a security are numbered from 1.

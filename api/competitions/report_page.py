@@ -9,7 +9,8 @@ from html import escape
 from typing import Any, NamedTuple
 
 from api.wire.outgoing import time_of
-from db.clearing_data.competitions import Competition, RoundSecurity, Sample, Team
+from db.clearing_data.competition_rounds import RoundSecurity, Sample
+from db.clearing_data.competitions import Competition, Team
 from tasks.referee.rules.case import Case
 
 STYLE = """

@@ -8,21 +8,20 @@ they are not set already.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 from functools import cached_property
 
 import structlog
 from sqlalchemy import Connection
 
-from bots.contract import Account
-from bots.errors import Problem
 from celery_app.clock import now_us
 from db import coverage
-from db.clearing_data import competitions, referee_reads
-from db.clearing_data.competitions import Competition, RoundResult, RoundSecurity, Team
+from db.clearing_data import competition_rounds, competitions, referee_reads
+from db.clearing_data.competition_rounds import RoundResult, RoundSecurity
+from db.clearing_data.competitions import Competition, Team
 from db.connect import Database
 from tasks.messages import event_id, split_event_id
-from tasks.referee.exchange import RefereeClient, dollars
+from tasks.referee.accounts import Accounts
+from tasks.referee.exchange import RefereeClient
 from tasks.referee.house import HouseBots, specs
 from tasks.referee.rules.case import CaseNews
 from tasks.referee.rules.duty import penalty_cents
@@ -33,8 +32,6 @@ from tasks.referee.values import hidden_cents
 
 log = structlog.get_logger()
 
-# A withdrawal is tried under so many ids, in case a referee before this one was killed after it had withdrawn.
-_ATTEMPTS = 100
 # Clocks of the exchange's hosts may differ by this [us].
 _CLOCKS_US = 5_000_000
 
@@ -56,7 +53,7 @@ class Leader:
         """
         with self._db.transaction() as tx:
             found = competitions.by_number(tx, self._number)
-            teams, securities = competitions.teams(tx, found.number), competitions.securities(tx, found.number)
+            teams, securities = competitions.teams(tx, found.number), competition_rounds.securities(tx, found.number)
         work = _Work(self._db, self._client, found, teams, securities)
         is_done = found.step not in ("open", "over") and work.do(found.step)
         if found.step in TRADING_STEPS:
@@ -92,6 +89,7 @@ class _Work:
         self.teams = teams
         self._of_round = [one for one in securities if one.round == max(found.round, 1)]
         self.ids = {one.named: one.security_id for one in self._of_round}
+        self._accounts = Accounts(client, found, teams, self.ids)
 
     @cached_property
     def _phases(self) -> dict[str, str]:
@@ -110,9 +108,9 @@ class _Work:
                 return self._list()
             case "clearing":
                 # A security trades from its listing to its closing: by then no account has anything.
-                return self._clear() and self._list()
+                return self._accounts.clear() and self._list()
             case "endowing":
-                return self._endow()
+                return self._accounts.endow()
             case "auction":
                 return self._open()
             case "trading":
@@ -147,62 +145,6 @@ class _Work:
                 self._client.set_phase(security_id, "closed")
         return True
 
-    def _clear(self) -> bool:
-        for team in self.teams:
-            account = self._client.account(team.client_id)
-            self._take_cash(team, account)
-            for holding in account.holdings:
-                if holding.shares:
-                    self._take_shares(team, holding.security_id, holding.shares)
-        return True
-
-    def _take_cash(self, team: Team, account: Account) -> None:
-        if account.balance > 0:
-            self._withdraw(team, "cash", amount=account.balance)
-
-    def _take_shares(self, team: Team, security_id: str, shares: int) -> None:
-        self._withdraw(team, security_id, security_id=security_id, quantity=shares)
-
-    def _withdraw(
-        self, team: Team, what: str, *, amount: Decimal = Decimal(0), security_id: str = "", quantity: int = 0
-    ) -> None:
-        """Withdraw all of something; what the account has now decides, so another id is another withdrawal."""
-        for attempt in range(_ATTEMPTS):
-            transfer_id = f"{self._transfer_id(team, 'out', what)}:{attempt}"
-            try:
-                if security_id:
-                    done = self._client.withdraw_shares(team.client_id, security_id, quantity, transfer_id=transfer_id)
-                else:
-                    done = self._client.withdraw_cash(team.client_id, amount, transfer_id=transfer_id)
-            except Problem as problem:
-                if problem.code != "transfer_id_reused":
-                    raise
-                continue
-            if not done.duplicate:
-                return
-        raise RuntimeError(f"{team.client_id} is not empty after {_ATTEMPTS} withdrawals")
-
-    def _endow(self) -> bool:
-        for team in self.teams:
-            try:
-                self._endow_one(team)
-            except Problem as problem:
-                if problem.code != "account_closed":  # by the admin: that team is out, and the others play
-                    raise
-        return True
-
-    def _endow_one(self, team: Team) -> None:
-        if self._case.cash_cents:
-            amount = Decimal(dollars(self._case.cash_cents))
-            self._client.deposit_cash(team.client_id, amount, transfer_id=self._transfer_id(team, "in", "cash"))
-        for name, quantity in self._case.shares.items():
-            security_id = self.ids[name]
-            transfer_id = self._transfer_id(team, "in", security_id)
-            self._client.deposit_shares(team.client_id, security_id, quantity, transfer_id=transfer_id)
-
-    def _transfer_id(self, team: Team, direction: str, what: str) -> str:
-        return f"{self._found.competition_id}:{self._found.round}:{team.number}:{direction}:{what}"
-
     # -- a round -------------------------------------------------------------------------------------------------
 
     def _open(self) -> bool:
@@ -232,7 +174,7 @@ class _Work:
         if not due:
             return
         with self._db.transaction() as tx:
-            published = competitions.published_news(tx, self._found.number, self._found.round)
+            published = competition_rounds.published_news(tx, self._found.number, self._found.round)
         for place, news in due:
             if place not in published:
                 self._publish(place, news, since_us=self._found.trading_us - _CLOCKS_US)
@@ -243,7 +185,7 @@ class _Work:
         if not self._client.has_news(news.headline, security_id, since_us=since_us):
             self._client.publish_news(news.headline, news.body, security_id)
         with self._db.transaction() as tx:
-            competitions.note_news(tx, self._found.number, self._found.round, place, now_us=now_us())
+            competition_rounds.note_news(tx, self._found.number, self._found.round, place, now_us=now_us())
 
     def _pause(self) -> bool:
         for security_id in self.ids.values():
@@ -293,14 +235,14 @@ class _Work:
 
     def _settle_all(self) -> bool:
         with self._db.transaction() as tx:
-            last = competitions.last_prices(tx, self._found.number)
+            last = competition_rounds.last_prices(tx, self._found.number)
         for security in self._case.securities:
             security_id = self.ids[security.security_id]
             if self._phases[security_id] == "settled":
                 continue
             value = hidden_cents(self._found, security) if self._case.final == "value" else last[security_id]
             with self._db.transaction() as tx:
-                value = competitions.set_value(tx, security_id, value)
+                value = competition_rounds.set_value(tx, security_id, value)
             transfer_id = f"{self._found.competition_id}:{self._found.round}:{security_id}"
             self._client.settle(security_id, value, transfer_id=transfer_id)
         return all(self._phases[security_id] == "settled" for security_id in self.ids.values())
@@ -309,19 +251,19 @@ class _Work:
         """Enter the results of the round, in one transaction and once."""
         number, round_ = self._found.number, self._found.round
         with self._db.transaction() as tx:
-            if any(one.round == round_ for one in competitions.results(tx, number)):
+            if any(one.round == round_ for one in competition_rounds.results(tx, number)):
                 return
             values = {
                 one.named: one.value_cents
-                for one in competitions.securities(tx, number)
+                for one in competition_rounds.securities(tx, number)
                 if one.round == round_ and one.value_cents is not None
             }
             base = endowment_cents(self._case.cash_cents, self._case.shares, values)
-            cash = {client_id: worth.cash_cents for client_id, worth in competitions.worth(tx, number).items()}
+            cash = {client_id: worth.cash_cents for client_id, worth in competition_rounds.worth(tx, number).items()}
             fines = self._fines(tx)
             gains = {team.client_id: cash[team.client_id] - base - fines.get(team.client_id, 0) for team in self.teams}
             scored = points({t.client_id: gains[t.client_id] for t in self.teams if not t.is_house}, self._case.scoring)
-            competitions.add_results(
+            competition_rounds.add_results(
                 tx,
                 number,
                 [
@@ -335,7 +277,9 @@ class _Work:
         duty = self._case.duty
         if duty is None:
             return {}
-        samples = [one.quotes for one in competitions.samples(tx, self._found.number, self._found.round) if one.quotes]
+        samples = [
+            one.quotes for one in competition_rounds.samples(tx, self._found.number, self._found.round) if one.quotes
+        ]
         return {
             team.client_id: penalty_cents(
                 duty, quoted=sum(one.get(team.client_id, 0) for one in samples), samples=len(samples)
@@ -351,9 +295,11 @@ class _Work:
             if phase is not None and phase not in ("closed", "settled"):
                 self._client.set_phase(one.security_id, "closed")
         with self._db.transaction() as tx:
-            last = competitions.last_prices(tx, self._found.number)
+            last = competition_rounds.last_prices(tx, self._found.number)
             listed = [one.security_id for one in self._of_round if one.security_id in self._phases]
-            values = {security_id: competitions.set_value(tx, security_id, last[security_id]) for security_id in listed}
+            values = {
+                security_id: competition_rounds.set_value(tx, security_id, last[security_id]) for security_id in listed
+            }
         for security_id, value in values.items():
             transfer_id = f"{self._found.competition_id}:{self._found.round}:{security_id}"
             self._client.settle(security_id, value, transfer_id=transfer_id)

@@ -7,8 +7,9 @@ import time
 from sqlalchemy import Connection
 
 from celery_app.clock import now_us
-from db.clearing_data import competitions, referee_reads
-from db.clearing_data.competitions import Competition, Sample
+from db.clearing_data import competition_rounds, competitions, referee_reads
+from db.clearing_data.competition_rounds import Sample
+from db.clearing_data.competitions import Competition
 from db.connect import Database
 from tasks.referee.rules.duty import does_quote
 from tasks.referee.rules.scoring import live_gains
@@ -31,15 +32,15 @@ class Sampler:
             return
         self._due_s = time.monotonic() + max(EVERY_S, found.case.round_us / 1e6 / _PARTS)
         with self._db.transaction() as tx:
-            of_round = [one for one in competitions.securities(tx, found.number) if one.round == found.round]
+            of_round = [one for one in competition_rounds.securities(tx, found.number) if one.round == found.round]
             gains = live_gains(
                 found.case,
                 {one.named: one.security_id for one in of_round},
-                competitions.last_prices(tx, found.number),
-                competitions.worth(tx, found.number),
+                competition_rounds.last_prices(tx, found.number),
+                competition_rounds.worth(tx, found.number),
             )
             quotes = _quotes(tx, found, [one.security_id for one in of_round])
-            competitions.add_sample(tx, found.number, Sample(found.round, now_us(), gains, quotes))
+            competition_rounds.add_sample(tx, found.number, Sample(found.round, now_us(), gains, quotes))
 
 
 def _quotes(tx: Connection, found: Competition, security_ids: list[str]) -> dict[str, int] | None:
