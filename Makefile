@@ -1,6 +1,6 @@
 # All commands of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit dead-letters republish bench chaos mutations pictures tournament drop-old-data test lint requirements
+.PHONY: help up down status logs clean audit dead-letters republish bench chaos mutations pictures tournament competition drop-old-data test lint requirements
 
 PYTHON ?= python3
 RUN = @$(PYTHON) -m deploy.local
@@ -49,6 +49,9 @@ pictures: ## take the pictures of docs/images/ from the running exchange; needs 
 
 tournament: ## let bots compete and write a report; LEAGUE=league.toml ARGS="--with my_bot.py:MyBot --seeds 3"
 	$(RUN) tournament $(LEAGUE) $(ARGS)
+
+competition: ## create a competition and print its links; CASE=deploy/cases/first-hour.toml ARGS="--invites 12"
+	$(RUN) run deploy.competition $(CASE) $(ARGS)
 
 test: ## run all tests on services of their own; ARGS="tests/bots -k market_maker" for some
 	$(RUN) test $(ARGS)

@@ -13,6 +13,12 @@ from werkzeug.routing import IntegerConverter
 from api.accounts import closing, corrections, statements, stops
 from api.accounts import keys as api_keys
 from api.accounts import routes as accounts
+from api.competitions import data as competition_data
+from api.competitions import joining, organising
+from api.competitions import pages as competition_pages
+from api.competitions import reads as competition_reads
+from api.competitions import report as competition_report
+from api.competitions import routes as competitions
 from api.dashboard import routes as dashboard
 from api.docs import routes as description
 from api.fast_lane import FastLane
@@ -88,6 +94,7 @@ def create_app(settings: Settings) -> Flask:
     endpoint = OrderEndpoint(keys, gateway, refusals, max_request_orders=settings.max_request_orders)
     queues = QueueWatch()
     lookup = OrderLookup(clearing_data, pending)
+    pages = competition_pages.Pages()
     app = Flask(__name__, static_folder=None)
     app.extensions[KEYS] = keys
     # Flask would answer OPTIONS by itself, and not in JSON.
@@ -133,6 +140,13 @@ def create_app(settings: Settings) -> Flask:
         audit.routes(),
         description.routes(),
         dashboard.routes(keys=keys),
+        competitions.routes(clearing_data=clearing_data),
+        competition_reads.routes(clearing_data=clearing_data),
+        organising.routes(clearing_data=clearing_data),
+        competition_report.routes(clearing_data=clearing_data, market_data=market_data_base),
+        competition_data.routes(clearing_data=clearing_data, market_data=market_data_base),
+        joining.routes(pages=pages, clearing_data=clearing_data),
+        competition_pages.routes(pages=pages),
     ):
         app.register_blueprint(blueprint)
     may_call = callers(app)

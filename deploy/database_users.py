@@ -23,7 +23,9 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
         "SELECT ON ALL TABLES IN SCHEMA public",
         "USAGE, SELECT ON SEQUENCE order_ids",
         "INSERT ON accounts, holdings, ledger, corrections, api_keys, client_order_ids, fee_rates, equity_samples, "
-        "account_growth",
+        "account_growth, competitions, competition_securities, competition_teams, invites",
+        "UPDATE ON competitions",
+        "UPDATE (client_id) ON invites",
         # All columns: changing fees locks the accounts, for which a right to some columns is not enough.
         "UPDATE ON accounts, account_growth",
         "UPDATE (shares) ON holdings",
@@ -38,7 +40,7 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
     ),
     "order_entry": (
         "SELECT ON accounts, holdings, securities, last_prices, shards, orders, open_orders, pending_replaces, "
-        "client_order_ids, order_log, denials, cancel_marks, waiting_replaces",
+        "client_order_ids, order_log, denials, cancel_marks, waiting_replaces, competition_securities",
         "USAGE, SELECT ON SEQUENCE order_ids",
         "INSERT ON orders, open_orders, pending_replaces, order_log, denials, cancel_marks, waiting_replaces",
         "UPDATE (held_cents, open_orders) ON accounts",
@@ -74,6 +76,14 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
         "SELECT ON shards, securities, last_prices, order_log, snapshots, published_marks, executions, orders, "
         "denials, coverage",
         "INSERT ON coverage",
+    ),
+    # Whatever moves money or phases, it asks of the api.
+    "referee": (
+        "SELECT ON competitions, competition_securities, competition_teams, round_results, competition_samples, "
+        "competition_news, accounts, holdings, securities, last_prices, coverage, orders, open_orders",
+        "INSERT ON round_results, competition_samples, competition_news",
+        "UPDATE ON competitions",
+        "UPDATE (value_cents) ON competition_securities",
     ),
 }
 _MARKET_DATA: Mapping[str, tuple[str, ...]] = {

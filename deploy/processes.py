@@ -11,7 +11,7 @@ from typing import Literal
 
 BOTS = ("random_walk", "gauss", "uniform", "flood", "retail", "market_maker")
 
-Kind = Literal["worker", "web", "bot", "scheduler"]
+Kind = Literal["worker", "web", "bot", "scheduler", "referee"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,13 @@ def scheduler() -> Process:
     """Celery beat, which rings for order entry; last, so that the first auction has bots in it."""
     command = ("celery", "-A", "celery_app", "beat")
     return Process("scheduler", "scheduler", command, role="scheduler", needs=frozenset({"rabbitmq", "migrate", "api"}))
+
+
+def referee() -> Process:
+    """Leads competitions: a client of the api with the admin's key, besides its own tables."""
+    return Process(
+        "referee", "referee", ("tasks.referee",), user="referee", needs=frozenset({"postgres", "migrate", "api"})
+    )
 
 
 def bots(names: Iterable[str]) -> list[Process]:

@@ -60,7 +60,7 @@ def routes(*, keys: Keys) -> Blueprint:
         # A program that does not say what it wants gets JSON, as it always did.
         accepted = request.accept_mimetypes
         wants_page = accepted["text/html"] > accepted[JSON]
-        told = _served(files[INDEX]) if wants_page else answer(_ROOT)
+        told = served(files[INDEX]) if wants_page else answer(_ROOT)
         told.vary.add("Accept")
         return told
 
@@ -70,14 +70,14 @@ def routes(*, keys: Keys) -> Blueprint:
         file = files.get(name)
         if file is None:
             raise not_found("file")
-        return _served(file)
+        return served(file)
 
     @blueprint.get("/docs")
     @declared(
         "public", "This description, as an interactive page", gives={200: str, 304: str}, media_types=["text/html"]
     )
     def docs() -> Response:
-        page = _served(files[DOCS])
+        page = served(files[DOCS])
         page.headers.update(_DOCS)
         return page
 
@@ -97,8 +97,8 @@ def routes(*, keys: Keys) -> Blueprint:
     return blueprint
 
 
-def _served(file: File) -> Response:
-    """A file, or 304 for who has it already."""
+def served(file: File) -> Response:
+    """Return a file, or 304 for a browser that has it already."""
     told = Response(file.content, headers=_HEADERS, content_type=file.content_type)
     told.set_etag(file.etag)
     told.make_conditional(request)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.wire import limits, schema, security_bodies
+from api.wire import competition_bodies, limits, schema, security_bodies
 
 Example = Mapping[str, Any]  # summary and value, as OpenAPI names them
 
@@ -110,16 +110,42 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
             },
         )
     },
+    competition_bodies.NewCompetition: {
+        "case": _example(
+            "Two rounds of five minutes with three market makers",
+            {
+                "name": "First hour",
+                "rounds": 2,
+                "round_seconds": 300,
+                "break_seconds": 60,
+                "auction_seconds": 10,
+                "securities": [{"security_id": "ACME", "reference_price": 50.00}],
+                "endowment": {"cash": 10000.00, "shares": {"ACME": 100}},
+                "limits": {"max_order_quantity": 1_000},
+                "house": [{"strategy": "market_maker", "count": 3}],
+                "news": [{"at": 60, "headline": "ACME wins an order", "security_id": "ACME", "change": 0.05}],
+                "scoring": "root",
+                "final": "last",
+                "max_teams": 40,
+            },
+        )
+    },
+    competition_bodies.NewInvites: {"invites": _example("Forty invitations", {"count": 40})},
+    competition_bodies.Extension: {"seconds": _example("A minute more", {"seconds": 60})},
+    competition_bodies.NewTeam: {"team": _example("A team", {"team": "Blue Birds"})},
 }
 
 # By the name of the part of a path.
 PATHS: Mapping[str, Any] = {
     "client_id": "SINGLE",
     "client_order_id": "my-first-order",
+    "competition_id": "c0a1b2c3",
     "key_id": 1,
+    "kind": "trades",
     "name": "icon.svg",
     "order_id": 17,
     "security_id": "MSFT",
+    "token": "3q2-7wAAAAAAAAAAAAAAAAAA",
 }
 
 

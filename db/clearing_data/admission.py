@@ -47,10 +47,10 @@ _LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1) ORDER BY client
 
 # One table of all of it, as a round trip has one answer. Holdings have to be read after the locks were granted, in a
 # statement of their own, as a statement sees what was committed before it began to wait; so the accounts are read here.
-_NOTHING = "NULL::bigint, NULL::bigint"
+_NOTHING = "NULL::bigint, NULL::bigint, NULL::bigint"
 _READ = f"""
     SELECT 'account', client_id, state, balance_cents - held_cents, open_orders,
-        max_order_quantity, max_order_notional_cents, max_open_orders, max_position, {_NOTHING}
+        max_order_quantity, max_order_notional_cents, max_open_orders, max_position, competition, NULL, NULL
     FROM accounts WHERE client_id = ANY($1)
     UNION ALL
     SELECT 'holding', client_id, security_id, shares, held,
@@ -69,7 +69,7 @@ _READ = f"""
     FROM waiting_replaces WHERE client_id = ANY($1)
     UNION ALL
     SELECT 'security', security_id, phase, shard, tick_cents, min_price_cents, max_price_cents, issued_shares,
-        price_cents, maker_fee_ppm, taker_fee_ppm
+        price_cents, maker_fee_ppm, taker_fee_ppm, competition
     FROM securities LEFT JOIN last_prices USING (security_id)
     WHERE delisted_us IS NULL AND ($6::text[] IS NULL OR security_id = ANY($6::text[]))
 """  # noqa: S608 - the text is ours
@@ -104,7 +104,7 @@ def lock_and_read(
     known = Known([], [], [], [], [])
     for kind, name, other, *numbers in statements.run():
         if kind == "account":
-            known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other, *numbers[2:6]))
+            known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other, *numbers[2:7]))
         elif kind == "holding":
             known.holdings.append(Holding(name, other, numbers[0], numbers[1]))
         elif kind == "waiting":
@@ -113,7 +113,7 @@ def lock_and_read(
             order_id, before_us, shard, side = numbers[:4]
             known.cancel_marks.append(CancelMark(name, order_id, shard, other, _SIDES[side], before_us))
         else:
-            known.securities.append(Security(*(name, *numbers, other)))
+            known.securities.append(Security(*(name, *numbers[:8], other, None, None, None, None, numbers[8])))
     return known
 
 

@@ -22,7 +22,7 @@ _LISTING = 7_266_003
 _LOCK = """
     SELECT security_id, shard, tick_cents, min_price_cents, max_price_cents, issued_shares,
         (SELECT price_cents FROM last_prices WHERE last_prices.security_id = securities.security_id),
-        maker_fee_ppm, taker_fee_ppm, phase, phase_cause, phase_ends_us, reference_price_cents, band_ppm,
+        maker_fee_ppm, taker_fee_ppm, phase, phase_cause, phase_ends_us, reference_price_cents, band_ppm, competition,
         settlement_transfer_id IS NOT NULL
     FROM securities WHERE security_id = ANY(%s) AND delisted_us IS NULL ORDER BY security_id FOR UPDATE
 """
@@ -35,6 +35,10 @@ _LOAD = """
     LEFT JOIN (SELECT shard, security_id FROM securities WHERE delisted_us IS NULL) AS listed USING (shard)
     GROUP BY shard
 """
+
+
+# From its first moment on, no account of another market trades a security of a competition.
+_RESERVED_FOR = "(SELECT competition FROM competition_securities WHERE security_id = %s)"
 
 
 class LockedSecurity(NamedTuple):
@@ -101,9 +105,10 @@ def _insert(statements: Statements, listed: NewSecurity, now_us: int) -> None:
     security_id = listed.security_id
     columns = (
         "security_id, shard, reference_price_cents, tick_cents, min_price_cents, max_price_cents, issued_shares, "
-        "maker_fee_ppm, taker_fee_ppm, band_ppm"
+        "maker_fee_ppm, taker_fee_ppm, band_ppm, competition"
     )
-    statements.add(f"INSERT INTO securities ({columns}) VALUES ({', '.join(['%s'] * len(listed))})", listed)  # noqa: S608
+    values = f"{', '.join(['%s'] * len(listed))}, {_RESERVED_FOR}"
+    statements.add(f"INSERT INTO securities ({columns}) VALUES ({values})", (*listed, security_id))  # noqa: S608
     statements.add("INSERT INTO last_prices VALUES (%s, %s, 0)", (security_id, listed.reference_cents))
     statements.add(
         "INSERT INTO holdings (client_id, security_id, shares) VALUES (%s, %s, %s)",

@@ -57,6 +57,7 @@ securities = Table(
     # The final cash settlement: what a share is worth, and the event after which no order of it is open.
     Column("settlement_cents", BigInteger),
     Column("settlement_event_id", BigInteger),
+    Column("competition", BigInteger),  # only accounts of the same competition trade it; None: those of no competition
     Column("band_ppm", Integer),  # how far an order may trade from the last trade [millionths]; None: no limit
     # Hundredths of a basis point of the cash of a trade; see tasks.shared.rules.fees.
     Column("maker_fee_ppm", Integer, nullable=False, server_default=text("0")),
@@ -290,6 +291,7 @@ accounts = Table(
     Column("max_position", BigInteger),
     Column("short_limit", BigInteger),
     Column("orders_per_s", BigInteger),
+    Column("competition", BigInteger),  # it trades only the securities of its competition
     Column("state", Text, nullable=False, server_default=text("'open'")),
     CheckConstraint("state IN ('open', 'stopped', 'closed')", name="accounts_state"),
     CheckConstraint("held_cents >= 0 AND held_cents <= balance_cents", name="accounts_covered"),

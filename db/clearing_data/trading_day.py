@@ -23,7 +23,7 @@ _LOCK = """
 _PHASES = """
     SELECT security_id, shard, phase, phase_cause, phase_ends_us FROM securities
     WHERE delisted_us IS NULL AND settlement_transfer_id IS NULL AND (
-        %(all)s OR phase_ends_us <= %(now_us)s
+        (%(all)s AND competition IS NULL) OR phase_ends_us <= %(now_us)s
         OR (phase = 'auction' AND phase_cause = 'schedule' AND phase_ends_us IS NULL)
     ) ORDER BY security_id FOR UPDATE
 """

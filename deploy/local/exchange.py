@@ -23,7 +23,7 @@ from deploy.processes import Process
 # A worker ends after its current batch, even if Postgres is slow.
 _WORKER_STOP_S = 60
 
-_RANKS = {"worker": WORKER, "web": WEB, "bot": BOT, "scheduler": SCHEDULER}
+_RANKS = {"worker": WORKER, "web": WEB, "bot": BOT, "scheduler": SCHEDULER, "referee": SCHEDULER}
 
 
 def environment(variables: Mapping[str, str], urls: Mapping[str, str], instance: Instance) -> dict[str, str]:
@@ -79,7 +79,8 @@ def _settings_of(
 ) -> dict[str, str]:
     """Return the settings of a process, without secrets that it does not need."""
     if process.role is None:
-        return {name: text for name, text in settings.items() if name not in WITH_PASSWORDS}
+        shared = {name: text for name, text in settings.items() if name not in WITH_PASSWORDS}
+        return shared | _databases_of(process, settings, users)
     without = {*FOR_MIGRATE}
     if process.name != "flower":
         without |= {FLOWER_BROKER_API, FLOWER_BASIC_AUTH}
@@ -88,6 +89,15 @@ def _settings_of(
     shared = {name: text for name, text in settings.items() if name not in without}
     of_its_role = {n: text for n, text in roles.get(process.role, {}).items() if n not in without}
     return shared | of_its_role | dict(users.get(process.user or "", {}))
+
+
+def _databases_of(
+    process: Process, settings: Mapping[str, str], users: Mapping[str, Mapping[str, str]]
+) -> dict[str, str]:
+    """Return the addresses of the databases in which a process without a role has rights."""
+    if process.user is None:
+        return {}
+    return dict(users[process.user]) if users else {name: settings[name] for name in DATABASE_URLS}
 
 
 def _command(process: Process, url: str, run_directory: Path) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from deploy.local.failure import Failure
-from deploy.processes import BOTS, Process, bots, scheduler, webs, workers
+from deploy.processes import BOTS, Process, bots, referee, scheduler, webs, workers
 
 # The smallest, default and largest number of each kind of worker.
 _COUNTS = {
@@ -51,7 +51,7 @@ class Variables:
     def processes(self, shards: int) -> list[tuple[str, Process]]:
         """Return all processes to run, each with a unique name, in order of start."""
         named = []
-        for process in (*workers(shards), *webs(), *bots(self.bots), scheduler()):
+        for process in (*workers(shards), *webs(), *bots(self.bots), scheduler(), referee()):
             number = process.first + (self.counts[process.counts] if process.counts else 1)
             named += [(process.name if n == 1 else f"{process.name}-{n}", process) for n in range(1, number + 1)]
         return named

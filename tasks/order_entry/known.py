@@ -70,7 +70,11 @@ def desk_for(
     desk = Desk(
         funds={
             account.client_id: Funds(
-                account.available_cents, account.open_orders, account.state, limits=limits.of_account(account)
+                account.available_cents,
+                account.open_orders,
+                account.state,
+                limits=limits.of_account(account),
+                competition=account.competition,
             )
             for account in known.accounts
         },

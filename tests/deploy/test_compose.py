@@ -12,7 +12,7 @@ import yaml
 
 from deploy.broker_users import ROLES
 from deploy.database_users import RIGHTS, USERS
-from deploy.processes import BOTS, Process, bots, scheduler, webs, workers
+from deploy.processes import BOTS, Process, bots, referee, scheduler, webs, workers
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -34,18 +34,18 @@ def by_name(processes: list[Process]) -> Any:
 
 
 def test_its_services_are_the_processes_and_what_they_need() -> None:
-    processes = {process.name for process in (*WORKERS, *WEBS, *TRADERS)}
+    processes = {process.name for process in (*WORKERS, *WEBS, *TRADERS, referee())}
     assert SERVICES.keys() - processes == {"migrate", "definitions", "caddy", *WATCHERS, *STORES}
     assert processes - SERVICES.keys() == set()
 
 
-@by_name([*WORKERS, *WEBS, *TRADERS])
+@by_name([*WORKERS, *WEBS, *TRADERS, referee()])
 def test_a_process_has_the_same_command_in_its_container(process: Process) -> None:
     own = IN_THE_CONTAINER if process.kind == "bot" else []
     assert SERVICES[process.name]["command"] == ["python", "-m", *process.command, *own]
 
 
-@by_name([*WORKERS, *WEBS, *TRADERS])
+@by_name([*WORKERS, *WEBS, *TRADERS, referee()])
 def test_a_container_waits_for_what_its_process_needs(process: Process) -> None:
     waits_for = SERVICES[process.name]["depends_on"]
     assert waits_for.keys() == process.needs
@@ -94,6 +94,14 @@ def test_flower_knows_where_it_is_published() -> None:
     told = SERVICES["flower"]["environment"]
     assert told["FLOWER_PUBLISHED_AT"] == "${FLOWER_ADDRESS:-127.0.0.1}"
     assert told["FLOWER_BASIC_AUTH"] == "${FLOWER_BASIC_AUTH:-}"
+
+
+def test_the_referee_has_its_own_rights_and_finds_the_api() -> None:
+    environment = SERVICES["referee"]["environment"]
+    assert set(re.findall(r"\$\{(\w+_PASSWORD)[:}]", str(environment))) == {"POSTGRES_REFEREE_PASSWORD"}
+    assert {variable for variable in RIGHTS if variable in environment} == {"CLEARING_DATA_URL"}
+    assert (environment["API_HOST"], environment["API_PORT"]) == ("api", 8000)
+    assert networks_of("referee") & networks_of("api") == {"back"}
 
 
 def test_it_contains_no_secret_and_the_example_names_all() -> None:
@@ -152,7 +160,7 @@ def test_the_stores_are_on_an_isolated_network() -> None:
     assert not networks_of("caddy") & networks_of("postgres")
 
 
-@by_name([*WORKERS, *WEBS, *TRADERS])
+@by_name([*WORKERS, *WEBS, *TRADERS, referee()])
 def test_a_container_may_change_nothing_and_gain_no_rights(process: Process) -> None:
     service = SERVICES[process.name]
     assert service["read_only"] is True

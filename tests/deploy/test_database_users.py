@@ -126,6 +126,17 @@ FORBIDDEN = {
         CLEARING: ["SELECT FROM api_keys", "SELECT FROM accounts", "INSERT INTO order_log SELECT * FROM order_log"],
         MARKET: ["INSERT INTO trades SELECT * FROM trades"],
     },
+    "referee": {
+        CLEARING: [
+            "SELECT FROM api_keys",
+            "SELECT FROM invites",
+            "UPDATE accounts SET balance_cents = 0",
+            "UPDATE holdings SET shares = 1",
+            "UPDATE securities SET phase = 'halted'",
+            "UPDATE round_results SET gain_cents = 0",
+            "INSERT INTO competition_teams SELECT * FROM competition_teams",
+        ],
+    },
 }
 
 

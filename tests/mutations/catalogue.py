@@ -185,6 +185,14 @@ ORDER_ENTRY = (
         "UPDATE open_orders SET expires_us = NULL FROM due",
         "UPDATE open_orders SET expires_us = due.expires_us FROM due",
     ),
+    _one(
+        "markets_mixed",
+        "A competition's accounts and securities trade with each other only.",
+        "tests/tasks/order_entry/rules/test_orders.py::test_denied",
+        "tasks/order_entry/rules/orders.py",
+        "    if funds.competition != security.competition:\n",
+        "    if False:\n",
+    ),
 )
 
 MATCHING = (

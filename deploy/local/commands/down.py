@@ -10,7 +10,7 @@ from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
 
 _NAMES = {
-    SCHEDULER: "scheduler",
+    SCHEDULER: "scheduler and referee",
     BOT: "bots",
     WEB: "api, streams and Flower",
     WORKER: "workers",

@@ -195,7 +195,7 @@ def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url
         with step(f"bots: {' '.join(names[BOT])}"):
             supervisor.wait_until_up(names[BOT])
     supervisor.start(by_rank[SCHEDULER])
-    with step("scheduler"):
+    with step("scheduler and referee"):
         ready.wait_for_workers(EXCHANGE, supervisor, names[SCHEDULER])
 
 

@@ -27,6 +27,7 @@ DenialReason = Literal[
     "unknown_account",
     "client_stopped",
     "account_closed",
+    "other_market",  # the account and the security are not of the same competition
     "duplicate_client_order_id",
     "halted",
     "closed",  # the security takes cancels only, as when it is halted
@@ -64,7 +65,7 @@ class Limits:
 
     def of_account(self, account: EntryAccount) -> Limits:
         """Return the limits of an account, which may have some of its own."""
-        if account[_FIRST_LIMIT:] == _NONE:
+        if tuple(account)[_LIMITS] == _NONE:
             return self
         own = {name: limit for name in _OF_ACCOUNTS if (limit := getattr(account, name)) is not None}
         return replace(self, **own)
@@ -72,8 +73,9 @@ class Limits:
 
 _OF_ACCOUNTS = ("max_order_quantity", "max_order_notional_cents", "max_open_orders", "max_position")
 _FIRST_LIMIT = EntryAccount._fields.index(_OF_ACCOUNTS[0])
+_LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(_OF_ACCOUNTS))
 _NONE = (None,) * len(_OF_ACCOUNTS)
-assert EntryAccount._fields[_FIRST_LIMIT:] == _OF_ACCOUNTS
+assert tuple(EntryAccount._fields)[_LIMITS] == _OF_ACCOUNTS
 
 
 class Admitted(Struct, frozen=True):

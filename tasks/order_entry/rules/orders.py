@@ -109,6 +109,8 @@ def _refusal(order: OrderRequest, security: Security, funds: Funds, limits: Limi
     """What stands against an order, leaving aside what it is worth."""
     if funds.state != "open":
         return state_refusal(funds.state)
+    if funds.competition != security.competition:
+        return "other_market"
     if security.phase in TAKE_CANCELS_ONLY:
         return phase_refusal(security)
     refusal = contradiction(order)

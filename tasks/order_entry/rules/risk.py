@@ -22,6 +22,7 @@ class Funds:
     newly_held_cents: int = 0
     newly_open: int = 0
     limits: Limits | None = None  # its own; None: those of the exchange
+    competition: int | None = None  # whose securities it trades; None: those of no competition
 
     def may_open(self, max_open_orders: int) -> bool:
         """Whether the client may have another open order."""

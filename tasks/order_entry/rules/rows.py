@@ -36,6 +36,7 @@ class EntryAccount(NamedTuple):
     max_order_notional_cents: int | None = None
     max_open_orders: int | None = None
     max_position: int | None = None
+    competition: int | None = None  # whose securities it trades; None: those of no competition
 
 
 class OrderRow(Struct, frozen=True, array_like=True):

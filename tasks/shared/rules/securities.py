@@ -29,6 +29,7 @@ class Security:
     phase_ends_us: int | None = None
     reference_price_cents: int | None = None  # only order entry does without it
     band_ppm: int | None = None
+    competition: int | None = None  # only its accounts trade it; only order entry needs this
 
     @property
     def halted(self) -> bool:

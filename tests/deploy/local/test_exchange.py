@@ -45,10 +45,12 @@ def test_each_process_has_the_rights_of_its_role() -> None:
     roles = {role: {"BROKER_URL": f"amqp://{role}@x", "BROKER_ROLE": role} for role in ROLES}
     roles["flower"]["FLOWER_BROKER_API"] = "http://flower@x"
     environment_of = environments(roles)
-    found = {name: environment["BROKER_ROLE"] for name, environment in environment_of.items() if name not in BOTS}
+    without = {"referee", *BOTS}
+    found = {name: environment["BROKER_ROLE"] for name, environment in environment_of.items() if name not in without}
     assert EXPECTED_ROLES.items() <= found.items()
     for name, environment in environment_of.items():
-        if name not in BOTS:
+        assert ("BROKER_URL" in environment) == (name not in without)
+        if name not in without:
             assert environment["BROKER_URL"] == f"amqp://{environment['BROKER_ROLE']}@x"
         assert ("FLOWER_BROKER_API" in environment) == (name == "flower")
         assert ("FLOWER_BASIC_AUTH" in environment) == (name == "flower")

@@ -16,14 +16,14 @@ def names(shards: int = 2, **variables: str) -> list[str]:
 def test_without_variables_one_of_each_and_all_bots_run() -> None:
     assert names() == [
         "order_entry", "matching.0", "matching.1", "order_execution", "data_feed", "catch_up",
-        "streams", "api", "flower", *BOTS, "scheduler",
+        "streams", "api", "flower", *BOTS, "scheduler", "referee",
     ]  # fmt: skip
 
 
 def test_workers_and_standbys_are_counted() -> None:
     assert names(shards=1, BOTS="none", ORDER_ENTRY_WORKERS="3", MATCHING_STANDBYS="1", DATA_FEED_WORKERS="2") == [
         "order_entry", "order_entry-2", "order_entry-3", "matching.0", "matching.0-2",
-        "order_execution", "data_feed", "data_feed-2", "catch_up", "streams", "api", "flower", "scheduler",
+        "order_execution", "data_feed", "data_feed-2", "catch_up", "streams", "api", "flower", "scheduler", "referee",
     ]  # fmt: skip
 
 

@@ -52,6 +52,7 @@ async function ask(method, path, body, withKey = key.value) {
 export const get = (path, withKey) => ask("GET", path, undefined, withKey);
 export const post = (path, body) => ask("POST", path, body);
 export const patch = (path, body) => ask("PATCH", path, body);
+export const send = (method, path, body) => ask(method, path, body);
 export const remove = (path) => ask("DELETE", path);
 
 export function path(strings, ...parts) {

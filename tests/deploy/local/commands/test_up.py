@@ -75,7 +75,7 @@ def test_everything_runs_and_trades(supervisor: Supervisor) -> None:
     assert {state.state for state in supervisor.states()} == {"RUNNING"}
     assert pids(supervisor).keys() == {
         "epmd", "rabbitmq", "postgres", "redis", "order_entry", "matching.0", "matching.1", "order_execution",
-        "data_feed", "catch_up", "streams", "api", "flower", "uniform", "scheduler",
+        "data_feed", "catch_up", "streams", "api", "flower", "uniform", "scheduler", "referee",
     }  # fmt: skip
     wait_until(lambda: get("/book/MSFT")["sequence"] > 0)
 

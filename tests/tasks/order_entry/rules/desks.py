@@ -41,7 +41,7 @@ def security(security_id: str, **terms: object) -> Security:
 def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
     """ANN has $1,000 and 100 MSFT, BOB has nothing; STOPPED and CLOSED have as much as ANN.
 
-    SMALL and LARGE have limits of their own.
+    SMALL and LARGE have limits of their own. TEAM is in a competition, in which CUP is traded.
 
     TICK trades in steps of 5 cents from $1 to $2, and for a trade of FEES the one who comes pays 1 %.
     """
@@ -52,6 +52,7 @@ def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
             "STOPPED": Funds(100_000, open_orders=0, state="stopped"),
             "CLOSED": Funds(100_000, open_orders=0, state="closed"),
             "SMALL": Funds(100_000, open_orders=0, limits=Limits(Fraction("0.10"), 5, 1, 50_000)),
+            "TEAM": Funds(100_000, open_orders=0, competition=7),
             "LARGE": Funds(10**9, open_orders=0, limits=Limits(Fraction("0.10"), 2_000, 100)),
         },
         "shares": {("ANN", "MSFT"): Shares(100)},
@@ -66,6 +67,8 @@ def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
                 security("OVER", phase="settled"),
                 security("CALL", phase="auction"),
                 security("NEW", last_price_cents=None),
+                security("CUP", competition=7),
+                security("CUP8", competition=8),
                 security("FEES", maker_fee_ppm=-2_000, taker_fee_ppm=10_000),
             )
         },

@@ -60,6 +60,9 @@ GTD = {"time_in_force": "gtd", "expires_us": NOW_US + 1}
         ({"client_id": "DTCC"}, "unknown_account"),
         ({"client_id": "STOPPED"}, "client_stopped"),
         ({"client_id": "CLOSED"}, "account_closed"),
+        ({"client_id": "TEAM"}, "other_market"),
+        ({"client_id": "TEAM", "security_id": "CUP8"}, "other_market"),
+        ({"security_id": "CUP"}, "other_market"),
         ({"security_id": "HALT"}, "halted"),
         (MARKET | {"security_id": "HALT"}, "halted"),
         ({"security_id": "TICK", "price_cents": 101}, "price_off_tick"),
@@ -86,6 +89,10 @@ def test_denied(terms: dict[str, object], reason: str) -> None:
     assert decide(entry, request) == Denied(request, reason)
     assert entry.funds == desk().funds
     assert entry.shares == desk().shares
+
+
+def test_an_account_of_a_competition_trades_its_securities() -> None:
+    assert isinstance(decide(desk(), order(client_id="TEAM", security_id="CUP")), Admitted)
 
 
 @pytest.mark.parametrize(

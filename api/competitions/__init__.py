@@ -1,0 +1,1 @@
+"""Competitions: cases, invitations, teams, standings, pages."""

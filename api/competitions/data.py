@@ -1,0 +1,164 @@
+"""Routes of what a competition leaves behind: its record, and its trades, orders, ledger and samples as CSV.
+
+Afterwards all of it is public, so that everyone can recount the standings; before, it would show what others do.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+import msgspec
+from flask import Blueprint, Response
+
+from api.competitions.forms import standings_of
+from api.competitions.reads import existing, form_of
+from api.request import time_limit
+from api.request.databases import reading
+from api.wire.answers import answer
+from api.wire.answers_schema.common import Document
+from api.wire.declaration import declared
+from api.wire.problems import Problem, not_found
+from db.clearing_data import competition_records, competition_rounds, competitions
+from db.clearing_data.competition_records import KeptEntry, KeptOrder
+from db.clearing_data.competitions import Competition
+from db.connect import Database
+from db.market_data import reads
+from tasks.data_feed.rules.rows import Trade
+
+KINDS = ("trades", "orders", "ledger", "samples")
+
+# Rows that are read at once.
+PART = 5_000
+_CSV = "text/csv"
+
+
+def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
+    """Return the routes."""
+    blueprint = Blueprint("competition_data", __name__)
+
+    @blueprint.get("/competitions/<competition_id>/record")
+    @declared(
+        "public",
+        "Everything that decided a competition that is over: case, seed, teams, values, results",
+        gives={200: Document},
+        refuses=[409],
+    )
+    def record(competition_id: str) -> Response:
+        with reading(clearing_data) as tx:
+            found = over(existing(tx, competition_id))
+            teams, securities = competitions.teams(tx, found.number), competition_rounds.securities(tx, found.number)
+            results = competition_rounds.results(tx, found.number)
+            content = {
+                "competition": form_of(tx, found),
+                "case": msgspec.json.decode(msgspec.json.encode(found.case)),
+                "seed": found.seed,
+                "securities": [one._asdict() for one in securities],
+                "teams": [one._asdict() for one in teams],
+                "results": [one._asdict() for one in results],
+                "standings": standings_of(teams, results, {}),
+            }
+        return answer(content)
+
+    @blueprint.get("/competitions/<competition_id>/data/<kind>.csv")
+    @declared(
+        "public",
+        "All trades, orders, entries of the ledger or samples of a competition that is over",
+        gives={200: str},
+        refuses=[409],
+        media_types=[_CSV],
+    )
+    def data(competition_id: str, kind: str) -> Response:
+        if kind not in KINDS:
+            raise not_found("kind of data")
+        with reading(clearing_data) as tx:
+            found = over(existing(tx, competition_id))
+            accounts = [team.client_id for team in competitions.teams(tx, found.number)]
+            securities = [one.security_id for one in competition_rounds.securities(tx, found.number)]
+        rows: Iterable[Iterable[object]]
+        if kind == "trades":
+            rows = _trades(market_data, securities)
+        elif kind == "orders":
+            rows = _orders(clearing_data, accounts)
+        elif kind == "ledger":
+            rows = _ledger(clearing_data, accounts)
+        else:
+            rows = _samples(clearing_data, found)
+        headers = {"Content-Disposition": f'attachment; filename="{found.competition_id}-{kind}.csv"'}
+        return Response(_lines(rows), headers=headers, content_type=f"{_CSV}; charset=utf-8")
+
+    return blueprint
+
+
+def over(found: Competition) -> Competition:
+    """Return a competition that is over. Raises Problem (409)."""
+    if found.step != "over":
+        raise Problem(409, "not_over", "the competition is not over yet", retry=True)
+    return found
+
+
+def _lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Yield rows as CSV, some thousand at a time."""
+    out = io.StringIO()
+    writer = csv.writer(out)
+    for count, row in enumerate(rows, start=1):
+        writer.writerow(row)
+        if count % PART == 0:
+            yield out.getvalue()
+            out.seek(0)
+            out.truncate()
+    yield out.getvalue()
+
+
+def _trades(market_data: Database, securities: list[str]) -> Iterator[Iterable[object]]:
+    yield Trade.__struct_fields__
+    for security_id in securities:
+        after = 0
+        while True:
+            time_limit.begin()
+            with reading(market_data) as tx:
+                part = reads.trades_after(tx, security_id, after=after, limit=PART)
+            yield from (msgspec.structs.astuple(trade) for trade in part)
+            if len(part) < PART:
+                break
+            after = part[-1].sequence
+
+
+def _orders(clearing_data: Database, accounts: list[str]) -> Iterator[Iterable[object]]:
+    yield KeptOrder._fields
+    for client_id in accounts:
+        after = 0
+        while True:
+            time_limit.begin()
+            with reading(clearing_data) as tx:
+                part = competition_records.orders_after(tx, client_id, order_id=after, limit=PART)
+            yield from part
+            if len(part) < PART:
+                break
+            after = part[-1].order_id
+
+
+def _ledger(clearing_data: Database, accounts: list[str]) -> Iterator[Iterable[object]]:
+    yield KeptEntry._fields
+    for client_id in accounts:
+        booked_us = entry_id = 0
+        while True:
+            time_limit.begin()
+            with reading(clearing_data) as tx:
+                part = competition_records.entries_after(
+                    tx, client_id, booked_us=booked_us, entry_id=entry_id, limit=PART
+                )
+            yield from part
+            if len(part) < PART:
+                break
+            booked_us, entry_id = part[-1].booked_us, part[-1].entry_id
+
+
+def _samples(clearing_data: Database, found: Competition) -> Iterator[Iterable[object]]:
+    yield ("round", "sampled_us", "client_id", "gain_cents", "quotes")
+    with reading(clearing_data) as tx:
+        samples = competition_rounds.samples(tx, found.number)
+    for one in samples:
+        for client_id, gain in one.gains.items():
+            yield one.round, one.sampled_us, client_id, gain, (one.quotes or {}).get(client_id, "")

@@ -1,0 +1,69 @@
+"""What the organiser reads: the shipped cases, and what teams and house bots do."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Response
+
+from api.competitions.reads import existing, gains_now
+from api.request.databases import reading
+from api.wire.answers import answer
+from api.wire.answers_schema.common import Rows
+from api.wire.answers_schema.competitions import ShippedCase, TeamState
+from api.wire.declaration import declared
+from api.wire.money import dollars
+from api.wire.outgoing import dollars_or_none, time_or_none
+from celery_app.clock import now_us
+from db.clearing_data import competition_rounds, competitions
+from db.connect import Database
+
+CASES = Path(__file__).parents[2] / "deploy" / "cases"
+
+# Over which the orders per second are counted [s].
+WINDOW_S = 10
+
+
+def routes(*, clearing_data: Database) -> Blueprint:
+    """Return the routes."""
+    blueprint = Blueprint("organising", __name__)
+    shipped = [
+        {"name": file.stem, "case": tomllib.loads(file.read_text(encoding="utf-8"))}
+        for file in sorted(CASES.glob("*.toml"))
+    ]
+
+    @blueprint.get("/cases")
+    @declared("public", "The cases that come with the exchange", gives={200: Rows[ShippedCase]})
+    def cases() -> Response:
+        return answer({"data": shipped})
+
+    @blueprint.get("/competitions/<competition_id>/teams")
+    @declared("admin", "What the teams and house bots of a competition do", gives={200: Rows[TeamState]})
+    def teams(competition_id: str) -> Response:
+        with reading(clearing_data) as tx:
+            found = existing(tx, competition_id)
+            entered = competitions.teams(tx, found.number)
+            worth = competition_rounds.worth(tx, found.number)
+            active = competitions.activity(tx, found.number, since_us=now_us() - WINDOW_S * 1_000_000)
+            live = gains_now(tx, found)
+        data: list[dict[str, Any]] = [
+            {
+                "client_id": team.client_id,
+                "team": team.team,
+                "is_house": team.is_house,
+                "state": active[team.client_id].state,
+                "balance": dollars(worth[team.client_id].cash_cents),
+                "shares": worth[team.client_id].shares,
+                "live_gain": dollars_or_none(live.get(team.client_id)),
+                "open_orders": active[team.client_id].open_orders,
+                "orders_per_s": active[team.client_id].recent / WINDOW_S,
+                "refused": active[team.client_id].refused,
+                "last_order_at": time_or_none(active[team.client_id].last_us),
+            }
+            for team in entered
+        ]
+        return answer({"data": data})
+
+    return blueprint

@@ -1,0 +1,98 @@
+"""Routes by which everyone follows competitions: their state and their standings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from api.competitions.forms import competition_of, live_gains, standings_of
+from api.request.databases import reading
+from api.request.shared import SharedValue
+from api.wire.answers import answer, encode
+from api.wire.answers_schema.common import Rows
+from api.wire.answers_schema.competitions import Competition as CompetitionForm
+from api.wire.answers_schema.competitions import CompetitionStanding
+from api.wire.declaration import JSON, declared
+from api.wire.problems import not_found
+from db.clearing_data import competition_rounds, competitions
+from db.clearing_data.competitions import Competition
+from db.connect import Database
+
+# Standings asked for more often are the same [s]; and of how many competitions they are remembered.
+REMEMBER_S = 0.5
+_MOST_REMEMBERED = 1_000
+
+
+def routes(*, clearing_data: Database) -> Blueprint:
+    """Return the routes."""
+    blueprint = Blueprint("competition_reads", __name__)
+    boards: dict[str, SharedValue[bytes]] = {}
+
+    @blueprint.get("/competitions")
+    @declared("public", "All competitions, newest first", gives={200: Rows[CompetitionForm]})
+    def every() -> Response:
+        with reading(clearing_data) as tx:
+            teams = competitions.team_counts(tx)
+            data = [
+                competition_of(
+                    one, teams=teams.get(one.number, 0), securities=competition_rounds.securities(tx, one.number)
+                )
+                for one in competitions.every(tx)
+            ]
+        return answer({"data": data})
+
+    @blueprint.get("/competitions/<competition_id>")
+    @declared("public", "A competition: its state, its round, and when that ends", gives={200: CompetitionForm})
+    def one(competition_id: str) -> Response:
+        with reading(clearing_data) as tx:
+            return answer(form_of(tx, existing(tx, competition_id)))
+
+    @blueprint.get("/competitions/<competition_id>/standings")
+    @declared("public", "The teams of a competition by their points", gives={200: Rows[CompetitionStanding]})
+    def standings(competition_id: str) -> Response:
+        board = boards.get(competition_id)
+        if board is None:
+            with reading(clearing_data) as tx:
+                existing(tx, competition_id)
+            if len(boards) >= _MOST_REMEMBERED:
+                boards.clear()
+            board = boards[competition_id] = SharedValue(
+                lambda: encode({"data": _standings(clearing_data, competition_id)}), remember_s=REMEMBER_S
+            )
+        return Response(board.get(), content_type=JSON)
+
+    return blueprint
+
+
+def existing(tx: Connection, competition_id: str) -> Competition:
+    """Return a competition that a path names. Raises Problem (404)."""
+    found = None if "\0" in competition_id else competitions.find(tx, competition_id)
+    if found is None:
+        raise not_found("competition")
+    return found
+
+
+def form_of(tx: Connection, found: Competition) -> dict[str, Any]:
+    """Return the public form of a competition."""
+    teams = competitions.team_counts(tx).get(found.number, 0)
+    return competition_of(found, teams=teams, securities=competition_rounds.securities(tx, found.number))
+
+
+def _standings(clearing_data: Database, competition_id: str) -> list[dict[str, Any]]:
+    with reading(clearing_data) as tx:
+        found = existing(tx, competition_id)
+        live = gains_now(tx, found)
+        return standings_of(competitions.teams(tx, found.number), competition_rounds.results(tx, found.number), live)
+
+
+def gains_now(tx: Connection, found: Competition) -> dict[str, int]:
+    """Return what each account has gained in the current round at the last prices [cents]."""
+    number = found.number
+    return live_gains(
+        found,
+        competition_rounds.securities(tx, number),
+        competition_rounds.worth(tx, number),
+        competition_rounds.last_prices(tx, number),
+    )

@@ -1,0 +1,48 @@
+"""The route of the report."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from api.competitions.data import over
+from api.competitions.forms import standings_of
+from api.competitions.reads import existing
+from api.competitions.report_page import POLICY, Facts, page
+from api.request.databases import reading
+from api.wire.declaration import declared
+from db.clearing_data import competition_rounds, competitions
+from db.connect import Database
+from db.market_data import reads
+
+
+def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
+    """Return the route."""
+    blueprint = Blueprint("competition_report", __name__)
+
+    @blueprint.get("/competitions/<competition_id>/report")
+    @declared(
+        "public",
+        "The report of a competition that is over, as one page",
+        gives={200: str},
+        refuses=[409],
+        media_types=["text/html"],
+    )
+    def report(competition_id: str) -> Response:
+        with reading(clearing_data) as tx:
+            found = over(existing(tx, competition_id))
+            teams, securities = competitions.teams(tx, found.number), competition_rounds.securities(tx, found.number)
+            standings = standings_of(teams, competition_rounds.results(tx, found.number), {})
+            samples = competition_rounds.samples(tx, found.number)
+        with reading(market_data) as tx:
+            last = {one.security_id: reads.trades(tx, one.security_id, limit=1) for one in securities}
+        # The trades of a security are numbered from 1.
+        trades = {security_id: newest[0].sequence if newest else 0 for security_id, newest in last.items()}
+        facts = Facts(found, teams, standings, securities, samples, trades)
+        headers = {
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
+        return Response(page(facts), headers=headers, content_type="text/html; charset=utf-8")
+
+    return blueprint

@@ -1,0 +1,154 @@
+"""The rounds of a competition: securities and their values, results, samples, news, and what is in the accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+
+class RoundSecurity(NamedTuple):
+    """A security of a round, and what it was settled at."""
+
+    round: int
+    security_id: str
+    named: str
+    value_cents: int | None
+
+
+class RoundResult(NamedTuple):
+    """What an account has after a round: cash and gain [cents], points [hundredths]."""
+
+    round: int
+    client_id: str
+    cash_cents: int
+    gain_cents: int
+    points: int
+
+
+def securities(tx: Connection, number: int) -> list[RoundSecurity]:
+    """Return the securities of all rounds, as the case orders them."""
+    rows = tx.exec_driver_sql(
+        "SELECT round, security_id, named, value_cents FROM competition_securities WHERE competition = %s", (number,)
+    )
+    return sorted(RoundSecurity(*row) for row in rows)
+
+
+def set_value(tx: Connection, security_id: str, value_cents: int) -> int:
+    """Fix what a security is settled at, once; return what stands."""
+    tx.exec_driver_sql(
+        "UPDATE competition_securities SET value_cents = %s WHERE security_id = %s AND value_cents IS NULL",
+        (value_cents, security_id),
+    )
+    value: int = tx.exec_driver_sql(
+        "SELECT value_cents FROM competition_securities WHERE security_id = %s", (security_id,)
+    ).scalar_one()
+    return value
+
+
+def add_results(tx: Connection, number: int, results: Iterable[RoundResult]) -> None:
+    """Enter the results of a round."""
+    for one in results:
+        tx.exec_driver_sql(
+            "INSERT INTO round_results (competition, round, client_id, cash_cents, gain_cents, points) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            (number, *one),
+        )
+
+
+def results(tx: Connection, number: int) -> list[RoundResult]:
+    """Return the results of all rounds, in their order."""
+    rows = tx.exec_driver_sql(
+        "SELECT round, client_id, cash_cents, gain_cents, points FROM round_results WHERE competition = %s "
+        "ORDER BY round, client_id",
+        (number,),
+    )
+    return [RoundResult(*row) for row in rows]
+
+
+class Sample(NamedTuple):
+    """What each account would have gained at a moment [cents], and which teams met their duty to quote."""
+
+    round: int
+    sampled_us: int
+    gains: dict[str, int]
+    quotes: dict[str, int] | None
+
+
+def add_sample(tx: Connection, number: int, sample: Sample) -> None:
+    """Enter a sample."""
+    tx.exec_driver_sql(
+        "INSERT INTO competition_samples (competition, round, sampled_us, gains, quotes) VALUES (%s, %s, %s, %s, %s) "
+        "ON CONFLICT DO NOTHING",
+        (
+            number,
+            sample.round,
+            sample.sampled_us,
+            msgspec.json.encode(sample.gains).decode(),
+            None if sample.quotes is None else msgspec.json.encode(sample.quotes).decode(),
+        ),
+    )
+
+
+def samples(tx: Connection, number: int, round_: int | None = None) -> list[Sample]:
+    """Return the samples of one round or of all, in their order."""
+    rows = tx.exec_driver_sql(
+        "SELECT round, sampled_us, gains, quotes FROM competition_samples "
+        "WHERE competition = %s AND (%s::int IS NULL OR round = %s) ORDER BY sampled_us",
+        (number, round_, round_),
+    )
+    return [Sample(*row) for row in rows]
+
+
+def published_news(tx: Connection, number: int, round_: int) -> set[int]:
+    """Return which news of the case were published in a round."""
+    rows = tx.exec_driver_sql(
+        "SELECT position FROM competition_news WHERE competition = %s AND round = %s", (number, round_)
+    )
+    return set(rows.scalars())
+
+
+def note_news(tx: Connection, number: int, round_: int, position: int, *, now_us: int) -> None:
+    """Record that news of the case is published."""
+    tx.exec_driver_sql(
+        "INSERT INTO competition_news VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+        (number, round_, position, now_us),
+    )
+
+
+class AccountWorth(NamedTuple):
+    """What is in an account: cash [cents] and shares by security."""
+
+    cash_cents: int
+    shares: dict[str, int]
+
+
+def worth(tx: Connection, number: int) -> dict[str, AccountWorth]:
+    """Return what is in each account of a competition."""
+    found = {
+        row[0]: AccountWorth(row[1], {})
+        for row in tx.exec_driver_sql(
+            "SELECT client_id, balance_cents FROM accounts WHERE client_id IN "
+            "(SELECT client_id FROM competition_teams WHERE competition = %s)",
+            (number,),
+        )
+    }
+    for client_id, security_id, shares in tx.exec_driver_sql(
+        "SELECT client_id, security_id, shares FROM holdings WHERE shares <> 0 AND client_id IN "
+        "(SELECT client_id FROM competition_teams WHERE competition = %s)",
+        (number,),
+    ):
+        found[client_id].shares[security_id] = shares
+    return found
+
+
+def last_prices(tx: Connection, number: int) -> dict[str, int]:
+    """Return the last price of each listed security of a competition, before the first trade its reference price."""
+    rows = tx.exec_driver_sql(
+        "SELECT security_id, price_cents FROM last_prices WHERE security_id IN "
+        "(SELECT security_id FROM competition_securities WHERE competition = %s)",
+        (number,),
+    )
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,1 @@
+"""The referee of competitions: a client with the admin's key that leads each competition through its rounds."""

@@ -1,0 +1,128 @@
+"""`python -m tasks.referee`: leads all competitions, each in a thread of its own, until a signal stops it.
+
+Of several referees one works; another takes over when its connection to Postgres ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from threading import Event, Thread
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from bots.errors import ExchangeError
+from celery_app import logs
+from celery_app.settings import Settings, settings
+from db.clearing_data import competitions
+from db.connect import Database
+from tasks.referee.exchange import RefereeClient
+from tasks.referee.round import Leader
+
+log = structlog.get_logger()
+
+NAME = "referee"
+# Between two looks at the competitions, and before a failed step is tried again [s].
+LOOK_S = 0.2
+AGAIN_S = 1.0
+# How long a request is repeated within a step [s].
+PATIENCE_S = 3.0
+_CONNECTIONS = 16
+# Where the api can be reached that listens on every address.
+LOOPBACK, EVERYWHERE = "127.0.0.1", frozenset({"0.0.0.0", "::"})  # noqa: S104  # nothing listens there because of this
+# The number is arbitrary.
+_LOCK = 7_266_005
+_ADMIN_ENTRY = "admin"
+
+
+def main() -> int:
+    """Lead the competitions until a signal stops the process."""
+    logs.configure()
+    stopped = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    s = settings()
+    url = s.clearing_data_url.get_secret_value()
+    database = Database(url, application_name=NAME, pool_size=_CONNECTIONS, try_first=True)
+    liveness = Path(s.run_directory) / "alive" / f"{NAME}-{os.getpid()}@{socket.gethostname()}"
+    liveness.parent.mkdir(parents=True, exist_ok=True)
+    log.info("referee_ready", process=liveness.name)
+    watch = Database(url, application_name=NAME)
+    while not stopped.is_set():
+        try:
+            with watch.engine.connect() as tx:
+                if _is_only_one(tx):
+                    _work(database, tx, stopped, liveness)
+        except DBAPIError as fault:
+            log.warning("waiting", fault=str(fault.orig).partition("\n")[0][:200])
+        else:
+            liveness.write_text(f"{time.time():.0f}\n")
+        stopped.wait(AGAIN_S)
+    return 0
+
+
+def _is_only_one(tx: Connection) -> bool:
+    """Return whether no other referee works; the lock lasts as long as the connection."""
+    held: bool = tx.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).scalar_one()
+    tx.rollback()
+    return held
+
+
+def _work(database: Database, watched: Connection, stopped: Event, liveness: Path) -> None:
+    """Lead all competitions until the process stops, or the connection ends that makes this the only referee."""
+    leading: dict[int, Thread] = {}
+    over = Event()
+    try:
+        while not stopped.wait(LOOK_S):
+            watched.exec_driver_sql("SELECT 1")
+            watched.rollback()
+            with database.transaction() as tx:
+                unfinished = [one.number for one in competitions.unfinished(tx)]
+            for number in unfinished:
+                if number not in leading or not leading[number].is_alive():
+                    leading[number] = Thread(target=_lead, args=(database, number, over), name=f"competition {number}")
+                    leading[number].start()
+            liveness.write_text(f"{time.time():.0f}\n")
+    finally:
+        over.set()
+        for thread in leading.values():
+            thread.join()
+
+
+def _lead(database: Database, number: int, over: Event) -> None:
+    """Lead one competition. A failed step is repeated: it is the exchange that is away, or the organiser's change."""
+    s = settings()
+    key = _admin_key(s.run_directory / "keys.json")
+    leader = Leader(database, RefereeClient(_url(s), key, patience_s=PATIENCE_S), number)
+    try:
+        while not over.is_set():
+            try:
+                if leader.advance():
+                    return
+                over.wait(LOOK_S)
+            except (ExchangeError, DBAPIError) as fault:
+                log.warning("step_repeated", competition=number, fault=str(fault).partition("\n")[0][:200])
+                over.wait(AGAIN_S)
+    finally:
+        leader.stop()
+
+
+def _url(s: Settings) -> str:
+    host = LOOPBACK if s.api_host in EVERYWHERE else s.api_host
+    return f"http://{host}:{s.api_port}"
+
+
+def _admin_key(file: Path) -> str:
+    """Return the admin's key, which deploy.migrate has written."""
+    key: str = json.loads(file.read_text())[_ADMIN_ENTRY]
+    return key
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

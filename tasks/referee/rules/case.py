@@ -1,0 +1,151 @@
+"""The case of a competition: what is traded, with what each team begins, how long rounds last, and how they count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct, field
+
+Scoring = Literal["gain", "rank", "root"]
+Final = Literal["last", "value"]
+
+# Ids of securities have at most this many characters.
+LONGEST_ID = 12
+
+
+class CaseSecurity(Struct, frozen=True, kw_only=True):
+    """A security as the case names it: prices [cents], fees [hundredths of a basis point], band [millionths]."""
+
+    security_id: str
+    reference_cents: int
+    tick_cents: int
+    min_price_cents: int | None
+    max_price_cents: int
+    issued: int
+    maker_fee_ppm: int
+    taker_fee_ppm: int
+    band_ppm: int | None
+
+
+class House(Struct, frozen=True, kw_only=True):
+    """House bots of one strategy, with the strategy's own options."""
+
+    strategy: str
+    count: int = 1
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class CaseNews(Struct, frozen=True, kw_only=True):
+    """News in each round, or in one: `at_us` after continuous trading began, the hidden value changes by a fraction."""
+
+    at_us: int
+    headline: str
+    body: str | None = None
+    security_id: str | None = None
+    change: float | None = None
+    round: int | None = None
+
+
+class Duty(Struct, frozen=True, kw_only=True):
+    """What a team has to quote: on both sides, so many shares, no further apart; or it pays for the missing time."""
+
+    max_spread_cents: int
+    quantity: int
+    presence: float  # the fraction of the round in which it has to
+    penalty_cents: int  # for each percent of the round that is missing
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """A case; durations are microseconds, cash is cents."""
+
+    name: str
+    rounds: int
+    round_us: int
+    break_us: int
+    auction_us: int
+    securities: list[CaseSecurity]
+    cash_cents: int
+    shares: dict[str, int]
+    limits: dict[str, int | None]
+    house: list[House]
+    news: list[CaseNews]
+    scoring: Scoring
+    final: Final
+    max_teams: int
+    duty: Duty | None = None
+
+
+class Fault(NamedTuple):
+    """What is wrong with a case: a JSON pointer into it, and what is allowed."""
+
+    pointer: str
+    detail: str
+
+
+_decode = msgspec.json.Decoder(Case).decode
+
+
+def encode(case: Case) -> str:
+    """Return a case as JSON."""
+    return msgspec.json.encode(case).decode()
+
+
+def decode(text: str) -> Case:
+    """Return the case that `encode` wrote."""
+    return _decode(text)
+
+
+def faults_of(case: Case) -> Iterator[Fault]:
+    """Yield what does not fit together."""
+    named = [one.security_id for one in case.securities]
+    for place, security in enumerate(case.securities):
+        yield from _faults_of_security(case, security, f"/securities/{place}", earlier=named[:place])
+    for security_id in case.shares:
+        if security_id not in named:
+            yield Fault(f"/endowment/shares/{security_id}", "is not one of the securities of the case")
+    for place, news in enumerate(case.news):
+        yield from _faults_of_news(case, news, f"/news/{place}", named)
+    if not case.cash_cents and not any(case.shares.values()):
+        yield Fault("/endowment", "must contain cash or shares")
+
+
+def _faults_of_security(case: Case, one: CaseSecurity, pointer: str, *, earlier: list[str]) -> Iterator[Fault]:
+    if one.security_id in earlier:
+        yield Fault(f"{pointer}/security_id", "is in the case twice")
+    if one.maker_fee_ppm + one.taker_fee_ppm < 0:
+        yield Fault(f"{pointer}/maker_fee", "a rebate must not be more than the other side pays")
+    if one.reference_cents % one.tick_cents:
+        yield Fault(f"{pointer}/reference_price", f"must be a multiple of the tick {one.tick_cents / 100:.2f}")
+    lowest = one.tick_cents if one.min_price_cents is None else one.min_price_cents
+    if not lowest <= one.reference_cents <= one.max_price_cents:
+        yield Fault(f"{pointer}/reference_price", "must be from min_price to max_price")
+    if one.issued and one.issued < (needed := shares_needed(case, one.security_id)):
+        yield Fault(f"{pointer}/issued", f"must be at least {needed:,}, for the endowments of all accounts")
+
+
+def _faults_of_news(case: Case, news: CaseNews, pointer: str, named: list[str]) -> Iterator[Fault]:
+    if news.at_us > case.round_us:
+        yield Fault(f"{pointer}/at", f"must be within the {case.round_us / 1e6:g} seconds of a round")
+    if news.security_id is not None and news.security_id not in named:
+        yield Fault(f"{pointer}/security_id", "is not one of the securities of the case")
+    if news.change is not None and news.security_id is None:
+        yield Fault(f"{pointer}/security_id", "must name the security whose value changes")
+    if news.round is not None and news.round > case.rounds:
+        yield Fault(f"{pointer}/round", f"must be from 1 to {case.rounds}")
+
+
+def accounts_of(case: Case) -> int:
+    """Return the largest number of accounts: teams and house bots."""
+    return case.max_teams + sum(house.count for house in case.house)
+
+
+def shares_needed(case: Case, security_id: str) -> int:
+    """Return how many shares of a security the endowments may take."""
+    return accounts_of(case) * case.shares.get(security_id, 0)
+
+
+def issued_of(case: Case, security: CaseSecurity) -> int:
+    """Return how many shares are issued: by default 100,000, or what the endowments take if that is more."""
+    return security.issued or max(100_000, shares_needed(case, security.security_id))

@@ -1,0 +1,50 @@
+"""The duty to quote: whether a team does at a moment, and what missing time costs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+from tasks.referee.rules.case import Duty
+
+
+class Resting(NamedTuple):
+    """An open limit order: what is left of it, and its limit [cents]."""
+
+    security_id: str
+    side: str
+    price_cents: int
+    quantity: int
+
+
+def does_quote(orders: Iterable[Resting], duty: Duty, security_ids: Collection[str]) -> bool:
+    """Return whether the orders quote every security on both sides, large and close enough."""
+    mine = list(orders)
+    return all(_quotes([one for one in mine if one.security_id == name], duty) for name in security_ids)
+
+
+def _quotes(orders: list[Resting], duty: Duty) -> bool:
+    bid = _price_of(sorted((o for o in orders if o.side == "buy"), key=lambda o: -o.price_cents), duty.quantity)
+    ask = _price_of(sorted((o for o in orders if o.side == "sell"), key=lambda o: o.price_cents), duty.quantity)
+    return bid is not None and ask is not None and ask - bid <= duty.max_spread_cents
+
+
+def _price_of(best_first: Iterable[Resting], quantity: int) -> int | None:
+    """Return the price up to which the orders have this quantity; None if they have less."""
+    for order in best_first:
+        quantity -= order.quantity
+        if quantity <= 0:
+            return order.price_cents
+    return None
+
+
+def penalty_cents(duty: Duty, *, quoted: int, samples: int) -> int:
+    """Return what a team pays that quoted in so many of the samples of a round [cents].
+
+    A percent is missing as soon as it is not reached; a round without samples costs nothing.
+    """
+    if not samples:
+        return 0
+    wanted = round(duty.presence * 100)
+    missing = max(wanted - 100 * quoted // samples, 0)
+    return missing * duty.penalty_cents

@@ -1,0 +1,74 @@
+"""Scores: gains become points, points become ranks.
+
+The gain of a round is the cash after its settlement less what the endowment is worth at the settled values. So a team
+that does nothing gains nothing, wherever prices went, and all gains add up to zero less fees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+from typing import Protocol
+
+from tasks.referee.rules.case import Case, Scoring
+
+
+class Worth(Protocol):
+    """What is in an account: cash [cents] and shares by security."""
+
+    @property
+    def cash_cents(self) -> int: ...
+    @property
+    def shares(self) -> Mapping[str, int]: ...
+
+
+def endowment_cents(cash_cents: int, shares: Mapping[str, int], values: Mapping[str, int]) -> int:
+    """Return what an endowment is worth at the values of its securities [cents]."""
+    return cash_cents + sum(quantity * values[name] for name, quantity in shares.items())
+
+
+def live_gains(
+    case: Case, ids: Mapping[str, str], prices: Mapping[str, int], worth: Mapping[str, Worth]
+) -> dict[str, int]:
+    """Return what each account would have gained if the round ended at these prices [cents].
+
+    ids     of the round's securities, by their names in the case
+    prices  by id, those of the settlement where there was one
+    """
+    base = endowment_cents(case.cash_cents, case.shares, {name: prices[one] for name, one in ids.items()})
+    of_round = {one: prices[one] for one in ids.values()}
+    return {
+        client_id: account.cash_cents
+        + sum(quantity * of_round.get(security_id, 0) for security_id, quantity in account.shares.items())
+        - base
+        for client_id, account in worth.items()
+    }
+
+
+def ranks(scores: Mapping[str, int]) -> dict[str, int]:
+    """Return the rank of each score, the highest first; equal ones share a rank, and the next counts all before it."""
+    ordered = sorted(scores.values(), reverse=True)
+    first: dict[int, int] = {}
+    for place, score in enumerate(ordered, start=1):
+        first.setdefault(score, place)
+    return {name: first[score] for name, score in scores.items()}
+
+
+def points(gains: Mapping[str, int], scoring: Scoring) -> dict[str, int]:
+    """Return the points of a round [hundredths] for its gains [cents].
+
+    gain  a point for each dollar
+    root  the root of the gain in dollars, with its sign, so that one lucky round does not decide
+    rank  as many points as there are teams for the first, one less for each rank below
+    """
+    if scoring == "gain":
+        return dict(gains)
+    if scoring == "root":
+        return {name: signed_root(gain) for name, gain in gains.items()}
+    return {name: 100 * (len(gains) + 1 - rank) for name, rank in ranks(gains).items()}
+
+
+def signed_root(cents: int) -> int:
+    """Return the root of an amount in dollars, with its sign [hundredths]."""
+    root = isqrt(100 * abs(cents))
+    return root if cents >= 0 else -root

@@ -1,0 +1,304 @@
+"""A competition on a running exchange, from the invitation to the standings, with its referee killed in mid-round."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, expect
+
+from bots.client import Client
+from bots.contract import LimitOrder, Order
+from bots.errors import Problem
+from db.connect import Database
+from tests.support.browser import Visit, running_browser, violations
+from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.exchange import Exchange, running_exchange
+
+expect.set_options(timeout=30_000)
+
+CASE: dict[str, Any] = {
+    "name": "Two short rounds",
+    "rounds": 2,
+    "round_seconds": 5,
+    "break_seconds": 1,
+    "auction_seconds": 1,
+    "securities": [{"security_id": "ACME", "reference_price": 50.00, "band": 0.10}],
+    "endowment": {"cash": 10000.00, "shares": {"ACME": 100}},
+    "limits": {"max_order_quantity": 500},
+    "house": [{"strategy": "zero_intelligence", "options": {"every_s": 0.3}}],
+    "news": [{"at": 1, "headline": "ACME wins an order", "security_id": "ACME", "change": 0.05}],
+    "scoring": "root",
+    "final": "value",
+    "max_teams": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
+    """Run one exchange for all tests of this module; each competition has its own securities."""
+    renew_clearing_data(_databases[0])
+    renew_market_data(_databases[1])
+    with running_exchange() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
+class Organiser:
+    """The organiser of a competition, with the admin's key."""
+
+    def __init__(self, exchange: Exchange, case: dict[str, Any]) -> None:
+        self.exchange = exchange
+        self.competition_id = self.ask("POST", "/competitions", json=case, status=201)["competition_id"]
+        self.path = f"/competitions/{self.competition_id}"
+
+    def ask(self, method: str, path: str, *, status: int = 200, **more: Any) -> Any:
+        """Ask with the admin's key, and check the status of the answer."""
+        headers = {"Authorization": f"Bearer {self.exchange.keys['admin']}"}
+        answer = requests.request(method, self.exchange.url + path, headers=headers, timeout=20, **more)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def state(self) -> dict[str, Any]:
+        """Return the competition as everyone sees it."""
+        found: dict[str, Any] = requests.get(self.exchange.url + self.path, timeout=20).json()
+        return found
+
+    def wait_for(self, what: str, **wanted: Any) -> dict[str, Any]:
+        """Wait until the competition is in this state."""
+
+        def is_there() -> bool:
+            found = self.state()
+            return all(found[name] == value for name, value in wanted.items())
+
+        self.exchange.wait_until(is_there, what, timeout_s=60)
+        return self.state()
+
+    def standings(self) -> list[dict[str, Any]]:
+        """Return the standings."""
+        rows: list[dict[str, Any]] = requests.get(f"{self.exchange.url}{self.path}/standings", timeout=20).json()[
+            "data"
+        ]
+        return rows
+
+
+def join(link: str, team: str) -> requests.Response:
+    return requests.post(link, json={"team": team}, timeout=20)
+
+
+def limit(security_id: str, side: Any, price: str, quantity: int = 10) -> Order:
+    return LimitOrder(security_id=security_id, side=side, quantity=quantity, price=Decimal(price))
+
+
+def denial(client: Client, order: Order) -> str | None:
+    """Return why an order is not admitted: by the api at once, or by order entry in its report."""
+    try:
+        order_id = client.place(order).order_id
+    except Problem as problem:
+        return problem.code
+    assert order_id is not None
+    Exchange.wait_until(lambda: client.order(order.security_id, order_id).status != "pending", "decided")
+    return client.order(order.security_id, order_id).reason
+
+
+def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, tmp_path: Path) -> None:
+    organiser = Organiser(exchange, CASE)
+    links = organiser.ask("POST", f"{organiser.path}/invites", json={"count": 4}, status=201)["invites"]
+    joined = {team: join(link, team).json() for team, link in zip(("Fast", "Slow", "Asleep"), links, strict=False)}
+    fast, slow = (Client(exchange.url, joined[team]["api_key"]) for team in ("Fast", "Slow"))
+    assert join(links[0], "Late").json()["code"] == "invite_used"
+    assert join(links[3], "Late").json()["code"] == "competition_full"
+    exchange.wait_until(lambda: "ACME" in phases(exchange), "the security is listed and closed")
+    exchange.wait_until(lambda: phases(exchange)["ACME"] == "closed", "the security is listed and closed")
+    assert denial(fast, limit("ACME", "buy", "50.00", 1)) == "closed"
+
+    organiser.ask("POST", f"{organiser.path}/start")
+    assert join(links[3], "Later").json()["code"] == "registration_closed"
+    _play(organiser, fast, slow, "ACME", number=1)
+    exchange.kill("referee")
+    exchange.wait_until(lambda: exchange.is_back("referee"), "the referee is back")
+    organiser.wait_for("the first round is over", state="break")
+    assert denial(fast, limit("ACME", "buy", "50.00", 1)) == "settled"
+    _play(organiser, fast, slow, "ACME.2", number=2)
+    finished = organiser.wait_for("both rounds are over", state="finished")
+
+    assert hashlib.sha256(finished["seed"].encode()).hexdigest() == finished["seed_sha256"]
+    _check_standings(organiser, joined)
+    news = [item for item in fast.news() if item.headline == "ACME wins an order"]
+    assert [item.security_id for item in news] == ["ACME.2", "ACME"]
+    _recounted(organiser, tmp_path)
+    assert exchange.audit().passed
+
+
+def _recounted(organiser: Organiser, folder: Path) -> None:
+    """Recount the standings from what the exchange keeps, and again with one cent moved in the ledger."""
+    place = organiser.exchange.url + organiser.path
+    said = verify(place, "--save", folder)
+    assert said.returncode == 0, said.stderr
+    assert "2 rounds" in said.stdout
+    assert verify(folder).returncode == 0
+    ledger = (folder / "ledger.csv").read_text()
+    (folder / "ledger.csv").write_text(ledger.replace(",deposit,,1000000,", ",deposit,,1000001,", 1))
+    tampered = verify(folder)
+    assert tampered.returncode == 1
+    assert "did not begin with exactly the endowment" in tampered.stderr
+
+
+def verify(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "bots", "verify-competition", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def phases(exchange: Exchange) -> dict[str, str]:
+    return {
+        one["security_id"]: one["phase"]
+        for one in requests.get(f"{exchange.url}/securities", timeout=20).json()["data"]
+    }
+
+
+def _play(organiser: Organiser, fast: Client, slow: Client, security_id: str, *, number: int) -> None:
+    """Begin a round with exactly the endowment, and let two teams trade in it."""
+    exchange = organiser.exchange
+    organiser.wait_for("the auction", round=number, phase="auction")
+    for client in (fast, slow):
+        account = client.account(client.get("/whoami", dict[str, Any])["client_id"])
+        assert account.balance == 10_000
+        assert {one.security_id: one.shares for one in account.holdings if one.shares} == {security_id: 100}
+    exchange.wait_until(lambda: phases(exchange)[security_id] == "continuous", "trading")
+    assert denial(fast, limit("MSFT", "buy", "100.00", 1)) == "other_market"
+    outsider = Client(exchange.url, exchange.keys["SINGLE"])
+    assert denial(outsider, limit(security_id, "buy", "50.00", 1)) == "other_market"
+    assert denial(fast, limit(security_id, "buy", "1.00", 501)) == "quantity_too_large"
+    slow.place(limit(security_id, "sell", "49.00", 20))
+    fast.place(limit(security_id, "buy", "51.00", 20))
+    exchange.wait_until(lambda: any(True for _ in fast.fills(security_id)), "a trade")
+
+
+def _check_standings(organiser: Organiser, joined: dict[str, dict[str, str]]) -> None:
+    rows = organiser.standings()
+    assert {row["team"]: row["client_id"] for row in rows} == {team: one["client_id"] for team, one in joined.items()}
+    by_team = {row["team"]: row for row in rows}
+    assert [one["gain"] for one in by_team["Asleep"]["rounds"]] == [0, 0]
+    assert by_team["Fast"]["gain"] != 0
+    for row in rows:
+        assert [one["round"] for one in row["rounds"]] == [1, 2]
+        assert Decimal(str(row["points"])) == sum(Decimal(str(one["points"])) for one in row["rounds"])
+    assert [row["points"] for row in rows] == sorted((row["points"] for row in rows), reverse=True)
+
+
+# -- in the browser ---------------------------------------------------------------------------------------------------
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
+WALL = {"viewport": {"width": 1920, "height": 1080}}
+
+
+def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, browser: Browser, tmp_path: Path) -> None:
+    desk, wall, phone = (
+        Visit(browser, exchange.url, **options) for options in ({"viewport": WALL["viewport"]}, WALL, PHONE)
+    )
+    case = CASE | {
+        "name": "In the browser",
+        "rounds": 1,
+        "round_seconds": 600,
+        "securities": [{"security_id": "WEB", "reference_price": 20.00}],
+        "endowment": {"cash": 5000, "shares": {"WEB": 50}},
+        "news": [{"at": 2, "headline": "WEB <b>opens</b> a shop", "security_id": "WEB", "change": 0.02}],
+        "house": [{"strategy": "zero_intelligence", "count": 3, "options": {"every_s": 0.2}}],
+        "final": "last",
+    }
+    link = _create(desk, exchange.keys["admin"], case)
+    wall.page.goto(exchange.url + (desk.page.locator("#projector").get_attribute("href") or ""))
+    expect(wall.page.locator("#state")).to_have_text("Teams are joining")
+    _join(phone, link, tmp_path)
+
+    desk.page.click("#start")
+    expect(desk.page.locator("#chosen-state")).to_have_text("trading")
+    expect(wall.page.locator("#state")).to_have_text("Trading")
+    expect(wall.page.locator("#news")).to_contain_text("WEB <b>opens</b> a shop")
+    expect(wall.page.locator("#standings tr")).to_have_count(1)
+    expect(wall.page.locator("#standings")).to_contain_text("<i>Bold</i> Birds")
+    expect(wall.page.locator("#prices strong")).to_have_text(re.compile("[0-9]"))
+    expect(desk.page.locator("#teams tr")).to_have_count(4)
+    desk.page.click("#pause")
+    expect(wall.page.locator("#state")).to_have_text("Paused")
+    exchange.wait_until(lambda: phases(exchange)["WEB"] == "halted", "the pause")
+    for visit, name in ((desk, "console"), (wall, "projector")):
+        assert violations(visit.page) == []
+        visit.page.screenshot(path=tmp_path / f"{name}.png")
+    desk.page.click("#resume")
+    expect(wall.page.locator("#state")).to_have_text("Trading")
+    desk.page.on("dialog", lambda dialog: dialog.accept())
+    desk.page.click("#stop")
+    expect(wall.page.locator("#state")).to_have_text("Stopped")
+    report = exchange.url + (desk.page.locator("#report").get_attribute("href") or "")
+    exchange.wait_until(lambda: requests.get(report, timeout=20).ok, "all is settled")
+    assert phases(exchange)["WEB"] == "settled"
+    wall.page.goto(report)
+    expect(wall.page.locator("h1")).to_have_text("In the browser")
+    expect(wall.page.locator(".podium")).to_contain_text("<i>Bold</i> Birds")
+    assert violations(wall.page) == []
+    wall.page.screenshot(path=tmp_path / "report.png", full_page=True)
+    for visit in (desk, wall, phone):
+        visit.check()
+        visit.page.context.close()
+
+
+def _create(desk: Visit, key: str, case: dict[str, Any]) -> str:
+    """Sign in at the console, correct a faulty case, create it, and return a link to join."""
+    page = desk.page
+    page.goto(f"{desk.url}/console")
+    page.fill("#key", key)
+    page.click("#key-form button")
+    expect(page.locator("#case")).not_to_be_empty()
+    page.fill("#case", json.dumps(case | {"scoring": "luck"}))
+    page.click("#create")
+    expect(page.locator("#case-faults")).to_contain_text("/scoring")
+    # The browser itself complains of any answer that is an error.
+    desk.complaints.clear()
+    page.fill("#case", json.dumps(case))
+    page.click("#create")
+    expect(page.locator("#chosen-name")).to_have_text(case["name"])
+    page.fill("#count", "2")
+    page.click("#invite")
+    expect(page.locator("#links")).to_have_value(re.compile("/join/"))
+    return page.input_value("#links").splitlines()[0]
+
+
+def _join(phone: Visit, link: str, tmp_path: Path) -> None:
+    """Join as a team on a phone, copy the first order, and go on to trade by hand."""
+    page = phone.page
+    page.goto(link)
+    expect(page.locator("#competition-name")).to_have_text("In the browser")
+    page.fill("#team", "<i>Bold</i> Birds")
+    page.click("#join-form button")
+    expect(page.locator("#joined-team")).to_have_text("<i>Bold</i> Birds")
+    expect(page.locator("#curl")).to_contain_text("/orders")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert violations(page) == []
+    page.screenshot(path=tmp_path / "join.png", full_page=True)
+    key = page.input_value("#key")
+    done = subprocess.run(
+        ["bash", "-c", page.locator("#curl").inner_text()], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["status"] == "success"
+    page.click("#trade")
+    page.locator("#ticket-who").wait_for()
+    assert key not in page.url

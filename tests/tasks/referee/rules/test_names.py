@@ -1,0 +1,40 @@
+"""Names of teams, accounts and securities."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from api.wire.schema import CLIENT_ID_PATTERN
+from tasks.referee.rules.names import client_id_of, folded, id_in_round, is_team_name
+
+
+@pytest.mark.parametrize("name", ["A", "Blue Birds", "Füchse 🦊", "東京", "<b>", "x" * 40])
+def test_team_names(name: str) -> None:
+    assert is_team_name(name)
+    assert re.fullmatch(CLIENT_ID_PATTERN, client_id_of("c0a1b2c3", 1_100, name))
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u3000", "x" * 41, "a\tb", "a\u200bb", "a\u202eb", "\ud800"])
+def test_no_team_names(name: str) -> None:
+    assert not is_team_name(name)
+
+
+def test_names_that_people_take_for_the_same_are_the_same() -> None:
+    assert folded("Blue  Birds ") == folded("\uff22\uff2c\uff35\uff25 birds") != folded("Bluebirds")
+
+
+@pytest.mark.parametrize(
+    ("named", "number", "taken", "expected"),
+    [
+        ("ACME", 1, set(), "ACME"),
+        ("ACME", 1, {"ACME"}, None),
+        ("ACME", 2, {"ACME"}, "ACME.2"),
+        ("ACME", 2, {"ACME", "ACME.2"}, "ACME.2A"),
+        ("ABCDEFGHIJKL", 2, set(), "ABCDEFGHIJ.2"),
+        ("ABCDEFGHIJKL", 10, {"ABCDEFGHI.10"}, "ABCDEFGH.10A"),
+    ],
+)
+def test_each_round_has_its_own_ids(named: str, number: int, taken: set[str], expected: str | None) -> None:
+    assert id_in_round(named, number, taken) == expected
