@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bots.strategies.means import collared, place
 from bots.strategy import SIDES, Strategy, option
 
 
@@ -15,6 +16,10 @@ class Uniform(Strategy):
 
     every_s: float = option(1.0, "time between two orders [s]")
     most: int = option(10, "largest order [shares]")
+    collar: float = option(0.0, "largest distance of its prices from the last one; 0 for the whole range [fraction]")
+    most_open: int = option(0, "open orders that it keeps, cancelling the oldest; 0 for all")
+
+    watches = frozenset({"price"})
 
     def interval_s(self) -> float:
         """Return the time between two orders [s]."""
@@ -22,6 +27,10 @@ class Uniform(Strategy):
 
     def on_timer(self, now: float) -> None:
         """Send an order at a tick drawn uniformly from all allowed prices."""
-        lowest, highest, tick = self.security.min_price, self.security.max_price, self.security.tick
+        lowest, highest = (
+            self.security.nearest(collared(self, float(edge), self.collar))
+            for edge in (self.security.min_price, self.security.max_price)
+        )
+        tick = self.security.tick
         price = lowest + tick * self.rng.randint(0, int((highest - lowest) / tick))
-        self.order(self.rng.choice(SIDES), self.rng.randint(1, self.most), price)
+        place(self, self.rng.choice(SIDES), self.rng.randint(1, self.most), price, most_open=self.most_open)
