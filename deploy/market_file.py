@@ -17,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from bots import roster
 from bots.hidden_value import Values
 from bots.roster import Crew, Entry, RosterError
-from db.clearing_data.initial_data import TRADERS
+from db.clearing_data import initial_data
 from deploy.processes import BOTS
 from tasks.shared.rules.market import Day, Endowment, Listing, Market
 
@@ -202,7 +202,7 @@ class MarketFile(_Part):
 
     def opening(self, account: str, securities: Sequence[str]) -> tuple[int, dict[str, int]]:
         """Return the cash [cents] and the shares with which a bot's account begins."""
-        initial = account in TRADERS
+        initial = account in initial_data.TRADERS
         shares = dict(self.endowment.shares) if initial else {}
         worth_cents = _cents(self.bots_endowment.shares_worth)
         for security in self.securities:
@@ -279,3 +279,9 @@ def _misfit(place: int, entry: Entry, listed: Sequence[str]) -> str | None:
 
 def _cents(dollars: Decimal) -> int:
     return int(dollars * 100)
+
+
+# What trades where no file says otherwise, as in tests of the exchange without one.
+DEFAULT: Final = MarketFile(
+    securities=tuple(ListedSecurity(id=name, reference_price=Decimal(100)) for name in initial_data.SECURITIES)
+)

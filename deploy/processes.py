@@ -9,7 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bots.roster import Crew
+
+# The bots of a market that names none: the six of the original.
 BOTS = ("random_walk", "gauss", "uniform", "flood", "retail", "market_maker")
+
+# The process that publishes news, with the admin's key.
+NEWSROOM = "newsroom"
 
 Kind = Literal["worker", "web", "bot", "scheduler"]
 
@@ -74,6 +80,13 @@ def scheduler() -> Process:
     return Process("scheduler", "scheduler", command, role="scheduler", needs=frozenset({"rabbitmq", "migrate", "api"}))
 
 
-def bots(names: Iterable[str]) -> list[Process]:
-    """The bots; to each its account, of the bot's name in capitals."""
-    return [Process(name, "bot", ("bots", name), needs=frozenset({"api"})) for name in names]
+def bots(crews: Iterable[Crew]) -> list[Process]:
+    """The bots: one process for each entry of the market's list; and the newsroom, if there are any."""
+    made = [Process(crew.name, "bot", ("bots", "crew", *_crew(crew)), needs=frozenset({"api"})) for crew in crews]
+    return [*made, Process(NEWSROOM, "bot", ("bots", "newsroom"), needs=frozenset({"api"}))] if made else []
+
+
+def _crew(crew: Crew) -> Iterable[str]:
+    yield crew.entry.text
+    for seat in crew.seats:
+        yield from ("--bot", f"{seat.account}={'+'.join(seat.securities)}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.market.figures import Bot, Figures, Quote, Trade, figures
 from bots.fundamental import Fundamental
-from bots.hidden_value import Values
+from bots.hidden_value import News, Values
 from bots.roster import Crew
 from bots.simulated.configuration import Configuration, Listing, Opening
 from bots.simulated.market import Market
@@ -75,7 +75,11 @@ def _publish(market: Market, values: Values, hours: float) -> None:
         return
     for slot in range(int(hours * 3600 / values.news_every_s) + 1):
         item = values.news(slot)
-        market.schedule(item.at_s, lambda market, item=item: market.publish_news(item.headline, security_id=item.security_id))
+        market.schedule(item.at_s, partial(_tell, item=item))
+
+
+def _tell(market: Market, *, item: News) -> None:
+    market.publish_news(item.headline, security_id=item.security_id)
 
 
 def _figures(outcome: Outcome, values: Values, described: MarketFile) -> Figures:

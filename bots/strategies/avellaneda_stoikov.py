@@ -20,9 +20,10 @@ class AvellanedaStoikov(Strategy):
     the price and horizon T, the reservation price is r = mid - q g v T, and the quotes lie half of
     d = g v T + (2/g) ln(1 + g/k) on both sides of it. T is a rolling horizon, because the market has no terminal time.
     v is an option, or estimated from changes of the mid; the estimate is for a market that others make, because a maker
-    that moves the mid itself would take its own moves for risk. k, the rate at which the flow of orders falls with the distance from the
-    mid, is an option. Quotes are post-only, and are replaced only when they are off by more than a tolerance, because
-    a replaced quote loses its priority. Behind the best quotes there may be more levels, which follow more slowly.
+    that moves the mid itself would take its own moves for risk. k, the rate at which the flow of orders falls with the
+    distance from the mid, is an option. Quotes are post-only, and are replaced only when they are off by more than a
+    tolerance, because a replaced quote loses its priority. Behind the best quotes there may be more levels, which follow
+    more slowly.
 
     A maker whose quotes are the market moves the mid by its own inventory, and a mid that it leans from runs away. With
     a memory it leans from a price that follows the mid slowly: what it buys then moves the price in proportion, as in

@@ -166,7 +166,8 @@ def running_exchange(
         if program.name != "flower"
     ]
     made = {**os.environ, **environment, "DATABASE_USERS": json.dumps(passwords)}
-    subprocess.run([sys.executable, "-m", "deploy.migrate"], env=made, check=True)
+    bots = (variables or {}).get("BOTS", "none")
+    subprocess.run([sys.executable, "-m", "deploy.migrate", "--bots", bots], env=made, check=True)
     supervisor = Supervisor(instance)
     try:
         with empty_queues(broker_url):

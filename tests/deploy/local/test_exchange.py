@@ -5,7 +5,8 @@ from __future__ import annotations
 from deploy.broker_users import ROLES
 from deploy.database_users import RIGHTS, USERS, urls_of
 from deploy.local import exchange
-from deploy.local.variables import SERVICE_URLS, from_environment
+from deploy.local.addresses import SERVICE_URLS
+from deploy.local.variables import from_environment
 from deploy.processes import BOTS
 
 SETTINGS = {
