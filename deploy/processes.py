@@ -75,9 +75,11 @@ def webs() -> list[Process]:
 
 
 def scheduler() -> Process:
-    """Celery beat, which rings for order entry; last, so that the first auction has bots in it."""
+    """Celery beat, which rings for order entry; last, so that the first auction has bots in it. It drops old days, too."""
     command = ("celery", "-A", "celery_app", "beat")
-    return Process("scheduler", "scheduler", command, role="scheduler", needs=frozenset({"rabbitmq", "migrate", "api"}))
+    return Process(
+        "scheduler", "scheduler", command, role="scheduler", user="scheduler", needs=_STORES | {"api"}
+    )
 
 
 def bots(crews: Iterable[Crew]) -> list[Process]:

@@ -99,11 +99,13 @@ def figures(
     trades: Sequence[Trade],
     bots: Sequence[Bot],
     value_of: Callable[[str, float], float] | None,
+    firsts: Mapping[str, float | None] | None = None,
 ) -> Figures:
     """Compute the figures of a market.
 
     references  reference prices by security [dollars]
     value_of    the hidden value of a security at a time [dollars]; None if it is not known
+    firsts      the price of each security's first trade [dollars]; by default of the first of `trades`
     """
     quoted: Mapping[str, list[Quote]] = defaultdict(list)
     traded: Mapping[str, list[Trade]] = defaultdict(list)
@@ -114,7 +116,14 @@ def figures(
     return Figures(
         duration_s=duration_s,
         securities=[
-            _of_security(name, reference, quoted[name], traded[name], duration_s, value_of)
+            _of_security(
+                name,
+                ((firsts or {}).get(name) or traded[name][0].price_cents / 100) / reference,
+                quoted[name],
+                traded[name],
+                duration_s=duration_s,
+                value_of=value_of,
+            )
             for name, reference in references.items()
             if traded[name]
         ],
@@ -124,9 +133,10 @@ def figures(
 
 def _of_security(
     name: str,
-    reference: float,
+    first: float,
     quotes: Sequence[Quote],
     trades: Sequence[Trade],
+    *,
     duration_s: float,
     value_of: Callable[[str, float], float] | None,
 ) -> OfSecurity:
@@ -136,7 +146,7 @@ def _of_security(
     errors = [] if value_of is None else [t.price_cents / 100 / value_of(name, t.time_s) - 1 for t in trades]
     return OfSecurity(
         security_id=name,
-        first=prices[0] / reference,
+        first=first,
         lowest=min(prices),
         highest=max(prices),
         last=prices[-1],

@@ -26,9 +26,10 @@ class Retail(Strategy):
 
     def on_timer(self, now: float) -> None:
         """Send a market order."""
-        place(self, self.rng.choice(SIDES), self.quantity)
+        if self.phase() != "auction":
+            place(self, self.rng.choice(SIDES), self.quantity)
 
     def on_phase(self, phase: PhaseChange) -> None:
-        """Take part in an auction."""
-        if phase.phase == "auction" and phase.security_id == self.security.security_id:
+        """Take part in an auction with one order: two would meet."""
+        if phase.phase == "auction" and phase.security_id == self.security.security_id and not self.open_orders:
             place(self, self.rng.choice(SIDES), self.quantity)
