@@ -75,11 +75,9 @@ def webs() -> list[Process]:
 
 
 def scheduler() -> Process:
-    """Celery beat, which rings for order entry; last, so that the first auction has bots in it. It drops old days, too."""
+    """Celery beat, which rings for order entry and drops old days; last, so that the first auction has bots in it."""
     command = ("celery", "-A", "celery_app", "beat")
-    return Process(
-        "scheduler", "scheduler", command, role="scheduler", user="scheduler", needs=_STORES | {"api"}
-    )
+    return Process("scheduler", "scheduler", command, role="scheduler", user="scheduler", needs=_STORES | {"api"})
 
 
 def bots(crews: Iterable[Crew]) -> list[Process]:

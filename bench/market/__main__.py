@@ -1,4 +1,4 @@
-"""`python -m bench.market`: what the market of `make up` looks like, a day in simulated time or the running exchange."""
+"""`python -m bench.market`: the market of `make up`, in simulated time or on the running exchange."""
 
 from __future__ import annotations
 

@@ -77,10 +77,8 @@ def _trades(client: Client, name: str, since_s: float) -> list[Trade]:
 
 def _first(client: Client, name: str) -> float | None:
     """Return the price of a security's first trade [dollars]."""
-    first = None
-    for first in client.past_trades(name):
-        pass
-    return None if first is None else float(first.price)
+    trades = list(client.past_trades(name))
+    return float(trades[-1].price) if trades else None
 
 
 def _bot(client: Client, standing: Standing) -> Bot:

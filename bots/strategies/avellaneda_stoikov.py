@@ -22,8 +22,8 @@ class AvellanedaStoikov(Strategy):
     v is an option, or estimated from changes of the mid; the estimate is for a market that others make, because a maker
     that moves the mid itself would take its own moves for risk. k, the rate at which the flow of orders falls with the
     distance from the mid, is an option. Quotes are post-only, and are replaced only when they are off by more than a
-    tolerance, because a replaced quote loses its priority. Behind the best quotes there may be more levels, which follow
-    more slowly.
+    tolerance, because a replaced quote loses its priority. Behind the best quotes there may be more levels; these
+    follow more slowly.
 
     A maker whose quotes are the market moves the mid by its own inventory, and a mid that it leans from runs away. With
     a memory it leans from a price that follows the mid slowly: what it buys then moves the price in proportion, as in

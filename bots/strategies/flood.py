@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bots.strategies.means import collared, place
+from bots.strategies.means import collared, last_of, place
 from bots.strategy import SIDES, Strategy, option
 
 
@@ -19,7 +19,7 @@ class Flood(Strategy):
 
     rate: float = option(5.0, "orders per second; 0 for as many as possible [1/s]")
     quantity: int = option(10, "size of an order [shares]")
-    limit: float = option(100.0, "price of every order [dollars]")
+    limit: float = option(100.0, "price of every order; 0 for the last price [dollars]")
     collar: float = option(0.0, "largest distance of its prices from the last one; 0 for any [fraction]")
     most_open: int = option(0, "open orders that it keeps, cancelling the oldest; 0 for all")
 
@@ -35,5 +35,5 @@ class Flood(Strategy):
 
     def on_timer(self, now: float) -> None:
         """Send one order."""
-        limit = collared(self, self.limit, self.collar)
+        limit = collared(self, self.limit or last_of(self) or 100.0, self.collar)
         place(self, self.rng.choice(SIDES), self.quantity, limit, most_open=self.most_open)

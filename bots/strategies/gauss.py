@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bots.strategies.means import collared, place
+from bots.strategies.means import collared, last_of, place
 from bots.strategy import SIDES, Strategy, option
 
 
@@ -15,7 +15,7 @@ class Gauss(Strategy):
     name = "gauss"
 
     every_s: float = option(5.0, "time between two orders [s]")
-    mean: float = option(100.0, "mean of the price [dollars]")
+    mean: float = option(100.0, "mean of the price; 0 for the last price [dollars]")
     deviation: float = option(10.0, "standard deviation of the price [dollars]")
     quantity: int = option(4, "size of an order [shares]")
     collar: float = option(0.0, "largest distance of its prices from the last one; 0 for any [fraction]")
@@ -29,5 +29,5 @@ class Gauss(Strategy):
 
     def on_timer(self, now: float) -> None:
         """Send an order at a newly drawn price."""
-        side, price = self.rng.choice(SIDES), self.rng.gauss(self.mean, self.deviation)
+        side, price = self.rng.choice(SIDES), self.rng.gauss(self.mean or last_of(self) or 100.0, self.deviation)
         place(self, side, self.quantity, collared(self, price, self.collar), most_open=self.most_open)

@@ -107,9 +107,7 @@ def deposit_shares_once(tx: Connection, client_id: str, security_id: str, quanti
     raises  TransferRefused  DTCC has not enough shares left
     """
     opening = f"opening:{client_id}:{security_id}"
-    booked = accounts.deposit_shares(
-        tx, client_id, opening, security_id=security_id, quantity=quantity, now_us=now_us
-    )
+    booked = accounts.deposit_shares(tx, client_id, opening, security_id=security_id, quantity=quantity, now_us=now_us)
     if booked != "transfer_id_reused":  # it had another number of shares before
         _require(booked)
 
