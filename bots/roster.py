@@ -159,8 +159,9 @@ def _values(text: str, kind: type[Strategy], given: Mapping[str, str]) -> dict[s
         if name not in known:
             raise RosterError(f"{text}: there is no option {name}; there are {', '.join((*known, SECURITY))}")
         default = known[name]
+        read: type[Any] = type(default)
         try:
-            values[name] = _BOOLEANS[value] if isinstance(default, bool) else type(default)(value)
+            values[name] = _BOOLEANS[value] if isinstance(default, bool) else read(value)
         except (ValueError, KeyError):
             wanted = "true or false" if isinstance(default, bool) else _WORDS.get(type(default), "a text")
             raise RosterError(f"{text}: {name} must be {wanted}") from None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bots.strategies.means import collared, last_of, place
-from bots.strategy import SIDES, Strategy, option
+from bots.strategies.means import Noise, collared, last_of, place
+from bots.strategy import option
 
 
 @dataclass
-class Flood(Strategy):
+class Flood(Noise):
     """Sends limit orders on random sides for 10 shares at 100.00, at a steady rate.
 
     The default rate is low so that a night does not fill the disk: 5 orders/s are 430,000 a day.
@@ -36,4 +36,4 @@ class Flood(Strategy):
     def on_timer(self, now: float) -> None:
         """Send one order."""
         limit = collared(self, self.limit or last_of(self) or 100.0, self.collar)
-        place(self, self.rng.choice(SIDES), self.quantity, limit, most_open=self.most_open)
+        place(self, self.side(self.quantity), self.quantity, limit, most_open=self.most_open)

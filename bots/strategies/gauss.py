@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bots.strategies.means import collared, last_of, place
-from bots.strategy import SIDES, Strategy, option
+from bots.strategies.means import Noise, collared, last_of, place
+from bots.strategy import option
 
 
 @dataclass
-class Gauss(Strategy):
+class Gauss(Noise):
     """Sends a limit order on a random side for 4 shares every 5 s, at a normally distributed price."""
 
     name = "gauss"
@@ -29,5 +29,5 @@ class Gauss(Strategy):
 
     def on_timer(self, now: float) -> None:
         """Send an order at a newly drawn price."""
-        side, price = self.rng.choice(SIDES), self.rng.gauss(self.mean or last_of(self) or 100.0, self.deviation)
+        side, price = self.side(self.quantity), self.rng.gauss(self.mean or last_of(self) or 100.0, self.deviation)
         place(self, side, self.quantity, collared(self, price, self.collar), most_open=self.most_open)

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from bots.contract import Side
-from bots.strategy import Strategy
+from bots.strategy import SIDES, Strategy, option
 from bots.working_order import WorkingOrder
+
+
+@dataclass
+class Noise(Strategy):
+    """A trader without an opinion, whose position stays near its opening one if that is asked for.
+
+    Random sides lead as far from the opening position as the account reaches, and traders who know what a share is
+    worth run out of means to trade against that.
+    """
+
+    drift: int = option(0, "largest distance from its opening position, at which it turns back; 0 for any [shares]")
+
+    _neutral: int = field(default=0, init=False, repr=False, compare=False)
+
+    def on_start(self) -> None:
+        """Take the opening position as neutral."""
+        self._neutral = self.position()
+
+    def side(self, quantity: int) -> Side:
+        """Draw a side for an order; it is the other one if the order would lead too far."""
+        side = self.rng.choice(SIDES)
+        after = self.position() - self._neutral + (quantity if side == "buy" else -quantity)
+        if self.drift and abs(after) > self.drift:
+            return "sell" if after > 0 else "buy"
+        return side
 
 
 def last_of(strategy: Strategy) -> float | None:

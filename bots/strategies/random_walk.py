@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from bots.strategies.means import collared, place
-from bots.strategy import SIDES, Strategy, option
+from bots.strategies.means import Noise, collared, place
+from bots.strategy import option
 
 
 @dataclass
-class RandomWalk(Strategy):
+class RandomWalk(Noise):
     """Sends a limit order on a random side for 1 to 10 shares every 5 s, at a price that walks from 100."""
 
     name = "random_walk"
@@ -36,4 +36,4 @@ class RandomWalk(Strategy):
         step = Decimal(self.rng.uniform(-self.step, self.step))
         price = min(max(self._price + step, self.security.min_price), self.security.max_price)
         self._price = Decimal(collared(self, float(price), self.collar)) if self.collar else price
-        place(self, self.rng.choice(SIDES), self.rng.randint(1, self.most), self._price, most_open=self.most_open)
+        place(self, self.side(self.most), self.rng.randint(1, self.most), self._price, most_open=self.most_open)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bots.contract import PhaseChange
-from bots.strategies.means import place
-from bots.strategy import SIDES, Strategy, option
+from bots.strategies.means import Noise, place
+from bots.strategy import option
 
 
 @dataclass
-class Retail(Strategy):
+class Retail(Noise):
     """Sends a market order on a random side for 4 shares every 5 s, and one when an auction begins."""
 
     name = "retail"
@@ -27,9 +27,9 @@ class Retail(Strategy):
     def on_timer(self, now: float) -> None:
         """Send a market order."""
         if self.phase() != "auction":
-            place(self, self.rng.choice(SIDES), self.quantity)
+            place(self, self.side(self.quantity), self.quantity)
 
     def on_phase(self, phase: PhaseChange) -> None:
         """Take part in an auction with one order: two would meet."""
         if phase.phase == "auction" and phase.security_id == self.security.security_id and not self.open_orders:
-            place(self, self.rng.choice(SIDES), self.quantity)
+            place(self, self.side(self.quantity), self.quantity)

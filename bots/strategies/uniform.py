@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bots.strategies.means import collared, place
-from bots.strategy import SIDES, Strategy, option
+from bots.strategies.means import Noise, collared, place
+from bots.strategy import option
 
 
 @dataclass
-class Uniform(Strategy):
+class Uniform(Noise):
     """Sends a limit order on a random side for 1 to 10 shares every second, anywhere in the allowed prices."""
 
     name = "uniform"
@@ -33,4 +33,4 @@ class Uniform(Strategy):
         )
         tick = self.security.tick
         price = lowest + tick * self.rng.randint(0, int((highest - lowest) / tick))
-        place(self, self.rng.choice(SIDES), self.rng.randint(1, self.most), price, most_open=self.most_open)
+        place(self, self.side(self.most), self.rng.randint(1, self.most), price, most_open=self.most_open)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bots.strategy import SIDES, Strategy, option
+from bots.strategies.means import Noise
+from bots.strategy import option
 
 
 @dataclass
-class ZeroIntelligence(Strategy):
+class ZeroIntelligence(Noise):
     """Sends random orders at random times, none of which loses against the value drawn for it.
 
     Each order gets its own redemption value or cost, drawn uniformly around `worth`; the bid is drawn uniformly below
@@ -46,7 +47,7 @@ class ZeroIntelligence(Strategy):
             self._trade()
 
     def _trade(self) -> None:
-        side = self.rng.choice(SIDES)
+        side = self.side(self.most)
         last = self.price().last
         centre = float(last or self.security.reference_price or self.worth)
         value = centre * (1 + self.rng.uniform(-self.spread, self.spread))

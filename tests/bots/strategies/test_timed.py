@@ -9,7 +9,7 @@ from statistics import mean, stdev
 import pytest
 
 from bots.contract import LimitOrder, MarketOrder, Order
-from bots.strategies import Flood, Gauss, RandomWalk, Retail, Uniform
+from bots.strategies import Flood, Gauss, RandomWalk, Retail, Uniform, ZeroIntelligence
 from bots.strategy import Strategy
 from tests.bots.harness import MSFT, Harness, orders_of, security
 
@@ -149,3 +149,17 @@ def test_retail_takes_part_in_an_auction_once() -> None:
     harness.fill_all(1, "100")
     harness.phase("continuous")
     assert len(harness.ticks(1).orders) == 2
+
+
+@pytest.mark.parametrize("bot", [Flood(drift=30), Gauss(drift=30), Retail(drift=30), ZeroIntelligence(drift=30)])
+def test_a_drift_turns_back_at_its_bound(bot: Strategy) -> None:
+    harness = Harness(bot, listed=[security("MSFT", "100")], cash="1e9", holdings={"MSFT": 5_000})
+    reached = set()
+    for _ in range(2_000):
+        before = len(harness.orders)
+        harness.ticks()
+        for order_id in range(before + 1, len(harness.orders) + 1):
+            harness.fill_all(order_id, "100")
+        reached.add(harness.session.position("MSFT") - 5_000)
+    assert -30 <= min(reached) < -15
+    assert 15 < max(reached) <= 30
