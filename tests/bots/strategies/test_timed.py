@@ -161,5 +161,6 @@ def test_a_drift_turns_back_at_its_bound(bot: Strategy) -> None:
         for order_id in range(before + 1, len(harness.orders) + 1):
             harness.fill_all(order_id, "100")
         reached.add(harness.session.position("MSFT") - 5_000)
-    assert -30 <= min(reached) < -15
-    assert 15 < max(reached) <= 30
+    # Orders that were sent before the last one filled may lead a little further.
+    assert -40 <= min(reached) < -15
+    assert 15 < max(reached) <= 40
