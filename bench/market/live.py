@@ -32,7 +32,7 @@ def measure(url: str, keys_file: Path, *, minutes: float) -> Figures:
     firsts = {name: _first(client, name) for name in references}
     standings = {one.client_id: one for one in client.leaderboard()}
     bots = [
-        _bot(Client(url, key), standings[account])
+        _bot(Client(url, key), standings[account], began_s)
         for account, key in keys.items()
         if account not in _NO_BOTS and account in standings and standings[account].trades
     ]
@@ -81,7 +81,8 @@ def _first(client: Client, name: str) -> float | None:
     return float(trades[-1].price) if trades else None
 
 
-def _bot(client: Client, standing: Standing) -> Bot:
+def _bot(client: Client, standing: Standing, since_s: float) -> Bot:
+    """Return a bot's figures: all of its orders, and its requests since a time, without cancels and replacements."""
     orders = list(client.orders())
     reasons = Counter(order.reason for order in orders if order.status == "rejected" and order.reason not in ENDS)
     versus = float(standing.versus_holding or 0)
@@ -91,7 +92,7 @@ def _bot(client: Client, standing: Standing) -> Bot:
         held_cents=round(equity_cents / (1 + versus)),
         equity_cents=equity_cents,
         orders=len(orders),
-        requests=len(orders),
+        requests=sum(datetime.fromisoformat(order.created_at or "").timestamp() >= since_s for order in orders),
         refused=reasons.total(),
         trades=standing.trades,
         reasons={str(reason): number for reason, number in reasons.items()},
