@@ -8,7 +8,7 @@ RUN = @$(PYTHON) -m deploy.local
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
 
-up: ## install missing programs, start everything and six bots; BOTS=none MARKET=my.toml PUBLIC=host.example ...
+up: ## install missing programs, start everything and its bots; BOTS=none MARKET=my.toml PUBLIC=host.example ...
 	$(RUN) up
 
 down: ## stop everything and keep the data

@@ -16,6 +16,8 @@ from bots.strategies import STRATEGIES
 # are imported on use: a live bot does not need plots.
 COMMANDS = {
     "run": ("bots.live.command", "trade on the running exchange, until stopped"),
+    "crew": ("bots.live.crew", "run several bots of one strategy in one process"),
+    "newsroom": ("bots.live.newsroom", "publish the news that moves the hidden values, with the admin's key"),
     "simulate": ("bots.simulate", "trade in a market in memory: an hour in seconds, without services"),
     "tournament": ("bots.league.tournament", "let bots play against each other and write a report"),
     "verify": ("bots.league.verify", "play a tournament again and check its result"),

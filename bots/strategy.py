@@ -59,6 +59,8 @@ class Strategy:
     """
 
     name: ClassVar[str] = ""
+    # How many securities it needs.
+    trades: ClassVar[int] = 1
     # Channels to deliver in addition to those with a callback: a strategy that reads book() without defining on_book
     # names "book" here.
     watches: ClassVar[frozenset[Channel]] = frozenset()

@@ -56,7 +56,7 @@ def _configuration() -> dict[str, Any]:
         "worker_enable_remote_control": True,
         "worker_send_task_events": True,
         "task_send_sent_event": False,
-        "beat_scheduler": "tasks.order_entry.bell:Bell",
+        "beat_scheduler": "tasks.scheduler.bell:Bell",
         "beat_max_loop_interval": 1,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,

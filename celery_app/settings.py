@@ -44,6 +44,9 @@ class Settings(BaseSettings):
 
     # -- the pipeline --------------------------------------------------------------------------------------------
     shards: int = Field(2, ge=1, le=62, description="shards of securities, each with one matching queue")
+    keep_days: int = Field(
+        7, ge=0, le=3650, description="days of reports, trades, prices and candles_1s that the scheduler keeps; 0: all"
+    )
     prefetch_messages: int = Field(32, ge=1, le=1000, description="messages a worker may hold; its largest batch")
     confirm_timeout_s: float = Field(4.0, gt=0, le=30, description="longest wait for RabbitMQ to confirm a publish")
     broker_heartbeat_s: int = Field(10, ge=2, le=120, description="AMQP heartbeat; three missed cut a connection")

@@ -98,6 +98,10 @@ _MARKET_DATA: Mapping[str, tuple[str, ...]] = {
         "EXECUTE ON FUNCTION make_day(text, integer, bigint)",
     ),
     "catch_up": ("SELECT ON ALL TABLES IN SCHEMA public", "INSERT ON coverage"),
+    "scheduler": (
+        "SELECT ON reports_default, trades_default, prices_default, candles_1s_default",
+        "EXECUTE ON FUNCTION drop_day(text, text, bigint, bigint, bigint, integer)",
+    ),
 }
 RIGHTS = {"CLEARING_DATA_URL": _CLEARING_DATA, "MARKET_DATA_URL": _MARKET_DATA}
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from bots import roster
+from bots.hidden_value import Values
+from bots.roster import Crew, Entry, RosterError
+from db.clearing_data import initial_data
 from deploy.processes import BOTS
 from tasks.shared.rules.market import Day, Endowment, Listing, Market
 
@@ -41,6 +45,20 @@ SecurityId = Annotated[str, Field(pattern=r"^[A-Z0-9.]{1,12}$")]
 # The parser makes decimals of the file's numbers.
 Price = Annotated[Decimal, Field(ge=Decimal("0.01"), le=10_000_000, decimal_places=2)]
 BasisPoints = Annotated[Decimal, Field(gt=-10_000, lt=10_000, decimal_places=2)]
+
+
+def _entry(given: object) -> Entry:
+    if isinstance(given, Entry):
+        return given
+    if not isinstance(given, str):
+        raise ValueError("a bot is a text like flood, informed:5 or gauss(security=AAPL)")
+    try:
+        return roster.entry_of(given)
+    except RosterError as fault:
+        raise ValueError(str(fault)) from None
+
+
+BotEntry = Annotated[Entry, BeforeValidator(_entry)]
 
 
 class _Part(BaseModel):
@@ -103,6 +121,26 @@ class GivenToAccounts(_Part):
     shares: Mapping[SecurityId, Annotated[int, Field(ge=0, le=10**12)]] = {}
 
 
+class GivenToBots(_Part):
+    """What a bot's account is given instead: cash, and so much worth of each security that it trades [dollars]."""
+
+    cash: Annotated[Decimal, Field(ge=0, le=10**12, decimal_places=2)] = Decimal(60_000)
+    shares_worth: Annotated[Decimal, Field(ge=0, le=10**12, decimal_places=2)] = Decimal(50_000)
+
+
+class HiddenValues(_Part):
+    """The hidden values of the securities.
+
+    seed        the same seed repeats them; by default each new exchange draws its own
+    volatility  standard deviation of a value's change in a minute [fraction]
+    news_every  mean time between two items of news; 0 for none [s]
+    """
+
+    seed: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    volatility: Annotated[Decimal, Field(ge=0, le=Decimal("0.1"))] = Decimal("0.001")
+    news_every: Seconds = 240
+
+
 class DayOfTrading(_Part):
     """The steps of the trading day, in this order; one that lasts no time is left out."""
 
@@ -127,8 +165,10 @@ class MarketFile(_Part):
     """The file."""
 
     first_auction: Seconds = 8
-    bots: tuple[str, ...] = BOTS
+    bots: tuple[BotEntry, ...] = tuple(map(roster.entry_of, BOTS))
     endowment: GivenToAccounts = GivenToAccounts()
+    bots_endowment: GivenToBots = GivenToBots()
+    hidden_values: HiddenValues = HiddenValues()
     securities: tuple[ListedSecurity, ...]
     day: DayOfTrading | None = None
 
@@ -143,10 +183,41 @@ class MarketFile(_Part):
             for name in self.endowment.shares
             if name not in listed
         ]
-        faults += [f"there is no bot {name}; there are {', '.join(BOTS)}" for name in self.bots if name not in BOTS]
+        faults += [fault for place, entry in enumerate(self.bots, 1) if (fault := _misfit(place, entry, listed))]
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def listed(self) -> list[str]:
+        """The ids of the securities."""
+        return [security.id for security in self.securities]
+
+    def crews(self, entries: Sequence[Entry] | None = None) -> list[Crew]:
+        """Return the bots that trade; of other entries than the file's, if they are given.
+
+        raises  RosterError  an entry does not fit the securities
+        """
+        return roster.crews(self.bots if entries is None else entries, self.listed)
+
+    def opening(self, account: str, securities: Sequence[str]) -> tuple[int, dict[str, int]]:
+        """Return the cash [cents] and the shares with which a bot's account begins."""
+        initial = account in initial_data.TRADERS
+        shares = dict(self.endowment.shares) if initial else {}
+        worth_cents = _cents(self.bots_endowment.shares_worth)
+        for security in self.securities:
+            if security.id in securities and security.id not in shares:
+                shares[security.id] = worth_cents // _cents(security.reference_price)
+        return _cents(self.endowment.cash if initial else self.bots_endowment.cash), shares
+
+    def values(self, seed: int) -> Values:
+        """Return the hidden values for a seed."""
+        return Values(
+            seed=seed,
+            references=tuple((security.id, float(security.reference_price)) for security in self.securities),
+            volatility=float(self.hidden_values.volatility),
+            news_every_s=float(self.hidden_values.news_every),
+        )
 
     def market(self) -> Market:
         """The market as `clearing_data` has it."""
@@ -197,5 +268,20 @@ def _place(location: tuple[int | str, ...]) -> str:
     return place or "as a whole"
 
 
+def _misfit(place: int, entry: Entry, listed: Sequence[str]) -> str | None:
+    """Return why an entry of the bots does not fit the securities; None if it does."""
+    try:
+        roster.crews([entry], listed)
+    except RosterError as fault:
+        return f"bots[{place}]: {fault}"
+    return None
+
+
 def _cents(dollars: Decimal) -> int:
     return int(dollars * 100)
+
+
+# What trades where no file says otherwise, as in tests of the exchange without one.
+DEFAULT: Final = MarketFile(
+    securities=tuple(ListedSecurity(id=name, reference_price=Decimal(100)) for name in initial_data.SECURITIES)
+)

@@ -9,7 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bots.roster import Crew
+
+# The bots of a market that names none: the six of the original.
 BOTS = ("random_walk", "gauss", "uniform", "flood", "retail", "market_maker")
+
+# The process that publishes news, with the admin's key.
+NEWSROOM = "newsroom"
 
 Kind = Literal["worker", "web", "bot", "scheduler", "referee"]
 
@@ -69,9 +75,9 @@ def webs() -> list[Process]:
 
 
 def scheduler() -> Process:
-    """Celery beat, which rings for order entry; last, so that the first auction has bots in it."""
+    """Celery beat, which rings for order entry and drops old days; last, so that the first auction has bots in it."""
     command = ("celery", "-A", "celery_app", "beat")
-    return Process("scheduler", "scheduler", command, role="scheduler", needs=frozenset({"rabbitmq", "migrate", "api"}))
+    return Process("scheduler", "scheduler", command, role="scheduler", user="scheduler", needs=_STORES | {"api"})
 
 
 def referee() -> Process:
@@ -81,6 +87,13 @@ def referee() -> Process:
     )
 
 
-def bots(names: Iterable[str]) -> list[Process]:
-    """The bots; to each its account, of the bot's name in capitals."""
-    return [Process(name, "bot", ("bots", name), needs=frozenset({"api"})) for name in names]
+def bots(crews: Iterable[Crew]) -> list[Process]:
+    """The bots: one process for each entry of the market's list; and the newsroom, if there are any."""
+    made = [Process(crew.name, "bot", ("bots", "crew", *_crew(crew)), needs=frozenset({"api"})) for crew in crews]
+    return [*made, Process(NEWSROOM, "bot", ("bots", "newsroom"), needs=frozenset({"api"}))] if made else []
+
+
+def _crew(crew: Crew) -> Iterable[str]:
+    yield crew.entry.text
+    for seat in crew.seats:
+        yield from ("--bot", f"{seat.account}={'+'.join(seat.securities)}")

@@ -21,6 +21,7 @@ from db.clearing_data import equity_samples, standings
 from db.clearing_data.equity_samples import EVERY_US, Sample
 from db.clearing_data.securities import ever_listed
 from db.connect import Database
+from tasks.shared.rules.securities import Security
 
 log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class EquityCurves:
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
+        self._begun = False
         self._spans = {
             span_s: SharedValue(partial(self._read_span, span_s), remember_s=max(span_s / SAMPLES_A_SPAN, 1.0))
             for span_s in SPANS_S
@@ -59,10 +61,16 @@ class EquityCurves:
                 log.warning("equity_not_sampled", fault=problem.detail)
 
     def sample(self, at_us: int) -> None:
-        """Keep what clients are worth now. Raises Problem (503) when the database is away."""
+        """Keep what clients are worth now. Raises Problem (503) when the database is away.
+
+        The curves of a new exchange begin when its first auction is over: before that, no price is one of the market.
+        """
         with reading(self._clearing_data) as tx:
-            found = standings.standings(tx, {})
             securities = ever_listed(tx)
+            self._begun = self._begun or equity_samples.any_exist(tx) or not _opening(securities)
+            if not self._begun:
+                return
+            found = standings.standings(tx, {})
         worth = [(outgoing.equity_cents(one.account, one.holdings, securities), one) for one in found]
         worth.sort(key=lambda entry: (-entry[0], entry[1].account.client_id))
         sampled = {
@@ -83,6 +91,10 @@ class EquityCurves:
             found = equity_samples.since(tx, now_us() - span_s * _US, most=MOST_POINTS, richest=MOST_TOLD)
         curves = _curves(found)
         return curves, encode(curves)
+
+
+def _opening(securities: Sequence[Security]) -> bool:
+    return any(security.phase == "auction" for security in securities)
 
 
 def _since(curves: Mapping[str, Any], since_us: int) -> dict[str, Any]:

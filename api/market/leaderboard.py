@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import gevent
@@ -19,7 +19,8 @@ from api.wire.answers_schema.common import Rows
 from api.wire.answers_schema.market import Curves, Standing
 from api.wire.declaration import JSON, Parameter, declared
 from api.wire.money import dollars
-from db.clearing_data import standings
+from db.clearing_data import growth, standings
+from db.clearing_data.growth import Kept
 from db.clearing_data.securities import ever_listed
 from db.clearing_data.trade_counts import TradeCounts
 from db.connect import Database
@@ -71,7 +72,7 @@ def ranked(clearing_data: Database, counts: TradeCounts) -> list[dict[str, Any]]
         gevent.sleep(AGAIN_S)
     with reading(clearing_data) as tx:
         found = standings.standings(tx, counts.read(tx))
-        return _ranked(found, ever_listed(tx))
+        return _ranked(found, growth.kept(tx), ever_listed(tx))
 
 
 def _advance(clearing_data: Database, counts: TradeCounts) -> bool:
@@ -79,7 +80,11 @@ def _advance(clearing_data: Database, counts: TradeCounts) -> bool:
         return counts.advance(tx)
 
 
-def _ranked(found: Sequence[standings.Standing], securities: Sequence[Security]) -> list[dict[str, Any]]:
+def _ranked(
+    found: Sequence[standings.Standing], kept: Mapping[str, Kept], securities: Sequence[Security]
+) -> list[dict[str, Any]]:
+    prices_cents = {security.security_id: security.last_price_cents or 0 for security in securities}
+    nothing = Kept()
     worth = [(outgoing.equity_cents(one.account, one.holdings, securities), one) for one in found]
     worth.sort(key=lambda entry: (-entry[0], entry[1].account.client_id))
     # Equal equity is an equal rank, and the next rank counts all before it.
@@ -95,6 +100,9 @@ def _ranked(found: Sequence[standings.Standing], securities: Sequence[Security])
             "holdings": {holding.security_id: holding.shares for holding in one.holdings},
             "trades": one.trades,
             "return": outgoing.return_of(one.growth.return_ppm(equity_cents)),
+            "versus_holding": outgoing.return_of(
+                kept.get(one.account.client_id, nothing).versus_ppm(equity_cents, prices_cents)
+            ),
         }
         for equity_cents, one in worth
     ]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.local import environment_file, ports
+from deploy.local.addresses import WITH_PASSWORDS
 from deploy.local.failure import Failure
 from deploy.local.places import ROOT, Instance
 from deploy.local.steps import step
-from deploy.local.variables import WITH_PASSWORDS
 
 FOLDER = ROOT / ".run-against"
 

@@ -103,7 +103,12 @@ class Arena:
 
     def _migrate(self) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [VENV_PYTHON, "-m", "deploy.migrate"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+            [VENV_PYTHON, "-m", "deploy.migrate", "--bots", "none"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
 
     def _disturb(self, line: Proxy, fault: Fault) -> None:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from bench.target.accounts import KEYS_FILE
 from celery_app.settings import Settings
 from deploy.local import exchange, ports, ready
+from deploy.local.addresses import SERVICE_URLS
 from deploy.local.failure import Failure
 from deploy.local.lock import alone
 from deploy.local.places import ROOT, VENV_PYTHON, Instance
 from deploy.local.programs import Program
 from deploy.local.services import answers, own
 from deploy.local.supervisor import Supervisor
-from deploy.local.variables import SERVICE_URLS, from_environment
+from deploy.local.variables import from_environment
 
 INSTANCE = Instance(ROOT / ".run-bench")
 
@@ -101,7 +102,7 @@ def _start(
     for service in services.programs:
         answers.wait(service, services.url_of(service), still_up=lambda: supervisor.require(names))
     migrated = subprocess.run(
-        [VENV_PYTHON, "-m", "deploy.migrate"],
+        [VENV_PYTHON, "-m", "deploy.migrate", "--bots", "none"],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,

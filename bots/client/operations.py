@@ -1,4 +1,4 @@
-"""Operations that need the admin's key: accounts, transfers, halts and fees."""
+"""Operations that need the admin's key: accounts, transfers, halts, fees and news."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from bots.client.connection import Connection, part
-from bots.contract import AccountState, OpenedAccount, Security, Transferred
+from bots.contract import AccountState, NewsItem, OpenedAccount, Security, Transferred
 
 
 class Operations(Connection):
@@ -77,6 +77,12 @@ class Operations(Connection):
 
     def _change_security(self, security_id: str, change: dict[str, Any]) -> None:
         self.ask("PATCH", f"/securities/{part(security_id)}", dict[str, Any], content=change)
+
+    def publish_news(self, headline: str, *, body: str | None = None, security_id: str | None = None) -> NewsItem:
+        """Publish news to all clients. Raises Unavailable if it may or may not be published: it is not sent twice."""
+        given = {"headline": headline, "body": body, "security_id": security_id}
+        content = {name: text for name, text in given.items() if text is not None}
+        return self.ask("POST", "/news", NewsItem, content=content, repeatable=False)
 
     def netting(self, *, from_: str | None = None, to: str | None = None) -> dict[str, Any]:
         """Return the figures of `GET /clearing/netting` for a period."""

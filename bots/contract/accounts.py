@@ -106,7 +106,11 @@ class Statement(Struct, frozen=True, kw_only=True):
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """A client's rank on the leaderboard; `gain` is a fraction, None if the account never received a deposit."""
+    """A client's rank on the leaderboard.
+
+    gain            fraction, None if the account never received a deposit
+    versus_holding  equity compared with what it would be without trades [fraction]; None if that is nothing
+    """
 
     rank: int
     client_id: str
@@ -115,3 +119,4 @@ class Standing(Struct, frozen=True, kw_only=True):
     holdings: dict[str, int]
     trades: int
     gain: Decimal | None = msgspec.field(name="return", default=None)
+    versus_holding: Decimal | None = None

@@ -87,9 +87,11 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
 def _key(arguments: argparse.Namespace, client_id: str) -> str:
     """Find the account's key. Raises CannotTrade if there is none."""
     given: str | None = arguments.key or os.environ.get(KEY_VARIABLE)
-    if given:
-        return given
-    file: Path = arguments.keys_file
+    return given or key_of(arguments.keys_file, client_id)
+
+
+def key_of(file: Path, client_id: str) -> str:
+    """Read an account's key from a file of keys. Raises CannotTrade if there is none."""
     try:
         keys = json.loads(file.read_text())
     except FileNotFoundError:

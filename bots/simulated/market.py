@@ -82,7 +82,10 @@ class Market:
         self._numbers = NumberSeries()
         self._watch = Watch(configuration.patience_s, calling)
         band = Decimal(configuration.market_order_band.numerator) / configuration.market_order_band.denominator
-        self._securities = {name: _contract_form(one, band) for name, one in self.exchange.securities.items()}
+        references = {one.security_id: one.reference_cents for one in configuration.listings}
+        self._securities = {
+            name: _contract_form(one, band, references[name]) for name, one in self.exchange.securities.items()
+        }
         self._day = TradingDay(
             configuration.listings,
             clock=self.clock,
@@ -315,7 +318,7 @@ class Market:
         )
 
 
-def _contract_form(security: securities.Security, market_order_band: Decimal) -> Security:
+def _contract_form(security: securities.Security, market_order_band: Decimal, reference_cents: int) -> Security:
     return Security(
         security_id=security.security_id,
         tick=price_of(security.tick_cents),
@@ -324,4 +327,5 @@ def _contract_form(security: securities.Security, market_order_band: Decimal) ->
         maker_fee=Decimal(security.maker_fee_ppm) / 100,
         taker_fee=Decimal(security.taker_fee_ppm) / 100,
         market_order_band=market_order_band,
+        reference_price=price_of(reference_cents),
     )

@@ -19,9 +19,18 @@ class AvellanedaStoikov(Strategy):
     With inventory q (in units of a quote, relative to the opening position), risk aversion g, variance per second v of
     the price and horizon T, the reservation price is r = mid - q g v T, and the quotes lie half of
     d = g v T + (2/g) ln(1 + g/k) on both sides of it. T is a rolling horizon, because the market has no terminal time.
-    v is estimated from changes of the mid; k, the rate at which the flow of orders falls with the distance from the
-    mid, is an option. Quotes are post-only, and are replaced only when they are off by more than a tolerance, because
-    a replaced quote loses its priority.
+    v is an option, or estimated from changes of the mid; the estimate is for a market that others make, because a maker
+    that moves the mid itself would take its own moves for risk. k, the rate at which the flow of orders falls with the
+    distance from the mid, is an option. Quotes are post-only, and are replaced only when they are off by more than a
+    tolerance, because a replaced quote loses its priority. Behind the best quotes there may be more levels; these
+    follow more slowly.
+
+    A maker whose quotes are the market moves the mid by its own inventory, and a mid that it leans from runs away. With
+    a memory it leans from a price that follows the mid slowly: what it buys then moves the price in proportion, as in
+    Kyle (1985), and the price comes back when it has sold again.
+
+    In an auction, which takes no post-only orders, it quotes around the last price, before the first trade around the
+    reference price.
 
     Source: Avellaneda and Stoikov (2008), "High-frequency trading in a limit order book", Quantitative Finance 8(3),
     equations 3.17 and 3.18, with the infinite horizon that they discuss.
@@ -33,20 +42,27 @@ class AvellanedaStoikov(Strategy):
     risk: float = option(0.1, "risk aversion g [1/dollars]")
     thinning: float = option(20.0, "decay of the order flow with the distance from the mid, k [1/dollars]")
     horizon_s: float = option(60.0, "horizon of the price risk, T [s]")
+    volatility: float = option(0.0, "deviation of the price in a minute; 0 to estimate it [fraction]")
+    memory_s: float = option(0.0, "time in which the price that it leans from follows the mid; 0 for at once [s]")
     quantity: int = option(5, "size of a quote, and unit of the inventory [shares]")
     most: int = option(20, "inventory beyond which it quotes on one side only [quotes]")
     tolerance: float = option(0.01, "distance from its target at which a quote is replaced [dollars]")
-    start: float = option(100.0, "price to quote around before the first one is known [dollars]")
+    levels: int = option(1, "quotes on each side, the second twice the size of the first, and so on")
+    gap: float = option(0.05, "distance between two of them, and the tolerance that each adds [dollars]")
+    start: float = option(100.0, "first price to quote around, where there is no reference price [dollars]")
 
-    watches = frozenset({"price"})
+    watches = frozenset({"price", "phase"})
 
     def __post_init__(self) -> None:
         if min(self.risk, self.thinning, self.horizon_s) <= 0:
             raise ValueError("risk, thinning and horizon_s must be above 0")
+        if self.levels < 1 or self.quantity < 1:
+            raise ValueError("levels and quantity must be at least 1")
         self._variance = Average(self.horizon_s)
         self._mid_before: tuple[float, float] | None = None
-        self._quotes: dict[Side, int] = {}
+        self._quotes: dict[tuple[Side, int], int] = {}
         self._neutral = 0
+        self._anchor: float | None = None
 
     def interval_s(self) -> float:
         """Return the time between two updates [s]."""
@@ -63,45 +79,69 @@ class AvellanedaStoikov(Strategy):
 
     def on_timer(self, now: float) -> None:
         """Update the variance and move the quotes to their targets."""
-        mid = self._mid(self.price())
-        if self._mid_before is not None:
+        if self.phase() not in ("continuous", "auction"):
+            return
+        is_continuous = self.phase() == "continuous"
+        mid = self._mid(self.price(), is_continuous=is_continuous)
+        if self._mid_before is not None and is_continuous:
             before_s, before = self._mid_before
             self._variance.add(now, (mid - before) ** 2 / max(now - before_s, 1e-9))
-        self._mid_before = (now, mid)
+        centre = self._centre(now, mid)
+        self._mid_before = (now, mid) if is_continuous else None
         inventory = (self.position() - self._neutral) / self.quantity
-        fear = self.risk * self._variance.mean * self.horizon_s
-        reservation = mid - inventory * fear
+        variance = (self.volatility * mid) ** 2 / 60 if self.volatility else self._variance.mean
+        fear = self.risk * variance * self.horizon_s
+        reservation = centre - inventory * fear
         half_spread = fear / 2 + math.log(1 + self.risk / self.thinning) / self.risk
-        self._quote("buy", reservation - half_spread, wanted=inventory < self.most)
-        self._quote("sell", reservation + half_spread, wanted=inventory > -self.most)
+        for level in range(self.levels):
+            away = half_spread + level * self.gap
+            self._quote("buy", level, reservation - away, wanted=inventory < self.most)
+            self._quote("sell", level, reservation + away, wanted=inventory > -self.most)
 
-    def _mid(self, price: Price) -> float:
-        if (mid := mid_of(price)) is not None:
+    def _centre(self, now: float, mid: float) -> float:
+        """Return the price to lean from."""
+        if not self.memory_s or self._anchor is None:
+            self._anchor = mid
+        elif self._mid_before is not None:
+            self._anchor += (mid - self._anchor) * -math.expm1((self._mid_before[0] - now) / self.memory_s)
+        return self._anchor
+
+    def _mid(self, price: Price, *, is_continuous: bool) -> float:
+        if is_continuous and (mid := mid_of(price)) is not None:
             return mid
-        return float(price.last) if price.last is not None else self.start
+        return float(price.last or self.security.reference_price or self.start)
 
-    def _quote(self, side: Side, price: float, *, wanted: bool) -> None:
-        limit = self._behind_the_other_side(side, price)
-        standing = self.open_orders.get(self._quotes.get(side, 0))
+    def _quote(self, side: Side, level: int, price: float, *, wanted: bool) -> None:
+        quantity = self.quantity * (level + 1)
+        is_continuous = self.phase() == "continuous"
+        limit = self._on_the_tick(side, price)
+        if is_continuous:
+            limit = self._behind_the_other_side(side, limit)
+        standing = self.open_orders.get(self._quotes.get((side, level), 0))
         if standing is not None:
-            if not wanted or standing.open_quantity < self.quantity:
+            if standing.status == "pending" or standing.cancelling:
+                return
+            if not wanted or 2 * standing.open_quantity < quantity:
                 self.cancel(standing.order_id)  # the next update places a full one
-            elif standing.status != "pending" and not standing.cancelling and self._is_off(standing.price, limit):
+            elif self._is_off(standing.price, limit, level):
                 self.replace(standing.order_id, price=limit)
-        elif wanted and self._can(side, limit):
-            self._quotes[side] = self.order(side, self.quantity, limit, post_only=True)
+        elif wanted and self._can(side, limit, quantity):
+            self._quotes[side, level] = self.order(side, quantity, limit, post_only=is_continuous)
 
-    def _is_off(self, price: Decimal | None, limit: Decimal) -> bool:
-        return price is not None and abs(price - limit) > Decimal(str(self.tolerance))
+    def _is_off(self, price: Decimal | None, limit: Decimal, level: int) -> bool:
+        return price is not None and abs(price - limit) > Decimal(str(self.tolerance + level * self.gap / 2))
 
-    def _behind_the_other_side(self, side: Side, price: float) -> Decimal:
-        """Round a price to the tick, away from the mid, to where it does not trade at once."""
+    def _on_the_tick(self, side: Side, price: float) -> Decimal:
+        """Round a price to the tick, away from the mid."""
+        tick, rounding = self.security.tick, ROUND_FLOOR if side == "buy" else ROUND_CEILING
+        return (Decimal(price) / tick).quantize(Decimal(1), rounding=rounding) * tick
+
+    def _behind_the_other_side(self, side: Side, limit: Decimal) -> Decimal:
+        """Return the nearest price that does not trade at once."""
         tick, now = self.security.tick, self.price()
-        rounding = ROUND_FLOOR if side == "buy" else ROUND_CEILING
-        limit = (Decimal(price) / tick).quantize(Decimal(1), rounding=rounding) * tick
         if side == "buy":
             return limit if now.ask is None else min(limit, now.ask - tick)
         return limit if now.bid is None else max(limit, now.bid + tick)
 
-    def _can(self, side: Side, limit: Decimal) -> bool:
-        return self.cash >= limit * self.quantity if side == "buy" else self.available() >= self.quantity
+    def _can(self, side: Side, limit: Decimal, quantity: int) -> bool:
+        return self.cash >= limit * quantity if side == "buy" else self.available() >= quantity

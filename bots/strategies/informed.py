@@ -34,7 +34,7 @@ class Informed(Strategy):
     volatility: float = option(0.02, "its volatility, unless the runner provides one [dollars per root of a second]")
     seed_of_value: int = option(0, "seed of the hidden value, unless the runner provides one")
 
-    watches = frozenset({"price"})
+    watches = frozenset({"price", "phase"})
 
     def __post_init__(self) -> None:
         self.fundamental = Fundamental(seed=self.seed_of_value, start=self.start, volatility=self.volatility)

@@ -41,5 +41,8 @@ class MarketMaker(Strategy):
         quotes = [one.order_id for one in self.open_orders.values() if one.security_id == name and not one.cancelling]
         for oldest in quotes[: max(len(quotes) - (self.most - 2), 0)]:
             self.cancel(oldest)
-        self.buy(self.quantity, price.bid + spread * self._inside, security_id=name)
-        self.sell(self.quantity, price.ask - spread * self._inside, security_id=name)
+        bid, ask = price.bid + spread * self._inside, price.ask - spread * self._inside
+        if self.cash >= self.securities[name].nearest(bid) * self.quantity:
+            self.buy(self.quantity, bid, security_id=name)
+        if self.available(name) >= self.quantity:
+            self.sell(self.quantity, ask, security_id=name)

@@ -30,6 +30,8 @@ class MeanReversion(Strategy):
     most: int = option(50, "largest distance from its opening position [shares]")
     quantity: int = option(10, "largest order [shares]")
 
+    watches = frozenset({"phase"})
+
     def __post_init__(self) -> None:
         if not 0 <= self.leave < self.enter:
             raise ValueError("enter must be above leave, and leave must not be negative")

@@ -31,6 +31,8 @@ class Momentum(Strategy):
     most: int = option(50, "largest distance from its opening position [shares]")
     quantity: int = option(10, "largest order [shares]")
 
+    watches = frozenset({"phase"})
+
     def __post_init__(self) -> None:
         if not 0 < self.fast_s < self.slow_s:
             raise ValueError("fast_s must be above 0 and below slow_s")

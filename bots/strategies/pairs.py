@@ -25,12 +25,15 @@ class Pairs(Strategy):
     """
 
     name = "pairs"
+    trades = 2
 
     half_life_s: float = option(600.0, "half-life of the average of the ratio [s]")
     enter: float = option(2.0, "distance of the ratio from its average at which it shifts [deviations]")
     leave: float = option(0.5, "distance at which it shifts back [deviations]")
     most: int = option(40, "largest shift of each security [shares]")
     quantity: int = option(10, "largest order [shares]")
+
+    watches = frozenset({"phase"})
 
     def __post_init__(self) -> None:
         if not 0 <= self.leave < self.enter:

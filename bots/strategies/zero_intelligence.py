@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bots.strategy import SIDES, Strategy, option
+from bots.strategies.means import Noise
+from bots.strategy import option
 
 
 @dataclass
-class ZeroIntelligence(Strategy):
+class ZeroIntelligence(Noise):
     """Sends random orders at random times, none of which loses against the value drawn for it.
 
     Each order gets its own redemption value or cost, drawn uniformly around `worth`; the bid is drawn uniformly below
@@ -24,7 +25,7 @@ class ZeroIntelligence(Strategy):
     name = "zero_intelligence"
 
     every_s: float = option(2.0, "mean time between two orders [s]")
-    worth: float = option(100.0, "value of a share before the first trade [dollars]")
+    worth: float = option(100.0, "value of a share before the first trade, where there is no reference price [dollars]")
     spread: float = option(0.02, "largest distance of values from the last price [fraction]")
     depth: float = option(0.01, "largest distance of limits from the value [fraction]")
     most: int = option(10, "largest order [shares]")
@@ -46,9 +47,9 @@ class ZeroIntelligence(Strategy):
             self._trade()
 
     def _trade(self) -> None:
-        side = self.rng.choice(SIDES)
+        side = self.side(self.most)
         last = self.price().last
-        centre = float(last) if last is not None else self.worth
+        centre = float(last or self.security.reference_price or self.worth)
         value = centre * (1 + self.rng.uniform(-self.spread, self.spread))
         away = self.rng.uniform(0.0, self.depth)
         quantity = self.rng.randint(1, self.most)

@@ -57,6 +57,11 @@ def add(tx: Connection, sample: Sample) -> None:
     )
 
 
+def any_exist(tx: Connection) -> bool:
+    """Return whether there is a sample."""
+    return bool(tx.execute(text("SELECT EXISTS (SELECT FROM equity_samples)")).scalar_one())
+
+
 def since(tx: Connection, since_us: int, *, most: int, richest: int | None = None) -> list[Sample]:
     """The samples since a time, oldest first; of more than `most` some in even distances, the latest among them.
 

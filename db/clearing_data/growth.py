@@ -7,8 +7,9 @@ not thin a gain out. Shares are valued at the last price at the time of their tr
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from sqlalchemy import Connection, text
@@ -58,6 +59,37 @@ class Growth:
 
     def _factor_at(self, equity_cents: int) -> Decimal:
         return self.factor * equity_cents / self.base_cents if self.base_cents > 0 else self.factor
+
+
+@dataclass(slots=True)
+class Kept:
+    """What an account would have if it had never traded: its deposits less its withdrawals."""
+
+    cash_cents: int = 0
+    shares: dict[str, int] = field(default_factory=dict)
+
+    def versus_ppm(self, equity_cents: int, prices_cents: Mapping[str, int]) -> int | None:
+        """Return by how much an equity is above this, in millionths of it; None where this is worth nothing."""
+        worth_cents = self.cash_cents + sum(shares * prices_cents[name] for name, shares in self.shares.items())
+        return round((Decimal(equity_cents) / worth_cents - 1) * _PPM) if worth_cents > 0 else None
+
+
+# The index of the transfers, of which there are few, finds them among the trades.
+_KEPT = text(
+    "SELECT account, security_id, sum(cash_cents)::bigint AS cash, sum(shares)::bigint AS shares FROM ledger "
+    "WHERE transfer_id IS NOT NULL AND kind IN ('deposit', 'withdrawal') GROUP BY account, security_id"
+)
+
+
+def kept(tx: Connection) -> Mapping[str, Kept]:
+    """Return what each account that ever had a transfer would have without its trades."""
+    found: dict[str, Kept] = defaultdict(Kept)
+    for row in tx.execute(_KEPT):
+        if row.security_id is None:
+            found[row.account].cash_cents = row.cash
+        else:
+            found[row.account].shares[row.security_id] = row.shares
+    return found
 
 
 def record_transfer(tx: Connection, client_id: str, *, cash_cents: int, security_id: str | None, shares: int) -> None:

@@ -101,6 +101,17 @@ def open_trader(
     return True
 
 
+def deposit_shares_once(tx: Connection, client_id: str, security_id: str, quantity: int, *, now_us: int) -> None:
+    """Deposit a trader's opening shares of a security, unless it ever had some.
+
+    raises  TransferRefused  DTCC has not enough shares left
+    """
+    opening = f"opening:{client_id}:{security_id}"
+    booked = accounts.deposit_shares(tx, client_id, opening, security_id=security_id, quantity=quantity, now_us=now_us)
+    if booked != "transfer_id_reused":  # it had another number of shares before
+        _require(booked)
+
+
 def _require(transferred: accounts.Transferred) -> None:
     if transferred not in {"booked", "repeated"}:
         raise TransferRefused(f"an opening transfer was refused: {transferred}")

@@ -185,7 +185,7 @@ def drop(database: Database, partition: Partition, *, now_us: int, patience_s: f
     while True:
         try:
             with database.transaction() as tx:
-                return _drop(tx, partition, now_us=now_us, until_s=until_s)
+                return _drop(tx, partition, now_us=now_us, patience_s=max(until_s - time.monotonic(), 0.0))
         except DBAPIError as fault:
             if not isinstance(fault.orig, psycopg2.errors.LockNotAvailable):
                 raise
@@ -194,82 +194,21 @@ def drop(database: Database, partition: Partition, *, now_us: int, patience_s: f
         time.sleep(LOCK_AGAIN_S)
 
 
-def _drop(tx: Connection, partition: Partition, *, now_us: int, until_s: float) -> int:
-    table, before = partition.table, partition.before
-    rows = 0
-    if partition.name is not None:
-        # No worker stores rows there any more, and readers are not blocked. A vacuum gives way after a second.
-        tx.execute(text("SET LOCAL lock_timeout = '3s'"))
-        tx.execute(text(f"LOCK TABLE {partition.name} IN SHARE MODE"))
-        rows += _note(tx, partition, f"FROM {partition.name}", now_us=now_us)
-    tx.execute(text("SET LOCAL lock_timeout = '100ms'"))
-    _lock_alone(tx, table, until_s=until_s)
-    default = f"{table.name}_default"
-    late = f"FROM {default} WHERE {table.column} < {before}"
-    if tx.execute(text(f"SELECT EXISTS (SELECT {late})")).scalar_one():
-        rows += _note(tx, partition, late, now_us=now_us)
-        tx.execute(text(f"DELETE {late}"))
-    if table.keeps_out:
-        tx.execute(
-            text(
-                f"ALTER TABLE {default} DROP CONSTRAINT IF EXISTS {table.floor}, "
-                f"ADD CONSTRAINT {table.floor} CHECK ({table.column} >= {before})"
-            )
-        )
-    if partition.name is not None:
-        tx.execute(text(f"DROP TABLE {partition.name}"))
-    return rows
+# It runs with the rights of the tables' owner; the migration that creates it says why.
+_DROP_DAY = text("SELECT drop_day(:table, :partition, :before, :now_us, :bytes, :patience_ms)")
 
 
-def _lock_alone(tx: Connection, table: Daily, *, until_s: float) -> None:
-    """Lock a table for this transaction alone, without ever queueing for the lock, which would block others."""
-    while True:
-        try:
-            with tx.begin_nested():
-                tx.execute(text(f"LOCK TABLE ONLY {table.name} IN ACCESS EXCLUSIVE MODE NOWAIT"))
-            return
-        except DBAPIError as fault:
-            if not isinstance(fault.orig, psycopg2.errors.LockNotAvailable) or time.monotonic() > until_s:
-                raise
-        time.sleep(LOCK_AGAIN_S)
-
-
-def _note(tx: Connection, partition: Partition, rows_from: str, *, now_us: int) -> int:
-    """Record what is about to be dropped; return the number of rows."""
-    table = partition.table
-    denied = "CAST('{}' AS bigint[])"
-    if table is REPORTS:
-        denied = (
-            "coalesce(array_agg(report_id) FILTER "
-            "(WHERE NOT confirmed AND report_id > 0 AND report_id < CAST(2 ^ 53 AS bigint)), '{}')"
-        )
-    rows = tx.execute(
-        text(
-            f"""
-            WITH gone AS (SELECT count(*) AS rows, {denied} AS denied {rows_from}), noting AS (
-                INSERT INTO dropped AS noted (table_name, before, dropped_us, rows, bytes, denied)
-                SELECT :table, :before, :now_us, rows, :bytes, denied FROM gone
-                ON CONFLICT (table_name, before) DO UPDATE SET dropped_us = excluded.dropped_us,
-                    rows = noted.rows + excluded.rows, bytes = greatest(noted.bytes, excluded.bytes),
-                    denied = noted.denied || excluded.denied
-            )
-            SELECT rows FROM gone
-            """  # noqa: S608 - the names are ours
-        ),
-        {"table": table.name, "before": partition.before, "now_us": now_us, "bytes": partition.bytes},
-    ).scalar_one()
-    if table.about is not None:
-        tx.execute(
-            text(
-                f"""
-                INSERT INTO dropped_sequences AS noted (table_name, about, sequence)
-                SELECT :table, {table.about}, max(sequence) {rows_from} GROUP BY {table.about}
-                ON CONFLICT (table_name, about) DO UPDATE SET sequence = greatest(noted.sequence, excluded.sequence)
-                """
-            ),
-            {"table": table.name},
-        )
-    return int(rows)
+def _drop(tx: Connection, partition: Partition, *, now_us: int, patience_s: float) -> int:
+    """Drop a partition, and the rows before its end in the default one, and record what they held."""
+    values = {
+        "table": partition.table.name,
+        "partition": partition.name,
+        "before": partition.before,
+        "now_us": now_us,
+        "bytes": partition.bytes,
+        "patience_ms": round(1_000 * patience_s),
+    }
+    return int(tx.execute(_DROP_DAY, values).scalar_one())
 
 
 # -- dropped days ----------------------------------------------------------------------------------------------------

@@ -11,9 +11,9 @@ from collections.abc import Collection
 from functools import partial
 
 from deploy.local import environment_file, packages, virtual_environment
+from deploy.local.addresses import SERVICE_URLS
 from deploy.local.failure import Failure, ending
 from deploy.local.places import EXCHANGE, ROOT, TESTS, VENV_PYTHON
-from deploy.local.variables import SERVICE_URLS
 
 COMMANDS = ("up", "down", "status", "logs", "clean", "run", "chaos", "tournament", "test", "lint")
 

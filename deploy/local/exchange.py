@@ -7,16 +7,10 @@ from pathlib import Path
 
 from celery_app.settings import Settings
 from celery_app.stage import INVARIANT_BROKEN_STATUS
+from deploy.local.addresses import DATABASE_URLS, FLOWER_BASIC_AUTH, FLOWER_BROKER_API, FOR_MIGRATE, WITH_PASSWORDS
 from deploy.local.places import VENV_PYTHON, Instance
 from deploy.local.programs import BOT, SCHEDULER, WEB, WORKER, Program
-from deploy.local.variables import (
-    DATABASE_URLS,
-    FLOWER_BASIC_AUTH,
-    FLOWER_BROKER_API,
-    FOR_MIGRATE,
-    WITH_PASSWORDS,
-    Variables,
-)
+from deploy.local.variables import Variables
 from deploy.migrate import key_file
 from deploy.processes import Process
 
@@ -104,5 +98,5 @@ def _command(process: Process, url: str, run_directory: Path) -> tuple[str, ...]
     own: tuple[str, ...] = ()
     if process.kind == "bot":
         # A file with only its own key.
-        own = ("--url", url, "--keys-file", str(key_file(run_directory, process.name.upper())))
+        own = ("--url", url, "--keys-file", str(key_file(run_directory, process.name)))
     return (str(VENV_PYTHON), "-m", *process.command, *own)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bots import roster
+from bots.roster import Crew, RosterError
+from deploy.local.addresses import SERVICE_URLS
 from deploy.local.failure import Failure
-from deploy.processes import BOTS, Process, bots, referee, scheduler, webs, workers
+from deploy.market_file import DEFAULT, MarketFile
+from deploy.processes import Process, bots, referee, scheduler, webs, workers
 
 # The smallest, default and largest number of each kind of worker.
 _COUNTS = {
@@ -16,36 +20,18 @@ _COUNTS = {
     "DATA_FEED_WORKERS": (1, 1, 32),
 }
 
-# The variable of each address, and its service; `make up` starts Postgres unless both databases are set.
-SERVICE_URLS = {
-    "BROKER_URL": "RabbitMQ",
-    "REDIS_URL": "Redis",
-    "CLEARING_DATA_URL": "Postgres",
-    "MARKET_DATA_URL": "Postgres",
-}
-DATABASE_URLS = frozenset({"CLEARING_DATA_URL", "MARKET_DATA_URL"})
-# Flower's own variables: the address of RabbitMQ's management, and its users with passwords.
-FLOWER_BROKER_API = "FLOWER_BROKER_API"
-FLOWER_BASIC_AUTH = "FLOWER_BASIC_AUTH"
-
-# For `deploy.migrate` only, which makes the users.
-FOR_MIGRATE = ("BROKER_MANAGEMENT_URL", "BROKER_USERS", "DATABASE_USERS")
-
-# Variables that contain passwords.
-WITH_PASSWORDS = (*SERVICE_URLS, FLOWER_BROKER_API, FLOWER_BASIC_AUTH, *FOR_MIGRATE)
-
 
 @dataclass(frozen=True, slots=True)
 class Variables:
     """The variables of one `make up`.
 
     counts  numbers of processes, by variable
-    bots    names of the bots that trade
+    bots    the bots that trade
     given   addresses of services that exist already, by variable
     """
 
     counts: Mapping[str, int]
-    bots: tuple[str, ...]
+    bots: tuple[Crew, ...]
     given: Mapping[str, str]
 
     def processes(self, shards: int) -> list[tuple[str, Process]]:
@@ -57,15 +43,15 @@ class Variables:
         return named
 
 
-def from_environment(environment: Mapping[str, str], *, bots: tuple[str, ...] = BOTS) -> Variables:
+def from_environment(environment: Mapping[str, str], *, market: MarketFile = DEFAULT) -> Variables:
     """Read the variables.
 
-    bots    the bots if BOTS is not set
+    market  whose bots trade if BOTS is not set
     raises  Failure  one of them is invalid
     """
     return Variables(
         counts={name: _count(environment, name) for name in _COUNTS},
-        bots=_bots(environment.get("BOTS", ""), bots),
+        bots=bots_of(environment.get("BOTS", ""), market),
         given={name: environment[name] for name in SERVICE_URLS if environment.get(name)},
     )
 
@@ -78,14 +64,15 @@ def _count(environment: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _bots(text: str, otherwise: tuple[str, ...]) -> tuple[str, ...]:
-    """The bots of a list like `flood,retail`; those of the market when it is empty, none of them for `none`."""
-    names = tuple(dict.fromkeys(text.lower().replace(",", " ").split()))
-    if not names:
-        return otherwise
-    if names == ("none",):
+def bots_of(text: str, market: MarketFile) -> tuple[Crew, ...]:
+    """Return the bots of a list like `flood, informed:2`; those of the market if it is empty, none of them for `none`.
+
+    raises  Failure  the list is wrong
+    """
+    texts = roster.split(text)
+    if [word.lower() for word in texts] == ["none"]:
         return ()
-    wrong = [name for name in names if name not in BOTS]
-    if wrong:
-        raise Failure(f"wrong BOTS: it must be none, or a list of: {', '.join(BOTS)}")
-    return names
+    try:
+        return tuple(market.crews([roster.entry_of(entry) for entry in texts] if texts else None))
+    except RosterError as fault:
+        raise Failure(f"wrong BOTS: {fault}") from fault

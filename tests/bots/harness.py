@@ -7,14 +7,18 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from bots.contract import Book, Level, Order, OrderState, Price, Report, Security, Side
+from bots.contract import Book, Level, Order, OrderState, Phase, PhaseChange, Price, Report, Security, Side
 from bots.strategy import Strategy
 from bots.trading_session import TradingSession
 
 
-def security(security_id: str) -> Security:
+def security(security_id: str, reference_price: str | None = None) -> Security:
     return Security(
-        security_id=security_id, tick=Decimal("0.01"), min_price=Decimal("0.01"), max_price=Decimal("10000.00")
+        security_id=security_id,
+        tick=Decimal("0.01"),
+        min_price=Decimal("0.01"),
+        max_price=Decimal("10000.00"),
+        reference_price=None if reference_price is None else Decimal(reference_price),
     )
 
 
@@ -94,6 +98,9 @@ class Harness:
             Book(security_id=security_id, sequence=1, bids=_levels(bids), asks=_levels(asks)), self.now_s
         )
 
+    def phase(self, phase: Phase, *, security_id: str = "MSFT") -> None:
+        self.session.deliver(PhaseChange(security_id=security_id, phase=phase), self.now_s)
+
     def confirm(self, order_id: int) -> None:
         self.tell("order", order_id)
 
@@ -138,5 +145,5 @@ def _levels(levels: list[tuple[str, int]]) -> list[Level]:
 
 
 def orders_of(strategy: Strategy, *, times: int, seed: int = 1) -> list[Order]:
-    """What a strategy orders when its timer goes off so many times."""
-    return Harness(strategy, seed=seed).ticks(times).orders
+    """What a strategy orders when its timer goes off so many times, with an account that pays for anything."""
+    return Harness(strategy, seed=seed, cash="1e12", holdings={"MSFT": 10**9}).ticks(times).orders

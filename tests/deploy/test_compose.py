@@ -10,16 +10,22 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy import market_file
 from deploy.broker_users import ROLES
 from deploy.database_users import RIGHTS, USERS
-from deploy.processes import BOTS, Process, bots, referee, scheduler, webs, workers
+from deploy.processes import Process, bots, referee, scheduler, webs, workers
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 
 SHARDS = 2
-WORKERS, WEBS, TRADERS = workers(SHARDS), [*webs(), scheduler()], bots(BOTS)
+WORKERS, WEBS, TRADERS = (
+    workers(SHARDS),
+    [*webs(), scheduler()],
+    bots(market_file.read(ROOT / "deploy/exchange.toml").crews()),
+)
+BOTS = {process.name for process in TRADERS}
 IN_THE_CONTAINER = ["--url", "http://api:8000", "--keys-file", "/run/key/keys.json"]
 STORES = {"rabbitmq", "postgres", "redis"}
 WATCHERS, WATCHERS_PORTS = {"prometheus", "grafana"}, {"PROMETHEUS_PORT", "GRAFANA_PORT"}
@@ -74,7 +80,7 @@ def test_a_worker_can_be_scaled(process: Process) -> None:
 
 
 def test_bots_trade_only_on_request() -> None:
-    assert {name for name, service in SERVICES.items() if service.get("profiles") == ["bots"]} == set(BOTS)
+    assert {name for name, service in SERVICES.items() if service.get("profiles") == ["bots"]} == BOTS
 
 
 def test_everything_listens_on_loopback_by_default() -> None:
@@ -171,8 +177,8 @@ def test_a_container_may_change_nothing_and_gain_no_rights(process: Process) -> 
 
 
 def test_the_image_has_the_folders_of_the_keys_for_their_account() -> None:
-    (accounts,) = re.findall(r"for account in ([A-Z_ ]+);", (ROOT / "Dockerfile").read_text())
-    assert accounts.split() == [name.upper() for name in BOTS]
+    (folders,) = re.findall(r"for process in ([A-Z0-9_ \\\n-]+);", (ROOT / "Dockerfile").read_text())
+    assert folders.replace("\\", "").split() == [process.name.upper() for process in TRADERS]
 
 
 def test_the_api_trusts_only_caddy() -> None:

@@ -122,6 +122,9 @@ FORBIDDEN = {
             "INSERT INTO dropped SELECT * FROM dropped",
         ],
     },
+    "scheduler": {
+        MARKET: ["SELECT FROM reports", "DELETE FROM reports_default", "INSERT INTO dropped SELECT * FROM dropped"],
+    },
     "catch_up": {
         CLEARING: ["SELECT FROM api_keys", "SELECT FROM accounts", "INSERT INTO order_log SELECT * FROM order_log"],
         MARKET: ["INSERT INTO trades SELECT * FROM trades"],

@@ -26,7 +26,11 @@ def read(tmp_path: Path, text: str) -> market_file.MarketFile:
 
 def test_the_default_is_five_securities_with_a_band() -> None:
     found = market_file.read(ROOT / "deploy/exchange.toml")
-    assert (found.bots, found.day) == (BOTS, None)
+    assert found.day is None
+    crews = {crew.name: crew for crew in found.crews()}
+    assert list(crews)[: len(BOTS)] == list(BOTS)
+    makers = crews["avellaneda_stoikov"].seats
+    assert [seat.securities for seat in makers] == [("MSFT",), ("AAPL",), ("TSLA",), ("JPM",), ("SHEL",)]
     names = ("MSFT", "AAPL", "TSLA", "JPM", "SHEL")
     assert found.market() == Market(
         securities=tuple(Listing(name, band_ppm=100_000) for name in names),
@@ -65,7 +69,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         day=Day(60_000_000, 23_400_000_000, 90_000_000, 86_401_000_000),
         first_auction_us=3_000_000,
     )
-    assert found.bots == ("flood",)
+    assert [entry.text for entry in found.bots] == ["flood"]
 
 
 def test_a_tick_is_the_lowest_price_where_none_is_given() -> None:
@@ -96,7 +100,13 @@ SECURITY = {"id": "A", "reference_price": 50}
         ({"securities": [SECURITY | {"maker_fee": -1}]}, "securities[1]: maker_fee and taker_fee together"),
         ({"securities": [SECURITY], "endowment": {"shares": {"B": 1}}}, "endowment.shares names B, which is not among"),
         ({"securities": [SECURITY], "endowment": {"cash": -1}}, "endowment.cash: "),
-        ({"securities": [SECURITY], "bots": ["bot"]}, "there is no bot bot; there are random_walk"),
+        ({"securities": [SECURITY], "bots": ["flood", "bot"]}, "bots[2]: there is no bot bot; there are random_walk"),
+        ({"securities": [SECURITY], "bots": [1]}, "bots[1]: a bot is a text like flood"),
+        ({"securities": [SECURITY], "bots": ["gauss(mean=x)"]}, "bots[1]: gauss(mean=x): mean must be a number"),
+        ({"securities": [SECURITY], "bots": ["gauss(security=B)"]}, "bots[1]: gauss: B is not listed; listed are A"),
+        ({"securities": [SECURITY], "bots": ["pairs"]}, "bots[1]: pairs: it trades 2 securities"),
+        ({"securities": [SECURITY], "hidden_values": {"volatility": 1}}, "hidden_values.volatility: "),
+        ({"securities": [SECURITY], "bots_endowment": {"cash": -1}}, "bots_endowment.cash: "),
         ({"securities": [SECURITY], "day": {"continuous": "1 hour"}}, "day.continuous: a duration is a text like"),
         ({"securities": [SECURITY], "day": {"continuous": ""}}, "day.continuous: a duration is a text like"),
         ({"securities": [SECURITY], "day": {"closed": 5}}, "day: continuous must last at least a second"),

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from bots.live.crew import VALUES_FILE, Market
 from celery_app.settings import Settings
-from db.clearing_data import initial_data, keys
+from db.clearing_data import accounts, initial_data, keys
 from db.connect import Database
-from deploy import migrate
-from deploy.processes import BOTS
+from deploy import market_file, migrate
+from deploy.processes import NEWSROOM
 from tests.support.clearing_rows import revoke_keys
 
 
@@ -32,24 +33,57 @@ def test_every_account_gets_a_valid_key(clearing_data: Database, tmp_path: Path)
     migrate.prepare(settings(tmp_path))
     assert stat.S_IMODE((tmp_path / "keys.json").stat().st_mode) == 0o600
     held = keys_in(tmp_path)
-    assert held.keys() == {"admin", *initial_data.TRADERS}
+    bots = {seat.account for crew in market_file.read(settings(tmp_path).market).crews() for seat in crew.seats}
+    assert held.keys() == {"admin", *initial_data.TRADERS, *bots}
     with clearing_data.transaction() as tx:
         owners = {entry: keys.find_key(tx, key) for entry, key in held.items()}
     assert owners.pop("admin") == keys.Identity(keys.ADMIN, "admin")
-    assert owners == {client_id: keys.Identity(client_id, "client") for client_id in initial_data.TRADERS}
+    assert owners == {client_id: keys.Identity(client_id, "client") for client_id in (*initial_data.TRADERS, *bots)}
 
 
-def test_each_bot_gets_a_file_with_its_own_key_and_no_other(clearing_data: Database, tmp_path: Path) -> None:
+def test_each_process_of_bots_gets_a_file_with_their_keys_and_no_other(clearing_data: Database, tmp_path: Path) -> None:
     migrate.prepare(settings(tmp_path))
     held = keys_in(tmp_path)
-    for account in map(str.upper, BOTS):
-        file = migrate.key_file(tmp_path, account)
-        assert json.loads(file.read_text()) == {account: held[account]}
+    for crew in market_file.read(settings(tmp_path).market).crews():
+        file = migrate.key_file(tmp_path, crew.name)
+        assert json.loads(file.read_text()) == {seat.account: held[seat.account] for seat in crew.seats}
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert json.loads(migrate.key_file(tmp_path, NEWSROOM).read_text()) == {"admin": held["admin"]}
     with clearing_data.transaction() as tx:
         revoke_keys(tx, "GAUSS", now_us=1)
     migrate.prepare(settings(tmp_path))
     assert json.loads(migrate.key_file(tmp_path, "GAUSS").read_text()) == {"GAUSS": keys_in(tmp_path)["GAUSS"]}
+
+
+def test_a_bot_begins_with_shares_of_what_it_trades(clearing_data: Database, tmp_path: Path) -> None:
+    migrate.prepare(settings(tmp_path), bots="informed:2, retail(security=SHEL)")
+    migrate.prepare(settings(tmp_path), bots="informed(security=TSLA), retail(security=SHEL)")
+    with clearing_data.transaction() as tx:
+        held = {
+            account: {one.security_id: one.shares for one in accounts.holdings(tx, account)}
+            for account in ("INFORMED", "INFORMED_2", "RETAIL")
+        }
+        balances = [one.balance_cents for one in accounts.all_accounts(tx) if one.client_id in held]
+    assert held == {
+        "INFORMED": {"MSFT": 500, "TSLA": 500},
+        "INFORMED_2": {"AAPL": 500},
+        "RETAIL": {"MSFT": 1_000, "SHEL": 500},
+    }
+    assert balances == [6_000_000, 6_000_000, 1_000_000]
+    with pytest.raises(migrate.NotPrepared, match="wrong BOTS: there is no bot flod"):
+        migrate.prepare(settings(tmp_path), bots="flod")
+
+
+def test_only_those_who_need_the_hidden_values_get_them_and_they_stay(clearing_data: Database, tmp_path: Path) -> None:
+    migrate.prepare(settings(tmp_path), bots="informed:2, retail")
+    files = sorted(file.parent.name for file in tmp_path.rglob(VALUES_FILE))
+    assert files == sorted(["INFORMED", "NEWSROOM", tmp_path.name])
+    first = Market.read(migrate.key_file(tmp_path, "informed"))
+    assert first == Market.read(migrate.key_file(tmp_path, NEWSROOM))
+    assert dict(first.values.references)["SHEL"] == 100.0
+    assert stat.S_IMODE(migrate.key_file(tmp_path, "informed").with_name(VALUES_FILE).stat().st_mode) == 0o600
+    migrate.prepare(settings(tmp_path), bots="informed")
+    assert Market.read(migrate.key_file(tmp_path, "informed")) == first
 
 
 def test_a_second_run_changes_nothing(clearing_data: Database, tmp_path: Path) -> None:

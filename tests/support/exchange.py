@@ -148,7 +148,8 @@ def running_exchange(
     instance.folder("logs")
     port = {"api": free_port(), "flower": free_port()}
     broker_url = broker_url or s.broker_url.get_secret_value()
-    urls = {"API_PORT": str(port["api"]), "BROKER_URL": broker_url}
+    # The scheduler keeps the past: the same database serves tests of other years.
+    urls = {"API_PORT": str(port["api"]), "BROKER_URL": broker_url, "KEEP_DAYS": "0"}
     environment = local.environment(os.environ, urls, instance)
     roles = {
         role: {"BROKER_URL": url_of(role, broker_url, password), "BROKER_ROLE": role}
@@ -166,7 +167,8 @@ def running_exchange(
         if program.name != "flower"
     ]
     made = {**os.environ, **environment, "DATABASE_USERS": json.dumps(passwords)}
-    subprocess.run([sys.executable, "-m", "deploy.migrate"], env=made, check=True)
+    bots = (variables or {}).get("BOTS", "none")
+    subprocess.run([sys.executable, "-m", "deploy.migrate", "--bots", bots], env=made, check=True)
     supervisor = Supervisor(instance)
     try:
         with empty_queues(broker_url):

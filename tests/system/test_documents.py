@@ -12,7 +12,8 @@ import pytest
 from bots.live.command import KEY_VARIABLE
 from celery_app.settings import Settings
 from deploy.local.__main__ import COMMANDS
-from deploy.local.variables import SERVICE_URLS, from_environment
+from deploy.local.addresses import SERVICE_URLS
+from deploy.local.variables import from_environment
 from tests.support.exchange import ROOT
 
 DOCUMENTS = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")] + sorted(

@@ -103,6 +103,7 @@ class Standing(Answer):
     holdings: dict[str, Count]
     trades: Count
     return_: Annotated[Fraction | None, Field(alias="return")]
+    versus_holding: Fraction | None
 
 
 class Curves(Answer):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shutil
 
+from deploy.local.addresses import SERVICE_URLS
 from deploy.local.commands import down
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
 from deploy.local.places import EXCHANGE, TESTS, Instance, read_json
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
-from deploy.local.variables import SERVICE_URLS
 
 # Every instance has it; `make up` did not make a folder without it.
 _OURS = "supervisor.conf"

@@ -14,6 +14,7 @@ from types import FrameType
 
 from celery_app.settings import Settings
 from deploy.local import descendants, exchange
+from deploy.local.addresses import SERVICE_URLS
 from deploy.local.commands import lint
 from deploy.local.failure import ending
 from deploy.local.lock import alone
@@ -22,7 +23,6 @@ from deploy.local.programs import Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
-from deploy.local.variables import SERVICE_URLS
 
 # More processes would only wait for the one Postgres and the one RabbitMQ.
 _MOST_PROCESSES = 8

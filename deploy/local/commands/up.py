@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from celery_app.settings import Settings
 from deploy import broker_users, database_users, flower, market_file
 from deploy.local import environment_file, exchange, growth, public, ready
+from deploy.local.addresses import DATABASE_URLS, FLOWER_BROKER_API, SERVICE_URLS
 from deploy.local.failure import Failure, ending
 from deploy.local.lock import alone
 from deploy.local.places import EXCHANGE, VENV_PYTHON
@@ -19,7 +20,7 @@ from deploy.local.programs import BOT, SCHEDULER, WEB, WORKER, Program
 from deploy.local.services import answers, own
 from deploy.local.steps import step
 from deploy.local.supervisor import Supervisor
-from deploy.local.variables import DATABASE_URLS, FLOWER_BROKER_API, SERVICE_URLS, Variables, from_environment
+from deploy.local.variables import Variables, from_environment
 from deploy.market_file import MarketFile
 
 _LEAST_FREE_BYTES = 1 << 30
@@ -28,7 +29,7 @@ _LEAST_FREE_BYTES = 1 << 30
 def main() -> int:
     """Start everything that does not run; exit status 1 and one sentence if that fails."""
     market = _market()
-    variables, door = from_environment(os.environ, bots=market.bots), public.from_environment(os.environ)
+    variables, door = from_environment(os.environ, market=market), public.from_environment(os.environ)
     require_space()
     with alone(EXCHANGE):
         _bring_up(variables, door, market)
@@ -99,7 +100,7 @@ def _bring_up(variables: Variables, door: public.PublicDoor | None, market: Mark
     _start_services(supervisor, services, variables, wanted)
     with step("databases, initial data, keys, users"):
         made = {"DATABASE_USERS": json.dumps(passwords)} if passwords else {}
-        _migrate(environment | _users(services.roles, environment) | made)
+        _migrate(environment | _users(services.roles, environment) | made, bots=os.environ.get("BOTS", ""))
     environment_file.write(EXCHANGE, environment)
     _start_processes(supervisor, processes, url=url, flower_url=flower_url)
     if market.day is None:
@@ -165,9 +166,13 @@ def _start_services(
         answers.require(variable, url)
 
 
-def _migrate(environment: Mapping[str, str]) -> None:
+def _migrate(environment: Mapping[str, str], *, bots: str) -> None:
     done = subprocess.run(
-        [VENV_PYTHON, "-m", "deploy.migrate"], env=os.environ | environment, capture_output=True, text=True, check=False
+        [VENV_PYTHON, "-m", "deploy.migrate", "--bots", bots],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise Failure(done.stderr.strip().splitlines()[-1])

@@ -11,9 +11,9 @@ from kombu import Connection
 from redis import Redis
 from redis.exceptions import RedisError
 
+from deploy.local.addresses import SERVICE_URLS
 from deploy.local.failure import Failure
 from deploy.local.services.own import POSTGRES, RABBITMQ, REDIS
-from deploy.local.variables import SERVICE_URLS
 
 _LOGIN_S = 3
 

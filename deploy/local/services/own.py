@@ -11,10 +11,10 @@ from deploy.broker_definitions import definitions
 from deploy.broker_users import ROLES
 from deploy.database_users import USERS
 from deploy.local import ports
+from deploy.local.addresses import SERVICE_URLS
 from deploy.local.places import Instance, read_json, write_private
 from deploy.local.programs import Program
 from deploy.local.services import postgres, rabbitmq, redis
-from deploy.local.variables import SERVICE_URLS
 
 RABBITMQ, POSTGRES, REDIS = "RabbitMQ", "Postgres", "Redis"
 _SERVICES = {RABBITMQ: rabbitmq, POSTGRES: postgres, REDIS: redis}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from db.clearing_data import equity_samples
+from api.market.equity_curves import EquityCurves
+from db.clearing_data import accounts, equity_samples
 from db.clearing_data.equity_samples import EVERY_US, Sample
 from db.connect import Database
 from tests.api.conftest import Keys
@@ -38,6 +42,60 @@ def test_the_api_samples_by_itself(api: Api, keys: Keys) -> None:
     assert history["equity"]["SINGLE"][-1] == 110_000
     assert history["returns"]["SINGLE"][-1] == 0
     assert "DTCC" not in history["equity"]
+
+
+def test_versus_holding_compares_with_the_deposits_alone(api: Api, clearing_data: Database) -> None:
+    with clearing_data.transaction() as tx:
+        accounts.open_account(tx, "EMPTY", now_us=1)
+        accounts.deposit_cash(tx, "FLOOD", "a", amount_cents=10_000_00, now_us=1)
+        accounts.withdraw_shares(tx, "FLOOD", "b", security_id="MSFT", quantity=500, now_us=1)
+        accounts.deposit_shares(tx, "GAUSS", "c", security_id="AAPL", quantity=10, now_us=1)
+        # FLOOD has earned 5 % of 20,000 in cash and 500 shares at 120; the price has risen for all.
+        tx.execute(text("UPDATE last_prices SET price_cents = 12000 WHERE security_id = 'MSFT'"))
+        tx.execute(text("UPDATE accounts SET balance_cents = balance_cents + 400000 WHERE client_id = 'FLOOD'"))
+    answer = until(lambda: rows(api), lambda found: found["FLOOD"]["equity"] == 84_000)
+    assert answer["FLOOD"]["versus_holding"] == 0.05
+    assert answer["SINGLE"]["versus_holding"] == answer["GAUSS"]["versus_holding"] == 0
+    assert answer["SINGLE"]["return"] > 0.18, "the price alone"
+    assert answer["EMPTY"]["versus_holding"] is None
+
+
+def rows(api: Api) -> dict[str, Any]:
+    return {row["client_id"]: row for row in api.ask("GET", "/leaderboard").json()["data"]}
+
+
+def until(read: Callable[[], dict[str, Any]], done: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while not done(found := read()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    return found
+
+
+def test_the_curves_of_a_new_exchange_begin_after_its_first_auction(clearing_data: Database) -> None:
+    curves = EquityCurves(clearing_data)
+    at_us = 1_700_000_000_000_000
+
+    def sampled() -> int:
+        with clearing_data.transaction() as tx:
+            return sum(one.sampled_us <= at_us + 9 * EVERY_US for one in equity_samples.since(tx, 0, most=10_000))
+
+    def phase(name: str) -> None:
+        with clearing_data.transaction() as tx:
+            tx.execute(text("UPDATE securities SET phase = :phase WHERE security_id = 'MSFT'"), {"phase": name})
+
+    phase("auction")
+    with clearing_data.transaction() as tx:
+        tx.execute(text("DELETE FROM equity_samples"))
+    curves.sample(at_us)
+    assert sampled() == 0
+    phase("continuous")
+    curves.sample(at_us + EVERY_US)
+    assert sampled() == 1
+    phase("auction")
+    curves.sample(at_us + 2 * EVERY_US)
+    EquityCurves(clearing_data).sample(at_us + 3 * EVERY_US)
+    assert sampled() == 3, "a later auction makes no gap, also after a restart"
 
 
 @pytest.mark.parametrize("seconds", ["59", "86401", "x", ""])

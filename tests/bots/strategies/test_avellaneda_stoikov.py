@@ -9,7 +9,7 @@ import pytest
 
 from bots.contract import LimitOrder
 from bots.strategies import AvellanedaStoikov
-from tests.bots.harness import Harness
+from tests.bots.harness import Harness, security
 
 
 def quotes(harness: Harness) -> tuple[Decimal, Decimal]:
@@ -108,3 +108,51 @@ def test_leaves_no_quotes_behind() -> None:
 def test_risk_without_aversion_is_refused() -> None:
     with pytest.raises(ValueError, match="above 0"):
         AvellanedaStoikov(risk=0.0)
+
+
+def test_in_an_auction_it_quotes_around_the_reference_price_with_orders_that_an_auction_takes() -> None:
+    harness = Harness(AvellanedaStoikov(), listed=[security("MSFT", "80")])
+    harness.phase("auction")
+    harness.price("88.00", "72.00")  # as they cross in an auction
+    harness.ticks()
+    bid, ask = harness.orders
+    assert isinstance(bid, LimitOrder)
+    assert isinstance(ask, LimitOrder)
+    assert (bid.post_only, ask.post_only) == (False, False)
+    assert float(bid.price + ask.price) / 2 == pytest.approx(80, abs=0.01)
+    harness.phase("halted")
+    assert len(harness.ticks(3).orders) == 2
+
+
+def test_the_levels_behind_are_larger_and_follow_more_slowly() -> None:
+    harness = Harness(AvellanedaStoikov(levels=3, gap=0.10, quantity=2, tolerance=0.01), cash="1e6")
+    harness.price("99.90", "100.10")
+    harness.ticks()
+    bids = [order for order in harness.orders if order.side == "buy"]
+    assert [order.quantity for order in bids] == [2, 4, 6]
+    prices = [order.price for order in bids if isinstance(order, LimitOrder)]
+    assert [float(prices[0] - price) for price in prices] == pytest.approx([0, 0.1, 0.2])
+    for order_id in range(1, 7):
+        harness.confirm(order_id)
+    harness.price("99.94", "100.14")
+    harness.ticks()
+    assert [order_id for order_id, *_ in harness.venue.replaced] == [1, 2], "only the best quotes follow 0.04"
+
+
+def test_with_a_memory_inventory_moves_the_price_in_proportion_and_no_further() -> None:
+    bot = AvellanedaStoikov(volatility=0.001, horizon_s=1200, memory_s=1e9, quantity=10, most=50)
+    harness = Harness(bot, listed=[security("MSFT", "100")], cash="1e6")
+    harness.ticks()
+    harness.tell("trade", 99, side="buy", quantity=20, price="100")
+    for _ in range(30):
+        mine = [order.price for order in harness.session.open_orders.values() if order.price is not None]
+        harness.price(str(min(mine)), str(max(mine)))
+        for order_id in list(harness.session.open_orders):
+            harness.confirm(order_id)
+        harness.ticks()
+        for order_id, _, price in harness.venue.replaced:
+            harness.tell("order", order_id, side=harness.orders[order_id - 1].side, price=str(price), reason="replaced")
+        harness.venue.replaced.clear()
+    mine = [order.price for order in harness.session.open_orders.values() if order.price is not None]
+    # Two units of inventory, each 0.1 * (0.1^2 / 60) * 1200.
+    assert float(min(mine) + max(mine)) / 2 == pytest.approx(100 - 2 * 0.02, abs=0.015)

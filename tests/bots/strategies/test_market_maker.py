@@ -76,7 +76,7 @@ def test_a_settlement_is_not_counted_as_another_fill() -> None:
 
 
 def test_each_security_has_quotes_of_its_own() -> None:
-    harness = Harness(MarketMaker(most=2), securities=["MSFT", "AAPL"])
+    harness = Harness(MarketMaker(most=2), securities=["MSFT", "AAPL"], holdings={"MSFT": 2, "AAPL": 2})
     harness.price("99.00", "101.00")
     harness.price("49.00", "51.00", security_id="AAPL")
     assert harness.venue.cancelled == []

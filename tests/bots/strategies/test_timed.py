@@ -9,9 +9,9 @@ from statistics import mean, stdev
 import pytest
 
 from bots.contract import LimitOrder, MarketOrder, Order
-from bots.strategies import Flood, Gauss, RandomWalk, Retail, Uniform
+from bots.strategies import Flood, Gauss, RandomWalk, Retail, Uniform, ZeroIntelligence
 from bots.strategy import Strategy
-from tests.bots.harness import MSFT, orders_of
+from tests.bots.harness import MSFT, Harness, orders_of, security
 
 TIMED: list[type[Strategy]] = [RandomWalk, Gauss, Uniform, Flood, Retail]
 
@@ -91,3 +91,76 @@ def test_retail_orders_4_shares_at_the_market() -> None:
     orders = orders_of(Retail(), times=20)
     assert all(isinstance(order, MarketOrder) for order in orders)
     assert {order.quantity for order in orders} == {4}
+
+
+@pytest.mark.parametrize("bot", [Gauss(collar=0.01), Uniform(collar=0.01), RandomWalk(step=5, collar=0.01)])
+def test_a_collar_keeps_prices_near_the_last_one(bot: Strategy) -> None:
+    harness = Harness(bot, listed=[security("MSFT", "80")], cash="1e9", holdings={"MSFT": 10**9}).ticks(100)
+    assert {79.2 <= float(order.price) <= 80.8 for order in limits(harness.orders)} == {True}
+    before = len(harness.orders)
+    harness.price("89.90", "90.10", last="90")
+    harness.ticks(100)
+    prices = [float(order.price) for order in limits(harness.orders[before:])]
+    assert 89.1 <= min(prices) <= max(prices) <= 90.9
+
+
+@pytest.mark.parametrize("bot", [Flood(limit=0), Gauss(mean=0, deviation=0)])
+def test_zero_stands_for_the_last_price(bot: Strategy) -> None:
+    harness = Harness(bot)
+    harness.price("89.90", "90.10", last="90")
+    assert {order.price for order in limits(harness.ticks(5).orders)} == {Decimal(90)}
+
+
+@pytest.mark.parametrize("kind", TIMED)
+def test_orders_that_the_account_cannot_pay_for_are_not_sent(kind: type[Strategy]) -> None:
+    harness = Harness(kind(), listed=[security("MSFT", "100")], cash="0", holdings={"MSFT": 20}).ticks(100)
+    assert harness.orders
+    assert {order.side for order in harness.orders} == {"sell"}
+    assert sum(order.quantity for order in harness.orders) <= 20
+
+
+@pytest.mark.parametrize("bot", [Flood(most_open=3), Gauss(most_open=3), Uniform(most_open=3), RandomWalk(most_open=3)])
+def test_the_oldest_order_goes_before_a_new_one_is_too_many(bot: Strategy) -> None:
+    harness = Harness(bot, cash="1e9", holdings={"MSFT": 10**9})
+    for _ in range(100):
+        harness.ticks()
+        for order_id in harness.venue.cancelled:
+            harness.deny(order_id, "cancelled")
+        harness.venue.cancelled.clear()
+        assert len(harness.session.open_orders) <= 3
+    assert len(harness.orders) > 20
+
+
+def test_an_order_that_would_meet_its_own_is_not_sent_and_that_one_is_cancelled() -> None:
+    harness = Harness(Flood(most_open=3), cash="1e9", holdings={"MSFT": 10**9}, seed=1)
+    while not harness.venue.cancelled:
+        harness.ticks()
+    first = harness.orders[0]
+    assert {order.side for order in harness.orders} == {first.side}
+    assert harness.venue.cancelled == [1]
+
+
+def test_retail_takes_part_in_an_auction_once() -> None:
+    harness = Harness(Retail(), listed=[security("MSFT", "100")])
+    harness.phase("auction")
+    harness.phase("auction")
+    harness.ticks(3)
+    assert len(harness.orders) == 1
+    harness.fill_all(1, "100")
+    harness.phase("continuous")
+    assert len(harness.ticks(1).orders) == 2
+
+
+@pytest.mark.parametrize("bot", [Flood(drift=30), Gauss(drift=30), Retail(drift=30), ZeroIntelligence(drift=30)])
+def test_a_drift_turns_back_at_its_bound(bot: Strategy) -> None:
+    harness = Harness(bot, listed=[security("MSFT", "100")], cash="1e9", holdings={"MSFT": 5_000})
+    reached = set()
+    for _ in range(2_000):
+        before = len(harness.orders)
+        harness.ticks()
+        for order_id in range(before + 1, len(harness.orders) + 1):
+            harness.fill_all(order_id, "100")
+        reached.add(harness.session.position("MSFT") - 5_000)
+    # Orders that were sent before the last one filled may lead a little further.
+    assert -40 <= min(reached) < -15
+    assert 15 < max(reached) <= 40

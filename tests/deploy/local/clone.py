@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from deploy.local.variables import SERVICE_URLS
+from deploy.local.addresses import SERVICE_URLS
 
 ROOT = Path(__file__).parents[3]
 COPIED = ("api", "bench", "bots", "celery_app", "db", "deploy", "tasks", "tests", "requirements.txt", "Makefile")

@@ -5,8 +5,12 @@ from __future__ import annotations
 from deploy.broker_users import ROLES
 from deploy.database_users import RIGHTS, USERS, urls_of
 from deploy.local import exchange
-from deploy.local.variables import SERVICE_URLS, from_environment
-from deploy.processes import BOTS
+from deploy.local.addresses import SERVICE_URLS
+from deploy.local.variables import from_environment
+from deploy.processes import BOTS as NAMED
+from deploy.processes import NEWSROOM
+
+BOTS = (*NAMED, NEWSROOM)
 
 SETTINGS = {
     "BROKER_URL": "amqp://exchange:all@127.0.0.1:1//",
@@ -61,17 +65,18 @@ def test_each_process_has_the_rights_of_its_user_in_postgres() -> None:
     users = {user: urls_of(user, SETTINGS, f"secret-of-{user}") for user in USERS}
     environment_of = environments({}, users)
     for name, environment in environment_of.items():
-        user = "" if name in ("flower", "scheduler", *BOTS) else name.partition(".")[0]
+        user = "" if name in ("flower", *BOTS) else name.partition(".")[0]
         given = {variable: environment[variable] for variable in RIGHTS if variable in environment}
         assert given == users.get(user, {}), name
         assert "DATABASE_USERS" not in environment
     assert environment_of["data_feed"].keys() & RIGHTS.keys() == {"MARKET_DATA_URL"}
+    assert environment_of["scheduler"].keys() & RIGHTS.keys() == {"MARKET_DATA_URL"}
     assert environment_of["order_entry"].keys() & RIGHTS.keys() == {"CLEARING_DATA_URL"}
 
 
 def test_a_callers_postgres_has_one_user_for_all() -> None:
     for name, environment in environments({}).items():
-        if name not in ("flower", "scheduler", *BOTS):
+        if name not in ("flower", *BOTS):
             assert environment["CLEARING_DATA_URL"] == SETTINGS["CLEARING_DATA_URL"], name
 
 

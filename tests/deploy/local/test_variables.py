@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from deploy.local.failure import Failure
 from deploy.local.variables import from_environment
-from deploy.processes import BOTS
+from deploy.processes import BOTS, NEWSROOM, bots
 
 
 def names(shards: int = 2, **variables: str) -> list[str]:
@@ -16,7 +18,7 @@ def names(shards: int = 2, **variables: str) -> list[str]:
 def test_without_variables_one_of_each_and_all_bots_run() -> None:
     assert names() == [
         "order_entry", "matching.0", "matching.1", "order_execution", "data_feed", "catch_up",
-        "streams", "api", "flower", *BOTS, "scheduler", "referee",
+        "streams", "api", "flower", *BOTS, NEWSROOM, "scheduler", "referee",
     ]  # fmt: skip
 
 
@@ -27,9 +29,23 @@ def test_workers_and_standbys_are_counted() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("text", ["flood,retail", "FLOOD RETAIL", " flood , retail,flood "])
+@pytest.mark.parametrize("text", ["flood,retail", "FLOOD RETAIL", " flood , retail , "])
 def test_bots_are_a_list(text: str) -> None:
-    assert from_environment({"BOTS": text}).bots == ("flood", "retail")
+    assert [crew.name for crew in from_environment({"BOTS": text}).bots] == ["flood", "retail"]
+
+
+def test_each_bot_of_an_entry_has_an_account_and_securities() -> None:
+    crews = from_environment({"BOTS": "informed(noise=0.5):2, informed, pairs, gauss(security=SHEL)"}).bots
+    assert {crew.name: [(seat.account, seat.securities) for seat in crew.seats] for crew in crews} == {
+        "informed": [("INFORMED", ("MSFT",)), ("INFORMED_2", ("AAPL",))],
+        "informed-2": [("INFORMED_3", ("MSFT",))],
+        "pairs": [("PAIRS", ("MSFT", "AAPL"))],
+        "gauss": [("GAUSS", ("SHEL",))],
+    }
+    assert [process.command for process in bots(crews)][:2] == [
+        ("bots", "crew", "informed(noise=0.5)", "--bot", "INFORMED=MSFT", "--bot", "INFORMED_2=AAPL"),
+        ("bots", "crew", "informed", "--bot", "INFORMED_3=MSFT"),
+    ]
 
 
 def test_services_with_a_given_address_are_not_ours() -> None:
@@ -44,10 +60,11 @@ def test_services_with_a_given_address_are_not_ours() -> None:
         ("ORDER_ENTRY_WORKERS", "many", "must be a number from 1 to 32"),
         ("DATA_FEED_WORKERS", "-1", "must be a number from 1 to 32"),
         ("MATCHING_STANDBYS", "٣", "must be a number from 0 to 8"),
-        ("BOTS", "flod", "must be none, or a list of: random_walk, gauss"),
-        ("BOTS", "none,flood", "must be none, or a list of: random_walk, gauss"),
+        ("BOTS", "flod", "there is no bot flod; there are random_walk, gauss"),
+        ("BOTS", "none,flood", "there is no bot none; there are random_walk, gauss"),
+        ("BOTS", "gauss(security=IBM)", "gauss: IBM is not listed; listed are MSFT, AAPL"),
     ],
 )
 def test_an_invalid_variable_is_named(name: str, value: str, sentence: str) -> None:
-    with pytest.raises(Failure, match=f"^wrong {name}: it {sentence}"):
+    with pytest.raises(Failure, match=f"^wrong {name}: .*{re.escape(sentence)}"):
         from_environment({name: value})

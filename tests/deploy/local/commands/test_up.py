@@ -21,7 +21,7 @@ from deploy.local import environment_file
 from deploy.local.places import Instance
 from deploy.local.ports import is_free
 from deploy.local.supervisor import Supervisor
-from deploy.processes import BOTS
+from deploy.processes import BOTS, NEWSROOM
 from tests.deploy.local.clone import Clone
 from tests.support.side_by_side import free_port
 
@@ -75,7 +75,7 @@ def test_everything_runs_and_trades(supervisor: Supervisor) -> None:
     assert {state.state for state in supervisor.states()} == {"RUNNING"}
     assert pids(supervisor).keys() == {
         "epmd", "rabbitmq", "postgres", "redis", "order_entry", "matching.0", "matching.1", "order_execution",
-        "data_feed", "catch_up", "streams", "api", "flower", "uniform", "scheduler", "referee",
+        "data_feed", "catch_up", "streams", "api", "flower", "uniform", "newsroom", "scheduler", "referee",
     }  # fmt: skip
     wait_until(lambda: get("/book/MSFT")["sequence"] > 0)
 
@@ -118,7 +118,7 @@ def test_each_process_is_its_roles_user_at_rabbitmq(supervisor: Supervisor, inst
         if name in ("rabbitmq", "epmd", "postgres", "redis"):
             continue
         assert password not in str(told), name
-        if name in BOTS:
+        if name in (*BOTS, NEWSROOM):
             assert "BROKER_URL" not in told
         else:
             assert urlsplit(told["BROKER_URL"]).username == told["BROKER_ROLE"]
@@ -137,7 +137,8 @@ def test_each_process_is_its_own_user_in_postgres(supervisor: Supervisor, instan
     assert found["streams"] == {"streams"}
     assert found["matching.0"] == {"matching"}
     assert found["data_feed"] == {"data_feed"}
-    assert found["flower"] == found["uniform"] == set()
+    assert found["scheduler"] == {"scheduler"}
+    assert found["flower"] == found["uniform"] == found["newsroom"] == set()
 
 
 def test_a_bot_knows_only_its_own_key(supervisor: Supervisor, instance: Instance) -> None:

@@ -22,6 +22,7 @@ from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY, SCHEDULER
 from tasks.messages import EntryBatch, Tick
+from tasks.scheduler.old_days import OldDays
 
 log = structlog.get_logger()
 
@@ -39,6 +40,7 @@ class Bell(Scheduler):
         self._name = f"{SCHEDULER}-{os.getpid()}@{socket.gethostname()}"
         self._events: Any = None
         self._rung = 0
+        OldDays(settings().market_data_url.get_secret_value(), days=settings().keep_days).start()
         super().__init__(app, *arguments, **keywords)
 
     def setup_schedule(self) -> None:

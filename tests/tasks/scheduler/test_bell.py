@@ -35,7 +35,9 @@ PATIENCE_US = round(10 * PATIENCE_S * 1_000_000)
 @contextmanager
 def scheduler(folder: Path, **variables: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process of Celery beat, started in a folder of its own."""
-    environment: Mapping[str, str] = os.environ | {"RUN_DIRECTORY": str(folder), "PYTHONPATH": str(ROOT)} | variables
+    # It keeps the past: the same database serves tests of other years.
+    own = {"RUN_DIRECTORY": str(folder), "PYTHONPATH": str(ROOT), "KEEP_DAYS": "0"}
+    environment: Mapping[str, str] = os.environ | own | variables
     process = subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", "celery_app", "beat"],
         cwd=folder,

@@ -1,0 +1,53 @@
+"""Drops the market data of old days once an hour, next to the bell, which must not wait for it."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from celery_app.clock import now_us
+from db.connect import Database
+from db.market_data import partitions
+from db.market_data.partitions import InUse
+
+log = structlog.get_logger()
+
+# Time between two looks, and after one that failed [s].
+EVERY_S = 3_600.0
+AGAIN_S = 60.0
+# How long a table may be in use before the rest is left for the next time [s].
+PATIENCE_S = 10.0
+
+
+class OldDays(Thread):
+    """Keeps so many whole days before today, in UTC; 0 keeps all."""
+
+    def __init__(self, url: str, *, days: int) -> None:
+        super().__init__(name="old_days", daemon=True)
+        self._database = Database(url, application_name="scheduler")
+        self._days = days
+        self._done = Event()
+
+    def run(self) -> None:
+        """Drop what is old, again and again."""
+        while self._days and not self._done.is_set():
+            self._done.wait(EVERY_S if self.drop(now_us=now_us()) else AGAIN_S)
+
+    def stop(self) -> None:
+        """End after what is under way."""
+        self._done.set()
+
+    def drop(self, *, now_us: int) -> bool:
+        """Drop what is old now; return False if something was in the way."""
+        try:
+            with self._database.snapshot() as tx:
+                old = partitions.old(tx, before_us=partitions.start_of_day_us(now_us, days=self._days))
+            for part in old:
+                rows = partitions.drop(self._database, part, now_us=now_us, patience_s=PATIENCE_S)
+                log.info("old_day_dropped", table=part.table.name, before_day=part.before_day, rows=rows)
+        except (DBAPIError, InUse) as fault:
+            log.warning("old_days_kept", fault=str(fault).strip()[:200])
+            return False
+        return True
