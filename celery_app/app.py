@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from celery import Celery, signals
@@ -67,6 +68,16 @@ def _configuration() -> dict[str, Any]:
 @signals.setup_logging.connect
 def _configure_logs(**_: object) -> None:
     logs.configure()
+
+
+@signals.import_modules.connect
+def _count_messages_in_flower(**_: object) -> None:
+    """Have Flower, if this process is one, count the messages of each batch; it has not made its state yet."""
+    flower_events = sys.modules.get("flower.events")
+    if flower_events is not None:
+        from celery_app.flower_state import BatchesState  # a worker has no use for Flower
+
+        flower_events.EventsState = BatchesState  # type: ignore[attr-defined]
 
 
 @signals.celeryd_init.connect

@@ -277,21 +277,24 @@ class MessageHandler:
         self._held[_queue(message)] -= 1
 
     def _report(self, messages: list[Message], runtime_s: float) -> None:
-        """Count the messages, and report each to Flower twice, as Flower counts received and succeeded tasks."""
+        """Count the messages, and report them to Flower in one event, which celery_app.flower_state counts apart."""
         state.all_total_count[0] += len(messages)
         state.total_count[self._task.name] += len(messages)
         if not (self._events and self._events.enabled):
             return
-        for message in messages:
-            task_id = _id(message)
-            self._events.send(
-                "task-received",
-                uuid=task_id,
-                name=self._task.name,
-                args=str(message.headers.get("argsrepr")),
-                kwargs="{}",
-            )
-            self._events.send("task-succeeded", uuid=task_id, result="None", runtime=runtime_s / len(messages))
+        first, others = messages[0], len(messages) - 1
+        size = str(first.headers.get("argsrepr"))
+        self._events.send(
+            "task-succeeded",
+            uuid=_id(first),
+            name=self._task.name,
+            args=f"{size} and {others} more messages" if others else size,
+            kwargs="{}",
+            result="None",
+            received=time.time() - runtime_s,
+            runtime=runtime_s / len(messages),
+            messages=len(messages),
+        )
 
 
 def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
