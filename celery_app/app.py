@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery, signals
 
-from celery_app import logs
+from celery_app import logs, transport
 from celery_app.settings import settings
 from celery_app.topology import (
     MATCHING,
@@ -102,5 +102,6 @@ def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: obje
         instance.hostname = f"{'+'.join(queues)}-{os.getpid()}@{host}"
 
 
+transport.register()
 app = Celery("stock_exchange", events="celery_app.events:Events")
 app.conf.update(_configuration())
