@@ -46,11 +46,15 @@ class OutcomeUnknown(Exception):
 
 
 class Parcel(NamedTuple):
-    """A batch, its queue, and the number of orders or events in it, which Flower shows."""
+    """A batch, its queue, and the number of orders or events in it, which Flower shows.
+
+    first  other batches, encoded, which travel in the same message ahead of it
+    """
 
     queue: str
     batch: msgspec.Struct
     size: int
+    first: Sequence[msgspec.Raw] = ()
 
 
 class Publisher:
@@ -118,7 +122,9 @@ class Publisher:
                 headers=_HEADERS | {"task": stage_of_queue(parcel.queue), "origin": anon_nodename()},
                 frame_max=wire.frame_max,
             )
-        return frames.of(str(uuid4()), msgspec.json.encode((([parcel.batch],), {}, _NO_CALLBACKS)), size=parcel.size)
+        return frames.of(
+            str(uuid4()), msgspec.json.encode((([*parcel.first, parcel.batch],), {}, _NO_CALLBACKS)), size=parcel.size
+        )
 
     def _write(self, wire: BufferedConnection, messages: list[list[bytes]]) -> None:
         """Send messages in one write, which the death of this process or of the connection may cut anywhere."""
