@@ -71,14 +71,20 @@ def test_a_lost_connection_is_noticed_before_a_message_is_sent(
 
 
 def test_a_confirm_of_another_channel_or_message_does_not_count(
-    line: Proxy, remote: Publisher, broker: Connection
+    line: Proxy, remote: Publisher, broker: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wire = remote._wire
+    wire, channel = remote._wire, remote._channel_id
     assert wire is not None
+    write, tag = wire.send, remote._last_tag + 1
+
+    def write_and_be_answered(frames: bytes, *, timeout_s: float | None = None) -> None:
+        write(frames, timeout_s=timeout_s)
+        for other_channel, other_tag in ((channel + 1, tag), (channel, tag + 1), (channel, tag - 1)):
+            wire._arrived.add(acknowledgement(other_channel, other_tag, multiple=False))
+
     line.swallow_confirms()
-    for channel, tag in ((remote._channel_id + 1, 3), (remote._channel_id, 4), (remote._channel_id, 2)):
-        wire._arrived.add(acknowledgement(channel, tag, multiple=False))
-    wire.channels[remote._channel_id + 1] = wire.channels[remote._channel_id]
+    monkeypatch.setattr(wire, "send", write_and_be_answered)
+    wire.channels[channel + 1] = wire.channels[channel]
     with pytest.raises(OutcomeUnknown):
         send(remote, "A")
     assert clients(broker, 2) == ["FIRST", "A"]
