@@ -12,9 +12,21 @@ from collections.abc import Mapping, Sequence
 from msgspec import Raw
 from msgspec.structs import replace
 
-from tasks.messages import Command, CommandBatch, FeedBatch, OrderReport, PlaceOrder, encode
+from tasks.messages import (
+    Command,
+    CommandBatch,
+    Expire,
+    FeedBatch,
+    OrderReport,
+    PlaceOrder,
+    SecurityCommand,
+    encode,
+)
 from tasks.order_entry.rules.outcome import MAX_BATCH
 from tasks.shared.rules import coverage
+
+# What no client has asked for.
+_WITHOUT_REPORT = Expire | SecurityCommand
 
 
 def with_reports(
@@ -27,14 +39,19 @@ def with_reports(
 ) -> tuple[list[CommandBatch], list[FeedBatch]]:
     """Return the messages to the engines with the reports of their commands, and those to the feed with the others.
 
-    commands  what went into the log of the unit, or was there before; with a report each, but for halts
+    A message of which a report is missing here carries none, and the catch-up derives all of its reports.
+
+    commands  what went into the log of the unit, or was there before
     asked_us  when the api had sent the request of a report, by its number
     """
     by_number = {report.event_id: report for report in reports}
     batches = []
     for batch in commands:
-        numbers = [number_of(command) for command in batch.commands]
-        carried = [report for number in numbers if (report := by_number.pop(number, None)) is not None]
+        numbers = [number_of(command) for command in batch.commands if not isinstance(command, _WITHOUT_REPORT)]
+        if not all(number in by_number for number in numbers):
+            batches.append(batch)
+            continue
+        carried = [by_number.pop(number) for number in numbers]
         covers = [coverage.commands(batch.shard, batch.first_seq, batch.first_seq + len(batch.commands))]
         feed = _feed(carried, asked_us, covers, began_us=began_us, now_us=now_us)
         batches.append(replace(batch, reports=[Raw(encode(feed))]))

@@ -59,6 +59,13 @@ def test_commands_without_a_report_are_covered() -> None:
     assert direct == []
 
 
+def test_a_message_of_which_a_report_is_missing_carries_none() -> None:
+    """As that of an earlier tick, which has ended before it sent what it sequenced."""
+    carried, direct = split([CommandBatch(0, 5, [PLACE, CANCEL]), CommandBatch(0, 7, [PHASE])], [report(9, "denied")])
+    assert [(feed.orders, feed.covers) for feed in carried] == [([], [coverage.commands(0, 7, 8)])]
+    assert [[one.event_id for one in feed.orders] for feed in direct] == [[9]]
+
+
 def test_many_denials_are_several_messages() -> None:
     carried, direct = split([], [report(number, "denied") for number in range(1, MAX_BATCH + 2)])
     assert carried == []
