@@ -71,7 +71,7 @@ class BufferedConnection(pyamqp.Connection):
         super().drain_events(timeout)
         if self._loop is not None:
             # The loop would not notice what came with the answer: it is no longer in the socket.
-            self._loop.call_later(0, self.on_readable)
+            self._loop.call_later(0, self._read_soon)
 
     def blocking_read(self, timeout: float | None = None) -> Any:
         """Handle the next frame; return whether it ends a method or a message.
@@ -87,13 +87,18 @@ class BufferedConnection(pyamqp.Connection):
         """Have a loop read this connection."""
         self._loop = loop
         loop.add_reader(self.sock, self.on_readable)
-        loop.call_later(0, self.on_readable)
+        loop.call_later(0, self._read_soon)
 
     def on_readable(self) -> None:
         """Handle all that has arrived; the worker's loop calls this when there is something."""
         self.read_arrived()
         if self.on_arrived is not None:
             self.on_arrived()
+
+    def _read_soon(self) -> None:
+        """Do so in the loop's next turn, unless the connection was lost in between, which the loop knows by then."""
+        if self.connected:
+            self.on_readable()
 
     def _handle_arrived(self) -> bool:
         frame = self._next()
