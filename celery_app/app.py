@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from celery import Celery, signals
 
-from celery_app import logs
+from celery_app import logs, transport
 from celery_app.settings import settings
 from celery_app.topology import (
     MATCHING,
@@ -69,6 +70,16 @@ def _configure_logs(**_: object) -> None:
     logs.configure()
 
 
+@signals.import_modules.connect
+def _count_messages_in_flower(**_: object) -> None:
+    """Have Flower, if this process is one, count the messages of each batch; it has not made its state yet."""
+    flower_events = sys.modules.get("flower.events")
+    if flower_events is not None:
+        from celery_app.flower_state import BatchesState  # a worker has no use for Flower
+
+        flower_events.EventsState = BatchesState  # type: ignore[attr-defined]
+
+
 @signals.celeryd_init.connect
 def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: object) -> None:
     """Check the queues of a worker, and name it after them, so that any number can run on one host.
@@ -91,5 +102,6 @@ def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: obje
         instance.hostname = f"{'+'.join(queues)}-{os.getpid()}@{host}"
 
 
+transport.register()
 app = Celery("stock_exchange", events="celery_app.events:Events")
 app.conf.update(_configuration())

@@ -18,9 +18,11 @@ from celery.worker.state import maybe_shutdown
 from kombu import Connection
 from kombu.message import Message
 
+from celery_app.deliveries import Deliveries
 from celery_app.settings import settings
-from celery_app.stage import InvariantBroken, Stage, is_transient
+from celery_app.stage import InvariantBroken, MessageHandler, Stage, is_transient
 from celery_app.topology import declare, stage_of_queue
+from celery_app.transport import BufferedConnection
 from celery_app.watchdog import Progress, Watchdog
 
 log = structlog.get_logger()
@@ -49,6 +51,9 @@ class StageConsumer(Consumer):
         self._stages: dict[str, Stage] = {}
         #: Messages delivered and messages held, for the watchdog.
         self.progress = Progress()
+        #: The messages of this connection that are not settled, and the handlers of those that are not handled.
+        self.deliveries = Deliveries()
+        self.handlers: list[MessageHandler] = []
         super().__init__(*arguments, **(keywords | {"without_mingle": True, "without_gossip": True}))
 
     def start(self) -> None:
@@ -70,7 +75,16 @@ class StageConsumer(Consumer):
         """Connect to RabbitMQ and declare every queue, so that no stage sends to a queue that does not exist."""
         connection = super().connect()
         declare(connection)
+        self.deliveries, self.handlers = Deliveries(), []
+        wire = connection.connection
+        assert isinstance(wire, BufferedConnection)
+        wire.on_arrived = self._handle_delivered
         return connection
+
+    def _handle_delivered(self) -> None:
+        """Handle what the loop has just read, all of it, before the loop's next turn."""
+        for handler in self.handlers:
+            handler.handle_delivered()
 
     def ensure_connected(self, conn: Connection) -> Connection:
         """Try to connect until it succeeds or the worker has to stop."""
@@ -128,6 +142,7 @@ class StageConsumer(Consumer):
 
         def on_message(message: Message) -> None:
             self.progress.delivered[message.delivery_info["routing_key"]] += 1
+            self.deliveries.add(message)
             try:
                 handle(message)
             except lost:
@@ -156,4 +171,4 @@ class StageConsumer(Consumer):
     def _dead_letter(self, message: Message, fault: object) -> None:
         log.error("message_unreadable", queue=message.delivery_info.get("routing_key"), fault=str(fault)[:200])
         if not message.acknowledged:
-            message.reject(requeue=False)
+            self.deliveries.reject(message)

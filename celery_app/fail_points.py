@@ -54,6 +54,11 @@ if _armed and _armed not in POINTS:
     raise SystemExit(f"wrong setting FAIL_POINT: there is no {_armed}; it takes one of {', '.join(POINTS)}")
 
 
+def is_armed(point: str) -> bool:
+    """Return whether this process is to die at this point, which it then has to reach: it may be within one write."""
+    return point == _armed
+
+
 def reach(point: str) -> None:
     """Kill this process if this is the armed point: it closes no connection, flushes no file and commits nothing."""
     if point == _armed:

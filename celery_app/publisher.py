@@ -1,7 +1,9 @@
 """Sends task messages and returns only when RabbitMQ has them on a quorum queue.
 
 Celery's own `apply_async` describes the arguments of every message in its headers, which for a batch of a thousand
-orders costs more than everything else, and it publishes to the default exchange.
+orders costs more than everything else, and it publishes to the default exchange. And py-amqp writes and confirms each
+message by itself. Here all messages of a batch go out in one write of prepared frames, and what is confirmed together
+is read together.
 """
 
 from __future__ import annotations
@@ -11,19 +13,27 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
+import amqp
 import msgspec
 from amqp.exceptions import AMQPError
 from celery import Celery
-from kombu import Connection, Producer
+from celery.utils.nodenames import anon_nodename
+from kombu import Connection
 from kombu.exceptions import KombuError
 
 from celery_app import fail_points
+from celery_app.frames import ACK, CONFIRM, NACK, TaskFrames, joined
 from celery_app.settings import settings
 from celery_app.topology import declare, exchange_of_role, stage_of_queue
+from celery_app.transport import METHOD_ID_BYTES, BufferedConnection
 
 _CONNECTION_FAULTS = (AMQPError, KombuError, OSError)
 # No queue is bound to this key: RabbitMQ confirms a message to it and drops it.
 _NOWHERE = "nowhere"
+# The headers of Celery's protocol that are the same in every message.
+_HEADERS = {"lang": "py", "kwargsrepr": "{}", "ignore_result": True}
+# Of the bits of a confirm: it includes all earlier messages.
+_MULTIPLE = 1
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -36,11 +46,15 @@ class OutcomeUnknown(Exception):
 
 
 class Parcel(NamedTuple):
-    """A batch, its queue, and the number of orders or events in it, which Flower shows."""
+    """A batch, its queue, and the number of orders or events in it, which Flower shows.
+
+    first  other batches, encoded, which travel in the same message ahead of it
+    """
 
     queue: str
     batch: msgspec.Struct
     size: int
+    first: Sequence[msgspec.Raw] = ()
 
 
 class Publisher:
@@ -51,7 +65,9 @@ class Publisher:
         self._confirm_timeout_s = settings().confirm_timeout_s
         self._exchange = exchange_of_role(settings().broker_role).name
         self._connection: Connection | None = None
-        self._producer: Producer | None = None
+        self._wire: BufferedConnection | None = None
+        self._channel_id = 0
+        self._frames: dict[str, TaskFrames] = {}  # of this connection, by queue
         # Delivery tags of messages on this connection: the last one, and those that are not confirmed.
         self._last_tag = 0
         self._unconfirmed: set[int] = set()
@@ -76,14 +92,13 @@ class Publisher:
         if not parcels:
             return
         self.may_have_sent = False
-        producer = self._connected()
+        wire = self._connected()
         self._refusals.clear()
+        messages = [self._message(wire, parcel) for parcel in parcels]
         self.may_have_sent = True
         try:
-            for parcel in parcels:
-                self._publish(producer, parcel)
-                fail_points.reach("publisher.sent_one")
-            self._await_confirms(producer.connection)
+            self._write(wire, messages)
+            self._await_confirms(wire)
         except _CONNECTION_FAULTS as failure:
             # A late confirm could pass for that of a later message, so this connection is not used again.
             self.close()
@@ -96,98 +111,108 @@ class Publisher:
             refused = f"RabbitMQ took {len(parcels) - len(self._refusals)} of {len(parcels)} messages: {self._refusals}"
             raise NotSent(refused) if len(self._refusals) == len(parcels) else OutcomeUnknown(refused)
 
-    def _publish(self, producer: Producer, parcel: Parcel) -> None:
-        task_id = str(uuid4())
-        message = self._app.amqp.as_task_v2(
-            task_id,
-            stage_of_queue(parcel.queue),
-            argsrepr=f"({parcel.size} in a batch)",
-            kwargsrepr="{}",
-            ignore_result=True,
+    def _message(self, wire: BufferedConnection, parcel: Parcel) -> list[bytes]:
+        """Return the frames of a message."""
+        frames = self._frames.get(parcel.queue)
+        if frames is None:
+            frames = self._frames[parcel.queue] = TaskFrames(
+                self._channel_id,
+                exchange=self._exchange,
+                queue=parcel.queue,
+                headers=_HEADERS | {"task": stage_of_queue(parcel.queue), "origin": anon_nodename()},
+                frame_max=wire.frame_max,
+            )
+        return frames.of(
+            str(uuid4()), msgspec.json.encode((([*parcel.first, parcel.batch],), {}, _NO_CALLBACKS)), size=parcel.size
         )
-        producer.publish(
-            msgspec.json.encode((([parcel.batch],), {}, _NO_CALLBACKS)),
-            exchange=self._exchange,
-            routing_key=parcel.queue,
-            mandatory=True,
-            content_type="application/json",
-            content_encoding="utf-8",
-            delivery_mode=2,
-            headers=message.headers,
-            correlation_id=task_id,
-            timeout=self._confirm_timeout_s,
-        )
-        self._last_tag += 1
-        self._unconfirmed.add(self._last_tag)
 
-    def _await_confirms(self, connection: Connection) -> None:
+    def _write(self, wire: BufferedConnection, messages: list[list[bytes]]) -> None:
+        """Send messages in one write, which the death of this process or of the connection may cut anywhere."""
+        self._expect_confirms(len(messages))
+        if fail_points.is_armed("publisher.sent_one"):
+            for message in messages:
+                wire.send(joined([message]), timeout_s=self._confirm_timeout_s)
+                fail_points.reach("publisher.sent_one")
+        else:
+            wire.send(joined(messages), timeout_s=self._confirm_timeout_s)
+
+    def _expect_confirms(self, messages: int) -> None:
+        first = self._last_tag + 1
+        self._last_tag += messages
+        self._unconfirmed.update(range(first, self._last_tag + 1))
+
+    def _await_confirms(self, wire: BufferedConnection) -> None:
         """Return when all messages are confirmed, or when RabbitMQ reports that it has stopped reading."""
         deadline = time.monotonic() + self._confirm_timeout_s
         while self._unconfirmed and not self._blocked:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise TimeoutError("no confirm in time")
-            connection.drain_events(timeout=left_s)
+            wire.read_next(left_s)
 
-    def _connected(self) -> Producer:
-        if self._producer is not None and self._is_lost():
+    def _connected(self) -> BufferedConnection:
+        if self._wire is not None and self._is_lost(self._wire):
             self.close()
-        if self._producer is None:
+        if self._wire is None:
             try:
-                self._producer = self._connect()
-                self._probe(self._producer)
+                self._wire = self._connect()
             except _CONNECTION_FAULTS as failure:
                 self.close()
                 raise NotSent(f"RabbitMQ cannot be reached: {failure!r}") from failure
         if self._blocked:
             raise NotSent("RabbitMQ is short of memory or disk and takes no messages")
-        return self._producer
+        return self._wire
 
-    def _connect(self) -> Producer:
+    def _connect(self) -> BufferedConnection:
         # With kombu's own confirms, each message would wait for its confirm.
         self._connection = self._app.connection_for_write(heartbeat=0, transport_options={"confirm_publish": False})
         self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._confirm_timeout_s)
         declare(self._connection)
         channel = self._connection.channel()
         channel.confirm_select()
-        channel.events["basic_ack"].add(self._on_ack)
-        channel.events["basic_nack"].add(self._on_nack)
+        channel.events["basic_return"].add(self._on_return)
+        wire = self._connection.connection
+        assert isinstance(wire, BufferedConnection)
+        wire.takers[channel.channel_id, ACK] = self._on_ack
+        wire.takers[channel.channel_id, NACK] = self._on_nack
+        wire.on_blocked, wire.on_unblocked = self._on_blocked, self._on_unblocked
+        self._channel_id = channel.channel_id
+        self._frames.clear()
         self._last_tag = 0
         self._unconfirmed.clear()
-        self._connection.connection.on_blocked = self._on_blocked
-        self._connection.connection.on_unblocked = self._on_unblocked
-        return Producer(channel, on_return=self._on_return, auto_declare=False)
+        self._probe(wire, channel)
+        return wire
 
-    def _probe(self, producer: Producer) -> None:
+    def _probe(self, wire: BufferedConnection, channel: amqp.Channel) -> None:
         """Find out whether RabbitMQ takes messages: in an alarm it says so only to a connection that sends one.
 
         So the first message on a connection has no recipient, and no batch gets stuck.
         """
-        producer.publish(b"", exchange=self._exchange, routing_key=_NOWHERE, timeout=self._confirm_timeout_s)
-        self._last_tag += 1
-        self._unconfirmed.add(self._last_tag)
-        self._await_confirms(producer.connection)
+        self._expect_confirms(1)
+        channel.basic_publish(
+            amqp.Message(b""), exchange=self._exchange, routing_key=_NOWHERE, timeout=self._confirm_timeout_s
+        )
+        self._await_confirms(wire)
 
-    def _is_lost(self) -> bool:
+    @staticmethod
+    def _is_lost(wire: BufferedConnection) -> bool:
         """Return whether RabbitMQ hung up since the last message: found out before sending, the outcome is known."""
-        assert self._connection is not None
         try:
-            while True:
-                self._connection.drain_events(timeout=0)
-        except TimeoutError:
-            return False
+            wire.read_arrived()
         except _CONNECTION_FAULTS:
             return True
+        return False
 
-    def _on_ack(self, tag: int, multiple: bool) -> None:
-        if multiple:
+    def _on_ack(self, payload: bytes) -> None:
+        tag, bits = CONFIRM.unpack_from(payload, METHOD_ID_BYTES)
+        if bits & _MULTIPLE:
             self._unconfirmed -= {earlier for earlier in self._unconfirmed if earlier <= tag}
         else:
             self._unconfirmed.discard(tag)
 
-    def _on_nack(self, tag: int, multiple: bool) -> None:
+    def _on_nack(self, payload: bytes) -> None:
         before = len(self._unconfirmed)
-        self._on_ack(tag, multiple)
+        self._on_ack(payload)
         self._refusals += ["the queue is full"] * (before - len(self._unconfirmed))
 
     def _on_return(self, exception: Exception, *_: object) -> None:
@@ -202,7 +227,7 @@ class Publisher:
     def close(self) -> None:
         """Drop the connection without the closing handshake, on which a hung RabbitMQ would block us."""
         self._blocked = False
-        connection, self._connection, self._producer = self._connection, None, None
+        connection, self._connection, self._wire = self._connection, None, None
         if connection is not None:
             connection.collect(socket_timeout=0.1)
 

@@ -104,7 +104,7 @@ class MessageHandler:
         self._connection = consumer.connection
         self._events = consumer.event_dispatcher
         self._held = consumer.progress.held
-        self._most = max(consumer.initial_prefetch_count, 1)
+        self._deliveries = consumer.deliveries
         self._waiting: list[Message] = []
         self._due = False
         self._wait_s = FIRST_WAIT_S
@@ -114,22 +114,28 @@ class MessageHandler:
         ).decode
 
     def receive(self, message: Message, *_: object) -> None:
-        """Take a message that the worker's loop has read; the loop's next turn handles the batch."""
+        """Take a message that the worker's loop has read; what it read at once is handled as one batch."""
         self._held[_queue(message)] += 1
         self._waiting.append(message)
-        self._schedule(0)
 
-    def _schedule(self, wait_s: float) -> None:
-        if not self._due:
-            self._due = True
-            # call_soon would run the callback before the loop polls its sockets, and stall it.
-            self._consumer.hub.call_later(wait_s, self._handle)
+    def handle_delivered(self) -> None:
+        """Handle the messages that have been delivered, unless they wait for a service that is away."""
+        if self._waiting and not self._due:
+            self._handle()
 
-    def _handle(self) -> None:
+    def _handle_later(self, wait_s: float) -> None:
+        self._due = True
+        # call_soon would run the callback before the loop polls its sockets, and stall it.
+        self._consumer.hub.call_later(wait_s, self._handle_delayed)
+
+    def _handle_delayed(self) -> None:
         if self._consumer.connection is not self._connection:
             return  # RabbitMQ hung up; it delivers these again over the new connection
-        self._read_delivered()
+        self._connection.connection.read_arrived()
         self._due = False
+        self._handle()
+
+    def _handle(self) -> None:
         messages, self._waiting = self._waiting, []
         readable = [(message, batches) for message in messages if (batches := self._read(message)) is not None]
         deliveries = max((_deliveries(message) for message, _ in readable), default=0)
@@ -138,14 +144,6 @@ class MessageHandler:
             self._handle_suspicious(readable, deliveries)
         elif readable and not self._run(readable):
             self._isolate(readable)
-
-    def _read_delivered(self) -> None:
-        """Read all messages that RabbitMQ has sent up to now; the loop alone reads one message a turn."""
-        try:
-            while len(self._waiting) < self._most:
-                self._connection.drain_events(timeout=0)
-        except TimeoutError:
-            pass  # no more messages have arrived
 
     def _read(self, message: Message) -> list[msgspec.Struct] | None:
         """Decode the batches of a message; reject an unreadable one and return None."""
@@ -176,12 +174,19 @@ class MessageHandler:
             return outcome is Outcome.DELAYED
         self._wait_s = FIRST_WAIT_S
         fail_points.reach(f"{self._task.name}.handled")
-        for message, _ in readable:
-            message.ack()
-            self._held[_queue(message)] -= 1
-            fail_points.reach(f"{self._task.name}.acknowledged_one")
-        self._report([message for message, _ in readable], time.monotonic() - started)
+        messages = [message for message, _ in readable]
+        self._acknowledge(messages)
+        self._report(messages, time.monotonic() - started)
         return True
+
+    def _acknowledge(self, messages: list[Message]) -> None:
+        """Acknowledge messages in one write, which the death of this process or of the connection may cut."""
+        point = f"{self._task.name}.acknowledged_one"
+        for part in [[message] for message in messages] if fail_points.is_armed(point) else [messages]:
+            self._deliveries.acknowledge(part)
+            fail_points.reach(f"{self._task.name}.acknowledged_one")
+        for message in messages:
+            self._held[_queue(message)] -= 1
 
     def _attempt(self, batches: list[msgspec.Struct]) -> Outcome:
         """Handle batches in one transaction."""
@@ -200,7 +205,7 @@ class MessageHandler:
     def _wait_with(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> None:
         """Handle messages again later, ahead of those that have arrived since."""
         self._waiting = [message for message, _ in readable] + self._waiting
-        self._schedule(self._wait_s)
+        self._handle_later(self._wait_s)
         self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
 
     def _handle_suspicious(self, readable: list[tuple[Message, list[msgspec.Struct]]], deliveries: int) -> None:
@@ -273,30 +278,35 @@ class MessageHandler:
         self._reject(message)
 
     def _reject(self, message: Message) -> None:
-        message.reject(requeue=False)
+        self._deliveries.reject(message)
         self._held[_queue(message)] -= 1
 
     def _report(self, messages: list[Message], runtime_s: float) -> None:
-        """Count the messages, and report each to Flower twice, as Flower counts received and succeeded tasks."""
+        """Count the messages, and report them to Flower in one event, which celery_app.flower_state counts apart."""
         state.all_total_count[0] += len(messages)
         state.total_count[self._task.name] += len(messages)
         if not (self._events and self._events.enabled):
             return
-        for message in messages:
-            task_id = _id(message)
-            self._events.send(
-                "task-received",
-                uuid=task_id,
-                name=self._task.name,
-                args=str(message.headers.get("argsrepr")),
-                kwargs="{}",
-            )
-            self._events.send("task-succeeded", uuid=task_id, result="None", runtime=runtime_s / len(messages))
+        first, others = messages[0], len(messages) - 1
+        size = str(first.headers.get("argsrepr"))
+        self._events.send(
+            "task-succeeded",
+            uuid=_id(first),
+            name=self._task.name,
+            args=f"{size} and {others} more messages" if others else size,
+            kwargs="{}",
+            result="None",
+            received=time.time() - runtime_s,
+            runtime=runtime_s / len(messages),
+            messages=len(messages),
+        )
 
 
 def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
     """Return the function that takes the messages of a task; Celery asks for it at every connection."""
-    return MessageHandler(task, consumer).receive
+    handler = MessageHandler(task, consumer)
+    consumer.handlers.append(handler)
+    return handler.receive
 
 
 # Codes of Postgres: serialization failure and deadlock; the server is shutting down or starting; a database or a table

@@ -60,7 +60,7 @@ def workers(shards: int) -> list[Process]:
 
 
 def _worker(queue: str, *, counts: str, first: int = 0, needs: frozenset[str] = frozenset()) -> Process:
-    command = ("celery", "-A", "celery_app", "worker", "-Q", queue)
+    command = ("celery_app", "worker", "-Q", queue)
     stage = queue.partition(".")[0]
     return Process(queue, "worker", command, counts, first, role=stage, user=stage, needs=_STORES | needs)
 
@@ -76,7 +76,7 @@ def webs() -> list[Process]:
 
 def scheduler() -> Process:
     """Celery beat, which rings for order entry and drops old days; last, so that the first auction has bots in it."""
-    command = ("celery", "-A", "celery_app", "beat")
+    command = ("celery_app", "beat")
     return Process("scheduler", "scheduler", command, role="scheduler", user="scheduler", needs=_STORES | {"api"})
 
 

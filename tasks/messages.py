@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, structs
+from msgspec import Meta, Raw, Struct, structs
 
 Side = Literal["buy", "sell"]
 TimeInForce = Literal["gtc", "ioc", "fok", "day", "gtd", "auction"]
@@ -330,11 +330,16 @@ Command = PlaceOrder | CancelOrder | ReplaceOrder | MassCancel | Expire | Securi
 
 
 class CommandBatch(Struct, frozen=True, array_like=True):
-    """Commands of one shard with the numbers first_seq, first_seq + 1, ... of its log."""
+    """Commands of one shard with the numbers first_seq, first_seq + 1, ... of its log.
+
+    `reports` are FeedBatches of order entry about these commands, encoded: the engine's worker sends them to the feed
+    together with its events. A message from before there were these has none, as order entry then sent them itself.
+    """
 
     shard: Shard
     first_seq: Annotated[int, Meta(ge=1, lt=2**36)]
     commands: list[Command]
+    reports: list[Raw] = []
 
 
 # -- matching -> order_execution, data_feed ------------------------------------------------------------------------

@@ -25,9 +25,9 @@ MEASUREMENT = "measurement"
 OTHER = "everything else on the machine"
 
 _LISTENING = "0A"  # the state of a socket in /proc/net/tcp
-_CELERY = "celery"
+_CELERY = ("celery", "celery_app")
 _BOTS = "bots"
-_PARTS = {process.command[0]: process.name for process in (*workers(1), *webs()) if process.command[0] != _CELERY}
+_PARTS = {process.command[0]: process.name for process in (*workers(1), *webs()) if process.command[0] not in _CELERY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def part_of(pid: int, run_directory: Path) -> str | None:
     if "-m" not in words[:-1]:
         return None
     module = words[words.index("-m") + 1]
-    if module == _CELERY:
+    if module in _CELERY:
         return words[words.index("-Q") + 1] if "-Q" in words[:-1] else "flower"
     return _BOTS if module == _BOTS else _PARTS.get(module)
 

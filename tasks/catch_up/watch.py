@@ -130,12 +130,11 @@ class Watch:
         routes = {}
         for head in heads:
             shard = head.shard
-            sequenced = [coverage.commands(shard, 1, head.last_seq + 1)] if head.last_seq else []
             published = [coverage.commands(shard, 1, head.published_seq + 1)] if head.published_seq else []
             cleared = settled.get((SETTLED, shard), [])
             for stage, queue, expected, found in (
                 (SETTLED, ORDER_EXECUTION, published, settled),
-                ("order_entry", DATA_FEED, sequenced, stored),
+                ("order_entry", DATA_FEED, published, stored),
                 ("matching", DATA_FEED, published, stored),
                 ("order_execution", DATA_FEED, cleared, stored),
             ):

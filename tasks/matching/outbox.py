@@ -11,12 +11,15 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Final, Protocol
 
+from msgspec import Raw
+
 from celery_app.publisher import Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from tasks.messages import (
     AuctionUpdate,
     BookUpdate,
     CancelRefused,
+    CommandBatch,
     Event,
     Execution,
     ExecutionBatch,
@@ -83,6 +86,9 @@ class Outbox:
     Each message says which events it covers, from where the message before it for the same queue ended. A stretch
     without an event for a queue is covered by its next message, or by one without events that `cover` sends.
 
+    Order entry's reports of the commands travel in the messages to the feed, ahead of the events. They say themselves
+    what they cover.
+
     published_seq  the command up to which everything is on the queues already
     """
 
@@ -91,13 +97,15 @@ class Outbox:
         self._events: list[Event] = []
         self._books: list[BookUpdate] = []
         self._auctions: list[AuctionUpdate] = []
+        # By the first command of their message and its number of commands.
+        self._reports: dict[tuple[int, int], list[Raw]] = {}
         begin = event_id(shard, published_seq + 1, 0)
         # Up to which event each queue is covered, and up to which everything is sent.
         self._covered = {ORDER_EXECUTION: begin, DATA_FEED: begin}
         self._sent = begin
 
     def __len__(self) -> int:
-        return len(self._events) + len(self._books) + len(self._auctions)
+        return len(self._events) + len(self._books) + len(self._auctions) + len(self._reports)
 
     def add(self, events: Iterable[Event]) -> None:
         """Take events that follow those in the outbox."""
@@ -110,6 +118,11 @@ class Outbox:
     def add_auctions(self, auctions: Iterable[AuctionUpdate]) -> None:
         """Take indicative outcomes of auctions, to send after the events that are in the outbox now."""
         self._auctions.extend(auctions)
+
+    def add_reports(self, batch: CommandBatch) -> None:
+        """Take order entry's reports of a delivered batch, even if its commands are not new: they may not be sent."""
+        if batch.reports:
+            self._reports[batch.first_seq, len(batch.commands)] = batch.reports
 
     def drop_published(self, seq: int) -> None:
         """Discard the events of commands up to `seq`, which another engine has sent."""
@@ -128,12 +141,15 @@ class Outbox:
         now_us    the time
         """
         end = event_id(self._shard, seq + 1, 0)
-        while self._events or self._books or self._auctions:
-            events = self._events[:MAX_BATCH]
-            is_last = len(self._events) <= MAX_BATCH
+        while len(self):
+            reported = self._first_reports()
+            has_all_reports = len(reported) == len(self._reports)
+            # The report of an order precedes its events, so they go with the last reports.
+            events = self._events[:MAX_BATCH] if has_all_reports else []
+            is_last = has_all_reports and len(events) == len(self._events)
             books = self._books[:] if is_last else []
             auctions = self._auctions[:] if is_last else []
-            up_to = end if is_last else self._events[MAX_BATCH].event_id
+            up_to = end if is_last else self._sent_before(len(events))
             parcels = []
             executions = execution_batch(self._shard, events, self._cover_of(ORDER_EXECUTION, up_to), now_us=now_us)
             settled = len(executions.executions) + len(executions.securities)
@@ -141,10 +157,14 @@ class Outbox:
                 parcels.append(Parcel(ORDER_EXECUTION, executions, settled))
             covers = self._cover_of(DATA_FEED, up_to)
             feed = feed_batch(events, books, covers, began_us=began_us, now_us=now_us, auctions=auctions)
-            parcels.append(Parcel(DATA_FEED, feed, len(events) + len(books) + len(auctions)))
+            reports = [report for batch in reported for report in self._reports[batch]]
+            entries = sum(commands for _, commands in reported) + len(events) + len(books) + len(auctions)
+            parcels.append(Parcel(DATA_FEED, feed, entries, reports))
             sender.send_all(parcels)
             for parcel in parcels:
                 self._covered[parcel.queue] = max(self._covered[parcel.queue], up_to)
+            for batch in reported:
+                del self._reports[batch]
             del self._events[: len(events)]
             del self._books[: len(books)]
             del self._auctions[: len(auctions)]
@@ -160,6 +180,21 @@ class Outbox:
         sender.send_all(parcels)
         for parcel in parcels:
             self._covered[parcel.queue] = self._sent
+
+    def _first_reports(self) -> list[tuple[int, int]]:
+        """Return the batches whose reports go into the next message."""
+        reported: list[tuple[int, int]] = []
+        entries = 0
+        for first_seq, commands in self._reports:
+            entries += commands
+            if reported and entries > MAX_BATCH:
+                break
+            reported.append((first_seq, commands))
+        return reported
+
+    def _sent_before(self, events: int) -> int:
+        """Return up to where everything is sent when these first events are."""
+        return self._events[events].event_id if events < len(self._events) else self._sent
 
     def _cover_of(self, queue: str, up_to: int) -> list[Interval]:
         begin = self._covered[queue]

@@ -97,6 +97,7 @@ class Shard:
         for seq, command in enumerate(fresh, self.seq + 1):
             self._apply(seq, command)
         self._unchecked += fresh
+        self._outbox.add_reports(batch)
 
     def _check_securities(self, commands: list[Command]) -> None:
         named = {command.security_id for command in commands if not isinstance(command, MassCancel | Expire)}

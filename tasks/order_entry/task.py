@@ -20,7 +20,7 @@ from db.clearing_data import admission, trading_day, waiting_replaces
 from tasks.messages import CommandBatch, EntryBatch, Tick
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.decisions import Limits, number_of
-from tasks.order_entry.rules.feed import feed_of
+from tasks.order_entry.rules.feed import with_reports
 from tasks.order_entry.tick import tick
 from tasks.services import clearing_data, publisher
 
@@ -55,7 +55,7 @@ class OrderEntry(Stage):
 # Requests of one client take effect in the order in which it sent them.
 @app.task(name=ORDER_ENTRY, base=OrderEntry, keeps_order=True)
 def order_entry(batches: list[EntryBatch]) -> None:
-    """Admit or deny the requests of all delivered messages, and tell the engines and the feed."""
+    """Admit or deny the requests of all delivered messages; publish commands to the engines, denials to the feed."""
     of_clients = [batch for batch in batches if not _is_tick(batch)]
     if of_clients:
         _decide(of_clients, patient=True)
@@ -69,10 +69,13 @@ def _is_tick(batch: EntryBatch) -> bool:
 
 def _tick() -> None:
     """Sequence what is due. What a tick leaves unsent, because it ends or RabbitMQ is away, the next one sends."""
-    ticked = tick(clearing_data(ORDER_ENTRY), now_us=now_us())
+    began_us = now_us()
+    ticked = tick(clearing_data(ORDER_ENTRY), now_us=began_us)
     if ticked.batches:
         fail_points.reach("order_entry.tick_committed")
-        publisher().send_all(_to_engines(ticked.batches))
+        # No client asked for these, so the feed learns only that they have no report.
+        to_engines, _ = with_reports(ticked.batches, [], {}, began_us=began_us, now_us=now_us())
+        publisher().send_all(_to_engines(to_engines))
         with clearing_data(ORDER_ENTRY).transaction() as tx:
             trading_day.forget_unsent(tx, ticked.ranges)
 
@@ -98,7 +101,6 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
             kind=type(dropped.request).__name__,
             reason=dropped.reason,
         )
-    parcels = _to_engines(admitted.commands)
     # Of several copies the first one counts, as in the reports.
     asked_us = {
         number_of(request): batch.sent_us
@@ -106,8 +108,10 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
         for request in batch.requests
         if not isinstance(request, Tick)
     }
-    feeds = feed_of(admitted.reports, admitted.commands, asked_us, began_us=began_us, now_us=now_us())
-    parcels += [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in feeds]
+    to_engines, to_feed = with_reports(
+        admitted.commands, admitted.reports, asked_us, began_us=began_us, now_us=now_us()
+    )
+    parcels = _to_engines(to_engines) + [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in to_feed]
     publisher().send_all(parcels)
 
 

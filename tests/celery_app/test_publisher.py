@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from kombu import Connection
 
 from bench.chaos.proxy import Proxy, through
 from celery_app.app import app
-from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
-from celery_app.topology import ORDER_ENTRY
-from tests.celery_app.test_stage import send
-from tests.support.broker import depth, take
+from celery_app.frames import acknowledgement
+from celery_app.publisher import NotSent, OutcomeUnknown, Parcel, Publisher
+from celery_app.topology import ORDER_ENTRY, STOCK_EXCHANGE
+from tasks.messages import EntryBatch, OrderRequest
+from tests.celery_app.test_stage import batch_of, send
+from tests.support.broker import depth, publish, take
 
 
 @pytest.fixture
@@ -65,6 +68,65 @@ def test_a_lost_connection_is_noticed_before_a_message_is_sent(
     line.cut()
     send(remote, "A")
     assert clients(broker, 2) == ["FIRST", "A"]
+
+
+def test_a_confirm_of_another_channel_or_message_does_not_count(
+    line: Proxy, remote: Publisher, broker: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wire, channel = remote._wire, remote._channel_id
+    assert wire is not None
+    write, tag = wire.send, remote._last_tag + 1
+
+    def write_and_be_answered(frames: bytes, *, timeout_s: float | None = None) -> None:
+        write(frames, timeout_s=timeout_s)
+        for other_channel, other_tag in ((channel + 1, tag), (channel, tag + 1), (channel, tag - 1)):
+            wire._arrived.add(acknowledgement(other_channel, other_tag, multiple=False))
+
+    line.swallow_confirms()
+    monkeypatch.setattr(wire, "send", write_and_be_answered)
+    wire.channels[channel + 1] = wire.channels[channel]
+    with pytest.raises(OutcomeUnknown):
+        send(remote, "A")
+    assert clients(broker, 2) == ["FIRST", "A"]
+
+
+def test_refused_and_returned_messages_of_one_write_are_counted(
+    remote: Publisher, broker: Connection, full_queue: str
+) -> None:
+    clients(broker, 1)
+    parcels = [Parcel(queue, batch_of("A"), 1) for queue in (ORDER_ENTRY, full_queue, "order_entry.nowhere")]
+    with pytest.raises(OutcomeUnknown, match="took 1 of 3 messages"):
+        remote.send_all(parcels)
+    with pytest.raises(NotSent, match="took 0 of 2 messages") as refused:
+        remote.send_all(parcels[1:])
+    assert "the queue is full" in str(refused.value)
+    assert "no such queue" in str(refused.value)
+    remote.send_all([parcels[0]] * 70)  # RabbitMQ confirms some of them together
+    assert clients(broker, 71) == ["A"] * 71
+
+
+def test_a_message_larger_than_a_frame_arrives_whole(remote: Publisher, broker: Connection) -> None:
+    names = [f"C{number:05}" for number in range(6_000)]
+    send(remote, *names)
+    (_, large) = take(broker, ORDER_ENTRY, 2)
+    assert len(str(large.body)) > 2 * 131_072
+    ((batch,),), _, _ = msgspec.json.decode(
+        large.body, type=tuple[tuple[list[EntryBatch]], dict[str, str], dict[str, None]]
+    )
+    assert [request.client_id for request in batch.requests if isinstance(request, OrderRequest)] == names
+
+
+@pytest.fixture
+def full_queue(broker: Connection) -> Iterator[str]:
+    """Return the routing key of a queue that refuses messages."""
+    name = "order_entry.full"
+    with broker.channel() as channel:
+        arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        channel.queue_declare(name, durable=False, exclusive=True, arguments=arguments)
+        channel.queue_bind(name, STOCK_EXCHANGE.name, name)
+        publish(broker, name, "{}")
+        yield name
+        channel.queue_delete(name)
 
 
 def clients(broker: Connection, count: int) -> list[str]:

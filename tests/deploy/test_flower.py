@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,11 +12,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from kombu import Connection
 
+from celery_app.publisher import Publisher
 from celery_app.settings import Settings
+from celery_app.topology import ORDER_ENTRY
 from deploy.flower import refusal
+from tests.celery_app.test_stage import send
+from tests.support.broker import depth
 from tests.support.exchange import Exchange
 from tests.support.side_by_side import free_port
+from tests.support.worker import Worker
 
 LOGIN = "operator:a password"
 
@@ -64,6 +71,42 @@ def status(url: str, path: str, login: str | None = None) -> int:
 def test_on_loopback_it_takes_no_password() -> None:
     with flower() as url:
         assert status(url, "/workers") == 200
+
+
+def test_it_counts_messages_although_workers_report_batches(broker: Connection, publisher: Publisher) -> None:
+    with flower(FLOWER_UNAUTHENTICATED_API="true") as url, Worker(ORDER_ENTRY, app="tests.celery_app.probe") as worker:
+        Exchange.wait_until(lambda: worker.hostname() in page(url, "/metrics"), "Flower knows the worker")
+        worker.pause()
+        for client in "ABCDEFG":
+            send(publisher, client)
+        worker.resume()
+        worker.wait_for_log("clients=A+B+C+D+E+F+G")
+        send(publisher, "H")
+        Exchange.wait_until(lambda: counted(url, "flower_events_total", "task-succeeded") == 8, "Flower has the tasks")
+        assert counted(url, "flower_events_total", "task-received") == 8
+        assert counted(url, "flower_task_runtime_seconds_count", "order_entry") == 8
+        tasks = json.loads(page(url, "/api/tasks"))
+        assert sorted(task["args"] for task in tasks.values()) == [
+            "(1 in a batch)",
+            "(1 in a batch) and 6 more messages",
+        ]
+        assert all(task["state"] == "SUCCESS" and task["received"] for task in tasks.values())
+        workers = json.loads(page(url, "/workers?json=1"))["data"]
+        assert [(one["task-received"], one["task-succeeded"]) for one in workers if one["status"]] == [(8, 8)]
+    assert depth(broker, ORDER_ENTRY) == 0
+
+
+def page(url: str, path: str) -> str:
+    with urllib.request.urlopen(url + path, timeout=30) as answer:
+        return str(answer.read().decode())
+
+
+def counted(url: str, metric: str, label: str) -> float:
+    """Return the sum of a metric over the workers, for one value of a label."""
+    lines = (
+        line for line in page(url, "/metrics").splitlines() if line.startswith(metric + "{") and f'"{label}"' in line
+    )
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 def test_with_a_password_it_takes_that() -> None:

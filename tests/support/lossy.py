@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from celery_app.publisher import Parcel
-from celery_app.topology import DATA_FEED, ORDER_EXECUTION
+from celery_app.topology import DATA_FEED, ORDER_EXECUTION, matching_queue
 from db.clearing_data import snapshots
 from db.connect import Database
 from tasks.catch_up.begin import begin
@@ -17,9 +19,9 @@ from tasks.data_feed.record import record
 from tasks.data_feed.rules.reports import reports_of
 from tasks.matching.outbox import Outbox
 from tasks.matching.rules.engine import Engine
-from tasks.messages import Event, ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade
+from tasks.messages import CommandBatch, Event, ExecutionBatch, FeedBatch, Request, TradeFailed, TradeMade
 from tasks.order_entry.admit import admit
-from tasks.order_entry.rules.feed import feed_of
+from tasks.order_entry.rules.feed import with_reports
 from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.settle import settle_once
 from tasks.shared.rules import coverage
@@ -66,12 +68,13 @@ class LossyExchange:
             self.published += 1
             if self.is_lost is not None and self.is_lost(parcel):
                 self.lost.append(parcel)
+            elif isinstance(parcel.batch, CommandBatch):
+                self._outboxes[parcel.batch.shard].add_reports(parcel.batch)
             elif parcel.queue == ORDER_EXECUTION:
                 assert isinstance(parcel.batch, ExecutionBatch)
                 self._settle(parcel.batch)
             else:
-                assert isinstance(parcel.batch, FeedBatch)
-                record(self.market_data, [parcel.batch], taken_us=NOW_US)
+                record(self.market_data, _feeds(parcel), taken_us=NOW_US)
 
     # -- the stages ----------------------------------------------------------------------------------------------
 
@@ -79,10 +82,11 @@ class LossyExchange:
         """Process requests as one batch."""
         admission = admit(self.clearing_data, requests, limits=LIMITS, now_us=now_us)
         asked_us: dict[int, int | None] = dict.fromkeys((report.event_id for report in admission.reports), None)
-        feeds = feed_of(admission.reports, admission.commands, asked_us, began_us=now_us, now_us=now_us)
+        commands, feeds = with_reports(admission.commands, admission.reports, asked_us, began_us=now_us, now_us=now_us)
         self._keep(*feeds)
         self.send_all([Parcel(DATA_FEED, feed, 1) for feed in feeds])
-        for batch in admission.commands:
+        for batch in commands:
+            self._keep(*_feeds(Parcel(DATA_FEED, FeedBatch("matching", 0), 0, batch.reports)))
             engine, outbox = self.engines[batch.shard], self._outboxes[batch.shard]
             events = [
                 event
@@ -92,6 +96,8 @@ class LossyExchange:
             self.events += events
             trades = [event for event in events if isinstance(event, TradeMade)]
             outbox.add(events)
+            # Without its message the engine takes the commands from the log, and no worker has the reports.
+            self.send_all([Parcel(matching_queue(batch.shard), batch, len(batch.commands))])
             outbox.add_books(engine.book_updates())
             outbox.send(_Copying(self), seq=engine.seq, began_us=now_us, now_us=now_us)
             self._keep(FeedBatch("order_execution", now_us, settled=trades))
@@ -100,6 +106,7 @@ class LossyExchange:
     def tick(self) -> None:
         """Do what the engines do once a second."""
         for shard, engine in self.engines.items():
+            self._outboxes[shard].send(self, seq=engine.seq, began_us=NOW_US, now_us=NOW_US)
             self._outboxes[shard].cover(self, now_us=NOW_US)
             with self.clearing_data.transaction() as tx:
                 snapshots.move_mark(tx, shard, engine.seq)
@@ -119,6 +126,11 @@ class LossyExchange:
 
     def _keep(self, *batches: FeedBatch) -> None:
         self.said += [tuple(getattr(one, name) for name in SAID) for one in reports_of(batches)]
+
+
+def _feeds(parcel: Parcel) -> list[FeedBatch]:
+    assert isinstance(parcel.batch, FeedBatch)
+    return [*(msgspec.json.decode(one, type=FeedBatch) for one in parcel.first), parcel.batch]
 
 
 class _Copying:

@@ -1,60 +1,83 @@
-"""What order entry reports to the feed, as messages that say which commands of the log they cover."""
+"""What order entry reports to the feed: confirmations by way of the engines' workers, and denials at once.
+
+A confirmed request is a command, and its worker sends the report together with the events of the command: one message
+to the feed in place of two. The report says which commands of the log it covers. If it is lost on its way, the catch-up
+derives it from the log.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tasks.messages import CommandBatch, FeedBatch, OrderReport, PlaceOrder
+from msgspec import Raw
+from msgspec.structs import replace
+
+from tasks.messages import (
+    Command,
+    CommandBatch,
+    Expire,
+    FeedBatch,
+    OrderReport,
+    PlaceOrder,
+    SecurityCommand,
+    encode,
+)
 from tasks.order_entry.rules.outcome import MAX_BATCH
 from tasks.shared.rules import coverage
-from tasks.shared.rules.coverage import Interval
+
+# What no client has asked for.
+_WITHOUT_REPORT = Expire | SecurityCommand
 
 
-def feed_of(
-    reports: Sequence[OrderReport],
+def with_reports(
     commands: Sequence[CommandBatch],
+    reports: Sequence[OrderReport],
     asked_us: Mapping[int, int | None],
     *,
     began_us: int,
     now_us: int,
-) -> list[FeedBatch]:
-    """The messages of a unit, none of them too large.
+) -> tuple[list[CommandBatch], list[FeedBatch]]:
+    """Return the messages to the engines with the reports of their commands, and those to the feed with the others.
 
-    commands  what went into the log of the unit, or was there before; with a report each, but for halts
+    A message of which a report is missing here carries none, and the catch-up derives all of its reports.
+
+    commands  what went into the log of the unit, or was there before
     asked_us  when the api had sent the request of a report, by its number
     """
-    parts = [reports[start : start + MAX_BATCH] for start in range(0, len(reports), MAX_BATCH)] or [reports]
-    return [
-        FeedBatch(
-            stage="order_entry",
-            sent_us=now_us,
-            orders=list(part),
-            began_us=began_us,
-            asked_us=[asked_us.get(report.event_id) for report in part],
-            covers=covers,
-        )
-        for part, covers in zip(parts, _covers(parts, commands), strict=True)
-        if part or covers
-    ]
+    by_number = {report.event_id: report for report in reports}
+    batches = []
+    for batch in commands:
+        numbers = [number_of(command) for command in batch.commands if not isinstance(command, _WITHOUT_REPORT)]
+        if not all(number in by_number for number in numbers):
+            batches.append(batch)
+            continue
+        carried = [by_number.pop(number) for number in numbers]
+        covers = [coverage.commands(batch.shard, batch.first_seq, batch.first_seq + len(batch.commands))]
+        feed = _feed(carried, asked_us, covers, began_us=began_us, now_us=now_us)
+        batches.append(replace(batch, reports=[Raw(encode(feed))]))
+    left = list(by_number.values())
+    parts = [left[start : start + MAX_BATCH] for start in range(0, len(left), MAX_BATCH)]
+    return batches, [_feed(part, asked_us, [], began_us=began_us, now_us=now_us) for part in parts]
 
 
-def _covers(parts: Sequence[Sequence[OrderReport]], commands: Sequence[CommandBatch]) -> list[list[Interval]]:
-    """Which commands each part covers: those that it has the reports of, and the last one those without a report."""
-    everything = [coverage.commands(b.shard, b.first_seq, b.first_seq + len(b.commands)) for b in commands]
-    if len(parts) == 1:
-        return [everything]
-    places = {
-        command.order_id if isinstance(command, PlaceOrder) else command.command_id: (batch.shard, seq)
-        for batch in commands
-        for seq, command in enumerate(batch.commands, batch.first_seq)
-    }
-    covers = [
-        coverage.merged(
-            coverage.commands(shard, seq, seq + 1)
-            for shard, seq in (places[report.event_id] for report in part if report.event_id in places)
-        )
-        for part in parts
-    ]
-    named = [interval for intervals in covers for interval in intervals]
-    covers[-1] = coverage.merged([*covers[-1], *coverage.without(everything, named)])
-    return covers
+def number_of(command: Command) -> int:
+    """Return the number of the request that a command is due to."""
+    return command.order_id if isinstance(command, PlaceOrder) else command.command_id
+
+
+def _feed(
+    reports: list[OrderReport],
+    asked_us: Mapping[int, int | None],
+    covers: list[coverage.Interval],
+    *,
+    began_us: int,
+    now_us: int,
+) -> FeedBatch:
+    return FeedBatch(
+        stage="order_entry",
+        sent_us=now_us,
+        orders=reports,
+        began_us=began_us,
+        asked_us=[asked_us.get(report.event_id) for report in reports],
+        covers=covers,
+    )

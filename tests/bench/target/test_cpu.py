@@ -57,6 +57,7 @@ def test_a_server_is_found_by_its_port(tmp_path: Path) -> None:
         (["-m", "tasks.catch_up"], "catch_up"),
         (["-m", "bots", "flood"], "bots"),
         (["-m", "celery", "-A", "celery_app", "worker", "-Q", "matching.0"], "matching.0"),
+        (["-m", "celery_app", "worker", "-Q", "matching.0"], "matching.0"),
         (["-m", "bench", "--own"], None),
         (["anything"], None),
     ],

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 import pytest
+from msgspec import Raw
+from msgspec.json import decode, encode
 
 from celery_app.publisher import NotSent, Parcel
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
@@ -13,16 +15,21 @@ from tasks.matching.outbox import MAX_BATCH, Outbox
 from tasks.messages import (
     AuctionUpdate,
     BookUpdate,
+    CancelOrder,
     CancelRefused,
+    Command,
+    CommandBatch,
     ExecutionBatch,
     FeedBatch,
     OrderClosed,
     OrderReplaced,
+    OrderReport,
     OrderTriggered,
     PhaseChanged,
     ReplaceRefused,
     event_id,
 )
+from tasks.shared.rules import coverage
 
 BOOK = BookUpdate("MSFT", 0, 1, False, [], [], None, None, None, 1)
 
@@ -34,12 +41,14 @@ class Wire:
         self.takes = takes
         self.executions: list[ExecutionBatch] = []
         self.feeds: list[FeedBatch] = []
+        # Of each message to the feed: the commands of which it has reports.
+        self.reported: list[list[int]] = []
 
     def send_all(self, parcels: Sequence[Parcel]) -> None:
         for parcel in parcels:
             self._send(*parcel)
 
-    def _send(self, queue: str, batch: msgspec.Struct, size: int) -> None:
+    def _send(self, queue: str, batch: msgspec.Struct, size: int, first: Sequence[Raw]) -> None:
         if not self.takes:
             raise NotSent(queue)
         self.takes -= 1
@@ -49,8 +58,11 @@ class Wire:
         else:
             assert isinstance(batch, FeedBatch)
             lists = (batch.closed, batch.refused, batch.books, batch.replaced, batch.replaces_refused, batch.triggered)
-            assert (queue, size) == (DATA_FEED, sum(map(len, (*lists, batch.securities, batch.auctions))))
+            reported = [order.event_id for one in first for order in decode(one, type=FeedBatch).orders]
+            assert queue == DATA_FEED
+            assert size == sum(map(len, (*lists, batch.securities, batch.auctions, reported)))
             self.feeds.append(batch)
+            self.reported.append(reported)
 
 
 def closed(seq: int) -> OrderClosed:
@@ -123,6 +135,66 @@ def test_unconfirmed_events_go_first_next_time(takes: int) -> None:
     sent = [event.event_id for batch in wire.executions for event in batch.executions]
     assert list(dict.fromkeys(sent)) == [event.event_id for event in [*events, more]]
     assert [event for feed in wire.feeds for event in feed.closed] == [*events, more]
+    assert [book for feed in wire.feeds for book in feed.books] == [BOOK]
+
+
+def commands(first_seq: int, count: int) -> CommandBatch:
+    """Return a message with reports of its commands, each under the command's number."""
+    cancels: list[Command] = [CancelOrder(seq, "ANN", "MSFT", 1, 1) for seq in range(first_seq, first_seq + count)]
+    orders = [
+        OrderReport(seq, "cancel", "confirmed", 1, "ANN", "MSFT", None, None, None, None, 1, 1)
+        for seq in range(first_seq, first_seq + count)
+    ]
+    return CommandBatch(0, first_seq, cancels, [Raw(encode(FeedBatch("order_entry", 1, orders=orders)))])
+
+
+def test_reports_of_commands_travel_ahead_of_their_events() -> None:
+    outbox, wire = Outbox(0), Wire()
+    for first_seq, count in ((1, 2), (3, 1), (1, 1)):
+        outbox.add_reports(commands(first_seq, count))
+    outbox.add_reports(CommandBatch(0, 4, []))  # from before messages had reports
+    outbox.add([closed(1), refused(3)])
+    assert len(outbox) == 3 + 2
+    outbox.send(wire, seq=4, began_us=1, now_us=9)
+    assert wire.reported == [[1, 2, 3, 1]]
+    assert [(len(feed.closed), len(feed.refused), len(feed.covers)) for feed in wire.feeds] == [(1, 1, 1)]
+    assert not len(outbox)
+
+
+def test_reports_alone_are_a_message() -> None:
+    outbox, wire = Outbox(0), Wire()
+    outbox.add_reports(commands(1, 3))
+    outbox.send(wire, seq=3, began_us=1, now_us=9)
+    assert wire.executions == []
+    assert wire.reported == [[1, 2, 3]]
+    assert wire.feeds[0].covers == [coverage.commands(0, 1, 4)]
+
+
+@pytest.mark.parametrize("takes", range(7))
+def test_many_reports_are_several_messages_and_events_go_with_the_last(takes: int) -> None:
+    outbox, wire = Outbox(0), Wire(takes)
+    batches = [commands(1, MAX_BATCH), commands(MAX_BATCH + 1, 2), commands(MAX_BATCH + 3, MAX_BATCH - 2)]
+    events = [closed(seq) for seq in range(1, 2 * MAX_BATCH + 1)]
+    for batch in batches:
+        outbox.add_reports(batch)
+    outbox.add(events)
+    outbox.add_books([BOOK])
+    last = 2 * MAX_BATCH
+    try:
+        outbox.send(wire, seq=last, began_us=1, now_us=9)
+    except NotSent:
+        wire.takes = 1_000
+        for batch in batches:  # the worker tries the messages again
+            outbox.add_reports(batch)
+        outbox.send(wire, seq=last, began_us=1, now_us=9)
+    reported = [number for of_message in wire.reported for number in of_message]
+    assert list(dict.fromkeys(reported)) == list(range(1, last + 1))
+    assert max(map(len, wire.reported)) == MAX_BATCH
+    assert [event for feed in wire.feeds for event in feed.closed] == events
+    first = next(place for place, of_message in enumerate(wire.reported) if 1 in of_message)
+    assert not any(feed.closed for feed in wire.feeds[: first + 1])
+    covered = coverage.merged(interval for feed in wire.feeds for interval in feed.covers)
+    assert covered == [coverage.commands(0, 1, last + 1)]
     assert [book for feed in wire.feeds for book in feed.books] == [BOOK]
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec import Raw
 from sqlalchemy import text
 
 from celery_app.publisher import NotSent, Parcel
 from celery_app.stage import InvariantBroken
 from db.clearing_data.snapshots import published_mark
 from db.connect import Database
-from tasks.matching.shard import Shard
+from tasks.matching.shard import CommandsRefused, Shard
 from tasks.messages import CommandBatch, PlaceOrder
 from tests.support.order_log import append
 
@@ -62,6 +63,33 @@ def test_the_mark_does_not_pass_unpublished_events(clearing_data: Database) -> N
     with clearing_data.snapshot() as tx:
         assert published_mark(tx, 0) == 0
     assert shard.unsent == 2  # the whole book, and the indicative outcome of its auction
+
+
+class Sent:
+    """A RabbitMQ that takes every message."""
+
+    def __init__(self) -> None:
+        self.reports: list[Raw] = []
+
+    def send_all(self, parcels: Sequence[Parcel]) -> None:
+        self.reports += [report for parcel in parcels for report in parcel.first]
+
+
+def test_reports_are_passed_on_whenever_their_commands_are_delivered(clearing_data: Database) -> None:
+    """The engine may have the commands from the log, as after a crash; only their message has the reports."""
+    shard = applied(clearing_data, logged=buy(7), delivered=buy(7))
+    append(clearing_data, 0, [buy(8)])
+    shard.follow_log()
+    reports = [Raw(b'["order_entry",1]')]
+    sent = Sent()
+    for _ in range(2):
+        shard.take(CommandBatch(0, 2, [buy(8)], reports))
+        shard.publish(sent, began_us=1, now_us=1)
+    assert sent.reports == reports * 2
+    with pytest.raises(CommandsRefused):
+        shard.take(CommandBatch(0, 4, [buy(9)], reports))
+    shard.publish(sent, began_us=1, now_us=1)
+    assert sent.reports == reports * 2
 
 
 def test_a_batch_that_is_delivered_again_is_applied_once(clearing_data: Database) -> None:
