@@ -37,8 +37,8 @@ Transferred = Literal[
     "account_closed",  # nothing more comes into it but corrections
 ]
 
-_ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts"
-_HOLDING = "SELECT client_id, security_id, shares, held FROM holdings"
+_ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders, collateral_cents FROM accounts"
+_HOLDING = "SELECT client_id, security_id, shares, held, borrowed, located, sold_cents FROM holdings"
 
 
 def account(tx: Connection, client_id: str) -> Account | None:

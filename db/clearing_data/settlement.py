@@ -28,16 +28,21 @@ class BooksBroken(Exception):
     """Accounts or holdings do not cover what their own open orders need."""
 
 
-_LOCK_ACCOUNTS = "SELECT client_id, state FROM accounts WHERE client_id = ANY($1::text[]) ORDER BY client_id FOR UPDATE"
+_LOCK_ACCOUNTS = (
+    "SELECT client_id, state, sells_short FROM accounts WHERE client_id = ANY($1::text[]) ORDER BY client_id FOR UPDATE"
+)
 
 
-def lock_accounts(tx: Connection, clients: Iterable[str]) -> set[str]:
+def lock_accounts(tx: Connection, clients: Iterable[str]) -> tuple[set[str], set[str]]:
     """Lock the accounts of clients, always in the same order; so their orders and holdings are ours, too.
 
-    returns  those whose accounts are closed
+    returns  those whose accounts are closed, and those that ever sold short
     """
     rows = run_prepared(tx, "lock_accounts_to_settle", _LOCK_ACCOUNTS, array(clients))
-    return {client_id for client_id, state in rows if state == "closed"}
+    return (
+        {client_id for client_id, state, _ in rows if state == "closed"},
+        {client_id for client_id, _, sells_short in rows if sells_short},
+    )
 
 
 _FEE_RATES = (

@@ -14,6 +14,7 @@ from db.clearing_data.settlement import MATCHING
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Execution, TradeMade
+from tasks.order_execution.borrowing import Borrowing
 from tasks.order_execution.rules import clearing
 from tasks.shared.rules.coverage import Interval
 
@@ -93,14 +94,17 @@ def _settle(
     books.book(tx, settlement, booked_us=settled_us)
     if settlement.failed:
         register.fail(tx, settlement.failed, clearing.ACCOUNT_CLOSED)
-    others = books.lock_accounts(tx, settlement.accounts) - closed
-    if others:
+    are_closed, short_sellers = books.lock_accounts(tx, settlement.accounts)
+    if others := are_closed - closed:
         raise _AccountsClosed(others)
+    borrowing = Borrowing(tx, executions, settlement, short_sellers) if short_sellers else None
     opened = order_changes.change_terms(tx, settlement.orders)
     changed = order_changes.change_orders(tx, settlement.orders)
     opened.subtract(clearing.count_closed(settlement, changed))
     released, fees = order_changes.release_replaces(tx, settlement.decided)
     clearing.require_decided(settlement, released)
     clearing.release_fees(settlement, changed, fees)
+    if borrowing is not None:
+        borrowing.settle(booked_us=settled_us)
     books.change(tx, settlement, opened, covers)
     return settlement.failed

@@ -11,6 +11,7 @@ from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, Li
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.phases import TAKE_CANCELS_ONLY, phase_refusal
 from tasks.order_entry.rules.risk import Funds, state_refusal
+from tasks.order_entry.rules.short_sales import sell_short
 from tasks.shared.rules.fees import fee_hold_cents, highest_fee_ppm
 from tasks.shared.rules.securities import Security
 
@@ -74,7 +75,11 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
     else:
         shares = desk.shares.get(owned)
         if shares is None or not shares.hold(order.quantity):
-            return "insufficient_holdings"
+            if not limits.short_limit:
+                return "insufficient_holdings"
+            refusal = sell_short(desk, order, funds=funds, limit_cents=limit_cents, most=limits.short_limit)
+            if refusal is not None:
+                return refusal
     funds.newly_open += 1
     return PlaceOrder(
         order.order_id,

@@ -1,0 +1,160 @@
+"""Loans: what a unit of executions changes of what clients owe, and of the collateral for it.
+
+Only for clients that ever sold short; what everybody else has changes as `clearing` says. All of it follows from sums
+and from the set of all sales, so it does not matter in which units, and in which order, executions settle.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tasks.messages import Execution, TradeMade
+from tasks.order_execution.rules.changes import HoldingChange, Settlement
+from tasks.shared.rules import loans
+from tasks.shared.rules.loans import NOTHING, Split
+
+# Client and security.
+Owner = tuple[str, str]
+
+
+class ShortOrder(NamedTuple):
+    """An order that sells short, and what it holds."""
+
+    client_id: str
+    security_id: str
+    holds: Split
+
+
+class Position(NamedTuple):
+    """A client's holding of a security; see tables.holdings."""
+
+    shares: int
+    held: int
+    borrowed: int
+    located: int
+    sold_cents: int
+
+
+class ShortSale(NamedTuple):
+    """A sale of a client that sells short."""
+
+    client_id: str
+    security_id: str
+    event_id: int
+    quantity: int
+    price_cents: int
+
+
+class LoanEntry(NamedTuple):
+    """Shares that a client borrows from DTCC (+) or returns (-)."""
+
+    account: str
+    security_id: str
+    shares: int
+
+
+@dataclass(slots=True)
+class Loans:
+    """What a unit changes of loans.
+
+    positions         as they are afterwards
+    entries           of the ledger
+    collateral_cents  how much more (+) or less (-) is required of a client
+    lent, located     how much more (+) or less (-) of each security DTCC has lent, or promised to open orders
+    """
+
+    positions: dict[Owner, Position] = field(default_factory=dict)
+    entries: list[LoanEntry] = field(default_factory=list)
+    collateral_cents: Counter[str] = field(default_factory=Counter)
+    lent: Counter[str] = field(default_factory=Counter)
+    located: Counter[str] = field(default_factory=Counter)
+
+
+def sell_orders(settlement: Settlement, clients: Collection[str]) -> list[int]:
+    """The sell orders of these clients that a unit changes."""
+    return [
+        order_id
+        for order_id, change in settlement.orders.items()
+        if change.side == "sell" and change.client_id in clients
+    ]
+
+
+def sales_of(executions: Iterable[Execution], settlement: Settlement, clients: Collection[str]) -> list[ShortSale]:
+    """What these clients sell in a unit; nothing of trades that fail."""
+    failed = {trade.event_id for trade in settlement.failed}
+    return [
+        ShortSale(one.seller, one.security_id, one.event_id, one.quantity, one.price_cents)
+        for one in executions
+        if type(one) is TradeMade and one.seller in clients and one.event_id not in failed
+    ]
+
+
+def take_holds(
+    settlement: Settlement, before: Mapping[int, ShortOrder], after: Mapping[int, ShortOrder]
+) -> Counter[Owner]:
+    """Have orders that sell short hold what their rows say, in place of the shares that clearing has reckoned with.
+
+    before, after  these orders as the unit finds and leaves them
+    returns        how many shares more (+) or less (-) are located for each client and security
+    """
+    located: Counter[Owner] = Counter()
+    for order_id, order in after.items():
+        old, new = before[order_id].holds if order_id in before else NOTHING, order.holds
+        change = settlement.orders[order_id]
+        reckoned = change.needed - change.filled_quantity - change.closed_quantity
+        owner = (order.client_id, order.security_id)
+        settlement.holdings.setdefault(owner, HoldingChange()).held += new.owned - old.owned - reckoned
+        settlement.accounts[order.client_id].held_cents += new.margin_cents - old.margin_cents
+        located[owner] += new.short - old.short
+    return located
+
+
+def lend(settlement: Settlement, positions: Mapping[Owner, Position], located: Mapping[Owner, int]) -> Loans:
+    """Lend what is missing, and take back what is available; the collateral follows by `secure`.
+
+    The positions are no longer among the holdings that the settlement changes.
+
+    positions  of the clients that sell short
+    """
+    changes = Loans()
+    for owner, old in positions.items():
+        change = settlement.holdings.pop(owner, None) or HoldingChange()
+        held = old.held + change.held
+        net = old.shares - old.borrowed + change.shares
+        borrowed = loans.owed(net, held)
+        more = borrowed - old.borrowed
+        promised = located.get(owner, 0)
+        changes.positions[owner] = Position(net + borrowed, held, borrowed, old.located + promised, old.sold_cents)
+        if more:
+            changes.entries.append(LoanEntry(*owner, more))
+        changes.lent[owner[1]] += more
+        changes.located[owner[1]] += promised
+    return changes
+
+
+def unsecured(changes: Loans, old: Mapping[Owner, Position], sales: Iterable[ShortSale]) -> dict[Owner, int]:
+    """The positions whose collateral may change, with what is owed of them."""
+    sold = {(sale.client_id, sale.security_id) for sale in sales}
+    return {
+        owner: new.borrowed
+        for owner, new in changes.positions.items()
+        if new.borrowed != old[owner].borrowed or (new.borrowed and owner in sold)
+    }
+
+
+def secure(changes: Loans, owing: Mapping[Owner, int], sales: Mapping[Owner, Iterable[tuple[int, int]]]) -> None:
+    """Require collateral for what is owed.
+
+    owing  the positions whose collateral may change, with what is owed of them
+    sales  of these, the last first
+    """
+    for owner, borrowed in owing.items():
+        position = changes.positions[owner]
+        sold_cents = loans.sold_cents(sales.get(owner, ()), borrowed)
+        more = loans.collateral_cents(sold_cents) - loans.collateral_cents(position.sold_cents)
+        if more:
+            changes.collateral_cents[owner[0]] += more
+        changes.positions[owner] = position._replace(sold_cents=sold_cents)
