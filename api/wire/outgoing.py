@@ -78,6 +78,7 @@ def order_of(order: Order) -> dict[str, Any]:
         "average_price": average,
         "status": order.status,
         "reason": order.reason,
+        "buy_in": order.buy_in,
         "created_at": time_of(order.created_us),
         "updated_at": time_of(order.updated_us),
     }
@@ -91,6 +92,7 @@ def pending_order_of(order: OrderRequest) -> dict[str, Any]:
         "average_price": None,
         "status": "pending",
         "reason": None,
+        "buy_in": False,
         "created_at": time_of(order.received_us),
         "updated_at": time_of(order.received_us),
     }

@@ -71,6 +71,7 @@ class Order:
     stop_price_cents: int | None = None
     display_quantity: int | None = None
     expires_us: int | None = None  # of a gtd order
+    buy_in: bool = False  # placed by the clearinghouse, to buy shares that the client owes
 
 
 @dataclass(frozen=True, slots=True)

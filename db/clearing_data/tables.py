@@ -217,6 +217,7 @@ orders = Table(
     # holds margin; see MARGIN_HOLD. None of every other order.
     Column("owned_quantity", BigInteger),
     Column("margin_price_cents", BigInteger),
+    Column("buy_in", Boolean, nullable=False, server_default=text("false")),  # placed by the clearinghouse
     CheckConstraint("filled_quantity >= 0 AND closed_quantity >= 0", name="orders_counts"),
     CheckConstraint(
         "filled_quantity + closed_quantity <= greatest(quantity, largest_quantity)", name="orders_quantity"
@@ -308,10 +309,11 @@ accounts = Table(
     Column("short_limit", BigInteger),
     Column("orders_per_s", BigInteger),
     # Of clients that have ever sold short: what the shares that they owe require, what the default fund has paid in the
-    # buy-in under way, and since when there is one.
+    # buy-in under way, since when there is one, and when it was last tried.
     Column("collateral_cents", BigInteger, nullable=False, server_default=text("0")),
     Column("fund_cents", BigInteger, nullable=False, server_default=text("0")),
     Column("buy_in_us", BigInteger),
+    Column("buy_in_tried_us", BigInteger),
     Column("sells_short", Boolean, nullable=False, server_default=text("false")),
     Column("state", Text, nullable=False, server_default=text("'open'")),
     CheckConstraint("collateral_cents >= 0 AND fund_cents >= 0", name="accounts_collateral"),

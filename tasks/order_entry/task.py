@@ -69,10 +69,14 @@ def _is_tick(batch: EntryBatch) -> bool:
 
 def _tick() -> None:
     """Sequence what is due. What a tick leaves unsent, because it ends or RabbitMQ is away, the next one sends."""
-    ticked = tick(clearing_data(ORDER_ENTRY), now_us=now_us())
+    began_us = now_us()
+    ticked = tick(clearing_data(ORDER_ENTRY), limits=_limits(), now_us=began_us)
     if ticked.batches:
         fail_points.reach("order_entry.tick_committed")
-        publisher().send_all(_to_engines(ticked.batches))
+        feeds = feed_of(ticked.reports, ticked.reported, {}, began_us=began_us, now_us=now_us())
+        publisher().send_all(
+            [*_to_engines(ticked.batches), *(Parcel(DATA_FEED, feed, len(feed.orders)) for feed in feeds)]
+        )
         with clearing_data(ORDER_ENTRY).transaction() as tx:
             trading_day.forget_unsent(tx, ticked.ranges)
 

@@ -14,6 +14,7 @@ from db.clearing_data.settlement import MATCHING
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Execution, TradeMade
+from tasks.order_execution import margin
 from tasks.order_execution.borrowing import Borrowing
 from tasks.order_execution.rules import clearing
 from tasks.shared.rules.coverage import Interval
@@ -107,4 +108,6 @@ def _settle(
     if borrowing is not None:
         borrowing.settle(booked_us=settled_us)
     books.change(tx, settlement, opened, covers)
+    if short_sellers:
+        margin.check_settled(tx, short_sellers, now_us=settled_us)
     return settlement.failed

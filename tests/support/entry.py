@@ -58,10 +58,12 @@ _NEEDS = """
         SELECT client_id, security_id, side, hold_cents, status, quantity - filled_quantity - closed_quantity AS rest,
             COALESCE((SELECT sum(reserved) FROM pending_replaces AS one WHERE one.order_id = orders.order_id), 0)
                 AS reserved,
-            owned_quantity, COALESCE(least(owned_quantity, greatest(quantity, largest_quantity) - closed_quantity)
-                - least(owned_quantity, filled_quantity), 0) AS owned,
-            COALESCE(greatest(greatest(quantity, largest_quantity) - closed_quantity - owned_quantity, 0)
-                - greatest(filled_quantity - owned_quantity, 0), 0) AS short,
+            owned_quantity, CASE WHEN owned_quantity IS NULL THEN 0 ELSE
+                least(owned_quantity, greatest(quantity, largest_quantity) - closed_quantity)
+                - least(owned_quantity, filled_quantity) END AS owned,
+            CASE WHEN owned_quantity IS NULL THEN 0 ELSE
+                greatest(greatest(quantity, largest_quantity) - closed_quantity - owned_quantity, 0)
+                - greatest(filled_quantity - owned_quantity, 0) END AS short,
             COALESCE(margin_price_cents, 0) AS margin_price_cents,
             ceil(
                 CAST(greatest(quantity, largest_quantity) - filled_quantity - closed_quantity AS numeric)
@@ -89,7 +91,8 @@ _BROKEN = {
                 + COALESCE(sum((short * margin_price_cents + 1) / 2), 0)
             OR open_orders <> count(*) FILTER (WHERE status IN ('new', 'partially_filled'))""",
     "held shares are not what open orders need": """
-        SELECT client_id FROM holdings LEFT JOIN needs USING (client_id, security_id) GROUP BY client_id, security_id, held, located
+        SELECT client_id FROM holdings LEFT JOIN needs USING (client_id, security_id)
+        GROUP BY client_id, security_id, held, located
         HAVING client_id <> 'DTCC' AND held <> COALESCE(sum(owned), 0)
                 + COALESCE(sum(rest + reserved) FILTER (WHERE side = 'sell' AND owned_quantity IS NULL), 0)
             OR located <> COALESCE(sum(short), 0)""",

@@ -6,15 +6,17 @@ from typing import NamedTuple
 
 import pytest
 
-from db.clearing_data import account_limits, accounts
+from db.clearing_data import account_limits, accounts, trading_day
 from db.connect import Database
 from tasks.audit.clearing.loans import check_collateral, check_loans
 from tasks.audit.clearing.money import check_conservation, check_holds
 from tasks.messages import Request
+from tasks.order_entry.tick import tick
+from tasks.order_execution.margin import check_all
 from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.settle import settle_once
 from tests.support.entry import assert_books_hold
-from tests.support.trading import CASH_CENTS, NOW_US, Exchange, open_accounts
+from tests.support.trading import CASH_CENTS, LIMITS, NOW_US, Exchange, open_accounts
 
 # No client has TSLA at first; DTCC has all of it.
 TSLA = {"security_id": "TSLA"}
@@ -99,3 +101,123 @@ def test_a_short_position_is_opened_added_to_reduced_and_covered(lending: Lendin
     assert lending.has() == Has(0, 15, 0, CASH_CENTS + 165_000, 0, 240_000)
     lending.trade(lending.sell(20, 9_000, "CID"), lending.buy(20, 9_000, "ANN"))
     assert lending.has() == Has(5, 0, 0, CASH_CENTS - 15_000, 0, 0)
+
+
+def test_an_order_that_sells_more_than_is_there_sells_what_is_there_first(lending: Lending) -> None:
+    lending.trade(lending.sell(100, 10_000, "CID"), lending.buy(100, 10_000, "ANN"))
+    cash = lending.has().balance_cents
+    lending.trade(lending.sell(150, 10_000))
+    assert lending.has() == Has(100, 0, 50, cash, 250_000, 0)
+    lending.trade(lending.buy(60, 10_000))
+    assert lending.has() == Has(40, 0, 50, cash + 600_000, 250_000, 0)
+    lending.trade(lending.buy(60, 10_000))
+    assert lending.has() == Has(0, 20, 30, cash + 1_200_000, 150_000, 300_000)
+
+
+def test_what_becomes_available_is_returned(lending: Lending) -> None:
+    """ANN owes shares while her other order holds shares of her own; when she cancels that, they are returned."""
+    lending.trade(lending.sell(100, 10_000, "CID"), lending.buy(100, 10_000, "ANN"))
+    resting = lending.sell(100, 20_000)
+    lending.trade(resting)
+    lending.trade(lending.sell(30, 10_000), lending.buy(30, 10_000))
+    assert lending.has()[:3] == (100, 30, 0)
+    lending.trade(lending.exchange.cancel(resting))
+    assert lending.has() == Has(70, 0, 0, CASH_CENTS - 700_000, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price_cents", "reason"),
+    [(1_001, 1, "short_limit"), (151, 10_000, "nothing_to_borrow"), (101, 1_000_000, "insufficient_margin")],
+)
+def test_why_a_short_sale_is_refused(lending: Lending, quantity: int, price_cents: int, reason: str) -> None:
+    with lending.clearing_data.transaction() as tx:
+        left = accounts.holding(tx, "DTCC", "TSLA").available - 150
+        accounts.deposit_shares(tx, "DOT", "most", security_id="TSLA", quantity=left, now_us=NOW_US)
+    assert lending.trade(lending.sell(quantity, price_cents)) == [reason]
+    assert lending.has() == Has(0, 0, 0, CASH_CENTS, 0, 0)
+    assert lending.trade(lending.sell(1, 100, "DOT"), lending.sell(left + 1, 100, "DOT")) == [
+        None,
+        "insufficient_holdings",
+    ]
+
+
+def test_orders_of_one_unit_share_the_limit_the_lender_and_the_cash(lending: Lending) -> None:
+    denied = lending.trade(*(lending.sell(400, 10_000) for _ in range(3)))
+    assert denied == [None, None, "short_limit"]
+    assert lending.trade(lending.sell(201, 10_000), lending.sell(200, 10_000)) == ["short_limit", None]
+
+
+def test_replacements_of_short_sales(lending: Lending) -> None:
+    order = lending.sell(10, 10_000)
+    lending.trade(order)
+    lending.trade(lending.exchange.replace(order, quantity=20, price_cents=11_000))
+    assert lending.has() == Has(0, 0, 20, CASH_CENTS, 110_000, 0)
+    lending.trade(lending.exchange.replace(order, quantity=15, price_cents=10_000))
+    assert lending.has() == Has(0, 0, 15, CASH_CENTS, 75_000, 0)
+    assert lending.trade(lending.exchange.replace(order, quantity=1_001, price_cents=None)) == ["short_limit"]
+    lending.trade(lending.buy(5, 10_000))
+    lending.trade(lending.exchange.replace(order, quantity=25, price_cents=None))
+    assert lending.has() == Has(0, 5, 20, CASH_CENTS + 50_000, 100_000, 75_000)
+    lending.trade(lending.exchange.cancel(order))
+    assert lending.has() == Has(0, 5, 0, CASH_CENTS + 50_000, 0, 75_000)
+
+
+def test_a_replacement_may_turn_a_sale_into_a_short_one(lending: Lending) -> None:
+    lending.trade(lending.sell(100, 10_000, "CID"), lending.buy(100, 10_000, "ANN"))
+    order = lending.sell(60, 12_000)
+    lending.trade(order)
+    assert lending.trade(lending.exchange.replace(order, quantity=150, price_cents=None)) == [None]
+    assert lending.has() == Has(100, 0, 50, CASH_CENTS - 1_000_000, 300_000, 0)
+    lending.trade(lending.buy(120, 12_000))
+    assert lending.has() == Has(0, 20, 30, CASH_CENTS + 440_000, 180_000, 360_000)
+
+
+def buy_in(lending: Lending, *, at_us: int) -> None:
+    """Let a second pass: the clearinghouse looks at the margin, the scheduler rings, and the orders trade."""
+    check_all(lending.clearing_data, now_us=at_us)
+    lending.exchange.move_clock(at_us)
+    ticked = tick(lending.clearing_data, limits=LIMITS, now_us=at_us)
+    settle_once(lending.clearing_data, once_each(lending.exchange.sequenced(ticked.batches)), settled_us=at_us)
+    with lending.clearing_data.transaction() as tx:
+        trading_day.forget_unsent(tx, ticked.ranges)
+    lending.check()
+
+
+def be_poor(lending: Lending, cents: int) -> None:
+    """Leave ANN with so much cash."""
+    with lending.clearing_data.transaction() as tx:
+        accounts.withdraw_cash(tx, "ANN", "out", amount_cents=CASH_CENTS - cents, now_us=NOW_US)
+
+
+@pytest.mark.parametrize(
+    ("rise", "borrowed", "cash_cents", "fund_cents"),
+    [
+        (10, 10, 150_000, 0),  # collateral of 1,500.00 is more than 125 % of 1,100.00
+        (25, 0, 25_000, 0),  # less than 125 % of 1,250.00: bought in at 125.00
+        (40, 0, 10_000, 0),
+        (60, 0, 0, 10_000),  # a gap beyond the collateral: the default fund pays 100.00
+    ],
+)
+def test_the_price_rises(lending: Lending, rise: int, borrowed: int, cash_cents: int, fund_cents: int) -> None:
+    be_poor(lending, 50_000)
+    give_fund(lending, 100_000)
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    price_cents = 10_000 + 100 * rise
+    lending.trade(lending.sell(1, price_cents, "CID"), lending.buy(1, price_cents))
+    lending.trade(lending.sell(100, price_cents, "CID"))
+    for second in range(1, 12):
+        buy_in(lending, at_us=NOW_US + second * 1_000_000)
+    assert lending.has() == Has(0, borrowed, 0, cash_cents, 0, 15_000 * borrowed)
+    assert fund(lending) == 100_000 - fund_cents
+
+
+def give_fund(lending: Lending, cents: int) -> None:
+    with lending.clearing_data.transaction() as tx:
+        accounts.deposit_cash(tx, "EXCHANGE", "fund", amount_cents=cents, now_us=NOW_US)
+
+
+def fund(lending: Lending) -> int:
+    with lending.clearing_data.snapshot() as tx:
+        account = accounts.account(tx, "EXCHANGE")
+    assert account is not None
+    return account.balance_cents

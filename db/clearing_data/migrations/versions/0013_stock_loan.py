@@ -14,11 +14,10 @@ def upgrade() -> None:
     op.add_column("accounts", sa.Column("collateral_cents", sa.BigInteger(), nullable=False, server_default=NOTHING))
     op.add_column("accounts", sa.Column("fund_cents", sa.BigInteger(), nullable=False, server_default=NOTHING))
     op.add_column("accounts", sa.Column("buy_in_us", sa.BigInteger()))
+    op.add_column("accounts", sa.Column("buy_in_tried_us", sa.BigInteger()))
     op.add_column("accounts", sa.Column("sells_short", sa.Boolean(), nullable=False, server_default=sa.text("false")))
     op.create_check_constraint("accounts_collateral", "accounts", "collateral_cents >= 0 AND fund_cents >= 0")
-    op.create_index(
-        "accounts_owing", "accounts", ["client_id"], postgresql_where=sa.text("sells_short")
-    )
+    op.create_index("accounts_owing", "accounts", ["client_id"], postgresql_where=sa.text("sells_short"))
     op.add_column("holdings", sa.Column("borrowed", sa.BigInteger(), nullable=False, server_default=NOTHING))
     op.add_column("holdings", sa.Column("located", sa.BigInteger(), nullable=False, server_default=NOTHING))
     op.add_column("holdings", sa.Column("sold_cents", sa.BigInteger(), nullable=False, server_default=NOTHING))
@@ -29,6 +28,7 @@ def upgrade() -> None:
     )
     op.add_column("orders", sa.Column("owned_quantity", sa.BigInteger()))
     op.add_column("orders", sa.Column("margin_price_cents", sa.BigInteger()))
+    op.add_column("orders", sa.Column("buy_in", sa.Boolean(), nullable=False, server_default=sa.text("false")))
     op.create_table(
         "short_sales",
         sa.Column("client_id", text, nullable=False),
@@ -42,6 +42,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("short_sales")
+    op.drop_column("orders", "buy_in")
     op.drop_column("orders", "margin_price_cents")
     op.drop_column("orders", "owned_quantity")
     op.drop_constraint("holdings_borrowed", "holdings")
@@ -49,5 +50,5 @@ def downgrade() -> None:
         op.drop_column("holdings", column)
     op.drop_index("accounts_owing", "accounts")
     op.drop_constraint("accounts_collateral", "accounts")
-    for column in ("sells_short", "buy_in_us", "fund_cents", "collateral_cents"):
+    for column in ("sells_short", "buy_in_tried_us", "buy_in_us", "fund_cents", "collateral_cents"):
         op.drop_column("accounts", column)

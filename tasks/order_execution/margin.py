@@ -1,0 +1,59 @@
+"""Looks at the margin of the clients that owe shares, once a second and after each settlement that concerns one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import structlog
+from sqlalchemy import Connection
+
+from celery_app import fail_points
+from db.clearing_data import margin as accounts
+from db.connect import Database
+from tasks.order_execution.rules import margin
+from tasks.order_execution.rules.margin import OwingAccount
+
+log = structlog.get_logger()
+
+
+def check_settled(tx: Connection, clients: Collection[str], *, now_us: int) -> None:
+    """Have the clients bought in that a settlement leaves with too little margin; their accounts are locked."""
+    _begin(tx, accounts.owing(tx, clients), now_us=now_us)
+
+
+def check_all(clearing_data: Database, *, now_us: int) -> None:
+    """Look at every client that owes shares: who is bought in, and what the default fund pays or gets back.
+
+    raises  sqlalchemy.exc.DBAPIError  Postgres is away, or two transactions met
+    """
+    with clearing_data.transaction() as tx:
+        if not accounts.is_ours(tx):
+            return
+        concerned = [one.client_id for one in accounts.owing(tx) if one.buy_in_us is not None or one.excess_cents < 0]
+        if not concerned:
+            return
+        found = accounts.owing(tx, concerned, lock=True)
+        _begin(tx, found, now_us=now_us)
+        payments = margin.payments(found, fund_cents=accounts.fund(tx))
+        accounts.pay(tx, payments, now_us=now_us)
+    fail_points.reach("order_execution.margin_checked")
+    paid = {one.client_id: one.fund_cents for one in found}
+    for payment in payments:
+        if payment.cents > 0:
+            log.critical("default_fund_pays", client_id=payment.client_id, cents=payment.cents)
+        if payment.is_over:
+            cost = paid[payment.client_id] + payment.cents
+            log.warning("buy_in_over", client_id=payment.client_id, default_fund_cents=cost)
+
+
+def _begin(tx: Connection, found: Collection[OwingAccount], *, now_us: int) -> None:
+    begin = margin.to_buy_in(list(found))
+    accounts.begin_buy_ins(tx, begin, now_us=now_us)
+    for one in found:
+        if one.client_id in begin:
+            log.warning(
+                "buy_in_begins",
+                client_id=one.client_id,
+                margin_cents=one.margin_cents,
+                requirement_cents=one.requirement_cents,
+            )
