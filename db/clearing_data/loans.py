@@ -15,7 +15,8 @@ from db.arrays import array
 from db.clearing_data.tables import DTCC, MARGIN_HOLD, OWNED_OPEN, SHORT_OPEN
 from db.connect import copy_rows
 from db.statements import Statements, run_prepared
-from tasks.order_execution.rules.lending import LoanEntry, Loans, Owner, Position, ShortOrder, ShortSale
+from tasks.shared.rules import loans
+from tasks.shared.rules.loan_rows import LoanEntry, Loans, Owner, Position, ShortOrder, ShortSale
 from tasks.shared.rules.loans import Split
 
 LOAN = "loan"
@@ -30,6 +31,23 @@ _LOCK_LENDABLE = (
 def lock_lendable(tx: Connection, security_ids: Collection[str]) -> dict[str, int]:
     """Lock DTCC's holdings of securities; return how many shares of each it can still promise."""
     return dict(run_prepared(tx, "lock_lendable", _LOCK_LENDABLE, DTCC, array(security_ids)))
+
+
+_DEBTS = """
+    SELECT client_id, security_id, borrowed, sold_cents, COALESCE((
+        SELECT sum(greatest(quantity, largest_quantity) - filled_quantity - closed_quantity)
+        FROM open_orders JOIN orders USING (client_id, order_id)
+        WHERE open_orders.client_id = owing.client_id AND orders.security_id = owing.security_id AND side = 'buy'
+    ), 0)::bigint
+    FROM holdings AS owing WHERE client_id = ANY($1::text[]) AND borrowed > 0
+"""
+
+
+def debts(tx: Connection, clients: Collection[str]) -> dict[Owner, tuple[int, int, int]]:
+    """What clients owe, what it was sold for, and how many shares their open buy orders may still buy."""
+    if not clients:
+        return {}
+    return {(row[0], row[1]): row[2:] for row in run_prepared(tx, "debts", _DEBTS, array(clients))}
 
 
 _LOCATE = """
@@ -152,6 +170,28 @@ def write(statements: Statements, changes: Loans) -> None:
     if moved:
         lent, located = ([change[one] for one in moved] for change in (changes.lent, changes.located))
         statements.add_prepared("lend", _LEND, (DTCC, array(moved), array(lent), array(located)))
+
+
+def give_back(tx: Connection, client_id: str, security_id: str, quantity: int, *, now_us: int) -> int:
+    """Return shares that come into an account to DTCC, as far as it owes any; the account is locked.
+
+    Of the holdings of the client and DTCC, that of DTCC is changed by the caller.
+    returns  how many shares it kept
+    """
+    owner = (client_id, security_id)
+    old = positions(tx, [owner]).get(owner)
+    if old is None or not old.borrowed:
+        return quantity
+    returned = min(old.borrowed, quantity)
+    owes = old.borrowed - returned
+    sold_cents = loans.sold_cents(last_sales(tx, {owner: owes})[owner] if owes else (), owes)
+    changes = Loans({owner: old._replace(borrowed=owes, sold_cents=sold_cents)})
+    changes.collateral_cents[client_id] = loans.collateral_cents(sold_cents) - loans.collateral_cents(old.sold_cents)
+    book(tx, [LoanEntry(*owner, -returned)], booked_us=now_us)
+    statements = Statements(tx)
+    write(statements, changes)
+    statements.run()
+    return quantity - returned
 
 
 def book(tx: Connection, entries: Iterable[LoanEntry], *, booked_us: int) -> None:

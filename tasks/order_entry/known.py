@@ -22,7 +22,7 @@ from tasks.messages import (
 from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.reservation import Terms
-from tasks.order_entry.rules.risk import Funds, Lendable, Shares
+from tasks.order_entry.rules.risk import Debt, Funds, Lendable, Shares
 from tasks.order_entry.rules.rows import KnownOrder, ReplaceableOrder
 
 
@@ -71,7 +71,11 @@ def desk_for(
     desk = Desk(
         funds={
             account.client_id: Funds(
-                account.available_cents, account.open_orders, account.state, limits=limits.of_account(account)
+                account.available_cents,
+                account.open_orders,
+                account.state,
+                limits=limits.of_account(account),
+                collateral_cents=account.collateral_cents,
             )
             for account in known.accounts
         },
@@ -98,6 +102,10 @@ def desk_for(
     short_sellers = {account.client_id for account in known.accounts if account.short_limit}
     if short_sellers:
         _add_lendable(tx, desk, requests, short_sellers)
+    owing = {account.client_id for account in known.accounts if account.collateral_cents}
+    if owing:
+        buyers = {r.client_id for r in requests if isinstance(r, OrderRequest) and r.side == "buy"} & owing
+        desk.debts = {owner: Debt(*debt) for owner, debt in loans.debts(tx, buyers).items()}
     if others:
         _add_orders(tx, desk, others)
         of_securities = [request for request in others if isinstance(request, SecurityRequest)]

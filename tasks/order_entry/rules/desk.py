@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tasks.messages import OrderRequest, PlaceOrder
 from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.reservation import Terms
-from tasks.order_entry.rules.risk import Funds, Lendable, Shares
+from tasks.order_entry.rules.risk import Debt, Funds, Lendable, Shares
 from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark, KnownOrder, OpenOrder, PendingReplace, Widened
 from tasks.order_entry.rules.security_changes import SecurityChanges
 from tasks.shared.rules.securities import Security
@@ -30,6 +30,7 @@ class Desk:
     terms           by order id: what the orders that replacements name, and that are open, may be at the engine
     open_orders     by client and order id: the open orders of the clients that cancel many at once
     lendable        by security: what DTCC can lend; only where a client with a short limit sells more than it has
+    debts           by client and security: what clients owe that buy
     owned           by order id, of the unit's orders that sell short: how many of their shares are their clients'
     positions       by client and security: shares held and in open buy orders; only where there is a limit on them
     issued_below    every order id given out up to now is below it
@@ -55,6 +56,7 @@ class Desk:
     open_orders: dict[str, dict[int, OpenOrder]] = field(default_factory=dict)
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
     lendable: dict[str, Lendable] = field(default_factory=dict)
+    debts: dict[tuple[str, str], Debt] = field(default_factory=dict)
     owned: dict[int, int] = field(default_factory=dict)
     issued_below: int = 0
     patient: bool = True

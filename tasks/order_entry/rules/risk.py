@@ -22,6 +22,7 @@ class Funds:
     newly_held_cents: int = 0
     newly_open: int = 0
     limits: Limits | None = None  # its own; None: those of the exchange
+    collateral_cents: int = 0  # beside what is available
 
     def may_open(self, max_open_orders: int) -> bool:
         """Whether the client may have another open order."""
@@ -53,6 +54,15 @@ class Shares:
         self.available -= quantity
         self.newly_held += quantity
         return True
+
+
+@dataclass(slots=True)
+class Debt:
+    """What a client owes of a security, and the shares that its open buy orders may return."""
+
+    borrowed: int
+    sold_cents: int
+    open_buys: int
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from tasks.messages import OrderRequest, ReplaceRequest
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import Funds, Shares
-from tasks.shared.rules.loans import margin_cents, split
+from tasks.shared.rules.loans import collateral_cents, margin_cents, split
 
 ShortRefusal = Literal["short_limit", "nothing_to_borrow", "insufficient_margin"]
 
@@ -82,6 +82,29 @@ def reserve_sale(
     desk.shares[replace.client_id, replace.security_id] = shares
     terms.owned, terms.margin_cents = owned, price_cents
     return 0
+
+
+def hold_to_cover(desk: Desk, owner: tuple[str, str], funds: Funds, quantity: int, cents: int) -> bool:
+    """Hold cash of the collateral for an order that only buys what its client owes; return whether there is enough.
+
+    It takes no more than the part of the collateral that is for its shares, and never more than the account has.
+    """
+    debt = desk.debts.get(owner)
+    if debt is None or quantity > debt.borrowed - debt.open_buys:
+        return False
+    freed_cents = collateral_cents(debt.sold_cents) * quantity // debt.borrowed
+    if cents > min(max(funds.available_cents, 0) + freed_cents, funds.available_cents + funds.collateral_cents):
+        return False
+    funds.available_cents -= cents
+    funds.newly_held_cents += cents
+    return True
+
+
+def count_purchase(desk: Desk, owner: tuple[str, str], quantity: int) -> None:
+    """Note that a client may buy so many shares more."""
+    debt = desk.debts.get(owner)
+    if debt is not None:
+        debt.open_buys += quantity
 
 
 def locate(

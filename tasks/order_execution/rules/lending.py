@@ -8,69 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from tasks.messages import Execution, TradeMade
 from tasks.order_execution.rules.changes import HoldingChange, Settlement
 from tasks.shared.rules import loans
-from tasks.shared.rules.loans import NOTHING, Split
-
-# Client and security.
-Owner = tuple[str, str]
-
-
-class ShortOrder(NamedTuple):
-    """An order that sells short, and what it holds."""
-
-    client_id: str
-    security_id: str
-    holds: Split
-
-
-class Position(NamedTuple):
-    """A client's holding of a security; see tables.holdings."""
-
-    shares: int
-    held: int
-    borrowed: int
-    located: int
-    sold_cents: int
-
-
-class ShortSale(NamedTuple):
-    """A sale of a client that sells short."""
-
-    client_id: str
-    security_id: str
-    event_id: int
-    quantity: int
-    price_cents: int
-
-
-class LoanEntry(NamedTuple):
-    """Shares that a client borrows from DTCC (+) or returns (-)."""
-
-    account: str
-    security_id: str
-    shares: int
-
-
-@dataclass(slots=True)
-class Loans:
-    """What a unit changes of loans.
-
-    positions         as they are afterwards
-    entries           of the ledger
-    collateral_cents  how much more (+) or less (-) is required of a client
-    lent, located     how much more (+) or less (-) of each security DTCC has lent, or promised to open orders
-    """
-
-    positions: dict[Owner, Position] = field(default_factory=dict)
-    entries: list[LoanEntry] = field(default_factory=list)
-    collateral_cents: Counter[str] = field(default_factory=Counter)
-    lent: Counter[str] = field(default_factory=Counter)
-    located: Counter[str] = field(default_factory=Counter)
+from tasks.shared.rules.loan_rows import LoanEntry, Loans, Owner, Position, ShortOrder, ShortSale
+from tasks.shared.rules.loans import NOTHING
 
 
 def sell_orders(settlement: Settlement, clients: Collection[str]) -> list[int]:

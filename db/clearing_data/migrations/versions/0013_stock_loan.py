@@ -8,6 +8,29 @@ down_revision = "0011"
 
 NOTHING = sa.text("0")
 
+# What orders that sell short hold now, in place of each change of it.
+PENDING_TRANSFERS = """
+CREATE VIEW pending_transfers AS
+WITH short AS (
+    SELECT *, least(owned_quantity, most - closed_quantity) - least(owned_quantity, filled_quantity) AS owned_open,
+        greatest(most - closed_quantity - owned_quantity, 0) - greatest(filled_quantity - owned_quantity, 0)
+            AS short_open
+    FROM (
+        SELECT *, greatest(quantity, largest_quantity) AS most FROM orders WHERE owned_quantity IS NOT NULL
+    ) AS selling
+)
+SELECT * FROM pending_transfers_of_owners
+WHERE NOT EXISTS (SELECT FROM short WHERE short.order_id = pending_transfers_of_owners.transfer_id)
+UNION ALL
+SELECT order_id, NULL, created_us, held.account, held.asset, 'pending', held.amount
+FROM short CROSS JOIN LATERAL (VALUES
+    (client_id, security_id, owned_open),
+    (client_id, 'USD', (short_open * margin_price_cents + 1) / 2),
+    ('DTCC', security_id, short_open)
+) AS held (account, asset, amount)
+WHERE held.amount <> 0
+"""
+
 
 def upgrade() -> None:
     text = sa.Text(collation="C")
@@ -29,6 +52,8 @@ def upgrade() -> None:
     op.add_column("orders", sa.Column("owned_quantity", sa.BigInteger()))
     op.add_column("orders", sa.Column("margin_price_cents", sa.BigInteger()))
     op.add_column("orders", sa.Column("buy_in", sa.Boolean(), nullable=False, server_default=sa.text("false")))
+    op.execute("ALTER VIEW pending_transfers RENAME TO pending_transfers_of_owners")
+    op.execute(PENDING_TRANSFERS)
     op.create_table(
         "short_sales",
         sa.Column("client_id", text, nullable=False),
@@ -42,6 +67,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("short_sales")
+    op.execute("DROP VIEW pending_transfers")
+    op.execute("ALTER VIEW pending_transfers_of_owners RENAME TO pending_transfers")
     op.drop_column("orders", "buy_in")
     op.drop_column("orders", "margin_price_cents")
     op.drop_column("orders", "owned_quantity")
