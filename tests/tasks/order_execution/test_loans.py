@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import random
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
+from sqlalchemy import text
 
-from db.clearing_data import account_limits, accounts, trading_day
+from db.clearing_data import account_limits, accounts, orders, trading_day
+from db.clearing_data.account_states import close
 from db.connect import Database
 from tasks.audit.clearing.loans import check_collateral, check_loans
-from tasks.audit.clearing.money import check_conservation, check_holds
-from tasks.messages import Request
+from tasks.audit.clearing.money import check_conservation, check_final_settlements, check_holds
+from tasks.messages import PhaseRequest, Request, SettleRequest
 from tasks.order_entry.tick import tick
 from tasks.order_execution.margin import check_all
 from tasks.order_execution.rules.clearing import once_each
+from tasks.order_execution.securities import events_of, record, settle_due
 from tasks.order_execution.settle import settle_once
 from tests.support.entry import assert_books_hold
-from tests.support.trading import CASH_CENTS, LIMITS, NOW_US, Exchange, open_accounts
+from tests.support.trading import CASH_CENTS, CLIENTS, LIMITS, NOW_US, Exchange, open_accounts
+from tests.tasks.order_execution.test_settle import executions_of, restorable, state
+from tests.tasks.order_execution.test_settle_properties import WORKERS, shuffled
+from tests.tasks.order_execution.test_settle_properties import settle as settle_as_a_worker
 
 # No client has TSLA at first; DTCC has all of it.
 TSLA = {"security_id": "TSLA"}
@@ -50,6 +58,7 @@ class Lending:
     def trade(self, *requests: Request) -> list[str | None]:
         """Take requests through order entry, matching and settlement; return why they were denied, or None."""
         batches, feed = self.exchange.enter(requests)
+        record(self.clearing_data, events_of(batches, volatility_auction_us=1))
         settle_once(self.clearing_data, once_each(batches), settled_us=NOW_US)
         self.check()
         return [report.reason for report in feed[0].orders]
@@ -76,10 +85,7 @@ class Lending:
 
     def check(self) -> None:
         """Check all that must hold between any two units."""
-        with self.clearing_data.snapshot() as tx:
-            assert_books_hold(tx)
-            for check in (check_loans, check_collateral, check_conservation, check_holds):
-                assert check(tx).findings == [], check
+        check_all_books(self.clearing_data)
 
 
 @pytest.fixture
@@ -221,3 +227,152 @@ def fund(lending: Lending) -> int:
         account = accounts.account(tx, "EXCHANGE")
     assert account is not None
     return account.balance_cents
+
+
+def test_a_client_covers_with_its_collateral(lending: Lending) -> None:
+    """ANN's cash is all collateral: she can buy what she owes, and nothing else."""
+    be_poor(lending, 50_000)
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    assert lending.has() == Has(0, 10, 0, 150_000, 0, 150_000)
+    buy = lending.exchange.order
+    assert lending.trade(buy("buy", "ANN", 1, 1, security_id="MSFT")) == ["insufficient_funds"]
+    assert lending.trade(lending.buy(11, 9_000, "ANN"), lending.buy(6, 16_000, "ANN")) == ["insufficient_funds"] * 2
+    assert lending.trade(lending.buy(6, 12_000, "ANN"), lending.buy(5, 9_000, "ANN")) == [None, "insufficient_funds"]
+    check_all(lending.clearing_data, now_us=NOW_US)  # cash that is held to cover still secures the shares
+    lending.trade(lending.sell(6, 9_000, "CID"))
+    assert lending.has() == Has(0, 4, 0, 150_000 - 72_000, 0, 60_000)
+    lending.trade(lending.buy(4, 9_000, "ANN"), lending.sell(4, 9_000, "CID"))
+    assert lending.has() == Has(0, 0, 0, 42_000, 0, 0)
+
+
+def test_shares_that_come_in_are_returned_first(lending: Lending) -> None:
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    for number, quantity in enumerate((4, 10)):
+        with lending.clearing_data.transaction() as tx:
+            moved = accounts.deposit_shares(
+                tx, "ANN", f"in {number}", security_id="TSLA", quantity=quantity, now_us=NOW_US
+            )
+            assert moved == "booked"
+        lending.check()
+    assert lending.has() == Has(4, 0, 0, CASH_CENTS + 100_000, 0, 0)
+
+
+def test_an_account_that_owes_shares_cannot_be_closed(lending: Lending) -> None:
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    with lending.clearing_data.transaction() as tx:
+        assert close(tx, "ANN") == "owes_shares"
+    lending.trade(lending.buy(10, 10_000, "ANN"), lending.sell(10, 10_000, "CID"))
+    # What is open when the account is closed is located no more, and what has traded fails.
+    batches, _ = lending.exchange.enter([lending.sell(10, 10_000), lending.buy(5, 10_000)])
+    with lending.clearing_data.transaction() as tx:
+        assert close(tx, "ANN") == "closed"
+    settle_once(lending.clearing_data, once_each(batches), settled_us=NOW_US)
+    lending.trade(lending.exchange.mass_cancel("ANN", shard=0), lending.exchange.mass_cancel("ANN", shard=1))
+    assert lending.has() == Has(0, 0, 0, CASH_CENTS, 0, 0)
+
+
+@pytest.mark.parametrize(("value_cents", "fund_cents"), [(8_000, 0), (20_000, 50_000), (40_000, 100_000)])
+def test_the_final_settlement_has_debtors_pay(lending: Lending, value_cents: int, fund_cents: int) -> None:
+    """ANN has 1,500.00 and owes 10 shares; the default fund has 1,000.00."""
+    be_poor(lending, 50_000)
+    give_fund(lending, 100_000)
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    batches, _ = lending.exchange.enter([SettleRequest(10_001, "TSLA", "end", value_cents, 5)])
+    record(lending.clearing_data, events_of(batches, volatility_auction_us=1))
+    settle_once(lending.clearing_data, once_each(batches), settled_us=NOW_US)
+    assert settle_due(lending.clearing_data, now_us=NOW_US) == ["TSLA"]
+    lending.check()
+    assert lending.has() == Has(0, 0, 0, max(150_000 - 10 * value_cents, 0), 0, 0)
+    assert fund(lending) == 100_000 - fund_cents
+    with lending.clearing_data.snapshot() as tx:
+        assert check_final_settlements(tx).findings == []
+        assert accounts.holding(tx, "DTCC", "TSLA").shares == 100_000
+
+
+def test_a_buy_in_cancels_waits_for_sellers_and_for_the_next_auction(lending: Lending) -> None:
+    be_poor(lending, 50_000)
+    give_fund(lending, 100_000)
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    resting = lending.exchange.order("buy", "ANN", 10, 9_000, **TSLA)
+    lending.trade(resting, lending.sell(1, 14_000, "CID"), lending.buy(1, 14_000))
+    for second in (1, 2, 3):  # the book is empty
+        buy_in(lending, at_us=NOW_US + second * 1_000_000)
+        assert lending.has().borrowed == 10
+    assert lending.trade(lending.sell(1, 14_000), lending.exchange.cancel(resting)) == ["buy_in", "unknown_order"]
+    lending.trade(lending.exchange.halt("TSLA", halted=True))
+    placed = count_orders(lending)
+    buy_in(lending, at_us=NOW_US + 20_000_000)
+    assert count_orders(lending) == placed
+    lending.trade(PhaseRequest(10_001, "TSLA", "auction", 10**9, 5))
+    lending.trade(lending.sell(20, 14_500, "CID"))
+    buy_in(lending, at_us=NOW_US + 30_000_000)
+    assert (count_orders(lending), lending.has().borrowed) == (placed + 2, 10)
+    lending.trade(PhaseRequest(10_002, "TSLA", "continuous", None, 5))
+    buy_in(lending, at_us=NOW_US + 40_000_000)
+    assert lending.has() == Has(0, 0, 0, 5_000, 0, 0)
+    with lending.clearing_data.snapshot() as tx:
+        cancelled = orders.order(tx, resting.order_id)
+    assert cancelled is not None
+    assert (cancelled.status, cancelled.reason) == ("cancelled", "buy_in")
+
+
+def count_orders(lending: Lending) -> int:
+    with lending.clearing_data.snapshot() as tx:
+        return int(tx.exec_driver_sql("SELECT count(*) FROM orders").scalar_one())
+
+
+def test_two_clients_are_bought_in_by_each_others_orders(lending: Lending) -> None:
+    """ANN and DOT owe shares, and each has an order to sell that the other's purchase would meet."""
+    with lending.clearing_data.transaction() as tx:
+        account_limits.change(tx, "DOT", {"short_limit": 1_000})
+        accounts.withdraw_cash(tx, "DOT", "dot", amount_cents=CASH_CENTS - 51_000, now_us=NOW_US)
+    be_poor(lending, 51_000)
+    give_fund(lending, 100_000)
+    lending.trade(lending.sell(10, 10_000), lending.sell(10, 10_000, "DOT"), lending.buy(20, 10_000))
+    lending.trade(lending.sell(1, 14_000, "CID"), lending.buy(1, 14_000))
+    lending.trade(lending.sell(30, 14_000, "CID"))
+    for second in range(1, 5):
+        buy_in(lending, at_us=NOW_US + second * 1_000_000)
+    assert lending.has("ANN") == lending.has("DOT") == Has(0, 0, 0, 11_000, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing_data: Database, seed: int) -> None:
+    """Everybody sells short, replaces, cancels; one client's account is closed in two of the cases."""
+    open_accounts(clearing_data)
+    with clearing_data.transaction() as tx:
+        for client_id in CLIENTS:
+            account_limits.change(tx, client_id, {"short_limit": 2_000})
+            for security_id in ("MSFT", "AAPL"):
+                accounts.withdraw_shares(
+                    tx, client_id, f"{client_id} {security_id}", security_id=security_id, quantity=4_960, now_us=NOW_US
+                )
+    exchange = Exchange(clearing_data, seed=seed)
+    batches = [batch for _ in range(10) for batch in exchange.enter(exchange.every_kind(40))[0]]
+    executions = executions_of(batches)
+    if seed % 2:
+        with clearing_data.transaction() as tx:
+            tx.execute(text("UPDATE accounts SET state = 'closed' WHERE client_id = 'CID'"))
+    with restorable(clearing_data) as restore:
+        settle_as_a_worker(clearing_data, executions)
+        at_once = state(clearing_data)
+        check_all_books(clearing_data)
+        restore()
+        with ThreadPoolExecutor(max_workers=WORKERS) as workers:
+            units = shuffled(executions, random.Random(seed))
+            for unit in [workers.submit(settle_as_a_worker, clearing_data, unit) for unit in units]:
+                unit.result()
+        assert state(clearing_data) == at_once
+        check_all_books(clearing_data)
+    assert at_once["loans"]
+
+
+def check_all_books(clearing_data: Database) -> None:
+    """Check what must hold between any two units, and that the two-phase view shows what is held."""
+    with clearing_data.snapshot() as tx:
+        assert_books_hold(tx)
+        for check in (check_loans, check_collateral, check_conservation, check_holds):
+            assert check(tx).findings == [], check
+        pending = "SELECT COALESCE(sum(amount), 0) FROM pending_transfers WHERE account = client_id AND asset ="
+        assert tx.execute(text(f"SELECT * FROM accounts WHERE held_cents <> ({pending} 'USD')")).all() == []
+        assert tx.execute(text(f"SELECT * FROM holdings WHERE held <> ({pending} security_id)")).all() == []
