@@ -63,7 +63,7 @@ class Terms:
             largest_quantity=order.quantity,
             largest_hold_cents=order.hold_cents,
             owned=owned,
-            margin_cents=order.price_cents,
+            margin_cents=order.price_cents if order.side == "sell" else 0,
         )
 
     @classmethod

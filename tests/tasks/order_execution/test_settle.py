@@ -49,8 +49,9 @@ STATE = {
     ),
     # Shares may be lent and returned that another order of arrival nets.
     "loans": (
-        "SELECT client_id, security_id, borrowed, located, sold_cents, (SELECT sum(ledger.shares) FROM ledger WHERE "
-        "kind IN ('loan', 'return') AND account = client_id AND ledger.security_id = holdings.security_id) "
+        "SELECT client_id, security_id, borrowed, located, sold_cents, "
+        "(SELECT COALESCE(sum(ledger.shares), 0) FROM ledger WHERE kind IN ('loan', 'return') "
+        "AND account = client_id AND ledger.security_id = holdings.security_id) "
         "FROM holdings WHERE borrowed > 0 OR located > 0 OR sold_cents > 0 ORDER BY 1, 2"
     ),
     "short_sales": "SELECT * FROM short_sales ORDER BY 1, 2, 3",
