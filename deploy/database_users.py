@@ -26,7 +26,7 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
         "account_growth",
         # All columns: changing fees locks the accounts, for which a right to some columns is not enough.
         "UPDATE ON accounts, account_growth",
-        "UPDATE (shares, held, borrowed, located, sold_cents) ON holdings",
+        "UPDATE (shares, borrowed, sold_cents) ON holdings",
         "UPDATE (revoked_us) ON api_keys",
         "UPDATE (maker_fee_ppm, taker_fee_ppm) ON securities",
         "DELETE ON equity_samples, api_keys",

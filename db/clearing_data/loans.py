@@ -12,12 +12,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from sqlalchemy import Connection
 
 from db.arrays import array
-from db.clearing_data.tables import DTCC, MARGIN_HOLD, OWNED_OPEN, SHORT_OPEN
-from db.connect import copy_rows
+from db.clearing_data.tables import DTCC
 from db.statements import Statements, run_prepared
 from tasks.shared.rules import loans
 from tasks.shared.rules.loan_rows import LoanEntry, Loans, Owner, Position, ShortOrder, ShortSale
-from tasks.shared.rules.loans import Split
 
 LOAN = "loan"
 RETURN = "return"
@@ -74,59 +72,108 @@ def locate(statements: Statements, located: Mapping[Owner, int], promised: Mappi
         statements.add_prepared("sell_short", _SELL_SHORT, (array({client_id for client_id, _ in located}),))
 
 
-_SHORT_ORDERS = f"""
-    SELECT order_id, client_id, security_id, {OWNED_OPEN}, {SHORT_OPEN}, {MARGIN_HOLD}
+_SHORT_ORDERS = """
+    SELECT order_id, greatest(quantity, largest_quantity), owned_quantity, filled_quantity, closed_quantity,
+        margin_price_cents
     FROM orders WHERE order_id = ANY($1::bigint[]) AND owned_quantity IS NOT NULL
-"""  # noqa: S608 - the text is ours
+"""
 
 
 def short_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, ShortOrder]:
-    """Those of the orders that sell short, by id, and what they hold."""
+    """Those of the orders that sell short, by id."""
     rows = run_prepared(tx, "short_orders", _SHORT_ORDERS, array(order_ids))
-    return {row[0]: ShortOrder(row[1], row[2], Split(*row[3:])) for row in rows}
+    return {row[0]: ShortOrder(*row[1:]) for row in rows}
 
 
 _POSITIONS = """
     SELECT client_id, security_id, shares, held, borrowed, located, sold_cents
     FROM holdings JOIN unnest($1::text[], $2::text[]) AS wanted (client_id, security_id) USING (client_id, security_id)
 """
+# In one round trip; of an order the texts are missing.
+_ORDERS_AND_POSITIONS = f"""
+    SELECT NULL::text, NULL::text, order_id, greatest(quantity, largest_quantity), owned_quantity, filled_quantity,
+        closed_quantity, margin_price_cents
+    FROM orders WHERE order_id = ANY($3::bigint[]) AND owned_quantity IS NOT NULL
+    UNION ALL
+    SELECT *, NULL::bigint FROM ({_POSITIONS}) AS positions
+"""  # noqa: S608 - the text is ours
+
+
+def orders_and_positions(
+    tx: Connection, order_ids: Collection[int], owners: Collection[Owner]
+) -> tuple[dict[int, ShortOrder], dict[Owner, Position]]:
+    """Those of the orders that sell short, and what clients have and owe of securities."""
+    clients, securities = zip(*owners, strict=True) if owners else ((), ())
+    orders: dict[int, ShortOrder] = {}
+    found: dict[Owner, Position] = {}
+    parameters = array(clients), array(securities), array(order_ids)
+    for client_id, security_id, *numbers in run_prepared(tx, "borrowing", _ORDERS_AND_POSITIONS, *parameters):
+        if client_id is None:
+            orders[numbers[0]] = ShortOrder(*numbers[1:])
+        else:
+            found[client_id, security_id] = Position(*numbers[:5])
+    return orders, found
 
 
 def positions(tx: Connection, owners: Collection[Owner]) -> dict[Owner, Position]:
     """What clients have and owe of securities, of those that ever had anything to do with them."""
-    if not owners:
-        return {}
-    clients, securities = zip(*owners, strict=True)
-    rows = run_prepared(tx, "positions", _POSITIONS, array(clients), array(securities))
-    return {(row[0], row[1]): Position(*row[2:]) for row in rows}
+    return orders_and_positions(tx, (), owners)[1]
 
 
-def record_sales(tx: Connection, sales: Sequence[ShortSale]) -> None:
-    """Enter what clients sold that sell short."""
-    if sales:
-        copy_rows(tx, "short_sales", ShortSale._fields, sales)
+_RECORD_SALES = """
+    INSERT INTO short_sales (client_id, security_id, event_id, quantity, price_cents)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+"""
 
 
-# Each sale is of a share at least, so as many sales as shares that are owed are enough.
+# Each sale is of a share at least, so as many sales as shares that are owed are enough; but mostly far fewer are.
 _LAST_SALES = """
     SELECT owing.client_id, owing.security_id, sale.quantity, sale.price_cents
-    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS owing (client_id, security_id, borrowed)
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) AS owing (client_id, security_id, most)
     CROSS JOIN LATERAL (
         SELECT quantity, price_cents, event_id FROM short_sales
         WHERE short_sales.client_id = owing.client_id AND short_sales.security_id = owing.security_id
-        ORDER BY event_id DESC LIMIT owing.borrowed
+        ORDER BY event_id DESC LIMIT owing.most
     ) AS sale
     ORDER BY 1, 2, sale.event_id DESC
 """
 
 
-def last_sales(tx: Connection, borrowed: Mapping[Owner, int]) -> dict[Owner, list[tuple[int, int]]]:
-    """The last sales (quantity, price) of clients, the last one first, of as many shares as they owe at least."""
+FEW_SALES = 16
+SHARES_A_SALE = 4
+
+
+def last_sales(
+    tx: Connection, borrowed: Mapping[Owner, int], *, new: Sequence[ShortSale] = ()
+) -> dict[Owner, list[tuple[int, int]]]:
+    """The last sales (quantity, price) of clients, the last one first, of as many shares as they owe at least.
+
+    new  sales that are entered before
+    """
+    most = {one: min(owes, FEW_SALES + owes // SHARES_A_SALE) for one, owes in borrowed.items()}
+    sales = _last_sales(tx, most, new)
+    left = {
+        owner: owes
+        for owner, owes in borrowed.items()
+        if most[owner] < owes and sum(quantity for quantity, _ in sales[owner]) < owes
+    }
+    return sales | _last_sales(tx, left, ()) if left else sales
+
+
+def _last_sales(
+    tx: Connection, most: Mapping[Owner, int], new: Sequence[ShortSale]
+) -> dict[Owner, list[tuple[int, int]]]:
+    """The last sales of clients, of each so many at most."""
     sales: dict[Owner, list[tuple[int, int]]] = defaultdict(list)
-    if borrowed:
-        clients, securities = zip(*borrowed, strict=True)
-        parameters = array(clients), array(securities), array(borrowed.values())
-        for client_id, security_id, quantity, price_cents in run_prepared(tx, "last_sales", _LAST_SALES, *parameters):
+    statements = Statements(tx)
+    if new:
+        statements.add_prepared("record_sales", _RECORD_SALES, tuple(map(array, zip(*new, strict=True))))
+    if most:
+        clients, securities = zip(*most, strict=True)
+        statements.add_prepared("last_sales", _LAST_SALES, (array(clients), array(securities), array(most.values())))
+    found = statements.run()
+    if most:
+        for client_id, security_id, quantity, price_cents in found:
             sales[client_id, security_id].append((quantity, price_cents))
     return sales
 
@@ -156,8 +203,9 @@ _LEND = """
 """
 
 
-def write(statements: Statements, changes: Loans) -> None:
-    """Write what a unit changes of loans; the accounts of its clients are locked."""
+def write(statements: Statements, changes: Loans, *, booked_us: int) -> None:
+    """Write what a unit changes of loans, and enter these in the ledger; the accounts of its clients are locked."""
+    _book(statements, changes.entries, booked_us)
     after = changes.positions
     if after:
         clients, securities = zip(*after, strict=True)
@@ -185,18 +233,22 @@ def give_back(tx: Connection, client_id: str, security_id: str, quantity: int, *
     returned = min(old.borrowed, quantity)
     owes = old.borrowed - returned
     sold_cents = loans.sold_cents(last_sales(tx, {owner: owes})[owner] if owes else (), owes)
-    changes = Loans({owner: old._replace(borrowed=owes, sold_cents=sold_cents)})
-    changes.collateral_cents[client_id] = loans.collateral_cents(sold_cents) - loans.collateral_cents(old.sold_cents)
-    book(tx, [LoanEntry(*owner, -returned)], booked_us=now_us)
+    freed_cents = loans.collateral_cents(old.sold_cents) - loans.collateral_cents(sold_cents)
     statements = Statements(tx)
-    write(statements, changes)
+    statements.add(
+        "UPDATE holdings SET borrowed = %s, sold_cents = %s WHERE client_id = %s AND security_id = %s",
+        (owes, sold_cents, client_id, security_id),
+    )
+    statements.add(
+        "UPDATE accounts SET collateral_cents = collateral_cents - %s WHERE client_id = %s", (freed_cents, client_id)
+    )
+    _book(statements, [LoanEntry(*owner, -returned)], now_us)
     statements.run()
     return quantity - returned
 
 
-def book(tx: Connection, entries: Iterable[LoanEntry], *, booked_us: int) -> None:
+def _book(statements: Statements, entries: Iterable[LoanEntry], booked_us: int) -> None:
     """Enter loans and returns in the ledger, against DTCC."""
-    rows = [(LOAN if entry.shares > 0 else RETURN, *entry, 0) for entry in entries]
-    if rows:
-        columns = ("kind", "account", "security_id", "shares", "cash_cents")
-        copy_rows(tx, "ledger", columns, rows, {"contra_account": DTCC, "booked_us": booked_us})
+    columns = ("kind", "account", "security_id", "shares", "cash_cents", "contra_account", "booked_us")
+    rows = [(LOAN if one.shares > 0 else RETURN, *one, 0, DTCC, booked_us) for one in entries]
+    statements.insert("ledger", columns, rows)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import Connection
 
+from db.arrays import array
 from db.clearing_data.tables import EXCHANGE
+from db.statements import Statements
 from tasks.order_execution.rules.margin import Owed, OwingAccount, Payment
 
 DEFAULT_FUND = "default_fund"
@@ -44,6 +47,32 @@ def owing(tx: Connection, clients: Collection[str] | None = None, *, lock: bool 
         for client_id, *what in tx.exec_driver_sql(_OWED, ([row["client_id"] for row in rows],)):
             owed[client_id].append(Owed(*what))
     return [OwingAccount(**row, owed=owed[row["client_id"]]) for row in rows]
+
+
+_BELOW = """
+    SELECT client_id, balance_cents, held_cents, collateral_cents, buy_in_us, security_id, borrowed, price_cents
+    FROM accounts JOIN holdings USING (client_id) JOIN last_prices USING (security_id)
+    WHERE client_id = ANY($1::text[]) AND borrowed > 0 AND buy_in_us IS NULL
+"""
+
+
+def add_owing(statements: Statements, clients: Iterable[str]) -> None:
+    """Add the query for those of the clients that owe shares and are not bought in."""
+    statements.add_prepared("margin", _BELOW, (array(clients),))
+
+
+def owing_of(rows: Iterable[tuple[Any, ...]]) -> list[OwingAccount]:
+    """The accounts that this query finds."""
+    found: dict[str, OwingAccount] = {}
+    for client_id, balance, held, collateral, since_us, *owed in rows:
+        account = found.setdefault(
+            client_id,
+            OwingAccount(
+                client_id, balance, held, collateral, open_orders=0, buy_in_us=since_us, fund_cents=0, owed=[]
+            ),
+        )
+        account.owed.append(Owed(*owed))
+    return list(found.values())
 
 
 def begin_buy_ins(tx: Connection, clients: Sequence[str], *, now_us: int) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection
 
 from db.clearing_data import loans
 from db.clearing_data.settlement import BooksBroken
-from db.statements import Statements
 from tasks.messages import Execution
 from tasks.order_execution.rules import lending
 from tasks.order_execution.rules.changes import Settlement
+from tasks.shared.rules.loan_rows import Loans
 
 
 class Borrowing:
@@ -29,28 +28,24 @@ class Borrowing:
         self._short_sellers = short_sellers
         self._order_ids = lending.sell_orders(settlement, short_sellers)
         self._sales = lending.sales_of(executions, settlement, short_sellers)
-        self._before = loans.short_orders(tx, self._order_ids) if self._order_ids else {}
+        # What fills and closes change of an order is known; a replacement may change anything.
+        replaced = {one.order_id for one in settlement.decided}.intersection(self._order_ids)
+        self._before = loans.short_orders(tx, replaced) if replaced else {}
 
-    def settle(self, *, booked_us: int) -> None:
-        """Lend what was sold short, take back what was returned, and require collateral.
+    def settle(self) -> Loans:
+        """Work out what is lent and returned, and the collateral; orders are written, the rest is not.
 
         raises  BooksBroken  and then the transaction is lost
         """
-        tx, settlement = self._tx, self._settlement
-        after = loans.short_orders(tx, list(self._before)) if self._before else {}
+        settlement = self._settlement
+        owners = [owner for owner in settlement.holdings if owner[0] in self._short_sellers]
+        after, old = loans.orders_and_positions(self._tx, self._order_ids, owners)
         located = lending.take_holds(settlement, self._before, after)
-        old = loans.positions(tx, [owner for owner in settlement.holdings if owner[0] in self._short_sellers])
         changes = lending.lend(settlement, old, located)
-        loans.record_sales(tx, self._sales)
         owing = lending.unsecured(changes, old, self._sales)
+        sales = loans.last_sales(self._tx, {one: owes for one, owes in owing.items() if owes}, new=self._sales)
         try:
-            lending.secure(changes, owing, loans.last_sales(tx, {one: owes for one, owes in owing.items() if owes}))
+            lending.secure(changes, owing, sales)
         except ValueError as fault:
             raise BooksBroken(str(fault)) from fault
-        loans.book(tx, changes.entries, booked_us=booked_us)
-        statements = Statements(tx)
-        loans.write(statements, changes)
-        try:
-            statements.run()
-        except CheckViolation as violation:
-            raise BooksBroken(str(violation)) from violation
+        return changes

@@ -16,9 +16,9 @@ from tasks.order_execution.rules.margin import OwingAccount
 log = structlog.get_logger()
 
 
-def check_settled(tx: Connection, clients: Collection[str], *, now_us: int) -> None:
+def check_settled(tx: Connection, found: Collection[OwingAccount], *, now_us: int) -> None:
     """Have the clients bought in that a settlement leaves with too little margin; their accounts are locked."""
-    _begin(tx, accounts.owing(tx, clients), now_us=now_us)
+    _begin(tx, found, now_us=now_us)
 
 
 def check_all(clearing_data: Database, *, now_us: int) -> None:

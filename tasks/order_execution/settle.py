@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
 from db import coverage
 from db.clearing_data import executions as register
-from db.clearing_data import order_changes
+from db.clearing_data import loans, order_changes
+from db.clearing_data import margin as accounts
 from db.clearing_data import settlement as books
 from db.clearing_data.settlement import MATCHING
 from db.connect import Database
@@ -105,9 +107,17 @@ def _settle(
     released, fees = order_changes.release_replaces(tx, settlement.decided)
     clearing.require_decided(settlement, released)
     clearing.release_fees(settlement, changed, fees)
-    if borrowing is not None:
-        borrowing.settle(booked_us=settled_us)
-    books.change(tx, settlement, opened, covers)
-    if short_sellers:
-        margin.check_settled(tx, short_sellers, now_us=settled_us)
+    if borrowing is None:
+        books.change(tx, settlement, opened, covers)
+    else:
+        changes = borrowing.settle()
+        owing = books.change(
+            tx,
+            settlement,
+            opened,
+            covers,
+            first=partial(loans.write, changes=changes, booked_us=settled_us),
+            last=partial(accounts.add_owing, clients=short_sellers),
+        )
+        margin.check_settled(tx, accounts.owing_of(owing), now_us=settled_us)
     return settlement.failed

@@ -13,7 +13,6 @@ from tasks.messages import Execution, TradeMade
 from tasks.order_execution.rules.changes import HoldingChange, Settlement
 from tasks.shared.rules import loans
 from tasks.shared.rules.loan_rows import LoanEntry, Loans, Owner, Position, ShortOrder, ShortSale
-from tasks.shared.rules.loans import NOTHING
 
 
 def sell_orders(settlement: Settlement, clients: Collection[str]) -> list[int]:
@@ -40,17 +39,20 @@ def take_holds(
 ) -> Counter[Owner]:
     """Have orders that sell short hold what their rows say, in place of the shares that clearing has reckoned with.
 
-    before, after  these orders as the unit finds and leaves them
-    returns        how many shares more (+) or less (-) are located for each client and security
+    before   orders as the unit finds them, as far as it replaces any; the others follow from their fills and closes
+    after    these orders, and the others, as it leaves them
+    returns  how many shares more (+) or less (-) are located for each client and security
     """
     located: Counter[Owner] = Counter()
     for order_id, order in after.items():
-        old, new = before[order_id].holds if order_id in before else NOTHING, order.holds
         change = settlement.orders[order_id]
-        reckoned = change.needed - change.filled_quantity - change.closed_quantity
-        owner = (order.client_id, order.security_id)
+        gone = change.filled_quantity, change.closed_quantity
+        earlier = before.get(order_id) or order._replace(filled=order.filled - gone[0], closed=order.closed - gone[1])
+        old, new = earlier.holds, order.holds
+        owner = (change.client_id, change.security_id)
+        reckoned = change.needed - sum(gone)
         settlement.holdings.setdefault(owner, HoldingChange()).held += new.owned - old.owned - reckoned
-        settlement.accounts[order.client_id].held_cents += new.margin_cents - old.margin_cents
+        settlement.accounts[change.client_id].held_cents += new.margin_cents - old.margin_cents
         located[owner] += new.short - old.short
     return located
 

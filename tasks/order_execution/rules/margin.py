@@ -8,7 +8,7 @@ the rest may cost; it gets back what is left of it when nothing is owed any more
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tasks.shared.rules.loans import margin_of_account, requirement_cents
@@ -37,7 +37,7 @@ class OwingAccount:
     open_orders: int
     buy_in_us: int | None
     fund_cents: int
-    owed: Sequence[Owed] = ()
+    owed: list[Owed] = field(default_factory=list)
 
     @property
     def margin_cents(self) -> int:

@@ -6,18 +6,27 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tasks.shared.rules.loans import Split
+from tasks.shared.rules.loans import Split, split
 
 # Client and security.
 Owner = tuple[str, str]
 
 
 class ShortOrder(NamedTuple):
-    """An order that sells short, and what it holds."""
+    """An order that sells short; see `loans.split` for what it holds."""
 
-    client_id: str
-    security_id: str
-    holds: Split
+    most: int
+    owned: int
+    filled: int
+    closed: int
+    price_cents: int
+
+    @property
+    def holds(self) -> Split:
+        """What it holds."""
+        return split(
+            most=self.most, owned=self.owned, filled=self.filled, closed=self.closed, price_cents=self.price_cents
+        )
 
 
 class Position(NamedTuple):

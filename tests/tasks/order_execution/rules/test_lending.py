@@ -41,14 +41,11 @@ class Order:
     closed: int = 0
     open: int = 0  # at the engine
 
+    def short(self) -> ShortOrder:
+        return ShortOrder(self.quantity, self.owned, self.filled, self.closed, self.price_cents)
+
     def holds(self) -> Split:
-        return loans.split(
-            most=self.quantity,
-            owned=self.owned,
-            filled=self.filled,
-            closed=self.closed,
-            price_cents=self.price_cents,
-        )
+        return self.short().holds
 
 
 @dataclass
@@ -86,12 +83,11 @@ class Books:
         """Settle a unit as order execution does."""
         settlement = clear(unit)
         sells = {order_id: self.orders[order_id] for order_id in lending.sell_orders(settlement, CLIENTS)}
-        before = {one.order_id: ShortOrder(one.client_id, SECURITY, one.holds()) for one in sells.values()}
         for order_id, change in settlement.orders.items():
             self.orders[order_id].filled += change.filled_quantity
             self.orders[order_id].closed += change.closed_quantity
-        after = {one.order_id: ShortOrder(one.client_id, SECURITY, one.holds()) for one in sells.values()}
-        located = lending.take_holds(settlement, before, after)
+        after = {one.order_id: one.short() for one in sells.values()}
+        located = lending.take_holds(settlement, {}, after)
         old = {owner: self.positions[owner] for owner in settlement.holdings}
         changes = lending.lend(settlement, old, located)
         sales = lending.sales_of(unit, settlement, CLIENTS)
