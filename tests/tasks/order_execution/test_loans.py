@@ -376,3 +376,30 @@ def check_all_books(clearing_data: Database) -> None:
         pending = "SELECT COALESCE(sum(amount), 0) FROM pending_transfers WHERE account = client_id AND asset ="
         assert tx.execute(text(f"SELECT * FROM accounts WHERE held_cents <> ({pending} 'USD')")).all() == []
         assert tx.execute(text(f"SELECT * FROM holdings WHERE held <> ({pending} security_id)")).all() == []
+
+
+def test_a_flash_rise_with_two_hundred_short_clients(lending: Lending) -> None:
+    """All of them are bought in within five seconds after there are sellers."""
+    clients = [f"SHORT{number}" for number in range(200)]
+    with lending.clearing_data.transaction() as tx:
+        for client_id in clients:
+            accounts.open_account(tx, client_id, now_us=NOW_US)
+            accounts.deposit_cash(tx, client_id, client_id, amount_cents=51_000, now_us=NOW_US)
+            account_limits.change(tx, client_id, {"short_limit": 10})
+    give_fund(lending, 1_000_000)
+    lending.trade(*(lending.sell(10, 10_000, client_id) for client_id in clients), lending.buy(2_000, 10_000))
+    lending.trade(*(lending.buy(5, 5_000, client_id) for client_id in clients))  # they have open orders, too
+    lending.trade(lending.sell(1, 16_000, "CID"), lending.buy(1, 16_000))
+    buy_in(lending, at_us=NOW_US + 1_000_000)
+    lending.trade(lending.sell(3_000, 16_000, "BOB"))
+    assert owing(lending) == 200
+    for half in range(10):
+        buy_in(lending, at_us=NOW_US + 2_000_000 + half * 500_000)
+    assert owing(lending) == 0
+    paid = 10 * 16_000 - 151_000
+    assert fund(lending) == 1_000_000 - 200 * paid
+
+
+def owing(lending: Lending) -> int:
+    with lending.clearing_data.snapshot() as tx:
+        return int(tx.exec_driver_sql("SELECT count(*) FROM holdings WHERE borrowed > 0").scalar_one())
