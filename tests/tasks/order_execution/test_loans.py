@@ -386,18 +386,21 @@ def test_a_flash_rise_with_two_hundred_short_clients(lending: Lending) -> None:
             accounts.open_account(tx, client_id, now_us=NOW_US)
             accounts.deposit_cash(tx, client_id, client_id, amount_cents=51_000, now_us=NOW_US)
             account_limits.change(tx, client_id, {"short_limit": 10})
-    give_fund(lending, 1_000_000)
+    give_fund(lending, 20_000_000)
     lending.trade(*(lending.sell(10, 10_000, client_id) for client_id in clients), lending.buy(2_000, 10_000))
     lending.trade(*(lending.buy(5, 5_000, client_id) for client_id in clients))  # they have open orders, too
     lending.trade(lending.sell(1, 16_000, "CID"), lending.buy(1, 16_000))
     buy_in(lending, at_us=NOW_US + 1_000_000)
     lending.trade(lending.sell(3_000, 16_000, "BOB"))
     assert owing(lending) == 200
-    for half in range(10):
-        buy_in(lending, at_us=NOW_US + 2_000_000 + half * 500_000)
+    half_seconds = 0
+    while owing(lending) and half_seconds < 10:
+        half_seconds += 1
+        buy_in(lending, at_us=NOW_US + 2_000_000 + half_seconds * 500_000)
     assert owing(lending) == 0
+    check_all(lending.clearing_data, now_us=NOW_US + 10_000_000)  # what is left of the fund's cash goes back
     paid = 10 * 16_000 - 151_000
-    assert fund(lending) == 1_000_000 - 200 * paid
+    assert fund(lending) == 20_000_000 - 200 * paid
 
 
 def owing(lending: Lending) -> int:
