@@ -1,24 +1,15 @@
-"""Looks at the margin of the clients that owe shares, once a second and after each settlement that concerns one."""
+"""Looks at the margin of the clients that owe shares, once a second; each settlement looks at those it concerns."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import structlog
-from sqlalchemy import Connection
 
 from celery_app import fail_points
 from db.clearing_data import margin as accounts
 from db.connect import Database
 from tasks.order_execution.rules import margin
-from tasks.order_execution.rules.margin import OwingAccount
 
 log = structlog.get_logger()
-
-
-def check_settled(tx: Connection, found: Collection[OwingAccount], *, now_us: int) -> None:
-    """Have the clients bought in that a settlement leaves with too little margin; their accounts are locked."""
-    _begin(tx, found, now_us=now_us)
 
 
 def check_all(clearing_data: Database, *, now_us: int) -> None:
@@ -33,10 +24,17 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
         if not concerned:
             return
         found = accounts.owing(tx, concerned, lock=True)
-        _begin(tx, found, now_us=now_us)
+        accounts.begin_buy_ins(tx, margin.to_buy_in(found), now_us=now_us)
         payments = margin.payments(found, fund_cents=accounts.fund(tx))
         accounts.pay(tx, payments, now_us=now_us)
     fail_points.reach("order_execution.margin_checked")
+    for one in found:
+        log.warning(
+            "client_bought_in",
+            client_id=one.client_id,
+            margin_cents=one.margin_cents,
+            requirement_cents=one.requirement_cents,
+        )
     paid = {one.client_id: one.fund_cents for one in found}
     for payment in payments:
         if payment.cents > 0:
@@ -44,16 +42,3 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
         if payment.is_over:
             cost = paid[payment.client_id] + payment.cents
             log.warning("buy_in_over", client_id=payment.client_id, default_fund_cents=cost)
-
-
-def _begin(tx: Connection, found: Collection[OwingAccount], *, now_us: int) -> None:
-    begin = margin.to_buy_in(list(found))
-    accounts.begin_buy_ins(tx, begin, now_us=now_us)
-    for one in found:
-        if one.client_id in begin:
-            log.warning(
-                "buy_in_begins",
-                client_id=one.client_id,
-                margin_cents=one.margin_cents,
-                requirement_cents=one.requirement_cents,
-            )

@@ -16,9 +16,9 @@ from db.clearing_data.settlement import MATCHING
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Execution, TradeMade
-from tasks.order_execution import margin
 from tasks.order_execution.borrowing import Borrowing
 from tasks.order_execution.rules import clearing
+from tasks.order_execution.rules.margin import to_buy_in
 from tasks.shared.rules.coverage import Interval
 
 
@@ -119,5 +119,5 @@ def _settle(
             first=partial(loans.write, changes=changes, booked_us=settled_us),
             last=partial(accounts.add_owing, clients=short_sellers),
         )
-        margin.check_settled(tx, accounts.owing_of(owing), now_us=settled_us)
+        accounts.begin_buy_ins(tx, to_buy_in(accounts.owing_of(owing)), now_us=settled_us)
     return settlement.failed
