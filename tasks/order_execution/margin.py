@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import structlog
 
-from celery_app import fail_points
 from db.clearing_data import margin as accounts
 from db.connect import Database
 from tasks.order_execution.rules import margin
@@ -27,7 +26,6 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
         accounts.begin_buy_ins(tx, margin.to_buy_in(found), now_us=now_us)
         payments = margin.payments(found, fund_cents=accounts.fund(tx))
         accounts.pay(tx, payments, now_us=now_us)
-    fail_points.reach("order_execution.margin_checked")
     for one in found:
         log.warning(
             "client_bought_in",
