@@ -23,7 +23,7 @@ from api.dashboard import routes as dashboard
 from api.docs import routes as description
 from api.fast_lane import FastLane
 from api.market import data as market_data
-from api.market import day, leaderboard, listings, securities
+from api.market import day, leaderboard, listings, margin, securities
 from api.market import netting as clearing
 from api.market.commands import SecurityCommands
 from api.operations import audit, health, metrics
@@ -136,6 +136,7 @@ def create_app(settings: Settings) -> Flask:
         closing.routes(keys=keys, gateway=gateway, clearing_data=clearing_data),
         corrections.routes(listing=listing, clearing_data=clearing_data),
         clearing.routes(clearing_data=clearing_data),
+        margin.routes(clearing_data=clearing_data),
         statements.routes(keys=keys, clearing_data=clearing_data),
         audit.routes(),
         description.routes(),

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 
 from bots.contract import Side
 from bots.working_order import WorkingOrder
 
 NOTHING = Decimal(0)
 
+# Sales of a security that are remembered for the collateral of the last ones.
+REMEMBERED_SALES = 1_000
+
 
 class Portfolio:
     """What a bot owns, and what its open orders hold of it.
 
     balance  cash, including what is held for open buy orders [dollars]
-    shares   by security, including those in open sell orders
+    shares   by security, including those in open sell orders; below zero where shares are owed
 
-    Reports do not include fees, so where a security has fees the actual balance is a little lower.
+    Reports do not include fees, so where a security has fees the actual balance is a little lower. The collateral for
+    shares that were owed at the beginning is unknown and left out.
     """
 
     def __init__(self, cash: Decimal, shares: Mapping[str, int]) -> None:
@@ -26,21 +31,50 @@ class Portfolio:
         self.shares = Counter(shares)
         self._held = NOTHING
         self._selling: Counter[str] = Counter()
+        self._selling_value: dict[str, Decimal] = defaultdict(Decimal)
+        self._sales: dict[str, deque[tuple[int, Decimal]]] = defaultdict(partial(deque, maxlen=REMEMBERED_SALES))
 
     @property
     def cash(self) -> Decimal:
-        """Cash available to spend: the balance less what open buy orders may cost [dollars]."""
-        return self.balance - self._held
+        """Cash available to spend: the balance less what open orders hold and owed shares require [dollars]."""
+        required = sum(
+            (self._required(name) for name, selling in self._selling.items() if selling > max(self.shares[name], 0)),
+            NOTHING,
+        )
+        owed = sum((self._collateral(name) for name, shares in self.shares.items() if shares < 0), NOTHING)
+        return self.balance - self._held - required - owed
 
     def available(self, security_id: str) -> int:
-        """Return the shares that may still be sold: those in no open sell order."""
-        return self.shares[security_id] - self._selling[security_id]
+        """Return the shares that may still be sold without borrowing: those in no open sell order."""
+        return max(self.shares[security_id] - self._selling[security_id], 0)
+
+    def borrowed(self, security_id: str) -> int:
+        """Return the shares owed."""
+        return max(-self.shares[security_id], 0)
+
+    def _required(self, security_id: str) -> Decimal:
+        """Return about what open orders hold that may borrow: half of the value of these shares."""
+        selling = self._selling[security_id]
+        short = selling - max(self.shares[security_id], 0)
+        return self._selling_value[security_id] * short / selling / 2
+
+    def _collateral(self, security_id: str) -> Decimal:
+        """Return 150 % of what the last shares were sold for, as many as are owed."""
+        owed, sold = self.borrowed(security_id), NOTHING
+        for quantity, price in reversed(self._sales[security_id]):
+            sold += min(quantity, owed) * price
+            owed -= min(quantity, owed)
+            if not owed:
+                break
+        return sold * 3 / 2
 
     def book_trade(self, security_id: str, side: Side | None, quantity: int, price: Decimal) -> None:
         """Exchange shares for cash; a negative quantity reverses a trade."""
         shares = quantity if side == "buy" else -quantity
         self.shares[security_id] += shares
         self.balance -= shares * price
+        if shares < 0:
+            self._sales[security_id].append((-shares, price))
 
     def hold(self, order: WorkingOrder) -> None:
         """Hold what the open part of an order needs."""
@@ -55,3 +89,4 @@ class Portfolio:
             self._held += sign * order.open_quantity * order.hold_price
         else:
             self._selling[order.security_id] += sign * order.open_quantity
+            self._selling_value[order.security_id] += sign * order.open_quantity * order.hold_price

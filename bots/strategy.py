@@ -217,8 +217,12 @@ class Strategy:
         return next(iter(self.session.securities.values()))
 
     def position(self, security_id: str | None = None) -> int:
-        """Return the shares owned, including those in open sell orders."""
+        """Return the shares owned, including those in open sell orders; below zero the shares owed."""
         return self.session.position(security_id or self.security.security_id)
+
+    def borrowed(self, security_id: str | None = None) -> int:
+        """Return the shares owed: those by which the position is below zero."""
+        return self.session.borrowed(security_id or self.security.security_id)
 
     def available(self, security_id: str | None = None) -> int:
         """Return the shares that may still be sold: those in no open sell order."""
@@ -238,7 +242,7 @@ class Strategy:
 
     @property
     def cash(self) -> Decimal:
-        """Dollars available to spend: the balance less what open buy orders may cost."""
+        """Dollars available to spend: the balance less what open orders hold and owed shares require."""
         return self.session.cash
 
     @property

@@ -107,7 +107,7 @@ class TradingSession:
     securities   what it may trade; the first is the strategy's own
     rng          the strategy's only source of randomness
     cash         balance, including what is held for open orders [dollars]
-    holdings     shares by security, including those held for open orders
+    holdings     shares by security, including those held for open orders; below zero where shares are owed
     open_orders  orders that an earlier run left in the market, newest first
     log          receives what the strategy logs, with the time
 
@@ -382,8 +382,12 @@ class TradingSession:
         return shares * price.last if price is not None and price.last is not None else NOTHING
 
     def position(self, security_id: str) -> int:
-        """Return the shares owned, including those in open sell orders."""
+        """Return the shares owned, including those in open sell orders; below zero the shares owed."""
         return self._portfolio.shares[security_id]
+
+    def borrowed(self, security_id: str) -> int:
+        """Return the shares owed: those by which the position is below zero."""
+        return self._portfolio.borrowed(security_id)
 
     def available(self, security_id: str) -> int:
         """Return the shares that may still be sold: those in no open sell order."""

@@ -74,6 +74,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
             "client_id": client_id,
             **outgoing.cash_of(account),
             "holdings": [outgoing.holding_of(holding) for holding in held],
+            "borrowed": {holding.security_id: holding.borrowed for holding in held if holding.borrowed},
             "equity": dollars(equity_cents),
             "limits": limits_of(limits),
         }

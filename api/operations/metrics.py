@@ -107,6 +107,11 @@ class _ExchangeCollector(Collector):
             ),
             _counter("trades_settled", "trades that are settled", "security_id", found.settled),
             _total("trades_failed", "trades that could not be settled, as an account was closed", found.failed),
+            _gauge("shares_borrowed", "shares that clients owe DTCC", "security_id", found.borrowed),
+            GaugeMetricFamily("exchange_clients_bought_in", "clients that are bought in", value=found.bought_in),
+            GaugeMetricFamily(
+                "exchange_default_fund_paid_cents", "what EXCHANGE has paid in these buy-ins", value=found.fund_cents
+            ),
             _total("orders_registered", "orders that order entry has seen", found.inserted.get("orders", 0)),
             _total("requests_denied", "requests that order entry denied", found.inserted.get("denials", 0)),
             _total("executions_cleared", "trades and closings cleared", found.inserted.get("executions", 0)),

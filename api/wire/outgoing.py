@@ -78,6 +78,7 @@ def order_of(order: Order) -> dict[str, Any]:
         "average_price": average,
         "status": order.status,
         "reason": order.reason,
+        "buy_in": order.buy_in,
         "created_at": time_of(order.created_us),
         "updated_at": time_of(order.updated_us),
     }
@@ -91,6 +92,7 @@ def pending_order_of(order: OrderRequest) -> dict[str, Any]:
         "average_price": None,
         "status": "pending",
         "reason": None,
+        "buy_in": False,
         "created_at": time_of(order.received_us),
         "updated_at": time_of(order.received_us),
     }
@@ -118,6 +120,7 @@ def cash_of(account: Account) -> dict[str, Decimal]:
         "balance": dollars(account.balance_cents),
         "held": dollars(account.held_cents),
         "available": dollars(account.available_cents),
+        "collateral": dollars(account.collateral_cents),
     }
 
 
@@ -128,13 +131,14 @@ def holding_of(holding: Holding) -> dict[str, Any]:
         "shares": holding.shares,
         "held": holding.held,
         "available": holding.available,
+        "borrowed": holding.borrowed,
     }
 
 
 def equity_cents(account: Account, holdings: Sequence[Holding], securities: Iterable[Security]) -> int:
-    """Return the value of cash and shares at the last prices [cents]."""
+    """Return the value of cash and shares, less those that are owed, at the last prices [cents]."""
     prices = {security.security_id: security.last_price_cents or 0 for security in securities}
-    return account.balance_cents + sum(one.shares * prices[one.security_id] for one in holdings)
+    return account.balance_cents + sum((one.shares - one.borrowed) * prices[one.security_id] for one in holdings)
 
 
 def return_of(ppm: int | None) -> Decimal | None:

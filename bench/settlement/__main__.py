@@ -18,6 +18,9 @@ def main() -> None:
     command.add_argument("--workers", type=int, default=1, metavar="N", help="default: %(default)s")
     command.add_argument("--rounds", type=int, default=1, metavar="N", help="default: %(default)s")
     command.add_argument("--seed", type=int, default=1, help="of the orders (default: %(default)s)")
+    command.add_argument(
+        "--short-sellers", type=int, default=0, metavar="N", help="clients of twenty that sell what they borrow"
+    )
     command.add_argument("--audit", action="store_true", help="also store everything as market data, and audit it")
     options = command.parse_args()
     urls = settings().clearing_data_url.get_secret_value(), settings().market_data_url.get_secret_value()
@@ -31,6 +34,7 @@ def main() -> None:
             workers=(options.workers,),
             rounds=options.rounds,
             seed=options.seed,
+            short_sellers=options.short_sellers,
         )
         rows = rows_of(done[options.workers]) + on_disk
     for name, value in rows:

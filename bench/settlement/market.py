@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from db.clearing_data import accounts, initial_data
+from db.clearing_data import account_limits, accounts, initial_data
 from db.connect import Database
 from tasks.data_feed.record import record
 from tasks.matching.rules.engine import Engine
@@ -76,9 +76,19 @@ class Market:
 
 
 def fill(
-    clearing_data: Database, market_data: Database | None, folder: Path, *, trades: int, batch_size: int, seed: int
+    clearing_data: Database,
+    market_data: Database | None,
+    folder: Path,
+    *,
+    trades: int,
+    batch_size: int,
+    seed: int,
+    short_sellers: int = 0,
 ) -> int:
-    """Make trades, and write their executions to files of one batch each; return the number of files."""
+    """Make trades, and write their executions to files of one batch each; return the number of files.
+
+    short_sellers  so many of the twenty clients have no shares and sell what they borrow
+    """
     with clearing_data.transaction() as tx:
         initial_data.load(tx, shards=SHARDS, now_us=1, traders=(), shares={})
         shares = dict.fromkeys(initial_data.SECURITIES, SHARES)
@@ -86,7 +96,10 @@ def fill(
             issue = f"bench:{security_id}"
             accounts.issue_shares(tx, issue, security_id=security_id, quantity=SHARES * len(CLIENTS), now_us=1)
         for client_id in CLIENTS:
-            initial_data.open_trader(tx, client_id, cash_cents=CASH_CENTS, shares=shares, now_us=1)
+            is_short = client_id in CLIENTS[:short_sellers]
+            initial_data.open_trader(tx, client_id, cash_cents=CASH_CENTS, shares={} if is_short else shares, now_us=1)
+            if is_short:
+                account_limits.change(tx, client_id, {"short_limit": SHARES})
         more = {"shares": SHARES * len(CLIENTS)}
         tx.execute(text("UPDATE securities SET issued_shares = issued_shares + :shares"), more)
         tx.execute(text("SELECT setval('order_ids', 1000000000)"))

@@ -48,10 +48,13 @@ class Stores:
 
 
 @contextmanager
-def filled(urls: tuple[str, str], *, trades: int, batch_size: int, seed: int, fed: bool) -> Iterator[Stores]:
+def filled(
+    urls: tuple[str, str], *, trades: int, batch_size: int, seed: int, fed: bool, short_sellers: int = 0
+) -> Iterator[Stores]:
     """Give databases next to those of the addresses, with unsettled trades, and drop them after the block.
 
-    fed  whether market data has the trades, as if they were settled
+    fed            whether market data has the trades, as if they were settled
+    short_sellers  how many of the twenty clients sell only what they borrow
     """
     with (
         scratch_database(urls[0], CLEARING_DATA_MIGRATIONS) as address,
@@ -63,7 +66,15 @@ def filled(urls: tuple[str, str], *, trades: int, batch_size: int, seed: int, fe
             Database(market_address, pool_size=CONNECTIONS),
         )
         feed = market_data if fed else None
-        batches = fill(clearing_data, feed, Path(directory), trades=trades, batch_size=batch_size, seed=seed)
+        batches = fill(
+            clearing_data,
+            feed,
+            Path(directory),
+            trades=trades,
+            batch_size=batch_size,
+            seed=seed,
+            short_sellers=short_sellers,
+        )
         _put_away(clearing_data)
         yield Stores(clearing_data, market_data, address, Path(directory), batches)
         for database in (clearing_data, market_data):
@@ -112,13 +123,22 @@ def rows_of(rounds: Sequence[Round]) -> list[tuple[str, str]]:
 
 
 def measure(
-    urls: tuple[str, str], *, trades: int, batch_size: int, workers: Sequence[int], rounds: int, seed: int
+    urls: tuple[str, str],
+    *,
+    trades: int,
+    batch_size: int,
+    workers: Sequence[int],
+    rounds: int,
+    seed: int,
+    short_sellers: int = 0,
 ) -> tuple[dict[int, list[Round]], list[tuple[str, str]]]:
     """Settle trades in rounds, in turn with each number of workers; return the rounds of each, and the sizes."""
     turns = list(workers) * rounds
     warm_up = sum(turns) * WARM_UP_BATCHES * batch_size
     done: dict[int, list[Round]] = {number: [] for number in workers}
-    with filled(urls, trades=trades + warm_up, batch_size=batch_size, seed=seed, fed=False) as stores:
+    with filled(
+        urls, trades=trades + warm_up, batch_size=batch_size, seed=seed, fed=False, short_sellers=short_sellers
+    ) as stores:
         counted = (stores.batches - sum(turns) * WARM_UP_BATCHES) // len(turns)
         first = 0
         for number in turns:

@@ -10,25 +10,27 @@ from msgspec import Struct
 
 
 class Holding(Struct, frozen=True, kw_only=True):
-    """A client's shares of one security; `held` shares back its open sell orders."""
+    """A client's shares of one security; `held` shares back its open sell orders, `borrowed` ones it owes."""
 
     security_id: str
     shares: int
     held: int
     available: int
+    borrowed: int = 0
 
 
 class Balance(Struct, frozen=True, kw_only=True):
-    """A client's cash [dollars]; `held` backs its open buy orders."""
+    """A client's cash [dollars]; `held` backs its open orders, and `collateral` the shares that it owes."""
 
     client_id: str
     balance: Decimal
     held: Decimal
     available: Decimal
+    collateral: Decimal = Decimal(0)
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """A client's cash and shares; `equity` values the shares at their last price [dollars]."""
+    """A client's cash and shares; `equity` values them, less what it owes, at their last prices [dollars]."""
 
     client_id: str
     balance: Decimal
@@ -36,6 +38,8 @@ class Account(Struct, frozen=True, kw_only=True):
     available: Decimal
     equity: Decimal
     holdings: list[Holding]
+    collateral: Decimal = Decimal(0)
+    borrowed: dict[str, int] = {}
 
 
 class OpenedAccount(Struct, frozen=True, kw_only=True):

@@ -124,7 +124,7 @@ class Runner:
             securities,
             self._rng,
             cash=account.balance,
-            holdings={holding.security_id: holding.shares for holding in account.holdings},
+            holdings={one.security_id: one.shares - one.borrowed for one in account.holdings},
             open_orders=[order for name in security_ids for order in self._client.open_orders(name)],
             log=_write,
         )

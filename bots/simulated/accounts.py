@@ -134,7 +134,7 @@ class Accounts:
         """Enter an admitted replacement and the largest terms that its order may get."""
         order = self.orders[replace.order_id]
         order.is_replaced = True
-        order.largest_quantity, order.largest_hold_cents, order.fee_ppm = widened
+        order.largest_quantity, order.largest_hold_cents, order.fee_ppm = widened[:3]
         self._pending[replace.order_id, replace.command_id] = replace.reserved
 
     def open_orders(self, client_id: str) -> dict[int, OpenOrder]:

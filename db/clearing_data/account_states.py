@@ -31,16 +31,18 @@ def set_stopped(tx: Connection, client_id: str, *, stopped: bool) -> AccountStat
     return row.state if row else None
 
 
-def close(tx: Connection, client_id: str) -> bool:
-    """Close an account for good; False when there is no such trader.
+def close(tx: Connection, client_id: str) -> Literal["closed", "owes_shares"] | None:
+    """Close an account for good, unless it owes shares; None when there is no such trader.
 
     What it has is still its client's, and can be withdrawn. Whatever it traded and is not settled yet fails.
     """
-    closed = tx.execute(
+    row = tx.execute(
         text(
-            "UPDATE accounts SET state = 'closed' "
-            "WHERE client_id = :client_id AND client_id <> ALL(:not_traders) RETURNING client_id"
+            "UPDATE accounts SET state = CASE WHEN collateral_cents = 0 THEN 'closed' ELSE state END "
+            "WHERE client_id = :client_id AND client_id <> ALL(:not_traders) RETURNING collateral_cents"
         ),
         {"client_id": client_id, "not_traders": [DTCC, EXCHANGE]},
-    )
-    return closed.first() is not None
+    ).first()
+    if row is None:
+        return None
+    return "owes_shares" if row.collateral_cents else "closed"

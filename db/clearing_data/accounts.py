@@ -17,7 +17,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import growth
+from db.clearing_data import growth, loans
 from db.clearing_data.keys import ADMIN
 from db.clearing_data.rows import Account, Holding
 from db.clearing_data.tables import DTCC, EXCHANGE
@@ -37,8 +37,8 @@ Transferred = Literal[
     "account_closed",  # nothing more comes into it but corrections
 ]
 
-_ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts"
-_HOLDING = "SELECT client_id, security_id, shares, held FROM holdings"
+_ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders, collateral_cents FROM accounts"
+_HOLDING = "SELECT client_id, security_id, shares, held, borrowed, located, sold_cents FROM holdings"
 
 
 def account(tx: Connection, client_id: str) -> Account | None:
@@ -195,9 +195,12 @@ def _transfer(
             {"client_id": client_id, "cash_cents": cash_cents},
         )
     else:
-        _move_shares(tx, client_id, security_id, shares)
-        if contra_account == DTCC:
-            _move_shares(tx, DTCC, security_id, -shares)
+        # What comes in is returned first, as far as the client owes it; DTCC gets that back at once.
+        kept = loans.give_back(tx, client_id, security_id, shares, now_us=now_us) if shares > 0 else shares
+        if kept:
+            _move_shares(tx, client_id, security_id, kept)
+        if contra_account == DTCC and kept:
+            _move_shares(tx, DTCC, security_id, -kept)
     return "booked"
 
 

@@ -49,12 +49,13 @@ _LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1) ORDER BY client
 # statement of their own, as a statement sees what was committed before it began to wait; so the accounts are read here.
 _NOTHING = "NULL::bigint, NULL::bigint, NULL::bigint"
 _READ = f"""
-    SELECT 'account', client_id, state, balance_cents - held_cents, open_orders,
-        max_order_quantity, max_order_notional_cents, max_open_orders, max_position, competition, NULL, NULL
+    SELECT 'account', client_id, CASE WHEN buy_in_us IS NOT NULL AND state = 'open' THEN 'buy_in' ELSE state END,
+        balance_cents - held_cents - collateral_cents, open_orders, collateral_cents,
+        max_order_quantity, max_order_notional_cents, max_open_orders, max_position, short_limit, competition
     FROM accounts WHERE client_id = ANY($1)
     UNION ALL
     SELECT 'holding', client_id, security_id, shares, held,
-        NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, {_NOTHING}
+        borrowed, located, sold_cents, NULL::bigint, {_NOTHING}
     FROM holdings WHERE client_id = ANY($2)
     UNION ALL
     SELECT 'mark', client_id, security_id, order_id, before_us, shard,
@@ -104,9 +105,9 @@ def lock_and_read(
     known = Known([], [], [], [], [])
     for kind, name, other, *numbers in statements.run():
         if kind == "account":
-            known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other, *numbers[2:7]))
+            known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other, *numbers[2:9]))
         elif kind == "holding":
-            known.holdings.append(Holding(name, other, numbers[0], numbers[1]))
+            known.holdings.append(Holding(name, other, *numbers[:5]))
         elif kind == "waiting":
             known.waiting.append(waiting_replaces.decode(other))
         elif kind == "mark":

@@ -29,6 +29,7 @@ class LoggedRequest(NamedTuple):
     command: Command
     received_us: int | None
     named_security: str | None
+    buy_in: bool = False
 
 
 class SettledTrade(NamedTuple):
@@ -58,7 +59,7 @@ def heads(tx: Connection) -> list[Head]:
 
 
 _REQUESTS = text("""
-    SELECT seq, command, COALESCE(received_us, created_us), named_security
+    SELECT seq, command, COALESCE(received_us, created_us), named_security, COALESCE(buy_in, false)
     FROM order_log LEFT JOIN orders ON order_id = command_id
     WHERE shard = :shard AND seq BETWEEN :first_seq AND :last_seq ORDER BY seq
 """)

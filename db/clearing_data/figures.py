@@ -19,6 +19,8 @@ class ClearingFigures:
     unpublished  of these, those whose events are not known to be on the queues behind the engine
     settled      trades of each security that are settled
     failed       trades that were not, as an account was closed
+    borrowed     shares of each security that clients owe
+    bought_in    clients whose owed shares are being bought, and fund_cents what the default fund pays for them
     inserted     rows inserted into a table since Postgres counts
     """
 
@@ -27,6 +29,9 @@ class ClearingFigures:
     settled: dict[str, int]
     failed: int
     inserted: dict[str, int]
+    borrowed: dict[str, int]
+    bought_in: int
+    fund_cents: int
 
 
 def figures(tx: Connection) -> ClearingFigures:
@@ -50,10 +55,26 @@ def figures(tx: Connection) -> ClearingFigures:
         text("SELECT relname, n_tup_ins FROM pg_stat_user_tables WHERE relname = ANY(:tables)"),
         {"tables": list(_COUNTED)},
     )
+    # An index has the clients that ever sold short.
+    owed = tx.execute(
+        text(
+            "SELECT security_id, CAST(sum(borrowed) AS bigint) AS shares FROM holdings WHERE borrowed > 0 "
+            "AND client_id IN (SELECT client_id FROM accounts WHERE sells_short) GROUP BY security_id"
+        )
+    )
+    bought_in, fund_cents = tx.execute(
+        text(
+            "SELECT count(*), CAST(COALESCE(sum(fund_cents), 0) AS bigint) FROM accounts "
+            "WHERE sells_short AND buy_in_us IS NOT NULL"
+        )
+    ).one()
     return ClearingFigures(
         sequenced={row.shard: row.last_seq for row in shards},
         unpublished={row.shard: row.unpublished for row in shards},
         settled={row.security_id: row.trades for row in settled},
         failed=failed,
         inserted={row.relname: row.n_tup_ins for row in inserted},
+        borrowed={row.security_id: row.shares for row in owed},
+        bought_in=bought_in,
+        fund_cents=fund_cents,
     )

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from db.clearing_data import debts
 from db.clearing_data.accounts import EXTERNAL
 from db.clearing_data.tables import DTCC
 
@@ -34,11 +35,12 @@ _DUE = """
 """
 _LOCK_HOLDERS = """
     SELECT client_id FROM accounts
-    WHERE client_id IN (SELECT client_id FROM holdings WHERE security_id = %s AND shares > 0) AND client_id <> %s
+    WHERE client_id IN (SELECT client_id FROM holdings WHERE security_id = %s AND (shares > 0 OR borrowed > 0))
+        AND client_id <> %s
     ORDER BY client_id FOR UPDATE
 """
 _LOCK_HOUSE = "SELECT FROM holdings WHERE client_id = %s AND security_id = %s FOR UPDATE"
-_HOLDERS = "SELECT client_id FROM holdings WHERE security_id = %s AND shares > 0 AND client_id <> %s"
+_HOLDERS = "SELECT client_id FROM holdings WHERE security_id = %s AND (shares > 0 OR borrowed > 0) AND client_id <> %s"
 _IS_OPEN = """
     SELECT EXISTS (
         SELECT FROM orders WHERE security_id = %(security_id)s
@@ -91,6 +93,7 @@ def settle(tx: Connection, one: DueSettlement, *, now_us: int) -> bool:
     holders = set(tx.exec_driver_sql(_HOLDERS, (one.security_id, DTCC)).scalars())
     if not holders <= locked or not nothing_is_left(tx, one):
         return False
+    debts.pay(tx, one.security_id, value_cents=one.value_cents, event_id=one.event_id, now_us=now_us)
     tx.exec_driver_sql(
         _EXCHANGE,
         {

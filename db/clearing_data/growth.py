@@ -20,7 +20,7 @@ _PLACES = Decimal("1e-12")
 _MOST = Decimal(10) ** 12
 
 _WORTH = text(
-    "SELECT balance_cents + coalesce((SELECT sum(shares * price_cents) FROM holdings JOIN last_prices "
+    "SELECT balance_cents + coalesce((SELECT sum((shares - borrowed) * price_cents) FROM holdings JOIN last_prices "
     "USING (security_id) WHERE holdings.client_id = accounts.client_id), 0)::bigint AS equity, "
     "coalesce((SELECT price_cents FROM last_prices WHERE security_id = :security_id), 0) AS price "
     "FROM accounts WHERE client_id = :client_id"

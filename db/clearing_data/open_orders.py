@@ -21,7 +21,7 @@ _REPLACEABLE = """
         least(quantity, pending.lowest_quantity), greatest(quantity, pending.highest_quantity),
         pending.lowest_price_cents, pending.highest_price_cents,
         display_quantity, fee_ppm, greatest(quantity, largest_quantity), greatest(hold_cents, largest_hold_cents),
-        filled_quantity + closed_quantity
+        filled_quantity + closed_quantity, owned_quantity, margin_price_cents
     FROM orders CROSS JOIN LATERAL (
         SELECT count(*) AS replaces,
             min(quantity) AS lowest_quantity, max(quantity) AS highest_quantity,
@@ -82,16 +82,19 @@ def reserve(statements: Statements, replaces: Sequence[PendingReplace], widened:
     """
     statements.insert("pending_replaces", PendingReplace._fields, replaces)
     if widened:
-        quantities, prices, fees = zip(*widened.values(), strict=True)
-        statements.add(_WIDEN, (array(widened), array(quantities), array(prices), array(fees)))
+        statements.add(_WIDEN, (array(widened), *map(array, zip(*widened.values(), strict=True))))
 
 
 _WIDEN = """
     UPDATE orders SET
         largest_quantity = greatest(orders.quantity, largest_quantity, new.quantity),
         largest_hold_cents = greatest(hold_cents, largest_hold_cents, new.price_cents),
-        fee_ppm = new.fee_ppm
-    FROM unnest(CAST(%s AS bigint[]), CAST(%s AS bigint[]), CAST(%s AS bigint[]), CAST(%s AS int[]))
-        AS new (order_id, quantity, price_cents, fee_ppm)
+        fee_ppm = new.fee_ppm,
+        owned_quantity = COALESCE(new.owned_quantity, orders.owned_quantity),
+        margin_price_cents = COALESCE(new.margin_price_cents, orders.margin_price_cents)
+    FROM unnest(
+        CAST(%s AS bigint[]), CAST(%s AS bigint[]), CAST(%s AS bigint[]), CAST(%s AS int[]), CAST(%s AS bigint[]),
+        CAST(%s AS bigint[])
+    ) AS new (order_id, quantity, price_cents, fee_ppm, owned_quantity, margin_price_cents)
     WHERE orders.order_id = new.order_id
 """

@@ -92,7 +92,10 @@ _LIMIT_FILLS = text(
         WHERE order_id = ANY(:order_ids) AND filled_quantity + closed_quantity <= quantity
             AND NOT EXISTS (SELECT FROM pending_replaces AS pending WHERE pending.order_id = orders.order_id)
     )
-    UPDATE orders SET largest_quantity = quantity FROM before WHERE orders.order_id = before.order_id
+    UPDATE orders SET
+        largest_quantity = quantity,
+        margin_price_cents = CASE WHEN owned_quantity IS NOT NULL THEN COALESCE(price_cents, margin_price_cents) END
+    FROM before WHERE orders.order_id = before.order_id
     RETURNING orders.client_id, before.fee_hold - {FEE_HOLD}
     """  # noqa: S608 - the text is ours
 )

@@ -10,27 +10,36 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Cash of a client; what is held for open buy orders is part of the balance."""
+    """Cash of a client; what is held for open orders and the collateral for owed shares are parts of the balance."""
 
     client_id: str
     balance_cents: int
     held_cents: int
     open_orders: int
+    collateral_cents: int = 0
 
     @property
     def available_cents(self) -> int:
         """What a new order or a withdrawal may take."""
-        return self.balance_cents - self.held_cents
+        return max(self.balance_cents - self.held_cents - self.collateral_cents, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Shares of a client; what is held for open sell orders is part of them."""
+    """Shares of a client; what is held for open sell orders is part of them.
+
+    borrowed    what it owes DTCC
+    located     what its open orders may borrow besides
+    sold_cents  what the shares that it owes were sold for
+    """
 
     client_id: str
     security_id: str
     shares: int
     held: int
+    borrowed: int = 0
+    located: int = 0
+    sold_cents: int = 0
 
     @property
     def available(self) -> int:
@@ -62,6 +71,7 @@ class Order:
     stop_price_cents: int | None = None
     display_quantity: int | None = None
     expires_us: int | None = None  # of a gtd order
+    buy_in: bool = False  # placed by the clearinghouse, to buy shares that the client owes
 
 
 @dataclass(frozen=True, slots=True)

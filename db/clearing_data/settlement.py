@@ -7,7 +7,8 @@ DTCC are never locked; it is flat over every trade.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from psycopg2.errors import CheckViolation
 from sqlalchemy import Connection
@@ -20,6 +21,9 @@ from db.statements import Statements, run_prepared
 from tasks.order_execution.rules.changes import FeeRates, HoldingChange, LastPrice, LedgerEntry, Settlement
 from tasks.shared.rules.coverage import Interval
 
+# Adds statements to others.
+Adds = Callable[[Statements], None]
+
 # The stage whose events are settled, in `coverage`.
 MATCHING = "matching"
 
@@ -28,16 +32,21 @@ class BooksBroken(Exception):
     """Accounts or holdings do not cover what their own open orders need."""
 
 
-_LOCK_ACCOUNTS = "SELECT client_id, state FROM accounts WHERE client_id = ANY($1::text[]) ORDER BY client_id FOR UPDATE"
+_LOCK_ACCOUNTS = (
+    "SELECT client_id, state, sells_short FROM accounts WHERE client_id = ANY($1::text[]) ORDER BY client_id FOR UPDATE"
+)
 
 
-def lock_accounts(tx: Connection, clients: Iterable[str]) -> set[str]:
+def lock_accounts(tx: Connection, clients: Iterable[str]) -> tuple[set[str], set[str]]:
     """Lock the accounts of clients, always in the same order; so their orders and holdings are ours, too.
 
-    returns  those whose accounts are closed
+    returns  those whose accounts are closed, and those that ever sold short
     """
     rows = run_prepared(tx, "lock_accounts_to_settle", _LOCK_ACCOUNTS, array(clients))
-    return {client_id for client_id, state in rows if state == "closed"}
+    return (
+        {client_id for client_id, state, _ in rows if state == "closed"},
+        {client_id for client_id, _, sells_short in rows if sells_short},
+    )
 
 
 _FEE_RATES = (
@@ -53,17 +62,27 @@ def fee_rates(tx: Connection) -> dict[str, FeeRates]:
 
 
 def change(
-    tx: Connection, settlement: Settlement, opened_orders: Mapping[str, int], covers: Iterable[Interval] = ()
-) -> None:
+    tx: Connection,
+    settlement: Settlement,
+    opened_orders: Mapping[str, int],
+    covers: Iterable[Interval] = (),
+    *,
+    first: Adds | None = None,
+    last: Adds | None = None,
+) -> list[tuple[Any, ...]]:
     """Write what a unit changes of accounts, holdings and last prices, and which events it covers.
 
     opened_orders  how many orders more (+) or less (-) each client has open
+    first, last    add statements before and behind these, in the same round trips
+    returns        the rows of the last statement
 
     raises  BooksBroken  and then the transaction is lost
     """
     statements = Statements(tx)
     # It conflicts with nothing, so it goes with what comes next instead of on a way of its own.
     coverage.add(statements, MATCHING, covers)
+    if first is not None:
+        first(statements)
     try:
         _change_accounts_and_holdings(statements, settlement, opened_orders)
     except CheckViolation as violation:
@@ -71,7 +90,9 @@ def change(
     if settlement.earned_cents:
         statements.add(_EARN, (settlement.earned_cents, EXCHANGE))
     _set_last_prices(statements, settlement.last_prices)
-    statements.run()
+    if last is not None:
+        last(statements)
+    return statements.run()
 
 
 # The accounts are locked before, so it does not matter which of the two tables Postgres changes first.

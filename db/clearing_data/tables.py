@@ -163,6 +163,19 @@ def fee_hold(gone: str) -> str:
 
 FEE_HOLD = fee_hold("orders.filled_quantity + orders.closed_quantity")
 
+# What an order holds that sells more than its client had available, by its row alone: `owned_quantity` of its shares
+# are the client's and are sold first, the rest is borrowed as it trades. As tasks.shared.rules.loans.split.
+_MOST = "greatest(orders.quantity, orders.largest_quantity)"
+OWNED_OPEN = (
+    f"(least(orders.owned_quantity, {_MOST} - orders.closed_quantity)"
+    " - least(orders.owned_quantity, orders.filled_quantity))"
+)
+SHORT_OPEN = (
+    f"(greatest({_MOST} - orders.closed_quantity - orders.owned_quantity, 0)"
+    " - greatest(orders.filled_quantity - orders.owned_quantity, 0))"
+)
+MARGIN_HOLD = f"(({SHORT_OPEN} * orders.margin_price_cents + 1) / 2)"
+
 # One row an order that reached order entry, refused ones too. Order entry inserts, order execution updates what
 # stands from `status` on. open quantity = quantity - filled_quantity - closed_quantity; hold = open quantity, times
 # hold_cents for a buy order, which holds fees beside that.
@@ -201,6 +214,11 @@ orders = Table(
     Column("fee_ppm", Integer, nullable=False, server_default=text("0")),
     Column("largest_hold_cents", BigInteger),
     Column("expires_us", BigInteger),  # of gtd orders
+    # Of an order that sells short: how many of its shares are its client's, and the highest limit or collar by which it
+    # holds margin; see MARGIN_HOLD. None of every other order.
+    Column("owned_quantity", BigInteger),
+    Column("margin_price_cents", BigInteger),
+    Column("buy_in", Boolean, nullable=False, server_default=text("false")),  # placed by the clearinghouse
     CheckConstraint("filled_quantity >= 0 AND closed_quantity >= 0", name="orders_counts"),
     CheckConstraint(
         "filled_quantity + closed_quantity <= greatest(quantity, largest_quantity)", name="orders_quantity"
@@ -291,8 +309,17 @@ accounts = Table(
     Column("max_position", BigInteger),
     Column("short_limit", BigInteger),
     Column("orders_per_s", BigInteger),
+    # Of clients that have ever sold short: what the shares that they owe require, what the default fund has paid in the
+    # buy-in under way, since when there is one, and when it was last tried.
+    Column("collateral_cents", BigInteger, nullable=False, server_default=text("0")),
+    Column("fund_cents", BigInteger, nullable=False, server_default=text("0")),
+    Column("buy_in_us", BigInteger),
+    Column("buy_in_tried_us", BigInteger),
+    Column("sells_short", Boolean, nullable=False, server_default=text("false")),
     Column("competition", BigInteger),  # it trades only the securities of its competition
     Column("state", Text, nullable=False, server_default=text("'open'")),
+    CheckConstraint("collateral_cents >= 0 AND fund_cents >= 0", name="accounts_collateral"),
+    Index("accounts_owing", "client_id", postgresql_where=text("sells_short")),
     CheckConstraint("state IN ('open', 'stopped', 'closed')", name="accounts_state"),
     CheckConstraint("held_cents >= 0 AND held_cents <= balance_cents", name="accounts_covered"),
     CheckConstraint("open_orders >= 0", name="accounts_open_orders"),
@@ -306,8 +333,29 @@ holdings = Table(
     Column("security_id", Text, primary_key=True),
     Column("shares", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False, server_default=text("0")),
+    # What the client owes DTCC, what its open orders may borrow besides, and what the shares owed were sold for.
+    # Nothing is owed while shares are available. DTCC's `held` is what all clients have located.
+    Column("borrowed", BigInteger, nullable=False, server_default=text("0")),
+    Column("located", BigInteger, nullable=False, server_default=text("0")),
+    Column("sold_cents", BigInteger, nullable=False, server_default=text("0")),
     CheckConstraint("held >= 0 AND held <= shares", name="holdings_covered"),
+    CheckConstraint(
+        "borrowed >= 0 AND located >= 0 AND sold_cents >= 0 AND (borrowed = 0 OR shares = held)",
+        name="holdings_borrowed",
+    ),
     postgresql_with={"fillfactor": 50},
+)
+
+# Every share that a client sold since it first sold short. The collateral is for the last ones, by their events, as
+# many as it owes; so it does not depend on the order in which trades settle.
+short_sales = Table(
+    "short_sales",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("security_id", Text, primary_key=True),
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("quantity", BigInteger, nullable=False),
+    Column("price_cents", BigInteger, nullable=False),
 )
 
 api_keys = Table(
@@ -364,7 +412,10 @@ fee_rates = Table(
 # its contra account, so every asset sums to zero by construction. A trade is two rows, buyer against DTCC and seller
 # against DTCC, and that it is booked once is the doing of `executions`; an index here to say so again would cost as
 # much as the row. A fee is a row against EXCHANGE. A final settlement is two rows for each holder: the cash against
-# EXTERNAL, as that of a deposit, and the shares against DTCC. The view `ledger_postings` shows the single postings.
+# EXTERNAL, as that of a deposit, and the shares against DTCC. A loan and a return are rows of shares against DTCC, and
+# what the default fund pays and gets back is a row of cash against EXCHANGE. The kinds are trade, fee, deposit,
+# withdrawal, issue, correction, final_settlement, loan, return, default_fund. The view `ledger_postings` shows the
+# single postings.
 ledger = Table(
     "ledger",
     metadata,
@@ -373,7 +424,7 @@ ledger = Table(
     Column("cash_cents", BigInteger, nullable=False),  # what the account gains and the contra account loses
     Column("shares", BigInteger, nullable=False),
     Column("booked_us", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # trade, fee, deposit, withdrawal, issue, correction, final_settlement
+    Column("kind", Text, nullable=False),  # trade, fee, deposit, loan, ...; see below
     Column("account", Text, nullable=False),
     Column("contra_account", Text, nullable=False),
     Column("security_id", Text),

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from db.connect import Database
 from tasks.audit.clearing.dead_letters import check_dead_letters
 from tasks.audit.clearing.executions import Executions, check_nothing_beyond
+from tasks.audit.clearing.loans import check_collateral, check_loans
 from tasks.audit.clearing.log import check_denial_reports, check_log, check_orders, read_denials, read_heads
 from tasks.audit.clearing.money import check_conservation, check_final_settlements, check_holds
 from tasks.audit.clearing.promises import check_promises, read_broken
@@ -42,6 +43,7 @@ NAMES = {
     6: "a replay of the log makes the same trades and states",
     7: "fills, closes and what is open add up, for every order",
     8: "the feed has exactly what the log leads to",
+    9: "borrowed shares are lent by DTCC, and collateral is what they require",
 }
 
 
@@ -81,6 +83,7 @@ def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: 
         checks[5] = check_holds(tx)
         checks[6] = check_nothing_beyond(tx, read_heads(tx)) + check_marks(tx)
         checks[7] = check_quantities(tx) + check_terms(tx)
+        checks[9] = check_loans(tx) + check_collateral(tx)
         denials = read_denials(tx)
         promises, broken = read_broken(tx)
     with market_data.snapshot() as tx:

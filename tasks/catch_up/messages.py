@@ -91,7 +91,7 @@ def report(request: LoggedRequest, *, now_us: int) -> OrderReport | None:
             command.side,
             command.quantity,
             price_cents,
-            None,
+            "buy_in" if request.buy_in else None,
             received_us,
             now_us,
         )

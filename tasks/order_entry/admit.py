@@ -15,7 +15,7 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection
 
 from celery_app import fail_points
-from db.clearing_data import admission, open_orders, security_entry, waiting_replaces
+from db.clearing_data import admission, loans, open_orders, security_entry, waiting_replaces
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import (
@@ -136,7 +136,8 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
             continue
         if isinstance(decision.request, OrderRequest):
             security = desk.securities.get(decision.request.security_id)
-            orders.append(order_row(decision.request, decision, now_us, security))
+            owned = desk.owned.get(decision.request.order_id) if desk.owned else None
+            orders.append(order_row(decision.request, decision, now_us, security, owned))
         else:
             asked[number_of(decision.request)] = asked_of(decision.request)
         if isinstance(decision, Admitted):
@@ -158,6 +159,12 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
     open_orders.reserve(statements, desk.replaced, desk.widened)
     admission.hold_cash(statements, cash)
     admission.hold_shares(statements, {owned: s.newly_held for owned, s in desk.shares.items() if s.newly_held})
+    if desk.lendable:
+        loans.locate(
+            statements,
+            {owned: s.newly_located for owned, s in desk.shares.items() if s.newly_located},
+            {security_id: one.newly_located for security_id, one in desk.lendable.items() if one.newly_located},
+        )
     first_seq = admission.append(statements, commands, asked)
     if desk.changes.are_any:
         security_entry.write(statements, desk.changes, _first_events(first_seq, commands), now_us=now_us)

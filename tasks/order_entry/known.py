@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from db.clearing_data import admission, open_orders, security_entry
+from db.clearing_data import admission, loans, open_orders, security_entry
 from db.clearing_data.admission import Known
 from tasks.messages import (
     CancelRequest,
@@ -21,7 +22,7 @@ from tasks.messages import (
 from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.reservation import Terms
-from tasks.order_entry.rules.risk import Funds, Shares
+from tasks.order_entry.rules.risk import Debt, Funds, Lendable, Shares
 from tasks.order_entry.rules.rows import KnownOrder, ReplaceableOrder
 
 
@@ -75,10 +76,16 @@ def desk_for(
                 account.state,
                 limits=limits.of_account(account),
                 competition=account.competition,
+                collateral_cents=account.collateral_cents,
             )
             for account in known.accounts
         },
-        shares={(holding.client_id, holding.security_id): Shares(holding.available) for holding in known.holdings},
+        shares={
+            (holding.client_id, holding.security_id): Shares(
+                holding.available, borrowed=holding.borrowed, located=holding.located
+            )
+            for holding in known.holdings
+        },
         securities={security.security_id: security for security in known.securities},
         limits=limits,
         now_us=now_us,
@@ -93,12 +100,40 @@ def desk_for(
     ]
     if limited:
         desk.positions = open_orders.positions(tx, limited)
+    short_sellers = {account.client_id for account in known.accounts if account.short_limit}
+    if short_sellers:
+        _add_lendable(tx, desk, requests, short_sellers)
+    owing = {account.client_id for account in known.accounts if account.collateral_cents}
+    if owing:
+        buyers = {r.client_id for r in requests if isinstance(r, OrderRequest) and r.side == "buy"} & owing
+        desk.debts = {owner: Debt(*debt) for owner, debt in loans.debts(tx, buyers).items()}
     if others:
         _add_orders(tx, desk, others)
         of_securities = [request for request in others if isinstance(request, SecurityRequest)]
         if of_securities:
             _lock_securities(tx, desk, of_securities)
     return desk
+
+
+def _add_lendable(tx: Connection, desk: Desk, requests: Iterable[Request], short_sellers: Collection[str]) -> None:
+    """Lock what DTCC has to lend of the securities of which these clients sell more than they have available.
+
+    A replacement may do so. DTCC's holdings come behind all accounts and before securities and shards.
+    """
+    sold: Counter[tuple[str, str]] = Counter()
+    securities: set[str] = set()
+    for request in requests:
+        if isinstance(request, OrderRequest):
+            if request.side == "sell" and request.client_id in short_sellers:
+                sold[request.client_id, request.security_id] += request.quantity
+        elif isinstance(request, ReplaceRequest) and request.client_id in short_sellers:
+            securities.add(request.security_id)
+    for owned, quantity in sold.items():
+        shares = desk.shares.get(owned)
+        if shares is None or shares.available < quantity:
+            securities.add(owned[1])
+    if securities:
+        desk.lendable = {name: Lendable(available) for name, available in loans.lock_lendable(tx, securities).items()}
 
 
 def _lock_securities(tx: Connection, desk: Desk, requests: Sequence[SecurityRequest]) -> None:

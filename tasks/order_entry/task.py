@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 
@@ -17,7 +18,7 @@ from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.clearing_data import admission, trading_day, waiting_replaces
-from tasks.messages import CommandBatch, EntryBatch, Tick
+from tasks.messages import CommandBatch, EntryBatch, OrderReport, Tick
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.decisions import Limits, number_of
 from tasks.order_entry.rules.feed import with_reports
@@ -70,18 +71,12 @@ def _is_tick(batch: EntryBatch) -> bool:
 def _tick() -> None:
     """Sequence what is due. What a tick leaves unsent, because it ends or RabbitMQ is away, the next one sends."""
     began_us = now_us()
-    ticked = tick(clearing_data(ORDER_ENTRY), now_us=began_us)
+    ticked = tick(clearing_data(ORDER_ENTRY), limits=_limits(), now_us=began_us)
     if ticked.batches:
         fail_points.reach("order_entry.tick_committed")
-        # No client asked for these, so the feed learns only that they have no report.
-        to_engines, _ = with_reports(ticked.batches, [], {}, began_us=began_us, now_us=now_us())
-        publisher().send_all(_to_engines(to_engines))
+        _publish(ticked.batches, ticked.reports, {}, began_us=began_us)
         with clearing_data(ORDER_ENTRY).transaction() as tx:
             trading_day.forget_unsent(tx, ticked.ranges)
-
-
-def _to_engines(batches: list[CommandBatch]) -> list[Parcel]:
-    return [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in batches]
 
 
 def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
@@ -108,11 +103,21 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
         for request in batch.requests
         if not isinstance(request, Tick)
     }
-    to_engines, to_feed = with_reports(
-        admitted.commands, admitted.reports, asked_us, began_us=began_us, now_us=now_us()
+    _publish(admitted.commands, admitted.reports, asked_us, began_us=began_us)
+
+
+def _publish(
+    commands: Sequence[CommandBatch],
+    reports: Sequence[OrderReport],
+    asked_us: Mapping[int, int | None],
+    *,
+    began_us: int,
+) -> None:
+    to_engines, to_feed = with_reports(commands, reports, asked_us, began_us=began_us, now_us=now_us())
+    publisher().send_all(
+        [Parcel(matching_queue(batch.shard), batch, len(batch.commands)) for batch in to_engines]
+        + [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in to_feed]
     )
-    parcels = _to_engines(to_engines) + [Parcel(DATA_FEED, feed, len(feed.orders)) for feed in to_feed]
-    publisher().send_all(parcels)
 
 
 @cache

@@ -6,17 +6,19 @@ All that a tick knows is in the database, so it does no harm when ticks come twi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from sqlalchemy import Connection
 
 from celery_app import fail_points
-from db.clearing_data import admission, command_numbers, security_entry, trading_day
+from db.clearing_data import admission, buy_ins, command_numbers, securities, security_entry, trading_day
 from db.connect import Database
 from db.statements import Statements
-from tasks.messages import Command, CommandBatch, Expire, SetPhase, event_id
+from tasks.messages import Command, CommandBatch, Expire, OrderReport, PlaceOrder, SetPhase, event_id
+from tasks.order_entry.rules.buy_ins import REASON, BoughtIn, BuyIns, is_due, plan, report
 from tasks.order_entry.rules.day import DuePhase, Step, phases_due, steps_due
+from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.outcome import batches_of
 from tasks.order_entry.rules.security_changes import NewPhase
 from tasks.order_entry.rules.trading_rows import ExpiredOrder, Progress, Range
@@ -27,13 +29,17 @@ MAX_EXPIRED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What the engines have to get; `ranges` is that in the words of the database."""
+    """What the engines have to get; `ranges` is that in the words of the database.
+
+    reports  of the purchases of buy-ins
+    """
 
     batches: list[CommandBatch]
     ranges: list[Range]
+    reports: list[OrderReport] = field(default_factory=list)
 
 
-def tick(clearing_data: Database, *, now_us: int) -> Ticked:
+def tick(clearing_data: Database, *, limits: Limits, now_us: int) -> Ticked:
     """Sequence what is due; whatever an earlier tick may not have sent goes with it.
 
     raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
@@ -42,6 +48,8 @@ def tick(clearing_data: Database, *, now_us: int) -> Ticked:
         progress = trading_day.lock(tx)
         if progress is None:
             return Ticked([], [])
+        # Accounts are locked before securities and shards.
+        clients = buy_ins.lock(tx)
         steps = steps_due(progress.day, last=progress.step, ends_us=progress.step_ends_us, now_us=now_us)
         phases = phases_due(
             trading_day.phases(tx, now_us=now_us, of_all=bool(steps)),
@@ -57,12 +65,34 @@ def tick(clearing_data: Database, *, now_us: int) -> Ticked:
             for part in ranges
             for batch in batches_of(part.shard, part.first_seq, trading_day.commands_of(tx, part))
         ]
-        if steps or phases or expired:
-            sequenced = _sequence(tx, progress, steps, _commands(tx, phases, expired, now_us))
-            ranges = [*ranges, *sequenced.ranges]
-            batches += sequenced.batches
-            fail_points.reach("order_entry.tick_sequenced")
-    return Ticked(batches, ranges)
+        bought_in = _buy_in(tx, clients, limits=limits, now_us=now_us) if clients else BuyIns()
+        if not (steps or phases or expired or bought_in.tried):
+            return Ticked(batches, ranges)
+        commands = _commands(tx, phases, expired, now_us)
+        _add_buy_ins(tx, commands, bought_in, now_us)
+        sequenced = _sequence(tx, progress, steps, commands, bought_in, now_us)
+        fail_points.reach("order_entry.tick_sequenced")
+    placed = [order for batch in sequenced.batches for order in batch.commands if type(order) is PlaceOrder]
+    reports = [report(order, now_us) for order in placed]
+    return Ticked([*batches, *sequenced.batches], [*ranges, *sequenced.ranges], reports)
+
+
+def _buy_in(tx: Connection, clients: Sequence[BoughtIn], *, limits: Limits, now_us: int) -> BuyIns:
+    """Plan what is due for clients that are bought in; their accounts are locked."""
+    if not any(is_due(client, now_us) for client in clients):
+        return BuyIns()
+    listed = {security.security_id: security for security in securities.listed(tx)}
+    numbers = command_numbers.take(tx, sum(len(client.owed) for client in clients))
+    return plan(clients, listed, numbers, limits=limits, now_us=now_us)
+
+
+def _add_buy_ins(tx: Connection, commands: dict[int, list[Command]], bought_in: BuyIns, now_us: int) -> None:
+    """Add the cancels and purchases to the commands by shard: behind the phases, as the book then takes them."""
+    numbers = iter(command_numbers.take(tx, len(bought_in.cancels)))
+    for shard, order_ids in bought_in.cancels.items():
+        commands.setdefault(shard, []).append(Expire(next(numbers), order_ids, now_us, REASON))
+    for shard, order, _ in bought_in.purchases:
+        commands.setdefault(shard, []).append(order)
 
 
 def _commands(
@@ -91,8 +121,17 @@ def _commands_of_shard(
                 yield SetPhase(next(numbers), one.security_id, one.phase, one.cause, one.ends_us, now_us)
 
 
-def _sequence(tx: Connection, progress: Progress, steps: Sequence[Step], commands: dict[int, list[Command]]) -> Ticked:
+def _sequence(
+    tx: Connection,
+    progress: Progress,
+    steps: Sequence[Step],
+    commands: dict[int, list[Command]],
+    bought_in: BuyIns,
+    now_us: int,
+) -> Ticked:
     statements = Statements(tx)
+    if bought_in.tried:
+        buy_ins.write(statements, bought_in, now_us=now_us)
     first_seq = admission.append(statements, commands)
     ticked = Ticked([], [])
     latest: dict[str, tuple[NewPhase, int]] = {}

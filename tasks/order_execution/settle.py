@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from sqlalchemy import Connection
 
 from db import coverage
 from db.clearing_data import executions as register
-from db.clearing_data import order_changes
+from db.clearing_data import loans, order_changes
+from db.clearing_data import margin as accounts
 from db.clearing_data import settlement as books
 from db.clearing_data.settlement import MATCHING
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Execution, TradeMade
+from tasks.order_execution.borrowing import Borrowing
 from tasks.order_execution.rules import clearing
+from tasks.order_execution.rules.margin import to_buy_in
 from tasks.shared.rules.coverage import Interval
 
 
@@ -93,14 +97,27 @@ def _settle(
     books.book(tx, settlement, booked_us=settled_us)
     if settlement.failed:
         register.fail(tx, settlement.failed, clearing.ACCOUNT_CLOSED)
-    others = books.lock_accounts(tx, settlement.accounts) - closed
-    if others:
+    are_closed, short_sellers = books.lock_accounts(tx, settlement.accounts)
+    if others := are_closed - closed:
         raise _AccountsClosed(others)
+    borrowing = Borrowing(tx, executions, settlement, short_sellers) if short_sellers else None
     opened = order_changes.change_terms(tx, settlement.orders)
     changed = order_changes.change_orders(tx, settlement.orders)
     opened.subtract(clearing.count_closed(settlement, changed))
     released, fees = order_changes.release_replaces(tx, settlement.decided)
     clearing.require_decided(settlement, released)
     clearing.release_fees(settlement, changed, fees)
-    books.change(tx, settlement, opened, covers)
+    if borrowing is None:
+        books.change(tx, settlement, opened, covers)
+    else:
+        changes = borrowing.settle()
+        owing = books.change(
+            tx,
+            settlement,
+            opened,
+            covers,
+            first=partial(loans.write, changes=changes, booked_us=settled_us),
+            last=partial(accounts.add_owing, clients=short_sellers),
+        )
+        accounts.begin_buy_ins(tx, to_buy_in(accounts.owing_of(owing)), now_us=settled_us)
     return settlement.failed

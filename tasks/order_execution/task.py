@@ -16,6 +16,7 @@ from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db import coverage as covered
 from db.clearing_data.settlement import BooksBroken
 from tasks.messages import Execution, ExecutionBatch, FeedBatch, TradeFailed, TradeMade
+from tasks.order_execution import margin
 from tasks.order_execution.rules.clearing import ExecutionRefused, once_each
 from tasks.order_execution.securities import events_of, record, settle_due
 from tasks.order_execution.settle import settle_once
@@ -49,6 +50,7 @@ class Settlement(Stage):
             with clearing_data(ORDER_EXECUTION).transaction() as tx:
                 covered.merge(tx)
             self._covered = False
+        margin.check_all(clearing_data(ORDER_EXECUTION), now_us=now_us())
         for security_id in settle_due(clearing_data(ORDER_EXECUTION), now_us=now_us()):
             log.info("security_settled", security_id=security_id)
 

@@ -38,7 +38,8 @@ DEFINITIONS = text("""
     SELECT 'column', table_name, column_name,
         concat_ws(',', data_type, collation_name, is_nullable, column_default, is_identity)
     FROM information_schema.columns
-    WHERE table_schema = 'public' AND table_name NOT IN ('alembic_version', 'ledger_postings', 'pending_transfers')
+    WHERE table_schema = 'public' AND table_name NOT IN ('alembic_version', 'ledger_postings', 'pending_transfers',
+        'pending_transfers_of_owners')
 """)
 
 

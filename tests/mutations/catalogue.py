@@ -124,7 +124,7 @@ ORDER_ENTRY = (
         "An order is admitted only if its client can pay for it.",
         "tests/tasks/order_entry/rules/test_orders.py::test_orders_that_are_affordable_alone_but_not_together",
         "tasks/order_entry/rules/risk.py",
-        "        if cents > self.available_cents:\n",
+        "        if cents > self.available_cents and cents > 0:\n",
         "        if cents < 0:\n",
     ),
     _one(
@@ -341,6 +341,38 @@ MATCHING = (
 )
 
 SETTLEMENT = (
+    _one(
+        "owed_ignores_holds",
+        "A client owes shares while its open orders hold what it has.",
+        "tests/tasks/order_execution/rules/test_lending.py::test_every_step_leaves_sound_books",
+        "tasks/shared/rules/loans.py",
+        "    return max(held - net_shares, 0)\n",
+        "    return max(-net_shares, 0)\n",
+    ),
+    _one(
+        "collateral_of_first_sales",
+        "Collateral is for the last sales, so the order of arrival does not matter.",
+        "tests/tasks/order_execution/test_loans.py::test_a_short_position_is_opened_added_to_reduced_and_covered",
+        "db/clearing_data/loans.py",
+        "        ORDER BY event_id DESC LIMIT owing.most\n",
+        "        ORDER BY event_id LIMIT owing.most\n",
+    ),
+    _one(
+        "located_shares_not_counted",
+        "DTCC lends no share twice.",
+        "tests/tasks/order_execution/test_loans.py::test_why_a_short_sale_is_refused[151-10000-nothing_to_borrow]",
+        "tasks/order_entry/rules/short_sales.py",
+        "        if lendable is None or short > lendable.available:\n",
+        "        if lendable is None:\n",
+    ),
+    _one(
+        "margin_not_checked",
+        "A client whose margin is too small is bought in.",
+        "tests/tasks/order_execution/test_loans.py::test_the_price_rises[25-0-25000-0]",
+        "tasks/order_execution/rules/margin.py",
+        "if one.buy_in_us is None and one.excess_cents < 0]",
+        "if one.buy_in_us is None and one.excess_cents < -(10**15)]",
+    ),
     _one(
         "no_dedupe_in_order_execution",
         "An execution that is delivered again is settled once.",

@@ -58,6 +58,13 @@ _NEEDS = """
         SELECT client_id, security_id, side, hold_cents, status, quantity - filled_quantity - closed_quantity AS rest,
             COALESCE((SELECT sum(reserved) FROM pending_replaces AS one WHERE one.order_id = orders.order_id), 0)
                 AS reserved,
+            owned_quantity, CASE WHEN owned_quantity IS NULL THEN 0 ELSE
+                least(owned_quantity, greatest(quantity, largest_quantity) - closed_quantity)
+                - least(owned_quantity, filled_quantity) END AS owned,
+            CASE WHEN owned_quantity IS NULL THEN 0 ELSE
+                greatest(greatest(quantity, largest_quantity) - closed_quantity - owned_quantity, 0)
+                - greatest(filled_quantity - owned_quantity, 0) END AS short,
+            COALESCE(margin_price_cents, 0) AS margin_price_cents,
             ceil(
                 CAST(greatest(quantity, largest_quantity) - filled_quantity - closed_quantity AS numeric)
                 * greatest(hold_cents, largest_hold_cents) * fee_ppm / 1000000
@@ -81,10 +88,24 @@ _BROKEN = {
     "held cash or the count of open orders is not what open orders need": """
         SELECT client_id FROM accounts LEFT JOIN needs USING (client_id) GROUP BY client_id
         HAVING held_cents <> COALESCE(sum(rest * hold_cents + reserved + fees) FILTER (WHERE side = 'buy'), 0)
+                + COALESCE(sum((short * margin_price_cents + 1) / 2), 0)
             OR open_orders <> count(*) FILTER (WHERE status IN ('new', 'partially_filled'))""",
     "held shares are not what open orders need": """
-        SELECT client_id FROM holdings LEFT JOIN needs USING (client_id, security_id) GROUP BY client_id, security_id
-        HAVING held <> COALESCE(sum(rest + reserved) FILTER (WHERE side = 'sell'), 0)""",
+        SELECT client_id FROM holdings LEFT JOIN needs USING (client_id, security_id)
+        GROUP BY client_id, security_id, held, located
+        HAVING client_id <> 'DTCC' AND held <> COALESCE(sum(owned), 0)
+                + COALESCE(sum(rest + reserved) FILTER (WHERE side = 'sell' AND owned_quantity IS NULL), 0)
+            OR located <> COALESCE(sum(short), 0)""",
+    "DTCC holds something else than what orders may borrow": """
+        SELECT security_id FROM holdings WHERE client_id = 'DTCC' AND held <> COALESCE((
+            SELECT sum(short) FROM needs WHERE needs.security_id = holdings.security_id), 0)""",
+    "shares are owed while some are available, or are not lent": """
+        SELECT client_id FROM holdings WHERE borrowed > 0 AND shares > held OR borrowed <> COALESCE((
+            SELECT sum(ledger.shares) FROM ledger WHERE kind IN ('loan', 'return')
+            AND account = client_id AND ledger.security_id = holdings.security_id), 0)""",
+    "collateral is not what is owed requires": """
+        SELECT client_id FROM accounts WHERE collateral_cents <> COALESCE((
+            SELECT sum((3 * sold_cents + 1) / 2) FROM holdings WHERE holdings.client_id = accounts.client_id), 0)""",
     "an order may grow to less than a replacement that is on its way makes of it": """
         SELECT order_id FROM pending_replaces AS pending LEFT JOIN orders USING (order_id, client_id)
         WHERE pending.quantity > COALESCE(largest_quantity, 0) OR orders.order_id IS NULL""",

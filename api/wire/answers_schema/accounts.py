@@ -49,21 +49,23 @@ class AccountClosed(Answer):
 
 
 class Balance(Answer):
-    """Cash of an account; the balance includes the cash held for open orders."""
+    """Cash of an account; the balance includes the cash held for open orders and the collateral for owed shares."""
 
     client_id: str
     balance: Dollars
     held: Dollars
     available: Dollars
+    collateral: Dollars
 
 
 class Holding(Answer):
-    """Shares of a security in an account."""
+    """Shares of a security in an account, and those that it owes."""
 
     security_id: str
     shares: Count
     held: Count
     available: Count
+    borrowed: Count
 
 
 class HoldingOf(Holding):
@@ -76,6 +78,7 @@ class Account(Balance):
     """The contents of an account, and its value at the last prices."""
 
     holdings: list[Holding]
+    borrowed: dict[str, Count]
     equity: Dollars
 
 

@@ -50,3 +50,22 @@ class Netting(Answer):
     share_efficiency: Fraction | None
     obligations: list[Obligation]
     clients: list[NetCash]
+
+
+class Margin(Answer):
+    """What a client owes, and its margin.
+
+    Collateral and free cash together exceed the requirement, 125 % of the owed shares at their last prices, by the
+    excess. Below 0 the client is bought in. Free cash is negative where trades brought in less than the collateral
+    requires.
+    """
+
+    client_id: str
+    shares_owed: Count
+    borrowed: dict[str, Count]
+    collateral: Dollars
+    free_cash: Dollars
+    requirement: Dollars
+    excess: Dollars
+    buy_in_since: Time | None
+    paid_by_default_fund: Dollars

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from db.clearing_data.accounts import EXTERNAL, ISSUER, all_accounts, all_holdings
 from db.clearing_data.securities import ever_listed
-from db.clearing_data.tables import DTCC, FEE_HOLD
+from db.clearing_data.tables import DTCC, FEE_HOLD, MARGIN_HOLD, OWNED_OPEN, SHORT_OPEN
 from tasks.audit.clearing.replaces import Need, check_replaces, needs_of_replaced
 from tasks.audit.common.result import CheckResult
 
@@ -101,9 +101,9 @@ def check_final_settlements(tx: Connection) -> CheckResult:
 _ACCOUNTS = text(
     f"""
     SELECT COALESCE(accounts.client_id, needs.client_id), balance_cents, held_cents, open_orders,
-        COALESCE(cents, 0) + COALESCE((
+        COALESCE(needs.cents, 0) + COALESCE((
             SELECT sum({FEE_HOLD}) FROM orders WHERE orders.client_id = accounts.client_id AND fee_ppm > 0
-        ), 0), COALESCE(orders, 0)
+        ), 0) + COALESCE(margins.cents, 0), COALESCE(orders, 0)
     FROM accounts
     FULL JOIN (
         SELECT client_id, count(*) AS orders, sum(
@@ -112,21 +112,35 @@ _ACCOUNTS = text(
         ) AS cents
         FROM orders WHERE filled_quantity + closed_quantity < quantity GROUP BY client_id
     ) AS needs ON needs.client_id = accounts.client_id
+    LEFT JOIN (
+        SELECT client_id, sum({MARGIN_HOLD}) AS cents FROM orders WHERE owned_quantity IS NOT NULL GROUP BY client_id
+    ) AS margins ON margins.client_id = accounts.client_id
     ORDER BY 1
     """  # noqa: S608 - the text is ours
 )
+# DTCC holds what the orders of clients that sell short may borrow.
 _HOLDINGS = text(
-    """
-    SELECT client_id, security_id, shares, held, COALESCE(needs.needed, 0)
-    FROM holdings
-    FULL JOIN (
-        SELECT client_id, security_id, sum(quantity - filled_quantity - closed_quantity) AS needed
-        FROM orders WHERE side = 'sell' AND filled_quantity + closed_quantity < quantity
+    f"""
+    WITH needs AS (
+        SELECT client_id, security_id, sum(quantity - filled_quantity - closed_quantity) AS needed, 0 AS to_locate
+        FROM orders WHERE side = 'sell' AND filled_quantity + closed_quantity < quantity AND owned_quantity IS NULL
             AND order_id <> ALL(CAST(:replaced AS bigint[]))
         GROUP BY client_id, security_id
+        UNION ALL
+        SELECT client_id, security_id, sum({OWNED_OPEN}), sum({SHORT_OPEN})
+        FROM orders WHERE owned_quantity IS NOT NULL GROUP BY client_id, security_id
+        UNION ALL
+        SELECT '{DTCC}', security_id, sum({SHORT_OPEN}), 0 FROM orders WHERE owned_quantity IS NOT NULL
+        GROUP BY security_id
+    )
+    SELECT client_id, security_id, shares, held, COALESCE(needs.needed, 0), located, COALESCE(needs.to_locate, 0)
+    FROM holdings
+    FULL JOIN (
+        SELECT client_id, security_id, sum(needed) AS needed, sum(to_locate) AS to_locate
+        FROM needs GROUP BY client_id, security_id
     ) AS needs USING (client_id, security_id)
     ORDER BY client_id, security_id
-    """
+    """  # noqa: S608 - the text is ours
 )
 
 
@@ -159,7 +173,9 @@ def check_holds(tx: Connection) -> CheckResult:
             checked.find(f"account {client_id} counts {open_orders} open orders; it has {orders}")
         if not 0 <= held <= balance:
             checked.find(f"account {client_id} has {balance} cents, of which {held} are held")
-    for client_id, security_id, owned, held, needed in tx.execute(_HOLDINGS, {"replaced": list(needs)}):
+    for client_id, security_id, owned, held, needed, located, to_locate in tx.execute(
+        _HOLDINGS, {"replaced": list(needs)}
+    ):
         checked.checked += 1
         if owned is None:
             checked.find(f"{client_id} sells {needed} {security_id} and has no holding")
@@ -167,6 +183,8 @@ def check_holds(tx: Connection) -> CheckResult:
         due = needed + shares.pop((client_id, security_id), 0)
         if held != due:
             checked.find(f"{client_id} holds back {held} {security_id}; its open orders need {due}")
+        if located != to_locate:
+            checked.find(f"{client_id} has located {located} {security_id}; its open orders may borrow {to_locate}")
         if not 0 <= held <= owned:
             checked.find(f"{client_id} has {owned} {security_id}, of which {held} are held")
     for owner, amount in (*cents.items(), *shares.items()):

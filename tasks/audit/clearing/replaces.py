@@ -32,10 +32,13 @@ _PENDING = text(
 _OPEN_REPLACED = text(
     "SELECT order_id FROM open_orders JOIN orders USING (client_id, order_id) WHERE terms_event_id IS NOT NULL"
 )
+_SHORT = text("SELECT order_id FROM orders WHERE order_id = ANY(:order_ids) AND owned_quantity IS NOT NULL")
 
 
 def needs_of_replaced(tx: Connection) -> tuple[dict[int, Need], CheckResult]:
     """Return the needs of open orders that were replaced or have a pending replacement, including reservations.
+
+    What an order holds that sells short follows from its row alone, so these are left out.
 
     returns  the needs by order id, and a check of the pending replacements themselves
     """
@@ -59,6 +62,8 @@ def needs_of_replaced(tx: Connection) -> tuple[dict[int, Need], CheckResult]:
         ):
             checked.find(f"replacement {row.command_id} of order {row.order_id} is pending and differs from the log")
         _add(needs, row.order_id, row.reserved)
+    for order_id in tx.execute(_SHORT, {"order_ids": list(needs)}).scalars():
+        del needs[order_id]
     for execution in register.of_orders(tx, list(needs)):
         _change(needs, execution)
     return needs, checked

@@ -27,7 +27,7 @@ class _ExpectedReports:
     query = f"""
         SELECT orders.order_id AS report_id, orders.order_id, 'order' AS event_type,
             denials.command_id IS NULL AS confirmed, client_id, security_id, side, quantity, price_cents,
-            denials.reason, created_us AS event_us, false AS is_optional
+            CASE WHEN buy_in THEN 'buy_in' ELSE denials.reason END, created_us AS event_us, false AS is_optional
         FROM orders LEFT JOIN denials ON denials.command_id = orders.order_id
         WHERE terms_event_id IS NULL AND created_us >= :floor_us
         UNION ALL

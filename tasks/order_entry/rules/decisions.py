@@ -39,6 +39,10 @@ DenialReason = Literal[
     "too_many_open_orders",
     "insufficient_funds",
     "insufficient_holdings",
+    "short_limit",  # a client with such a limit sells more than it has and may owe
+    "nothing_to_borrow",  # DTCC has not so many shares to lend
+    "insufficient_margin",  # half of what is sold short
+    "buy_in",  # the clearinghouse buys the shares that the client owes
     "unknown_order",  # of a cancel or a replacement: nothing of the client's is open under this number
     "cancelled",  # of an order that comes after a cancel that was sent after it
     "security_exists",  # of a listing: there is, or was, one of this id
@@ -55,6 +59,7 @@ class Limits:
     max_open_orders           open orders a client may have
     max_order_notional_cents  largest value of an order at its limit or collar [cents]
     max_position              shares of one security that a client may come to hold, open buy orders included
+    short_limit               shares of one security that a client may owe, open orders included
     """
 
     market_order_band: Fraction
@@ -62,6 +67,7 @@ class Limits:
     max_open_orders: int
     max_order_notional_cents: int | None = None
     max_position: int | None = None
+    short_limit: int = 0
 
     def of_account(self, account: EntryAccount) -> Limits:
         """Return the limits of an account, which may have some of its own."""
@@ -71,7 +77,7 @@ class Limits:
         return replace(self, **own)
 
 
-_OF_ACCOUNTS = ("max_order_quantity", "max_order_notional_cents", "max_open_orders", "max_position")
+_OF_ACCOUNTS = ("max_order_quantity", "max_order_notional_cents", "max_open_orders", "max_position", "short_limit")
 _FIRST_LIMIT = EntryAccount._fields.index(_OF_ACCOUNTS[0])
 _LIMITS = slice(_FIRST_LIMIT, _FIRST_LIMIT + len(_OF_ACCOUNTS))
 _NONE = (None,) * len(_OF_ACCOUNTS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tasks.messages import OrderRequest, PlaceOrder
 from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.reservation import Terms
-from tasks.order_entry.rules.risk import Funds, Shares
+from tasks.order_entry.rules.risk import Debt, Funds, Lendable, Shares
 from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark, KnownOrder, OpenOrder, PendingReplace, Widened
 from tasks.order_entry.rules.security_changes import SecurityChanges
 from tasks.shared.rules.securities import Security
@@ -29,6 +29,9 @@ class Desk:
     orders          by order id: what cancels and replacements have to know of the orders that they name
     terms           by order id: what the orders that replacements name, and that are open, may be at the engine
     open_orders     by client and order id: the open orders of the clients that cancel many at once
+    lendable        by security: what DTCC can lend; only where a client with a short limit sells more than it has
+    debts           by client and security: what clients owe that buy
+    owned           by order id, of the unit's orders that sell short: how many of their shares are their clients'
     positions       by client and security: shares held and in open buy orders; only where there is a limit on them
     issued_below    every order id given out up to now is below it
     patient         whether a replacement may wait for its order
@@ -43,7 +46,7 @@ class Desk:
     """
 
     funds: Mapping[str, Funds]
-    shares: Mapping[tuple[str, str], Shares]
+    shares: dict[tuple[str, str], Shares]
     securities: dict[str, Security]
     limits: Limits
     now_us: int
@@ -52,6 +55,9 @@ class Desk:
     terms: dict[int, Terms] = field(default_factory=dict)
     open_orders: dict[str, dict[int, OpenOrder]] = field(default_factory=dict)
     positions: dict[tuple[str, str], int] = field(default_factory=dict)
+    lendable: dict[str, Lendable] = field(default_factory=dict)
+    debts: dict[tuple[str, str], Debt] = field(default_factory=dict)
+    owned: dict[int, int] = field(default_factory=dict)
     issued_below: int = 0
     patient: bool = True
     waiting: Counter[str] = field(default_factory=Counter)
@@ -68,7 +74,7 @@ class Desk:
         self.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, command is not None)
         if command is None:
             return
-        self.terms[order.order_id] = Terms.of(command, fee_ppm=fee_ppm)
+        self.terms[order.order_id] = Terms.of(command, fee_ppm=fee_ppm, owned=self.owned.get(order.order_id))
         of_client = self.open_orders.get(order.client_id)
         if of_client is not None:
             of_client[order.order_id] = OpenOrder(order.order_id, order.client_id, order.security_id, order.side)

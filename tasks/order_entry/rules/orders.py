@@ -11,6 +11,7 @@ from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, Li
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.phases import TAKE_CANCELS_ONLY, phase_refusal
 from tasks.order_entry.rules.risk import Funds, state_refusal
+from tasks.order_entry.rules.short_sales import count_purchase, hold_to_cover, sell_short
 from tasks.shared.rules.fees import fee_hold_cents, highest_fee_ppm
 from tasks.shared.rules.securities import Security
 
@@ -68,13 +69,19 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
         cash_cents = order.quantity * limit_cents
         if security.taker_fee_ppm > 0 or security.maker_fee_ppm > 0:
             cash_cents += fee_hold_cents(cash_cents, fee_ppm(security))
-        if not funds.hold(cash_cents):
+        if not funds.hold(cash_cents) and not hold_to_cover(desk, owned, funds, order.quantity, cash_cents):
             return "insufficient_funds"
+        if desk.debts:
+            count_purchase(desk, owned, order.quantity)
         grow(desk, limits, owned, order.quantity)
     else:
         shares = desk.shares.get(owned)
         if shares is None or not shares.hold(order.quantity):
-            return "insufficient_holdings"
+            if not limits.short_limit:
+                return "insufficient_holdings"
+            refusal = sell_short(desk, order, funds=funds, limit_cents=limit_cents, most=limits.short_limit)
+            if refusal is not None:
+                return refusal
     funds.newly_open += 1
     return PlaceOrder(
         order.order_id,

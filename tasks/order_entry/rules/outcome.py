@@ -30,8 +30,17 @@ MAX_BATCH = 2_000
 _OF_ORDERS = frozenset({MassCancel, Expire})
 
 
-def order_row(order: OrderRequest, decision: Admitted | Denied, now_us: int, security: Security | None) -> OrderRow:
-    """An order, admitted or not, as it goes into the register; the security is None of one that is not listed."""
+def order_row(
+    order: OrderRequest,
+    decision: Admitted | Denied,
+    now_us: int,
+    security: Security | None,
+    owned_quantity: int | None = None,
+) -> OrderRow:
+    """An order, admitted or not, as it goes into the register; the security is None of one that is not listed.
+
+    owned_quantity  of an order that sells short: how many of its shares are its client's
+    """
     if isinstance(decision, Admitted):
         placed = decision.command
         assert isinstance(placed, PlaceOrder)
@@ -40,7 +49,14 @@ def order_row(order: OrderRequest, decision: Admitted | Denied, now_us: int, sec
         rate_ppm = 0
         if security is not None and order.side == "buy" and (security.taker_fee_ppm > 0 or security.maker_fee_ppm > 0):
             rate_ppm = fee_ppm(security)
-        return _row(order, now_us, time_in_force=placed.time_in_force, hold_cents=hold_cents, rate_ppm=rate_ppm)
+        return _row(
+            order,
+            now_us,
+            time_in_force=placed.time_in_force,
+            hold_cents=hold_cents,
+            rate_ppm=rate_ppm,
+            owned_quantity=owned_quantity,
+        )
     return _row(order, now_us, time_in_force=order.time_in_force, hold_cents=0, denied=decision.reason)
 
 
@@ -52,6 +68,7 @@ def _row(
     hold_cents: int,
     rate_ppm: int = 0,
     denied: DenialReason | None = None,
+    owned_quantity: int | None = None,
 ) -> OrderRow:
     # The name of another order is not this one's to have.
     name = order.client_order_id if denied != "duplicate_client_order_id" else None
@@ -76,6 +93,8 @@ def _row(
         order.display_quantity,
         rate_ppm,
         order.expires_us,
+        owned_quantity,
+        None if owned_quantity is None else hold_cents,
     )
 
 

@@ -18,6 +18,7 @@ from tasks.order_entry.rules.phases import phase_refusal
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import state_refusal
 from tasks.order_entry.rules.rows import KnownOrder, PendingReplace, Widened
+from tasks.order_entry.rules.short_sales import reserve_sale
 from tasks.shared.rules.securities import Security
 
 # So many of a client may wait for their orders: every unit with requests of the client reads them.
@@ -61,12 +62,18 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
             return Denied(replace, "insufficient_funds")
         grow(desk, limits, (replace.client_id, replace.security_id), _growth(replace, terms))
     else:
-        reserved = terms.reserved_shares(replace.quantity)
-        shares = desk.shares.get((replace.client_id, replace.security_id))
-        if shares is None or not shares.hold(reserved):
-            return Denied(replace, "insufficient_holdings")
+        found = reserve_sale(desk, replace, terms, funds=funds, most=limits.short_limit)
+        if isinstance(found, str):
+            return Denied(replace, found)
+        reserved = found
     terms.widen(replace.quantity, hold, replace.price_cents, fee_ppm=rate_ppm)
-    desk.widened[replace.order_id] = Widened(terms.largest_quantity, terms.largest_hold_cents, rate_ppm)
+    desk.widened[replace.order_id] = Widened(
+        terms.largest_quantity,
+        terms.largest_hold_cents,
+        rate_ppm,
+        terms.owned,
+        None if terms.owned is None else terms.margin_cents,
+    )
     desk.replaced.append(
         PendingReplace(
             replace.order_id, replace.command_id, replace.client_id, replace.quantity, replace.price_cents, reserved

@@ -26,6 +26,8 @@ class Terms:
     display_quantity  what an iceberg shows of itself [shares]
     fee_ppm           the rate by which it holds fees, 0 of a sell: of largest_quantity shares without those that are
                       gone, filled or closed, at largest_hold_cents each
+    owned             of an order that sells short: how many of largest_quantity shares are its client's
+    margin_cents      the highest limit by which that order holds margin
     """
 
     type: str
@@ -41,9 +43,11 @@ class Terms:
     largest_quantity: int = 0
     largest_hold_cents: int = 0
     gone: int = 0
+    owned: int | None = None
+    margin_cents: int = 0
 
     @classmethod
-    def of(cls, order: PlaceOrder, *, fee_ppm: int = 0) -> Self:
+    def of(cls, order: PlaceOrder, *, fee_ppm: int = 0, owned: int | None = None) -> Self:
         """Those of a new order."""
         return cls(
             type=order.type,
@@ -58,6 +62,8 @@ class Terms:
             fee_ppm=fee_ppm if order.side == "buy" else 0,
             largest_quantity=order.quantity,
             largest_hold_cents=order.hold_cents,
+            owned=owned,
+            margin_cents=order.price_cents if order.side == "sell" else 0,
         )
 
     @classmethod
@@ -78,6 +84,8 @@ class Terms:
             largest_quantity=order.largest_quantity,
             largest_hold_cents=order.largest_hold_cents,
             gone=order.gone_quantity,
+            owned=order.owned_quantity,
+            margin_cents=order.margin_price_cents or order.price_cents,
         )
 
     def reserved_cents(self, quantity: int | None, hold_cents: int | None) -> int:

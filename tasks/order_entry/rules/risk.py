@@ -22,6 +22,7 @@ class Funds:
     newly_held_cents: int = 0
     newly_open: int = 0
     limits: Limits | None = None  # its own; None: those of the exchange
+    collateral_cents: int = 0  # beside what is available
     competition: int | None = None  # whose securities it trades; None: those of no competition
 
     def may_open(self, max_open_orders: int) -> bool:
@@ -30,7 +31,7 @@ class Funds:
 
     def hold(self, cents: int) -> bool:
         """Hold cash for a buy order; False, and nothing is held, when it is not there."""
-        if cents > self.available_cents:
+        if cents > self.available_cents and cents > 0:
             return False
         self.available_cents -= cents
         self.newly_held_cents += cents
@@ -39,10 +40,13 @@ class Funds:
 
 @dataclass(slots=True)
 class Shares:
-    """A client's holding of a security: what is available of it."""
+    """A client's holding of a security: what is available of it, what it owes, what its open orders may borrow."""
 
     available: int
     newly_held: int = 0
+    borrowed: int = 0
+    located: int = 0
+    newly_located: int = 0
 
     def hold(self, quantity: int) -> bool:
         """Hold shares for a sell order; False, and nothing is held, when they are not there."""
@@ -53,8 +57,27 @@ class Shares:
         return True
 
 
-def state_refusal(state: str) -> Literal["client_stopped", "account_closed"] | None:
+@dataclass(slots=True)
+class Debt:
+    """What a client owes of a security, and the shares that its open buy orders may return."""
+
+    borrowed: int
+    sold_cents: int
+    open_buys: int
+
+
+@dataclass(slots=True)
+class Lendable:
+    """What DTCC has of a security and has not promised to lend: its locked holding."""
+
+    available: int
+    newly_located: int = 0
+
+
+def state_refusal(state: str) -> Literal["client_stopped", "account_closed", "buy_in"] | None:
     """Why a client in this state may not trade; what is open of it may always be cancelled."""
     if state == "open":
         return None
+    if state == "buy_in":
+        return "buy_in"
     return "client_stopped" if state == "stopped" else "account_closed"

@@ -30,12 +30,14 @@ class EntryAccount(NamedTuple):
     client_id: str
     available_cents: int
     open_orders: int
-    state: str  # open, stopped, closed
+    state: str  # open, stopped, closed; buy_in of one that is open and bought in
+    collateral_cents: int = 0  # what the shares that it owes require; not available
     # Limits of its own, None where those of the exchange hold.
     max_order_quantity: int | None = None
     max_order_notional_cents: int | None = None
     max_open_orders: int | None = None
     max_position: int | None = None
+    short_limit: int | None = None
     competition: int | None = None  # whose securities it trades; None: those of no competition
 
 
@@ -62,6 +64,8 @@ class OrderRow(Struct, frozen=True, array_like=True):
     display_quantity: int | None = None
     fee_ppm: int = 0
     expires_us: int | None = None
+    owned_quantity: int | None = None
+    margin_price_cents: int | None = None
 
 
 class RegisteredOrder(NamedTuple):
@@ -97,6 +101,9 @@ class ReplaceableOrder(NamedTuple):
     largest_quantity: int
     largest_hold_cents: int
     gone_quantity: int  # filled or closed
+    # Of an order that sells short; see tasks.shared.rules.loans.
+    owned_quantity: int | None = None
+    margin_price_cents: int | None = None
 
 
 class OpenOrder(NamedTuple):
@@ -136,6 +143,8 @@ class Widened(NamedTuple):
     quantity: int  # 0 where they leave it
     price_cents: int  # 0 where they leave it
     fee_ppm: int
+    owned_quantity: int | None = None  # of an order that sells short
+    margin_price_cents: int | None = None
 
 
 class Sequenced(Struct, frozen=True):

@@ -61,6 +61,7 @@ class OrderChange(Struct):
     holds_differ   whether they say more than one, as they may of an order that was replaced
     rejected       whether it was closed as rejected rather than cancelled
     terms          its new ones, when it was replaced
+    needed         shares that replacements of a sell order hold more (+) or less (-)
     """
 
     client_id: str
@@ -75,6 +76,7 @@ class OrderChange(Struct):
     reason: str | None = None
     updated_us: int = 0
     terms: Terms | None = None
+    needed: int = 0
 
 
 class ChangedOrder(Struct, frozen=True):

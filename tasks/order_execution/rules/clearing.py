@@ -254,12 +254,15 @@ def _replace(settlement: Settlement, replaced: OrderReplaced) -> None:
         needed = replaced.open_quantity * replaced.hold_cents - replaced.old_open * replaced.old_hold_cents
     else:
         needed = replaced.open_quantity - replaced.old_open
+        change.needed += needed - replaced.reserved
     _decide(settlement, replaced, needed)
 
 
 def _leave(settlement: Settlement, refused: ReplaceRefused) -> None:
     """An order stays as it is."""
-    _order(settlement, refused, refused.order_id, refused.client_id, refused.side, None)
+    change = _order(settlement, refused, refused.order_id, refused.client_id, refused.side, None)
+    if refused.side == "sell":
+        change.needed -= refused.reserved
     _decide(settlement, refused, 0)
 
 

@@ -26,6 +26,7 @@ def test_an_opened_account_has_what_every_trader_starts_with(api: Api, keys: Key
         "balance": 10_000,
         "held": 0,
         "available": 10_000,
+        "collateral": 0,
     }
     assert api.ask("GET", "/holdings/MSFT/ALICE", key=key).json() == {
         "security_id": "MSFT",
@@ -33,10 +34,21 @@ def test_an_opened_account_has_what_every_trader_starts_with(api: Api, keys: Key
         "shares": 1_000,
         "held": 0,
         "available": 1_000,
+        "borrowed": 0,
     }
     # 1,000 shares at the reference price of 100.00, and the cash.
     account = api.ask("GET", "/accounts/ALICE", key=key).json()
-    assert account.keys() == {"client_id", "balance", "held", "available", "holdings", "equity", "limits"}
+    assert account.keys() == {
+        "client_id",
+        "balance",
+        "held",
+        "available",
+        "collateral",
+        "holdings",
+        "borrowed",
+        "equity",
+        "limits",
+    }
     assert account["equity"] == 110_000
     assert api.ask("GET", "/balance/ALICE", key=keys.admin).status_code == 200
     assert api.ask("GET", "/balance/ALICE", key=keys.single).status_code == 403

@@ -45,7 +45,7 @@ def enter(clearing_data: Database, *requests: object, now_us: int = NOW) -> None
 
 def ring(clearing_data: Database, now_us: int) -> int:
     """A tick whose commands are sent; how many these were."""
-    ticked = tick(clearing_data, now_us=now_us)
+    ticked = tick(clearing_data, limits=LIMITS, now_us=now_us)
     with clearing_data.transaction() as tx:
         trading_day.forget_unsent(tx, ticked.ranges)
     return sum(len(batch.commands) for batch in ticked.batches)
@@ -137,22 +137,22 @@ def test_two_schedulers_do_no_harm(clearing_data: Database) -> None:
 
 def test_what_a_tick_did_not_send_the_next_one_sends(clearing_data: Database) -> None:
     enter(clearing_data, PhaseRequest(1, "MSFT", "auction", S, 5), PhaseRequest(2, "AAPL", "auction", 2 * S, 5))
-    lost = tick(clearing_data, now_us=NOW + S)  # its worker dies here
-    again = tick(clearing_data, now_us=NOW + 2 * S)
+    lost = tick(clearing_data, limits=LIMITS, now_us=NOW + S)  # its worker dies here
+    again = tick(clearing_data, limits=LIMITS, now_us=NOW + 2 * S)
     assert lost.batches == again.batches[:1]
     assert [batch.shard for batch in again.batches] == [0, 1]
     with clearing_data.transaction() as tx:
         trading_day.forget_unsent(tx, again.ranges)
-    assert tick(clearing_data, now_us=NOW + 3 * S).batches == []
+    assert tick(clearing_data, limits=LIMITS, now_us=NOW + 3 * S).batches == []
 
 
 def test_what_was_sequenced_meanwhile_is_not_forgotten(clearing_data: Database) -> None:
     enter(clearing_data, PhaseRequest(1, "MSFT", "auction", S, 5), PhaseRequest(2, "AAPL", "auction", 2 * S, 5))
-    slow = tick(clearing_data, now_us=NOW + S)
-    tick(clearing_data, now_us=NOW + 2 * S)
+    slow = tick(clearing_data, limits=LIMITS, now_us=NOW + S)
+    tick(clearing_data, limits=LIMITS, now_us=NOW + 2 * S)
     with clearing_data.transaction() as tx:
         trading_day.forget_unsent(tx, slow.ranges)
-    assert len(tick(clearing_data, now_us=NOW + 3 * S).batches) == 2
+    assert len(tick(clearing_data, limits=LIMITS, now_us=NOW + 3 * S).batches) == 2
 
 
 def test_a_halt_while_an_auction_ends_is_not_undone(clearing_data: Database) -> None:

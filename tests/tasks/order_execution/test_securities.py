@@ -15,7 +15,7 @@ from tasks.order_entry.tick import tick
 from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.securities import events_of, record, settle_due
 from tasks.order_execution.settle import settle_once
-from tests.support.trading import CASH_CENTS, NOW_US, SHARES, Exchange, open_accounts
+from tests.support.trading import CASH_CENTS, LIMITS, NOW_US, SHARES, Exchange, open_accounts
 
 AUCTION_US = 10_000_000
 
@@ -99,7 +99,7 @@ def test_day_orders_expire_when_the_security_closes_and_gtd_orders_in_their_time
         return {name: rows[order.order_id] for name, order in asked.items()}
 
     assert reasons() == {"day": "expired", "stop": "expired", "gtc": None, "gtd": None}
-    happen(clearing_data, exchange.sequenced(tick(clearing_data, now_us=NOW_US + 10**12).batches))
+    happen(clearing_data, exchange.sequenced(tick(clearing_data, limits=LIMITS, now_us=NOW_US + 10**12).batches))
     assert reasons() == {"day": "expired", "stop": "expired", "gtc": None, "gtd": "expired"}
 
 

@@ -33,7 +33,7 @@ from tests.support.trading import CASH_CENTS, NOW_US, SHARES, Exchange, open_acc
 
 # Everything that settlement writes, but for the numbers that Postgres gives to rows.
 STATE = {
-    "accounts": "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts ORDER BY 1",
+    "accounts": "SELECT client_id, balance_cents, held_cents, open_orders, collateral_cents FROM accounts ORDER BY 1",
     "holdings": "SELECT client_id, security_id, shares, held FROM holdings ORDER BY 1, 2",
     "orders": (
         "SELECT order_id, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us, "
@@ -45,8 +45,16 @@ STATE = {
     "executions": "SELECT * FROM executions ORDER BY 1",
     "ledger": (
         "SELECT event_id, transfer_id, account, contra_account, security_id, cash_cents, shares "
-        "FROM ledger ORDER BY 1, 2, 3, 4"
+        "FROM ledger WHERE kind NOT IN ('loan', 'return') ORDER BY 1, 2, 3, 4"
     ),
+    # Shares may be lent and returned that another order of arrival nets.
+    "loans": (
+        "SELECT client_id, security_id, borrowed, located, sold_cents, "
+        "(SELECT COALESCE(sum(ledger.shares), 0) FROM ledger WHERE kind IN ('loan', 'return') "
+        "AND account = client_id AND ledger.security_id = holdings.security_id) "
+        "FROM holdings WHERE borrowed > 0 OR located > 0 OR sold_cents > 0 ORDER BY 1, 2"
+    ),
+    "short_sales": "SELECT * FROM short_sales ORDER BY 1, 2, 3",
 }
 
 
@@ -143,7 +151,7 @@ def test_an_older_trade_does_not_set_the_last_price(exchange: Exchange, clearing
 @contextmanager
 def restorable(clearing_data: Database) -> Iterator[Callable[[], None]]:
     """Gives a function that undoes all settlement since the beginning of the block."""
-    changed = ("accounts", "holdings", "orders", "open_orders", "pending_replaces", "last_prices")
+    changed = ("accounts", "holdings", "orders", "open_orders", "pending_replaces", "last_prices", "short_sales")
     with clearing_data.transaction() as tx:
         tx.execute(text("DROP SCHEMA IF EXISTS entered CASCADE; CREATE SCHEMA entered"))
         for table in changed:
@@ -152,7 +160,7 @@ def restorable(clearing_data: Database) -> Iterator[Callable[[], None]]:
     def restore() -> None:
         with clearing_data.transaction() as tx, unprotected(tx):
             tx.execute(text(f"TRUNCATE executions, {', '.join(changed)}"))
-            tx.execute(text("DELETE FROM ledger WHERE event_id IS NOT NULL"))
+            tx.execute(text("DELETE FROM ledger WHERE event_id IS NOT NULL OR kind IN ('loan', 'return')"))
             for table in changed:
                 tx.execute(text(f"INSERT INTO {table} TABLE entered.{table}"))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.tasks.audit.faults import clearing_data, market_data
+from tests.tasks.audit.faults.loans import LOAN_FAULTS
 from tests.tasks.audit.faults.replaces import REPLACE_FAULTS
 
 FAULTS = clearing_data.FAULTS | market_data.FAULTS
 
-__all__ = ["FAULTS", "REPLACE_FAULTS"]
+__all__ = ["FAULTS", "LOAN_FAULTS", "REPLACE_FAULTS"]

@@ -1,0 +1,132 @@
+"""Sales of more shares than the client has available: the rest is borrowed from DTCC as it trades.
+
+Until then the order holds half of what it may borrow at its limit, and as many shares are located at DTCC, so that
+each trade finds them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tasks.messages import OrderRequest, ReplaceRequest
+from tasks.order_entry.rules.desk import Desk
+from tasks.order_entry.rules.reservation import Terms
+from tasks.order_entry.rules.risk import Funds, Shares
+from tasks.shared.rules.loans import collateral_cents, margin_cents, split
+
+ShortRefusal = Literal["short_limit", "nothing_to_borrow", "insufficient_margin"]
+
+
+def sell_short(desk: Desk, order: OrderRequest, *, funds: Funds, limit_cents: int, most: int) -> ShortRefusal | None:
+    """Hold what an order needs that sells more than is available, and note how many of its shares are the client's.
+
+    most     how many shares of a security the client may owe
+    returns  what stands against it; then nothing is held
+    """
+    owner = (order.client_id, order.security_id)
+    shares = desk.shares.get(owner) or Shares(0)
+    owned = shares.available
+    short = order.quantity - owned
+    refusal = locate(
+        desk, shares, order.security_id, funds=funds, short=short, cents=margin_cents(short, limit_cents), most=most
+    )
+    if refusal is not None:
+        return refusal
+    shares.hold(owned)
+    desk.shares[owner] = shares
+    desk.owned[order.order_id] = owned
+    return None
+
+
+def reserve_sale(
+    desk: Desk, replace: ReplaceRequest, terms: Terms, *, funds: Funds, most: int
+) -> int | ShortRefusal | Literal["insufficient_holdings"]:
+    """Reserve the shares that a sell order may need besides, or have the order sell short as far as there are too few.
+
+    most     how many shares of a security the client may owe
+    returns  what is reserved until the replacement is decided, 0 for an order that sells short, whose terms say what it
+             holds; or what stands against it, and then nothing is held
+    """
+    shares = desk.shares.get((replace.client_id, replace.security_id)) or Shares(0)
+    if terms.owned is None:
+        reserved = terms.reserved_shares(replace.quantity)
+        if shares.hold(reserved):
+            return reserved
+        if not most or not terms.lowest_quantity == terms.highest_quantity == terms.largest_quantity:
+            # An order does not begin to sell short while another replacement of it is pending.
+            return "insufficient_holdings"
+    largest = max(terms.largest_quantity, replace.quantity or 0)
+    closed = terms.gone - terms.filled
+    owned = terms.largest_quantity if terms.owned is None else terms.owned
+    old = split(
+        most=terms.largest_quantity, owned=owned, filled=terms.filled, closed=closed, price_cents=terms.margin_cents
+    )
+    if largest > terms.largest_quantity:
+        owned = max(owned, terms.filled) + min(shares.available, largest - terms.largest_quantity)
+    price_cents = max(terms.margin_cents, replace.price_cents or 0)
+    new = split(most=largest, owned=owned, filled=terms.filled, closed=closed, price_cents=price_cents)
+    if new.owned - old.owned > shares.available:
+        return "insufficient_holdings"  # it was closed, and waits for fills from before
+    refusal = locate(
+        desk,
+        shares,
+        replace.security_id,
+        funds=funds,
+        short=new.short - old.short,
+        cents=new.margin_cents - old.margin_cents,
+        most=most,
+    )
+    if refusal is not None:
+        return refusal
+    shares.hold(new.owned - old.owned)
+    desk.shares[replace.client_id, replace.security_id] = shares
+    terms.owned, terms.margin_cents = owned, price_cents
+    return 0
+
+
+def hold_to_cover(desk: Desk, owner: tuple[str, str], funds: Funds, quantity: int, cents: int) -> bool:
+    """Hold cash of the collateral for an order that only buys what its client owes; return whether there is enough.
+
+    It takes no more than the part of the collateral that is for its shares, and never more than the account has.
+    """
+    debt = desk.debts.get(owner)
+    if debt is None or quantity > debt.borrowed - debt.open_buys:
+        return False
+    freed_cents = collateral_cents(debt.sold_cents) * quantity // debt.borrowed
+    if cents > min(max(funds.available_cents, 0) + freed_cents, funds.available_cents + funds.collateral_cents):
+        return False
+    funds.available_cents -= cents
+    funds.newly_held_cents += cents
+    return True
+
+
+def count_purchase(desk: Desk, owner: tuple[str, str], quantity: int) -> None:
+    """Note that a client may buy so many shares more."""
+    debt = desk.debts.get(owner)
+    if debt is not None:
+        debt.open_buys += quantity
+
+
+def locate(
+    desk: Desk, shares: Shares, security_id: str, *, funds: Funds, short: int, cents: int, most: int
+) -> ShortRefusal | None:
+    """Locate shares at DTCC and hold the margin for them, or neither.
+
+    short  how many shares more [shares]
+    cents  how much more margin; both may be negative or 0
+    """
+    if short > 0:
+        if shares.borrowed + shares.located + short > most:
+            return "short_limit"
+        lendable = desk.lendable.get(security_id)
+        if lendable is None or short > lendable.available:
+            return "nothing_to_borrow"
+    if not funds.hold(cents):
+        return "insufficient_margin"
+    if short:
+        lendable = desk.lendable[security_id]
+        lendable.available -= short
+        lendable.newly_located += short
+        shares.located += short
+        shares.newly_located += short
+    return None

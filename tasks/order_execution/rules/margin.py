@@ -1,0 +1,99 @@
+"""Margin, and the default fund: who is bought in, and who pays what the cash of a client does not.
+
+Collateral and free cash must come to 125 % of the owed shares at their last prices. Whoever falls below is bought in
+until nothing is owed. Once not a share can be bought with what the client has, EXCHANGE, the default fund, pays what
+the rest may cost; it gets back what is left of it when nothing is owed any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tasks.shared.rules.loans import margin_of_account, requirement_cents
+
+
+class Owed(NamedTuple):
+    """Shares of a security that a client owes, and its last price."""
+
+    security_id: str
+    shares: int
+    last_cents: int
+
+
+@dataclass(frozen=True, slots=True)
+class OwingAccount:
+    """An account that owes shares or is bought in [cents].
+
+    buy_in_us   since when it is bought in
+    fund_cents  what the default fund has paid for it since then
+    """
+
+    client_id: str
+    balance_cents: int
+    held_cents: int
+    collateral_cents: int
+    open_orders: int
+    buy_in_us: int | None
+    fund_cents: int
+    owed: list[Owed] = field(default_factory=list)
+
+    @property
+    def margin_cents(self) -> int:
+        """Collateral and free cash."""
+        return margin_of_account(
+            balance_cents=self.balance_cents, held_cents=self.held_cents, collateral_cents=self.collateral_cents
+        )
+
+    @property
+    def requirement_cents(self) -> int:
+        """What they must come to."""
+        return requirement_cents(sum(one.shares * one.last_cents for one in self.owed))
+
+    @property
+    def excess_cents(self) -> int:
+        """How far the margin is above the requirement; below 0 the client is bought in."""
+        return self.margin_cents - self.requirement_cents
+
+
+class Payment(NamedTuple):
+    """Cash that the default fund pays to an account (+) or gets back (-), and whether its buy-in is over."""
+
+    client_id: str
+    cents: int
+    is_over: bool
+
+
+def to_buy_in(accounts: Sequence[OwingAccount]) -> list[str]:
+    """Return the clients whose buy-in begins."""
+    return [one.client_id for one in accounts if one.buy_in_us is None and one.excess_cents < 0]
+
+
+def payments(accounts: Sequence[OwingAccount], *, fund_cents: int) -> list[Payment]:
+    """Return what the default fund pays and gets back; it pays no more than it has.
+
+    A client's open orders are cancelled first: what they hold is the client's.
+    """
+    made = []
+    for one in accounts:
+        if one.buy_in_us is None:
+            continue
+        if not one.owed:
+            back = min(one.fund_cents, max(one.balance_cents - one.held_cents, 0))
+            made.append(Payment(one.client_id, -back, is_over=True))
+            fund_cents += back
+        elif not one.open_orders:
+            cents = min(missing_cents(one), fund_cents)
+            fund_cents -= cents
+            if cents:
+                made.append(Payment(one.client_id, cents, is_over=False))
+    return made
+
+
+def missing_cents(account: OwingAccount) -> int:
+    """Return what an account lacks for the shares that it owes, once it cannot pay for one of them."""
+    prices = [requirement_cents(one.last_cents) for one in account.owed]
+    if account.balance_cents >= min(prices):
+        return 0
+    return sum(one.shares * price for one, price in zip(account.owed, prices, strict=True)) - account.balance_cents

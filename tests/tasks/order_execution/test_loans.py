@@ -1,0 +1,408 @@
+"""Selling short on a real Postgres: what order entry holds, what settlement lends, what the client has and owes."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import pytest
+from sqlalchemy import text
+
+from db.clearing_data import account_limits, accounts, orders, trading_day
+from db.clearing_data.account_states import close
+from db.connect import Database
+from tasks.audit.clearing.loans import check_collateral, check_loans
+from tasks.audit.clearing.money import check_conservation, check_final_settlements, check_holds
+from tasks.messages import PhaseRequest, Request, SettleRequest
+from tasks.order_entry.tick import tick
+from tasks.order_execution.margin import check_all
+from tasks.order_execution.rules.clearing import once_each
+from tasks.order_execution.securities import events_of, record, settle_due
+from tasks.order_execution.settle import settle_once
+from tests.support.entry import assert_books_hold
+from tests.support.trading import CASH_CENTS, CLIENTS, LIMITS, NOW_US, Exchange, open_accounts
+from tests.tasks.order_execution.test_settle import executions_of, restorable, state
+from tests.tasks.order_execution.test_settle_properties import WORKERS, shuffled
+from tests.tasks.order_execution.test_settle_properties import settle as settle_as_a_worker
+
+# No client has TSLA at first; DTCC has all of it.
+TSLA = {"security_id": "TSLA"}
+
+
+class Has(NamedTuple):
+    """What a client has of TSLA, and its cash."""
+
+    shares: int
+    borrowed: int
+    located: int
+    balance_cents: int
+    held_cents: int
+    collateral_cents: int
+
+
+class Lending:
+    """An exchange on which ANN may sell short."""
+
+    def __init__(self, clearing_data: Database, *, short_limit: int = 1_000) -> None:
+        self.clearing_data = clearing_data
+        open_accounts(clearing_data)
+        self.exchange = Exchange(clearing_data)
+        with clearing_data.transaction() as tx:
+            account_limits.change(tx, "ANN", {"short_limit": short_limit})
+            for client_id in ("BOB", "CID"):
+                accounts.deposit_shares(
+                    tx, client_id, f"{client_id} TSLA", security_id="TSLA", quantity=1_000, now_us=NOW_US
+                )
+
+    def trade(self, *requests: Request) -> list[str | None]:
+        """Take requests through order entry, matching and settlement; return why they were denied, or None."""
+        batches, feed = self.exchange.enter(requests)
+        record(self.clearing_data, events_of(batches, volatility_auction_us=1))
+        settle_once(self.clearing_data, once_each(batches), settled_us=NOW_US)
+        self.check()
+        return [report.reason for report in feed[0].orders]
+
+    def sell(self, quantity: int, price_cents: int, client_id: str = "ANN") -> Request:
+        return self.exchange.order("sell", client_id, quantity, price_cents, **TSLA)
+
+    def buy(self, quantity: int, price_cents: int, client_id: str = "BOB") -> Request:
+        return self.exchange.order("buy", client_id, quantity, price_cents, **TSLA)
+
+    def has(self, client_id: str = "ANN") -> Has:
+        with self.clearing_data.snapshot() as tx:
+            account = accounts.account(tx, client_id)
+            holding = accounts.holding(tx, client_id, "TSLA")
+        assert account is not None
+        return Has(
+            holding.shares,
+            holding.borrowed,
+            holding.located,
+            account.balance_cents,
+            account.held_cents,
+            account.collateral_cents,
+        )
+
+    def check(self) -> None:
+        """Check all that must hold between any two units."""
+        check_all_books(self.clearing_data)
+
+
+@pytest.fixture
+def lending(clearing_data: Database) -> Lending:
+    return Lending(clearing_data)
+
+
+def test_a_short_position_is_opened_added_to_reduced_and_covered(lending: Lending) -> None:
+    assert lending.trade(lending.sell(10, 10_000)) == [None]
+    assert lending.has() == Has(0, 0, 10, CASH_CENTS, 50_000, 0)  # half of 10 x 100.00
+    lending.trade(lending.buy(4, 10_000))
+    assert lending.has() == Has(0, 4, 6, CASH_CENTS + 40_000, 30_000, 60_000)  # 150 % of 4 x 100.00
+    lending.trade(lending.buy(6, 10_000))
+    assert lending.has() == Has(0, 10, 0, CASH_CENTS + 100_000, 0, 150_000)
+    lending.trade(lending.sell(10, 11_000), lending.buy(10, 11_000))
+    assert lending.has() == Has(0, 20, 0, CASH_CENTS + 210_000, 0, 315_000)
+    # The shares that were sold first are returned first.
+    lending.trade(lending.sell(5, 9_000, "CID"), lending.buy(5, 9_000, "ANN"))
+    assert lending.has() == Has(0, 15, 0, CASH_CENTS + 165_000, 0, 240_000)
+    lending.trade(lending.sell(20, 9_000, "CID"), lending.buy(20, 9_000, "ANN"))
+    assert lending.has() == Has(5, 0, 0, CASH_CENTS - 15_000, 0, 0)
+
+
+def test_an_order_that_sells_more_than_is_there_sells_what_is_there_first(lending: Lending) -> None:
+    lending.trade(lending.sell(100, 10_000, "CID"), lending.buy(100, 10_000, "ANN"))
+    cash = lending.has().balance_cents
+    lending.trade(lending.sell(150, 10_000))
+    assert lending.has() == Has(100, 0, 50, cash, 250_000, 0)
+    lending.trade(lending.buy(60, 10_000))
+    assert lending.has() == Has(40, 0, 50, cash + 600_000, 250_000, 0)
+    lending.trade(lending.buy(60, 10_000))
+    assert lending.has() == Has(0, 20, 30, cash + 1_200_000, 150_000, 300_000)
+
+
+def test_what_becomes_available_is_returned(lending: Lending) -> None:
+    """ANN owes shares while her other order holds shares of her own; when she cancels that, they are returned."""
+    lending.trade(lending.sell(100, 10_000, "CID"), lending.buy(100, 10_000, "ANN"))
+    resting = lending.sell(100, 20_000)
+    lending.trade(resting)
+    lending.trade(lending.sell(30, 10_000), lending.buy(30, 10_000))
+    assert lending.has()[:3] == (100, 30, 0)
+    lending.trade(lending.exchange.cancel(resting))
+    assert lending.has() == Has(70, 0, 0, CASH_CENTS - 700_000, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "price_cents", "reason"),
+    [(1_001, 1, "short_limit"), (151, 10_000, "nothing_to_borrow"), (101, 1_000_000, "insufficient_margin")],
+)
+def test_why_a_short_sale_is_refused(lending: Lending, quantity: int, price_cents: int, reason: str) -> None:
+    with lending.clearing_data.transaction() as tx:
+        left = accounts.holding(tx, "DTCC", "TSLA").available - 150
+        accounts.deposit_shares(tx, "DOT", "most", security_id="TSLA", quantity=left, now_us=NOW_US)
+    assert lending.trade(lending.sell(quantity, price_cents)) == [reason]
+    assert lending.has() == Has(0, 0, 0, CASH_CENTS, 0, 0)
+    assert lending.trade(lending.sell(1, 100, "DOT"), lending.sell(left + 1, 100, "DOT")) == [
+        None,
+        "insufficient_holdings",
+    ]
+
+
+def test_orders_of_one_unit_share_the_limit_the_lender_and_the_cash(lending: Lending) -> None:
+    denied = lending.trade(*(lending.sell(400, 10_000) for _ in range(3)))
+    assert denied == [None, None, "short_limit"]
+    assert lending.trade(lending.sell(201, 10_000), lending.sell(200, 10_000)) == ["short_limit", None]
+
+
+def test_replacements_of_short_sales(lending: Lending) -> None:
+    order = lending.sell(10, 10_000)
+    lending.trade(order)
+    lending.trade(lending.exchange.replace(order, quantity=20, price_cents=11_000))
+    assert lending.has() == Has(0, 0, 20, CASH_CENTS, 110_000, 0)
+    lending.trade(lending.exchange.replace(order, quantity=15, price_cents=10_000))
+    assert lending.has() == Has(0, 0, 15, CASH_CENTS, 75_000, 0)
+    assert lending.trade(lending.exchange.replace(order, quantity=1_001, price_cents=None)) == ["short_limit"]
+    lending.trade(lending.buy(5, 10_000))
+    lending.trade(lending.exchange.replace(order, quantity=25, price_cents=None))
+    assert lending.has() == Has(0, 5, 20, CASH_CENTS + 50_000, 100_000, 75_000)
+    lending.trade(lending.exchange.cancel(order))
+    assert lending.has() == Has(0, 5, 0, CASH_CENTS + 50_000, 0, 75_000)
+
+
+def test_a_replacement_may_turn_a_sale_into_a_short_one(lending: Lending) -> None:
+    lending.trade(lending.sell(100, 10_000, "CID"), lending.buy(100, 10_000, "ANN"))
+    order = lending.sell(60, 12_000)
+    lending.trade(order)
+    assert lending.trade(lending.exchange.replace(order, quantity=150, price_cents=None)) == [None]
+    assert lending.has() == Has(100, 0, 50, CASH_CENTS - 1_000_000, 300_000, 0)
+    lending.trade(lending.buy(120, 12_000))
+    assert lending.has() == Has(0, 20, 30, CASH_CENTS + 440_000, 180_000, 360_000)
+
+
+def buy_in(lending: Lending, *, at_us: int) -> None:
+    """Let a second pass: the clearinghouse looks at the margin, the scheduler rings, and the orders trade."""
+    check_all(lending.clearing_data, now_us=at_us)
+    lending.exchange.move_clock(at_us)
+    ticked = tick(lending.clearing_data, limits=LIMITS, now_us=at_us)
+    settle_once(lending.clearing_data, once_each(lending.exchange.sequenced(ticked.batches)), settled_us=at_us)
+    with lending.clearing_data.transaction() as tx:
+        trading_day.forget_unsent(tx, ticked.ranges)
+    lending.check()
+
+
+def be_poor(lending: Lending, cents: int) -> None:
+    """Leave ANN with so much cash."""
+    with lending.clearing_data.transaction() as tx:
+        accounts.withdraw_cash(tx, "ANN", "out", amount_cents=CASH_CENTS - cents, now_us=NOW_US)
+
+
+@pytest.mark.parametrize(
+    ("rise", "borrowed", "cash_cents", "fund_cents"),
+    [
+        (10, 10, 150_000, 0),  # collateral of 1,500.00 is more than 125 % of 1,100.00
+        (25, 0, 25_000, 0),  # less than 125 % of 1,250.00: bought in at 125.00
+        (40, 0, 10_000, 0),
+        (60, 0, 0, 10_000),  # a gap beyond the collateral: the default fund pays 100.00
+    ],
+)
+def test_the_price_rises(lending: Lending, rise: int, borrowed: int, cash_cents: int, fund_cents: int) -> None:
+    be_poor(lending, 50_000)
+    give_fund(lending, 100_000)
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    price_cents = 10_000 + 100 * rise
+    lending.trade(lending.sell(1, price_cents, "CID"), lending.buy(1, price_cents))
+    lending.trade(lending.sell(100, price_cents, "CID"))
+    for second in range(1, 12):
+        buy_in(lending, at_us=NOW_US + second * 1_000_000)
+    assert lending.has() == Has(0, borrowed, 0, cash_cents, 0, 15_000 * borrowed)
+    assert fund(lending) == 100_000 - fund_cents
+
+
+def give_fund(lending: Lending, cents: int) -> None:
+    with lending.clearing_data.transaction() as tx:
+        accounts.deposit_cash(tx, "EXCHANGE", "fund", amount_cents=cents, now_us=NOW_US)
+
+
+def fund(lending: Lending) -> int:
+    with lending.clearing_data.snapshot() as tx:
+        account = accounts.account(tx, "EXCHANGE")
+    assert account is not None
+    return account.balance_cents
+
+
+def test_a_client_covers_with_its_collateral(lending: Lending) -> None:
+    """ANN's cash is all collateral: she can buy what she owes, and nothing else."""
+    be_poor(lending, 50_000)
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    assert lending.has() == Has(0, 10, 0, 150_000, 0, 150_000)
+    buy = lending.exchange.order
+    assert lending.trade(buy("buy", "ANN", 1, 1, security_id="MSFT")) == ["insufficient_funds"]
+    assert lending.trade(lending.buy(11, 9_000, "ANN"), lending.buy(6, 16_000, "ANN")) == ["insufficient_funds"] * 2
+    assert lending.trade(lending.buy(6, 12_000, "ANN"), lending.buy(5, 9_000, "ANN")) == [None, "insufficient_funds"]
+    check_all(lending.clearing_data, now_us=NOW_US)  # cash that is held to cover still secures the shares
+    lending.trade(lending.sell(6, 9_000, "CID"))
+    assert lending.has() == Has(0, 4, 0, 150_000 - 72_000, 0, 60_000)
+    lending.trade(lending.buy(4, 9_000, "ANN"), lending.sell(4, 9_000, "CID"))
+    assert lending.has() == Has(0, 0, 0, 42_000, 0, 0)
+
+
+def test_shares_that_come_in_are_returned_first(lending: Lending) -> None:
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    for number, quantity in enumerate((4, 10)):
+        with lending.clearing_data.transaction() as tx:
+            moved = accounts.deposit_shares(
+                tx, "ANN", f"in {number}", security_id="TSLA", quantity=quantity, now_us=NOW_US
+            )
+            assert moved == "booked"
+        lending.check()
+    assert lending.has() == Has(4, 0, 0, CASH_CENTS + 100_000, 0, 0)
+
+
+def test_an_account_that_owes_shares_cannot_be_closed(lending: Lending) -> None:
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    with lending.clearing_data.transaction() as tx:
+        assert close(tx, "ANN") == "owes_shares"
+    lending.trade(lending.buy(10, 10_000, "ANN"), lending.sell(10, 10_000, "CID"))
+    # What is open when the account is closed is located no more, and what has traded fails.
+    batches, _ = lending.exchange.enter([lending.sell(10, 10_000), lending.buy(5, 10_000)])
+    with lending.clearing_data.transaction() as tx:
+        assert close(tx, "ANN") == "closed"
+    settle_once(lending.clearing_data, once_each(batches), settled_us=NOW_US)
+    lending.trade(lending.exchange.mass_cancel("ANN", shard=0), lending.exchange.mass_cancel("ANN", shard=1))
+    assert lending.has() == Has(0, 0, 0, CASH_CENTS, 0, 0)
+
+
+@pytest.mark.parametrize(("value_cents", "fund_cents"), [(8_000, 0), (20_000, 50_000), (40_000, 100_000)])
+def test_the_final_settlement_has_debtors_pay(lending: Lending, value_cents: int, fund_cents: int) -> None:
+    """ANN has 1,500.00 and owes 10 shares; the default fund has 1,000.00."""
+    be_poor(lending, 50_000)
+    give_fund(lending, 100_000)
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    batches, _ = lending.exchange.enter([SettleRequest(10_001, "TSLA", "end", value_cents, 5)])
+    record(lending.clearing_data, events_of(batches, volatility_auction_us=1))
+    settle_once(lending.clearing_data, once_each(batches), settled_us=NOW_US)
+    assert settle_due(lending.clearing_data, now_us=NOW_US) == ["TSLA"]
+    lending.check()
+    assert lending.has() == Has(0, 0, 0, max(150_000 - 10 * value_cents, 0), 0, 0)
+    assert fund(lending) == 100_000 - fund_cents
+    with lending.clearing_data.snapshot() as tx:
+        assert check_final_settlements(tx).findings == []
+        assert accounts.holding(tx, "DTCC", "TSLA").shares == 100_000
+
+
+def test_a_buy_in_cancels_waits_for_sellers_and_for_the_next_auction(lending: Lending) -> None:
+    be_poor(lending, 50_000)
+    give_fund(lending, 100_000)
+    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
+    resting = lending.exchange.order("buy", "ANN", 10, 9_000, **TSLA)
+    lending.trade(resting, lending.sell(1, 14_000, "CID"), lending.buy(1, 14_000))
+    for second in (1, 2, 3):  # the book is empty
+        buy_in(lending, at_us=NOW_US + second * 1_000_000)
+        assert lending.has().borrowed == 10
+    assert lending.trade(lending.sell(1, 14_000), lending.exchange.cancel(resting)) == ["buy_in", "unknown_order"]
+    lending.trade(lending.exchange.halt("TSLA", halted=True))
+    placed = count_orders(lending)
+    buy_in(lending, at_us=NOW_US + 20_000_000)
+    assert count_orders(lending) == placed
+    lending.trade(PhaseRequest(10_001, "TSLA", "auction", 10**9, 5))
+    lending.trade(lending.sell(20, 14_500, "CID"))
+    buy_in(lending, at_us=NOW_US + 30_000_000)
+    assert (count_orders(lending), lending.has().borrowed) == (placed + 2, 10)
+    lending.trade(PhaseRequest(10_002, "TSLA", "continuous", None, 5))
+    buy_in(lending, at_us=NOW_US + 40_000_000)
+    assert lending.has() == Has(0, 0, 0, 5_000, 0, 0)
+    with lending.clearing_data.snapshot() as tx:
+        cancelled = orders.order(tx, resting.order_id)
+    assert cancelled is not None
+    assert (cancelled.status, cancelled.reason) == ("cancelled", "buy_in")
+
+
+def count_orders(lending: Lending) -> int:
+    with lending.clearing_data.snapshot() as tx:
+        return int(tx.exec_driver_sql("SELECT count(*) FROM orders").scalar_one())
+
+
+def test_two_clients_are_bought_in_by_each_others_orders(lending: Lending) -> None:
+    """ANN and DOT owe shares, and each has an order to sell that the other's purchase would meet."""
+    with lending.clearing_data.transaction() as tx:
+        account_limits.change(tx, "DOT", {"short_limit": 1_000})
+        accounts.withdraw_cash(tx, "DOT", "dot", amount_cents=CASH_CENTS - 51_000, now_us=NOW_US)
+    be_poor(lending, 51_000)
+    give_fund(lending, 100_000)
+    lending.trade(lending.sell(10, 10_000), lending.sell(10, 10_000, "DOT"), lending.buy(20, 10_000))
+    lending.trade(lending.sell(1, 14_000, "CID"), lending.buy(1, 14_000))
+    lending.trade(lending.sell(30, 14_000, "CID"))
+    for second in range(1, 5):
+        buy_in(lending, at_us=NOW_US + second * 1_000_000)
+    assert lending.has("ANN") == lending.has("DOT") == Has(0, 0, 0, 11_000, 0, 0)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing_data: Database, seed: int) -> None:
+    """Everybody sells short, replaces, cancels; one client's account is closed in two of the cases."""
+    open_accounts(clearing_data)
+    with clearing_data.transaction() as tx:
+        for client_id in CLIENTS:
+            account_limits.change(tx, client_id, {"short_limit": 2_000})
+            for security_id in ("MSFT", "AAPL"):
+                accounts.withdraw_shares(
+                    tx, client_id, f"{client_id} {security_id}", security_id=security_id, quantity=4_960, now_us=NOW_US
+                )
+    exchange = Exchange(clearing_data, seed=seed)
+    batches = [batch for _ in range(10) for batch in exchange.enter(exchange.every_kind(40))[0]]
+    executions = executions_of(batches)
+    if seed % 2:
+        with clearing_data.transaction() as tx:
+            tx.execute(text("UPDATE accounts SET state = 'closed' WHERE client_id = 'CID'"))
+    with restorable(clearing_data) as restore:
+        settle_as_a_worker(clearing_data, executions)
+        at_once = state(clearing_data)
+        check_all_books(clearing_data)
+        restore()
+        with ThreadPoolExecutor(max_workers=WORKERS) as workers:
+            units = shuffled(executions, random.Random(seed))
+            for unit in [workers.submit(settle_as_a_worker, clearing_data, unit) for unit in units]:
+                unit.result()
+        assert state(clearing_data) == at_once
+        check_all_books(clearing_data)
+    assert at_once["loans"]
+
+
+def check_all_books(clearing_data: Database) -> None:
+    """Check what must hold between any two units, and that the two-phase view shows what is held."""
+    with clearing_data.snapshot() as tx:
+        assert_books_hold(tx)
+        for check in (check_loans, check_collateral, check_conservation, check_holds):
+            assert check(tx).findings == [], check
+        pending = "SELECT COALESCE(sum(amount), 0) FROM pending_transfers WHERE account = client_id AND asset ="
+        assert tx.execute(text(f"SELECT * FROM accounts WHERE held_cents <> ({pending} 'USD')")).all() == []
+        assert tx.execute(text(f"SELECT * FROM holdings WHERE held <> ({pending} security_id)")).all() == []
+
+
+def test_a_flash_rise_with_two_hundred_short_clients(lending: Lending) -> None:
+    """All of them are bought in within five seconds after there are sellers."""
+    clients = [f"SHORT{number}" for number in range(200)]
+    with lending.clearing_data.transaction() as tx:
+        for client_id in clients:
+            accounts.open_account(tx, client_id, now_us=NOW_US)
+            accounts.deposit_cash(tx, client_id, client_id, amount_cents=51_000, now_us=NOW_US)
+            account_limits.change(tx, client_id, {"short_limit": 10})
+    give_fund(lending, 20_000_000)
+    lending.trade(*(lending.sell(10, 10_000, client_id) for client_id in clients), lending.buy(2_000, 10_000))
+    lending.trade(*(lending.buy(5, 5_000, client_id) for client_id in clients))  # they have open orders, too
+    lending.trade(lending.sell(1, 16_000, "CID"), lending.buy(1, 16_000))
+    buy_in(lending, at_us=NOW_US + 1_000_000)
+    lending.trade(lending.sell(3_000, 16_000, "BOB"))
+    assert owing(lending) == 200
+    half_seconds = 0
+    while owing(lending) and half_seconds < 10:
+        half_seconds += 1
+        buy_in(lending, at_us=NOW_US + 2_000_000 + half_seconds * 500_000)
+    assert owing(lending) == 0
+    check_all(lending.clearing_data, now_us=NOW_US + 10_000_000)  # what is left of the fund's cash goes back
+    paid = 10 * 16_000 - 151_000
+    assert fund(lending) == 20_000_000 - 200 * paid
+
+
+def owing(lending: Lending) -> int:
+    with lending.clearing_data.snapshot() as tx:
+        return int(tx.exec_driver_sql("SELECT count(*) FROM holdings WHERE borrowed > 0").scalar_one())
