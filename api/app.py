@@ -45,8 +45,9 @@ from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
 
-# The name of the application's Keys among its extensions.
+# The names of the application's Keys and of its fast lane among its extensions.
 KEYS = "exchange.keys"
+FAST_LANE = "exchange.fast_lane"
 
 BLOCKS_AT_ONCE = 5
 
@@ -82,10 +83,9 @@ def create_app(settings: Settings) -> Flask:
             orders_per_s=settings.max_orders_per_s,
             most_at_once=settings.max_request_orders,
         ),
-        max_quantity=settings.max_order_quantity,
     )
     refusals = RefusalLimits(per_s=settings.max_refused_per_s)
-    endpoint = OrderEndpoint(keys, gateway, refusals, max_request_orders=settings.max_request_orders)
+    endpoint = OrderEndpoint(keys, gateway, refusals)
     queues = QueueWatch()
     lookup = OrderLookup(clearing_data, pending)
     app = Flask(__name__, static_folder=None)
@@ -150,10 +150,7 @@ def create_app(settings: Settings) -> Flask:
     app.before_request(_guard(admit, may_call))
     app.after_request(note_response)
     may_trade = may_call["orders.place"]
-    app.wsgi_app = FastLane(  # type: ignore[method-assign]
-        app.wsgi_app,
-        method="POST",
-        path="/orders",
+    app.extensions[FAST_LANE] = FastLane(
         admit=lambda environ: admit(may_trade, environ),
         serve=endpoint.post,
         note=note,

@@ -10,10 +10,10 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,7 +21,7 @@ from api.http import handoff
 from api.http.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
 from api.http.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
 from api.request.addresses import Proxies
-from api.request.auth import Environ
+from api.request.auth import Environ, Keys
 from api.request.strangers import Strangers, TooManyRequests
 from api.wire.problems import Problem, raw_answer, unavailable
 
@@ -33,6 +33,17 @@ TURN_AWAY_S = 0.5
 SPARE_CONNECTIONS = 1_000
 
 _TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream must have at most {MAX_STREAM_BODY_BYTES:,} bytes")
+
+
+class FastLane(Protocol):
+    """Answers the requests with one method and path."""
+
+    method: str
+    path: str
+
+    def answer(self, environ: Environ) -> tuple[str, Iterable[tuple[str, str]], bytes]:
+        """Return the status line, the header fields and the body of the response."""
+        ...
 
 
 class ApiConnection(Connection):
@@ -62,10 +73,14 @@ class ApiConnection(Connection):
         self.rfile.close()
         self.socket.close()
 
+    def prepare(self, environ: Environ) -> None:
+        """Adopt the scheme that a proxy reports, and hash the key."""
+        self.server.believe(environ)
+        Keys.key_of(environ)
+
     def handle_one_response(self) -> None:
         """Admit a request, one without a valid key only within the limits of strangers."""
         strangers = self.server.strangers
-        self.server.believe(self.environ)
         self.of_stranger = strangers is not None and strangers.is_stranger(self.environ)
         if not self.of_stranger:
             if self.is_new:
@@ -99,6 +114,24 @@ class ApiConnection(Connection):
                     super().serve(body, length)
             except TooManyRequests as problem:
                 self._refuse_quietly(problem)
+
+    def respond(self) -> None:
+        """Answer a request, on the fast lane if it has one."""
+        lane = self.server.fast_lane
+        if lane is None or self.path != lane.path or self.command != lane.method or self.request_version != "HTTP/1.1":
+            super().respond()
+            return
+        # Only the head of a trader's request is worth remembering, and only on this route.
+        self.remembers_head = not self.is_new
+        try:
+            answer = lane.answer(self.environ)
+        except BaseException as fault:  # noqa: BLE001  # as pywsgi does: the connection ends, the server goes on
+            self.handle_error(type(fault), fault, fault.__traceback__)
+            return
+        try:
+            self.send(*answer)
+        except OSError:
+            self.close_connection = True  # the client has left
 
     def _refuse_quietly(self, problem: Problem) -> None:
         with suppress(OSError):  # the client may have left during the delay of the refusal
@@ -140,6 +173,7 @@ class ApiServer(Server):
 
     streams             Unix socket of `streams`
     strangers           limits of requests without a valid key; None for no limits
+    fast_lane           answers the requests of one route; None if the application answers all
     most_of_an_address  largest number of connections of an address
     """
 
@@ -154,10 +188,12 @@ class ApiServer(Server):
         streams: Path,
         strangers: Strangers | None = None,
         proxies: Proxies | None = None,
+        fast_lane: FastLane | None = None,
         most_of_an_address: int = MAX_CONNECTIONS,
     ) -> None:
         self.streams = streams
         self.strangers = strangers
+        self.fast_lane = fast_lane
         self._proxies = proxies or Proxies([])
         self._most_of_an_address = most_of_an_address
         self._of_address: Counter[str] = Counter()
