@@ -7,11 +7,13 @@ request. The route exists in Flask as well, for its declaration and for all othe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 
 from api.orders.endpoint import Reply
 from api.request.auth import Environ
+from api.request.traffic import Traffic
 from api.wire.answers import encode
 from api.wire.problems import CONTENT_TYPE, Problem
 
@@ -21,9 +23,11 @@ _STATUS_LINES = {status.value: f"{status.value} {status.phrase}" for status in H
 class FastLane:
     """Answers one method and path, in place of the application.
 
-    admit  raises Problem for a request that is not admitted
-    serve  answers a request; may raise Problem
-    note   called with each request that ends in a Problem, and its status
+    admit    raises Problem for a request that is not admitted
+    serve    answers a request; may raise Problem
+    note     called with each request that ends in a Problem, and its status
+    also     returns header fields that the responses have besides their own
+    traffic  counts the requests
     """
 
     method = "POST"
@@ -35,13 +39,18 @@ class FastLane:
         admit: Callable[[Environ], None],
         serve: Callable[[Environ], Reply],
         note: Callable[[Environ, int], None],
+        also: Callable[[Environ], Mapping[str, str]],
+        traffic: Traffic,
     ) -> None:
         self._admit = admit
         self._serve = serve
         self._note = note
+        self._also = also
+        self._traffic = traffic
 
     def answer(self, environ: Environ) -> tuple[str, Iterable[tuple[str, str]], bytes]:
         """Return the status line, the header fields and the body of the response."""
+        began_s = time.perf_counter()
         try:
             self._admit(environ)
             status, content, headers = self._serve(environ)
@@ -50,4 +59,7 @@ class FastLane:
             status, content, headers = problem.status, problem.content(), problem.headers()
             content_type = CONTENT_TYPE
             self._note(environ, status)
-        return _STATUS_LINES[status], [("Content-Type", content_type), *headers.items()], encode(content)
+            self._traffic.refuse([problem.code])
+        self._traffic.answered(self.path, self.method, status, time.perf_counter() - began_s)
+        fields = [("Content-Type", content_type), *headers.items(), *self._also(environ).items()]
+        return _STATUS_LINES[status], fields, encode(content)

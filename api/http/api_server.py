@@ -23,6 +23,7 @@ from api.http.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
 from api.request.addresses import Proxies
 from api.request.auth import Environ, Keys
 from api.request.strangers import Strangers, TooManyRequests
+from api.request.traffic import Traffic
 from api.wire.problems import Problem, raw_answer, unavailable
 
 log = structlog.get_logger()
@@ -64,8 +65,10 @@ class ApiConnection(Connection):
 
     def turn_away(self) -> None:
         """Answer 429 and end the connection before reading a request."""
+        problem = TooManyRequests("this address has too many connections")
+        self.server.turned_away("", problem)
         with suppress(OSError):
-            self.socket.sendall(raw_answer(TooManyRequests("this address has too many connections")))
+            self.socket.sendall(raw_answer(problem))
             self.socket.shutdown(socket.SHUT_WR)
             # Read a request that is on its way: closing the socket with unread data would discard the response.
             self.socket.settimeout(TURN_AWAY_S)
@@ -134,6 +137,7 @@ class ApiConnection(Connection):
             self.close_connection = True  # the client has left
 
     def _refuse_quietly(self, problem: Problem) -> None:
+        self.server.turned_away(self.command, problem)
         with suppress(OSError):  # the client may have left during the delay of the refusal
             self.refuse(problem)
 
@@ -174,6 +178,7 @@ class ApiServer(Server):
     streams             Unix socket of `streams`
     strangers           limits of requests without a valid key; None for no limits
     fast_lane           answers the requests of one route; None if the application answers all
+    traffic             counts the requests that the server refuses by itself
     most_of_an_address  largest number of connections of an address
     """
 
@@ -189,11 +194,13 @@ class ApiServer(Server):
         strangers: Strangers | None = None,
         proxies: Proxies | None = None,
         fast_lane: FastLane | None = None,
+        traffic: Traffic | None = None,
         most_of_an_address: int = MAX_CONNECTIONS,
     ) -> None:
         self.streams = streams
         self.strangers = strangers
         self.fast_lane = fast_lane
+        self._traffic = traffic
         self._proxies = proxies or Proxies([])
         self._most_of_an_address = most_of_an_address
         self._of_address: Counter[str] = Counter()
@@ -226,6 +233,11 @@ class ApiServer(Server):
         """Protect a connection that has carried a valid key from being ended for lack of room."""
         connection.is_new = False
         self._unknown.pop(connection, None)
+
+    def turned_away(self, method: str, problem: Problem) -> None:
+        """Count a request that does not reach the application."""
+        if self._traffic is not None:
+            self._traffic.turned_away(method, problem.status, problem.code)
 
     def believe(self, environ: Environ) -> None:
         """Adopt the scheme that a trusted proxy reports for its client's connection."""

@@ -9,6 +9,7 @@ from api.orders.intake.gateway import OrderGateway, Submission
 from api.request.auth import Environ, Keys
 from api.request.body import read_body
 from api.request.refusals import RefusalLimits
+from api.request.traffic import Traffic
 from api.wire.order_bodies import Request
 from api.wire.order_reading import requests_in
 from api.wire.problems import Problem
@@ -27,10 +28,11 @@ class Reply(NamedTuple):
 class OrderEndpoint:
     """Reads the requests of clients and submits them to the gateway."""
 
-    def __init__(self, keys: Keys, gateway: OrderGateway, refusals: RefusalLimits) -> None:
+    def __init__(self, keys: Keys, gateway: OrderGateway, refusals: RefusalLimits, traffic: Traffic) -> None:
         self._keys = keys
         self._refusals = refusals
         self._gateway = gateway
+        self._traffic = traffic
 
     def post(self, environ: Environ) -> Reply:
         """Answer a request whose key may trade. Raises Problem."""
@@ -53,5 +55,6 @@ class OrderEndpoint:
         allowance = self._gateway.submit(submissions, identity, received_us=received_us)
         if refused := sum(one.problem is not None for one in submissions):
             self._refusals.count(identity, refused)
+            self._traffic.refuse(one.problem.code for one in submissions if one.problem)
         results = [one.problem.content() if one.problem else one.answer() for one in submissions]
         return Reply(202, {"status": "success", "results": results}, allowance.headers())
