@@ -34,8 +34,11 @@ def strategy_of(target: str) -> type[Strategy]:
     module = _module_of(place)
     kind = getattr(module, name) if hasattr(module, name) else None if name else _only_one(module)
     if not (isinstance(kind, type) and issubclass(kind, Strategy) and kind is not Strategy):
-        found = ", ".join(one.__name__ for one in _strategies_in(module)) or "none"
-        raise NoStrategy(f"{place} has no strategy named {name}; it has: {found}")
+        found = ", ".join(one.__name__ for one in _strategies_in(module))
+        if not found:
+            raise NoStrategy(f"{place} has no strategy: write one with `python -m bots new NAME`")
+        missing = f"has no strategy named {name}" if name else "has more than one strategy"
+        raise NoStrategy(f"{place} {missing}; choose one as {place}:CLASS: {found}")
     # Options work without the decorator, too.
     return kind if "__dataclass_fields__" in vars(kind) else dataclasses.dataclass(kind)
 

@@ -17,7 +17,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from api.operations.api_metrics import ApiCollector, histograms
-from api.operations.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage
+from api.operations.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
 from api.orders.intake.pending import PendingOrders
 from api.request.databases import reading
 from api.request.shared import SharedValue
@@ -34,6 +34,7 @@ log = structlog.get_logger()
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 REMEMBER_S = 1.0
+QUANTILES = (0.5, 0.9, 0.99)
 
 Source = Literal["rabbitmq", "clearing_data", "market_data"]
 
@@ -130,27 +131,41 @@ class _ExchangeCollector(Collector):
 
     def _feed(self) -> Iterable[Metric]:
         with reading(self._market_data) as tx:
-            since_us = max(now_us() - RECENT_S * 1_000_000, self._counted_to_us + 1)
-            found = feed.figures(tx, since_us=since_us)
+            found = feed.figures(tx, since_us=now_us() - RECENT_S * 1_000_000)
         return [
             _counter("trades_stored", "trades that the data feed has stored", "security_id", found.traded),
             _total("reports_stored", "reports that the data feed has stored", found.reports),
-            self._with(found.latencies),
+            _latencies(found.latencies),
+            self._counted(found.latencies),
         ]
 
-    def _with(self, latencies: Sequence[Latency]) -> Metric:
-        """Count the latencies of reports that no look has counted yet, queues included; return all histograms."""
-        for stage, values in latencies_by_stage(latencies).items():
+    def _counted(self, latencies: Sequence[Latency]) -> Metric:
+        """Count the latencies of reports that no look has counted yet; return the histograms."""
+        new = [one for one in latencies if one.stored_us > self._counted_to_us]
+        for stage, values in latencies_by_stage(new).items():
             histogram = self._latencies.setdefault(stage, Histogram(STAGE_BOUNDS_S))
             for value in values:
                 histogram.add(value / 1e6)
-        self._counted_to_us = max([self._counted_to_us, *(one.stored_us for one in latencies)])
+        self._counted_to_us = max([self._counted_to_us, *(one.stored_us for one in new)])
         return histograms(
-            "stage_latency_seconds",
+            "stage_seconds",
             "from the cause of a report to the stage's word, and of the data feed from there to being stored",
             "stage",
             self._latencies,
         )
+
+
+def _latencies(latencies: Iterable[Latency]) -> Metric:
+    """Return the latencies of the stages in the last minute, queues included."""
+    metric = GaugeMetricFamily(
+        "exchange_stage_latency_seconds",
+        "from the cause of a report to the stage's word, and of the data feed from there to being stored",
+        labels=["stage", "quantile"],
+    )
+    for stage, values in latencies_by_stage(latencies).items():
+        for fraction in QUANTILES:
+            metric.add_metric([stage, str(fraction)], quantile(values, fraction) / 1e6)
+    return metric
 
 
 def _counter(name: str, meaning: str, label: str, values: Mapping[Any, int]) -> Metric:

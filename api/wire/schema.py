@@ -42,6 +42,13 @@ def _amount_cents(amount: object) -> int:
     raise PydanticCustomError("amount", MONEY_FAULTS[cents])
 
 
+def _positive_cents(amount: object) -> int:
+    cents = _amount_cents(amount)
+    if cents < 1:
+        raise PydanticCustomError("amount", "must be at least 0.01")
+    return cents
+
+
 def _rate_ppm(rate: object) -> int:
     ppm = cents_of(rate, below_cents=RATE_BELOW_PPM)
     if isinstance(ppm, int):
@@ -62,9 +69,7 @@ def decimal_schema(below_cents: int) -> dict[str, Any]:
 PRICE_SCHEMA = decimal_schema(PRICE_BELOW_CENTS)
 
 PriceCents = Annotated[int, BeforeValidator(_price_cents), WithJsonSchema(PRICE_SCHEMA)]
-AmountCents = Annotated[
-    int, BeforeValidator(_amount_cents), Field(ge=1), WithJsonSchema(decimal_schema(AMOUNT_BELOW_CENTS))
-]
+AmountCents = Annotated[int, BeforeValidator(_positive_cents), WithJsonSchema(decimal_schema(AMOUNT_BELOW_CENTS))]
 SignedAmountCents = Annotated[
     int, BeforeValidator(_amount_cents), WithJsonSchema({"type": "number", "multipleOf": 0.01, "not": {"const": 0}})
 ]

@@ -31,7 +31,7 @@ def test_prices_begin_with_the_last_ones_and_go_on(streams: Streams, feed: Feed)
         "bid": 99.84,
         "ask": 100.49,
         "timestamp": str(NOW_US // 1_000_000),
-        "time": time_of(NOW_US),
+        "time": time_of(NOW_US + 2),
         "sequence": 2,
     }
     assert read_all(only_tesla) == []
