@@ -41,14 +41,11 @@ class Origins:
         }
 
     def answer(self, environ: Mapping[str, Any]) -> Mapping[str, str] | None:
-        """Return the header fields of the answer to a browser's question; None for any other request."""
-        if environ["REQUEST_METHOD"] != "OPTIONS" or "HTTP_ACCESS_CONTROL_REQUEST_METHOD" not in environ:
-            return None
-        allowed = self.headers(environ)
-        if not allowed:
+        """Return more header fields, for the answer to a browser's question; None for any other request."""
+        asks = environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ
+        if not asks or not self.headers(environ):
             return None
         return {
-            **allowed,
             "Access-Control-Allow-Methods": _METHODS,
             "Access-Control-Allow-Headers": _FIELDS,
             "Access-Control-Max-Age": str(REMEMBER_S),

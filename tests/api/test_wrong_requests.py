@@ -19,7 +19,7 @@ RESTS = "needs an order that can rest: time_in_force must be gtc, day or gtd"
 AS_NUMBER = "must be a number, or a string with the digits of a number"
 TIME = "must be a time such as 2026-01-02T03:04:05Z"
 CANCEL = {"type": "cancel", "security_id": "MSFT", "order_id": 1}
-STATUSES = "must be one of all, open"
+STATUSES = "must be one of open, closed, all"
 
 # Whose key, method, path, body; status, code, pointer, what the answer says (its beginning).
 REQUESTS: list[tuple[str, str, str, Any, int, str, str, str]] = [

@@ -25,6 +25,10 @@ def main() -> int:
         if (missing.name or "").partition(".")[0] in _OURS:
             raise
         raise Failure(f"{module} needs {missing.name}, which is not installed: `make test` installs it") from None
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            raise Failure(ended.code) from None
+        return int(ended.code or 0)
     return 0
 
 
