@@ -204,6 +204,25 @@ def test_whatever_ends_a_command_of_make_is_said_in_one_sentence(
     assert said.startswith(sentence)
 
 
+def test_an_interrupted_start_says_what_keeps_running() -> None:
+    for command, left in (
+        ("up", "what has started keeps running; `make down` stops it"),
+        ("down", "`make down` goes on"),
+    ):
+        program = (
+            "import runpy, deploy.local.lock as lock\n"
+            "def interrupt(*_): raise KeyboardInterrupt\n"
+            "lock.alone = interrupt\n"
+            f"runpy.run_module('deploy.local.commands.{command}', run_name='__main__')"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False
+        )
+        assert ended.returncode == 130
+        assert left in ended.stderr
+        assert len(ended.stderr.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -12,8 +12,11 @@ class Failure(Exception):
     """The command fails; the message says what to do."""
 
 
-def ending(command: Callable[[], int]) -> int:
-    """Run a command and return its exit status: 1 after a Failure, 130 after Ctrl-C, 141 if a pipe is closed."""
+def ending(command: Callable[[], int], *, left_by_interrupt: str = "") -> int:
+    """Run a command and return its exit status: 1 after a Failure, 130 after Ctrl-C, 141 if a pipe is closed.
+
+    left_by_interrupt  what Ctrl-C leaves behind, to be said after "interrupted"
+    """
     try:
         status = command()
         sys.stdout.flush()
@@ -21,7 +24,7 @@ def ending(command: Callable[[], int]) -> int:
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
+        print(f"\ninterrupted{left_by_interrupt}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of the output has seen enough. What is left would fail again when Python ends.
