@@ -94,9 +94,9 @@ def unauthorized() -> Problem:
     return Problem(401, "unauthorized", "send a valid key as Authorization: Bearer KEY or as X-API-Key: KEY")
 
 
-def forbidden() -> Problem:
-    """Return a 403 for the data of another client, and for what only the admin may do."""
-    return Problem(403, "forbidden", "this key does not allow this request")
+def forbidden(why: str = "this key is for the data of its own client") -> Problem:
+    """Return a 403, by default for the data of another client, whether that exists or not."""
+    return Problem(403, "forbidden", f"this key does not allow this request: {why}")
 
 
 def not_found(what: str) -> Problem:

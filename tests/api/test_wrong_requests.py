@@ -46,7 +46,7 @@ REQUESTS: list[tuple[str, str, str, Any, int, str, str, str]] = [
     ("single", "GET", "/orders?security_id=MSTF", None, 422, "unknown_security", "?security_id", LISTED),
     ("single", "GET", "/orders?client_id=FLOOD", None, 403, "forbidden", "", "this key does not allow this request"),
     ("", "GET", "/book/MSFT?depth=0", None, 422, "validation_error", "?depth", "must be an integer from 1 to 1,000"),
-    ("", "GET", "/book/MSTF", None, 404, "not_found", "", "there is no such security"),
+    ("", "GET", "/book/MSTF", None, 404, "not_found", "", f"the security {LISTED}"),
     ("", "GET", "/candles/MSFT?interval=2m", None, 422, "validation_error", "?interval", "must be one of 1s, 1m, 5m"),
     ("", "GET", "/leaderboard/history?seconds=1", None, 422, "validation_error", "?seconds", "must be an integer from"),
     ("admin", "GET", "/clearing/netting?from=noon", None, 422, "validation_error", "?from", TIME),
@@ -165,7 +165,7 @@ REQUESTS: list[tuple[str, str, str, Any, int, str, str, str]] = [
         403,
         "forbidden",
         "",
-        "this key does not allow this reques",
+        "this key does not allow this request: it takes the admin's key",
     ),
     (
         "admin",
