@@ -180,7 +180,7 @@ _NO = No()
 _SCHEMAS: dict[Any, dict[str, Any]] = {
     Price: PRICE_SCHEMA,
     Expiry: {"type": "string", "format": "date-time", "pattern": f"^{TIME.pattern}$"},
-    No: {"const": False, "default": False},
+    No: {"type": "boolean", "const": False, "default": False},
 }
 
 
@@ -190,6 +190,9 @@ def json_schemas(ref_template: str) -> tuple[dict[str, Any], dict[str, Any]]:
         [Body], schema_hook=lambda kind: _SCHEMAS[kind], ref_template=ref_template
     )
     for schema in requests.values():
+        for field in schema["properties"].values():
+            if "enum" in field:
+                field["type"] = "string"  # generators of clients want to be told
         kind = schema["properties"]["type"]
         kind["const"] = kind.pop("enum")[0]  # one word is no choice
     return body, requests

@@ -65,7 +65,7 @@ def test_limits_are_those_of_the_contract(document: dict[str, Any]) -> None:
     (many,) = (one for one in body["anyOf"] if one.get("type") == "array")
     assert (many["minItems"], many["maxItems"]) == (1, DEFAULTS["max_request_orders"])
     assert shapes["LimitOrder"]["properties"]["time_in_force"]["default"] == "gtc"
-    assert shapes["MarketOrder"]["properties"]["post_only"] == {"const": False, "default": False}
+    assert shapes["MarketOrder"]["properties"]["post_only"] == {"type": "boolean", "const": False, "default": False}
 
 
 def test_the_examples_of_new_orders_are_accepted(api: Api, keys: Keys, document: dict[str, Any]) -> None:
