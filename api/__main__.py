@@ -13,7 +13,7 @@ import sys
 
 import structlog
 
-from api.app import KEYS, create_app
+from api.app import FAST_LANE, KEYS, TRAFFIC, create_app
 from api.http.api_server import ApiServer
 from api.http.handoff import streams_socket
 from api.http.process import listen, refused, serve
@@ -49,6 +49,8 @@ def main() -> int:
             refused_keys_per_s=s.max_refused_keys_per_s,
         ),
         proxies=proxies,
+        fast_lane=app.extensions[FAST_LANE],
+        traffic=app.extensions[TRAFFIC],
         most_of_an_address=s.max_connections_per_address,
     )
     structlog.get_logger().info("api_listens", address=f"http://{s.api_host}:{s.api_port}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 
 import gevent
@@ -42,17 +43,23 @@ from api.orders.lookup import OrderLookup
 from api.request.auth import Environ, Keys, admitted
 from api.request.databases import ApiDatabase, writing
 from api.request.listing import Listing
+from api.request.origins import Origins
 from api.request.refusals import RefusalLimits
+from api.request.traffic import NO_ROUTE, Traffic
 from api.wire.answers import our_fault, problem_answer
-from api.wire.declaration import Caller, callers
-from api.wire.problems import Problem
+from api.wire.declaration import Caller, callers, parameters
+from api.wire.problems import Problem, invalid
 from api.wire.schema import ORDER_ID_DIGITS
 from celery_app.settings import Settings
 from db.clearing_data.orders import next_order_ids
 from db.connect import Database
 
-# The name of the application's Keys among its extensions.
+# The names of the application's extensions for the server.
 KEYS = "exchange.keys"
+FAST_LANE = "exchange.fast_lane"
+TRAFFIC = "exchange.traffic"
+# Where a request's environment has the time of its arrival.
+_BEGAN_S = "exchange.began_s"
 
 BLOCKS_AT_ONCE = 5
 
@@ -88,10 +95,10 @@ def create_app(settings: Settings) -> Flask:
             orders_per_s=settings.max_orders_per_s,
             most_at_once=settings.max_request_orders,
         ),
-        max_quantity=settings.max_order_quantity,
     )
     refusals = RefusalLimits(per_s=settings.max_refused_per_s)
-    endpoint = OrderEndpoint(keys, gateway, refusals, max_request_orders=settings.max_request_orders)
+    traffic = Traffic()
+    endpoint = OrderEndpoint(keys, gateway, refusals, traffic)
     queues = QueueWatch()
     lookup = OrderLookup(clearing_data, pending)
     pages = competition_pages.Pages()
@@ -131,7 +138,14 @@ def create_app(settings: Settings) -> Flask:
             run_directory=settings.run_directory,
             queues=queues,
         ),
-        metrics.routes(clearing_data=clearing_data, market_data=market_data_base, pending=pending, queues=queues),
+        metrics.routes(
+            clearing_data=clearing_data,
+            market_data=market_data_base,
+            pending=pending,
+            queues=queues,
+            traffic=traffic,
+            run_directory=settings.run_directory,
+        ),
         stops.routes(keys=keys, gateway=gateway, clearing_data=clearing_data),
         closing.routes(keys=keys, gateway=gateway, clearing_data=clearing_data),
         corrections.routes(listing=listing, clearing_data=clearing_data),
@@ -161,22 +175,33 @@ def create_app(settings: Settings) -> Flask:
         if identity is not None and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:
             refusals.count(identity)
 
+    def refused(problem: Problem) -> Response:
+        traffic.refuse([problem.code])
+        return problem_answer(problem)
+
     def note_response(response: Response) -> Response:
         note(request.environ, response.status_code)
+        rule, seconds = request.url_rule, time.perf_counter() - request.environ[_BEGAN_S]
+        traffic.answered(rule.rule if rule else NO_ROUTE, request.method, response.status_code, seconds)
+        for name, text in origins.headers(request.environ).items():
+            response.headers.add(name, text)
         return response
 
-    app.before_request(_guard(admit, may_call))
+    origins = Origins(settings.allowed_origins)
+    app.before_request(lambda: request.environ.update({_BEGAN_S: time.perf_counter()}))
+    app.before_request(lambda: _answer_browser(origins))
+    app.before_request(_guard(admit, may_call, parameters(app)))
     app.after_request(note_response)
     may_trade = may_call["orders.place"]
-    app.wsgi_app = FastLane(  # type: ignore[method-assign]
-        app.wsgi_app,
-        method="POST",
-        path="/orders",
+    app.extensions[FAST_LANE] = FastLane(
         admit=lambda environ: admit(may_trade, environ),
         serve=endpoint.post,
         note=note,
+        also=origins.headers,
+        traffic=traffic,
     )
-    app.register_error_handler(Problem, problem_answer)
+    app.extensions[TRAFFIC] = traffic
+    app.register_error_handler(Problem, refused)
     app.register_error_handler(HTTPException, _http_fault)
     app.register_error_handler(Exception, our_fault)
     return app
@@ -188,15 +213,31 @@ def _next_blocks(clearing_data: Database) -> list[range]:
         return [next_order_ids(tx) for _ in range(BLOCKS_AT_ONCE)]
 
 
-def _guard(admit: Callable[[Caller, Environ], None], may_call: Mapping[str, Caller]) -> Callable[[], None]:
+def _answer_browser(origins: Origins) -> Response | None:
+    """Tell a browser which requests a page of another origin may send."""
+    headers = origins.answer(request.environ)
+    return None if headers is None else Response(status=204, headers=dict(headers))
+
+
+def _guard(
+    admit: Callable[[Caller, Environ], None],
+    may_call: Mapping[str, Caller],
+    parameters_of: Mapping[str, Collection[str]],
+) -> Callable[[], None]:
     """Return the check that runs before every view."""
 
     def guard() -> None:
         # Werkzeug treats //orders as /orders; a proxy that guards paths in front of the api might not.
         if request.environ["PATH_INFO"].startswith("//"):
             raise NotFound
-        if request.endpoint is not None:
-            admit(may_call[request.endpoint], request.environ)
+        if request.endpoint is None:
+            return
+        admit(may_call[request.endpoint], request.environ)
+        # A parameter without effect would be a misspelt filter, and the client would not notice.
+        allowed = parameters_of.get(request.endpoint)
+        if allowed is not None and request.args.keys() - allowed:
+            named = f"; allowed are {', '.join(sorted(allowed))}" if allowed else ", and this route has none"
+            raise invalid("?", f"has unknown parameters{named}")
 
     return guard
 

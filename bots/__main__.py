@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from bots.strategies import STRATEGIES
+
+# Exit statuses as a shell gives them: 128 and the number of the signal.
+INTERRUPTED = 130
+CLOSED_PIPE = 141
 
 # For each command the module whose `main` takes its arguments and returns the exit status, and its meaning. Modules
 # are imported on use: a live bot does not need plots.
@@ -48,8 +53,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.insert(0, "run")
     if not given or given[0] not in COMMANDS:
         parser().parse_args(given)  # prints the help or the error, and exits
-    module, _ = COMMANDS[given[0]]
-    status: int = importlib.import_module(module).main(given[1:])
+    return _ended(given[0], given[1:])
+
+
+def _ended(command: str, arguments: Sequence[str]) -> int:
+    """Run a command; whatever ends it is said in one sentence."""
+    module, _ = COMMANDS[command]
+    try:
+        status: int = importlib.import_module(module).main(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _said("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of the output has seen enough. What is left would fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in {"bots", "tasks", ""}:
+            raise
+        return _said(
+            f"{command} needs {missing.name}, which is not installed: "
+            "`make tournament` installs it, or pip install -r bots/league/requirements.txt",
+            1,
+        )
+    except OSError as fault:
+        if fault.filename is None:
+            raise
+        return _said(f"{fault.filename}: {fault.strerror}", 1)
+    return status
+
+
+def _said(sentence: str, status: int) -> int:
+    print(f"python -m bots: {sentence}", file=sys.stderr)
     return status
 
 

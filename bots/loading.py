@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,14 +16,13 @@ from bots.strategy import Strategy
 
 
 class NoStrategy(Exception):
-    """There is no such strategy; the message lists those that exist."""
+    """There is no such strategy; the message says why in one line, or lists those that exist."""
 
 
 def strategy_of(target: str) -> type[Strategy]:
     """Return the strategy for a name, `file.py:Class` or `module:Class`; `file.py` suffices if it has one strategy.
 
-    raises  NoStrategy  it cannot be found
-            Exception   any exception that importing the file raises
+    raises  NoStrategy  it cannot be found, or its file cannot be imported
     """
     if target in STRATEGIES:
         return STRATEGIES[target]
@@ -34,8 +34,11 @@ def strategy_of(target: str) -> type[Strategy]:
     module = _module_of(place)
     kind = getattr(module, name) if hasattr(module, name) else None if name else _only_one(module)
     if not (isinstance(kind, type) and issubclass(kind, Strategy) and kind is not Strategy):
-        found = ", ".join(one.__name__ for one in _strategies_in(module)) or "none"
-        raise NoStrategy(f"{place} has no strategy named {name}; it has: {found}")
+        found = ", ".join(one.__name__ for one in _strategies_in(module))
+        if not found:
+            raise NoStrategy(f"{place} has no strategy: write one with `python -m bots new NAME`")
+        missing = f"has no strategy named {name}" if name else "has more than one strategy"
+        raise NoStrategy(f"{place} {missing}; choose one as {place}:CLASS: {found}")
     # Options work without the decorator, too.
     return kind if "__dataclass_fields__" in vars(kind) else dataclasses.dataclass(kind)
 
@@ -67,10 +70,25 @@ def _module_of(place: str) -> ModuleType:
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException as fault:
         del sys.modules[module_name]
+        if isinstance(fault, Exception):
+            raise NoStrategy(_why_not(place, path, fault)) from fault
         raise
     return module
+
+
+def _why_not(place: str, path: Path, fault: Exception) -> str:
+    """Say in one line why a file cannot be imported, and where."""
+    said = str(fault).partition("\n")[0]
+    line: int | None = None
+    if isinstance(fault, SyntaxError):
+        said, line = fault.msg, fault.lineno
+    else:
+        for frame in traceback.extract_tb(fault.__traceback__):
+            line = frame.lineno if frame.filename == str(path) else line
+    where = place if line is None else f"{place}, line {line}"
+    return f"{where}: {type(fault).__name__}: {said}"
 
 
 def _strategies_in(module: ModuleType) -> list[type[Strategy]]:

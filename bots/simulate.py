@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from random import Random
 
+from bots import duration
 from bots.fundamental import Fundamental
 from bots.loading import NoStrategy, strategy_of
 from bots.options import add_options, made
@@ -29,11 +30,21 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
     shown = argparse.ArgumentParser(
         prog=f"python -m bots simulate {target}", description=(kind.__doc__ or "").replace("%", "%%")
     )
+    _add_market(shown)
+    add_options(shown, kind)
+    return shown
+
+
+def _add_market(shown: argparse.ArgumentParser) -> None:
+    """Add the options of the market."""
     market = shown.add_argument_group("the market")
     market.add_argument(
         "--against", metavar="NAME,...", default=AGAINST, help="opponents, by name or FILE.py:CLASS (%(default)s)"
     )
-    market.add_argument("--minutes", type=float, default=60.0, metavar="N", help="how long (default: %(default)s)")
+    market.add_argument(
+        "--duration", type=duration.option, default=3_600.0, metavar="1h30m", help="how long (default: 1h)"
+    )
+    market.add_argument("--minutes", type=_minutes, dest="duration", help=argparse.SUPPRESS)  # its former name
     market.add_argument(
         "--seed", type=int, default=1, metavar="N", help="the same seed repeats the run (default: %(default)s)"
     )
@@ -42,22 +53,30 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
         "--latency-ms", type=float, default=2.0, metavar="N", help="of this bot, each way [ms] (default: %(default)s)"
     )
     market.add_argument("--notes", action="store_true", help="print what the strategy logs with log()")
-    add_options(shown, kind)
-    return shown
+
+
+def _minutes(text: str) -> float:
+    return 60 * float(text)
 
 
 def main(arguments: Sequence[str]) -> int:
     """Play one match and print its outcome. Exit status 0; 1 if it cannot start, 3 if the bot was removed."""
     if not arguments or arguments[0].startswith("-"):
-        usage = argparse.ArgumentParser(prog="python -m bots simulate", description=__doc__.partition("\n")[0])
-        usage.add_argument("target", help="a strategy's name, FILE.py:CLASS or MODULE:CLASS; each has its own --help")
+        usage = argparse.ArgumentParser(
+            prog="python -m bots simulate",
+            description=__doc__.partition("\n")[0],
+            epilog="python -m bots simulate TARGET --help lists the options of a strategy, too.",
+        )
+        usage.add_argument("target", metavar="TARGET", help="a strategy's name, FILE.py:CLASS or MODULE:CLASS")
+        _add_market(usage)
         usage.parse_args(arguments)
+        usage.error("name what is to play first, and its options after it")
     target = arguments[0]
     try:
         kind = strategy_of(target)
         options = parser(target, kind).parse_args(arguments[1:])
-        if not options.minutes > 0 or options.latency_ms < 0:
-            raise ValueError("--minutes must be above 0, and --latency-ms must not be negative")
+        if not options.duration > 0 or options.latency_ms < 0:
+            raise ValueError("--duration must be above 0, and --latency-ms must not be negative")
         bot = made(kind, options)
         others = [strategy_of(name)() for name in options.against.split(",") if name]
         client_id = (kind.name or kind.__name__).upper()
@@ -84,7 +103,7 @@ def _market(client_id: str, bot: Strategy, others: Iterable[Strategy], options: 
     market = Market(
         Configuration(
             seed=options.seed,
-            duration_s=options.minutes * 60,
+            duration_s=options.duration,
             listings=tuple(Listing(security_id=name, reference_cents=REFERENCE_CENTS) for name in names),
         )
     )

@@ -11,6 +11,7 @@ from celery import Celery, signals
 from celery_app import logs, transport
 from celery_app.settings import settings
 from celery_app.topology import (
+    DEAD_LETTER_QUEUE,
     MATCHING,
     ORDER_ENTRY,
     STAGES,
@@ -95,11 +96,33 @@ def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: obje
         raise SystemExit(f"there is no queue {wrong[0]}; -Q takes one or more of: {', '.join(known)}")
     if not queues:
         raise SystemExit(f"name the queues of this worker with -Q, one or more of: {', '.join(known)}")
+    _require_one_process(options)
     if all(stage_of_queue(queue) == MATCHING for queue in queues):
         conf.broker_heartbeat = settings().matching_heartbeat_s
     name, _, host = instance.hostname.partition("@")
     if name == "celery":
         instance.hostname = f"{'+'.join(queues)}-{os.getpid()}@{host}"
+
+
+def _require_one_process(options: dict[str, Any]) -> None:
+    """Refuse a pool that a stage cannot have: its banner would announce processes that handle nothing."""
+    pool = options.get("pool_cls") or options.get("pool")
+    name = pool if isinstance(pool, str) else getattr(pool, "__module__", "solo")
+    concurrency = options.get("concurrency")
+    if name.rpartition(".")[2] != "solo" or concurrency not in (None, 0, 1) or options.get("autoscale"):
+        raise SystemExit(
+            "a worker handles its batches in one process: leave out -c, -P and --autoscale, and start another worker "
+            "to scale (matching.N takes one worker and standbys)"
+        )
+
+
+@signals.import_modules.connect
+def _show_every_queue_in_flower(**_: object) -> None:
+    """Have Flower, if this process is one, list every queue: it would list those that have a worker."""
+    views = sys.modules.get("flower.views")
+    if views is not None:
+        names = [queue.name for queue in (*task_queues(), DEAD_LETTER_QUEUE)]
+        views.BaseHandler.get_active_queue_names = lambda _handler: names
 
 
 transport.register()

@@ -90,7 +90,14 @@ class StageConsumer(Consumer):
         """Try to connect until it succeeds or the worker has to stop."""
 
         def waiting(fault: Exception, wait_s: float) -> None:
-            log.warning("waiting", for_="RabbitMQ", wait_s=wait_s, fault=str(fault)[:200])
+            log.warning(
+                "waiting",
+                for_="RabbitMQ",
+                at=conn.as_uri(),  # without the password
+                wait_s=wait_s,
+                fault=str(fault)[:200],
+                advice="start RabbitMQ there, or correct BROKER_URL and start again",
+            )
 
         return conn.ensure_connection(
             waiting,

@@ -6,6 +6,7 @@ names every fault.
 
 from __future__ import annotations
 
+import re
 import sys
 from decimal import Decimal
 from functools import cache
@@ -15,6 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.\[\]:-]+")
 
 
 class Settings(BaseSettings):
@@ -124,6 +127,9 @@ class Settings(BaseSettings):
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="addresses and networks whose X-Forwarded-For and -Proto are trusted, separated by commas"
     )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="origins whose pages may use the api, as https://example.com, separated by commas; *: all"
+    )
     key_cache_s: float = Field(1.0, ge=0, le=60, description="how long a key is trusted before it is looked up again")
     undecided_after_s: float = Field(
         60.0, ge=0, le=3600, description="age at which an order answered with 202 that is not in the log is reported"
@@ -153,6 +159,14 @@ class Settings(BaseSettings):
     def _networks(cls, listed: str | tuple[str, ...]) -> tuple[str, ...]:
         names = listed.split(",") if isinstance(listed, str) else listed
         return tuple(str(ip_network(name.strip(), strict=False)) for name in names if name.strip())
+
+    @field_validator("allowed_origins", mode="before")
+    @classmethod
+    def _origins(cls, listed: str | tuple[str, ...]) -> tuple[str, ...]:
+        names = [name.strip() for name in (listed.split(",") if isinstance(listed, str) else listed)]
+        if not all(_ORIGIN.fullmatch(name) for name in names if name):
+            raise ValueError("must be * or origins such as https://example.com, without a path")
+        return tuple(name for name in names if name)
 
     @field_validator("broker_url")
     @classmethod

@@ -29,12 +29,13 @@ Data = TypeVar("Data")
 
 
 class PriceMessage(Answer):
-    """The best prices of both sides; the timestamp is in seconds since 1970, as text."""
+    """The best prices of both sides; `timestamp` is in seconds since 1970, as text, and `time` is in RFC 3339."""
 
     security_id: str
     bid: Dollars
     ask: Dollars
     timestamp: Annotated[str, Field(pattern=r"^[0-9]+$")]
+    time: Time
     sequence: Count
 
 

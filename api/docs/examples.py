@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from api.wire import competition_bodies, limits, schema, security_bodies
+from api.wire import competition_bodies, limits, order_bodies, schema, security_bodies
 
 Example = Mapping[str, Any]  # summary and value, as OpenAPI names them
 
@@ -22,7 +22,7 @@ _STOP = {"security_id": "MSFT", "side": "sell", "quantity": 10, "stop_price": 95
 
 # By the type of the body, as the declarations of the routes name it.
 BODIES: Mapping[Any, Mapping[str, Example]] = {
-    schema.Body: {
+    order_bodies.Body: {
         "limit": _example("A limit order", {**_LIMIT, "client_order_id": "my-first-order"}),
         "market": _example("A market order", {"type": "market", "security_id": "MSFT", "side": "buy", "quantity": 10}),
         "iceberg": _example(

@@ -1,8 +1,8 @@
 """Describe the api in an OpenAPI 3.1 document, from the declarations of its routes.
 
 The document uses the shapes that check the requests; no fact stands in two places. A framework that does this would
-bring its own application, its own validation and its own errors. Here pydantic generates the schemas, and this module
-the rest.
+bring its own application, its own validation and its own errors. Here pydantic and msgspec generate the schemas, and
+this module the rest.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 from werkzeug.routing import Rule
 
 from api.docs.examples import PATHS, examples_of
+from api.wire import order_bodies
 from api.wire.answers_schema.common import Problem
 from api.wire.declaration import JSON as JSON_TYPE
 from api.wire.declaration import Declaration, declaration_of
@@ -115,6 +116,9 @@ def describe(app: Flask, *, version: str) -> dict[str, Any]:
     routes = list(_routes(app))
     types = {id(declared_type): declared_type for _, declaration in routes for declared_type in _types(declaration)}
     types[id(Problem)] = Problem
+    # pydantic describes everything but the body of POST /orders.
+    del types[id(order_bodies.Body)]
+    body_of_orders, requests = order_bodies.json_schemas(_REFERENCE.format(model="{name}"))
     taken = {id(declaration.takes) for _, declaration in routes}
     inputs: list[tuple[int, Any, TypeAdapter[Any]]] = [
         (key, "validation" if key in taken else "serialization", TypeAdapter(declared_type))
@@ -122,6 +126,7 @@ def describe(app: Flask, *, version: str) -> dict[str, Any]:
     ]
     schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE)
     by_type = {key: schema for (key, _), schema in schemas.items()}
+    by_type[id(order_bodies.Body)] = body_of_orders
     paths: dict[str, dict[str, Any]] = {}
     for rule, declaration in routes:
         path = _PLACEHOLDER.sub(r"{\g<name>}", rule.rule)
@@ -132,7 +137,7 @@ def describe(app: Flask, *, version: str) -> dict[str, Any]:
         "info": {"title": "Stock exchange", "version": version, "description": _DESCRIPTION},
         "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": definitions["$defs"], "securitySchemes": _SECURITY_SCHEMES},
+        "components": {"schemas": definitions["$defs"] | requests, "securitySchemes": _SECURITY_SCHEMES},
     }
 
 

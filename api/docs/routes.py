@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from flask import Blueprint, Response, current_app
@@ -13,6 +12,7 @@ from api.docs.openapi import describe
 from api.wire.answers import encode
 from api.wire.answers_schema.common import Document
 from api.wire.declaration import JSON, declared
+from api.wire.version import VERSION
 
 
 def routes() -> Blueprint:
@@ -21,11 +21,11 @@ def routes() -> Blueprint:
 
     @cache
     def document() -> dict[str, Any]:
-        return describe(current_app, version=_version())
+        return describe(current_app, version=VERSION)
 
     @cache
     def document_of_the_streams() -> dict[str, Any]:
-        return describe_streams(version=_version())
+        return describe_streams(version=VERSION)
 
     @cache
     def encoded() -> bytes:
@@ -42,10 +42,3 @@ def routes() -> Blueprint:
         return Response(encode(document_of_the_streams()), content_type=JSON)
 
     return blueprint
-
-
-def _version() -> str:
-    try:
-        return version("stock-exchange")
-    except PackageNotFoundError:  # the exchange runs from a clone, without an installed package
-        return "0.1.0"

@@ -10,10 +10,10 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,8 +21,9 @@ from api.http import handoff
 from api.http.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
 from api.http.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
 from api.request.addresses import Proxies
-from api.request.auth import Environ
+from api.request.auth import Environ, Keys
 from api.request.strangers import Strangers, TooManyRequests
+from api.request.traffic import Traffic
 from api.wire.problems import Problem, raw_answer, unavailable
 
 log = structlog.get_logger()
@@ -33,6 +34,17 @@ TURN_AWAY_S = 0.5
 SPARE_CONNECTIONS = 1_000
 
 _TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream must have at most {MAX_STREAM_BODY_BYTES:,} bytes")
+
+
+class FastLane(Protocol):
+    """Answers the requests with one method and path."""
+
+    method: str
+    path: str
+
+    def answer(self, environ: Environ) -> tuple[str, Iterable[tuple[str, str]], bytes]:
+        """Return the status line, the header fields and the body of the response."""
+        ...
 
 
 class ApiConnection(Connection):
@@ -53,8 +65,10 @@ class ApiConnection(Connection):
 
     def turn_away(self) -> None:
         """Answer 429 and end the connection before reading a request."""
+        problem = TooManyRequests("this address has too many connections")
+        self.server.turned_away("", problem)
         with suppress(OSError):
-            self.socket.sendall(raw_answer(TooManyRequests("this address has too many connections")))
+            self.socket.sendall(raw_answer(problem))
             self.socket.shutdown(socket.SHUT_WR)
             # Read a request that is on its way: closing the socket with unread data would discard the response.
             self.socket.settimeout(TURN_AWAY_S)
@@ -62,10 +76,14 @@ class ApiConnection(Connection):
         self.rfile.close()
         self.socket.close()
 
+    def prepare(self, environ: Environ) -> None:
+        """Adopt the scheme that a proxy reports, and hash the key."""
+        self.server.believe(environ)
+        Keys.key_of(environ)
+
     def handle_one_response(self) -> None:
         """Admit a request, one without a valid key only within the limits of strangers."""
         strangers = self.server.strangers
-        self.server.believe(self.environ)
         self.of_stranger = strangers is not None and strangers.is_stranger(self.environ)
         if not self.of_stranger:
             if self.is_new:
@@ -100,7 +118,26 @@ class ApiConnection(Connection):
             except TooManyRequests as problem:
                 self._refuse_quietly(problem)
 
+    def respond(self) -> None:
+        """Answer a request, on the fast lane if it has one."""
+        lane = self.server.fast_lane
+        if lane is None or self.path != lane.path or self.command != lane.method or self.request_version != "HTTP/1.1":
+            super().respond()
+            return
+        # Only the head of a trader's request is worth remembering, and only on this route.
+        self.remembers_head = not self.is_new
+        try:
+            answer = lane.answer(self.environ)
+        except BaseException as fault:  # noqa: BLE001  # as pywsgi does: the connection ends, the server goes on
+            self.handle_error(type(fault), fault, fault.__traceback__)
+            return
+        try:
+            self.send(*answer)
+        except OSError:
+            self.close_connection = True  # the client has left
+
     def _refuse_quietly(self, problem: Problem) -> None:
+        self.server.turned_away(self.command, problem)
         with suppress(OSError):  # the client may have left during the delay of the refusal
             self.refuse(problem)
 
@@ -140,6 +177,8 @@ class ApiServer(Server):
 
     streams             Unix socket of `streams`
     strangers           limits of requests without a valid key; None for no limits
+    fast_lane           answers the requests of one route; None if the application answers all
+    traffic             counts the requests that the server refuses by itself
     most_of_an_address  largest number of connections of an address
     """
 
@@ -154,10 +193,14 @@ class ApiServer(Server):
         streams: Path,
         strangers: Strangers | None = None,
         proxies: Proxies | None = None,
+        fast_lane: FastLane | None = None,
+        traffic: Traffic | None = None,
         most_of_an_address: int = MAX_CONNECTIONS,
     ) -> None:
         self.streams = streams
         self.strangers = strangers
+        self.fast_lane = fast_lane
+        self._traffic = traffic
         self._proxies = proxies or Proxies([])
         self._most_of_an_address = most_of_an_address
         self._of_address: Counter[str] = Counter()
@@ -190,6 +233,11 @@ class ApiServer(Server):
         """Protect a connection that has carried a valid key from being ended for lack of room."""
         connection.is_new = False
         self._unknown.pop(connection, None)
+
+    def turned_away(self, method: str, problem: Problem) -> None:
+        """Count a request that does not reach the application."""
+        if self._traffic is not None:
+            self._traffic.turned_away(method, problem.status, problem.code)
 
     def believe(self, environ: Environ) -> None:
         """Adopt the scheme that a trusted proxy reports for its client's connection."""

@@ -7,7 +7,7 @@ takes for the body.
 from __future__ import annotations
 
 import re
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from api.wire.problems import Problem
 
@@ -25,6 +25,8 @@ HEAD_TOO_LARGE = Problem(
 )
 
 _FIELD = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*\r\n")
+_LENGTH_FIELD = re.compile(rb"\r\ncontent-length: ?([0-9]+)\r\n", re.IGNORECASE)
+_PARSED_ALWAYS = frozenset({"HTTP_UPGRADE", "HTTP_EXPECT", "HTTP_TRANSFER_ENCODING"})
 _ONCE = frozenset({"content-length", "transfer-encoding", "host"})
 
 
@@ -85,3 +87,40 @@ class HeaderFields:
 
     def __delitem__(self, name: str) -> None:
         del self._fields[name.lower()]
+
+
+class KnownHead:
+    """The head of the request before on a connection, for clients that send the same head again and again.
+
+    Most do: only the length of the body differs. Comparing a head with the one before costs a microsecond, parsing it
+    about forty. Remembered are heads of HTTP/1.1 with a Content-Length that keep the connection open and ask for
+    nothing else, such as a WebSocket.
+    """
+
+    __slots__ = ("_after", "_before", "environ")
+
+    def __init__(self, before: bytes, after: bytes, environ: dict[str, Any]) -> None:
+        self._before = before
+        self._after = after
+        self.environ = environ
+
+    @classmethod
+    def of(cls, head: bytes, environ: dict[str, Any]) -> KnownHead | None:
+        """Return a parsed head with its environment; None when the next request must be parsed in any case."""
+        length = _LENGTH_FIELD.search(head)
+        stays = environ.get("HTTP_CONNECTION", "keep-alive").lower() == "keep-alive"
+        is_plain = environ["SERVER_PROTOCOL"] == "HTTP/1.1" and _PARSED_ALWAYS.isdisjoint(environ)
+        if length is None or not stays or not is_plain:
+            return None
+        return cls(head[: length.start(1)], head[length.end(1) :], environ)
+
+    def lengths(self, received: bytes) -> tuple[int, int] | None:
+        """Return the length of the head and of the body if the received bytes begin with this head, else None."""
+        before, after = self._before, self._after
+        if not received.startswith(before):
+            return None
+        end = received.find(b"\r", len(before), len(before) + MAX_LENGTH_DIGITS)
+        digits = received[len(before) : end]
+        if end < 0 or not digits.isdigit() or not received.startswith(after, end):
+            return None
+        return end + len(after), int(digits)

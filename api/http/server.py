@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from io import BytesIO
 from typing import Any, BinaryIO, Literal
@@ -21,9 +22,9 @@ from typing import Any, BinaryIO, Literal
 import gevent
 import structlog
 from gevent.pool import Pool
-from gevent.pywsgi import Input, WSGIHandler, WSGIServer
+from gevent.pywsgi import Input, WSGIHandler, WSGIServer, format_date_time
 
-from api.http.head import NOT_HTTP, BadHead, HeaderFields
+from api.http.head import NOT_HTTP, BadHead, HeaderFields, KnownHead
 from api.request import time_limit
 from api.wire.problems import Problem, raw_answer
 
@@ -46,6 +47,8 @@ _FAILED = Problem(500, "internal_error", "the exchange has failed; its log has t
 # pywsgi reads the rest of a body that the application has left, but the server has read all of it before.
 _NOTHING_LEFT = Input(None, None)
 
+_END_OF_HEAD = b"\r\n\r\n"
+
 State = Literal["resting", "reading", "answering", "expired"]
 
 
@@ -58,6 +61,11 @@ class Connection(WSGIHandler):
     deadline = math.inf
     #: The reason for refusing the head.
     _refusal: Problem | None = None
+    #: The head of the request before, and what has arrived of the current one.
+    _known: KnownHead | None = None
+    _received = b""
+    #: Whether the next head may be that of this request; see KnownHead.
+    remembers_head = False
     #: None when the connection has been handed over to another process.
     socket: Any
 
@@ -78,16 +86,41 @@ class Connection(WSGIHandler):
         self.state = "resting"
         self.deadline = time.monotonic() + IDLE_S
         try:
-            if self.server.stopping or not self.rfile.peek(1):
+            if self.server.stopping or not (received := self.rfile.peek(1)):
                 return None
         except OSError:
             return None
         self.state = "reading"
         self.deadline = time.monotonic() + REQUEST_S
+        if self._known is not None and (lengths := self._known.lengths(received)) is not None:
+            return self._handle_known(self._known, *lengths)
+        self._received = received
         goes_on = super().handle_one_request()
         if isinstance(goes_on, tuple) and self._in_time():
             self.refuse(self._refusal or _URI_TOO_LONG)
         return goes_on if goes_on is True and self._in_time() else None
+
+    def _handle_known(self, known: KnownHead, head_length: int, body_length: int) -> bool | None:
+        """Serve a request whose head is that of the request before."""
+        self.rfile.read(head_length)
+        self.content_length = body_length
+        self.wsgi_input = Input(self.rfile, body_length)
+        self.environ = known.environ.copy()
+        self.response_length = 0
+        self.handle_one_response()
+        return True if not self.close_connection and self._in_time() else None
+
+    def get_environ(self) -> dict[str, Any]:
+        """Return the environment of a request whose head is parsed, and remember both."""
+        environ: dict[str, Any] = super().get_environ()
+        self.prepare(environ)
+        end = self._received.find(_END_OF_HEAD) if self.remembers_head else -1
+        head = self._received[: end + len(_END_OF_HEAD)]
+        self._known = KnownHead.of(head, environ.copy()) if end > 0 else None
+        return environ
+
+    def prepare(self, environ: dict[str, Any]) -> None:
+        """Add what every request with this head has in its environment."""
 
     def _in_time(self) -> bool:
         return self.state != "expired"
@@ -120,9 +153,13 @@ class Connection(WSGIHandler):
         if unread:
             # The response announces it, or a client would send its next request behind a body that the server drops.
             self.close_connection = True
-        super().handle_one_response()
+        self.respond()
         if unread:
             self._drop_rest()
+
+    def respond(self) -> None:
+        """Let the application answer."""
+        super().handle_one_response()
 
     def input_of(self, body: bytes) -> Any:
         """Return the stream from which the application reads the body."""
@@ -164,6 +201,16 @@ class Connection(WSGIHandler):
             self.socket.shutdown(socket.SHUT_RDWR)
 
     # -- writing -----------------------------------------------------------------------------------------------
+
+    def send(self, status_line: str, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+        """Send a whole response at once, bypassing WSGI."""
+        close = "Connection: close\r\n" if self.server.stopping or self.close_connection else ""
+        self.close_connection = bool(close)
+        fields = "".join([f"{name}: {text}\r\n" for name, text in headers])
+        date = self.server.date()
+        head = f"HTTP/1.1 {status_line}\r\n{fields}Date: {date}\r\nContent-Length: {len(body)}\r\n{close}\r\n"
+        self.deadline = time.monotonic() + ANSWER_S
+        self.socket.sendall(head.encode("latin-1") + body)
 
     def _write_with_headers(self, data: bytes) -> None:
         """Send head and body together: pywsgi would send two packets, and the second would wait for the first's ack."""
@@ -215,7 +262,15 @@ class Server(WSGIServer):
         self.max_body_bytes = max_body_bytes
         self.connections: set[Connection] = set()
         self.stopping = False
+        self._date_s, self._date = 0, ""
         super().__init__(listener, application, spawn=Pool(MAX_CONNECTIONS), log=None, error_log=None)
+
+    def date(self) -> str:
+        """Return the time as the Date field gives it, which changes once a second."""
+        now_s = int(time.time())
+        if now_s != self._date_s:
+            self._date_s, self._date = now_s, format_date_time(now_s).decode()
+        return self._date
 
     def update_environ(self) -> None:
         """Set the server's name without asking DNS, which would delay the start."""

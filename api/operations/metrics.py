@@ -6,7 +6,8 @@ scrape costs a few milliseconds however much is stored, and all requests within 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import structlog
@@ -15,10 +16,12 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from api.operations.api_metrics import ApiCollector, histograms
 from api.operations.figures import BROKER_FAULTS, RECENT_S, QueueWatch, latencies_by_stage, quantile
 from api.orders.intake.pending import PendingOrders
 from api.request.databases import reading
 from api.request.shared import SharedValue
+from api.request.traffic import STAGE_BOUNDS_S, Histogram, Traffic
 from api.wire.declaration import declared
 from api.wire.problems import Problem
 from celery_app.clock import now_us
@@ -36,11 +39,20 @@ QUANTILES = (0.5, 0.9, 0.99)
 Source = Literal["rabbitmq", "clearing_data", "market_data"]
 
 
-def routes(*, clearing_data: Database, market_data: Database, pending: PendingOrders, queues: QueueWatch) -> Blueprint:
+def routes(
+    *,
+    clearing_data: Database,
+    market_data: Database,
+    pending: PendingOrders,
+    queues: QueueWatch,
+    traffic: Traffic,
+    run_directory: Path,
+) -> Blueprint:
     """Return the route."""
     blueprint = Blueprint("metrics", __name__)
     registry = CollectorRegistry()
     registry.register(_ExchangeCollector(clearing_data, market_data, pending, queues))
+    registry.register(ApiCollector(traffic, run_directory))
     page = SharedValue(lambda: generate_latest(registry), remember_s=REMEMBER_S)
 
     @blueprint.get("/metrics")
@@ -61,6 +73,8 @@ class _ExchangeCollector(Collector):
         self._market_data = market_data
         self._pending = pending
         self._watch = queues
+        self._latencies: dict[str, Histogram] = {}
+        self._counted_to_us = 0  # reports stored up to this time are in the histograms
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing, so that registering the collector does not start a collection."""
@@ -100,6 +114,7 @@ class _ExchangeCollector(Collector):
     def _clearing(self) -> Iterable[Metric]:
         with reading(self._clearing_data) as tx:
             found = clearing.figures(tx)
+            denied = clearing.denied(tx, since_us=now_us() - RECENT_S * 1_000_000)
         return [
             _counter("commands_sequenced", "commands in the order log", "shard", found.sequenced),
             _gauge(
@@ -114,6 +129,7 @@ class _ExchangeCollector(Collector):
             ),
             _total("orders_registered", "orders that order entry has seen", found.inserted.get("orders", 0)),
             _total("requests_denied", "requests that order entry denied", found.inserted.get("denials", 0)),
+            _gauge("requests_denied_last_minute", "requests that order entry denied in a minute", "reason", denied),
             _total("executions_cleared", "trades and closings cleared", found.inserted.get("executions", 0)),
             _total("ledger_entries", "rows of the ledger", found.inserted.get("ledger", 0)),
         ]
@@ -125,7 +141,23 @@ class _ExchangeCollector(Collector):
             _counter("trades_stored", "trades that the data feed has stored", "security_id", found.traded),
             _total("reports_stored", "reports that the data feed has stored", found.reports),
             _latencies(found.latencies),
+            self._counted(found.latencies),
         ]
+
+    def _counted(self, latencies: Sequence[Latency]) -> Metric:
+        """Count the latencies of reports that no look has counted yet; return the histograms."""
+        new = [one for one in latencies if one.stored_us > self._counted_to_us]
+        for stage, values in latencies_by_stage(new).items():
+            histogram = self._latencies.setdefault(stage, Histogram(STAGE_BOUNDS_S))
+            for value in values:
+                histogram.add(value / 1e6)
+        self._counted_to_us = max([self._counted_to_us, *(one.stored_us for one in new)])
+        return histograms(
+            "stage_seconds",
+            "from the cause of a report to the stage's word, and of the data feed from there to being stored",
+            "stage",
+            self._latencies,
+        )
 
 
 def _latencies(latencies: Iterable[Latency]) -> Metric:

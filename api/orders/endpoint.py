@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from api.orders.intake.gateway import OrderGateway, Submission
 from api.request.auth import Environ, Keys
-from api.request.body import read_json
+from api.request.body import read_body
 from api.request.refusals import RefusalLimits
-from api.wire.problems import invalid
-from api.wire.shapes import request_of, requests_of
+from api.request.traffic import Traffic
+from api.wire.order_bodies import Request
+from api.wire.order_reading import requests_in
+from api.wire.problems import Problem
 from celery_app.clock import now_us
 from db.clearing_data.keys import Identity
 
@@ -19,27 +21,27 @@ class Reply(NamedTuple):
     """A response before it is encoded."""
 
     status: int
-    content: Mapping[str, Any]
+    content: Any
     headers: Mapping[str, str]
 
 
 class OrderEndpoint:
     """Reads the requests of clients and submits them to the gateway."""
 
-    def __init__(self, keys: Keys, gateway: OrderGateway, refusals: RefusalLimits, *, max_request_orders: int) -> None:
+    def __init__(self, keys: Keys, gateway: OrderGateway, refusals: RefusalLimits, traffic: Traffic) -> None:
         self._keys = keys
         self._refusals = refusals
         self._gateway = gateway
-        self._max_request_orders = max_request_orders
+        self._traffic = traffic
 
     def post(self, environ: Environ) -> Reply:
         """Answer a request whose key may trade. Raises Problem."""
         received_us = now_us()
         identity = self._keys.identify(environ)
-        content = read_json(environ)
-        if isinstance(content, list):
-            return self._submit_many(content, identity, received_us)
-        return self.submit(Submission(request_of(content)), identity, received_us)
+        asked = requests_in(read_body(environ))
+        if isinstance(asked, Sequence):
+            return self._submit_many(asked, identity, received_us)
+        return self.submit(Submission(asked), identity, received_us)
 
     def submit(self, submission: Submission, identity: Identity, received_us: int) -> Reply:
         """Submit a single request. Raises Problem."""
@@ -48,12 +50,11 @@ class OrderEndpoint:
             raise submission.problem
         return Reply(200 if submission.duplicate else 202, submission.answer(), allowance.headers())
 
-    def _submit_many(self, elements: list[Any], identity: Identity, received_us: int) -> Reply:
-        if not 1 <= len(elements) <= self._max_request_orders:
-            raise invalid("", f"an array must hold 1 to {self._max_request_orders} requests")
-        submissions = [Submission(asked, f"/{position}") for position, asked in enumerate(requests_of(elements))]
+    def _submit_many(self, asked: Sequence[Request | Problem], identity: Identity, received_us: int) -> Reply:
+        submissions = [Submission(request, position) for position, request in enumerate(asked)]
         allowance = self._gateway.submit(submissions, identity, received_us=received_us)
         if refused := sum(one.problem is not None for one in submissions):
             self._refusals.count(identity, refused)
+            self._traffic.refuse(one.problem.code for one in submissions if one.problem)
         results = [one.problem.content() if one.problem else one.answer() for one in submissions]
         return Reply(202, {"status": "success", "results": results}, allowance.headers())

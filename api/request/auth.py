@@ -37,6 +37,7 @@ VALID_S = 600.0
 # The environment of a WSGI request.
 Environ = dict[str, Any]
 
+_ADMIN = "it takes the admin's key"
 _READING = frozenset({"GET", "HEAD"})
 
 
@@ -68,9 +69,9 @@ class Keys:
             return None
         identity = self.identify(environ)
         if caller == "admin" and identity.role != "admin":
-            raise forbidden()
+            raise forbidden(_ADMIN)
         if identity.read_only and (caller == "client_write" or environ["REQUEST_METHOD"] not in _READING):
-            raise forbidden()
+            raise forbidden("this key only reads")
         environ[_IDENTITY] = identity
         return identity
 
@@ -107,7 +108,7 @@ class Keys:
         """Return the identity of the admin. Raises Problem (401, 403, 503) for any other."""
         identity = self.identify()
         if identity.role != "admin":
-            raise forbidden()
+            raise forbidden(_ADMIN)
         return identity
 
     def allowed(self, client_id: str) -> Identity:

@@ -6,7 +6,7 @@ import gevent
 import structlog
 
 from api.request.databases import reading
-from api.wire.problems import Problem, not_found, unavailable
+from api.wire.problems import Problem, not_listed, unavailable
 from db.clearing_data import securities
 from db.connect import Database
 from tasks.shared.rules.securities import Security
@@ -38,17 +38,20 @@ class Listing:
         """Return a security that a path names. Raises Problem (404, 503)."""
         security = self.all().get(security_id)
         if security is None:
-            raise not_found("security")
+            raise self._not_found()
         return security
 
     def once_in_path(self, security_id: str) -> None:
         """Check that a security named in a path is or was listed: history stays readable. Raises Problem (404, 503)."""
         if not self.was_ever(security_id):
-            raise not_found("security")
+            raise self._not_found()
 
     def was_ever(self, security_id: str) -> bool:
         """Return whether a security of this id is or was listed. Raises Problem (503)."""
         return security_id in self.all() or security_id in self._ever
+
+    def _not_found(self) -> Problem:
+        return Problem(404, "not_found", f"the security {not_listed(self.all())}")
 
     def read(self) -> None:
         """Read the securities again. Raises Problem (503)."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from api.request.listing import Listing
 from api.wire.declaration import Parameter
-from api.wire.problems import invalid
+from api.wire.problems import invalid, not_listed
 from api.wire.times import TIME, time_us_of
 
 T = TypeVar("T", bound=str)
@@ -83,5 +83,5 @@ def security(listing: Listing) -> str | None:
     """Return a security that is or was listed; None stands for all. Raises Problem (422, 503)."""
     text = request.args.get("security_id")
     if text and not listing.was_ever(text):
-        raise invalid("?security_id", "is not listed", code="unknown_security")
+        raise invalid("?security_id", not_listed(listing.all()), code="unknown_security")
     return text or None

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -16,6 +17,8 @@ from gevent import Greenlet, monkey
 from msgspec import Raw
 from werkzeug.exceptions import HTTPException
 
+from api.http import stream_figures
+from api.http.stream_figures import StreamFigures
 from api.market import leaderboard
 from api.orders.intake.mass_cancels import MassCancels
 from api.orders.intake.queue import OrderQueue
@@ -61,6 +64,9 @@ FLOWER_HOST = "127.0.0.1"
 
 CANCELS = "cancel_on_disconnect"
 
+# Time between two reports of the clients, for the metrics [s].
+FIGURES_S = 2.0
+
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the application; its greenlets listen to Redis for the life of the process.
@@ -76,7 +82,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         for url in (settings.clearing_data_url, settings.market_data_url)
     )
     listing = Listing(clearing_data)
-    server = socketio_server()
+    server = socketio_server(settings.allowed_origins)
     fanout = Fanout()
     rooms = SocketIORooms(server, fanout)
     public_streams, private_streams = PublicStreams(rooms), PrivateStreams(rooms, market_data)
@@ -145,6 +151,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     _spawn(channels.follow_listing)
     _spawn(key_watch.run)
     _spawn(cancels.run)
+    _spawn(lambda: _report(settings.run_directory, caps, fanout))
     _spawn(lambda: _heartbeat(rooms, caps, public_streams, candle_streams, day_streams, boards, private_streams))
     app.extensions[CANCELS] = cancels
     return app
@@ -186,6 +193,17 @@ def _heartbeat(
         rooms.send("heartbeat", _beat(now, everyones | of_boards), None)
         for client_id, sequence in private_streams.sequences().items():
             rooms.send("heartbeat", _beat(now, {"report": sequence}), room_of("report", client_id))
+
+
+def _report(run_directory: Path, caps: Caps, fanout: Fanout) -> None:
+    """Write the figures of the clients for the metrics, which the api serves."""
+    while True:
+        clients, anonymous = caps.taken
+        try:
+            stream_figures.write(run_directory, StreamFigures(clients, anonymous, fanout.cut_off, now_us()))
+        except OSError as fault:
+            log.warning("stream_figures_not_written", fault=str(fault))
+        gevent.sleep(FIGURES_S)
 
 
 def _beat(now: str, sequences: object) -> Raw:

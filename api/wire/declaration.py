@@ -81,3 +81,16 @@ def callers(app: Flask) -> dict[str, Caller]:
     """Return the callers that each view admits, by endpoint; views without a declaration admit only the admin."""
     declarations = {rule.endpoint: declaration_of(app, rule) for rule in app.url_map.iter_rules()}
     return {endpoint: found.caller if found else "admin" for endpoint, found in declarations.items()}
+
+
+def parameters(app: Flask) -> dict[str, frozenset[str]]:
+    """Return the names of the parameters of each view that answers only in JSON, by endpoint.
+
+    Pages take any parameters: they mean something to the page itself.
+    """
+    declarations = {rule.endpoint: declaration_of(app, rule) for rule in app.url_map.iter_rules()}
+    return {
+        endpoint: frozenset(parameter.name for parameter in found.parameters)
+        for endpoint, found in declarations.items()
+        if found is not None and tuple(found.media_types) == (JSON,)
+    }

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, LiteralString
 
 MoneyFault = Literal["not_a_number", "out_of_range", "not_whole_cents"]
+
+# The faults of a price that have a code of their own.
+PRICE_CODES: Mapping[MoneyFault, LiteralString] = {
+    "out_of_range": "price_out_of_band",
+    "not_whole_cents": "price_off_tick",
+}
+MONEY_FAULTS: Mapping[MoneyFault, LiteralString] = {
+    "not_a_number": "must be a number, or a string with the digits of a number",
+    "out_of_range": "is out of range",
+    "not_whole_cents": "must have at most two decimals",
+}
 
 # As JSON writes a number without an exponent.
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?")

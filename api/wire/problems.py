@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from http import HTTPStatus
 from itertools import count
 from secrets import token_hex
@@ -13,6 +13,12 @@ import msgspec
 CONTENT_TYPE = "application/problem+json"
 
 RETRY_AFTER_S = 1
+
+# A problem lists at most this many faults, and at most this many characters of each part of a pointer.
+MAX_ERRORS = 10
+MAX_POINTER = 100
+# The detail of an unknown security names at most this many that are listed.
+MOST_NAMED = 20
 
 _process = token_hex(4)
 _numbers = count(1)
@@ -54,6 +60,11 @@ class Problem(Exception):
             members["errors"] = list(self.errors)
         return members
 
+    def within(self, pointer: str) -> Problem:
+        """Return the problem of a part of a body, with pointers from the body's root; `pointer` leads to the part."""
+        self.errors = [{**error, "pointer": pointer + error["pointer"]} for error in self.errors]
+        return self
+
     def headers(self) -> dict[str, str]:
         """Return the headers of the problem, without its content type."""
         headers = {"Retry-After": str(RETRY_AFTER_S)} if self.retry else {}
@@ -83,9 +94,9 @@ def unauthorized() -> Problem:
     return Problem(401, "unauthorized", "send a valid key as Authorization: Bearer KEY or as X-API-Key: KEY")
 
 
-def forbidden() -> Problem:
-    """Return a 403 for the data of another client, and for what only the admin may do."""
-    return Problem(403, "forbidden", "this key does not allow this request")
+def forbidden(why: str = "this key is for the data of its own client") -> Problem:
+    """Return a 403, by default for the data of another client, whether that exists or not."""
+    return Problem(403, "forbidden", f"this key does not allow this request: {why}")
 
 
 def not_found(what: str) -> Problem:
@@ -93,9 +104,27 @@ def not_found(what: str) -> Problem:
     return Problem(404, "not_found", f"there is no such {what}")
 
 
+def pointer_part(name: str) -> str:
+    """Return a name as a part of a JSON pointer (RFC 6901), shortened, and without what UTF-8 cannot express."""
+    return name[:MAX_POINTER].encode("utf-8", "replace").decode().replace("~", "~0").replace("/", "~1")
+
+
+def invalid_fields(faults: Sequence[tuple[str, str]], *, code: str = "validation_error") -> Problem:
+    """Return a 422 for several fields, each with its pointer and detail."""
+    errors = [{"pointer": pointer, "detail": detail} for pointer, detail in faults[:MAX_ERRORS]]
+    return Problem(422, code, "the request is not valid", errors=errors)
+
+
 def invalid(pointer: str, detail: str, *, code: str = "validation_error") -> Problem:
     """Return a 422 for one field; `pointer` is a JSON pointer into the body, or `?name` for a query parameter."""
-    return Problem(422, code, "the request is not valid", errors=[{"pointer": pointer, "detail": detail}])
+    return invalid_fields([(pointer, detail)], code=code)
+
+
+def not_listed(securities: Collection[str]) -> str:
+    """Say that a security is not listed, and which are."""
+    named = sorted(securities)
+    others = f" and {len(named) - MOST_NAMED:,} more, see GET /securities" if len(named) > MOST_NAMED else ""
+    return f"is not listed; listed are {', '.join(named[:MOST_NAMED])}{others}"
 
 
 def unavailable(what: str) -> Problem:

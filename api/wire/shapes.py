@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from api.wire.problems import Problem
-from api.wire.schema import PRICE_CODES, Request, Shape, TypedRequest
+from api.wire.money import PRICE_CODES
+from api.wire.problems import Problem, invalid_fields, pointer_part
+from api.wire.schema import Shape
 
 S = TypeVar("S", bound=Shape)
 
-# A problem lists at most this many faults, and at most this many characters of each part of a pointer.
-MAX_ERRORS = 10
-MAX_POINTER = 100
-
-_TYPES = "limit, market, stop, stop_limit, cancel, replace"
-
-_requests: TypeAdapter[list[Request]] = TypeAdapter(list[TypedRequest])
-_request: TypeAdapter[Request] = TypeAdapter(TypedRequest)
-
-
-def requests_of(elements: Sequence[Any]) -> list[Request | Problem]:
-    """Return the requests of an array, each in its place; a problem replaces an invalid element."""
-    try:
-        return list(_requests.validate_python(elements))
-    except ValidationError:
-        return [_or_problem(element, f"/{position}") for position, element in enumerate(elements)]
-
-
-def _or_problem(element: Any, pointer: str) -> Request | Problem:
-    try:
-        return request_of(element, pointer)
-    except Problem as problem:
-        return problem
-
-
-def request_of(element: Any, pointer: str = "") -> Request:
-    """Return one request; `pointer` leads to it. Raises Problem (422)."""
-    try:
-        return _request.validate_python(element)
-    except ValidationError as faults:
-        # pydantic puts the chosen type in front of each location; the body has no such level.
-        raise _problem(faults, pointer, skip=1) from None
+# What pydantic calls a fault, and what the client is told.
+_DETAILS = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "model_type": "must be an object",
+    "int_type": "must be an integer",
+    "bool_type": "must be true or false",
+    "string_type": "must be a string",
+    "string_unicode": "must be text",
+    "greater_than_equal": "must be at least {ge:,}",
+    "greater_than": "must be more than {gt:,}",
+    "less_than_equal": "must be at most {le:,}",
+    "less_than": "must be less than {lt:,}",
+    "literal_error": "must be {expected}",
+    "string_too_short": "must have at least {min_length:,} characters",
+    "string_too_long": "must have at most {max_length:,} characters",
+    "string_pattern_mismatch": "must match {pattern}",
+}
 
 
 def shape_of(content: Any, shape: type[S]) -> S:
@@ -52,25 +38,21 @@ def shape_of(content: Any, shape: type[S]) -> S:
     try:
         return shape.model_validate(content)
     except ValidationError as faults:
-        raise _problem(faults, "", skip=0) from None
+        raise _problem(faults) from None
 
 
-def _problem(faults: ValidationError, pointer: str, *, skip: int) -> Problem:
-    found = faults.errors(include_url=False, include_context=False, include_input=False)
+def _problem(faults: ValidationError) -> Problem:
+    found = faults.errors(include_url=False, include_input=False)
     codes = {fault["type"] for fault in found}
     code = codes.pop() if len(codes) == 1 and codes <= set(PRICE_CODES.values()) else "validation_error"
-    return Problem(
-        422, code, "the request is not valid", errors=[_error(fault, pointer, skip) for fault in found[:MAX_ERRORS]]
-    )
+    return invalid_fields([(_pointer(fault), _detail(fault)) for fault in found], code=code)
 
 
-def _error(fault: ErrorDetails, pointer: str, skip: int) -> Mapping[str, str]:
-    if fault["type"].startswith("union_tag"):
-        return {"pointer": f"{pointer}/type", "detail": f"must be one of {_TYPES}"}
-    place = "".join(f"/{_escaped(str(part)[:MAX_POINTER])}" for part in fault["loc"][skip:])
-    return {"pointer": pointer + place, "detail": fault["msg"]}
+def _pointer(fault: ErrorDetails) -> str:
+    return "".join(f"/{pointer_part(str(part))}" for part in fault["loc"])
 
 
-def _escaped(part: str) -> str:
-    """Escape a name for a JSON pointer (RFC 6901)."""
-    return part.replace("~", "~0").replace("/", "~1")
+def _detail(fault: ErrorDetails) -> str:
+    """Say what is allowed, in the words of all other problems."""
+    sentence = _DETAILS.get(fault["type"])
+    return sentence.format(**fault.get("ctx", {})) if sentence else fault["msg"]

@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from pathlib import Path
 from threading import Timer
 from typing import NoReturn
 
+from bots import duration
 from bots.chance import chance_of
 from bots.client import Client
 from bots.errors import Problem
@@ -55,6 +57,13 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
     """Make a strategy's command line: the options of every bot, and its own."""
     described = (kind.__doc__ or "").replace("%", "%%")
     chosen = argparse.ArgumentParser(prog=f"python -m bots run {target}", description=described)
+    _add_common(chosen)
+    add_options(chosen, kind)
+    return chosen
+
+
+def _add_common(chosen: argparse.ArgumentParser) -> None:
+    """Add the options of every bot."""
     common = chosen.add_argument_group("account and exchange")
     common.add_argument(
         "--client-id", metavar="ID", help="account to trade for (default: the strategy's name in capitals)"
@@ -71,7 +80,8 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
     )
     common.add_argument("--seed", type=int, help="makes this account's bot take the same decisions every time")
     life = chosen.add_argument_group("end of the run")
-    life.add_argument("--seconds", type=float, metavar="S", help="stop after this time (default: never)")
+    life.add_argument("--duration", type=duration.option, metavar="1h30m", help="stop after this time (default: never)")
+    life.add_argument("--seconds", type=duration.option, dest="duration", help=argparse.SUPPRESS)  # its former name
     life.add_argument("--ending", type=Path, metavar="FILE", help="write how the bot ended, as JSON with the traceback")
     life.add_argument(
         "--longest-callback-s",
@@ -80,8 +90,6 @@ def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
         default=LONGEST_CALLBACK_S,
         help="a callback that takes longer counts as hung and ends the bot (default: %(default)s)",
     )
-    add_options(chosen, kind)
-    return chosen
 
 
 def _key(arguments: argparse.Namespace, client_id: str) -> str:
@@ -106,6 +114,15 @@ def key_of(file: Path, client_id: str) -> str:
     return key
 
 
+def _require_writable(file: Path) -> None:
+    """Check that the ending can be written before the bot trades. Raises CannotTrade."""
+    try:
+        with tempfile.TemporaryFile(dir=file.parent):
+            pass
+    except OSError as fault:
+        raise CannotTrade(f"--ending {file} cannot be written: {fault.strerror}") from None
+
+
 def log_as(client_id: str) -> None:
     lines = logging.Formatter(
         f"%(asctime)s.%(msecs)03dZ %(levelname)s bot={client_id} %(message)s", "%Y-%m-%dT%H:%M:%S"
@@ -119,15 +136,21 @@ def log_as(client_id: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run one bot until it is stopped; return the exit status of its ending."""
     if not arguments or arguments[0].startswith("-"):
-        usage = argparse.ArgumentParser(prog="python -m bots run")
-        usage.add_argument("target", help="a strategy's name, FILE.py:CLASS or MODULE:CLASS; each has its own --help")
+        usage = argparse.ArgumentParser(
+            prog="python -m bots run", epilog="python -m bots run TARGET --help lists the options of a strategy, too."
+        )
+        usage.add_argument("target", metavar="TARGET", help="a strategy's name, FILE.py:CLASS or MODULE:CLASS")
+        _add_common(usage)
         usage.parse_args(arguments)
+        usage.error("name what is to trade first, and its options after it")
     target = arguments[0]
     try:
         kind = strategy_of(target)
         options = parser(target, kind).parse_args(arguments[1:])
         client_id = options.client_id or (kind.name or kind.__name__).upper()
         strategy = made(kind, options)
+        if options.ending is not None:
+            _require_writable(options.ending)
         client = Client(options.url, _key(options, client_id), patience_s=PATIENCE_S, timeout_s=TIMEOUT_S)
     except (NoStrategy, CannotTrade, ValueError) as fault:
         print(f"python -m bots: {fault}", file=sys.stderr)
@@ -144,14 +167,14 @@ def main(arguments: Sequence[str]) -> int:
 def live(runner: Runner, options: argparse.Namespace, *, client_id: str, strategy: str) -> Ending:
     """Run a bot until it is asked to stop, its time is over, or it cannot continue.
 
-    options  security, url, seconds, ending and longest_callback_s, as on the command line
+    options  security, url, duration, ending and longest_callback_s, as on the command line
     """
     signal.signal(signal.SIGTERM, lambda *_: _told_to_stop(runner))
     signal.signal(signal.SIGINT, lambda *_: _told_to_stop(runner))
     hang = partial(_hung, runner, options.ending, client_id, strategy)
     runner.watched_by(Watchdog(options.longest_callback_s, hang))
-    if options.seconds is not None:
-        _later(options.seconds, runner.stop)
+    if options.duration is not None:
+        _later(options.duration, runner.stop)
     of_bot = partial(Ending, client_id=client_id, strategy=strategy)
     try:
         runner.run(options.security.split(","))
@@ -164,6 +187,10 @@ def live(runner: Runner, options: argparse.Namespace, *, client_id: str, strateg
             return of_bot(outcome="refused", at_s=runner.now_s, error=str(error))
         log.exception("strategy_raised at=%.3f", runner.now_s)
         return ending.raised(error, client_id=client_id, strategy=strategy, at_s=runner.now_s)
+    if not runner.has_started and runner.away_s:
+        silence = f"{options.url} did not answer in {runner.now_s:.0f} s: see `make status`, or start it"
+        print(f"python -m bots: {silence}", file=sys.stderr)
+        return of_bot(outcome="unreachable", at_s=runner.now_s, error=silence)
     return of_bot(outcome="stopped", at_s=runner.now_s)
 
 

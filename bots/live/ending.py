@@ -11,17 +11,18 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-Outcome = Literal["stopped", "raised", "hung", "refused", "flooded"]
+Outcome = Literal["stopped", "raised", "hung", "refused", "flooded", "unreachable"]
 
 # Exit status by outcome.
-STATUS: dict[Outcome, int] = {"stopped": 0, "refused": 1, "raised": 3, "hung": 4, "flooded": 5}
+STATUS: dict[Outcome, int] = {"stopped": 0, "refused": 1, "raised": 3, "hung": 4, "flooded": 5, "unreachable": 6}
 
 
 class Ending(Struct, frozen=True, kw_only=True):
     """The end of a bot.
 
     outcome    `stopped` on request, `raised`: its strategy raised an exception, `hung` in a callback, `refused` by the
-               exchange, `flooded`: it sent more requests than the league allows
+               exchange, `flooded`: it sent more requests than the league allows, `unreachable`: the exchange did not
+               answer before the end
     at_s       time from its start [s]
     error      one line
     traceback  Python's traceback; empty if nothing was raised

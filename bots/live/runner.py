@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal
 from functools import partial
 from threading import Thread
 
@@ -63,6 +64,7 @@ class Runner:
         self._summary_due_s = self._started_s + SUMMARY_EVERY_S
         self._away_since_s: float | None = None
         self._wait_s = FIRST_WAIT_S
+        self._first_equity: Decimal | None = None
 
     @property
     def now_s(self) -> float:
@@ -109,6 +111,8 @@ class Runner:
             self._turn()
         if (session := self._session) is not None:
             self._survives(lambda: self._call(partial(session.stop, self.now_s)))
+            if not self._survives(partial(self._summarise, "ended")):
+                log.info("ended %s", self._counts())
 
     # -- start ---------------------------------------------------------------------------------------------------
 
@@ -118,6 +122,7 @@ class Runner:
         self._client.account(self._client_id)  # a wrong key fails here rather than at the first order
         self._follow(security_ids)
         account = self._client.account(self._client_id)
+        self._first_equity = account.equity
         self._session = TradingSession(
             self._strategy,
             self._venue,
@@ -215,12 +220,19 @@ class Runner:
             self._away_since_s, self._wait_s = None, FIRST_WAIT_S
         return True
 
-    def _summarise(self) -> None:
-        account = self._client.account(self._client_id)
+    def _summarise(self, what: str = "trading") -> None:
+        """Log what was done, and what the account has gained since the start."""
+        equity = self._client.account(self._client_id).equity
+        gain = equity - (equity if self._first_equity is None else self._first_equity)
+        log.info("%s %s equity=%s gain=%+.2f", what, self._counts(), equity, gain)
+
+    def _counts(self) -> str:
         assert self._session is not None, "a summary is of what was done"
-        tally, refused = self._session.tally, self._refusals.total()
-        counts = " ".join(f"{name}={tally[name]}" for name in ("orders", "trades", "denied", "cancelled"))
-        log.info("trading %s refused=%d balance=%s equity=%s", counts, refused, account.balance, account.equity)
+        tally = self._session.tally
+        return (
+            f"orders={tally['orders']} fills={tally['trades']} denied={tally['denied']} "
+            f"cancelled={tally['cancelled']} refused={self._refusals.total()}"
+        )
 
 
 def _write(now_s: float, text: str, fields: Mapping[str, object]) -> None:

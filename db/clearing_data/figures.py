@@ -34,6 +34,15 @@ class ClearingFigures:
     fund_cents: int
 
 
+def denied(tx: Connection, *, since_us: int) -> dict[str, int]:
+    """Return the requests that order entry denied since a time, by reason; the table's index is by time."""
+    rows = tx.execute(
+        text("SELECT reason, count(*) AS requests FROM denials WHERE denied_us >= :since_us GROUP BY reason"),
+        {"since_us": since_us},
+    )
+    return {row.reason: row.requests for row in rows}
+
+
 def figures(tx: Connection) -> ClearingFigures:
     """The figures as they are now."""
     shards = tx.execute(

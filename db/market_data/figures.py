@@ -13,11 +13,15 @@ REPORTS_OF_EACH = 50
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long one report took: from its cause until the stage sent it, and from then until it was stored [us]."""
+    """How long one report took: from its cause until the stage sent it, and from then until it was stored [us].
+
+    stored_us  when it was stored [us since 1970, UTC]
+    """
 
     event_type: str
     stage_us: int
     feed_us: int
+    stored_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def figures(tx: Connection, *, since_us: int) -> FeedFigures:
     latencies = tx.execute(
         text(
             """
-            SELECT event_type, sent_us - event_us AS stage_us, stored_us - sent_us AS feed_us
+            SELECT event_type, sent_us - event_us AS stage_us, stored_us - sent_us AS feed_us, stored_us
             FROM (SELECT client_id FROM report_heads ORDER BY sequence DESC LIMIT :clients) AS busiest
             CROSS JOIN LATERAL (
                 SELECT event_type, event_us, sent_us, stored_us FROM reports

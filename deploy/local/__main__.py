@@ -20,6 +20,9 @@ COMMANDS = ("up", "down", "status", "logs", "clean", "run", "chaos", "tournament
 
 def main(arguments: list[str]) -> int:
     """Install what a command needs, and replace this process by it."""
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(f"usage: python3 -m deploy.local COMMAND, one of: {', '.join(COMMANDS)}; `make help` explains them")
+        return 0
     if not arguments or arguments[0] not in COMMANDS:
         raise Failure(f"unknown command: python3 -m deploy.local takes one of: {', '.join(COMMANDS)}")
     os.chdir(ROOT)
@@ -44,7 +47,7 @@ def main(arguments: list[str]) -> int:
     else:
         # These commands use the exchange as it was last started, whatever the caller's variables say.
         os.environ.update(environment_file.read(EXCHANGE))
-    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", f"deploy.local.commands.{command}", *arguments[1:]])
+    return os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", f"deploy.local.commands.{command}", *arguments[1:]])
 
 
 def _services_to_run() -> Collection[str]:

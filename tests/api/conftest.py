@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -31,11 +32,15 @@ class Keys:
 
 
 @pytest.fixture(scope="session")
-def shared_api() -> Iterator[Api]:
-    with (
-        tempfile.TemporaryDirectory(prefix="run-") as nobody_streams,
-        running_api({"RUN_DIRECTORY": nobody_streams}) as api,
-    ):
+def run_directory() -> Iterator[Path]:
+    """Return the run directory of the shared api; no process `streams` uses it."""
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def shared_api(run_directory: Path) -> Iterator[Api]:
+    with running_api({"RUN_DIRECTORY": str(run_directory)}) as api:
         yield api
 
 

@@ -489,6 +489,22 @@ FEED = (
 
 API = (
     _one(
+        "repeated_names_accepted",
+        "A body in which a name is given twice is refused.",
+        "tests/api/wire/test_order_reading.py::test_no_name_may_be_repeated",
+        "api/wire/order_reading.py",
+        "        if _is_strict(body, found if isinstance(found, list) else [found]):\n",
+        "        if found is not None:\n",
+    ),
+    _one(
+        "half_a_head_compared",
+        "A head counts as known only if all of it but the length is the same.",
+        "tests/api/http/test_server.py::test_only_the_length_of_a_known_head_may_differ",
+        "api/http/head.py",
+        "or not digits.isdigit() or not received.startswith(after, end):",
+        "or not digits.isdigit():",
+    ),
+    _one(
         "rate_limit_off",
         "A client that sends ten times its rate is refused.",
         "tests/api/orders/intake/test_rate_limits.py::test_28_ten_times_the_rate",

@@ -40,7 +40,7 @@ def typed(
 ) -> subprocess.CompletedProcess[str]:
     """Return commands of the guide for a folder outside the repository; a bot trades for this many seconds."""
     commands = commands.replace(PYTHON, shlex.quote(sys.executable))
-    commands = commands.replace(f"--seconds {IN_THE_GUIDE}", f"--seconds {seconds}")
+    commands = commands.replace(f"--duration {IN_THE_GUIDE}s", f"--duration {seconds}s")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     if exchange is not None:
         commands = commands.replace("http://127.0.0.1:8000", exchange.url).replace(

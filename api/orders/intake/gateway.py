@@ -7,8 +7,9 @@ before the order is queued; and RabbitMQ has every request that the api answers 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from api.orders.intake.ids import OrderIds
@@ -19,64 +20,62 @@ from api.orders.intake.queue import OrderQueue, UnknownOutcome
 from api.orders.intake.rate_limits import Allowance, RateLimits
 from api.orders.intake.rules import EXPIRED, Message, message_of, refusal
 from api.request.listing import Listing
+from api.wire.order_bodies import Cancel, Replace, Request
 from api.wire.problems import Problem
-from api.wire.schema import Cancel, Replace, Request
 from db.clearing_data.keys import Identity
 from tasks.messages import CancelRequest, OrderRequest, Side
 
 
-class Submission:
+class Result(Struct, frozen=True, gc=False, tag_field="status", tag="success"):
+    """The result of a request that RabbitMQ has confirmed."""
+
+    order_id: int
+    client_order_id: str | None
+    message: str
+
+
+class DuplicateResult(Result, frozen=True, gc=False, tag_field="status", tag="success"):
+    """The result of an order that the client sent before under the same client order id."""
+
+    duplicate: Literal[True] = True
+
+
+class Submission(Struct):
     """One request on its way through the gateway.
 
-    asked      the request; None when the body did not make sense
-    pointer    JSON pointer to the request in the body
+    asked      the request; a problem when it is not valid
+    position   place of the request in an array; None when it is the whole body
     problem    the reason why the request goes no further
     message    the message for the queue
     duplicate  whether the client sent an order with this client order id before; `message` then stands for that order
     decided    whether order entry has decided the earlier order, so that the api need not queue it again
     """
 
-    __slots__ = ("asked", "decided", "duplicate", "message", "pointer", "problem")
+    asked: Request | Problem
+    position: int | None = None
+    problem: Problem | None = None
+    message: Message | None = None
+    duplicate: bool = False
+    decided: bool = False
 
-    def __init__(self, asked: Request | Problem, pointer: str = "") -> None:
-        self.asked = None if isinstance(asked, Problem) else asked
-        self.problem = asked if isinstance(asked, Problem) else None
-        self.pointer = pointer
-        self.message: Message | None = None
-        self.duplicate = False
-        self.decided = False
+    def refuse(self, problem: Problem) -> None:
+        """Go no further; the problem is that of the request, and becomes that of the body."""
+        self.problem = problem if self.position is None else problem.within(f"/{self.position}")
 
-    @property
-    def needs_queueing(self) -> bool:
-        """Whether the message is still to be queued."""
-        return self.message is not None and self.problem is None and not self.decided
-
-    def answer(self) -> dict[str, Any]:
+    def answer(self) -> Result | DuplicateResult:
         """Return the content of the response to a request without a problem."""
         message = self.message
+        if isinstance(message, OrderRequest):
+            if self.duplicate:
+                return DuplicateResult(message.order_id, message.client_order_id, "order submitted")
+            return Result(message.order_id, message.client_order_id, "order submitted")
         assert message is not None
-        if not isinstance(message, OrderRequest):
-            kind = "cancel" if isinstance(message, CancelRequest) else "replace"
-            return {
-                "status": "success",
-                "order_id": message.order_id,
-                "client_order_id": None,
-                "message": f"{kind} submitted",
-            }
-        content = {
-            "status": "success",
-            "order_id": message.order_id,
-            "client_order_id": message.client_order_id,
-            "message": "order submitted",
-        }
-        return content | {"duplicate": True} if self.duplicate else content
+        kind = "cancel" if isinstance(message, CancelRequest) else "replace"
+        return Result(message.order_id, None, f"{kind} submitted")
 
 
 class OrderGateway:
-    """Checks requests, numbers them, ties client order ids to order ids, and queues the messages.
-
-    max_quantity  largest order [shares]
-    """
+    """Checks requests, numbers them, ties client order ids to order ids, and queues the messages."""
 
     def __init__(
         self,
@@ -87,7 +86,6 @@ class OrderGateway:
         queue: OrderQueue,
         pending: PendingOrders,
         rate_limits: RateLimits,
-        max_quantity: int,
     ) -> None:
         self._listing = listing
         self._ids = ids
@@ -96,7 +94,6 @@ class OrderGateway:
         self._mass_cancels = MassCancels(listing, ids.take, queue)
         self._pending = pending
         self._rate_limits = rate_limits
-        self._max_quantity = max_quantity
 
     def submit(self, submissions: Sequence[Submission], identity: Identity, *, received_us: int) -> Allowance:
         """Queue the valid requests in the order given and in one message; each submission gets a problem or a message.
@@ -106,11 +103,12 @@ class OrderGateway:
         """
         valid = self._check(submissions, identity, received_us)
         allowance = self._rate_limits.take(identity, len(valid))
+        own_id = identity.client_id
         for (submission, asked), number in zip(valid, self._ids.take(len(valid)), strict=True):
-            submission.message = message_of(asked, number, asked.client_id or identity.client_id, received_us)
+            submission.message = message_of(asked, number, asked.client_id or own_id, received_us)
         if refused := self._keep_promises([submission for submission, _ in valid]):
             allowance = self._rate_limits.give_back(identity, refused)
-        messages = [one.message for one, _ in valid if one.message and one.needs_queueing]
+        messages = [one.message for one, _ in valid if one.message and not one.problem and not one.decided]
         if messages:
             self._put(messages)
         return allowance
@@ -129,7 +127,7 @@ class OrderGateway:
 
     def _repeats(self, asked: Request, identity: Identity) -> bool:
         """Return whether the client order id is promised already: a repeated order is answered after its end, too."""
-        if isinstance(asked, Cancel | Replace) or asked.client_order_id is None:
+        if isinstance(asked, Cancel | Replace) or not asked.client_order_id:
             return False
         return self._promises.is_promised(asked.client_id or identity.client_id, asked.client_order_id)
 
@@ -141,15 +139,14 @@ class OrderGateway:
         valid = []
         for submission in submissions:
             asked = submission.asked
-            if asked is None:
+            if isinstance(asked, Problem):
+                submission.refuse(asked)
                 continue
-            submission.problem = refusal(
-                asked, submission.pointer, identity, securities, max_quantity=self._max_quantity, now_us=received_us
-            )
-            if submission.problem is not None and submission.problem.code == EXPIRED and self._repeats(asked, identity):
-                submission.problem = None
-            if submission.problem is None:
+            problem = refusal(asked, identity, securities, now_us=received_us)
+            if problem is None or (problem.code == EXPIRED and self._repeats(asked, identity)):
                 valid.append((submission, asked))
+            else:
+                submission.refuse(problem)
         return valid
 
     def _put(self, messages: Sequence[Message]) -> None:
@@ -176,8 +173,8 @@ class OrderGateway:
         self._promises.keep([promise for _, promise in promised])
         for submission, promise in promised:
             if not promise.same_terms:
-                submission.problem = Problem(
-                    409, "client_order_id_reused", "this client_order_id belongs to an order with other terms"
+                submission.refuse(
+                    Problem(409, "client_order_id_reused", "this client_order_id belongs to an order with other terms")
                 )
             elif promise.repeated:
                 submission.message = replace(promise.order, order_id=promise.order_id)

@@ -79,7 +79,8 @@ class TooManyOrders(Problem):
         super().__init__(
             429,
             "rate_limited",
-            "the client has reached its limit of orders per second, over all its keys; nothing was queued",
+            f"the client has reached its limit of {allowance.limit:,} orders per second, over all its keys; "
+            "nothing was queued",
             retry=True,
         )
         self._allowance = allowance

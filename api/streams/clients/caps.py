@@ -129,6 +129,11 @@ class Caps:
         if session is not None:
             session.is_subscribed = True
 
+    @property
+    def taken(self) -> tuple[int, int]:
+        """The places that are taken, and those of clients without a key."""
+        return self._places, self._anonymous
+
     def end_idle(self) -> None:
         """End the sessions that have neither given a key nor subscribed in time."""
         now_s = time.monotonic()

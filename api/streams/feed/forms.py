@@ -8,6 +8,7 @@ from msgspec import Raw, Struct
 
 from api.wire.answers import encode
 from api.wire.money import dollars
+from api.wire.outgoing import time_of
 from tasks.data_feed.rules.rows import Price
 
 Kind = Literal["snapshot", "update"]
@@ -35,7 +36,7 @@ def content_of(event: Event) -> Raw:
 
 
 def price_message(price: Price) -> bytes:
-    """A message of /stream/price: a price with both sides; its time is in seconds since 1970, as text."""
+    """A message of /stream/price: a price with both sides; its timestamp is in seconds since 1970, as text."""
     assert price.bid_cents is not None, "only prices with both sides are sent"
     assert price.ask_cents is not None, "only prices with both sides are sent"
     return encode(
@@ -44,6 +45,7 @@ def price_message(price: Price) -> bytes:
             "bid": dollars(price.bid_cents),
             "ask": dollars(price.ask_cents),
             "timestamp": str(price.updated_us // 1_000_000),
+            "time": time_of(price.updated_us),
             "sequence": price.sequence,
         }
     )

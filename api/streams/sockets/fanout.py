@@ -34,6 +34,8 @@ class Fanout:
         self._before: list[Callable[[], None]] = []
         self._is_coming = False
         self._again_at = 0.0
+        #: The clients cut off because they did not read.
+        self.cut_off = 0
 
     def before_each_round(self, do: Callable[[], None]) -> None:
         """Register a function that runs before each round, and may fill outboxes."""
@@ -85,6 +87,7 @@ class Outbox:
             return
         if self._waiting_bytes + len(frames) > MAX_WAITING_BYTES and self._websocket is not None:
             log.warning("subscriber_cut_off", waiting_bytes=self._waiting_bytes)
+            self._fanout.cut_off += 1
             self.cut()
             return
         if not self._waiting and self._websocket is not None:
@@ -142,6 +145,7 @@ class Outbox:
     def _lost(self, fault: OSError) -> None:
         if isinstance(fault, TimeoutError):
             log.warning("subscriber_cut_off", waiting_bytes=self._waiting_bytes, fault=str(fault))
+            self._fanout.cut_off += 1
         else:
             log.info("subscriber_lost", fault=str(fault))
         self.cut()

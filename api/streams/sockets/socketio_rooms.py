@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from engineio.packet import MESSAGE, Packet
 from flask_socketio import SocketIO
 from msgspec import Raw
 
+from api.request.origins import ANY
 from api.streams.sockets.fanout import Fanout, Outbox
 from api.streams.sockets.websocket import MAX_MESSAGE_BYTES, WebSocket, text_frame
 
@@ -211,13 +213,19 @@ class SocketIORooms:
             characters = sum(len(packet.data or "") for packet in waiting if packet)
             if len(waiting) > MAX_WAITING_PACKETS or characters > MAX_WAITING_CHARACTERS:
                 log.warning("subscriber_cut_off", waiting_packets=len(waiting), waiting_characters=characters)
+                self._fanout.cut_off += 1
                 waiting.clear()
                 connection.close(wait=False, abort=True)
 
 
-def socketio_server() -> SocketIO:
-    """Return the server, not yet bound to an application."""
+def socketio_server(allowed_origins: Sequence[str]) -> SocketIO:
+    """Return the server, not yet bound to an application.
+
+    allowed_origins  origins whose pages may connect besides the exchange's own; `*` for all
+    """
     return SocketIO(
+        # None allows the exchange's own origin, which a list would have to name.
+        cors_allowed_origins=partial(_is_allowed, allowed_origins) if allowed_origins else None,
         async_mode="gevent",
         json=JsonOfPackets,
         manage_session=False,
@@ -227,6 +235,13 @@ def socketio_server() -> SocketIO:
         logger=False,
         engineio_logger=False,
     )
+
+
+def _is_allowed(allowed_origins: Sequence[str], origin: str, environ: Mapping[str, Any]) -> bool:
+    """Return whether a page of an origin may connect; the exchange's own always may."""
+    scheme = environ.get("HTTP_X_FORWARDED_PROTO", environ["wsgi.url_scheme"])
+    own = f"{scheme}://{environ.get('HTTP_HOST')}"
+    return origin == own or origin in allowed_origins or ANY in allowed_origins
 
 
 class SocketIOWebSocket:

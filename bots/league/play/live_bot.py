@@ -75,7 +75,7 @@ def main() -> int:
     options = argparse.Namespace(
         security=",".join(spec.securities),
         url=spec.url,
-        seconds=None,
+        duration=None,
         ending=Path(spec.ending),
         longest_callback_s=spec.longest_s,
     )

@@ -30,7 +30,7 @@ STOP_PATIENCE_S = 12.0
 # The only environment variables that a bot inherits.
 _ENVIRONMENT = ("HOME", "LANG", "PATH", "PYTHONHASHSEED", "PYTHONPATH", "TMPDIR", "TZ")
 
-_KINDS = {"raised": "raised", "hung": "hung", "flooded": "flooded", "refused": "lost"}
+_KINDS = {"raised": "raised", "hung": "hung", "flooded": "flooded", "refused": "lost", "unreachable": "lost"}
 
 
 class LiveSeat:

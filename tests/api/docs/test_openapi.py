@@ -8,10 +8,12 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from celery_app.settings import Settings
 from tests.api.conftest import Keys
 from tests.support.web import Api
 
 JSON = "application/json"
+DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -47,6 +49,23 @@ def test_every_request_has_an_example_that_its_schema_takes(document: dict[str, 
         validator = jsonschema_rs.validator_for(schema)
         for example in content["examples"].values():
             assert not list(validator.iter_errors(example["value"])), f"{name}: {example}"
+
+
+def test_limits_are_those_of_the_contract(document: dict[str, Any]) -> None:
+    shapes = document["components"]["schemas"]
+    quantity = {"type": "integer", "minimum": 1, "maximum": DEFAULTS["max_order_quantity"]}
+    names = {"LimitOrder", "MarketOrder", "StopOrder", "StopLimitOrder", "Cancel", "Replace"}
+    assert names <= shapes.keys()
+    for name in names - {"Cancel"}:
+        found = shapes[name]["properties"]["quantity"]
+        assert quantity in (found, *found.get("anyOf", ()))
+    for name in names:
+        assert shapes[name]["additionalProperties"] is False
+    body = document["paths"]["/orders"]["post"]["requestBody"]["content"][JSON]["schema"]
+    (many,) = (one for one in body["anyOf"] if one.get("type") == "array")
+    assert (many["minItems"], many["maxItems"]) == (1, DEFAULTS["max_request_orders"])
+    assert shapes["LimitOrder"]["properties"]["time_in_force"]["default"] == "gtc"
+    assert shapes["MarketOrder"]["properties"]["post_only"] == {"type": "boolean", "const": False, "default": False}
 
 
 def test_the_examples_of_new_orders_are_accepted(api: Api, keys: Keys, document: dict[str, Any]) -> None:

@@ -10,8 +10,11 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from kombu import Connection
 
-from tests.api.conftest import Keys, limit
+from api.http.head import KnownHead
+from tasks.messages import OrderRequest
+from tests.api.conftest import Keys, limit, queued
 from tests.support.web import Api, running_api
 
 HOST = b"Host: x\r\n"
@@ -97,6 +100,82 @@ def test_a_client_that_asks_first_may_send_its_body(api: Api, keys: Keys) -> Non
         assert client.recv(1_000).startswith(b"HTTP/1.1 100 Continue\r\n")
         client.sendall(body)
         assert client.recv(1_000).startswith(b"HTTP/1.1 202 ")
+
+
+def test_a_head_like_the_one_before_means_what_it_says(api: Api, keys: Keys, queues: Connection) -> None:
+    """The server remembers the head of an order; another length, key or path in the next one counts."""
+
+    def order(key: str, body: bytes, path: bytes = b"/orders", *more: bytes) -> bytes:
+        lines = [b"Host: x", b"Authorization: Bearer " + key.encode(), b"Content-Type: application/json", *more]
+        return _head(*lines, b"Content-Length: %d" % len(body), request=b"POST " + path + b" HTTP/1.1") + body
+
+    def placed(quantity: int) -> bytes:
+        return json.dumps(limit(quantity=quantity)).encode()
+
+    bodies = [placed(quantity) for quantity in (1, 22, 333, 1, 4_444)]
+    requests_ = [order(keys.single, body) for body in bodies]
+    requests_ += [
+        order(keys.single[:-1] + "?", placed(5)),
+        order("sx_unknown", placed(5)),
+        order(keys.single, b""),
+        order(keys.single, placed(7)),
+        order(keys.single, placed(7), b"/securities"),
+        order(keys.flood, placed(8)),
+        order(keys.flood, placed(9), b"/orders", b"Connection: close"),
+    ]
+    answer = api.raw(b"".join(requests_))
+    statuses = [int(part[:3]) for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [202] * 5 + [401, 401, 400, 202, 403, 202, 202]
+    assert not answer.endswith(b"<still open>")
+    assert answer.count(b"Date: ") == len(statuses)
+    orders = [order for (order,) in queued(queues, 8) if isinstance(order, OrderRequest)]
+    assert [(order.client_id, order.quantity) for order in orders] == [
+        *[("SINGLE", quantity) for quantity in (1, 22, 333, 1, 4_444, 7)],
+        *[("FLOOD", quantity) for quantity in (8, 9)],
+    ]
+    with socket.create_connection(("127.0.0.1", api.port)) as client:
+        client.settimeout(5)
+        for body in (placed(1), placed(12)):
+            client.sendall(order(keys.single, body))
+            assert client.recv(4_096).startswith(b"HTTP/1.1 202 ")
+        head, end, _ = order(keys.single, b" " * 2_000_000).partition(b"\r\n\r\n")
+        client.sendall(head + end)  # too long a body is refused before it is read
+        refused = client.recv(4_096)
+        assert refused.startswith(b"HTTP/1.1 413 ")
+        assert b"Connection: close" in refused
+
+
+@pytest.mark.parametrize(
+    ("received", "lengths"),
+    [
+        (b"POST / HTTP/1.1\r\nContent-Length: 5\r\nA: b\r\n\r\n12345", (44, 5)),
+        (b"POST / HTTP/1.1\r\nContent-Length: 77\r\nA: b\r\n\r\n", (45, 77)),
+        (b"POST / HTTP/1.1\r\nContent-Length: 7", None),
+        (b"POST / HTTP/1.1\r\nContent-Length: \r\nA: b\r\n\r\n", None),
+        (b"POST / HTTP/1.1\r\nContent-Length: +7\r\nA: b\r\n\r\n", None),
+        (b"POST / HTTP/1.1\r\nContent-Length: 7\r\nA: c\r\n\r\n", None),
+        (b"POST / HTTP/1.1\r\nContent-Length: 7\r\nA: b\r\nB: c\r\n\r\n", None),
+        (b"POST / HTTP/1.1\r\nContent-Length: " + b"7" * 18 + b"\r\nA: b\r\n\r\n", None),
+    ],
+)
+def test_only_the_length_of_a_known_head_may_differ(received: bytes, lengths: tuple[int, int] | None) -> None:
+    head = b"POST / HTTP/1.1\r\nContent-Length: 3\r\nA: b\r\n\r\n"
+    known = KnownHead.of(head, {"SERVER_PROTOCOL": "HTTP/1.1"})
+    assert known is not None
+    assert known.lengths(received) == lengths
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"SERVER_PROTOCOL": "HTTP/1.0"},
+        {"SERVER_PROTOCOL": "HTTP/1.1", "HTTP_CONNECTION": "close"},
+        {"SERVER_PROTOCOL": "HTTP/1.1", "HTTP_EXPECT": "100-continue"},
+        {"SERVER_PROTOCOL": "HTTP/1.1", "HTTP_UPGRADE": "websocket"},
+    ],
+)
+def test_heads_that_are_parsed_always(environ: dict[str, str]) -> None:
+    assert KnownHead.of(b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\n", environ) is None
 
 
 # -- time ----------------------------------------------------------------------------------------------------------

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from kombu import Connection
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
+from api.http import stream_figures
+from api.http.stream_figures import StreamFigures
 from celery_app.topology import task_queues
 from db.connect import Database
 from tests.api.conftest import Keys, limit
@@ -69,13 +73,19 @@ def metrics_of(api: Api) -> dict[tuple[str, frozenset[str]], float]:
     }
 
 
-def test_metrics_match_the_stored_and_queued_data(
-    api: Api, keys: Keys, clearing_data: Database, market_data: Database, queues: Connection
+def test_metrics_match_what_is_stored_queued_and_counted(
+    api: Api,
+    keys: Keys,
+    clearing_data: Database,
+    market_data: Database,
+    queues: Connection,
+    run_directory: Path,
 ) -> None:
     now_us = time.time_ns() // 1_000
     with clearing_data.transaction() as tx:
         tx.execute(text("UPDATE shards SET last_seq = 41 WHERE shard = 0"))
         tx.execute(text("INSERT INTO published_marks VALUES (0, 40)"))
+        tx.execute(text("INSERT INTO denials VALUES (9, 'insufficient_funds', :now)"), {"now": now_us})
         tx.execute(text("UPDATE last_prices SET event_id = 7 WHERE security_id = 'MSFT'"))
         tx.execute(
             text(
@@ -97,10 +107,14 @@ def test_metrics_match_the_stored_and_queued_data(
                 {"n": number, "type": event_type, "t": now_us},
             )
     assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+    for order in (limit(price=0.001), [limit(), limit(price=0.001)], limit(quantity=0)):
+        api.ask("POST", "/orders", key=keys.single, json=order)
+    api.ask("GET", "/orders/MSFT/999", key=keys.single)
+    stream_figures.write(run_directory, StreamFigures(clients=5, anonymous_clients=3, cut_off=7, at_us=now_us))
     time.sleep(1.1)  # the figures that another test has read are cached for a second
     found = metrics_of(api)
     expected = {
-        ("exchange_queue_messages", frozenset({"order_entry"})): 1,
+        ("exchange_queue_messages", frozenset({"order_entry"})): 2,
         ("exchange_queue_messages", frozenset({"dead_letter"})): 0,
         ("exchange_queue_workers", frozenset({"order_entry"})): 0,
         ("exchange_commands_sequenced_total", frozenset({"0"})): 41,
@@ -113,12 +127,27 @@ def test_metrics_match_the_stored_and_queued_data(
         ("exchange_stage_latency_seconds", frozenset({"order_entry", "0.5"})): 0.005,
         ("exchange_stage_latency_seconds", frozenset({"order_execution", "0.99"})): 0.005,
         ("exchange_stage_latency_seconds", frozenset({"data_feed", "0.5"})): 0.002,
+        ("exchange_requests_denied_last_minute", frozenset({"insufficient_funds"})): 1,
         **{("exchange_source_up", frozenset({source})): 1 for source in ("rabbitmq", "clearing_data", "market_data")},
     }
     assert expected.items() <= found.items()
+    for stage, reports, quick in (("order_entry", 1, 0), ("order_execution", 1, 0), ("data_feed", 2, 2)):
+        # An order takes 5 ms to its report, and 2 ms from there to storage; other tests may have left reports before.
+        assert found["exchange_stage_seconds_count", frozenset({stage})] >= reports
+        assert found["exchange_stage_seconds_bucket", frozenset({stage, "0.005"})] >= reports
+        assert found["exchange_stage_seconds_bucket", frozenset({stage, "0.002"})] >= quick
+    assert found["exchange_http_requests_total", frozenset({"/orders", "POST", "202"})] >= 1
+    assert found["exchange_http_requests_total", frozenset({"/orders", "POST", "422"})] >= 2
+    assert found["exchange_refused_total", frozenset({"price_off_tick"})] >= 2
+    assert found["exchange_refused_total", frozenset({"not_found"})] >= 1
+    assert found["exchange_http_request_seconds_bucket", frozenset({"/orders", "+Inf"})] >= 3
+    assert found["exchange_stream_clients", frozenset({"given"})] == 2
+    assert found["exchange_stream_clients_cut_off_total", frozenset()] == 7
+    assert any(name == "exchange_build_info" for name, _ in found)
     documented = (ROOT / "docs" / "operations.md").read_text()
     for name, _ in found:
-        assert f"`{name}" in documented, name
+        documented_as = re.sub("_(bucket|count|sum|created)$", "", name)
+        assert f"`{documented_as}" in documented, name
 
 
 def test_metrics_name_unavailable_services() -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 import pytest
 from websocket import ABNF, WebSocketBadStatusException
 
+from api.wire.outgoing import time_of
 from tests.api.streams.conftest import Feed, Keys, prices, trades
 from tests.support.feed import NOW_US, trade
 from tests.support.streams import Streams, read, read_all, read_until_cut_off, wait_until
@@ -30,6 +31,7 @@ def test_prices_begin_with_the_last_ones_and_go_on(streams: Streams, feed: Feed)
         "bid": 99.84,
         "ask": 100.49,
         "timestamp": str(NOW_US // 1_000_000),
+        "time": time_of(NOW_US + 2),
         "sequence": 2,
     }
     assert read_all(only_tesla) == []
