@@ -17,7 +17,7 @@ from bots.simulated.configuration import Configuration, Listing, Opening
 from bots.simulated.configuration import Latency as Travel
 from bots.simulated.market import Market
 from bots.simulated.outcome import BotOutcome, Outcome
-from bots.simulated.seat import clean
+from bots.simulated.player import clean
 from bots.strategy import Strategy
 
 # How often a match reports its progress.
