@@ -75,6 +75,6 @@ class RevealedValue:
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
 
-    def value(self, now_s: float) -> float:  # noqa: ARG002 - the interface of Fundamental
+    def value(self, now_s: float) -> float:
         """Return the value of a share now [dollars]; the time is the caller's and does not matter."""
         return self.now

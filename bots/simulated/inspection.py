@@ -34,9 +34,12 @@ class Inspector:
         self._second = -1
         self._requests = 0
 
-    def check(self, turn: Turn, *, from_us: int, until_us: int) -> None:
-        """Check a turn that lasts from one time up to but not at another. Raises ForgedTurn."""
-        _require(turn.timer_us >= until_us, "its timer is due in the past")
+    def check(self, turn: Turn, *, from_us: int, until_us: int, timer_from_us: int) -> None:
+        """Check a turn that lasts from one time up to but not at another. Raises ForgedTurn.
+
+        timer_from_us  the earliest time at which its timer may be due
+        """
+        _require(turn.timer_us >= timer_from_us, "its timer is due in the past")
         _require(len(turn.calls) <= _MOST_CALLS and len(turn.refusals) <= _MOST_CODES, "its turn is too long")
         _require(turn.failure is None or turn.failure.time_s * US_PER_S < until_us, "it fails in the future")
         for call in turn.calls:

@@ -22,6 +22,7 @@ from bots.simulated.day import TradingDay
 from bots.simulated.dollars import price_of
 from bots.simulated.exchange import Exchange
 from bots.simulated.feed import Feed
+from bots.simulated.market_time import START_US
 from bots.simulated.outcome import BotOutcome, Outcome
 from bots.simulated.player import Player, StrategyPlayer, Terms
 from bots.simulated.record import Record
@@ -45,8 +46,6 @@ from tasks.messages import (
 from tasks.order_entry.rules.decisions import Denied, Limits
 from tasks.shared.rules import securities
 
-# The time at which every match begins: 2023-11-14 22:13:20 UTC [us since 1970].
-START_US = 1_700_000_000_000_000
 # Each bot starts at a random moment within this time.
 SEATING_US = US_PER_S
 

@@ -112,7 +112,7 @@ class Player(Protocol):
     def start(self, now_us: int, value: float | None) -> Turn:
         """Start the strategy and its timer."""
 
-    def wake(self, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> Turn:
+    def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> Turn:
         """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
 
     def stop(self, now_us: int, value: float | None) -> Turn:
@@ -144,6 +144,7 @@ class StrategyPlayer:
         self._watch = watch
         self._timer_us = FOREVER_US
         self._number = 0
+        self.now_us = 0  # of the current or last callback
         self._value: RevealedValue | None = None
         self._turn = Turn([], FOREVER_US, {}, [])
 
@@ -175,7 +176,7 @@ class StrategyPlayer:
         self._call(now_us, self._begin)
         return self._taken()
 
-    def wake(self, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> Turn:
+    def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> Turn:
         """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
         self._reveal(value)
         deliver = self._session.deliver
@@ -259,6 +260,7 @@ class StrategyPlayer:
         """Call the strategy, and keep its requests or its failure."""
         venue = self._venue
         venue.begin(now_us)
+        self.now_us = now_us
         try:
             self._watch.call(self._number, step, *arguments)
         except Problem as problem:

@@ -96,7 +96,7 @@ class Seat:
         inbox, events = self._inbox, []
         while inbox and inbox[0][0] < until_us:
             events.append(inbox.popleft())
-        self._take(self.player.wake(until_us, events, value))
+        self._take(self.player.wake(now_us, until_us, events, value))
         self._set_alarm()
 
     def _seen(self, now_us: int) -> float | None:

@@ -71,6 +71,9 @@ class Bot(_Settings):
     options     options of the strategy
     latency     default: the tournament's
     securities  what it may trade, its own first; default: all
+    informed    whether it observes the hidden value of its own security; default: only the exchange's own strategy
+                `informed` does
+    house       whether it is part of the market and not of the competition: it is not ranked
     """
 
     strategy: str = Field(min_length=1, max_length=400)
@@ -79,6 +82,8 @@ class Bot(_Settings):
     options: dict[str, Any] = {}
     latency: Latency | None = None
     securities: tuple[Security, ...] | None = Field(None, min_length=1)
+    informed: bool | None = None
+    house: bool = False
 
     @field_validator("name")
     @classmethod
@@ -137,6 +142,7 @@ class League(_Settings):
     seeds           one match for each seed: a number for the seeds 1, 2, 3, ..., or a list
     sample_every    time between two samples of all accounts and the market [s]
     orders_a_second requests that a bot may send in a second; more disqualify it
+    secret          text that only the organiser knows: hidden values and all other chance follow from it and the seed
     """
 
     name: str = Field("A tournament", min_length=1, max_length=80)
@@ -145,6 +151,7 @@ class League(_Settings):
     seeds: tuple[int, ...] = Field((1,), min_length=1, max_length=10_000)
     sample_every: Seconds = Field(10.0, ge=0.1)
     orders_a_second: int = Field(1_000, ge=1, le=20_000)
+    secret: str = Field("", max_length=200)
     opening: Opening = Opening()
     latency: Latency = Latency()
     bots: tuple[Bot, ...] = Field(min_length=1)
@@ -185,6 +192,10 @@ class League(_Settings):
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def chance(self, seed: int) -> str:
+        """Return the text from which everything random in the match of a seed follows."""
+        return f"{self.secret}:{seed}" if self.secret else f"{seed}"
 
     def opening_shares(self) -> dict[str, int]:
         """Return the shares with which each bot starts, by security."""
