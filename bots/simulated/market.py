@@ -34,11 +34,13 @@ from bots.strategy import Strategy
 from tasks.messages import (
     Command,
     Event,
+    Expire,
     HaltRequest,
     MassCancelRequest,
     OrderRequest,
     Phase,
     PhaseChanged,
+    PlaceOrder,
     Request,
     Side,
     TradeMade,
@@ -240,7 +242,17 @@ class Market:
         self._record.requested(request, None)
         if is_news(request, None):
             self._deliver(answer(request, None))
-        self._execute(decision.command)
+        command = decision.command
+        self._execute(command)
+        if type(command) is PlaceOrder and command.expires_us is not None:
+            # The exchange looks once a second for orders that are due.
+            due_us = -(-(command.expires_us - START_US) // US_PER_S) * US_PER_S
+            self.clock.at(due_us, partial(self._expire, command.order_id))
+
+    def _expire(self, order_id: int) -> None:
+        if self._is_open and order_id in self.exchange.accounts.orders:
+            self._execute(Expire(self._numbers.take(), [order_id], START_US + self.clock.now_us))
+            self._feed.changed()
 
     def _execute(self, command: Command) -> Sequence[Event]:
         """Execute a command, settle and publish its events, and return them."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from bots.contract import LimitOrder, Order, ProblemDetails, StopLimitOrder, StopOrder
 from bots.errors import Problem
-from bots.simulated.clock import US_PER_S
+from bots.simulated.clock import US_PER_S, time_of
 from bots.simulated.configuration import SHARD
 from bots.simulated.dollars import cents_of, price_of
 from tasks.messages import (
@@ -99,8 +99,13 @@ class SimulatedVenue:
             stop_cents = self._cents(order.stop_price, security, "/stop_price")
         if isinstance(order, LimitOrder):
             display_quantity = order.display_quantity
-        if time_in_force == "gtd":
-            raise _refused("validation_error", "/time_in_force: the simulated market has no gtd orders; use day or gtc")
+        expires_us = None
+        if isinstance(order, LimitOrder | StopLimitOrder) and order.expires_at is not None:
+            expires_us = time_of(order.expires_at)
+            if expires_us is None:
+                raise _refused("validation_error", "/expires_at must be a time as in RFC 3339")
+            if expires_us <= self._now_us():
+                raise _refused("expired", "/expires_at must be in the future")
         self._count()
         request = OrderRequest(
             self._numbers.next,
@@ -116,6 +121,7 @@ class SimulatedVenue:
             self._now_us(),
             stop_cents,
             display_quantity,
+            expires_us,
         )
         if refused := contradiction(request):
             raise _refused(refused, "the terms of the order contradict each other")
