@@ -18,6 +18,7 @@ from tasks.order_entry.rules.orders import contradiction, price_refusal
 # Callbacks that may have sent something in one turn, and refusal codes of one turn.
 _MOST_CALLS = 10_000
 _MOST_CODES = 64
+_LONGEST_CODE = 48
 
 
 class ForgedTurn(Exception):
@@ -41,7 +42,13 @@ class Inspector:
         """
         _require(turn.timer_us >= timer_from_us, "its timer is due in the past")
         _require(len(turn.calls) <= _MOST_CALLS and len(turn.refusals) <= _MOST_CODES, "its turn is too long")
-        _require(turn.failure is None or turn.failure.time_s * US_PER_S < until_us, "it fails in the future")
+        until_s = until_us / US_PER_S
+        _require(turn.failure is None or 0 <= turn.failure.time_s < until_s, "it fails at another time than now")
+        _require(all(0 <= note.time_s < until_s for note in turn.notes), "it logs at another time than now")
+        _require(
+            all(len(code) <= _LONGEST_CODE and 0 < number <= _MOST_CALLS for code, number in turn.refusals.items()),
+            "its refusals are none of the exchange's",
+        )
         for call in turn.calls:
             _require(from_us <= call.time_us < until_us, "it sends at another time than now")
             from_us = call.time_us

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from bots.contract import Security
+from bots.contract import Auction, Book, NewsItem, PhaseChange, Price, Report, Security, Trade
 from bots.errors import Problem
 from bots.fundamental import RevealedValue
 from bots.simulated.clock import FOREVER_US, US_PER_S
@@ -98,13 +98,19 @@ class Turn(Struct, array_like=True):
 
 
 class Player(Protocol):
-    """Plays one bot; `kind` is the name of its strategy's class, `channels` what it listens to, known once it sits.
+    """Plays one bot.
 
-    It wakes with the events that are due before a time and the hidden value until then, None if it is not informed.
+    kind      name of its strategy's class
+    channels  what it listens to
+    wakes_on  types of the events that lead to a callback; the others wait for its next wake-up
+
+    The last two are known once it sits. It wakes with the events that are due before a time and the hidden value until
+    then, None if it is not informed.
     """
 
     kind: str
     channels: frozenset[Channel]
+    wakes_on: frozenset[type[Event]]
 
     def sit(self, terms: Terms, rng: Random) -> Turn:
         """Take the seat."""
@@ -112,11 +118,35 @@ class Player(Protocol):
     def start(self, now_us: int, value: float | None) -> Turn:
         """Start the strategy and its timer."""
 
-    def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> Turn:
+    def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> None:
         """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
+
+    def acted(self) -> Turn:
+        """Return what the last wake-up leads to; call it once, before any other call."""
 
     def stop(self, now_us: int, value: float | None) -> Turn:
         """Stop the strategy."""
+
+
+# The callbacks that each type of event leads to.
+_CALLBACKS: dict[type[Event], tuple[str, ...]] = {
+    Price: ("on_price",),
+    Book: ("on_book",),
+    Trade: ("on_trade",),
+    PhaseChange: ("on_phase",),
+    Auction: ("on_auction",),
+    NewsItem: ("on_news",),
+    Report: ("on_order", "on_fill"),
+}
+
+
+def waking_events(kind: type[Strategy]) -> frozenset[type[Event]]:
+    """Return the types of events for which a strategy defines a callback; the others only change what it knows."""
+    return frozenset(
+        event
+        for event, callbacks in _CALLBACKS.items()
+        if any(getattr(kind, callback) is not getattr(Strategy, callback) for callback in callbacks)
+    )
 
 
 def clean(text: object) -> str:
@@ -140,6 +170,7 @@ class StrategyPlayer:
     def __init__(self, strategy: Strategy, watch: Watch) -> None:
         self.kind = type(strategy).__name__
         self.channels: frozenset[Channel] = frozenset()
+        self.wakes_on: frozenset[type[Event]] = frozenset()
         self._strategy = strategy
         self._watch = watch
         self._timer_us = FOREVER_US
@@ -153,6 +184,7 @@ class StrategyPlayer:
     def sit(self, terms: Terms, rng: Random) -> Turn:
         """Take the seat."""
         self.channels = type(self._strategy).channels()
+        self.wakes_on = waking_events(type(self._strategy))
         self._number = terms.number
         self._phase = terms.phase
         self._venue = SimulatedVenue(
@@ -176,7 +208,7 @@ class StrategyPlayer:
         self._call(now_us, self._begin)
         return self._taken()
 
-    def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> Turn:
+    def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> None:
         """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
         self._reveal(value)
         deliver = self._session.deliver
@@ -188,6 +220,9 @@ class StrategyPlayer:
             self._call(due_us, deliver, event, due_us / US_PER_S)
         while self._timer_us < until_us and self._turn.failure is None:
             self._call(self._timer_us, self._tick)
+
+    def acted(self) -> Turn:
+        """Return what the last wake-up leads to."""
         return self._taken()
 
     def stop(self, now_us: int, value: float | None) -> Turn:

@@ -64,7 +64,9 @@ class Seat:
         self._delivered_us = 0
         self._sent_us = 0
         self._timer_us = FOREVER_US
+        self._waking_us = FOREVER_US  # when the first event arrives that leads to a callback
         self._alarm_us = FOREVER_US
+        self._is_acting = False
         self._is_failing = False
         self._take(player.sit(terms, chance_of(chance, client_id)))
 
@@ -96,17 +98,25 @@ class Seat:
         inbox, events = self._inbox, []
         while inbox and inbox[0][0] < until_us:
             events.append(inbox.popleft())
-        self._take(self.player.wake(now_us, until_us, events, value))
-        self._set_alarm()
+        wakes_on = self.player.wakes_on
+        self._waking_us = next((due_us for due_us, event in inbox if type(event) in wakes_on), FOREVER_US)
+        self.player.wake(now_us, until_us, events, value)
+        # Nothing needs the answer before the first request could arrive: other bots may act in the meantime.
+        self._is_acting = True
+        self._clock.at(min(now_us + self._latency.order_us, until_us), self._collect)
+
+    def _collect(self) -> None:
+        if self._is_acting:
+            self._is_acting = False
+            self._take(self.player.acted())
+            self._set_alarm()
 
     def _seen(self, now_us: int) -> float | None:
         """Return the hidden value if the bot is informed."""
         return None if self._value is None else self._value.value(now_us / US_PER_S)
 
     def _set_alarm(self) -> None:
-        due_us = self._timer_us
-        if self._inbox and self._inbox[0][0] < due_us:
-            due_us = self._inbox[0][0]
+        due_us = min(self._timer_us, self._waking_us)
         if due_us < self._alarm_us and self.is_open and not self._is_failing:
             self._alarm_us = due_us
             self._clock.at(due_us, self._wake)
@@ -115,6 +125,10 @@ class Seat:
         """Stop the strategy; no event is delivered afterwards."""
         if self.failure is None and self.is_open:
             now_us = self._clock.now_us
+            self._collect()
+            if events := [(due_us, event) for due_us, event in self._inbox if due_us < now_us]:
+                self.player.wake(now_us - 1, now_us, events, self._seen(now_us))
+                self._take(self.player.acted())
             self._take(self.player.stop(now_us, self._seen(now_us)))
         self.is_open = False
 
@@ -132,7 +146,10 @@ class Seat:
             due_us = self._delivered_us
         self._delivered_us = due_us
         self._inbox.append((due_us, event))
-        if due_us < self._alarm_us:
+        if due_us < self._waking_us and type(event) in self.player.wakes_on:
+            self._waking_us = due_us
+            if due_us >= self._alarm_us or self._is_acting:
+                return
             self._alarm_us = due_us
             self._clock.at(due_us, self._wake)
 

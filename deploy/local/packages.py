@@ -25,6 +25,7 @@ _UNITS = ("rabbitmq-server", "epmd.socket", "postgresql", "redis-server")
 
 _OS_RELEASE = Path("/etc/os-release")
 # Ubuntu's package installs the snap, which is the only Chromium that Ubuntu has.
+_PACKAGES_OF_TOOLS = {"bwrap": "bubblewrap"}
 _NAMES_ON_UBUNTU = {"chromium": "chromium-browser"}
 
 # Packages ask it before they start a service; status 101 forbids the start.
@@ -67,7 +68,13 @@ def _has(tool: str) -> bool:
 
 def _package_of(tool: str) -> str:
     """Return the package of a tool on this system."""
-    return _NAMES_ON_UBUNTU.get(tool, tool) if _is_ubuntu() else tool
+    package = _PACKAGES_OF_TOOLS.get(tool, tool)
+    return _NAMES_ON_UBUNTU.get(package, package) if _is_ubuntu() else package
+
+
+def can_install() -> bool:
+    """Return whether this process may install packages."""
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
 def _is_ubuntu() -> bool:

@@ -19,6 +19,8 @@ from bots.strategy import Strategy
 
 # The exchange's longest account name, less the prefix of a live match.
 _LONGEST_ACCOUNT = 36
+# Of a name that a configuration may give.
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Entrant:
     file        its own file, if it plays in a sandbox, where `target` names the file's place
     is_guest    whether it plays in a process of its own
     informed    whether it observes the hidden value of its first security
+    house       whether it is part of the market and not of the competition
     """
 
     name: str
@@ -45,6 +48,7 @@ class Entrant:
     file: Path | None = None
     is_guest: bool = False
     informed: bool = False
+    house: bool = False
 
     def strategy(self) -> Strategy:
         """Make a new strategy with the options. Raises any exception of its constructor."""
@@ -53,7 +57,7 @@ class Entrant:
 
 def files_of(league: League, folder: Path) -> dict[str, Path]:
     """Return the paths of the bot files that a tournament names, relative to a folder, by the name in the file."""
-    places = [bot.strategy.partition(":")[0] for bot in league.bots]
+    places = [bot.strategy.partition(":")[0] for bot in league.everyone]
     return {place: (folder / place).resolve() for place in places if place.endswith(".py")}
 
 
@@ -81,18 +85,18 @@ def entrants(
     files = files_of(league, Path()) if files is None else files
     if isolate:
         _require_sandbox()
-    found = [_found(bot, files, trust=trust) for bot in league.bots]
-    faults = [f"  bots[{at}].{fault}" for at, one in enumerate(found, start=1) for fault in one.faults]
+    found = [_found(bot, files, trust=trust) for bot in league.everyone]
+    faults = [f"  {_place(at, league)}.{fault}" for at, one in enumerate(found) for fault in one.faults]
     if faults:
         raise ConfigurationError("\n".join(["the tournament cannot begin:", *faults]))
     every = tuple(security.id for security in league.securities)
-    called = [bot.name or one.name or _title(bot.strategy) for bot, one in zip(league.bots, found, strict=True)]
+    called = [bot.name or one.name or _title(bot.strategy) for bot, one in zip(league.everyone, found, strict=True)]
     wanted = Counter[str]()
-    for name, bot in zip(called, league.bots, strict=True):
+    for name, bot in zip(called, league.everyone, strict=True):
         wanted[name] += bot.count
     listed: list[Entrant] = []
     numbers = Counter[str]()
-    for name, bot, one in zip(called, league.bots, found, strict=True):
+    for at, (name, bot, one) in enumerate(zip(called, league.everyone, found, strict=True)):
         for _ in range(bot.count):
             numbers[name] += 1
             own = f"{name} {numbers[name]}" if wanted[name] > 1 else name
@@ -108,9 +112,16 @@ def entrants(
                     file=one.file,
                     is_guest=one.file is not None or isolate,
                     informed=bot.strategy == Informed.name if bot.informed is None else bot.informed,
+                    house=at >= len(league.bots),
                 )
             )
     return listed
+
+
+def _place(at: int, league: League) -> str:
+    """Return where a bot is in the configuration, counted from 1."""
+    entered = len(league.bots)
+    return f"bots[{at + 1}]" if at < entered else f"house[{at - entered + 1}]"
 
 
 def _require_sandbox() -> None:
@@ -122,7 +133,7 @@ def _require_sandbox() -> None:
 
 def has_strangers(league: League) -> bool:
     """Return whether a tournament has bots that do not come with the exchange."""
-    return any(bot.strategy not in STRATEGIES for bot in league.bots)
+    return any(bot.strategy not in STRATEGIES for bot in league.everyone)
 
 
 def _found(bot: Bot, files: Mapping[str, Path], *, trust: bool) -> _Found:
@@ -151,7 +162,10 @@ def _looked_at(bot: Bot, file: Path, target: str) -> _Found:
     faults = loaded.faults
     if loaded.kind and (unknown := [name for name in bot.options if name not in loaded.options]):
         faults = _unknown_options(bot, unknown, loaded.options)
-    return _Found(target, loaded.kind, loaded.name, file, faults)
+    # The class and its name are the stranger's words, too.
+    kind = loaded.kind if loaded.kind.isidentifier() else "Strategy"
+    name = loaded.name if loaded.name.isprintable() else ""
+    return _Found(target, kind[:_LONGEST_NAME], name[:_LONGEST_NAME], file, faults)
 
 
 def _trusted(bot: Bot, target: str) -> _Found:

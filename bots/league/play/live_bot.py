@@ -1,8 +1,9 @@
 """`python -m bots.league.play.live_bot SPEC.json`: one bot of a live match, in its own process.
 
 The process reports that it is ready and waits for a line on its standard input, so that all bots of a match start
-together; an informed bot gets the hidden value there, line by line, and no bot gets the seed or the events. While the bot trades, the process updates a heartbeat file every second; at the end it writes an ending, as
-every live bot does (bots/live/ending.py).
+together; an informed bot gets the hidden value there, line by line, and no bot gets the seed or the events. While the
+bot trades, the process updates a heartbeat file every second; at the end it writes an ending, as every live bot does
+(bots/live/ending.py).
 """
 
 from __future__ import annotations

@@ -264,4 +264,5 @@ def _bot(entrant: Entrant, bot: BotOutcome, securities: Sequence[str], failure: 
             error=bot.failure.error,
             traceback=bot.failure.traceback,
         ),
+        house=entrant.house,
     )

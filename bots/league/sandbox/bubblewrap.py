@@ -13,7 +13,6 @@ import sysconfig
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from socket import socket
 
 from bots.league.sandbox import confinement
 
@@ -50,12 +49,13 @@ def _hindrance() -> str | None:
     return None if tried.returncode == 0 else tried.stderr.strip().partition("\n")[0] or f"status {tried.returncode}"
 
 
-def start(file: Path | None, pipe: socket) -> subprocess.Popen[bytes]:
-    """Start the process of a bot with its end of the pipe as standard input; `file` is the bot's own."""
+def start(file: Path | None) -> subprocess.Popen[bytes]:
+    """Start the process of a bot, with pipes to it and from it; `file` is the bot's own."""
     return subprocess.Popen(  # noqa: S603 - a module of ours
         [*_command(file), "-m", "bots.league.sandbox.guest"],
-        stdin=pipe.fileno(),
-        stdout=subprocess.DEVNULL,
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
 

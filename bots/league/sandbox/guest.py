@@ -1,4 +1,4 @@
-"""The process of a bot: reads the market's messages from its standard input, and answers in the same place.
+"""The process of a bot: reads the market's messages from its standard input, and answers on its standard output.
 
 The process confines itself before it looks at the bot's file. A bot may do what it likes in here: what it prints
 travels with the answers, its clock is the match's, and what it breaks is its own.
@@ -6,6 +6,7 @@ travels with the answers, its clock is the match's, and what it breaks is its ow
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import sys
@@ -18,6 +19,7 @@ from msgspec import Struct
 
 from bots.league.sandbox.confinement import confine
 from bots.league.sandbox.wire import (
+    KINDS,
     LENGTH_BYTES,
     Answer,
     Load,
@@ -34,11 +36,11 @@ from bots.league.sandbox.wire import (
 from bots.loading import NoStrategy, options_of, strategy_of
 from bots.simulated.clock import US_PER_S
 from bots.simulated.market_time import START_US
-from bots.simulated.player import StrategyPlayer, clean
+from bots.simulated.player import StrategyPlayer, clean, waking_events
 from bots.simulated.watch import Watch
 from bots.strategy import Strategy
 
-_PIPE = 0
+_IN, _OUT = 0, 3
 _READ_BYTES = 65_536
 
 
@@ -67,9 +69,13 @@ class _Printed:
 
 def main() -> NoReturn:
     """Play until the market closes the pipe."""
+    os.dup2(1, _OUT)
+    os.dup2(2, 1)  # what a library prints must not get between the answers
     printed = _Printed()
     message = _received()
     assert isinstance(message, Load), "the first message names the strategy"
+    # Not to interrupt the market when it has woken several bots: they take their turns when it waits for them.
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     confine()
     sys.stdout = sys.stderr = printed  # print needs no more than this
     strategy, loaded = _load(message)
@@ -77,6 +83,7 @@ def main() -> NoReturn:
     watch = Watch(message.patience_s)
     player = StrategyPlayer(strategy, watch)
     _set_clock(player)
+    gc.freeze()  # the collector need not visit what was loaded
     with watch.watching():
         while True:
             _send(_answer(player, _received(), printed))
@@ -87,24 +94,26 @@ def _load(message: Load) -> tuple[Strategy, Loaded]:
     try:
         kind = strategy_of(message.target)
     except NoStrategy as fault:
-        return Strategy(), Loaded("", "", [], [], [f"strategy: {fault}"], "")
+        return Strategy(), Loaded("", "", [], [], [], [f"strategy: {fault}"], "")
     except BaseException as fault:  # noqa: BLE001 - a bot's file may raise anything
         place = message.target.rpartition("/")[2]
         said = clean(f"strategy: {place} cannot be loaded: {type(fault).__name__}: {fault}")
-        return Strategy(), Loaded("", "", [], [], [said], clean(traceback.format_exc()))
+        return Strategy(), Loaded("", "", [], [], [], [said], clean(traceback.format_exc()))
     names = [option.name for option in options_of(kind)]
     try:
         strategy = kind(**message.options)
     except BaseException as fault:  # noqa: BLE001 - as above
         said = clean(f"options: {type(fault).__name__}: {fault}")
-        return Strategy(), Loaded(kind.__name__, str(kind.name), [], names, [said], clean(traceback.format_exc()))
-    return strategy, Loaded(kind.__name__, str(kind.name), sorted(kind.channels()), names, [], "")
+        return Strategy(), Loaded(kind.__name__, str(kind.name), [], [], names, [said], clean(traceback.format_exc()))
+    wakes_on = sorted(KINDS[event] for event in waking_events(kind))
+    return strategy, Loaded(kind.__name__, str(kind.name), sorted(kind.channels()), wakes_on, names, [], "")
 
 
 def _answer(player: StrategyPlayer, message: Message, printed: _Printed) -> Answer:
     if isinstance(message, Wake):
         events = [(due_us, event_decoders[kind].decode(event)) for due_us, kind, event in message.events]
-        turn = player.wake(message.now_us, message.until_us, events, message.value)
+        player.wake(message.now_us, message.until_us, events, message.value)
+        turn = player.acted()
     elif isinstance(message, Sit):
         rng = Random()
         random.seed(repr(message.state[:4]))  # the module's own numbers are a function of the seed as well
@@ -140,7 +149,7 @@ def _set_clock(player: StrategyPlayer) -> None:
 
 
 def _received() -> Message:
-    text = os.read(_PIPE, _READ_BYTES)
+    text = os.read(_IN, _READ_BYTES)
     if not text:
         os._exit(0)  # the market has closed the pipe
     length = int.from_bytes(text[:LENGTH_BYTES], "big") + LENGTH_BYTES
@@ -148,7 +157,7 @@ def _received() -> Message:
         parts = [text]
         missing = length - len(text)
         while missing:
-            parts.append(os.read(_PIPE, missing))
+            parts.append(os.read(_IN, missing))
             missing -= len(parts[-1])
         text = b"".join(parts)
     return message_decoder.decode(memoryview(text)[LENGTH_BYTES:])
@@ -157,7 +166,7 @@ def _received() -> Message:
 def _send(answer: Struct) -> None:
     frame = memoryview(framed(answer))
     while frame:
-        frame = frame[os.write(_PIPE, frame) :]
+        frame = frame[os.write(_OUT, frame) :]
 
 
 if __name__ == "__main__":

@@ -61,6 +61,7 @@ class Loaded(Struct, frozen=True, array_like=True):
     """The answer to Load: a strategy, or what stands against it, with its traceback.
 
     name      its `name`, which may be empty
+    wakes_on  numbers of the kinds of events that lead to a callback
     options   names of its options
     faults    in the words of the report of a configuration
     """
@@ -68,6 +69,7 @@ class Loaded(Struct, frozen=True, array_like=True):
     kind: str
     name: str
     channels: list[Channel]
+    wakes_on: list[int]
     options: list[str]
     faults: list[str]
     traceback: str
