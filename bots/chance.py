@@ -5,6 +5,6 @@ from __future__ import annotations
 from random import Random
 
 
-def chance_of(seed: int, client_id: str) -> Random:
+def chance_of(seed: int | str, client_id: str) -> Random:
     """Make the generator of an account's bot. A text seed is hashed with SHA-512, the same in every process."""
     return Random(f"{seed}:{client_id}")

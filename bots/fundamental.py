@@ -59,3 +59,22 @@ class Fundamental:
             self._walk.append(self._walk[-1] * self._keeps + self._rng.gauss(0.0, self._deviation))
         jumps = sum(change for at_s, change in self._news if at_s <= now_s)
         return max(self.start + self._walk[step] + jumps, 0.01)
+
+    def changes_after(self, now_s: float) -> float:
+        """Return when the value may change next, after a time [s]."""
+        step_s = (int(max(now_s, 0.0) / self.step_s) + 1) * self.step_s
+        return min([step_s, *(at_s for at_s, _ in self._news if at_s > now_s)])
+
+
+class RevealedValue:
+    """A hidden value as its observers get it: what it is now, and nothing of what it will be.
+
+    now   value of a share, kept up to date by the runner [dollars]
+    """
+
+    def __init__(self, now: float = 0.0) -> None:
+        self.now = now
+
+    def value(self, now_s: float) -> float:
+        """Return the value of a share now [dollars]; the time is the caller's and does not matter."""
+        return self.now

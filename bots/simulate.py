@@ -19,6 +19,7 @@ from bots.options import add_options, made
 from bots.simulated.configuration import Configuration, Latency, Listing, Opening
 from bots.simulated.market import Market
 from bots.simulated.outcome import BotOutcome, Outcome
+from bots.strategies.informed import Informed
 from bots.strategy import Strategy
 
 AGAINST = "zero_intelligence,random_walk,retail,market_maker,avellaneda_stoikov,informed"
@@ -110,13 +111,17 @@ def _market(client_id: str, bot: Strategy, others: Iterable[Strategy], options: 
     opening = Opening(shares=dict.fromkeys(names, 1_000))
     travel_us = round(options.latency_ms * 1_000)
     latency = Latency(order_us=travel_us, feed_us=travel_us)
+    # All informed traders see the same value.
+    value = Fundamental(seed=Random(f"{options.seed}:value").getrandbits(60), start=REFERENCE_CENTS / 100)
     for number, strategy in enumerate((bot, *others)):
-        if isinstance(getattr(strategy, "fundamental", None), Fundamental):
-            # All informed traders see the same value.
-            value = Fundamental(seed=Random(f"{options.seed}:value").getrandbits(60), start=REFERENCE_CENTS / 100)
-            strategy.fundamental = value  # type: ignore[attr-defined]  # the input of informed strategies
         account = client_id if number == 0 else f"{type(strategy).name or type(strategy).__name__}.{number}".upper()
-        market.seat(account, strategy, opening=opening, latency=latency if number == 0 else None)
+        market.seat(
+            account,
+            strategy,
+            opening=opening,
+            latency=latency if number == 0 else None,
+            value=value if isinstance(strategy, Informed) else None,
+        )
     return market
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
+import secrets
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ from bots.errors import ExchangeError
 from bots.league.play import live_match
 from bots.league.play.configuration import ConfigurationError, League, content_of, parse
 from bots.league.play.duration import seconds, written
-from bots.league.play.entrants import Entrant, entrants, files_of
+from bots.league.play.entrants import Entrant, entrants, files_of, has_strangers
 from bots.league.play.live_exchange import LiveExchange
 from bots.league.play.result import Match
 from bots.league.proof import archive
@@ -64,6 +66,19 @@ def parser() -> argparse.ArgumentParser:
         default=os.cpu_count() or 1,
         help="simulated matches at a time (default: %(default)s, the number of cores)",
     )
+    shown.add_argument(
+        "--trust",
+        action="store_true",
+        help="run files of bots without a sandbox, faster and with all that you may do yourself",
+    )
+    shown.add_argument(
+        "--isolate", action="store_true", help="give the exchange's own strategies processes of their own, too"
+    )
+    shown.add_argument(
+        "--secret",
+        metavar="TEXT",
+        help="what chance follows from besides the seeds (default: the file's, or drawn where strangers play)",
+    )
     shown.add_argument("--url", default=URL, help="the exchange for --live (default: $EXCHANGE_URL, now %(default)s)")
     shown.add_argument(
         "--keys-file",
@@ -85,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     try:
         league, files = _configured(options)
-        bots = entrants(league, files)
+        bots = entrants(league, files, trust=options.trust, isolate=options.isolate)
         folder = _folder(options, league)
         sources = folder.begin(files)
         matches, exchange = _played(league, bots, folder, options)
@@ -114,15 +129,30 @@ def _configured(options: argparse.Namespace) -> tuple[League, dict[str, Path]]:
     content = content_of(file)
     if options.seeds is not None:
         content["seeds"] = options.seeds
+    if options.secret is not None:
+        content["secret"] = options.secret
     if options.duration is not None:
         _shorten(content, options.duration, live=options.live)
     bots = content.get("bots")
     if isinstance(bots, list):
         bots += [{"strategy": guest} for guest in options.guests]
     league = parse(content, named=str(file))
+    if has_strangers(league) and not options.trust:
+        if options.live:
+            raise ConfigurationError("live bots run without a sandbox: --trust allows it for files that you trust")
+        league = _with_secret(league)
     here = {guest.partition(":")[0] for guest in options.guests}
     found = files_of(league, file.parent)
     return league, {place: Path(place).resolve() if place in here else path for place, path in found.items()}
+
+
+def _with_secret(league: League) -> League:
+    """Draw a secret if the tournament has none: from the seeds alone a bot could compute the hidden values."""
+    if not league.secret:
+        league = league.model_copy(update={"secret": secrets.token_hex(16)})
+    known = hashlib.sha256(league.secret.encode()).hexdigest()
+    print(f"secret  SHA-256 {known}; {archive.RESULT} will have the secret, which repeats the tournament with --secret")
+    return league
 
 
 def _shorten(content: dict[str, Any], duration: str, *, live: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
@@ -26,6 +27,33 @@ def timestamp(time_us: int) -> str:
     year = year_of_era + era * 400 + (month <= 2)
     time = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.{micros:06d}"
     return f"{year:04d}-{month:02d}-{day:02d}T{time}Z"
+
+
+_TIMESTAMP = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))", re.ASCII
+)
+
+
+def time_of(text: str) -> int | None:
+    """Read a time as in RFC 3339 [us since 1970]; None if it is not one.
+
+    source  as for `timestamp`, days_from_civil
+    """
+    found = _TIMESTAMP.fullmatch(text)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = map(int, found.groups()[:6])
+    if not (1 <= month <= 12 and 1 <= day <= 31 and hour < 24 and minute < 60 and second < 60):
+        return None
+    year -= month <= 2
+    era, year_of_era = divmod(year, 400)
+    day_of_year = (153 * (month - 3 if month > 2 else month + 9) + 2) // 5 + day - 1
+    days = era * 146_097 + year_of_era * 365 + year_of_era // 4 - year_of_era // 100 + day_of_year - 719_468
+    offset_s = 0
+    if found[8] is not None:
+        offset_s = (int(found[9]) * 3600 + int(found[10]) * 60) * (1 if found[8] == "+" else -1)
+    seconds = days * 86_400 + hour * 3600 + minute * 60 + second - offset_s
+    return seconds * US_PER_S + int((found[7] or "").ljust(6, "0")[:6])
 
 
 class Clock:

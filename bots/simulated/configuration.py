@@ -8,6 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import Final
+
+# The simulated market has one shard.
+SHARD: Final = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +58,8 @@ class Opening:
 class Configuration:
     """A market without its traders.
 
-    seed                 the only source of randomness
+    seed                 the only source of randomness, together with `secret`
+    secret               what bots must not know of the seed: with it, no bot can guess what follows from the seed
     duration_s           how long the bots trade [s]
     listings             the securities; the first is every bot's default
     settlement_delay_us  time from a trade to its settlement, before which its proceeds cannot be used [us]
@@ -69,6 +74,7 @@ class Configuration:
     """
 
     seed: int = 1
+    secret: str = ""
     duration_s: float = 3600.0
     listings: tuple[Listing, ...] = (Listing(security_id="MSFT"),)
     settlement_delay_us: int = 0
@@ -79,3 +85,8 @@ class Configuration:
     max_requests_per_s: int = 1_000
     patience_s: float = 3.0
     sample_s: float = 60.0
+
+    @property
+    def chance(self) -> str:
+        """The text from which all random numbers of the match follow."""
+        return f"{self.secret}:{self.seed}" if self.secret else f"{self.seed}"

@@ -10,7 +10,7 @@ from dataclasses import replace as other
 from typing import Final
 
 from bots.simulated.accounts import Accounts
-from bots.simulated.configuration import Listing
+from bots.simulated.configuration import SHARD, Listing
 from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     CancelRequest,
@@ -37,7 +37,6 @@ from tasks.order_execution.rules.changes import FeeRates
 from tasks.order_execution.rules.clearing import clear
 from tasks.shared.rules.securities import Security
 
-SHARD: Final = 0
 # Stands for an order that is no longer open; no client owns it.
 _GONE: Final = KnownOrder("", "", is_open=False)
 # Events that are cleared immediately, however long trades take to settle.

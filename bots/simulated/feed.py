@@ -47,7 +47,7 @@ class Feed:
 
     def listen(self, seat: Seat, security_ids: Iterable[str]) -> None:
         """Subscribe a seat to its strategy's channels for these securities."""
-        channels = seat.strategy.channels()
+        channels = seat.player.channels
         for security_id in security_ids:
             for channel, listeners in self._by_channel.items():
                 if channel in channels:
@@ -129,8 +129,10 @@ class Feed:
 
     def _publish(self) -> None:
         self._is_due = False
-        self._next_us = self._clock.now_us + self._conflation_us
-        for update in self._exchange.engine.book_updates():
+        updates = self._exchange.engine.book_updates()
+        if updates:  # an order that changes nothing must not delay the next change
+            self._next_us = self._clock.now_us + self._conflation_us
+        for update in updates:
             best = (update.bid_cents, update.ask_cents, update.last_cents)
             if self._prices.get(update.security_id) and self._best.get(update.security_id) != best:
                 self._best[update.security_id] = best

@@ -12,28 +12,35 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
+from bots.chance import chance_of
 from bots.contract import Security
+from bots.fundamental import Fundamental
 from bots.simulated.clock import US_PER_S, Clock
-from bots.simulated.configuration import Configuration, Latency, Opening
+from bots.simulated.configuration import SHARD, Configuration, Latency, Opening
 from bots.simulated.conservation import require_conserved
 from bots.simulated.day import TradingDay
 from bots.simulated.dollars import price_of
 from bots.simulated.exchange import Exchange
 from bots.simulated.feed import Feed
+from bots.simulated.market_time import START_US
 from bots.simulated.outcome import BotOutcome, Outcome
+from bots.simulated.player import Player, StrategyPlayer, Terms
 from bots.simulated.record import Record
 from bots.simulated.reports import ClientReport, answer, change, is_news, legs
 from bots.simulated.seat import Seat
-from bots.simulated.venue import NumberSeries, SimulatedVenue
+from bots.simulated.venue import SERIES, NumberSeries
 from bots.simulated.watch import Watch
 from bots.strategy import Strategy
 from tasks.messages import (
     Command,
     Event,
+    Expire,
     HaltRequest,
+    MassCancelRequest,
     OrderRequest,
     Phase,
     PhaseChanged,
+    PlaceOrder,
     Request,
     Side,
     TradeMade,
@@ -41,8 +48,6 @@ from tasks.messages import (
 from tasks.order_entry.rules.decisions import Denied, Limits
 from tasks.shared.rules import securities
 
-# The time at which every match begins: 2023-11-14 22:13:20 UTC [us since 1970].
-START_US = 1_700_000_000_000_000
 # Each bot starts at a random moment within this time.
 SEATING_US = US_PER_S
 
@@ -79,7 +84,8 @@ class Market:
         self.seats: dict[str, Seat] = {}
         self._record = Record(self.exchange, START_US, log)
         self._feed = Feed(self.clock, self.exchange, conflation_us=configuration.conflation_us)
-        self._numbers = NumberSeries()
+        self._numbers = NumberSeries(0)
+        self._end_us = round(configuration.duration_s * US_PER_S)
         self._watch = Watch(configuration.patience_s, calling)
         band = Decimal(configuration.market_order_band.numerator) / configuration.market_order_band.denominator
         references = {one.security_id: one.reference_cents for one in configuration.listings}
@@ -106,54 +112,60 @@ class Market:
     def seat(
         self,
         client_id: str,
-        strategy: Strategy,
+        strategy: Strategy | Player,
         *,
         opening: Opening | None = None,
         latency: Latency | None = None,
         securities: Sequence[str] = (),
+        value: Fundamental | None = None,
     ) -> Seat:
-        """Open an account and let a strategy trade with it.
+        """Open an account and let a strategy, or the player of one, trade with it.
 
         securities  what it may trade, its own first; all if empty
-        raises      ValueError  the account exists already, or a security is not listed
+        value       hidden value that it observes
+        raises      ValueError  the account exists already, a security is not listed, or all seats are taken
         """
         opening = opening or Opening()
+        number = len(self.seats) + 1
+        if number >= SERIES:
+            raise ValueError(f"a market has at most {SERIES - 1} seats")
         unknown = set(securities) - self.exchange.securities.keys()
         if unknown:
             raise ValueError(
                 f"not listed: {', '.join(sorted(unknown))}; listed are {', '.join(self.exchange.securities)}"
             )
-        traded = [self._securities[name] for name in securities or self._securities]
+        traded = list(securities or self._securities)
         self.open_account(client_id, opening)
-        self._record.bots[client_id] = BotOutcome(
-            client_id, type(strategy).__name__, opening.cash_cents, dict(opening.shares)
-        )
-        venue = SimulatedVenue(
-            client_id,
-            securities={one.security_id: self.exchange.securities[one.security_id] for one in traded},
-            numbers=self._numbers,
-            clock=self.clock,
-            start_us=START_US,
+        player = StrategyPlayer(strategy, self._watch) if isinstance(strategy, Strategy) else strategy
+        self._record.bots[client_id] = BotOutcome(client_id, player.kind, opening.cash_cents, dict(opening.shares))
+        chance = self.configuration.chance
+        terms = Terms(
+            client_id=client_id,
+            number=number,
+            securities=[self._securities[name] for name in traded],
+            listed=[self.exchange.securities[name] for name in traded],
+            cash_cents=opening.cash_cents,
+            shares=dict(opening.shares),
             max_quantity=self.configuration.max_order_quantity,
             max_requests_per_s=self.configuration.max_requests_per_s,
+            start_us=START_US,
+            phase=chance_of(chance, f"{client_id}:phase").random(),
+            informed=value is not None,
         )
         seat = self.seats[client_id] = Seat(
-            client_id,
-            strategy,
-            venue,
-            securities=traded,
-            opening=opening,
+            player,
+            terms,
             latency=latency or Latency(),
-            seed=self.configuration.seed,
+            chance=chance,
+            value=value,
+            end_us=self._end_us,
             clock=self.clock,
-            watch=self._watch,
-            number=len(self.seats) + 1,
             greet=self._feed.greet,
             receive=self._receive,
             out=self._out,
         )
         if seat.failure is None:
-            self._feed.listen(seat, [one.security_id for one in traded])
+            self._feed.listen(seat, traded)
         return seat
 
     def open_account(self, client_id: str, opening: Opening) -> None:
@@ -175,14 +187,13 @@ class Market:
 
         raises  ConservationError  cash, shares, holds or orders do not add up: a fault of the simulation
         """
-        end_us = round(self.configuration.duration_s * US_PER_S)
         with self._watch.watching():
-            chance = Random(f"{self.configuration.seed}:seating")
+            chance = Random(f"{self.configuration.chance}:seating")
             for seat in self.seats.values():
                 if seat.failure is None:
                     self.clock.at(round(chance.random() * SEATING_US), seat.start)
             self._sample()
-            self.clock.run(end_us)
+            self.clock.run(self._end_us)
             for seat in self.seats.values():
                 seat.stop()
             self._is_open = False
@@ -234,7 +245,17 @@ class Market:
         self._record.requested(request, None)
         if is_news(request, None):
             self._deliver(answer(request, None))
-        self._execute(decision.command)
+        command = decision.command
+        self._execute(command)
+        if type(command) is PlaceOrder and command.expires_us is not None:
+            # The exchange looks once a second for orders that are due.
+            due_us = -(-(command.expires_us - START_US) // US_PER_S) * US_PER_S
+            self.clock.at(due_us, partial(self._expire, command.order_id))
+
+    def _expire(self, order_id: int) -> None:
+        if self._is_open and order_id in self.exchange.accounts.orders:
+            self._execute(Expire(self._numbers.take(), [order_id], START_US + self.clock.now_us))
+            self._feed.changed()
 
     def _execute(self, command: Command) -> Sequence[Event]:
         """Execute a command, settle and publish its events, and return them."""
@@ -272,9 +293,15 @@ class Market:
             seat.deliver(report[1])
 
     def _out(self, seat: Seat) -> None:
-        """Remove a disqualified bot's orders and subscriptions."""
+        """Remove a disqualified bot's orders and subscriptions.
+
+        A bot without orders leaves no trace: for the others the match is the same as with a bot that does nothing.
+        """
         self._feed.leave(seat)
-        self._receive(seat, [seat.farewell()])
+        if self.exchange.accounts.open_orders(seat.client_id):
+            now_us = START_US + self.clock.now_us
+            farewell = MassCancelRequest(self._numbers.take(), seat.client_id, SHARD, None, None, now_us)
+            self._receive(seat, [farewell])
 
     # -- for scheduled actions ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bots.simulated.seat import Failure, Note
+from bots.simulated.player import Failure, Note
 from tasks.messages import Side
 
 

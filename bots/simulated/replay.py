@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from bots.simulated.exchange import SHARD
+from bots.simulated.configuration import SHARD
 from bots.simulated.record import HashedLines
 from tasks.matching.rules.engine import Engine
 from tasks.messages import TradeMade, decode_command

@@ -1,66 +1,22 @@
-"""A bot in the market: its session, its timer, the delays of its messages, and its failure.
+"""A bot's seat in the market: the delays of its messages, its wake-ups, and its failure.
 
-A bot acts only in its callbacks, and all of them go through `_call`: one that raises, never returns or floods the
-exchange disqualifies this bot and no other.
+A bot acts only when the market wakes it. One that raises, never returns or floods the exchange disqualifies itself and
+no other.
 """
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from random import Random
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from bots.chance import chance_of
-from bots.contract import Security
-from bots.errors import Problem
-from bots.simulated.clock import US_PER_S, Clock
-from bots.simulated.configuration import Latency, Opening
-from bots.simulated.dollars import cash_of
-from bots.simulated.venue import RequestFlood, SimulatedVenue
-from bots.simulated.watch import CallbackTimeout, Watch
-from bots.strategy import Strategy
-from bots.trading_session import Event, TradingSession
-from tasks.messages import Request
-
-# The shortest timer interval; an interval of 0 s means this [us].
-SHORTEST_INTERVAL_US = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why and when a bot was disqualified.
-
-    error      the exception in one line
-    traceback  for people: it names files of this machine
-    """
-
-    kind: Literal["raised", "hung", "flooded"]
-    time_s: float
-    error: str
-    traceback: str
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A line that a strategy has logged."""
-
-    time_s: float
-    text: str
-    fields: Mapping[str, str]
-
-
-def clean(text: object) -> str:
-    """Make a bot's text safe to write to a file: without lone surrogates."""
-    return str(text).encode(errors="replace").decode()
-
-
-def _line_of(fault: BaseException) -> str:
-    # The traceback module formats it, because even str() of a bot's exception may raise.
-    _, colon, message = traceback.format_exception_only(fault)[-1].partition("\n")[0].partition(": ")
-    return clean(f"{type(fault).__name__}{colon}{message}")
+from bots.fundamental import Fundamental
+from bots.simulated.clock import FOREVER_US, US_PER_S, Clock
+from bots.simulated.configuration import Latency
+from bots.simulated.player import Failure, Note, Player, Terms, Turn
+from bots.trading_session import Event
+from tasks.messages import ClientRequest
 
 
 class Seat:
@@ -74,132 +30,155 @@ class Seat:
 
     def __init__(
         self,
-        client_id: str,
-        strategy: Strategy,
-        venue: SimulatedVenue,
+        player: Player,
+        terms: Terms,
         *,
-        securities: Sequence[Security],
-        opening: Opening,
         latency: Latency,
-        seed: int,
+        chance: str,
+        value: Fundamental | None,
+        end_us: int,
         clock: Clock,
-        watch: Watch,
-        number: int,
         greet: Callable[[Seat], None],
-        receive: Callable[[Seat, Sequence[Request]], None],
+        receive: Callable[[Seat, Sequence[ClientRequest]], None],
         out: Callable[[Seat], None],
     ) -> None:
+        client_id = terms.client_id
         self.client_id = client_id
-        self.strategy = strategy
+        self.player = player
         self.failure: Failure | None = None
         self.refusals: Counter[str] = Counter()
         self.notes: list[Note] = []
         self.is_open = False
-        self._venue = venue
+        self._value = value
+        self._end_us = end_us
         self._clock = clock
-        self._watch = watch
-        self._number = number
         self._greet = greet
         self._receive = receive
         self._out = out
         self._latency = latency
-        self._chance = chance_of(seed, f"{client_id}:latency")
-        self._phase = chance_of(seed, f"{client_id}:phase").random()
+        # Each direction has its own delays, so those of a bot's orders do not depend on what it hears meanwhile.
+        self._delays_in = chance_of(chance, f"{client_id}:feed").random
+        self._delays_out = chance_of(chance, f"{client_id}:orders").random
         self._inbox: deque[tuple[int, Event]] = deque()
-        self._outbox: deque[list[Request]] = deque()
+        self._outbox: deque[list[ClientRequest]] = deque()
         self._delivered_us = 0
         self._sent_us = 0
-        self._timer_us = 0
-        self._call(self._sit, strategy, securities, chance_of(seed, client_id), opening)
+        self._timer_us = FOREVER_US
+        self._waking_us = FOREVER_US  # when the first event arrives that leads to a callback
+        self._alarm_us = FOREVER_US
+        self._is_acting = False
+        self._is_failing = False
+        self._take(player.sit(terms, chance_of(chance, client_id)))
 
-    def _sit(self, strategy: Strategy, securities: Sequence[Security], rng: Random, opening: Opening) -> None:
-        self._session = TradingSession(
-            strategy,
-            self._venue,
-            securities,
-            rng,
-            cash=cash_of(opening.cash_cents),
-            holdings=opening.shares,
-            log=self._note,
-        )
-
-    def _note(self, now_s: float, text: str, fields: Mapping[str, object]) -> None:
-        # Fields become text inside the callback, so a field whose str() raises disqualifies only its bot.
-        self.notes.append(Note(now_s, clean(text), {clean(name): clean(field) for name, field in fields.items()}))
-
-    # -- start, timer and end ----------------------------------------------------------------------------------------
+    # -- start, wake-ups and end -------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start the strategy and its timer; the first interval has a random length, so bots act at different times."""
-        self._timer_us = self._clock.now_us
+        """Start the strategy and its timer."""
         self.is_open = True
         self._greet(self)
-        self._call(self._begin)
+        now_us = self._clock.now_us
+        self._take(self.player.start(now_us, self._seen(now_us)))
+        self._set_alarm()
 
-    def _begin(self) -> None:
-        try:
-            self._session.start(self._clock.now_us / US_PER_S)
-        except Problem as problem:
-            self.refusals[problem.code] += 1
-        self._set_timer(self._phase)
+    def _wake(self) -> None:
+        """Let the bot act on all that reaches it before anything that happens from now on can.
+
+        An event that the exchange publishes from now on travels for at least the latency of the feed. Up to then the
+        inbox is complete, so one wake-up covers all of it.
+        """
+        now_us = self._clock.now_us
+        if now_us != self._alarm_us or self._is_failing or not self.is_open:
+            return  # another wake-up has done this one's work
+        self._alarm_us = FOREVER_US
+        until_us = min(now_us + (self._latency.feed_us or 1), self._end_us)
+        value = None
+        if self._value is not None:
+            value = self._seen(now_us)
+            until_us = min(until_us, max(round(self._value.changes_after(now_us / US_PER_S) * US_PER_S), now_us + 1))
+        inbox, events = self._inbox, []
+        while inbox and inbox[0][0] < until_us:
+            events.append(inbox.popleft())
+        wakes_on = self.player.wakes_on
+        self._waking_us = next((due_us for due_us, event in inbox if type(event) in wakes_on), FOREVER_US)
+        self.player.wake(now_us, until_us, events, value)
+        # Nothing needs the answer before the first request could arrive: other bots may act in the meantime.
+        self._is_acting = True
+        self._clock.at(min(now_us + self._latency.order_us, until_us), self._collect)
+
+    def _collect(self) -> None:
+        if self._is_acting:
+            self._is_acting = False
+            self._take(self.player.acted())
+            self._set_alarm()
+
+    def _seen(self, now_us: int) -> float | None:
+        """Return the hidden value if the bot is informed."""
+        return None if self._value is None else self._value.value(now_us / US_PER_S)
+
+    def _set_alarm(self) -> None:
+        due_us = min(self._timer_us, self._waking_us)
+        if due_us < self._alarm_us and self.is_open and not self._is_failing:
+            self._alarm_us = due_us
+            self._clock.at(due_us, self._wake)
 
     def stop(self) -> None:
         """Stop the strategy; no event is delivered afterwards."""
-        if self.failure is None:
-            self._call(self._session.stop, self._clock.now_us / US_PER_S)
+        if self.failure is None and self.is_open:
+            now_us = self._clock.now_us
+            self._collect()
+            if events := [(due_us, event) for due_us, event in self._inbox if due_us < now_us]:
+                self.player.wake(now_us - 1, now_us, events, self._seen(now_us))
+                self._take(self.player.acted())
+            self._take(self.player.stop(now_us, self._seen(now_us)))
         self.is_open = False
-
-    def farewell(self) -> Request:
-        """Make the request that cancels all open orders of the bot."""
-        return self._venue.mass_cancel()
-
-    def _set_timer(self, part: float = 1.0) -> None:
-        interval_s = self.strategy.interval_s()
-        if interval_s is None or interval_s == float("inf"):
-            return
-        if not interval_s >= 0:
-            raise ValueError(f"interval_s() returned {interval_s}; it must return seconds from 0 up, or None")
-        interval_us = max(round(interval_s * US_PER_S), SHORTEST_INTERVAL_US)
-        self._timer_us = max(self._timer_us + round(interval_us * part), self._clock.now_us)
-        self._clock.at(self._timer_us, self._tick)
-
-    def _tick(self) -> None:
-        if self.is_open:
-            self._call(self._turn)
-
-    def _turn(self) -> None:
-        try:
-            self._session.tick(self._clock.now_us / US_PER_S)
-        except Problem as problem:
-            self.refusals[problem.code] += 1
-        self._set_timer()
 
     # -- from the exchange -------------------------------------------------------------------------------------------
 
     def deliver(self, event: Event) -> None:
         """Send an event to the bot; it arrives after the latency, in the order of sending."""
-        if not self.is_open:
+        if not self.is_open or self._is_failing:
             return
-        due_us = self._clock.now_us + self._latency.feed_us + self._jitter_us()
-        self._delivered_us = due_us = max(due_us, self._delivered_us)
-        if not self._inbox:
-            self._clock.at(due_us, self._hear)
+        latency = self._latency
+        due_us = self._clock.now_us + latency.feed_us
+        if latency.jitter_us:
+            due_us += int(self._delays_in() * latency.jitter_us)
+        if due_us < self._delivered_us:
+            due_us = self._delivered_us
+        self._delivered_us = due_us
         self._inbox.append((due_us, event))
-
-    def _hear(self) -> None:
-        inbox, now_us = self._inbox, self._clock.now_us
-        now_s = now_us / US_PER_S
-        while inbox and inbox[0][0] <= now_us and self.is_open:
-            self._call(self._session.deliver, inbox.popleft()[1], now_s)
-        if inbox and self.is_open:
-            self._clock.at(inbox[0][0], self._hear)
+        if due_us < self._waking_us and type(event) in self.player.wakes_on:
+            self._waking_us = due_us
+            if due_us >= self._alarm_us or self._is_acting:
+                return
+            self._alarm_us = due_us
+            self._clock.at(due_us, self._wake)
 
     # -- to the exchange ---------------------------------------------------------------------------------------------
 
-    def _send(self) -> None:
-        self._outbox.append(self._venue.take())
-        due_us = self._clock.now_us + self._latency.order_us + self._jitter_us()
+    def _take(self, turn: Turn) -> None:
+        """Send the requests of a turn at their times, and disqualify the bot when it fails."""
+        if turn.notes:
+            self.notes += turn.notes
+        if turn.refusals:
+            self.refusals.update(turn.refusals)
+        self._timer_us = turn.timer_us
+        for call in turn.calls:
+            self._send(call.time_us, call.requests)
+        if turn.failure is not None:
+            self._is_failing = True
+            self._inbox.clear()
+            if turn.failure.time_s * US_PER_S <= self._clock.now_us:
+                self._end(turn.failure)
+            else:
+                self._clock.at(round(turn.failure.time_s * US_PER_S), partial(self._end, turn.failure))
+
+    def _send(self, time_us: int, requests: list[ClientRequest]) -> None:
+        latency = self._latency
+        due_us = time_us + latency.order_us
+        if latency.jitter_us:
+            due_us += int(self._delays_out() * latency.jitter_us)
         self._sent_us = due_us = max(due_us, self._sent_us)
+        self._outbox.append(requests)
         self._clock.at(due_us, self._arrive)
 
     def _arrive(self) -> None:
@@ -207,43 +186,7 @@ class Seat:
         if self.failure is None:
             self._receive(self, requests)
 
-    def _jitter_us(self) -> int:
-        jitter_us = self._latency.jitter_us
-        return int(self._chance.random() * jitter_us) if jitter_us else 0
-
-    # -- calls of the strategy ---------------------------------------------------------------------------------------
-
-    def _call(self, step: Callable[..., object], *arguments: object) -> None:
-        """Call the strategy, send its requests, and disqualify it if it fails."""
-        venue = self._venue
-        venue.begin()
-        try:
-            self._watch.call(self._number, step, *arguments)
-        except Problem as problem:
-            self.refusals[problem.code] += 1
-        except KeyboardInterrupt:
-            raise  # the user stops the program
-        except BaseException as fault:  # noqa: BLE001 - any exception of a bot's code disqualifies the bot
-            self._end(fault)
-            return
-        if venue.flooded:
-            self._end(RequestFlood("it caught the exception and went on"))
-        elif venue.sent:
-            self._send()
-
-    def _end(self, fault: BaseException) -> None:
-        kind: Literal["raised", "hung", "flooded"] = "raised"
-        if self._venue.flooded:
-            kind = "flooded"
-        elif isinstance(fault, CallbackTimeout):
-            kind = "hung"
-        self._venue.drop()
-        self.failure = Failure(
-            kind,
-            self._clock.now_us / US_PER_S,
-            _line_of(fault),
-            clean("".join(traceback.format_exception(fault))),
-        )
+    def _end(self, failure: Failure) -> None:
+        self.failure = failure
         self.is_open = False
-        self._inbox.clear()
         self._out(self)

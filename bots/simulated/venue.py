@@ -10,16 +10,16 @@ from decimal import Decimal
 
 from bots.contract import LimitOrder, Order, ProblemDetails, StopLimitOrder, StopOrder
 from bots.errors import Problem
-from bots.simulated.clock import US_PER_S, Clock
+from bots.simulated.clock import US_PER_S, time_of
+from bots.simulated.configuration import SHARD
 from bots.simulated.dollars import cents_of, price_of
-from bots.simulated.exchange import SHARD
 from tasks.messages import (
     CancelRequest,
+    ClientRequest,
     MassCancelRequest,
     OrderRequest,
     OrderType,
     ReplaceRequest,
-    Request,
     TimeInForce,
 )
 from tasks.order_entry.rules.orders import contradiction, price_refusal
@@ -30,16 +30,23 @@ class RequestFlood(Exception):
     """A bot sends more requests in a second than it may."""
 
 
-class NumberSeries:
-    """The numbers of orders and commands, one series for all clients; a failed callback returns its numbers."""
+# Seats from 1; the market itself has the series 0. Order 12,003 is the twelfth of seat 3.
+SERIES = 1_000
 
-    def __init__(self) -> None:
-        self.next = 1
+
+class NumberSeries:
+    """The numbers of one seat's orders and commands; a failed callback returns its numbers.
+
+    Each seat has a series of its own, so that a bot's numbers do not depend on what others do at the same time.
+    """
+
+    def __init__(self, seat: int) -> None:
+        self.next = SERIES + seat
 
     def take(self) -> int:
         """Return the next number."""
         number = self.next
-        self.next += 1
+        self.next += SERIES
         return number
 
 
@@ -56,7 +63,6 @@ class SimulatedVenue:
         *,
         securities: Mapping[str, Security],
         numbers: NumberSeries,
-        clock: Clock,
         start_us: int,
         max_quantity: int,
         max_requests_per_s: int,
@@ -64,14 +70,14 @@ class SimulatedVenue:
         self._client_id = client_id
         self._securities = securities
         self._numbers = numbers
-        self._clock = clock
         self._start_us = start_us
+        self._time_us = 0
         self._max_quantity = max_quantity
         self._max_requests_per_s = max_requests_per_s
         self._second = -1
         self._requests = 0  # in this second
         self._first_number = numbers.next
-        self.sent: list[Request] = []
+        self.sent: list[ClientRequest] = []
         self.flooded = False
 
     # -- called by the session ---------------------------------------------------------------------------------------
@@ -93,8 +99,13 @@ class SimulatedVenue:
             stop_cents = self._cents(order.stop_price, security, "/stop_price")
         if isinstance(order, LimitOrder):
             display_quantity = order.display_quantity
-        if time_in_force == "gtd":
-            raise _refused("validation_error", "/time_in_force: the simulated market has no gtd orders; use day or gtc")
+        expires_us = None
+        if isinstance(order, LimitOrder | StopLimitOrder) and order.expires_at is not None:
+            expires_us = time_of(order.expires_at)
+            if expires_us is None:
+                raise _refused("validation_error", "/expires_at must be a time as in RFC 3339")
+            if expires_us <= self._now_us():
+                raise _refused("expired", "/expires_at must be in the future")
         self._count()
         request = OrderRequest(
             self._numbers.next,
@@ -107,9 +118,10 @@ class SimulatedVenue:
             price_cents,
             time_in_force,
             post_only,
-            self._start_us + self._clock.now_us,
+            self._now_us(),
             stop_cents,
             display_quantity,
+            expires_us,
         )
         if refused := contradiction(request):
             raise _refused(refused, "the terms of the order contradict each other")
@@ -127,7 +139,9 @@ class SimulatedVenue:
         if security_id is not None:
             self._security(security_id)
         self._count()
-        self.sent.append(self.mass_cancel(security_id))
+        self.sent.append(
+            MassCancelRequest(self._numbers.take(), self._client_id, SHARD, security_id, None, self._now_us())
+        )
 
     def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
         """Request new terms for an order. Raises Problem, RequestFlood."""
@@ -144,25 +158,20 @@ class SimulatedVenue:
             )
         )
 
-    # -- called by the seat ------------------------------------------------------------------------------------------
+    # -- called by the player ----------------------------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Begin a callback."""
+    def begin(self, time_us: int) -> None:
+        """Begin a callback at a time [us from the start]; discard what a failed one has left."""
+        self._time_us = time_us
+        if self.sent:
+            self.sent = []
+            self._numbers.next = self._first_number
         self._first_number = self._numbers.next
 
-    def take(self) -> list[Request]:
+    def take(self) -> list[ClientRequest]:
         """Take the requests of the callback, which leave now."""
         sent, self.sent = self.sent, []
         return sent
-
-    def drop(self) -> None:
-        """Discard the requests of a failed callback and return their numbers."""
-        self.sent = []
-        self._numbers.next = self._first_number
-
-    def mass_cancel(self, security_id: str | None = None) -> MassCancelRequest:
-        """Make a request that cancels the bot's open orders."""
-        return MassCancelRequest(self._numbers.take(), self._client_id, SHARD, security_id, None, self._now_us())
 
     # -- checks ------------------------------------------------------------------------------------------------------
 
@@ -188,7 +197,7 @@ class SimulatedVenue:
         return cents
 
     def _count(self) -> None:
-        second = self._clock.now_us // US_PER_S
+        second = self._time_us // US_PER_S
         if second != self._second:
             self._second, self._requests = second, 0
         self._requests += 1
@@ -197,7 +206,7 @@ class SimulatedVenue:
             raise RequestFlood(f"more than {self._max_requests_per_s} requests in a second")
 
     def _now_us(self) -> int:
-        return self._start_us + self._clock.now_us
+        return self._start_us + self._time_us
 
 
 def _refused(code: str, detail: str) -> Problem:

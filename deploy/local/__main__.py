@@ -34,11 +34,11 @@ def main(arguments: list[str]) -> int:
         packages.require(TESTS, set(SERVICE_URLS.values()))
         virtual_environment.require(TESTS, virtual_environment.RUNNING)
     elif command == "tournament":
-        packages.require(EXCHANGE, ())
+        packages.require(EXCHANGE, (), tools=["bwrap"] if _may_play_strangers(arguments) else [])
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
     elif command == "test":
         # A test runs the curl commands of README, and others put Caddy in front of the api.
-        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium", "caddy", "promtool"])
+        packages.require(TESTS, set(SERVICE_URLS.values()), tools=["curl", "chromium", "caddy", "promtool", "bwrap"])
         virtual_environment.require(TESTS, virtual_environment.TESTING)
     elif command == "lint":
         virtual_environment.require(TESTS, virtual_environment.TESTING)
@@ -48,6 +48,12 @@ def main(arguments: list[str]) -> int:
         # These commands use the exchange as it was last started, whatever the caller's variables say.
         os.environ.update(environment_file.read(EXCHANGE))
     return os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", f"deploy.local.commands.{command}", *arguments[1:]])
+
+
+def _may_play_strangers(arguments: Collection[str]) -> bool:
+    """Return whether a tournament may need a sandbox; where it cannot be installed, the tournament says what to do."""
+    named = any(word.startswith("--with") or word.endswith(".toml") or word == "--isolate" for word in arguments)
+    return named and not {"--trust", "--live"} & set(arguments) and packages.can_install()
 
 
 def _services_to_run() -> Collection[str]:

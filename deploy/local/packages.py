@@ -29,7 +29,7 @@ _OS_RELEASE = Path("/etc/os-release")
 # Ubuntu's package installs the snap, which is the only Chromium that Ubuntu has.
 _NAMES_ON_UBUNTU = {"chromium": "chromium-browser"}
 # Tools that are part of a package with another name.
-_PACKAGES_OF_TOOLS = {"promtool": "prometheus"}
+_PACKAGES_OF_TOOLS = {"promtool": "prometheus", "bwrap": "bubblewrap"}
 
 # Packages ask it before they start a service; status 101 forbids the start.
 _START_POLICY = Path("/usr/sbin/policy-rc.d")
@@ -73,6 +73,11 @@ def _package_of(tool: str) -> str:
     """Return the package of a tool on this system."""
     package = _PACKAGES_OF_TOOLS.get(tool, tool)
     return _NAMES_ON_UBUNTU.get(package, package) if _is_ubuntu() else package
+
+
+def can_install() -> bool:
+    """Return whether this process may install packages."""
+    return shutil.which("apt-get") is not None and os.geteuid() == 0
 
 
 def _is_ubuntu() -> bool:

@@ -114,7 +114,7 @@ def test_it_is_ranked_and_the_ranking_is_proven(folder: Path) -> None:
     assert "MyBot" in done(play.replace("--duration 1h", "--duration 3m"), folder)
     with (folder / "ranked" / "scoreboard.csv").open() as table:
         ranked = {row["bot"]: row for row in csv.DictReader(table)}
-    assert len(ranked) == 13
+    assert len(ranked) == 11
     assert (ranked["MyBot"]["matches"], ranked["MyBot"]["disqualified"]) == ("4", "0")
     assert (folder / "ranked" / "report.html").exists()
     assert "4 matches, played again" in done(prove, folder)

@@ -28,10 +28,14 @@ class _Settings(BaseModel):
 
 
 class ListedSecurity(_Settings):
-    """A security: its opening price [dollars], and its fees [basis points, negative for a rebate]."""
+    """A security: its opening price [dollars], and its fees [basis points, negative for a rebate].
+
+    volatility  of its hidden value [dollars per square root of a second]
+    """
 
     id: Security
     price: Cents = Field(Decimal("100.00"), ge=Decimal("0.01"), le=10_000)
+    volatility: float = Field(0.02, ge=0, le=100)
     maker_fee: Decimal = Field(Decimal(0), ge=-100, le=1_000, decimal_places=2)
     taker_fee: Decimal = Field(Decimal(0), ge=-100, le=1_000, decimal_places=2)
 
@@ -71,6 +75,8 @@ class Bot(_Settings):
     options     options of the strategy
     latency     default: the tournament's
     securities  what it may trade, its own first; default: all
+    informed    whether it observes the hidden value of its own security; default: only the exchange's own strategy
+                `informed` does
     """
 
     strategy: str = Field(min_length=1, max_length=400)
@@ -79,6 +85,7 @@ class Bot(_Settings):
     options: dict[str, Any] = {}
     latency: Latency | None = None
     securities: tuple[Security, ...] | None = Field(None, min_length=1)
+    informed: bool | None = None
 
     @field_validator("name")
     @classmethod
@@ -137,6 +144,9 @@ class League(_Settings):
     seeds           one match for each seed: a number for the seeds 1, 2, 3, ..., or a list
     sample_every    time between two samples of all accounts and the market [s]
     orders_a_second requests that a bot may send in a second; more disqualify it
+    bots            the entrants
+    house           traders that make the market; they are not ranked
+    secret          text that only the organiser knows: hidden values and all other chance follow from it and the seed
     """
 
     name: str = Field("A tournament", min_length=1, max_length=80)
@@ -145,9 +155,11 @@ class League(_Settings):
     seeds: tuple[int, ...] = Field((1,), min_length=1, max_length=10_000)
     sample_every: Seconds = Field(10.0, ge=0.1)
     orders_a_second: int = Field(1_000, ge=1, le=20_000)
+    secret: str = Field("", max_length=200)
     opening: Opening = Opening()
     latency: Latency = Latency()
     bots: tuple[Bot, ...] = Field(min_length=1)
+    house: tuple[Bot, ...] = ()
     events: tuple[ScheduledEvent, ...] = ()
     live: Live = Live()
 
@@ -173,18 +185,27 @@ class League(_Settings):
                 faults.append(f"events[{number}].security is {event.security}, {among}")
             if event.at >= self.duration:
                 faults.append(f"events[{number}].at is {event.at:g} s, but the match ends at {self.duration:g} s")
-        traded = {name: f"{bot.strategy} trades" for bot in self.bots for name in bot.securities or ()}
+        traded = {name: f"{bot.strategy} trades" for bot in self.everyone for name in bot.securities or ()}
         owned = self.opening.shares if isinstance(self.opening.shares, dict) else {}
         for name, use in (traded | dict.fromkeys(owned, "opening.shares has")).items():
             if name not in listed:
                 faults.append(f"{use} {name}, {among}")
         if self.sample_every > self.duration:
             faults.append(f"sample_every must be at most the duration, {self.duration:g} s")
-        if (bots := sum(bot.count for bot in self.bots)) > 500:
-            faults.append(f"bots: there are {bots}; at most 500 are allowed")
+        if (bots := sum(bot.count for bot in self.everyone)) > 500:
+            faults.append(f"bots and house: there are {bots}; at most 500 are allowed")
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    @property
+    def everyone(self) -> tuple[Bot, ...]:
+        """The entrants, then the house traders."""
+        return (*self.bots, *self.house)
+
+    def chance(self, seed: int) -> str:
+        """Return the text from which everything random in the match of a seed follows."""
+        return f"{self.secret}:{seed}" if self.secret else f"{seed}"
 
     def opening_shares(self) -> dict[str, int]:
         """Return the shares with which each bot starts, by security."""

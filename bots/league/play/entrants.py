@@ -10,11 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from bots.league.play.configuration import Bot, ConfigurationError, Latency, League
+from bots.league.sandbox import bubblewrap
+from bots.league.sandbox.guest_player import LOADING_S, EncodedEvents, GuestFailed, GuestPlayer
 from bots.loading import NoStrategy, options_of, strategy_of
+from bots.strategies import STRATEGIES
+from bots.strategies.informed import Informed
 from bots.strategy import Strategy
 
 # The exchange's longest account name, less the prefix of a live match.
 _LONGEST_ACCOUNT = 36
+# Of a name that a configuration may give.
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,10 @@ class Entrant:
     kind        name of its class
     account     letters, digits and _, unique among the entrants
     securities  what it may trade, its own first
+    file        its own file, if it plays in a sandbox, where `target` names the file's place
+    is_guest    whether it plays in a process of its own
+    informed    whether it observes the hidden value of its first security
+    house       whether it is part of the market and not of the competition
     """
 
     name: str
@@ -35,6 +45,10 @@ class Entrant:
     options: Mapping[str, Any]
     latency: Latency
     securities: tuple[str, ...]
+    file: Path | None = None
+    is_guest: bool = False
+    informed: bool = False
+    house: bool = False
 
     def strategy(self) -> Strategy:
         """Make a new strategy with the options. Raises any exception of its constructor."""
@@ -43,74 +57,141 @@ class Entrant:
 
 def files_of(league: League, folder: Path) -> dict[str, Path]:
     """Return the paths of the bot files that a tournament names, relative to a folder, by the name in the file."""
-    places = [bot.strategy.partition(":")[0] for bot in league.bots]
+    places = [bot.strategy.partition(":")[0] for bot in league.everyone]
     return {place: (folder / place).resolve() for place in places if place.endswith(".py")}
 
 
-def entrants(league: League, files: Mapping[str, Path] | None = None) -> list[Entrant]:
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A strategy of the configuration: where it is, its class, its own name, and what stands against it."""
+
+    target: str
+    kind: str
+    name: str
+    file: Path | None
+    faults: Sequence[str]
+
+
+def entrants(
+    league: League, files: Mapping[str, Path] | None = None, *, trust: bool = False, isolate: bool = False
+) -> list[Entrant]:
     """Return the bots of a tournament in the order of its configuration.
 
-    files   paths of bot files by the names in the configuration; default: relative to the current folder
-    raises  ConfigurationError  listing every strategy that does not exist and every invalid option
+    files    paths of bot files by the names in the configuration; default: relative to the current folder
+    trust    whether to run files without a sandbox
+    isolate  whether the exchange's own strategies get processes of their own, too
+    raises   ConfigurationError  listing every strategy that does not exist and every invalid option
     """
     files = files_of(league, Path()) if files is None else files
-    targets = [_located(bot.strategy, files) for bot in league.bots]
-    faults: list[str] = []
-    for at, (bot, target) in enumerate(zip(league.bots, targets, strict=True), start=1):
-        faults += [f"  bots[{at}].{fault}" for fault in _faults(bot, target)]
+    if isolate:
+        _require_sandbox()
+    found = [_found(bot, files, trust=trust) for bot in league.everyone]
+    faults = [f"  {_place(at, league)}.{fault}" for at, one in enumerate(found) for fault in one.faults]
     if faults:
         raise ConfigurationError("\n".join(["the tournament cannot begin:", *faults]))
     every = tuple(security.id for security in league.securities)
-    called = [
-        bot.name or strategy_of(target).name or _title(bot.strategy)
-        for bot, target in zip(league.bots, targets, strict=True)
-    ]
+    called = [bot.name or one.name or _title(bot.strategy) for bot, one in zip(league.everyone, found, strict=True)]
     wanted = Counter[str]()
-    for name, bot in zip(called, league.bots, strict=True):
+    for name, bot in zip(called, league.everyone, strict=True):
         wanted[name] += bot.count
-    found: list[Entrant] = []
+    listed: list[Entrant] = []
     numbers = Counter[str]()
-    for name, bot, target in zip(called, league.bots, targets, strict=True):
+    for at, (name, bot, one) in enumerate(zip(called, league.everyone, found, strict=True)):
         for _ in range(bot.count):
             numbers[name] += 1
             own = f"{name} {numbers[name]}" if wanted[name] > 1 else name
-            found.append(
+            listed.append(
                 Entrant(
                     name=own,
-                    target=target,
-                    kind=strategy_of(target).__name__,
-                    account=_account(own, [entrant.account for entrant in found]),
+                    target=one.target,
+                    kind=one.kind,
+                    account=_account(own, [entrant.account for entrant in listed]),
                     options=bot.options,
                     latency=bot.latency or league.latency,
                     securities=bot.securities or every,
+                    file=one.file,
+                    is_guest=one.file is not None or isolate,
+                    informed=bot.strategy == Informed.name if bot.informed is None else bot.informed,
+                    house=at >= len(league.bots),
                 )
             )
-    return found
+    return listed
 
 
-def _located(strategy: str, files: Mapping[str, Path]) -> str:
-    place, colon, name = strategy.partition(":")
-    return f"{files[place]}{colon}{name}" if place in files else strategy
+def _place(at: int, league: League) -> str:
+    """Return where a bot is in the configuration, counted from 1."""
+    entered = len(league.bots)
+    return f"bots[{at + 1}]" if at < entered else f"house[{at - entered + 1}]"
 
 
-def _faults(bot: Bot, target: str) -> list[str]:
-    """Return the faults of a bot's settings, each with its setting."""
+def _require_sandbox() -> None:
+    try:
+        bubblewrap.require()
+    except bubblewrap.NoSandbox as fault:
+        raise ConfigurationError(str(fault)) from None
+
+
+def has_strangers(league: League) -> bool:
+    """Return whether a tournament has bots that do not come with the exchange."""
+    return any(bot.strategy not in STRATEGIES for bot in league.everyone)
+
+
+def _found(bot: Bot, files: Mapping[str, Path], *, trust: bool) -> _Found:
+    place, colon, name = bot.strategy.partition(":")
+    if bot.strategy in STRATEGIES or trust or not (place in files or colon):
+        target = f"{files[place]}{colon}{name}" if place in files else bot.strategy
+        return _trusted(bot, target)
+    if place not in files:
+        return _Found("", "", "", None, [f"strategy: {bot.strategy} is a module; give a file, or --trust"])
+    file = files[place]
+    if not file.is_file():
+        return _Found("", "", "", None, [f"strategy: there is no file {file}"])
+    return _looked_at(bot, file, f"{bubblewrap.FOLDER / file.name}{colon}{name}")
+
+
+def _looked_at(bot: Bot, file: Path, target: str) -> _Found:
+    """Load a stranger's file where it can do no harm, and return what is in it."""
+    _require_sandbox()
+    player = GuestPlayer(target, file, bot.options, events=EncodedEvents(), patience_s=LOADING_S, printed=len)
+    try:
+        loaded = player.loaded()
+    except GuestFailed as fault:
+        return _Found("", "", "", None, [f"strategy: {bot.strategy} cannot be loaded: {fault}"])
+    finally:
+        player.end()
+    faults = loaded.faults
+    if loaded.kind and (unknown := [name for name in bot.options if name not in loaded.options]):
+        faults = _unknown_options(bot, unknown, loaded.options)
+    # The class and its name are the stranger's words, too.
+    kind = loaded.kind if loaded.kind.isidentifier() else "Strategy"
+    name = loaded.name if loaded.name.isprintable() else ""
+    return _Found(target, kind[:_LONGEST_NAME], name[:_LONGEST_NAME], file, faults)
+
+
+def _trusted(bot: Bot, target: str) -> _Found:
+    """Load a strategy in this process, and return what it is."""
     try:
         kind = strategy_of(target)
     except NoStrategy as fault:
-        return [f"strategy: {fault}"]
+        return _Found("", "", "", None, [f"strategy: {fault}"])
     except Exception as fault:  # noqa: BLE001 - a bot's file may raise anything
-        return [f"strategy: {bot.strategy} cannot be loaded: {type(fault).__name__}: {fault}"]
+        said = f"strategy: {bot.strategy} cannot be loaded: {type(fault).__name__}: {fault}"
+        return _Found("", "", "", None, [said])
     known = [option.name for option in options_of(kind)]
-    unknown = [name for name in bot.options if name not in known]
-    if unknown:
-        allowed = f"its options are {', '.join(known)}" if known else "it has no options"
-        return [f"options.{name}: {bot.strategy} has no such option; {allowed}" for name in unknown]
-    try:
-        kind(**bot.options)
-    except Exception as fault:  # noqa: BLE001 - as above
-        return [f"options: {type(fault).__name__}: {fault}"]
-    return []
+    faults: list[str] = []
+    if unknown := [name for name in bot.options if name not in known]:
+        faults = _unknown_options(bot, unknown, known)
+    else:
+        try:
+            kind(**bot.options)
+        except Exception as fault:  # noqa: BLE001 - as above
+            faults = [f"options: {type(fault).__name__}: {fault}"]
+    return _Found(target, kind.__name__, kind.name, None, faults)
+
+
+def _unknown_options(bot: Bot, unknown: Sequence[str], known: Sequence[str]) -> list[str]:
+    allowed = f"its options are {', '.join(known)}" if known else "it has no options"
+    return [f"options.{name}: {bot.strategy} has no such option; {allowed}" for name in unknown]
 
 
 def _title(strategy: str) -> str:

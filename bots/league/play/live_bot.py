@@ -1,8 +1,9 @@
 """`python -m bots.league.play.live_bot SPEC.json`: one bot of a live match, in its own process.
 
 The process reports that it is ready and waits for a line on its standard input, so that all bots of a match start
-together. While the bot trades, the process updates a heartbeat file every second; at the end it writes an ending, as
-every live bot does (bots/live/ending.py).
+together; an informed bot gets the hidden value there, line by line, and no bot gets the seed or the events. While the
+bot trades, the process updates a heartbeat file every second; at the end it writes an ending, as every live bot does
+(bots/live/ending.py).
 """
 
 from __future__ import annotations
@@ -12,16 +13,15 @@ import os
 import sys
 import time
 from pathlib import Path
+from random import Random
 from threading import Thread
 from typing import Any, NoReturn
 
 import msgspec
 from msgspec import Struct
 
-from bots.chance import chance_of
 from bots.client import Client
-from bots.league.play.configuration import parse
-from bots.league.play.hidden_values import hidden_values, reveal
+from bots.fundamental import RevealedValue
 from bots.league.play.metered import MeteredVenue
 from bots.live.command import KEY_VARIABLE, PATIENCE_S, TIMEOUT_S, live, log_as
 from bots.live.ending import STATUS, Ending
@@ -34,7 +34,8 @@ SHOW_EVERY_S = 1.0
 class Spec(Struct, frozen=True, kw_only=True):
     """The input of a live bot's process; its key is in the environment.
 
-    league      the configuration, with the current prices as opening prices
+    chance      state of its random numbers
+    informed    whether it observes the hidden value of its first security
     alive       heartbeat file, which also says how long the exchange has not answered [s]
     ending      file for the ending
     longest_s   how long a callback may take [s]
@@ -45,9 +46,8 @@ class Spec(Struct, frozen=True, kw_only=True):
     target: str
     options: dict[str, Any]
     securities: list[str]
-    seed: int
-    account: str
-    league: dict[str, Any]
+    chance: list[int]
+    informed: bool
     alive: str
     ending: str
     orders_a_second: int
@@ -59,7 +59,9 @@ def main() -> int:
     spec = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Spec)
     log_as(spec.client_id)
     strategy = strategy_of(spec.target)(**spec.options)
-    reveal(strategy, hidden_values(parse(spec.league, named="the tournament"), spec.seed), spec.securities[0])
+    value = RevealedValue()
+    if spec.informed:
+        strategy.fundamental = value  # type: ignore[attr-defined]  # the input of informed strategies
     client = Client(spec.url, os.environ[KEY_VARIABLE], patience_s=PATIENCE_S, timeout_s=TIMEOUT_S)
     venues: list[MeteredVenue] = []
 
@@ -69,8 +71,11 @@ def main() -> int:
 
     alive = Path(spec.alive)
     _show(alive, 0.0)
-    sys.stdin.readline()
-    runner = Runner(strategy, client, client_id=spec.client_id, rng=chance_of(spec.seed, spec.account), venue=venue)
+    value.now = float(sys.stdin.readline() or 0)
+    rng = Random()
+    rng.setstate((3, tuple(spec.chance), None))  # 3 is the version of the form
+    runner = Runner(strategy, client, client_id=spec.client_id, rng=rng, venue=venue)
+    Thread(target=_observe, args=(value,), daemon=True).start()
     Thread(target=_watch, args=(spec, runner, venues[0], alive), daemon=True).start()
     options = argparse.Namespace(
         security=",".join(spec.securities),
@@ -84,6 +89,12 @@ def main() -> int:
         ended = msgspec.structs.replace(ended, outcome="flooded")
     msgspec.structs.replace(ended, refusals=dict(runner.refusals)).write(Path(spec.ending))
     return STATUS[ended.outcome]
+
+
+def _observe(value: RevealedValue) -> None:
+    """Take the hidden value as the match publishes it, until it closes the pipe."""
+    for line in sys.stdin:
+        value.now = float(line)
 
 
 def _watch(spec: Spec, runner: Runner, venue: MeteredVenue, alive: Path) -> None:

@@ -18,6 +18,7 @@ from bots.errors import ExchangeError
 from bots.league.play.configuration import Halt, LargeSeller, League, News, ScheduledEvent
 from bots.league.play.duration import written
 from bots.league.play.entrants import Entrant
+from bots.league.play.hidden_values import hidden_values
 from bots.league.play.live_exchange import LiveExchange, MatchAccount
 from bots.league.play.live_result import Course, match_of
 from bots.league.play.live_seat import LiveSeat
@@ -95,13 +96,14 @@ class _LiveMatch(Course):
     def seat(self, entrants: Sequence[Entrant], folder: Path) -> None:
         """Open the accounts, start the processes, and wait until all of them are ready."""
         folder.mkdir(parents=True, exist_ok=True)
+        values = hidden_values(self.league, self.seed)
         for entrant in entrants:
             opened = self.exchange.open(
                 self.seed, entrant.account, cash=self.league.opening.cash, shares=self.league.opening_shares()
             )
             self.opened.append(opened)
             self.seats.append(LiveSeat(entrant, opened.client_id, opened.key, folder / entrant.account))
-            self.seats[-1].start(self.league, self.seed, self.exchange.url)
+            self.seats[-1].start(self.league, self.seed, self.exchange.url, values[entrant.securities[0]])
         for number, event in enumerate(self.league.events, start=1):
             self._schedule(event, number)
         deadline_s = time.monotonic() + READY_S
@@ -114,7 +116,7 @@ class _LiveMatch(Course):
 
     def _schedule(self, event: ScheduledEvent, number: int) -> None:
         if isinstance(event, News):
-            # Informed traders know the news from the configuration.
+            # The hidden value moves with it, and informed traders see that at once.
             self._at(event.at, partial(self._note, event, f"news {event.change:+.1%}".replace("%", " %")))
         elif isinstance(event, Halt):
             self._at(event.at, partial(self._halt, event))
@@ -177,6 +179,7 @@ class _LiveMatch(Course):
 
     def _look_after(self, now_s: float) -> None:
         for seat in self.seats:
+            seat.reveal(now_s)
             if seat.look(now_s):
                 self.exchange.disqualify(seat.client_id)
 

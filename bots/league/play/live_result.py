@@ -111,6 +111,7 @@ def _bot(
         fills=[_fill(course, fill, numbers, sides) for fill in fills],
         samples=samples,
         failure=seat.failure,
+        house=seat.entrant.house,
     )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from bots.chance import chance_of
+from bots.fundamental import Fundamental
 from bots.league.play.configuration import League
 from bots.league.play.entrants import Entrant
 from bots.league.play.live_bot import Spec
@@ -48,21 +50,23 @@ class LiveSeat:
         self.refusals: dict[str, int] = {}
         self._place = place
         self._alive, self._ending = (place.with_suffix(f".{name}") for name in ("alive", "ending"))
+        self._value: Fundamental | None = None
+        self._revealed = 0.0
         self._shown = ""
         self._shown_at_s = time.monotonic()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, league: League, seed: int, url: str) -> None:
-        """Start the bot's process, which prepares and then waits for `go`."""
+    def start(self, league: League, seed: int, url: str, value: Fundamental) -> None:
+        """Start the bot's process, which prepares and then waits for `go`; `value` is what an informed bot observes."""
+        self._value = value if self.entrant.informed else None
         spec = Spec(
             url=url,
             client_id=self.client_id,
             target=self.entrant.target,
             options=dict(self.entrant.options),
             securities=list(self.entrant.securities),
-            seed=seed,
-            account=self.entrant.account,
-            league=league.model_dump(mode="json"),
+            chance=list(chance_of(league.chance(seed), self.entrant.account).getstate()[1]),
+            informed=self.entrant.informed,
             alive=str(self._alive),
             ending=str(self._ending),
             orders_a_second=league.orders_a_second,
@@ -75,10 +79,13 @@ class LiveSeat:
                 [sys.executable, "-m", "bots.league.play.live_bot", str(file)],
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {KEY_VARIABLE: self.key},
                 stdin=subprocess.PIPE,
+                bufsize=0,
                 stdout=out,
                 stderr=out,
                 start_new_session=True,  # Ctrl-C reaches only this process, which then ends the bot
             )
+        assert self._process.stdin is not None, "it was asked for"
+        os.set_blocking(self._process.stdin.fileno(), False)  # a bot that does not read must not stop the match
 
     @property
     def is_ready(self) -> bool:
@@ -87,13 +94,22 @@ class LiveSeat:
 
     def go(self) -> None:
         """Let the bot trade."""
+        self._write(b"0\n" if self._value is None else b"%.6f\n" % self._value.value(0.0))
+        self._shown_at_s = time.monotonic()
+
+    def reveal(self, now_s: float) -> None:
+        """Show an informed bot the hidden value at a time [s from the start]; it learns nothing of later times."""
+        if self._value is not None and (value := self._value.value(now_s)) != self._revealed:
+            self._revealed = value
+            self._write(b"%.6f\n" % value)
+
+    def _write(self, line: bytes) -> None:
         assert self._running.stdin is not None, "there is a pipe to it"
         try:
-            self._running.stdin.write(b"\n")
-            self._running.stdin.close()
-        except BrokenPipeError:
-            pass  # the process has ended, which the next `look` reports
-        self._shown_at_s = time.monotonic()
+            self._running.stdin.write(line)
+            self._running.stdin.flush()
+        except (BrokenPipeError, BlockingIOError):
+            pass  # the process has ended, which the next `look` reports, or does not look at the value
 
     def look(self, now_s: float) -> bool:
         """Return whether the bot has failed since the last look; `now_s` counts from the start of the match [s]."""

@@ -52,8 +52,8 @@ class MarketSample(Struct, frozen=True, array_like=True):
 class Failure(Struct, frozen=True, kw_only=True):
     """Why and when a bot was disqualified.
 
-    kind       `lost`: its connection or its process; `crashed`: it ended the process of the match, which was then
-               played without it
+    kind       `lost`: its connection or its process; `crashed`: it ended its own process, broke the rules of its pipe,
+               or, where it runs with --trust, ended the process of the match, which was then played without it
     traceback  for people: it names files of the machine, so the hash excludes it
     """
 
@@ -80,6 +80,7 @@ class BotResult(Struct, frozen=True, kw_only=True):
     closed     orders that ended without filling completely, by reason
     opening    shares at the start, by security
     shares     shares at the end, by security
+    house      whether it is part of the market and not of the competition
     """
 
     name: str
@@ -97,6 +98,7 @@ class BotResult(Struct, frozen=True, kw_only=True):
     samples: list[AccountSample]
     notes: list[Note] = []
     failure: Failure | None = None
+    house: bool = False
 
 
 class PastEvent(Struct, frozen=True, kw_only=True):

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from decimal import Decimal
 from functools import partial
 
+from bots.fundamental import Fundamental
 from bots.league.play.configuration import Halt, LargeSeller, Latency, League, News, ScheduledEvent
 from bots.league.play.duration import written
 from bots.league.play.entrants import Entrant
-from bots.league.play.hidden_values import hidden_values, reveal
+from bots.league.play.hidden_values import hidden_values
 from bots.league.play.result import AccountSample, BotResult, Failure, Fill, MarketSample, Match, Note, PastEvent
+from bots.league.sandbox.guest_player import EncodedEvents, GuestPlayer
 from bots.simulated import outcome as outcome_of
 from bots.simulated.configuration import Configuration, Listing, Opening
 from bots.simulated.configuration import Latency as Travel
 from bots.simulated.market import Market
 from bots.simulated.outcome import BotOutcome, Outcome
-from bots.simulated.seat import clean
+from bots.simulated.player import clean
 from bots.strategy import Strategy
 
 # How often a match reports its progress.
@@ -43,18 +47,60 @@ def play(
     """
     market = Market(_configuration(league, seed), log=log, calling=calling)
     out = dict(out or {})
-    values = hidden_values(league, seed)
+    with ExitStack() as ending:
+        _seat(market, league, entrants, hidden_values(league, seed), out, ending)
+        return _play(market, league, entrants, progress, out)
+
+
+def _seat(
+    market: Market,
+    league: League,
+    entrants: Sequence[Entrant],
+    values: Mapping[str, Fundamental],
+    out: dict[str, Failure],
+    ending: ExitStack,
+) -> None:
+    """Seat the bots; `ending` ends the processes of guests."""
     opening = Opening(cash_cents=_cents(league.opening.cash), shares=league.opening_shares())
+    events = EncodedEvents()
+    # All processes start before the first one is waited for.
+    players: list[Strategy | GuestPlayer] = []
     for entrant in entrants:
-        strategy = _made(entrant, out)
-        reveal(strategy, values, entrant.securities[0])
+        if entrant.is_guest and entrant.account not in out:
+            player = GuestPlayer(
+                entrant.target,
+                entrant.file,
+                entrant.options,
+                events=events,
+                patience_s=market.configuration.patience_s,
+                printed=_print,
+            )
+            ending.callback(player.end)
+            players.append(player)
+        else:
+            players.append(_made(entrant, out))
+    for entrant, seated in zip(entrants, players, strict=True):
         market.seat(
             entrant.account,
-            strategy,
+            seated,
             opening=opening,
             latency=_travel(entrant.latency),
             securities=entrant.securities,
+            value=values[entrant.securities[0]] if entrant.informed else None,
         )
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+
+
+def _play(
+    market: Market,
+    league: League,
+    entrants: Sequence[Entrant],
+    progress: Callable[[float], object] | None,
+    out: Mapping[str, Failure],
+) -> Match:
     happened: list[PastEvent] = []
     for number, event in enumerate(league.events, start=1):
         _schedule(market, event, happened, number)
@@ -89,6 +135,7 @@ def _cents(dollars: Decimal) -> int:
 def _configuration(league: League, seed: int) -> Configuration:
     return Configuration(
         seed=seed,
+        secret=league.secret,
         duration_s=league.duration,
         listings=tuple(
             Listing(
@@ -217,4 +264,5 @@ def _bot(entrant: Entrant, bot: BotOutcome, securities: Sequence[str], failure: 
             error=bot.failure.error,
             traceback=bot.failure.traceback,
         ),
+        house=entrant.house,
     )

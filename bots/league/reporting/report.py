@@ -17,6 +17,7 @@ from bots.league.reporting.facts import facts
 from bots.league.reporting.saying import chance, dollars, number, percent, shade
 from bots.league.reporting.summary import headline, manner, sentences
 from bots.league.scoring.standings import Scoreboard
+from bots.league.scoring.statistics import ENOUGH_MATCHES
 from bots.league.scoring.stylised_facts import describe
 
 
@@ -48,6 +49,7 @@ def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches
         live=first.kind == "live",
         board=board,
         headline=headline(board),
+        enough=ENOUGH_MATCHES,
         plots={"gains": plots.gains(board.standings), "curves": plots.curves(matches, names)},
         sentences=sentences(board, {market["security_id"]: market["facts"] for market in markets}),
         best=[(bot, manner(bot)) for bot in board.standings[:3]],
@@ -62,7 +64,7 @@ def page(league: League, matches: Sequence[Match], board: Scoreboard, *, matches
             }
             for standing in board.standings
         ],
-        entries=[(bot, bot.latency or league.latency) for bot in league.bots],
+        entries=[(bot, bot.latency or league.latency) for bot in league.everyone],
         events=[(event, _description(event)) for event in sorted(league.events, key=lambda event: event.at)],
         failures=[(match.seed, bot) for match in matches for bot in match.bots if bot.failure is not None],
         latency=_latency,

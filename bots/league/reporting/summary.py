@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from bots.league.reporting.facts import Fact
 from bots.league.reporting.saying import chance, dollars, percent
 from bots.league.scoring.standings import Scoreboard, Standing
+from bots.league.scoring.statistics import ENOUGH_MATCHES
 
-# Probabilities from which the summary says "surely" or "probably".
+# Certainties from which the summary says "surely" or "probably".
 SURE = 0.975
 PROBABLE = 0.8
-# With fewer matches than this the bootstrap underestimates the spread, so the summary never says "surely".
-ENOUGH_MATCHES = 5
 
 
 def headline(board: Scoreboard) -> str:
@@ -24,10 +23,9 @@ def headline(board: Scoreboard) -> str:
     surely = board.better[0][1]
     second = board.standings[1].name
     if surely is None:
-        return f"{said}; {second} came second. A single match proves little."
-    enough = len(best.matches) >= ENOUGH_MATCHES
-    sure = "surely" if surely >= SURE and enough else "probably" if surely >= PROBABLE else "perhaps"
-    return f"{said}; it is {sure} better than {second}, which came second (probability {chance(surely)})."
+        return f"{said}; {second} came second, and there are too few matches to say which is better."
+    sure = "surely" if surely >= SURE else "probably" if surely >= PROBABLE else "perhaps"
+    return f"{said}; it is {sure} better than {second}, which came second (certainty {chance(surely)})."
 
 
 def sentences(board: Scoreboard, facts: Mapping[str, Sequence[Fact]]) -> list[str]:
@@ -60,7 +58,7 @@ def _gainers(board: Scoreboard) -> list[str]:
         return []
     played = len(board.standings[0].matches)
     if played < ENOUGH_MATCHES:
-        return [f"{played} matches give only an impression; at least {ENOUGH_MATCHES} are needed for certainty."]
+        return [f"{played} matches are too few to say which bots gain or lose; at least {ENOUGH_MATCHES} are needed."]
     up = [bot.name for bot in known if (bot.gain_cents.low or 0) > 0]
     down = [bot.name for bot in known if (bot.gain_cents.high or 0) < 0]
     said = [

@@ -13,7 +13,7 @@ from msgspec import Struct
 from bots.league.play.result import Match
 from bots.league.scoring.metrics import Figures, figures, ranks
 from bots.league.scoring.rating import Rating, rate
-from bots.league.scoring.statistics import Comparison, Estimate, compare
+from bots.league.scoring.statistics import Comparison, Estimate, compare, estimate
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -46,17 +46,31 @@ class Standing(Struct, frozen=True, kw_only=True):
         return fmean(match.shares.get(security_id, 0) for match in self.matches)
 
 
+class HouseTrader(Struct, frozen=True):
+    """What a house trader has gained: it is part of the market and not of the competition [cents]."""
+
+    name: str
+    strategy: str
+    gain_cents: Estimate
+
+
 class Scoreboard(Struct, frozen=True):
-    """Standings, best first, and in the same order the probability that the row's bot is better than the column's."""
+    """The standings of the entrants, best first, and the house traders.
+
+    better  how certain it is that the row's bot is better than the column's, in the order of the standings; None where
+            there are too few matches to say
+    """
 
     standings: list[Standing]
     better: list[list[float | None]]
+    house: list[HouseTrader] = []
 
 
 def scoreboard(matches: Sequence[Match]) -> Scoreboard:
     """Rank the bots; every match has the same bots in the same order."""
-    names = [bot.name for bot in matches[0].bots]
-    played = [[figures(match, bot) for bot in match.bots] for match in matches]
+    entered = [bot for bot in matches[0].bots if not bot.house]
+    names = [bot.name for bot in entered]
+    played = [[figures(match, bot) for bot in match.bots if not bot.house] for match in matches]
     places = [ranks(match) for match in played]
     ratings = rate(places)
     comparison = compare([[match[at].gain_cents for match in played] for at in range(len(names))])
@@ -70,7 +84,7 @@ def scoreboard(matches: Sequence[Match]) -> Scoreboard:
         Standing(
             place=places_of[disqualified[at], comparison.estimates[at].mean],
             name=names[at],
-            strategy=matches[0].bots[at].strategy,
+            strategy=entered[at].strategy,
             gain_cents=comparison.estimates[at],
             gain=fmean(match[at].gain for match in played),
             wins=sum(match[at] == 1 for match in places),
@@ -80,7 +94,17 @@ def scoreboard(matches: Sequence[Match]) -> Scoreboard:
         )
         for at in order
     ]
-    return Scoreboard(standings, _reordered(comparison, order))
+    return Scoreboard(standings, _reordered(comparison, order), _house(matches))
+
+
+def _house(matches: Sequence[Match]) -> list[HouseTrader]:
+    """Return the house traders in their own order."""
+    traders = []
+    for at, bot in enumerate(matches[0].bots):
+        if bot.house:
+            gains = [figures(match, match.bots[at]).gain_cents for match in matches]
+            traders.append(HouseTrader(bot.name, bot.strategy, estimate(gains)))
+    return traders
 
 
 def _reordered(comparison: Comparison, order: Sequence[int]) -> list[list[float | None]]:

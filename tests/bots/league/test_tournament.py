@@ -8,13 +8,18 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
 from bots.league.play.configuration import content_of, parse
+from bots.league.play.entrants import entrants
 from bots.league.play.result import Match
+from bots.league.play.simulated_match import play
 from bots.league.proof import archive
 from bots.league.proof.archive import Folder
+from bots.league.scoring.metrics import figures
+from bots.league.scoring.stylised_facts import describe
 from bots.league.tournament import OWN
 from bots.strategies import STRATEGIES
 
@@ -58,10 +63,33 @@ def played(folder: Path, *arguments: str | Path) -> list[Match]:
     return [result.match(proof.seed) for proof in result.result().matches]
 
 
-def test_the_included_tournament_has_the_twelve_bots() -> None:
+def test_the_included_tournament_has_entrants_and_a_house() -> None:
     league = parse(content_of(OWN), named=str(OWN))
-    assert [bot.strategy for bot in league.bots] == list(STRATEGIES)
+    assert {bot.strategy for bot in league.everyone} <= set(STRATEGIES)
+    assert {bot.strategy for bot in league.house} == {"retail"}
+    assert sum(bot.count for bot in league.everyone) == 12
     assert (league.duration, len(league.seeds)) == (8 * 3600, 10)
+
+
+def test_the_included_tournament_makes_sense_to_a_teacher() -> None:
+    """Without scheduled events: who knows wins, who quotes earns, who pays for immediacy loses."""
+    content = content_of(OWN) | {"duration": "40m", "events": []}
+    league = parse(content, named=str(OWN))
+    calm = parse(content | {"bots": [bot for bot in content["bots"] if bot["strategy"] != "informed"]}, named=str(OWN))
+    matches, without = ([play(of, seed, entrants(of)) for seed in (1, 2)] for of in (league, calm))
+    gains: dict[str, list[int]] = {}
+    for match in matches:
+        for bot in match.bots:
+            gains.setdefault("noise" if bot.house else bot.strategy, []).append(figures(match, bot).gain_cents)
+    means = {group: fmean(of_group) for group, of_group in gains.items()}
+    quoting = fmean([*gains["AvellanedaStoikov"], *gains["MarketMaker"]])
+    assert means["Informed"] > quoting > 0 > means["noise"]
+    assert means["Informed"] == max(means.values())
+    assert means["Momentum"] < 0
+    markets = [describe(match, security_id) for match in matches for security_id in match.securities]
+    assert all((market.volatility or 1) < 0.003 and market.two_sided > 0.95 for market in markets)
+    calmer = [describe(match, security_id) for match in without for security_id in match.securities]
+    assert fmean(one.spread_cents or 0 for one in markets) > fmean(one.spread_cents or 0 for one in calmer)
 
 
 def test_it_is_the_same_each_time_and_says_where_everything_is(tmp_path: Path) -> None:
@@ -104,7 +132,7 @@ def test_output_of_bots_is_stored_next_to_their_match(tmp_path: Path) -> None:
         ("Raises", "raised", "ValueError: of all things"),
         ("Hangs", "hung", "in on_timer"),
         ("Floods", "flooded", "more than 50 requests in a second"),
-        ("EndsTheProcess", "crashed", "it ended the process of its match with status 7"),
+        ("EndsTheProcess", "crashed", "it ended its process with status 7"),
     ],
 )
 def test_a_bad_bot_harms_only_itself(tmp_path: Path, bad: str, kind: str, shown: str) -> None:
@@ -120,6 +148,32 @@ def test_a_bad_bot_harms_only_itself(tmp_path: Path, bad: str, kind: str, shown:
     board = (tmp_path / "result" / archive.SCOREBOARD).read_text().splitlines()
     assert board[-1].startswith(f"3,{bad},")
     assert typed("verify", tmp_path / "result", folder=tmp_path).returncode == 0
+
+
+def test_with_trust_a_bot_that_ends_the_process_of_its_match_is_left_out_of_it(tmp_path: Path) -> None:
+    (match,) = played(tmp_path, league_file(tmp_path, [f"{BAD}:EndsTheProcess", "retail"]), "--trust")
+    failure = match.bots[0].failure
+    assert failure is not None
+    assert failure.error == "it ended the process of its match with status 7"
+    assert match.bots[1].orders > 0
+    assert typed("verify", tmp_path / "result", "--trust", folder=tmp_path).returncode == 0
+
+
+def test_strangers_play_the_same_match_on_any_number_of_cores(tmp_path: Path) -> None:
+    file = league_file(tmp_path, ["zero_intelligence", "retail", f"{BAD}:Well"], seeds=2)
+    for name in ("1", "2"):
+        arguments = ("--output", name, "--processes", name, "--secret", "s")
+        said = typed("tournament", file, *arguments, folder=tmp_path, PYTHONHASHSEED=name)
+        assert said.returncode == 0, said.stderr
+    one, other = (Folder(tmp_path / name).result() for name in ("1", "2"))
+    assert one == other
+    assert one.league["secret"] == "s"
+
+
+def test_live_bots_of_strangers_need_trust(tmp_path: Path) -> None:
+    said = typed("tournament", league_file(tmp_path, [f"{BAD}:Well"]), "--live", folder=tmp_path)
+    assert said.returncode == 1
+    assert "live bots run without a sandbox: --trust allows it for files that you trust" in said.stderr
 
 
 def test_a_guest_is_seen_from_here_and_bots_from_their_file(tmp_path: Path) -> None:

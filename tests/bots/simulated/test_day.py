@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bots.contract import Auction, NewsItem, PhaseChange, Trade
-from bots.simulated.clock import timestamp
+from bots.simulated.clock import time_of, timestamp
 from bots.simulated.configuration import Listing, Opening
 from bots.simulated.market import Market
 from bots.simulated.replay import replay
@@ -173,10 +173,36 @@ def test_news_reaches_the_bots_that_read_it() -> None:
     assert (time_s, news.news_id, news.headline, news.security_id) == (10.0, 1, "Takeover", "MSFT")
 
 
-def test_a_gtd_order_is_refused_with_the_allowed_alternatives() -> None:
+def gtd(expires_at: str) -> Callable[[Strategy], object]:
+    return buy(1, 90.0, time_in_force="gtd", expires_at=expires_at)
+
+
+def test_a_gtd_order_expires_within_a_second_after_its_time() -> None:
     ours = market()
-    ours.seat("ANN", Observer([(2, buy(1, 90.0, time_in_force="gtd", expires_at="2030-01-01T00:00:00Z"))]))
-    assert ours.play().bots["ANN"].refusals == {"validation_error": 1}
+    # A match begins at 22:13:20.
+    ann = Observer(
+        [(2, gtd("2023-11-14T22:13:40.250Z")), (3, gtd("2023-11-14T23:13:41+01:00")), (4, gtd("2030-01-01T00:00:00Z"))]
+    )
+    ours.seat("ANN", ann, latency=AT_ONCE)
+    outcome = ours.play()
+    ended = [time_s for time_s, one in ann.heard if one == ("cancelled", "expired")]
+    assert ended == [21.0, 21.0]
+    assert (outcome.bots["ANN"].open_orders, outcome.bots["ANN"].held_cents) == (1, 9_000)
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "code"),
+    [
+        ("2023-11-14T22:13:21Z", "expired"),
+        ("soon", "validation_error"),
+        ("2023-13-14T22:13:21Z", "validation_error"),
+        ("2030-01-01", "validation_error"),
+    ],
+)
+def test_a_gtd_order_needs_a_time_to_come(expires_at: str, code: str) -> None:
+    ours = market()
+    ours.seat("ANN", Observer([(2, gtd(expires_at))]), latency=AT_ONCE)
+    assert ours.play().bots["ANN"].refusals == {code: 1}
 
 
 def test_a_replayed_day_leads_to_the_same_trades_and_accounts() -> None:
@@ -200,3 +226,4 @@ def test_a_replayed_day_leads_to_the_same_trades_and_accounts() -> None:
 def test_timestamps_are_those_of_the_calendar(time_us: int) -> None:
     expected = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
     assert timestamp(time_us) == expected.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert time_of(timestamp(time_us)) == time_us

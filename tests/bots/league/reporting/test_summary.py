@@ -39,7 +39,8 @@ def test_a_single_match_gives_no_certainty() -> None:
 def test_a_few_matches_are_an_impression() -> None:
     said = [headline(board(4)), *sentences(board(4), {})]
     assert "urely" not in " ".join(said)
-    assert "4 matches give only an impression; at least 5 are needed for certainty." in said
+    assert "4 matches are too few to say which bots gain or lose; at least 5 are needed." in said
+    assert "there are too few matches to say which is better" in said[0]
 
 
 def test_disqualified_bots_are_named() -> None:
