@@ -81,8 +81,10 @@ _MARKET_DATA: Mapping[str, tuple[str, ...]] = {
     "streams": ("SELECT ON ALL TABLES IN SCHEMA public",),
     "data_feed": (
         "SELECT ON ALL TABLES IN SCHEMA public",
-        "INSERT ON reports, trades, prices, coverage",
-        "INSERT, UPDATE ON report_heads, candles, books, phases, auctions",
+        "INSERT ON report_stamps, report_runs, order_reports, trade_reports, settlement_reports, prices, coverage",
+        "INSERT, UPDATE ON report_heads, report_securities, candles, books, phases, auctions",
+        "UPDATE (buyer_sequence, seller_sequence, stamp) ON trade_reports",
+        "USAGE ON SEQUENCE report_stamp_numbers",
         "INSERT, UPDATE, DELETE ON book_levels",
         "UPDATE, DELETE ON coverage",
         "EXECUTE ON FUNCTION make_day(text, integer, bigint)",

@@ -29,35 +29,75 @@ MOST_MOVED_ROWS = 10_000
 LOCK_AGAIN_S = 0.02
 
 
+# The number of stamps of a day: a power of two, so the upper bits of a stamp are its day.
+STAMPS_A_DAY = 1 << 44
+
+
 @dataclass(frozen=True, slots=True)
 class Daily:
     """A table that is partitioned by day.
 
-    column          the column whose time determines the day
-    units_a_second  the unit of that time
-    about           the column that `sequence` counts by; None if the table is not numbered
-    keeps_out       whether rows of dropped days are refused, as messages may deliver them again
+    column      the column that determines the day
+    a_day       how much of it a day has
+    numbered    a query of what counts its rows, with the columns `about` and `sequence`, of {rows}; None without one
+    keeps_out   whether rows of dropped days are refused, as messages may deliver them again
+    kept_days   for how many days longer it is kept
     """
 
     name: str
     column: str
-    units_a_second: int
-    about: str | None
+    a_day: int
+    numbered: str | None
     keeps_out: bool = False
+    kept_days: int = 0
 
     @property
     def floor(self) -> str:
         """The constraint of the default partition that refuses rows of dropped days."""
         return f"{self.name}_floor"
 
+    @property
+    def counted(self) -> str:
+        """The name under which `dropped_sequences` has its numbers."""
+        return "reports" if self.name.endswith("_reports") else self.name
 
-REPORTS = Daily("reports", "event_us", 1_000_000, "client_id", keeps_out=True)
-TRADES = Daily("trades", "traded_us", 1_000_000, None, keeps_out=True)
+
+_DAY_US = DAY_S * 1_000_000
+ORDER_REPORTS = Daily(
+    "order_reports",
+    "event_us",
+    _DAY_US,
+    "SELECT client_id AS about, gone.sequence FROM {rows} AS gone JOIN report_heads USING (client)",
+    keeps_out=True,
+)
+SETTLEMENT_REPORTS = Daily(
+    "settlement_reports",
+    "traded_us",
+    _DAY_US,
+    "SELECT client_id AS about, leg.sequence FROM {rows} AS gone "
+    "JOIN trade_reports AS trade USING (security, sequence, traded_us) CROSS JOIN LATERAL "
+    "(VALUES (trade.buyer, gone.buyer_sequence), (trade.seller, gone.seller_sequence)) AS leg (client, sequence) "
+    "JOIN report_heads USING (client)",
+    keeps_out=True,
+)
+TRADE_REPORTS = Daily(
+    "trade_reports",
+    "traded_us",
+    _DAY_US,
+    "SELECT client_id AS about, leg.sequence FROM {rows} AS gone CROSS JOIN LATERAL "
+    "(VALUES (buyer, buyer_sequence), (seller, seller_sequence)) AS leg (client, sequence) "
+    "JOIN report_heads USING (client) WHERE stamp IS NOT NULL",
+    keeps_out=True,
+)
 DAILY = (
-    REPORTS,
-    TRADES,
-    Daily("prices", "updated_us", 1_000_000, "security_id"),
-    Daily("candles_1s", "start_s", 1, None),
+    ORDER_REPORTS,
+    SETTLEMENT_REPORTS,  # before the trades, which have their clients
+    TRADE_REPORTS,
+    # A report of one day may be stored just before midnight by the clock of another host.
+    Daily("report_runs", "stamp", STAMPS_A_DAY, None, kept_days=1),
+    Daily("report_stamps", "stamp", STAMPS_A_DAY, None, kept_days=1),
+    Daily("prices", "updated_us", _DAY_US, "SELECT security_id AS about, sequence FROM {rows} AS gone"),
+    Daily("candles_1s", "start_s", DAY_S, None),
 )
 
 
@@ -79,7 +119,7 @@ class Partition:
     @property
     def before_day(self) -> str:
         """The day on which the partition ends; of the default partition the day before which its rows are."""
-        return f"{datetime.fromtimestamp(self.before / self.table.units_a_second, UTC):%Y-%m-%d}"
+        return f"{datetime.fromtimestamp(self.before // self.table.a_day * DAY_S, UTC):%Y-%m-%d}"
 
 
 class InUse(Exception):
@@ -151,10 +191,10 @@ def start_of_day_us(now_us: int, *, days: int) -> int:
 
 
 def old(tx: Connection, *, before_us: int) -> list[Partition]:
-    """Return the partitions that end before a time, oldest first within each table."""
+    """Return the partitions that end before the day of a time, oldest first within each table."""
     found = []
     for table in DAILY:
-        limit = before_us // (1_000_000 // table.units_a_second)
+        limit = (before_us // _DAY_US - table.kept_days) * table.a_day
         names = [(name, before) for name, before in _bounds(tx, table) if before <= limit]
         for name, before in names:
             size, rows = tx.execute(
@@ -238,7 +278,7 @@ def _note(tx: Connection, partition: Partition, rows_from: str, *, now_us: int) 
     """Record what is about to be dropped; return the number of rows."""
     table = partition.table
     denied = "CAST('{}' AS bigint[])"
-    if table is REPORTS:
+    if table is ORDER_REPORTS:
         denied = (
             "coalesce(array_agg(report_id) FILTER "
             "(WHERE NOT confirmed AND report_id > 0 AND report_id < CAST(2 ^ 53 AS bigint)), '{}')"
@@ -258,16 +298,17 @@ def _note(tx: Connection, partition: Partition, rows_from: str, *, now_us: int) 
         ),
         {"table": table.name, "before": partition.before, "now_us": now_us, "bytes": partition.bytes},
     ).scalar_one()
-    if table.about is not None:
+    if table.numbered is not None:
+        numbered = table.numbered.format(rows=f"(SELECT * {rows_from})")
         tx.execute(
             text(
                 f"""
                 INSERT INTO dropped_sequences AS noted (table_name, about, sequence)
-                SELECT :table, {table.about}, max(sequence) {rows_from} GROUP BY {table.about}
+                SELECT :table, about, max(sequence) FROM ({numbered}) AS numbered GROUP BY about
                 ON CONFLICT (table_name, about) DO UPDATE SET sequence = greatest(noted.sequence, excluded.sequence)
-                """
+                """  # noqa: S608 - the names are ours
             ),
-            {"table": table.name},
+            {"table": table.counted},
         )
     return int(rows)
 
@@ -284,6 +325,8 @@ def dropped_before(tx: Connection, table: Daily) -> int:
 def dropped_denials(tx: Connection) -> Iterator[int]:
     """Return the requests that order entry had denied and whose reports were dropped."""
     rows = tx.execute(
-        text("SELECT unnest(denied) FROM dropped WHERE table_name = 'reports'").execution_options(yield_per=10_000)
+        text("SELECT unnest(denied) FROM dropped WHERE table_name = 'order_reports'").execution_options(
+            yield_per=10_000
+        )
     )
     return (int(row[0]) for row in rows)

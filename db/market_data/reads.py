@@ -1,13 +1,14 @@
-"""Reads `market_data` for the api and the streams; each function is one statement that an index answers."""
+"""Reads `market_data` for the api and the streams; each function is a statement or two that an index answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from db.arrays import array
+from db.market_data import reports_view
 from tasks.data_feed.rules.rows import Book, Candle, Level, Price, Report, Trade
 
 OrderStatus = Literal["new", "partially_filled", "filled", "settled", "rejected", "cancelled", "failed"]
@@ -19,7 +20,12 @@ WHOLE_BOOK = 2**31 - 1
 
 _PRICE = "SELECT security_id, price_sequence, bid_cents, ask_cents, last_cents, updated_us FROM books "
 _REPORT = f"SELECT {', '.join(Report.__struct_fields__)} FROM reports "  # noqa: S608 - the names are ours
-_TRADE = f"SELECT {', '.join(Trade.__struct_fields__)} FROM trades "  # noqa: S608
+# Not the view `trades`: its join would hide from Postgres that an index has the order.
+_TRADE = """
+    SELECT CAST(:security_id AS text), sequence, event_id, price_cents, quantity, aggressor_side, traded_us
+    FROM trade_reports
+    WHERE security = (SELECT security FROM report_securities WHERE security_id = :security_id) AND stamp IS NOT NULL
+"""
 _CANDLE = f"SELECT {', '.join(Candle.__struct_fields__)} FROM candles "  # noqa: S608
 
 _PRICES = text(_PRICE + "ORDER BY security_id")
@@ -35,13 +41,43 @@ _BOOK = text("""
     ) AS level ON true
     WHERE book.security_id = :security_id
 """)
-_TRADES = text(_TRADE + "WHERE security_id = :security_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
-_TRADES_AFTER = text(_TRADE + "WHERE security_id = :security_id AND sequence > :after ORDER BY sequence LIMIT :limit")
+_TRADES = text(_TRADE + "AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
+_TRADES_AFTER = text(_TRADE + "AND sequence > :after ORDER BY sequence LIMIT :limit")
 _CANDLES = text(
     _CANDLE + "WHERE security_id = :security_id AND interval_s = :interval_s ORDER BY start_s DESC LIMIT :limit"
 )
-_REPORTS = text(_REPORT + "WHERE client_id = :client_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
-_REPORTS_AFTER = text(_REPORT + "WHERE client_id = :client_id AND sequence > :after ORDER BY sequence LIMIT :limit")
+# The reports of a client with the sequences [first, past), which its runs locate. Sequences have no gap.
+_RUNS_OF_PAGE = """
+    SELECT stamp FROM report_runs
+    WHERE client = (SELECT client FROM page) AND first_sequence < (SELECT past FROM page)
+    AND first_sequence >= coalesce((
+        SELECT first_sequence FROM report_runs
+        WHERE client = (SELECT client FROM page) AND first_sequence <= (SELECT first FROM page)
+        ORDER BY first_sequence DESC LIMIT 1
+    ), 0)
+"""
+_ON_PAGE = "{sequence} >= (SELECT first FROM page) AND {sequence} < (SELECT past FROM page)"
+_PAGE = f"""
+    WITH page AS MATERIALIZED (
+        SELECT client, CAST(:first AS bigint) AS first, CAST(:past AS bigint) AS past
+        FROM report_heads WHERE client_id = :client_id
+    )
+    {reports_view.reports(f"r.stamp = ANY(ARRAY({_RUNS_OF_PAGE})) AND {_ON_PAGE}")}
+    WHERE report.client = (SELECT client FROM page)
+"""  # noqa: S608 - the text is ours
+_REPORTS = text(_PAGE + "ORDER BY report.sequence DESC")
+_REPORTS_AFTER = text(_PAGE + "ORDER BY report.sequence")
+# The first report of the run behind, or before, a page without reports: their days were dropped.
+_RUN_BEFORE = text("""
+    SELECT first_sequence FROM report_runs
+    WHERE client = (SELECT client FROM report_heads WHERE client_id = :client_id) AND first_sequence < :before
+    ORDER BY first_sequence DESC LIMIT 1
+""")
+_RUN_AFTER = text("""
+    SELECT first_sequence FROM report_runs
+    WHERE client = (SELECT client FROM report_heads WHERE client_id = :client_id) AND first_sequence > :after
+    ORDER BY first_sequence LIMIT 1
+""")
 _REPORT_HEADS = text("""
     SELECT client_id, sequence FROM report_heads
     WHERE CAST(:clients AS text[]) IS NULL OR client_id = ANY(CAST(:clients AS text[]))
@@ -122,14 +158,37 @@ def candles(tx: Connection, security_id: str, *, interval_s: int, limit: int) ->
 
 def reports(tx: Connection, client_id: str, *, before: int = NEWEST, limit: int) -> list[Report]:
     """Return the reports of a client with a sequence below `before`, newest first."""
-    rows = tx.execute(_REPORTS, {"client_id": client_id, "before": before, "limit": limit})
-    return [Report(*row) for row in rows]
+    found: list[Report] = []
+    past = min(before, report_heads(tx, [client_id]).get(client_id, 0) + 1)
+    while len(found) < limit and past > 1:
+        first = max(past - (limit - len(found)), 1)
+        page = _page(tx, _REPORTS, client_id, first, past)
+        found += page
+        # Without dropped days a page is full, and nothing else is read.
+        past = first if page else _beginning(tx, _RUN_BEFORE, client_id, before=first) + 1
+    return found
 
 
 def reports_after(tx: Connection, client_id: str, *, after: int, limit: int) -> list[Report]:
     """Return the reports of a client with a sequence above `after`, oldest first."""
-    rows = tx.execute(_REPORTS_AFTER, {"client_id": client_id, "after": after, "limit": limit})
-    return [Report(*row) for row in rows]
+    found: list[Report] = []
+    head = report_heads(tx, [client_id]).get(client_id, 0)
+    first = after + 1
+    while len(found) < limit and first <= head:
+        past = min(first + limit - len(found), head + 1)
+        page = _page(tx, _REPORTS_AFTER, client_id, first, past)
+        found += page
+        first = past if page else max(_beginning(tx, _RUN_AFTER, client_id, after=past - 1) or head + 1, past)
+    return found
+
+
+def _page(tx: Connection, statement: TextClause, client_id: str, first: int, past: int) -> list[Report]:
+    return [Report(*row) for row in tx.execute(statement, {"client_id": client_id, "first": first, "past": past})]
+
+
+def _beginning(tx: Connection, statement: TextClause, client_id: str, **bound: int) -> int:
+    """Return where the next run of a client begins, 0 if there is none."""
+    return tx.execute(statement, {"client_id": client_id, **bound}).scalar() or 0
 
 
 def report_heads(tx: Connection, clients: Iterable[str] | None) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -205,7 +205,10 @@ def assert_numbered(tx: Connection) -> None:
             assert prices[-1][2:5] == (book.bid_cents, book.ask_cents, book.last_cents)
 
 
-def empty(tx: Connection, tables: Iterable[str] = (*_LASTING, "prices")) -> None:
-    """Delete all rows."""
-    for table in tables:
+def empty(tx: Connection) -> None:
+    """Delete all rows of reports, trades, candles, books and prices."""
+    for table in (
+        *("order_reports", "settlement_reports", "trade_reports", "report_runs", "report_stamps"),
+        *("report_heads", "candles", "books", "book_levels", "prices"),
+    ):
         tx.execute(text(f"DELETE FROM {table}"))
