@@ -7,9 +7,9 @@ from sqlalchemy import Connection, text
 from db.market_data.reads import FIRST_EVENT
 from tasks.data_feed.rules.rows import Report
 
-# The busiest clients whose latest reports are searched for an order that has traded, and how many reports of each.
-CLIENTS = 20
-REPORTS_OF_EACH = 40
+# The latest messages that are searched for the settlement of an order that traded at once, and how many of each.
+MESSAGES = 200
+SETTLEMENTS_OF_EACH = 20
 
 _COLUMNS = ", ".join(Report.__struct_fields__)
 _OF_ORDER = """
@@ -31,17 +31,21 @@ _LIFE = text(
 # The life of an order that rests depends on when another order arrives, so this finds one that traded at once.
 _TRADED = text(
     """
-    SELECT latest.security_id, latest.order_id
-    FROM (SELECT client_id FROM report_heads ORDER BY sequence DESC LIMIT :clients) AS busiest
+    SELECT security_id, placed.order_id
+    FROM (SELECT stamp, stored_us FROM report_stamps ORDER BY stamp DESC LIMIT :messages) AS message
     CROSS JOIN LATERAL (
-        SELECT security_id, order_id, event_type, event_us, stored_us FROM reports
-        WHERE reports.client_id = busiest.client_id ORDER BY sequence DESC LIMIT :reports
-    ) AS latest
-    JOIN reports AS placed ON placed.order_id = latest.order_id AND placed.report_id = latest.order_id
+        SELECT security, sequence, traded_us FROM settlement_reports
+        WHERE settlement_reports.stamp = message.stamp LIMIT :settlements
+    ) AS settled
+    JOIN trade_reports AS trade USING (security, sequence, traded_us)
+    JOIN report_securities USING (security)
+    CROSS JOIN LATERAL (VALUES (trade.buy_order_id), (trade.sell_order_id)) AS leg (order_id)
+    JOIN order_reports AS placed ON placed.order_id = leg.order_id AND placed.report_id = leg.order_id
         -- It was placed just before it traded, so the reports are in the partitions of one day or two.
-        AND placed.event_us BETWEEN latest.event_us - 60000000 AND latest.event_us + 60000000
-    WHERE latest.event_type = 'settlement' AND placed.sent_us >= latest.event_us AND placed.began_us IS NOT NULL
-    ORDER BY latest.stored_us DESC LIMIT 1
+        AND placed.event_us BETWEEN traded_us - 60000000 AND traded_us + 60000000
+    JOIN report_stamps AS entered ON entered.stamp = placed.stamp
+    WHERE entered.sent_us >= traded_us AND entered.began_us IS NOT NULL
+    ORDER BY message.stored_us DESC LIMIT 1
     """
 )
 
@@ -54,5 +58,5 @@ def life_reports(tx: Connection, security_id: str, order_id: int, *, client_id: 
 
 def traded_order(tx: Connection) -> tuple[str, int] | None:
     """Return security and id of a recent order that traded as soon as it came; None if no recent order did."""
-    row = tx.execute(_TRADED, {"clients": CLIENTS, "reports": REPORTS_OF_EACH}).first()
+    row = tx.execute(_TRADED, {"messages": MESSAGES, "settlements": SETTLEMENTS_OF_EACH}).first()
     return (row.security_id, row.order_id) if row else None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from db.connect import Database
 from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     BookUpdate,
@@ -212,3 +214,17 @@ def empty(tx: Connection) -> None:
         *("report_heads", "candles", "books", "book_levels", "prices"),
     ):
         tx.execute(text(f"DELETE FROM {table}"))
+
+
+@contextmanager
+def reports_as_table(database: Database) -> Iterator[None]:
+    """Inside the block `reports` is a table with the rows of the view, so that a test can change single reports."""
+    with database.transaction() as tx:
+        tx.execute(text("ALTER VIEW reports RENAME TO stored_reports"))
+        tx.execute(text("CREATE TABLE reports AS SELECT * FROM stored_reports"))
+    try:
+        yield
+    finally:
+        with database.transaction() as tx:
+            tx.execute(text("DROP TABLE reports"))
+            tx.execute(text("ALTER VIEW stored_reports RENAME TO reports"))
