@@ -7,14 +7,16 @@ if it had been sent alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+import psycopg2
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from db.connect import copy_rows, refuse_control_characters
+from db.connect import Database, copy_rows, is_read_only, refuse_control_characters
 
 # Up to this many rows, an INSERT among the other statements costs less than a COPY, which takes two round trips.
 FEW_ROWS = 16
@@ -28,7 +30,7 @@ class Statements:
     """
 
     def __init__(self, tx: Connection) -> None:
-        self._tx = tx
+        self.tx = tx
         driver: Any = tx.connection.driver_connection
         self._cursor = driver.cursor()
         self._waiting: list[bytes] = []
@@ -42,7 +44,7 @@ class Statements:
 
         name  identifies the statement on every connection
         """
-        prepared = self._tx.info.setdefault("prepared", set())  # as long as the connection lives
+        prepared = self.tx.info.setdefault("prepared", set())  # as long as the connection lives
         if name not in prepared:
             self._cursor.execute(f"PREPARE {name} AS {statement}")
             prepared.add(name)
@@ -59,12 +61,21 @@ class Statements:
             return
         if len(rows) > FEW_ROWS:
             self.run()
-            copy_rows(self._tx, table, columns, rows)
+            copy_rows(self.tx, table, columns, rows)
             return
         refuse_control_characters(msgspec.json.encode(rows))
         of_row = f"({', '.join(['%s'] * len(columns))})"
         values = b", ".join(self._cursor.mogrify(of_row, _values(row)) for row in rows)
         self._waiting.append(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ".encode() + values)  # noqa: S608
+
+    def roll_back(self) -> bool:
+        """Discard waiting statements and end an open transaction; return False if the connection is unusable."""
+        self._waiting.clear()
+        try:
+            self._cursor.execute("ROLLBACK")
+        except psycopg2.Error:
+            return False
+        return True
 
     def run(self) -> list[tuple[Any, ...]]:
         """Run the waiting statements; return the rows of the last one, an empty list if it has none."""
@@ -73,6 +84,25 @@ class Statements:
         self._cursor.execute(b"; ".join(self._waiting))
         self._waiting.clear()
         return self._cursor.fetchall() if self._cursor.description else []
+
+
+@contextmanager
+def one_transaction(database: Database) -> Iterator[Statements]:
+    """Open a transaction whose BEGIN and COMMIT travel with the statements next to them; it ends as `transaction` does.
+
+    raises  psycopg2.Error  also if the outcome of the COMMIT is unknown
+    """
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as tx:
+        statements = Statements(tx)
+        statements.add("BEGIN")
+        try:
+            yield statements
+            statements.add("COMMIT")
+            statements.run()
+        except BaseException as fault:
+            if is_read_only(fault) or not statements.roll_back():
+                tx.invalidate()
+            raise
 
 
 def run_prepared(tx: Connection, name: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -40,7 +40,8 @@ def figures(tx: Connection, *, since_us: int) -> FeedFigures:
         text(
             "SELECT security_id, trade.sequence FROM books JOIN report_securities USING (security_id) "
             "CROSS JOIN LATERAL (SELECT sequence FROM trade_reports "
-            "WHERE trade_reports.security = report_securities.security AND stamp IS NOT NULL ORDER BY sequence DESC LIMIT 1) AS trade ORDER BY security_id"
+            "WHERE trade_reports.security = report_securities.security AND stamp IS NOT NULL "
+            "ORDER BY sequence DESC LIMIT 1) AS trade ORDER BY security_id"
         )
     )
     latencies = tx.execute(

@@ -5,7 +5,7 @@ A settlement that arrives before its trade brings the trade along, as one that i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from db.arrays import array, arrays
 from db.connect import Database, refuse_control_characters
+from db.market_data.book_store import LOCK_BOOKS, BookHead
 from db.market_data.partitions import (
     DAY_S,
     ORDER_REPORTS,
@@ -27,22 +28,29 @@ from tasks.data_feed.rules.stored import Numbers, OrderRow, Rows, Run, Settlemen
 from tasks.messages import OrderReport, TradeMade
 
 _LOCK_HEADS = "SELECT FROM report_heads WHERE client_id = ANY($1::text[]) ORDER BY client_id FOR UPDATE"
-# Rows of four kinds: the heads of clients, numbers of securities, stamps, and settled trades that are not stored.
+# Rows of five kinds: the heads of clients, numbers of securities, stamps, settled trades that are not stored, and the
+# heads of books.
+_NO_BOOK = "NULL, NULL, NULL, NULL, NULL"
 _NUMBER = f"""
     WITH head AS (
         UPDATE report_heads SET sequence = report_heads.sequence + more.count
         FROM unnest($1::text[], $2::bigint[]) AS more (client_id, count)
         WHERE report_heads.client_id = more.client_id
         RETURNING report_heads.client_id, report_heads.client, report_heads.sequence
-    )
-    SELECT 'head', client_id, CAST(client AS bigint), sequence FROM head
+    ), book AS MATERIALIZED ({LOCK_BOOKS.format(securities="$10")})
+    SELECT 'head', client_id, CAST(client AS bigint), sequence, {_NO_BOOK} FROM head
     UNION ALL
-    SELECT 'security', security_id, security, NULL FROM report_securities WHERE security_id = ANY($3::text[])
+    SELECT 'book', security_id, update_sequence, floor_sequence, price_sequence, bid_cents, ask_cents, last_cents,
+        updated_us
+    FROM book
     UNION ALL
-    SELECT 'stamp', NULL, $4 * CAST({STAMPS_A_DAY} AS bigint) + nextval('report_stamp_numbers'), NULL
+    SELECT 'security', security_id, security, NULL, {_NO_BOOK} FROM report_securities
+    WHERE security_id = ANY($3::text[])
+    UNION ALL
+    SELECT 'stamp', NULL, $4 * CAST({STAMPS_A_DAY} AS bigint) + nextval('report_stamp_numbers'), NULL, {_NO_BOOK}
     FROM generate_series(1, $5)
     UNION ALL
-    SELECT 'absent', NULL, event_id, NULL
+    SELECT 'absent', NULL, event_id, NULL, {_NO_BOOK}
     FROM unnest($6::text[], $7::bigint[], $8::bigint[], $9::bigint[])
         AS made (security_id, sequence, traded_us, event_id)
     LEFT JOIN report_securities USING (security_id)
@@ -58,22 +66,27 @@ _ADD_HEADS = text("""
 _ADD_SECURITIES = text("""
     INSERT INTO report_securities (security_id) SELECT * FROM unnest(CAST(:names AS text[])) ON CONFLICT DO NOTHING
 """)
+_ADD_BOOKS = text("""
+    INSERT INTO books (security_id) SELECT * FROM unnest(CAST(:names AS text[])) ON CONFLICT DO NOTHING
+""")
 _STAMP_COLUMNS = ("stamp", "sent_us", "stored_us", "began_us", "taken_us")
 
 
 class NewNames(Exception):
-    """Clients and securities that have no numbers yet."""
+    """Clients, securities and books that have no row yet."""
 
-    def __init__(self, clients: Sequence[str], securities: Sequence[str]) -> None:
+    def __init__(self, clients: Sequence[str], securities: Sequence[str], books: Sequence[str]) -> None:
         self.clients = clients
         self.securities = securities
+        self.books = books
 
 
 class Numbered(NamedTuple):
-    """The numbers for a batch, and the events whose trades it settles and that are not stored."""
+    """The numbers for a batch, the events whose trades it settles and that are not stored, and the heads of books."""
 
     numbers: Numbers
     absent: set[int]
+    books: dict[str, BookHead]
 
 
 class Fresh(NamedTuple):
@@ -99,7 +112,7 @@ class Stored(NamedTuple):
 
 
 def add_names(market_data: Database, new: NewNames) -> None:
-    """Give numbers to clients and securities, in a transaction of its own.
+    """Add rows for clients, securities and books, in a transaction of its own.
 
     Within that of a batch, two batches with new clients could lock heads in different orders; and a number is used up
     by each attempt to insert a name.
@@ -109,6 +122,8 @@ def add_names(market_data: Database, new: NewNames) -> None:
             tx.execute(_ADD_HEADS, {"names": array(new.clients)})
         if new.securities:
             tx.execute(_ADD_SECURITIES, {"names": array(new.securities)})
+        if new.books:
+            tx.execute(_ADD_BOOKS, {"names": array(new.books)})
 
 
 def lock_heads(statements: Statements, clients: Collection[str]) -> None:
@@ -123,44 +138,69 @@ def number(
     securities: Collection[str],
     settled: Sequence[TradeMade],
     stamps: int,
+    books: Collection[str],
     now_us: int,
 ) -> Numbered:
-    """Reserve the next report numbers of clients, lock their heads, and return all numbers that a batch needs.
+    """Reserve the next report numbers of clients, lock their heads and those of books, and return what a batch needs.
 
     statements  waiting statements run first
     counts      how many numbers each client's reports need
     securities  the securities of the reports
     settled     the trades that the batch settles and does not report
     stamps      how many stamps it needs
-    raises      NewNames    a client or a security has no number yet
+    books       the securities whose books change
+    raises      NewNames    a client, a security or a book has no row yet
                 ValueError  a control character in a name
     """
     clients, day = sorted(counts), now_us // (DAY_S * 1_000_000)
-    refuse_control_characters(msgspec.json.encode((clients, list(securities))))
+    refuse_control_characters(msgspec.json.encode((clients, list(securities), list(books))))
     lock_heads(statements, clients)
     keys = [(made.security_id, made.sequence, made.traded_us, made.event_id) for made in settled]
     columns = list(zip(*keys, strict=True)) or [(), (), (), ()]
     statements.add_prepared(
         "number_reports",
         _NUMBER,
-        (array(clients), array(counts[one] for one in clients), array(securities), day, stamps, *map(array, columns)),
+        (
+            *(array(clients), array(counts[one] for one in clients), array(securities), day, stamps),
+            *map(array, columns),
+            array(books),
+        ),
     )
-    rows = statements.run()
-    heads = {name: (number, sequence) for kind, name, number, sequence in rows if kind == "head"}
-    listed = {name: number for kind, name, number, _ in rows if kind == "security"}
-    if len(heads) < len(clients) or len(listed) < len(securities):
-        raise NewNames(sorted(counts.keys() - heads.keys()), sorted(set(securities) - listed.keys()))
-    numbers = Numbers(
-        heads={name: sequence for name, (_, sequence) in heads.items()},
-        clients={name: number for name, (number, _) in heads.items()},
-        securities=listed,
-        stamps=[number for kind, _, number, _ in rows if kind == "stamp"],
-    )
-    return Numbered(numbers, {number for kind, _, number, _ in rows if kind == "absent"})
+    found = _Found(statements.run())
+    if len(found.clients) < len(clients) or len(found.securities) < len(securities) or len(found.books) < len(books):
+        raise NewNames(
+            sorted(counts.keys() - found.clients.keys()),
+            sorted(set(securities) - found.securities.keys()),
+            sorted(set(books) - found.books.keys()),
+        )
+    return Numbered(Numbers(found.heads, found.clients, found.securities, found.stamps), found.absent, found.books)
+
+
+class _Found:
+    """The rows of _NUMBER."""
+
+    def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        self.heads: dict[str, int] = {}
+        self.clients: dict[str, int] = {}
+        self.securities: dict[str, int] = {}
+        self.stamps: list[int] = []
+        self.absent: set[int] = set()
+        self.books: dict[str, BookHead] = {}
+        for kind, name, number, sequence, *of_book in rows:
+            if kind == "head":
+                self.clients[name], self.heads[name] = number, sequence
+            elif kind == "security":
+                self.securities[name] = number
+            elif kind == "stamp":
+                self.stamps.append(number)
+            elif kind == "absent":
+                self.absent.add(number)
+            else:
+                self.books[name] = BookHead(name, number, sequence, *of_book)
 
 
 def store(statements: Statements, stored: Stored, fresh: Fresh, *, taken_us: int, stored_us: int) -> None:
-    """Store numbered reports.
+    """Store numbered reports; the next statement that runs sends the last of them along.
 
     fresh      the reports of the rows
     taken_us   when the batch that stores them began [us since 1970, UTC]
@@ -183,7 +223,6 @@ def store(statements: Statements, stored: Stored, fresh: Fresh, *, taken_us: int
     statements.insert("order_reports", OrderRow.__struct_fields__, rows.orders)
     statements.insert("trade_reports", TradeRow.__struct_fields__, [*new, *stored.unreported])
     statements.insert("settlement_reports", SettlementRow.__struct_fields__, rows.settlements)
-    statements.run()
 
 
 # -- rows that are stored already ------------------------------------------------------------------------------------

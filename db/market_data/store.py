@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from msgspec.structs import astuple
-from sqlalchemy import Connection, text
 
 from db import coverage
-from db.arrays import arrays
+from db.arrays import array
 from db.statements import Statements
 from tasks.data_feed.rules.rows import Candle
 from tasks.shared.rules.coverage import Interval
@@ -28,13 +27,10 @@ def cover(statements: Statements, covers: Iterable[tuple[str, Sequence[Interval]
         coverage.add(statements, stage, intervals)
 
 
-_MERGE_CANDLES = text("""
+_MERGE_CANDLES = """
     INSERT INTO candles AS old
-    SELECT * FROM unnest(
-        CAST(:security_id AS text[]), CAST(:interval_s AS int[]), CAST(:start_s AS bigint[]),
-        CAST(:open_cents AS bigint[]), CAST(:high_cents AS bigint[]), CAST(:low_cents AS bigint[]),
-        CAST(:close_cents AS bigint[]), CAST(:volume AS bigint[]),
-        CAST(:first_sequence AS bigint[]), CAST(:last_sequence AS bigint[]))
+    SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[],
+        $8::bigint[], $9::bigint[], $10::bigint[])
     ON CONFLICT (security_id, interval_s, start_s) DO UPDATE SET
         open_cents = CASE WHEN excluded.first_sequence < old.first_sequence
                           THEN excluded.open_cents ELSE old.open_cents END,
@@ -45,11 +41,12 @@ _MERGE_CANDLES = text("""
         volume = old.volume + excluded.volume,
         first_sequence = least(old.first_sequence, excluded.first_sequence),
         last_sequence = greatest(old.last_sequence, excluded.last_sequence)
-""")
+"""
 
 
-def merge_candles(tx: Connection, candles: Iterable[Candle]) -> None:
-    """Merge candles of new trades into the stored ones."""
+def merge_candles(statements: Statements, candles: Iterable[Candle]) -> None:
+    """Merge candles of new trades into the stored ones; the next statement that runs sends this along."""
     in_order = sorted(candles, key=lambda c: (c.security_id, c.interval_s, c.start_s))
     if in_order:
-        tx.execute(_MERGE_CANDLES, arrays(Candle.__struct_fields__, map(astuple, in_order)))
+        columns = zip(*map(astuple, in_order), strict=True)
+        statements.add_prepared("merge_candles", _MERGE_CANDLES, tuple(map(array, columns)))

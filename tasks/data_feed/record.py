@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from psycopg2.errors import CheckViolation, UniqueViolation
-from sqlalchemy import Connection
 
 from celery_app.clock import now_us
 from db.connect import Database
 from db.market_data import book_store, day_store, report_store, store
+from db.market_data.book_store import BookHead
 from db.market_data.report_store import Fresh, Stored
-from db.statements import Statements
+from db.statements import Statements, one_transaction
 from tasks.data_feed.outgoing import Push, push_of
 from tasks.data_feed.rules.books import changes_of
 from tasks.data_feed.rules.candles import candles_of
@@ -53,18 +53,17 @@ def record(
     day = Day(phases_of(batches, volatility_auction_us=volatility_auction_us), auctions_of(batches))
     changes = changes_of(update for batch in batches for update in batch.books)
     try:
-        with market_data.transaction() as tx:
-            return _store(tx, covers, Fresh(messages, set()), trades, changes, day, taken_us)
+        with one_transaction(market_data) as statements:
+            return _store(statements, covers, Fresh(messages, set()), trades, changes, day, taken_us)
     except report_store.NewNames as new:
         report_store.add_names(market_data, new)
         return record(market_data, batches, taken_us=taken_us, volatility_auction_us=volatility_auction_us)
     except (UniqueViolation, CheckViolation):
-        with market_data.transaction() as tx:
-            statements = Statements(tx)
+        with one_transaction(market_data) as statements:
             report_store.lock_heads(statements, count_by_client(messages))
             statements.run()
-            fresh = report_store.without_known(tx, messages, trades)
-            return _store(tx, covers, fresh, trades, changes, day, taken_us)
+            fresh = report_store.without_known(statements.tx, messages, trades)
+            return _store(statements, covers, fresh, trades, changes, day, taken_us)
 
 
 def trade_of(made: TradeMade) -> Trade:
@@ -81,7 +80,7 @@ def trade_of(made: TradeMade) -> Trade:
 
 
 def _store(
-    tx: Connection,
+    statements: Statements,
     covers: Iterable[tuple[str, Sequence[Interval]]],
     fresh: Fresh,
     trades: Mapping[int, TradeMade],
@@ -89,35 +88,47 @@ def _store(
     day: Day,
     taken_us: int,
 ) -> Push:
-    statements = Statements(tx)
     store.cover(statements, covers)
-    stored = _number(statements, fresh, trades)
+    stored, books = _number(statements, fresh, trades, changes)
     made = [trade_of(trades[row.event_id]) for row in stored.rows.trades]
-    store.merge_candles(tx, candles_of(made))
-    books = book_store.store_books(tx, changes)
-    phases, auctions = day_store.store_phases(tx, day.phases), day_store.store_auctions(tx, day.auctions)
+    store.merge_candles(statements, candles_of(made))
+    changed = book_store.store_books(statements, books, changes)
+    phases, auctions = _store_day(statements, day)
     # Last, so that their time includes the whole batch except their own COPY and the COMMIT.
     report_store.store(statements, stored, fresh, taken_us=taken_us, stored_us=now_us())
-    return push_of(by_client(fresh.messages), made, books, phases, auctions)
+    return push_of(by_client(fresh.messages), made, changed, phases, auctions)
 
 
-def _number(statements: Statements, fresh: Fresh, trades: Mapping[int, TradeMade]) -> Stored:
-    """Number reports, and return their rows."""
+def _store_day(statements: Statements, day: Day) -> Day:
+    """Store phases and auctions, which few batches have; return those that are news."""
+    if not (day.phases or day.auctions):
+        return day
+    statements.run()
+    return Day(day_store.store_phases(statements.tx, day.phases), day_store.store_auctions(statements.tx, day.auctions))
+
+
+def _number(
+    statements: Statements, fresh: Fresh, trades: Mapping[int, TradeMade], changes: Sequence[BookChange]
+) -> tuple[Stored, dict[str, BookHead]]:
+    """Number reports and lock books; return the rows of the reports, and the heads of the books."""
     counts = count_by_client(fresh.messages)
-    if not counts:
-        statements.run()
-        return Stored(Rows([], [], []), [], [], [])
+    books = {change.security_id for change in changes}
+    if not counts and not books:
+        return Stored(Rows([], [], []), [], [], []), {}
     reported = [report for of_message in fresh.messages for report in of_message]
     traded = {report.report_id for report in reported if report.event_type == "trade"}
     settled = {-report.report_id for report in reported if report.event_type == "settlement"}
-    numbers, absent = report_store.number(
+    numbers, absent, heads = report_store.number(
         statements,
         counts=counts,
         securities={report.security_id for report in reported},
         settled=[trades[event_id] for event_id in settled - traded],
-        stamps=len(fresh.messages),
+        stamps=len(fresh.messages) if counts else 0,
+        books=books,
         now_us=now_us(),
     )
+    if not counts:
+        return Stored(Rows([], [], []), [], [], []), heads
     runs = number(fresh.messages, numbers, counts)
     unreported = [trade_row(trades[event_id], numbers, None, None, None) for event_id in sorted(absent)]
-    return Stored(rows_of(fresh.messages, numbers, trades), unreported, runs, numbers.stamps)
+    return Stored(rows_of(fresh.messages, numbers, trades), unreported, runs, numbers.stamps), heads

@@ -62,7 +62,8 @@ FAULTS = {
         "SELECT max(sequence) + 1 FROM trades WHERE security_id = 'AAPL'",
         (
             "INSERT INTO trade_reports SELECT security, :row, 1, event_id, buy_order_id, sell_order_id, "
-            f"buyer_sequence, seller_sequence, stamp, 1, 1, buyer, seller, 'buy' FROM trade_reports WHERE {OF_AAPL} AND sequence = 1"
+            "buyer_sequence, seller_sequence, stamp, 1, 1, buyer, seller, 'buy' "
+            f"FROM trade_reports WHERE {OF_AAPL} AND sequence = 1"
         ),
         "trade {row} of AAPL is stored and does not come out of the log",
     ),
