@@ -7,7 +7,8 @@ if it had been sent alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +23,8 @@ from db.connect import Database, copy_rows, is_read_only, refuse_control_charact
 FEW_ROWS = 16
 # Up to this many rows, a prepared INSERT is worth one statement more on each connection.
 PREPARED_ROWS = 4
+
+_PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 
 
 class Statements:
@@ -85,16 +88,6 @@ class Statements:
             [value for row in rows for value in _values(row)],
         )
 
-    def plan_once(self) -> None:
-        """Have the connection plan prepared statements once, whatever their parameters are.
-
-        Otherwise Postgres plans a statement again for each batch if it estimates that the values of a batch allow a
-        better plan, which takes longer than running it.
-        """
-        if "plans_once" not in self.tx.info:
-            self._cursor.execute("SET plan_cache_mode = force_generic_plan")
-            self.tx.info["plans_once"] = True
-
     def roll_back(self) -> bool:
         """Discard waiting statements and end an open transaction; return False if the connection is unusable."""
         self._waiting.clear()
@@ -121,7 +114,6 @@ def one_transaction(database: Database) -> Iterator[Statements]:
     """
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as tx:
         statements = Statements(tx)
-        statements.plan_once()
         statements.add("BEGIN")
         try:
             yield statements
@@ -131,6 +123,27 @@ def one_transaction(database: Database) -> Iterator[Statements]:
             if is_read_only(fault) or not statements.roll_back():
                 tx.invalidate()
             raise
+
+
+class PreparedQuery:
+    """A query that each connection plans once: the plan of a query over all partitions takes longer than running it."""
+
+    def __init__(self, name: str, query: str) -> None:
+        """Take a query whose parameters are `:parameter`; the name identifies it on every connection."""
+        self._name = name
+        self._parameters = tuple(dict.fromkeys(_PARAMETER.findall(query)))
+        places = {parameter: f"${place}" for place, parameter in enumerate(self._parameters, 1)}
+        self._query = _PARAMETER.sub(lambda found: places[found[1]], query)
+        self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._parameters))})"
+
+    def run(self, tx: Connection, parameters: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Run the query; it raises what `tx.execute` raises."""
+        prepared = tx.info.setdefault("prepared", set())
+        if self._name not in prepared:
+            tx.exec_driver_sql(f"PREPARE {self._name} AS {self._query}".replace("%", "%%"))
+            prepared.add(self._name)
+        found = tx.exec_driver_sql(self._execute, tuple(parameters[name] for name in self._parameters))
+        return [tuple(row) for row in found]
 
 
 def run_prepared(tx: Connection, name: str, statement: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
-from db.market_data.reads import FIRST_EVENT
+from db.market_data import reports_view
+from db.market_data.reads import FIRST_EVENT, of_order
+from db.statements import PreparedQuery
 from tasks.data_feed.rules.rows import Report
 
 # The latest messages that are searched for the settlement of an order that traded at once, and how many of each.
 MESSAGES = 200
 SETTLEMENTS_OF_EACH = 20
 
-_COLUMNS = ", ".join(Report.__struct_fields__)
-_OF_ORDER = """
-    order_id = :order_id AND security_id = :security_id
-    AND (CAST(:client_id AS text) IS NULL OR client_id = :client_id)
+_OF_ORDER = f"""
+    {reports_view.reports("{order} = :order_id", times="{time} >= :from_us")}
+    AND listed.security_id = :security_id AND message.stamp >= :from_stamp
+    AND (CAST(:client_id AS text) IS NULL OR head.client_id = :client_id)
 """
-_LIFE = text(
-    # An order may have thousands of fills and settlements; this reads only three of its rows.
+_LIFE = PreparedQuery(
+    "life",
     f"""
-    WITH first AS (
-        SELECT report_id FROM reports
-        WHERE {_OF_ORDER} AND report_id >= {FIRST_EVENT} AND side IS NOT NULL ORDER BY report_id LIMIT 1
+    WITH of_order AS ({_OF_ORDER}), first AS (
+        SELECT min(report_id) AS report_id FROM of_order WHERE report_id >= {FIRST_EVENT} AND side IS NOT NULL
     )
-    SELECT {_COLUMNS} FROM reports
-    WHERE {_OF_ORDER} AND report_id = ANY(ARRAY[
-        :order_id, (SELECT report_id FROM first), (SELECT -report_id FROM first)])
-    """  # noqa: S608 - the names are ours
+    SELECT of_order.* FROM of_order, first
+    WHERE of_order.report_id IN (CAST(:order_id AS bigint), first.report_id, -first.report_id)
+    """,  # noqa: S608 - the names are ours
 )
 # The life of an order that rests depends on when another order arrives, so this finds one that traded at once.
-_TRADED = text(
+_TRADED = PreparedQuery(
+    "traded_order",
     """
     SELECT security_id, placed.order_id
     FROM (SELECT stamp, stored_us FROM report_stamps ORDER BY stamp DESC LIMIT :messages) AS message
@@ -46,17 +47,17 @@ _TRADED = text(
     JOIN report_stamps AS entered ON entered.stamp = placed.stamp
     WHERE entered.sent_us >= traded_us AND entered.began_us IS NOT NULL
     ORDER BY message.stored_us DESC LIMIT 1
-    """
+    """,
 )
 
 
 def life_reports(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> list[Report]:
     """Return the reports of the life of an order of `client_id`, or of any client with None; empty if unknown."""
-    asked = {"security_id": security_id, "order_id": order_id, "client_id": client_id}
-    return [Report(*row) for row in tx.execute(_LIFE, asked)]
+    asked = of_order(tx, security_id, order_id, client_id)
+    return [Report(*row) for row in _LIFE.run(tx, asked)]
 
 
 def traded_order(tx: Connection) -> tuple[str, int] | None:
     """Return security and id of a recent order that traded as soon as it came; None if no recent order did."""
-    row = tx.execute(_TRADED, {"messages": MESSAGES, "settlements": SETTLEMENTS_OF_EACH}).first()
-    return (row.security_id, row.order_id) if row else None
+    row = _TRADED.run(tx, {"messages": MESSAGES, "settlements": SETTLEMENTS_OF_EACH})
+    return (row[0][0], row[0][1]) if row else None

@@ -37,28 +37,37 @@ def _of_settlements(side: str, party: str, condition: str) -> str:
 _PARTIES = (("buy", "buyer"), ("sell", "seller"))
 
 
-def reports(condition: str = ANY, *, columns: str = "") -> str:
+def reports(condition: str = ANY, *, times: str = ANY) -> str:
     """Return a query for reports, with the columns of tasks.data_feed.rules.rows.Report.
 
-    condition  on `r.stamp` and on `{sequence}`, which stands for the column with the client's number of the report
-    columns    the columns instead, as expressions of `report`, `head`, `listed` and `message`
+    More conditions may follow it, on `report`, `head` (of the client), `listed` (the security) and `message`.
+
+    condition  on `r.stamp`, on `{sequence}`, the client's number of the report, and on `{order}`, the order id
+    times      on `{time}`, when the event happened; it selects partitions
     """
-    columns = columns or (
+    columns = (
         'report.order_id, report.report_id, CAST(report.event_type AS text) COLLATE "C" AS event_type, '
         'report.confirmed, head.client_id, listed.security_id, CAST(report.side AS text) COLLATE "C" AS side, '
         "CAST(report.quantity AS bigint) AS quantity, CAST(report.price_cents AS bigint) AS price_cents, "
         'CAST(report.reason AS text) COLLATE "C" AS reason, report.event_us, message.sent_us, report.sequence, '
         "message.stored_us, message.began_us, report.asked_us, message.taken_us"
     )
-    parts = [_of_orders(condition.format(sequence="r.sequence"))]
-    for of in (_of_trades, _of_settlements):
-        parts += [of(side, party, condition.format(sequence=f"r.{party}_sequence")) for side, party in _PARTIES]
+    parts = [
+        _of_orders(f"{condition} AND {times}".format(sequence="r.sequence", order="r.order_id", time="r.event_us"))
+    ]
+    for side, party in _PARTIES:
+        names = {"sequence": f"r.{party}_sequence", "order": f"r.{side}_order_id", "time": "r.traded_us"}
+        parts.append(_of_trades(side, party, f"{condition} AND {times}".format(**names)))
+    for side, party in _PARTIES:
+        names = {"sequence": f"r.{party}_sequence", "order": f"trade.{side}_order_id"}
+        both = " AND ".join(times.format(time=f"{table}.traded_us") for table in ("r", "trade"))
+        parts.append(_of_settlements(side, party, f"{condition.format(**names)} AND {both}"))
     return f"""
         SELECT {columns}
         FROM ({" UNION ALL ".join(parts)}) AS report
         JOIN report_heads AS head ON head.client = report.client
         JOIN report_securities AS listed ON listed.security = report.security
-        JOIN report_stamps AS message ON message.stamp = report.stamp
+        JOIN report_stamps AS message ON message.stamp = report.stamp WHERE true
     """  # noqa: S608
 
 

@@ -97,7 +97,7 @@ def test_stored_market_data_is_served(api: Api, market_data: Database) -> None:
 
 def test_reports_are_visible_to_their_client_only(api: Api, keys: Keys, market_data: Database) -> None:
     reports = [
-        entry_report(order_id=17, event_id=17, client_id="SINGLE", quantity=10),
+        entry_report(order_id=17, event_id=17, client_id="SINGLE", quantity=10, received_us=1),
         entry_report(order_id=19, event_id=19, client_id="FLOOD", side="sell", quantity=1),
     ]
     made = trade(9, quantity=10, buy_order_id=17, buyer="SINGLE", sell_order_id=16, seller="GAUSS", traded_us=4)
