@@ -15,9 +15,8 @@ from sqlalchemy.exc import DBAPIError
 _READ_ONLY = "25006"
 
 # The rows that a stage looks up by key are in memory. With these settings Postgres does not read a whole table instead
-# of 500 of its rows, which took twice as long, and never compiles a query that runs for a few milliseconds. A prepared
-# statement is planned once: Postgres would plan many of them for each batch, which took longer than running them.
-_PLANNER = "-c random_page_cost=1.1 -c jit=off -c plan_cache_mode=force_generic_plan"
+# of 500 of its rows, which took twice as long, and never compiles a query that runs for a few milliseconds.
+_PLANNER = "-c random_page_cost=1.1 -c jit=off"
 
 # Without these settings a worker would wait two hours for an answer that a broken network has lost. It gives up a host
 # that is silent for some ten seconds, whether it waits for an answer or not [s; s; probes; ms].

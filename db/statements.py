@@ -126,7 +126,11 @@ def one_transaction(database: Database) -> Iterator[Statements]:
 
 
 class PreparedQuery:
-    """A query that each connection plans once: the plan of a query over all partitions takes longer than running it."""
+    """A query that each connection parses once and, in `market_data`, plans once.
+
+    Planning a query over all partitions takes longer than running it. The plan may be as old as the connection, so the
+    query must name rows by keys: its plan must be good for any number of rows.
+    """
 
     def __init__(self, name: str, query: str) -> None:
         """Take a query whose parameters are `:parameter`; the name identifies it on every connection."""

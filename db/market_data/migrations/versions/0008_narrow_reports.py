@@ -248,7 +248,13 @@ _MOVES = (
 )
 
 
+# Prepared statements are planned once for a connection. Postgres would plan those of the feed for each batch, which takes
+# three times as long as running them.
+_PLANS = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {} plan_cache_mode{}', current_database()); END $$"
+
+
 def upgrade() -> None:
+    op.execute(_PLANS.format("SET", " = force_generic_plan"))
     for table in ("reports", "trades"):
         op.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
     for statement in _TABLES:
@@ -362,6 +368,7 @@ _OLD_TABLES = (
 
 
 def downgrade() -> None:
+    op.execute(_PLANS.format("RESET", ""))
     for view in ("reports", "trades"):
         op.execute(f"ALTER VIEW {view} RENAME TO narrow_{view}")
     for statement in _OLD_TABLES:
