@@ -68,7 +68,7 @@ class Database:
             try:
                 yield tx
             except (psycopg2.Error, DBAPIError) as fault:
-                if _is_read_only(fault):
+                if is_read_only(fault):
                     tx.invalidate()
                 raise
 
@@ -79,7 +79,8 @@ class Database:
             yield tx
 
 
-def _is_read_only(fault: psycopg2.Error | DBAPIError) -> bool:
+def is_read_only(fault: BaseException) -> bool:
+    """Return whether a server refused to write, as a former primary does."""
     cause = fault.orig if isinstance(fault, DBAPIError) else fault
     return getattr(cause, "pgcode", None) == _READ_ONLY
 

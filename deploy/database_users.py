@@ -92,15 +92,18 @@ _MARKET_DATA: Mapping[str, tuple[str, ...]] = {
     "streams": ("SELECT ON ALL TABLES IN SCHEMA public",),
     "data_feed": (
         "SELECT ON ALL TABLES IN SCHEMA public",
-        "INSERT ON reports, trades, prices, coverage",
-        "INSERT, UPDATE ON report_heads, candles, books, phases, auctions",
+        "INSERT ON report_stamps, report_runs, order_reports, trade_reports, settlement_reports, prices, coverage",
+        "INSERT, UPDATE ON report_heads, report_securities, candles, books, phases, auctions",
+        "UPDATE (buyer_sequence, seller_sequence, stamp) ON trade_reports",
+        "USAGE ON SEQUENCE report_stamp_numbers",
         "INSERT, UPDATE, DELETE ON book_levels",
         "UPDATE, DELETE ON coverage",
         "EXECUTE ON FUNCTION make_day(text, integer, bigint)",
     ),
     "catch_up": ("SELECT ON ALL TABLES IN SCHEMA public", "INSERT ON coverage"),
     "scheduler": (
-        "SELECT ON reports_default, trades_default, prices_default, candles_1s_default",
+        "SELECT ON order_reports_default, settlement_reports_default, trade_reports_default",
+        "SELECT ON report_runs_default, report_stamps_default, prices_default, candles_1s_default",
         "EXECUTE ON FUNCTION drop_day(text, text, bigint, bigint, bigint, integer)",
     ),
 }

@@ -24,8 +24,8 @@ _END_BYTES = 1
 _METHOD_FRAME = 1
 # The class and method of a broker's answer to a published message: basic.ack and basic.nack.
 _CONFIRMS = {struct.pack("!HH", 60, 80), struct.pack("!HH", 60, 120)}
-# PostgreSQL, 55.7: a simple query with this text; its length counts itself.
-_COMMIT = b"Q\0\0\0\x0bCOMMIT\0"
+# PostgreSQL, 55.7: the end of a simple query whose last statement is this.
+_COMMIT = b"COMMIT\0"
 
 Frames = Callable[[bytes], list[tuple[bytes, bool]]]
 Confirms = Literal["pass", "hold", "swallow"]

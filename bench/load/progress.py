@@ -75,14 +75,16 @@ class Progress:
         """Record the last command of each shard with a stored settlement report for one of the clients."""
         rows = tx.execute(
             text(
-                "SELECT last.report_id FROM unnest(:clients) AS client CROSS JOIN LATERAL ("
-                "  SELECT report_id FROM reports WHERE client_id = client AND event_type = 'settlement'"
-                "  ORDER BY sequence DESC LIMIT 2) AS last"
+                "SELECT trade.event_id FROM report_heads CROSS JOIN LATERAL ("
+                "  SELECT stamp FROM report_runs WHERE report_runs.client = report_heads.client"
+                "  ORDER BY first_sequence DESC LIMIT 12) AS run"
+                " JOIN settlement_reports AS settled USING (stamp)"
+                " JOIN trade_reports AS trade USING (security, sequence, traded_us) WHERE client_id = ANY(:clients)"
             ),
             {"clients": self._clients},
         )
-        for (report_id,) in rows:
-            shard, sequence, _ = split_event_id(-report_id)  # settlements bear the trade's number, negative
+        for (settled_id,) in rows:
+            shard, sequence, _ = split_event_id(settled_id)
             self._stored[shard] = max(self._stored[shard], sequence)
 
     def are_through(self, order_ids: Sequence[int]) -> bool:

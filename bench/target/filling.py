@@ -31,6 +31,7 @@ CHUNK = 100_000
 # The first id of the filled orders: ids of the accounts' deposits are far below it.
 FIRST_ORDER_ID = 1_000_000
 _FIRST_EVENT_ID = event_id(0, 1, 0)
+_DAY_US = partitions.DAY_S * 1_000_000
 _EVENT_STEP = event_id(0, 2, 0) - _FIRST_EVENT_ID
 
 _TRADE = """
@@ -44,22 +45,53 @@ _TRADE = """
     FROM generate_series(CAST(:begin AS bigint), :end - 1) AS i,
         (SELECT CAST(:names AS text[]) AS names, CAST(:securities AS text[]) AS securities) AS all_of_them
 """
-_REPORTS = f"""
-    INSERT INTO reports (order_id, report_id, event_type, confirmed, client_id, security_id, side, quantity,
-        price_cents, event_us, sent_us, sequence, stored_us, began_us, asked_us, taken_us)
-    SELECT order_id, CASE n WHEN 1 THEN order_id WHEN 2 THEN event_id ELSE -event_id END,
-        (ARRAY['order', 'trade', 'settlement'])[n], true, client_id, security_id, side, quantity, price_cents,
-        us - CASE n WHEN 1 THEN 2000 ELSE 0 END, us + n * 3000, reports_before + n_before + n, us + n * 3000 + 2000,
-        us + n * 2900, CASE n WHEN 1 THEN us - 1500 END, us + n * 3000 + 500
-    FROM ({_TRADE}) AS trade
-    CROSS JOIN LATERAL (VALUES (buy_order_id, buyer, 'buy', 0), (sell_order_id, seller, 'sell', 3))
-        AS leg (order_id, client_id, side, n_before)
+_NAMES = (
+    "INSERT INTO report_heads (client_id, sequence) SELECT name, :trades / 10 * 6 FROM unnest(CAST(:names AS text[])) "
+    "AS name",
+    "INSERT INTO report_securities (security_id) SELECT * FROM unnest(CAST(:securities AS text[]))",
+    "SELECT setval('report_stamp_numbers', 3 * :trades + 10)",
+)
+_NUMBERED = f"""
+    SELECT trade.*, bought.client AS buyer_number, sold.client AS seller_number, security
+    FROM ({_TRADE}) AS trade JOIN report_heads AS bought ON bought.client_id = buyer
+    JOIN report_heads AS sold ON sold.client_id = seller JOIN report_securities USING (security_id)
+"""
+# Three messages for each trade: order entry's, matching's and order execution's.
+_STAMP = f"(us + n * 3000 + 2000) / {_DAY_US} * CAST({partitions.STAMPS_A_DAY} AS bigint) + 3 * i + n"
+_STAMPS = f"""
+    INSERT INTO report_stamps (stamp, sent_us, stored_us, began_us, taken_us)
+    SELECT {_STAMP}, us + n * 3000, us + n * 3000 + 2000, us + n * 2900, us + n * 3000 + 500
+    FROM ({_TRADE}) AS trade CROSS JOIN generate_series(1, 3) AS n
+"""
+_RUNS = f"""
+    INSERT INTO report_runs (first_sequence, stamp, client)
+    SELECT reports_before + n_before + n, {_STAMP}, client FROM ({_NUMBERED}) AS trade
+    CROSS JOIN LATERAL (VALUES (buyer_number, 0), (seller_number, 3)) AS leg (client, n_before)
     CROSS JOIN generate_series(1, 3) AS n
 """
-_TRADES = f"""
-    INSERT INTO trades (security_id, sequence, event_id, price_cents, quantity, aggressor_side, traded_us)
-    SELECT security_id, sequence, event_id, price_cents, quantity, aggressor_side, us FROM ({_TRADE}) AS trade
+_ORDER_REPORTS = f"""
+    INSERT INTO order_reports (order_id, report_id, event_us, sequence, stamp, asked_us, quantity, price_cents, client,
+        security, confirmed, side)
+    SELECT order_id, order_id, us - 2000, reports_before + n_before + n, {_STAMP}, us - 1500, quantity, price_cents,
+        client, security, true, side
+    FROM ({_NUMBERED}) AS trade CROSS JOIN LATERAL
+        (VALUES (buy_order_id, buyer_number, 'buy', 0), (sell_order_id, seller_number, 'sell', 3))
+        AS leg (order_id, client, side, n_before)
+    CROSS JOIN (SELECT 1 AS n) AS one
 """
+_TRADE_REPORTS = f"""
+    INSERT INTO trade_reports (security, sequence, traded_us, event_id, buy_order_id, sell_order_id, buyer_sequence,
+        seller_sequence, stamp, quantity, price_cents, buyer, seller, aggressor_side)
+    SELECT security, sequence, us, event_id, buy_order_id, sell_order_id, reports_before + n, reports_before + 3 + n,
+        {_STAMP}, quantity, price_cents, buyer_number, seller_number, aggressor_side
+    FROM ({_NUMBERED}) AS trade CROSS JOIN (SELECT 2 AS n) AS two
+"""
+_SETTLEMENT_REPORTS = f"""
+    INSERT INTO settlement_reports (security, sequence, traded_us, buyer_sequence, seller_sequence, stamp)
+    SELECT security, sequence, us, reports_before + n, reports_before + 3 + n, {_STAMP}
+    FROM ({_NUMBERED}) AS trade CROSS JOIN (SELECT 3 AS n) AS three
+"""
+_REPORTS = (_STAMPS, _RUNS, _ORDER_REPORTS, _TRADE_REPORTS, _SETTLEMENT_REPORTS)
 _PRICES = f"""
     INSERT INTO prices (security_id, sequence, bid_cents, ask_cents, last_cents, updated_us)
     SELECT security_id, sequence, price_cents - 1, price_cents + 1, price_cents, us FROM ({_TRADE}) AS trade
@@ -120,11 +152,6 @@ _LEVELS = """
     FROM unnest(CAST(:securities AS text[])) AS security
     CROSS JOIN (VALUES ('buy', -1), ('sell', 1)) AS sides (side, sign) CROSS JOIN generate_series(1, :levels) AS n
 """
-_HEADS = """
-    INSERT INTO report_heads SELECT client_id, max(sequence) FROM unnest(CAST(:names AS text[])) AS client_id
-    CROSS JOIN LATERAL (SELECT sequence FROM reports WHERE reports.client_id = client_id.client_id
-        ORDER BY sequence DESC LIMIT 1) AS last GROUP BY client_id
-"""
 
 
 def fill(clearing_data: Database, market_data: Database, *, trades: int) -> None:
@@ -146,17 +173,18 @@ def fill(clearing_data: Database, market_data: Database, *, trades: int) -> None
         "each": OPEN_ORDERS_OF_A_CLIENT,
         "levels": LEVELS_OF_A_SIDE,
     }
+    _run(market_data, _NAMES, facts)
     for begin in range(0, trades, CHUNK):
         end = min(begin + CHUNK, trades)
         chunk = facts | {"begin": begin, "end": end}
-        _run(market_data, (_REPORTS, _TRADES, _PRICES), chunk)
+        _run(market_data, (*_REPORTS, _PRICES), chunk)
         _run(clearing_data, (_ORDERS, _PROMISES, _EXECUTIONS, _LEDGER), chunk)
         print(
             f"\r  {end / trades:4.0%} of {REPORTS_OF_A_TRADE * trades:,} reports ", end="", file=sys.stderr, flush=True
         )
     for interval_s in CANDLE_SECONDS.values():
         _run(market_data, (_CANDLES,), {"interval_s": interval_s})
-    _run(market_data, (_BOOKS, _LEVELS, _HEADS), facts)
+    _run(market_data, (_BOOKS, _LEVELS), facts)
     _run(clearing_data, (_OPEN_ORDERS,), facts)
     print("\r  everything is stored; Postgres vacuums it ", file=sys.stderr, flush=True)
     for database in (clearing_data, market_data):

@@ -8,49 +8,42 @@ forgotten once no update of that age can arrive any more; the book's floor refus
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import astuple
-from sqlalchemy import Connection, CursorResult, TextClause, text
+from sqlalchemy import Connection, text
 
-from db.arrays import array, arrays
-from db.connect import copy_rows
+from db.arrays import array
 from db.market_data.reads import book
+from db.statements import Statements
 from tasks.data_feed.rules.rows import Book, BookChange, Price
 from tasks.messages import Side
 
-_ADD_BOOKS = text("""
-    INSERT INTO books (security_id) SELECT * FROM unnest(CAST(:securities AS text[])) ON CONFLICT DO NOTHING
-""")
-_LOCK_BOOKS = text("""
+# Its columns are those of BookHead.
+LOCK_BOOKS = """
     SELECT security_id, update_sequence, floor_sequence, price_sequence, bid_cents, ask_cents, last_cents, updated_us
-    FROM books WHERE security_id = ANY(CAST(:securities AS text[])) ORDER BY security_id FOR UPDATE
-""")
-_WRITE_BOOKS = text("""
+    FROM books WHERE security_id = ANY(CAST({securities} AS text[])) ORDER BY security_id FOR UPDATE
+"""
+_LOCK_BOOKS = text(LOCK_BOOKS.format(securities=":securities"))
+_WRITE_BOOKS = """
     UPDATE books SET
         update_sequence = new.update_sequence, floor_sequence = new.floor_sequence, price_sequence = new.price_sequence,
         bid_cents = new.bid_cents, ask_cents = new.ask_cents, last_cents = new.last_cents, updated_us = new.updated_us
     FROM unnest(
-        CAST(:security_id AS text[]), CAST(:update_sequence AS bigint[]), CAST(:floor_sequence AS bigint[]),
-        CAST(:price_sequence AS bigint[]), CAST(:bid_cents AS bigint[]), CAST(:ask_cents AS bigint[]),
-        CAST(:last_cents AS bigint[]), CAST(:updated_us AS bigint[])
+        $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]
     ) AS new (security_id, update_sequence, floor_sequence, price_sequence,
               bid_cents, ask_cents, last_cents, updated_us)
     WHERE books.security_id = new.security_id
-""")
-_CLEAR_LEVELS = text("DELETE FROM book_levels WHERE security_id = :security_id AND sequence <= :sequence")
+"""
+_CLEAR_LEVELS = "DELETE FROM book_levels WHERE security_id = %s AND sequence <= %s"
 _MERGE_LEVELS = """
     INSERT INTO book_levels AS old (security_id, side, price_cents, quantity, orders, sequence)
-    SELECT * FROM unnest(
-        CAST(:security_id AS text[]), CAST(:side AS text[]), CAST(:price_cents AS bigint[]),
-        CAST(:quantity AS bigint[]), CAST(:orders AS bigint[]), CAST(:sequence AS bigint[]))
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
     ON CONFLICT (security_id, side, price_cents) DO UPDATE
     SET quantity = excluded.quantity, orders = excluded.orders, sequence = excluded.sequence
     WHERE old.sequence < excluded.sequence
 """
-_MERGE_LATE_LEVELS = text(_MERGE_LEVELS + "RETURNING security_id, sequence")
-_MERGE_NEW_LEVELS = text(_MERGE_LEVELS)
+_MERGE_LATE_LEVELS = _MERGE_LEVELS + "RETURNING security_id, sequence"
 _FORGET_LEVELS = text("""
     WITH gone AS (
         DELETE FROM book_levels USING unnest(CAST(:securities AS text[]), CAST(:sequences AS bigint[]))
@@ -78,7 +71,7 @@ class StoredChanges(Struct, frozen=True):
     prices: list[Price]
 
 
-class _Head(Struct, array_like=True):
+class BookHead(Struct, array_like=True):
     """A row of `books`."""
 
     security_id: str
@@ -95,11 +88,14 @@ class _Head(Struct, array_like=True):
         return self.bid_cents, self.ask_cents, self.last_cents
 
 
-def store_books(tx: Connection, changes: Sequence[BookChange]) -> StoredChanges:
-    """Store the changes of books; the changes of one security are in the order of their sequences."""
+def store_books(statements: Statements, heads: Mapping[str, BookHead], changes: Sequence[BookChange]) -> StoredChanges:
+    """Store the changes of books; the changes of one security are in the order of their sequences.
+
+    statements  mostly wait: what runs next sends them along
+    heads       of the securities; the transaction has locked them
+    """
     if not changes:
         return StoredChanges([], [], [])
-    heads = _lock(tx, sorted({change.security_id for change in changes}))
     prices_before = {head.security_id: head.prices for head in heads.values()}
     newer: list[BookChange] = []
     late: set[tuple[str, int]] = set()
@@ -114,7 +110,7 @@ def store_books(tx: Connection, changes: Sequence[BookChange]) -> StoredChanges:
                 if level[2] <= head.update_sequence:
                     late.add((change.security_id, level[2]))
         if change.snapshot and change.snapshot >= head.floor_sequence:
-            tx.execute(_CLEAR_LEVELS, {"security_id": change.security_id, "sequence": change.snapshot})
+            statements.add(_CLEAR_LEVELS, (change.security_id, change.snapshot))
             if change.snapshot <= head.update_sequence:
                 mended.add(change.security_id)
             head.floor_sequence = change.snapshot
@@ -122,17 +118,18 @@ def store_books(tx: Connection, changes: Sequence[BookChange]) -> StoredChanges:
             _move_on(head, change)
             newer.append(change)
     if late:
-        stored = _merge_levels(tx, _MERGE_LATE_LEVELS, levels)
-        mended |= {row.security_id for row in stored if (row.security_id, row.sequence) in late}
+        _merge_levels(statements, "merge_late_levels", _MERGE_LATE_LEVELS, levels)
+        mended |= {security_id for security_id, sequence in statements.run() if (security_id, sequence) in late}
     elif levels:
-        _merge_levels(tx, _MERGE_NEW_LEVELS, levels)
+        _merge_levels(statements, "merge_levels", _MERGE_LEVELS, levels)
     prices = [_next_price(head) for head in heads.values() if head.prices != prices_before[head.security_id]]
-    _write_heads(tx, heads.values())
-    if prices:
-        copy_rows(tx, "prices", Price.__struct_fields__, prices)
+    _write_heads(statements, heads.values())
+    statements.insert("prices", Price.__struct_fields__, prices)
+    if mended:
+        statements.run()
     return StoredChanges(
         changes=[change for change in newer if change.security_id not in mended],
-        books=[whole for security in sorted(mended) if (whole := book(tx, security)) is not None],
+        books=[whole for security in sorted(mended) if (whole := book(statements.tx, security)) is not None],
         prices=prices,
     )
 
@@ -146,22 +143,14 @@ def forget_levels(tx: Connection, sequences_before: Mapping[str, int]) -> None:
     """Forget the levels removed at or before the given change of each book; no older update may arrive any more."""
     if sequences_before:
         securities = sorted(sequences_before)
-        _lock(tx, securities)
+        tx.execute(_LOCK_BOOKS, {"securities": array(securities)})
         tx.execute(
             _FORGET_LEVELS,
             {"securities": array(securities), "sequences": array(sequences_before[s] for s in securities)},
         )
 
 
-def _lock(tx: Connection, securities: list[str]) -> dict[str, _Head]:
-    rows = tx.execute(_LOCK_BOOKS, {"securities": array(securities)}).all()
-    if len(rows) < len(securities):
-        tx.execute(_ADD_BOOKS, {"securities": array(securities)})
-        rows = tx.execute(_LOCK_BOOKS, {"securities": array(securities)}).all()
-    return {row.security_id: _Head(*row) for row in rows}
-
-
-def _move_on(head: _Head, change: BookChange) -> None:
+def _move_on(head: BookHead, change: BookChange) -> None:
     head.update_sequence = change.sequence
     head.bid_cents = change.bid_cents
     head.ask_cents = change.ask_cents
@@ -169,19 +158,22 @@ def _move_on(head: _Head, change: BookChange) -> None:
     head.updated_us = change.updated_us
 
 
-def _next_price(head: _Head) -> Price:
+def _next_price(head: BookHead) -> Price:
     head.price_sequence += 1
     return Price(head.security_id, head.price_sequence, *head.prices, head.updated_us)
 
 
 def _merge_levels(
-    tx: Connection, statement: TextClause, levels: Mapping[tuple[str, Side, int], tuple[int, int, int]]
-) -> CursorResult[Any]:
+    statements: Statements,
+    name: str,
+    statement: str,
+    levels: Mapping[tuple[str, Side, int], tuple[int, int, int]],
+) -> None:
     # In the order of their keys, or two workers could wait for each other.
     rows = [(*key, *level) for key, level in sorted(levels.items())]
-    names = ("security_id", "side", "price_cents", "quantity", "orders", "sequence")
-    return tx.execute(statement, arrays(names, rows))
+    statements.add_prepared(name, statement, tuple(map(array, zip(*rows, strict=True))))
 
 
-def _write_heads(tx: Connection, heads: Iterable[_Head]) -> None:
-    tx.execute(_WRITE_BOOKS, arrays(_Head.__struct_fields__, map(astuple, heads)))
+def _write_heads(statements: Statements, heads: Iterable[BookHead]) -> None:
+    columns = zip(*map(astuple, heads), strict=True)
+    statements.add_prepared("write_books", _WRITE_BOOKS, tuple(map(array, columns)))

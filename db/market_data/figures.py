@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# The busiest clients whose latest reports are read, and how many reports of each.
-CLIENTS = 20
-REPORTS_OF_EACH = 50
+# The latest messages whose reports are read, and how many events of each.
+MESSAGES = 60
+EVENTS_OF_EACH = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +42,31 @@ def figures(tx: Connection, *, since_us: int) -> FeedFigures:
     """Return the present figures, with the latencies of reports stored since a time."""
     traded = tx.execute(
         text(
-            "SELECT security_id, trade.sequence FROM books CROSS JOIN LATERAL (SELECT sequence FROM trades "
-            "WHERE trades.security_id = books.security_id ORDER BY sequence DESC LIMIT 1) AS trade ORDER BY security_id"
+            "SELECT security_id, trade.sequence FROM books JOIN report_securities USING (security_id) "
+            "CROSS JOIN LATERAL (SELECT sequence FROM trade_reports "
+            "WHERE trade_reports.security = report_securities.security AND stamp IS NOT NULL "
+            "ORDER BY sequence DESC LIMIT 1) AS trade ORDER BY security_id"
         )
     )
     latencies = tx.execute(
         text(
             """
             SELECT event_type, sent_us - event_us AS stage_us, stored_us - sent_us AS feed_us, stored_us
-            FROM (SELECT client_id FROM report_heads ORDER BY sequence DESC LIMIT :clients) AS busiest
+            FROM (
+                SELECT * FROM report_stamps WHERE stored_us >= :since_us ORDER BY stamp DESC LIMIT :messages
+            ) AS message
             CROSS JOIN LATERAL (
-                SELECT event_type, event_us, sent_us, stored_us FROM reports
-                WHERE reports.client_id = busiest.client_id ORDER BY sequence DESC LIMIT :reports
-            ) AS latest
-            WHERE stored_us >= :since_us
+                (SELECT 'order' AS event_type, event_us FROM order_reports
+                 WHERE order_reports.stamp = message.stamp LIMIT :events)
+                UNION ALL
+                (SELECT 'trade', traded_us FROM trade_reports WHERE trade_reports.stamp = message.stamp LIMIT :events)
+                UNION ALL
+                (SELECT 'settlement', traded_us FROM settlement_reports
+                 WHERE settlement_reports.stamp = message.stamp LIMIT :events)
+            ) AS event
             """
         ),
-        {"clients": CLIENTS, "reports": REPORTS_OF_EACH, "since_us": since_us},
+        {"messages": MESSAGES, "events": EVENTS_OF_EACH, "since_us": since_us},
     )
     return FeedFigures(
         traded={row.security_id: row.sequence for row in traded},

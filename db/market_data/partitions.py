@@ -29,35 +29,38 @@ MOST_MOVED_ROWS = 10_000
 LOCK_AGAIN_S = 0.02
 
 
+# The number of stamps of a day: a power of two, so the upper bits of a stamp are its day.
+STAMPS_A_DAY = 1 << 44
+
+
 @dataclass(frozen=True, slots=True)
 class Daily:
     """A table that is partitioned by day.
 
-    column          the column whose time determines the day
-    units_a_second  the unit of that time
-    about           the column that `sequence` counts by; None if the table is not numbered
-    keeps_out       whether rows of dropped days are refused, as messages may deliver them again
+    column      the column that determines the day
+    a_day       how much of it a day has
+    kept_days   for how many days longer it is kept
     """
 
     name: str
     column: str
-    units_a_second: int
-    about: str | None
-    keeps_out: bool = False
-
-    @property
-    def floor(self) -> str:
-        """The constraint of the default partition that refuses rows of dropped days."""
-        return f"{self.name}_floor"
+    a_day: int
+    kept_days: int = 0
 
 
-REPORTS = Daily("reports", "event_us", 1_000_000, "client_id", keeps_out=True)
-TRADES = Daily("trades", "traded_us", 1_000_000, None, keeps_out=True)
+_DAY_US = DAY_S * 1_000_000
+ORDER_REPORTS = Daily("order_reports", "event_us", _DAY_US)
+SETTLEMENT_REPORTS = Daily("settlement_reports", "traded_us", _DAY_US)
+TRADE_REPORTS = Daily("trade_reports", "traded_us", _DAY_US)
 DAILY = (
-    REPORTS,
-    TRADES,
-    Daily("prices", "updated_us", 1_000_000, "security_id"),
-    Daily("candles_1s", "start_s", 1, None),
+    ORDER_REPORTS,
+    SETTLEMENT_REPORTS,  # before the trades, which have their clients
+    TRADE_REPORTS,
+    # A report of one day may be stored just before midnight by the clock of another host.
+    Daily("report_runs", "stamp", STAMPS_A_DAY, kept_days=1),
+    Daily("report_stamps", "stamp", STAMPS_A_DAY, kept_days=1),
+    Daily("prices", "updated_us", _DAY_US),
+    Daily("candles_1s", "start_s", DAY_S),
 )
 
 
@@ -79,7 +82,7 @@ class Partition:
     @property
     def before_day(self) -> str:
         """The day on which the partition ends; of the default partition the day before which its rows are."""
-        return f"{datetime.fromtimestamp(self.before / self.table.units_a_second, UTC):%Y-%m-%d}"
+        return f"{datetime.fromtimestamp(self.before // self.table.a_day * DAY_S, UTC):%Y-%m-%d}"
 
 
 class InUse(Exception):
@@ -151,10 +154,10 @@ def start_of_day_us(now_us: int, *, days: int) -> int:
 
 
 def old(tx: Connection, *, before_us: int) -> list[Partition]:
-    """Return the partitions that end before a time, oldest first within each table."""
+    """Return the partitions that end before the day of a time, oldest first within each table."""
     found = []
     for table in DAILY:
-        limit = before_us // (1_000_000 // table.units_a_second)
+        limit = (before_us // _DAY_US - table.kept_days) * table.a_day
         names = [(name, before) for name, before in _bounds(tx, table) if before <= limit]
         for name, before in names:
             size, rows = tx.execute(
@@ -223,6 +226,8 @@ def dropped_before(tx: Connection, table: Daily) -> int:
 def dropped_denials(tx: Connection) -> Iterator[int]:
     """Return the requests that order entry had denied and whose reports were dropped."""
     rows = tx.execute(
-        text("SELECT unnest(denied) FROM dropped WHERE table_name = 'reports'").execution_options(yield_per=10_000)
+        text("SELECT unnest(denied) FROM dropped WHERE table_name = 'order_reports'").execution_options(
+            yield_per=10_000
+        )
     )
     return (int(row[0]) for row in rows)

@@ -1,13 +1,16 @@
-"""Reads `market_data` for the api and the streams; each function is one statement that an index answers."""
+"""Reads `market_data` for the api and the streams; each function is a statement or two that an index answers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from db.arrays import array
+from db.market_data import reports_view
+from db.market_data.partitions import DAY_S, STAMPS_A_DAY
+from db.statements import PreparedQuery
 from tasks.data_feed.rules.rows import Book, Candle, Level, Price, Report, Trade
 
 OrderStatus = Literal["new", "partially_filled", "filled", "settled", "rejected", "cancelled", "failed"]
@@ -16,11 +19,16 @@ OrderStatus = Literal["new", "partially_filled", "filled", "settled", "rejected"
 CANCELLED_REASONS = frozenset({"cancelled", "unfilled", "self_trade"})
 
 WHOLE_BOOK = 2**31 - 1
+DAY_US = DAY_S * 1_000_000
 
 _PRICE = "SELECT security_id, price_sequence, bid_cents, ask_cents, last_cents, updated_us FROM books "
-_REPORT = f"SELECT {', '.join(Report.__struct_fields__)} FROM reports "  # noqa: S608 - the names are ours
-_TRADE = f"SELECT {', '.join(Trade.__struct_fields__)} FROM trades "  # noqa: S608
-_CANDLE = f"SELECT {', '.join(Candle.__struct_fields__)} FROM candles "  # noqa: S608
+# Not the view `trades`: its join would hide from Postgres that an index has the order.
+_TRADE = """
+    SELECT CAST(:security_id AS text), sequence, event_id, price_cents, quantity, aggressor_side, traded_us
+    FROM trade_reports
+    WHERE security = (SELECT security FROM report_securities WHERE security_id = :security_id) AND stamp IS NOT NULL
+"""
+_CANDLE = f"SELECT {', '.join(Candle.__struct_fields__)} FROM candles "  # noqa: S608 - the names are ours
 
 _PRICES = text(_PRICE + "ORDER BY security_id")
 _PRICE_OF = text(_PRICE + "WHERE security_id = :security_id")
@@ -35,36 +43,76 @@ _BOOK = text("""
     ) AS level ON true
     WHERE book.security_id = :security_id
 """)
-_TRADES = text(_TRADE + "WHERE security_id = :security_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
-_TRADES_AFTER = text(_TRADE + "WHERE security_id = :security_id AND sequence > :after ORDER BY sequence LIMIT :limit")
+_TRADES = text(_TRADE + "AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
+_TRADES_AFTER = text(_TRADE + "AND sequence > :after ORDER BY sequence LIMIT :limit")
 _CANDLES = text(
     _CANDLE + "WHERE security_id = :security_id AND interval_s = :interval_s ORDER BY start_s DESC LIMIT :limit"
 )
-_REPORTS = text(_REPORT + "WHERE client_id = :client_id AND sequence < :before ORDER BY sequence DESC LIMIT :limit")
-_REPORTS_AFTER = text(_REPORT + "WHERE client_id = :client_id AND sequence > :after ORDER BY sequence LIMIT :limit")
+# The runs of a client with the sequences [first, past). Sequences have no gap.
+_RUNS_OF_PAGE = PreparedQuery(
+    "runs_of_page",
+    """
+    SELECT client, ARRAY(
+        SELECT stamp FROM report_runs
+        WHERE report_runs.client = head.client AND first_sequence < :past AND first_sequence >= coalesce((
+            SELECT first_sequence FROM report_runs
+            WHERE report_runs.client = head.client AND first_sequence <= :first ORDER BY first_sequence DESC LIMIT 1
+        ), 0)
+    ) AS stamps
+    FROM report_heads AS head WHERE client_id = :client_id
+""",
+)
+# It is planned each time: a plan from when the partition of this day was empty would read all of it.
+_PAGE = (
+    reports_view.reports(
+        "r.stamp = ANY(CAST(:stamps AS bigint[])) AND {sequence} >= :first AND {sequence} < :past",
+        times="{time} >= :from_us AND {time} < :to_us",
+    )
+    + "AND report.client = :client AND message.stamp >= :first_stamp AND message.stamp <= :last_stamp "
+)
+_REPORTS = text(_PAGE + "ORDER BY report.sequence DESC")
+_REPORTS_AFTER = text(_PAGE + "ORDER BY report.sequence")
+# The first report of the run behind, or before, a page without reports: their days were dropped.
+_RUN_BEFORE = text("""
+    SELECT first_sequence FROM report_runs
+    WHERE client = (SELECT client FROM report_heads WHERE client_id = :client_id) AND first_sequence < :before
+    ORDER BY first_sequence DESC LIMIT 1
+""")
+_RUN_AFTER = text("""
+    SELECT first_sequence FROM report_runs
+    WHERE client = (SELECT client FROM report_heads WHERE client_id = :client_id) AND first_sequence > :after
+    ORDER BY first_sequence LIMIT 1
+""")
 _REPORT_HEADS = text("""
     SELECT client_id, sequence FROM report_heads
     WHERE CAST(:clients AS text[]) IS NULL OR client_id = ANY(CAST(:clients AS text[]))
 """)
+_PLACED = text("SELECT event_us FROM order_reports WHERE order_id = :order_id AND report_id = :order_id")
 _REPORTS_OF_ORDER = (
-    _REPORT
+    reports_view.reports("{order} = :order_id", times="{time} >= :from_us")
     + """
-    WHERE order_id = :order_id AND security_id = :security_id
-    AND (CAST(:client_id AS text) IS NULL OR client_id = :client_id)
+    AND listed.security_id = :security_id AND message.stamp >= :from_stamp
+    AND (CAST(:client_id AS text) IS NULL OR head.client_id = :client_id)
 """
 )
-_LAST_REPORT = text(_REPORTS_OF_ORDER + "ORDER BY stored_us DESC, sequence DESC LIMIT 1")
+_LAST_REPORT = PreparedQuery(
+    "last_report", _REPORTS_OF_ORDER + "ORDER BY message.stored_us DESC, report.sequence DESC LIMIT 1"
+)
 # The event ids of an order increase; a settlement has the negative id of its trade and follows it. So the last reports
 # do not depend on the order in which the feed stored the stages' messages. The answer to a cancel or a replacement has
 # no side: its refusal says nothing about the order.
-_LATEST = text(_REPORTS_OF_ORDER + "AND side IS NOT NULL ORDER BY abs(report_id) DESC, report_id LIMIT 2")
+_LATEST = PreparedQuery(
+    "latest_reports",
+    _REPORTS_OF_ORDER + "AND report.side IS NOT NULL ORDER BY abs(report.report_id) DESC, report.report_id LIMIT 2",
+)
 # The order's quantity after replacements, and how far its trades have come.
-_PROGRESS = text(
+_PROGRESS = PreparedQuery(
+    "progress",
     "SELECT (array_agg(quantity ORDER BY abs(report_id) DESC) FILTER (WHERE event_type = 'order' AND confirmed))[1], "
     "coalesce(sum(quantity) FILTER (WHERE event_type = 'trade'), 0), "
     "coalesce(sum(quantity) FILTER (WHERE event_type = 'settlement' AND confirmed), 0), "
     "coalesce(sum(quantity) FILTER (WHERE event_type = 'settlement' AND NOT confirmed), 0) "
-    "FROM (" + _REPORTS_OF_ORDER + " AND side IS NOT NULL) AS reports"
+    "FROM (" + _REPORTS_OF_ORDER + " AND report.side IS NOT NULL) AS reports",
 )
 # Smaller numbers are those of requests, all others those of the engine's events.
 FIRST_EVENT = 2**53
@@ -122,14 +170,66 @@ def candles(tx: Connection, security_id: str, *, interval_s: int, limit: int) ->
 
 def reports(tx: Connection, client_id: str, *, before: int = NEWEST, limit: int) -> list[Report]:
     """Return the reports of a client with a sequence below `before`, newest first."""
-    rows = tx.execute(_REPORTS, {"client_id": client_id, "before": before, "limit": limit})
-    return [Report(*row) for row in rows]
+    found: list[Report] = []
+    past = min(before, report_heads(tx, [client_id]).get(client_id, 0) + 1)
+    while len(found) < limit and past > 1:
+        first = max(past - (limit - len(found)), 1)
+        page = _page(tx, _REPORTS, client_id, first, past)
+        found += page
+        # Without dropped days a page is full, and nothing else is read.
+        past = first if page else _beginning(tx, _RUN_BEFORE, client_id, before=first) + 1
+    return found
 
 
 def reports_after(tx: Connection, client_id: str, *, after: int, limit: int) -> list[Report]:
     """Return the reports of a client with a sequence above `after`, oldest first."""
-    rows = tx.execute(_REPORTS_AFTER, {"client_id": client_id, "after": after, "limit": limit})
-    return [Report(*row) for row in rows]
+    found: list[Report] = []
+    head = report_heads(tx, [client_id]).get(client_id, 0)
+    first = after + 1
+    while len(found) < limit and first <= head:
+        past = min(first + limit - len(found), head + 1)
+        page = _page(tx, _REPORTS_AFTER, client_id, first, past)
+        found += page
+        first = past if page else max(_beginning(tx, _RUN_AFTER, client_id, after=past - 1) or head + 1, past)
+    return found
+
+
+def _page(tx: Connection, query: TextClause, client_id: str, first: int, past: int) -> list[Report]:
+    """Return the reports of a client with the sequences [first, past)."""
+    found = _RUNS_OF_PAGE.run(tx, {"client_id": client_id, "first": first, "past": past})
+    if not found or not found[0][1]:
+        return []
+    client, stamps = found[0]
+    asked = {"client": client, "stamps": array(stamps), "first": first, "past": past}
+    asked |= {"first_stamp": min(stamps), "last_stamp": max(stamps)}
+    # Nearly all reports are stored on the day of their event, so mostly Postgres plans for one partition.
+    days = [stamp // STAMPS_A_DAY for stamp in stamps]
+    for times in ((DAY_US * min(days), DAY_US * (max(days) + 1)), (0, NEWEST)):
+        page = [Report(*row) for row in tx.execute(query, {**asked, "from_us": times[0], "to_us": times[1]})]
+        if len(page) == past - first:
+            break
+    return page
+
+
+def of_order(tx: Connection, security_id: str, order_id: int, client_id: str | None) -> dict[str, object]:
+    """Return the parameters of a query for the reports of an order: with when they can have happened at the earliest.
+
+    Hosts have clocks of their own, so this is an hour before the order was placed.
+    """
+    placed_us = tx.execute(_PLACED, {"order_id": order_id}).scalar()
+    from_us = max((placed_us or 0) - 3_600_000_000, 0)
+    return {
+        "security_id": security_id,
+        "order_id": order_id,
+        "client_id": client_id,
+        "from_us": from_us,
+        "from_stamp": from_us // DAY_US * STAMPS_A_DAY,
+    }
+
+
+def _beginning(tx: Connection, statement: TextClause, client_id: str, **bound: int) -> int:
+    """Return where the next run of a client begins, 0 if there is none."""
+    return tx.execute(statement, {"client_id": client_id, **bound}).scalar() or 0
 
 
 def report_heads(tx: Connection, clients: Iterable[str] | None) -> dict[str, int]:
@@ -140,15 +240,15 @@ def report_heads(tx: Connection, clients: Iterable[str] | None) -> dict[str, int
 
 def last_report(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> Report | None:
     """Return the report of an order stored last, to `client_id` or to any client with None; it may answer a cancel."""
-    row = tx.execute(_LAST_REPORT, {"security_id": security_id, "order_id": order_id, "client_id": client_id}).first()
-    return Report(*row) if row else None
+    row = _LAST_REPORT.run(tx, of_order(tx, security_id, order_id, client_id))
+    return Report(*row[0]) if row else None
 
 
 def order_status(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> OrderStatus | None:
     """Return the status of an order of `client_id`, or of any client with None; None if it has no report."""
-    asked = {"security_id": security_id, "order_id": order_id, "client_id": client_id}
-    latest = [Report(*row) for row in tx.execute(_LATEST, asked)]
-    return status_of(Progress(*tx.execute(_PROGRESS, asked).one()), *latest) if latest else None
+    asked = of_order(tx, security_id, order_id, client_id)
+    latest = [Report(*row) for row in _LATEST.run(tx, asked)]
+    return status_of(Progress(*_PROGRESS.run(tx, asked)[0]), *latest) if latest else None
 
 
 class Progress(NamedTuple):

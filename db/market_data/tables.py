@@ -1,7 +1,8 @@
 """The tables of `market_data`: what the feed stores of the reports of the other stages.
 
-Reports, three rows for each order, are the bulk of the data, so their columns were chosen by measurement: comparing
-names byte by byte (collation C) instead of by the rules of a language saves a fifth of the cost of storing them.
+Reports are the bulk of the data, so they are stored in few and narrow rows, chosen by measurement: one row for each
+event, which has the numbers of both clients of a trade; clients and securities as numbers; and the times that all
+reports of a message share once for each message. The views `reports` and `trades` show them as clients read them.
 
 Reports, trades, prices and the candles of a second are partitioned by the day on which they happened, so that old ones
 can be dropped; db.market_data.partitions creates the partitions. The time is in the message and the same in every copy
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    Sequence,
     SmallInteger,
     Table,
     event,
@@ -27,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import Text as AnyText
 from sqlalchemy.dialects.postgresql import ARRAY
+
+from db.market_data import reports_view
 
 metadata = MetaData()
 
@@ -39,56 +43,118 @@ def _with_partitions(table: Table, *partitions: str) -> None:
         event.listen(table, "after_create", DDL(f"CREATE TABLE {partition}"))
 
 
-# Reports as clients read them. `sequence` counts a client's reports from 1 without a gap. `report_id` is the number of
-# the request or event, and for a settlement the negative number of its event: no two reports of an order share it.
-reports = Table(
-    "reports",
-    metadata,
-    Column("order_id", BigInteger, primary_key=True),
-    Column("report_id", BigInteger, primary_key=True),
-    Column("event_type", Text, nullable=False),  # order, trade, settlement
-    Column("confirmed", Boolean, nullable=False),  # or else denied
-    Column("client_id", Text, nullable=False),
-    Column("security_id", Text, nullable=False),
-    Column("side", Text),  # None in the answer to a cancel or a replacement, like terms that this does not name
-    Column("quantity", BigInteger),
-    Column("price_cents", BigInteger),  # None for a market order as well
-    Column("reason", Text),
-    Column("sequence", BigInteger, nullable=False),
-    # When the api took the request, or the time in the event.
-    Column("event_us", BigInteger, primary_key=True),
-    Column("sent_us", BigInteger, nullable=False),  # when the stage sent the report to the feed
-    Column("stored_us", BigInteger, nullable=False),  # when it was sent to Postgres, as the last of its batch
-    Column("began_us", BigInteger),  # when the stage's batch that made it began
-    Column("asked_us", BigInteger),  # of order entry's: when the api had sent the request
-    Column("taken_us", BigInteger),  # when the feed's batch that stored it began
-    Index("reports_by_client", "client_id", "sequence"),
-    postgresql_partition_by="RANGE (event_us)",
-)
-_with_partitions(reports, "reports_default PARTITION OF reports DEFAULT")
-
+# The number of each client's last report. Rows of reports have the client's number in place of its name.
 report_heads = Table(
     "report_heads",
     metadata,
     Column("client_id", Text, primary_key=True),
     Column("sequence", BigInteger, nullable=False),
+    Column("client", Integer, Identity(always=True), nullable=False, unique=True),
     postgresql_with={"fillfactor": 50},
 )
 
-# `sequence` counts the trades of a security from 1, as the engine does; so a trade stored twice is one row.
-trades = Table(
-    "trades",
+# The number of each security in rows of reports and trades.
+report_securities = Table(
+    "report_securities",
     metadata,
     Column("security_id", Text, primary_key=True),
+    Column("security", SmallInteger, Identity(always=True), nullable=False, unique=True),
+)
+
+# The times of the reports that came in one message. The upper bits of `stamp` are the day on which the feed stored it.
+report_stamps = Table(
+    "report_stamps",
+    metadata,
+    Column("stamp", BigInteger, primary_key=True, autoincrement=False),
+    Column("sent_us", BigInteger, nullable=False),  # when the stage sent the report to the feed
+    Column("stored_us", BigInteger, nullable=False),  # when it was sent to Postgres
+    Column("began_us", BigInteger),  # when the stage's batch that made it began
+    Column("taken_us", BigInteger),  # when the feed's batch that stored it began
+    postgresql_partition_by="RANGE (stamp)",
+)
+_with_partitions(report_stamps, "report_stamps_default PARTITION OF report_stamps DEFAULT")
+report_stamp_numbers = Sequence("report_stamp_numbers", metadata=metadata, data_type=BigInteger)
+
+# Where to find the reports of a client: those of one message have the sequences from this one to that of the client's
+# next run, and the rows with this stamp. It takes the place of an index of all reports by client.
+report_runs = Table(
+    "report_runs",
+    metadata,
+    Column("first_sequence", BigInteger, nullable=False),
+    Column("stamp", BigInteger, nullable=False),
+    Column("client", Integer, nullable=False),
+    Index("report_runs_by_client", "client", "first_sequence"),
+    postgresql_partition_by="RANGE (stamp)",
+)
+_with_partitions(report_runs, "report_runs_default PARTITION OF report_runs DEFAULT")
+
+# Decisions on requests, and the engine's events of single orders. `sequence` counts a client's reports from 1 without
+# a gap. `report_id` is the number of the request or event.
+order_reports = Table(
+    "order_reports",
+    metadata,
+    Column("order_id", BigInteger, primary_key=True),
+    Column("report_id", BigInteger, primary_key=True),
+    Column("event_us", BigInteger, primary_key=True),  # when the api took the request, or the time in the event
+    Column("sequence", BigInteger, nullable=False),
+    Column("stamp", BigInteger, nullable=False),
+    Column("asked_us", BigInteger),  # of order entry's: when the api had sent the request
+    Column("quantity", Integer),
+    Column("price_cents", Integer),  # None for a market order as well
+    Column("client", Integer, nullable=False),
+    Column("security", SmallInteger, nullable=False),
+    Column("confirmed", Boolean, nullable=False),  # or else denied
+    Column("side", Text),  # None in the answer to a cancel or a replacement, like terms that this does not name
+    Column("reason", Text),
+    Index("order_reports_by_stamp", "stamp"),
+    postgresql_partition_by="RANGE (event_us)",
+)
+_with_partitions(order_reports, "order_reports_default PARTITION OF order_reports DEFAULT")
+
+# Trades, each with its reports to buyer and seller. `sequence` counts the trades of a security from 1, as the engine
+# does; so a trade stored twice is one row. A trade without a stamp is known from its settlement and not reported yet.
+trade_reports = Table(
+    "trade_reports",
+    metadata,
+    Column("security", SmallInteger, primary_key=True, autoincrement=False),
     Column("sequence", BigInteger, primary_key=True),
-    Column("event_id", BigInteger, nullable=False),
-    Column("price_cents", BigInteger, nullable=False),
-    Column("quantity", BigInteger, nullable=False),
-    Column("aggressor_side", Text),  # None of a trade in an auction
     Column("traded_us", BigInteger, primary_key=True),
+    Column("event_id", BigInteger, nullable=False),
+    Column("buy_order_id", BigInteger, nullable=False),
+    Column("sell_order_id", BigInteger, nullable=False),
+    Column("buyer_sequence", BigInteger),
+    Column("seller_sequence", BigInteger),
+    Column("stamp", BigInteger),
+    Column("quantity", Integer, nullable=False),
+    Column("price_cents", Integer, nullable=False),
+    Column("buyer", Integer, nullable=False),
+    Column("seller", Integer, nullable=False),
+    Column("aggressor_side", Text),  # None of a trade in an auction
+    Index("trade_reports_by_buy_order", "buy_order_id"),
+    Index("trade_reports_by_sell_order", "sell_order_id"),
+    Index("trade_reports_by_stamp", "stamp"),
     postgresql_partition_by="RANGE (traded_us)",
 )
-_with_partitions(trades, "trades_default PARTITION OF trades DEFAULT")
+_with_partitions(trade_reports, "trade_reports_default PARTITION OF trade_reports DEFAULT")
+
+# The settlement of each trade, or why it failed, with its reports to buyer and seller.
+settlement_reports = Table(
+    "settlement_reports",
+    metadata,
+    Column("security", SmallInteger, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, primary_key=True),  # of the trade
+    Column("traded_us", BigInteger, primary_key=True),
+    Column("buyer_sequence", BigInteger, nullable=False),
+    Column("seller_sequence", BigInteger, nullable=False),
+    Column("stamp", BigInteger, nullable=False),
+    Column("reason", Text),  # of a failure
+    Index("settlement_reports_by_stamp", "stamp"),
+    postgresql_partition_by="RANGE (traded_us)",
+)
+_with_partitions(settlement_reports, "settlement_reports_default PARTITION OF settlement_reports DEFAULT")
+
+for _view in (reports_view.REPORTS, reports_view.TRADES):
+    event.listen(metadata, "after_create", DDL(_view.replace("%", "%%")))
 
 # The head of each security's book; its row is locked while levels change. `price_sequence` counts the price updates
 # that were sent, `update_sequence` is the engine's number of the last change of the book. Changes up to

@@ -12,7 +12,7 @@ from celery_app.clock import now_us
 from celery_app.publisher import Parcel
 from db.clearing_data import catch_up
 from db.connect import Database
-from db.market_data.store import without_known_requests
+from db.market_data.report_store import without_known_requests
 from tasks.catch_up import messages
 from tasks.catch_up.gaps import LONGEST_WAIT_S
 from tasks.matching.outbox import MAX_BATCH

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import cache
 
+import psycopg2
 import structlog
 from sqlalchemy.exc import DBAPIError
 
@@ -81,7 +82,7 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
             taken_us=now_us(),
             volatility_auction_us=round(settings().volatility_auction_s * 1_000_000),
         )
-    except DBAPIError:
+    except (DBAPIError, psycopg2.Error):
         self.in_doubt = True
         raise
     self.covered = self.covered or any(batch.covers for batch in batches)

@@ -79,8 +79,3 @@ class RefereeClient(Client):
             if (news.headline, news.security_id) == (headline, security_id):
                 return True
         return False
-
-    def publish_news(self, headline: str, body: str | None, security_id: str | None) -> None:
-        """Publish news; the caller has checked that they are not published yet."""
-        content = {"headline": headline, "body": body, "security_id": security_id}
-        self.ask("POST", "/news", dict[str, Any], content=content, repeatable=False)

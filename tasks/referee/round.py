@@ -183,7 +183,7 @@ class _Work:
         """Publish news once, also if a referee before this one was killed after it had published them."""
         security_id = None if news.security_id is None else self.ids[news.security_id]
         if not self._client.has_news(news.headline, security_id, since_us=since_us):
-            self._client.publish_news(news.headline, news.body, security_id)
+            self._client.publish_news(news.headline, body=news.body, security_id=security_id)
         with self._db.transaction() as tx:
             competition_rounds.note_news(tx, self._found.number, self._found.round, place, now_us=now_us())
 

@@ -24,4 +24,4 @@ def test_one_worker_and_two_take_turns() -> None:
 def test_settled_and_stored_trades_pass_the_audit() -> None:
     section = audit_section(urls(), trades=100, batch_size=20, seed=1)
     assert section.figures["passed"]
-    assert "reports on disk" in {name for name, _ in section.rows}
+    assert "order_reports on disk" in {name for name, _ in section.rows}

@@ -36,13 +36,13 @@ def test_copied_rows_are_read_unchanged(market_data: Database, row: tuple[object
 
 def test_no_rows(market_data: Database) -> None:
     with market_data.transaction() as tx:
-        copy_rows(tx, "trades", ("security_id", "sequence"), [])
+        copy_rows(tx, "prices", ("security_id", "sequence"), [])
 
 
 @pytest.mark.parametrize("word", ["line\nfeed", "tab\t", "nul\x00", "bell\x07"])
 def test_a_control_character_is_refused(market_data: Database, word: str) -> None:
     with market_data.transaction() as tx, pytest.raises(ValueError, match="control character"):
-        copy_rows(tx, "trades", ("security_id",), [(word,)])
+        copy_rows(tx, "prices", ("security_id",), [(word,)])
 
 
 def test_a_duplicate_row_is_refused(market_data: Database) -> None:

@@ -130,7 +130,7 @@ def test_rows_from_before_partitions_stay(migrated_url: str, engine: Engine) -> 
         tx.execute(text("INSERT INTO trades VALUES ('MSFT', 1, 1, 100, 1, 'buy', 7)"))
         for interval_s in (1, 60):
             tx.execute(text(f"INSERT INTO candles VALUES ('MSFT', {interval_s}, 60, 1, 1, 1, 1, 1, 1, 1)"))
-    migrate.upgrade(migrated_url, MARKET_DATA)
+    migrate.upgrade(migrated_url, MARKET_DATA, "0007")
     with engine.begin() as tx:
         places = "SELECT CAST(CAST(tableoid AS regclass) AS text) AS part FROM {} ORDER BY 1"
         assert tx.execute(text(places.format("reports"))).scalars().all() == ["reports_before_20241005"]

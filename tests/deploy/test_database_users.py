@@ -65,7 +65,11 @@ FORBIDDEN = {
             "UPDATE api_keys SET role = 'admin'",
             "UPDATE last_prices SET price_cents = 1",
         ],
-        MARKET: ["INSERT INTO trades SELECT * FROM trades", "DELETE FROM reports", "UPDATE books SET bid_cents = 1"],
+        MARKET: [
+            "INSERT INTO trade_reports SELECT * FROM trade_reports",
+            "DELETE FROM order_reports",
+            "UPDATE books SET bid_cents = 1",
+        ],
     },
     "streams": {
         CLEARING: [
@@ -75,7 +79,7 @@ FORBIDDEN = {
             "SELECT FROM order_log",
             "SELECT FROM corrections",
         ],
-        MARKET: ["INSERT INTO reports SELECT * FROM reports", "DELETE FROM candles"],
+        MARKET: ["INSERT INTO order_reports SELECT * FROM order_reports", "DELETE FROM candles"],
     },
     "order_entry": {
         CLEARING: [
@@ -116,9 +120,9 @@ FORBIDDEN = {
     },
     "data_feed": {
         MARKET: [
-            "DELETE FROM reports",
-            "DELETE FROM trades",
-            "UPDATE trades SET price_cents = 1",
+            "DELETE FROM order_reports",
+            "DELETE FROM trade_reports",
+            "UPDATE trade_reports SET price_cents = 1",
             "INSERT INTO dropped SELECT * FROM dropped",
         ],
     },
@@ -127,7 +131,7 @@ FORBIDDEN = {
     },
     "catch_up": {
         CLEARING: ["SELECT FROM api_keys", "SELECT FROM accounts", "INSERT INTO order_log SELECT * FROM order_log"],
-        MARKET: ["INSERT INTO trades SELECT * FROM trades"],
+        MARKET: ["INSERT INTO trade_reports SELECT * FROM trade_reports"],
     },
     "referee": {
         CLEARING: [
@@ -162,7 +166,7 @@ def test_a_user_may_not_do_what_its_processes_never_do(urls: dict[str, str], use
 @pytest.mark.parametrize("user", USERS)
 def test_a_user_alters_no_table_creates_none_and_grants_nothing(urls: dict[str, str], user: str) -> None:
     for variable, database in databases_of(user, urls):
-        table = "ledger" if variable == CLEARING else "trades"
+        table = "ledger" if variable == CLEARING else "trade_reports"
         for statement in (
             f"DROP TABLE {table}",
             f"ALTER TABLE {table} ADD COLUMN more int",
@@ -228,7 +232,9 @@ def test_the_feed_creates_partitions_without_owning_the_tables(urls: dict[str, s
                     tx.execute(text(f"DROP TABLE {part}"))
     assert partitions.create_ahead(feed, now_us=NOW_US) == []
     with market_data.transaction() as tx:
-        found = tx.execute(text("SELECT count(*) FROM pg_class WHERE relname LIKE 'trades\\_2023%' AND relkind = 'r'"))
+        found = tx.execute(
+            text("SELECT count(*) FROM pg_class WHERE relname LIKE 'trade\\_reports\\_2023%' AND relkind = 'r'")
+        )
         assert found.scalar_one() == partitions.AHEAD_DAYS + 1
 
 

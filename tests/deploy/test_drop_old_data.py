@@ -51,8 +51,8 @@ def test_it_lists_what_it_drops_and_keeps_the_rest(market_data: Database, capsys
 
     assert drop_old_data.main(["--days", "1"]) == 0
     said = capsys.readouterr().out
-    assert "reports before" in said
-    assert "Dropped 4 rows" in said, "two reports, a trade and a candle"
+    assert "trade_reports before" in said
+    assert "Dropped 2 rows" in said, "a trade with its two reports, and a candle"
     assert count(market_data) == 2
 
 

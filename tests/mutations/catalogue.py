@@ -450,8 +450,8 @@ FEED = (
         "A report that is delivered again is stored once.",
         "tests/tasks/data_feed/test_record.py::test_a_batch_that_is_delivered_again_changes_and_pushes_nothing",
         "tasks/data_feed/record.py",
-        "            fresh_reports = store.without_known_reports(tx, reports)\n",
-        "            fresh_reports = reports\n",
+        "            fresh = report_store.without_known(statements.tx, messages, trades)\n",
+        "            fresh = Fresh(messages, set())\n",
     ),
     _one(
         "late_level_comes_back",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from db.connect import Database
 from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     BookUpdate,
@@ -205,7 +207,24 @@ def assert_numbered(tx: Connection) -> None:
             assert prices[-1][2:5] == (book.bid_cents, book.ask_cents, book.last_cents)
 
 
-def empty(tx: Connection, tables: Iterable[str] = (*_LASTING, "prices")) -> None:
-    """Delete all rows."""
-    for table in tables:
+def empty(tx: Connection) -> None:
+    """Delete all rows of reports, trades, candles, books and prices."""
+    for table in (
+        *("order_reports", "settlement_reports", "trade_reports", "report_runs", "report_stamps"),
+        *("report_heads", "candles", "books", "book_levels", "prices"),
+    ):
         tx.execute(text(f"DELETE FROM {table}"))
+
+
+@contextmanager
+def reports_as_table(database: Database) -> Iterator[None]:
+    """Inside the block `reports` is a table with the rows of the view, so that a test can change single reports."""
+    with database.transaction() as tx:
+        tx.execute(text("ALTER VIEW reports RENAME TO stored_reports"))
+        tx.execute(text("CREATE TABLE reports AS SELECT * FROM stored_reports"))
+    try:
+        yield
+    finally:
+        with database.transaction() as tx:
+            tx.execute(text("DROP TABLE reports"))
+            tx.execute(text("ALTER VIEW stored_reports RENAME TO reports"))

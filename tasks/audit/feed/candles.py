@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from db.market_data.partitions import DAILY, TRADES, dropped_before
+from db.market_data.partitions import DAILY, TRADE_REPORTS, dropped_before
 from tasks.audit.common.result import CheckResult
 from tasks.data_feed.rules.candles import CANDLE_SECONDS
 
@@ -45,7 +45,7 @@ _DIFFERENT = text(
 def check_candles(tx: Connection) -> CheckResult:
     """Check that the candles of every interval follow from the trades."""
     checked = CheckResult(tx.execute(text("SELECT count(*) FROM candles")).scalar_one())
-    floor_s = dropped_before(tx, TRADES) // 1_000_000
+    floor_s = dropped_before(tx, TRADE_REPORTS) // 1_000_000
     bounds = {
         "floor_s": floor_s,
         "finest_floor_s": max(floor_s, dropped_before(tx, _FINEST)),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from sqlalchemy import text
 
 from db.connect import Database
-from db.market_data.partitions import REPORTS, dropped_before
+from db.market_data.partitions import ORDER_REPORTS, dropped_before
 from tasks.audit.clearing.log import read_heads
 from tasks.audit.clearing.replay import PAGE
 from tasks.audit.common.patience import Patience
@@ -123,7 +123,7 @@ class StoredEvents:
 
     def _forget_dropped(self) -> None:
         with self._market_data.snapshot() as tx:
-            floor_us = dropped_before(tx, REPORTS)
+            floor_us = dropped_before(tx, ORDER_REPORTS)
         self._missing = [report for report in self._missing if (report.event_us or 0) >= floor_us]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from db.connect import Database
-from db.market_data.partitions import REPORTS, dropped_before
+from db.market_data.partitions import SETTLEMENT_REPORTS, TRADE_REPORTS, dropped_before
 from tasks.audit.feed.reports import Reports
 
 # A bucket has the events of 1,024 commands: the low 21 bits of an event id count the events of one command.
@@ -25,7 +25,8 @@ class _ExpectedReports:
             (-event_id, buy_order_id, 'settlement', kind = 'trade', buyer, 'buy', reason),
             (-event_id, sell_order_id, 'settlement', kind = 'trade', seller, 'sell', reason)
         ) AS leg (report_id, order_id, event_type, confirmed, client_id, side, reason)
-        WHERE kind IN ('trade', 'failed') AND executed_us >= :floor_us
+        WHERE kind IN ('trade', 'failed')
+            AND executed_us >= CASE leg.event_type WHEN 'trade' THEN :trades_us ELSE :settlements_us END
     """
 
     def __init__(self, market_data: Database) -> None:
@@ -34,7 +35,10 @@ class _ExpectedReports:
     def parameters(self) -> Mapping[str, object]:
         """Return the time before which reports were dropped."""
         with self._market_data.snapshot() as tx:
-            return {"floor_us": dropped_before(tx, REPORTS)}
+            return {
+                "trades_us": dropped_before(tx, TRADE_REPORTS),
+                "settlements_us": dropped_before(tx, SETTLEMENT_REPORTS),
+            }
 
 
 class _StoredReports:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from db.connect import Database
-from db.market_data.partitions import REPORTS, dropped_before, dropped_denials
+from db.market_data.partitions import ORDER_REPORTS, dropped_before, dropped_denials
 from tasks.audit.feed.reports import Reports
 
 # The size of a bucket: it has 2 to the power of this numbers of requests.
@@ -68,7 +68,7 @@ class _ExpectedReports:
     def parameters(self) -> Mapping[str, object]:
         """Return the time before which reports were dropped, and the denials among them."""
         with self._market_data.snapshot() as tx:
-            return {"floor_us": dropped_before(tx, REPORTS), "dropped": list(dropped_denials(tx))}
+            return {"floor_us": dropped_before(tx, ORDER_REPORTS), "dropped": list(dropped_denials(tx))}
 
 
 class _StoredReports:

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from db.connect import Database
 from db.market_data import reads
-from db.market_data.partitions import TRADES, dropped_before
+from db.market_data.partitions import TRADE_REPORTS, dropped_before
 from tasks.audit.clearing.replay import PAGE
 from tasks.audit.common.patience import Patience
 from tasks.audit.common.result import CheckResult
@@ -26,7 +26,7 @@ class StoredTrades:
         self._head = head
         self._checked = CheckResult()
         with market_data.snapshot() as tx:
-            self._dropped_before_us = dropped_before(tx, TRADES)
+            self._dropped_before_us = dropped_before(tx, TRADE_REPORTS)
         self._missing: list[TradeMade] = []
         self._made: dict[str, int] = {}  # the last trade of each security
 
@@ -57,7 +57,7 @@ class StoredTrades:
         """Look again for missing trades until the feed has stored them; then check that it has no others."""
         while patience.wait(len(self._missing)):
             with self._market_data.snapshot() as tx:
-                self._dropped_before_us = dropped_before(tx, TRADES)  # days may have been dropped meanwhile
+                self._dropped_before_us = dropped_before(tx, TRADE_REPORTS)  # days may have been dropped meanwhile
             missing, self._missing = self._missing, []
             for start in range(0, len(missing), PAGE):
                 self.compare(missing[start : start + PAGE])

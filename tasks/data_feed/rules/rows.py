@@ -16,7 +16,7 @@ Level = tuple[int, int, int]  # price [cents], quantity, orders
 
 
 class Report(Struct, array_like=True, gc=False):
-    """A stage's report to a client, and a row of `reports`, with the columns in this order.
+    """A stage's report to a client, and a row of the view `reports`, with the columns in this order.
 
     The feed sets `sequence`, `stored_us` and `taken_us` when it stores the report. In the answer to a cancel or a
     replacement the side is None, and so are terms that the request does not name. Stamps that older stages did not set
@@ -43,7 +43,7 @@ class Report(Struct, array_like=True, gc=False):
 
 
 class Trade(Struct, frozen=True, array_like=True, gc=False):
-    """A trade as the public sees it, and a row of `trades`, with the columns in this order."""
+    """A trade as the public sees it, and a row of the view `trades`, with the columns in this order."""
 
     security_id: str
     sequence: int

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from db.connect import Database, copy_rows
-from tasks.data_feed.rules.rows import Report, Trade
-from tasks.messages import event_id
+from db.connect import Database
+from tasks.data_feed.record import record
+from tasks.messages import FeedBatch, event_id
 from tests.api.conftest import Keys
+from tests.support.feed import trade
 from tests.support.web import Api, problem
+from tests.tasks.data_feed.rules.test_reports import entry_report
 
 SECOND_US = 1_000_000
 
@@ -43,16 +45,20 @@ def test_stored_market_data_is_served(api: Api, market_data: Database) -> None:
                 "('MSFT', 'sell', 10050, 0, 0, 7)"
             )
         )
-        tx.execute(text("INSERT INTO candles VALUES ('MSFT', 60, 1685104680, 10000, 10012, 9999, 10012, 42, 1, 3)"))
-        copy_rows(
-            tx,
-            "trades",
-            Trade.__struct_fields__,
-            [
-                Trade("MSFT", n, event_id(0, n, 1), 10_000 + n, n, "buy", 1_685_104_700 * SECOND_US + n)
-                for n in range(1, 6)
-            ],
+    made = [
+        trade(
+            n,
+            event_id=event_id(0, n, 1),
+            price_cents=10_000 + n,
+            quantity=n,
+            traded_us=1_685_104_700 * SECOND_US + n,
         )
+        for n in range(1, 6)
+    ]
+    record(market_data, [FeedBatch("matching", 1, trades=made)], taken_us=1)
+    with market_data.transaction() as tx:
+        tx.execute(text("DELETE FROM candles"))
+        tx.execute(text("INSERT INTO candles VALUES ('MSFT', 60, 1685104680, 10000, 10012, 9999, 10012, 42, 1, 3)"))
     assert api.ask("GET", "/price/MSFT").json() == {
         "security_id": "MSFT",
         "bid": 99.83,
@@ -90,15 +96,20 @@ def test_stored_market_data_is_served(api: Api, market_data: Database) -> None:
 
 
 def test_reports_are_visible_to_their_client_only(api: Api, keys: Keys, market_data: Database) -> None:
-    trade = event_id(0, 9, 1)
-    rows = [
-        Report(17, 17, "order", True, "SINGLE", "MSFT", "buy", 10, 10_012, None, 1, 2, 1, 3),
-        Report(17, trade, "trade", True, "SINGLE", "MSFT", "buy", 10, 10_000, None, 4, 5, 2, 6),
-        Report(18, 18, "order", False, "SINGLE", "MSFT", "sell", 1, 10_012, "insufficient_holdings", 7, 8, 3, 9),
-        Report(19, 19, "order", True, "FLOOD", "MSFT", "sell", 1, 10_012, None, 7, 8, 1, 9),
+    reports = [
+        entry_report(order_id=17, event_id=17, client_id="SINGLE", quantity=10, received_us=1),
+        entry_report(order_id=19, event_id=19, client_id="FLOOD", side="sell", quantity=1),
     ]
-    with market_data.transaction() as tx:
-        copy_rows(tx, "reports", Report.__struct_fields__, rows)
+    made = trade(9, quantity=10, buy_order_id=17, buyer="SINGLE", sell_order_id=16, seller="GAUSS", traded_us=4)
+    denied = entry_report(
+        order_id=18, event_id=18, client_id="SINGLE", side="sell", status="denied", reason="insufficient_holdings"
+    )
+    for batch in (
+        FeedBatch("order_entry", 1, orders=reports),
+        FeedBatch("matching", 2, trades=[made]),
+        FeedBatch("order_entry", 3, orders=[denied]),
+    ):
+        record(market_data, [batch], taken_us=1)
     assert api.ask("GET", "/status/MSFT/17", key=keys.single).json() == {"status": "filled"}
     assert api.ask("GET", "/status/MSFT/18", key=keys.single).json() == {"status": "rejected"}
     report = api.ask("GET", "/report/MSFT/17", key=keys.single).json()

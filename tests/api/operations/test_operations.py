@@ -15,9 +15,13 @@ from api.http import stream_figures
 from api.http.stream_figures import StreamFigures
 from celery_app.topology import task_queues
 from db.connect import Database
+from tasks.data_feed.record import record
+from tasks.messages import FeedBatch
 from tests.api.conftest import Keys, limit
+from tests.support.feed import trade
 from tests.support.web import ROOT, Api, problem, running_api
 from tests.support.worker import Worker
+from tests.tasks.data_feed.rules.test_reports import entry_report
 
 
 def test_health_names_missing_services(api: Api) -> None:
@@ -95,17 +99,16 @@ def test_metrics_match_what_is_stored_queued_and_counted(
         )
     with market_data.transaction() as tx:
         tx.execute(text("INSERT INTO books (security_id) VALUES ('MSFT')"))
-        tx.execute(text("INSERT INTO trades VALUES ('MSFT', 13, 7, 1, 1, 'buy', 1)"))
-        tx.execute(text("INSERT INTO report_heads VALUES ('SINGLE', 2)"))
-        for number, event_type in ((1, "order"), (2, "settlement")):
-            tx.execute(
-                text(
-                    "INSERT INTO reports (order_id, report_id, event_type, confirmed, client_id, security_id, sequence,"
-                    " event_us, sent_us, stored_us) VALUES (1, :n, :type, true, 'SINGLE', 'MSFT', :n, :t, :t + 5000,"
-                    " :t + 7000)"
-                ),
-                {"n": number, "type": event_type, "t": now_us},
-            )
+    placed = entry_report(client_id="SINGLE", received_us=now_us)
+    made = trade(13, buyer="SINGLE", seller="SINGLE", traded_us=now_us)
+    reported = [
+        FeedBatch("order_entry", now_us + 5_000, orders=[placed]),
+        FeedBatch("matching", now_us + 5_000, trades=[made]),
+        FeedBatch("order_execution", now_us + 5_000, settled=[made]),
+    ]
+    record(market_data, reported, taken_us=now_us)
+    with market_data.transaction() as tx:
+        tx.execute(text("UPDATE report_stamps SET stored_us = sent_us + 2000"))
     assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
     for order in (limit(price=0.001), [limit(), limit(price=0.001)], limit(quantity=0)):
         api.ask("POST", "/orders", key=keys.single, json=order)
@@ -123,7 +126,7 @@ def test_metrics_match_what_is_stored_queued_and_counted(
         ("exchange_trades_settled_total", frozenset({"AAPL"})): 0,
         ("exchange_trades_failed_total", frozenset()): 1,
         ("exchange_trades_stored_total", frozenset({"MSFT"})): 13,
-        ("exchange_reports_stored_total", frozenset()): 2,
+        ("exchange_reports_stored_total", frozenset()): 5,
         ("exchange_stage_latency_seconds", frozenset({"order_entry", "0.5"})): 0.005,
         ("exchange_stage_latency_seconds", frozenset({"order_execution", "0.99"})): 0.005,
         ("exchange_stage_latency_seconds", frozenset({"data_feed", "0.5"})): 0.002,

@@ -3,16 +3,24 @@ from __future__ import annotations
 from sqlalchemy import text
 
 from db.connect import Database
-from db.market_data import book_store, reads
+from db.market_data import book_store, reads, report_store
 from db.market_data.book_store import StoredChanges
+from db.market_data.report_store import NewNames
+from db.statements import one_transaction
 from tasks.data_feed.rules.books import changes_of
 from tasks.messages import BookUpdate
-from tests.support.feed import book_update
+from tests.support.feed import NOW_US, book_update
 
 
 def store(market_data: Database, *updates: BookUpdate) -> StoredChanges:
-    with market_data.transaction() as tx:
-        return book_store.store_books(tx, changes_of(updates))
+    changes = changes_of(updates)
+    names = sorted({change.security_id for change in changes})
+    report_store.add_names(market_data, NewNames([], [], names))
+    with one_transaction(market_data) as statements:
+        numbered = report_store.number(
+            statements, counts={}, securities=(), settled=(), stamps=0, books=names, now_us=NOW_US
+        )
+        return book_store.store_books(statements, numbered.books, changes)
 
 
 def bids(market_data: Database) -> list[tuple[int, int, int]]:

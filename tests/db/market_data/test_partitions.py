@@ -52,7 +52,7 @@ def test_partitions_are_created_ahead_and_once(market_data: Database) -> None:
     assert partitions.create_ahead(market_data, now_us=NOW_US) == []
     for day in range(AHEAD_DAYS + 1):
         store(market_data, day + 1, TODAY_US + day * DAY_US)
-    for table in ("reports", "trades", "prices"):
+    for table in ("trade_reports", "prices"):
         assert list(parts_of(market_data, table)) == [f"{table}_202311{14 + day}" for day in range(AHEAD_DAYS + 1)]
     assert list(parts_of(market_data, "candles_1s")) == [
         f"candles_1s_202311{14 + day}" for day in range(AHEAD_DAYS + 1)
@@ -62,24 +62,25 @@ def test_partitions_are_created_ahead_and_once(market_data: Database) -> None:
 
 def test_rows_of_a_day_without_a_partition_move_there_later(market_data: Database) -> None:
     store(market_data, 1, NOW_US)
-    assert parts_of(market_data, "reports") == {"reports_default": 2}
+    assert parts_of(market_data, "trade_reports") == {"trade_reports_default": 1}
     assert partitions.create_ahead(market_data, now_us=NOW_US) == []
-    assert parts_of(market_data, "reports") == {"reports_20231114": 2}
+    assert parts_of(market_data, "trade_reports") == {"trade_reports_20231114": 1}
     assert not store(market_data, 1, NOW_US)
 
 
 def test_many_rows_stay_in_the_default_partition(market_data: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partitions, "MOST_MOVED_ROWS", 1)
-    store(market_data, 1, NOW_US)
-    assert partitions.create_ahead(market_data, now_us=NOW_US) == ["reports_20231114"]
-    assert parts_of(market_data, "reports") == {"reports_default": 2}
+    for sequence in (1, 2):
+        record(market_data, [FeedBatch("matching", NOW_US, trades=[trade(sequence)])], taken_us=1)
+    assert partitions.create_ahead(market_data, now_us=NOW_US) == ["trade_reports_20231114"]
+    assert parts_of(market_data, "trade_reports") == {"trade_reports_default": 2}
 
 
 def test_no_transaction_waits_while_a_partition_cannot_be_created(market_data: Database) -> None:
     with market_data.transaction() as reader:
-        reader.execute(text("SELECT FROM trades_default"))
+        reader.execute(text("SELECT FROM trade_reports_default"))
         missing = partitions.create_ahead(market_data, now_us=NOW_US)
-        assert [name for name in missing if not name.startswith("trades_")] == []
+        assert [name for name in missing if not name.startswith("trade_reports_")] == []
         assert len(missing) == AHEAD_DAYS + 1
     assert partitions.create_ahead(market_data, now_us=NOW_US) == []
 
@@ -88,14 +89,17 @@ def test_rows_from_before_partitions_cover_their_days(market_data: Database) -> 
     with market_data.transaction() as tx:
         tx.execute(
             text(
-                "CREATE TABLE trades_before_20231116 PARTITION OF trades "
+                "CREATE TABLE trade_reports_before_20231116 PARTITION OF trade_reports "
                 f"FOR VALUES FROM (MINVALUE) TO ({TODAY_US + 2 * DAY_US})"
             )
         )
     assert partitions.create_ahead(market_data, now_us=NOW_US) == []
     store(market_data, 1, NOW_US)
     store(market_data, 2, NOW_US + 2 * DAY_US)
-    assert parts_of(market_data, "trades") == {"trades_before_20231116": 1, "trades_20231116": 1}
+    assert parts_of(market_data, "trade_reports") == {
+        "trade_reports_before_20231116": 1,
+        "trade_reports_20231116": 1,
+    }
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["in partitions", "in the default ones"])
@@ -105,15 +109,15 @@ def test_old_days_are_dropped_and_the_rest_stays(market_data: Database, made: bo
     for day in range(3):
         store(market_data, day + 1, NOW_US + day * DAY_US)
     # For each day a trade with its two reports, a price, and a candle of a second.
-    assert drop_all(market_data, before_us=TODAY_US + 2 * DAY_US) == 2 * 5
+    assert drop_all(market_data, before_us=TODAY_US + 2 * DAY_US) == 2 * 3
     with market_data.snapshot() as tx:
         assert [one.sequence for one in reads.trades(tx, "MSFT", limit=9)] == [3]
         assert [one.sequence for one in reads.reports(tx, "ANN", limit=9)] == [3]
         assert len(reads.candles(tx, "MSFT", interval_s=1, limit=9)) == 1
         assert len(reads.candles(tx, "MSFT", interval_s=3_600, limit=9)) == 3
         assert partitions.old(tx, before_us=TODAY_US + 2 * DAY_US) == []
-        rows = tx.execute(text("SELECT table_name, sum(rows) FROM dropped GROUP BY table_name ORDER BY table_name"))
-        assert [tuple(row) for row in rows] == [("candles_1s", 2), ("prices", 2), ("reports", 4), ("trades", 2)]
+        rows = tx.execute(text("SELECT table_name, sum(rows) FROM dropped WHERE rows > 0 GROUP BY 1 ORDER BY 1"))
+        assert [tuple(row) for row in rows] == [("candles_1s", 2), ("prices", 2), ("trade_reports", 2)]
 
 
 @pytest.mark.parametrize("made", [True, False], ids=["in partitions", "in the default ones"])
@@ -150,9 +154,9 @@ def test_dropping_gives_up_during_a_read_and_continues_later(market_data: Databa
     with market_data.snapshot() as reader:
         assert len(reads.trades(reader, "MSFT", limit=9)) == 1
         for part in old:
-            if part.table.name == "trades":
-                with pytest.raises(InUse, match="trades"):
+            if part.table.name == "trade_reports":
+                with pytest.raises(InUse, match="trade_reports"):
                     partitions.drop(market_data, part, now_us=NOW_US, patience_s=0.1)
-    assert parts_of(market_data, "trades") == {"trades_20231114": 1}
+    assert parts_of(market_data, "trade_reports") == {"trade_reports_20231114": 1}
     drop_all(market_data, before_us=TODAY_US + DAY_US)
-    assert all(parts_of(market_data, table.name) == {} for table in DAILY)
+    assert all(parts_of(market_data, table.name) == {} for table in DAILY if not table.kept_days)

@@ -21,6 +21,7 @@ from db.market_data import partitions
 from tasks.audit.audit import NAMES, audit
 from tasks.audit.common.result import MOST_LISTED, Rule
 from tests.support.databases import own_market_data
+from tests.support.feed import reports_as_table
 from tests.support.trading import NOW_US
 from tests.tasks.audit.conftest import Traded
 from tests.tasks.audit.faults import FAULTS, REPLACE_FAULTS
@@ -134,9 +135,10 @@ def test_a_fault_is_reported_with_its_rule_and_row(traded: Traded, name: str) ->
     fault = FAULTS[name]
     database = getattr(traded, fault.database)
     row = number(database, fault.row)
-    with database.transaction() as tx:
-        assert tx.execute(text(fault.breakage), {"row": row}).rowcount > 0, "nothing was broken"
-    rules = broken(traded)
+    with reports_as_table(traded.market_data):
+        with database.transaction() as tx:
+            assert tx.execute(text(fault.breakage), {"row": row}).rowcount > 0, "nothing was broken"
+        rules = broken(traded)
     assert fault.rule in rules
     expected = fault.finding.format(row=row, row1=row + 1)
     assert any(expected in finding for finding in rules[fault.rule].findings), rules[fault.rule].findings
@@ -255,10 +257,15 @@ def test_an_exchange_with_dropped_days_passes_and_other_missing_rows_are_found(
         assert broken(traded) == {}
         execute(
             market_data,
-            "DELETE FROM trades WHERE sequence = (SELECT max(sequence) FROM trades WHERE security_id = 'AAPL')",
-            "DELETE FROM reports WHERE sequence = (SELECT max(sequence) - 1 FROM reports WHERE client_id = 'ANN')"
-            " AND client_id = 'ANN'",
-            "DELETE FROM reports WHERE report_id = (SELECT max(report_id) FROM reports WHERE NOT confirmed"
-            " AND report_id > 0 AND report_id < 1000000000)",
+            "DELETE FROM trade_reports WHERE sequence = (SELECT max(sequence) FROM trades WHERE security_id = 'AAPL')",
         )
-        assert broken(traded).keys() == {1, 8}
+        assert broken(traded).keys() == {8}
+        with reports_as_table(market_data):
+            execute(
+                market_data,
+                "DELETE FROM reports WHERE sequence = (SELECT max(sequence) - 1 FROM reports WHERE client_id = 'ANN')"
+                " AND client_id = 'ANN'",
+                "DELETE FROM reports WHERE report_id = (SELECT max(report_id) FROM reports WHERE NOT confirmed"
+                " AND report_id > 0 AND report_id < 1000000000)",
+            )
+            assert broken(traded).keys() == {1, 8}

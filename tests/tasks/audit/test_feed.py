@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
 
 from tasks.audit.feed import reports
+from tests.support.feed import reports_as_table
 from tests.tasks.audit.conftest import Traded
 from tests.tasks.audit.test_audit import broken
 
@@ -52,6 +54,14 @@ CHANGES = {
 }
 
 
+@pytest.fixture
+def writable_reports(request: pytest.FixtureRequest, traded: Traded) -> Iterator[None]:
+    if "eventful" in request.fixturenames:
+        request.getfixturevalue("eventful")
+    with reports_as_table(traded.market_data):
+        yield
+
+
 def some(traded: Traded, condition: str, count: int) -> list[dict[str, int]]:
     """Return the keys of the latest reports."""
     with traded.market_data.snapshot() as tx:
@@ -72,6 +82,7 @@ def findings(traded: Traded) -> list[str]:
     return broken(traded)[8].findings
 
 
+@pytest.mark.usefixtures("writable_reports")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_report_of_each_kind_that_is_missing_doubled_or_changed_is_named(eventful: Traded, kind: str) -> None:
     removed, doubled, changed = some(eventful, KINDS[kind], 3)
@@ -83,6 +94,7 @@ def test_a_report_of_each_kind_that_is_missing_doubled_or_changed_is_named(event
         assert any(f"report {key['report_id']} of order" in one and what in one for one in found), (key, what, found)
 
 
+@pytest.mark.usefixtures("writable_reports")
 @pytest.mark.parametrize("kind", ["confirmation of an order", "trade", "settlement", "close"])
 def test_every_field_of_a_report_counts(eventful: Traded, kind: str) -> None:
     changed = dict(zip(CHANGES, some(eventful, KINDS[kind], len(CHANGES)), strict=True))
@@ -94,6 +106,7 @@ def test_every_field_of_a_report_counts(eventful: Traded, kind: str) -> None:
         assert any(f"report {key['report_id']} of order" in one for one in rule.findings), (column, key, rule.findings)
 
 
+@pytest.mark.usefixtures("writable_reports")
 def test_the_audit_waits_for_late_reports(eventful: Traded) -> None:
     latest = [key for condition in KINDS.values() for key in some(eventful, condition, 1)]
     late = list({(key["report_id"], key["order_id"]): key for key in latest}.values())
@@ -123,6 +136,7 @@ def test_the_audit_waits_for_late_reports(eventful: Traded) -> None:
     assert broken(eventful) == {}
 
 
+@pytest.mark.usefixtures("writable_reports")
 def test_if_most_of_the_feed_is_lost_the_rest_is_counted(traded: Traded, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reports, "MOST_BUCKETS", 1)
     with traded.market_data.transaction() as tx:

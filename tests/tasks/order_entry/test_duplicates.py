@@ -15,6 +15,7 @@ from tasks.data_feed.record import record
 from tasks.messages import FeedBatch, OrderRequest
 from tasks.order_entry.admit import Admission, admit
 from tests.support.entry import LIMITS, assert_books_hold, order
+from tests.support.feed import empty
 
 CLIENTS = ("SINGLE", "RETAIL", "GAUSS", "FLOOD", "UNIFORM")
 
@@ -74,8 +75,7 @@ def test_37_any_copies_in_any_messages(
         tx.execute(text("UPDATE shards SET last_seq = 0"))
         tx.execute(text("UPDATE accounts SET held_cents = 0, open_orders = 0"))
     with market_data.transaction() as tx:
-        for table in ("reports", "report_heads"):
-            tx.execute(text(f"DELETE FROM {table}"))
+        empty(tx)
     given_ = orders_of_all(20)
     units: list[list[OrderRequest]] = [list(given_), [], []]
     for number, unit, later_us in copies:

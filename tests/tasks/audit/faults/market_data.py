@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.tasks.audit.faults.fault import Fault
 
+OF_AAPL = "security = (SELECT security FROM report_securities WHERE security_id = 'AAPL')"
+
 FAULTS = {
     "a denial is not reported": Fault(
         1,
@@ -44,14 +46,14 @@ FAULTS = {
         8,
         "market_data",
         "SELECT max(sequence) FROM trades WHERE security_id = 'AAPL'",
-        "DELETE FROM trades WHERE security_id = 'AAPL' AND sequence = :row",
+        f"DELETE FROM trade_reports WHERE {OF_AAPL} AND sequence = :row",
         "trade {row} of AAPL is not stored",
     ),
     "a trade is stored at another price": Fault(
         8,
         "market_data",
         "SELECT max(sequence) FROM trades WHERE security_id = 'AAPL'",
-        "UPDATE trades SET price_cents = 1 WHERE security_id = 'AAPL' AND sequence = :row",
+        f"UPDATE trade_reports SET price_cents = 1 WHERE {OF_AAPL} AND sequence = :row",
         "price_cents=1,",
     ),
     "a trade is stored that was not made": Fault(
@@ -59,8 +61,9 @@ FAULTS = {
         "market_data",
         "SELECT max(sequence) + 1 FROM trades WHERE security_id = 'AAPL'",
         (
-            "INSERT INTO trades SELECT security_id, :row, event_id, 1, 1, 'buy', 1 FROM trades WHERE "
-            "security_id = 'AAPL' AND sequence = 1"
+            "INSERT INTO trade_reports SELECT security, :row, 1, event_id, buy_order_id, sell_order_id, "
+            "buyer_sequence, seller_sequence, stamp, 1, 1, buyer, seller, 'buy' "
+            f"FROM trade_reports WHERE {OF_AAPL} AND sequence = 1"
         ),
         "trade {row} of AAPL is stored and does not come out of the log",
     ),
