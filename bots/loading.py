@@ -44,8 +44,9 @@ def strategy_of(target: str) -> type[Strategy]:
 
 
 def options_of(kind: type[Strategy]) -> list[dataclasses.Field[Any]]:
-    """Return the options of a strategy in the order of their definition."""
-    return [one for one in dataclasses.fields(kind) if "meaning" in one.metadata]
+    """Return the options of a strategy in the order of their definition, and then those that it inherits."""
+    options = [one for one in dataclasses.fields(kind) if "meaning" in one.metadata]
+    return sorted(options, key=lambda one: one.name not in kind.__annotations__)
 
 
 def _module_of(place: str) -> ModuleType:
