@@ -33,7 +33,7 @@ from tests.support.trading import CASH_CENTS, NOW_US, SHARES, Exchange, open_acc
 
 # Everything that settlement writes, but for the numbers that Postgres gives to rows.
 STATE = {
-    "accounts": "SELECT client_id, balance_cents, held_cents, open_orders, collateral_cents FROM accounts ORDER BY 1",
+    "accounts": "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts ORDER BY 1",
     "holdings": "SELECT client_id, security_id, shares, held FROM holdings ORDER BY 1, 2",
     "orders": (
         "SELECT order_id, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us, "
@@ -54,6 +54,7 @@ STATE = {
         "AND account = client_id AND ledger.security_id = holdings.security_id) "
         "FROM holdings WHERE borrowed > 0 OR located > 0 OR sold_cents > 0 ORDER BY 1, 2"
     ),
+    "collateral": "SELECT client_id, collateral_cents FROM accounts ORDER BY 1",
     "short_sales": "SELECT * FROM short_sales ORDER BY 1, 2, 3",
 }
 
