@@ -52,6 +52,18 @@ class Inbox:
         with self._arrived:
             self._arrived.wait_for(lambda: self._stopped, seconds)
 
+    def failure(self, timeout_s: float) -> ExchangeError | None:
+        """Wait for a while, and return an error if there is one; drop other events, and keep prices and books.
+
+        Before a session begins, events are part of the account that it begins with. Prices are not: on a quiet market
+        no other one may come for long.
+        """
+        with self._arrived:
+            self._arrived.wait_for(lambda: bool(self._letters or self._stopped), timeout_s)
+            failures = [letter for letter in self._letters if isinstance(letter, ExchangeError)]
+            self._letters.clear()
+            return failures[0] if failures else None
+
     def take(self, timeout_s: float) -> list[InboxItem]:
         """Take everything; if there is nothing, wait for the first arrival until the time-out."""
         with self._arrived:

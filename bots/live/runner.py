@@ -151,9 +151,8 @@ class Runner:
             Thread(target=self._read_streams, args=(self._feed, wanted), daemon=True).start()
         deadline_s = time.monotonic() + STREAM_PATIENCE_S
         while not self._feed.has_reports:
-            for letter in self._inbox.take(0.05):
-                if isinstance(letter, ExchangeError):
-                    raise letter
+            if (failure := self._inbox.failure(0.05)) is not None:
+                raise failure
             if time.monotonic() > deadline_s:
                 raise Unavailable("the streams do not answer")
 

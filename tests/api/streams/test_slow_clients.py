@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import socket
 
+from api.http import stream_figures
 from celery_app.settings import settings
 from tasks.data_feed.outgoing import Push, trade_update
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.rules.rows import Trade
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
-from tests.support.streams import Streams, read_until_cut_off
+from tests.support.streams import Streams, read_until_cut_off, wait_until
 
 UNIT = 1_000
 UNITS_AFTERWARDS = 200
@@ -46,3 +47,9 @@ def test_it_is_cut_off_and_the_others_get_their_trades(streams: Streams) -> None
     assert heard == list(range(1, told + 1))
     assert streams.memory_bytes - before_bytes < MOST_GROWTH_BYTES
     read_until_cut_off(slow)
+
+    def is_counted() -> bool:
+        figures = stream_figures.read(settings().run_directory)
+        return figures is not None and (figures.clients, figures.cut_off) == (1, 1)
+
+    wait_until(is_counted)
