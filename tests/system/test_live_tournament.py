@@ -120,6 +120,7 @@ def _proven(result: Path) -> None:
 def test_a_market_that_is_not_ours_is_refused(exchange: Exchange, tmp_path: Path) -> None:
     (tmp_path / "league.toml").write_text(LEAGUE.replace('"AAPL"]', '"AAPL", "NONE"]'))
     keys = exchange.instance.directory / "keys.json"
-    said = typed("tournament", "league.toml", "--live", "--url", exchange.url, "--keys-file", keys, folder=tmp_path)
+    live = ("--live", "--trust", "--url", exchange.url, "--keys-file", keys)
+    said = typed("tournament", "league.toml", *live, folder=tmp_path)
     assert said.returncode == 1
     assert "NONE is not listed" in said.stderr
