@@ -126,7 +126,7 @@ class AccountWorth(NamedTuple):
 
 
 def worth(tx: Connection, number: int) -> dict[str, AccountWorth]:
-    """Return what is in each account of a competition."""
+    """Return the cash of each account of a competition, and its shares less those that it has borrowed."""
     found = {
         row[0]: AccountWorth(row[1], {})
         for row in tx.exec_driver_sql(
@@ -136,7 +136,7 @@ def worth(tx: Connection, number: int) -> dict[str, AccountWorth]:
         )
     }
     for client_id, security_id, shares in tx.exec_driver_sql(
-        "SELECT client_id, security_id, shares FROM holdings WHERE shares <> 0 AND client_id IN "
+        "SELECT client_id, security_id, shares - borrowed FROM holdings WHERE shares <> borrowed AND client_id IN "
         "(SELECT client_id FROM competition_teams WHERE competition = %s)",
         (number,),
     ):
