@@ -235,7 +235,7 @@ def _beginning(tx: Connection, statement: TextClause, client_id: str, **bound: i
 def report_heads(tx: Connection, clients: Iterable[str] | None) -> dict[str, int]:
     """Return the sequences of the last reports of some clients or, with None, of all that have reports."""
     asked = {"clients": None if clients is None else array(clients)}
-    return dict(tx.execute(_REPORT_HEADS, asked).tuples().all())
+    return {row[0]: row[1] for row in tx.execute(_REPORT_HEADS, asked)}
 
 
 def last_report(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> Report | None:

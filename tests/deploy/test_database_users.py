@@ -127,7 +127,11 @@ FORBIDDEN = {
         ],
     },
     "scheduler": {
-        MARKET: ["SELECT FROM reports", "DELETE FROM reports_default", "INSERT INTO dropped SELECT * FROM dropped"],
+        MARKET: [
+            "SELECT FROM reports",
+            "DELETE FROM order_reports_default",
+            "INSERT INTO dropped SELECT * FROM dropped",
+        ],
     },
     "catch_up": {
         CLEARING: ["SELECT FROM api_keys", "SELECT FROM accounts", "INSERT INTO order_log SELECT * FROM order_log"],
