@@ -14,7 +14,9 @@ def hidden_values(league: League, seed: int) -> dict[str, Fundamental]:
     for security in league.securities:
         # Text as a seed is hashed by SHA-512, the same in every process.
         value = Fundamental(
-            seed=Random(f"{league.chance(seed)}:value:{security.id}").getrandbits(60), start=float(security.price)
+            seed=Random(f"{league.chance(seed)}:value:{security.id}").getrandbits(60),
+            start=float(security.price),
+            volatility=security.volatility,
         )
         news = [event for event in league.events if isinstance(event, News) and event.security == security.id]
         for event in sorted(news, key=lambda event: event.at):

@@ -84,6 +84,8 @@ def test_news_moves_what_the_informed_know() -> None:
     assert moved.value(20) == calm.value(20) * 1.1
     assert abs(moved.value(40) - (calm.value(40) + 0.1 * calm.value(20)) * 0.5) < 1e-9
     assert hidden_values(league(), 2)["MSFT"].value(50) != calm.value(50)
+    still = hidden_values(league(securities=[{"id": "MSFT", "price": 40, "volatility": 0}]), 1)["MSFT"]
+    assert (still.value(1), still.value(59)) == (40, 40)
     informed = {"strategy": "informed", "options": QUICK}
     match = played(league({"strategy": "random_walk", "options": QUICK, "count": 3}, informed, events=news))
     buys = [fill.side for fill in match.bots[3].fills if 21 < fill.time_s < 40]
