@@ -23,7 +23,8 @@ from bots.roster import Crew
 from bots.strategies import Informed
 from celery_app.clock import now_us
 from celery_app.settings import Settings, settings
-from db.clearing_data import accounts, initial_data, keys
+from db.clearing_data import initial_data
+from db.clearing_data.clients import accounts, keys
 from db.connect import Database
 from db.migrate import DatabaseMissing, migrate
 from deploy import broker_users, database_users, market_file

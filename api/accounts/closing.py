@@ -12,7 +12,7 @@ from api.wire.answers_schema.accounts import AccountClosed
 from api.wire.declaration import declared
 from api.wire.problems import Problem, not_found
 from celery_app.clock import now_us
-from db.clearing_data import account_states
+from db.clearing_data.clients import states as account_states
 from db.connect import Database
 
 

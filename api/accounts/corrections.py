@@ -17,7 +17,7 @@ from api.wire.problems import invalid
 from api.wire.schema import CashCorrection, ShareCorrection
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
-from db.clearing_data import accounts
+from db.clearing_data.clients import accounts
 from db.connect import Database
 
 

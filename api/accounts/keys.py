@@ -21,9 +21,9 @@ from api.wire.problems import Problem, not_found
 from api.wire.schema import NewKey
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
-from db.clearing_data import accounts
-from db.clearing_data import keys as key_store
-from db.clearing_data.keys import ADMIN, ApiKey
+from db.clearing_data.clients import accounts
+from db.clearing_data.clients import keys as key_store
+from db.clearing_data.clients.keys import ADMIN, ApiKey
 from db.connect import Database
 
 # Largest number of valid keys of a client.

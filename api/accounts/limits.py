@@ -8,7 +8,7 @@ from api.request.databases import writing
 from api.wire.limits import LimitsChange, changes_of, limits_of
 from api.wire.problems import invalid, not_found
 from api.wire.shapes import shape_of
-from db.clearing_data import account_limits
+from db.clearing_data.clients import limits as account_limits
 from db.connect import Database
 
 

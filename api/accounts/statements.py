@@ -21,7 +21,7 @@ from api.wire.money import dollars
 from api.wire.outgoing import time_of, trade_id
 from api.wire.problems import Problem, invalid, not_found
 from celery_app.clock import now_us
-from db.clearing_data.statements import Posting, Statement, statement
+from db.clearing_data.clients.statements import Posting, Statement, statement
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import Database
 

@@ -19,7 +19,7 @@ from api.wire.problems import Problem, not_found
 from api.wire.schema import AccountChange
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
-from db.clearing_data.account_states import set_stopped
+from db.clearing_data.clients.states import set_stopped
 from db.connect import Database
 
 

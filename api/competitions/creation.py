@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from api.wire.problems import Problem
-from db.clearing_data import accounts, competitions
+from db.clearing_data import competitions
+from db.clearing_data.clients import accounts
 from db.clearing_data.competition_rounds import RoundSecurity
 from db.clearing_data.competitions import Team
 from db.clearing_data.securities import ids_ever_listed

@@ -19,10 +19,10 @@ from api.wire.answers_schema.common import Rows
 from api.wire.answers_schema.market import Curves, Standing
 from api.wire.declaration import JSON, Parameter, declared
 from api.wire.money import dollars
-from db.clearing_data import growth, standings
-from db.clearing_data.growth import Kept
+from db.clearing_data.clients import growth, standings
+from db.clearing_data.clients.growth import Kept
+from db.clearing_data.clients.trade_counts import TradeCounts
 from db.clearing_data.securities import ever_listed
-from db.clearing_data.trade_counts import TradeCounts
 from db.connect import Database
 from tasks.shared.rules.securities import Security
 

@@ -14,7 +14,7 @@ from api.wire.order_bodies import Request
 from api.wire.order_reading import requests_in
 from api.wire.problems import Problem
 from celery_app.clock import now_us
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 
 
 class Reply(NamedTuple):

@@ -6,7 +6,7 @@ from api.orders.intake.pending import PendingOrders
 from api.request.databases import reading
 from api.wire.problems import Problem, not_found
 from db.clearing_data import orders as register
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 from db.clearing_data.rows import Order
 from db.connect import Database
 from tasks.messages import OrderRequest

@@ -22,7 +22,7 @@ from api.wire.problems import invalid, not_listed
 from api.wire.schema import NewTerms
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 from tasks.messages import Side
 
 _SIDES: tuple[Side, ...] = get_args(Side)

@@ -16,8 +16,8 @@ from api.request.databases import reading
 from api.wire.declaration import Caller
 from api.wire.problems import forbidden, invalid, not_found, unauthorized, unavailable
 from api.wire.schema import CLIENT_ID_PATTERN
-from db.clearing_data import keys
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients import keys
+from db.clearing_data.clients.keys import Identity
 from db.connect import Database
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ import math
 import time
 
 from api.wire.problems import Problem
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 
 # Size of a full bucket, and the level at which an emptied bucket works again [s of its rate].
 BURST_S = 2.0

@@ -50,8 +50,8 @@ from api.wire.problems import Problem, not_found
 from celery_app.clock import now_us
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
+from db.clearing_data.clients.trade_counts import TradeCounts
 from db.clearing_data.orders import next_order_ids
-from db.clearing_data.trade_counts import TradeCounts
 from db.connect import Database
 
 log = structlog.get_logger()

@@ -25,7 +25,7 @@ from api.streams.feed.report_readers import ReportReaders
 from api.streams.sockets.rooms import room_of
 from api.streams.sockets.socketio_rooms import SocketIORooms
 from api.wire.problems import Problem, invalid
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 from db.connect import Database
 
 NO_KEY = Problem(401, "unauthorized", "connect with a key in auth, as {api_key: KEY}")

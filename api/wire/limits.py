@@ -11,7 +11,7 @@ from api.wire.answers_schema.accounts import Account
 from api.wire.answers_schema.common import Answer, Dollars
 from api.wire.money import dollars
 from api.wire.schema import AmountCents, Shape
-from db.clearing_data.account_limits import AccountLimits
+from db.clearing_data.clients.limits import AccountLimits
 
 _Count = Annotated[int, Field(ge=0, le=10**15)]
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from db.clearing_data import account_limits, accounts, initial_data
+from db.clearing_data import initial_data
+from db.clearing_data.clients import accounts
+from db.clearing_data.clients import limits as account_limits
 from db.connect import Database
 from tasks.data_feed.record import record
 from tasks.matching.rules.engine import Engine

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from db.arrays import arrays
 from db.clearing_data import margin
-from db.clearing_data.accounts import EXTERNAL
+from db.clearing_data.clients.accounts import EXTERNAL
 from db.clearing_data.loans import RETURN
 from db.clearing_data.tables import DTCC, EXCHANGE
 from tasks.order_execution.rules.final_debts import Debt, payments

@@ -2,8 +2,8 @@
 
 Loading again changes nothing: rows that exist stay, and every movement of cash or shares is a transfer with an id
 of its own. The shares are issued to DTCC (contra account ISSUER), the traders' cash comes from EXTERNAL and their
-shares from DTCC; see db.clearing_data.accounts. The logs begin with the commands that list the securities of a market
-and begin their first auction.
+shares from DTCC; see db.clearing_data.clients.accounts. The logs begin with the commands that list the securities of a
+market and begin their first auction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import accounts, admission, command_numbers, security_entry
+from db.clearing_data import admission, command_numbers, security_entry
+from db.clearing_data.clients import accounts
 from db.clearing_data.market import set_terms
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.statements import Statements

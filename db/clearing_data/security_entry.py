@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from db.clearing_data.accounts import ISSUER
+from db.clearing_data.clients.accounts import ISSUER
 from db.clearing_data.tables import DTCC
 from db.statements import Statements
 from tasks.order_entry.rules.security_changes import NewPhase, NewSecurity, SecurityChanges

@@ -483,7 +483,7 @@ coverage = Table(
     CheckConstraint("from_event < to_event", name="coverage_interval"),
 )
 
-# What each account has gained up to its last transfer; see db.clearing_data.growth.
+# What each account has gained up to its last transfer; see db.clearing_data.clients.growth.
 account_growth = Table(
     "account_growth",
     metadata,
@@ -493,7 +493,7 @@ account_growth = Table(
 )
 
 # What clients were worth every few seconds, for curves: by client equity [cents] and return [ppm]. Nothing depends
-# on it; it has a day at most, see db.clearing_data.equity_samples.
+# on it; it has a day at most, see db.clearing_data.clients.equity_samples.
 equity_samples = Table(
     "equity_samples",
     metadata,

@@ -13,7 +13,7 @@ import pytest
 from kombu import Connection
 
 from celery_app.topology import ORDER_ENTRY
-from db.clearing_data.keys import ADMIN, make_key
+from db.clearing_data.clients.keys import ADMIN, make_key
 from db.connect import Database
 from tasks.messages import EntryBatch, Request
 from tests.support import broker

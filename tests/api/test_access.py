@@ -16,7 +16,7 @@ from api.app import create_app
 from api.streams import raw
 from api.wire.declaration import Caller, callers, declaration_of
 from celery_app.settings import settings
-from db.clearing_data.keys import ADMIN, keys_page, make_key, revoke_key
+from db.clearing_data.clients.keys import ADMIN, keys_page, make_key, revoke_key
 from db.connect import Database
 from tests.api.conftest import Keys
 from tests.support.web import Api, problem

@@ -14,7 +14,7 @@ from api.request.strangers import AT_ONCE
 from bench.chaos.proxy import Proxy
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
-from db.clearing_data.keys import make_key
+from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit, queued
 from tests.support.broker import depth

@@ -14,7 +14,7 @@ import requests
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
 from db.clearing_data import initial_data
-from db.clearing_data.keys import make_key
+from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit, make_keys
 from tests.support.broker import depth, empty_queues

@@ -28,7 +28,7 @@ from celery_app.topology import (
     sends_to,
     task_queues,
 )
-from db.clearing_data import keys
+from db.clearing_data.clients import keys
 from db.connect import Database
 from deploy.broker_users import ROLES, make_users, url_of
 from tasks.audit.clearing.dead_letters import check_dead_letters

@@ -13,7 +13,8 @@ import pytest
 
 from bots.live.crew import VALUES_FILE, Market
 from celery_app.settings import Settings
-from db.clearing_data import accounts, initial_data, keys
+from db.clearing_data import initial_data
+from db.clearing_data.clients import accounts, keys
 from db.connect import Database
 from deploy import market_file, migrate
 from deploy.processes import NEWSROOM

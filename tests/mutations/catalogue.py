@@ -515,8 +515,8 @@ API = (
     _one(
         "revoked_key_accepted",
         "A revoked key is refused.",
-        "tests/db/clearing_data/test_keys.py::test_a_client_may_have_several_keys_until_they_are_revoked",
-        "db/clearing_data/keys.py",
+        "tests/db/clearing_data/clients/test_keys.py::test_a_client_may_have_several_keys_until_they_are_revoked",
+        "db/clearing_data/clients/keys.py",
         "FROM api_keys LEFT JOIN accounts USING (client_id) WHERE key_hash = :hash AND revoked_us IS NULL",
         "FROM api_keys LEFT JOIN accounts USING (client_id) WHERE key_hash = :hash",
     ),

@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 from db.clearing_data import initial_data
-from db.clearing_data.keys import make_key
+from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 
 SECURITIES = ("MSFT", "AAPL", "TSLA", "JPM", "SHEL")

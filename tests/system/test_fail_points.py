@@ -15,7 +15,7 @@ from celery_app.fail_points import POINTS
 from celery_app.publisher import Publisher
 from celery_app.settings import settings
 from celery_app.topology import DEAD_LETTER, ORDER_ENTRY, task_queues
-from db.clearing_data import accounts
+from db.clearing_data.clients import accounts
 from db.connect import Database
 from tasks.audit.audit import audit
 from tasks.messages import (

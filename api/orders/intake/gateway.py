@@ -22,7 +22,7 @@ from api.orders.intake.rules import EXPIRED, Message, message_of, refusal
 from api.request.listing import Listing
 from api.wire.order_bodies import Cancel, Replace, Request
 from api.wire.problems import Problem
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 from tasks.messages import CancelRequest, OrderRequest, Side
 
 

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from api.wire.problems import Problem
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 
 log = structlog.get_logger()
 

@@ -22,7 +22,7 @@ from api.wire.order_bodies import (
     StopOrder,
 )
 from api.wire.problems import Problem, forbidden, invalid, not_listed
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 from tasks.messages import CancelRequest, OrderRequest, OrderType, ReplaceRequest, TimeInForce
 from tasks.order_entry.rules.orders import MAX_REFILLS, shows_too_little
 from tasks.shared.rules.securities import Security

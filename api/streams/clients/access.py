@@ -7,7 +7,7 @@ from flask import Request
 from api.request import auth
 from api.request.databases import reading
 from api.wire.problems import unauthorized
-from db.clearing_data.keys import Identity, find_key
+from db.clearing_data.clients.keys import Identity, find_key
 from db.connect import Database
 
 

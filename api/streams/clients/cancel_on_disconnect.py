@@ -20,7 +20,7 @@ from gevent.event import Event
 from api.orders.intake.mass_cancels import MassCancels
 from api.wire.problems import Problem, forbidden, invalid, unavailable
 from celery_app.clock import now_us
-from db.clearing_data.keys import Identity
+from db.clearing_data.clients.keys import Identity
 
 log = structlog.get_logger()
 

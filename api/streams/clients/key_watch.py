@@ -10,7 +10,7 @@ import structlog
 
 from api.request.databases import reading
 from api.wire.problems import Problem
-from db.clearing_data.keys import revoked_of
+from db.clearing_data.clients.keys import revoked_of
 from db.connect import Database
 
 log = structlog.get_logger()

@@ -14,7 +14,7 @@ from api.wire.answers_schema.common import (
     Time,
 )
 from api.wire.schema import Name
-from db.clearing_data.keys import Role
+from db.clearing_data.clients.keys import Role
 
 
 class OpenedAccount(Answer):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data import accounts
+from db.clearing_data.clients import accounts
 from db.connect import Database
 from tests.api.conftest import Keys
 from tests.support.streams import wait_until

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from api.accounts import statements
-from db.clearing_data import accounts
+from db.clearing_data.clients import accounts
 from db.connect import Database
 from tests.api.accounts.test_clearing import trade
 from tests.api.conftest import Keys

@@ -7,7 +7,7 @@ import hashlib
 import pytest
 
 from api.dashboard.files import FOLDER, TYPES
-from db.clearing_data.keys import make_key
+from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys
 from tests.support.web import Api, problem

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from api.market.equity_curves import EquityCurves
-from db.clearing_data import accounts, equity_samples
-from db.clearing_data.equity_samples import EVERY_US, Sample
+from db.clearing_data.clients import accounts, equity_samples
+from db.clearing_data.clients.equity_samples import EVERY_US, Sample
 from db.connect import Database
 from tests.api.conftest import Keys
 from tests.support.web import Api, problem

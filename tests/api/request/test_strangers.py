@@ -12,7 +12,7 @@ import requests
 from sqlalchemy import text
 
 from api.request.addresses import Proxies
-from db.clearing_data.keys import make_key
+from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit
 from tests.support.streams import wait_until

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from celery_app.settings import settings
-from db.clearing_data import keys
+from db.clearing_data.clients import keys
 from db.connect import Database
 from tasks.data_feed.outgoing import Push
 from tasks.data_feed.push import Pusher

@@ -13,7 +13,7 @@ from kombu import Connection
 from sqlalchemy import text
 
 from celery_app.topology import ORDER_ENTRY
-from db.clearing_data.keys import make_key
+from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit, queued
 from tests.support.broker import depth

@@ -16,7 +16,7 @@ from api.streams.clients.cancel_on_disconnect import marks_folder
 from bench.chaos.proxy import Proxy, through
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
-from db.clearing_data.keys import make_key
+from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tasks.messages import MassCancelRequest
 from tests.api.conftest import queued

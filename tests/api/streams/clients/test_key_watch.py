@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.clearing_data import keys
+from db.clearing_data.clients import keys
 from db.connect import Database
 from tests.api.streams.conftest import Feed, Keys, trades
 from tests.api.streams.test_channels import subscribe

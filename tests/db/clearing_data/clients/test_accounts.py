@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data import accounts
+from db.clearing_data.clients import accounts
 from db.clearing_data.tables import DTCC
 from db.connect import Database
 

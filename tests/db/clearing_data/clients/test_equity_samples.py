@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from db.clearing_data import equity_samples
-from db.clearing_data.equity_samples import EVERY_US, KEPT_US, THINNED_AFTER_US, THINNED_TO_US, Sample
+from db.clearing_data.clients import equity_samples
+from db.clearing_data.clients.equity_samples import EVERY_US, KEPT_US, THINNED_AFTER_US, THINNED_TO_US, Sample
 from db.connect import Database
 
 NOW_US = 1_700_000_040_000_000 // THINNED_TO_US * THINNED_TO_US

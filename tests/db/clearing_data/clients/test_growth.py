@@ -7,7 +7,7 @@ from decimal import Decimal
 import hypothesis.strategies as st
 from hypothesis import given
 
-from db.clearing_data.growth import Growth
+from db.clearing_data.clients.growth import Growth
 
 MONEY = st.integers(min_value=1_000, max_value=10**9)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from db.clearing_data import account_limits
-from db.clearing_data.account_limits import AccountLimits
+from db.clearing_data.clients import limits as account_limits
+from db.clearing_data.clients.limits import AccountLimits
 from db.connect import Database
 from tasks.messages import Request
 from tasks.order_entry.admit import admit

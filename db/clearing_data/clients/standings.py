@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from db.clearing_data import accounts, growth
-from db.clearing_data.growth import Growth
+from db.clearing_data.clients import accounts, growth
+from db.clearing_data.clients.growth import Growth
 from db.clearing_data.rows import Account, Holding
 from db.clearing_data.tables import DTCC, EXCHANGE
 
@@ -31,7 +31,7 @@ class Standing:
 def standings(tx: Connection, trades: Mapping[str, int]) -> list[Standing]:
     """How every client stands, DTCC and EXCHANGE aside.
 
-    trades  of each client, who needs them; see `db.clearing_data.trade_counts`
+    trades  of each client, who needs them; see `db.clearing_data.clients.trade_counts`
     """
     held: Mapping[str, list[Holding]] = defaultdict(list)
     for holding in accounts.all_holdings(tx):

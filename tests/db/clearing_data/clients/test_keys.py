@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import text
 
-from db.clearing_data import keys
+from db.clearing_data.clients import keys
 from db.connect import Database
 from tests.support.clearing_rows import revoke_keys
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, text
 
-from db.clearing_data import trade_counts
-from db.clearing_data.trade_counts import TradeCounts
+from db.clearing_data.clients import trade_counts
+from db.clearing_data.clients.trade_counts import TradeCounts
 from db.connect import Database
 
 

@@ -1,0 +1,1 @@
+"""The clients: accounts, limits, keys, standings, statements."""
