@@ -51,7 +51,7 @@ from api.wire.declaration import Caller, callers, parameters
 from api.wire.problems import Problem, invalid
 from api.wire.schema import ORDER_ID_DIGITS
 from celery_app.settings import Settings
-from db.clearing_data.orders import next_order_ids
+from db.clearing_data.log.orders import next_order_ids
 from db.connect import Database
 
 # The names of the application's extensions for the server.

@@ -12,7 +12,7 @@ from api.orders.intake.ids import OrderIds
 from api.orders.intake.queue import OrderQueue
 from api.request.databases import reading
 from api.wire.problems import Problem, invalid, not_found
-from db.clearing_data.command_outcomes import outcome
+from db.clearing_data.log.command_outcomes import outcome
 from db.connect import Database
 from tasks.messages import SecurityRequest
 

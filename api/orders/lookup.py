@@ -5,8 +5,8 @@ from __future__ import annotations
 from api.orders.intake.pending import PendingOrders
 from api.request.databases import reading
 from api.wire.problems import Problem, not_found
-from db.clearing_data import orders as register
 from db.clearing_data.clients.keys import Identity
+from db.clearing_data.log import orders as register
 from db.clearing_data.rows import Order
 from db.connect import Database
 from tasks.messages import OrderRequest

@@ -19,8 +19,8 @@ from api.wire.answers_schema.common import Page
 from api.wire.declaration import Parameter, declared
 from api.wire.problems import not_found
 from api.wire.schema import NAME_PATTERN
-from db.clearing_data import orders as register
-from db.clearing_data.orders import OrderFilter
+from db.clearing_data.log import orders as register
+from db.clearing_data.log.orders import OrderFilter
 from db.clearing_data.rows import Order
 from db.connect import Database
 from tasks.messages import OrderRequest

@@ -15,8 +15,8 @@ from api.wire.answers_schema import orders as answers_schema
 from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.outgoing import time_of, trade_id
-from db.clearing_data import order_records
-from db.clearing_data.order_records import LogRow, OrderPosting, SettledTrade
+from db.clearing_data.log import order_records
+from db.clearing_data.log.order_records import LogRow, OrderPosting, SettledTrade
 from db.connect import Database
 from db.market_data import lives
 

@@ -51,7 +51,7 @@ from celery_app.clock import now_us
 from celery_app.settings import Settings
 from celery_app.settings import settings as settings_of_process
 from db.clearing_data.clients.trade_counts import TradeCounts
-from db.clearing_data.orders import next_order_ids
+from db.clearing_data.log.orders import next_order_ids
 from db.connect import Database
 
 log = structlog.get_logger()

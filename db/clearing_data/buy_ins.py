@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import Connection
 
 from db.arrays import array
-from db.clearing_data import admission
+from db.clearing_data.log import admission
 from db.statements import Statements
 from tasks.order_entry.rules.buy_ins import BoughtIn, BuyIns, ClientOrder, OwedShares, row_of
 

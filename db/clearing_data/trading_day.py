@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from db.clearing_data.order_log import commands_between
+from db.clearing_data.log.order_log import commands_between
 from db.statements import Statements
 from tasks.messages import Command
 from tasks.order_entry.rules.trading_rows import ExpiredOrder, PhaseOfSecurity, Progress, Range

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from celery_app.stage import InvariantBroken
-from db.clearing_data import order_log
+from db.clearing_data.log import order_log
 from db.connect import Database
 from tasks.messages import Command
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from msgspec import structs
 from sqlalchemy import Connection
 
-from db.clearing_data import admission
+from db.clearing_data.log import admission
 from tasks.messages import OrderReport, OrderRequest, Request
 from tasks.order_entry.rules.decisions import Dropped
 from tasks.order_entry.rules.earlier import is_registered, is_same

@@ -7,8 +7,9 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from db.clearing_data import admission, loans, open_orders, security_entry
-from db.clearing_data.admission import Known
+from db.clearing_data import loans, security_entry
+from db.clearing_data.log import admission, open_orders
+from db.clearing_data.log.admission import Known
 from tasks.messages import (
     CancelRequest,
     DelistRequest,

@@ -139,7 +139,7 @@ ORDER_ENTRY = (
         "account_locks_swapped",
         "Every transaction locks accounts in the order of their names.",
         "tests/db/clearing_data/test_lock_order.py::test_order_entry_locks_accounts_by_name",
-        "db/clearing_data/admission.py",
+        "db/clearing_data/log/admission.py",
         "WHERE client_id = ANY($1) ORDER BY client_id FOR UPDATE",
         "WHERE client_id = ANY($1) ORDER BY client_id DESC FOR UPDATE",
     ),
@@ -147,7 +147,7 @@ ORDER_ENTRY = (
         "shard_locks_swapped",
         "Every transaction locks shards in the order of their numbers.",
         "tests/db/clearing_data/test_lock_order.py::test_shards_are_locked_by_number",
-        "db/clearing_data/admission.py",
+        "db/clearing_data/log/admission.py",
         "WHERE shard = ANY($1) ORDER BY shard FOR UPDATE",
         "WHERE shard = ANY($1) ORDER BY shard DESC FOR UPDATE",
     ),
@@ -162,8 +162,8 @@ ORDER_ENTRY = (
     _one(
         "client_order_id_not_kept",
         "A client order id stands for the first order that was sent under it.",
-        "tests/db/clearing_data/test_orders.py::test_the_first_comer_has_the_client_order_id",
-        "db/clearing_data/orders.py",
+        "tests/db/clearing_data/log/test_orders.py::test_the_first_comer_has_the_client_order_id",
+        "db/clearing_data/log/orders.py",
         '"CAST(:digests AS bytea[])) ON CONFLICT DO NOTHING"',
         '"CAST(:digests AS bytea[])) ON CONFLICT (client_id, client_order_id) DO UPDATE "\n'
         '            "SET order_id = excluded.order_id, digest = excluded.digest"',

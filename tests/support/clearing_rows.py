@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import orders
+from db.clearing_data.log import orders
 from db.clearing_data.rows import Order
 
 

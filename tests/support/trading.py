@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 from db.clearing_data import initial_data
-from db.clearing_data.orders import next_order_ids
+from db.clearing_data.log.orders import next_order_ids
 from db.connect import Database
 from tasks.matching.rules.engine import Engine
 from tasks.messages import (

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from sqlalchemy import text
 
-from db.clearing_data.order_log import read_commands
+from db.clearing_data.log.order_log import read_commands
 from db.connect import Database
 from tasks.messages import TradeMade
 from tests.support.exchange import Exchange

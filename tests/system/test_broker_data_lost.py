@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data.order_log import last_seq, read_commands
+from db.clearing_data.log.order_log import last_seq, read_commands
 from db.connect import Database
 from tasks.matching.rules.engine import Engine
 from tasks.messages import CancelRefused, OrderTriggered, TradeMade

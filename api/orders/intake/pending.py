@@ -16,7 +16,7 @@ import structlog
 from api.request.databases import reading
 from api.wire.problems import Problem
 from celery_app.clock import now_us
-from db.clearing_data.undecided import undecided
+from db.clearing_data.log.undecided import undecided
 from db.connect import Database
 from tasks.messages import OrderRequest, Request
 

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
 from api.request.databases import reading
 from api.wire.problems import Problem
-from db.clearing_data import admission, orders
+from db.clearing_data.log import admission, orders
 from db.connect import Database
 from tasks.messages import OrderRequest
 from tasks.order_entry.rules.terms import promised_terms_of

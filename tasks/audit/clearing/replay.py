@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from db.clearing_data.order_log import read_commands
+from db.clearing_data.log.order_log import read_commands
 from db.clearing_data.snapshots import newest_first
 from db.connect import Database
 from tasks.audit.clearing.snapshots import fault_of, is_comparable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from db.clearing_data.order_log import read_commands
+from db.clearing_data.log.order_log import read_commands
 from db.connect import Database
 from db.market_data import reads
 from tasks.audit.clearing.replay import PAGE

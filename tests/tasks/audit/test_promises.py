@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from db.clearing_data.orders import promise
+from db.clearing_data.log.orders import promise
 from tests.tasks.audit.conftest import Traded
 from tests.tasks.audit.test_audit import broken
 

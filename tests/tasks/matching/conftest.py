@@ -14,7 +14,7 @@ from sqlalchemy import text
 from celery_app.app import app
 from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, MATCHING, ORDER_EXECUTION
-from db.clearing_data import order_log
+from db.clearing_data.log import order_log
 from db.connect import Database
 from tasks.matching.rules.engine import Engine
 from tasks.matching.rules.indicative import NOTHING, Indication

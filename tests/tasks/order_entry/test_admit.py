@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data import admission as tables
-from db.clearing_data import orders, waiting_replaces
-from db.clearing_data.admission import NEVER_US
 from db.clearing_data.clients import accounts
+from db.clearing_data.log import admission as tables
+from db.clearing_data.log import orders, waiting_replaces
+from db.clearing_data.log.admission import NEVER_US
 from db.connect import Database
 from tasks.matching.rules.engine import Engine
 from tasks.messages import MassCancel, OrderReport, PlaceOrder, Request, SetPhase, decode_command

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from db.clearing_data import orders, waiting_replaces
+from db.clearing_data.log import orders, waiting_replaces
 from db.connect import Database
 from tasks.messages import HaltRequest, Request
 from tasks.order_entry.admit import admit

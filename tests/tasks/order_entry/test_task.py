@@ -13,8 +13,8 @@ from sqlalchemy import text
 from celery_app import app
 from celery_app.publisher import Publisher
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, matching_queue
-from db.clearing_data import orders
 from db.clearing_data.clients import accounts
+from db.clearing_data.log import orders
 from db.connect import Database
 from tasks.messages import (
     CancelOrder,

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from db.clearing_data import market, securities, trading_day
 from db.clearing_data.initial_data import TRADERS, load
-from db.clearing_data.order_log import read_commands
+from db.clearing_data.log.order_log import read_commands
 from db.connect import Database
 from tasks.messages import Command, Expire, ListSecurity, PhaseRequest, SetPhase
 from tasks.order_entry.admit import admit

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from celery_app.publisher import Publisher
 from celery_app.settings import settings
 from celery_app.topology import DATA_FEED, DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
-from db.clearing_data import orders
+from db.clearing_data.log import orders
 from db.connect import Database
 from tasks.audit.audit import audit
 from tasks.matching.rules.engine import Engine

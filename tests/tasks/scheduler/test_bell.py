@@ -19,7 +19,7 @@ from celery_app.publisher import Publisher
 from celery_app.topology import DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
 from db.clearing_data import securities
 from db.clearing_data.clients import accounts
-from db.clearing_data.order_log import read_commands
+from db.clearing_data.log.order_log import read_commands
 from db.connect import Database
 from tasks.audit.clearing.money import check_conservation, check_final_settlements
 from tasks.messages import Command, EntryBatch, Expire, ListRequest, PhaseRequest, Request, SetPhase, SettleRequest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from db.clearing_data.admission import Sequenced
+from db.clearing_data.log.admission import Sequenced
 from tasks.messages import CancelOrder, CommandBatch
 from tasks.order_entry.rules.outcome import MAX_BATCH, batches_of, batches_of_earlier
 

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from db.clearing_data import admission, orders
-from db.clearing_data.admission import OrderRow
+from db.clearing_data.log import admission, orders
+from db.clearing_data.log.admission import OrderRow
 from db.connect import Database, copy_rows
 from db.statements import Statements
 from tests.support.clearing_rows import order_by_client_order_id

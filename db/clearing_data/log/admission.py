@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from db.clearing_data import waiting_replaces
+from db.clearing_data.log import waiting_replaces
 from db.clearing_data.rows import Holding
 from db.clearing_data.tables import DTCC, EXCHANGE, ORDER_ID_BLOCK
 from db.statements import Statements
@@ -119,7 +119,7 @@ def lock_and_read(
 
 
 def known_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, KnownOrder]:
-    """Those of these orders that order entry has seen, by order id; see db.clearing_data.open_orders for open ones."""
+    """Those of these orders that order entry has seen, by order id; see db.clearing_data.log.open_orders for open ones."""
     if not order_ids:
         return {}
     rows = tx.exec_driver_sql(

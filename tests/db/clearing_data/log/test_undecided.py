@@ -7,7 +7,7 @@ from collections.abc import Collection
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data.undecided import undecided
+from db.clearing_data.log.undecided import undecided
 from db.connect import Database
 
 _INSERT = text(

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data import order_log
+from db.clearing_data.log import order_log
 from db.connect import Database
 from tests.support.command_logs import seeded_log
 from tests.support.order_log import append

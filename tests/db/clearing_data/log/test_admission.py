@@ -8,8 +8,8 @@ import pytest
 from psycopg2.errors import UniqueViolation
 from sqlalchemy import text
 
-from db.clearing_data import admission, orders
-from db.clearing_data.admission import Sequenced
+from db.clearing_data.log import admission, orders
+from db.clearing_data.log.admission import Sequenced
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import CancelOrder
