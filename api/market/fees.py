@@ -6,7 +6,7 @@ from api.request.databases import writing
 from api.wire.problems import Problem, invalid
 from api.wire.schema import Fees
 from celery_app.clock import now_us
-from db.clearing_data.fees import set_rates
+from db.clearing_data.clearing.fees import set_rates
 from db.connect import Database
 
 

@@ -17,7 +17,7 @@ from api.wire.money import dollars
 from api.wire.outgoing import time_of
 from api.wire.problems import invalid
 from celery_app.clock import now_us
-from db.clearing_data.netting import turnovers
+from db.clearing_data.clearing.netting import turnovers
 from db.connect import Database
 from tasks.order_execution.rules.netting import Turnover, net
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data.executions import COLUMNS, FAILED, TRADE, execution_of
+from db.clearing_data.clearing.executions import COLUMNS, FAILED, TRADE, execution_of
 from tasks.messages import Command, TradeMade, decode_command
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection
 
 from db.clearing_data import loans
-from db.clearing_data.settlement import BooksBroken
+from db.clearing_data.clearing.settlement import BooksBroken
 from tasks.messages import Execution
 from tasks.order_execution.rules import lending
 from tasks.order_execution.rules.changes import Settlement

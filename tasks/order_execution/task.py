@@ -14,7 +14,7 @@ from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db import coverage as covered
-from db.clearing_data.settlement import BooksBroken
+from db.clearing_data.clearing.settlement import BooksBroken
 from tasks.messages import Execution, ExecutionBatch, FeedBatch, TradeFailed, TradeMade
 from tasks.order_execution import margin
 from tasks.order_execution.rules.clearing import ExecutionRefused, once_each

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import executions as register
+from db.clearing_data.clearing import executions as register
 from db.connect import Database
 from tasks.audit.clearing.replay import PAGE
 from tasks.audit.common.patience import Patience

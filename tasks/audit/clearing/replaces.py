@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import executions as register
+from db.clearing_data.clearing import executions as register
 from db.clearing_data.log.order_log import commands_of
 from tasks.audit.common.result import CheckResult
 from tasks.messages import Execution, OrderClosed, OrderReplaced, PlaceOrder, ReplaceOrder, TradeMade

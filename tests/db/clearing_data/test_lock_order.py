@@ -11,7 +11,7 @@ from psycopg2.errors import LockNotAvailable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from db.clearing_data import settlement
+from db.clearing_data.clearing import settlement
 from db.clearing_data.log import admission
 from db.connect import Database
 from db.statements import Statements

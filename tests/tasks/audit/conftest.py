@@ -9,8 +9,8 @@ from kombu import Connection
 from sqlalchemy import text
 
 from db.clearing_data import snapshots
+from db.clearing_data.clearing.fees import set_rates
 from db.clearing_data.clients.states import close
-from db.clearing_data.fees import set_rates
 from db.connect import Database
 from tasks.data_feed.record import record
 from tasks.matching.rules.state import digest, encode

@@ -6,7 +6,8 @@ from itertools import permutations
 
 from sqlalchemy import text
 
-from db.clearing_data import final_settlement, securities
+from db.clearing_data import securities
+from db.clearing_data.clearing import final_settlement
 from db.clearing_data.clients import accounts
 from db.clearing_data.tables import DTCC
 from db.connect import Database

@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import text
 
-from db.clearing_data.settlement import BooksBroken
+from db.clearing_data.clearing.settlement import BooksBroken
 from db.connect import Database
 from tasks.messages import (
     Execution,

@@ -1,6 +1,6 @@
 """Writes what a unit of executions changes of orders; the accounts of their clients are locked before.
 
-See db.clearing_data.settlement for the other tables, and for the order of all locks.
+See db.clearing_data.clearing.settlement for the other tables, and for the order of all locks.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Clearing: executions, the orders they change, money and shares, netting, fees."""
