@@ -13,7 +13,7 @@ from api.wire.answers_schema.common import Rows
 from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.outgoing import time_or_none
-from db.clearing_data import margin as accounts
+from db.clearing_data.lending import margin as accounts
 from db.connect import Database
 from tasks.order_execution.rules.margin import OwingAccount
 

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection
 
-from db.clearing_data import loans
 from db.clearing_data.clearing.settlement import BooksBroken
+from db.clearing_data.lending import loans
 from tasks.messages import Execution
 from tasks.order_execution.rules import lending
 from tasks.order_execution.rules.changes import Settlement

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from db.clearing_data import margin as accounts
+from db.clearing_data.lending import margin as accounts
 from db.connect import Database
 from tasks.order_execution.rules import margin
 

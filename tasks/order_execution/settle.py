@@ -8,12 +8,12 @@ from functools import partial
 from sqlalchemy import Connection
 
 from db import coverage
-from db.clearing_data import loans
-from db.clearing_data import margin as accounts
 from db.clearing_data.clearing import executions as register
 from db.clearing_data.clearing import order_changes
 from db.clearing_data.clearing import settlement as books
 from db.clearing_data.clearing.settlement import MATCHING
+from db.clearing_data.lending import loans
+from db.clearing_data.lending import margin as accounts
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Execution, TradeMade

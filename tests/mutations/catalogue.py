@@ -353,7 +353,7 @@ SETTLEMENT = (
         "collateral_of_first_sales",
         "Collateral is for the last sales, so the order of arrival does not matter.",
         "tests/tasks/order_execution/test_loans.py::test_a_short_position_is_opened_added_to_reduced_and_covered",
-        "db/clearing_data/loans.py",
+        "db/clearing_data/lending/loans.py",
         "        ORDER BY event_id DESC LIMIT owing.most\n",
         "        ORDER BY event_id LIMIT owing.most\n",
     ),

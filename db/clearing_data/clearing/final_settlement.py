@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from db.clearing_data import debts
 from db.clearing_data.clients.accounts import EXTERNAL
+from db.clearing_data.lending import debts
 from db.clearing_data.tables import DTCC
 
 KIND = "final_settlement"

@@ -17,9 +17,9 @@ from typing import Literal
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import loans
 from db.clearing_data.clients import growth
 from db.clearing_data.clients.keys import ADMIN
+from db.clearing_data.lending import loans
 from db.clearing_data.rows import Account, Holding
 from db.clearing_data.tables import DTCC, EXCHANGE
 

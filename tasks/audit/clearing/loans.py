@@ -6,7 +6,7 @@ from collections import Counter
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data.loans import LOAN, RETURN, last_sales
+from db.clearing_data.lending.loans import LOAN, RETURN, last_sales
 from db.clearing_data.tables import DTCC
 from tasks.audit.common.result import CheckResult
 from tasks.shared.rules import loans

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import margin
+from db.clearing_data.lending import margin
 from db.connect import Database
 from tasks.audit.clearing.loans import check_collateral, check_loans
 from tasks.audit.clearing.money import check_conservation, check_holds

@@ -11,9 +11,9 @@ import structlog
 from sqlalchemy import Connection
 
 from db.arrays import arrays
-from db.clearing_data import margin
 from db.clearing_data.clients.accounts import EXTERNAL
-from db.clearing_data.loans import RETURN
+from db.clearing_data.lending import margin
+from db.clearing_data.lending.loans import RETURN
 from db.clearing_data.tables import DTCC, EXCHANGE
 from tasks.order_execution.rules.final_debts import Debt, payments
 
