@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from sqlalchemy import Connection
 
 from api.wire.problems import Problem
-from db.clearing_data import competitions
 from db.clearing_data.clients import accounts
-from db.clearing_data.competition_rounds import RoundSecurity
-from db.clearing_data.competitions import Team
+from db.clearing_data.competition import competitions
+from db.clearing_data.competition.competitions import Team
+from db.clearing_data.competition.rounds import RoundSecurity
 from db.clearing_data.securities import ids_ever_listed
 from tasks.referee.rules.case import Case
 from tasks.referee.rules.names import client_id_of, folded, id_in_round

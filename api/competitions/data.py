@@ -20,9 +20,11 @@ from api.wire.answers import answer
 from api.wire.answers_schema.common import Document
 from api.wire.declaration import declared
 from api.wire.problems import Problem, not_found
-from db.clearing_data import competition_records, competition_rounds, competitions
-from db.clearing_data.competition_records import KeptEntry, KeptOrder
-from db.clearing_data.competitions import Competition
+from db.clearing_data.competition import competitions
+from db.clearing_data.competition import records as competition_records
+from db.clearing_data.competition import rounds as competition_rounds
+from db.clearing_data.competition.competitions import Competition
+from db.clearing_data.competition.records import KeptEntry, KeptOrder
 from db.connect import Database
 from db.market_data import reads
 from tasks.data_feed.rules.rows import Trade

@@ -8,8 +8,8 @@ from typing import Any
 
 from api.wire.money import dollars
 from api.wire.outgoing import time_or_none
-from db.clearing_data.competition_rounds import AccountWorth, RoundResult, RoundSecurity
-from db.clearing_data.competitions import Competition, Team
+from db.clearing_data.competition.competitions import Competition, Team
+from db.clearing_data.competition.rounds import AccountWorth, RoundResult, RoundSecurity
 from tasks.referee.rules import scoring
 from tasks.referee.rules.scoring import ranks
 from tasks.referee.rules.steps import SHOWN

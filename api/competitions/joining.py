@@ -15,11 +15,11 @@ from api.wire.declaration import JSON, declared
 from api.wire.problems import Problem, not_found
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
-from db.clearing_data import competitions
 from db.clearing_data.clients import accounts
 from db.clearing_data.clients import keys as key_store
 from db.clearing_data.clients import limits as account_limits
-from db.clearing_data.competitions import Competition, Team
+from db.clearing_data.competition import competitions
+from db.clearing_data.competition.competitions import Competition, Team
 from db.connect import Database
 from tasks.referee.rules.names import client_id_of, folded
 

@@ -17,7 +17,8 @@ from api.wire.declaration import declared
 from api.wire.money import dollars
 from api.wire.outgoing import dollars_or_none, time_or_none
 from celery_app.clock import now_us
-from db.clearing_data import competition_rounds, competitions
+from db.clearing_data.competition import competitions
+from db.clearing_data.competition import rounds as competition_rounds
 from db.connect import Database
 
 CASES = Path(__file__).parents[2] / "deploy" / "cases"

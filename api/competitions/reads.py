@@ -16,8 +16,9 @@ from api.wire.answers_schema.competitions import Competition as CompetitionForm
 from api.wire.answers_schema.competitions import CompetitionStanding
 from api.wire.declaration import JSON, declared
 from api.wire.problems import not_found
-from db.clearing_data import competition_rounds, competitions
-from db.clearing_data.competitions import Competition
+from db.clearing_data.competition import competitions
+from db.clearing_data.competition import rounds as competition_rounds
+from db.clearing_data.competition.competitions import Competition
 from db.connect import Database
 
 # Standings asked for more often are the same [s]; and of how many competitions they are remembered.

@@ -10,7 +10,8 @@ from api.competitions.reads import existing
 from api.competitions.report_page import POLICY, Facts, page
 from api.request.databases import reading
 from api.wire.declaration import declared
-from db.clearing_data import competition_rounds, competitions
+from db.clearing_data.competition import competitions
+from db.clearing_data.competition import rounds as competition_rounds
 from db.connect import Database
 from db.market_data import reads
 

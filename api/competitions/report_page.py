@@ -9,8 +9,8 @@ from html import escape
 from typing import Any, NamedTuple
 
 from api.wire.outgoing import time_of
-from db.clearing_data.competition_rounds import RoundSecurity, Sample
-from db.clearing_data.competitions import Competition, Team
+from db.clearing_data.competition.competitions import Competition, Team
+from db.clearing_data.competition.rounds import RoundSecurity, Sample
 from tasks.referee.rules.case import Case
 
 STYLE = """

@@ -20,8 +20,8 @@ from api.wire.declaration import declared
 from api.wire.problems import Problem
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
-from db.clearing_data import competitions
-from db.clearing_data.competitions import Competition
+from db.clearing_data.competition import competitions
+from db.clearing_data.competition.competitions import Competition
 from db.connect import Database
 from tasks.referee.rules import steps
 

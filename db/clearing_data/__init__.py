@@ -1,4 +1,4 @@
 """The order log, the register of orders, accounts, holdings and the ledger: the truth."""
 
 # So that the metadata has these tables, too, wherever it is read.
-from db.clearing_data import competition_tables as competition_tables
+from db.clearing_data.competition import tables as competition_tables

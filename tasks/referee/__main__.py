@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from bots.errors import ExchangeError
 from celery_app import logs
 from celery_app.settings import Settings, settings
-from db.clearing_data import competitions
+from db.clearing_data.competition import competitions
 from db.connect import Database
 from tasks.referee.exchange import RefereeClient
 from tasks.referee.round import Leader

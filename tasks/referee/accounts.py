@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from bots.contract import Account
 from bots.errors import Problem
-from db.clearing_data.competitions import Competition, Team
+from db.clearing_data.competition.competitions import Competition, Team
 from tasks.referee.exchange import RefereeClient, dollars
 
 # A withdrawal is tried under so many ids, in case a referee before this one was killed after it had withdrawn.

@@ -18,7 +18,7 @@ from bots.live.command import KEY_VARIABLE
 from bots.loading import options_of
 from bots.strategies import STRATEGIES
 from bots.strategy import Strategy
-from db.clearing_data.competitions import Competition, Team
+from db.clearing_data.competition.competitions import Competition, Team
 from tasks.referee.rules.case import Case
 from tasks.referee.values import news_of
 

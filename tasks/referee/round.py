@@ -15,9 +15,10 @@ from sqlalchemy import Connection
 
 from celery_app.clock import now_us
 from db import coverage
-from db.clearing_data import competition_rounds, competitions, referee_reads
-from db.clearing_data.competition_rounds import RoundResult, RoundSecurity
-from db.clearing_data.competitions import Competition, Team
+from db.clearing_data.competition import competitions, referee_reads
+from db.clearing_data.competition import rounds as competition_rounds
+from db.clearing_data.competition.competitions import Competition, Team
+from db.clearing_data.competition.rounds import RoundResult, RoundSecurity
 from db.connect import Database
 from tasks.messages import event_id, split_event_id
 from tasks.referee.accounts import Accounts

@@ -7,9 +7,10 @@ import time
 from sqlalchemy import Connection
 
 from celery_app.clock import now_us
-from db.clearing_data import competition_rounds, competitions, referee_reads
-from db.clearing_data.competition_rounds import Sample
-from db.clearing_data.competitions import Competition
+from db.clearing_data.competition import competitions, referee_reads
+from db.clearing_data.competition import rounds as competition_rounds
+from db.clearing_data.competition.competitions import Competition
+from db.clearing_data.competition.rounds import Sample
 from db.connect import Database
 from tasks.referee.rules.duty import does_quote
 from tasks.referee.rules.scoring import live_gains

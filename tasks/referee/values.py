@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bots.competition.seeded import final_cents, hidden_value
-from db.clearing_data.competitions import Competition
+from db.clearing_data.competition.competitions import Competition
 from tasks.referee.rules.case import Case, CaseSecurity
 
 

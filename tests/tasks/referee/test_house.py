@@ -6,7 +6,7 @@ import msgspec
 
 from bots.competition.house_bot import HiddenValue, RoundValue
 from bots.competition.seeded import hidden_value
-from db.clearing_data.competitions import Competition, Team
+from db.clearing_data.competition.competitions import Competition, Team
 from tasks.referee.house import specs
 from tasks.referee.rules.case import CaseNews
 from tests.tasks.referee.rules.cases import ACME, case

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection
 
-from db.clearing_data.competition_rounds import RoundSecurity
+from db.clearing_data.competition.rounds import RoundSecurity
 from tasks.referee.rules.case import Case, decode, encode
 from tasks.referee.rules.steps import Place, State, Step
 
