@@ -21,14 +21,15 @@ from api.wire.problems import Problem, invalid, not_found
 from api.wire.schema import CashTransfer, NewAccount, ShareTransfer
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
-from db.clearing_data import initial_data, market, securities
+from db.clearing_data import initial_data
 from db.clearing_data.clients import accounts
 from db.clearing_data.clients import keys as key_store
 from db.clearing_data.clients import limits as account_limits
 from db.clearing_data.clients.accounts import Transferred
 from db.clearing_data.clients.limits import AccountLimits
+from db.clearing_data.listing import market, securities
+from db.clearing_data.listing.securities import ever_listed
 from db.clearing_data.rows import Account
-from db.clearing_data.securities import ever_listed
 from db.clearing_data.tables import DTCC
 from db.connect import Database
 

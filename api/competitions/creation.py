@@ -12,7 +12,7 @@ from db.clearing_data.clients import accounts
 from db.clearing_data.competition import competitions
 from db.clearing_data.competition.competitions import Team
 from db.clearing_data.competition.rounds import RoundSecurity
-from db.clearing_data.securities import ids_ever_listed
+from db.clearing_data.listing.securities import ids_ever_listed
 from tasks.referee.rules.case import Case
 from tasks.referee.rules.names import client_id_of, folded, id_in_round
 

@@ -19,7 +19,7 @@ from api.wire.problems import Problem
 from celery_app.clock import now_us
 from db.clearing_data.clients import equity_samples, standings
 from db.clearing_data.clients.equity_samples import EVERY_US, Sample
-from db.clearing_data.securities import ever_listed
+from db.clearing_data.listing.securities import ever_listed
 from db.connect import Database
 from tasks.shared.rules.securities import Security
 

@@ -22,7 +22,7 @@ from api.wire.money import dollars
 from db.clearing_data.clients import growth, standings
 from db.clearing_data.clients.growth import Kept
 from db.clearing_data.clients.trade_counts import TradeCounts
-from db.clearing_data.securities import ever_listed
+from db.clearing_data.listing.securities import ever_listed
 from db.connect import Database
 from tasks.shared.rules.securities import Security
 

@@ -19,7 +19,7 @@ from api.wire.problems import Problem, invalid
 from api.wire.security_answers import CommandSubmitted
 from api.wire.security_bodies import NewSecurity, Settlement
 from api.wire.shapes import shape_of
-from db.clearing_data.securities import FinalSettlement, final_settlement
+from db.clearing_data.listing.securities import FinalSettlement, final_settlement
 from db.connect import Database
 from tasks.messages import DelistRequest, ListRequest, SettleRequest
 from tasks.shared.rules.securities import SecurityPhase

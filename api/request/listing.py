@@ -7,7 +7,7 @@ import structlog
 
 from api.request.databases import reading
 from api.wire.problems import Problem, not_listed, unavailable
-from db.clearing_data import securities
+from db.clearing_data.listing import securities
 from db.connect import Database
 from tasks.shared.rules.securities import Security
 

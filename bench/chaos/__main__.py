@@ -25,7 +25,7 @@ from bench.chaos.strangers import Flood, Reader
 from bench.chaos.verdict import Judge
 from bench.scenarios import report as machine
 from bots.client import Client
-from db.clearing_data import securities
+from db.clearing_data.listing import securities
 from db.connect import Database
 from deploy.local import growth
 from deploy.local.failure import Failure

@@ -25,7 +25,7 @@ from bench.target.accounts import NAMES
 from bench.target.cpu import CpuMeter
 from bench.target.exchange import Exchange
 from celery_app.clock import now_us
-from db.clearing_data import securities
+from db.clearing_data.listing import securities
 
 CONNECTIONS = 64
 ARRAY_SIZE = 100

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, text
 
-from db.clearing_data import security_entry
 from db.clearing_data.clients import accounts
+from db.clearing_data.listing import security_entry
+from db.clearing_data.listing.market import set_terms
 from db.clearing_data.log import admission, command_numbers
-from db.clearing_data.market import set_terms
 from db.clearing_data.tables import DTCC, EXCHANGE
 from db.statements import Statements
 from tasks.messages import Command, ListSecurity, SetPhase, event_id

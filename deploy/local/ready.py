@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Callable, Collection
 
 from celery_app.settings import Settings
-from db.clearing_data import securities
+from db.clearing_data.listing import securities
 from db.connect import Database
 from deploy.local.failure import Failure
 from deploy.local.places import Instance

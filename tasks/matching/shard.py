@@ -15,7 +15,8 @@ from contextlib import contextmanager
 import structlog
 
 from celery_app.stage import InvariantBroken
-from db.clearing_data import securities, snapshots
+from db.clearing_data import snapshots
+from db.clearing_data.listing import securities
 from db.connect import Database
 from tasks.matching.log_reader import PAGE, LogReader
 from tasks.matching.outbox import Outbox, Sender

@@ -15,8 +15,8 @@ from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection
 
 from celery_app import fail_points
-from db.clearing_data import security_entry
 from db.clearing_data.lending import loans
+from db.clearing_data.listing import security_entry
 from db.clearing_data.log import admission, open_orders, waiting_replaces
 from db.connect import Database
 from db.statements import Statements

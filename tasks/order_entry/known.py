@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from db.clearing_data import security_entry
 from db.clearing_data.lending import loans
+from db.clearing_data.listing import security_entry
 from db.clearing_data.log import admission, open_orders
 from db.clearing_data.log.admission import Known
 from tasks.messages import (

@@ -17,7 +17,7 @@ from celery_app.publisher import Parcel
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
-from db.clearing_data import trading_day
+from db.clearing_data.listing import trading_day
 from db.clearing_data.log import admission, waiting_replaces
 from tasks.messages import CommandBatch, EntryBatch, OrderReport, Tick
 from tasks.order_entry.admit import admit

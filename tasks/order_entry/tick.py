@@ -12,8 +12,8 @@ from itertools import groupby
 from sqlalchemy import Connection
 
 from celery_app import fail_points
-from db.clearing_data import securities, security_entry, trading_day
 from db.clearing_data.lending import buy_ins
+from db.clearing_data.listing import securities, security_entry, trading_day
 from db.clearing_data.log import admission, command_numbers
 from db.connect import Database
 from db.statements import Statements

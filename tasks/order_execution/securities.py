@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from msgspec import structs
 
 from celery_app import fail_points
-from db.clearing_data import phase_events
 from db.clearing_data.clearing import final_settlement
+from db.clearing_data.listing import phase_events
 from db.connect import Database
 from tasks.messages import ExecutionBatch, PhaseChanged, SecurityEvent
 from tasks.shared.rules.securities import phase_ends_us

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from sqlalchemy import Connection, text
 
 from db.clearing_data.clients.accounts import EXTERNAL, ISSUER, all_accounts, all_holdings
-from db.clearing_data.securities import ever_listed
+from db.clearing_data.listing.securities import ever_listed
 from db.clearing_data.tables import DTCC, FEE_HOLD, MARGIN_HOLD, OWNED_OPEN, SHORT_OPEN
 from tasks.audit.clearing.replaces import Need, check_replaces, needs_of_replaced
 from tasks.audit.common.result import CheckResult

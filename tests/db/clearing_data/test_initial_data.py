@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, text
 
-from db.clearing_data import initial_data, securities
+from db.clearing_data import initial_data
 from db.clearing_data.clients import accounts
+from db.clearing_data.listing import securities
 from db.clearing_data.tables import DTCC, EXCHANGE, metadata
 from db.connect import Database
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data import market, securities, trading_day
 from db.clearing_data.initial_data import TRADERS, load
+from db.clearing_data.listing import market, securities, trading_day
 from db.clearing_data.log.order_log import read_commands
 from db.connect import Database
 from tasks.messages import Command, Expire, ListSecurity, PhaseRequest, SetPhase

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data import trading_day
 from db.clearing_data.clients import accounts
 from db.clearing_data.clients import limits as account_limits
 from db.clearing_data.clients.states import close
+from db.clearing_data.listing import trading_day
 from db.clearing_data.log import orders
 from db.connect import Database
 from tasks.audit.clearing.loans import check_collateral, check_loans

@@ -6,9 +6,9 @@ from itertools import permutations
 
 from sqlalchemy import text
 
-from db.clearing_data import securities
 from db.clearing_data.clearing import final_settlement
 from db.clearing_data.clients import accounts
+from db.clearing_data.listing import securities
 from db.clearing_data.tables import DTCC
 from db.connect import Database
 from tasks.audit.clearing.money import check_conservation, check_final_settlements, check_holds

@@ -17,8 +17,8 @@ from sqlalchemy import text
 
 from celery_app.publisher import Publisher
 from celery_app.topology import DEAD_LETTER, ORDER_ENTRY, ORDER_EXECUTION, matching_queue
-from db.clearing_data import securities
 from db.clearing_data.clients import accounts
+from db.clearing_data.listing import securities
 from db.clearing_data.log.order_log import read_commands
 from db.connect import Database
 from tasks.audit.clearing.money import check_conservation, check_final_settlements

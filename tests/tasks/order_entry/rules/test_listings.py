@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from db.clearing_data import securities
 from db.clearing_data.clients import accounts
+from db.clearing_data.listing import securities
 from db.clearing_data.tables import DTCC
 from db.connect import Database
 from tasks.audit.clearing.money import check_conservation

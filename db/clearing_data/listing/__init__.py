@@ -1,0 +1,1 @@
+"""The listing: securities, their phases, and the trading day."""
