@@ -2,3 +2,5 @@
 
 # So that the metadata has these tables, too, wherever it is read.
 from db.clearing_data.competition import tables as competition_tables
+
+__all__ = ["competition_tables"]

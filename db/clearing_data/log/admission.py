@@ -119,7 +119,7 @@ def lock_and_read(
 
 
 def known_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, KnownOrder]:
-    """Those of these orders that order entry has seen, by order id; see db.clearing_data.log.open_orders for open ones."""
+    """Return those of these orders that order entry has seen, by order id; open ones are in `open_orders`."""
     if not order_ids:
         return {}
     rows = tx.exec_driver_sql(
