@@ -50,7 +50,7 @@ PARTS = {
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     own = settings()
     listed = SCENARIOS | {ENGINE: ENGINE_MEANS, ANONYMOUS: ANONYMOUS_MEANS} | PARTS
     scenarios = "\n".join(f"  {name:12}{meaning}" for name, meaning in listed.items())

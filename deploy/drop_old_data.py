@@ -25,7 +25,7 @@ PATIENCE_S = 60.0
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     command = argparse.ArgumentParser(prog="make drop-old-data", description="Drop old reports, trades and prices.")
     command.add_argument(
         "--days",

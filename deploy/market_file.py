@@ -98,7 +98,7 @@ class ListedSecurity(_Part):
         return self
 
     def listing(self) -> Listing:
-        """The security as `clearing_data` lists it."""
+        """Return the security as `clearing_data` lists it."""
         tick_cents = _cents(self.tick)
         return Listing(
             security_id=self.id,
@@ -156,7 +156,7 @@ class DayOfTrading(_Part):
         return self
 
     def in_us(self) -> Day:
-        """The day as `clearing_data` has it."""
+        """Return the day as `clearing_data` has it."""
         steps = (self.opening_auction, self.continuous, self.closing_auction, self.closed)
         return Day(*(1_000_000 * seconds for seconds in steps))
 
@@ -220,7 +220,7 @@ class MarketFile(_Part):
         )
 
     def market(self) -> Market:
-        """The market as `clearing_data` has it."""
+        """Return the market as `clearing_data` has it."""
         return Market(
             securities=tuple(security.listing() for security in self.securities),
             endowment=Endowment(_cents(self.endowment.cash), dict(self.endowment.shares)),
@@ -246,7 +246,7 @@ def read(file: Path) -> MarketFile:
 
 
 def parse(content: dict[str, Any], *, named: str) -> MarketFile:
-    """The market that the content of a file describes; raises MarketFileError."""
+    """Return the market that the content of a file describes; raises MarketFileError."""
     try:
         return MarketFile.model_validate(content)
     except ValidationError as faults:

@@ -47,7 +47,7 @@ _STORES = frozenset({"rabbitmq", "postgres", "migrate"})
 
 
 def workers(shards: int) -> list[Process]:
-    """The Celery workers: one queue each, and of the matching queues one for each shard; and the catch-up."""
+    """Return the Celery workers: one queue each, and of the matching queues one for each shard; and the catch-up."""
     return [
         _worker("order_entry", counts="ORDER_ENTRY_WORKERS"),
         # The standbys of a shard come beside the worker that matches.
@@ -88,7 +88,7 @@ def referee() -> Process:
 
 
 def bots(crews: Iterable[Crew]) -> list[Process]:
-    """The bots: one process for each entry of the market's list; and the newsroom, if there are any."""
+    """Return the bots: one process for each entry of the market's list; and the newsroom, if there are any."""
     made = [Process(crew.name, "bot", ("bots", "crew", *_crew(crew)), needs=frozenset({"api"})) for crew in crews]
     return [*made, Process(NEWSROOM, "bot", ("bots", "newsroom"), needs=frozenset({"api"}))] if made else []
 

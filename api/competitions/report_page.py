@@ -151,7 +151,7 @@ def _round(facts: Facts, number: int) -> Iterable[str]:
 
 
 def _curves(facts: Facts, samples: Sequence[Sample]) -> str:
-    """The gains of the best teams over a round, as a drawing and its legend."""
+    """Return the gains of the best teams over a round, as a drawing and its legend."""
     best = list(facts.standings[: len(_COLOURS)])
     if len(samples) < 2:
         return '<p class="quiet">The round was too short for a curve.</p>'

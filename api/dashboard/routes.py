@@ -48,7 +48,7 @@ _MEDIA_TYPES = sorted({content_type.partition(";")[0] for content_type in TYPES.
 
 
 def routes(*, keys: Keys) -> Blueprint:
-    """The routes."""
+    """Return the routes."""
     blueprint = Blueprint("dashboard", __name__)
     files = read_files()
 

@@ -56,7 +56,7 @@ class SecurityCommands:
 
 
 def _problem_of(reason: str) -> Problem:
-    """The problem that a denial of order entry's is."""
+    """Return the problem that a denial of order entry's is."""
     match reason:
         case "unknown_security":
             return not_found("security")

@@ -30,7 +30,7 @@ _INTERVAL = Parameter("interval", Literal[tuple(CANDLE_SECONDS)], "of each candl
 
 
 def routes(*, listing: Listing, market_data: Database) -> Blueprint:
-    """The routes, on these services."""
+    """Return the routes, on these services."""
     blueprint = Blueprint("market_data", __name__)
 
     @blueprint.get("/securities")

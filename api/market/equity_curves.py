@@ -98,7 +98,7 @@ def _opening(securities: Sequence[Security]) -> bool:
 
 
 def _since(curves: Mapping[str, Any], since_us: int) -> dict[str, Any]:
-    """The part of curves since a time; all times have the same number of digits."""
+    """Return the part of curves since a time; all times have the same number of digits."""
     first = bisect_left(curves["times"], outgoing.time_of(since_us))
     return {
         "times": curves["times"][first:],

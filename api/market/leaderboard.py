@@ -37,7 +37,7 @@ _SECONDS = Parameter("seconds", Annotated[int, Field(ge=60, le=_DAY_S)], "how fa
 
 
 def routes(*, clearing_data: Database) -> Blueprint:
-    """The routes, on this database; it is sampled as long as the process lives."""
+    """Return the routes, on this database; it is sampled as long as the process lives."""
     blueprint = Blueprint("leaderboard", __name__)
     counts = TradeCounts()
     board = SharedValue(lambda: encode({"data": ranked(clearing_data, counts)}), remember_s=REMEMBER_S)
@@ -63,7 +63,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
 
 
 def ranked(clearing_data: Database, counts: TradeCounts) -> list[dict[str, Any]]:
-    """The clients as they stand now, the richest first.
+    """Return the clients as they stand now, the richest first.
 
     counts  what the caller has counted up to now; the first time, all trades there ever were have to be
     raises  Problem (503)  the database is away, or has so many trades that the caller has to come again

@@ -26,7 +26,7 @@ from tasks.shared.rules.securities import SecurityPhase
 
 
 def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Database) -> Blueprint:
-    """The routes, on these services."""
+    """Return the routes, on these services."""
     blueprint = Blueprint("listings", __name__)
 
     @blueprint.post("/securities")
@@ -103,7 +103,7 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
         return answer(outgoing.security_of(listing.in_path(security_id)))
 
     def was_settled(security_id: str, wanted: Settlement) -> bool:
-        """Whether just this settlement is in the log. Raises Problem (409) when another one is."""
+        """Return whether just this settlement is in the log. Raises Problem (409) when another one is."""
         with reading(clearing_data) as tx:
             found = final_settlement(tx, security_id)
         if found is None:
@@ -129,7 +129,7 @@ def submitted(security_id: str, sent: Sent, what: str) -> Response:
 
 
 def _price_limits(wanted: NewSecurity) -> tuple[int, int]:
-    """The lowest and the highest price on the tick within the limits [cents]. Raises Problem (422)."""
+    """Return the lowest and the highest price on the tick within the limits [cents]. Raises Problem (422)."""
     if wanted.maker_fee + wanted.taker_fee < 0:
         raise invalid("/maker_fee", "a rebate must not be more than the other side pays")
     if wanted.reference_price % wanted.tick:

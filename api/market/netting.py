@@ -27,7 +27,7 @@ LONGEST_WINDOW_US = 24 * 60 * 60 * 1_000_000
 
 
 def routes(*, clearing_data: Database) -> Blueprint:
-    """The route, on this database."""
+    """Return the route, on this database."""
     blueprint = Blueprint("clearing", __name__)
 
     @blueprint.get("/clearing/netting")

@@ -14,7 +14,7 @@ _NOTHING = AuctionState("", 0, None, 0, 0, None, 0)
 
 
 def phase_of(phase: SecurityPhase, cause: PhaseCause | None, ends_us: int | None) -> dict[str, Any]:
-    """A phase, in the words of a security."""
+    """Return a phase, in the words of a security."""
     return {"phase": phase, "phase_cause": cause, "phase_ends_at": time_or_none(ends_us)}
 
 
@@ -33,7 +33,7 @@ def auction_of(phase: SecurityPhase, ends_us: int | None, auction: AuctionState 
 
 
 def news_of(news: News) -> dict[str, Any]:
-    """A piece of news."""
+    """Return a piece of news."""
     return {
         "news_id": news.news_id,
         "headline": news.headline,

@@ -58,7 +58,7 @@ class LimitsChanged(Answer):
 
 
 def changes_of(wanted: NewLimits) -> dict[str, int | None]:
-    """The limits that a request names, by their names in `clearing_data`."""
+    """Return the limits that a request names, by their names in `clearing_data`."""
     named = wanted.model_dump(include=wanted.model_fields_set)
     if "max_order_notional" in named:
         named["max_order_notional_cents"] = named.pop("max_order_notional")
@@ -66,7 +66,7 @@ def changes_of(wanted: NewLimits) -> dict[str, int | None]:
 
 
 def limits_of(limits: AccountLimits) -> dict[str, Any]:
-    """The limits of an account in the form in which clients read them."""
+    """Return the limits of an account in the form in which clients read them."""
     notional: Decimal | None = None
     if limits.max_order_notional_cents is not None:
         notional = dollars(limits.max_order_notional_cents)

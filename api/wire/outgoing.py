@@ -35,7 +35,7 @@ def dollars_or_none(cents: int | None) -> Decimal | None:
 
 
 def time_or_none(time_us: int | None) -> str | None:
-    """A time as RFC 3339, or none."""
+    """Return a time as RFC 3339, or none."""
     return None if time_us is None else time_of(time_us)
 
 

@@ -13,7 +13,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def time_us_of(text: str) -> int:
-    """The microseconds since 1970 of a time in RFC 3339, rounded up. Raises ValueError, OverflowError."""
+    """Return the microseconds since 1970 of a time in RFC 3339, rounded up. Raises ValueError, OverflowError."""
     parts = TIME.fullmatch(text)
     if parts is None:
         raise ValueError("not a time in RFC 3339")

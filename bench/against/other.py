@@ -97,5 +97,5 @@ def _git(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _base_python() -> str:
-    """The interpreter that this virtual environment was made with."""
+    """Return the interpreter that this virtual environment was made with."""
     return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}")

@@ -38,7 +38,7 @@ SHARES = 200
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     command = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
     command.add_argument("--seed", type=int, default=secrets.randbelow(100_000), help="seed of faults and orders")
     command.add_argument("--minutes", type=float, default=3.0, help="duration of the faults (default: %(default)s)")

@@ -179,7 +179,7 @@ class Trader(threading.Thread):
         return (REFERENCE_CENTS + self._rng.randint(-30, 30)) / 100
 
     def _change(self) -> dict[str, Any]:
-        """A cancel or a replacement of an order that may be open; the audit sees what became of it."""
+        """Return a cancel or a replacement of an order that may be open; the audit sees what became of it."""
         security_id, order_id = self._open.pop(self._rng.randrange(len(self._open)))
         change: dict[str, Any] = {"type": "cancel", "security_id": security_id, "order_id": order_id}
         if self._rng.random() < _REPLACES:

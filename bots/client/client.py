@@ -155,15 +155,15 @@ class Client(Operations):
         return self.get(f"/status/{part(security_id)}/{order_id}", dict[str, str])["status"]
 
     def report(self, security_id: str, order_id: int) -> Report:
-        """The last report of an order. Raises Problem (404)."""
+        """Return the last report of an order. Raises Problem (404)."""
         return self.get(f"/report/{part(security_id)}/{order_id}", Report)
 
     def past_reports(self, client_id: str | None = None) -> Iterator[Report]:
-        """The client's reports, newest first, page by page as they are asked for; the admin says whose."""
+        """Return the client's reports, newest first, page by page as they are asked for; the admin says whose."""
         return self._pages("/reports", Page[Report], query_of(client_id=client_id))
 
     def reports_after(self, sequence: int, *, client_id: str | None = None) -> list[Report]:
-        """The reports that came after one, oldest first: what a stream has missed."""
+        """Return the reports that came after one, oldest first: what a stream has missed."""
         found: list[Report] = []
         for report in self.past_reports(client_id):
             if (report.sequence or 0) <= sequence:

@@ -179,7 +179,7 @@ def _points(gains: dict[str, int], scoring: str) -> dict[str, int]:
 
 
 def _faults_of_standings(record: Record, gains: dict[tuple[int, str], int], last_round: int) -> Iterator[str]:
-    """The ranks follow from the points of all rounds."""
+    """Yield the ranks follow from the points of all rounds."""
     teams = [team for team in record.contents.teams if not team.is_house]
     totals: dict[str, int] = dict.fromkeys((team.client_id for team in teams), 0)
     for number in range(1, last_round + 1):

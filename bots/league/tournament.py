@@ -40,7 +40,7 @@ RESULTS = Path("tournaments")
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     shown = argparse.ArgumentParser(
         prog="python -m bots tournament",
         description="Let bots play against each other and write a report. docs/league.md describes league.toml.",

@@ -30,7 +30,7 @@ _PRINTED = 12
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the command line."""
     shown = argparse.ArgumentParser(
         prog="python -m bots verify", description="Check whether the result of a tournament follows from its matches."
     )

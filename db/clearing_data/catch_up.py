@@ -48,7 +48,7 @@ class Denial(NamedTuple):
 
 
 def heads(tx: Connection) -> list[Head]:
-    """The log of each shard."""
+    """Return the log of each shard."""
     rows = tx.execute(
         text(
             "SELECT shard, last_seq, COALESCE(seq, 0) FROM shards LEFT JOIN published_marks USING (shard) "
@@ -81,7 +81,7 @@ _TRADES = text(
 
 
 def trades(tx: Connection, begin: int, end: int, *, limit: int) -> list[SettledTrade]:
-    """The first trades with begin <= event id < end, settled or failed."""
+    """Return the first trades with begin <= event id < end, settled or failed."""
     asked: dict[str, Any] = {"begin": begin, "end": end, "limit": limit, "trade": TRADE, "failed": FAILED}
     found = []
     for row in tx.execute(_TRADES, asked):
@@ -99,5 +99,5 @@ _DENIALS = text("""
 
 
 def denials(tx: Connection, *, after_us: int, up_to_us: int) -> list[Denial]:
-    """The requests denied in (after_us, up_to_us] that have a report."""
+    """Return the requests denied in (after_us, up_to_us] that have a report."""
     return [Denial(*row) for row in tx.execute(_DENIALS, {"after_us": after_us, "up_to_us": up_to_us})]

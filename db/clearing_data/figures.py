@@ -44,7 +44,7 @@ def denied(tx: Connection, *, since_us: int) -> dict[str, int]:
 
 
 def figures(tx: Connection) -> ClearingFigures:
-    """The figures as they are now."""
+    """Return the figures as they are now."""
     shards = tx.execute(
         text(
             "SELECT shard, last_seq, last_seq - coalesce(seq, 0) AS unpublished "

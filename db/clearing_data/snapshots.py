@@ -50,14 +50,14 @@ class Snapshot(NamedTuple):
 
 
 def newest_first(tx: Connection, shard: int, *, at_most: int) -> Iterator[Snapshot]:
-    """The snapshots of a shard from command `at_most` backwards."""
+    """Yield the snapshots of a shard from command `at_most` backwards."""
     for row in tx.execute(_NEWEST_FIRST, {"shard": shard, "at_most": at_most}):
         body = _unpacked(row.body, row.checksum)
         yield Snapshot(row.seq, row.state_hash, body is not None, body or b"")
 
 
 def _unpacked(packed: bytes, checksum: bytes) -> bytes | None:
-    """The body as it was given to `write`; None when these are not the bytes that it put away."""
+    """Return the body as it was given to `write`; None when these are not the bytes that it put away."""
     if sha256(packed).digest() != bytes(checksum):
         return None
     try:
@@ -88,7 +88,7 @@ def write(tx: Connection, shard: int, *, seq: int, state_hash: str, body: bytes,
 
 
 def published_mark(tx: Connection, shard: int) -> int:
-    """The command up to which all events of a shard are on the queues of the stages behind; 0 for none."""
+    """Return the command up to which all events of a shard are on the queues of the stages behind; 0 for none."""
     row = tx.execute(text("SELECT seq FROM published_marks WHERE shard = :shard"), {"shard": shard}).scalar()
     return row or 0
 

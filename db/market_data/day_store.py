@@ -59,7 +59,7 @@ def store_auctions(tx: Connection, auctions: Sequence[AuctionState]) -> list[Auc
 
 
 def phases(tx: Connection) -> list[PhaseState]:
-    """The phases of all securities that have changed it, in the order of their names."""
+    """Return the phases of all securities that have changed it, in the order of their names."""
     return [PhaseState(*row) for row in tx.execute(text(_PHASE + "ORDER BY security_id"))]
 
 

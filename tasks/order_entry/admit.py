@@ -114,7 +114,7 @@ def _admit(
 
 
 def _with_waiting(fresh: Sequence[Request], waiting: Iterable[ReplaceRequest]) -> list[Request]:
-    """The requests of a unit with the replacements that wait for its orders, each behind its order."""
+    """Return the requests of a unit with the replacements that wait for its orders, each behind its order."""
     by_order: dict[int, list[ReplaceRequest]] = defaultdict(list)
     for one in waiting:
         by_order[one.order_id].append(one)
@@ -176,7 +176,7 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
 
 
 def _first_events(first_seq: Mapping[int, int], commands: Mapping[int, Sequence[Command]]) -> dict[int, int]:
-    """The first event that each command about a security could have, by its number."""
+    """Return the first event that each command about a security could have, by its number."""
     return {
         command.command_id: event_id(shard, seq, 0)
         for shard, first in first_seq.items()

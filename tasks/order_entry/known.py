@@ -68,7 +68,7 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
 def desk_for(
     tx: Connection, known: Known, requests: Sequence[Request], *, limits: Limits, now_us: int, patient: bool
 ) -> Desk:
-    """A desk with everything that the rules need to know to decide these requests."""
+    """Return a desk with everything that the rules need to know to decide these requests."""
     others = [request for request in requests if type(request) is not OrderRequest]
     desk = Desk(
         funds={

@@ -100,7 +100,7 @@ def _add_buy_ins(tx: Connection, commands: dict[int, list[Command]], bought_in: 
 def _commands(
     tx: Connection, phases: Sequence[DuePhase], expired: Sequence[ExpiredOrder], now_us: int
 ) -> dict[int, list[Command]]:
-    """The commands by shard: what is due earlier comes earlier, and of one moment first what expires."""
+    """Return the commands by shard: what is due earlier comes earlier, and of one moment first what expires."""
     numbers = iter(command_numbers.take(tx, len(phases) + len(expired)))
     due: list[DuePhase | ExpiredOrder] = sorted([*expired, *phases], key=lambda one: one[0])
     commands: dict[int, list[Command]] = {}

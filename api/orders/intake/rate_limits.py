@@ -159,7 +159,7 @@ class RateLimits:
         return self._allowance(lease)
 
     def _lease(self, of_account: int | None) -> _Lease:
-        """A lease without tokens, of a client's own rate if it has one: what it had at another rate is gone."""
+        """Return a lease without tokens, of a client's own rate if it has one: what it had at another rate is gone."""
         if of_account is not None:
             return _Lease(of_account, capacity=max(round(of_account * BURST_S), 1))
         return _Lease(self._orders_per_s, capacity=max(round(self._orders_per_s * BURST_S), self._most_at_once))

@@ -80,14 +80,14 @@ class CandleSeries:
         return changed
 
     def latest(self) -> list[Candle]:
-        """The candles as they were told, oldest first within each interval."""
+        """Return the candles as they were told, oldest first within each interval."""
         of_each: dict[int, list[Candle]] = {interval_s: [] for interval_s in CANDLE_SECONDS.values()}
         for (interval_s, _), candle in sorted(self._told.items()):
             of_each[interval_s].append(candle)
         return [candle for candles in of_each.values() for candle in candles[-LATEST_CANDLES:]]
 
     def _register(self, sequence: int) -> bool:
-        """Whether a trade is not in yet; from here on it is."""
+        """Return whether a trade is not in yet; from here on it is."""
         if sequence <= self._head or sequence in self._beyond:
             return False
         self._beyond.add(sequence)

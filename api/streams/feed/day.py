@@ -94,7 +94,7 @@ class DayStreams:
         return content_of(self._event(channel, security_id, "snapshot", 0))
 
     def sequences(self) -> dict[Channel, dict[str, int]]:
-        """The last sequence that was told of each channel and security."""
+        """Return the last sequence that was told of each channel and security."""
         return {"phase": _sequences(self._phases.values()), "auction": _sequences(self._auctions.values())}
 
     def _event(self, channel: Channel, security_id: str, kind: Kind, previous_sequence: int) -> Event:
@@ -116,7 +116,7 @@ class DayStreams:
         )
 
     def _phase(self, security_id: str) -> PhaseState:
-        """The last phase that the feed has told or, before there is one, that of the listing."""
+        """Return the last phase that the feed has told or, before there is one, that of the listing."""
         if (phase := self._phases.get(security_id)) is not None:
             return phase
         listed = self._listing.all().get(security_id)

@@ -31,12 +31,12 @@ class Event(Struct, frozen=True):
 
 
 def content_of(event: Event) -> Raw:
-    """An event as JSON, encoded once for any number of subscribers."""
+    """Return an event as JSON, encoded once for any number of subscribers."""
     return Raw(encode(event))
 
 
 def price_message(price: Price) -> bytes:
-    """A message of /stream/price: a price with both sides; its timestamp is in seconds since 1970, as text."""
+    """Return a message of /stream/price: a price with both sides; its timestamp is in seconds since 1970, as text."""
     assert price.bid_cents is not None, "only prices with both sides are sent"
     assert price.ask_cents is not None, "only prices with both sides are sent"
     return encode(

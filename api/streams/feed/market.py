@@ -83,7 +83,7 @@ class Market:
         return Outcome.APPLIED
 
     def tell_book(self) -> tuple[list[Level], list[Level]]:
-        """The levels, bids and asks, that are others than those told before; from here on they are told."""
+        """Return the levels, bids and asks, that are others than those told before; from here on they are told."""
         changed = _change(self._bids, self._new_bids), _change(self._asks, self._new_asks)
         self.told_sequence, self.book_us = self.book_sequence, self._changed_us
         return changed
@@ -113,7 +113,7 @@ class Market:
         return new
 
     def book(self) -> Book:
-        """The whole book as it was told, best levels first."""
+        """Return the whole book as it was told, best levels first."""
         return Book(
             self.security_id,
             self.told_sequence,

@@ -108,7 +108,7 @@ class PrivateStreams:
             self.close(readers)
 
     def sequences(self) -> dict[str, int]:
-        """The sequence of the last report stored of each client that is listened to, as far as that is known."""
+        """Return the sequence of the last report stored of each client that is listened to, as far as that is known."""
         if self._catch_up.in_doubt:
             return {}
         return {

@@ -165,7 +165,7 @@ class PublicStreams:
             self._subscribers[security_id].discard(subscriber)
 
     def sequences(self) -> dict[Channel, dict[str, int]]:
-        """The last sequence that was told of each channel and security."""
+        """Return the last sequence that was told of each channel and security."""
         return {
             "price": {market.security_id: market.price.sequence for market in self._markets.values()},
             "book": {market.security_id: market.told_sequence for market in self._markets.values()},

@@ -36,7 +36,7 @@ class ReportFeed:
         self.head = max(self.head, head)
 
     def follows(self, previous_sequence: int) -> bool:
-        """Whether nothing is missing between what was sent and the reports behind this one."""
+        """Return whether nothing is missing between what was sent and the reports behind this one."""
         return self.sequence is not None and previous_sequence <= self.sequence
 
     def take(self, reports: Iterable[Report]) -> list[Report]:

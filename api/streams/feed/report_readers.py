@@ -76,7 +76,7 @@ class ReportReaders:
                 subscriber.offer(frames)
 
     def are_slow(self) -> bool:
-        """Whether one of them has yet to read what was sent before."""
+        """Return whether one of them has yet to read what was sent before."""
         return self._rooms.is_slow(self.room) or any(subscriber.is_slow for subscriber in self.subscribers)
 
     def snapshot(self) -> Event:

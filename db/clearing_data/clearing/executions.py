@@ -109,7 +109,7 @@ def failed(tx: Connection, executions: Iterable[Execution]) -> dict[int, str]:
 
 
 def between(tx: Connection, first_id: int, end_id: int) -> dict[int, Execution]:
-    """The executions with first_id <= event id < end_id, by id."""
+    """Return the executions with first_id <= event id < end_id, by id."""
     rows = tx.execute(
         text(
             f"SELECT {', '.join(COLUMNS)} FROM executions "  # noqa: S608  # constants
@@ -133,7 +133,7 @@ def of_orders(tx: Connection, order_ids: Sequence[int]) -> Iterator[Execution]:
 
 
 def _row(execution: Execution) -> tuple[object, ...]:
-    """The row, with COLUMNS, of an execution that is no trade."""
+    """Return the row, with COLUMNS, of an execution that is no trade."""
     if type(execution) is OrderClosed:
         return (
             execution.event_id,
@@ -189,7 +189,7 @@ def _terms(execution: OrderReplaced | ReplaceRefused, *names: str) -> str:
 
 
 def execution_of(row: Sequence[Any]) -> Execution:
-    """The execution of a row with COLUMNS."""
+    """Return the execution of a row with COLUMNS."""
     (
         event_id,
         kind,

@@ -75,7 +75,7 @@ _EXCHANGE = """
 
 
 def due(tx: Connection) -> list[DueSettlement]:
-    """The securities whose last event was reported and whose shares are not exchanged yet."""
+    """Return the securities whose last event was reported and whose shares are not exchanged yet."""
     return [DueSettlement(*row) for row in tx.exec_driver_sql(_DUE)]
 
 

@@ -43,7 +43,7 @@ _HOLDING = "SELECT client_id, security_id, shares, held, borrowed, located, sold
 
 
 def account(tx: Connection, client_id: str) -> Account | None:
-    """The account of a client; None when there is none."""
+    """Return the account of a client; None when there is none."""
     row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :client_id"), {"client_id": client_id}).first()
     return Account(*row) if row else None
 
@@ -212,19 +212,19 @@ def _contra_account(kind: str, security_id: str | None) -> str:
 
 
 def _is_closed(tx: Connection, client_id: str) -> bool:
-    """Whether an account is, whose row is locked."""
+    """Return whether an account is, whose row is locked."""
     state = tx.execute(text("SELECT state FROM accounts WHERE client_id = :client_id"), {"client_id": client_id})
     return bool(state.scalar_one() == "closed")
 
 
 def _exchange_has(tx: Connection, cents: int) -> bool:
-    """Whether EXCHANGE has so much cash; its account stays locked."""
+    """Return whether EXCHANGE has so much cash; its account stays locked."""
     row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :exchange FOR UPDATE"), {"exchange": EXCHANGE}).first()
     return row is not None and Account(*row).available_cents >= cents
 
 
 def _is_listed(tx: Connection, security_id: str) -> bool:
-    """Whether a security can still be had; what was delisted or settled cannot."""
+    """Return whether a security can still be had; what was delisted or settled cannot."""
     found = tx.execute(
         text(
             "SELECT FROM securities WHERE security_id = :id AND delisted_us IS NULL AND settlement_transfer_id IS NULL"
@@ -250,7 +250,7 @@ def _booked(tx: Connection, transfer_id: str) -> tuple[object, ...] | None:
 
 
 def _covered(tx: Connection, client_id: str, contra_account: str, security_id: str, shares: int) -> bool:
-    """Whether the side that gives the shares has them available; its holding stays locked."""
+    """Return whether the side that gives the shares has them available; its holding stays locked."""
     giver = contra_account if shares > 0 else client_id
     if giver == ISSUER:
         return True

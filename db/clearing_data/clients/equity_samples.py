@@ -63,7 +63,7 @@ def any_exist(tx: Connection) -> bool:
 
 
 def since(tx: Connection, since_us: int, *, most: int, richest: int | None = None) -> list[Sample]:
-    """The samples since a time, oldest first; of more than `most` some in even distances, the latest among them.
+    """Return the samples since a time, oldest first; of more than `most` some in even distances, the latest among them.
 
     richest  so many clients, by what they are worth in the latest sample; None for all
     """

@@ -85,7 +85,7 @@ def find_key(tx: Connection, key: str) -> Identity | None:
 
 
 def keys_page(tx: Connection, client_id: str, *, before_key_id: int = NEWEST, limit: int) -> list[ApiKey]:
-    """A client's keys, revoked ones too, newest first."""
+    """Return a client's keys, revoked ones too, newest first."""
     rows = tx.execute(
         text(
             "SELECT key_id, role, read_only, name, created_us, revoked_us FROM api_keys "

@@ -25,14 +25,14 @@ _COLUMNS = ", ".join(AccountLimits._fields)
 
 
 def limits(tx: Connection, client_id: str) -> AccountLimits | None:
-    """The limits of an account; None when there is no such account."""
+    """Return the limits of an account; None when there is no such account."""
     query = f"SELECT {_COLUMNS} FROM accounts WHERE client_id = %s"  # noqa: S608 - the text is ours
     row = tx.exec_driver_sql(query, (client_id,)).first()
     return AccountLimits(*row) if row else None
 
 
 def of_all(tx: Connection) -> dict[str, AccountLimits]:
-    """The limits of the accounts that have any of their own."""
+    """Return the limits of the accounts that have any of their own."""
     query = f"SELECT client_id, {_COLUMNS} FROM accounts WHERE num_nonnulls({_COLUMNS}) > 0"  # noqa: S608
     return {client_id: AccountLimits(*own) for client_id, *own in tx.exec_driver_sql(query)}
 

@@ -52,7 +52,7 @@ _POSTINGS = text(
 
 
 def statement(tx: Connection, account: str, *, is_house: bool, from_us: int, to_us: int, most: int) -> Statement | None:
-    """The statement of an account from one time up to, and without, another; None when there is no account.
+    """Return the statement of an account from one time up to, and without, another; None when there is no account.
 
     It goes back from what the account has now, so that it costs what was booked since, and not since ever. The
     transaction has to be a snapshot.

@@ -31,7 +31,7 @@ _ORDERS = """
 
 
 def lock(tx: Connection) -> list[BoughtIn]:
-    """The clients that are bought in, by their names; their accounts stay locked."""
+    """Return the clients that are bought in, by their names; their accounts stay locked."""
     rows = tx.exec_driver_sql(_LOCK).mappings().all()
     if not rows:
         return []

@@ -146,7 +146,7 @@ SHARES_A_SALE = 4
 def last_sales(
     tx: Connection, borrowed: Mapping[Owner, int], *, new: Sequence[ShortSale] = ()
 ) -> dict[Owner, list[tuple[int, int]]]:
-    """The last sales (quantity, price) of clients, the last one first, of as many shares as they owe at least.
+    """Return the last sales (quantity, price) of clients, the last one first, of as many shares as they owe at least.
 
     new  sales that are entered before
     """
@@ -163,7 +163,7 @@ def last_sales(
 def _last_sales(
     tx: Connection, most: Mapping[Owner, int], new: Sequence[ShortSale]
 ) -> dict[Owner, list[tuple[int, int]]]:
-    """The last sales of clients, of each so many at most."""
+    """Return the last sales of clients, of each so many at most."""
     sales: dict[Owner, list[tuple[int, int]]] = defaultdict(list)
     statements = Statements(tx)
     if new:

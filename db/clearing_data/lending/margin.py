@@ -35,7 +35,7 @@ def is_ours(tx: Connection) -> bool:
 
 
 def owing(tx: Connection, clients: Collection[str] | None = None, *, lock: bool = False) -> list[OwingAccount]:
-    """The accounts that owe shares or are bought in, of these clients or of all, by their names.
+    """Return the accounts that owe shares or are bought in, of these clients or of all, by their names.
 
     lock  whether they stay locked until the transaction ends
     """
@@ -62,7 +62,7 @@ def add_owing(statements: Statements, clients: Iterable[str]) -> None:
 
 
 def owing_of(rows: Iterable[tuple[Any, ...]]) -> list[OwingAccount]:
-    """The accounts that this query finds."""
+    """Return the accounts that this query finds."""
     found: dict[str, OwingAccount] = {}
     for client_id, balance, held, collateral, since_us, *owed in rows:
         account = found.setdefault(
@@ -85,7 +85,7 @@ def begin_buy_ins(tx: Connection, clients: Sequence[str], *, now_us: int) -> Non
 
 
 def fund(tx: Connection) -> int:
-    """The cash of the default fund, locked; it comes behind all other accounts [cents]."""
+    """Return the cash of the default fund, locked; it comes behind all other accounts [cents]."""
     query = "SELECT balance_cents - held_cents FROM accounts WHERE client_id = %s FOR UPDATE"
     cents: int = tx.exec_driver_sql(query, (EXCHANGE,)).scalar_one()
     return cents

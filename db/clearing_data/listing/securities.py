@@ -16,7 +16,7 @@ _SECURITIES = (
 
 
 def listed(tx: Connection) -> list[Security]:
-    """The listed securities in the order of their names, settled ones too."""
+    """Return the listed securities in the order of their names, settled ones too."""
     query = _SECURITIES + "WHERE delisted_us IS NULL ORDER BY security_id"
     return [Security(*row) for row in tx.exec_driver_sql(query)]
 
@@ -27,7 +27,7 @@ def ever_listed(tx: Connection) -> list[Security]:
 
 
 def ids_ever_listed(tx: Connection) -> set[str]:
-    """The ids of the securities that are listed or were."""
+    """Return the ids of the securities that are listed or were."""
     return set(tx.exec_driver_sql("SELECT security_id FROM securities").scalars())
 
 

@@ -44,7 +44,7 @@ _ranges_of = msgspec.json.Decoder(list[Range]).decode
 
 
 def lock(tx: Connection) -> Progress | None:
-    """The day, locked until the end of the transaction; None while another worker has it."""
+    """Return the day, locked until the end of the transaction; None while another worker has it."""
     row = tx.exec_driver_sql(_LOCK).first()
     if row is None:
         return None
@@ -63,7 +63,7 @@ def take_expired(tx: Connection, *, now_us: int, limit: int) -> list[ExpiredOrde
 
 
 def commands_of(tx: Connection, part: Range) -> list[Command]:
-    """The commands of a range, as the log has them."""
+    """Return the commands of a range, as the log has them."""
     return commands_between(tx, part.shard, first_seq=part.first_seq, last_seq=part.last_seq)
 
 

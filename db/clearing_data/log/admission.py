@@ -162,7 +162,7 @@ def sequenced(tx: Connection, command_ids: Collection[int]) -> dict[int, Sequenc
 
 
 def denied(tx: Connection, command_ids: Collection[int]) -> dict[int, str]:
-    """The reasons of those of these requests that were denied, by their numbers."""
+    """Return the reasons of those of these requests that were denied, by their numbers."""
     if not command_ids:
         return {}
     rows = tx.exec_driver_sql("SELECT command_id, reason FROM denials WHERE command_id = ANY(%s)", (list(command_ids),))
@@ -196,7 +196,7 @@ def deny(statements: Statements, denials: Sequence[tuple[int, str, int, str | No
 
 
 def shards(tx: Connection) -> set[int]:
-    """The shards that there are."""
+    """Return the shards that there are."""
     return {row.shard for row in tx.exec_driver_sql("SELECT shard FROM shards")}
 
 

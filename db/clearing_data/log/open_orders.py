@@ -60,14 +60,14 @@ def replaceable(tx: Connection, order_ids: Collection[int]) -> list[ReplaceableO
 
 
 def open_orders(tx: Connection, client_ids: Collection[str]) -> list[OpenOrder]:
-    """The open orders of these clients, whose accounts are locked, by their ids."""
+    """Return the open orders of these clients, whose accounts are locked, by their ids."""
     if not client_ids:
         return []
     return [OpenOrder(*row) for row in tx.exec_driver_sql(_OPEN_ORDERS, {"clients": list(client_ids)})]
 
 
 def positions(tx: Connection, client_ids: Collection[str]) -> dict[tuple[str, str], int]:
-    """The shares that these clients hold or have open buy orders for, by client and security."""
+    """Return the shares that these clients hold or have open buy orders for, by client and security."""
     if not client_ids:
         return {}
     rows = tx.exec_driver_sql(_POSITIONS, {"clients": list(client_ids)})

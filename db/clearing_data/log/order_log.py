@@ -34,7 +34,7 @@ def read_commands(tx: Connection, shard: int, *, after_seq: int, limit: int) -> 
 
 
 def commands_between(tx: Connection, shard: int, *, first_seq: int, last_seq: int) -> list[Command]:
-    """The commands of a shard from one number to another. Raises as `read_commands`."""
+    """Return the commands of a shard from one number to another. Raises as `read_commands`."""
     commands = read_commands(tx, shard, after_seq=first_seq - 1, limit=last_seq - first_seq + 1)
     return [command for _, command in commands]
 
@@ -59,7 +59,7 @@ def commands_of(tx: Connection, command_ids: Sequence[int]) -> dict[int, Command
 
 
 def last_seq(tx: Connection, shard: int) -> int:
-    """The number of the last command of a shard, 0 when it has none.
+    """Return the number of the last command of a shard, 0 when it has none.
 
     raises  sqlalchemy.exc.NoResultFound  there is no such shard
     """

@@ -42,7 +42,7 @@ _FROM = {
 
 
 def next_order_ids(tx: Connection) -> range:
-    """A block of ids that nobody else has or will get."""
+    """Return a block of ids that nobody else has or will get."""
     first: int = tx.execute(text("SELECT nextval('order_ids')")).scalar_one()
     return range(first, first + ORDER_ID_BLOCK)
 
@@ -89,7 +89,7 @@ def promised(tx: Connection, client_id: str, client_order_id: str) -> Promise | 
 
 
 def order(tx: Connection, order_id: int) -> Order | None:
-    """An order by its id; None when order entry has not seen it."""
+    """Return an order by its id; None when order entry has not seen it."""
     row = tx.execute(text(f"{_ORDER} FROM orders WHERE order_id = :order_id"), {"order_id": order_id}).first()
     return Order(*row) if row else None
 

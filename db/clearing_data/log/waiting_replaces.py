@@ -22,7 +22,7 @@ _ENTER = """
 
 
 def decode(text: str) -> ReplaceRequest:
-    """The replacement of a row."""
+    """Return the replacement of a row."""
     return _request_of(text)
 
 

@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def _market() -> MarketFile:
-    """The file of the market, which the processes find wherever they run.
+    """Return the file of the market, which the processes find wherever they run.
 
     raises  Failure  it does not describe one
     """

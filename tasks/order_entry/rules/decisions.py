@@ -119,5 +119,5 @@ class Dropped(Struct, frozen=True):
 
 
 def number_of(request: Request) -> int:
-    """The request's own number, of the one series that orders and all other requests share."""
+    """Return the request's own number, of the one series that orders and all other requests share."""
     return request.order_id if isinstance(request, OrderRequest) else request.command_id

@@ -39,7 +39,7 @@ from tasks.order_entry.rules.terms import terms_of
 
 
 def once_each(requests: Sequence[Request]) -> tuple[dict[int, Request], list[Dropped]]:
-    """The requests by their numbers, the first of each, and those that differ from the first of their number.
+    """Return the requests by their numbers, the first of each, and those that differ from the first of their number.
 
     A client that sends an order again while the first copy is under way differs from itself in the time alone.
     """

@@ -165,7 +165,7 @@ def _cannot_stay(order: OrderRequest) -> bool:
 
 
 def fee_ppm(security: Security) -> int:
-    """The rate by which buy orders of a security hold what they may have to pay in fees."""
+    """Return the rate by which buy orders of a security hold what they may have to pay in fees."""
     return highest_fee_ppm(maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm)
 
 
@@ -184,13 +184,13 @@ def shows_too_little(display_quantity: int | None, quantity: int) -> bool:
 
 
 def notional_is_too_large(quantity: int, limit_cents: int, limits: Limits) -> bool:
-    """Whether an order of this size at this limit is worth more than a client may order at once."""
+    """Return whether an order of this size at this limit is worth more than a client may order at once."""
     most = limits.max_order_notional_cents
     return most is not None and quantity * limit_cents > most
 
 
 def may_grow(desk: Desk, limits: Limits, owned: tuple[str, str], quantity: int) -> bool:
-    """Whether a client may buy so many shares more of a security than it holds and has open buy orders for."""
+    """Return whether a client may buy so many shares more of a security than it holds and has open buy orders for."""
     most = limits.max_position
     return most is None or desk.positions.get(owned, 0) + quantity <= most
 

@@ -37,7 +37,7 @@ def order_row(
     security: Security | None,
     owned_quantity: int | None = None,
 ) -> OrderRow:
-    """An order, admitted or not, as it goes into the register; the security is None of one that is not listed.
+    """Return an order, admitted or not, as it goes into the register; the security is None of one that is not listed.
 
     owned_quantity  of an order that sells short: how many of its shares are its client's
     """
@@ -99,7 +99,7 @@ def _row(
 
 
 def denial_row(denial: Denied, now_us: int) -> tuple[int, str, int, str | None]:
-    """A denial as it goes into the register of denials, with its report in JSON."""
+    """Return a denial as it goes into the register of denials, with its report in JSON."""
     told = report(denial.request, denial.reason, now_us)
     return number_of(denial.request), denial.reason, now_us, encode(told).decode() if told else None
 

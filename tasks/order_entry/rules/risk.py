@@ -26,7 +26,7 @@ class Funds:
     competition: int | None = None  # whose securities it trades; None: those of no competition
 
     def may_open(self, max_open_orders: int) -> bool:
-        """Whether the client may have another open order."""
+        """Return whether the client may have another open order."""
         return self.open_orders + self.newly_open < max_open_orders
 
     def hold(self, cents: int) -> bool:

@@ -51,7 +51,7 @@ class ExecutionRefused(Exception):
 
 
 def once_each(batches: Iterable[ExecutionBatch]) -> list[Execution]:
-    """The executions of all batches in the order of their event ids, each once.
+    """Return the executions of all batches in the order of their event ids, each once.
 
     raises  ExecutionRefused  one event with two contents, or of another shard than its batch
     """
@@ -280,7 +280,7 @@ def _decide(settlement: Settlement, decision: OrderReplaced | ReplaceRefused, ne
 def _order(
     settlement: Settlement, execution: Execution, order_id: int, client_id: str, side: Side, hold_cents: int | None
 ) -> OrderChange:
-    """The change of an order, of which all executions must say the same."""
+    """Return the change of an order, of which all executions must say the same."""
     change = settlement.orders.get(order_id)
     if change is None:
         change = settlement.orders[order_id] = OrderChange(client_id, execution.security_id, side, hold_cents)

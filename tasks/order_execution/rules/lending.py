@@ -16,7 +16,7 @@ from tasks.shared.rules.loan_rows import LoanEntry, Loans, Owner, Position, Shor
 
 
 def sell_orders(settlement: Settlement, clients: Collection[str]) -> list[int]:
-    """The sell orders of these clients that a unit changes."""
+    """Return the sell orders of these clients that a unit changes."""
     return [
         order_id
         for order_id, change in settlement.orders.items()
@@ -81,7 +81,7 @@ def lend(settlement: Settlement, positions: Mapping[Owner, Position], located: M
 
 
 def unsecured(changes: Loans, old: Mapping[Owner, Position], sales: Iterable[ShortSale]) -> dict[Owner, int]:
-    """The positions whose collateral may change, with what is owed of them."""
+    """Return the positions whose collateral may change, with what is owed of them."""
     sold = {(sale.client_id, sale.security_id) for sale in sales}
     return {
         owner: new.borrowed
