@@ -79,7 +79,7 @@ def main() -> int:
     options = argparse.Namespace(
         security=",".join(spec.securities),
         url=spec.url,
-        seconds=None,
+        duration=None,
         ending=None,
         longest_callback_s=LONGEST_CALLBACK_S,
     )

@@ -37,7 +37,7 @@ _CONNECTIONS = 16
 # Where the api can be reached that listens on every address.
 LOOPBACK, EVERYWHERE = "127.0.0.1", frozenset({"0.0.0.0", "::"})  # noqa: S104  # nothing listens there because of this
 # The number is arbitrary.
-_LOCK = 7_266_005
+_LOCK = 7_266_006
 _ADMIN_ENTRY = "admin"
 
 

@@ -18,11 +18,17 @@ _ORDER = """
     VALUES (:order_id, 1, 1, 1, false, :client, :name, 'MSFT', 'limit', 'buy', 'gtc', 'new', 1)
 """
 _LOG = "INSERT INTO order_log (shard, seq, command_id, command) VALUES (0, :order_id, :order_id, '[]')"
-_REPORT = """
-    INSERT INTO reports (order_id, report_id, event_type, confirmed, client_id, security_id, sequence, event_us,
-        sent_us, stored_us)
-    VALUES (:order_id, :order_id, 'order', true, :client, 'MSFT', :time, :time, 1, 1)
-"""
+_REPORT = (
+    "INSERT INTO report_securities (security_id) VALUES ('MSFT') ON CONFLICT DO NOTHING",
+    "INSERT INTO report_heads (client_id, sequence) VALUES (:client, :time) "
+    "ON CONFLICT (client_id) DO UPDATE SET sequence = excluded.sequence",
+    "INSERT INTO report_stamps (stamp, sent_us, stored_us) VALUES (:time, 1, 1)",
+    """
+    INSERT INTO order_reports (order_id, report_id, event_us, sequence, stamp, client, security, confirmed)
+    SELECT :order_id, :order_id, :time, :time, :time, client, security, true
+    FROM report_heads, report_securities WHERE client_id = :client AND security_id = 'MSFT'
+    """,
+)
 
 Account = Callable[..., Accounting]
 
@@ -46,7 +52,8 @@ def account(clearing_data: Database, market_data: Database) -> Account:
                     tx.execute(text(_LOG), row)
         with market_data.transaction() as tx:
             for time in range(reports if registered is not None else 0):
-                tx.execute(text(_REPORT), row | {"time": time + 1})
+                for statement in _REPORT:
+                    tx.execute(text(statement), row | {"time": time + 1})
         record = Record()
         record.add([sent])
         return Accounting(record, {}, clearing_data, market_data, data_lost_s=lost_s)

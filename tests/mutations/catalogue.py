@@ -71,7 +71,7 @@ DELIVERY = (
         "tests/tasks/order_execution/test_settle.py::test_35_an_execution_is_refused_and_changes_nothing",
         "db/connect.py",
         "        with self.engine.begin() as tx:\n            try:\n                yield tx\n"
-        "            except (psycopg2.Error, DBAPIError) as fault:\n                if _is_read_only(fault):\n"
+        "            except (psycopg2.Error, DBAPIError) as fault:\n                if is_read_only(fault):\n"
         "                    tx.invalidate()\n                raise\n",
         "        with self.engine.connect() as tx:\n            try:\n                yield tx\n"
         "            finally:\n                tx.commit()\n",

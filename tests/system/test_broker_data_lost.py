@@ -9,12 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
 import pytest
+from kombu import Connection
 from sqlalchemy import text
 
+from celery_app.topology import DATA_FEED, ORDER_EXECUTION
 from db.clearing_data.log.order_log import last_seq, read_commands
 from db.connect import Database
 from tasks.matching.rules.engine import Engine
 from tasks.messages import CancelRefused, OrderTriggered, TradeMade
+from tests.support.broker import depth
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.rabbitmq_server import RabbitMQServer
 from tests.system.test_accounting import SHARDS, settled_trades, trades_of_the_naive_book, unknown_orders
@@ -47,8 +50,8 @@ def test_commands_in_the_log_are_settled_and_reported(
         try:
             exchange.wait_until(lambda: len(ledger.accepted) > 1_500, "orders flow")
             hold_up(exchange, "order_execution", "data_feed")
-            flowing = len(ledger.accepted)
-            exchange.wait_until(lambda: len(ledger.accepted) > flowing + 500, "messages wait behind the engine")
+            # More than the workers have fetched in advance.
+            exchange.wait_until(lambda: all(waiting(rabbitmq)), "messages wait behind the engine")
             rabbitmq.stop(signal.SIGKILL)
             rabbitmq.lose_data()
             resume(exchange, "order_execution", "data_feed")
@@ -75,6 +78,12 @@ def test_commands_in_the_log_are_settled_and_reported(
     assert all(rule["rule"] == 1 for rule in audit.broken), audit
     assert trades_of_the_naive_book(clearing_data) == settled_trades(clearing_data)
     assert exchange.dead_letters() == 0
+
+
+def waiting(rabbitmq: RabbitMQServer) -> list[int]:
+    """Return how many messages no worker has fetched, in the queues behind the engine."""
+    with Connection(rabbitmq.url) as connection:
+        return [depth(connection, queue) for queue in (ORDER_EXECUTION, DATA_FEED)]
 
 
 def hold_up(exchange: Exchange, *names: str) -> None:

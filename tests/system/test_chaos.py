@@ -49,7 +49,7 @@ def test_nothing_is_lost_whatever_is_killed(folder: Path) -> None:
     assert {(fault["kind"], fault["target"]) for fault in shown["schedule"]} == set(SHORT)
     assert shown["accepted"] > 0
     assert (shown["lost"], shown["doubled"], shown["dead_letters"], shown["findings"]) == (0, 0, 0, [])
-    assert [rule["passed"] for rule in shown["audit"]] == [True] * 8
+    assert [rule["passed"] for rule in shown["audit"]] == [True] * 9
 
 
 def logs(folder: Path) -> str:

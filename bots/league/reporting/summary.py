@@ -53,12 +53,13 @@ def manner(bot: Standing) -> str:
 
 def _gainers(board: Scoreboard) -> list[str]:
     """Name the bots that are surely better or worse than doing nothing, given enough matches."""
+    played = len(board.standings[0].matches)
+    if played < ENOUGH_MATCHES:
+        too_few = "1 match is too few" if played == 1 else f"{played} matches are too few"
+        return [f"{too_few} to say which bots gain or lose; at least {ENOUGH_MATCHES} are needed."]
     known = [bot for bot in board.standings if bot.gain_cents.low is not None and bot.gain_cents.high is not None]
     if not known:
         return []
-    played = len(board.standings[0].matches)
-    if played < ENOUGH_MATCHES:
-        return [f"{played} matches are too few to say which bots gain or lose; at least {ENOUGH_MATCHES} are needed."]
     up = [bot.name for bot in known if (bot.gain_cents.low or 0) > 0]
     down = [bot.name for bot in known if (bot.gain_cents.high or 0) < 0]
     said = [

@@ -135,7 +135,7 @@ def test_the_leaderboard_ranks_by_equity(api: Api, keys: Keys) -> None:
     assert [row["equity"] for row in board] == sorted((row["equity"] for row in board), reverse=True)
     assert "DTCC" not in {row["client_id"] for row in board}
     single = next(row for row in board if row["client_id"] == "SINGLE")
-    assert single.keys() == {"rank", "client_id", "equity", "balance", "holdings", "trades", "return"}
+    assert single.keys() == {"rank", "client_id", "equity", "balance", "holdings", "trades", "return", "versus_holding"}
     assert (single["equity"], single["holdings"], single["trades"], single["return"]) == (
         110_000,
         {"MSFT": 1_000},

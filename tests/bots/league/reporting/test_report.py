@@ -102,7 +102,7 @@ def test_a_single_match_claims_no_certainty() -> None:
     assert headline(board).endswith("there are too few matches to say which is better.")
     text = page(league_of(1), [played(1)], board, matches_hash="", board_hash="")
     assert "95&nbsp;%" not in text
-    assert "play more seeds" in text
+    assert "1 match is too few to say" in text
 
 
 def test_the_disqualified_stand_behind_the_others() -> None:

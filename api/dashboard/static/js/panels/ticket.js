@@ -106,7 +106,7 @@ function describe(market) {
   fields.price.placeholder = allowed.price ? "" : "market";
   const verb = fields.side.value === "buy" ? "Buy" : "Sell";
   const price = allowed.price ? fields.price.value.trim() || "…" : "market";
-  write(byId("order-submit"), `${verb} ${fields.quantity.value.trim() || "…"} ${security.value ?? ""} @ ${price}`);
+  write(byId("order-submit"), `${asked ? "Confirm: " : ""}${verb} ${fields.quantity.value.trim() || "…"} ${security.value ?? ""} @ ${price}`);
   showPrices(market);
 }
 
@@ -145,7 +145,7 @@ async function submit(event, market) {
   if (question !== null) {
     asked = true;
     say("asked", "?", `${question}: press again to confirm`);
-    write(button, `Confirm: ${button.textContent}`);
+    describe(market);
     return;
   }
   clientOrderId ??= `page-${crypto.getRandomValues(new Uint32Array(3)).join("-")}`;
