@@ -1,4 +1,4 @@
-"""The JSON of the streams; its rows have the same form as in the responses of the API."""
+"""The JSON of the streams; its rows have the same form as in the responses of the api."""
 
 from __future__ import annotations
 
