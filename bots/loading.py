@@ -39,7 +39,7 @@ def strategy_of(target: str) -> type[Strategy]:
             raise NoStrategy(f"{place} has no strategy: write one with `python -m bots new NAME`")
         missing = f"has no strategy named {name}" if name else "has more than one strategy"
         raise NoStrategy(f"{place} {missing}; choose one as {place}:CLASS: {found}")
-    # Options work without the decorator, too.
+    # Options also work without the decorator.
     return kind if "__dataclass_fields__" in vars(kind) else dataclasses.dataclass(kind)
 
 

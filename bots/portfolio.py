@@ -17,7 +17,7 @@ REMEMBERED_SALES = 1_000
 
 
 class Portfolio:
-    """What a bot owns, and what its open orders hold of it.
+    """The assets of a bot, and the part of them that its open orders hold.
 
     balance  cash, including what is held for open buy orders [dollars]
     shares   by security, including those in open sell orders; below zero where shares are owed
@@ -53,13 +53,13 @@ class Portfolio:
         return max(-self.shares[security_id], 0)
 
     def _required(self, security_id: str) -> Decimal:
-        """Return about what open orders hold that may borrow: half of the value of these shares."""
+        """Return approximately the hold of open orders that may borrow: half of the value of these shares."""
         selling = self._selling[security_id]
         short = selling - max(self.shares[security_id], 0)
         return self._selling_value[security_id] * short / selling / 2
 
     def _collateral(self, security_id: str) -> Decimal:
-        """Return 150 % of what the last shares were sold for, as many as are owed."""
+        """Return 150 % of the proceeds of the last sales, for as many shares as are owed."""
         owed, sold = self.borrowed(security_id), NOTHING
         for quantity, price in reversed(self._sales[security_id]):
             sold += min(quantity, owed) * price
@@ -77,11 +77,11 @@ class Portfolio:
             self._sales[security_id].append((-shares, price))
 
     def hold(self, order: WorkingOrder) -> None:
-        """Hold what the open part of an order needs."""
+        """Hold the cash or shares that the open part of an order needs."""
         self._change_hold(order, 1)
 
     def release(self, order: WorkingOrder) -> None:
-        """Release what the open part of an order holds."""
+        """Release the cash or shares that the open part of an order holds."""
         self._change_hold(order, -1)
 
     def _change_hold(self, order: WorkingOrder, sign: int) -> None:

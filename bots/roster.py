@@ -1,8 +1,8 @@
-"""Which bots trade: reads a list like `flood, informed(noise=0.5):2, gauss(security=AAPL)`.
+"""Reads the list of the bots that trade, such as `flood, informed(noise=0.5):2, gauss(security=AAPL)`.
 
 An entry is the name of a strategy; in parentheses its options, as its command line names them, and `security`, the
-securities it trades, joined by `+`; and after a colon how many of them. The bots of an entry without `security` are
-dealt to the listed securities in turn. Every entry is one process, and every bot has an account of its own.
+securities that it trades, joined by `+`; and after a colon the number of bots. The bots of an entry without `security`
+are dealt to the listed securities in turn. Every entry is one process, and every bot has an account of its own.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _BOOLEANS: Final = {"true": True, "false": False}
 
 
 class RosterError(Exception):
-    """A list that names no bots; the message names the entry and what is wrong with it."""
+    """A list that is invalid; the message names the entry and its fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An entry of the list: `count` bots of one strategy.
 
-    text        as it is written, without its count
-    securities  what each of them trades; empty: dealt in turn
+    text        the entry as written, without its count
+    securities  the securities that each bot trades; empty: dealt in turn
     """
 
     text: str
@@ -110,7 +110,7 @@ def crews(entries: Sequence[Entry], listed: Sequence[str]) -> list[Crew]:
     """Give the bots their accounts and securities.
 
     listed  the securities of the market
-    raises  RosterError  an entry names another one, or needs more than are listed
+    raises  RosterError  an entry names a security that is not listed, or needs more securities than are listed
     """
     processes: Counter[str] = Counter()
     accounts: Counter[str] = Counter()

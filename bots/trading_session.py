@@ -40,7 +40,7 @@ REMEMBERED_ORDERS = 10_000
 
 
 class Venue(Protocol):
-    """Where orders go. A refused request raises Problem, an unreachable venue Unavailable; reports say the rest."""
+    """The destination of orders. A refused request raises Problem, an unreachable venue Unavailable."""
 
     def place(self, order: Order) -> int:
         """Send an order and return its id."""
@@ -56,7 +56,7 @@ class Venue(Protocol):
 
 
 class Callbacks(Protocol):
-    """What a session calls; bots/strategy.py describes each of them."""
+    """The callbacks that a session calls; bots/strategy.py describes each of them."""
 
     def join(self, session: TradingSession) -> None:
         """Take the session, before every other call."""
@@ -103,8 +103,8 @@ class TradingSession:
     """One bot's account and its view of the market.
 
     strategy     receives the events
-    venue        where its orders go
-    securities   what it may trade; the first is the strategy's own
+    venue        the destination of its orders
+    securities   the securities that it may trade; the first is the strategy's own
     rng          the strategy's only source of randomness
     cash         balance, including what is held for open orders [dollars]
     holdings     shares by security, including those held for open orders; below zero where shares are owed
@@ -279,7 +279,7 @@ class TradingSession:
             )
 
     def _adopted(self, report: Report) -> WorkingOrder | None:
-        """Return an order that is in the market although its request was never answered; None if it is not one."""
+        """Return an order that is in the market although its request was never answered; None if there is none."""
         if report.status == "denied" or report.side is None or report.order_id in self._closed:
             return None
         order = WorkingOrder(

@@ -98,7 +98,7 @@ def _ask(method: str, url: str, key: str, content: Any, named: str) -> dict[str,
 
 
 def place_of(pointer: str) -> str:
-    """Return a JSON pointer as one finds it in the file, whose tables are counted from 1: securities[3].band."""
+    """Return a JSON pointer as a place in the file, whose tables are counted from 1: securities[3].band."""
     parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     place = "".join(f"[{int(part) + 1}]" if re.fullmatch(r"\d+", part) else f".{part}" for part in parts)
     return place.removeprefix(".") or "as a whole"

@@ -1,6 +1,6 @@
-"""The file of the market, deploy/exchange.toml or another one: what the exchange lists and endows, and its day.
+"""The file of the market, deploy/exchange.toml or another one: the listed securities, the endowments, and the day.
 
-It is checked as a whole before anything starts, and every fault is named with its place.
+It is checked as a whole before anything starts, and every fault is reported with its place.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _LONGEST_S: Final = 366 * 86_400
 
 
 class MarketFileError(Exception):
-    """A file that describes no market; the text names every fault and where it stands."""
+    """The file is invalid; the text names every fault and its place."""
 
 
 def _seconds(given: object) -> object:
-    """Seconds of a whole number of them, or of a text like 6h30m."""
+    """Return the seconds of a whole number of seconds, or of a text like 6h30m."""
     if isinstance(given, int) and not isinstance(given, bool):
         return given
     found = _DURATION.fullmatch(given) if isinstance(given, str) and given else None
@@ -115,14 +115,14 @@ class ListedSecurity(_Part):
 
 
 class GivenToAccounts(_Part):
-    """What a new account is given: cash [dollars], shares by security."""
+    """The cash [dollars] and the shares by security that a new account is given."""
 
     cash: Annotated[Decimal, Field(ge=0, le=10**12, decimal_places=2)] = Decimal(10_000)
     shares: Mapping[SecurityId, Annotated[int, Field(ge=0, le=10**12)]] = {}
 
 
 class GivenToBots(_Part):
-    """What a bot's account is given instead: cash, and so much worth of each security that it trades [dollars]."""
+    """The cash, and the value in shares of each security that it trades, that a bot's account starts with [dollars]."""
 
     cash: Annotated[Decimal, Field(ge=0, le=10**12, decimal_places=2)] = Decimal(60_000)
     shares_worth: Annotated[Decimal, Field(ge=0, le=10**12, decimal_places=2)] = Decimal(50_000)
@@ -142,7 +142,7 @@ class HiddenValues(_Part):
 
 
 class DayOfTrading(_Part):
-    """The steps of the trading day, in this order; one that lasts no time is left out."""
+    """The steps of the trading day, in this order; a step without a duration is left out."""
 
     opening_auction: Seconds = 0
     continuous: Seconds = 0
@@ -261,7 +261,7 @@ def _said(fault: Any) -> str:
 
 
 def _place(location: tuple[int | str, ...]) -> str:
-    """As one finds it in the file, whose tables are counted from 1: securities[3].band."""
+    """Return a place as a reader finds it in the file, whose tables are counted from 1: securities[3].band."""
     place = ""
     for part in location:
         place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else part
@@ -281,7 +281,7 @@ def _cents(dollars: Decimal) -> int:
     return int(dollars * 100)
 
 
-# What trades where no file says otherwise, as in tests of the exchange without one.
+# The market without a file, as in tests of the exchange.
 DEFAULT: Final = MarketFile(
     securities=tuple(ListedSecurity(id=name, reference_price=Decimal(100)) for name in initial_data.SECURITIES)
 )

@@ -1,6 +1,6 @@
-"""The one list of the processes of the exchange.
+"""The only list of the processes of the exchange.
 
-`make up` makes the supervisor's programs of it, and a test holds the services of docker-compose.yml against it.
+`make up` derives the supervisor's programs from it, and a test compares the services of docker-compose.yml with it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 from bots.roster import Crew
 
-# The bots of a market that names none: the six of the original.
+# The bots of a market that does not name any: the six original ones.
 BOTS = ("random_walk", "gauss", "uniform", "flood", "retail", "market_maker")
 
 # The process that publishes news, with the admin's key.
@@ -24,13 +24,13 @@ Kind = Literal["worker", "web", "bot", "scheduler", "referee"]
 class Process:
     """A process of the exchange, of which one or more run.
 
-    name     also of its compose service; a Celery worker is named like its queue
-    command  what comes after `python -m`
-    counts   the variable that says how many of them run; None: one
-    first    how many run beside those that the variable counts
-    role     whose rights it has at RabbitMQ; None: it has no business there
-    user     whose rights it has in Postgres; None: it has no business there
-    needs    services and processes without which it has nothing to do; it waits for them by itself, too
+    name     also the name of its compose service; a Celery worker is named like its queue
+    command  the words after `python -m`
+    counts   the variable with the number of these processes; None: one process
+    first    the number of processes in addition to those that the variable counts
+    role     its user at RabbitMQ, with this role's rights; None: it does not use RabbitMQ
+    user     its user in Postgres, with this user's rights; None: it does not use Postgres
+    needs    services and processes without which it has nothing to do; the process itself also waits for them
     """
 
     name: str
@@ -50,11 +50,11 @@ def workers(shards: int) -> list[Process]:
     """Return the Celery workers: one queue each, and of the matching queues one for each shard; and the catch-up."""
     return [
         _worker("order_entry", counts="ORDER_ENTRY_WORKERS"),
-        # The standbys of a shard come beside the worker that matches.
+        # The standbys of a shard run next to the worker that matches.
         *(_worker(f"matching.{shard}", counts="MATCHING_STANDBYS", first=1) for shard in range(shards)),
         _worker("order_execution", counts="ORDER_EXECUTION_WORKERS"),
         _worker("data_feed", counts="DATA_FEED_WORKERS", needs=frozenset({"redis"})),
-        # No queue is its own: it looks after what order execution and the feed have not got.
+        # It has no queue: it looks for events that order execution and the feed have not received.
         Process("catch_up", "worker", ("tasks.catch_up",), role="catch_up", user="catch_up", needs=_STORES),
     ]
 
@@ -66,7 +66,7 @@ def _worker(queue: str, *, counts: str, first: int = 0, needs: frozenset[str] = 
 
 
 def webs() -> list[Process]:
-    """What listens to HTTP."""
+    """Return the processes that listen to HTTP."""
     return [
         Process("streams", "web", ("api.streams",), role="api", user="streams", needs=_STORES | {"redis"}),
         Process("api", "web", ("api",), role="api", user="api", needs=_STORES | {"streams"}),
@@ -75,13 +75,13 @@ def webs() -> list[Process]:
 
 
 def scheduler() -> Process:
-    """Celery beat, which rings for order entry and drops old days; last, so that the first auction has bots in it."""
+    """Return Celery beat, which rings for order entry and drops old days; last, so that bots join the first auction."""
     command = ("celery_app", "beat")
     return Process("scheduler", "scheduler", command, role="scheduler", user="scheduler", needs=_STORES | {"api"})
 
 
 def referee() -> Process:
-    """Leads competitions: a client of the api with the admin's key, besides its own tables."""
+    """Return the process that leads competitions: a client of the api with the admin's key, and tables of its own."""
     return Process(
         "referee", "referee", ("tasks.referee",), user="referee", needs=frozenset({"postgres", "migrate", "api"})
     )

@@ -32,7 +32,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from bots.client.stream import PlainConversation, Refusal, messages
 
 RESOURCE = Resource.create({"service.name": "stock-exchange"})
-# Spans of so many orders are sent at once, so that the orders of a batch meet.
+# The number of orders whose spans are sent at once: large enough for the orders of a batch to meet.
 ORDERS_AT_ONCE = 20
 TIMEOUT_S = 10.0
 

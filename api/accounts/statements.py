@@ -90,7 +90,7 @@ def routes(*, keys: Keys, clearing_data: Database) -> Blueprint:
     return blueprint
 
 
-# A final settlement is of an event, too, but of no trade.
+# A final settlement also has an event, but no trade.
 _OF_TRADES = frozenset({"trade", "fee"})
 
 

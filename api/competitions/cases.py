@@ -1,4 +1,4 @@
-"""From the body of a request to a case that fits together, or to every fault of it with its place."""
+"""Turn the body of a request into a consistent case, or locate every fault in it."""
 
 from __future__ import annotations
 

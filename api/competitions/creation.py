@@ -1,4 +1,4 @@
-"""Creating a competition: names and accounts of house bots are reserved, and nothing is traded yet."""
+"""Create a competition: the names and accounts of house bots are reserved, and trading has not begun."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ def create(tx: Connection, case: Case, *, now_us: int) -> str:
             name = f"{house.strategy} {copy}" if house.count > 1 else house.strategy
             client_id = client_id_of(competition_id, position, f"house {house.strategy}")
             accounts.open_account(tx, client_id, now_us=now_us)
-            # No team has this name: a house bot's begins with a character that names do not contain when compared.
+            # No team can have this name: the names of house bots begin with a character that names of teams lack when
+            # they are compared.
             team = Team(client_id, position, name, True, house.strategy, dict(house.options), now_us)
             competitions.add_team(tx, number, team, folded=f"\n{position} {folded(name)}")
     return competition_id

@@ -1,6 +1,7 @@
-"""Routes of what a competition leaves behind: its record, and its trades, orders, ledger and samples as CSV.
+"""Routes of the data of a finished competition: its record, and its trades, orders, ledger and samples as CSV.
 
-Afterwards all of it is public, so that everyone can recount the standings; before, it would show what others do.
+Once the competition is over, all of it is public, so that everyone can recount the standings; earlier, it would show
+teams what their competitors do.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from tasks.data_feed.rules.rows import Trade
 
 KINDS = ("trades", "orders", "ledger", "samples")
 
-# Rows that are read at once.
+# The number of rows that are read at once.
 PART = 5_000
 _CSV = "text/csv"
 
@@ -94,14 +95,14 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
 
 
 def over(found: Competition) -> Competition:
-    """Return a competition that is over. Raises Problem (409)."""
+    """Return the competition if it is over. Raises Problem (409)."""
     if found.step != "over":
         raise Problem(409, "not_over", "the competition is not over yet", retry=True)
     return found
 
 
 def _lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
-    """Yield rows as CSV, some thousand at a time."""
+    """Yield rows as CSV, several thousand at a time."""
     out = io.StringIO()
     writer = csv.writer(out)
     for count, row in enumerate(rows, start=1):

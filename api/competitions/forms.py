@@ -16,7 +16,7 @@ from tasks.referee.rules.steps import SHOWN
 
 
 def competition_of(found: Competition, *, teams: int, securities: Sequence[RoundSecurity]) -> dict[str, Any]:
-    """Return the public form of a competition; the seed only once it is finished."""
+    """Return the public form of a competition; it includes the seed only once the competition is finished."""
     content = {
         "competition_id": found.competition_id,
         "name": found.name,
@@ -46,7 +46,7 @@ def live_gains(
     worth: Mapping[str, AccountWorth],
     prices: dict[str, int],
 ) -> dict[str, int]:
-    """Return what each account has gained in the current round at the last prices [cents]; nothing between rounds."""
+    """Return the gain of each account in the current round at the last prices [cents]; empty between rounds."""
     of_round = [one for one in securities if one.round == found.round]
     if found.step not in SHOWN or any(one.security_id not in prices for one in of_round):
         return {}
@@ -57,7 +57,7 @@ def live_gains(
 def standings_of(
     teams: Sequence[Team], results: Sequence[RoundResult], live: Mapping[str, int]
 ) -> list[dict[str, Any]]:
-    """Return the teams by their points, the first first; house bots are not ranked."""
+    """Return the teams by their points, best first; house bots have no rank."""
     ranked = [team for team in teams if not team.is_house]
     rounds: dict[str, list[RoundResult]] = {team.client_id: [] for team in ranked}
     for result in results:
@@ -84,5 +84,5 @@ def standings_of(
 
 
 def hundredths(points: int) -> Decimal:
-    """Return points with two places."""
+    """Return points with two decimal places."""
     return Decimal(points).scaleb(-2)

@@ -1,4 +1,4 @@
-"""House bots of a case: their strategies are those that come with the exchange, with the options that these have."""
+"""House bots of a case: they use the strategies that come with the exchange, and the options of these."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PAIRS = "pairs"
 
 
 def faults_of_house(house: House, pointer: str, *, securities: int) -> Iterator[Fault]:
-    """Yield what is wrong with house bots; `pointer` leads to them, `securities` is how many the case has."""
+    """Yield the faults of the house bots; `pointer` leads to them, and the case has this number of securities."""
     kind = STRATEGIES.get(house.strategy)
     if kind is None:
         yield Fault(f"{pointer}/strategy", f"must be one of {', '.join(sorted(STRATEGIES))}")

@@ -1,4 +1,4 @@
-"""Routes of invitations: a team joins with a link, and gets its account and its key."""
+"""Routes of invitations: a team joins by a link, and gets its account and its key."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def routes(*, pages: Pages, clearing_data: Database) -> Blueprint:
 
 
 def _require_a_place(found: Competition, teams: list[Team], team: str, *, is_used: bool) -> None:
-    """Check that a team may join. Raises Problem (409)."""
+    """Raise Problem (409) if the team may not join."""
     if is_used:
         raise Problem(409, "invite_used", "a team has joined with this invitation already; ask for another one")
     if folded(team) in {folded(one.team) for one in teams if not one.is_house}:

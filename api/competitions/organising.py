@@ -1,4 +1,4 @@
-"""What the organiser reads: the shipped cases, and what teams and house bots do."""
+"""Routes that the organiser reads: the shipped cases, and the activity of teams and house bots."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from db.connect import Database
 
 CASES = Path(__file__).parents[2] / "deploy" / "cases"
 
-# Over which the orders per second are counted [s].
+# The time over which the orders per second are averaged [s].
 WINDOW_S = 10
 
 

@@ -1,4 +1,4 @@
-"""The pages of competitions, served like the dashboard: files of this origin under the same content policy."""
+"""The pages of competitions, served like the dashboard: files of this origin with the same content policy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CONSOLE, PROJECTOR = "console.html", "projector.html"
 
 
 class Pages:
-    """The files of the pages, read once."""
+    """The files of the pages, read once at the start."""
 
     def __init__(self) -> None:
         self._files = read_files()

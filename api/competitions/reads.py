@@ -1,4 +1,4 @@
-"""Routes by which everyone follows competitions: their state and their standings."""
+"""Public routes of competitions: their state and their standings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from db.clearing_data.competition import rounds as competition_rounds
 from db.clearing_data.competition.competitions import Competition
 from db.connect import Database
 
-# Standings asked for more often are the same [s]; and of how many competitions they are remembered.
+# Requests within this time get the same standings [s], which are remembered for at most this many competitions.
 REMEMBER_S = 0.5
 _MOST_REMEMBERED = 1_000
 
@@ -68,7 +68,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
 
 
 def existing(tx: Connection, competition_id: str) -> Competition:
-    """Return a competition that a path names. Raises Problem (404)."""
+    """Return the competition that a path names. Raises Problem (404)."""
     found = None if "\0" in competition_id else competitions.find(tx, competition_id)
     if found is None:
         raise not_found("competition")
@@ -89,7 +89,7 @@ def _standings(clearing_data: Database, competition_id: str) -> list[dict[str, A
 
 
 def gains_now(tx: Connection, found: Competition) -> dict[str, int]:
-    """Return what each account has gained in the current round at the last prices [cents]."""
+    """Return the gain of each account in the current round at the last prices [cents]."""
     number = found.number
     return live_gains(
         found,

@@ -1,4 +1,4 @@
-"""The route of the report."""
+"""The route of a competition's report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of a competition as one self-contained page: no script, no request, everything escaped."""
+"""The report of a competition as one self-contained page: no scripts, no requests, all text escaped."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _FINAL = {"last": "the last price", "value": "the hidden value, which follows fr
 
 
 class Facts(NamedTuple):
-    """What the report is about; `trades` counts them by security."""
+    """The facts in the report; `trades` counts the trades of each security."""
 
     found: Competition
     teams: Sequence[Team]
@@ -57,7 +57,7 @@ class Facts(NamedTuple):
 
 
 def page(facts: Facts) -> str:
-    """Return the page."""
+    """Return the report as HTML."""
     found = facts.found
     parts = [
         f"<h1>{escape(found.name)}</h1>",
@@ -151,7 +151,7 @@ def _round(facts: Facts, number: int) -> Iterable[str]:
 
 
 def _curves(facts: Facts, samples: Sequence[Sample]) -> str:
-    """Return the gains of the best teams over a round, as a drawing and its legend."""
+    """Draw the gains of the best teams over a round, with a legend."""
     best = list(facts.standings[: len(_COLOURS)])
     if len(samples) < 2:
         return '<p class="quiet">The round was too short for a curve.</p>'

@@ -1,4 +1,4 @@
-"""Routes of the organiser: create a competition, invite teams, start and stop it."""
+"""Routes of the organiser: create a competition, invite teams, and start and stop the competition."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
     def moved(
         competition_id: str, to: Callable[[Competition], steps.Place | None], code: str, otherwise: str
     ) -> Response:
-        """Move a competition. Raises Problem (409) if it cannot be moved like this."""
+        """Move a competition to another state. Raises Problem (409) if the move is not possible."""
         with writing(clearing_data) as tx:
             found = locked(tx, competition_id)
             place = to(found)
@@ -107,5 +107,5 @@ def routes(*, clearing_data: Database) -> Blueprint:
 
 
 def locked(tx: Connection, competition_id: str) -> Competition:
-    """Return a competition that does not move until the transaction ends. Raises Problem (404)."""
+    """Return a competition, and lock it until the transaction ends. Raises Problem (404)."""
     return competitions.lock(tx, existing(tx, competition_id).number)

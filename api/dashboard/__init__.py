@@ -1,1 +1,1 @@
-"""The page for people: static files and who is asking; all else it gets from the routes and streams of everybody."""
+"""The page for people: static files, and the route of a key's owner. It gets all else from the public api."""

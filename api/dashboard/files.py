@@ -1,4 +1,4 @@
-"""The files of the page, read once: a path that is not one of theirs leads nowhere, whatever is written in it."""
+"""The files of the page, read once: any path that is not among theirs leads nowhere, whatever it contains."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent / "static"
 INDEX = "index.html"
 DOCS = "docs.html"
 
-# Licences and checksums have no suffix, or that of text.
+# Licences and checksums have no suffix, or the suffix of text.
 _TEXT = "text/plain; charset=utf-8"
 TYPES: Mapping[str, str] = {
     ".html": "text/html; charset=utf-8",
@@ -33,7 +33,7 @@ class File:
 
 
 def read_files(folder: Path = FOLDER) -> dict[str, File]:
-    """All files of a folder, by their paths in it."""
+    """Read all files of a folder, by their paths in it."""
     return {
         path.relative_to(folder).as_posix(): _read(path)
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""Routes of the page: the page itself at `/`, its files, and whose key somebody has."""
+"""Routes of the page: the page itself at `/`, its files, and the owner of a key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from api.wire.answers_schema.common import Root
 from api.wire.declaration import JSON, declared
 from api.wire.problems import not_found
 
-# Files of this origin and its sockets, and nothing else: no style or script in the page, no form, no frame around it.
+# Only files and sockets of this origin are allowed: no inline style or script, no form, no frame around the page.
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -30,7 +30,7 @@ _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Kept, and asked for each time: who updates the exchange has the new page at once.
+    # Cached but checked on each request, so that an updated exchange shows its new page at once.
     "Cache-Control": "no-cache",
 }
 _ROOT = {
@@ -57,7 +57,7 @@ def routes(*, keys: Keys) -> Blueprint:
         "public", "Where to find what; for browsers, the page", gives={200: Root}, media_types=[JSON, "text/html"]
     )
     def root() -> Response:
-        # A program that does not say what it wants gets JSON, as it always did.
+        # A program that does not say which type it accepts gets JSON, as before.
         accepted = request.accept_mimetypes
         wants_page = accepted["text/html"] > accepted[JSON]
         told = served(files[INDEX]) if wants_page else answer(_ROOT)

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class StreamFigures(Struct, frozen=True):
-    """What `streams` counts: clients that are connected, and clients cut off since its start."""
+    """The counts of `streams`: connected clients, and clients cut off since its start."""
 
     clients: int
     anonymous_clients: int
@@ -26,7 +26,7 @@ def write(run_directory: Path, figures: StreamFigures) -> None:
 
 
 def read(run_directory: Path) -> StreamFigures | None:
-    """Return the latest figures; None if there are none."""
+    """Return the latest figures, or None before the first."""
     try:
         return msgspec.json.decode(_file(run_directory).read_bytes(), type=StreamFigures)
     except (OSError, msgspec.DecodeError):

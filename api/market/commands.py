@@ -1,4 +1,4 @@
-"""Commands about securities: they go the way of orders, and their senders wait until order entry has decided them."""
+"""Commands about securities: they take the path of orders, and their senders wait for order entry to decide them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from db.clearing_data.log.command_outcomes import outcome
 from db.connect import Database
 from tasks.messages import SecurityRequest
 
-# How long to wait for order entry's decision, and between two looks [s].
+# The longest wait for the decision of order entry, and the time between two looks for it [s].
 WAIT_S = 2.0
 LOOK_S = 0.02
 
 
 class Sent(NamedTuple):
-    """A command that RabbitMQ has, and whether it is in the log by now."""
+    """A command that RabbitMQ has confirmed, and whether it is in the log yet."""
 
     command_id: int
     is_logged: bool
@@ -39,8 +39,8 @@ class SecurityCommands:
     def send(self, request_of: Callable[[int, int], SecurityRequest]) -> Sent:
         """Send a command, and return once it is in the log or two seconds have passed.
 
-        request_of  makes the request of its number and the time [us since 1970, UTC]
-        raises      Problem  404, 409, 422: order entry denied it; 503
+        request_of  makes the request from its number and the time [us since 1970, UTC]
+        raises      Problem  404, 409, 422: order entry denied the command; 503
         """
         (number,) = self._ids.take(1)
         self._queue.put([request_of(number, time.time_ns() // 1_000)])
@@ -56,7 +56,7 @@ class SecurityCommands:
 
 
 def _problem_of(reason: str) -> Problem:
-    """Return the problem that a denial of order entry's is."""
+    """Return the problem for a denial by order entry."""
     match reason:
         case "unknown_security":
             return not_found("security")

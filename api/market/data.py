@@ -1,4 +1,4 @@
-"""Routes of market data, which everybody may read."""
+"""Routes of market data, which are public."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _INTERVAL = Parameter("interval", Literal[tuple(CANDLE_SECONDS)], "of each candl
 
 
 def routes(*, listing: Listing, market_data: Database) -> Blueprint:
-    """Return the routes, on these services."""
+    """Return the routes."""
     blueprint = Blueprint("market_data", __name__)
 
     @blueprint.get("/securities")

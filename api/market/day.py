@@ -24,7 +24,7 @@ from db.market_data import day_store, news
 
 
 def routes(*, listing: Listing, market_data: Database) -> Blueprint:
-    """Return the routes, on these services."""
+    """Return the routes."""
     blueprint = Blueprint("day", __name__)
 
     @blueprint.get("/auction/<security_id>")

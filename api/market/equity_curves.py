@@ -1,4 +1,4 @@
-"""What clients were worth over time: sampled every few seconds, and told as curves."""
+"""The equity of clients over time: sampled every few seconds, and returned as curves."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from tasks.shared.rules.securities import Security
 
 log = structlog.get_logger()
 
-# As many clients as are sampled, and as are told: the richest.
+# The number of clients that are sampled, and the number that have a curve: the richest.
 MOST_SAMPLED = 200
 MOST_TOLD = 20
-# Points of a curve.
+# The most points of a curve.
 MOST_POINTS = 240
 
-# What is read of the database: curves of these times; other ones are a part of the next longer one. So however many
-# ask for however many times, each of these is read no more often than new samples change it [s].
+# The spans for which curves are read from the database; any other span is cut from the next longer one. So however
+# many clients ask for however many spans, each of these is read only as often as new samples change it [s].
 SPANS_S = (60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200, 86_400)
 SAMPLES_A_SPAN = 8_640
 
@@ -40,7 +40,7 @@ _US = 1_000_000
 
 
 class EquityCurves:
-    """Samples as long as the process lives, and tells what was sampled."""
+    """Samples the equity of clients while the process lives, and returns the samples as curves."""
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
@@ -57,13 +57,13 @@ class EquityCurves:
             try:
                 self.sample(now_us())
             except Problem as problem:
-                # The curves have a gap there, as the exchange had.
+                # The curves have a gap at this time, as the database was away.
                 log.warning("equity_not_sampled", fault=problem.detail)
 
     def sample(self, at_us: int) -> None:
-        """Keep what clients are worth now. Raises Problem (503) when the database is away.
+        """Store the current equity of the clients. Raises Problem (503) when the database is away.
 
-        The curves of a new exchange begin when its first auction is over: before that, no price is one of the market.
+        The curves of a new exchange begin after its first auction: before that, the market has not made any price.
         """
         with reading(self._clearing_data) as tx:
             securities = ever_listed(tx)
@@ -81,7 +81,10 @@ class EquityCurves:
             equity_samples.add(tx, Sample(at_us // EVERY_US * EVERY_US, sampled))
 
     def read(self, seconds: int) -> bytes:
-        """The curves of the last seconds, of those who are the richest at their end, as JSON. Raises Problem (503)."""
+        """Return the curves of the last seconds, of the clients that are now the richest, as JSON.
+
+        raises  Problem (503)
+        """
         span_s = next(span_s for span_s in SPANS_S if span_s >= seconds)
         curves, encoded = self._spans[span_s].get()
         return encoded if span_s == seconds else encode(_since(curves, now_us() - seconds * _US))
@@ -98,7 +101,7 @@ def _opening(securities: Sequence[Security]) -> bool:
 
 
 def _since(curves: Mapping[str, Any], since_us: int) -> dict[str, Any]:
-    """Return the part of curves since a time; all times have the same number of digits."""
+    """Return the part of the curves since a time; times compare as text because all have the same number of digits."""
     first = bisect_left(curves["times"], outgoing.time_of(since_us))
     return {
         "times": curves["times"][first:],
@@ -108,7 +111,7 @@ def _since(curves: Mapping[str, Any], since_us: int) -> dict[str, Any]:
 
 
 def _curves(samples: Sequence[Sample]) -> dict[str, Any]:
-    """Equal times for all; None where a client was not sampled."""
+    """Return curves that share their times, with None where a client was not sampled."""
     latest = samples[-1].standings if samples else {}
     told = sorted(latest, key=lambda client_id: (-latest[client_id][0], client_id))
     curves: dict[str, Any] = {
@@ -120,5 +123,5 @@ def _curves(samples: Sequence[Sample]) -> dict[str, Any]:
         points = [sample.standings.get(client_id) for sample in samples]
         curves["equity"][client_id] = [dollars(one[0]) if one else None for one in points]
         curves["returns"][client_id] = [outgoing.return_of(one[1]) if one else None for one in points]
-        gevent.sleep(0)  # orders come first
+        gevent.sleep(0)  # let orders go first
     return curves

@@ -11,7 +11,7 @@ from db.connect import Database
 
 
 def change(clearing_data: Database, security_id: str, fees: Fees) -> None:
-    """Give a listed security other fees. Raises Problem (409 while an order of it is open, 422, 503)."""
+    """Change the fees of a listed security. Raises Problem (409 while the security has an open order, 422, 503)."""
     if fees.maker_fee + fees.taker_fee < 0:
         raise invalid("/maker_fee", "a rebate must not be more than the other side pays")
     with writing(clearing_data) as tx:

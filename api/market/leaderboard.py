@@ -1,4 +1,4 @@
-"""Routes of the leaderboard: the clients by what they are worth, and how they came to that."""
+"""Routes of the leaderboard: the clients by their equity, and their equity over time."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from db.clearing_data.listing.securities import ever_listed
 from db.connect import Database
 from tasks.shared.rules.securities import Security
 
-# Asked for more often, it is the same [s].
+# Requests within this time get the same leaderboard [s].
 REMEMBER_S = 1.0
-# While there are more trades to count, and transactions under way to wait for [s].
+# The pause between two steps of counting, while trades are left to count or running transactions to wait for [s].
 AGAIN_S = 0.01
 
 _HOUR_S = 3_600
@@ -37,7 +37,7 @@ _SECONDS = Parameter("seconds", Annotated[int, Field(ge=60, le=_DAY_S)], "how fa
 
 
 def routes(*, clearing_data: Database) -> Blueprint:
-    """Return the routes, on this database; it is sampled as long as the process lives."""
+    """Return the routes, and start to sample the equity of clients, for as long as the process lives."""
     blueprint = Blueprint("leaderboard", __name__)
     counts = TradeCounts()
     board = SharedValue(lambda: encode({"data": ranked(clearing_data, counts)}), remember_s=REMEMBER_S)
@@ -63,10 +63,10 @@ def routes(*, clearing_data: Database) -> Blueprint:
 
 
 def ranked(clearing_data: Database, counts: TradeCounts) -> list[dict[str, Any]]:
-    """Return the clients as they stand now, the richest first.
+    """Return the clients in their current order, the richest first.
 
-    counts  what the caller has counted up to now; the first time, all trades there ever were have to be
-    raises  Problem (503)  the database is away, or has so many trades that the caller has to come again
+    counts  the trades that the caller has counted so far; the first call has to count all trades of the past
+    raises  Problem (503)  the database is away, or has so many trades that the caller has to try again
     """
     while not _advance(clearing_data, counts):
         gevent.sleep(AGAIN_S)
@@ -87,7 +87,7 @@ def _ranked(
     nothing = Kept()
     worth = [(outgoing.equity_cents(one.account, one.holdings, securities), one) for one in found]
     worth.sort(key=lambda entry: (-entry[0], entry[1].account.client_id))
-    # Equal equity is an equal rank, and the next rank counts all before it.
+    # Equal equity gives an equal rank, and the next rank counts all clients before it.
     ranks: dict[int, int] = {}
     for place, (equity_cents, _) in enumerate(worth, start=1):
         ranks.setdefault(equity_cents, place)

@@ -26,7 +26,7 @@ from tasks.shared.rules.securities import SecurityPhase
 
 
 def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Database) -> Blueprint:
-    """Return the routes, on these services."""
+    """Return the routes."""
     blueprint = Blueprint("listings", __name__)
 
     @blueprint.post("/securities")
@@ -93,7 +93,7 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
                     lambda number, now_us: SettleRequest(number, security_id, wanted.transfer_id, wanted.value, now_us)
                 )
             except Problem:
-                # The same settlement may have been sent twice at once.
+                # Two requests may have sent the same settlement at the same time.
                 if not was_settled(security_id, wanted):
                     raise
             else:
@@ -103,7 +103,7 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
         return answer(outgoing.security_of(listing.in_path(security_id)))
 
     def was_settled(security_id: str, wanted: Settlement) -> bool:
-        """Return whether just this settlement is in the log. Raises Problem (409) when another one is."""
+        """Return whether exactly this settlement is in the log. Raises Problem (409) if a different one is."""
         with reading(clearing_data) as tx:
             found = final_settlement(tx, security_id)
         if found is None:
@@ -118,7 +118,7 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
 
 
 def submitted(security_id: str, sent: Sent, what: str) -> Response:
-    """202 for a command that is queued and not known to be in the log."""
+    """Return a 202 for a command that is queued and not yet known to be in the log."""
     content: dict[str, Any] = {
         "status": "success",
         "security_id": security_id,
@@ -129,7 +129,7 @@ def submitted(security_id: str, sent: Sent, what: str) -> Response:
 
 
 def _price_limits(wanted: NewSecurity) -> tuple[int, int]:
-    """Return the lowest and the highest price on the tick within the limits [cents]. Raises Problem (422)."""
+    """Return the lowest and the highest price within the limits that are on the tick [cents]. Raises Problem (422)."""
     if wanted.maker_fee + wanted.taker_fee < 0:
         raise invalid("/maker_fee", "a rebate must not be more than the other side pays")
     if wanted.reference_price % wanted.tick:

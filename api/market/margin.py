@@ -1,4 +1,4 @@
-"""The route of margin: what clients owe, and how far each is from being bought in."""
+"""The route of margin: the debts of clients, and the distance of each from a buy-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The route of netting: what the clearinghouse has set off."""
+"""The route of netting: the obligations that the clearinghouse has set off."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from db.clearing_data.clearing.netting import turnovers
 from db.connect import Database
 from tasks.order_execution.rules.netting import Turnover, net
 
-# Without a beginning the window is as long, and no window may be longer: a day of trades is read in seconds [us].
+# The length of a window without a start, and of the longest window: reading a day of trades takes seconds [us].
 DEFAULT_WINDOW_US = 60 * 60 * 1_000_000
 LONGEST_WINDOW_US = 24 * 60 * 60 * 1_000_000
 
 
 def routes(*, clearing_data: Database) -> Blueprint:
-    """Return the route, on this database."""
+    """Return the route."""
     blueprint = Blueprint("clearing", __name__)
 
     @blueprint.get("/clearing/netting")

@@ -27,7 +27,7 @@ _Change = PhaseChange | BandChange | Halt
 
 
 def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Database) -> Blueprint:
-    """Return the route, on these services."""
+    """Return the route."""
     blueprint = Blueprint("halts", __name__)
 
     @blueprint.patch("/securities/<security_id>")
@@ -60,7 +60,7 @@ _WORDS = {PhaseChange: "phase", BandChange: "band", Halt: "halt"}
 
 
 def _change_of(content: Any) -> _Change:
-    """Return the change that a body asks for. Raises Problem (422)."""
+    """Return the change that a body requests. Raises Problem (422)."""
     named = content.keys() if isinstance(content, dict) else set()
     if named & PhaseChange.model_fields.keys():
         asked = shape_of(content, PhaseChange)

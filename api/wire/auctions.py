@@ -14,12 +14,12 @@ _NOTHING = AuctionState("", 0, None, 0, 0, None, 0)
 
 
 def phase_of(phase: SecurityPhase, cause: PhaseCause | None, ends_us: int | None) -> dict[str, Any]:
-    """Return a phase, in the words of a security."""
+    """Return the form of a phase, with the names of the fields of a security."""
     return {"phase": phase, "phase_cause": cause, "phase_ends_at": time_or_none(ends_us)}
 
 
 def auction_of(phase: SecurityPhase, ends_us: int | None, auction: AuctionState | None) -> dict[str, Any]:
-    """What an auction would lead to; outside of auctions nothing would trade."""
+    """Return the form of an auction's outcome if it ended now; outside of auctions, nothing would trade."""
     if phase != "auction" or auction is None:
         auction = _NOTHING
     return {
@@ -33,7 +33,7 @@ def auction_of(phase: SecurityPhase, ends_us: int | None, auction: AuctionState 
 
 
 def news_of(news: News) -> dict[str, Any]:
-    """Return a piece of news."""
+    """Return the form of a piece of news."""
     return {
         "news_id": news.news_id,
         "headline": news.headline,

@@ -61,7 +61,7 @@ def _team(name: object) -> str:
 
 
 def _plain(options: object) -> dict[str, Any]:
-    """Options as strategies take them: numbers are int and float."""
+    """Return options as strategies take them: numbers are int and float."""
     if not isinstance(options, dict):
         raise PydanticCustomError("options", "must be an object of the strategy's options")
     return {name: float(value) if isinstance(value, Decimal) else value for name, value in options.items()}
@@ -73,7 +73,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 
 
 class Endowment(Shape):
-    """What each team begins a round with: cash, and shares by security."""
+    """The cash, and the shares by security, with which each team begins a round."""
 
     cash: Cash = 1_000_000
     shares: Annotated[dict[str, Annotated[int, Field(ge=0, le=MOST_SHARES)]], Field(default_factory=dict)]
@@ -90,7 +90,7 @@ class HouseBots(Shape):
 
 
 class PlannedNews(Shape):
-    """News at a time of each round, or of one; `change` is what becomes of the hidden value, as a fraction."""
+    """News at a time of each round, or of one; `change` is the change of the hidden value, as a fraction."""
 
     at: Annotated[int, _duration_us("0"), _seconds_schema(0)]
     headline: Text
@@ -101,7 +101,7 @@ class PlannedNews(Shape):
 
 
 class QuotingDuty(Shape):
-    """What each team has to quote on both sides, for a part of the round; each missing percent costs the penalty."""
+    """The quotes that each team keeps on both sides for a part of the round; each missing percent costs the penalty."""
 
     max_spread: Annotated[PriceCents, Field(ge=1)]
     quantity: Annotated[int, Field(ge=1, le=MOST_SHARES)]
@@ -110,7 +110,7 @@ class QuotingDuty(Shape):
 
 
 class CaseSecurityBody(NewSecurity):
-    """A security as it is listed; by default as many shares are issued as the endowments need."""
+    """A security to be listed; by default, the issued shares are those that the endowments need."""
 
     issued: Annotated[int, Field(ge=1, le=10**12)] | None = None  # type: ignore[assignment]
 
@@ -149,6 +149,6 @@ class NewTeam(Shape):
 
 
 class Extension(Shape):
-    """By how much the trading of the round lasts longer [s]."""
+    """The time by which trading in the round is extended [s]."""
 
     seconds: Annotated[int, _duration_us("1"), _seconds_schema(1)]

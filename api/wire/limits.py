@@ -17,7 +17,7 @@ _Count = Annotated[int, Field(ge=0, le=10**15)]
 
 
 class NewLimits(Shape):
-    """Limits to be changed; null for the exchange's default, and what is not given stays."""
+    """Limits to be changed; null for the exchange's default. A limit that is not given stays."""
 
     max_order_quantity: _Count | None = None
     max_order_notional: AmountCents | None = None
@@ -45,7 +45,7 @@ class Limits(Answer):
 
 
 class AccountWithLimits(Account):
-    """What is in an account, and its limits."""
+    """The contents of an account, and its limits."""
 
     limits: Limits
 
@@ -58,7 +58,7 @@ class LimitsChanged(Answer):
 
 
 def changes_of(wanted: NewLimits) -> dict[str, int | None]:
-    """Return the limits that a request names, by their names in `clearing_data`."""
+    """Return the limits that a request sets, by their names in `clearing_data`."""
     named = wanted.model_dump(include=wanted.model_fields_set)
     if "max_order_notional" in named:
         named["max_order_notional_cents"] = named.pop("max_order_notional")

@@ -192,7 +192,7 @@ def json_schemas(ref_template: str) -> tuple[dict[str, Any], dict[str, Any]]:
     for schema in requests.values():
         for field in schema["properties"].values():
             if "enum" in field:
-                field["type"] = "string"  # generators of clients want to be told
+                field["type"] = "string"  # generators of clients need the type
         kind = schema["properties"]["type"]
         kind["const"] = kind.pop("enum")[0]  # one word is no choice
     return body, requests

@@ -35,7 +35,7 @@ def dollars_or_none(cents: int | None) -> Decimal | None:
 
 
 def time_or_none(time_us: int | None) -> str | None:
-    """Return a time as RFC 3339, or none."""
+    """Return microseconds since 1970 as a time in RFC 3339; None stays None."""
     return None if time_us is None else time_of(time_us)
 
 

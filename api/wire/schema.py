@@ -1,4 +1,4 @@
-"""The shapes of the bodies that clients send, but for orders: strict, and without unknown fields.
+"""The shapes of the bodies that clients send, except orders: strict, and without unknown fields.
 
 This is the one source of their rules: the api checks requests against it, and generates the OpenAPI document from it.
 """

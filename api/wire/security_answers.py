@@ -1,4 +1,4 @@
-"""What clients read of securities beside their terms: commands on their way, and auctions."""
+"""The data of securities that clients read besides their terms: submitted commands, auctions, news."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CommandSubmitted(Answer):
 
 
 class AuctionState(Answer):
-    """What the auction of a security would lead to if it ended now; without a price nothing would trade."""
+    """The outcome of a security's auction if it ended now; without a price, nothing would trade."""
 
     phase: SecurityPhase
     price: Dollars | None
@@ -44,7 +44,7 @@ class PhaseOf(Answer):
 
 
 class News(Answer):
-    """News for everybody, about a security or about none."""
+    """News for all clients, about a security or about none."""
 
     news_id: Number
     headline: str

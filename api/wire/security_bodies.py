@@ -13,7 +13,7 @@ from api.wire.schema import PRICE_BELOW_CENTS, Name, PriceCents, RatePpm, Shape
 from tasks.messages import Phase
 
 _PPM = 10**6
-# A phase that ends by itself ends within a year [s].
+# A phase that ends by itself lasts a year at most [s].
 LONGEST_PHASE_S = 366 * 86_400
 
 
@@ -75,27 +75,27 @@ class NewSecurity(Shape):
 
 
 class PhaseChange(Shape):
-    """Another phase; continuous trading begins after the seconds, if there are any."""
+    """Another phase; if it has a number of seconds, continuous trading begins after them."""
 
     phase: Phase
     seconds: LastsUs | None = None
 
 
 class BandChange(Shape):
-    """How far from the last trade an order may trade; null for no limit."""
+    """The largest distance from the last trade at which an order may trade; null for no limit."""
 
     band: BandPpm | None
 
 
 class Settlement(Shape):
-    """What each share of a security is worth in the end, in cash."""
+    """The final value of each share of a security, paid in cash."""
 
     transfer_id: Name
     value: ValueCents
 
 
 class NewNews(Shape):
-    """News for everybody, about a security or about none."""
+    """News for all clients, about a security or about none."""
 
     headline: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     body: Annotated[str, StringConstraints(max_length=10_000)] | None = None

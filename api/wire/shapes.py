@@ -13,7 +13,7 @@ from api.wire.schema import Shape
 
 S = TypeVar("S", bound=Shape)
 
-# What pydantic calls a fault, and what the client is told.
+# The text for the client, by pydantic's name of a fault.
 _DETAILS = {
     "missing": "is required",
     "extra_forbidden": "is not a known field",

@@ -25,7 +25,7 @@ _DRAIN_S = 180.0
 _AUDIT_S = 600.0
 # The longest time in which the exchange accepts an order after the last fault [s].
 _RESOLVE_S = 60.0
-# Time for a query to get another answer than a 503; an order that is promised and not there keeps giving that one [s].
+# Time for a query to get an answer other than 503; a promised order that is missing keeps giving 503 [s].
 _QUERY_S = 5.0
 # Findings of one kind that the report lists.
 _MOST_LISTED = 20
@@ -54,7 +54,7 @@ class Verdict:
     events: Counter[str] = field(default_factory=Counter)  # lines in the logs with COUNTED_EVENTS
 
     def find(self, kind: str, what: Sequence[str]) -> int:
-        """Record findings of one kind; return their number."""
+        """Record findings of one kind, and return their number."""
         self.findings += [f"{kind}: {one}" for one in what[:_MOST_LISTED]]
         if len(what) > _MOST_LISTED:
             self.findings.append(f"{kind}: and {len(what) - _MOST_LISTED} more")
@@ -124,7 +124,7 @@ class Judge:
     def _resolve(self) -> None:
         """Resolve orders of unknown outcome: query every second one, and then send all of them again.
 
-        Orders that were not accepted are sent again, too: a client order id with a promise must get its order.
+        Orders that were not accepted are sent again as well: a client order id with a promise must get its order.
         """
         named = [sent for sent in self._record if sent.client_order_id is not None and not sent.is_accepted]
         unclear = [sent for sent in named if sent.is_open]

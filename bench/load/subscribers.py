@@ -55,7 +55,7 @@ class _Chunk:
 
 @dataclass(slots=True)
 class CrowdResult:
-    """What all subscribers together received."""
+    """The messages that all subscribers together received."""
 
     subscribers: int
     messages: int = 0

@@ -1,4 +1,4 @@
-"""How many trades the flow makes an order when every client can trade: a run that makes fewer measures something else.
+"""The trades per order of the flow when every client can trade: a run with fewer measures something else.
 
 A client that has run out of shares, cash or open orders is denied its orders, and a denied order costs next to
 nothing. So the figures of such a run look better than they are.

@@ -1,4 +1,4 @@
-"""What the figures of a market are, from its quotes, trades and accounts: pure arithmetic."""
+"""Computes the figures of a market from its quotes, trades and accounts: pure arithmetic."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Trade(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bot:
-    """A bot: what it is worth, what it would be worth without having traded, and its requests."""
+    """A bot: its equity, the equity that it would have without trades, and its requests."""
 
     account: str
     held_cents: int

@@ -89,7 +89,7 @@ def fill(
 ) -> int:
     """Make trades, and write their executions to files of one batch each; return the number of files.
 
-    short_sellers  so many of the twenty clients have no shares and sell what they borrow
+    short_sellers  the number of the twenty clients that have no shares and sell only borrowed ones
     """
     with clearing_data.transaction() as tx:
         initial_data.load(tx, shards=SHARDS, now_us=1, traders=(), shares={})

@@ -54,7 +54,7 @@ def filled(
     """Give databases next to those of the addresses, with unsettled trades, and drop them after the block.
 
     fed            whether market data has the trades, as if they were settled
-    short_sellers  how many of the twenty clients sell only what they borrow
+    short_sellers  the number of the twenty clients that sell only borrowed shares
     """
     with (
         scratch_database(urls[0], CLEARING_DATA_MIGRATIONS) as address,

@@ -32,7 +32,7 @@ _PARTS = {process.command[0]: process.name for process in (*workers(1), *webs())
 
 @dataclass(frozen=True, slots=True)
 class ProcessUse:
-    """What a process has used since it started, and the part of the exchange it belongs to."""
+    """The CPU time and memory of a process since its start, and the part of the exchange it belongs to."""
 
     part: str
     cpu_s: float
@@ -168,6 +168,6 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _machine_cpu_s() -> float:
-    """Return what all processes have used since the machine started, without idle time and waiting for disks."""
+    """Return the CPU time of all processes since the machine started, without idle time and waiting for disks [s]."""
     user, nice, system, _idle, _iowait, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split()[1:9])
     return (user + nice + system + irq + softirq) / TICKS_A_SECOND

@@ -159,11 +159,11 @@ class Client(Operations):
         return self.get(f"/report/{part(security_id)}/{order_id}", Report)
 
     def past_reports(self, client_id: str | None = None) -> Iterator[Report]:
-        """Return the client's reports, newest first, page by page as they are asked for; the admin says whose."""
+        """Yield the client's reports, newest first, fetching pages as needed; `client_id` is for the admin's key."""
         return self._pages("/reports", Page[Report], query_of(client_id=client_id))
 
     def reports_after(self, sequence: int, *, client_id: str | None = None) -> list[Report]:
-        """Return the reports that came after one, oldest first: what a stream has missed."""
+        """Return the reports after a sequence, oldest first: those that a stream has missed."""
         found: list[Report] = []
         for report in self.past_reports(client_id):
             if (report.sequence or 0) <= sequence:

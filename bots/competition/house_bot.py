@@ -27,7 +27,7 @@ from bots.strategies import STRATEGIES
 
 
 class HiddenValue(Struct, frozen=True, kw_only=True):
-    """What the hidden value of the bot's own security follows from; see bots.competition.seeded."""
+    """The inputs of the hidden value of the bot's own security; see bots.competition.seeded."""
 
     seed: str
     round: int
@@ -35,7 +35,7 @@ class HiddenValue(Struct, frozen=True, kw_only=True):
     reference: float
     news: list[tuple[float, float]]
     began_s: float  # when continuous trading begins [s since 1970]
-    round_s: float  # how long it lasts; the value stays as it is then
+    round_s: float  # how long it lasts; afterwards the value stays constant
 
 
 class Spec(Struct, frozen=True, kw_only=True):

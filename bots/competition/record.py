@@ -1,4 +1,4 @@
-"""What a competition leaves behind, as read from the exchange or from a folder that was saved."""
+"""The record of a finished competition, read from the exchange or from a saved folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Trade(Struct, frozen=True, kw_only=True):
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """An entry of the ledger: what an account gains [cents, shares]."""
+    """An entry of the ledger: the gain of an account [cents, shares]."""
 
     account: str
     kind: str
@@ -44,7 +44,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """What an account would have gained at a moment; 1 or 0 for a duty to quote that was met or not."""
+    """The gain of an account at a moment; for a duty to quote, 1 if it was met and 0 if not."""
 
     round: int
     client_id: str
@@ -52,7 +52,7 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 class Security(Struct, frozen=True, kw_only=True):
-    """A security of a round and what it was settled at [cents]."""
+    """A security of a round and its settlement value [cents]."""
 
     round: int
     security_id: str
@@ -80,7 +80,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Contents(Struct, frozen=True, kw_only=True):
-    """The record itself; the case and the standings as the exchange tells them."""
+    """The record itself; the case and the standings have the form in which the exchange publishes them."""
 
     competition: dict[str, Any]
     case: dict[str, Any]

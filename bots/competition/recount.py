@@ -1,6 +1,6 @@
 """Recounts the standings of a competition from its tape, its ledger and its seed, independently of the exchange.
 
-Each check yields what is wrong; nothing of the exchange's results is used but to compare with it.
+Each check yields the faults that it finds; the exchange's own results serve only for comparison.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bots.competition.seeded import final_cents, hidden_value
 
 
 def faults(record: Record) -> Iterator[str]:
-    """Yield every difference between the record and what tape, ledger and seed lead to."""
+    """Yield every difference between the record and the results that follow from tape, ledger and seed."""
     yield from _faults_of_seed(record)
     recounted: dict[tuple[int, str], int] = {}
     last_round = max((one.round for one in record.contents.results), default=0)
@@ -35,7 +35,7 @@ def _faults_of_seed(record: Record) -> Iterator[str]:
 
 
 class Round:
-    """A round recounted: `gains` by account [cents]."""
+    """A recounted round: `gains` by account [cents]."""
 
     def __init__(self, record: Record, number: int) -> None:
         self._record = record
@@ -62,7 +62,7 @@ class Round:
     def _is_of_round(self, entry: Entry) -> bool:
         """Return whether an entry belongs to the round: by its security, by its trade, or by its transfer.
 
-        What is withdrawn before the next round is of that round, and moves what this one left.
+        A withdrawal before the next round belongs to that round, although it moves assets that this one left.
         """
         if entry.transfer_id:
             competition_id = self._record.contents.competition["competition_id"]
@@ -83,7 +83,7 @@ class Round:
         return int(missing * duty["penalty_cents"])
 
     def faults(self) -> Iterator[str]:
-        """Yield what is wrong with the round."""
+        """Yield the faults of the round."""
         for fault in (
             *self._faults_of_endowments(),
             *self._faults_of_trades(),
@@ -103,7 +103,7 @@ class Round:
                 yield f"{team.team} has shares that were not settled"
 
     def _faults_of_trades(self) -> Iterator[str]:
-        """Both sides of a trade are accounts of the competition, and what each paid or got is what the tape says."""
+        """Yield trades with a side outside the competition, or with payments that differ from the tape."""
         legs: dict[int, list[Entry]] = defaultdict(list)
         for entries in self._of_account.values():
             for entry in entries:
@@ -179,7 +179,7 @@ def _points(gains: dict[str, int], scoring: str) -> dict[str, int]:
 
 
 def _faults_of_standings(record: Record, gains: dict[tuple[int, str], int], last_round: int) -> Iterator[str]:
-    """Yield the ranks follow from the points of all rounds."""
+    """Yield each team whose rank, points or gain does not follow from all rounds."""
     teams = [team for team in record.contents.teams if not team.is_house]
     totals: dict[str, int] = dict.fromkeys((team.client_id for team in teams), 0)
     for number in range(1, last_round + 1):

@@ -1,4 +1,4 @@
-"""What follows from the seed of a competition: hidden values, and the seeds of the house bots.
+"""Derives hidden values, and the seeds of the house bots, from the seed of a competition.
 
 The seed is secret until the end and its SHA-256 is public from the beginning, so everyone can compute all of this
 again afterwards.
@@ -37,5 +37,5 @@ def hidden_value(
 
 
 def final_cents(value: Fundamental, *, round_s: float) -> int:
-    """Return what a security is worth at the end of a round [cents]."""
+    """Return the value of a security at the end of a round [cents]."""
     return max(round(100 * value.value(round_s)), 1)

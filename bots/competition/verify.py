@@ -14,7 +14,7 @@ _MOST_SHOWN = 20
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Recount; exit status 0: everything agrees, 1: it does not, or cannot be read."""
+    """Recount the standings. Exit status 0: everything agrees; 1: something differs, or the record cannot be read."""
     parser = argparse.ArgumentParser(
         prog="python -m bots verify-competition",
         description="Recount the standings of a competition from its tape, its ledger and its seed.",

@@ -76,7 +76,7 @@ class SettledFill(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What one stage of the exchange did with an order; `sequence` numbers a client's reports without gaps."""
+    """A stage's report about an order; `sequence` numbers a client's reports without gaps."""
 
     event_type: Literal["order", "trade", "settlement"]
     status: Literal["confirmed", "denied"]

@@ -74,7 +74,7 @@ class Rounds:
     """The matches of a tournament.
 
     processes  how many are played at a time
-    progress   is told which seed has been played how far [s]
+    progress   receives a seed and how far its match has been played [s]
     """
 
     league: League

@@ -119,7 +119,7 @@ def _run(members: Sequence[Member]) -> int:
     def run(member: Member) -> None:
         try:
             member.run(done)
-        except (Problem, LookupError) as fault:  # another try would be refused, too
+        except (Problem, LookupError) as fault:  # another try would be refused as well
             refused.append(f"{member.seat.account}: {fault}")
             done.set()
 

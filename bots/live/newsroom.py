@@ -1,7 +1,7 @@
 """`python -m bots newsroom`: publishes the news that moves the hidden values, with the admin's key.
 
-What is published when follows from the seed of the hidden values, so a restart publishes nothing twice. News that was
-due while the exchange or this process was away is left out, as newspapers of last week are.
+The items and their times follow from the seed of the hidden values, so a restart publishes nothing twice. News that was
+due while the exchange or this process was away is skipped, because old news is of no use.
 """
 
 from __future__ import annotations

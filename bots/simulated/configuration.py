@@ -59,7 +59,7 @@ class Configuration:
     """A market without its traders.
 
     seed                 the only source of randomness, together with `secret`
-    secret               what bots must not know of the seed: with it, no bot can guess what follows from the seed
+    secret               text unknown to the bots: with it, no bot can compute what follows from the seed
     duration_s           how long the bots trade [s]
     listings             the securities; the first is every bot's default
     settlement_delay_us  time from a trade to its settlement, before which its proceeds cannot be used [us]

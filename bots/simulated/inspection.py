@@ -1,4 +1,4 @@
-"""Checks what a player sends that runs in a process of its own, where a stranger may have changed our code.
+"""Checks the messages of a player in a process of its own, where a stranger may have changed our code.
 
 The same checks have refused an honest bot's requests before they left its process, so whatever fails here is a forgery
 and ends the bot.

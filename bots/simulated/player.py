@@ -52,7 +52,7 @@ class Note(Struct, frozen=True, array_like=True):
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """What a bot is told when it takes its seat: what the exchange's contract says, and nothing else.
+    """The information that a bot gets when it takes its seat: the contents of the exchange's contract only.
 
     number      of its seat, from 1
     securities  what it may trade, its own first; `listed` has the same ones as the rules see them
@@ -82,7 +82,7 @@ class Call(Struct, frozen=True, array_like=True):
 
 
 class Turn(Struct, array_like=True):
-    """What a wake-up leads to.
+    """The result of a wake-up.
 
     calls     callbacks with requests, in order of time
     timer_us  when the timer is due next
@@ -122,7 +122,7 @@ class Player(Protocol):
         """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
 
     def acted(self) -> Turn:
-        """Return what the last wake-up leads to; call it once, before any other call."""
+        """Return the result of the last wake-up; call it once, before any other call."""
 
     def stop(self, now_us: int, value: float | None) -> Turn:
         """Stop the strategy."""
@@ -222,7 +222,7 @@ class StrategyPlayer:
             self._call(self._timer_us, self._tick)
 
     def acted(self) -> Turn:
-        """Return what the last wake-up leads to."""
+        """Return the result of the last wake-up."""
         return self._taken()
 
     def stop(self, now_us: int, value: float | None) -> Turn:

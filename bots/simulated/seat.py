@@ -22,7 +22,7 @@ from tasks.messages import ClientRequest
 class Seat:
     """One bot in the market.
 
-    is_open   whether it has started and goes on
+    is_open   whether it has started and not ended
     failure   the reason for its disqualification, or None
     refusals  requests refused before they reached the exchange, by code
     notes     lines that the strategy has logged

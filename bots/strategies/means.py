@@ -12,10 +12,10 @@ from bots.working_order import WorkingOrder
 
 @dataclass
 class Noise(Strategy):
-    """A trader without an opinion, whose position stays near its opening one if that is asked for.
+    """A trader without an opinion; an option keeps its position near the opening one.
 
-    Random sides lead as far from the opening position as the account reaches, and traders who know what a share is
-    worth run out of means to trade against that.
+    Random sides lead as far from the opening position as the account allows, and traders that know the value of a share
+    run out of means to trade against that.
     """
 
     drift: int = option(0, "largest distance from its opening position, at which it turns back; 0 for any [shares]")
@@ -27,7 +27,7 @@ class Noise(Strategy):
         self._neutral = self.position()
 
     def side(self, quantity: int) -> Side:
-        """Draw a side for an order; it is the other one if the order would lead too far."""
+        """Draw a side for an order; return the opposite one if the order would lead too far."""
         side = self.rng.choice(SIDES)
         after = self.position() - self._neutral + (quantity if side == "buy" else -quantity)
         if self.drift and abs(after) > self.drift:

@@ -1,4 +1,4 @@
-"""The exchange on this machine: the environment of its processes, and what the supervisor runs."""
+"""The exchange on this machine: the environment of its processes, and the programs of its supervisor."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _reservations() -> int:
         file = os.open(_RESERVATIONS, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:  # another process was faster
         return os.open(_RESERVATIONS, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    os.fchmod(file, 0o666)  # despite the umask: other users' processes reserve ports, too
+    os.fchmod(file, 0o666)  # despite the umask: processes of other users also reserve ports
     return file
 
 

@@ -46,7 +46,7 @@ class Variables:
 def from_environment(environment: Mapping[str, str], *, market: MarketFile = DEFAULT) -> Variables:
     """Read the variables.
 
-    market  whose bots trade if BOTS is not set
+    market  the market whose bots trade if BOTS is not set
     raises  Failure  one of them is invalid
     """
     return Variables(
@@ -65,7 +65,7 @@ def _count(environment: Mapping[str, str], name: str) -> int:
 
 
 def bots_of(text: str, market: MarketFile) -> tuple[Crew, ...]:
-    """Return the bots of a list like `flood, informed:2`; those of the market if it is empty, none of them for `none`.
+    """Return the bots of a list like `flood, informed:2`: the market's own for an empty list, no bots for `none`.
 
     raises  Failure  the list is wrong
     """

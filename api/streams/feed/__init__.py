@@ -1,1 +1,1 @@
-"""What streams say: prices, books, trades, candles, reports, the pipeline."""
+"""The contents of the streams: prices, books, trades, candles, reports, the pipeline."""

@@ -1,4 +1,4 @@
-"""A channel about the whole exchange: what is read again every second, as long as somebody listens."""
+"""A channel about the whole exchange: its data is read again every second while it has subscribers."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from celery_app.clock import now_us
 
 log = structlog.get_logger()
 
-# Between two looks; one that takes long is made so seldom that it takes no more than this part of the time [s; 1].
+# The time between two reads; slow reads are spaced out so that they take at most this part of the time [s; 1].
 EVERY_S = 1.0
 BUSY = 0.1
-# Between two looks of a board with a history while nobody listens: its snapshots show the time before [s].
+# The time between two reads of a board with a history while it has no subscribers; its snapshots show the past [s].
 IDLE_S = 5.0
 
 
 class Board:
-    """What its subscribers see, told whenever it has changed; while it cannot be read they hear nothing.
+    """The data that its subscribers see, sent whenever it has changed; while it cannot be read, nothing is sent.
 
     channel  also the room of its subscribers
-    read     what is to be seen; Problem when that cannot be found out
-    nothing  what is to be seen before it was read once
-    history  members that only snapshots have; a board that has any is looked at while nobody listens, too
+    read     returns the data; raises Problem when it cannot
+    nothing  the data until the first read
+    history  members that only snapshots have; a board with any is read even while it has no subscribers
     """
 
     def __init__(
@@ -52,22 +52,22 @@ class Board:
         self._sequence = 0
         self._read_us = 0
         self._wanted = Flag()
-        self._snapshot: Raw | None = None  # made once for all who subscribe before a change
+        self._snapshot: Raw | None = None  # made once for all subscribers that come before the next change
 
     @property
     def sequence(self) -> int:
-        """How often it has changed."""
+        """The number of changes so far."""
         return self._sequence
 
     def snapshot(self) -> Raw:
-        """What a subscriber begins with: the last that was seen, however old; and have somebody look."""
+        """Return what a subscriber begins with: the latest data read, however old. Wakes `run` to read again."""
         self._wanted.set()
         if self._snapshot is None:
             self._snapshot = content_of(self._event("snapshot", 0))
         return self._snapshot
 
     def run(self) -> None:
-        """Look and tell, for ever."""
+        """Read and send, for ever."""
         while True:
             if self._rooms.is_empty(self.channel):
                 self._wanted.clear()

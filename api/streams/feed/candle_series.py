@@ -1,7 +1,7 @@
-"""The latest candles of a security, put together from its trades as they come, each trade once.
+"""The latest candles of a security, built from its trades as they arrive, each trade once.
 
-Merging commutes, so a trade that comes late finds its place; which trades are in is known by their sequences. As with
-books, what is here has been told, and what has not been told yet lies beside it.
+Merging commutes, so a late trade still finds its place; sequences show which trades are included. As with books, the
+series holds the candles that were sent, and keeps changes that were not sent yet apart from them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from tasks.data_feed.rules.candles import CANDLE_SECONDS, candles_of, merge
 from tasks.data_feed.rules.rows import Candle, Trade
 
-# How many of each interval a subscriber begins with.
+# The number of candles of each interval that a subscriber begins with.
 LATEST_CANDLES = 300
 
 Key = tuple[int, int]  # interval, start [s]
@@ -25,16 +25,16 @@ class CandleSeries:
     def __init__(self) -> None:
         self._told: dict[Key, Candle] = {}
         self._new: dict[Key, Candle] = {}
-        self._head = 0  # all trades up to this one are in
+        self._head = 0  # all trades up to this one are included
         self._beyond: set[int] = set()  # and these
         self._traded_us = 0
-        self.sequence = 0  # of the latest trade that is in
-        self.told_sequence = 0  # of the latest one that the subscribers know
-        self.told_us = 0  # the time of that
+        self.sequence = 0  # of the latest trade that is included
+        self.told_sequence = 0  # of the latest trade that subscribers know
+        self.told_us = 0  # the time of that trade
 
     @property
     def head(self) -> int:
-        """The trade up to which none is missing."""
+        """The sequence of the last trade before the first gap."""
         return self._head
 
     @property
@@ -43,9 +43,9 @@ class CandleSeries:
         return not self._beyond
 
     def begin(self, candles: Iterable[Candle], trades: Sequence[Trade]) -> None:
-        """Take all that is stored, told at once.
+        """Replace everything with what is stored, and mark it as sent.
 
-        trades  the latest that are in the candles, newest first: among them are all that may miss one before them
+        trades  the latest trades that the candles include, newest first: any gap lies among them
         """
         self._told = {(candle.interval_s, candle.start_s): candle for candle in candles}
         self._new.clear()
@@ -57,7 +57,7 @@ class CandleSeries:
         self.told_us = self._traded_us
 
     def add(self, trades: Iterable[Trade]) -> bool:
-        """Put trades in, to be told by `tell`; returns whether one of them was news."""
+        """Add trades, whose candles `tell` returns. Returns whether any of them was new."""
         fresh = [trade for trade in trades if self._register(trade.sequence)]
         if not fresh:
             return False
@@ -71,7 +71,7 @@ class CandleSeries:
         return True
 
     def tell(self) -> list[Candle]:
-        """The candles that are others than those told before, by interval and start; from here on they are told."""
+        """Return the candles that have changed since the last call, by interval and start, and mark them as sent."""
         changed = [candle for _, candle in sorted(self._new.items())]
         self._told.update(self._new)
         self._new.clear()
@@ -80,14 +80,14 @@ class CandleSeries:
         return changed
 
     def latest(self) -> list[Candle]:
-        """Return the candles as they were told, oldest first within each interval."""
+        """Return the candles that were sent, oldest first within each interval."""
         of_each: dict[int, list[Candle]] = {interval_s: [] for interval_s in CANDLE_SECONDS.values()}
         for (interval_s, _), candle in sorted(self._told.items()):
             of_each[interval_s].append(candle)
         return [candle for candles in of_each.values() for candle in candles[-LATEST_CANDLES:]]
 
     def _register(self, sequence: int) -> bool:
-        """Return whether a trade is not in yet; from here on it is."""
+        """Include a trade. Returns whether it was new."""
         if sequence <= self._head or sequence in self._beyond:
             return False
         self._beyond.add(sequence)
@@ -97,6 +97,6 @@ class CandleSeries:
         return True
 
     def _forget(self) -> None:
-        """Forget the oldest candles, seldom, as looking for them looks at all of them."""
+        """Discard the oldest candles. Done rarely, because finding them means going through all of them."""
         if len(self._told) > 2 * LATEST_CANDLES * len(CANDLE_SECONDS):
             self._told = {(candle.interval_s, candle.start_s): candle for candle in self.latest()}

@@ -1,6 +1,6 @@
-"""The stream of candles: what Postgres has at the beginning, and from then on the trades that the feed pushes.
+"""The stream of candles: first those in Postgres, from then on the trades that the feed pushes.
 
-No function here but `read` waits for anything, so a snapshot and the updates after it fit together.
+No function here except `read` waits for anything, so a snapshot and the updates after it fit together.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from tasks.data_feed.outgoing import Push
 from tasks.data_feed.rules.candles import CANDLE_SECONDS
 from tasks.data_feed.rules.rows import Candle, Trade
 
-# Between two updates of a security; what changes meanwhile goes into one of them [s].
+# The time between two updates of a security; the second one carries all changes in between [s].
 CANDLES_EVERY_S = 0.25
-# Several workers of the feed may store trades in another order than they were made, but none so far apart.
+# Several workers of the feed may store trades out of order, but never displaced by as many as this.
 MISSED_TRADES = 5_000
 
 _INTERVALS = {interval_s: name for name, interval_s in CANDLE_SECONDS.items()}
@@ -35,9 +35,9 @@ _trades_of = msgspec.json.Decoder(list[Trade]).decode
 
 
 class Stored(NamedTuple):
-    """What Postgres says of a security: the trades that are missed or, with candles, all candles and what is in them.
+    """The data in Postgres of a security: the missed trades or, with candles, all candles and the trades in them.
 
-    The trades are oldest first where they are missed, newest first beside candles.
+    Missed trades are oldest first; trades that come with candles are newest first.
     """
 
     candles: list[Candle] | None
@@ -50,11 +50,11 @@ class CandleStreams:
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._series: dict[str, CandleSeries] = {}
-        self._snapshots: dict[str, Raw] = {}  # made once for all who subscribe before a change
+        self._snapshots: dict[str, Raw] = {}  # made once for all subscribers that come before the next change
         self._pace = Pace(every_s=CANDLES_EVERY_S, tell=self._tell_security)
 
     def tell(self, push: Push) -> bool:
-        """Tell what is new; returns whether something before it is missing, for which Postgres has to be read."""
+        """Send what is new. Returns whether an earlier trade is missing, so that Postgres has to be read."""
         gap = False
         for told in push.trades:
             series = self._of(told.about)
@@ -64,7 +64,7 @@ class CandleStreams:
         return gap
 
     def read(self, tx: Connection) -> dict[str, Stored]:
-        """What Postgres says of every security that has had an order, as far as it is not known."""
+        """Read from Postgres what is not known yet of every security that has had an order."""
         return {price.security_id: self._read(tx, price.security_id) for price in reads.prices(tx)}
 
     def _read(self, tx: Connection, security_id: str) -> Stored:
@@ -80,7 +80,7 @@ class CandleStreams:
         return Stored(candles, reads.trades(tx, security_id, limit=MISSED_TRADES))
 
     def catch_up(self, stored: Mapping[str, Stored]) -> None:
-        """Tell what Postgres says, where it is news."""
+        """Send what Postgres has, where it is new."""
         for security_id, found in stored.items():
             series = self._of(security_id)
             if found.candles is None:
@@ -107,10 +107,10 @@ class CandleStreams:
             self._series[security_id] = CandleSeries()
         return self._series[security_id]
 
-    # -- who listens -------------------------------------------------------------------------------------------------
+    # -- subscribers -------------------------------------------------------------------------------------------------
 
     def snapshot(self, security_id: str) -> Raw:
-        """What a subscriber begins with."""
+        """Return what a subscriber begins with."""
         if security_id not in self._snapshots:
             series = self._of(security_id)
             snapshot = content_of(_event("snapshot", security_id, series, 0, series.latest()))
@@ -118,7 +118,7 @@ class CandleStreams:
         return self._snapshots[security_id]
 
     def sequences(self) -> dict[str, int]:
-        """Of each security the last trade that was told."""
+        """Return the sequence of the last trade sent of each security."""
         return {security_id: series.told_sequence for security_id, series in self._series.items()}
 
 
@@ -136,7 +136,7 @@ def _event(
     )
 
 
-# All that is told of some ten securities: of a snapshot's candles only the latest have changed since the last one.
+# Large enough for all candles of about ten securities: only a snapshot's latest candles differ from the one before.
 @lru_cache(maxsize=16_384)
 def _form(candle: Candle) -> Raw:
     return Raw(encode({"interval": _INTERVALS[candle.interval_s], **candle_of(candle)}))

@@ -1,6 +1,6 @@
-"""The streams of phases and of auctions: of each security the last one, absolute like prices.
+"""The streams of phases and of auctions: the latest of each security, absolute like prices.
 
-No function here but `read` waits for anything, so a snapshot and the updates after it fit together.
+No function here except `read` waits for anything, so a snapshot and the updates after it fit together.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _auction_of = msgspec.json.Decoder(AuctionState).decode
 
 
 class Stored(NamedTuple):
-    """What Postgres says of all securities."""
+    """The data in Postgres of all securities."""
 
     phases: list[PhaseState]
     auctions: list[AuctionState]
 
 
 def read(tx: Connection) -> Stored:
-    """What Postgres says of all securities."""
+    """Read the phases and auctions of all securities."""
     return Stored(day_store.phases(tx), day_store.auctions(tx))
 
 
@@ -52,7 +52,7 @@ class DayStreams:
     # -- what is new -------------------------------------------------------------------------------------------------
 
     def tell(self, push: Push) -> bool:
-        """Tell what is new; nothing before it is ever missing, as it is absolute."""
+        """Send what is new. Returns False: states are absolute, so nothing earlier is ever missing."""
         for told in push.phases:
             self._move_phase(_phase_of(told.data), "update")
         for told in push.auctions:
@@ -60,7 +60,7 @@ class DayStreams:
         return False
 
     def catch_up(self, stored: Stored, *, repeat: bool) -> None:
-        """Tell what Postgres says, where it is news or, with `repeat`, all of it."""
+        """Send what Postgres has: what is new or, with `repeat`, all of it."""
         for phase in stored.phases:
             self._move_phase(phase, "snapshot", repeat=repeat)
         for auction in stored.auctions:
@@ -87,14 +87,14 @@ class DayStreams:
         if not self._rooms.is_empty(room):
             self._rooms.send(channel, content_of(self._event(channel, security_id, kind, previous_sequence)), room)
 
-    # -- who listens -------------------------------------------------------------------------------------------------
+    # -- subscribers -------------------------------------------------------------------------------------------------
 
     def snapshot(self, channel: Channel, security_id: str) -> Raw:
-        """What a subscriber of a channel begins with."""
+        """Return what a subscriber of a channel begins with."""
         return content_of(self._event(channel, security_id, "snapshot", 0))
 
     def sequences(self) -> dict[Channel, dict[str, int]]:
-        """Return the last sequence that was told of each channel and security."""
+        """Return the last sequence sent of each channel and security."""
         return {"phase": _sequences(self._phases.values()), "auction": _sequences(self._auctions.values())}
 
     def _event(self, channel: Channel, security_id: str, kind: Kind, previous_sequence: int) -> Event:
@@ -116,7 +116,7 @@ class DayStreams:
         )
 
     def _phase(self, security_id: str) -> PhaseState:
-        """Return the last phase that the feed has told or, before there is one, that of the listing."""
+        """Return the latest phase from the feed or, before the first, that of the listing."""
         if (phase := self._phases.get(security_id)) is not None:
             return phase
         listed = self._listing.all().get(security_id)

@@ -1,4 +1,4 @@
-"""The JSON of the streams; the rows in it have the form that the api gives them, too."""
+"""The JSON of the streams; its rows have the same form as in the responses of the api."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Kind = Literal["snapshot", "update"]
 
 
 class Event(Struct, frozen=True):
-    """What a Socket.IO subscriber gets, named after its channel.
+    """A message to Socket.IO subscribers, named after its channel.
 
-    An update goes on from `previous_sequence`; a snapshot goes on from anything, and has 0 there. The time is that of
-    the last thing in it, None when nothing has happened yet.
+    An update continues from `previous_sequence`; a snapshot can follow anything, and has 0 there. The timestamp is
+    that of the latest item in it, None when nothing has happened yet.
     """
 
     channel: str
@@ -31,12 +31,12 @@ class Event(Struct, frozen=True):
 
 
 def content_of(event: Event) -> Raw:
-    """Return an event as JSON, encoded once for any number of subscribers."""
+    """Encode an event as JSON, once for any number of subscribers."""
     return Raw(encode(event))
 
 
 def price_message(price: Price) -> bytes:
-    """Return a message of /stream/price: a price with both sides; its timestamp is in seconds since 1970, as text."""
+    """Encode a price with both sides as a message of /stream/price; `timestamp` is seconds since 1970, as text."""
     assert price.bid_cents is not None, "only prices with both sides are sent"
     assert price.ask_cents is not None, "only prices with both sides are sent"
     return encode(

@@ -1,7 +1,7 @@
-"""Listens to what the feed pushes through Redis; what was missed there is read from Postgres.
+"""Listens to what the feed pushes through Redis, and reads what was missed there from Postgres.
 
-While Redis is away or says nothing, Postgres is read once a second instead, so subscribers hear of everything, only
-later.
+While Redis is away or does not answer, the listener reads Postgres once a second instead: subscribers still get
+everything, only later.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from tasks.data_feed.outgoing import Push, channel_of
 
 log = structlog.get_logger()
 
-# Between two attempts to reach Redis, and between two reads of Postgres while something is missing [s].
+# The time between two attempts to reach Redis, and between two reads of Postgres while something is missing [s].
 AGAIN_S = 1.0
 CONNECT_TIMEOUT_S = 1.0
-# How long Redis may take to answer a ping before it is taken to hang [s].
+# Redis is taken to hang when it has not answered a ping for longer than this [s].
 PONG_S = 2.0
 
 _decode = msgspec.json.Decoder(Push).decode
 
 
 class Listener:
-    """Tells the subscribers; runs in a greenlet of its own, for ever."""
+    """Passes news on to the streams; runs in a greenlet of its own, for ever."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class Listener:
         self._redis = Redis.from_url(
             redis_url,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=None,  # the next message comes when it comes
+            socket_timeout=None,  # messages may be any time apart
             socket_keepalive=True,
             retry=Retry(NoBackoff(), 0),
-            # With the third one redis-py formats a line for its log for each push, logged or not.
+            # With protocol 3, redis-py formats a log line for each push, even if it is not logged.
             protocol=2,
         )
         self._market_data = market_data
@@ -65,14 +65,14 @@ class Listener:
         self._day = day_streams
         self._private = private_streams
         self._redis_is_away = False
-        # Whether something may have been missed, whether what is not news has to be repeated, and when to read.
+        # Whether something may have been missed, whether old data has to be sent again, and when to read.
         self._behind = True
         self._repeat = True
         self._read_at = 0.0
-        self._pinged_at: float | None = None  # when Redis was asked for a sign of life, as long as none came
+        self._pinged_at: float | None = None  # when the ping was sent that Redis has not answered yet
 
     def run(self) -> None:
-        """Tell what is pushed, and what Postgres says whenever something may have been missed."""
+        """Pass on what is pushed and, whenever something may have been missed, what Postgres has."""
         while True:
             try:
                 self._pinged_at = None
@@ -99,13 +99,13 @@ class Listener:
                 self._read_at = 0.0
             elif message is not None and message["type"] == "message":
                 self._take(message["data"])
-                # While Redis has more, reading it never waits; those who are to hear of this wait long enough.
+                # While Redis has more messages, reading never waits; so let the greenlets that send this one run.
                 gevent.sleep(0)
             if self._behind:
                 self._catch_up()
 
     def _mind_silence(self, channel: PubSub, *, silent: bool) -> None:
-        """Ask a silent Redis whether it lives: one that hangs keeps its connections, and pushes nothing."""
+        """Ping Redis while it is silent: when it hangs, its connections stay open, but it pushes nothing."""
         if not silent:
             self._pinged_at = None
         elif self._pinged_at is None:
@@ -120,14 +120,14 @@ class Listener:
             gaps = [streams.tell(push) for streams in (self._public, self._candles, self._day)]
             self._private.tell(push)
         except Exception:
-            # Anyone who reaches Redis can publish anything; that must not end the streams.
+            # Any program that reaches Redis can publish anything; that must not end the streams.
             log.warning("push_unreadable", size=len(data), exc_info=True)
             return
         self._behind = any(gaps) or self._behind or push.resynchronise
         self._repeat = self._repeat or push.resynchronise
 
     def _catch_up(self) -> None:
-        """Read Postgres and tell what is new; after a failure it is left alone for a while."""
+        """Read Postgres and send what is new, at most once every `AGAIN_S`, even after a failure."""
         if time.monotonic() < self._read_at:
             return
         self._read_at = time.monotonic() + AGAIN_S

@@ -1,8 +1,8 @@
-"""What the public may know of each security as the feed last told it: prices, book and latest trades.
+"""The public data of each security as the feed last pushed it: prices, book and latest trades.
 
-A subscriber begins with a snapshot of this, and goes on with the updates that change it; so both fit together, and
-Postgres is only read where something is missing. Changes of the book are put together until it is time to tell them;
-so the book here is the one that was told, and what was not told yet lies beside it.
+A subscriber begins with a snapshot of this and goes on with the updates that change it; so both fit together, and
+Postgres is only read where something is missing. Changes of the book are collected until it is time to send them:
+the book here is the one that was sent, and the changes that were not sent yet are kept apart from it.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from enum import Enum, auto
 
 from tasks.data_feed.rules.rows import Book, Level, Price, Trade
 
-# How many trades a subscriber of trades begins with.
+# The number of trades that a subscriber of trades begins with.
 LATEST_TRADES = 50
 
 
 class Outcome(Enum):
-    """What became of an update."""
+    """The outcome of an update."""
 
     APPLIED = auto()
-    OLD = auto()  # it says nothing that is not known
+    OLD = auto()  # it contains nothing new
     GAP = auto()  # something before it is missing
 
 
@@ -46,10 +46,10 @@ class Market:
     def __init__(self, security_id: str) -> None:
         self.security_id = security_id
         self.price = Price(security_id, 0, None, None, None, 0)
-        self.book_sequence = 0  # of the last change that is known
-        self.told_sequence = 0  # of the last one that the subscribers know
-        self.book_us = 0  # the time of that
-        self.lacks_levels = False  # whether a level that came late may be in Postgres and not here
+        self.book_sequence = 0  # of the last known change
+        self.told_sequence = 0  # of the last change that subscribers know
+        self.book_us = 0  # the time of that change
+        self.lacks_levels = False  # whether Postgres may have a late level that is missing here
         self._bids: dict[int, Level] = {}
         self._asks: dict[int, Level] = {}
         self._new_bids: dict[int, Level] = {}
@@ -59,11 +59,11 @@ class Market:
 
     @property
     def trade_sequence(self) -> int:
-        """Of the latest trade."""
+        """The sequence of the latest trade, 0 before the first."""
         return self.trades[-1].sequence if self.trades else 0
 
     def move_price(self, price: Price) -> Outcome:
-        """Take other prices; they are absolute, so nothing before them is missed."""
+        """Take new prices; they are absolute, so nothing before them is missed."""
         if price.sequence <= self.price.sequence:
             return Outcome.OLD
         self.price = price
@@ -72,7 +72,7 @@ class Market:
     def change_book(
         self, *, previous_sequence: int, sequence: int, changed_us: int, bids: Iterable[Level], asks: Iterable[Level]
     ) -> Outcome:
-        """Take changed levels, to be told by `tell_book`."""
+        """Take changed levels, which `tell_book` returns."""
         if sequence <= self.book_sequence:
             return Outcome.OLD
         if previous_sequence > self.book_sequence:
@@ -83,13 +83,13 @@ class Market:
         return Outcome.APPLIED
 
     def tell_book(self) -> tuple[list[Level], list[Level]]:
-        """Return the levels, bids and asks, that are others than those told before; from here on they are told."""
+        """Return the levels that have changed since the last call, bids and asks, and mark them as sent."""
         changed = _change(self._bids, self._new_bids), _change(self._asks, self._new_asks)
         self.told_sequence, self.book_us = self.book_sequence, self._changed_us
         return changed
 
     def replace_book(self, book: Book) -> Outcome:
-        """Take a whole book; one of the sequence that is known may say more, as what came late has found into it."""
+        """Take a whole book; even one of the known sequence may contain more, because late levels have been added."""
         if book.sequence < self.book_sequence:
             return Outcome.OLD
         self.lacks_levels = False
@@ -102,9 +102,9 @@ class Market:
         return Outcome.APPLIED
 
     def add_trades(self, trades: Iterable[Trade]) -> list[Trade]:
-        """Take trades, oldest first; returns those that are not among the latest already.
+        """Take trades, oldest first. Returns those that are not among the latest already.
 
-        Several workers of the feed may push in another order than they store, so one that comes late is told, too.
+        Several workers of the feed may push in another order than they store, so late trades are sent as well.
         """
         known = {trade.sequence for trade in self.trades}
         new = [trade for trade in trades if trade.sequence not in known]
@@ -113,7 +113,7 @@ class Market:
         return new
 
     def book(self) -> Book:
-        """Return the whole book as it was told, best levels first."""
+        """Return the whole book as it was sent, best levels first."""
         return Book(
             self.security_id,
             self.told_sequence,
@@ -124,7 +124,7 @@ class Market:
 
 
 def _change(levels: dict[int, Level], new: dict[int, Level]) -> list[Level]:
-    """Move new levels into those told; returns those that are others. One that came and went was never told."""
+    """Move new levels into those sent. Returns those that differ; levels that came and went were never sent."""
     changed = [level for price_cents, level in new.items() if level != levels.get(price_cents, (price_cents, 0, 0))]
     for level in changed:
         if level[1]:

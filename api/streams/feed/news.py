@@ -1,4 +1,4 @@
-"""The stream of news: what Postgres has, looked at a few times a second as long as somebody listens."""
+"""The stream of news, read from Postgres a few times a second while it has subscribers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from db.market_data.news import News
 log = structlog.get_logger()
 
 CHANNEL = "news"
-# How much a subscriber begins with, and between two looks [s].
+# The number of pieces that a subscriber begins with, and the time between two reads [s].
 LATEST_NEWS = 50
 EVERY_S = 0.25
 
@@ -45,12 +45,12 @@ class NewsStream:
         return self._latest[-1].news_id if self._latest else 0
 
     def snapshot(self) -> Raw:
-        """What a subscriber begins with; what came since the last look follows."""
+        """Return what a subscriber begins with. Wakes `run`, which sends the news since its last read."""
         self._wanted.set()
         return content_of(self._event("snapshot", 0, self._latest))
 
     def run(self) -> None:
-        """Look and tell, for ever."""
+        """Read and send, for ever."""
         while True:
             if self._rooms.is_empty(CHANNEL):
                 self._wanted.clear()

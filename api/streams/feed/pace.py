@@ -1,4 +1,4 @@
-"""Tells something at once when it has not been told for a while, and otherwise as soon as it may be told again."""
+"""Sends something at once when it has not been sent for a while, and otherwise as soon as it may be sent again."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import gevent
 
 
 class Pace:
-    """The pace at which things are told, each on its own.
+    """The pace at which things are sent, separately for each.
 
-    every_s  between two times that the same thing is told
-    tell     tells it; called at most once for all that was asked for in between
+    every_s  the shortest time between two sendings of the same thing
+    tell     sends it; requests in between share one call
     """
 
     def __init__(self, *, every_s: float, tell: Callable[[str], None]) -> None:
@@ -22,7 +22,7 @@ class Pace:
         self._waiting: set[str] = set()
 
     def soon(self, about: str) -> None:
-        """Have something told: before this returns, or else when it is time to."""
+        """Have something sent: before this returns if it is time, and otherwise as soon as it is."""
         if about in self._waiting:
             return
         wait_s = self._again_at.get(about, 0.0) - time.monotonic()

@@ -1,8 +1,8 @@
-"""What the channel `pipeline` shows: how deep the queues are, what the stages get through, and how long they take.
+"""The data of the channel `pipeline`: the depths of the queues, the rates of the stages, and their latencies.
 
-Nothing is counted for it: depths are RabbitMQ's, rates are how fast the heads of what the stages store move, latencies
-those of the latest reports. RabbitMQ's management has depths of ten seconds ago and counts messages, of which one
-carries up to a thousand orders, and would need a user who sees more than the streams may.
+Nothing is counted for it: RabbitMQ has the depths, the rates are how fast the heads of the stages' tables move, and
+the latencies come from the latest reports. The management API of RabbitMQ has depths that are ten seconds old and
+counts messages, each of up to a thousand orders; it would also need a user that sees more than the streams may.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-# Rates are those of this time, or of that since the last look where that is longer, as on a loaded machine. Two looks
-# much further apart are not compared [s].
+# Rates are averages over this time or, where that is longer, as on a loaded machine, over the time since the last
+# look. Two looks much further apart are not compared [s].
 RATES_OVER_S = 5.0
 MOST_APART_S = 30.0
 
-# The rates that a snapshot begins with: three minutes of them, one a second.
+# The number of past rates in a snapshot: three minutes, one a second.
 MOST_RECENT = 180
 
 ORDERS = "orders"
@@ -54,7 +54,7 @@ NOTHING: dict[str, Any] = {
 
 
 class Pipeline:
-    """Looks at the pipeline; what is away is left out, as nothing or None."""
+    """Looks at the pipeline; where a source is away, its data is empty or None."""
 
     def __init__(self, clearing_data: Database, market_data: Database, *, flower: str) -> None:
         self._clearing_data = clearing_data
@@ -65,7 +65,7 @@ class Pipeline:
         self._recent: deque[dict[str, Any]] = deque(maxlen=MOST_RECENT)
 
     def read(self) -> dict[str, Any]:
-        """How things are now. Raises Problem (503) when nothing at all can be read."""
+        """Read the current data. Raises Problem (503) when no source can be read."""
         queues = _or_none(self._queues)
         cleared = _or_none(self._cleared)
         fed = _or_none(self._fed)
@@ -95,7 +95,7 @@ class Pipeline:
         }
 
     def history(self) -> dict[str, Any]:
-        """What snapshots have besides: the rates of the time before, oldest first."""
+        """Return the member that only snapshots have: past rates, oldest first."""
         return {"recent": list(self._recent)}
 
     def _queues(self) -> list[QueueState]:
@@ -109,7 +109,7 @@ class Pipeline:
             raise
 
     def _cleared(self) -> dict[str, int]:
-        """How far each stage has come that `clearing_data` tells of."""
+        """Return the progress of each stage whose progress is in `clearing_data`."""
         with reading(self._clearing_data) as tx:
             found = clearing.figures(tx)
         return {
@@ -124,7 +124,7 @@ class Pipeline:
             return feed.figures(tx, since_us=now_us() - figures.RECENT_S * 1_000_000)
 
     def _rates(self, counts: dict[str, int]) -> dict[str, float]:
-        """How much was counted a second, of what was counted before, too."""
+        """Return the rates [1/s] of the counts that an earlier look had as well."""
         now_s = time.monotonic()
         self._looks.append((now_s, counts))
         while len(self._looks) > 2 and now_s - self._looks[0][0] > RATES_OVER_S + 1.0:
@@ -134,7 +134,7 @@ class Pipeline:
         began_s, before = self._looks[0]
         if now_s == began_s:
             return {}
-        # Postgres begins again from 0 after a crash.
+        # After a crash, Postgres counts from 0 again.
         return {
             name: round(max(count - before[name], 0) / (now_s - began_s), 1)
             for name, count in counts.items()

@@ -1,4 +1,4 @@
-"""The streams of reports: each client reads its own, the admin everyone's."""
+"""The streams of reports: each client reads its own, the admin those of all clients."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _reports_of = msgspec.json.Decoder(list[Report]).decode
 
 
 class PrivateStreams:
-    """Which connections read which client's reports."""
+    """The readers of each client's reports."""
 
     def __init__(self, rooms: Rooms, market_data: Database) -> None:
         self._rooms = rooms
         self._market_data = market_data
-        self._readers: dict[str | None, ReportReaders] = {}  # None: of everyone's
+        self._readers: dict[str | None, ReportReaders] = {}  # None: readers of all clients' reports
         self._catch_up = ReportCatchUp(market_data, lambda: list(self._readers.values()))
 
     # -- what is new -------------------------------------------------------------------------------------------------
 
     def tell(self, push: Push) -> None:
-        """Send what is new; what is missing before it is read from Postgres, by `run`."""
+        """Send what is new, where nothing before it is missing; otherwise `run` reads it all from Postgres."""
         for told in push.reports:
             readers = [self._readers[name] for name in (told.about, None) if name in self._readers]
             if readers:
@@ -49,7 +49,7 @@ class PrivateStreams:
             self._catch_up.soon(one, feed)
 
     def compare(self) -> None:
-        """Have what was sent compared with what is stored, as something may have been missed."""
+        """Have `run` compare what was sent with what is stored, because something may have been missed."""
         self._catch_up.compare()
 
     def run(self) -> None:
@@ -59,7 +59,7 @@ class PrivateStreams:
     # -- connections -------------------------------------------------------------------------------------------------
 
     def open(self, client_id: str | None) -> ReportReaders:
-        """Have one more connection hear a client's reports or, with None, everyone's; the first waits for Postgres.
+        """Add a connection to the readers of a client's or, with None, of all reports. The first waits for Postgres.
 
         raises  Problem (503)  Postgres cannot be read
         """
@@ -82,20 +82,20 @@ class PrivateStreams:
             else:
                 latest = reads.reports(tx, readers.client_id, limit=LATEST_REPORTS)[::-1]
         if readers.has_begun:
-            return  # with another connection, which was faster
+            return  # another connection was faster
         readers.begin(heads | {report.client_id: report.sequence for report in latest}, latest)
         for feed in readers.feeds:
             self._catch_up.soon(readers, feed)
 
     def close(self, readers: ReportReaders) -> None:
-        """A connection hears no more of them."""
+        """Remove a connection from the readers."""
         readers.connections -= 1
         if not readers.connections:
             del self._readers[readers.client_id]
 
     @contextmanager
     def subscribed(self, subscriber: Subscriber, client_id: str | None) -> Iterator[None]:
-        """Send reports to a raw subscriber inside the block: a client's or, with None, everyone's.
+        """Send the reports of a client or, with None, of all clients to a raw subscriber inside the block.
 
         raises  Problem (503)  Postgres cannot be read
         """
@@ -108,7 +108,7 @@ class PrivateStreams:
             self.close(readers)
 
     def sequences(self) -> dict[str, int]:
-        """Return the sequence of the last report stored of each client that is listened to, as far as that is known."""
+        """Return the sequence of the last stored report of each client that has readers, as far as it is known."""
         if self._catch_up.in_doubt:
             return {}
         return {

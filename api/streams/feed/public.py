@@ -1,4 +1,4 @@
-"""The streams that everyone may read: prices, books and trades of the listed securities.
+"""The streams that are open to everyone: prices, books and trades of the listed securities.
 
 No function here waits for anything, so a snapshot and the updates after it fit together.
 """
@@ -29,7 +29,7 @@ from tasks.data_feed.rules.rows import Book, Level, Price, Trade
 Channel = Literal["price", "book", "trades"]
 CHANNELS: tuple[Channel, ...] = get_args(Channel)
 
-# Between two updates of a book; what changes meanwhile goes into one of them [s].
+# The time between two updates of a book; the second one carries all changes in between [s].
 BOOK_EVERY_S = 0.1
 
 _price_of = msgspec.json.Decoder(Price).decode
@@ -38,7 +38,7 @@ _trades_of = msgspec.json.Decoder(list[Trade]).decode
 
 
 class Stored(NamedTuple):
-    """What Postgres says of a security; trades newest first."""
+    """The data in Postgres of a security; trades newest first."""
 
     price: Price
     book: Book | None
@@ -46,7 +46,7 @@ class Stored(NamedTuple):
 
 
 def read(tx: Connection) -> list[Stored]:
-    """What Postgres says of every security that has had an order."""
+    """Read every security that has had an order."""
     return [
         Stored(price, reads.book(tx, price.security_id), reads.trades(tx, price.security_id, limit=LATEST_TRADES))
         for price in reads.prices(tx)
@@ -54,19 +54,19 @@ def read(tx: Connection) -> list[Stored]:
 
 
 class PublicStreams:
-    """The markets as their subscribers know them, and who subscribes to raw prices."""
+    """The markets as their subscribers know them, and the subscribers to raw prices."""
 
     def __init__(self, rooms: Rooms) -> None:
         self._rooms = rooms
         self._markets: dict[str, Market] = {}
-        self._snapshots: dict[tuple[Channel, str], Raw] = {}  # made once for all who subscribe before a change
+        self._snapshots: dict[tuple[Channel, str], Raw] = {}  # made once for all subscribers before the next change
         self._book_pace = Pace(every_s=BOOK_EVERY_S, tell=self._tell_book)
         self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)  # None: of every security
 
     # -- what is new -------------------------------------------------------------------------------------------------
 
     def tell(self, push: Push) -> bool:
-        """Tell what is new; returns whether something before it is missing, for which Postgres has to be read."""
+        """Send what is new. Returns whether a change of a book is missing, so that Postgres has to be read."""
         for told in push.prices:
             self._move_price(_price_of(told.data), "update")
         gaps = [told for told in push.books if self._change_book(told) is Outcome.GAP]
@@ -77,7 +77,7 @@ class PublicStreams:
         return bool(gaps)
 
     def catch_up(self, stored: Iterable[Stored], *, repeat: bool) -> None:
-        """Tell what Postgres says, where it is news or, with `repeat`, all of it."""
+        """Send what Postgres has: what is new or, with `repeat`, all of it."""
         for price, book, trades in stored:
             market = self._market(price.security_id)
             self._move_price(price, "snapshot", repeat=repeat)
@@ -110,7 +110,7 @@ class PublicStreams:
             )
             if outcome is Outcome.APPLIED:
                 self._send("book", market, partial(_snapshot, "book", market))
-            # An older whole book may have in it what was stored late, so the one in Postgres is read.
+            # An older whole book may contain levels that were stored late, so the one in Postgres is read.
             market.lacks_levels = market.lacks_levels or outcome is Outcome.OLD
             return Outcome.GAP if market.lacks_levels else outcome
         outcome = market.change_book(
@@ -128,7 +128,7 @@ class PublicStreams:
         market = self._market(security_id)
         before = market.told_sequence
         bids, asks = market.tell_book()
-        if market.told_sequence > before:  # or else a whole book was told in between
+        if market.told_sequence > before:  # otherwise a whole book was sent in between
             self._send("book", market, partial(_book_event, market, "update", before, bids, asks))
 
     def _send(self, channel: Channel, market: Market, event: Callable[[], Event]) -> None:
@@ -142,10 +142,10 @@ class PublicStreams:
             self._markets[security_id] = Market(security_id)
         return self._markets[security_id]
 
-    # -- who listens -------------------------------------------------------------------------------------------------
+    # -- subscribers -------------------------------------------------------------------------------------------------
 
     def snapshot(self, channel: Channel, security_id: str) -> Raw:
-        """What a subscriber of a channel begins with."""
+        """Return what a subscriber of a channel begins with."""
         known = self._snapshots.get((channel, security_id))
         if known is None:
             known = content_of(_snapshot(channel, self._market(security_id)))
@@ -154,7 +154,7 @@ class PublicStreams:
 
     @contextmanager
     def subscribed(self, subscriber: Subscriber, security_id: str | None) -> Iterator[None]:
-        """Send prices to a raw subscriber inside the block, of one security or of all, beginning with the last."""
+        """Send the prices of one security or, with None, of all to a raw subscriber inside the block."""
         for market in self._markets.values():
             if security_id in {None, market.security_id} and market.price.is_quotable:
                 subscriber.offer(_price_frame(market.price))
@@ -165,7 +165,7 @@ class PublicStreams:
             self._subscribers[security_id].discard(subscriber)
 
     def sequences(self) -> dict[Channel, dict[str, int]]:
-        """Return the last sequence that was told of each channel and security."""
+        """Return the last sequence sent of each channel and security."""
         return {
             "price": {market.security_id: market.price.sequence for market in self._markets.values()},
             "book": {market.security_id: market.told_sequence for market in self._markets.values()},

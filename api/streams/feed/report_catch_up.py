@@ -1,7 +1,7 @@
-"""Reads from Postgres the reports that a push has not brought, page by page, until there are no more.
+"""Reads from Postgres, page by page, the reports that no push has brought, until there are no more.
 
-All readers that are behind take turns, a page each, so one that is far behind holds up none of the others; between
-pages the process sends what else there is to send. Readers that have yet to read the page before are passed over.
+All readers that are behind take turns, a page each, so one that is far behind does not hold up the others; between
+pages the process sends its other messages. Readers that have not read their last page yet are passed over.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from db.market_data import reads
 
 log = structlog.get_logger()
 
-# Reports in a page; they take some ten milliseconds, in which nothing else is sent.
+# The reports in a page; sending them takes about ten milliseconds, in which nothing else is sent.
 PAGE = 500
-# Between two comparisons with Postgres, for reports that were stored and never pushed [s].
+# The time between two comparisons with Postgres, which find reports that were stored and never pushed [s].
 COMPARE_EVERY_S = 5.0
-# After Postgres could not be read, and between two looks at readers that are all slow [s].
+# The waits after a failed read of Postgres, and between two looks at readers that are all slow [s].
 AGAIN_S = 1.0
 LOOK_EVERY_S = 0.02
-# How long a page waits for slow readers; those that read nothing for so long are cut off [s].
+# The longest time that a page waits for slow readers; those that read nothing for this long are cut off [s].
 PATIENCE_S = 10.0
-# What part of the time may go into pages [1].
+# The largest part of the time that may go into pages [1].
 BUSY = 0.5
 
 
@@ -49,9 +49,9 @@ class _Behind:
 
 
 class ReportCatchUp:
-    """Brings readers up to what Postgres says; runs in a greenlet of its own, for ever.
+    """Brings readers up to date with Postgres; runs in a greenlet of its own, for ever.
 
-    every  gives all readers there are
+    every  returns all readers
     """
 
     def __init__(self, market_data: Database, every: Callable[[], Iterable[ReportReaders]]) -> None:
@@ -61,23 +61,23 @@ class ReportCatchUp:
         self._feeds: set[ReportFeed] = set()  # those in the queue
         self._wanted = Flag()
         self._compare_at = 0.0
-        #: Whether Postgres could not say lately how far readers have to come.
+        #: Whether the last attempt to read Postgres failed, so that the heads of the readers may be out of date.
         self.in_doubt = False
 
     def soon(self, readers: ReportReaders, feed: ReportFeed) -> None:
-        """Have the readers of a feed catch up, if they are behind."""
+        """Have `run` bring the readers of a feed up to date, if they are behind."""
         if feed.is_behind and feed not in self._feeds:
             self._feeds.add(feed)
             self._behind.append(_Behind(readers, feed))
             self._wanted.set()
 
     def compare(self) -> None:
-        """Have all readers compared with Postgres, as pushes may have been lost."""
+        """Have `run` compare all readers with Postgres, because pushes may have been lost."""
         self._compare_at = 0.0
         self._wanted.set()
 
     def run(self) -> None:
-        """Read whatever is missing."""
+        """Read what is missing, for ever."""
         while True:
             if not self._behind:
                 self._wanted.wait(max(self._compare_at - time.monotonic(), 0.0))
@@ -108,7 +108,7 @@ class ReportCatchUp:
         self.in_doubt = False
 
     def _turn(self) -> None:
-        """Give a page to the first readers in the queue that are ready for it."""
+        """Send a page to the first readers in the queue that are ready for it."""
         for _ in range(len(self._behind)):
             if not self._behind[0].waits:
                 break
@@ -119,7 +119,7 @@ class ReportCatchUp:
         one = self._behind.popleft()
         self._feeds.discard(one.feed)
         if not one.readers.connections:
-            return  # they have left meanwhile
+            return  # they have left in the meantime
         try:
             self._give_page(one.readers, one.feed)
         finally:

@@ -1,4 +1,4 @@
-"""How far the readers of a client's reports have come, and how far they have to come."""
+"""The last report that the readers of a client have received, and the last one that they are to receive."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class ReportFeed:
     """The reports of one client as its readers know them.
 
     sequence  of the last report sent; None until what was stored before is known
-    head      of the last report that is known to be stored
+    head      of the last report known to be stored
     """
 
     __slots__ = ("client_id", "head", "sequence")
@@ -23,24 +23,24 @@ class ReportFeed:
 
     @property
     def is_behind(self) -> bool:
-        """Whether a report is stored that was not sent."""
+        """Whether a stored report was not sent yet."""
         return self.sequence is not None and self.sequence < self.head
 
     def begin(self, sequence: int) -> None:
-        """Go on from a report that is stored; what was pushed before this is behind it or missing."""
+        """Continue from a stored report; reports that were pushed earlier are included in it or missing."""
         self.sequence = sequence
         self.reach(sequence)
 
     def reach(self, head: int) -> None:
-        """Note that the reports up to this one are stored."""
+        """Record that the reports up to this one are stored."""
         self.head = max(self.head, head)
 
     def follows(self, previous_sequence: int) -> bool:
-        """Return whether nothing is missing between what was sent and the reports behind this one."""
+        """Return whether the reports after this sequence continue what was sent, without a gap."""
         return self.sequence is not None and previous_sequence <= self.sequence
 
     def take(self, reports: Iterable[Report]) -> list[Report]:
-        """Take reports that follow, oldest first; return those to be sent."""
+        """Take reports that follow without a gap, oldest first. Returns those that have to be sent."""
         assert self.sequence is not None, "what was stored before is not known yet"
         before = self.sequence
         new = [report for report in reports if report.sequence > before]
@@ -50,9 +50,9 @@ class ReportFeed:
         return new
 
     def end_at(self, head: int) -> None:
-        """Postgres has no report after those sent, and a push spoke of no other since it was asked.
+        """Lower the head to the last report sent, as Postgres has none after it, unless a push came since the read.
 
-        head  what was known to be stored when Postgres was asked
+        head  the head when Postgres was read
         """
         if self.head == head and self.sequence is not None:
             self.head = self.sequence

@@ -1,4 +1,4 @@
-"""Readers of reports: the connections of one client, which hear its reports, or of the admin, which hear everyone's."""
+"""Readers of reports: the connections of one client, for its reports, or of the admin, for those of all clients."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from api.wire.answers import encode
 from api.wire.outgoing import report_of, time_of
 from tasks.data_feed.rules.rows import Report
 
-# How many reports a Socket.IO subscriber begins with.
+# The number of reports that a Socket.IO subscriber begins with.
 LATEST_REPORTS = 50
 
 
 class ReportReaders:
-    """Connections that hear the same reports.
+    """Connections that receive the same reports.
 
-    client_id  whose reports they hear; None for everyone's
+    client_id  the client whose reports they receive; None for all clients
     """
 
     def __init__(self, rooms: Rooms, client_id: str | None) -> None:
@@ -29,7 +29,7 @@ class ReportReaders:
         self.room = EVERYONES_REPORTS if client_id is None else room_of("report", client_id)
         self.connections = 0
         self.subscribers: set[Subscriber] = set()
-        self.has_begun = False  # whether what was stored before they came is known
+        self.has_begun = False  # whether the reports stored before they came are known
         self._rooms = rooms
         self._feeds: dict[str, ReportFeed] = {}
         self._latest: deque[Report] = deque(maxlen=LATEST_REPORTS)
@@ -38,20 +38,20 @@ class ReportReaders:
 
     @property
     def feeds(self) -> list[ReportFeed]:
-        """How far they have come, with each client whose reports they hear."""
+        """Their progress with each client whose reports they receive."""
         return list(self._feeds.values())
 
     def feed_of(self, client_id: str) -> ReportFeed:
-        """How far they have come with a client; one that appears after they began has had no report before."""
+        """Return their progress with a client. A client that first appears after they began had no earlier reports."""
         if client_id not in self._feeds:
             self._feeds[client_id] = ReportFeed(client_id, sequence=0 if self.has_begun else None)
         return self._feeds[client_id]
 
     def begin(self, heads: Mapping[str, int], latest: Iterable[Report] = ()) -> None:
-        """Go on from what is stored.
+        """Continue from what is stored.
 
         heads   the sequences of the clients' last reports
-        latest  the last of these reports, oldest first, where a subscriber begins with them
+        latest  the last of these reports, oldest first, if a subscriber begins with them
         """
         self.has_begun = True
         for client_id in heads:
@@ -61,7 +61,7 @@ class ReportReaders:
         self._latest.extend(latest)
 
     def send(self, feed: ReportFeed, reports: Iterable[Report]) -> None:
-        """Send those of some reports, oldest first, that follow what was sent and are new."""
+        """Send the new reports among these, which follow what was sent and are oldest first."""
         before = feed.sequence or 0
         new = feed.take(reports)
         if not new:
@@ -76,11 +76,11 @@ class ReportReaders:
                 subscriber.offer(frames)
 
     def are_slow(self) -> bool:
-        """Return whether one of them has yet to read what was sent before."""
+        """Return whether one of them has not read yet what was sent before."""
         return self._rooms.is_slow(self.room) or any(subscriber.is_slow for subscriber in self.subscribers)
 
     def snapshot(self) -> Event:
-        """What a Socket.IO subscriber begins with; nothing for everyone's, where each client has its own sequence."""
+        """Return what a Socket.IO subscriber begins with: none for all clients, whose sequences differ."""
         if self.client_id is None:
             return _event("snapshot", 0, 0, [])
         return _event("snapshot", self.feed_of(self.client_id).sequence or 0, 0, self._latest)

@@ -59,7 +59,7 @@ class Balance(Answer):
 
 
 class Holding(Answer):
-    """Shares of a security in an account, and those that it owes."""
+    """Shares of a security in an account, and the shares that the account owes."""
 
     security_id: str
     shares: Count

@@ -53,7 +53,7 @@ class Netting(Answer):
 
 
 class Margin(Answer):
-    """What a client owes, and its margin.
+    """The debt of a client, and its margin.
 
     Collateral and free cash together exceed the requirement, 125 % of the owed shares at their last prices, by the
     excess. Below 0 the client is bought in. Free cash is negative where trades brought in less than the collateral

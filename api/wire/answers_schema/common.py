@@ -1,4 +1,4 @@
-"""What the shapes of all subjects are made of: values with their units, pages, problems."""
+"""The common parts of the shapes of all subjects: values with their units, pages, problems."""
 
 from __future__ import annotations
 

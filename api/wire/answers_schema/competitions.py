@@ -1,4 +1,4 @@
-"""What clients read of competitions."""
+"""Shapes of responses about competitions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CompetitionSecurity(Answer):
 
 
 class Competition(Answer):
-    """A competition; `seed` is there once it is finished, and its SHA-256 is `seed_sha256`."""
+    """A competition; `seed` appears once the competition is finished, and its SHA-256 is `seed_sha256`."""
 
     competition_id: str
     name: str
@@ -51,7 +51,7 @@ class Invites(Answer):
 
 
 class Invitation(Answer):
-    """What an invitation is for, and whether a team can still join with it."""
+    """The competition of an invitation, and whether the invitation is used."""
 
     competition_id: str
     name: str
@@ -76,7 +76,7 @@ class RoundScore(Answer):
 
 
 class CompetitionStanding(Answer):
-    """A team's place; `live_gain` is what it has gained in the current round at the last prices."""
+    """A team's place; `live_gain` is its gain in the current round at the last prices."""
 
     rank: Number
     team: str
@@ -88,7 +88,7 @@ class CompetitionStanding(Answer):
 
 
 class TeamState(Answer):
-    """What the organiser watches of a team or a house bot; rate and refusals are those of its last 1,000 orders."""
+    """The activity of a team or a house bot, for the organiser; rate and refusals are of its last 1,000 orders."""
 
     client_id: str
     team: str

@@ -1,4 +1,4 @@
-"""Shapes of responses about orders: what became of them, their fills, reports and lives."""
+"""Shapes of responses about orders: their outcomes, fills, reports and lives."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class RecordedPosting(Answer):
 
 
 class Records(Answer):
-    """What is written down about an order: its row of the log, its first trades, and their postings."""
+    """The records of an order: its row of the log, its first trades, and their postings."""
 
     order_id: Number
     security_id: str

@@ -79,7 +79,7 @@ def entrants(
 
     files    paths of bot files by the names in the configuration; default: relative to the current folder
     trust    whether to run files without a sandbox
-    isolate  whether the exchange's own strategies get processes of their own, too
+    isolate  whether the exchange's own strategies get processes of their own as well
     raises   ConfigurationError  listing every strategy that does not exist and every invalid option
     """
     files = files_of(league, Path()) if files is None else files
@@ -162,7 +162,7 @@ def _looked_at(bot: Bot, file: Path, target: str) -> _Found:
     faults = loaded.faults
     if loaded.kind and (unknown := [name for name in bot.options if name not in loaded.options]):
         faults = _unknown_options(bot, unknown, loaded.options)
-    # The class and its name are the stranger's words, too.
+    # The stranger chose the class and its name as well.
     kind = loaded.kind if loaded.kind.isidentifier() else "Strategy"
     name = loaded.name if loaded.name.isprintable() else ""
     return _Found(target, kind[:_LONGEST_NAME], name[:_LONGEST_NAME], file, faults)

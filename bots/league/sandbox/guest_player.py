@@ -241,7 +241,7 @@ class GuestPlayer:
         self._waking_us = now_us, until_us
 
     def acted(self) -> Turn:
-        """Return what the last wake-up leads to."""
+        """Return the result of the last wake-up."""
         now_us, until_us = self._waking_us
         return self._answer(now_us, until_us, until_us)
 

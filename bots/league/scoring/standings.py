@@ -47,7 +47,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 class HouseTrader(Struct, frozen=True):
-    """What a house trader has gained: it is part of the market and not of the competition [cents]."""
+    """A house trader and its gain [cents]; it is part of the market and not of the competition."""
 
     name: str
     strategy: str

@@ -89,12 +89,12 @@ def _pytest(arguments: Sequence[str], environment: dict[str, str]) -> int:
             tests.send_signal(signal.SIGINT)
             return descendants.wait(tests)
         except KeyboardInterrupt:
-            # It got the Ctrl-C, too, and is putting away what it has started.
+            # The child got the Ctrl-C as well, and is cleaning up what it has started.
             return descendants.wait(tests)
 
 
 def _side_by_side(arguments: Sequence[str]) -> list[str]:
-    """How pytest-xdist deals the tests among processes, module by module; nothing for a single module."""
+    """Return the options with which pytest-xdist deals modules to processes; empty for a single module."""
     paths = [path for argument in arguments if (path := ROOT / argument.partition("::")[0]).exists()]
     if (len(paths) == 1 and paths[0].is_file()) or {"--pdb", "-s"} & set(arguments):
         return []

@@ -1,5 +1,5 @@
-// What a panel without content says: that it waits, that there is nothing, or that what it shows is unavailable and
-// why. None of these ever stands in place of another.
+// The text of a panel without content: it waits, there is nothing to show, or the content is unavailable, with the
+// reason. The three are never confused.
 
 import { write } from "./elements.js";
 
@@ -16,7 +16,7 @@ export function writeAbsence(node, isEmpty, lack, texts) {
   if (isEmpty) write(node, absence(lack, texts));
 }
 
-// Of what is asked for by requests: nothing was answered yet, or the problem of the last request.
+// The lack of content that requests fetch: there was no answer yet, or the last request had a problem.
 export function lackOf(content, problem) {
   if (content !== null) return null;
   return problem === "" ? "waiting" : problem;

@@ -1,6 +1,7 @@
-// Candles as a chart takes them: with the idle time between them, and a price axis that one odd print does not distort.
+// Candles for a chart: with the idle time between them, and a price axis that a single odd trade does not distort.
 
-// Of idle time at a stretch a chart shows so many candles, and so many points in all: then it begins again shorter.
+// A chart shows at most this many candles of continuous idle time, and this many points in all; a chart with more
+// points begins again with the number of KEPT_POINTS.
 const MOST_IDLE = 300;
 export const MOST_POINTS = 2_400;
 const KEPT_POINTS = 1_600;
@@ -25,13 +26,13 @@ export function timeOf(candle) {
   return Date.parse(candle.start) / 1000;
 }
 
-// A price further from the middle nine tenths of the closes than so many times their width is cut off.
+// A price that is further from the middle nine tenths of the closes than this many times their width is cut off.
 const REACH = 3;
 // The axis is at least this high [fraction of the price].
 const LEAST = 0.001;
 
-// What the price axis shows of candles: {low, high}, or null without any. The margins are the parts of the axis below
-// and above; with them it still never goes below zero.
+// The range of the price axis for candles: {low, high}, or null without candles. The margins are the parts of the axis
+// below and above the range; even with them, the axis never goes below zero.
 export function priceRange(candles, { bottom, top }) {
   if (candles.length === 0) return null;
   const closes = candles.map((one) => one.close).sort((a, b) => a - b);

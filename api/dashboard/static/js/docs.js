@@ -9,7 +9,7 @@ window.SwaggerUIBundle({
   displayRequestDuration: true,
   filter: true,
   tryItOutEnabled: true,
-  // The default sends the document to a server elsewhere.
+  // The default would send the document to a server elsewhere.
   validatorUrl: null,
   // A key stays in the memory of this page, never in its storage.
   persistAuthorization: false,

@@ -1,4 +1,4 @@
-// The elements of the page. What others call themselves only ever becomes text: nothing here takes HTML.
+// The elements of the page. Names that clients choose only ever become text: no function here accepts HTML.
 
 // An element with properties and children; `data` and `aria` are objects, a string child is text.
 export function element(name, properties = {}, ...children) {
@@ -16,7 +16,7 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-// Write a text where it is another one: what stays the same costs no layout.
+// Write a text if it has changed: unchanged text costs no layout.
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -25,7 +25,7 @@ export function setClass(node, name, wanted) {
   if (node.classList.contains(name) !== wanted) node.classList.toggle(name, wanted);
 }
 
-// A length as a fraction of the room there is, for bars.
+// A length as a fraction of the available room, for bars.
 export function setShare(node, share) {
   const text = Math.min(1, Math.max(0, share)).toFixed(3);
   if (node.dataset.share === text) return;
@@ -33,7 +33,7 @@ export function setShare(node, share) {
   node.style.setProperty("--share", text);
 }
 
-// As many rows as are asked for, made once and written again: a list that moves makes no garbage.
+// A requested number of rows, which are made once and reused: a moving list makes no garbage.
 export class Rows {
   #parent;
   #make;
@@ -55,7 +55,7 @@ export class Rows {
   }
 }
 
-// Rows that belong to things with a name: a row follows its thing, so that what is being typed into it stays with it.
+// Rows of named items: a row follows its item when the order changes, so that text being typed into it stays with it.
 export class NamedRows {
   #parent;
   #make;

@@ -1,4 +1,4 @@
-// What became of an order, in words: on its way, resting, filled, cancelled or rejected.
+// The fate of an order in words: on its way, resting, filled, cancelled or rejected.
 
 import * as format from "./format.js";
 import { reasonOf } from "./reasons.js";

@@ -1,4 +1,4 @@
-// Numbers and times as people read them; times are UTC, or local where the visitor wants that.
+// Numbers and times for people; times are UTC, or local if the visitor chooses so.
 
 import { zone } from "./session.js";
 
@@ -20,7 +20,7 @@ export function brief(value) {
   return short.format(value);
 }
 
-// A change with its sign: the sign says what the colour says.
+// A change with its sign, which says the same as the colour.
 export function signed(value, digits = 2) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
   const text = Math.abs(value).toFixed(digits);
@@ -43,7 +43,7 @@ export function milliseconds(value) {
   return value < 1_000 ? `${whole.format(value)} ms` : `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 }
 
-// How far the shown time is from UTC at a moment [ms].
+// The offset of the shown time from UTC at a moment [ms].
 export function offsetMs(timeMs) {
   return zone.value === "local" ? -60_000 * new Date(timeMs).getTimezoneOffset() : 0;
 }
@@ -75,7 +75,7 @@ export function age(elapsedMs) {
   return seconds < 7200 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
 }
 
-// What programs call it, as people read it.
+// A name of the api in words for people.
 export function words(code) {
   return code ? code.replaceAll("_", " ") : "";
 }

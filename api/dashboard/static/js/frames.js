@@ -1,4 +1,4 @@
-// Paints once per animation frame, however often something changes in between; in a hidden tab not at all.
+// Paints once per animation frame, however often something changes in between, and never in a hidden tab.
 
 const waiting = new Set();
 let asked = false;

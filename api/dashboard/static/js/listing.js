@@ -7,7 +7,7 @@ const EVERY_MS = 15_000;
 
 // The rows of GET /securities; null before the first answer.
 export const listed = new Signal(null);
-// Why the last request failed; empty when it did not.
+// The reason why the last request failed; empty when it succeeded.
 export const listingProblem = new Signal("");
 
 export function keepListing() {
@@ -25,7 +25,7 @@ export function listingOf(securityId) {
   return listed.value?.find((one) => one.security_id === securityId) ?? null;
 }
 
-// What order_value.js needs to know of a security.
+// The terms of a security that order_value.js needs.
 export function termsOf(market, securityId) {
   const row = listingOf(securityId);
   const last = market.prices.value.get(securityId)?.last ?? row?.reference_price ?? null;

@@ -18,7 +18,7 @@ function look(securityId) {
   for (const channel of OF_ONE_SECURITY) stream.watch(channel, securityId);
 }
 
-// Whose key it is, as a page that was loaded again finds one without having asked.
+// Ask for the owner of the key, because a reloaded page finds its key without having asked yet.
 async function introduce() {
   if (key.value === null) {
     identity.value = null;

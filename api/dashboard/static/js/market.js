@@ -1,13 +1,13 @@
-// What the page knows of the market. It is fed by the stream and read by the panels; whatever it holds is bounded.
+// The page's copy of the market. The stream fills it, the panels read it, and everything in it is bounded.
 
 import { Signal } from "./signal.js";
 
 export const MOST_TRADES = 200;
-// Candles of an interval: cut back to the second figure when there are more than the first, so that charts which
-// have to begin again then do so rarely.
+// Candles of an interval: cut back to the second number when there are more than the first. A chart has to begin again
+// then, so this should be rare.
 export const MOST_CANDLES = 900;
 export const KEPT_CANDLES = 600;
-// Three minutes of figures of the pipeline for its curves, one a second.
+// The figures of the pipeline for its curves: three minutes, one a second.
 export const MOST_FIGURES = 180;
 
 const cents = (price) => Math.round(price * 100);
@@ -26,23 +26,23 @@ export class Market {
   book = new Signal({ bids: new Map(), asks: new Map() });
   // Newest first.
   trades = new Signal([]);
-  // By interval, oldest first. `trimmed` counts how often old ones were let go.
+  // By interval, oldest first. `trimmed` counts how often old candles were discarded.
   candles = new Signal({ byInterval: new Map(), trimmed: 0 });
   // By security.
   phases = new Signal(new Map());
   auctions = new Signal(new Map());
-  // The latest piece.
+  // The latest piece of news.
   news = new Signal(null);
   leaderboard = new Signal(null);
   pipeline = new Signal(null);
   figures = new Signal([]);
-  // How often reports came, and the latest ones.
+  // The number of times that reports came, and the latest reports.
   reports = new Signal(0);
   heard = new Signal([]);
-  // The exchange's own clock, by its heartbeat [ms since 1970].
+  // The clock of the exchange, from its heartbeat [ms since 1970].
   time = new Signal(null);
 
-  // Look at another security: what is known of the one before says nothing about it.
+  // Switch to another security, and discard all data of the previous one.
   choose(securityId) {
     this.securityId = securityId;
     this.book.value = { bids: new Map(), asks: new Map() };
@@ -50,7 +50,7 @@ export class Market {
     this.candles.value = { byInterval: new Map(), trimmed: 0 };
   }
 
-  // Take an event of the stream whose sequence fits.
+  // Take an event of the stream; the stream has checked its sequence.
   take(event) {
     const ofChosen = event.security_id === this.securityId;
     if (event.channel === "price") this.#takePrice(event);
@@ -60,7 +60,7 @@ export class Market {
     else if (event.channel === "phase") this.#keep(this.phases, event);
     else if (event.channel === "auction") this.#keep(this.auctions, event);
     else if (event.channel === "news") this.news.value = event.data.at(-1) ?? this.news.value;
-    // A board that was never looked at has no time: nothing is known of it yet.
+    // A board that was never read has no timestamp, and no data yet.
     else if (event.channel === "leaderboard" && event.timestamp) this.leaderboard.value = event.data;
     else if (event.channel === "pipeline" && event.timestamp) this.#takePipeline(event);
     else if (event.channel === "report") this.#takeReports(event);
@@ -108,7 +108,7 @@ export class Market {
       while (place > 0 && rows[place - 1].start > candle.start) place -= 1;
       if (place > 0 && rows[place - 1].start === candle.start) rows[place - 1] = candle;
       else rows.splice(place, 0, candle);
-      // What came late or all at once is not what a chart can go on from.
+      // A chart cannot continue from candles that came late or all at once.
       if (place < rows.length - 1) candles.trimmed += 1;
       if (rows.length > MOST_CANDLES) {
         rows.splice(0, rows.length - KEPT_CANDLES);
@@ -127,7 +127,7 @@ export class Market {
     this.pipeline.value = event.data;
     const { orders_per_s: orders, trades_per_s: trades } = event.data;
     const time = Date.parse(event.timestamp) / 1000;
-    // A snapshot begins with the minutes before.
+    // A snapshot includes the minutes before it.
     const known = event.data.recent ? event.data.recent.map(figure) : this.figures.value;
     const before = known.filter((one) => one.time < time);
     this.figures.value = [...before, { time, orders, trades }].slice(-MOST_FIGURES);
@@ -138,7 +138,7 @@ function figure({ timestamp, orders_per_s: orders, trades_per_s: trades }) {
   return { time: Date.parse(timestamp) / 1000, orders, trades };
 }
 
-// Which way the last price went when it last changed: up, down, or none that is known.
+// The direction of the last change of the last price: up, down, or unknown.
 function moveOf(before, last) {
   if (!before?.last || !last || before.last === last) return before?.move ?? "none";
   return last > before.last ? "up" : "down";

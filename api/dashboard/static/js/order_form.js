@@ -1,4 +1,4 @@
-// The fields of the ticket: which of them an order of a type has, and the order that they make.
+// The fields of the ticket: those that a type of order has, and the order that they make.
 
 const TIMES = {
   limit: ["gtc", "ioc", "fok", "day", "gtd", "auction"],
@@ -21,7 +21,7 @@ export function takes(type, time) {
   };
 }
 
-// The body of POST /orders. What is no number goes out as it was written: the exchange says what is wrong with it.
+// The body of POST /orders. Text that is not a number is sent as typed: the exchange says what is wrong with it.
 export function orderOf(fields, securityId, clientOrderId) {
   const type = fields.type.value;
   const allowed = takes(type, fields.time_in_force.value);
@@ -41,7 +41,7 @@ export function orderOf(fields, securityId, clientOrderId) {
   };
 }
 
-// As far as the fields have numbers: for what the order is worth.
+// The order as far as its fields contain numbers, to calculate its value.
 export function draftOf(fields, securityId) {
   const order = orderOf(fields, securityId, null);
   const number = (value) => (value === undefined ? null : Number(value) || null);
@@ -52,7 +52,7 @@ function integer(text) {
   return /^\d{1,15}$/.test(text.trim()) ? Number(text) : text.trim();
 }
 
-// The field of the browser has local time without a zone.
+// The browser's field contains a local time without a zone.
 function instant(text) {
   const time = new Date(text);
   return Number.isNaN(time.valueOf()) ? text : time.toISOString();

@@ -1,12 +1,12 @@
-// What an order is worth and what it needs, by the rules of the exchange: a buy order holds its quantity at its limit,
-// or at the collar 10 % from the last or the stop price, and the highest fee on that, rounded up to a cent.
+// The value of an order and the cash that it needs, by the rules of the exchange: a buy order holds its quantity at its
+// limit, or at the collar 10 % from the last or the stop price, and the highest fee on that, rounded up to a cent.
 
 const COLLAR = 0.1;
 const BASIS_POINTS = 10_000;
 
 const inCents = (price) => Math.round(price * 100);
 
-// The price at which an order may trade at worst; null while there is none.
+// The worst price at which an order may trade; null while there is none.
 // terms: {last, feeBp} of the security.
 export function worstPrice(order, { last }) {
   if (order.price) return order.price;
@@ -35,7 +35,7 @@ export function mostShares(order, terms, account) {
   return shares;
 }
 
-// How far a price is from the best one [fraction], above it or below; null without a price to compare with.
+// The distance of a price from the best one, above or below [fraction]; null without a price to compare with.
 export function distance(price, side, { bid, ask, last }) {
   const best = side === "buy" ? ask ?? last ?? bid : bid ?? last ?? ask;
   return best && price ? { best, fraction: price / best - 1 } : null;

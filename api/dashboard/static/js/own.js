@@ -1,4 +1,4 @@
-// What belongs to the account of the key: its cash and shares, its orders and its fills. All is null before the first
+// The data of the key's account: its cash and shares, its orders and its fills. All of it is null before the first
 // answer, and bounded.
 
 import { get, path, whenAsked } from "./rest.js";
@@ -9,7 +9,7 @@ const ACCOUNT_MS = 1_000;
 const ORDERS_MS = 500;
 const MOST_OPEN = 200;
 const MOST_CLOSED = 100;
-// Fills of the chosen security: enough for what its shares cost; the newer ones are asked for as they come.
+// Fills of the chosen security: enough to calculate the cost of its shares; newer ones are fetched as they come.
 const MOST_FILLS = 1_000;
 const NEW_FILLS = 50;
 
@@ -18,10 +18,10 @@ export const openOrders = new Signal(null);
 export const history = new Signal(null);
 // Of the chosen security, newest first; {securityId, rows}.
 export const fills = new Signal(null);
-// Why the last request failed; empty when it did not.
+// The reason why the last request failed; empty when it succeeded.
 export const ownProblem = new Signal("");
 
-// Ask again now, as after an order was sent.
+// Ask again now, for example after sending an order.
 export let refreshOrders = () => {};
 
 export function keepOwn(market) {
@@ -75,7 +75,7 @@ async function loadFills() {
   const isKnown = new Set(known.map(nameOf));
   let fresh = found.filter((fill) => !isKnown.has(nameOf(fill)));
   if (known.length > 0 && fresh.length === found.length && found.length === NEW_FILLS) {
-    found = fresh = await page(MOST_FILLS); // more came than one page holds
+    found = fresh = await page(MOST_FILLS); // there are more new fills than a page holds
     known.length = 0;
   }
   const rows = [...fresh, ...known].slice(0, MOST_FILLS);

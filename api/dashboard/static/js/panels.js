@@ -1,4 +1,4 @@
-// All panels, each on what it shows.
+// All panels, each connected to its data.
 
 import { keepListing } from "./listing.js";
 import { keepOwn } from "./own.js";

@@ -1,4 +1,4 @@
-// A drawing by uPlot that fills its place, follows its size and can be made again for another theme.
+// A drawing by uPlot that fills its container, follows its size and can be rebuilt for another theme.
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
 import { soon } from "./frames.js";
@@ -34,7 +34,7 @@ export function plotIn(place, options) {
   };
 }
 
-// Axes in the colours of the theme; x and y make a text of a value, x may be null for times.
+// Axes in the colours of the theme; x and y turn a value into text, and x may be null for times.
 export function axes({ x, y, ySize = 46, ySpace = 28, xSplits }) {
   const common = {
     stroke: colour("quiet"),

@@ -1,7 +1,7 @@
-// What the shares of an account cost, and what was gained with them. Purchases enter at their price, sales take shares
-// out at the average cost; shares that the account was given count at the reference price.
+// The cost of an account's shares, and the gain from them. Purchases enter at their price, sales remove shares at the
+// average cost, and shares that the account was given count at the reference price.
 
-// fills: newest first, as of GET /fills; shares: what the account has now.
+// fills: newest first, as from GET /fills; shares: the current number of shares.
 export function positionOf(fills, { shares, last, reference }) {
   const given = shares - fills.reduce((sum, fill) => sum + signedQuantity(fill), 0);
   let held = Math.max(given, 0);

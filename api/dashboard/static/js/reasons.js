@@ -1,4 +1,4 @@
-// The exchange's reasons in words, as they follow "rejected: " or "cancelled: ".
+// The exchange's reasons in words that follow "rejected: " or "cancelled: ".
 
 import * as format from "./format.js";
 import { heldFor } from "./order_value.js";
@@ -40,8 +40,8 @@ export function reasonWords(reason) {
   return WORDS[reason] ?? format.words(reason);
 }
 
-// With the amounts where they are known: "needs 99,000.00; 8,998.00 available".
-// account: as of GET /accounts/{client_id} right after the order, or null; terms: last price and highest fee, see
+// The reason with amounts where they are known: "needs 99,000.00; 8,998.00 available".
+// account: as from GET /accounts/{client_id} right after the order, or null; terms: last price and highest fee, see
 // order_value.js.
 export function reasonOf(order, { account, terms }) {
   if (order.reason === "insufficient_funds") return lacking(heldFor(order, terms), account?.available, format.price);
@@ -53,7 +53,7 @@ export function reasonOf(order, { account, terms }) {
   return reasonWords(order.reason);
 }
 
-// An account that has enough by now says nothing about the moment of the order.
+// If the account has enough by now, its state no longer shows what it lacked when the order came.
 function lacking(needs, available, words) {
   if (needs === null) return "not enough cash";
   return available < needs ? `needs ${words(needs)}; ${words(available)} available` : `needs ${words(needs)}`;

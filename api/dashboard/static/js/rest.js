@@ -1,4 +1,4 @@
-// Requests to the api. What it refuses is a Problem, as RFC 9457 has it; a network that is away is one, too.
+// Requests to the api. A refusal becomes a Problem (RFC 9457), and so does an unreachable network.
 
 import { key } from "./session.js";
 import { Signal } from "./signal.js";
@@ -12,12 +12,12 @@ export class Problem extends Error {
     this.status = content.status;
     this.code = content.code;
     this.errors = content.errors ?? [];
-    // Whether it may have been done all the same.
+    // Whether the request may have taken effect all the same.
     this.unknownOutcome = content.status >= 500 && content.code !== "not_accepted";
   }
 }
 
-// Between two requests to an api that is away.
+// The time between two requests while the api is away.
 const AWAY_MS = 2_000;
 const AWAY = { status: 503, code: "away", detail: "the exchange cannot be reached" };
 const NO_PROBLEM = { code: "unreadable", detail: "the exchange gave an answer that cannot be read" };
@@ -59,8 +59,8 @@ export function path(strings, ...parts) {
   return String.raw({ raw: strings }, ...parts.map((part) => encodeURIComponent(part)));
 }
 
-// Ask again and again: the next time a while after the answer, so that a slow exchange is not asked faster; soon
-// while the api is away.
+// Repeat a request, each time a while after the answer, so that a slow exchange gets no more requests; sooner while the
+// API is away.
 export function repeatedly(everyMs, request) {
   const turn = async () => {
     if (!document.hidden) await request();
@@ -69,7 +69,7 @@ export function repeatedly(everyMs, request) {
   turn();
 }
 
-// Ask when something has happened: one request at a time, and what happens meanwhile makes one more, a while later.
+// Ask when something has happened: one request at a time; anything that happens during it leads to one more, later.
 export function whenAsked(everyMs, request) {
   let running = false;
   let again = false;

@@ -1,4 +1,4 @@
-// What a reload keeps: the key as long as the tab lives, what was chosen as long as the browser likes.
+// The state that survives a reload: the key while the tab is open, the choices for as long as the browser stores them.
 
 import { Signal } from "./signal.js";
 
@@ -9,7 +9,7 @@ function remembered(storage, name) {
   try {
     return storage.getItem(name);
   } catch {
-    return null; // storage is forbidden here: the page works, and forgets
+    return null; // the browser forbids storage: the page works, but keeps nothing
   }
 }
 
@@ -28,7 +28,7 @@ function kept(name, fallback) {
   return signal;
 }
 
-// The key never stands in an address, where logs and histories would keep it.
+// The key is never part of an address, because logs and histories would keep it.
 export const key = new Signal(remembered(sessionStorage, KEY));
 key.listen((value) => remember(sessionStorage, KEY, value));
 
@@ -36,7 +36,7 @@ key.listen((value) => remember(sessionStorage, KEY, value));
 export const identity = new Signal(null);
 
 export const security = kept("security", null);
-// A link may name the security, as in /?security=AAPL, and the address always names the one that is shown.
+// A link may name a security, as in /?security=AAPL, and the address always names the one that is shown.
 const linked = new URLSearchParams(location.search).get("security");
 if (linked) security.value = linked.toUpperCase();
 security.listen((value) => {

@@ -18,7 +18,7 @@ export class Signal {
     this.changed();
   }
 
-  // For what was changed in its place: the rows of a book are not copied for each update.
+  // For values that are changed in place: the rows of a book are not copied for each update.
   changed() {
     for (const listener of this.#listeners) listener(this.#value);
   }

@@ -1,5 +1,5 @@
-// The life of an order as steps that a teacher can go through, from HTTP to settlement: each with what happens, where,
-// and what is written down there.
+// The life of an order as steps that a teacher can go through, from HTTP to settlement: each says what happens, where,
+// and which records are written.
 
 import * as format from "./format.js";
 import { reasonWords } from "./reasons.js";
@@ -13,7 +13,7 @@ const PLACES = {
 };
 
 // Steps as {stage, part, title, took, lines}, one for each span. life: as of GET …/life; order and records may be null,
-// as for the order of another client.
+// for example for the order of another client.
 export function storyOf(life, order, records) {
   const shard = shardOf(life, records);
   const lastWork = life.spans.findLastIndex((span) => span.stage === "data_feed" && span.part === "work");
@@ -89,7 +89,7 @@ function tradeWords({ trade_id: id, quantity, price }) {
   return `trade ${id}, ${format.quantity(quantity)} @ ${format.price(price)}`;
 }
 
-// A double entry: what the account gains, the contra account loses.
+// A double entry: the contra account loses the amount that the account gains.
 function postingWords(one) {
   const gained = [one.shares && `${format.signed(one.shares, 0)} ${one.security_id}`, one.cash && `${format.signed(one.cash)} cash`];
   const words = gained.filter(Boolean).join(", ");

@@ -1,18 +1,18 @@
-// The stream of the exchange: subscribes, sees by the sequences what is missing, and takes a snapshot then.
+// The stream of the exchange: subscribes, detects gaps by the sequences, and then fetches a snapshot.
 
 import { io } from "../vendor/socket.io-client/socket.io.esm.min.js";
 import { key, identity } from "./session.js";
 import { Signal } from "./signal.js";
 
-// Three beats of the exchange's heart: what is silent for longer is stale.
+// Three heartbeats of the exchange; after a longer silence, the data is stale.
 export const STALE_MS = 3_000;
-// What is silent for so long though it is connected is connected again.
+// A connection that is silent for this long is reconnected, even if it is open.
 const HUNG_MS = 10_000;
 
-// Whose updates go on from the ones before; of the others each says everything.
+// Channels whose updates continue from the previous ones; updates of other channels are complete by themselves.
 const CHAINED = new Set(["book", "trades", "candles"]);
 
-// Of whose updates only the latest counts.
+// Channels where only the latest update counts.
 const ABSOLUTE = new Set(["book", "price", "phase", "auction"]);
 
 const nameOf = (channel, securityId) => `${channel}:${securityId ?? "*"}`;
@@ -20,12 +20,12 @@ const nameOf = (channel, securityId) => `${channel}:${securityId ?? "*"}`;
 export class Stream {
   // connecting, live or stale.
   state = new Signal("connecting");
-  // Of channels that were refused, why.
+  // The refused channels, with the reasons.
   refused = new Signal(new Map());
   // The channels whose snapshot has come, and whether the last attempt to connect failed: see `lack`.
   arrived = new Signal(new Set());
   failed = new Signal(false);
-  // When the exchange was last heard, and when something of the chosen security last changed [performance.now].
+  // The time of the last message, and of the last change of the chosen security [performance.now].
   heardAt = null;
   changedAt = null;
 
@@ -35,7 +35,7 @@ export class Stream {
   #sequences = new Map();
   // Subscriptions whose snapshot has not come yet.
   #awaited = new Set();
-  // Sequences that a heartbeat told and that were not known.
+  // The sequences known here when a heartbeat reported later ones.
   #behind = new Map();
 
   constructor(market) {
@@ -72,7 +72,7 @@ export class Stream {
     if (this.#socket.connected) this.#socket.emit("unsubscribe", asked(channel, securityId));
   }
 
-  // Why nothing is known of a channel: "waiting", or the reason for which it is unavailable; null when it is known.
+  // The reason why a channel has no data: "waiting", or why it is unavailable; null when it has data.
   lack(channel, securityId = null) {
     if (this.arrived.value.has(nameOf(channel, securityId))) return null;
     const refusal = this.refused.value.get(channel);
@@ -120,7 +120,7 @@ export class Stream {
         this.#takeSnapshot(event.channel, event.security_id);
         return;
       }
-      // Trades may come late, and are known by their own numbers; of all else what is old says nothing.
+      // Late trades count, as they have numbers of their own; on an absolute channel, old updates are useless.
       if (event.sequence <= known && ABSOLUTE.has(event.channel)) return;
       this.#sequences.set(name, Math.max(known, event.sequence));
     }
@@ -134,7 +134,7 @@ export class Stream {
     this.arrived.changed();
   }
 
-  // Something is missing: begin again. Of what is awaited already there is nothing to ask.
+  // Something is missing: subscribe again for a snapshot, unless one is on its way.
   #takeSnapshot(channel, securityId) {
     if (!this.#wanted.has(nameOf(channel, securityId)) || this.#awaited.has(nameOf(channel, securityId))) return;
     this.#subscribe(channel, securityId);
@@ -149,7 +149,7 @@ export class Stream {
       if (told === undefined) continue;
       const name = nameOf(channel, securityId);
       const known = this.#sequences.get(name) ?? 0;
-      // Told by two beats, and still not here: it is lost.
+      // Two heartbeats have reported an update that is still not here: it is lost.
       if ((this.#behind.get(name) ?? Infinity) > known && told > known) this.#behind.set(name, known);
       else if (told > known && this.#behind.get(name) === known) this.#takeSnapshot(channel, securityId);
       else this.#behind.delete(name);
@@ -177,7 +177,7 @@ export class Stream {
     this.failed.value = true;
     if (fault.data?.status === 401) {
       identity.value = null;
-      key.value = null; // it was revoked: the page goes on as anybody's
+      key.value = null; // it was revoked: the page continues without a key
     } else if (!this.#socket.active) {
       setTimeout(() => this.#socket.connect(), 2_000);
     }

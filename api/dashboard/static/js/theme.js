@@ -1,4 +1,4 @@
-// Light, dark or as the system has it. The page waits for this module, so that it is never seen in the wrong one.
+// Light, dark or the theme of the system. The page waits for this module, so that it never appears in the wrong theme.
 
 import { Signal } from "./signal.js";
 import { theme } from "./session.js";
@@ -14,13 +14,13 @@ function apply() {
   shown.value = wanted;
 }
 
-// What is shown: light or dark.
+// The shown theme: light or dark.
 export const shown = new Signal("light");
 theme.listen(apply);
 dark.addEventListener("change", apply);
 apply();
 
-// A colour of the theme, for what is drawn on a canvas.
+// A colour of the theme, for drawing on a canvas.
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 }

@@ -1,4 +1,4 @@
-// How long something still lasts.
+// The time left until a timestamp, and how people read it.
 
 export function leftMs(timestamp) {
   return timestamp ? Math.max(Date.parse(timestamp) - Date.now(), 0) : null;

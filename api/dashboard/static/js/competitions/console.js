@@ -1,4 +1,4 @@
-// The organiser's page: competitions, a new one from a case, and everything that leads one.
+// The organiser's page: the competitions, a new one from a case, and all controls of a competition.
 
 import { byId, element, setClass, write } from "../elements.js";
 import { clock, price, quantity, rate, signed } from "../format.js";
@@ -65,7 +65,7 @@ async function create() {
 byId("shipped").addEventListener("change", fillCase);
 byId("create").addEventListener("click", create);
 
-// -- what is shown --------------------------------------------------------------------------------------------------
+// -- display --------------------------------------------------------------------------------------------------------
 
 function choose(id) {
   chosen = id;
@@ -180,7 +180,7 @@ function writeRow(row, team) {
   return row.node;
 }
 
-// The old keys are revoked after the new one exists, so the team is never without a key.
+// The old keys are revoked once the new one exists, so the team is never without a key.
 async function replaceKey(team) {
   const keys = path`/accounts/${team.client_id}/keys`;
   const { data: before } = await get(keys);
@@ -190,7 +190,7 @@ async function replaceKey(team) {
   setClass(byId("new-key"), "hidden", false);
 }
 
-// -- leading ------------------------------------------------------------------------------------------------------
+// -- controls -----------------------------------------------------------------------------------------------------
 
 async function attempt(request) {
   write(byId("fault"), "");

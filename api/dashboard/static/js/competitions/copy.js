@@ -11,7 +11,7 @@ export function copyButtons() {
         await navigator.clipboard.writeText(source.value ?? source.textContent);
         button.textContent = "Copied";
       } catch {
-        // The page has no right to the clipboard, as without TLS: people copy what is selected.
+        // The page may not use the clipboard, for example without TLS: people copy the selected text themselves.
         select(source);
         button.textContent = "Selected";
       }

@@ -48,7 +48,7 @@ async function show(team, joined) {
   byId("key").value = joined.api_key;
   byId("client").value = joined.client_id;
   byId("wall").href = path`/projector/${joined.competition_id}`;
-  // The key goes to the page through the memory of this tab, never through an address.
+  // The key reaches the page through the memory of this tab, never through an address.
   byId("trade").addEventListener("click", () => {
     key.value = joined.api_key;
     location.assign("/");

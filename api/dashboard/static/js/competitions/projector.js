@@ -1,4 +1,4 @@
-// The wall: time left, prices, standings that move, and news. It needs no key.
+// The page for the wall: time left, prices, moving standings, and news. It needs no key.
 
 import { byId, element, setClass, write } from "../elements.js";
 import { clock, price, signed, words } from "../format.js";
@@ -90,7 +90,7 @@ async function showStandings() {
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) move(nodes, before);
 }
 
-// Rows glide to their new places, so that people see who overtakes.
+// Rows glide to their new places, so that people see a team overtake another.
 function move(nodes, before) {
   for (const node of nodes) {
     const from = before.get(node);

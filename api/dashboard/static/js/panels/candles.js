@@ -1,5 +1,5 @@
-// Candles with volume, own orders and own fills. A candle that rose is hollow and one that fell is full, so that the
-// colours are not needed.
+// Candles with volume, own orders and own fills. Rising candles are hollow and falling ones filled, so that the chart
+// can be read without colours.
 
 import {
   CandlestickSeries,
@@ -16,7 +16,7 @@ import { interval, security, zone } from "../session.js";
 import { colour, shown } from "../theme.js";
 import { ownMarks } from "./own_marks.js";
 
-// How many candles a chart begins with in sight.
+// The number of candles that are in view at first.
 const IN_SIGHT = 90;
 const MARGINS = { top: 0.08, bottom: 0.24 };
 
@@ -24,7 +24,7 @@ export function candles(market, stream) {
   const place = byId("candles-chart");
   const chart = createChart(place, {
     autoSize: true,
-    // Its logo brings a style element, which the policy of the page forbids; the footer names the makers.
+    // The library's logo brings a style element, which the policy of the page forbids; the footer names its makers.
     layout: { attributionLogo: false, fontSize: 11, background: { color: "transparent" } },
     crosshair: { mode: CrosshairMode.Normal },
     rightPriceScale: { borderVisible: false, scaleMargins: MARGINS },
@@ -33,7 +33,7 @@ export function candles(market, stream) {
   const prices = chart.addSeries(CandlestickSeries, {
     borderVisible: true,
     priceLineVisible: true,
-    // Pulled below zero by hand, the axis has no prices there.
+    // A user can pull the axis below zero; it shows no prices there.
     priceFormat: { type: "custom", minMove: 0.01, formatter: (price) => (price < 0 ? "" : format.price(price)) },
     autoscaleInfoProvider: () => {
       const range = priceRange(inSight(), MARGINS);
@@ -54,14 +54,14 @@ export function candles(market, stream) {
     legend();
   });
 
-  // What the series hold: to go on from it costs less than to begin again.
+  // The current content of the series: continuing from it costs less than beginning again.
   let drawn = { rows: null, trimmed: -1, points: [], zone: null };
 
   function rowsOf() {
     return market.candles.value.byInterval.get(interval.value) ?? [];
   }
 
-  // A chart knows no zones: it is given times that read as those of the zone.
+  // The chart has no time zones, so it gets times that read as those of the chosen zone.
   function shownTime(timeS) {
     return timeS + format.offsetMs(timeS * 1000) / 1000;
   }
@@ -86,7 +86,7 @@ export function candles(market, stream) {
       volumes.setData(drawn.points.map(volumeOf));
     }
     if (before.rows !== rows) showLatest(drawn.points.length);
-    // What is drawn on a canvas, for those who cannot see it.
+    // A description of the canvas for screen readers.
     const label = `Candles and volume, with ${marks.draw(drawn.points)}`;
     if (place.getAttribute("aria-label") !== label) place.setAttribute("aria-label", label);
     legend();
@@ -96,7 +96,7 @@ export function candles(market, stream) {
     });
   }
 
-  // Change the points from a place on, and add those behind; false where others would have to go.
+  // Change the points from an index on, and append new ones; returns false if earlier points would have to change.
   function update(before, from) {
     const { points } = drawn;
     const fits = before.length > 0 && before.length <= points.length && before.every((point, index) => index < from || point.time === points[index].time);
@@ -111,7 +111,7 @@ export function candles(market, stream) {
     return true;
   }
 
-  // Up to when nothing was traded after the last candle: a second ago, as candles take a moment to come.
+  // The end of the idle time after the last candle: a second ago, because candles take a moment to arrive.
   function nowS(rows) {
     const lastS = rows.length > 0 ? timeOf(rows.at(-1)) : 0;
     return Math.max(market.time.value === null ? 0 : Math.floor(market.time.value / 1000) - 1, lastS);
@@ -168,7 +168,7 @@ export function candles(market, stream) {
   paintOn([shown], paintColours);
 }
 
-// Of rows, the first that is not before a time.
+// The first row that is not before a time.
 function rowFrom(rows, timeS) {
   let place = rows.length;
   while (place > 0 && timeOf(rows[place - 1]) >= timeS) place -= 1;

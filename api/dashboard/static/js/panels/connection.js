@@ -1,4 +1,4 @@
-// Whether the page is connected to both, the streams and the api, and how old is what it shows.
+// The connections of the page to the streams and to the api, and the age of its data.
 
 import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";
@@ -14,7 +14,7 @@ export function connection(market, stream) {
   const pill = byId("connection");
   const now = new Signal(0);
   setInterval(() => (now.value = performance.now()), EVERY_MS);
-  // The prices may go on while no order can be sent: only asking the api tells.
+  // Prices may continue while no order can be sent; only a request to the api can show that.
   repeatedly(ASK_MS, () => get("/health/live").catch(() => {}));
   const select = byId("zone");
   select.value = zone.value;

@@ -1,4 +1,4 @@
-// The phase of the chosen security with a countdown, what its auction would lead to, and the latest news.
+// The phase of the chosen security with a countdown, the outcome of its auction if it ended now, and the latest news.
 
 import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";

@@ -1,4 +1,4 @@
-// The quantity that stands up to each price, on both sides of the middle.
+// The cumulative quantity up to each price, on both sides of the middle.
 
 import uPlot from "../../vendor/uplot/uPlot.esm.js";
 import { writeAbsence } from "../absence.js";
@@ -10,13 +10,13 @@ import { axes, plotIn } from "../plot.js";
 import { Signal } from "../signal.js";
 import { colour, shown } from "../theme.js";
 
-// What is so far from the middle says little of what an order meets [fraction of the price].
+// Levels further than this from the middle say little about the quantity that an order meets [fraction of the price].
 const REACH = 0.02;
-// And what is in sight has this many ticks at least.
+// At least this much is in view on each side of the middle [dollars].
 const LEAST = 0.1;
 
 export function depth(market, stream) {
-  // Which of the drawn prices the pointer is at, if any.
+  // The index of the drawn price at the pointer; null without one.
   const pointed = new Signal(null);
   const plot = plotIn(byId("depth-chart"), () => ({
     scales: { x: { time: false, range: (_plot, low, high) => [low, high] }, y: { range: (_plot, _low, high) => [0, high * 1.08 || 1] } },
@@ -55,7 +55,7 @@ function side(label, name, align) {
   };
 }
 
-// Prices in order, with the cumulated quantities of the two sides, each null where the other one is.
+// Prices in order, with the cumulative quantities of the two sides; each is null where the other one is.
 function columns(bids, asks) {
   const middle = bids.length && asks.length ? (bids[0].price + asks[0].price) / 2 : (bids[0] ?? asks[0]).price;
   const reach = Math.max(middle * REACH, LEAST);
@@ -63,7 +63,7 @@ function columns(bids, asks) {
   const below = bids.filter(near).reverse();
   const above = asks.filter(near);
   const furthest = Math.max(middle - (below[0]?.price ?? middle), (above.at(-1)?.price ?? middle) - middle, LEAST);
-  // A little further than the last level, so that no price stands there twice.
+  // A little beyond the last level, so that no price occurs twice.
   const edge = furthest * 1.02;
   const nothing = (rows) => rows.map(() => null);
   return [
@@ -76,7 +76,7 @@ function columns(bids, asks) {
 const priceOf = (level) => level.price;
 const totalOf = (level) => level.total;
 
-// What an order would meet up to the price at the pointer or, without one, in the whole book.
+// The quantity that an order would meet up to the price at the pointer or, without one, in the whole book.
 function legend(bids, asks, at) {
   if (at !== null && at[0] !== undefined && (at[1] ?? at[2] ?? null) !== null) {
     const side = at[1] === null ? "to buy" : "to sell";

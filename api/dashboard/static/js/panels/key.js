@@ -1,4 +1,4 @@
-// The key of an account: entered here, forgotten here.
+// The panel where a visitor enters the key of an account, or removes it.
 
 import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";

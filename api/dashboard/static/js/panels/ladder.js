@@ -1,4 +1,4 @@
-// The best levels of the book, asks above bids, with the spread between them; a dot marks where one has an order.
+// The best levels of the book, asks above bids, with the spread between them; dots mark levels with an own order.
 
 import { absence } from "../absence.js";
 import { byId, Rows, setClass, setShare, tableRow, write } from "../elements.js";
@@ -20,7 +20,7 @@ export function ladder(market, stream) {
   new ResizeObserver(() => (room.value = levelsThatFit())).observe(byId("ladder-clip"));
 
   paintOn([market.book, market.prices, ownPrices, security, room, stream.arrived, stream.refused, stream.failed], () => {
-    // As many rows as there is room for, full or not: a ladder whose steps move cannot be read.
+    // The rows fill the room, even if some are empty: a ladder whose rows move cannot be read.
     const most = room.value;
     const [asks, bids] = [askRows.fit(most), bidRows.fit(most)];
     const best = {
@@ -39,18 +39,18 @@ export function ladder(market, stream) {
   });
 }
 
-// Of each side; the room that is left is the head of the table and the middle between the sides.
+// The rows of each side; the rest of the room is for the head of the table and the middle between the sides.
 function levelsThatFit() {
   const style = getComputedStyle(byId("ladder-clip"));
   const rowHeight = parseFloat(style.getPropertyValue("--row"));
   const left = byId("ladder-clip").clientHeight - parseFloat(style.getPropertyValue("--rest"));
   const count = Math.min(Math.max(Math.floor(left / rowHeight / 2), 3), MOST_LEVELS);
-  // What is left over is spread over the rows.
+  // Spread the remaining room over the rows.
   byId("ladder-clip").style.setProperty("--fit", `${Math.max(Math.floor((left / count / 2) * 4) / 4, rowHeight)}px`);
   return count;
 }
 
-// For a mouse; the ticket has buttons for the prices in the middle.
+// For a mouse; for the keyboard, the ticket has buttons for the best prices.
 function clickable(row) {
   row.node.addEventListener("click", () => row.price !== undefined && takePrice(row.price));
   return row;

@@ -1,4 +1,4 @@
-// What the clients are worth, and how they came to that. Each curve has a colour and a pattern, shown beside its name.
+// The equity of the clients, now and over time. Each curve has a colour and a pattern, shown next to its name.
 
 import { lackOf, writeAbsence } from "../absence.js";
 import { byId, element, Rows, setClass, tableRow, write } from "../elements.js";
@@ -13,11 +13,11 @@ import { colour, shown } from "../theme.js";
 const HISTORY_MS = 10_000;
 const BOARD_MS = 10_000;
 const PATTERNS = [[], [6, 3], [2, 3], [9, 3, 2, 3], [1, 2], [4, 2, 1, 2, 1, 2], [12, 4], [3, 6]];
-// More curves than that cannot be told apart.
+// More curves than this cannot be distinguished.
 const MOST_CURVES = PATTERNS.length;
 const SVG = "http://www.w3.org/2000/svg";
 
-// The clients that have a curve, each in its place: one that stays among the first keeps colour and pattern.
+// The clients with a curve, each in its place: a client that stays among the first keeps its colour and pattern.
 const drawn = new Signal([]);
 
 export function leaderboard(market, stream) {
@@ -41,11 +41,11 @@ export function leaderboard(market, stream) {
     }
   });
   repeatedly(BOARD_MS, async () => {
-    if (!stream.refused.value.has("leaderboard")) return; // it comes by itself
+    if (!stream.refused.value.has("leaderboard")) return; // the stream brings it
     try {
       market.leaderboard.value = (await get("/leaderboard")).data;
     } catch {
-      // The bar shows that the exchange is away; the next turn asks again.
+      // The bar shows that the exchange is away; the next turn tries again.
     }
   });
 
@@ -73,7 +73,7 @@ export function leaderboard(market, stream) {
   paintOn([shown, pointed], () => plot.again());
 }
 
-// A client that was drawn before stays where it was; a new one takes a place that is free.
+// A client that was drawn before keeps its place; a new one takes a free place.
 function placed(wanted, before) {
   const kept = before.map((client) => (wanted.includes(client) ? client : null));
   const added = wanted.filter((client) => !before.includes(client));
@@ -82,7 +82,7 @@ function placed(wanted, before) {
   return found.join("\n") === before.join("\n") ? before : found;
 }
 
-// What a client has no figures of is a gap.
+// Times for which a client has no figures become a gap.
 function column(values, times) {
   return times.map((_time, index) => values[index] ?? null);
 }

@@ -1,5 +1,5 @@
-// The life of an order as a waterfall: how long it waited in each queue, and how long each stage worked on it.
-// Without a chosen order it is a recent one that traded, whose times are public and whose owner is not.
+// The life of an order as a waterfall: its wait in each queue, and the time that each stage worked on it. Without a
+// chosen order, it is a recent order that traded; the times of that order are public, its owner is not.
 
 import { byId, element, Rows, setClass, write } from "../elements.js";
 import { fateOf } from "../fate.js";
@@ -12,10 +12,10 @@ import { Signal } from "../signal.js";
 import { lifeSteps, step } from "./life_steps.js";
 
 const EVERY_MS = 3_000;
-// A chosen order is looked at more often until its life is known.
+// The interval for a chosen order until its life is known.
 const SOON_MS = 400;
 const MOST_TICKS = 5;
-// While there is no order to show, the exchange is asked seldom.
+// The interval while there is no order to show.
 const NOTHING_MS = 15_000;
 const CLOSED = new Set(["filled", "cancelled", "rejected"]);
 
@@ -66,7 +66,7 @@ function follow(market, steps) {
   async function turn() {
     clearTimeout(timer);
     const order = chosenOrder.value;
-    // Without a trade there is no such order: the exchange need not be asked. What is stepped through stays.
+    // Without a trade there is no recent order to ask for. While the visitor steps through a life, it stays.
     const asks = !document.hidden && (order !== null || market.trades.value.length > 0);
     const afterMs = step.value >= 0 ? 1_000 : asks ? await load(order) : 1_000;
     if (order === chosenOrder.value) timer = setTimeout(turn, afterMs);
@@ -100,7 +100,7 @@ async function load(order) {
 
 async function own({ security_id: securityId, order_id: orderId }) {
   const known = told.value;
-  // Once the order is closed, nothing of it changes any more but that records of its trades are still being stored.
+  // A closed order no longer changes, except that the records of its trades may still be on their way.
   if (known?.order && CLOSED.has(known.order.status) && known.settled) return known;
   const address = path`/orders/${securityId}/${orderId}`;
   const [found, order, records] = await Promise.all([get(`${address}/life`), get(address), get(`${address}/records`)]);
@@ -124,8 +124,8 @@ function describe(found) {
   return `${format.milliseconds(found.total_ms)}: ${whose}, ${format.exactClock(found.started_at)}`;
 }
 
-// The spans of each stage together: its wait and its work stand in one row. What rests in the book waits there long,
-// and then there are two waits for one stage.
+// The spans by stage: the wait and the work of a stage share a row. An order that rests waits in the book for long, and
+// then one stage has two waits.
 function byStage(spans) {
   const stages = [];
   for (const [index, span] of spans.entries()) {

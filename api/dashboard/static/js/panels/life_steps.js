@@ -6,11 +6,11 @@ import * as format from "../format.js";
 import { Signal } from "../signal.js";
 import { storyOf } from "../story.js";
 
-// A step takes as long as it can be read, whatever it took in truth.
+// A step is shown long enough to be read, whatever time it really took.
 const STEP_MS = 2_500;
 const NO_STEP = -1;
 
-// Which step is shown; -1 for the whole life. The waterfall marks it.
+// The step that is shown, which the waterfall marks; -1 for the whole life.
 export const step = new Signal(NO_STEP);
 const playing = new Signal(false);
 
@@ -58,7 +58,7 @@ export function lifeSteps(told) {
   return { stop: () => (play(false), (step.value = NO_STEP)) };
 }
 
-// What each stage wrote down, without its waits.
+// The records that each stage wrote, without its waits.
 function summary(story) {
   return story.filter((one) => one.part === "work" && one.stage !== "data_feed").map((one) => one.lines.filter((line) => !line.startsWith("[")).join(" "));
 }

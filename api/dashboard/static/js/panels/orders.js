@@ -1,5 +1,5 @@
-// The orders of the key's account: open ones, to be edited in place and cancelled, and all of them with what became of
-// each. Every order leads to its life.
+// The orders of the key's account: the open ones, which can be edited in place and cancelled, and all of them with
+// their outcomes. Every order leads to its life.
 
 import { writeAbsence, lackOf } from "../absence.js";
 import { byId, element, NamedRows, setClass, tableRow, write } from "../elements.js";
@@ -21,7 +21,7 @@ const TABS = ["open", "fills", "history"];
 // Prices in cents at which the account has open orders in the chosen security, for the ladder.
 export const ownPrices = new Signal({ buy: new Set(), sell: new Set() });
 
-// The orders whose cancel is under way, and those whose new terms are: {quantity, price} until the report says more.
+// The orders with a cancel under way, and those with new terms under way: {quantity, price} until the report comes.
 const cancelling = new Set();
 const changing = new Map();
 // The order that is being edited.
@@ -65,7 +65,7 @@ function mark() {
   ownPrices.value = prices;
 }
 
-// A report says what became of new terms.
+// A report brings the outcome of new terms.
 function hear(reports) {
   for (const { order_id: orderId, event_type: type, status, reason, side } of reports) {
     if (type !== "order" || !changing.has(orderId)) continue;
@@ -185,7 +185,7 @@ function writeOrder(made, order, market) {
   }
 }
 
-// A text, or the field that stands in its place.
+// A text, or the field that replaces it.
 function writeCell(cell, text, field) {
   if (field) {
     if (field.parentNode !== cell) cell.replaceChildren(field);

@@ -1,4 +1,4 @@
-// What became of the order that was sent last, in the ticket: from "on its way" to filled or rejected, with a button
+// The outcome of the last order that was sent, in the ticket: from "on its way" to filled or rejected, with a button
 // that leads to its life.
 
 import { byId, setClass, write } from "../elements.js";
@@ -10,7 +10,7 @@ import { get, path, whenAsked } from "../rest.js";
 import { identity, security } from "../session.js";
 import { chooseOrder } from "./life.js";
 
-// Its reports say at once that something happened; these looks are for when the stream is away [ms].
+// Reports show at once that something happened; the requests at these intervals are for when the stream is away [ms].
 const LOOKS_MS = [150, 1_000, 3_000, 10_000];
 const BETWEEN_MS = 100;
 const CLOSED = new Set(["filled", "cancelled", "rejected"]);
@@ -30,7 +30,7 @@ export function outcome(market) {
   });
 }
 
-// From now on the ticket says what becomes of this order.
+// Follow this order in the ticket from now on.
 export function follow(securityId, orderId) {
   followed = { securityId, orderId, closed: false };
   write(byId("order-number"), `order ${orderId}`);
@@ -40,7 +40,7 @@ export function follow(securityId, orderId) {
   for (const afterMs of LOOKS_MS) setTimeout(() => followed === mine && !mine.closed && look(), afterMs);
 }
 
-// One line of text with its mark: nothing, a question, or what became of an order.
+// One line of text with its mark: nothing, a question, or the outcome of an order.
 export function say(kind, mark, text, ofOrder = false) {
   if (!ofOrder) forget();
   const node = byId("order-outcome");

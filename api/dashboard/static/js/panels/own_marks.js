@@ -9,7 +9,7 @@ import { colour, shown } from "../theme.js";
 const MOST_LINES = 20;
 const MOST_MARKS = 200;
 
-// timeOf: the time as the chart knows it; stepS: how long a candle is [s].
+// timeOf: converts a time to the chart's; stepS: the length of a candle [s].
 export function ownMarks(series, { timeOf, stepS }) {
   const markers = createSeriesMarkers(series, []);
   let lines = [];
@@ -38,7 +38,7 @@ export function ownMarks(series, { timeOf, stepS }) {
 
   return {
     signals: [openOrders, fills, shown],
-    // Returns what is marked, in words.
+    // Returns a description of the marks in words.
     draw(points) {
       drawLines();
       drawMarks(points);

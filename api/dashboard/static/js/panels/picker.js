@@ -12,7 +12,7 @@ import { Signal } from "../signal.js";
 const DAYS_MS = 15_000;
 const HOURS = 24;
 
-// Of each security what the last day was like.
+// The statistics of the last day for each security.
 const days = new Signal(new Map());
 
 export function picker(market) {
@@ -31,7 +31,7 @@ export function picker(market) {
   });
 }
 
-// One of those that are listed, whatever the address or an earlier visit says.
+// A listed security, even if the address or an earlier visit names another one.
 function choose(data) {
   if (data.length === 0 || data.some((one) => one.security_id === security.value)) return;
   const other = busiest(data);
@@ -46,12 +46,12 @@ async function refresh() {
     for (const { security_id: id } of listed.value ?? []) days.value.set(id, await day(id));
     days.changed();
   } catch {
-    // The bar shows that the exchange is away; the next turn asks again.
+    // The bar shows that the exchange is away; the next turn tries again.
   }
 }
 
-// The reference is the price at the end of the first hour of the last day or, on a market that is younger, of its first
-// minute: the very first trade of a market is often one that no client meant.
+// The reference is the price at the end of the first hour of the last day or, on a younger market, of its first minute:
+// the very first trade of a market often has an unintended price.
 async function day(securityId) {
   const since = new Date(Date.now() - HOURS * 3_600_000).toISOString();
   const recent = async (interval, limit) =>
@@ -67,7 +67,7 @@ async function day(securityId) {
   };
 }
 
-// The bots of `make up` trade in MSFT; a visitor sees at once that something happens.
+// The bots of `make up` trade in MSFT, so a visitor sees at once that something happens.
 function busiest(securities) {
   return (securities.find((one) => one.security_id === "MSFT") ?? securities[0]).security_id;
 }

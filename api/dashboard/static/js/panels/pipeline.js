@@ -1,4 +1,4 @@
-// The pipeline behind the market: what waits in each queue, how fast it goes, how many workers there are, and how long orders take.
+// The pipeline behind the market: for each queue its depth, rate and workers, and the time that orders take.
 
 import { writeAbsence } from "../absence.js";
 import { byId, Rows, setClass, tableRow, write } from "../elements.js";
@@ -16,7 +16,7 @@ export function pipeline(market, stream) {
   );
   const plot = plotIn(byId("pipeline-chart"), () => ({
     scales: {
-      // As long from the beginning as it will be: curves come in from the right.
+      // The axis has its full length from the beginning: curves come in from the right.
       x: { range: (_plot, _first, last) => [last - MOST_FIGURES, last] },
       y: { range: (_plot, _low, high) => [0, Math.max(high * 1.15, 1)] },
     },
@@ -63,13 +63,13 @@ function writeAll(found, queues) {
     writeQueue(row, queue, latencies.get(stageOf(queue.name)));
   });
   const link = byId("pipeline-flower");
-  // Only ever an address of the web, which runs nothing here.
+  // Only accept an address of the web, which cannot run a script here.
   const isAddress = /^https?:\/\//.test(found.flower ?? "");
   link.hidden = !isAddress;
   if (isAddress) link.href = found.flower;
 }
 
-// The shards of a stage have a queue each, and their latencies together.
+// Each shard of a stage has its own queue, but the stage has one latency.
 function stageOf(queueName) {
   return queueName.split(".")[0];
 }

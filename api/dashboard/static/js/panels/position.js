@@ -1,4 +1,4 @@
-// What the account of the key has: cash, shares of the chosen security, what they cost and what was gained with them.
+// The holdings of the key's account: cash, and the shares of the chosen security, their cost and the gain from them.
 
 import { lackOf } from "../absence.js";
 import { byId, setClass, write } from "../elements.js";
@@ -42,7 +42,7 @@ function writePosition(one) {
   writeGain(byId("position-realised"), one?.realised, format.signed(one?.realised));
 }
 
-// How the account stands against one that only kept what it was given.
+// The account compared with one that only kept its original cash and shares.
 function writeStanding(standing) {
   const versus = standing?.versus_holding;
   writeGain(byId("position-return"), standing?.return, format.percent(standing?.return));

@@ -24,7 +24,7 @@ export function tape(market, stream) {
   });
 }
 
-// None of them cut through; the head of the table takes the height of a row and a bit.
+// No row is cut off; the head of the table is slightly higher than a row.
 function rowsThatFit() {
   const clip = byId("tape-clip");
   const rowHeight = parseFloat(getComputedStyle(clip).getPropertyValue("--row"));

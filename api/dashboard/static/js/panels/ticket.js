@@ -1,4 +1,4 @@
-// The order ticket. What is wrong with a field is said next to the field, what is unusual has to be confirmed.
+// The order ticket. The fault of a field appears next to the field, and an unusual price has to be confirmed.
 
 import { byId, write } from "../elements.js";
 import { paintOn } from "../frames.js";
@@ -12,16 +12,16 @@ import { identity, mayTrade, security } from "../session.js";
 import { follow, say } from "./outcome.js";
 
 const FIELDS = ["quantity", "price", "stop_price", "display_quantity", "time_in_force", "expires_at", "post_only"];
-// A price further from the best one is asked about once more [fraction].
+// A price further than this from the best one has to be confirmed [fraction].
 const USUAL = 0.05;
 const FAST = 10;
 
 const form = byId("order-form");
 const fields = form.elements;
 
-// The id of the order that is being sent, kept until its outcome is known: sent again it is the same order.
+// The client order id of the order being sent, kept until the outcome is known, so that a resend is the same order.
 let clientOrderId = null;
-// Whether the unusual price on the ticket was asked about.
+// Whether the ticket has asked to confirm its unusual price.
 let asked = false;
 // The security whose price is on the ticket.
 let priced = null;
@@ -56,7 +56,7 @@ function showPrices(market) {
   showValue(market);
 }
 
-// A price of another security says nothing about this one: the ticket begins with the best price there.
+// The price of another security does not apply to this one: the ticket begins with the best price of this one.
 function followSecurity(prices) {
   if (priced === security.value) return;
   const best = fields.side.value === "buy" ? prices.ask ?? prices.last ?? prices.bid : prices.bid ?? prices.last ?? prices.ask;
@@ -68,7 +68,7 @@ function followSecurity(prices) {
   form.dispatchEvent(new Event("input"));
 }
 
-// Write a price into the ticket, as long as it takes one.
+// Write a price into the ticket, if the type of order has one.
 export function takePrice(price) {
   if (!price || !mayTrade() || fields.price.disabled) return;
   fields.price.value = price.toFixed(2);
@@ -83,7 +83,7 @@ function takeMost(market) {
   fields.quantity.focus();
 }
 
-// Arrow keys step by a tick or a share, with shift by ten.
+// Arrow keys change a value by a tick or a share, and with shift by ten.
 function step(event, tick) {
   const ticks = { ArrowUp: 1, ArrowDown: -1 }[event.key];
   if (!ticks) return;
@@ -95,7 +95,7 @@ function step(event, tick) {
   form.dispatchEvent(new Event("input"));
 }
 
-// What pressing the button does stands on the button.
+// The button says what pressing it does.
 function describe(market) {
   const type = fields.type.value;
   offer(fields.time_in_force, takes(type).times);
@@ -110,7 +110,7 @@ function describe(market) {
   showPrices(market);
 }
 
-// Only the times in force of this type; the chosen one stays where it can.
+// Offer only the times in force of this type; the chosen one stays if it is among them.
 function offer(select, times) {
   for (const option of select.options) option.hidden = option.disabled = !times.includes(option.value);
   if (!times.includes(select.value)) select.value = times[0];
@@ -127,7 +127,7 @@ function showValue(market) {
   byId("take-most").disabled = account.value === null;
 }
 
-// Whether the price is so far from the best one that it may be a slip; the second press sends it.
+// Whether the price is so far from the best one that it may be a mistake; a second press sends the order.
 function unusual(market) {
   const order = draftOf(fields, security.value);
   const price = order.price ?? order.stop_price;
