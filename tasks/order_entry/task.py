@@ -70,7 +70,7 @@ def _is_tick(batch: EntryBatch) -> bool:
 
 
 def _tick() -> None:
-    """Sequence what is due. If the process ends or RabbitMQ is away, the next tick sends what this one did not."""
+    """Sequence what is due. If the process ends or RabbitMQ is down, the next tick sends what this one did not."""
     began_us = now_us()
     ticked = tick(clearing_data(ORDER_ENTRY), limits=_limits(), now_us=began_us)
     if ticked.batches:
