@@ -1,8 +1,8 @@
-"""`python -m celery_app worker -Q matching.0`: what `celery -A celery_app worker -Q matching.0` does, and sooner.
+"""`python -m celery_app worker -Q matching.0`: the same as `celery -A celery_app worker -Q matching.0`, but faster.
 
-Celery's command line imports every command there is, Flower and an interactive shell among them: a quarter of a second
-of CPU and 19 MB for each worker. The two commands that run all day start without it, and a worker with the modules of
-its own stages alone. All other commands start with it.
+Celery's command line imports every command, including Flower and an interactive shell: a quarter of a second of CPU and
+19 MB for each worker. The two commands that run all day start without it, and a worker imports only the modules of its
+own stages. All other commands use Celery's command line.
 """
 
 from __future__ import annotations

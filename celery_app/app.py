@@ -1,4 +1,4 @@
-"""The Celery application, which every worker, the api and Flower load."""
+"""The Celery application, which workers, the api and Flower load."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _configuration() -> dict[str, Any]:
         "task_acks_late": True,
         "task_acks_on_failure_or_timeout": False,
         "task_reject_on_worker_lost": True,
-        # One process for each worker, its loop in the main thread: a stage handles its batches in that loop.
+        # One process for each worker, with its loop in the main thread: a stage handles its batches in that loop.
         "worker_pool": "solo",
         "worker_concurrency": 1,
         "worker_prefetch_multiplier": s.prefetch_messages,
@@ -73,7 +73,7 @@ def _configure_logs(**_: object) -> None:
 
 @signals.import_modules.connect
 def _count_messages_in_flower(**_: object) -> None:
-    """Have Flower, if this process is one, count the messages of each batch; it has not made its state yet."""
+    """Make Flower count the messages of each batch, if this process is Flower; it has not created its state yet."""
     flower_events = sys.modules.get("flower.events")
     if flower_events is not None:
         from celery_app.flower_state import BatchesState  # a worker has no use for Flower
@@ -85,7 +85,7 @@ def _count_messages_in_flower(**_: object) -> None:
 def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: object) -> None:
     """Check the queues of a worker, and name it after them, so that any number can run on one host.
 
-    A worker that hangs delays the messages that it holds, and a matching worker delays its whole shard. So RabbitMQ
+    A worker that hangs delays the messages that it holds, and a matching worker delays its whole shard, so RabbitMQ
     gives up a matching worker sooner.
     """
     given = options.get("queues") or []
@@ -105,7 +105,7 @@ def _prepare_worker(instance: Any, conf: Any, options: dict[str, Any], **_: obje
 
 
 def _require_one_process(options: dict[str, Any]) -> None:
-    """Refuse a pool that a stage cannot have: its banner would announce processes that handle nothing."""
+    """Refuse a pool that a stage cannot use: its banner would announce processes that handle nothing."""
     pool = options.get("pool_cls") or options.get("pool")
     name = pool if isinstance(pool, str) else getattr(pool, "__module__", "solo")
     concurrency = options.get("concurrency")
@@ -118,7 +118,7 @@ def _require_one_process(options: dict[str, Any]) -> None:
 
 @signals.import_modules.connect
 def _show_every_queue_in_flower(**_: object) -> None:
-    """Have Flower, if this process is one, list every queue: it would list those that have a worker."""
+    """Make Flower list every queue, if this process is Flower; by default it lists only queues that have a worker."""
     views = sys.modules.get("flower.views")
     if views is not None:
         names = [queue.name for queue in (*task_queues(), DEAD_LETTER_QUEUE)]

@@ -29,8 +29,8 @@ log = structlog.get_logger()
 
 TICK_S = 1.0
 
-# Back-off of a worker whose RabbitMQ is away: the first wait, the growth of each wait, and the longest [s]. Celery's
-# own grows to half a minute, during which a broker that is back would have no workers.
+# Back-off of a worker that cannot reach RabbitMQ: the first wait, the growth of each wait, and the longest wait [s].
+# Celery's own back-off grows to half a minute, during which a broker that is back would have no workers.
 _FIRST_WAIT_S, _LONGER_S, _LONGEST_WAIT_S = 0.2, 0.4, 2.0
 
 
@@ -57,7 +57,7 @@ class StageConsumer(Consumer):
         super().__init__(*arguments, **(keywords | {"without_mingle": True, "without_gossip": True}))
 
     def start(self) -> None:
-        """Prepare the stages of this worker's queues, then consume until the worker has to stop."""
+        """Prepare the stages of this worker's queues, then consume until the worker must stop."""
         queues = list(self.app.amqp.queues.consume_from)
         for stage in dict.fromkeys(map(stage_of_queue, queues)):
             task = self.app.tasks[stage]
@@ -82,12 +82,12 @@ class StageConsumer(Consumer):
         return connection
 
     def _handle_delivered(self) -> None:
-        """Handle what the loop has just read, all of it, before the loop's next turn."""
+        """Handle all messages that the loop has just read, before its next turn."""
         for handler in self.handlers:
             handler.handle_delivered()
 
     def ensure_connected(self, conn: Connection) -> Connection:
-        """Try to connect until it succeeds or the worker has to stop."""
+        """Try to connect until an attempt succeeds or the worker must stop."""
 
         def waiting(fault: Exception, wait_s: float) -> None:
             log.warning(
@@ -123,7 +123,7 @@ class StageConsumer(Consumer):
             except InvariantBroken:
                 stage.halt()
             except Exception as failure:
-                # A tick does what can wait: the stage goes on with its batches, and the next tick tries again.
+                # The work of a tick can wait: the stage continues with its batches, and the next tick tries again.
                 if is_transient(failure):
                     log.warning("tick_delayed", stage=stage.name, fault=str(failure)[:200])
                 else:
@@ -133,7 +133,7 @@ class StageConsumer(Consumer):
         self._liveness.write_text(f"{time.time():.0f}\n")
 
     def on_send_event_buffered(self) -> None:
-        """Let task events wait for the tick: sent after each batch, they cost more than an order that came alone."""
+        """Let task events wait for the tick: sent after each batch, they would cost more than a single order."""
 
     def shutdown(self) -> None:
         """Stop consuming, then let the stages save their state."""

@@ -1,4 +1,4 @@
-"""The messages that a worker has of one connection to RabbitMQ, and their acknowledgement: one write for a batch."""
+"""The messages that a worker got over one connection to RabbitMQ, and their acknowledgement: one write per batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Deliveries:
         self._unsettled: dict[int, None] = {}
 
     def add(self, message: Message) -> None:
-        """Take a message that was delivered after those before."""
+        """Take a message, which must be the most recently delivered one."""
         self._unsettled[message.delivery_tag] = None
 
     def reject(self, message: Message) -> None:
@@ -44,7 +44,7 @@ class Deliveries:
             self._unsettled.pop(message.delivery_tag, None)
 
     def frames_for(self, channel_id: int, tags: Sequence[int]) -> bytes:
-        """Return the frames that acknowledge deliveries and no other one."""
+        """Return the frames that acknowledge exactly these deliveries."""
         newest = max(tags)
         if sum(tag <= newest for tag in self._unsettled) == len(tags):
             return acknowledgement(channel_id, newest, multiple=len(tags) > 1)

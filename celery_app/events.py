@@ -2,7 +2,7 @@
 
 Celery's dispatcher retries a heartbeat until it is sent. When RabbitMQ has closed the connection, as it does after a
 worker hung, each retry opens a new connection and then fails on the channel of the old one: the worker does nothing
-else for ever and consumes nothing (celery issue 4895). So this dispatcher does not retry: an event that it cannot send
+else forever and consumes nothing (celery issue 4895). So this dispatcher does not retry: an event that it cannot send
 waits in its buffer until the worker has a new connection.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from celery.app import events
 from celery.events.dispatcher import EventDispatcher
 
-# Task events in one message; the worker also sends the events that it has about once a second.
+# Task events in one message; the worker also sends its waiting events about once a second.
 EVENTS_A_MESSAGE = 500
 
 

@@ -55,7 +55,7 @@ if _armed and _armed not in POINTS:
 
 
 def is_armed(point: str) -> bool:
-    """Return whether this process is to die at this point, which it then has to reach: it may be within one write."""
+    """Return whether this process must die at this point; the caller must then reach it, even within one write."""
     return point == _armed
 
 

@@ -1,4 +1,4 @@
-"""What Flower knows of the workers: it counts messages, though an event stands for a whole batch of them.
+"""Flower's state of the workers: it counts messages, although one event stands for a whole batch of them.
 
 Flower spends about 50 µs on each event, more than a worker on a message. So a worker sends one event for each batch
 (`celery_app.stage`), with the number of its messages in the field `messages`. Flower's list of tasks then shows the
@@ -16,7 +16,7 @@ class BatchesState(EventsState):
     """Flower's state, in which an event with the field `messages` counts as received and succeeded that many times."""
 
     def event(self, event: dict[str, Any]) -> None:
-        """Take an event of a worker."""
+        """Handle an event of a worker."""
         super().event(event)
         messages = event.get("messages")
         if not isinstance(messages, int):

@@ -1,8 +1,8 @@
 """The AMQP 0-9-1 frames that a stage writes for each message: those of a published task, and of an acknowledgement.
 
-py-amqp encodes the same headers again for each message, and writes each message and each acknowledgement on its own.
-Here what two messages to a queue have in common is encoded once, by py-amqp, and what differs is put between. A test
-holds the result to py-amqp's own frames, byte by byte. Pure.
+py-amqp encodes the same headers again for each message, and writes each message and each acknowledgement separately.
+Here py-amqp encodes the common parts of all messages to a queue once, and each message's own parts are inserted. A test
+compares the result with py-amqp's own frames, byte by byte. Pure.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def acknowledgement(channel: int, tag: int, *, multiple: bool) -> bytes:
 class TaskFrames:
     """The frames of the tasks that one channel publishes to one queue.
 
-    Of Celery's headers the messages have those that say something; a worker takes an absent one for None.
+    The messages have only those of Celery's headers that carry information; a worker reads an absent header as None.
 
     frame_max  the largest frame that RabbitMQ takes [bytes]
     """
@@ -59,7 +59,7 @@ class TaskFrames:
     def __init__(self, channel: int, *, exchange: str, queue: str, headers: dict[str, Any], frame_max: int) -> None:
         self._channel = channel
         self._most = frame_max - AROUND
-        publish = dumps("Bssbb", (0, exchange, queue, True, False))  # mandatory: RabbitMQ returns what has no queue
+        publish = dumps("Bssbb", (0, exchange, queue, True, False))  # mandatory: RabbitMQ returns it if it has no queue
         self._method = frame(METHOD, channel, _METHOD_ID.pack(*spec.Basic.Publish) + publish)
         properties = Message(  # noqa: SLF001  # py-amqp has no public name for it
             content_type="application/json",
@@ -76,7 +76,7 @@ class TaskFrames:
         self._size = _table({"argsrepr": ""}).removesuffix(_LENGTH.pack(0))
 
     def of(self, task_id: str, body: bytes, *, size: int) -> list[bytes]:
-        """Return the frames of a message, to write one after the other.
+        """Return the frames of a message, to be written one after the other.
 
         task_id  as uuid4 makes it
         body     in JSON
@@ -96,7 +96,7 @@ class TaskFrames:
 
 
 def _table(headers: dict[str, Any]) -> bytes:
-    """Return the entries of a table without the length before them."""
+    """Return the entries of a table without the length that precedes them."""
     return bytes(dumps("F", (headers,))[_LENGTH.size :])
 
 
@@ -108,18 +108,18 @@ class FrameBuffer:
         self._at = 0
 
     def __len__(self) -> int:
-        """Return how many bytes are not taken yet."""
+        """Return the number of bytes that are not taken yet."""
         return len(self._bytes) - self._at
 
     def add(self, arrived: bytes) -> None:
-        """Take bytes that follow those in the buffer."""
+        """Append bytes that have arrived."""
         self._bytes = self._bytes[self._at :] + arrived if len(self) else arrived
         self._at = 0
 
     def next(self) -> tuple[int, int, bytes] | None:
         """Take the next frame, as type, channel and payload; None while it is not complete.
 
-        raises  ValueError  these bytes are no frame
+        raises  ValueError  these bytes are not a frame
         """
         begin = self._at + HEAD.size
         if begin > len(self._bytes):

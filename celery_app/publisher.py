@@ -1,9 +1,9 @@
 """Sends task messages and returns only when RabbitMQ has them on a quorum queue.
 
 Celery's own `apply_async` describes the arguments of every message in its headers, which for a batch of a thousand
-orders costs more than everything else, and it publishes to the default exchange. And py-amqp writes and confirms each
-message by itself. Here all messages of a batch go out in one write of prepared frames, and what is confirmed together
-is read together.
+orders costs more than everything else, and it publishes to the default exchange. py-amqp writes and confirms each
+message separately. Here all messages of a batch go out in one write of prepared frames, and all confirms that arrive
+together are read together.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _CONNECTION_FAULTS = (AMQPError, KombuError, OSError)
 _NOWHERE = "nowhere"
 # The headers of Celery's protocol that are the same in every message.
 _HEADERS = {"lang": "py", "kwargsrepr": "{}", "ignore_result": True}
-# Of the bits of a confirm: it includes all earlier messages.
+# The bit of a confirm that includes all earlier messages.
 _MULTIPLE = 1
 _NO_CALLBACKS = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
@@ -100,7 +100,7 @@ class Publisher:
             self._write(wire, messages)
             self._await_confirms(wire)
         except _CONNECTION_FAULTS as failure:
-            # A late confirm could pass for that of a later message, so this connection is not used again.
+            # A late confirm could be taken for that of a later message, so this connection is not used again.
             self.close()
             raise OutcomeUnknown(f"RabbitMQ did not confirm a message for {_queues(parcels)}: {failure!r}") from failure
         if self._unconfirmed:
@@ -164,7 +164,7 @@ class Publisher:
         return self._wire
 
     def _connect(self) -> BufferedConnection:
-        # With kombu's own confirms, each message would wait for its confirm.
+        # With kombu's own confirms, each message would wait for its own confirm.
         self._connection = self._app.connection_for_write(heartbeat=0, transport_options={"confirm_publish": False})
         self._connection.ensure_connection(max_retries=1, interval_start=0, timeout=self._confirm_timeout_s)
         declare(self._connection)
@@ -184,7 +184,7 @@ class Publisher:
         return wire
 
     def _probe(self, wire: BufferedConnection, channel: amqp.Channel) -> None:
-        """Find out whether RabbitMQ takes messages: in an alarm it says so only to a connection that sends one.
+        """Find out whether RabbitMQ accepts messages: during an alarm it notifies only a connection that sends one.
 
         So the first message on a connection has no recipient, and no batch gets stuck.
         """
@@ -196,7 +196,7 @@ class Publisher:
 
     @staticmethod
     def _is_lost(wire: BufferedConnection) -> bool:
-        """Return whether RabbitMQ hung up since the last message: found out before sending, the outcome is known."""
+        """Return whether RabbitMQ has hung up since the last message; found before sending, this leaves no doubt."""
         try:
             wire.read_arrived()
         except _CONNECTION_FAULTS:
@@ -225,7 +225,7 @@ class Publisher:
         self._blocked = False
 
     def close(self) -> None:
-        """Drop the connection without the closing handshake, on which a hung RabbitMQ would block us."""
+        """Drop the connection without the closing handshake, in which a hung RabbitMQ would block the process."""
         self._blocked = False
         connection, self._connection, self._wire = self._connection, None, None
         if connection is not None:

@@ -1,7 +1,7 @@
 """Every setting of the exchange: name, unit, default and one line of meaning.
 
-Only this module reads the environment, once. So a wrong value stops a process at its start, with one message that
-names every fault.
+Only this module reads the environment, and it does so once. So a wrong value stops a process at its start, with one
+message that names every fault.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     @field_validator("clearing_data_url", "market_data_url")
     @classmethod
     def _name_the_driver(cls, url: SecretStr) -> SecretStr:
-        """Name psycopg2 as the driver, as SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3."""
+        """Name psycopg2 as the driver, because SQLAlchemy 2.1 uses psycopg 3 for a bare postgresql://."""
         text = url.get_secret_value()
         scheme, found, rest = text.partition("://")
         if not found or scheme not in {"postgres", "postgresql", "postgresql+psycopg2"}:

@@ -1,7 +1,7 @@
 """A stage of the pipeline: a Celery task that handles all delivered messages as one batch.
 
 Each message costs far more than the orders in it. So the worker calls the task once for all messages that RabbitMQ has
-delivered, up to its prefetch: one transaction, one message to each stage behind it, then the acknowledgements. No timer
+delivered, up to its prefetch: one transaction, one message to each later stage, then the acknowledgements. No timer
 is involved: the worker handles a single message at once, and many messages together.
 
 Celery provides for this. A task class names a strategy, the function that receives the task's messages in the worker;
@@ -30,15 +30,15 @@ from celery_app.publisher import NotSent, OutcomeUnknown
 
 log = structlog.get_logger()
 
-# Back-off of a batch whose database or broker is away: first wait, and longest [s].
+# Back-off of a batch whose database or broker is unavailable: first wait, and longest [s].
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 2.0
 
 # A message that RabbitMQ has delivered this often without an acknowledgement may be ending its workers. From then on
 # the worker handles it alone, and each message that arrived with it, so that these do not reach the delivery limit.
 SUSPICIOUS_DELIVERIES = 3
-# Where the order of the messages counts, the messages behind the culprit wait for it. The culprit is the first of them,
-# as the worker has acknowledged all before it. Handled alone from the third delivery on, it has then ended three
+# Where the order of the messages counts, the messages after the culprit wait for it. The culprit is the first of them,
+# because the worker has acknowledged all before it. Handled alone from the third delivery on, it has then ended three
 # workers, and becomes a dead letter.
 LAST_DELIVERIES = 2 * SUSPICIOUS_DELIVERIES
 
@@ -91,8 +91,8 @@ class Outcome(Enum):
     """How a transaction ended."""
 
     DONE = auto()
-    DELAYED = auto()  # a service is away: the same transaction may succeed later
-    FAILED = auto()  # it contains something bad
+    DELAYED = auto()  # a service is unavailable: the same transaction may succeed later
+    FAILED = auto()  # the batch contains something bad
 
 
 class MessageHandler:
@@ -114,12 +114,12 @@ class MessageHandler:
         ).decode
 
     def receive(self, message: Message, *_: object) -> None:
-        """Take a message that the worker's loop has read; what it read at once is handled as one batch."""
+        """Take a message that the worker's loop has read; messages read together are handled as one batch."""
         self._held[_queue(message)] += 1
         self._waiting.append(message)
 
     def handle_delivered(self) -> None:
-        """Handle the messages that have been delivered, unless they wait for a service that is away."""
+        """Handle the delivered messages, unless they wait for a service that is unavailable."""
         if self._waiting and not self._due:
             self._handle()
 
@@ -152,7 +152,7 @@ class MessageHandler:
             if not isinstance(headers.get("id"), str):
                 raise msgspec.ValidationError("no task id")
             if headers.get("eta") is not None or headers.get("expires") is not None:
-                # A stage handles an order at once or not at all, so the pipeline sends no such message.
+                # A stage handles an order immediately or not at all, so the pipeline sends no such message.
                 raise msgspec.ValidationError("a message for another time")
             (batches,), keywords, _ = self._decode(_bytes(message.body))
             if keywords:
@@ -180,7 +180,7 @@ class MessageHandler:
         return True
 
     def _acknowledge(self, messages: list[Message]) -> None:
-        """Acknowledge messages in one write, which the death of this process or of the connection may cut."""
+        """Acknowledge messages in one write, which the end of this process or of the connection may cut short."""
         point = f"{self._task.name}.acknowledged_one"
         for part in [[message] for message in messages] if fail_points.is_armed(point) else [messages]:
             self._deliveries.acknowledge(part)
@@ -203,16 +203,16 @@ class MessageHandler:
         return Outcome.DONE
 
     def _wait_with(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> None:
-        """Handle messages again later, ahead of those that have arrived since."""
+        """Keep messages to handle again later, ahead of those that arrive in the meantime."""
         self._waiting = [message for message, _ in readable] + self._waiting
         self._handle_later(self._wait_s)
         self._wait_s = min(self._wait_s * 2, LONGEST_WAIT_S)
 
     def _handle_suspicious(self, readable: list[tuple[Message, list[msgspec.Struct]]], deliveries: int) -> None:
-        """Handle each message alone, as one of them may end the worker before it has handled the others.
+        """Handle each message alone, because one of them may end the worker before it has handled the others.
 
-        Where order does not count, every other delivery is handled in reverse, so that the messages on both sides of
-        the culprit are handled.
+        Where order does not count, every second delivery is handled in reverse, so that the messages on both sides of
+        the culprit get handled.
         """
         if not self._task.keeps_order:
             self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
@@ -253,7 +253,7 @@ class MessageHandler:
     def _divide(self, message: Message, batches: list[msgspec.Struct]) -> None:
         """Let all of a message take effect except the parts that fail on their own; then make it a dead letter.
 
-        The dead letter is the whole message. Sending it again does no harm, as each stage recognises what it has done.
+        The dead letter is the whole message. Sending it again does no harm, because each stage recognises its own work.
         """
         for batch in batches:
             if not self._divide_batch(batch):
@@ -262,7 +262,7 @@ class MessageHandler:
         self._dead_letter(message, batches)
 
     def _divide_batch(self, failed: msgspec.Struct) -> bool:
-        """Handle a batch that failed in halves, in their order; return False if a service went away meanwhile."""
+        """Handle a failed batch in halves, in their order; return False if a service became unavailable meanwhile."""
         halves = self._task.halves(failed)
         if halves is None:
             log.error("culprit_found", stage=self._task.name, batch=repr(failed)[:500])
@@ -310,13 +310,13 @@ def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
 
 
 # Codes of Postgres: serialization failure and deadlock; the server is shutting down or starting; a database or a table
-# does not exist yet, because migrations are running; a server is read-only, as a former primary is; too many
+# does not exist yet, because migrations are running; a server is read-only, like a former primary; too many
 # connections; a lock or a statement took too long.
 _TRANSIENT_CODES = {"40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01", "25006", "53300", "55P03", "57014"}
 
 
 def is_transient(failure: Exception) -> bool:
-    """Return whether the same batch may succeed later: a service is away, or two transactions were in conflict."""
+    """Return whether the same batch may succeed later: a service is unavailable, or two transactions conflicted."""
     if isinstance(failure, DBAPIError):
         return failure.connection_invalidated or (
             isinstance(failure.orig, psycopg2.Error) and is_transient(failure.orig)

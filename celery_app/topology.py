@@ -15,7 +15,7 @@ MATCHING = "matching"
 ORDER_EXECUTION = "order_execution"
 DATA_FEED = "data_feed"
 DEAD_LETTER = "dead_letter"
-# Not a stage: it publishes again the messages that the stages behind the engine have lost.
+# Not a stage: it publishes again the messages that the stages after the engine have lost.
 CATCH_UP = "catch_up"
 # Not a stage: it only sends.
 SCHEDULER = "scheduler"
@@ -66,10 +66,10 @@ def _stage_queue(name: str, **arguments: object) -> Queue:
 
 
 def task_queues() -> list[Queue]:
-    """Return the queues that workers consume, the same in every process, or RabbitMQ refuses to declare them."""
+    """Return the queues that workers consume; if two processes declared them differently, RabbitMQ would refuse."""
     limit = settings().order_entry_max_messages
     return [
-        # Order entry's queue refuses messages to slow clients down. Behind it orders are accepted, so no queue refuses.
+        # Order entry's queue refuses messages to slow clients down. Later queues carry accepted orders: none refuses.
         _stage_queue(ORDER_ENTRY, **{"x-max-length": limit, "x-overflow": "reject-publish"}),
         *(
             # A second worker on the queue is a hot standby: it gets no message until the first one is gone.
@@ -126,7 +126,7 @@ def declare(connection: Connection) -> None:
 
 
 def declare_roles(connection: Connection) -> None:
-    """Declare the exchanges of the roles and the bindings of what each may send; this needs all rights."""
+    """Declare the exchanges of the roles, and bindings to the queues each may send to; this needs all rights."""
     declare(connection)
     with connection.channel() as channel:
         for role, queues in sends_to().items():

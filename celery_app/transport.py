@@ -1,8 +1,8 @@
-"""Connections to RabbitMQ that read all that has arrived at once, and write several frames at once.
+"""Connections to RabbitMQ that read everything that has arrived at once, and write several frames at once.
 
-py-amqp reads the head, the payload and the end of each frame with calls of their own, and finds out by an exception
-that nothing else has arrived. Here a look costs one call, however many frames it finds. All frames but those that a
-`BufferedConnection` has a taker for are handled by py-amqp, in their order.
+py-amqp reads the head, the payload and the end of each frame with separate calls, and learns from an exception that
+nothing else has arrived. Here a look costs one call, however many frames it finds. py-amqp handles all frames, in their
+order, except those for which a `BufferedConnection` has a taker.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ METHOD_ID_BYTES: Final = 4
 
 
 class BufferedConnection(pyamqp.Connection):
-    """A connection with a buffer for what has arrived.
+    """A connection with a buffer for arrived bytes.
 
     takers      functions that take the payload of a method in py-amqp's place, by channel and method
-    on_arrived  what the worker's loop does after it has read; None where no loop reads
+    on_arrived  function that the worker's loop calls after it has read; None where no loop reads
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -70,7 +70,7 @@ class BufferedConnection(pyamqp.Connection):
         """Handle frames up to the end of a method or a message, as py-amqp does while it waits for an answer."""
         super().drain_events(timeout)
         if self._loop is not None:
-            # The loop would not notice what came with the answer: it is no longer in the socket.
+            # The loop would not notice frames that came with the answer: they are no longer in the socket.
             self._loop.call_later(0, self._read_soon)
 
     def blocking_read(self, timeout: float | None = None) -> Any:
@@ -84,19 +84,19 @@ class BufferedConnection(pyamqp.Connection):
         return self._handle(frame)
 
     def read_in(self, loop: Any) -> None:
-        """Have a loop read this connection."""
+        """Make a loop read this connection."""
         self._loop = loop
         loop.add_reader(self.sock, self.on_readable)
         loop.call_later(0, self._read_soon)
 
     def on_readable(self) -> None:
-        """Handle all that has arrived; the worker's loop calls this when there is something."""
+        """Handle everything that has arrived; the worker's loop calls this when the socket is readable."""
         self.read_arrived()
         if self.on_arrived is not None:
             self.on_arrived()
 
     def _read_soon(self) -> None:
-        """Do so in the loop's next turn, unless the connection was lost in between, which the loop knows by then."""
+        """Handle buffered frames in the loop's next turn, unless the loop has noticed that the connection is lost."""
         if self.connected:
             self.on_readable()
 
@@ -132,7 +132,7 @@ class BufferedConnection(pyamqp.Connection):
         return self._transport
 
     def _receive(self, timeout_s: float | None) -> int:
-        """Read what has arrived or arrives within a time; return the number of bytes, 0 if there are none in time.
+        """Read bytes that have arrived or arrive within a time; return their number, 0 if none arrive in time.
 
         raises  OSError  RabbitMQ has hung up
         """
@@ -180,6 +180,6 @@ class SecureTransport(pyamqp.SSLTransport):
 
 
 def register() -> None:
-    """Have kombu use these connections in this process, for each address of RabbitMQ and after each fail-over."""
+    """Make kombu use these connections in this process, for each address of RabbitMQ and after each fail-over."""
     name = f"{__name__}:{Transport.__name__}"
     TRANSPORT_ALIASES.update(amqp=name, pyamqp=name, amqps=f"{__name__}:{SecureTransport.__name__}")

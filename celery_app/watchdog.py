@@ -1,8 +1,8 @@
 """Ends a worker that consumes none of the messages that RabbitMQ has for it.
 
-Every generation of Celery and its libraries has had a fault after which a worker reconnects, says that it is ready and
-gets no messages: its consumer is not registered, or its loop is busy with a dead connection. Nothing fails, so nothing
-is logged, and the queue grows. The remedy is a new process. The watchdog detects the condition by its symptoms:
+Every generation of Celery and its libraries has had a fault after which a worker reconnects, reports that it is ready
+and gets no messages: its consumer is not registered, or its loop is busy with a dead connection. Nothing fails, so
+nothing is logged, and the queue grows. The remedy is a new process. The watchdog detects the condition by its symptoms:
 messages are ready, this worker holds none, and none arrives.
 
 It checks from its own thread and over its own connection, because those of the worker may be what is broken. It counts
@@ -38,7 +38,7 @@ _LOOK_S = 4.0
 
 
 class Progress:
-    """How many messages this worker got and how many it holds; only the worker's loop writes it."""
+    """How many messages this worker got and how many it holds; only the worker's loop writes these numbers."""
 
     def __init__(self) -> None:
         # Of this connection, by queue: messages delivered, and those neither acknowledged nor rejected.
@@ -47,7 +47,7 @@ class Progress:
         self.connections = 0
 
     def connected(self) -> None:
-        """Start counting for a new connection: what an earlier one delivered is void."""
+        """Start counting for a new connection: deliveries of an earlier one are void."""
         self.connections += 1
         self.delivered.clear()
         self.held.clear()
@@ -68,7 +68,7 @@ class Watchdog:
         self._connection: Connection | None = None
 
     def start(self) -> None:
-        """Start to watch, for as long as the process lives."""
+        """Start watching, for as long as the process lives."""
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def _watch(self) -> None:

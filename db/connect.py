@@ -15,11 +15,11 @@ from sqlalchemy.exc import DBAPIError
 _READ_ONLY = "25006"
 
 # The rows that a stage looks up by key are in memory. With these settings Postgres does not read a whole table instead
-# of 500 of its rows, which took twice as long, and never compiles a query that runs for a few milliseconds.
+# of 500 of its rows, which would take twice as long, and never compiles a query that runs for a few milliseconds.
 _PLANNER = "-c random_page_cost=1.1 -c jit=off"
 
-# Without these settings a worker would wait two hours for an answer that a broken network has lost. It gives up a host
-# that is silent for some ten seconds, whether it waits for an answer or not [s; s; probes; ms].
+# Without these settings a worker would wait two hours for an answer that a broken network has lost. With them it gives
+# up a host that is silent for about ten seconds, whether it waits for an answer or not [s; s; probes; ms].
 _NETWORK = {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 11_000}
 
 
@@ -62,7 +62,7 @@ class Database:
     def transaction(self) -> Iterator[Connection]:
         """Open a transaction that commits at the end of the block, and rolls back if it raises.
 
-        A connection to a read-only server, as a former primary is, is not used again.
+        A connection to a read-only server, such as a former primary, is not used again.
         """
         with self.engine.begin() as tx:
             try:
@@ -80,7 +80,7 @@ class Database:
 
 
 def is_read_only(fault: BaseException) -> bool:
-    """Return whether a server refused to write, as a former primary does."""
+    """Return whether a server refused a write, as a former primary does."""
     cause = fault.orig if isinstance(fault, DBAPIError) else fault
     return getattr(cause, "pgcode", None) == _READ_ONLY
 

@@ -1,4 +1,4 @@
-"""The events that a stage has, as intervals in the table `coverage` of either database.
+"""The events that a stage has handled, as intervals in the table `coverage` of either database.
 
 Batches only insert, so no batch waits for another. The rows are merged about once a second: two workers that merge at
 once take different rows, and every reader sees the rows before or after.
@@ -31,7 +31,7 @@ _MERGE = text("""
 
 
 def add(statements: Statements, stage: str, intervals: Iterable[Interval]) -> None:
-    """Add the intervals that messages of a stage cover."""
+    """Add the intervals covered by messages of a stage."""
     rows = [(stage, shard_of(interval), *interval) for interval in merged(intervals)]
     statements.insert("coverage", COLUMNS, rows)
 
@@ -42,7 +42,7 @@ def merge(tx: Connection) -> None:
 
 
 def read(tx: Connection) -> dict[tuple[str, int], list[Interval]]:
-    """Return the intervals that the messages of each stage cover of each shard, merged."""
+    """Return the merged intervals covered by the messages of each stage, by stage and shard."""
     found: dict[tuple[str, int], list[Interval]] = defaultdict(list)
     for stage, shard, begin, end in tx.execute(text("SELECT stage, shard, from_event, to_event FROM coverage")):
         found[stage, shard].append((begin, end))

@@ -1,6 +1,7 @@
 """Brings both databases to the newest version of their tables, and creates missing databases.
 
-Migrating again changes nothing, and processes that migrate at once wait for each other, so every start may migrate.
+Migrating again changes nothing, and processes that migrate at the same time wait for each other, so every start may
+migrate.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def migrate(clearing_data_url: str, market_data_url: str) -> None:
     upgrade(market_data_url, MARKET_DATA_MIGRATIONS)
     market_data = Database(str(_with_driver(market_data_url).render_as_string(hide_password=False)))
     try:
-        # Before rows are stored; the feed creates later what is impossible while the exchange runs.
+        # Before rows are stored; the feed creates partitions later that cannot be created while the exchange runs.
         create_ahead(market_data, now_us=time.time_ns() // 1_000)
     finally:
         market_data.engine.dispose()
@@ -73,7 +74,7 @@ def _migrating(url: str, migrations: Path) -> Iterator[Config]:
 
 
 def _with_driver(url: str) -> URL:
-    """Name psycopg2 as the driver, as SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3."""
+    """Name psycopg2 as the driver, because SQLAlchemy 2.1 uses psycopg 3 for a bare postgresql://."""
     return make_url(url).set(drivername="postgresql+psycopg2")
 
 

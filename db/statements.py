@@ -1,8 +1,8 @@
 """Statements that go to Postgres together: one round trip for all of them.
 
-A batch of one order costs a dozen statements, and nearly all of their time is the way to Postgres and back, and the
-planning of a statement that was planned a moment ago. Each statement still sees what was committed before it began, as
-if it had been sent alone.
+A batch of one order costs a dozen statements, and nearly all of their time goes to round trips to Postgres, and to
+planning statements that were planned a moment ago. Each statement still sees what was committed before it began, as if
+it had been sent alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from db.connect import Database, copy_rows, is_read_only, refuse_control_charact
 
 # Up to this many rows, an INSERT among the other statements costs less than a COPY, which takes two round trips.
 FEW_ROWS = 16
-# Up to this many rows, a prepared INSERT is worth one statement more on each connection.
+# Up to this many rows, a prepared INSERT is worth an additional statement on each connection.
 PREPARED_ROWS = 4
 
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")

@@ -43,11 +43,11 @@ Covered = tuple[EventId, EventId]
 
 
 class OrderRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="order"):
-    """A new order as the api took it, before risk.
+    """A new order as the api accepted it, before the risk checks.
 
-    `price_cents` is the limit, None for a market and a stop order. `stop_price_cents` is what a stop and a stop-limit
-    order wait for, `display_quantity` what an iceberg shows of itself at a time, `expires_us` when a gtd order ends;
-    None for every other order.
+    `price_cents` is the limit, None for market and stop orders. `stop_price_cents` is the price that stop and
+    stop-limit orders wait for, `display_quantity` the quantity that an iceberg shows at a time, `expires_us` the end of
+    a gtd order; None for all other orders.
     """
 
     order_id: OrderId
@@ -67,7 +67,7 @@ class OrderRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="ki
 
 
 class CancelRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="cancel"):
-    """A cancel as the api took it; `command_id` is its own number, from the same series as the order ids."""
+    """A cancel as the api accepted it; `command_id` is its own number, from the same series as the order ids."""
 
     command_id: OrderId
     client_id: ClientId
@@ -122,7 +122,7 @@ class PhaseRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="ki
 
 
 class ListRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="list"):
-    """List a security; its shares are issued to the house. Its id must be one that no security ever had."""
+    """List a security; its shares are issued to the house. No security may ever have had its id."""
 
     command_id: OrderId
     security_id: ListedId
@@ -138,7 +138,7 @@ class ListRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kin
 
 
 class DelistRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="delist"):
-    """Delist a security of which no order is open; its history stays."""
+    """Delist a security without open orders; its history stays."""
 
     command_id: OrderId
     security_id: SecurityId
@@ -146,7 +146,7 @@ class DelistRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="k
 
 
 class SettleRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="settle"):
-    """Settle a security for good: each share becomes `value_cents`. `transfer_id` is its sender's name of it."""
+    """Settle a security for good: each share becomes `value_cents`. The sender chooses the `transfer_id`."""
 
     command_id: OrderId
     security_id: SecurityId
@@ -167,18 +167,18 @@ class BandRequest(Struct, frozen=True, gc=False, array_like=True, tag_field="kin
 class Tick(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="tick"):
     """The scheduler's bell: order entry looks at the clock, and sequences what is due. It has no number.
 
-    A batch with one holds nothing else.
+    A batch that contains a Tick contains nothing else.
     """
 
 
-# About a security, from the operator; no client is told what becomes of one.
+# About a security, from the operator; no client gets a report about one.
 SecurityRequest = HaltRequest | PhaseRequest | ListRequest | DelistRequest | SettleRequest | BandRequest
 ClientRequest = OrderRequest | CancelRequest | ReplaceRequest | MassCancelRequest
 Request = ClientRequest | SecurityRequest
 
 
 class EntryBatch(Struct, frozen=True, array_like=True):
-    """Requests in the order in which they were given; `sent_us` is when the api put them on the queue."""
+    """Requests in the order in which they were made; `sent_us` is when the api put them on the queue."""
 
     requests: list[Request | Tick]
     sent_us: Microseconds | None = None
@@ -333,7 +333,7 @@ class CommandBatch(Struct, frozen=True, array_like=True):
     """Commands of one shard with the numbers first_seq, first_seq + 1, ... of its log.
 
     `reports` are FeedBatches of order entry about these commands, encoded: the engine's worker sends them to the feed
-    together with its events. A message from before there were these has none, as order entry then sent them itself.
+    together with its events. A message from before this field has no reports: order entry then sent them itself.
     """
 
     shard: Shard
@@ -524,8 +524,8 @@ class AuctionUpdate(Struct, frozen=True, gc=False, array_like=True):
 class ExecutionBatch(Struct, frozen=True, array_like=True):
     """Executions of one shard, in the order of their event ids; `matched_us` is when the engine sent them.
 
-    The ids of `securities`, what happened to securities meanwhile, say where among the executions it happened.
-    `covers` says of which events these are all the executions; a message from before there was this says nothing.
+    `securities` are the events of securities; their ids give their place among the executions. `covers` are the
+    intervals of events whose executions are complete here; a message from before this field has none.
     """
 
     shard: Shard
@@ -560,18 +560,18 @@ class OrderReport(Struct, frozen=True, array_like=True):
 
 
 class TradeFailed(Struct, frozen=True, array_like=True):
-    """A trade that cannot settle: neither leg settles, the holds are released, and both clients get a report."""
+    """A trade that cannot settle: neither leg is booked, the holds are released, and both clients get a report."""
 
     trade: TradeMade
     reason: Reason
 
 
 class FeedBatch(Struct, frozen=True, array_like=True):
-    """What a stage has to tell the data feed; each stage fills the lists that are its own.
+    """The reports of a stage to the data feed; each stage fills its own lists.
 
-    `began_us` is when the unit began that made it. `asked_us` says for each of `orders` when the api had sent the
-    request. `covers` says of which events this is all that the stage has to report; of order entry's the first event of
-    a command stands for its request. All three are missing in messages from before there were these.
+    `began_us` is when the batch that made it began. `asked_us` has, for each of `orders`, when the api sent the
+    request. `covers` are the intervals of events that this message reports completely; for order entry, the first event
+    of a command stands for its request. Messages from before these three fields do not have them.
     """
 
     stage: Literal["order_entry", "matching", "order_execution"]

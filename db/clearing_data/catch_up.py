@@ -1,4 +1,4 @@
-"""What the reports and executions of the log are derived from again: published marks, requests, trades and denials."""
+"""Reads from which the catch-up derives reports and executions again: marks, requests, trades and denials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.messages import Command, TradeMade, decode_command
 
 
 class Head(NamedTuple):
-    """A shard's log: its last command, and the one up to which all events are published."""
+    """A shard's log: its last command, and the command up to which all events are published."""
 
     shard: int
     last_seq: int
@@ -19,10 +19,10 @@ class Head(NamedTuple):
 
 
 class LoggedRequest(NamedTuple):
-    """A command, and what the report of its request says besides.
+    """A command, and the further contents of its request's report.
 
-    received_us     when the api took it; None of a command from before that was kept
-    named_security  that a mass cancel names
+    received_us     when the api accepted it; None for a command from before this was stored
+    named_security  the security that a mass cancel names
     """
 
     seq: int
@@ -33,7 +33,7 @@ class LoggedRequest(NamedTuple):
 
 
 class SettledTrade(NamedTuple):
-    """A trade of the register; `failed` is why it was not settled, None when it was."""
+    """A trade of the register; `failed` is the reason why it was not settled, None when it was."""
 
     trade: TradeMade
     failed: str | None
@@ -66,7 +66,7 @@ _REQUESTS = text("""
 
 
 def requests(tx: Connection, shard: int, *, first_seq: int, last_seq: int) -> list[LoggedRequest]:
-    """Commands of a shard, with what their reports say besides."""
+    """Return the commands of a shard, with the further contents of their reports."""
     rows = tx.execute(_REQUESTS, {"shard": shard, "first_seq": first_seq, "last_seq": last_seq})
     return [LoggedRequest(seq, decode_command(command), *rest) for seq, command, *rest in rows]
 

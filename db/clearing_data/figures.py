@@ -6,22 +6,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# The tables whose rows are counted as they are inserted: by Postgres, in every backend for itself, so no row of ours
-# is locked for it. A unit that is rolled back and done again counts twice, and a crash of Postgres starts from 0.
+# The tables whose inserted rows are counted: by Postgres, separately in every backend, so this locks none of our rows.
+# A batch that is rolled back and repeated counts twice, and after a crash of Postgres the count starts from 0.
 _COUNTED = ("orders", "denials", "executions", "ledger")
 
 
 @dataclass(frozen=True, slots=True)
 class ClearingFigures:
-    """What `clearing_data` tells about the pipeline.
+    """Figures about the pipeline in `clearing_data`.
 
     sequenced    commands in the log of each shard
-    unpublished  of these, those whose events are not known to be on the queues behind the engine
-    settled      trades of each security that are settled
-    failed       trades that were not, as an account was closed
+    unpublished  commands whose events are not known to be on the queues after the engine
+    settled      settled trades of each security
+    failed       trades that failed because an account was closed
     borrowed     shares of each security that clients owe
-    bought_in    clients whose owed shares are being bought, and fund_cents what the default fund pays for them
-    inserted     rows inserted into a table since Postgres counts
+    bought_in    clients that are being bought in; fund_cents is the cash that the default fund pays for them
+    inserted     rows inserted into each table since Postgres began to count
     """
 
     sequenced: dict[int, int]
@@ -44,27 +44,27 @@ def denied(tx: Connection, *, since_us: int) -> dict[str, int]:
 
 
 def figures(tx: Connection) -> ClearingFigures:
-    """Return the figures as they are now."""
+    """Return the current figures."""
     shards = tx.execute(
         text(
             "SELECT shard, last_seq, last_seq - coalesce(seq, 0) AS unpublished "
             "FROM shards LEFT JOIN published_marks USING (shard) ORDER BY shard"
         )
     ).all()
-    # A trade knows which of its security it is, and the last price which trade set it.
+    # A trade has its number within its security, and the last price has the trade that set it.
     settled = tx.execute(
         text(
             "SELECT last_prices.security_id, coalesce(sequence, 0) AS trades "
             "FROM last_prices LEFT JOIN executions USING (event_id) ORDER BY security_id"
         )
     )
-    # Each was an alarm, so they are few, and have an index of their own.
+    # Each of these raised an alarm, so they are few, and they have an index of their own.
     failed: int = tx.execute(text("SELECT count(*) FROM executions WHERE kind = 'failed'")).scalar_one()
     inserted = tx.execute(
         text("SELECT relname, n_tup_ins FROM pg_stat_user_tables WHERE relname = ANY(:tables)"),
         {"tables": list(_COUNTED)},
     )
-    # An index has the clients that ever sold short.
+    # An index contains the clients that ever sold short.
     owed = tx.execute(
         text(
             "SELECT security_id, CAST(sum(borrowed) AS bigint) AS shares FROM holdings WHERE borrowed > 0 "

@@ -1,9 +1,9 @@
-"""What a new exchange starts with: its shards, the listed securities, DTCC, EXCHANGE and the traders of the six bots.
+"""The initial data of an exchange: its shards, the listed securities, DTCC, EXCHANGE and the traders of the six bots.
 
-Loading again changes nothing: rows that exist stay, and every movement of cash or shares is a transfer with an id
-of its own. The shares are issued to DTCC (contra account ISSUER), the traders' cash comes from EXTERNAL and their
-shares from DTCC; see db.clearing_data.clients.accounts. The logs begin with the commands that list the securities of a
-market and begin their first auction.
+Loading again changes nothing: existing rows stay, and every movement of cash or shares is a transfer with its own id.
+The shares are issued to DTCC (contra account ISSUER), the traders' cash comes from EXTERNAL and their shares from DTCC;
+see db.clearing_data.clients.accounts. The logs begin with the commands that list the securities of a market and begin
+their first auction.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ OPENING_SHARES = Endowment().shares
 
 
 class WrongNumberOfShards(Exception):
-    """The database was made with another number of shards; its logs cannot be dealt anew."""
+    """The database was made with another number of shards; its logs cannot be redistributed."""
 
 
 class TransferRefused(Exception):
-    """An opening transfer could not be booked; the transaction is to be rolled back."""
+    """An opening transfer could not be booked; the transaction must be rolled back."""
 
 
 def load(
@@ -48,18 +48,18 @@ def load(
     cash_cents: int | None = None,
     shares: Mapping[str, int] | None = None,
 ) -> None:
-    """Put everything in place that is not yet there.
+    """Create everything that does not exist yet.
 
-    market      what is listed; by default five securities that trade at once, of which the logs say nothing
-    traders     client ids of the accounts to open, beside DTCC and EXCHANGE
-    cash_cents  what each of them starts with; by default the market's endowment
-    shares      and how many of which security, out of DTCC's holding; likewise
+    market      the securities to list; by default five that trade at once and are not mentioned in the logs
+    traders     client ids of the accounts to open, besides DTCC and EXCHANGE
+    cash_cents  opening cash of each trader; by default the market's endowment
+    shares      opening shares of each trader by security, from DTCC's holding; likewise
     raises      WrongNumberOfShards, TransferRefused
     """
     of_market = market or Market()
     set_terms(tx, of_market)
     if _is_loaded(tx, shards, traders, of_market):
-        return  # the exchange may be trading, and what follows takes locks in an order of its own
+        return  # the exchange may be trading, and the code below takes locks in a different order
     _deal_shards(tx, shards)
     for house in (DTCC, EXCHANGE):
         accounts.open_account(tx, house, now_us=now_us)
@@ -86,9 +86,9 @@ def open_trader(
     cash_cents: int = OPENING_CASH_CENTS,
     shares: Mapping[str, int] = OPENING_SHARES,
 ) -> bool:
-    """Open an account with its opening cash and shares; False when there is one already, and then nothing changes.
+    """Open an account with its opening cash and shares; return False and change nothing when it exists already.
 
-    raises  TransferRefused  DTCC has not enough shares left
+    raises  TransferRefused  DTCC does not have enough shares left
     """
     if not accounts.open_account(tx, client_id, now_us=now_us):
         return False
@@ -106,11 +106,11 @@ def open_trader(
 def deposit_shares_once(tx: Connection, client_id: str, security_id: str, quantity: int, *, now_us: int) -> None:
     """Deposit a trader's opening shares of a security, unless it ever had some.
 
-    raises  TransferRefused  DTCC has not enough shares left
+    raises  TransferRefused  DTCC does not have enough shares left
     """
     opening = f"opening:{client_id}:{security_id}"
     booked = accounts.deposit_shares(tx, client_id, opening, security_id=security_id, quantity=quantity, now_us=now_us)
-    if booked != "transfer_id_reused":  # it had another number of shares before
+    if booked != "transfer_id_reused":  # otherwise it was given another number of shares before
         _require(booked)
 
 
@@ -120,7 +120,7 @@ def _require(transferred: accounts.Transferred) -> None:
 
 
 def _is_loaded(tx: Connection, shards: int, traders: Sequence[str], market: Market) -> bool:
-    """Whether everything is in place. A load is one transaction, so an account that is there has what it is due."""
+    """Return whether everything exists. A load is one transaction, so an existing account has its opening assets."""
     loaded = tx.execute(
         text(
             "SELECT (SELECT count(*) FROM shards) = :shards "
@@ -137,8 +137,8 @@ def _is_loaded(tx: Connection, shards: int, traders: Sequence[str], market: Mark
 
 
 def _deal_shards(tx: Connection, shards: int) -> None:
-    """Make the heads of the shards' logs in an empty database; in any other there have to be as many."""
-    # The lock makes two processes that start at once agree on one number.
+    """Create the heads of the shards' logs in an empty database; a database with data must have the same number."""
+    # The lock makes two processes that start at the same time agree on one number.
     tx.execute(text("LOCK TABLE shards IN SHARE ROW EXCLUSIVE MODE"))
     existing = tx.execute(text("SELECT count(*) FROM shards")).scalar_one()
     if existing and existing != shards:
@@ -152,7 +152,7 @@ def _deal_shards(tx: Connection, shards: int) -> None:
 
 
 def _list_securities(tx: Connection, market: Market, *, now_us: int) -> list[NewSecurity]:
-    """List those that there are not yet and never were, each on the shard that has the fewest."""
+    """List the securities that never existed, each on the shard with the fewest securities; return them."""
     changes = SecurityChanges()
     there = security_entry.ever_listed(tx, [listing.security_id for listing in market.securities])
     load = security_entry.load(tx)
@@ -183,7 +183,7 @@ def _new_security(listing: Listing, shard: int) -> NewSecurity:
 
 
 def _begin_logs(tx: Connection, listed: Sequence[NewSecurity], market: Market, *, now_us: int) -> None:
-    """Say in the logs what is listed, and that it begins with an auction; the scheduler gives this its end."""
+    """Enter the listings and their first auctions in the logs; the scheduler gives the auctions their end."""
     has_auction = bool(market.first_auction_us) or market.day.is_scheduled
     numbers = iter(command_numbers.take(tx, 2 * len(listed)))
     commands: dict[int, list[Command]] = defaultdict(list)

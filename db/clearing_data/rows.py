@@ -1,4 +1,4 @@
-"""Rows of `clearing_data` as values; those that rules take and give stand with the rules, in `tasks.*.rules`.
+"""Rows of `clearing_data` as values; those that rules take and return are defined with the rules, in `tasks.*.rules`.
 
 Cash is integer cents, quantities integer shares, times microseconds since 1970 in UTC.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Cash of a client; what is held for open orders and the collateral for owed shares are parts of the balance."""
+    """Cash of a client; the holds of open orders and the collateral for owed shares are parts of the balance."""
 
     client_id: str
     balance_cents: int
@@ -26,11 +26,11 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Shares of a client; what is held for open sell orders is part of them.
+    """Shares of a client, including those held for open sell orders.
 
-    borrowed    what it owes DTCC
-    located     what its open orders may borrow besides
-    sold_cents  what the shares that it owes were sold for
+    borrowed    shares that it owes DTCC
+    located     additional shares that its open orders may borrow
+    sold_cents  proceeds of the shares that it owes [cents]
     """
 
     client_id: str
@@ -58,7 +58,7 @@ class Order:
     type: str
     side: str
     quantity: int
-    price_cents: int | None  # None for a market and a stop order
+    price_cents: int | None  # None for market and stop orders
     time_in_force: str
     post_only: bool
     created_us: int
@@ -70,7 +70,7 @@ class Order:
     updated_us: int
     stop_price_cents: int | None = None
     display_quantity: int | None = None
-    expires_us: int | None = None  # of a gtd order
+    expires_us: int | None = None  # for a gtd order
     buy_in: bool = False  # placed by the clearinghouse, to buy shares that the client owes
 
 
@@ -93,7 +93,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class Promise:
-    """What a client order id stands for: the order id its first comer was given, and a digest of what it asked."""
+    """The promise of a client order id: the order id given to its first request, and a digest of that request."""
 
     order_id: int
     digest: bytes

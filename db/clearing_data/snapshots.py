@@ -1,7 +1,7 @@
-"""Snapshots of the matching engines, compressed, and up to where their events are published.
+"""Compressed snapshots of the matching engines, and the marks up to which their events are published.
 
-A mark is never behind the snapshots of its shard: both are written in one transaction. So an engine that begins from
-a snapshot makes every event again that may not have been published.
+A mark is never behind the snapshots of its shard, because both are written in one transaction. So an engine that begins
+from a snapshot produces every event again that may not have been published.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Connection, text
 
-# How many snapshots a shard keeps: the last one, and what is left when that one is damaged.
+# How many snapshots a shard keeps: the last one, and an earlier one in case the last is damaged.
 KEPT: Final = 3
 
-# The fastest: the books of a million orders shrink from 19 to 8 MB in 0.2 s, and the best saves 1 MB more in 1.3 s.
+# The fastest level: the books of a million orders shrink from 19 to 8 MB in 0.2 s; the best level saves another MB in
+# 1.3 s.
 _COMPRESSION: Final = 1
 
-# One at a time, as they are large.
+# One at a time, because they are large.
 _NEWEST_FIRST = text(
     "SELECT seq, state_hash, checksum, body FROM snapshots WHERE shard = :shard AND seq <= :at_most ORDER BY seq DESC"
 ).execution_options(stream_results=True, max_row_buffer=1)
@@ -41,7 +42,7 @@ _MOVE_MARK = text(
 
 
 class Snapshot(NamedTuple):
-    """A shard's books after command `seq`, encoded; of a damaged one the body is empty."""
+    """A shard's books after command `seq`, encoded; a damaged snapshot has an empty body."""
 
     seq: int
     state_hash: str
@@ -57,7 +58,7 @@ def newest_first(tx: Connection, shard: int, *, at_most: int) -> Iterator[Snapsh
 
 
 def _unpacked(packed: bytes, checksum: bytes) -> bytes | None:
-    """Return the body as it was given to `write`; None when these are not the bytes that it put away."""
+    """Return the body as it was given to `write`; None when these are not the bytes that `write` stored."""
     if sha256(packed).digest() != bytes(checksum):
         return None
     try:
@@ -67,7 +68,7 @@ def _unpacked(packed: bytes, checksum: bytes) -> bytes | None:
 
 
 def write(tx: Connection, shard: int, *, seq: int, state_hash: str, body: bytes, now_us: int) -> None:
-    """Put a snapshot away and move the mark to it; all events up to `seq` have to be published.
+    """Store a snapshot and move the mark to it; all events up to `seq` must be published already.
 
     now_us  the time [us since 1970, UTC]
     """
@@ -88,11 +89,11 @@ def write(tx: Connection, shard: int, *, seq: int, state_hash: str, body: bytes,
 
 
 def published_mark(tx: Connection, shard: int) -> int:
-    """Return the command up to which all events of a shard are on the queues of the stages behind; 0 for none."""
+    """Return the command up to which all events of a shard are on the queues of the next stages; 0 for none."""
     row = tx.execute(text("SELECT seq FROM published_marks WHERE shard = :shard"), {"shard": shard}).scalar()
     return row or 0
 
 
 def move_mark(tx: Connection, shard: int, seq: int) -> None:
-    """Say that all events up to command `seq` are published; a mark never goes back."""
+    """Record that all events up to command `seq` are published; a mark never moves back."""
     tx.execute(_MOVE_MARK, {"shard": shard, "seq": seq})

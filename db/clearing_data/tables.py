@@ -1,6 +1,6 @@
 """The tables of `clearing_data`: the order log, the register of orders, accounts, holdings and the ledger.
 
-Cash is integer cents, quantities integer shares, times microseconds since 1970 in UTC (`_us`). Nothing here is ever
+Cash is integer cents, quantities integer shares, times microseconds since 1970 in UTC (`_us`). No value is ever
 recomputed from a float. Names are compared byte by byte (collation C), which costs less than the rules of a language
 and locks rows in the same order everywhere. Fixed columns stand before texts, so that rows need no padding.
 """
@@ -30,13 +30,13 @@ metadata = MetaData()
 
 Text = AnyText(collation="C")
 
-# Ids of orders and of all other commands: one series, handed out to the api processes in blocks.
+# Ids of orders and of all other commands: one series, issued to the api processes in blocks.
 ORDER_ID_BLOCK = 1_000
 order_ids = Sequence("order_ids", metadata=metadata, start=1, increment=ORDER_ID_BLOCK)
 
-# The account that is the counterparty of every trade and holds the shares that nobody has.
+# The account that is the counterparty of every trade and holds the shares that no client has.
 DTCC = "DTCC"
-# The account that takes the fees, and pays the rebates out of them.
+# The account that receives the fees and pays the rebates from them.
 EXCHANGE = "EXCHANGE"
 
 securities = Table(
@@ -49,16 +49,16 @@ securities = Table(
     Column("max_price_cents", BigInteger, nullable=False),
     Column("issued_shares", BigInteger, nullable=False),
     Column("reference_price_cents", BigInteger, nullable=False),
-    # What the log says of its phase: order entry writes what it sequences, order execution what the engine reports, and
-    # of two events the one with the higher id counts. A security whose final settlement is booked is `settled`.
+    # The phase: order entry writes the changes that it sequences, order execution those that the engine reports, and of
+    # two events the one with the higher id counts. A security whose final settlement is booked is `settled`.
     Column("phase_event_id", BigInteger, nullable=False, server_default=text("0")),
     Column("phase_ends_us", BigInteger),
     Column("delisted_us", BigInteger),
-    # The final cash settlement: what a share is worth, and the event after which no order of it is open.
+    # The final cash settlement: the value of a share, and the event after which no order of the security is open.
     Column("settlement_cents", BigInteger),
     Column("settlement_event_id", BigInteger),
     Column("competition", BigInteger),  # only accounts of the same competition trade it; None: those of no competition
-    Column("band_ppm", Integer),  # how far an order may trade from the last trade [millionths]; None: no limit
+    Column("band_ppm", Integer),  # largest distance from the last trade [millionths]; None: no limit
     # Hundredths of a basis point of the cash of a trade; see tasks.shared.rules.fees.
     Column("maker_fee_ppm", Integer, nullable=False, server_default=text("0")),
     Column("taker_fee_ppm", Integer, nullable=False, server_default=text("0")),
@@ -69,8 +69,8 @@ securities = Table(
     CheckConstraint("phase IN ('closed', 'auction', 'continuous', 'halted', 'settled')", name="securities_phase"),
 )
 
-# What the file of the market says of the day, and how far the schedule has come; one row. Durations are microseconds.
-# Without a schedule all four are 0. `step` is the one of the day's four that began last, and ends at `step_ends_us`.
+# The trading day as in the market file, and the progress of the schedule; one row. Durations are microseconds. Without
+# a schedule all four are 0. `step` is the one of the day's four steps that began last; it ends at `step_ends_us`.
 trading_day = Table(
     "trading_day",
     metadata,
@@ -82,13 +82,13 @@ trading_day = Table(
     Column("closed_us", BigInteger, nullable=False, server_default=text("0")),
     Column("step_ends_us", BigInteger),
     Column("step", SmallInteger),  # None before the first one
-    # Commands that the scheduler had sequenced and that may not be on the queues of the engines yet: of each shard the
-    # first and the last, as JSON.
+    # Commands sequenced by the scheduler that may not be on the queues of the engines yet: the first and the last of
+    # each shard, as JSON.
     Column("unsent", Text),
     CheckConstraint("one", name="trading_day_only"),
 )
 
-# What a new account is given: cents, with an empty security_id, and shares.
+# The endowment of a new account: cents, with an empty security_id, and shares.
 endowments = Table(
     "endowments",
     metadata,
@@ -113,8 +113,9 @@ shards = Table(
     Column("last_seq", BigInteger, nullable=False, server_default=text("0")),
 )
 
-# The truth. `command` is a line of JSON as tasks.messages.encode_command writes it. Of a command that is no order, the
-# last two say what its report says besides: when the api took it, and which security a mass cancel named, if one.
+# The truth. `command` is a line of JSON as tasks.messages.encode_command writes it. For a command that is not an order,
+# the last two columns have further contents of its report: when the api accepted it, and the security that a mass
+# cancel named, if any.
 order_log = Table(
     "order_log",
     metadata,
@@ -126,8 +127,8 @@ order_log = Table(
     Column("named_security", Text),
 )
 
-# Requests that order entry refused, so that the same one coming twice is refused twice. `report` is what the feed is
-# sent of it, in JSON, to be sent again should that be lost; None of a halt, and in rows from before there was this.
+# Requests that order entry denied, so that a repeated request is denied again. `report` is the message to the feed in
+# JSON, to be sent again if it is lost; None for a halt, and in rows from before this column existed.
 denials = Table(
     "denials",
     metadata,
@@ -135,7 +136,7 @@ denials = Table(
     Column("reason", Text, nullable=False),
     Column("denied_us", BigInteger),
     Column("report", Text),
-    # Denials come nearly in the order of time, so a summary of each few pages finds the latest.
+    # Denials are inserted nearly in the order of time, so a summary of every few pages finds the latest.
     Index(
         "denials_by_time",
         "denied_us",
@@ -146,14 +147,14 @@ denials = Table(
 
 
 def fee_hold(gone: str) -> str:
-    """Return SQL for what a row of `orders` holds for fees [cents]: the fee on the most that it may yet cost.
+    """Return SQL for the cash that a row of `orders` holds for fees [cents]: the fee on the most it may still cost.
 
     The same as tasks.shared.rules.fees.fee_hold_cents.
 
     gone  SQL for the shares that are filled or closed
 
-    It is a function of the row alone, so it does not matter in which order fills and replacements settle. After a
-    replacement by a lower price the fee of the highest one stays held, as fills at that one may settle later.
+    It depends on the row alone, so it does not matter in which order fills and replacements settle. After a replacement
+    with a lower price, the fee for the highest price stays held, because fills at that price may settle later.
     """
     open_quantity = f"greatest(orders.quantity, orders.largest_quantity) - ({gone})"
     price = "greatest(orders.hold_cents, orders.largest_hold_cents)"
@@ -163,8 +164,8 @@ def fee_hold(gone: str) -> str:
 
 FEE_HOLD = fee_hold("orders.filled_quantity + orders.closed_quantity")
 
-# What an order holds that sells more than its client had available, by its row alone: `owned_quantity` of its shares
-# are the client's and are sold first, the rest is borrowed as it trades. As tasks.shared.rules.loans.split.
+# The holds of an order that sells more than its client had available, from its row alone: `owned_quantity` of its
+# shares are the client's and are sold first, the rest is borrowed as it trades. See tasks.shared.rules.loans.split.
 _MOST = "greatest(orders.quantity, orders.largest_quantity)"
 OWNED_OPEN = (
     f"(least(orders.owned_quantity, {_MOST} - orders.closed_quantity)"
@@ -176,20 +177,20 @@ SHORT_OPEN = (
 )
 MARGIN_HOLD = f"(({SHORT_OPEN} * orders.margin_price_cents + 1) / 2)"
 
-# One row an order that reached order entry, refused ones too. Order entry inserts, order execution updates what
-# stands from `status` on. open quantity = quantity - filled_quantity - closed_quantity; hold = open quantity, times
-# hold_cents for a buy order, which holds fees beside that.
+# One row for each order that reached order entry, including denied ones. Order entry inserts; order execution updates
+# the columns from `status` on. open quantity = quantity - filled_quantity - closed_quantity; hold = open quantity,
+# times hold_cents for a buy order, which holds fees in addition.
 #
-# No index names a column that order execution updates, and a page is filled by half: so an update stays on its page
-# and touches no index. That makes it cost 4 us of Postgres instead of 22.
+# No index contains a column that order execution updates, and pages are half filled: so an update stays on its page and
+# touches no index. It costs Postgres 4 us instead of 22.
 orders = Table(
     "orders",
     metadata,
     Column("order_id", BigInteger, primary_key=True),
     Column("quantity", BigInteger, nullable=False),
     Column("price_cents", BigInteger),  # the limit; None for a market order
-    Column("hold_cents", BigInteger, nullable=False),  # limit or collar; 0 for a refused order
-    Column("created_us", BigInteger, nullable=False),  # when the api took it
+    Column("hold_cents", BigInteger, nullable=False),  # limit or collar; 0 for a denied order
+    Column("created_us", BigInteger, nullable=False),  # when the api accepted it
     Column("post_only", Boolean, nullable=False),
     Column("client_id", Text, nullable=False),
     Column("client_order_id", Text),
@@ -205,17 +206,17 @@ orders = Table(
     Column("reason", Text),
     Column("stop_price_cents", BigInteger),  # of stop and stop-limit orders
     Column("display_quantity", BigInteger),  # of icebergs
-    # The largest total that an admitted replacement gives it; None while there was none. Fills of a new total may
-    # settle before the replacement itself does.
+    # The largest total that an admitted replacement gives the order; None without one. Fills of a new total may settle
+    # before the replacement itself does.
     Column("largest_quantity", BigInteger),
-    Column("terms_event_id", BigInteger),  # of the replacement that gave it its quantity and price, if one did
-    # The rate by which a buy order holds fees, beside its hold, and the highest hold that an admitted replacement gives
-    # it; see fee_hold. An order from before there was a rate has the fee in its hold.
+    Column("terms_event_id", BigInteger),  # of the replacement that set its quantity and price, if any
+    # The rate at which a buy order holds fees in addition to its hold, and the highest hold that an admitted
+    # replacement gives it; see fee_hold. An order from before this rate existed has the fee in its hold.
     Column("fee_ppm", Integer, nullable=False, server_default=text("0")),
     Column("largest_hold_cents", BigInteger),
     Column("expires_us", BigInteger),  # of gtd orders
-    # Of an order that sells short: how many of its shares are its client's, and the highest limit or collar by which it
-    # holds margin; see MARGIN_HOLD. None of every other order.
+    # For an order that sells short: how many of its shares are its client's, and the highest limit or collar at which
+    # it holds margin; see MARGIN_HOLD. None for every other order.
     Column("owned_quantity", BigInteger),
     Column("margin_price_cents", BigInteger),
     Column("buy_in", Boolean, nullable=False, server_default=text("false")),  # placed by the clearinghouse
@@ -234,9 +235,8 @@ orders = Table(
     postgresql_with={"fillfactor": 50},
 )
 
-# The orders whose status is an open one, so that they are found among any number of closed ones. Order entry inserts,
-# order execution deletes. It takes the place of an index on the status of orders. `expires_us` is that of a gtd order
-# until its end is in the log.
+# The open orders, so that they are found among any number of closed ones. Order entry inserts, order execution deletes.
+# This replaces an index on the status of orders. `expires_us` is the end of a gtd order until that end is in the log.
 open_orders = Table(
     "open_orders",
     metadata,
@@ -246,10 +246,10 @@ open_orders = Table(
     Index("open_orders_by_expiry", "expires_us", postgresql_where=text("expires_us IS NOT NULL")),
 )
 
-# Which orders a cancel is meant for that come to order entry after it, as they may on another worker: those of the
-# client that the api took before `before_us`. A mass cancel leaves one row for each of its filters, an empty text where
-# it has none, which the next one of the same filters moves. The cancel of an order that order entry has not seen leaves
-# a row with its number, which is forgotten after a day; those of mass cancels have order id 0.
+# Marks of cancels for orders that reach order entry after them, possibly on another worker: orders of the client that
+# the api accepted before `before_us`. A mass cancel leaves one row for its combination of filters (an empty text is no
+# filter), which the next mass cancel with the same filters moves. The cancel of an order that order entry has not seen
+# leaves a row with the order's number, which is deleted after a day; rows of mass cancels have order id 0.
 cancel_marks = Table(
     "cancel_marks",
     metadata,
@@ -261,7 +261,7 @@ cancel_marks = Table(
     Column("before_us", BigInteger, nullable=False),
 )
 
-# Replacements that came to order entry before their orders, for the moment that they wait for these.
+# Replacements that reached order entry before their orders, while they wait for them.
 waiting_replaces = Table(
     "waiting_replaces",
     metadata,
@@ -271,20 +271,20 @@ waiting_replaces = Table(
     Column("request", Text, nullable=False),  # JSON, as in tasks.messages
 )
 
-# Replacements that are in the log and not settled: order entry inserts, order execution deletes. What is reserved for
-# them is held beside what open orders need: cents of a buyer, shares of a seller.
+# Replacements that are in the log but not settled: order entry inserts, order execution deletes. Their reservations are
+# held in addition to the needs of open orders: cents of a buyer, shares of a seller.
 pending_replaces = Table(
     "pending_replaces",
     metadata,
     Column("order_id", BigInteger, primary_key=True),
     Column("command_id", BigInteger, primary_key=True),
     Column("client_id", Text, nullable=False),
-    Column("quantity", BigInteger),  # the new terms; None leaves one as it is
+    Column("quantity", BigInteger),  # the new terms; None leaves a term unchanged
     Column("price_cents", BigInteger),
     Column("reserved", BigInteger, nullable=False),
 )
 
-# Client order ids as the api promised them: the first comer's order id and what it asked for, as a digest.
+# Client order ids as the api promised them: the order id of the first request, and a digest of its terms.
 client_order_ids = Table(
     "client_order_ids",
     metadata,
@@ -302,15 +302,15 @@ accounts = Table(
     Column("held_cents", BigInteger, nullable=False, server_default=text("0")),
     Column("open_orders", BigInteger, nullable=False, server_default=text("0")),
     Column("opened_us", BigInteger, nullable=False),
-    # Limits of its own; None stands for the exchange's.
+    # The account's own limits; None means those of the exchange.
     Column("max_order_quantity", BigInteger),
     Column("max_order_notional_cents", BigInteger),
     Column("max_open_orders", BigInteger),
     Column("max_position", BigInteger),
     Column("short_limit", BigInteger),
     Column("orders_per_s", BigInteger),
-    # Of clients that have ever sold short: what the shares that they owe require, what the default fund has paid in the
-    # buy-in under way, since when there is one, and when it was last tried.
+    # For clients that have ever sold short: the collateral for the shares that they owe, the cash that the default fund
+    # has paid in the current buy-in, when the buy-in began, and its last attempt.
     Column("collateral_cents", BigInteger, nullable=False, server_default=text("0")),
     Column("fund_cents", BigInteger, nullable=False, server_default=text("0")),
     Column("buy_in_us", BigInteger),
@@ -333,8 +333,8 @@ holdings = Table(
     Column("security_id", Text, primary_key=True),
     Column("shares", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False, server_default=text("0")),
-    # What the client owes DTCC, what its open orders may borrow besides, and what the shares owed were sold for.
-    # Nothing is owed while shares are available. DTCC's `held` is what all clients have located.
+    # The shares that the client owes DTCC, the additional shares that its open orders may borrow, and the proceeds of
+    # the owed shares. Nothing is owed while shares are available. DTCC's `held` is the total located for all clients.
     Column("borrowed", BigInteger, nullable=False, server_default=text("0")),
     Column("located", BigInteger, nullable=False, server_default=text("0")),
     Column("sold_cents", BigInteger, nullable=False, server_default=text("0")),
@@ -346,8 +346,8 @@ holdings = Table(
     postgresql_with={"fillfactor": 50},
 )
 
-# Every share that a client sold since it first sold short. The collateral is for the last ones, by their events, as
-# many as it owes; so it does not depend on the order in which trades settle.
+# Every sale of a client since it first sold short. The collateral is for the last shares sold, by event id, as many as
+# the client owes; so it does not depend on the order in which trades settle.
 short_sales = Table(
     "short_sales",
     metadata,
@@ -362,17 +362,17 @@ api_keys = Table(
     "api_keys",
     metadata,
     Column("key_id", BigInteger, Identity(), primary_key=True),
-    Column("client_id", Text, nullable=False, index=True),  # the admin's is ADMIN, which is no account
+    Column("client_id", Text, nullable=False, index=True),  # ADMIN, which is not an account, for the admin
     Column("key_hash", LargeBinary, nullable=False, unique=True),  # SHA-256; the keys are random, so no salt
     Column("role", Text, nullable=False),  # admin, client
     Column("created_us", BigInteger, nullable=False),
     Column("revoked_us", BigInteger),
     Column("read_only", Boolean, nullable=False, server_default=text("false")),
-    Column("name", Text),  # by which its owner tells it from the others
+    Column("name", Text),  # chosen by the owner to distinguish it
 )
 
-# Executions that were cleared, each once with all that its message said: the primary key is what makes the second
-# delivery fall out, and a known event with another content is seen. A close names its order on the side it is of.
+# Cleared executions, each once with the whole content of its message: the primary key rejects a second delivery, and a
+# known event with a different content is noticed. A close names its order on the order's side.
 executions = Table(
     "executions",
     metadata,
@@ -380,10 +380,10 @@ executions = Table(
     Column("executed_us", BigInteger, nullable=False),
     Column("settled_us", BigInteger, nullable=False),
     Column("quantity", BigInteger, nullable=False),
-    Column("hold_cents", BigInteger, nullable=False),  # of a trade, that of its buy order
+    Column("hold_cents", BigInteger, nullable=False),  # for a trade, that of its buy order
     Column("buy_order_id", BigInteger),
     Column("sell_order_id", BigInteger),
-    Column("price_cents", BigInteger),  # this, sequence and aggressor_side of a trade alone
+    Column("price_cents", BigInteger),  # only trades have this, sequence and aggressor_side
     Column("sequence", BigInteger),
     Column("kind", Text, nullable=False),  # trade, cancelled, rejected, replaced, replace_refused, failed
     Column("security_id", Text, nullable=False),
@@ -391,13 +391,13 @@ executions = Table(
     Column("buyer", Text),
     Column("seller", Text),
     Column("reason", Text),  # of a close
-    Column("terms", Text),  # of a replacement: what no other column holds, as JSON
+    Column("terms", Text),  # for a replacement: terms without a column of their own, as JSON
     Index("executions_failed", "event_id", postgresql_where=text("kind = 'failed'")),
 )
 
-# Which rates a security's trades pay from which event on; before the first row they are free. The audit holds every fee
-# against these. Rates change while nothing of the security is left to settle, so an event says for sure which apply; of
-# two from the same event on those that were set later.
+# The rates that a security's trades pay from a given event on; before the first row they are free. The audit compares
+# every fee with these. Rates change only while the security has nothing left to settle, so the event id decides which
+# rates apply; of two rows with the same event, the one set later.
 fee_rates = Table(
     "fee_rates",
     metadata,
@@ -408,20 +408,19 @@ fee_rates = Table(
     Column("taker_fee_ppm", Integer, nullable=False),
 )
 
-# The double-entry ledger, append only, which a trigger sees to: each row moves cash and shares between an account and
+# The double-entry ledger, append only (a trigger enforces this): each row moves cash and shares between an account and
 # its contra account, so every asset sums to zero by construction. A trade is two rows, buyer against DTCC and seller
-# against DTCC, and that it is booked once is the doing of `executions`; an index here to say so again would cost as
-# much as the row. A fee is a row against EXCHANGE. A final settlement is two rows for each holder: the cash against
-# EXTERNAL, as that of a deposit, and the shares against DTCC. A loan and a return are rows of shares against DTCC, and
-# what the default fund pays and gets back is a row of cash against EXCHANGE. The kinds are trade, fee, deposit,
-# withdrawal, issue, correction, final_settlement, loan, return, default_fund. The view `ledger_postings` shows the
-# single postings.
+# against DTCC; `executions` ensures that it is booked once, and an index here to ensure it again would cost as much as
+# the row. A fee is a row against EXCHANGE. A final settlement is two rows for each holder: the cash against EXTERNAL,
+# like that of a deposit, and the shares against DTCC. A loan and a return are rows of shares against DTCC, and payments
+# of the default fund and to it are rows of cash against EXCHANGE. The kinds are trade, fee, deposit, withdrawal, issue,
+# correction, final_settlement, loan, return, default_fund. The view `ledger_postings` shows the single postings.
 ledger = Table(
     "ledger",
     metadata,
     Column("entry_id", BigInteger, Identity(), primary_key=True),
     Column("event_id", BigInteger),  # of the trade or the final settlement
-    Column("cash_cents", BigInteger, nullable=False),  # what the account gains and the contra account loses
+    Column("cash_cents", BigInteger, nullable=False),  # gain of the account, loss of the contra account
     Column("shares", BigInteger, nullable=False),
     Column("booked_us", BigInteger, nullable=False),
     Column("kind", Text, nullable=False),  # trade, fee, deposit, loan, ...; see below
@@ -430,9 +429,9 @@ ledger = Table(
     Column("security_id", Text),
     Column("transfer_id", Text),  # of a deposit or a withdrawal
     Index("ledger_by_transfer", "transfer_id", unique=True, postgresql_where=text("transfer_id IS NOT NULL")),
-    # Of a unit all entries have one time, and equal keys are kept once: half the size of an index with the number.
+    # All entries of a batch have one time, and equal keys are stored once: half the size of an index with the number.
     Index("ledger_by_account", "account", "booked_us"),
-    # Entries are booked in the order of time, or nearly: so a summary of each few pages finds those of a window.
+    # Entries are booked nearly in the order of time, so a summary of every few pages finds those of a window.
     Index(
         "ledger_by_time",
         "booked_us",
@@ -441,12 +440,12 @@ ledger = Table(
     ),
 )
 
-# What a correction, which is a transfer like any other, puts right, and why.
+# What a correction, which is a transfer like any other, corrects, and why.
 corrections = Table(
     "corrections",
     metadata,
     Column("transfer_id", Text, primary_key=True),
-    Column("entry_id", BigInteger),  # the ledger entry that it makes up for, if it is one
+    Column("entry_id", BigInteger),  # the ledger entry that it corrects, if there is one
     Column("reason", Text, nullable=False),
 )
 
@@ -462,7 +461,7 @@ snapshots = Table(
     Column("created_us", BigInteger, nullable=False),
 )
 
-# Up to which command a shard's events are known to be on the queues of the stages behind.
+# The command up to which a shard's events are known to be on the queues of the next stages.
 published_marks = Table(
     "published_marks",
     metadata,
@@ -470,20 +469,20 @@ published_marks = Table(
     Column("seq", BigInteger, nullable=False),
 )
 
-# Which events order execution has: the intervals that the messages of the engines cover, see
-# tasks.shared.rules.coverage. Each unit adds rows in the transaction that settles it, so no unit waits for another;
-# they are merged once a second.
+# The events that order execution has handled: the intervals that the messages of the engines cover, see
+# tasks.shared.rules.coverage. Each batch adds rows in the transaction that settles it, so no batch waits for another;
+# the rows are merged once a second.
 coverage = Table(
     "coverage",
     metadata,
     Column("shard", SmallInteger, nullable=False),
     Column("from_event", BigInteger, nullable=False),
-    Column("to_event", BigInteger, nullable=False),  # not in it
-    Column("stage", Text, nullable=False),  # from which the messages are
+    Column("to_event", BigInteger, nullable=False),  # exclusive
+    Column("stage", Text, nullable=False),  # the sender of the messages
     CheckConstraint("from_event < to_event", name="coverage_interval"),
 )
 
-# What each account has gained up to its last transfer; see db.clearing_data.clients.growth.
+# The growth of each account up to its last transfer; see db.clearing_data.clients.growth.
 account_growth = Table(
     "account_growth",
     metadata,
@@ -492,8 +491,8 @@ account_growth = Table(
     Column("base_cents", BigInteger, nullable=False),  # its equity right after that
 )
 
-# What clients were worth every few seconds, for curves: by client equity [cents] and return [ppm]. Nothing depends
-# on it; it has a day at most, see db.clearing_data.clients.equity_samples.
+# The equity of clients every few seconds, for curves: by client, equity [cents] and return [ppm]. No other data depends
+# on it; it spans at most a day, see db.clearing_data.clients.equity_samples.
 equity_samples = Table(
     "equity_samples",
     metadata,

@@ -1,8 +1,8 @@
 """Writes the books to `market_data`: levels, best prices and the number of their changes.
 
 Updates may arrive late, twice and out of order. Each level is stored as of the last update that names it, so the order
-of the updates does not matter. A removed level stays with quantity 0, or an older update would bring it back. It is
-forgotten once no update of that age can arrive any more; the book's floor refuses an update that arrives nevertheless.
+of the updates does not matter. A removed level stays with quantity 0; otherwise an older update would bring it back. It
+is deleted once no update of that age can arrive any more; the book's floor refuses one that arrives nevertheless.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _FORGET_LEVELS = text("""
 
 
 class StoredChanges(Struct, frozen=True):
-    """The changes of books that subscribers have to receive.
+    """The changes of books that subscribers must receive.
 
     changes  changes that continue from the stored book
     books    whole books into which a change has been inserted that is older than the stored book
@@ -91,7 +91,7 @@ class BookHead(Struct, array_like=True):
 def store_books(statements: Statements, heads: Mapping[str, BookHead], changes: Sequence[BookChange]) -> StoredChanges:
     """Store the changes of books; the changes of one security are in the order of their sequences.
 
-    statements  mostly wait: what runs next sends them along
+    statements  most of them wait, and the next statement that runs sends them along
     heads       of the securities; the transaction has locked them
     """
     if not changes:
@@ -140,7 +140,7 @@ def sequences(tx: Connection) -> dict[str, int]:
 
 
 def forget_levels(tx: Connection, sequences_before: Mapping[str, int]) -> None:
-    """Forget the levels removed at or before the given change of each book; no older update may arrive any more."""
+    """Delete the levels removed at or before the given change of each book; no older update may arrive any more."""
     if sequences_before:
         securities = sorted(sequences_before)
         tx.execute(_LOCK_BOOKS, {"securities": array(securities)})
@@ -169,7 +169,7 @@ def _merge_levels(
     statement: str,
     levels: Mapping[tuple[str, Side, int], tuple[int, int, int]],
 ) -> None:
-    # In the order of their keys, or two workers could wait for each other.
+    # In the order of their keys; otherwise two workers could wait for each other.
     rows = [(*key, *level) for key, level in sorted(levels.items())]
     statements.add_prepared(name, statement, tuple(map(array, zip(*rows, strict=True))))
 

@@ -1,4 +1,4 @@
-"""Writes and reads phases and auctions of securities: of each the last one, with a count of its changes."""
+"""Writes and reads phases and auctions of securities: the last of each security, with a count of its changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MERGE_PHASES = text("""
     WHERE old.event_id < excluded.event_id
     RETURNING security_id, sequence, event_id, phase, cause, ends_us, changed_us
 """)
-# Updates of one unit of the engine have one time, and the one that comes last is taken for the last one.
+# Updates of one batch of the engine have one time; of these, the one that arrives last counts as the last.
 _MERGE_AUCTIONS = text("""
     INSERT INTO auctions AS old (security_id, sequence, price_cents, volume, surplus, surplus_side, updated_us)
     SELECT security_id, 1, price_cents, volume, surplus, surplus_side, updated_us FROM unnest(
@@ -43,7 +43,7 @@ _MERGE_AUCTIONS = text("""
 
 
 def store_phases(tx: Connection, phases: Sequence[PhaseState]) -> list[PhaseState]:
-    """Store phases, each of another security and in the order of their names; returns those that are news."""
+    """Store phases of different securities, in the order of their names; return those that changed."""
     if not phases:
         return []
     rows = tx.execute(_MERGE_PHASES, arrays(PhaseState.__struct_fields__, map(astuple, phases)))
@@ -51,7 +51,7 @@ def store_phases(tx: Connection, phases: Sequence[PhaseState]) -> list[PhaseStat
 
 
 def store_auctions(tx: Connection, auctions: Sequence[AuctionState]) -> list[AuctionState]:
-    """Store auctions, each of another security and in the order of their names; returns those that are news."""
+    """Store auctions of different securities, in the order of their names; return those that changed."""
     if not auctions:
         return []
     rows = tx.execute(_MERGE_AUCTIONS, arrays(AuctionState.__struct_fields__, map(astuple, auctions)))
@@ -59,16 +59,16 @@ def store_auctions(tx: Connection, auctions: Sequence[AuctionState]) -> list[Auc
 
 
 def phases(tx: Connection) -> list[PhaseState]:
-    """Return the phases of all securities that have changed it, in the order of their names."""
+    """Return the phases of all securities whose phase has ever changed, in the order of their names."""
     return [PhaseState(*row) for row in tx.execute(text(_PHASE + "ORDER BY security_id"))]
 
 
 def auctions(tx: Connection) -> list[AuctionState]:
-    """What is known of the auctions of all securities, in the order of their names."""
+    """Return the last auction states of all securities, in the order of their names."""
     return [AuctionState(*row) for row in tx.execute(text(_AUCTION + "ORDER BY security_id"))]
 
 
 def auction(tx: Connection, security_id: str) -> AuctionState | None:
-    """What is known of the auction of a security; None before its first order in one."""
+    """Return the last auction state of a security; None before its first order in an auction."""
     row = tx.execute(text(_AUCTION + "WHERE security_id = :security_id"), {"security_id": security_id}).first()
     return AuctionState(*row) if row else None

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
-# The latest messages whose reports are read, and how many events of each.
+# The number of latest messages whose reports are read, and the number of events of each.
 MESSAGES = 60
 EVENTS_OF_EACH = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long one report took: from its cause until the stage sent it, and from then until it was stored [us].
+    """The latency of one report: from its cause until the stage sent it, and from then until it was stored [us].
 
     stored_us  when it was stored [us since 1970, UTC]
     """
@@ -39,7 +39,7 @@ class FeedFigures:
 
 
 def figures(tx: Connection, *, since_us: int) -> FeedFigures:
-    """Return the present figures, with the latencies of reports stored since a time."""
+    """Return the current figures, with the latencies of reports stored since a time."""
     traded = tx.execute(
         text(
             "SELECT security_id, trade.sequence FROM books JOIN report_securities USING (security_id) "

@@ -9,7 +9,8 @@ from db.market_data.reads import FIRST_EVENT, of_order
 from db.statements import PreparedQuery
 from tasks.data_feed.rules.rows import Report
 
-# The latest messages that are searched for the settlement of an order that traded at once, and how many of each.
+# The number of latest messages searched for the settlement of an order that traded at once, and the number of
+# settlements of each.
 MESSAGES = 200
 SETTLEMENTS_OF_EACH = 20
 
@@ -75,6 +76,6 @@ def trades_of(tx: Connection, order_id: int, *, client_id: str, limit: int) -> l
 
 
 def traded_order(tx: Connection) -> tuple[str, int] | None:
-    """Return security and id of a recent order that traded as soon as it came; None if no recent order did."""
+    """Return the security and id of a recent order that traded on arrival; None if no recent order did."""
     row = _TRADED.run(tx, {"messages": MESSAGES, "settlements": SETTLEMENTS_OF_EACH})
     return (row[0][0], row[0][1]) if row else None

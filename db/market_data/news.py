@@ -1,4 +1,4 @@
-"""News: what the admin tells everybody."""
+"""News: announcements of the admin to all clients."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sqlalchemy import Connection, text
 
 from db.market_data.reads import NEWEST
 
-# Who writes news holds it, so that ids become visible in their order; any number will do.
+# A transaction that writes news holds this lock, so that ids become visible in their order; the number is arbitrary.
 _WRITING = 7_266_008
 
 _NEWS = "SELECT news_id, published_us, headline, body, security_id FROM news "
 
 
 class News(NamedTuple):
-    """A piece of news; `security_id` is the security that it is about, None for none."""
+    """A piece of news; `security_id` is the security it concerns, or None."""
 
     news_id: int
     published_us: int
@@ -25,7 +25,7 @@ class News(NamedTuple):
 
 
 def publish(tx: Connection, *, headline: str, body: str | None, security_id: str | None, now_us: int) -> News:
-    """Write a piece of news; no other one is written until the transaction ends."""
+    """Write a piece of news; other transactions cannot write news until this one ends."""
     tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITING})
     row = tx.execute(
         text(
@@ -39,7 +39,7 @@ def publish(tx: Connection, *, headline: str, body: str | None, security_id: str
 
 
 def news(tx: Connection, *, before: int = NEWEST, limit: int) -> list[News]:
-    """News with ids below `before`, newest first."""
+    """Return news with ids below `before`, newest first."""
     rows = tx.execute(
         text(_NEWS + "WHERE news_id < :before ORDER BY news_id DESC LIMIT :limit"), {"before": before, "limit": limit}
     )
@@ -47,7 +47,7 @@ def news(tx: Connection, *, before: int = NEWEST, limit: int) -> list[News]:
 
 
 def news_after(tx: Connection, *, after: int, limit: int) -> list[News]:
-    """News with ids above `after`, oldest first."""
+    """Return news with ids above `after`, oldest first."""
     rows = tx.execute(
         text(_NEWS + "WHERE news_id > :after ORDER BY news_id LIMIT :limit"), {"after": after, "limit": limit}
     )

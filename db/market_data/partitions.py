@@ -2,7 +2,7 @@
 
 Neither makes another transaction wait. A lock is taken only while no other transaction holds it, or the attempt is
 repeated; rows of a day without a partition go to the default one. The transaction that drops a partition also records
-what it held, so that the audit does not expect it any more and a late message of that day is not stored again.
+what it contained, so that the audit no longer expects it and a late message of that day is not stored again.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Daily:
     """A table that is partitioned by day.
 
     column      the column that determines the day
-    a_day       how much of it a day has
-    kept_days   for how many days longer it is kept
+    a_day       length of a day in the unit of the column
+    kept_days   number of additional days for which it is kept
     """
 
     name: str
@@ -54,7 +54,7 @@ SETTLEMENT_REPORTS = Daily("settlement_reports", "traded_us", _DAY_US)
 TRADE_REPORTS = Daily("trade_reports", "traded_us", _DAY_US)
 DAILY = (
     ORDER_REPORTS,
-    SETTLEMENT_REPORTS,  # before the trades, which have their clients
+    SETTLEMENT_REPORTS,  # before the trades, which contain their clients
     TRADE_REPORTS,
     # A report of one day may be stored just before midnight by the clock of another host.
     Daily("report_runs", "stamp", STAMPS_A_DAY, kept_days=1),
@@ -142,7 +142,7 @@ def _create(database: Database, table: Daily, day: int) -> bool:
 
 
 def _bounds(tx: Connection, table: Daily) -> list[tuple[str, int]]:
-    """Return the partitions of a table except the default one, and where each ends, oldest first."""
+    """Return the partitions of a table except the default one, each with its end, oldest first."""
     rows = tx.execute(_BOUNDS, {"table": table.name})
     bounds = [(row.name, int(found[1])) for row in rows if (found := _UPPER.search(row.bound))]
     return sorted(bounds, key=lambda bound: bound[1])
@@ -178,7 +178,7 @@ def old(tx: Connection, *, before_us: int) -> list[Partition]:
 
 
 def drop(database: Database, partition: Partition, *, now_us: int, patience_s: float) -> int:
-    """Drop a partition, and record what it held; return how many rows it had.
+    """Drop a partition, and record what it contained; return its number of rows.
 
     now_us      time of the record
     patience_s  how long to try
@@ -202,7 +202,7 @@ _DROP_DAY = text("SELECT drop_day(:table, :partition, :before, :now_us, :bytes, 
 
 
 def _drop(tx: Connection, partition: Partition, *, now_us: int, patience_s: float) -> int:
-    """Drop a partition, and the rows before its end in the default one, and record what they held."""
+    """Drop a partition and the rows before its end in the default one, and record what they contained."""
     values = {
         "table": partition.table.name,
         "partition": partition.name,

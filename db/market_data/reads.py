@@ -22,7 +22,7 @@ WHOLE_BOOK = 2**31 - 1
 DAY_US = DAY_S * 1_000_000
 
 _PRICE = "SELECT security_id, price_sequence, bid_cents, ask_cents, last_cents, updated_us FROM books "
-# Not the view `trades`: its join would hide from Postgres that an index has the order.
+# Not the view `trades`: its join would hide from Postgres that an index has this order.
 _TRADE = """
     SELECT CAST(:security_id AS text), sequence, event_id, price_cents, quantity, aggressor_side, traded_us
     FROM trade_reports
@@ -62,7 +62,7 @@ _RUNS_OF_PAGE = PreparedQuery(
     FROM report_heads AS head WHERE client_id = :client_id
 """,
 )
-# It is planned each time: a plan from when the partition of this day was empty would read all of it.
+# Planned each time: a plan from the time when the partition of this day was empty would read all of it.
 _PAGE = (
     reports_view.reports(
         "r.stamp = ANY(CAST(:stamps AS bigint[])) AND {sequence} >= :first AND {sequence} < :past",
@@ -72,7 +72,7 @@ _PAGE = (
 )
 _REPORTS = text(_PAGE + "ORDER BY report.sequence DESC")
 _REPORTS_AFTER = text(_PAGE + "ORDER BY report.sequence")
-# The first report of the run behind, or before, a page without reports: their days were dropped.
+# The first report of the run after, or before, a page whose reports were dropped with their days.
 _RUN_BEFORE = text("""
     SELECT first_sequence FROM report_runs
     WHERE client = (SELECT client FROM report_heads WHERE client_id = :client_id) AND first_sequence < :before
@@ -105,7 +105,7 @@ _LATEST = PreparedQuery(
     "latest_reports",
     _REPORTS_OF_ORDER + "AND report.side IS NOT NULL ORDER BY abs(report.report_id) DESC, report.report_id LIMIT 2",
 )
-# The order's quantity after replacements, and how far its trades have come.
+# The order's quantity after replacements, and the progress of its trades.
 _PROGRESS = PreparedQuery(
     "progress",
     "SELECT (array_agg(quantity ORDER BY abs(report_id) DESC) FILTER (WHERE event_type = 'order' AND confirmed))[1], "
@@ -114,7 +114,7 @@ _PROGRESS = PreparedQuery(
     "coalesce(sum(quantity) FILTER (WHERE event_type = 'settlement' AND NOT confirmed), 0) "
     "FROM (" + _REPORTS_OF_ORDER + " AND report.side IS NOT NULL) AS reports",
 )
-# Smaller numbers are those of requests, all others those of the engine's events.
+# Smaller numbers belong to requests, all others to the engine's events.
 FIRST_EVENT = 2**53
 
 # Above every sequence: the page begins with the newest row.
@@ -202,7 +202,7 @@ def _page(tx: Connection, query: TextClause, client_id: str, first: int, past: i
     client, stamps = found[0]
     asked = {"client": client, "stamps": array(stamps), "first": first, "past": past}
     asked |= {"first_stamp": min(stamps), "last_stamp": max(stamps)}
-    # Nearly all reports are stored on the day of their event, so mostly Postgres plans for one partition.
+    # Nearly all reports are stored on the day of their event, so Postgres usually plans for one partition.
     days = [stamp // STAMPS_A_DAY for stamp in stamps]
     for times in ((DAY_US * min(days), DAY_US * (max(days) + 1)), (0, NEWEST)):
         page = [Report(*row) for row in tx.execute(query, {**asked, "from_us": times[0], "to_us": times[1]})]
@@ -212,9 +212,9 @@ def _page(tx: Connection, query: TextClause, client_id: str, first: int, past: i
 
 
 def of_order(tx: Connection, security_id: str, order_id: int, client_id: str | None) -> dict[str, object]:
-    """Return the parameters of a query for the reports of an order: with when they can have happened at the earliest.
+    """Return the parameters of a query for the reports of an order, including the earliest time they can have.
 
-    Hosts have clocks of their own, so this is an hour before the order was placed.
+    The clocks of hosts differ, so this is an hour before the order was placed.
     """
     placed_us = tx.execute(_PLACED, {"order_id": order_id}).scalar()
     from_us = max((placed_us or 0) - 3_600_000_000, 0)
@@ -228,7 +228,7 @@ def of_order(tx: Connection, security_id: str, order_id: int, client_id: str | N
 
 
 def _beginning(tx: Connection, statement: TextClause, client_id: str, **bound: int) -> int:
-    """Return where the next run of a client begins, 0 if there is none."""
+    """Return the sequence at which the next run of a client begins, 0 if there is none."""
     return tx.execute(statement, {"client_id": client_id, **bound}).scalar() or 0
 
 
@@ -239,7 +239,7 @@ def report_heads(tx: Connection, clients: Iterable[str] | None) -> dict[str, int
 
 
 def last_report(tx: Connection, security_id: str, order_id: int, *, client_id: str | None) -> Report | None:
-    """Return the report of an order stored last, to `client_id` or to any client with None; it may answer a cancel."""
+    """Return the report of an order stored last, to `client_id` or with None to any client; it may answer a cancel."""
     row = _LAST_REPORT.run(tx, of_order(tx, security_id, order_id, client_id))
     return Report(*row[0]) if row else None
 

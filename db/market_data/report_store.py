@@ -1,6 +1,6 @@
 """Writes reports and trades to `market_data`: in bulk, and each event once.
 
-A settlement that arrives before its trade brings the trade along, as one that is not reported yet.
+A settlement that arrives before its trade also stores the trade, as one that is not reported yet.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Numbered(NamedTuple):
 
 
 class Fresh(NamedTuple):
-    """Reports that are not stored, by message, and the events of those trades that are stored without their reports."""
+    """Reports that are not stored, by message, and the events of trades that are stored without their reports."""
 
     messages: Sequence[Sequence[Report]]
     unreported: Collection[int]
@@ -141,7 +141,7 @@ def number(
     books: Collection[str],
     now_us: int,
 ) -> Numbered:
-    """Reserve the next report numbers of clients, lock their heads and those of books, and return what a batch needs.
+    """Reserve the next report numbers of clients, lock their heads and those of books, and return a batch's numbers.
 
     statements  waiting statements run first
     counts      how many numbers each client's reports need
@@ -287,7 +287,7 @@ def without_known(tx: Connection, messages: Sequence[Sequence[Report]], trades: 
 
 
 def _stored(tx: Connection, statement: Any, trades: Mapping[int, TradeMade]) -> dict[int, int | None]:
-    """Return the stamps of those trades that are stored, by their event."""
+    """Return the stamps of the stored trades among these, by event."""
     if not trades:
         return {}
     keys = ((made.security_id, made.sequence, made.traded_us, event_id) for event_id, made in trades.items())

@@ -1,4 +1,4 @@
-"""Reports and trades as clients read them, made of the rows in which they are stored.
+"""Reports and trades as clients read them, assembled from the stored rows.
 
 `report_id` is the number of the request or event, and for a settlement the negative number of its event: no two reports
 of an order share it.

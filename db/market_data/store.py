@@ -1,4 +1,4 @@
-"""Writes to `market_data` what messages cover, and candles.
+"""Writes the coverage of messages, and candles, to `market_data`.
 
 Every worker locks rows in this order, so that workers never wait for each other in a circle: heads of the clients by
 name, candles by key, books by name, their levels, reports and trades. The locks on the heads keep two workers from

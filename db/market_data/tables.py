@@ -1,8 +1,8 @@
-"""The tables of `market_data`: what the feed stores of the reports of the other stages.
+"""The tables of `market_data`, in which the feed stores the reports of the other stages.
 
 Reports are the bulk of the data, so they are stored in few and narrow rows, chosen by measurement: one row for each
-event, which has the numbers of both clients of a trade; clients and securities as numbers; and the times that all
-reports of a message share once for each message. The views `reports` and `trades` show them as clients read them.
+event, with the numbers of both clients of a trade; clients and securities as numbers; and the times shared by all
+reports of a message once for each message. The views `reports` and `trades` show them as clients read them.
 
 Reports, trades, prices and the candles of a second are partitioned by the day on which they happened, so that old ones
 can be dropped; db.market_data.partitions creates the partitions. The time is in the message and the same in every copy
@@ -76,7 +76,7 @@ _with_partitions(report_stamps, "report_stamps_default PARTITION OF report_stamp
 report_stamp_numbers = Sequence("report_stamp_numbers", metadata=metadata, data_type=BigInteger)
 
 # Where to find the reports of a client: those of one message have the sequences from this one to that of the client's
-# next run, and the rows with this stamp. It takes the place of an index of all reports by client.
+# next run, and are in the rows with this stamp. This replaces an index of all reports by client.
 report_runs = Table(
     "report_runs",
     metadata,
@@ -95,15 +95,15 @@ order_reports = Table(
     metadata,
     Column("order_id", BigInteger, primary_key=True),
     Column("report_id", BigInteger, primary_key=True),
-    Column("event_us", BigInteger, primary_key=True),  # when the api took the request, or the time in the event
+    Column("event_us", BigInteger, primary_key=True),  # when the api accepted the request, or the time in the event
     Column("sequence", BigInteger, nullable=False),
     Column("stamp", BigInteger, nullable=False),
-    Column("asked_us", BigInteger),  # of order entry's: when the api had sent the request
+    Column("asked_us", BigInteger),  # for order entry's reports: when the api sent the request
     Column("quantity", Integer),
-    Column("price_cents", Integer),  # None for a market order as well
+    Column("price_cents", Integer),  # None for a market order, too
     Column("client", Integer, nullable=False),
     Column("security", SmallInteger, nullable=False),
-    Column("confirmed", Boolean, nullable=False),  # or else denied
+    Column("confirmed", Boolean, nullable=False),  # otherwise denied
     Column("side", Text),  # None in the answer to a cancel or a replacement, like terms that this does not name
     Column("reason", Text),
     Index("order_reports_by_stamp", "stamp"),
@@ -129,7 +129,7 @@ trade_reports = Table(
     Column("price_cents", Integer, nullable=False),
     Column("buyer", Integer, nullable=False),
     Column("seller", Integer, nullable=False),
-    Column("aggressor_side", Text),  # None of a trade in an auction
+    Column("aggressor_side", Text),  # None for a trade in an auction
     Index("trade_reports_by_buy_order", "buy_order_id"),
     Index("trade_reports_by_sell_order", "sell_order_id"),
     Index("trade_reports_by_stamp", "stamp"),
@@ -158,7 +158,7 @@ for _view in (reports_view.REPORTS, reports_view.TRADES):
 
 # The head of each security's book; its row is locked while levels change. `price_sequence` counts the price updates
 # that were sent, `update_sequence` is the engine's number of the last change of the book. Changes up to
-# `floor_sequence` have no effect any more: a snapshot replaced them, or the levels they removed are forgotten.
+# `floor_sequence` have no effect any more: a snapshot replaced them, or the levels they removed are deleted.
 books = Table(
     "books",
     metadata,
@@ -222,7 +222,7 @@ _with_partitions(
     "candles_wide PARTITION OF candles DEFAULT WITH (fillfactor = 70)",
 )
 
-# The phase of each security, and what its auction would lead to; `sequence` counts their changes.
+# The phase of each security, and the indicative outcome of its auction; `sequence` counts their changes.
 phases = Table(
     "phases",
     metadata,
@@ -241,7 +241,7 @@ auctions = Table(
     metadata,
     Column("security_id", Text, primary_key=True),
     Column("sequence", BigInteger, nullable=False),
-    Column("price_cents", BigInteger),  # None while nothing would trade
+    Column("price_cents", BigInteger),  # None while no shares would trade
     Column("volume", BigInteger, nullable=False),
     Column("surplus", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
@@ -249,7 +249,8 @@ auctions = Table(
     postgresql_with={"fillfactor": 50},
 )
 
-# What the admin tells everybody. Ids become visible in their order: each is given under a lock, until its commit.
+# The admin's announcements to all clients. Ids become visible in their order: each is assigned under a lock that lasts
+# until the commit.
 news = Table(
     "news",
     metadata,
@@ -260,7 +261,7 @@ news = Table(
     Column("security_id", Text),
 )
 
-# The partitions that were dropped of a table, up to a time in the unit of its partitions.
+# The dropped partitions of a table, up to a time in the unit of its partitions.
 dropped = Table(
     "dropped",
     metadata,
@@ -269,7 +270,7 @@ dropped = Table(
     Column("dropped_us", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
-    # Of reports: the requests that order entry had denied, as the audit expects a report of each.
+    # For reports: the requests that order entry had denied, because the audit expects a report of each.
     Column("denied", ARRAY(BigInteger), nullable=False),
 )
 
@@ -282,7 +283,7 @@ dropped_sequences = Table(
     Column("sequence", BigInteger, nullable=False),
 )
 
-# The events that the feed has of each stage that reports to it: the intervals that their messages cover, see
+# The events that the feed has from each stage that reports to it: the intervals that their messages cover, see
 # tasks.shared.rules.coverage. Each batch adds rows in the transaction that stores it, so no batch waits for another;
 # they are merged once a second.
 coverage = Table(
@@ -290,7 +291,7 @@ coverage = Table(
     metadata,
     Column("shard", SmallInteger, nullable=False),
     Column("from_event", BigInteger, nullable=False),
-    Column("to_event", BigInteger, nullable=False),  # not in it
+    Column("to_event", BigInteger, nullable=False),  # exclusive
     Column("stage", Text, nullable=False),  # order_entry, matching, order_execution
     CheckConstraint("from_event < to_event", name="coverage_interval"),
 )

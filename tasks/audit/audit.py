@@ -1,4 +1,4 @@
-"""The audit as a whole: all rules, on an exchange that may trade meanwhile."""
+"""The whole audit: all rules, on an exchange that may trade meanwhile."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tasks.audit.feed.sequences import check_sequences
 from tasks.audit.feed.trades import StoredTrades
 from tasks.messages import Execution, TradeMade, event_id
 
-# One for a snapshot or the sums of reports, and two for reads during the replay of the log.
+# One connection for a snapshot or the sums of reports, and two for reads during the replay of the log.
 CONNECTIONS = 3
 
 NAMES = {
@@ -73,8 +73,8 @@ def _check_snapshot(clearing_data: Database, market_data: Database, patience_s: 
     """Make the checks that need no replay; return their results by rule."""
     checks: dict[int, CheckResult] = {}
     with clearing_data.snapshot() as tx:
-        # Each check joins whole tables. The statistics of a young exchange may date from when its tables were empty,
-        # and then Postgres would look up a million rows one by one.
+        # Each check joins whole tables. The statistics of a young exchange may date from the time when its tables were
+        # empty, and then Postgres would look up a million rows one by one.
         tx.execute(text("SET LOCAL enable_nestloop = off"))
         checks[1] = check_orders(tx)
         checks[2] = check_log(tx)

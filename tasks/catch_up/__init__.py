@@ -1,1 +1,1 @@
-"""Finds messages that the stages behind the engine have lost, derives them from the log, and publishes them again."""
+"""Finds messages that the stages after the engine have lost, derives them from the log, and publishes them again."""

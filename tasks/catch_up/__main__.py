@@ -1,6 +1,6 @@
 """`python -m tasks.catch_up`: watch for lost messages; `... republish --shard 0 --from 123`: publish again by hand.
 
-Any number of these processes may run: the stages discard what they have already.
+Any number of these processes may run: the stages discard events that they already have.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _databases() -> tuple[Database, Database]:
 
 
 def _watch() -> int:
-    """Look for lost messages once a second, and wait for services that are away. A damaged log ends the process."""
+    """Look for lost messages once a second; wait for unavailable services. A damaged log ends the process."""
     stopped = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -74,7 +74,7 @@ def _watch() -> int:
                 log.info("catch_up_ready", process=liveness.name)
                 begun = True
             watch.look()
-            # Like that of a worker, the file is written while RabbitMQ and Postgres are available.
+            # As in a worker, the file is written while RabbitMQ and Postgres are available.
             liveness.write_text(f"{time.time():.0f}\n")
         except InvariantBroken:
             log.critical("invariant_broken", stage=NAME, exc_info=True)

@@ -1,4 +1,4 @@
-"""Where coverage begins: in a new exchange with nothing, in an upgraded one with what it has."""
+"""The beginning of coverage: no events in a new exchange, all published events in an upgraded one."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ REPORTING = ("order_entry", "matching", "order_execution")
 
 
 def begin(clearing_data: Database, market_data: Database) -> None:
-    """Count what was published before coverage existed as covered; where coverage exists already, change nothing."""
+    """Count events that were published before coverage existed as covered; change nothing where coverage exists."""
     with clearing_data.transaction() as tx:
         heads = catch_up.heads(tx)
         _begin(tx, {(SETTLED, head.shard): head.published_seq for head in heads})
     published = {(stage, head.shard): head.published_seq for head in heads for stage in REPORTING}
-    # Order entry has reported what is in the log, or is about to, and then says what its reports cover.
+    # Order entry has reported all commands in the log, or is about to, and then states what its reports cover.
     published |= {("order_entry", head.shard): head.last_seq for head in heads}
     with market_data.transaction() as tx:
         _begin(tx, published)

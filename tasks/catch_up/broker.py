@@ -1,4 +1,4 @@
-"""RabbitMQ for the catch-up: publishes messages, and says whether a queue is empty."""
+"""RabbitMQ for the catch-up: publishes messages, and checks whether a queue is empty."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class CatchUpBroker:
         self._connection: Connection | None = None
 
     def send_all(self, parcels: Sequence[Parcel]) -> None:
-        """Return when all batches are confirmed on their queues; raise NotSent or OutcomeUnknown."""
+        """Send all batches, and return when they are confirmed on their queues; raise NotSent or OutcomeUnknown."""
         self._publisher.send_all(parcels)
 
     def is_empty(self, queue: str) -> bool:
-        """Return whether no message of a queue is ready, not counting those that workers hold; raise NotSent."""
+        """Return whether a queue has no ready message; messages that workers hold do not count. Raise NotSent."""
         try:
             if self._connection is None:
                 self._connection = self._app.connection_for_read(

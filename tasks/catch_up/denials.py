@@ -20,8 +20,8 @@ from tasks.messages import OrderReport
 
 log = structlog.get_logger()
 
-# How far a process looks back when it starts, and how far once every so many looks, as a denial may be committed after
-# later ones [us; us; looks].
+# How far a process looks back at its start; how far it looks back regularly, because a denial may be committed after
+# later ones; and after how many looks it does so [us; us; looks].
 LOOK_BACK_US = 3_600 * 1_000_000
 LATE_US = 120 * 1_000_000
 LOOKS_OF_A_SWEEP = 60

@@ -27,7 +27,7 @@ PAGE = 5_000
 def of_engine(
     clearing_data: Database, shard: int, gaps: Mapping[str, Sequence[Interval]], *, published_seq: int
 ) -> Iterator[Parcel]:
-    """Replay the log; return what the engine of a shard has published to each queue in its gaps.
+    """Replay the log; yield the messages that the engine of a shard published to each queue in its gaps.
 
     The replay starts from the newest snapshot before the gaps. If the feed lacks events, changes of the books and
     auctions were lost with them: the replay then continues to `published_seq`, and the feed gets whole books.
@@ -66,7 +66,7 @@ def _replay(engine: Engine, log: LogReader, last_seq: int) -> Iterator[tuple[int
 
 
 def of_settlement(clearing_data: Database, gap: Interval) -> Iterator[Parcel]:
-    """Return what order execution has reported of the events in a gap."""
+    """Yield order execution's reports of the events in a gap."""
     begin, end = gap
     while begin < end:
         with clearing_data.transaction() as tx:
@@ -77,7 +77,7 @@ def of_settlement(clearing_data: Database, gap: Interval) -> Iterator[Parcel]:
 
 
 def of_order_entry(clearing_data: Database, shard: int, gap: Interval) -> Iterator[Parcel]:
-    """Return what order entry has reported of the commands in a gap."""
+    """Yield order entry's reports of the commands in a gap."""
     first_seq, last_seq = coverage.seqs_of(gap)
     for first in range(first_seq, last_seq + 1, MAX_BATCH):
         last = min(first + MAX_BATCH - 1, last_seq)

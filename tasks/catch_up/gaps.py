@@ -1,9 +1,9 @@
-"""The events that a stage lacks of those that another stage has published to it, and for how long. Pure.
+"""Finds events that another stage has published to a stage and that it lacks, and for how long. Pure.
 
-A message that waits in a queue is missing in its stage as well. Two signs distinguish it from a lost one. Messages are
-handled in their order, so events that are missing while later ones have arrived were lost; and so were events that are
-still missing some seconds after their queue was empty. Events that stay missing are derived again at growing intervals.
-Deriving events that were not lost does no harm, as each stage recognises what it has.
+A message that waits in a queue is missing in its stage, too. Two signs distinguish it from a lost one. Messages are
+handled in their order, so events that are missing although later ones have arrived were lost; and so were events that
+are still missing some seconds after their queue was empty. Events that stay missing are derived again at growing
+intervals. Deriving events that were not lost does no harm, because each stage recognises events that it already has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 600.0
 def missing_of(expected: Sequence[Interval], covered: Sequence[Interval]) -> list[Interval]:
     """Return the expected events that are not covered, leaving out those before the first coverage.
 
-    What an exchange published before coverage existed is not examined.
+    Events that an exchange published before coverage existed are not examined.
     """
     if not covered:
         return []
@@ -28,19 +28,21 @@ def missing_of(expected: Sequence[Interval], covered: Sequence[Interval]) -> lis
 
 
 def common(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:
-    """Return the intersection of both."""
+    """Return the intersection of two lists of intervals."""
     return without(one, without(one, other))
 
 
 class GapWatch:
-    """The gaps of one shard in the events that one stage has of another.
+    """The gaps of one shard in the events that one stage got from another.
 
     patience_s  how long events must be missing before they count as lost [s]
     """
 
     def __init__(self, *, patience_s: float) -> None:
         self._patience_s = patience_s
-        self._looks: deque[tuple[float, list[Interval]]] = deque()  # the time, and what might be lost at that time
+        self._looks: deque[tuple[float, list[Interval]]] = (
+            deque()
+        )  # the time, and the events that might be lost at that time
         self._tries: dict[Interval, tuple[float, float]] = {}  # derived intervals: when to derive again, and the wait
 
     def look(

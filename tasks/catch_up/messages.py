@@ -1,4 +1,4 @@
-"""The messages that repeat what was published before; each says which events it covers. Pure."""
+"""Messages that repeat earlier ones; each says which events it covers. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tasks.shared.rules.coverage import Interval
 
 
 def of_engine(queue: str, shard: int, events: Sequence[Event], gap: Interval, *, now_us: int) -> Iterator[Parcel]:
-    """Return the messages for a queue behind the engine with all its events in a gap, in the order of their ids."""
+    """Yield the messages for a queue after the engine with all its events in a gap, in the order of their ids."""
     within = [event for event in events if gap[0] <= event.event_id < gap[1]]
     for start in range(0, max(len(within), 1), MAX_BATCH):
         part = within[start : start + MAX_BATCH]
@@ -47,7 +47,7 @@ def of_books(books: list[BookUpdate], auctions: list[AuctionUpdate], *, now_us: 
 
 
 def of_settlement(trades: Sequence[SettledTrade], covers: Interval, *, now_us: int) -> Parcel:
-    """Return what order execution reports of trades."""
+    """Return order execution's report of trades."""
     batch = FeedBatch(
         "order_execution",
         now_us,
@@ -59,25 +59,25 @@ def of_settlement(trades: Sequence[SettledTrade], covers: Interval, *, now_us: i
 
 
 def of_order_entry(shard: int, requests: Sequence[LoggedRequest], *, now_us: int) -> Parcel:
-    """Return what order entry reports of consecutive requests of the log."""
+    """Return order entry's report of consecutive requests of the log."""
     reports = [made for request in requests if (made := report(request, now_us=now_us)) is not None]
     covers = coverage.commands(shard, requests[0].seq, requests[-1].seq + 1)
     return Parcel(DATA_FEED, FeedBatch("order_entry", now_us, orders=reports, covers=[covers]), len(reports))
 
 
 def of_denials(reports: list[OrderReport], *, now_us: int) -> Parcel:
-    """Return what order entry reports of denied requests, which are in no log."""
+    """Return order entry's report of denied requests, which are in no log."""
     return Parcel(DATA_FEED, FeedBatch("order_entry", now_us, orders=reports), len(reports))
 
 
 def report(request: LoggedRequest, *, now_us: int) -> OrderReport | None:
     """Return the report of a request in the log, as order entry makes it; None for requests of the exchange itself.
 
-    Its two numbers and its time identify it, so they must be the same, or the feed would store the report twice.
+    Its two numbers and its time identify it. They must be the same as before; otherwise the feed would store it twice.
     """
     command, received_us = request.command, request.received_us
     if received_us is None:
-        return None  # from before the log kept this; nothing that old is missing
+        return None  # from before the log stored this; no report that old is missing
     if isinstance(command, PlaceOrder):
         # The log contains the collar of a market or a stop order.
         price_cents = command.price_cents if command.type in ("limit", "stop_limit") else None

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 # How long events are missing before they count as lost [s].
 PATIENCE_S = 4.0
-# Messages that are confirmed together.
+# Number of messages that are confirmed together.
 PARCELS = 8
 
 
@@ -41,7 +41,7 @@ class Broker(Protocol):
 
 
 class Route(NamedTuple):
-    """The way of one shard's messages from a stage to the queue of another."""
+    """The path of one shard's messages from a stage to the queue of another."""
 
     stage: str
     queue: str
@@ -69,7 +69,7 @@ class Watch:
         self.forget()
 
     def forget(self) -> None:
-        """Forget earlier looks: after an outage everything is late, and little of it lost."""
+        """Forget earlier looks: after an outage everything is late, but little of it is lost."""
         self._gaps: dict[Route, GapWatch] = defaultdict(lambda: GapWatch(patience_s=self._patience_s))
 
     def look(self) -> None:
@@ -120,7 +120,7 @@ class Watch:
     def _read(self) -> tuple[list[Head], dict[Route, RouteCoverage]]:
         """Return the events that each stage should have of each shard, and those that it has.
 
-        The expected events are read first, or events that arrive in between would count as missing.
+        The expected events are read first; otherwise events that arrive in between would count as missing.
         """
         with self._clearing_data.transaction() as tx:
             heads = catch_up.heads(tx)

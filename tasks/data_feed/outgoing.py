@@ -1,7 +1,7 @@
 """The messages that the feed pushes: one for each batch, with the new rows as they are stored.
 
-The streams turn a row into the form that clients read only if a client has subscribed to it, so all other rows cost
-next to nothing. Prices are integer cents, as everywhere inside the exchange.
+The streams convert a row into the form that clients read only if a client has subscribed to it, so all other rows cost
+almost nothing. Prices are integer cents, as everywhere inside the exchange.
 """
 
 from __future__ import annotations
@@ -95,14 +95,14 @@ def price_update(price: Price) -> FeedUpdate:
 
 
 def phase_update(phase: PhaseState) -> FeedUpdate:
-    """Another phase of a security."""
+    """Return the update for a new phase of a security."""
     return FeedUpdate(
         phase.security_id, "update", phase.sequence - 1, phase.sequence, phase.changed_us, Raw(_encode(phase))
     )
 
 
 def auction_update(auction: AuctionState) -> FeedUpdate:
-    """What the auction of a security would lead to from now on."""
+    """Return the update for a new indicative outcome of a security's auction."""
     before = auction.sequence - 1
     return FeedUpdate(
         auction.security_id, "update", before, auction.sequence, auction.updated_us, Raw(_encode(auction))

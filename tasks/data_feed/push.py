@@ -1,4 +1,4 @@
-"""Pushes stored rows to the streams, through Redis; losing a message costs subscribers a snapshot and no more.
+"""Pushes stored rows to the streams through Redis; a lost message costs subscribers no more than a snapshot.
 
 The truth is in Postgres, and every stream has sequences. So Redis never delays or fails the storing: the feed uses
 short time-outs, leaves Redis alone for a while after a failure, and then publishes that messages are missing.
@@ -21,7 +21,7 @@ from tasks.data_feed.outgoing import Push, channel_of
 log = structlog.get_logger()
 
 TIMEOUT_S = 0.25
-# How long the feed leaves Redis alone after a failure, or a hung one would cost every batch the time-out [s].
+# How long the feed leaves Redis alone after a failure; otherwise a hung Redis would cost every batch the time-out [s].
 PAUSE_S = 0.5
 
 RESYNCHRONISE = Push(resynchronise=True)
@@ -56,7 +56,7 @@ class Pusher:
         self._missing = True
 
     def mend(self) -> None:
-        """If a message was not pushed, have the subscribers resynchronise, as soon as Redis is available."""
+        """Make the subscribers resynchronise after a message was not pushed, as soon as Redis is available."""
         if self._missing and self._publish(RESYNCHRONISE):
             self._missing = False
 

@@ -40,12 +40,12 @@ def record(
 ) -> Push:
     """Store the reports, trades, books, phases and auctions of batches, once each; return the rows that are new.
 
-    Duplicates are rare, so the first attempt takes every row for new. A duplicate makes the COPY fail, as does a row of
-    a day that was dropped; the second attempt then looks up which rows are new. It locks the heads of the clients, so
-    that no other worker can store a report or a trade of theirs and make it fail.
+    Duplicates are rare, so the first attempt assumes that every row is new. A duplicate makes the COPY fail, and so
+    does a row of a day that was dropped; the second attempt then looks up which rows are new. It locks the heads of the
+    clients, so that no other worker can store a report or a trade of theirs and make it fail.
 
     taken_us               when the batch began [us since 1970, UTC]
-    volatility_auction_us  how long an auction lasts that the engine begins itself; None leaves its end open
+    volatility_auction_us  length of an auction that the engine begins itself; None leaves its end open
     """
     covers = [(batch.stage, batch.covers) for batch in batches if batch.covers]
     messages = [list(reports_of([batch])) for batch in batches]
@@ -67,7 +67,7 @@ def record(
 
 
 def trade_of(made: TradeMade) -> Trade:
-    """Return a trade as the public sees it."""
+    """Return the public form of a trade."""
     return Trade(
         security_id=made.security_id,
         sequence=made.sequence,
@@ -100,7 +100,7 @@ def _store(
 
 
 def _store_day(statements: Statements, day: Day) -> Day:
-    """Store phases and auctions, which few batches have; return those that are news."""
+    """Store phases and auctions, which few batches have; return those that changed."""
     if not (day.phases or day.auctions):
         return day
     statements.run()

@@ -34,7 +34,7 @@ PARTITIONS_AGAIN_S = 5.0
 
 
 class DataFeed(Stage):
-    """Between batches it forgets removed levels, reports lost pushes, and creates the partitions of coming days."""
+    """The task of the stage. Between batches it deletes removed levels, reports lost pushes, and creates partitions."""
 
     abstract = True
     #: Whether a batch failed that may nevertheless be stored: the retry then pushes nothing, so subscribers miss it.

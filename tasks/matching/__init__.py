@@ -1,1 +1,1 @@
-"""The matching stage: one book a security, matched by price, then time."""
+"""The matching stage: one book for each security, matched by price, then time."""

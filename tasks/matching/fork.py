@@ -1,8 +1,8 @@
-"""Work that a copy of the process does while the process itself goes on, as when Redis saves its data.
+"""Work that a copy of the process does while the process itself continues, as when Redis saves its data.
 
-A fork has all memory as it was at one instant, for the price of copying page tables: 20 ms for the books of a million
-orders. It must not keep the connections of the process, or RabbitMQ and Postgres would not notice when the worker is
-killed; and it must not exit like a Python process, which would close these connections properly.
+A fork has all memory as it was at one instant, at the cost of copying page tables: 20 ms for the books of a million
+orders. It must not keep the connections of the process; otherwise RabbitMQ and Postgres would not notice when the
+worker is killed. And it must not exit like a Python process, which would close these connections properly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A shard's log as its engine reads it: the log is right, and an engine that differs from it stops the worker."""
+"""Reads a shard's log for its engine: the log is right, and an engine that differs from it stops the worker."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class LogReader:
             found = order_log.digest(tx, self._shard, first_seq=first_seq, last_seq=last_seq)
         if found == sha256(order_log.lines(commands)).digest():
             return
-        # Lines of another version may differ in form and mean the same.
+        # Lines of another version may have another form and the same meaning.
         logged = self.page(after_seq=first_seq - 1, limit=len(commands))
         for (seq, command), (number, truth) in zip(enumerate(commands, first_seq), logged, strict=False):
             if (seq, command) != (number, truth):

@@ -1,4 +1,4 @@
-"""Events that the engine has made and that are not yet confirmed on the queues of the stages behind.
+"""Events of the engine that are not yet confirmed on the queues of the next stages.
 
 When the worker retries a batch after a failed publish, the engine has applied the commands already and makes no events.
 So the outbox keeps the events until they are published.
@@ -83,13 +83,13 @@ def feed_batch(
 class Outbox:
     """The unsent events of one shard, in the order of their ids.
 
-    Each message says which events it covers, from where the message before it for the same queue ended. A stretch
-    without an event for a queue is covered by its next message, or by one without events that `cover` sends.
+    Each message says which events it covers, starting where the previous message for the same queue ended. The next
+    message for a queue, or an empty one from `cover`, covers a stretch without an event for that queue.
 
-    Order entry's reports of the commands travel in the messages to the feed, ahead of the events. They say themselves
-    what they cover.
+    Order entry's reports of the commands travel in the messages to the feed, ahead of the events. Each report states
+    its own coverage.
 
-    published_seq  the command up to which everything is on the queues already
+    published_seq  the command up to which everything is already on the queues
     """
 
     def __init__(self, shard: int, *, published_seq: int = 0) -> None:
@@ -100,7 +100,7 @@ class Outbox:
         # By the first command of their message and its number of commands.
         self._reports: dict[tuple[int, int], list[Raw]] = {}
         begin = event_id(shard, published_seq + 1, 0)
-        # Up to which event each queue is covered, and up to which everything is sent.
+        # The event up to which each queue is covered, and the event up to which everything is sent.
         self._covered = {ORDER_EXECUTION: begin, DATA_FEED: begin}
         self._sent = begin
 
@@ -120,7 +120,7 @@ class Outbox:
         self._auctions.extend(auctions)
 
     def add_reports(self, batch: CommandBatch) -> None:
-        """Take order entry's reports of a delivered batch, even if its commands are not new: they may not be sent."""
+        """Take order entry's reports of a delivered batch, even if its commands are not new: they may be unsent."""
         if batch.reports:
             self._reports[batch.first_seq, len(batch.commands)] = batch.reports
 
@@ -193,7 +193,7 @@ class Outbox:
         return reported
 
     def _sent_before(self, events: int) -> int:
-        """Return up to where everything is sent when these first events are."""
+        """Return the event id up to which everything is sent once the first `events` events are."""
         return self._events[events].event_id if events < len(self._events) else self._sent
 
     def _cover_of(self, queue: str, up_to: int) -> list[Interval]:

@@ -54,12 +54,12 @@ class Shard:
 
     @property
     def commands_since_snapshot(self) -> int:
-        """How many commands the engine has applied since the last snapshot, or since the one being written."""
+        """The number of commands applied since the last snapshot, or since the one being written."""
         return self.seq - self._snapshots.begun_seq
 
     @property
     def unsent(self) -> int:
-        """How many events and updates wait to be published."""
+        """The number of events and updates that wait to be published."""
         return len(self._outbox)
 
     # -- start -------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ class Shard:
                 raise CommandsRefused(f"shard {self.shard} has no security of that name")
 
     def _take_from_log(self, batch: CommandBatch) -> None:
-        """Fill the gap before a batch; the log has the batch too, as order entry commits before it sends."""
+        """Fill the gap before a batch; the log also contains the batch, because order entry commits before it sends."""
         differing = self.follow_log(dict(enumerate(batch.commands, batch.first_seq)))
         if batch.first_seq + len(batch.commands) - 1 > self.seq:
             raise CommandsRefused(f"command {batch.first_seq} of shard {self.shard} is beyond the end of the log")
@@ -173,13 +173,13 @@ class Shard:
         self.published_seq = max(self.published_seq, self.seq)
 
     def cover(self, sender: Sender, *, now_us: int) -> None:
-        """Publish to each queue without a recent message up to where no event is for it.
+        """Publish to each queue without a recent message how far there was no event for it.
 
         now_us  the time [us since 1970, UTC]
         """
         self._outbox.cover(sender, now_us=now_us)
 
-    # -- what is kept in the database --------------------------------------------------------------------------------
+    # -- state in the database ---------------------------------------------------------------------------------------
 
     def read_mark(self) -> bool:
         """Forget the events that another engine of the shard has published; return whether its mark has moved."""
@@ -192,7 +192,7 @@ class Shard:
         return moved
 
     def write_mark(self) -> None:
-        """Store up to where this worker has published, if that has changed."""
+        """Store the command up to which this worker has published, if it has changed."""
         if self.published_seq > self._marked_seq:
             with self._clearing_data.transaction() as tx:
                 snapshots.move_mark(tx, self.shard, self.published_seq)
@@ -219,7 +219,7 @@ class Shard:
 
 @contextmanager
 def _no_collections() -> Iterator[None]:
-    """Switch the garbage collector off inside, where there is no garbage; exempt all objects made inside for good."""
+    """Turn the garbage collector off in the block, which makes no garbage; exempt objects made in it for good."""
     gc.disable()
     try:
         yield

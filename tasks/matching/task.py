@@ -3,8 +3,8 @@
 A worker is active for a shard once it has received a message of the shard: RabbitMQ delivers to only one worker of a
 queue. All others are hot standbys. A standby follows the log without publishing, keeps the events that the active
 worker may not have published, and takes over with its first message. When the active worker hangs and RabbitMQ has not
-noticed yet, a standby stands in for it: it publishes the events of what it reads.
-Two active workers do no harm: they make the same events, and the stages behind discard the second of each.
+noticed yet, a standby stands in for it: it publishes the events of the commands that it reads.
+Two active workers do no harm: they make the same events, and the next stages discard the second copy of each.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Answer = TypeVar("Answer")
 
 
 class MatchingStage(Stage):
-    """The shards of this worker's queues, and for which of them the worker is active."""
+    """The task of the stage: the shards of this worker's queues, and the shards for which the worker is active."""
 
     abstract = True
 
@@ -51,7 +51,7 @@ class MatchingStage(Stage):
         self._standing_in: set[int] = set()  # standby shards whose active worker seems to hang
 
     def prepare(self, queues: list[str]) -> None:
-        """Bring the engines to the end of their logs, and publish the events that may be unpublished."""
+        """Bring the engines to the end of their logs, and publish events that may be unpublished."""
         for queue in queues:
             shard = Shard(shard_of_queue(queue), clearing_data(MATCHING))
             _persist(shard.recover, f"shard {shard.shard} of clearing_data")

@@ -1,8 +1,9 @@
-"""One unit of requests in one transaction: lock, decide, hold, append to the log.
+"""Handles one batch of requests in one transaction: lock, decide, hold, append to the log.
 
-A unit may come twice, wholly or in parts, from RabbitMQ or from an api that sent again. What was decided stays
-decided: it falls out, and is reported again, for the first report may have been lost. No request decides the fate of
-another: one that cannot be decided is dropped alone, and what is raised is wrong with Postgres or with ourselves.
+A batch may come twice, wholly or in parts, from RabbitMQ or from an api that sent it again. A decision is final: a
+request that was decided before is not decided again but reported again, because the first report may have been lost.
+No request decides the fate of another: one that cannot be decided is dropped alone, and an exception means that
+something is wrong with Postgres or with our own code.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.earlier import once_each, without_control_characters
 from tasks.order_entry.rules.outcome import asked_of, batches_of, batches_of_earlier, denial_row, order_row, report
 
-# Each collision but the first means that another worker has decided a request of the unit in between, and of requests
-# of one client, which wait for each other, there is none.
+# Each collision after the first means that another worker decided a request of the batch in between. That cannot happen
+# to requests of one client, because they wait for each other.
 MAX_COLLISIONS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What becomes of a unit: what the stages behind get, and what was dropped."""
+    """The outcome of a batch: the messages for later stages, and the requests that were dropped."""
 
     commands: list[CommandBatch]
     reports: list[OrderReport]
@@ -55,20 +56,20 @@ class Admission:
 def admit(
     clearing_data: Database, requests: Iterable[Request], *, limits: Limits, now_us: int, patient: bool = True
 ) -> Admission:
-    """Decide the requests and make it last; what was decided before is reported as it was.
+    """Decide the requests and commit the decisions; report requests that were decided before as they were decided then.
 
-    patient  whether replacements of orders that have not come may wait for them
+    patient  whether replacements of orders that have not arrived may wait for them
 
     raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
             psycopg2.errors.UniqueViolation  the register holds an order that was never decided
     """
     unit, dropped = once_each(list(requests))
-    # The tables refuse such an order; of the others they hold no name.
+    # The tables refuse such an order; they store no names of other requests.
     dropped += without_control_characters(unit, [n for n, request in unit.items() if type(request) is not OrderRequest])
     collisions = 0
     while unit:
         try:
-            # Copies collide in the register. To look beforehand would cost every unit for the sake of the rare one.
+            # Copies collide in the register. Looking beforehand would make every batch pay for a rare case.
             with clearing_data.transaction() as tx:
                 admitted = _admit(tx, unit, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient)
             return Admission(admitted.commands, admitted.reports, dropped + admitted.dropped)
@@ -87,10 +88,10 @@ def admit(
 def _admit(
     tx: Connection, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int, patient: bool
 ) -> Admission:
-    # No other worker decides one of these in the meantime.
+    # From here on no other worker decides any of these.
     known = lock(tx, unit.values())
-    # What becomes of a request that is no order depends on when it is looked at: admitted once and denied the second
-    # time, it would not collide.
+    # The decision about a request that is not an order depends on when it is made: a request that was admitted the
+    # first time and is denied the second time would not collide.
     doubtful = list(unit) if collided else [n for n, request in unit.items() if type(request) is not OrderRequest]
     decided = decided_before(tx, unit, doubtful, now_us=now_us)
     fresh = [request for number, request in unit.items() if number not in decided.numbers]
@@ -114,7 +115,7 @@ def _admit(
 
 
 def _with_waiting(fresh: Sequence[Request], waiting: Iterable[ReplaceRequest]) -> list[Request]:
-    """Return the requests of a unit with the replacements that wait for its orders, each behind its order."""
+    """Return the requests of a batch with the replacements that wait for its orders, each after its order."""
     by_order: dict[int, list[ReplaceRequest]] = defaultdict(list)
     for one in waiting:
         by_order[one.order_id].append(one)
@@ -128,7 +129,7 @@ def _with_waiting(fresh: Sequence[Request], waiting: Iterable[ReplaceRequest]) -
 
 
 def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: int) -> list[CommandBatch]:
-    """Write what was decided; the shards, which everyone needs, are locked last and for the shortest time."""
+    """Write the decisions; lock the shards last and for the shortest time, because every worker needs them."""
     orders = []
     denials = []
     asked = {}

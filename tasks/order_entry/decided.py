@@ -1,4 +1,4 @@
-"""Requests that order entry has decided before: they fall out of their unit, and are reported as they were then."""
+"""Requests that order entry decided before: they leave their batch and are reported as they were decided then."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tasks.order_entry.rules.rows import RegisteredOrder, Sequenced
 
 
 class Decided(NamedTuple):
-    """What was decided before, and what follows from it.
+    """Earlier decisions, and what follows from them.
 
-    numbers    of the requests that are not to be decided again
-    sequenced  what the logs hold of them
-    reports    what their clients are told once more; the feed stores each once
-    dropped    those whose number stands for another request
+    numbers    numbers of the requests that are not to be decided again
+    sequenced  their commands in the logs
+    reports    their reports, sent to the clients once more; the feed stores each once
+    dropped    requests whose number stands for another request
     """
 
     numbers: set[int]
@@ -32,7 +32,7 @@ class Decided(NamedTuple):
 
 
 def decided_before(tx: Connection, unit: Mapping[int, Request], numbers: Collection[int], *, now_us: int) -> Decided:
-    """Look up what was decided of the requests with these numbers; the accounts of their clients are locked."""
+    """Look up earlier decisions about the requests with these numbers. The caller holds the locks on the accounts."""
     sequenced = admission.sequenced(tx, numbers)
     denied = admission.denied(tx, numbers)
     registered = admission.registered(tx, [*sequenced, *denied])
@@ -54,7 +54,7 @@ def decided_before(tx: Connection, unit: Mapping[int, Request], numbers: Collect
 
 def _report(decided: Decided, request: Request, order: RegisteredOrder | None, denied: str | None, now_us: int) -> None:
     if order is not None:
-        # One event has one time: that of the copy which was decided, whenever this one was sent.
+        # An event has one time: that of the copy that was decided, whenever this copy was sent.
         request = structs.replace(request, received_us=order.created_us)
     if (told := report(request, denied, now_us)) is not None:
         decided.reports.append(told)

@@ -1,4 +1,4 @@
-"""Puts on the desk what the rules have to know to decide a unit; each query only when a request of it needs that."""
+"""Puts on the desk what the rules need to decide a batch; each query runs only if a request of the batch needs it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tasks.order_entry.rules.rows import KnownOrder, ReplaceableOrder
 
 
 def lock(tx: Connection, requests: Iterable[Request]) -> Known:
-    """Lock the accounts of the clients of these requests: all requests of a client wait here for each other."""
+    """Lock and read the accounts of these requests' clients: all requests of one client wait here for each other."""
     clients: set[str] = set()
     sellers: set[str] = set()
     earliest_us = admission.NEVER_US
@@ -54,7 +54,7 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
             securities.add(request.security_id)
         elif isinstance(request, MassCancelRequest):
             clients.add(request.client_id)
-            sweeps = True  # through whatever securities the client has orders of
+            sweeps = True  # it may reach orders of any security
     return admission.lock_and_read(
         tx,
         clients,
@@ -68,7 +68,7 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
 def desk_for(
     tx: Connection, known: Known, requests: Sequence[Request], *, limits: Limits, now_us: int, patient: bool
 ) -> Desk:
-    """Return a desk with everything that the rules need to know to decide these requests."""
+    """Return a desk with everything that the rules need to decide these requests."""
     others = [request for request in requests if type(request) is not OrderRequest]
     desk = Desk(
         funds={
@@ -118,9 +118,10 @@ def desk_for(
 
 
 def _add_lendable(tx: Connection, desk: Desk, requests: Iterable[Request], short_sellers: Collection[str]) -> None:
-    """Lock what DTCC has to lend of the securities of which these clients sell more than they have available.
+    """Lock what DTCC can lend of the securities of which these clients sell more shares than they have available.
 
-    A replacement may do so. DTCC's holdings come behind all accounts and before securities and shards.
+    A replacement may sell more, too. Locks on DTCC's holdings come after those on all accounts, and before those on
+    securities and shards.
     """
     sold: Counter[tuple[str, str]] = Counter()
     securities: set[str] = set()
@@ -139,7 +140,7 @@ def _add_lendable(tx: Connection, desk: Desk, requests: Iterable[Request], short
 
 
 def _lock_securities(tx: Connection, desk: Desk, requests: Sequence[SecurityRequest]) -> None:
-    """Lock the securities that requests are about, and look up what these depend on."""
+    """Lock the securities that the requests are about, and look up what the decisions depend on."""
     to_be_listed = {request.security_id for request in requests if isinstance(request, ListRequest)}
     changes = desk.changes
     if to_be_listed:
@@ -147,7 +148,7 @@ def _lock_securities(tx: Connection, desk: Desk, requests: Sequence[SecurityRequ
         changes.load.update(security_entry.load(tx))
     named = {request.security_id for request in requests}
     for security_id in named:
-        desk.securities.pop(security_id, None)  # another worker may have changed it before it was locked
+        desk.securities.pop(security_id, None)  # another worker may have changed it before we locked it
     for security, is_over in security_entry.lock(tx, named):
         desk.securities[security.security_id] = security
         if is_over:
@@ -158,7 +159,7 @@ def _lock_securities(tx: Connection, desk: Desk, requests: Sequence[SecurityRequ
 
 
 def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None:
-    """What cancels, replacements and mass cancels need to know of earlier orders."""
+    """Add to the desk what cancels, replacements and mass cancels need to know about earlier orders."""
     cancelled = {r.order_id for r in requests if isinstance(r, CancelRequest)}
     replaced = {r.order_id for r in requests if isinstance(r, ReplaceRequest)}
     sweeping = {r.client_id for r in requests if isinstance(r, MassCancelRequest)}

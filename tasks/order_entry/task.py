@@ -29,21 +29,21 @@ from tasks.services import clearing_data, publisher
 log = structlog.get_logger()
 
 
-# How long a replacement waits for its order, which another worker may have in hand [us].
+# How long a replacement waits for its order, which another worker may be handling [us].
 PATIENCE_US = 1_000_000
-# How long the cancel of an order that never came is remembered [us], and how often older ones are forgotten [s].
+# How long the cancel of an order that never came is remembered [us], and how often older ones are deleted [s].
 REMEMBERED_US = 86_400_000_000
 FORGET_EVERY_S = 600.0
 
 
 class OrderEntry(Stage):
-    """Between units it decides the replacements whose orders have not come."""
+    """The task of the stage. Between batches it decides replacements whose orders have not arrived."""
 
     abstract = True
     _forget_at = 0.0
 
     def tick(self) -> None:
-        """Called about once a second."""
+        """Do the periodic work; called about once a second."""
         began_us = now_us()
         with clearing_data(ORDER_ENTRY).transaction() as tx:
             overdue = waiting_replaces.overdue(tx, since_us=began_us - PATIENCE_US)
@@ -70,7 +70,7 @@ def _is_tick(batch: EntryBatch) -> bool:
 
 
 def _tick() -> None:
-    """Sequence what is due. What a tick leaves unsent, because it ends or RabbitMQ is away, the next one sends."""
+    """Sequence what is due. If the process ends or RabbitMQ is down, the next tick sends what this one did not."""
     began_us = now_us()
     ticked = tick(clearing_data(ORDER_ENTRY), limits=_limits(), now_us=began_us)
     if ticked.batches:
@@ -86,18 +86,19 @@ def _decide(batches: list[EntryBatch], *, patient: bool) -> None:
     try:
         admitted = admit(clearing_data(ORDER_ENTRY), requests, limits=_limits(), now_us=began_us, patient=patient)
     except (CheckViolation, IntegrityError) as violation:
-        # Held above the balance or below zero, with the account locked and checked: what we know is wrong.
+        # More is held than the balance, or less than zero, although the account was locked and checked: an invariant
+        # is broken.
         raise InvariantBroken("order entry broke a constraint of clearing_data") from violation
     fail_points.reach("order_entry.committed")
     for dropped in admitted.dropped:
-        # No names: they may be what is wrong with it.
+        # The log omits names, because a name may be what is wrong with the request.
         log.error(
             "request_dropped",
             number=number_of(dropped.request),
             kind=type(dropped.request).__name__,
             reason=dropped.reason,
         )
-    # Of several copies the first one counts, as in the reports.
+    # Of several copies the first counts, as in the reports.
     asked_us = {
         number_of(request): batch.sent_us
         for batch in batches[::-1]

@@ -1,6 +1,6 @@
-"""A tick of the scheduler in one transaction: what is due by now goes into the logs, in the order of its time.
+"""A tick of the scheduler in one transaction: everything due by now goes into the logs, in the order of its time.
 
-All that a tick knows is in the database, so it does no harm when ticks come twice, late, or from two schedulers.
+A tick reads all its state from the database, so ticks may come twice, late, or from two schedulers.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from tasks.order_entry.rules.outcome import batches_of
 from tasks.order_entry.rules.security_changes import NewPhase
 from tasks.order_entry.rules.trading_rows import ExpiredOrder, Progress, Range
 
-# Orders that expire in one tick; the next one comes soon.
+# At most this many orders expire in one tick; the next tick comes soon.
 MAX_EXPIRED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Ticked:
-    """What the engines have to get; `ranges` is that in the words of the database.
+    """The commands that the engines must get; `ranges` is the same in the form that the database stores.
 
-    reports  of the purchases of buy-ins
+    reports  reports of the purchases of buy-ins
     """
 
     batches: list[CommandBatch]
@@ -42,7 +42,7 @@ class Ticked:
 
 
 def tick(clearing_data: Database, *, limits: Limits, now_us: int) -> Ticked:
-    """Sequence what is due; whatever an earlier tick may not have sent goes with it.
+    """Sequence what is due, and return it together with commands that an earlier tick may not have sent.
 
     raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
     """
@@ -80,7 +80,7 @@ def tick(clearing_data: Database, *, limits: Limits, now_us: int) -> Ticked:
 
 
 def _buy_in(tx: Connection, clients: Sequence[BoughtIn], *, limits: Limits, now_us: int) -> BuyIns:
-    """Plan what is due for clients that are bought in; their accounts are locked."""
+    """Plan the actions for clients that are being bought in. The caller holds the locks on their accounts."""
     if not any(is_due(client, now_us) for client in clients):
         return BuyIns()
     listed = {security.security_id: security for security in securities.listed(tx)}
@@ -89,7 +89,7 @@ def _buy_in(tx: Connection, clients: Sequence[BoughtIn], *, limits: Limits, now_
 
 
 def _add_buy_ins(tx: Connection, commands: dict[int, list[Command]], bought_in: BuyIns, now_us: int) -> None:
-    """Add the cancels and purchases to the commands by shard: behind the phases, as the book then takes them."""
+    """Add the cancels and purchases to the commands by shard, after the phases, because the book then accepts them."""
     numbers = iter(command_numbers.take(tx, len(bought_in.cancels)))
     for shard, order_ids in bought_in.cancels.items():
         commands.setdefault(shard, []).append(Expire(next(numbers), order_ids, now_us, REASON))
@@ -100,7 +100,7 @@ def _add_buy_ins(tx: Connection, commands: dict[int, list[Command]], bought_in: 
 def _commands(
     tx: Connection, phases: Sequence[DuePhase], expired: Sequence[ExpiredOrder], now_us: int
 ) -> dict[int, list[Command]]:
-    """Return the commands by shard: what is due earlier comes earlier, and of one moment first what expires."""
+    """Return the commands by shard, in the order of their due times; at one time, expiries come first."""
     numbers = iter(command_numbers.take(tx, len(phases) + len(expired)))
     due: list[DuePhase | ExpiredOrder] = sorted([*expired, *phases], key=lambda one: one[0])
     commands: dict[int, list[Command]] = {}

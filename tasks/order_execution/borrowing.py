@@ -1,4 +1,4 @@
-"""What a unit changes of the loans of its clients that sell short; see `rules.lending` for how that is worked out."""
+"""Changes that a batch makes to the loans of its clients that sell short; `rules.lending` computes them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tasks.shared.rules.loan_rows import Loans
 
 
 class Borrowing:
-    """The loans of a unit, made before it changes orders and used after it; its accounts are locked.
+    """The loans of a batch. Create it before the batch changes orders, use it afterwards; the accounts are locked.
 
-    short_sellers  those of its clients that ever sold short
+    short_sellers  the batch's clients that ever sold short
     """
 
     def __init__(
@@ -28,14 +28,14 @@ class Borrowing:
         self._short_sellers = short_sellers
         self._order_ids = lending.sell_orders(settlement, short_sellers)
         self._sales = lending.sales_of(executions, settlement, short_sellers)
-        # What fills and closes change of an order is known; a replacement may change anything.
+        # The effect of fills and closes on an order is known; a replacement may change anything.
         replaced = {one.order_id for one in settlement.decided}.intersection(self._order_ids)
         self._before = loans.short_orders(tx, replaced) if replaced else {}
 
     def settle(self) -> Loans:
-        """Work out what is lent and returned, and the collateral; orders are written, the rest is not.
+        """Compute what is lent and returned, and the collateral. The orders are already written, the rest is not.
 
-        raises  BooksBroken  and then the transaction is lost
+        raises  BooksBroken  the transaction must then be rolled back
         """
         settlement = self._settlement
         owners = [owner for owner in settlement.holdings if owner[0] in self._short_sellers]

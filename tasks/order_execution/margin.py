@@ -1,4 +1,4 @@
-"""Looks at the margin of the clients that owe shares, once a second; each settlement looks at those it concerns."""
+"""Checks the margin of all clients that owe shares, once a second; each settlement checks the clients it concerns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 def check_all(clearing_data: Database, *, now_us: int) -> None:
-    """Look at every client that owes shares: who is bought in, and what the default fund pays or gets back.
+    """Check every client that owes shares: begin buy-ins, and let the default fund pay or get its cash back.
 
     raises  sqlalchemy.exc.DBAPIError  Postgres is away, or two transactions met
     """

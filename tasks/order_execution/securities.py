@@ -1,4 +1,4 @@
-"""What the engine reports of securities: their phases, and final settlements, made once nothing is left to settle."""
+"""Handles the engine's events about securities: phases, and final settlements once nothing is left to settle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.shared.rules.securities import phase_ends_us
 
 
 def events_of(batches: Iterable[ExecutionBatch], *, volatility_auction_us: int) -> list[SecurityEvent]:
-    """Return the events of securities in all batches; an auction that the engine began itself gets its end."""
+    """Return the security events of all batches; an auction that the engine began itself gets its end time."""
     return [_with_end(event, volatility_auction_us) for batch in batches for event in batch.securities]
 
 
@@ -26,7 +26,7 @@ def _with_end(event: SecurityEvent, volatility_auction_us: int) -> SecurityEvent
 
 
 def record(clearing_data: Database, events: Sequence[SecurityEvent]) -> None:
-    """Write what happened to securities; doing it again changes nothing.
+    """Write the security events; writing them again changes nothing.
 
     raises  sqlalchemy.exc.DBAPIError  Postgres is away, or two transactions met
     """
@@ -36,7 +36,7 @@ def record(clearing_data: Database, events: Sequence[SecurityEvent]) -> None:
 
 
 def settle_due(clearing_data: Database, *, now_us: int) -> list[str]:
-    """Exchange the holdings of securities of which nothing is left to settle; returns those. Raises as `record`."""
+    """Settle in cash the securities with no trade left to settle, and return their ids. Raises as `record`."""
     with clearing_data.transaction() as tx:
         waiting = final_settlement.due(tx)
     settled = []

@@ -1,4 +1,4 @@
-"""One unit of executions in one transaction: registered, cleared, written."""
+"""Settles one batch of executions in one transaction: register, clear, write."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ def settle_once(
     *,
     settled_us: int,
 ) -> dict[int, str]:
-    """Settle those of the executions that are not settled yet, all of them or none.
+    """Settle the executions that are not settled yet, all of them or none.
 
-    Almost always none is, so they are taken for new until the register says otherwise; then those that it knows are
-    looked up first. It ends: each further turn means that another worker has settled one of them in between.
+    Almost always none is settled, so they are assumed to be new until the register says otherwise; then the known ones
+    are looked up first. The loop ends: each further turn means that another worker settled one of them in between.
 
     executions  in the order of their event ids, each once
-    covers      of which events these are all the executions
+    covers      the intervals of events whose executions these are, completely
     settled_us  the time [us since 1970, UTC]
-    returns     the trades among them that failed, now or before: the reason by event id
+    returns     the reasons of the trades that failed, now or before, by event id
 
     raises  clearing.ExecutionRefused  one of them cannot have come from the engine
-            settlement.BooksBroken     our books do not cover what they should
+            settlement.BooksBroken     our books do not cover an amount that they should
             sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
     """
     fresh = executions
@@ -71,7 +71,7 @@ def _cover(tx: Connection, covers: Sequence[Interval]) -> None:
 
 
 class _AccountsClosed(Exception):
-    """Accounts that were taken for open are closed; the transaction is to be rolled back."""
+    """Accounts that were assumed to be open are closed; the transaction must be rolled back."""
 
     def __init__(self, clients: set[str]) -> None:
         super().__init__(f"{len(clients)} accounts are closed")
@@ -85,13 +85,13 @@ def _settle(
     closed: set[str],
     settled_us: int,
 ) -> list[TradeMade]:
-    """Settle executions that are new; returns the trades among them that fail.
+    """Settle new executions; return the trades among them that fail.
 
-    Whatever needs no account is done before the accounts are locked, because other workers wait for these: so the
-    legs are booked for accounts that are taken for open, and in the rare case that one is not it is all done anew.
+    Work that needs no account comes before the locks on accounts, because other workers wait for these. So the legs
+    are booked on the assumption that the accounts are open; in the rare case that one is not, everything is repeated.
 
-    closed  clients whose accounts are known to be closed, as they are for good
-    raises  _AccountsClosed  there are more of them
+    closed  clients whose accounts are known to be closed; closing is final
+    raises  _AccountsClosed  more accounts are closed
     """
     register.register(tx, executions, settled_us=settled_us)
     settlement = clearing.clear(executions, rates=books.fee_rates(tx), closed=closed)

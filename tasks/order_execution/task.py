@@ -31,17 +31,17 @@ MAX_BATCH = 2_000
 
 
 class Settlement(Stage):
-    """Between units it says which events had nothing to settle, and merges what the units cover."""
+    """The task of the stage. Between batches it reports events with nothing to settle, and merges covered intervals."""
 
     abstract = True
 
     def __init__(self) -> None:
-        # Events that are settled, of which the feed is not told yet that none of them is a trade.
+        # Settled events, none of them a trade, that the feed has not heard about yet.
         self._untold: list[Interval] = []
         self._covered = False  # since the last merge
 
     def tick(self) -> None:
-        """Called about once a second."""
+        """Do the periodic work; called about once a second."""
         untold = coverage.merged(self._untold)
         if untold:
             publisher().send_all([Parcel(DATA_FEED, FeedBatch("order_execution", now_us(), covers=untold), 0)])
@@ -60,14 +60,14 @@ class Settlement(Stage):
         covers = coverage.merged(interval for batch in batches for interval in batch.covers)
         happened = events_of(batches, volatility_auction_us=_volatility_auction_us())
         if happened:
-            # Before the executions, whose transaction says that everything up to here is done.
+            # Before the executions, whose transaction records that everything up to here is done.
             record(clearing_data(ORDER_EXECUTION), happened)
         executions, failed = _settle(batches, covers, began_us)
         self._covered = self._covered or bool(covers)
         fail_points.reach("order_execution.committed")
         trades = [execution for execution in executions if type(execution) is TradeMade]
         if failed:
-            # The trades are undone as the rules say, but somebody closed an account that was trading.
+            # The rules say to fail these trades, but it means that an account was closed while it was trading.
             events = sorted(failed)
             log.critical("trades_failed", trades=len(failed), reason=failed[events[0]], events=events[:10])
         if trades:
@@ -78,9 +78,9 @@ class Settlement(Stage):
         self._untold = untold
 
     def halves(self, batch: ExecutionBatch) -> tuple[ExecutionBatch, ExecutionBatch] | None:
-        """Divide executions: what each of them changes is a difference, so they may be settled one by one.
+        """Divide the executions: their changes are differences, so they may be settled one by one.
 
-        Of the events around the last one, the culprit, none counts as covered.
+        If a single event remains, the culprit, no event around it counts as covered.
         """
         executions = sorted(batch.executions, key=lambda execution: execution.event_id)
         middle = len(executions) // 2
@@ -99,7 +99,7 @@ class Settlement(Stage):
 def settle(self: Settlement, batches: list[ExecutionBatch]) -> None:
     """Settle the executions of all delivered messages: once, both legs, or not at all.
 
-    What was settled before is reported again, for its message may have come again because the report was lost.
+    Executions that were settled before are reported again: the message may have come again because the report was lost.
     """
     self.handle(batches)
 
@@ -107,25 +107,25 @@ def settle(self: Settlement, batches: list[ExecutionBatch]) -> None:
 def _settle(
     batches: list[ExecutionBatch], covers: list[Interval], settled_us: int
 ) -> tuple[list[Execution], dict[int, str]]:
-    """The executions of the batches, settled, and of the trades among them those that failed, with the reason."""
+    """Settle the batches' executions; return them, and the reasons of the trades that failed by event id."""
     try:
         executions = once_each(batches)
         return executions, settle_once(clearing_data(ORDER_EXECUTION), executions, covers, settled_us=settled_us)
     except ExecutionRefused as refusal:
-        # Only the engine sends executions, and none that can be refused: somebody ought to look. The message ends in
-        # the dead letters, and the worker lives.
+        # Only the engine sends executions, and it sends none that can be refused, so a person should look. The message
+        # goes to the dead letters, and the worker continues.
         log.critical("execution_refused", reason=str(refusal), messages=len(batches))
         raise
     except BooksBroken as broken:
-        # The executions fit the orders they name, and what is held is what open orders need. So it is not a message
-        # that is wrong but our own books, and whatever is settled next would be wrong, too.
+        # The executions fit the orders they name, and the holds are what open orders need. So the message is right and
+        # our own books are wrong, and everything settled from here on would be wrong, too.
         raise InvariantBroken(str(broken)) from broken
 
 
 def _parcels(
     trades: Sequence[TradeMade], covers: Sequence[Interval], failed: Mapping[int, str], began_us: int
 ) -> list[Parcel]:
-    """What the feed is told, in messages that cover all up to where the next one begins."""
+    """Return the messages to the feed, each of which covers all events up to where the next one begins."""
     starts = range(0, len(trades), MAX_BATCH)
     bounds = [0, *(trades[start].event_id for start in starts[1:]), coverage.LAST]
     return [
@@ -135,7 +135,7 @@ def _parcels(
 
 
 def _parcel(trades: Sequence[TradeMade], covers: list[Interval], failed: Mapping[int, str], began_us: int) -> Parcel:
-    """What the feed is told: the trades that were settled, and those that failed with the reason."""
+    """Return a message to the feed: the settled trades, and the failed ones with their reasons."""
     settled = [trade for trade in trades if trade.event_id not in failed]
     undone = [TradeFailed(trade, failed[trade.event_id]) for trade in trades if trade.event_id in failed]
     feed = FeedBatch(

@@ -1,6 +1,6 @@
 """`python -m tasks.referee`: leads all competitions, each in a thread of its own, until a signal stops it.
 
-Of several referees one works; another takes over when its connection to Postgres ends.
+If several referees run, one works; another takes over when the first one's connection to Postgres ends.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from tasks.referee.round import Leader
 log = structlog.get_logger()
 
 NAME = "referee"
-# Between two looks at the competitions, and before a failed step is tried again [s].
+# Pause between two looks at the competitions, and before a failed step is retried [s].
 LOOK_S = 0.2
 AGAIN_S = 1.0
-# How long a request is repeated within a step [s].
+# How long a request is retried within a step [s].
 PATIENCE_S = 3.0
 _CONNECTIONS = 16
-# Where the api can be reached that listens on every address.
+# The address of an api that listens on every address.
 LOOPBACK, EVERYWHERE = "127.0.0.1", frozenset({"0.0.0.0", "::"})  # noqa: S104  # nothing listens there because of this
 # The number is arbitrary.
 _LOCK = 7_266_006
@@ -68,14 +68,14 @@ def main() -> int:
 
 
 def _is_only_one(tx: Connection) -> bool:
-    """Return whether no other referee works; the lock lasts as long as the connection."""
+    """Take the referees' lock and return whether no other referee has it; it lasts as long as the connection."""
     held: bool = tx.exec_driver_sql("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).scalar_one()
     tx.rollback()
     return held
 
 
 def _work(database: Database, watched: Connection, stopped: Event, liveness: Path) -> None:
-    """Lead all competitions until the process stops, or the connection ends that makes this the only referee."""
+    """Lead all competitions until the process stops, or until the connection that holds the referees' lock ends."""
     leading: dict[int, Thread] = {}
     over = Event()
     try:
@@ -96,7 +96,7 @@ def _work(database: Database, watched: Connection, stopped: Event, liveness: Pat
 
 
 def _lead(database: Database, number: int, over: Event) -> None:
-    """Lead one competition. A failed step is repeated: it is the exchange that is away, or the organiser's change."""
+    """Lead one competition. A failed step is retried: the exchange was down, or the organiser changed something."""
     s = settings()
     key = _admin_key(s.run_directory / "keys.json")
     leader = Leader(database, RefereeClient(_url(s), key, patience_s=PATIENCE_S), number)
@@ -119,7 +119,7 @@ def _url(s: Settings) -> str:
 
 
 def _admin_key(file: Path) -> str:
-    """Return the admin's key, which deploy.migrate has written."""
+    """Return the admin's key, which deploy.migrate wrote."""
     key: str = json.loads(file.read_text())[_ADMIN_ENTRY]
     return key
 

@@ -1,6 +1,6 @@
-"""Accounts before a round: emptied, and given exactly the endowment.
+"""Prepares accounts for a round: empties them and deposits exactly the endowment.
 
-Both may happen twice: what an account has decides what is withdrawn, and deposits have ids that follow from the round.
+Both may be repeated: the content of an account decides what is withdrawn, and deposits have ids derived from the round.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from bots.errors import Problem
 from db.clearing_data.competition.competitions import Competition, Team
 from tasks.referee.exchange import RefereeClient, dollars
 
-# A withdrawal is tried under so many ids, in case a referee before this one was killed after it had withdrawn.
+# A withdrawal is tried under this many ids, in case an earlier referee was killed after it had withdrawn.
 _ATTEMPTS = 100
 
 
 class Accounts:
-    """The accounts of a competition; `ids` are those of the round's securities, by their names in the case."""
+    """The accounts of a competition; `ids` are the ids of the round's securities, by their names in the case."""
 
     def __init__(
         self, client: RefereeClient, found: Competition, teams: Sequence[Team], ids: Mapping[str, str]
@@ -30,7 +30,7 @@ class Accounts:
         self._ids = ids
 
     def clear(self) -> bool:
-        """Empty all accounts; return True once they are."""
+        """Empty all accounts; return True once they are empty."""
         for team in self._teams:
             account = self._client.account(team.client_id)
             self._take_cash(team, account)
@@ -49,7 +49,7 @@ class Accounts:
     def _withdraw(
         self, team: Team, what: str, *, amount: Decimal = Decimal(0), security_id: str = "", quantity: int = 0
     ) -> None:
-        """Withdraw all of something; what the account has now decides, so another id is another withdrawal."""
+        """Withdraw all cash or all shares of a security, as the account has them now; a new id is a new withdrawal."""
         for attempt in range(_ATTEMPTS):
             transfer_id = f"{self._transfer_id(team, 'out', what)}:{attempt}"
             try:
@@ -66,12 +66,12 @@ class Accounts:
         raise RuntimeError(f"{team.client_id} is not empty after {_ATTEMPTS} withdrawals")
 
     def endow(self) -> bool:
-        """Give each account exactly the endowment; return True once it has it."""
+        """Give each account exactly the endowment; return True once all have it."""
         for team in self._teams:
             try:
                 self._endow_one(team)
             except Problem as problem:
-                if problem.code != "account_closed":  # by the admin: that team is out, and the others play
+                if problem.code != "account_closed":  # the admin closed it: that team is out, the others play
                     raise
         return True
 

@@ -1,4 +1,4 @@
-"""What the referee asks of the exchange, with the admin's key; every request may be sent twice."""
+"""The referee's requests to the exchange, with the admin's key; every request may be sent twice."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bots.contract import Key
 from bots.errors import Problem
 from tasks.referee.rules.case import Case, CaseSecurity, issued_of
 
-# Of the keys of house bots, which a referee that starts again replaces.
+# The name of the keys of house bots, which a restarted referee replaces.
 HOUSE_KEY = "house"
 
 
 def dollars(cents: int) -> str:
-    """Return cents as the api takes them."""
+    """Return cents as an amount that the api accepts."""
     return str(Decimal(cents).scaleb(-2))
 
 
@@ -30,7 +30,7 @@ class RefereeClient(Client):
         return {one["security_id"]: one["phase"] for one in answer["data"]}
 
     def list_security(self, case: Case, security: CaseSecurity, security_id: str) -> None:
-        """List a security of a case under an id; nothing changes if it is listed."""
+        """List a security of a case under an id; change nothing if it is already listed."""
         lowest = security.min_price_cents
         terms = {
             "security_id": security_id,
@@ -50,7 +50,7 @@ class RefereeClient(Client):
                 raise
 
     def set_phase(self, security_id: str, phase: str, *, seconds: float | None = None) -> None:
-        """Begin a phase of a security, which is followed by continuous trading after the seconds, if there are any."""
+        """Begin a phase of a security; if seconds are given, continuous trading follows after them."""
         change: dict[str, Any] = {"phase": phase}
         if seconds is not None:
             change["seconds"] = max(round(seconds, 3), 0.001)
@@ -62,7 +62,7 @@ class RefereeClient(Client):
         self.post(f"/securities/{part(security_id)}/settlement", content, dict[str, Any])
 
     def new_house_key(self, client_id: str) -> str:
-        """Make a key for a house bot, and revoke those of the referees before."""
+        """Make a key for a house bot, and revoke the keys made by earlier referees."""
         for key in self.keys(client_id):
             if key.revoked_at is None and key.name == HOUSE_KEY:
                 self.revoke_key(client_id, key.key_id)

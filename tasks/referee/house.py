@@ -24,21 +24,21 @@ from tasks.referee.values import news_of
 
 log = structlog.get_logger()
 
-# Time before a house bot that died is started again, and for which a bot may take to stop [s].
+# Pause before a house bot that died is restarted, and the time that a bot may take to stop [s].
 AGAIN_S = 2.0
 STOP_S = 5.0
 
-# How strategies name the option for the price before the first one [dollars].
+# The strategies' names for the option with the value before the first price [dollars].
 _FIRST_PRICE = frozenset({"start", "worth"})
 
-# A bot gets nothing of the referee's environment, which has passwords, but what Python needs.
+# A bot gets only what Python needs from the referee's environment, because that contains passwords.
 _PASSED_ON = ("PATH", "HOME", "LANG", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
 
 
 def specs(found: Competition, teams: Sequence[Team], ids: Mapping[str, str], *, url: str) -> dict[str, Spec]:
-    """Return the specification of each house bot of a round, by account; the securities are dealt to them in turn.
+    """Return the specification of each house bot of a round, by account; securities are assigned to the bots in turn.
 
-    ids  of the round's securities, by their names in the case
+    ids  ids of the round's securities, by their names in the case
     """
     house = [team for team in teams if team.is_house]
     return {team.client_id: _spec(found, team, place, ids, url) for place, team in enumerate(house)}
@@ -70,7 +70,7 @@ def _spec(found: Competition, team: Team, place: int, ids: Mapping[str, str], ur
 
 
 def _beginning_at(reference: float, kind: type[Strategy]) -> dict[str, Any]:
-    """Return the options that say what a share is worth before the first price, which is the reference price."""
+    """Return the options that set the value of a share before the first price; it is the reference price."""
     return {option.name: reference for option in options_of(kind) if option.name in _FIRST_PRICE}
 
 
@@ -84,7 +84,7 @@ class HouseBots:
         self._not_before_s: dict[str, float] = {}
 
     def keep(self, wanted: Mapping[str, Spec]) -> None:
-        """Start those that do not run."""
+        """Start the house bots that do not run."""
         for client_id, spec in wanted.items():
             process = self._running.get(client_id)
             if process is not None and process.poll() is None:
@@ -111,7 +111,7 @@ class HouseBots:
         return process
 
     def stop(self) -> None:
-        """End all of them; those that do not stop by themselves are killed."""
+        """Stop all house bots; kill those that do not stop in time."""
         for process in self._running.values():
             assert process.stdin is not None, "it is a pipe"
             process.stdin.close()

@@ -1,6 +1,6 @@
-"""Leads one competition: does what its step demands, and moves it to the next.
+"""Leads one competition: performs its current step, and moves it to the next.
 
-Every action may happen twice, because a referee that was killed repeats its last step: transfers have ids that follow
+Every action may happen twice, because a referee that is restarted repeats the last step: transfers have ids derived
 from competition, round and account, accounts are emptied to a state and not by an amount, and phases are set only where
 they are not set already.
 """
@@ -48,7 +48,7 @@ class Leader:
         self._sampler = Sampler(clearing_data)
 
     def advance(self) -> bool:
-        """Do what the competition's step demands; return whether the competition is over.
+        """Perform the competition's current step; return whether the competition is over.
 
         raises  Problem, Unavailable, sqlalchemy.exc.DBAPIError  try again later
         """
@@ -67,12 +67,12 @@ class Leader:
         return found.step == "over"
 
     def stop(self) -> None:
-        """End the house bots."""
+        """Stop the house bots."""
         self._house.stop()
 
 
 class _Work:
-    """What the step of a competition demands, with what the database says of it."""
+    """The work of a competition's step, with the competition's data from the database."""
 
     def __init__(
         self,
@@ -97,18 +97,18 @@ class _Work:
         return self._client.phases()
 
     def move(self, to: Place) -> None:
-        """Move to another place, unless the organiser has moved the competition in the meantime."""
+        """Move the competition to another place, unless the organiser has moved it in the meantime."""
         with self._db.transaction() as tx:
             if competitions.move(tx, self._found.number, before=self._found.place, to=to):
                 log.info("step", competition=self._found.competition_id, round=to.round, state=to.state, step=to.step)
 
     def do(self, step: str) -> bool:
-        """Do what a step demands; return whether it is done."""
+        """Perform a step; return whether it is done."""
         match step:
             case "listing":
                 return self._list()
             case "clearing":
-                # A security trades from its listing to its closing: by then no account has anything.
+                # A security trades between its listing and its closing; at that time all accounts are empty.
                 return self._accounts.clear() and self._list()
             case "endowing":
                 return self._accounts.endow()
@@ -136,7 +136,7 @@ class _Work:
     # -- before a round ------------------------------------------------------------------------------------------
 
     def _list(self) -> bool:
-        """List the round's securities and close them: accounts are empty until then, so nothing can trade."""
+        """List the round's securities and close them; accounts are empty until then, so nothing can trade."""
         for security in self._case.securities:
             security_id = self.ids[security.security_id]
             if security_id not in self._phases:
@@ -159,7 +159,7 @@ class _Work:
 
     def _trade(self) -> bool:
         for security_id in self.ids.values():
-            if self._phases[security_id] == "closed":  # the auction's end had passed when it was to begin
+            if self._phases[security_id] == "closed":  # the auction's end had passed before it could begin
                 self._client.set_phase(security_id, "continuous")
         self._publish_news()
         return self._is_due()
@@ -181,7 +181,7 @@ class _Work:
                 self._publish(place, news, since_us=self._found.trading_us - _CLOCKS_US)
 
     def _publish(self, place: int, news: CaseNews, *, since_us: int) -> None:
-        """Publish news once, also if a referee before this one was killed after it had published them."""
+        """Publish news once, even if an earlier referee was killed after it had published them."""
         security_id = None if news.security_id is None else self.ids[news.security_id]
         if not self._client.has_news(news.headline, security_id, since_us=since_us):
             self._client.publish_news(news.headline, body=news.body, security_id=security_id)
@@ -192,7 +192,7 @@ class _Work:
         for security_id in self.ids.values():
             if self._phases[security_id] != "halted":
                 self._client.set_phase(security_id, "halted")
-        return False  # until the organiser goes on
+        return False  # until the organiser resumes
 
     def _resume(self) -> bool:
         for security_id in self.ids.values():
@@ -209,7 +209,7 @@ class _Work:
     # -- after a round -------------------------------------------------------------------------------------------
 
     def _settle(self) -> bool:
-        """Close, settle, and enter the results when all of it is booked."""
+        """Close and settle the securities, and enter the results when everything is booked."""
         if not self._close() or not self._settle_all():
             return False
         self._score()
@@ -274,7 +274,7 @@ class _Work:
             )
 
     def _fines(self, tx: Connection) -> dict[str, int]:
-        """Return what each team pays for the time in which it did not quote [cents]."""
+        """Return the penalty of each team for the time in which it did not quote [cents]."""
         duty = self._case.duty
         if duty is None:
             return {}
@@ -290,7 +290,7 @@ class _Work:
         }
 
     def _end(self) -> bool:
-        """After a stop: close and settle what is listed, at the last prices."""
+        """Close and settle the listed securities after a stop, at the last prices."""
         for one in self._of_round:
             phase = self._phases.get(one.security_id)
             if phase is not None and phase not in ("closed", "settled"):

@@ -1,4 +1,4 @@
-"""Samples of what each account of a competition has gained, for curves."""
+"""Samples of the gains of each account of a competition, for curves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from db.connect import Database
 from tasks.referee.rules.duty import does_quote
 from tasks.referee.rules.scoring import live_gains
 
-# Between two samples [s], and at least this part of a round, so that a round has at most a few hundred.
+# Time between two samples [s], and at least this part of a round, so that a round has at most a few hundred samples.
 EVERY_S = 1.0
 _PARTS = 300
 
@@ -45,7 +45,7 @@ class Sampler:
 
 
 def _quotes(tx: Connection, found: Competition, security_ids: list[str]) -> dict[str, int] | None:
-    """Return which teams meet their duty to quote; None where there is none."""
+    """Return which teams meet their duty to quote; None if the case has no such duty."""
     duty = found.case.duty
     if duty is None or found.step != "trading":
         return None

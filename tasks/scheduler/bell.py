@@ -1,7 +1,7 @@
-"""The scheduler: Celery beat, which only rings. What is due when stands in the database, and order entry looks there.
+"""The scheduler: Celery beat, which only rings. Order entry reads from the database what is due.
 
-It keeps nothing on disk, so a crash leaves nothing that could be wrong; and what it rings for is done once, however
-often it rings.
+The scheduler stores nothing on disk, so a crash leaves no wrong state; and due work is done once, however often the
+scheduler rings.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from tasks.scheduler.old_days import OldDays
 
 log = structlog.get_logger()
 
-# How often it rings [s]. An order expires within a second after its time, and the way to the log takes a while, too.
+# Interval between rings [s]. An order must expire within a second after its time, and reaching the log takes time, too.
 RINGS_EVERY_S: Final = 0.5
 
 
 class Bell(Scheduler):
     """A schedule of one entry, in memory."""
 
-    producer = None  # ours knows when RabbitMQ has a message
+    producer = None  # our own publisher knows when RabbitMQ has a message
 
     def __init__(self, app: Celery, *arguments: Any, **keywords: Any) -> None:
         self._publisher = Publisher(app)
@@ -44,11 +44,11 @@ class Bell(Scheduler):
         super().__init__(app, *arguments, **keywords)
 
     def setup_schedule(self) -> None:
-        """Celery's own entries are about results, which there are none of."""
+        """Set up nothing: Celery's own entries are about results, which the exchange does not use."""
         self.update_from_dict({"tick": {"task": ORDER_ENTRY, "schedule": RINGS_EVERY_S}})
 
     def apply_entry(self, entry: ScheduleEntry, producer: None = None) -> None:  # noqa: ARG002 - Celery's own signature
-        """Ring once. A ring that RabbitMQ does not take is lost: the next one is for all that is due by then."""
+        """Ring once. A ring that RabbitMQ does not take is lost; the next one covers everything that is due by then."""
         try:
             self._publisher.send(ORDER_ENTRY, EntryBatch([Tick()]), size=1)
         except (NotSent, OutcomeUnknown) as fault:
@@ -59,13 +59,13 @@ class Bell(Scheduler):
         self._tell_flower()
 
     def _touch(self) -> None:
-        """Touch the file that says that the process does its work."""
+        """Touch the file that shows that the process is working."""
         file = Path(settings().run_directory) / "alive" / self._name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{time.time():.0f}\n")
 
     def _tell_flower(self) -> None:
-        """Show up in Flower next to the workers; nothing depends on it."""
+        """Send a heartbeat so that Flower lists the scheduler next to the workers; no other process depends on it."""
         try:
             if self._events is None:
                 connection = self.app.connection_for_write(heartbeat=0)
@@ -78,5 +78,5 @@ class Bell(Scheduler):
 
     @property
     def info(self) -> str:
-        """A line of the banner."""
+        """A line for the banner."""
         return f"    . rings every {RINGS_EVERY_S} s"

@@ -14,15 +14,15 @@ from db.market_data.partitions import InUse
 
 log = structlog.get_logger()
 
-# Time between two looks, and after one that failed [s].
+# Pause between two looks, and after a failed one [s].
 EVERY_S = 3_600.0
 AGAIN_S = 60.0
-# How long a table may be in use before the rest is left for the next time [s].
+# How long a table may be in use before the remaining work is left for the next look [s].
 PATIENCE_S = 10.0
 
 
 class OldDays(Thread):
-    """Keeps so many whole days before today, in UTC; 0 keeps all."""
+    """Keeps this many whole days before today, in UTC; 0 keeps all days."""
 
     def __init__(self, url: str, *, days: int) -> None:
         super().__init__(name="old_days", daemon=True)
@@ -31,16 +31,16 @@ class OldDays(Thread):
         self._done = Event()
 
     def run(self) -> None:
-        """Drop what is old, again and again."""
+        """Drop old days again and again until stopped."""
         while self._days and not self._done.is_set():
             self._done.wait(EVERY_S if self.drop(now_us=now_us()) else AGAIN_S)
 
     def stop(self) -> None:
-        """End after what is under way."""
+        """Stop after the current work."""
         self._done.set()
 
     def drop(self, *, now_us: int) -> bool:
-        """Drop what is old now; return False if something was in the way."""
+        """Drop the days that are old by now; return False if a table was in use or Postgres was down."""
         try:
             with self._database.snapshot() as tx:
                 old = partitions.old(tx, before_us=partitions.start_of_day_us(now_us, days=self._days))

@@ -1,7 +1,7 @@
-"""The register of executions: every event that was cleared, once, with all that its message said.
+"""The register of executions: every cleared event, once, with the whole content of its message.
 
-An event delivered again falls out by the primary key, and because its whole content is stored, another content
-under a known id is seen, and the audit can hold each row against a replay of the log.
+The primary key rejects an event that is delivered again. Because the whole content is stored, a different content
+under a known id is noticed, and the audit can compare each row with a replay of the log.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ _TRADE_COLUMNS = (
     "seller",
     "executed_us",
 )
-# Should the message change, this has to follow.
+# If the message changes, this must follow.
 assert len(_TRADE_COLUMNS) == 1 + len(TradeMade.__struct_fields__)
 
 
 class AlreadySettled(Exception):
-    """Some of the executions are in the register; the transaction is lost, and it may be tried without them."""
+    """Some executions are already registered; the transaction must be rolled back and may be retried without them."""
 
 
 def register(tx: Connection, executions: Sequence[Execution], *, settled_us: int) -> None:
-    """Enter executions, in the order of their ids, so that two who enter the same ones cannot block each other.
+    """Enter executions in the order of their ids, so that two workers that enter the same ones cannot deadlock.
 
     raises  AlreadySettled
     """
@@ -73,7 +73,7 @@ def register(tx: Connection, executions: Sequence[Execution], *, settled_us: int
     others = [_row(one) for one in executions if type(one) is not TradeMade]
     of_all = {"settled_us": settled_us}
     try:
-        # A trade as a message is a row of the register. Trades come first in every unit, so the order is one for all.
+        # A trade message is already a row of the register. Trades come first in every batch: all workers use one order.
         if trades:
             copy_rows(tx, "executions", _TRADE_COLUMNS, trades, of_all)
         if others:
@@ -83,7 +83,7 @@ def register(tx: Connection, executions: Sequence[Execution], *, settled_us: int
 
 
 def known(tx: Connection, executions: Iterable[Execution]) -> dict[int, Execution]:
-    """Those events of the executions that are in the register, by id, as they stand there."""
+    """Return the registered events among the executions, by id, with their registered content."""
     rows = tx.execute(
         text(f"SELECT {', '.join(COLUMNS)} FROM executions WHERE event_id = ANY(:ids)"),  # noqa: S608  # constants
         {"ids": [one.event_id for one in executions]},
@@ -92,7 +92,7 @@ def known(tx: Connection, executions: Iterable[Execution]) -> dict[int, Executio
 
 
 def fail(tx: Connection, trades: Iterable[TradeMade], reason: str) -> None:
-    """Have trades that are just being entered stand as failed."""
+    """Mark trades that this transaction enters as failed."""
     tx.execute(
         text("UPDATE executions SET kind = :failed, reason = :reason WHERE event_id = ANY(:ids)"),
         {"failed": FAILED, "reason": reason, "ids": [trade.event_id for trade in trades]},
@@ -100,7 +100,7 @@ def fail(tx: Connection, trades: Iterable[TradeMade], reason: str) -> None:
 
 
 def failed(tx: Connection, executions: Iterable[Execution]) -> dict[int, str]:
-    """Why those of the executions failed that did, by id."""
+    """Return the reasons of the executions that failed, by id."""
     rows = tx.execute(
         text("SELECT event_id, reason FROM executions WHERE event_id = ANY(:ids) AND kind = :failed"),
         {"failed": FAILED, "ids": [one.event_id for one in executions]},
@@ -121,7 +121,7 @@ def between(tx: Connection, first_id: int, end_id: int) -> dict[int, Execution]:
 
 
 def of_orders(tx: Connection, order_ids: Sequence[int]) -> Iterator[Execution]:
-    """Every execution of some orders; there is no index of them, so it looks at all executions."""
+    """Yield every execution of some orders. There is no index for this, so the query scans all executions."""
     rows = tx.execute(
         text(
             f"SELECT {', '.join(COLUMNS)} FROM executions "  # noqa: S608  # constants
@@ -133,7 +133,7 @@ def of_orders(tx: Connection, order_ids: Sequence[int]) -> Iterator[Execution]:
 
 
 def _row(execution: Execution) -> tuple[object, ...]:
-    """Return the row, with COLUMNS, of an execution that is no trade."""
+    """Return the row, with COLUMNS, of an execution that is not a trade."""
     if type(execution) is OrderClosed:
         return (
             execution.event_id,
@@ -179,7 +179,7 @@ def _row(execution: Execution) -> tuple[object, ...]:
 
 
 def _sides(execution: OrderClosed | OrderReplaced | ReplaceRefused, hold_cents: int) -> tuple[object, ...]:
-    """buy_order_id, buyer, hold_cents, sell_order_id, seller of what is of one order."""
+    """Return buy_order_id, buyer, hold_cents, sell_order_id, seller for an execution of a single order."""
     order = (execution.order_id, execution.client_id)
     return (*order, hold_cents, None, None) if execution.side == "buy" else (None, None, hold_cents, *order)
 

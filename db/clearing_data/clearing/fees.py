@@ -1,4 +1,4 @@
-"""The rates of fees, and how they change: only while nothing of a security is open or to be settled."""
+"""Fee rates and their changes, which are possible only while a security has nothing open or left to settle."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.messages import event_id
 
 RatesSet = Literal["set", "orders_open", "unknown_security"]
 
-# Who waits for the accounts keeps everybody else waiting behind it.
+# A transaction that waits for the accounts keeps all others waiting behind it.
 _LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"
 
 _IS_OPEN = text(
@@ -25,13 +25,13 @@ _IS_OPEN = text(
 
 
 def set_rates(tx: Connection, security_id: str, *, maker_ppm: int, taker_ppm: int, now_us: int) -> RatesSet:
-    """Give a security other rates, from the next command of its shard on [hundredths of a basis point].
+    """Give a security new rates, from the next command of its shard on [hundredths of a basis point].
 
-    What an order holds depends on the rates, so none may be open; and as order entry locks accounts before it reads
-    rates, none comes while all accounts are locked here. An order that is open is one whose trades are not all
-    settled, so every trade up to now has settled at the old rates, and every later one has a higher event id.
+    The hold of an order depends on the rates, so no order may be open; and because order entry locks accounts before
+    it reads rates, none arrives while all accounts are locked here. An order is open until all its trades are settled,
+    so every trade up to now has settled at the old rates, and every later one has a higher event id.
 
-    maker_ppm + taker_ppm >= 0, or Postgres refuses it
+    maker_ppm + taker_ppm >= 0, or Postgres refuses the change
     raises  sqlalchemy.exc.OperationalError  the accounts were not free for two seconds
     """
     tx.execute(text(_LOCK_TIMEOUT))

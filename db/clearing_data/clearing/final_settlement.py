@@ -1,8 +1,8 @@
-"""The final cash settlement of a security: every share that a client holds is exchanged for what it is worth.
+"""The final cash settlement of a security: every share that a client holds is exchanged for its value.
 
-Few statements, whatever the number of holders. The cash comes from outside, as that of a deposit does; the shares go
-back to DTCC, so that all that were issued are there. As everywhere accounts are locked by their names, holdings after
-them, and then DTCC's.
+It takes few statements, whatever the number of holders. The cash comes from outside, like that of a deposit; the
+shares go back to DTCC, which then has all that were issued. As everywhere, accounts are locked by their names, then
+their holdings, then DTCC's.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from db.clearing_data.tables import DTCC
 
 KIND = "final_settlement"
 
-# Of several workers one settles; any number will do, with the shard and the place of the event beside it.
+# Only one of several workers settles a security; the number is arbitrary, the second key is
+# the security.
 _LOCK = 7_266_004
 
 
 class DueSettlement(NamedTuple):
-    """A security of which no order is open at the engine, and what a share of it is worth [cents]."""
+    """A security without open orders at the engine, and the value of a share of it [cents]."""
 
     security_id: str
     value_cents: int
@@ -75,20 +76,20 @@ _EXCHANGE = """
 
 
 def due(tx: Connection) -> list[DueSettlement]:
-    """Return the securities whose last event was reported and whose shares are not exchanged yet."""
+    """Return the securities whose last event was reported, but whose shares are not exchanged yet."""
     return [DueSettlement(*row) for row in tx.exec_driver_sql(_DUE)]
 
 
 def settle(tx: Connection, one: DueSettlement, *, now_us: int) -> bool:
     """Exchange all holdings of a security, once nothing of it is left to settle.
 
-    returns  whether this was done; False when it is too early, or another worker does it
+    returns  whether the holdings were exchanged; False when it is too early, or when another worker does it
     """
     is_ours = tx.exec_driver_sql("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, one.security_id))
     if not is_ours.scalar_one() or one not in due(tx):
         return False
     locked = set(tx.exec_driver_sql(_LOCK_HOLDERS, (one.security_id, DTCC)).scalars())
-    # Deposits of shares take them from DTCC, so that from here on there are none.
+    # Deposits take their shares from DTCC, so from here on there are no deposits.
     tx.exec_driver_sql(_LOCK_HOUSE, (DTCC, one.security_id))
     holders = set(tx.exec_driver_sql(_HOLDERS, (one.security_id, DTCC)).scalars())
     if not holders <= locked or not nothing_is_left(tx, one):
@@ -110,10 +111,10 @@ def settle(tx: Connection, one: DueSettlement, *, now_us: int) -> bool:
 
 
 def nothing_is_left(tx: Connection, one: DueSettlement) -> bool:
-    """Return whether everything that ever traded of the security is settled.
+    """Return whether all trades of the security are settled.
 
-    An order is open in the register until the event that closes it is settled, and so are all its trades by then; one
-    that may be replaced is open, too. What order entry admits after the settlement the engine rejects, and while such
-    an order is on its way it is open as well.
+    An order is open in the register until the event that closes it and all its trades are settled; an order with a
+    pending replacement counts as open, too. The engine rejects orders that order entry admits after the settlement, and
+    such an order is open until its rejection is settled.
     """
     return not tx.exec_driver_sql(_IS_OPEN, {"security_id": one.security_id}).scalar_one()

@@ -1,4 +1,4 @@
-"""What clients owe and are owed by the trades of a time."""
+"""What clients owe and are owed by the trades of a window of time."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ _TURNOVERS = text(
 
 
 def turnovers(tx: Connection, *, from_us: int, to_us: int) -> list[Turnover]:
-    """What every client bought and sold of every security by the trades that were settled in a time."""
+    """Return each client's purchases and sales of each security in trades settled in [from_us, to_us)."""
     return [Turnover(*row) for row in tx.execute(_TURNOVERS, {"from_us": from_us, "to_us": to_us})]

@@ -1,4 +1,4 @@
-"""Writes what a unit of executions changes of orders; the accounts of their clients are locked before.
+"""Writes the changes that a batch of executions makes to orders; the accounts of their clients are already locked.
 
 See db.clearing_data.clearing.settlement for the other tables, and for the order of all locks.
 """
@@ -15,7 +15,7 @@ from db.clearing_data.tables import FEE_HOLD, fee_hold
 from db.statements import Statements, run_prepared
 from tasks.order_execution.rules.changes import ChangedOrder, Decided, OrderChange, Terms
 
-# Of two replacements that settle in the wrong order the later one stands.
+# If two replacements settle in the wrong order, the later one applies.
 _CHANGE_TERMS = text(
     """
     WITH change AS (
@@ -48,9 +48,9 @@ _CHANGE_TERMS = text(
 
 
 def change_terms(tx: Connection, changes: Mapping[int, OrderChange]) -> Counter[str]:
-    """Write the new terms of replaced orders; returns how many orders more (+) or less (-) each client has open.
+    """Write the new terms of replaced orders; return the change in each client's number of open orders.
 
-    What was filled ahead of a replacement may have closed an order that has more to trade: then it is open again.
+    Fills that settled ahead of a replacement may have closed an order that has more to trade: then it opens again.
     """
     terms: dict[int, Terms] = {order_id: change.terms for order_id, change in changes.items() if change.terms}
     opened: Counter[str] = Counter()
@@ -84,7 +84,7 @@ _RELEASE = text(
     """
 )
 
-# With nothing pending, an order can be filled up to its quantity again, and no further.
+# With no replacement pending, an order can again be filled up to its quantity and no further.
 _LIMIT_FILLS = text(
     f"""
     WITH before AS (
@@ -102,9 +102,10 @@ _LIMIT_FILLS = text(
 
 
 def release_replaces(tx: Connection, decided: Sequence[Decided]) -> tuple[set[tuple[int, int]], Counter[str]]:
-    """Strike replacements off that were decided.
+    """Delete pending replacements that were decided.
 
-    returns  (order id, command id) of those that were pending so, and what is no longer held for fees by client [cents]
+    returns  (order id, command id) of those that were pending with this client and reservation, and by client the cash
+             no longer held for fees [cents]
     """
     fees: Counter[str] = Counter()
     if not decided:
@@ -119,9 +120,9 @@ def release_replaces(tx: Connection, decided: Sequence[Decided]) -> tuple[set[tu
     return released, fees
 
 
-# An order is closed when fills and closes add up to its quantity, in whichever order they came; ahead of a replacement
-# they may be more. A close of the whole order says whether it was cancelled or rejected; with a fill before or after
-# it, it was cancelled. Its reason stands, unless a trade of it failed.
+# An order is closed when fills and closes add up to its quantity, in any order; ahead of a replacement they may exceed
+# it. A close of the whole order says whether the order was cancelled or rejected; with a fill before or after it, the
+# order was cancelled. Its reason stays, unless a trade of the order failed.
 _CHANGE_ORDERS = f"""
     UPDATE orders SET
         filled_quantity = orders.filled_quantity + change.filled_quantity,
@@ -154,7 +155,8 @@ _CHANGE_ORDERS = f"""
             - {FEE_HOLD} AS fee_released
 """  # noqa: S608 - the text is ours
 
-# Planned anew each time: the best plan depends on how many orders are open, and it would be kept from when few were.
+# Planned each time: the best plan depends on the number of open orders, and a kept plan would date from when few were
+# open.
 _NO_LONGER_OPEN = """
     DELETE FROM open_orders USING unnest(%s::text[], %s::bigint[]) AS closed (client_id, order_id)
     WHERE open_orders.client_id = closed.client_id AND open_orders.order_id = closed.order_id
@@ -162,7 +164,7 @@ _NO_LONGER_OPEN = """
 
 
 def change_orders(tx: Connection, changes: Mapping[int, OrderChange]) -> list[ChangedOrder]:
-    """Write what happened to open orders; returns those that were open for as much as the change says."""
+    """Write the changes of open orders; return the orders whose open quantity covered their change."""
     rows = run_prepared(
         tx,
         "change_orders",

@@ -1,8 +1,8 @@
-"""Writes what a unit of executions changes of money and shares: few statements, whatever the size of the unit.
+"""Writes the changes that a batch makes to money and shares: few statements, whatever the size of the batch.
 
 The order of the locks is that of the whole exchange: executions, accounts, and under a client's account row its
-orders and holdings; then the account of EXCHANGE, which every unit with fees needs, and last prices last. The rows of
-DTCC are never locked; it is flat over every trade.
+orders and holdings; then the account of EXCHANGE, which every batch with fees needs, and last prices at the end. The
+rows of DTCC are never locked, because it is flat over every trade.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from db.statements import Statements, run_prepared
 from tasks.order_execution.rules.changes import FeeRates, HoldingChange, LastPrice, LedgerEntry, Settlement
 from tasks.shared.rules.coverage import Interval
 
-# Adds statements to others.
+# A function that adds statements to others.
 Adds = Callable[[Statements], None]
 
 # The stage whose events are settled, in `coverage`.
@@ -38,9 +38,9 @@ _LOCK_ACCOUNTS = (
 
 
 def lock_accounts(tx: Connection, clients: Iterable[str]) -> tuple[set[str], set[str]]:
-    """Lock the accounts of clients, always in the same order; so their orders and holdings are ours, too.
+    """Lock the accounts of clients, always in the same order; this also protects their orders and holdings.
 
-    returns  those whose accounts are closed, and those that ever sold short
+    returns  the clients whose accounts are closed, and those that ever sold short
     """
     rows = run_prepared(tx, "lock_accounts_to_settle", _LOCK_ACCOUNTS, array(clients))
     return (
@@ -55,7 +55,7 @@ _FEE_RATES = (
 
 
 def fee_rates(tx: Connection) -> dict[str, FeeRates]:
-    """The fees of the securities that have any. They change only while nothing of a security is left to settle."""
+    """Return the fees of the securities that have any. They change only while a security has nothing left to settle."""
     return {
         security_id: FeeRates(maker, taker) for security_id, maker, taker in run_prepared(tx, "fee_rates", _FEE_RATES)
     }
@@ -70,16 +70,16 @@ def change(
     first: Adds | None = None,
     last: Adds | None = None,
 ) -> list[tuple[Any, ...]]:
-    """Write what a unit changes of accounts, holdings and last prices, and which events it covers.
+    """Write a batch's changes of accounts, holdings and last prices, and the events that it covers.
 
-    opened_orders  how many orders more (+) or less (-) each client has open
-    first, last    add statements before and behind these, in the same round trips
+    opened_orders  change in each client's number of open orders
+    first, last    add statements before and after these, in the same round trips
     returns        the rows of the last statement
 
-    raises  BooksBroken  and then the transaction is lost
+    raises  BooksBroken  the transaction must then be rolled back
     """
     statements = Statements(tx)
-    # It conflicts with nothing, so it goes with what comes next instead of on a way of its own.
+    # This conflicts with nothing, so it shares the next round trip instead of taking one of its own.
     coverage.add(statements, MATCHING, covers)
     if first is not None:
         first(statements)
@@ -95,7 +95,7 @@ def change(
     return statements.run()
 
 
-# The accounts are locked before, so it does not matter which of the two tables Postgres changes first.
+# The accounts are already locked, so it does not matter which of the two tables Postgres changes first.
 _CHANGE = """
     WITH account AS (
         UPDATE accounts SET
@@ -125,9 +125,9 @@ _OPEN_HOLDINGS = """
 def _change_accounts_and_holdings(
     statements: Statements, settlement: Settlement, opened_orders: Mapping[str, int]
 ) -> None:
-    """Change both, and open a holding for a buyer who never had the security.
+    """Change both, and insert a holding for a buyer that never had the security.
 
-    An upsert would not do: it holds the proposed row, a seller's negative difference, against the CHECK first.
+    An upsert would not do: it first tests the proposed row, a seller's negative difference, against the CHECK.
     """
     accounts, holdings = settlement.accounts, settlement.holdings
     statements.add_prepared(
@@ -166,11 +166,11 @@ def book(tx: Connection, settlement: Settlement, *, booked_us: int) -> None:
             copy_rows(tx, "ledger", LedgerEntry.__struct_fields__, entries, of_all)
 
 
-# Every unit with fees waits here for the others, so it comes as late as it can.
+# Every batch with fees waits here for the others, so this comes as late as possible.
 _EARN = "UPDATE accounts SET balance_cents = balance_cents + %s WHERE client_id = %s"
 
 
-# The rows are locked in the order of the securities, or two units could block each other.
+# The rows are locked in the order of the securities; otherwise two batches could block each other.
 _SET_LAST_PRICES = """
     WITH newer AS (
         SELECT security_id, trade.event_id, trade.price_cents

@@ -2,11 +2,11 @@
 
 A transfer is booked in the ledger and moves the balance or holding in the same transaction, once for each transfer
 id. Cash that comes in comes from `EXTERNAL`, the world outside the exchange, which is a name in the ledger and has
-no account: so the cash of all accounts is what came in less what went out. Shares come from `DTCC`, which got all
-that were issued from `ISSUER`, again only a name in the ledger: so the shares of all accounts are what was issued.
+no account: so the cash of all accounts equals deposits less withdrawals. Shares come from `DTCC`, which got all issued
+shares from `ISSUER`, also only a name in the ledger: so the shares of all accounts equal the issued shares.
 
-Nothing that is booked is ever changed: what was wrong is made good by a transfer of its own, a correction, between a
-client and the house, which stands between clients here as in every trade: EXCHANGE for cash, DTCC for shares.
+A booked entry never changes: an error is repaired by a further transfer, a correction, between a client and the house,
+which stands between clients here as in every trade: EXCHANGE for cash, DTCC for shares.
 
 A client's account row is always locked before its holdings, before those of DTCC and before the account of EXCHANGE.
 """
@@ -35,7 +35,7 @@ Transferred = Literal[
     "unknown_security",
     "insufficient_funds",
     "insufficient_holdings",
-    "account_closed",  # nothing more comes into it but corrections
+    "account_closed",  # it accepts only corrections
 ]
 
 _ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders, collateral_cents FROM accounts"
@@ -43,36 +43,36 @@ _HOLDING = "SELECT client_id, security_id, shares, held, borrowed, located, sold
 
 
 def account(tx: Connection, client_id: str) -> Account | None:
-    """Return the account of a client; None when there is none."""
+    """Return the account of a client; None when it has no account."""
     row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :client_id"), {"client_id": client_id}).first()
     return Account(*row) if row else None
 
 
 def all_accounts(tx: Connection) -> list[Account]:
-    """Every account, DTCC's too, in the order of their names."""
+    """Return every account, DTCC's too, in the order of their names."""
     return [Account(*row) for row in tx.execute(text(f"{_ACCOUNT} ORDER BY client_id"))]
 
 
 def holdings(tx: Connection, client_id: str) -> list[Holding]:
-    """What a client holds, in the order of the securities."""
+    """Return the holdings of a client, in the order of the securities."""
     query = text(f"{_HOLDING} WHERE client_id = :client_id ORDER BY security_id")
     return [Holding(*row) for row in tx.execute(query, {"client_id": client_id})]
 
 
 def holding(tx: Connection, client_id: str, security_id: str) -> Holding:
-    """What a client holds of a security; a holding of no shares when there is no row."""
+    """Return a client's holding of a security; a holding of no shares when there is no row."""
     query = text(f"{_HOLDING} WHERE client_id = :client_id AND security_id = :security_id")
     row = tx.execute(query, {"client_id": client_id, "security_id": security_id}).first()
     return Holding(*row) if row else Holding(client_id, security_id, shares=0, held=0)
 
 
 def all_holdings(tx: Connection) -> list[Holding]:
-    """Every holding, in the order of clients and securities."""
+    """Return every holding, in the order of clients and securities."""
     return [Holding(*row) for row in tx.execute(text(f"{_HOLDING} ORDER BY client_id, security_id"))]
 
 
 def open_account(tx: Connection, client_id: str, *, now_us: int) -> bool:
-    """Open an empty account; False when there is one already, or the name stands for something else."""
+    """Open an empty account; return False when it exists already or the name is reserved."""
     if client_id in _NO_CLIENTS:
         return False
     opened = tx.execute(
@@ -126,10 +126,10 @@ def correct(
     reason: str,
     now_us: int,
 ) -> Transferred:
-    """Make good what was booked wrongly, once for each transfer id.
+    """Correct a booking, once for each transfer id.
 
-    cash_cents, shares  what the client gains (+) or loses (-) of the one, with security_id of the other
-    entry_id            the entry of the ledger that it makes up for, if it is one
+    cash_cents, shares  the client's gain (+) or loss (-): either cash, or shares of security_id
+    entry_id            the ledger entry that it corrects, if there is one
     """
     if bool(cash_cents) == bool(shares) or bool(shares) != (security_id is not None):
         raise ValueError("a correction moves either cash or shares")
@@ -158,7 +158,7 @@ def _transfer(
     shares: int,
     now_us: int,
 ) -> Transferred:
-    """Book a transfer and move what it moves; a positive amount is the client's gain."""
+    """Book a transfer and move its cash or shares; a positive amount is the client's gain."""
     row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :client_id FOR UPDATE"), {"client_id": client_id}).first()
     if row is None or (kind == "correction" and client_id in (DTCC, EXCHANGE)):
         return "unknown_account"
@@ -178,11 +178,11 @@ def _transfer(
     if security_id is not None:
         if not _covered(tx, client_id, contra_account, security_id, shares):
             return "insufficient_holdings"
-        # The final settlement waits for the holding of DTCC, too: whoever has it second sees what the other did.
+        # The final settlement waits for DTCC's holding, too: the second of the two to lock it sees what the first did.
         if kind == "deposit" and not _is_listed(tx, security_id):
             return "unknown_security"
     if not _book(tx, transfer_id, asked, now_us):
-        return "transfer_id_reused"  # by a transfer of another client in this very moment
+        return "transfer_id_reused"  # by a concurrent transfer of another client
     if kind in ("deposit", "withdrawal"):
         growth.record_transfer(tx, client_id, cash_cents=cash_cents, security_id=security_id, shares=shares)
     if contra_account == EXCHANGE:
@@ -196,7 +196,7 @@ def _transfer(
             {"client_id": client_id, "cash_cents": cash_cents},
         )
     else:
-        # What comes in is returned first, as far as the client owes it; DTCC gets that back at once.
+        # Incoming shares that the client owes are returned first; DTCC gets them back at once.
         kept = loans.give_back(tx, client_id, security_id, shares, now_us=now_us) if shares > 0 else shares
         if kept:
             _move_shares(tx, client_id, security_id, kept)
@@ -212,19 +212,19 @@ def _contra_account(kind: str, security_id: str | None) -> str:
 
 
 def _is_closed(tx: Connection, client_id: str) -> bool:
-    """Return whether an account is, whose row is locked."""
+    """Return whether the account is closed. The caller holds its row lock."""
     state = tx.execute(text("SELECT state FROM accounts WHERE client_id = :client_id"), {"client_id": client_id})
     return bool(state.scalar_one() == "closed")
 
 
 def _exchange_has(tx: Connection, cents: int) -> bool:
-    """Return whether EXCHANGE has so much cash; its account stays locked."""
+    """Lock the account of EXCHANGE and return whether it has this much cash."""
     row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :exchange FOR UPDATE"), {"exchange": EXCHANGE}).first()
     return row is not None and Account(*row).available_cents >= cents
 
 
 def _is_listed(tx: Connection, security_id: str) -> bool:
-    """Return whether a security can still be had; what was delisted or settled cannot."""
+    """Return whether shares of a security can still be deposited: not after its delisting or final settlement."""
     found = tx.execute(
         text(
             "SELECT FROM securities WHERE security_id = :id AND delisted_us IS NULL AND settlement_transfer_id IS NULL"
@@ -250,7 +250,7 @@ def _booked(tx: Connection, transfer_id: str) -> tuple[object, ...] | None:
 
 
 def _covered(tx: Connection, client_id: str, contra_account: str, security_id: str, shares: int) -> bool:
-    """Return whether the side that gives the shares has them available; its holding stays locked."""
+    """Lock the holding of the side that gives the shares, and return whether it has them available."""
     giver = contra_account if shares > 0 else client_id
     if giver == ISSUER:
         return True

@@ -1,4 +1,4 @@
-"""What clients were worth in the past: a sample every few seconds, of which the older ones are thinned out."""
+"""The equity of clients in the past: a sample every few seconds, of which older ones are thinned out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from db.clearing_data.tables import equity_samples
 
-# A sample is due at the multiples of this, so that several processes which take them take the same ones [us].
+# A sample is due at multiples of this, so that several processes take the same samples [us].
 EVERY_US = 10_000_000
-# What is older than this has one sample a minute, and what is older than that has none [us].
+# Beyond the first age one sample a minute is kept, beyond the second no sample [us].
 THINNED_AFTER_US = 3_600_000_000
 THINNED_TO_US = 60_000_000
 KEPT_US = 24 * 3_600_000_000
@@ -21,7 +21,7 @@ _THIN_OUT = text(
     "DELETE FROM equity_samples WHERE sampled_us < :oldest_us "
     "OR (sampled_us < :thinned_us AND sampled_us % :each_us <> 0)"
 )
-# Of a long time every n-th sample, and always the latest one; of each the clients that are the richest in the latest.
+# For a long period, every n-th sample and always the latest; in each, the clients that are richest in the latest.
 _SAMPLES = text(
     "WITH recent AS (SELECT sampled_us, standings, "
     "row_number() OVER (ORDER BY sampled_us DESC) - 1 AS place, count(*) OVER () AS found "
@@ -34,9 +34,9 @@ _SAMPLES = text(
 
 
 class Sample(NamedTuple):
-    """What clients were worth at a time.
+    """The equity of clients at one time.
 
-    standings  by client, equity [cents] and return [millionths], None where there is none
+    standings  by client: equity [cents] and return [millionths], None where the client has no return
     """
 
     sampled_us: int
@@ -44,7 +44,7 @@ class Sample(NamedTuple):
 
 
 def add(tx: Connection, sample: Sample) -> None:
-    """Keep a sample, unless there is one of its time, and let go what is too old."""
+    """Store a sample, unless there is one of its time, and delete samples that are too old."""
     row = {"sampled_us": sample.sampled_us, "standings": sample.standings}
     tx.execute(insert(equity_samples).values(row).on_conflict_do_nothing())
     tx.execute(
@@ -58,14 +58,14 @@ def add(tx: Connection, sample: Sample) -> None:
 
 
 def any_exist(tx: Connection) -> bool:
-    """Return whether there is a sample."""
+    """Return whether there are any samples."""
     return bool(tx.execute(text("SELECT EXISTS (SELECT FROM equity_samples)")).scalar_one())
 
 
 def since(tx: Connection, since_us: int, *, most: int, richest: int | None = None) -> list[Sample]:
-    """Return the samples since a time, oldest first; of more than `most` some in even distances, the latest among them.
+    """Return the samples since a time, oldest first; if there are more than `most`, evenly spaced ones with the latest.
 
-    richest  so many clients, by what they are worth in the latest sample; None for all
+    richest  number of clients, the richest in the latest sample; None for all clients
     """
     rows = tx.execute(_SAMPLES, {"since_us": since_us, "most": most, "richest": richest})
     return [

@@ -1,8 +1,8 @@
-"""What an account has gained by trading: its time-weighted return, which deposits and withdrawals do not change.
+"""The gain of an account by trading: its time-weighted return, which deposits and withdrawals do not change.
 
-Between two transfers an account grows by equity / base, where base is what it was worth right after the first of them.
-The return is the product of these factors less one. So a withdrawal does not turn 5 % into 1,000 %, and a deposit does
-not thin a gain out. Shares are valued at the last price at the time of their transfer.
+Between two transfers an account grows by equity / base, where base is its equity right after the first of them. The
+return is the product of these factors less one. So a withdrawal does not turn 5 % into 1,000 %, and a deposit does not
+dilute a gain. Shares are valued at the last price at the time of their transfer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 _PPM = 1_000_000
 _PLACES = Decimal("1e-12")
-# Of a cent that grew without bounds; more digits than Decimal keeps would stop its transfers.
+# A cap for a cent that grew without bounds: more digits than Decimal keeps would block the account's transfers.
 _MOST = Decimal(10) ** 12
 
 _WORTH = text(
@@ -35,8 +35,8 @@ _KEEP = text(
 class Growth:
     """An account's growth up to its last transfer.
 
-    factor      by which it grew until then
-    base_cents  what it was worth right after it
+    factor      its growth factor until then
+    base_cents  its equity right after it
     """
 
     factor: Decimal = Decimal(1)
@@ -45,14 +45,14 @@ class Growth:
     def after_transfer(self, *, equity_cents: int, value_cents: int) -> Growth:
         """Return the growth after a transfer.
 
-        equity_cents  what the account was worth before it
-        value_cents   of what came in; negative for what went out
+        equity_cents  the account's equity before it
+        value_cents   the value that came in; negative for a withdrawal
         """
         factor = self._factor_at(equity_cents)
         return Growth(min(factor, _MOST).quantize(_PLACES), equity_cents + value_cents)
 
     def return_ppm(self, equity_cents: int) -> int | None:
-        """Return the gain at an equity in millionths; None for an account that nothing ever came into."""
+        """Return the gain at an equity in millionths; None for an account that never received anything."""
         if self.base_cents <= 0 and self.factor == 1:
             return None
         return round((self._factor_at(equity_cents) - 1) * _PPM)
@@ -63,18 +63,18 @@ class Growth:
 
 @dataclass(slots=True)
 class Kept:
-    """What an account would have if it had never traded: its deposits less its withdrawals."""
+    """The content of an account if it had never traded: its deposits less its withdrawals."""
 
     cash_cents: int = 0
     shares: dict[str, int] = field(default_factory=dict)
 
     def versus_ppm(self, equity_cents: int, prices_cents: Mapping[str, int]) -> int | None:
-        """Return by how much an equity is above this, in millionths of it; None where this is worth nothing."""
+        """Return by how much an equity exceeds this value, in millionths of the value; None if the value is zero."""
         worth_cents = self.cash_cents + sum(shares * prices_cents[name] for name, shares in self.shares.items())
         return round((Decimal(equity_cents) / worth_cents - 1) * _PPM) if worth_cents > 0 else None
 
 
-# The index of the transfers, of which there are few, finds them among the trades.
+# Transfers are few, and their index finds them among the trades.
 _KEPT = text(
     "SELECT account, security_id, sum(cash_cents)::bigint AS cash, sum(shares)::bigint AS shares FROM ledger "
     "WHERE transfer_id IS NOT NULL AND kind IN ('deposit', 'withdrawal') GROUP BY account, security_id"
@@ -82,7 +82,7 @@ _KEPT = text(
 
 
 def kept(tx: Connection) -> Mapping[str, Kept]:
-    """Return what each account that ever had a transfer would have without its trades."""
+    """Return what each account that ever had a transfer would hold without its trades."""
     found: dict[str, Kept] = defaultdict(Kept)
     for row in tx.execute(_KEPT):
         if row.security_id is None:
@@ -101,7 +101,7 @@ def record_transfer(tx: Connection, client_id: str, *, cash_cents: int, security
 
 
 def growths(tx: Connection, client_id: str | None = None) -> Mapping[str, Growth]:
-    """Return the growth of each account that ever had a transfer; of one account, if that is named."""
+    """Return the growth of each account that ever had a transfer; with a client id, of that account only."""
     query = text(
         "SELECT client_id, factor, base_cents FROM account_growth "
         "WHERE client_id = :client_id OR CAST(:client_id AS text) IS NULL"

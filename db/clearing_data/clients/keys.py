@@ -15,17 +15,17 @@ from sqlalchemy import Connection, text
 
 Role = Literal["admin", "client"]
 
-# Whose keys are the admin's; no account has this name.
+# The owner of the admin's keys; no account has this name.
 ADMIN = "ADMIN"
 
-_PREFIX = "sx_"  # tells a key from any other secret, to people and to scanners of leaked secrets
+_PREFIX = "sx_"  # lets people and scanners of leaked secrets recognise a key
 
 NEWEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a key belongs to, and what it may do."""
+    """The owner of a key, and its permissions."""
 
     client_id: str
     role: Role
@@ -37,7 +37,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """What is known of a key; the key itself is not."""
+    """The stored facts about a key; the key itself is not stored."""
 
     key_id: int
     role: Role
@@ -70,7 +70,7 @@ def make_key(
 
 
 def find_key(tx: Connection, key: str) -> Identity | None:
-    """Whose key this is; None when it is unknown or revoked.
+    """Return the identity that a key belongs to; None when the key is unknown or revoked.
 
     The look-up compares hashes, so its time says nothing about the key.
     """
@@ -97,13 +97,13 @@ def keys_page(tx: Connection, client_id: str, *, before_key_id: int = NEWEST, li
 
 
 def count_valid_keys(tx: Connection, client_id: str) -> int:
-    """How many keys of a client are not revoked."""
+    """Return how many keys of a client are not revoked."""
     query = text("SELECT count(*) FROM api_keys WHERE client_id = :client_id AND revoked_us IS NULL")
     return int(tx.execute(query, {"client_id": client_id}).scalar_one())
 
 
 def revoke_key(tx: Connection, client_id: str, key_id: int, *, now_us: int) -> ApiKey | None:
-    """Revoke one key of a client, once and for all; None when the client has no such key."""
+    """Revoke one key of a client for good; return None when the client has no such key."""
     row = tx.execute(
         text(
             "UPDATE api_keys SET revoked_us = coalesce(revoked_us, :now_us) "
@@ -116,20 +116,20 @@ def revoke_key(tx: Connection, client_id: str, key_id: int, *, now_us: int) -> A
 
 
 def revoked_of(tx: Connection, key_ids: Collection[int]) -> set[int]:
-    """Which of some keys are not valid any more; revoked ones may be deleted already."""
+    """Return the keys among these that are no longer valid; revoked keys may be deleted already."""
     query = text("SELECT key_id FROM api_keys WHERE key_id = ANY(:key_ids) AND revoked_us IS NULL")
     return set(key_ids) - set(tx.execute(query, {"key_ids": list(key_ids)}).scalars())
 
 
 def lock_keys(tx: Connection, client_id: str) -> None:
-    """Let no other transaction that locks a client's keys go on before this one ends."""
+    """Make other transactions that lock a client's keys wait until this one ends."""
     tx.execute(
         text("SELECT pg_advisory_xact_lock(hashtextextended('keys of ' || :client_id, 0))"), {"client_id": client_id}
     )
 
 
 def made_since(tx: Connection, client_id: str, since_us: int) -> tuple[int, int]:
-    """How many keys of a client were made since a time, and when the first of these was [us]."""
+    """Return how many keys of a client were made since a time, and when the first of these was made [us]."""
     query = text(
         "SELECT count(*), coalesce(min(created_us), 0) FROM api_keys "
         "WHERE client_id = :client_id AND created_us > :since"
@@ -139,7 +139,7 @@ def made_since(tx: Connection, client_id: str, since_us: int) -> tuple[int, int]
 
 
 def delete_revoked(tx: Connection, client_id: str, *, keep: int) -> None:
-    """Delete a client's revoked keys but the newest."""
+    """Delete a client's revoked keys except the newest `keep`."""
     tx.execute(
         text(
             "DELETE FROM api_keys WHERE key_id IN (SELECT key_id FROM api_keys "

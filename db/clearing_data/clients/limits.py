@@ -1,4 +1,4 @@
-"""The limits that an account has of its own, in place of those of the exchange."""
+"""Limits of a single account, which replace those of the exchange."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from db.clearing_data.tables import DTCC, EXCHANGE
 
 
 class AccountLimits(NamedTuple):
-    """A row's limits; None where that of the exchange holds."""
+    """The limits in a row; None where the exchange's limit applies."""
 
     max_order_quantity: int | None = None
     max_order_notional_cents: int | None = None
@@ -38,10 +38,10 @@ def of_all(tx: Connection) -> dict[str, AccountLimits]:
 
 
 def change(tx: Connection, client_id: str, changes: Mapping[str, int | None]) -> AccountLimits | None:
-    """Change some of the limits, by their fields; returns all of them after that, None when there is no such trader.
+    """Change some of the limits, by their fields; return all limits afterwards, None when there is no such trader.
 
-    The row is locked as order entry locks it: an order is admitted before this or sees it. A limit below what an
-    account has or has open already closes nothing.
+    The row is locked as order entry locks it, so each order is either admitted before the change or sees it. A limit
+    below what an account already holds or has open closes nothing.
     """
     wrong = changes.keys() - set(AccountLimits._fields)
     if wrong:

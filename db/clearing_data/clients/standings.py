@@ -1,4 +1,4 @@
-"""How the clients stand: what they have, what they have gained, and how often they traded."""
+"""Standings: what the clients have, what they have gained, and how often they traded."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from db.clearing_data.tables import DTCC, EXCHANGE
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One client's.
+    """The standing of one client.
 
-    growth  what it has gained between its transfers
-    trades  how often it bought or sold, 0 where that was not counted
+    growth  its gain between its transfers
+    trades  how often it bought or sold, 0 if not counted
     """
 
     account: Account
@@ -29,9 +29,9 @@ class Standing:
 
 
 def standings(tx: Connection, trades: Mapping[str, int]) -> list[Standing]:
-    """How every client stands, DTCC and EXCHANGE aside.
+    """Return the standing of every client, without DTCC and EXCHANGE.
 
-    trades  of each client, who needs them; see `db.clearing_data.clients.trade_counts`
+    trades  number of trades of each client, for callers that need them; see `db.clearing_data.clients.trade_counts`
     """
     held: Mapping[str, list[Holding]] = defaultdict(list)
     for holding in accounts.all_holdings(tx):

@@ -1,4 +1,4 @@
-"""Statements of account: what an account had, what was booked, what it has then."""
+"""Statements of account: the opening balance, the postings, and the closing balance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 
 class Posting(NamedTuple):
-    """What one entry of the ledger did to an account: cents, shares of the security."""
+    """The effect of one ledger entry on an account: cents, shares of the security."""
 
     entry_id: int
     booked_us: int
@@ -22,7 +22,7 @@ class Posting(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """An account over a time; `postings` in the order of the ledger, None when they are more than were asked for."""
+    """An account over a period; `postings` in the order of the ledger, None when there are more than the limit."""
 
     opening_cents: int
     opening_shares: dict[str, int]
@@ -31,7 +31,7 @@ class Statement(NamedTuple):
     closing_shares: dict[str, int]
 
 
-# An account is the contra account of the house only, whose entries are found by their times.
+# An account is a contra account only in entries of the house, which are found by their times.
 _OF_ACCOUNT = """
     SELECT entry_id, booked_us, kind, event_id, transfer_id, security_id, cash_cents, shares
     FROM ledger WHERE account = :account AND booked_us >= :from_us
@@ -52,12 +52,12 @@ _POSTINGS = text(
 
 
 def statement(tx: Connection, account: str, *, is_house: bool, from_us: int, to_us: int, most: int) -> Statement | None:
-    """Return the statement of an account from one time up to, and without, another; None when there is no account.
+    """Return the statement of an account over [from_us, to_us); None when there is no account.
 
-    It goes back from what the account has now, so that it costs what was booked since, and not since ever. The
-    transaction has to be a snapshot.
+    It works backwards from the current balance, so its cost depends on the bookings since then, not on all bookings.
+    The transaction must be a snapshot.
 
-    is_house  whether the account is DTCC or EXCHANGE, which stand against others
+    is_house  whether the account is DTCC or EXCHANGE, which are contra accounts
     most      how many postings at most
     """
     balance = tx.execute(
@@ -97,5 +97,5 @@ def statement(tx: Connection, account: str, *, is_house: bool, from_us: int, to_
 
 
 def _of_securities(shares: Counter[str]) -> dict[str, int]:
-    """Shares by security, in the order of their names, without those that are none."""
+    """Return shares by security, in the order of the names, without securities that have no shares."""
     return {security_id: shares[security_id] for security_id in sorted(filter(None, shares)) if shares[security_id]}

@@ -1,4 +1,4 @@
-"""Whether an account may trade: open, stopped by the admin for now, or closed for good."""
+"""The state of an account: open, stopped by the admin for now, or closed for good."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ AccountState = Literal["open", "stopped", "closed"]
 
 
 def set_stopped(tx: Connection, client_id: str, *, stopped: bool) -> AccountState | None:
-    """Stop an account, or open it again; returns its state after that, None when there is no such trader.
+    """Stop an account, or open it again; return its state afterwards, None when there is no such trader.
 
-    The row is locked as order entry locks it: an order is admitted before this or sees it.
+    The row is locked as order entry locks it, so each order is either admitted before the change or sees it.
     A closed account stays closed.
     """
     row = tx.execute(
@@ -34,7 +34,7 @@ def set_stopped(tx: Connection, client_id: str, *, stopped: bool) -> AccountStat
 def close(tx: Connection, client_id: str) -> Literal["closed", "owes_shares"] | None:
     """Close an account for good, unless it owes shares; None when there is no such trader.
 
-    What it has is still its client's, and can be withdrawn. Whatever it traded and is not settled yet fails.
+    Its content still belongs to the client and can be withdrawn. Trades of it that are not settled yet will fail.
     """
     row = tx.execute(
         text(

@@ -1,8 +1,8 @@
-"""How often each client has traded, counted on from where it was counted before, as a ledger only ever grows.
+"""Counts of each client's trades; each count continues from the previous one, because the ledger only ever grows.
 
-Numbers of entries are given before the entries are committed, so below one that can be seen another may still come.
-Who books has locked an account before, so its transaction has its own number before its entries have theirs: once
-every transaction is over that was under way when an entry was seen, all entries up to it are there.
+Entries get their numbers before they are committed, so an entry with a lower number may appear after one with a higher
+number. A transaction that books has locked an account first, so it has its transaction number before its entries get
+theirs: once every transaction that was running when an entry was seen is over, all entries up to that one are there.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections import Counter
 
 from sqlalchemy import Connection, text
 
-# Entries that are counted at once; more would keep a request waiting too long.
+# Entries counted in one step; more would keep a request waiting too long.
 STEP = 1_000_000
-# So few are counted every time.
+# Up to this many entries are simply counted every time.
 FEW = 10_000
 
 _LOOK = text(
@@ -29,24 +29,24 @@ _LAST = 2**63 - 1
 
 
 class TradeCounts:
-    """Remembers what was counted; one at a time may use it."""
+    """Remembers what was counted; for use by one thread at a time."""
 
     def __init__(self) -> None:
         self._begin()
 
     def _begin(self) -> None:
         self._counted: Counter[str] = Counter()
-        self._through = 0  # of these entries
-        self._final = 0  # up to this one all entries are there
-        self._seen: tuple[int, int] | None = None  # an entry, and the transaction before which all have to be over
+        self._through = 0  # the last entry counted
+        self._final = 0  # all entries up to this one are there
+        self._seen: tuple[int, int] | None = None  # an entry, and the transaction before which all must have ended
 
     def advance(self, tx: Connection) -> bool:
-        """Count a part of what is new; False when there is much more of it, and then it is to be called again.
+        """Count some of the new entries; return False when many more are left, so that the caller calls again.
 
-        Each call takes a transaction of its own: within one, nothing changes.
+        Each call needs its own transaction, because within one transaction the view does not change.
         """
         last, xmin, xmax = tx.execute(_LOOK).one()
-        if last < self._final:  # another database in the place of the one that was counted
+        if last < self._final:  # another database replaced the one that was counted
             self._begin()
         if self._seen is not None and xmin >= self._seen[1]:
             self._final, self._seen = self._seen[0], None
@@ -59,7 +59,7 @@ class TradeCounts:
         return self._through == self._final and (self._through > 0 or last <= FEW)
 
     def read(self, tx: Connection) -> Counter[str]:
-        """Trades of each client as of now."""
+        """Return the number of trades of each client as of now."""
         return self._counted + Counter(_count(tx, after=self._through, through=_LAST))
 
 

@@ -1,1 +1,1 @@
-"""Competitions: cases, teams, rounds, results, and what is kept of them."""
+"""Competitions: cases, teams, rounds, results, and their records."""

@@ -1,7 +1,7 @@
 """Competitions, their invitations, teams and results, as the api and the referee read and write them.
 
-A row of `competitions` moves by compare and set, so of the referee and an organiser who stop and go on at once one
-wins. The api locks the row while a team joins, so the start is before it or after it.
+A row of `competitions` moves by compare and set: if the organiser and the referee move it at the same time, one of them
+wins. The api locks the row while a team joins, so a start comes either before or after the join.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from tasks.referee.rules.case import Case, decode, encode
 from tasks.referee.rules.steps import Place, State, Step
 
 _INVITE_BYTES = 18
-# Who reserves ids holds it; any number will do.
+# A transaction that reserves ids holds this lock; the number is arbitrary.
 _RESERVING = 7_266_007
-# Competitions in a list.
+# Maximum number of competitions in a list.
 MOST = 100
 
 
 class Competition(NamedTuple):
-    """A competition with its case and, which is secret until it is over, its seed."""
+    """A competition with its case and its seed, which is secret until the competition is over."""
 
     number: int
     competition_id: str
@@ -44,7 +44,7 @@ class Competition(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """Where it is."""
+        """The competition's current place in its steps."""
         return Place(self.state, self.step, self.round, self.ends_us, self.step_ends_us, self.trading_us)
 
     @property
@@ -66,7 +66,7 @@ class Team(NamedTuple):
 
 
 class Invite(NamedTuple):
-    """An invitation: the competition, and the team that has used it."""
+    """An invitation: its competition, and the team that has used it."""
 
     competition: int
     client_id: str | None
@@ -92,7 +92,7 @@ def create(
     securities: Iterable[RoundSecurity],
     now_us: int,
 ) -> int:
-    """Enter a competition, reserve its securities, and return its number."""
+    """Insert a competition, reserve the ids of its securities, and return its number."""
     number: int = tx.exec_driver_sql(
         "INSERT INTO competitions (competition_id, name, state, step, round, rounds, max_teams, created_us, seed, "
         "case_json) VALUES (%s, %s, 'registration', 'listing', 0, %s, %s, %s, %s, %s) RETURNING number",
@@ -119,7 +119,7 @@ def every(tx: Connection) -> list[Competition]:
 
 
 def unfinished(tx: Connection) -> list[Competition]:
-    """Return those that the referee has to lead."""
+    """Return the competitions that the referee must lead."""
     query = f"SELECT {_COLUMNS} FROM competitions WHERE step <> 'over' ORDER BY number"  # noqa: S608
     return [_competition(row) for row in tx.exec_driver_sql(query)]
 
@@ -138,13 +138,13 @@ def by_number(tx: Connection, number: int) -> Competition:
 
 
 def lock(tx: Connection, number: int) -> Competition:
-    """Return a competition that does not move until the transaction ends."""
+    """Lock a competition, so that it does not move until the transaction ends, and return it."""
     query = f"SELECT {_COLUMNS} FROM competitions WHERE number = %s FOR UPDATE"  # noqa: S608
     return _competition(tx.exec_driver_sql(query, (number,)).one())
 
 
 def move(tx: Connection, number: int, *, before: Place, to: Place) -> bool:
-    """Move a competition from a place to another; False, and nothing changes, if it is not there any more."""
+    """Move a competition between places; return False and change nothing if it has left the first one."""
     moved = tx.exec_driver_sql(
         "UPDATE competitions SET state = %s, step = %s, round = %s, ends_us = %s, step_ends_us = %s, trading_us = %s "
         "WHERE number = %s AND state = %s AND step = %s AND round = %s",
@@ -154,7 +154,7 @@ def move(tx: Connection, number: int, *, before: Place, to: Place) -> bool:
 
 
 def set_paused(tx: Connection, number: int, since_us: int | None) -> None:
-    """Record since when a competition is paused; None when it goes on."""
+    """Record the time since which a competition is paused; None when it continues."""
     tx.exec_driver_sql("UPDATE competitions SET paused_us = %s WHERE number = %s", (since_us, number))
 
 
@@ -162,7 +162,7 @@ def set_paused(tx: Connection, number: int, since_us: int | None) -> None:
 
 
 def make_invites(tx: Connection, number: int, count: int, *, now_us: int) -> list[str]:
-    """Make invitations and return their tokens, which are nowhere else."""
+    """Make invitations and return their tokens, which are stored nowhere else."""
     tokens = [secrets.token_urlsafe(_INVITE_BYTES) for _ in range(count)]
     for token in tokens:
         tx.exec_driver_sql(
@@ -177,7 +177,7 @@ _LOCK_INVITE = f"{_FIND_INVITE} FOR UPDATE"
 
 
 def find_invite(tx: Connection, token: str, *, lock: bool = False) -> Invite | None:
-    """Return the invitation of a token; locked, it is used once."""
+    """Return the invitation of a token; a lock makes sure that it is used only once."""
     row = tx.exec_driver_sql(
         _LOCK_INVITE if lock else _FIND_INVITE,
         (_hash(token),),
@@ -191,7 +191,7 @@ def use_invite(tx: Connection, token: str, client_id: str) -> None:
 
 
 def teams(tx: Connection, number: int) -> list[Team]:
-    """Return the teams and house bots, in the order in which they came."""
+    """Return the teams and house bots, in the order in which they joined."""
     rows = tx.exec_driver_sql(
         "SELECT client_id, number, team, is_house, strategy, options, joined_us FROM competition_teams "
         "WHERE competition = %s ORDER BY number",
@@ -201,7 +201,7 @@ def teams(tx: Connection, number: int) -> list[Team]:
 
 
 def team_counts(tx: Connection) -> dict[int, int]:
-    """Return the number of teams of each competition, house bots apart."""
+    """Return the number of teams of each competition, without house bots."""
     rows = tx.exec_driver_sql(
         "SELECT competition, count(*) FROM competition_teams WHERE NOT is_house GROUP BY competition"
     )
@@ -209,7 +209,7 @@ def team_counts(tx: Connection) -> dict[int, int]:
 
 
 class Activity(NamedTuple):
-    """What an account does: of its last 1,000 orders, how many were sent in the last seconds and how many refused."""
+    """An account's activity: how many of its last 1,000 orders were sent in the last seconds, and how many refused."""
 
     client_id: str
     state: str
@@ -234,13 +234,13 @@ _ACTIVITY = """
 
 
 def activity(tx: Connection, number: int, *, since_us: int) -> dict[str, Activity]:
-    """Return what each account of a competition does, by account."""
+    """Return the activity of each account of a competition, by account."""
     rows = tx.exec_driver_sql(_ACTIVITY, {"number": number, "since_us": since_us})
     return {row[0]: Activity(*row) for row in rows}
 
 
 def add_team(tx: Connection, number: int, team: Team, *, folded: str) -> None:
-    """Enter a team or a house bot, whose account is open, and tie its account to the competition."""
+    """Insert a team or a house bot, whose account is open, and tie its account to the competition."""
     tx.exec_driver_sql(
         "INSERT INTO competition_teams (competition, client_id, number, team, folded, is_house, strategy, options, "
         "joined_us) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",

@@ -1,4 +1,4 @@
-"""What is kept of a competition: the orders and the ledger of its accounts, read in parts by their order."""
+"""The records of a competition: the orders and ledger entries of its accounts, read in parts and in order."""
 
 from __future__ import annotations
 
@@ -57,5 +57,5 @@ def orders_after(tx: Connection, client_id: str, *, order_id: int, limit: int) -
 
 
 def entries_after(tx: Connection, account: str, *, booked_us: int, entry_id: int, limit: int) -> list[KeptEntry]:
-    """Return the entries of an account behind one, in their order."""
+    """Return the entries of an account after a given one, in their order."""
     return [KeptEntry(*row) for row in tx.exec_driver_sql(_LEDGER, (account, booked_us, entry_id, limit))]

@@ -1,4 +1,4 @@
-"""What the referee reads of the exchange besides its own tables."""
+"""Reads of the referee outside its own tables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tasks.referee.rules.duty import Resting
 
 
 def phase_events(tx: Connection, security_ids: Collection[str]) -> list[int]:
-    """Return the event from which on each security has its phase."""
+    """Return the event with which each security entered its phase."""
     rows = tx.exec_driver_sql(
         "SELECT phase_event_id FROM securities WHERE security_id = ANY(%s)", (list(security_ids),)
     )

@@ -1,4 +1,4 @@
-"""The rounds of a competition: securities and their values, results, samples, news, and what is in the accounts."""
+"""The rounds of a competition: securities and their values, results, samples, news, and contents of accounts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 
 class RoundSecurity(NamedTuple):
-    """A security of a round, and what it was settled at."""
+    """A security of a round, and the value at which it was settled."""
 
     round: int
     security_id: str
@@ -19,7 +19,7 @@ class RoundSecurity(NamedTuple):
 
 
 class RoundResult(NamedTuple):
-    """What an account has after a round: cash and gain [cents], points [hundredths]."""
+    """The result of an account in a round: cash and gain [cents], points [hundredths]."""
 
     round: int
     client_id: str
@@ -37,7 +37,7 @@ def securities(tx: Connection, number: int) -> list[RoundSecurity]:
 
 
 def set_value(tx: Connection, security_id: str, value_cents: int) -> int:
-    """Fix what a security is settled at, once; return what stands."""
+    """Fix the value at which a security is settled, once; return the fixed value."""
     tx.exec_driver_sql(
         "UPDATE competition_securities SET value_cents = %s WHERE security_id = %s AND value_cents IS NULL",
         (value_cents, security_id),
@@ -69,7 +69,7 @@ def results(tx: Connection, number: int) -> list[RoundResult]:
 
 
 class Sample(NamedTuple):
-    """What each account would have gained at a moment [cents], and which teams met their duty to quote."""
+    """The gain of each account if the round had ended then [cents], and the teams that met their duty to quote."""
 
     round: int
     sampled_us: int
@@ -103,7 +103,7 @@ def samples(tx: Connection, number: int, round_: int | None = None) -> list[Samp
 
 
 def published_news(tx: Connection, number: int, round_: int) -> set[int]:
-    """Return which news of the case were published in a round."""
+    """Return the positions of the case's news that were published in a round."""
     rows = tx.exec_driver_sql(
         "SELECT position FROM competition_news WHERE competition = %s AND round = %s", (number, round_)
     )
@@ -119,7 +119,7 @@ def note_news(tx: Connection, number: int, round_: int, position: int, *, now_us
 
 
 class AccountWorth(NamedTuple):
-    """What is in an account: cash [cents] and shares by security."""
+    """The contents of an account: cash [cents] and shares by security."""
 
     cash_cents: int
     shares: dict[str, int]
@@ -145,7 +145,7 @@ def worth(tx: Connection, number: int) -> dict[str, AccountWorth]:
 
 
 def last_prices(tx: Connection, number: int) -> dict[str, int]:
-    """Return the last price of each listed security of a competition, before the first trade its reference price."""
+    """Return the last price of each listed security of a competition; before the first trade, its reference price."""
     rows = tx.exec_driver_sql(
         "SELECT security_id, price_cents FROM last_prices WHERE security_id IN "
         "(SELECT security_id FROM competition_securities WHERE competition = %s)",

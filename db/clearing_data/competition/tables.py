@@ -11,8 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from db.clearing_data.tables import Text, metadata
 
-# `step` is where the referee is within the state, see tasks.referee.rules.steps; it moves by compare and set. The case
-# is JSON as tasks.referee.rules.case has it, with everything that is secret until the end, as the seed is.
+# `step` is the referee's place within the state, see tasks.referee.rules.steps; it moves by compare and set. The case
+# is JSON as in tasks.referee.rules.case, including everything that is secret until the end, like the seed.
 competitions = Table(
     "competitions",
     metadata,
@@ -34,12 +34,12 @@ competitions = Table(
     CheckConstraint("state IN ('registration', 'running', 'break', 'finished', 'stopped')", name="competitions_state"),
 )
 
-# Names are reserved for all rounds at the creation, before they are listed.
+# The names for all rounds are reserved when the competition is created, before they are listed.
 competition_securities = Table(
     "competition_securities",
     metadata,
     Column("competition", BigInteger, nullable=False, index=True),
-    Column("value_cents", BigInteger),  # what it was settled at
+    Column("value_cents", BigInteger),  # the value at which it was settled
     Column("round", SmallInteger, nullable=False),
     Column("security_id", Text, primary_key=True),
     Column("named", Text, nullable=False),  # as the case names it
@@ -54,7 +54,7 @@ invites = Table(
     Column("client_id", Text),  # of the team that has used it
 )
 
-# Teams and, next to them, house bots: these have a strategy.
+# Teams and house bots; only house bots have a strategy.
 competition_teams = Table(
     "competition_teams",
     metadata,
@@ -64,7 +64,7 @@ competition_teams = Table(
     Column("is_house", Boolean, nullable=False),
     Column("client_id", Text, primary_key=True),
     Column("team", Text, nullable=False),
-    Column("folded", Text, nullable=False),  # the name as it is compared
+    Column("folded", Text, nullable=False),  # the name in its form for comparisons
     Column("strategy", Text),
     Column("options", Text),  # JSON
     Index("competition_teams_by_name", "competition", "folded", unique=True),
@@ -81,7 +81,7 @@ round_results = Table(
     Column("client_id", Text, primary_key=True),
 )
 
-# What each account would have gained at the last prices, every few seconds of a round.
+# The gain of each account at the last prices, every few seconds of a round.
 competition_samples = Table(
     "competition_samples",
     metadata,

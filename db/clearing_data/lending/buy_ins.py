@@ -1,4 +1,4 @@
-"""What order entry reads and writes of the clients that are bought in."""
+"""Reads and writes of order entry for clients that are being bought in."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ORDERS = """
 
 
 def lock(tx: Connection) -> list[BoughtIn]:
-    """Return the clients that are bought in, by their names; their accounts stay locked."""
+    """Lock and return the clients that are being bought in, in the order of their names."""
     rows = tx.exec_driver_sql(_LOCK).mappings().all()
     if not rows:
         return []
@@ -46,7 +46,7 @@ def lock(tx: Connection) -> list[BoughtIn]:
 
 
 def write(statements: Statements, buy_ins: BuyIns, *, now_us: int) -> None:
-    """Register the purchases, hold what they need, and note the attempt."""
+    """Register the purchases, hold the cash they need, and note the attempt."""
     admission.register(statements, [row_of(order, rate_ppm) for _, order, rate_ppm in buy_ins.purchases])
     _mark(statements, [order.order_id for _, order, _ in buy_ins.purchases])
     admission.hold_cash(statements, buy_ins.held_cents)

@@ -1,8 +1,8 @@
-"""The final settlement of shares that clients owe: each is paid for like a share that is held, the other way round.
+"""The final settlement of owed shares: each is paid for like a held share, but by the client.
 
-The client buys the shares from DTCC at their value, with cash that goes outside, and returns them. What it cannot pay
-the default fund pays, as far as it goes; the rest, which nobody has, comes from outside and stands in the ledger under
-a kind of its own.
+The client buys the shares from DTCC at their value, with cash that leaves the exchange, and returns them. The default
+fund pays what the client cannot, as far as its cash goes; the rest, which no account has, comes from outside and
+stands in the ledger under a kind of its own.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _PAY = """
 
 
 def pay(tx: Connection, security_id: str, *, value_cents: int, event_id: int, now_us: int) -> None:
-    """Have everybody pay for the shares of a security that it owes; their accounts and DTCC's holding are locked."""
+    """Make every client pay for its owed shares of a security; their accounts and DTCC's holding are locked."""
     owing = [Debt(*row) for row in tx.exec_driver_sql(_OWING, (security_id,))]
     if not owing:
         return

@@ -1,7 +1,7 @@
-"""What order entry and settlement read and write of stock loans.
+"""Reads and writes of stock loans, for order entry and settlement.
 
-DTCC's holdings are locked behind all accounts, by the names of the securities, and before everything that comes behind
-these. A client's positions and orders are its own while its account is locked.
+DTCC's holdings are locked in the order of the securities' names: after all accounts, and before everything that is
+locked after accounts. While a client's account is locked, no other transaction changes its positions and orders.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _DEBTS = """
 
 
 def debts(tx: Connection, clients: Collection[str]) -> dict[Owner, tuple[int, int, int]]:
-    """What clients owe, what it was sold for, and how many shares their open buy orders may still buy."""
+    """Return the shares that clients owe, what they were sold for [cents], and the shares in their open buy orders."""
     if not clients:
         return {}
     return {(row[0], row[1]): row[2:] for row in run_prepared(tx, "debts", _DEBTS, array(clients))}
@@ -62,7 +62,7 @@ _SELL_SHORT = "UPDATE accounts SET sells_short = true WHERE client_id = ANY($1::
 
 
 def locate(statements: Statements, located: Mapping[Owner, int], promised: Mapping[str, int]) -> None:
-    """Note how many shares more open orders may borrow, of clients, and of DTCC's holdings, which are locked."""
+    """Note the additional shares that open orders may borrow, for clients and for DTCC's holdings, which are locked."""
     if located:
         clients, securities = zip(*located, strict=True)
         statements.add_prepared("locate", _LOCATE, (array(clients), array(securities), array(located.values())))
@@ -80,7 +80,7 @@ _SHORT_ORDERS = """
 
 
 def short_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, ShortOrder]:
-    """Those of the orders that sell short, by id."""
+    """Return the orders among these that sell short, by id."""
     rows = run_prepared(tx, "short_orders", _SHORT_ORDERS, array(order_ids))
     return {row[0]: ShortOrder(*row[1:]) for row in rows}
 
@@ -89,7 +89,7 @@ _POSITIONS = """
     SELECT client_id, security_id, shares, held, borrowed, located, sold_cents
     FROM holdings JOIN unnest($1::text[], $2::text[]) AS wanted (client_id, security_id) USING (client_id, security_id)
 """
-# In one round trip; of an order the texts are missing.
+# Both in one round trip; in rows of orders the text columns are missing.
 _ORDERS_AND_POSITIONS = f"""
     SELECT NULL::text, NULL::text, order_id, greatest(quantity, largest_quantity), owned_quantity, filled_quantity,
         closed_quantity, margin_price_cents
@@ -102,7 +102,7 @@ _ORDERS_AND_POSITIONS = f"""
 def orders_and_positions(
     tx: Connection, order_ids: Collection[int], owners: Collection[Owner]
 ) -> tuple[dict[int, ShortOrder], dict[Owner, Position]]:
-    """Those of the orders that sell short, and what clients have and owe of securities."""
+    """Return the orders among these that sell short, and the positions of clients in securities."""
     clients, securities = zip(*owners, strict=True) if owners else ((), ())
     orders: dict[int, ShortOrder] = {}
     found: dict[Owner, Position] = {}
@@ -116,7 +116,7 @@ def orders_and_positions(
 
 
 def positions(tx: Connection, owners: Collection[Owner]) -> dict[Owner, Position]:
-    """What clients have and owe of securities, of those that ever had anything to do with them."""
+    """Return the positions of clients in securities; pairs that never had a holding are left out."""
     return orders_and_positions(tx, (), owners)[1]
 
 
@@ -126,7 +126,7 @@ _RECORD_SALES = """
 """
 
 
-# Each sale is of a share at least, so as many sales as shares that are owed are enough; but mostly far fewer are.
+# Each sale has at least one share, so as many sales as owed shares are enough; usually far fewer are.
 _LAST_SALES = """
     SELECT owing.client_id, owing.security_id, sale.quantity, sale.price_cents
     FROM unnest($1::text[], $2::text[], $3::bigint[]) AS owing (client_id, security_id, most)
@@ -146,9 +146,9 @@ SHARES_A_SALE = 4
 def last_sales(
     tx: Connection, borrowed: Mapping[Owner, int], *, new: Sequence[ShortSale] = ()
 ) -> dict[Owner, list[tuple[int, int]]]:
-    """Return the last sales (quantity, price) of clients, the last one first, of as many shares as they owe at least.
+    """Return the last sales (quantity, price) of clients, last one first, of at least as many shares as they owe.
 
-    new  sales that are entered before
+    new  sales to enter first
     """
     most = {one: min(owes, FEW_SALES + owes // SHARES_A_SALE) for one, owes in borrowed.items()}
     sales = _last_sales(tx, most, new)
@@ -163,7 +163,7 @@ def last_sales(
 def _last_sales(
     tx: Connection, most: Mapping[Owner, int], new: Sequence[ShortSale]
 ) -> dict[Owner, list[tuple[int, int]]]:
-    """Return the last sales of clients, of each so many at most."""
+    """Return the last sales of clients, for each at most the given number."""
     sales: dict[Owner, list[tuple[int, int]]] = defaultdict(list)
     statements = Statements(tx)
     if new:
@@ -190,7 +190,7 @@ _SECURE = """
     UPDATE accounts SET collateral_cents = collateral_cents + more.cents
     FROM unnest($1::text[], $2::bigint[]) AS more (client_id, cents) WHERE accounts.client_id = more.client_id
 """
-# The rows are locked in the order of the securities, or two units could block each other.
+# The rows are locked in the order of the securities; otherwise two batches could block each other.
 _LEND = """
     WITH locked AS MATERIALIZED (
         SELECT security_id FROM holdings WHERE client_id = $1 AND security_id = ANY($2::text[])
@@ -204,7 +204,7 @@ _LEND = """
 
 
 def write(statements: Statements, changes: Loans, *, booked_us: int) -> None:
-    """Write what a unit changes of loans, and enter these in the ledger; the accounts of its clients are locked."""
+    """Write a batch's changes of loans, and enter the loans in the ledger; the accounts of its clients are locked."""
     _book(statements, changes.entries, booked_us)
     after = changes.positions
     if after:
@@ -221,10 +221,10 @@ def write(statements: Statements, changes: Loans, *, booked_us: int) -> None:
 
 
 def give_back(tx: Connection, client_id: str, security_id: str, quantity: int, *, now_us: int) -> int:
-    """Return shares that come into an account to DTCC, as far as it owes any; the account is locked.
+    """Return shares that come into an account to DTCC, as far as the client owes any; the account is locked.
 
-    Of the holdings of the client and DTCC, that of DTCC is changed by the caller.
-    returns  how many shares it kept
+    The caller changes DTCC's holding.
+    returns  how many shares the client keeps
     """
     owner = (client_id, security_id)
     old = positions(tx, [owner]).get(owner)

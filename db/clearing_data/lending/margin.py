@@ -1,4 +1,4 @@
-"""The accounts that owe shares, as the clearinghouse sees them: their margin, buy-ins, and the default fund."""
+"""The accounts that owe shares, for the clearinghouse: their margin, buy-ins, and the default fund."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.order_execution.rules.margin import Owed, OwingAccount, Payment
 
 DEFAULT_FUND = "default_fund"
 
-# Of several workers one looks; any number will do.
+# Only one of several workers checks the margin; the number is arbitrary.
 _LOCK = 7_266_005
 
 _OWING = """
@@ -30,12 +30,12 @@ _OWED = """
 
 
 def is_ours(tx: Connection) -> bool:
-    """Return whether no other worker looks at the margin until the transaction ends."""
+    """Take the lock on the margin check until the transaction ends; return whether no other worker has it."""
     return bool(tx.exec_driver_sql("SELECT pg_try_advisory_xact_lock(%s)", (_LOCK,)).scalar_one())
 
 
 def owing(tx: Connection, clients: Collection[str] | None = None, *, lock: bool = False) -> list[OwingAccount]:
-    """Return the accounts that owe shares or are bought in, of these clients or of all, by their names.
+    """Return the accounts of these or of all clients that owe shares or are being bought in, by their names.
 
     lock  whether they stay locked until the transaction ends
     """
@@ -43,7 +43,7 @@ def owing(tx: Connection, clients: Collection[str] | None = None, *, lock: bool 
     rows = tx.exec_driver_sql(_OWING + ("FOR UPDATE" if lock else ""), {"clients": named}).mappings().all()
     owed: dict[str, list[Owed]] = defaultdict(list)
     if rows:
-        # A statement of its own: it sees what was settled before the locks were granted.
+        # A separate statement, because it sees what was settled before the locks were granted.
         for client_id, *what in tx.exec_driver_sql(_OWED, ([row["client_id"] for row in rows],)):
             owed[client_id].append(Owed(*what))
     return [OwingAccount(**row, owed=owed[row["client_id"]]) for row in rows]
@@ -57,12 +57,12 @@ _BELOW = """
 
 
 def add_owing(statements: Statements, clients: Iterable[str]) -> None:
-    """Add the query for those of the clients that owe shares and are not bought in."""
+    """Add the query for the clients among these that owe shares and are not being bought in."""
     statements.add_prepared("margin", _BELOW, (array(clients),))
 
 
 def owing_of(rows: Iterable[tuple[Any, ...]]) -> list[OwingAccount]:
-    """Return the accounts that this query finds."""
+    """Return the accounts in the rows of this query."""
     found: dict[str, OwingAccount] = {}
     for client_id, balance, held, collateral, since_us, *owed in rows:
         account = found.setdefault(
@@ -76,7 +76,7 @@ def owing_of(rows: Iterable[tuple[Any, ...]]) -> list[OwingAccount]:
 
 
 def begin_buy_ins(tx: Connection, clients: Sequence[str], *, now_us: int) -> None:
-    """Have clients, whose accounts are locked, bought in."""
+    """Begin the buy-ins of clients, whose accounts are locked."""
     if clients:
         tx.exec_driver_sql(
             "UPDATE accounts SET buy_in_us = %s, buy_in_tried_us = NULL WHERE client_id = ANY(%s)",
@@ -85,14 +85,14 @@ def begin_buy_ins(tx: Connection, clients: Sequence[str], *, now_us: int) -> Non
 
 
 def fund(tx: Connection) -> int:
-    """Return the cash of the default fund, locked; it comes behind all other accounts [cents]."""
+    """Lock the default fund, after all other accounts, and return its cash [cents]."""
     query = "SELECT balance_cents - held_cents FROM accounts WHERE client_id = %s FOR UPDATE"
     cents: int = tx.exec_driver_sql(query, (EXCHANGE,)).scalar_one()
     return cents
 
 
 def pay(tx: Connection, payments: Iterable[Payment], *, now_us: int) -> None:
-    """Book what the default fund pays and gets back; the accounts and the fund are locked."""
+    """Book the payments of the default fund and to it; the accounts and the fund are locked."""
     for one in payments:
         if one.cents:
             tx.exec_driver_sql(

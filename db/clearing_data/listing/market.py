@@ -1,4 +1,4 @@
-"""What `clearing_data` knows of the market: what a new account is given, and how long the steps of the day last."""
+"""The terms of the market in `clearing_data`: the endowment of a new account, and the lengths of the day's steps."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from sqlalchemy import Connection, text
 
 from tasks.shared.rules.market import Endowment, Market
 
-# In the table of endowments, in the place of a security.
+# Stands for cash in the security column of the endowments.
 _CASH = ""
 
 
 def set_terms(tx: Connection, market: Market) -> None:
-    """Write down the endowment and the day of a market; how far the schedule has come stays as it is."""
+    """Store the endowment and the day of a market; the progress of the schedule stays unchanged."""
     day = market.day
     tx.execute(
         text(
@@ -39,6 +39,6 @@ def set_terms(tx: Connection, market: Market) -> None:
 
 
 def endowment(tx: Connection) -> Endowment:
-    """What a new account is given."""
+    """Return the endowment of a new account."""
     amounts = {row.security_id: row.amount for row in tx.execute(text("SELECT security_id, amount FROM endowments"))}
     return Endowment(amounts.pop(_CASH, 0), amounts)

@@ -1,7 +1,7 @@
-"""What order execution writes of the events of securities: phases that the engine reports, and final settlements.
+"""Writes of order execution about security events: phases that the engine reports, and final settlements.
 
 Of two reports of a phase the one with the higher event id counts, in whichever order they come; order entry has written
-what it sequenced with the first event id that this could have.
+its own sequenced changes with the first event id that they could have.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SETTLE = """
 
 
 def write(tx: Connection, events: Sequence[PhaseChanged | SecuritySettled]) -> None:
-    """Write events, which may have been written before; securities are locked by their names."""
+    """Write events, which may have been written before; lock the securities in the order of their names."""
     for event in sorted(events, key=lambda event: (event.security_id, event.event_id)):
         if isinstance(event, PhaseChanged):
             phase = event.phase, event.cause, event.ends_us, event.event_id

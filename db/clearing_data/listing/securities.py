@@ -1,4 +1,4 @@
-"""The securities, as those see them who only look."""
+"""Reads of securities, for callers that do not change them."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ _SECURITIES = (
 
 
 def listed(tx: Connection) -> list[Security]:
-    """Return the listed securities in the order of their names, settled ones too."""
+    """Return the listed securities, including settled ones, in the order of their names."""
     query = _SECURITIES + "WHERE delisted_us IS NULL ORDER BY security_id"
     return [Security(*row) for row in tx.exec_driver_sql(query)]
 
 
 def ever_listed(tx: Connection) -> list[Security]:
-    """Those that are listed or were, in the order of their names."""
+    """Return the securities that are or were listed, in the order of their names."""
     return [Security(*row) for row in tx.exec_driver_sql(_SECURITIES + "ORDER BY security_id")]
 
 
 def ids_ever_listed(tx: Connection) -> set[str]:
-    """Return the ids of the securities that are listed or were."""
+    """Return the ids of the securities that are or were listed."""
     return set(tx.exec_driver_sql("SELECT security_id FROM securities").scalars())
 
 
 class FinalSettlement(NamedTuple):
-    """What a security is settled at [cents/share], by a transfer with this id."""
+    """The value at which a security is settled [cents/share], and the id of the transfer."""
 
     transfer_id: str
     value_cents: int
 
 
 def final_settlement(tx: Connection, security_id: str) -> FinalSettlement | None:
-    """What was sequenced of the final settlement of a security; None when there is none."""
+    """Return the sequenced final settlement of a security; None when there is none."""
     row = tx.exec_driver_sql(
         "SELECT settlement_transfer_id, settlement_cents FROM securities "
         "WHERE security_id = %s AND settlement_transfer_id IS NOT NULL",

@@ -1,6 +1,6 @@
-"""What order entry reads and writes of securities in its one transaction.
+"""Reads and writes of order entry for securities, in its one transaction.
 
-The rows of those that change are locked by their names, after accounts and before shards.
+Securities that change are locked in the order of their names, after accounts and before shards.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from db.statements import Statements
 from tasks.order_entry.rules.security_changes import NewPhase, NewSecurity, SecurityChanges
 from tasks.shared.rules.securities import Security
 
-# Who lists a security holds it, so that the shards are dealt evenly; any number will do.
+# A transaction that lists a security holds this lock, so that securities are spread evenly over the shards; the
+# number is arbitrary.
 _LISTING = 7_266_003
 
 _LOCK = """
@@ -37,7 +38,7 @@ _LOAD = """
 """
 
 
-# From its first moment on, no account of another market trades a security of a competition.
+# From the first moment, accounts outside a competition cannot trade its securities.
 _RESERVED_FOR = "(SELECT competition FROM competition_securities WHERE security_id = %s)"
 
 
@@ -49,30 +50,30 @@ class LockedSecurity(NamedTuple):
 
 
 def lock(tx: Connection, security_ids: Collection[str]) -> list[LockedSecurity]:
-    """Lock those of the securities that are listed."""
+    """Lock and return the listed securities among these."""
     rows = tx.exec_driver_sql(_LOCK, (list(security_ids),))
     return [LockedSecurity(Security(*row[:-1]), row[-1]) for row in rows]
 
 
 def busy(tx: Connection, security_ids: Collection[str]) -> set[str]:
-    """Those of the securities that have open orders."""
+    """Return the securities among these that have open orders."""
     return set(tx.exec_driver_sql(_BUSY, (list(security_ids),)).scalars())
 
 
 def ever_listed(tx: Connection, security_ids: Collection[str]) -> set[str]:
-    """Those of these ids that a security has or had; nobody else lists one until the transaction ends."""
+    """Return the ids among these that a security has or had; no other transaction lists one until this one ends."""
     tx.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LISTING,))
     rows = tx.exec_driver_sql("SELECT security_id FROM securities WHERE security_id = ANY(%s)", (list(security_ids),))
     return set(rows.scalars())
 
 
 def load(tx: Connection) -> dict[int, int]:
-    """How many listed securities each shard has."""
+    """Return how many listed securities each shard has."""
     return {row.shard: row.securities for row in tx.exec_driver_sql(_LOAD)}
 
 
 def write(statements: Statements, changes: SecurityChanges, event_ids: Mapping[int, int], *, now_us: int) -> None:
-    """Write what becomes of securities, whose rows are locked.
+    """Write the changes of securities, whose rows are locked.
 
     event_ids  the first event of each command that changes a phase, by its number
     """
@@ -92,7 +93,7 @@ def write(statements: Statements, changes: SecurityChanges, event_ids: Mapping[i
 
 
 def set_phase(statements: Statements, security_id: str, phase: NewPhase, *, event_id: int) -> None:
-    """Write the phase of a security as of a command, `event_id` being the first event that this could have."""
+    """Write the phase of a security as of a command; `event_id` is the first event that the command could have."""
     statements.add(
         "UPDATE securities SET phase = %s, phase_cause = %s, phase_ends_us = %s, phase_event_id = %s "
         "WHERE security_id = %s",
@@ -101,7 +102,7 @@ def set_phase(statements: Statements, security_id: str, phase: NewPhase, *, even
 
 
 def _insert(statements: Statements, listed: NewSecurity, now_us: int) -> None:
-    """Enter a security, with all of its shares in the hands of DTCC."""
+    """Insert a security, with all of its shares held by DTCC."""
     security_id = listed.security_id
     columns = (
         "security_id, shard, reference_price_cents, tick_cents, min_price_cents, max_price_cents, issued_shares, "

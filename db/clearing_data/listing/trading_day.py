@@ -1,7 +1,7 @@
-"""What the scheduler's tick reads and writes: how far the day has come, phases that end, orders that expire.
+"""Reads and writes of the scheduler's tick: the progress of the day, phases that end, orders that expire.
 
-The row of the day is locked first, and by one worker at a time; securities and shards after it, as everywhere. Rows of
-open orders are taken without waiting for them: who has one locked is closing its order.
+The row of the day is locked first, by one worker at a time, then securities and shards, as everywhere. Locked rows of
+open orders are skipped without waiting: the transaction that has locked such a row is closing the order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _PHASES = """
         OR (phase = 'auction' AND phase_cause = 'schedule' AND phase_ends_us IS NULL)
     ) ORDER BY security_id FOR UPDATE
 """
-# Of an order that is replaced the register may know less than the engine; what reopens it brings its time again.
+# The register may know less of a replaced order than the engine; when the order is opened again, its expiry is written
+# again.
 _TAKE_EXPIRED = """
     WITH due AS (
         SELECT client_id, order_id, expires_us FROM open_orders
@@ -53,12 +54,12 @@ def lock(tx: Connection) -> Progress | None:
 
 
 def phases(tx: Connection, *, now_us: int, of_all: bool) -> list[PhaseOfSecurity]:
-    """The securities whose phases end by now, or have no end yet and need one; or all of them. They stay locked."""
+    """Lock and return the securities whose phases end by now, or have no end yet and need one; or all of them."""
     return [PhaseOfSecurity(*row) for row in tx.exec_driver_sql(_PHASES, {"now_us": now_us, "all": of_all})]
 
 
 def take_expired(tx: Connection, *, now_us: int, limit: int) -> list[ExpiredOrder]:
-    """Open orders whose time is over by now, each once, by their times."""
+    """Take the open orders that have expired by now, each once, in the order of their times."""
     return [ExpiredOrder(*row) for row in tx.exec_driver_sql(_TAKE_EXPIRED, (now_us, limit))]
 
 
@@ -68,7 +69,7 @@ def commands_of(tx: Connection, part: Range) -> list[Command]:
 
 
 def save(statements: Statements, progress: Progress) -> None:
-    """Write down how far the day has come."""
+    """Store the progress of the day."""
     statements.add(
         "UPDATE trading_day SET step = %s, step_ends_us = %s, unsent = %s",
         (progress.step, progress.step_ends_us, _text(progress.unsent)),
@@ -76,7 +77,7 @@ def save(statements: Statements, progress: Progress) -> None:
 
 
 def forget_unsent(tx: Connection, ranges: list[Range]) -> None:
-    """Commands are on the queues of the engines; what was sequenced in the meantime stays."""
+    """Forget commands that are now on the queues of the engines; commands sequenced in the meantime stay."""
     tx.exec_driver_sql("UPDATE trading_day SET unsent = NULL WHERE unsent = %s", (_text(ranges),))
 
 

@@ -1,8 +1,8 @@
-"""What order entry reads and writes in its one transaction.
+"""Reads and writes of order entry in its one transaction.
 
-Locks are taken in one order by everyone: accounts by name, then securities by name where one changes, then shards by
-number. Whoever holds a client's account row may change its orders and holdings. DTCC and EXCHANGE are never
-locked on the way of an order.
+All transactions take locks in one order: accounts by name, then securities by name if any change, then shards by
+number. The lock on a client's account row also permits changes to its orders and holdings. Order entry never locks
+DTCC and EXCHANGE for an order.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tasks.shared.rules.securities import Security
 
 
 class Known(NamedTuple):
-    """What every unit needs: the accounts of its clients, locked, what sellers hold, the listed securities.
+    """The data that every batch needs: its clients' accounts, locked, the holdings of sellers, the listed securities.
 
-    And what of these clients came before its order: the marks of cancels, and replacements that wait.
+    It also has requests of these clients that arrived before their orders: marks of cancels, and waiting replacements.
     """
 
     accounts: list[EntryAccount]
@@ -45,8 +45,9 @@ class Known(NamedTuple):
 
 _LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1) ORDER BY client_id FOR UPDATE"
 
-# One table of all of it, as a round trip has one answer. Holdings have to be read after the locks were granted, in a
-# statement of their own, as a statement sees what was committed before it began to wait; so the accounts are read here.
+# All of it in one table, because a round trip has one answer. Holdings must be read after the locks were granted, in a
+# separate statement, because a statement sees only what was committed before it began to wait; so accounts are read
+# here, too.
 _NOTHING = "NULL::bigint, NULL::bigint, NULL::bigint"
 _READ = f"""
     SELECT 'account', client_id, CASE WHEN buy_in_us IS NOT NULL AND state = 'open' THEN 'buy_in' ELSE state END,
@@ -76,7 +77,7 @@ _READ = f"""
 """  # noqa: S608 - the text is ours
 
 
-# After every time that a request can have.
+# Later than the time of any request.
 NEVER_US = 2**53
 _SIDES = ("", "buy", "sell")
 
@@ -90,12 +91,12 @@ def lock_and_read(
     order_ids: tuple[int, int] = (1, 0),
     security_ids: Collection[str] | None = None,
 ) -> Known:
-    """The accounts of these clients that exist, locked until the end of the transaction, and what there is beside.
+    """Lock the existing accounts of these clients until the end of the transaction, and read what a batch needs.
 
-    sellers       those of the clients whose holdings are needed
-    earliest_us   when the api took the oldest order of the unit: older marks are for none of it
-    order_ids     the lowest and the highest of the unit, so that made-up ids in cancels cost others nothing
-    security_ids  those that are needed, so that many listed ones cost nothing; None for all
+    sellers       the clients whose holdings are needed
+    earliest_us   when the api accepted the oldest order of the batch: older marks apply to none of its orders
+    order_ids     the lowest and the highest of the batch, so that invented ids in cancels cost other clients nothing
+    security_ids  the securities needed, so that many listed ones cost nothing; None for all
     """
     clients = [client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)]
     named = None if security_ids is None else list(security_ids)
@@ -119,7 +120,7 @@ def lock_and_read(
 
 
 def known_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, KnownOrder]:
-    """Return those of these orders that order entry has seen, by order id; open ones are in `open_orders`."""
+    """Return the orders among these that order entry has seen, by order id; open ones are in `open_orders`."""
     if not order_ids:
         return {}
     rows = tx.exec_driver_sql(
@@ -132,14 +133,14 @@ def known_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, KnownO
 
 
 def issued_below(tx: Connection) -> int:
-    """Every order id that was given out up to now is below this number."""
+    """Return a number above every order id issued so far."""
     query = "SELECT CASE WHEN is_called THEN last_value + %s ELSE last_value END FROM order_ids"
     below: int = tx.exec_driver_sql(query, (ORDER_ID_BLOCK,)).scalar_one()
     return below
 
 
 def taken_client_order_ids(tx: Connection, wanted: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of these (client_id, client_order_id) that orders in the register have."""
+    """Return the pairs (client_id, client_order_id) among these that orders in the register have."""
     if not wanted:
         return set()
     clients, names = zip(*wanted, strict=True)
@@ -152,7 +153,7 @@ def taken_client_order_ids(tx: Connection, wanted: Collection[tuple[str, str]]) 
 
 
 def sequenced(tx: Connection, command_ids: Collection[int]) -> dict[int, Sequenced]:
-    """Those of these commands that the log holds, by command id."""
+    """Return the commands among these that the log contains, by command id."""
     if not command_ids:
         return {}
     rows = tx.exec_driver_sql(
@@ -162,7 +163,7 @@ def sequenced(tx: Connection, command_ids: Collection[int]) -> dict[int, Sequenc
 
 
 def denied(tx: Connection, command_ids: Collection[int]) -> dict[int, str]:
-    """Return the reasons of those of these requests that were denied, by their numbers."""
+    """Return the reasons of the denied requests among these, by their numbers."""
     if not command_ids:
         return {}
     rows = tx.exec_driver_sql("SELECT command_id, reason FROM denials WHERE command_id = ANY(%s)", (list(command_ids),))
@@ -170,7 +171,7 @@ def denied(tx: Connection, command_ids: Collection[int]) -> dict[int, str]:
 
 
 def registered(tx: Connection, order_ids: Collection[int]) -> dict[int, RegisteredOrder]:
-    """Those of these orders that the register holds, by order id."""
+    """Return the orders among these that the register contains, by order id."""
     if not order_ids:
         return {}
     rows = tx.exec_driver_sql(
@@ -184,7 +185,7 @@ def registered(tx: Connection, order_ids: Collection[int]) -> dict[int, Register
 
 
 def register(statements: Statements, orders: Sequence[OrderRow]) -> None:
-    """Insert orders; raises psycopg2.errors.UniqueViolation when one, or its client order id, is there already."""
+    """Insert orders; raises psycopg2.errors.UniqueViolation when an order or its client order id exists already."""
     statements.insert("orders", OrderRow.__struct_fields__, orders)
     opened = [(order.client_id, order.order_id, order.expires_us) for order in orders if order.status == "new"]
     statements.insert("open_orders", ("client_id", "order_id", "expires_us"), opened)
@@ -196,7 +197,7 @@ def deny(statements: Statements, denials: Sequence[tuple[int, str, int, str | No
 
 
 def shards(tx: Connection) -> set[int]:
-    """Return the shards that there are."""
+    """Return all shards."""
     return {row.shard for row in tx.exec_driver_sql("SELECT shard FROM shards")}
 
 
@@ -209,14 +210,14 @@ _MARK_CANCELLED = """
 
 
 def mark_cancelled(statements: Statements, marks: Collection[CancelMark]) -> None:
-    """Leave marks, each of another key, for the orders that come after their cancels."""
+    """Insert marks, all with different keys, for orders that arrive after their cancels."""
     if marks:
         columns = [list(column) for column in zip(*marks, strict=True)]
         statements.add_prepared("mark_cancelled", _MARK_CANCELLED, columns)
 
 
 def forget_cancel_marks(tx: Connection, *, before_us: int) -> None:
-    """Forget the marks of single orders whose cancels the api took before a time; those of mass cancels stay few."""
+    """Delete marks of single orders whose cancels the api accepted before a time; those of mass cancels stay few."""
     tx.exec_driver_sql("DELETE FROM cancel_marks WHERE order_id <> %s AND before_us < %s", (ANY_ORDER, before_us))
 
 
@@ -228,7 +229,7 @@ _HOLD_CASH = """
 
 
 def hold_cash(statements: Statements, holds: Mapping[str, tuple[int, int]]) -> None:
-    """Hold cash and count open orders; for each client (cents more, orders more)."""
+    """Hold cash and count open orders; for each client (additional cents, additional orders)."""
     if holds:
         cents, orders = zip(*holds.values(), strict=True)
         statements.add_prepared("hold_cash", _HOLD_CASH, (list(holds), list(cents), list(orders)))
@@ -242,14 +243,14 @@ _HOLD_SHARES = """
 
 
 def hold_shares(statements: Statements, holds: Mapping[tuple[str, str], int]) -> None:
-    """Hold shares; for each client and security how many more."""
+    """Hold additional shares, by client and security."""
     if holds:
         clients, securities = zip(*holds, strict=True)
         statements.add_prepared("hold_shares", _HOLD_SHARES, (list(clients), list(securities), list(holds.values())))
 
 
-# Others wait for the numbers of a shard until the end of the transaction, so that there is no gap; and they lock the
-# shards in the same order.
+# Other workers wait for the numbers of a shard until the end of the transaction, so that there is no gap; and all
+# lock the shards in the same order.
 _TAKE_NUMBERS = """
     WITH locked AS MATERIALIZED (SELECT shard FROM shards WHERE shard = ANY($1) ORDER BY shard FOR UPDATE)
     UPDATE shards SET last_seq = last_seq + more.commands
@@ -263,12 +264,12 @@ def append(
     commands: Mapping[int, list[Command]],
     asked: Mapping[int, tuple[int, str | None]] | None = None,
 ) -> dict[int, int]:
-    """Append commands to the logs of their shards, and run what waits before.
+    """Append commands to the logs of their shards, after running the statements that are queued.
 
     commands  by shard, in their order
-    asked     of those that are no orders, by their numbers: when the api took them [us since 1970, UTC], and the
+    asked     by number, for commands that are not orders: when the api accepted them [us since 1970, UTC], and the
               security that a mass cancel names
-    returns   by shard, the number of the first one; the others follow without a gap
+    returns   by shard, the number of the first command; the others follow without a gap
     raises    psycopg2.errors.UniqueViolation  a command is in the log already
               KeyError                         there is no such shard
     """

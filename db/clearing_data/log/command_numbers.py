@@ -1,4 +1,4 @@
-"""Numbers for commands that no request asked for, of the one series that all requests share."""
+"""Numbers for commands that no request asked for, from the one series that all requests share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from db.clearing_data.tables import ORDER_ID_BLOCK
 
 
 def take(tx: Connection, count: int) -> list[int]:
-    """Take numbers that no other command has or will have, in blocks of which the rest is lost."""
+    """Take numbers that no other command has or will have. They come in blocks; the rest of a block is lost."""
     if not count:
         return []
     blocks = -(-count // ORDER_ID_BLOCK)

@@ -1,4 +1,4 @@
-"""What order entry has made of a command, for senders that wait for it."""
+"""The decisions of order entry about commands, for senders that wait for them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,6 @@ _OUTCOME = """
 
 
 def outcome(tx: Connection, command_id: int) -> Outcome | None:
-    """Return what became of a command; None while order entry has not decided it."""
+    """Return the outcome of a command; None while order entry has not decided it."""
     row = tx.exec_driver_sql(_OUTCOME, {"command_id": command_id}).first()
     return Outcome(*row) if row else None

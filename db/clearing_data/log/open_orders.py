@@ -1,7 +1,7 @@
-"""What order entry reads and writes of open orders: for replacements, mass cancels and limits on positions.
+"""Reads and writes of order entry for open orders: for replacements, mass cancels and limits on positions.
 
-Only units in which there are such come here. While a replacement of an order is pending, the engine may know the order
-with a larger total than the register, and have it open when here it is filled. So both count as open.
+Only batches that contain any of these come here. While a replacement is pending, the engine may know the order with a
+larger total than the register, and have it open although it is filled here. So an order is open if either says so.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REPLACEABLE = """
     WHERE orders.order_id = ANY(%s)
 """
 
-# Every order of these clients that is open, or may be so at the engine.
+# Every order of these clients that is open here or may be open at the engine.
 _OPEN = """
     SELECT order_id FROM open_orders WHERE client_id = ANY(%(clients)s)
     UNION SELECT order_id FROM pending_replaces WHERE client_id = ANY(%(clients)s)
@@ -53,14 +53,14 @@ _POSITIONS = f"""
 
 
 def replaceable(tx: Connection, order_ids: Collection[int]) -> list[ReplaceableOrder]:
-    """Those of these orders that order entry has seen, with what replacements on their way may make of them."""
+    """Return the orders among these that order entry has seen, with terms that pending replacements may give them."""
     if not order_ids:
         return []
     return [ReplaceableOrder(*row) for row in tx.exec_driver_sql(_REPLACEABLE, (list(order_ids),))]
 
 
 def open_orders(tx: Connection, client_ids: Collection[str]) -> list[OpenOrder]:
-    """Return the open orders of these clients, whose accounts are locked, by their ids."""
+    """Return the open orders of these clients, whose accounts are locked, in the order of their ids."""
     if not client_ids:
         return []
     return [OpenOrder(*row) for row in tx.exec_driver_sql(_OPEN_ORDERS, {"clients": list(client_ids)})]
@@ -75,10 +75,10 @@ def positions(tx: Connection, client_ids: Collection[str]) -> dict[tuple[str, st
 
 
 def reserve(statements: Statements, replaces: Sequence[PendingReplace], widened: Mapping[int, Widened]) -> None:
-    """Note replacements that are on their way to the engine, and by order id what each order may come to be.
+    """Note replacements that go to the engine, and by order id the extremes that each order may reach.
 
-    One of the price alone leaves the total as it is, and the order is noted all the same: from now on its fills may
-    hold something else than its terms here say.
+    A replacement of the price alone leaves the total unchanged, but the order is noted nevertheless: from now on its
+    fills may have another hold than its terms here say.
     """
     statements.insert("pending_replaces", PendingReplace._fields, replaces)
     if widened:

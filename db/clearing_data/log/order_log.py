@@ -1,4 +1,4 @@
-"""Reading the order log, the truth of a shard: its commands in the order of their numbers."""
+"""Reads the order log, the truth of a shard: its commands in the order of their numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from tasks.messages import Command, decode_command
 
-# A page comes as one text of lines, which is decoded in one go: row by row it took twice the time.
+# A page comes as one text of lines, which is decoded at once: row by row took twice the time.
 _COMMANDS = text(
     "SELECT string_agg('[' || seq || ',' || command || ']', E'\\n') FROM "
     "(SELECT seq, command FROM order_log WHERE shard = :shard AND seq > :after_seq ORDER BY seq LIMIT :limit) AS page"
@@ -24,9 +24,9 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 def read_commands(tx: Connection, shard: int, *, after_seq: int, limit: int) -> list[tuple[int, Command]]:
-    """Up to `limit` commands of a shard after `after_seq`, each with its number.
+    """Return up to `limit` commands of a shard after `after_seq`, each with its number.
 
-    The numbers are contiguous as long as the log is whole: order entry appends under the lock of the shard's row.
+    The numbers of an intact log are contiguous: order entry appends under the lock of the shard's row.
     raises  msgspec.MsgspecError  a row is not a command
     """
     page: str | None = tx.execute(_COMMANDS, {"shard": shard, "after_seq": after_seq, "limit": limit}).scalar_one()
@@ -40,18 +40,18 @@ def commands_between(tx: Connection, shard: int, *, first_seq: int, last_seq: in
 
 
 def lines(commands: Iterable[Command]) -> bytes:
-    """Commands as they stand in the log, each on a line."""
+    """Return commands as the log stores them, each on a line."""
     return _encode_lines(commands)
 
 
 def digest(tx: Connection, shard: int, *, first_seq: int, last_seq: int) -> bytes:
-    """SHA-256 of the lines that the log has from one number to another; b"" when it has none."""
+    """Return the SHA-256 of the log's lines from one number to another; b"" when there are no lines."""
     found = tx.execute(_DIGEST, {"shard": shard, "first_seq": first_seq, "last_seq": last_seq}).scalar_one()
     return bytes(found or b"")
 
 
 def commands_of(tx: Connection, command_ids: Sequence[int]) -> dict[int, Command]:
-    """Those of these commands that are in a log, by their numbers. Raises as `read_commands`."""
+    """Return the commands among these that are in a log, by their numbers. Raises as `read_commands`."""
     rows = tx.execute(
         text("SELECT command_id, command FROM order_log WHERE command_id = ANY(:ids)"), {"ids": command_ids}
     )
@@ -59,7 +59,7 @@ def commands_of(tx: Connection, command_ids: Sequence[int]) -> dict[int, Command
 
 
 def last_seq(tx: Connection, shard: int) -> int:
-    """Return the number of the last command of a shard, 0 when it has none.
+    """Return the number of the last command of a shard, 0 for an empty log.
 
     raises  sqlalchemy.exc.NoResultFound  there is no such shard
     """

@@ -1,4 +1,4 @@
-"""Reads what is written down about one order: its row of the log, its trades, and what they booked for its client."""
+"""Reads the records of one order: its row of the log, its trades, and their postings for its client."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TRADES = text(
     "SELECT event_id, quantity, price_cents, executed_us, settled_us FROM executions "
     "WHERE event_id = ANY(:event_ids) AND kind = 'trade' ORDER BY event_id"
 )
-# All entries of a trade are booked at the time that its execution has, and the index is by account and time.
+# All entries of a trade are booked at the time of its execution, and the index is by account and time.
 _POSTINGS = text(
     "SELECT entry_id, event_id, booked_us, kind, account, contra_account, security_id, cash_cents, shares FROM ledger "
     "WHERE account = :client_id AND booked_us = ANY(:booked_us) AND event_id = ANY(:event_ids) ORDER BY entry_id"
@@ -59,12 +59,12 @@ def log_row(tx: Connection, order_id: int) -> LogRow | None:
 
 
 def settled_trades(tx: Connection, event_ids: Sequence[int]) -> list[SettledTrade]:
-    """Return those of the trades that are settled, in the order of the log."""
+    """Return the settled trades among these, in the order of the log."""
     return [SettledTrade(*row) for row in tx.execute(_TRADES, {"event_ids": list(event_ids)})]
 
 
 def postings(tx: Connection, client_id: str, trades: Sequence[SettledTrade]) -> list[OrderPosting]:
-    """Return what trades booked on a client's account, fees included."""
+    """Return the postings of trades on a client's account, fees included."""
     asked = {
         "client_id": client_id,
         "event_ids": [trade.event_id for trade in trades],

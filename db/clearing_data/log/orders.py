@@ -1,4 +1,4 @@
-"""The register of orders as the api reads it, and the ids it gives out."""
+"""The register of orders as the api reads it, and the ids that the api issues."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FILL = (
     "executions.quantity, executions.price_cents, executions.executed_us, executions.settled_us, "
     "COALESCE(executions.quantity * executions.price_cents * rates.ppm / 1000000, 0) "
     "FROM ledger JOIN executions USING (event_id) "
-    # What a trade cost follows from the rates of its time; the entry of the fee has no index to be found by.
+    # The fee of a trade is computed from the rates of its time, because no index finds the entry of the fee.
     "LEFT JOIN LATERAL (SELECT CASE WHEN executions.aggressor_side IS NULL "
     "THEN greatest(maker_fee_ppm, taker_fee_ppm) WHEN (executions.aggressor_side = 'buy') = (ledger.shares > 0) "
     "THEN taker_fee_ppm ELSE maker_fee_ppm END AS ppm FROM fee_rates "
@@ -42,18 +42,18 @@ _FROM = {
 
 
 def next_order_ids(tx: Connection) -> range:
-    """Return a block of ids that nobody else has or will get."""
+    """Return a block of ids that no other process has or will get."""
     first: int = tx.execute(text("SELECT nextval('order_ids')")).scalar_one()
     return range(first, first + ORDER_ID_BLOCK)
 
 
 def promise(tx: Connection, wanted: Sequence[tuple[str, str, int, bytes]]) -> dict[tuple[str, str], Promise]:
-    """Tie client order ids to order ids, for ever; the first comer wins.
+    """Tie client order ids to order ids permanently; the first request wins.
 
     wanted   at least one (client_id, client_order_id, order_id, digest of the request's content), in their order
-    returns  for each (client_id, client_order_id) what it stands for: the caller's order id when that came first
+    returns  the promise of each (client_id, client_order_id), with the caller's order id if it came first
     """
-    # Everyone takes the keys in the same order, so that two who want the same ones cannot block each other.
+    # All processes take the keys in the same order, so that two that want the same ones cannot deadlock.
     clients, names, order_ids, digests = zip(*sorted(wanted, key=lambda one: one[:2]), strict=True)
     columns = {"clients": list(clients), "names": list(names), "ids": list(order_ids), "digests": list(digests)}
     tx.execute(
@@ -64,7 +64,7 @@ def promise(tx: Connection, wanted: Sequence[tuple[str, str, int, bytes]]) -> di
         ),
         columns,
     )
-    # A statement of its own: it sees what others committed while the one above waited for them.
+    # A separate statement, which sees what others committed while the one above waited for them.
     rows = tx.execute(
         text(
             "SELECT client_id, client_order_id, order_id, digest FROM client_order_ids JOIN "
@@ -77,7 +77,7 @@ def promise(tx: Connection, wanted: Sequence[tuple[str, str, int, bytes]]) -> di
 
 
 def promised(tx: Connection, client_id: str, client_order_id: str) -> Promise | None:
-    """What a client order id stands for; None when it was never used."""
+    """Return the promise of a client order id; None when it was never used."""
     row = tx.execute(
         text(
             "SELECT order_id, digest FROM client_order_ids "
@@ -103,11 +103,11 @@ def orders_page(
     before_order_id: int | None,
     limit: int,
 ) -> list[Order]:
-    """At most `limit` orders, newest first.
+    """Return at most `limit` orders, newest first.
 
-    client_id        whose; None for everybody's
-    security_id      of which security; None for all
-    before_order_id  the last order id of the page before; None for the first page
+    client_id        the client; None for all clients
+    security_id      the security; None for all securities
+    before_order_id  the last order id of the previous page; None for the first page
     """
     where = _FROM[status]
     if client_id is not None:
@@ -126,12 +126,12 @@ def orders_page(
 def fills_page(
     tx: Connection, *, client_id: str | None, security_id: str | None, before_entry_id: int | None, limit: int
 ) -> list[Fill]:
-    """At most `limit` settled fills, the last settled first; arguments as of `orders_page`."""
+    """Return at most `limit` settled fills, the last settled first; arguments as for `orders_page`."""
     where = "WHERE ledger.kind = 'trade'"
     if security_id is not None:
         where += " AND ledger.security_id = :security_id"
     if client_id is not None:
-        # In the order in which an account's entries are found.
+        # In the order in which the index finds an account's entries.
         where += " AND ledger.account = :client_id"
         order = "ledger.booked_us DESC, ledger.entry_id DESC"
         if before_entry_id is not None:

@@ -1,4 +1,4 @@
-"""Finds the orders that order entry has not decided, among many that it mostly has."""
+"""Finds orders that order entry has not decided, among many of which it has decided most."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _LOOK_UP = text(
 
 
 def undecided(tx: Connection, order_ids: Collection[int]) -> set[int]:
-    """Return those of these orders that the register does not have.
+    """Return the orders among these that the register does not have.
 
-    Whole blocks of ids are compared first, by their number, sum and sum of squares; only in those that differ is each
-    id looked up. So a few that are missing are found even where the register has others in their place.
+    Whole blocks of ids are compared first, by count, sum and sum of squares; only in blocks that differ is each id
+    looked up. So a few missing orders are found even where the register has others in their place.
     """
     blocks = {ids[0]: ids for _, found in groupby(sorted(order_ids), key=_block_of) if (ids := list(found))}
     places = [[order_id - first for order_id in ids] for first, ids in blocks.items()]

@@ -1,4 +1,4 @@
-"""Replacements that came to order entry before their orders, and wait for these for a moment."""
+"""Replacements that arrived at order entry before their orders, and wait a moment for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def decode(text: str) -> ReplaceRequest:
 
 
 def enter(statements: Statements, requests: Sequence[ReplaceRequest], *, since_us: int) -> None:
-    """Let replacements wait; those that do so already wait on."""
+    """Let replacements wait; those that already wait keep waiting."""
     if requests:
         columns = (
             array([one.command_id for one in requests]),
@@ -38,13 +38,13 @@ def enter(statements: Statements, requests: Sequence[ReplaceRequest], *, since_u
 
 
 def leave(statements: Statements, command_ids: Collection[int]) -> None:
-    """Let replacements wait no more, if they did: they are decided."""
+    """End the wait of replacements that have been decided; ignore those that do not wait."""
     if command_ids:
         statements.add("DELETE FROM waiting_replaces WHERE command_id = ANY(%s)", (list(command_ids),))
 
 
 def overdue(tx: Connection, *, since_us: int) -> list[ReplaceRequest]:
-    """Those that have waited since a time or longer, by their numbers."""
+    """Return the replacements that have waited at least since a time, in the order of their numbers."""
     rows = tx.exec_driver_sql(
         "SELECT request FROM waiting_replaces WHERE since_us <= %s ORDER BY command_id", (since_us,)
     )

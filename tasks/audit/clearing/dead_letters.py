@@ -14,12 +14,12 @@ from tasks.audit.common.result import MOST_LISTED, CheckResult
 
 # How long RabbitMQ may take to answer [s].
 _WAIT_S: Final = 5.0
-# From this version on RabbitMQ discards a message after 20 returns to a quorum queue, and reading it counts as one.
+# From this version on, RabbitMQ discards a message after 20 returns to a quorum queue, and reading it counts as one.
 _COUNTS_RETURNS: Final = 4
 
 
 def check_dead_letters(broker_url: str) -> CheckResult:
-    """Check that the queue `dead_letter` is empty; that RabbitMQ does not answer is a finding as well."""
+    """Check that the queue `dead_letter` is empty; it is also a finding if RabbitMQ does not answer."""
     checked = CheckResult()
     try:
         with Connection(broker_url, connect_timeout=_WAIT_S) as connection:
@@ -44,7 +44,7 @@ def _count(connection: Connection, checked: CheckResult) -> None:
 
 
 def _names(connection: Connection, channel: Channel, count: int) -> list[str]:
-    """Name the oldest letters, and put them back."""
+    """Return the names of the oldest letters, and put the letters back."""
     version = str(connection.connection.server_properties.get("version", _COUNTS_RETURNS))
     if int(version.partition(".")[0]) >= _COUNTS_RETURNS:
         return []
@@ -55,13 +55,13 @@ def _names(connection: Connection, channel: Channel, count: int) -> list[str]:
             if message is not None:
                 names.append(_name(message))
     except AccessRefused:
-        return []  # the role of this process may count dead letters and not read them
+        return []  # the role of this process may count dead letters but not read them
     channel.basic_recover(requeue=True)
     return names
 
 
 def _name(message: Message) -> str:
-    """Name a letter as `make dead-letters` does."""
+    """Return the name of a letter, as `make dead-letters` prints it."""
     headers = message.headers or {}
     body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
     name = hashlib.sha256(body + str(headers.get("id")).encode(errors="replace")).hexdigest()[:10]

@@ -1,4 +1,4 @@
-"""Rules 3 and 6: the executions that the engine makes from the log are settled, and no others."""
+"""Rules 3 and 6: exactly the executions that the engine makes from the log are settled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tasks.messages import Execution, as_settled, event_id
 
 
 class Executions:
-    """The executions of one shard, as a replay makes them, compared with the register.
+    """The executions that a replay of one shard makes, compared with the register.
 
     agreement  whether the settled executions are those of the replay (rule 6)
     """
@@ -65,7 +65,7 @@ class Executions:
 
 
 def check_nothing_beyond(tx: Connection, heads: Mapping[int, int]) -> CheckResult:
-    """Check that no execution is of a command that no log has (rule 6).
+    """Check that every execution belongs to a command in a log (rule 6).
 
     heads  the number of the last command of each shard
     """

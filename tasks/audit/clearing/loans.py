@@ -1,4 +1,4 @@
-"""Rule 9: what clients owe is what DTCC lent them, and their collateral is what that requires."""
+"""Rule 9: clients owe exactly the shares that DTCC lent them, and have the collateral that these require."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OWED = text(
 
 
 def check_loans(tx: Connection) -> CheckResult:
-    """Check that every client owes what DTCC has lent it, and nothing while it has shares available."""
+    """Check that every client owes the shares that DTCC lent it, and none while it has shares available."""
     checked = CheckResult(tx.execute(text("SELECT count(*) FROM holdings")).scalar_one())
     names = {"dtcc": DTCC, "loan": LOAN, "return": RETURN}
     for client_id, security_id, borrowed, lent, is_sound, available in tx.execute(_OWED, names):
@@ -50,7 +50,7 @@ _POSITIONS = text(
 _COLLATERAL = text(
     "SELECT client_id, collateral_cents FROM accounts WHERE collateral_cents <> 0 OR client_id = ANY(:owing)"
 )
-# Since a client's first sale that is recorded here, all of them are; and each is as it was settled.
+# All sales of a client since the first one recorded here are recorded, each as it was settled.
 _SALES = text(
     """
     WITH expected AS (
@@ -70,7 +70,7 @@ _SALES = text(
 
 
 def check_collateral(tx: Connection) -> CheckResult:
-    """Check that collateral is 150 % of what the shares that clients owe were sold for, the last sales first."""
+    """Check that collateral is 150 % of the proceeds of the owed shares, which are the last ones sold."""
     positions = {(row.client_id, row.security_id): (row.borrowed, row.sold_cents) for row in tx.execute(_POSITIONS)}
     checked = CheckResult(len(positions))
     sales = last_sales(tx, {owner: borrowed for owner, (borrowed, _) in positions.items() if borrowed > 0})

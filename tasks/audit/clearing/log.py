@@ -12,9 +12,9 @@ from tasks.audit.common.contiguity import check_contiguous
 from tasks.audit.common.patience import Patience
 from tasks.audit.common.result import CheckResult
 
-# A command belongs to an order if both agree in everything but the time at which the command was sequenced. It is
-# encoded as by tasks.messages.encode_command. A log from before fees has no hold, which then equals the price. After
-# the hold comes when the order expires: null except for gtd orders, and missing in older logs.
+# A command belongs to an order if both agree in everything except the time at which the command was sequenced. It is
+# encoded as by tasks.messages.encode_command. A log from before fees has no hold, which then equals the price. The
+# order's expiry follows the hold: null except for gtd orders, and missing in older logs.
 # Quantity, price and hold of a replaced order are those of its last replacement; see tasks.audit.clearing.replaces.
 _ORDERS = text(
     """
@@ -63,7 +63,7 @@ _OTHERS = text(
 
 
 def check_orders(tx: Connection) -> CheckResult:
-    """Check that every order is in the log once, as in the register of orders, or denied, and no command is both."""
+    """Check that every order is either denied or in the log once, as in the register, and that no command is both."""
     checked = CheckResult(tx.execute(text("SELECT count(*) FROM orders")).scalar_one())
     for order_id, is_registered, is_logged, is_denied in tx.execute(_ORDERS):
         if not is_registered:

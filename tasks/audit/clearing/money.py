@@ -1,4 +1,4 @@
-"""Rules 4 and 5: no cent and no share appears or vanishes, and holds are what open orders need."""
+"""Rules 4 and 5: no cent and no share appears or vanishes, and holds equal the needs of open orders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _UNEVEN_TRADES = text(
 
 
 def check_conservation(tx: Connection) -> CheckResult:
-    """Check that balances and holdings agree with the ledger and with what came in; DTCC is flat over every trade."""
+    """Check that balances and holdings agree with the ledger and with deposits, and DTCC is flat over every trade."""
     checked = CheckResult()
     cash: Counter[str] = Counter()
     shares: Counter[tuple[str, str]] = Counter()
@@ -65,7 +65,7 @@ def _check_shares(tx: Connection, checked: CheckResult, booked: Counter[tuple[st
             checked.find(f"all accounts hold {total} {security.security_id}, and {security.issued_shares} were issued")
 
 
-# One entry of cash and one of shares for each holder, and nobody but DTCC has any shares left.
+# One entry of cash and one of shares for each holder, and no account except DTCC has any shares left.
 _UNSETTLED = text(
     """
     WITH booked AS (
@@ -86,7 +86,7 @@ _UNSETTLED = text(
 
 
 def check_final_settlements(tx: Connection) -> CheckResult:
-    """Every share of a settled security was exchanged for what it is worth, once, and no other one was."""
+    """Check that every share of a settled security was exchanged for its value, once, and no other share was."""
     checked = CheckResult(tx.execute(text("SELECT count(*) FROM ledger WHERE kind = 'final_settlement'")).scalar_one())
     for client_id, security_id, cents, shares in tx.execute(_UNSETTLED, {"dtcc": DTCC, "external": EXTERNAL}):
         if cents is None:
@@ -96,8 +96,8 @@ def check_final_settlements(tx: Connection) -> CheckResult:
     return checked
 
 
-# The open quantity of an order is neither filled nor closed; if it was closed ahead of a fill that is still on its way,
-# it is the fill. The needs of replaced orders are determined elsewhere.
+# The open quantity of an order is neither filled nor closed; if a close settled ahead of a fill, it is the quantity of
+# that fill. The needs of replaced orders are determined elsewhere.
 _ACCOUNTS = text(
     f"""
     SELECT COALESCE(accounts.client_id, needs.client_id), balance_cents, held_cents, open_orders,
@@ -118,7 +118,7 @@ _ACCOUNTS = text(
     ORDER BY 1
     """  # noqa: S608 - the text is ours
 )
-# DTCC holds what the orders of clients that sell short may borrow.
+# DTCC holds the shares that orders of clients that sell short may borrow.
 _HOLDINGS = text(
     f"""
     WITH needs AS (
@@ -155,7 +155,7 @@ _OPEN_ORDERS = text(
 
 
 def check_holds(tx: Connection) -> CheckResult:
-    """Check that holds are what open orders and pending replacements need, are covered, and not negative."""
+    """Check that holds equal the needs of open orders and pending replacements, are covered, and are not negative."""
     needs, checked = needs_of_replaced(tx)
     checked += check_replaces(tx)
     for order_id, is_listed in tx.execute(_OPEN_ORDERS):
@@ -194,7 +194,7 @@ def check_holds(tx: Connection) -> CheckResult:
 
 
 def _of_clients(needs: Mapping[int, Need]) -> tuple[Counter[str], Counter[tuple[str, str]]]:
-    """Return the cash of buyers and the shares of sellers that orders with replacements need."""
+    """Return the cash of buyers and the shares of sellers needed by orders with replacements."""
     cents: Counter[str] = Counter()
     shares: Counter[tuple[str, str]] = Counter()
     for need in needs.values():

@@ -1,4 +1,4 @@
-"""Rule 1: every client order id for which the api has promised an order id has that order."""
+"""Rule 1: every client order id for which the api promised an order id has that order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BrokenPromise(NamedTuple):
     name: str | None
 
 
-# The register leaves out the name of an order that was denied because another order has it.
+# The register omits the client order id of an order that was denied because another order has that id.
 _BROKEN = """
     SELECT promised.client_id, promised.client_order_id, promised.order_id, orders.client_id, orders.client_order_id
     FROM client_order_ids AS promised LEFT JOIN orders USING (order_id)
@@ -35,7 +35,7 @@ _AMONG_SOME = text(_BROKEN + "AND promised.order_id = ANY(:order_ids)")
 
 
 def read_broken(tx: Connection) -> tuple[int, list[BrokenPromise]]:
-    """Count the promises in a snapshot, and find those that are not kept in it."""
+    """Return the number of promises in a snapshot, and those that the snapshot does not keep."""
     count = tx.execute(text("SELECT count(*) FROM client_order_ids")).scalar_one()
     return count, [BrokenPromise(*row) for row in tx.execute(_AMONG_ALL)]
 
@@ -43,7 +43,7 @@ def read_broken(tx: Connection) -> tuple[int, list[BrokenPromise]]:
 def check_promises(
     clearing_data: Database, count: int, broken: Sequence[BrokenPromise], patience: Patience
 ) -> CheckResult:
-    """Wait for the orders of broken promises, which may be on their way to order entry; report the rest.
+    """Wait for the orders of broken promises, which may not have reached order entry yet; report the rest.
 
     count  number of all promises
     """

@@ -1,8 +1,8 @@
 """Rules 5 and 7: the needs and the terms of orders that were replaced or have a pending replacement.
 
-Fills and closes under new terms may settle on another worker ahead of the replacement itself, and those under old terms
-after it. While such an order is open, its quantity and price in the register of orders do not determine its hold to a
-cent; the executions do.
+Fills and closes under new terms may settle on another worker before the replacement itself, and those under old terms
+after it. While such an order is open, its quantity and price in the register do not determine its hold to the cent; the
+executions do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tasks.messages import Execution, OrderClosed, OrderReplaced, PlaceOrder, Re
 
 
 class Need(NamedTuple):
-    """What must be held for an order, cents of a buyer or shares of a seller, including what is reserved."""
+    """The hold that an order needs, cents of a buyer or shares of a seller, including reservations."""
 
     client_id: str
     security_id: str
@@ -38,7 +38,7 @@ _SHORT = text("SELECT order_id FROM orders WHERE order_id = ANY(:order_ids) AND 
 def needs_of_replaced(tx: Connection) -> tuple[dict[int, Need], CheckResult]:
     """Return the needs of open orders that were replaced or have a pending replacement, including reservations.
 
-    What an order holds that sells short follows from its row alone, so these are left out.
+    Orders that sell short are left out, because their holds follow from their rows alone.
 
     returns  the needs by order id, and a check of the pending replacements themselves
     """
@@ -75,7 +75,7 @@ def _first_need(placed: PlaceOrder) -> Need:
 
 
 def _change(needs: dict[int, Need], execution: Execution) -> None:
-    """Subtract what an execution has released from the need of its order, or add what it requires."""
+    """Change the need of an order by the amount that an execution released or required."""
     if isinstance(execution, TradeMade):
         _add(needs, execution.buy_order_id, -execution.quantity * execution.buy_hold_cents)
         _add(needs, execution.sell_order_id, -execution.quantity)

@@ -16,7 +16,7 @@ from tasks.audit.common.result import CheckResult
 from tasks.matching.rules.engine import Engine
 from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
 
-# Commands that are replayed at a time.
+# Commands replayed at a time.
 PAGE = 10_000
 
 
@@ -35,7 +35,7 @@ class Replay:
         self._clearing_data = clearing_data
         self._shard = shard
         self._head = head
-        self._open: dict[int, int] = {}  # shares of each order, by its events
+        self._open: dict[int, int] = {}  # shares of each order, from its events
 
     def events(self) -> Iterator[list[Event]]:
         """Replay the log to its end; yield the events of each page of commands, in their order."""
@@ -91,7 +91,7 @@ class Replay:
     # -- snapshots -------------------------------------------------------------------------------------------------
 
     def _read_hashes(self) -> dict[int, str]:
-        """Return the state hashes that the live engine has stored, by command."""
+        """Return the state hashes that the live engine stored, by command."""
         hashes: dict[int, str] = {}
         with self._clearing_data.snapshot() as tx:
             for snapshot in newest_first(tx, self._shard, at_most=self._head):

@@ -39,7 +39,7 @@ def check_marks(tx: Connection) -> CheckResult:
 
 
 def fault_of(shard: int, snapshot: Snapshot) -> str | None:
-    """Return what is wrong with a snapshot by itself; None if it is sound."""
+    """Return the fault of a snapshot that needs no replay to be found; None if there is none."""
     name = f"the snapshot of shard {shard} at command {snapshot.seq}"
     if not snapshot.is_intact:
         return f"{name} is damaged"
@@ -57,7 +57,7 @@ def fault_of(shard: int, snapshot: Snapshot) -> str | None:
 
 
 def is_comparable(snapshot: Snapshot) -> bool:
-    """Return whether the body is of this version; other versions hash the same state differently."""
+    """Return whether this version wrote the body; other versions hash the same state differently."""
     try:
         version, *_ = msgspec.msgpack.decode(snapshot.body)
     except (msgspec.MsgspecError, TypeError, ValueError):

@@ -1,1 +1,1 @@
-"""What all checks of the audit use: results, waiting for messages in the queues, and checks of contiguous numbers."""
+"""Shared by all checks of the audit: results, waiting for messages in the queues, checks of contiguous numbers."""

@@ -1,4 +1,4 @@
-"""Checks that numbers that count from 1 for each shard, security or client have no gap."""
+"""Checks that the numbers of each shard, security or client, which count from 1, have no gap."""
 
 from __future__ import annotations
 

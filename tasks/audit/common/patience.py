@@ -19,7 +19,7 @@ class Patience:
         self._since_s = 0.0
 
     def wait(self, missing: int) -> bool:
-        """Wait a moment if rows are missing; return False if none is, or if it is time to give up."""
+        """Wait a moment if rows are missing; return False if none are missing or the wait is over."""
         now_s = time.monotonic()
         if self._missing is None or missing < self._missing:
             self._missing = missing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-# Findings of a rule that are listed; all are counted.
+# At most this many findings of a rule are listed; all are counted.
 MOST_LISTED = 20
 
 
@@ -43,7 +43,7 @@ class Rule(Struct, frozen=True):
 
     @classmethod
     def of(cls, number: int, name: str, checked: CheckResult) -> Rule:
-        """Return the rule with the result of all its checks."""
+        """Return a rule with the combined result of its checks."""
         return cls(number, name, checked.found == 0, checked.checked, checked.found, checked.findings)
 
 

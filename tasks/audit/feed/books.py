@@ -1,4 +1,4 @@
-"""Rule 8: the stored books are those of the log."""
+"""Rule 8: the stored books equal those that follow from the log."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class StoredBook(NamedTuple):
         return self.book.sequence
 
     def is_same(self, ours: BookUpdate) -> bool:
-        """Return whether it equals the engine's book."""
+        """Return whether the stored book equals the engine's."""
         book, price = self.book, self.price
         return (book.sequence, book.bids, book.asks, price.bid_cents, price.ask_cents, price.last_cents) == (
             (ours.sequence, ours.bids, ours.asks, ours.bid_cents, ours.ask_cents, ours.last_cents)
@@ -38,7 +38,7 @@ class StoredBook(NamedTuple):
 def check_books(clearing_data: Database, market_data: Database, engine: Engine, patience: Patience) -> CheckResult:
     """Check that each stored book of a shard equals the engine's after the same change.
 
-    The feed goes on storing meanwhile, so the replayed engine continues through the log until it has made the change
+    The feed keeps storing meanwhile, so the replayed engine continues through the log until it has made the change
     with which the book was stored. If the stored book is behind, the check waits for it.
     """
     differing = {book.security_id for book in engine.book_snapshots() if book.sequence}
@@ -61,7 +61,7 @@ def _read_books(market_data: Database, security_ids: Iterable[str]) -> dict[str,
 
 
 def _follow(clearing_data: Database, engine: Engine, sequences: Mapping[str, int]) -> dict[str, BookUpdate]:
-    """Continue the replay until every book has reached its sequence; return each book as it was then."""
+    """Continue the replay until every book has reached its sequence; return each book at that sequence."""
     books = {book.security_id: book for book in engine.book_snapshots()}
     ahead = {name: sequence for name, sequence in sequences.items() if sequence > books[name].sequence}
     while ahead:
@@ -88,7 +88,7 @@ def _has_arrived(books: Iterable[BookUpdate], ahead: Mapping[str, int]) -> bool:
 
 
 def _difference(stored: StoredBook | None, ours: BookUpdate) -> str:
-    """Return where a stored book first differs from the engine's."""
+    """Return the first difference between a stored book and the engine's."""
     name = f"the book of {ours.security_id}"
     if stored is None:
         return f"{name} is not stored; the replay has change {ours.sequence} of it"

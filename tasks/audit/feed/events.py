@@ -1,4 +1,4 @@
-"""Rule 8: the engine's events of single orders are reported once: closes, replacements, triggers, refusals."""
+"""Rule 8: each of the engine's events of single orders is reported once: closes, replacements, triggers, refusals."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class StoredEvents:
                 yield ReportRow(*row)
 
     def compare(self, made: Iterable[Event], *, end_id: int) -> None:
-        """Compare the stored reports of events before `end_id` that are not compared yet with those of the replay."""
+        """Compare the stored reports of events before `end_id`, from the last comparison on, with the replay's."""
         stored: dict[int, list[ReportRow]] = {}
         while self._next is not None and self._next.report_id < end_id:
             stored.setdefault(self._next.report_id, []).append(self._next)
@@ -128,9 +128,9 @@ class StoredEvents:
 
 
 def check_no_report_beyond(clearing_data: Database, market_data: Database) -> CheckResult:
-    """Check that no report of an event is of a command that no log has.
+    """Check that every report of an event belongs to a command in a log.
 
-    Reports follow the log. So this reads the heads of the logs before the reports, which excludes most of them, and
+    Reports follow the log. So this reads the heads of the logs before the reports, which excludes most reports, and
     again after them.
     """
     checked = CheckResult()

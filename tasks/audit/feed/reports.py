@@ -21,7 +21,7 @@ MOST_BUCKETS: Final = 200
 
 
 class ReportRow(NamedTuple):
-    """A report as far as it can be derived from other tables; all other columns are None on both sides."""
+    """The part of a report that can be derived from other tables; all other columns are None on both sides."""
 
     report_id: int
     order_id: int | None
@@ -51,13 +51,13 @@ Sums = dict[int, tuple[int, int]]
 class Source(Protocol):
     """A query in one database for reports with the columns of ReportRow, and `is_optional`.
 
-    An optional report may be missing, as it may have been dropped with its day.
+    An optional report may be missing, because it may have been dropped with its day.
     """
 
     query: str
 
     def parameters(self) -> Mapping[str, object]:
-        """Return the present parameters of the query."""
+        """Return the current parameters of the query."""
 
 
 class Reports:
@@ -95,14 +95,14 @@ class Reports:
         return reports, optional
 
     def _execute(self, tx: Connection, select: str, rest: str, more: Mapping[str, object]) -> Iterable[tuple]:  # type: ignore[type-arg]
-        # As everywhere in the audit, the query joins whole tables.
+        # Like all queries of the audit, this one joins whole tables.
         tx.execute(text("SET LOCAL enable_nestloop = off"))
         statement = text(f"{select} FROM ({self._source.query}) AS reports {rest}")
         return tx.execute(statement, {**self._source.parameters(), **more})
 
 
 class Difference(NamedTuple):
-    """The reports that one list has and the other lacks."""
+    """The reports that only one of the two lists contains."""
 
     missing: Counter[ReportRow]
     surplus: Counter[ReportRow]
@@ -113,7 +113,7 @@ class Difference(NamedTuple):
         return {abs(report.report_id) for report in (*self.missing, *self.surplus)}
 
     def findings(self) -> list[str]:
-        """Return a finding for each report; one that is stored with other content has one finding."""
+        """Return a finding for each report; a report that is stored with other content gives a single finding."""
         others: dict[tuple[int, int | None], list[ReportRow]] = {}
         for report in self.surplus.elements():
             others.setdefault((report.report_id, report.order_id), []).append(report)
@@ -132,7 +132,7 @@ class Difference(NamedTuple):
 
 
 def compare(expected: Reports, stored: Reports, patience: Patience) -> CheckResult:
-    """Check that each expected report is stored once, as expected, and no others are; wait for those on their way."""
+    """Check that exactly the expected reports are stored, each once; wait for reports that are still in the queues."""
     sums = stored.sums()
     checked = CheckResult(sum(count for count, _ in sums.values()))
     buckets = _differing(expected.sums(), sums)

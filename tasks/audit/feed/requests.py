@@ -9,18 +9,18 @@ from db.connect import Database
 from db.market_data.partitions import ORDER_REPORTS, dropped_before, dropped_denials
 from tasks.audit.feed.reports import Reports
 
-# The size of a bucket: it has 2 to the power of this numbers of requests.
+# A bucket has 2 to the power of this many requests.
 BITS: Final = 10
 
-# The log records when a cancel was sequenced, which is less than this after the api took it [us].
+# The log records when a cancel was sequenced, which is less than this time after the api accepted it [us].
 _LONGEST_WAY_US: Final = 3_600_000_000
 
 
 class _ExpectedReports:
     """The reports that follow from the registers of orders and denials and from the log.
 
-    A replaced order has new terms; those with which it was confirmed are in the log. Of a denied request other than an
-    order only the reason is kept, and the security of a mass cancel is not kept.
+    A replaced order has new terms; the terms with which it was confirmed are in the log. For a denied request that is
+    not an order only the reason is stored, and the security of a mass cancel is not.
     Requests about a security and those of the scheduler belong to no client.
     """
 

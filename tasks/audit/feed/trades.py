@@ -1,4 +1,4 @@
-"""Rule 8: the stored trades are those of the log."""
+"""Rule 8: the stored trades equal those that follow from the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.messages import TradeMade, event_id
 
 
 class StoredTrades:
-    """The trades of one shard, as a replay makes them, compared with the stored ones."""
+    """The trades that a replay of one shard makes, compared with the stored ones."""
 
     def __init__(self, market_data: Database, shard: int, head: int) -> None:
         self._market_data = market_data
@@ -31,7 +31,7 @@ class StoredTrades:
         self._made: dict[str, int] = {}  # the last trade of each security
 
     def compare(self, made: Iterable[TradeMade]) -> None:
-        """Compare trades with the stored ones; those of one security are in their order."""
+        """Compare trades with the stored ones; the trades of each security must be in their order."""
         by_security: dict[str, list[TradeMade]] = {}
         for trade in made:
             by_security.setdefault(trade.security_id, []).append(trade)

@@ -9,7 +9,7 @@ from tasks.messages import BookUpdate, Side
 
 
 def changes_of(updates: Iterable[BookUpdate]) -> list[BookChange]:
-    """Add up updates: return a change for each run of updates without a gap, mostly one for each security.
+    """Add up updates: return a change for each run of updates without a gap, usually one for each security.
 
     The changes of one security are in the order of their sequences. Updates before a snapshot have no effect.
     """

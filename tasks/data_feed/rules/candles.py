@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from tasks.data_feed.rules.rows import Candle, Trade
 
-# In a quiet market the candles of a second are as many as its trades, and are dropped with them; the others stay.
+# In a quiet market there are as many one-second candles as trades, so they are dropped with the trades; others stay.
 CANDLE_SECONDS = {"1s": 1, "1m": 60, "5m": 300, "1h": 3600}
 
 

@@ -1,4 +1,4 @@
-"""Phases and auctions as the feed stores and pushes them: of each security the last one counts."""
+"""Phases and auctions as the feed stores and pushes them: for each security the last one counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tasks.shared.rules.securities import SecurityPhase, phase_ends_us
 
 
 class PhaseState(Struct, frozen=True, array_like=True, gc=False):
-    """The phase of a security; `sequence` counts its phases from 1, and is 0 before it was stored."""
+    """The phase of a security; `sequence` counts its phases from 1, and is 0 until the phase is stored."""
 
     security_id: str
     sequence: int
@@ -23,7 +23,7 @@ class PhaseState(Struct, frozen=True, array_like=True, gc=False):
 
 
 class AuctionState(Struct, frozen=True, array_like=True, gc=False):
-    """What the auction of a security would lead to; `sequence` counts the updates from 1, and is 0 before that."""
+    """The indicative outcome of a security's auction; `sequence` counts the updates from 1, and is 0 until stored."""
 
     security_id: str
     sequence: int
@@ -37,7 +37,7 @@ class AuctionState(Struct, frozen=True, array_like=True, gc=False):
 def phases_of(batches: Iterable[FeedBatch], *, volatility_auction_us: int | None) -> list[PhaseState]:
     """Return the last phase of each security in the batches, in the order of their names.
 
-    volatility_auction_us  how long an auction lasts that the engine begins itself; None leaves its end open
+    volatility_auction_us  length of an auction that the engine begins itself; None leaves its end open
     """
     last: dict[str, PhaseState] = {}
     for batch in batches:

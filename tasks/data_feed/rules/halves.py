@@ -1,4 +1,4 @@
-"""Divide a batch that the feed cannot store whole, so that the feed stores all of it but the culprit."""
+"""Divides a batch that the feed cannot store whole, so that the feed stores all of it except the culprit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from tasks.messages import FeedBatch, TradeFailed
 from tasks.shared.rules import coverage
 
-# Lists of what happened at events of the engine; the id of the event says where each entry belongs.
+# Lists with an entry for each event of the engine; the event's id says on which side an entry belongs.
 _OF_EVENTS = (
     "trades",
     "closed",
@@ -27,10 +27,10 @@ _IN_THE_MIDDLE = (("orders", "asked_us"), ("books",), ("auctions",))
 
 
 def halves_of(batch: FeedBatch) -> tuple[FeedBatch, FeedBatch] | None:
-    """Return two batches that report what one reported, the earlier half first; None for a single entry.
+    """Return two batches that together report the same as one, the earlier half first; None for a single entry.
 
-    A batch that is divided between two events covers its share in either half. Reports of requests, changes of books
-    and auctions do not say where in the log they belong, so dividing them leaves halves that cover nothing.
+    If a batch is divided between two events, each half covers its share. Reports of requests and changes of books and
+    auctions do not say where in the log they belong, so dividing them gives halves that cover nothing.
     """
     event_ids = sorted({_event_id(entry) for name in _OF_EVENTS for entry in getattr(batch, name)})
     kinds = [names for names in (_OF_EVENTS, *_IN_THE_MIDDLE) if any(getattr(batch, name) for name in names)]

@@ -19,7 +19,7 @@ from tasks.messages import (
 
 
 def reports_of(batches: Iterable[FeedBatch]) -> Iterator[Report]:
-    """Return the reports of batches; those of one batch in an order in which their events can have happened."""
+    """Return the reports of batches; within a batch, in an order in which their events can have happened."""
     for batch in batches:
         for report in _reports_of(batch):
             report.began_us = batch.began_us
@@ -31,7 +31,7 @@ def _reports_of(batch: FeedBatch) -> Iterator[Report]:
     for order, asked_us in zip_longest(batch.orders, batch.asked_us[: len(batch.orders)]):
         yield order_report(order, asked_us=asked_us, sent_us=sent_us)
     if batch.replaced or batch.triggered:
-        # An order may trade before and after it gets new terms, and the ids of events say which comes first. The sort
+        # An order may trade both before and after it gets new terms, and the event ids say which comes first. The sort
         # is stable, so the two reports of a trade keep their order.
         yield from sorted(_matching_reports(batch), key=lambda report: report.report_id)
     else:
@@ -59,7 +59,7 @@ def _matching_reports(batch: FeedBatch) -> Iterator[Report]:
 
 
 def order_report(order: OrderReport, *, asked_us: int | None = None, sent_us: int) -> Report:
-    """Return the report of order entry's decision on a request; `asked_us` is when the api had sent the request."""
+    """Return the report of order entry's decision on a request; `asked_us` is when the api sent the request."""
     return Report(
         order_id=order.order_id,
         report_id=order.event_id,
@@ -114,7 +114,7 @@ def leg_reports(
 
 
 def closed_report(closed: OrderClosed, *, sent_us: int) -> Report:
-    """Return the denial of the open rest of an order: its quantity is what is released, its price the limit."""
+    """Return the denial of the open rest of an order; its quantity is the released quantity, its price the limit."""
     return Report(
         order_id=closed.order_id,
         report_id=closed.event_id,
@@ -154,7 +154,7 @@ def changed_report(changed: OrderReplaced | OrderTriggered, *, sent_us: int) -> 
 
 
 def refused_report(refused: CancelRefused | ReplaceRefused, *, sent_us: int) -> Report:
-    """Return the denial of a cancel or a replacement, without a side as it says nothing about the order."""
+    """Return the denial of a cancel or a replacement; it has no side, because it says nothing about the order."""
     return Report(
         order_id=refused.order_id,
         report_id=refused.event_id,

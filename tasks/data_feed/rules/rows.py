@@ -43,7 +43,7 @@ class Report(Struct, array_like=True, gc=False):
 
 
 class Trade(Struct, frozen=True, array_like=True, gc=False):
-    """A trade as the public sees it, and a row of the view `trades`, with the columns in this order."""
+    """The public form of a trade, and a row of the view `trades`, with the columns in this order."""
 
     security_id: str
     sequence: int

@@ -69,7 +69,7 @@ class Run(NamedTuple):
 
 
 class Numbers(NamedTuple):
-    """The numbers that Postgres has given for a batch.
+    """The numbers that Postgres assigned to a batch.
 
     heads       the last sequence of each client after the batch
     clients     the number of each client
@@ -92,7 +92,7 @@ class Rows(NamedTuple):
 
 
 def trades_by_event(batches: Iterable[FeedBatch]) -> dict[int, TradeMade]:
-    """Return the trades that batches report, settle or fail to settle, by the id of their event."""
+    """Return the trades that batches report, settle or mark as failed, by the id of their event."""
     found: dict[int, TradeMade] = {}
     for batch in batches:
         for made in (*batch.trades, *batch.settled, *(failed.trade for failed in batch.failed)):

@@ -1,7 +1,7 @@
 """Cancels that were sequenced before their orders, and wait for them.
 
-Order entry sequences a cancel only behind its order. Older logs contain cancels of orders that were on their way, or of
-ids without an order. A cancel that waits in vain is refused after a number of commands.
+Order entry sequences a cancel only after its order. Older logs contain cancels of orders that had not arrived yet, or
+of ids without an order. A cancel that waits in vain is refused after a number of commands.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ class Engine(Journal):
             phases.withdraw(self, self._books[order.security_id], order, "cancelled", now_us)
 
     def _cancel_all(self, order_ids: list[int], client_id: str | None, reason: str, now_us: int) -> None:
-        """Cancel those of these orders that are open; if a client is named, only its own."""
+        """Cancel the open orders among these; if a client is named, only its own."""
         for order_id in order_ids:
             order = self._open_orders.get(order_id)
             if order is not None and client_id in (None, order.client_id) and len(self.events) < MAX_EVENTS_PER_COMMAND:

@@ -1,6 +1,6 @@
 """The content of a book: resting orders in queues, one for each price.
 
-The garbage collector does not visit these objects: they form no cycles, and it would walk a million of them again and
+The garbage collector does not visit these objects: they form no cycles, and it would visit a million of them again and
 again.
 """
 
@@ -40,7 +40,7 @@ class RestingOrder(Struct, gc=False):
 
     @property
     def side(self) -> Side:
-        """Which side it is on."""
+        """The side of the book on which the order rests."""
         return "buy" if self.key > 0 else "sell"
 
     @property

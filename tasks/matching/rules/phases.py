@@ -28,8 +28,9 @@ from tasks.messages import (
     SettleSecurity,
 )
 
-# How many orders of each side one command fills, and closes for each reason, so that the numbers of its events suffice:
-# a trade fills at least one of two orders, so a command makes at most four times as many events, for half the numbers.
+# How many orders of each side one command fills, and closes for each reason, so that the event numbers of a command
+# suffice: a trade fills at least one of two orders, so a command makes at most four times this many events, which is
+# half of the numbers.
 MOST_ORDERS: Final = MAX_EVENTS_PER_COMMAND // 8
 
 
@@ -115,7 +116,7 @@ def _uncross(journal: Journal, book: Book, now_us: int) -> bool:
 
 
 def _end(journal: Journal, book: Book, reason: str, now_us: int) -> bool:
-    """Close a security for good; return False if another command has to close the orders that are left."""
+    """Close a security for good; return False if another command must close the remaining orders."""
     if not _withdraw_all(journal, book, book.open_orders(), reason, now_us):
         return False
     book.is_over = True

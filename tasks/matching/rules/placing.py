@@ -1,4 +1,4 @@
-"""How an order enters a book, whether it is new, replaced, triggered or has waited for an auction."""
+"""The entry of an order into a book, whether it is new, replaced, triggered or has waited for an auction."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tasks.matching.rules.journal import Journal, Refusal
 from tasks.matching.rules.waiting import WaitingOrder
 from tasks.messages import MAX_EVENTS_PER_COMMAND, OrderType, PhaseCause, PlaceOrder, TradeMade
 
-# An order can make a trade of each of its shares, and the numbers of a command's events are limited. The other half of
-# the numbers is for the cancels that waited for the order, and for the stop orders that it triggers.
+# An order can make a trade for each of its shares, and the event numbers of a command are limited. The other half of
+# the numbers is for cancels that waited for the order, and for stop orders that it triggers.
 MAX_QUANTITY: Final = MAX_EVENTS_PER_COMMAND // 2
 
 # The times in force of orders that may rest in continuous trading.
@@ -86,7 +86,7 @@ def _crosses_own(book: Book, order: PlaceOrder) -> bool:
 def enter(journal: Journal, book: Book, order: PlaceOrder, total: int, refusal: Refusal) -> None:
     """Enter an order into a book in continuous trading: trade it, let it rest, or close it.
 
-    total    quantity with which it was placed or replaced: its open quantity, and what was filled [shares]
+    total    quantity with which it was placed or replaced: its open quantity plus its filled quantity [shares]
     refusal  status of a post-only order that would trade
     """
     if book.meets(order):

@@ -1,8 +1,8 @@
 """Buy-ins: the clearinghouse cancels a client's open orders and buys the shares that it owes at the market.
 
-The purchases are orders of the client, with the client's cash: whatever is not held, so the collateral, too. They wait
-while the security is halted or closed, and take part in an auction. An order that finds no seller, or not enough cash,
-is followed by another one.
+The purchases are the client's own orders, paid with all of its cash that is not held, which includes the collateral.
+They wait while the security is halted or closed, and take part in auctions. If an order finds no seller, or not enough
+cash, another one follows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tasks.shared.rules.securities import Security
 
 REASON: Final = "buy_in"
 
-# The longer a buy-in lasts, the longer it waits between two attempts: an eighth of the time, and at most this [us].
+# The longer a buy-in lasts, the longer it waits between attempts: an eighth of its duration, at most this [us].
 LONGEST_WAIT_US: Final = 4_000_000
 
 _TIMES_IN_FORCE: Mapping[str, TimeInForce] = {"continuous": "ioc", "auction": "auction"}
@@ -36,7 +36,7 @@ class OwedShares(NamedTuple):
 
 
 class ClientOrder(NamedTuple):
-    """An open order of a client that is bought in, and the shard that has it."""
+    """An open order of a client that is being bought in, and its shard."""
 
     order_id: int
     security_id: str
@@ -46,9 +46,9 @@ class ClientOrder(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BoughtIn:
-    """A client that is bought in, whose account is locked.
+    """A client that is being bought in, whose account is locked.
 
-    cash_cents  what its open orders do not hold
+    cash_cents  cash that its open orders do not hold
     since_us    when the buy-in began; tried_us is the last attempt, None before the first one
     """
 
@@ -62,7 +62,7 @@ class BoughtIn:
 
 @dataclass(slots=True)
 class BuyIns:
-    """What is to be done for clients: cancels by shard, purchases with their fee rates, and what these hold [cents]."""
+    """The actions that are due: cancels by shard, purchases with their fee rates, and the cash they hold [cents]."""
 
     tried: list[str] = field(default_factory=list)
     cancels: dict[int, list[int]] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class BuyIns:
 
 
 def is_due(client: BoughtIn, now_us: int) -> bool:
-    """Return whether it is time for another attempt."""
+    """Return whether another attempt is due."""
     if client.tried_us is None:
         return True
     return now_us - client.tried_us >= min((now_us - client.since_us) // 8, LONGEST_WAIT_US)
@@ -87,7 +87,7 @@ def plan(
 ) -> BuyIns:
     """Return the cancels and purchases that are due.
 
-    numbers  of new orders, as many as the clients owe securities
+    numbers  ids for new orders, one for each security that a client owes
     """
     buy_ins, ids = BuyIns(), iter(numbers)
     for client in clients:
@@ -129,7 +129,7 @@ def _buy(
 
 
 def _limit(security: Security, limits: Limits) -> int:
-    """Return the collar of a purchase; the default fund pays no more than 125 % of the last price."""
+    """Return the limit of a purchase: its collar, but at most 125 % of the last price, the fund's maximum."""
     last_cents = security.last_price_cents or security.max_price_cents
     collar = collar_price(
         last_cents,
@@ -143,7 +143,7 @@ def _limit(security: Security, limits: Limits) -> int:
 
 
 def affordable(shares: int, cash_cents: int, limit_cents: int, rate_ppm: int) -> int:
-    """Return how many of the shares the cash buys at a limit, fees included."""
+    """Return how many of the shares the cash can buy at the limit, fees included."""
     quantity = min(shares, cash_cents * 1_000_000 // (limit_cents * (1_000_000 + rate_ppm)))
     while quantity and _cost(quantity, limit_cents, rate_ppm) > cash_cents:
         quantity -= 1
@@ -196,7 +196,7 @@ def row_of(order: PlaceOrder, rate_ppm: int) -> OrderRow:
 
 
 def report(order: PlaceOrder, now_us: int) -> OrderReport:
-    """Return what the client is told of a purchase."""
+    """Return the report of a purchase to the client."""
     return OrderReport(
         order.order_id,
         "order",

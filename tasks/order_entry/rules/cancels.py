@@ -1,6 +1,6 @@
-"""Cancels of one order, and of all that a client has open on a shard.
+"""Cancels of one order, and of all open orders of a client on a shard.
 
-A client that was stopped, or a halted security, still takes them: they only ever make the risk smaller.
+They are admitted even for a stopped client or a halted security, because they only ever reduce the risk.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from tasks.order_entry.rules.rows import ANY_ORDER, CancelMark, KnownOrder
 def decide_cancel(desk: Desk, cancel: CancelRequest) -> Admitted | Denied:
     """Admit the cancel of an order that is open.
 
-    An order that order entry has not seen may have been accepted all the same, and be on its way on another worker.
-    The cancel is denied, and leaves a mark so that such an order is cancelled when it comes. An order that the api took
-    later and that has this number is not.
+    An order that order entry has not seen may have been accepted nevertheless, and be in progress on another worker.
+    The cancel is then denied, but leaves a mark so that the order is cancelled when it arrives. The mark does not apply
+    to an order with this number that the api accepted after the cancel.
     """
     security = desk.securities.get(cancel.security_id)
     if security is None:
@@ -35,9 +35,9 @@ def decide_cancel(desk: Desk, cancel: CancelRequest) -> Admitted | Denied:
 
 
 def decide_mass_cancel(desk: Desk, cancel: MassCancelRequest) -> Admitted | Denied:
-    """Admit a mass cancel with the orders that are open now, maybe none; those that one took, no later one takes.
+    """Admit a mass cancel of the orders that are open now, if any; later mass cancels do not take the same orders.
 
-    It leaves a mark for the client's orders that the api took before it and that have yet to come.
+    It leaves a mark for the client's orders that the api accepted before it and that have yet to arrive.
     """
     if cancel.client_id not in desk.funds:
         return Denied(cancel, "unknown_account")

@@ -1,4 +1,4 @@
-"""The collar: the worst price at which a market order may trade, so that what it may cost is known beforehand."""
+"""The collar: the worst price at which a market order may trade, so that its highest cost is known beforehand."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def collar_price(
     min_price_cents: int,
     max_price_cents: int,
 ) -> int:
-    """Worst price at which a market order may trade.
+    """Return the worst price at which a market order may trade.
 
     reference_cents  last known price, > 0 [cents/share]
     band             largest move allowed, 0 < band < 1 [fraction of the reference]
     tick_cents       the grid of prices [cents/share]
-    min_price_cents, max_price_cents  what the security may be ordered at [cents/share]
+    min_price_cents, max_price_cents  lowest and highest price of an order of the security [cents/share]
     returns          price on the grid and within those, rounded towards the reference [cents/share]
     raises           ValueError  reference_cents <= 0
     source           market-order protection as on CME Globex

@@ -1,7 +1,7 @@
-"""The rules of the trading day: which phases of which securities begin when, as the clock says.
+"""The rules of the trading day: which phases of which securities begin at which time.
 
-Pure, and a function of what stands in the database: so it does not matter how often the scheduler rings, or whether it
-was away for a while.
+They are a pure function of the clock and the database, so it does not matter how often the scheduler rings, or whether
+it was down for a while.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Step(NamedTuple):
 
 
 class DuePhase(NamedTuple):
-    """A phase that a security has from a time on."""
+    """A phase that a security enters at a given time."""
 
     due_us: int
     security_id: str
@@ -37,12 +37,12 @@ class DuePhase(NamedTuple):
 
 
 def steps_due(day: Day, *, last: int | None, ends_us: int | None, now_us: int) -> list[Step]:
-    """Return the steps that begin after the last one and up to now, at the times that the schedule has for them.
+    """Return the steps that begin after the last one and up to now, at their scheduled times.
 
-    A step that lasts no time is left out. Of an absence of days only the last whole day is caught up with: nothing
-    that happens twice in a row leaves more than what happens once.
+    A step of zero length is left out. After an absence of several days only the last whole day is caught up on, because
+    repeating a day has no further effect.
 
-    last, ends_us  the step that began last and when it is over; None when the day has yet to begin, which it does now
+    last, ends_us  the step that began last and its end; None when no day has begun yet, and then one begins now
     """
     if not day.is_scheduled:
         return []
@@ -70,7 +70,7 @@ def phases_due(
 ) -> list[DuePhase]:
     """Return the phases that begin up to now, by their times.
 
-    first_auction_us  how long the auction lasts that a new exchange without a schedule begins with [us]
+    first_auction_us  length of the auction with which a new exchange without a schedule begins [us]
     """
     due = [
         one for security in securities for one in _of_security(security, steps, is_scheduled, first_auction_us, now_us)
@@ -93,7 +93,7 @@ def _of_security(
             yield DuePhase(ends_us, *name, "continuous", cause or "admin", None)
             phase, ends_us = "continuous", None
         if cause == "admin" and phase in ("halted", "closed"):
-            continue  # the operator's word lasts until the operator's next
+            continue  # a phase that the operator set lasts until the operator sets another
         phase, cause, ends_us = STEPS[step.place], "schedule", None
         yield DuePhase(step.begins_us, *name, STEPS[step.place], "schedule", step.ends_us)
     if ends_us is not None and ends_us <= now_us:

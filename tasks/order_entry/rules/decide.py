@@ -1,8 +1,7 @@
 """The rules of order entry: which requests become commands, and why the others do not.
 
-Pure: what the rules need to know stands on the desk as values, and what they decide goes out as values. Everything in
-a request was checked at the edge already; it is checked again here, because not only the api can put a message on a
-queue.
+Pure: the rules read values from the desk and return their decisions as values. The api has already checked everything
+in a request; it is checked again here, because the api is not the only program that can put a message on a queue.
 """
 
 from __future__ import annotations
@@ -49,5 +48,5 @@ _RULES: dict[type, Callable[[Desk, Any], Decision]] = {
 
 
 def decide(desk: Desk, request: Request) -> Decision:
-    """Admit a request, holding what it may cost, deny it or let it wait; the requests of a unit come in their order."""
+    """Admit a request and hold what it may cost, deny it, or let it wait. Call it in the order of the requests."""
     return _RULES[type(request)](desk, request)

@@ -1,4 +1,4 @@
-"""What order entry decides of a request: a command for the log, or a denial with a named reason."""
+"""The decision of order entry about a request: a command for the log, or a denial with a named reason."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from tasks.order_entry.rules.rows import EntryAccount
 
 DenialReason = Literal[
     "price_missing",  # a limit order needs one
-    "price_not_allowed",  # a market order has none, a stop order neither
-    "stop_price_missing",  # a stop order needs one, a stop-limit order too
-    "stop_price_not_allowed",  # the others have none
-    "contradictory_terms",  # see orders.contradiction; and a replacement that replaces nothing
+    "price_not_allowed",  # market orders and stop orders have none
+    "stop_price_missing",  # stop orders and stop-limit orders need one
+    "stop_price_not_allowed",  # other orders have none
+    "contradictory_terms",  # see orders.contradiction; also a replacement that changes nothing
     "display_quantity_too_small",  # of an iceberg
     "quantity_too_large",
     "notional_too_large",
     "position_limit",
     "unknown_security",
     "unknown_shard",
-    "wrong_shard",  # of a mass cancel: the security is traded on another one
+    "wrong_shard",  # of a mass cancel: the security is traded on another shard
     "unknown_account",
     "client_stopped",
     "account_closed",
-    "other_market",  # the account and the security are not of the same competition
+    "other_market",  # the account and the security belong to different competitions
     "duplicate_client_order_id",
     "halted",
-    "closed",  # the security takes cancels only, as when it is halted
-    "settled",  # of a security: nothing of it is traded or changed any more
-    "expired",  # of a gtd order that comes after its time
+    "closed",  # the security takes cancels only, as it does when halted
+    "settled",  # of a security: it is no longer traded or changed
+    "expired",  # of a gtd order that arrives after its end
     "price_off_tick",
     "price_out_of_band",
     "no_reference_price",
     "too_many_open_orders",
     "insufficient_funds",
     "insufficient_holdings",
-    "short_limit",  # a client with such a limit sells more than it has and may owe
-    "nothing_to_borrow",  # DTCC has not so many shares to lend
-    "insufficient_margin",  # half of what is sold short
-    "buy_in",  # the clearinghouse buys the shares that the client owes
-    "unknown_order",  # of a cancel or a replacement: nothing of the client's is open under this number
-    "cancelled",  # of an order that comes after a cancel that was sent after it
-    "security_exists",  # of a listing: there is, or was, one of this id
+    "short_limit",  # a client that may sell short sells more than it has and may owe
+    "nothing_to_borrow",  # DTCC does not have enough shares to lend
+    "insufficient_margin",  # which is half of what is sold short
+    "buy_in",  # the clearinghouse is buying the shares that the client owes
+    "unknown_order",  # of a cancel or a replacement: the client has no open order with this number
+    "cancelled",  # of an order that arrives after a cancel that was sent after it
+    "security_exists",  # of a listing: a security with this id exists or existed
     "orders_open",  # of a delisting
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The settings that bound what a client may do, and what its account has in their place; None is no limit.
+    """The limits on what a client may do, from the settings or from its account; None means no limit.
 
-    market_order_band         how far a market order may trade from the last price [fraction]
+    market_order_band         largest distance from the last price at which a market order may trade [fraction]
     max_order_quantity        largest order [shares]
     max_open_orders           open orders a client may have
     max_order_notional_cents  largest value of an order at its limit or collar [cents]
@@ -70,7 +70,7 @@ class Limits:
     short_limit: int = 0
 
     def of_account(self, account: EntryAccount) -> Limits:
-        """Return the limits of an account, which may have some of its own."""
+        """Return the limits of an account: its own where it has any, otherwise these."""
         if tuple(account)[_LIMITS] == _NONE:
             return self
         own = {name: limit for name in _OF_ACCOUNTS if (limit := getattr(account, name)) is not None}
@@ -85,7 +85,7 @@ assert tuple(EntryAccount._fields)[_LIMITS] == _OF_ACCOUNTS
 
 
 class Admitted(Struct, frozen=True):
-    """A request that goes into the log of its shard, as this command."""
+    """A request that enters the log of its shard, as this command."""
 
     request: Request
     command: Command
@@ -100,7 +100,7 @@ class Denied(Struct, frozen=True):
 
 
 class Waiting(Struct, frozen=True):
-    """A replacement that has come before its order, and is decided when the order comes or the wait is over."""
+    """A replacement that arrived before its order, and is decided when the order arrives or the wait is over."""
 
     request: ReplaceRequest
 
@@ -109,7 +109,7 @@ Decision = Admitted | Denied | Waiting
 
 
 class Dropped(Struct, frozen=True):
-    """A request that cannot be decided or reported: only a faulty sender makes one, and the log names it."""
+    """A request that cannot be decided or reported. Only a faulty sender makes one; a log event records it."""
 
     request: Request
     reason: Literal[
@@ -119,5 +119,5 @@ class Dropped(Struct, frozen=True):
 
 
 def number_of(request: Request) -> int:
-    """Return the request's own number, of the one series that orders and all other requests share."""
+    """Return the request's own number, from the one series that orders and all other requests share."""
     return request.order_id if isinstance(request, OrderRequest) else request.command_id

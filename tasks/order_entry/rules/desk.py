@@ -1,6 +1,6 @@
-"""What the requests of one unit are decided upon, and what the ones before have changed of it.
+"""The state on which the requests of one batch are decided, including the changes made by earlier requests of it.
 
-Whoever works at the desk holds the locks on the accounts, so what it knows of them is so until the unit is written.
+The worker holds the locks on the accounts, so the desk's values for them stay true until the batch is written.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from tasks.shared.rules.securities import Security
 
 @dataclass(slots=True)
 class Desk:
-    """The state of a unit.
+    """The state of a batch.
 
-    funds, shares   by client, and by client and security: the locked accounts; changed by what is admitted
+    funds, shares   by client, and by client and security: the locked accounts; changed by admitted requests
     securities      the listed ones, by id; changed by requests about them
-    limits, now_us  the settings, and when the unit is sequenced
-    shards          those that exist; only with mass cancels in the unit
-    orders          by order id: what cancels and replacements have to know of the orders that they name
-    terms           by order id: what the orders that replacements name, and that are open, may be at the engine
-    open_orders     by client and order id: the open orders of the clients that cancel many at once
+    limits, now_us  the settings, and when the batch is sequenced
+    shards          the shards that exist; only with mass cancels in the batch
+    orders          by order id: what cancels and replacements need to know about the orders that they name
+    terms           by order id: the terms that open orders named by replacements may have at the engine
+    open_orders     by client and order id: the open orders of clients with mass cancels
     lendable        by security: what DTCC can lend; only where a client with a short limit sells more than it has
-    debts           by client and security: what clients owe that buy
-    owned           by order id, of the unit's orders that sell short: how many of their shares are their clients'
+    debts           by client and security: what buying clients owe
+    owned           by order id, for the batch's orders that sell short: how many of the shares belong to the client
     positions       by client and security: shares held and in open buy orders; only where there is a limit on them
-    issued_below    every order id given out up to now is below it
+    issued_below    every order id issued so far is below it
     patient         whether a replacement may wait for its order
-    waiting         how many replacements of each client wait already; added to
-    follows         whether requests of the unit name orders, so that new ones have to be known to those behind them
-    marks           what cancels left for orders that come after them, by client; added to
-    new_marks       those that the unit's cancels leave, by their keys
-    taken           (client_id, client_order_id) that stand for other orders already; added to
-    replaced        what is reserved for the admitted replacements
-    widened         what the orders that they name may come to be, by order id
-    changes         what becomes of securities, and what that depends on; only with requests about them in the unit
+    waiting         how many replacements of each client are already waiting; added to
+    follows         whether requests of the batch name orders, so that later ones must see the orders before them
+    marks           by client: the marks of cancels for orders that arrive after them; added to
+    new_marks       by key: the marks that the batch's cancels leave
+    taken           pairs (client_id, client_order_id) that already stand for other orders; added to
+    replaced        the reservations of admitted replacements
+    widened         by order id: the extremes that these replacements allow the orders to reach
+    changes         changes of securities, and what they depend on; only with requests about securities in the batch
     """
 
     funds: Mapping[str, Funds]
@@ -70,7 +70,7 @@ class Desk:
     changes: SecurityChanges = field(default_factory=SecurityChanges)
 
     def follow(self, order: OrderRequest, command: PlaceOrder | None, *, fee_ppm: int = 0) -> None:
-        """An order of this unit is known to those that come after it in the unit; without a command it was denied."""
+        """Make an order known to later requests of this batch; without a command, the order was denied."""
         self.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, command is not None)
         if command is None:
             return
@@ -80,14 +80,14 @@ class Desk:
             of_client[order.order_id] = OpenOrder(order.order_id, order.client_id, order.security_id, order.side)
 
     def mark(self, mark: CancelMark) -> None:
-        """A cancel leaves a mark for the orders that come after it."""
+        """Leave the mark of a cancel for orders that arrive after it."""
         self.marks.setdefault(mark.client_id, []).append(mark)
         earlier = self.new_marks.get(mark[:-1])
         if earlier is None or earlier.before_us < mark.before_us:
             self.new_marks[mark[:-1]] = mark
 
     def was_cancelled(self, order: OrderRequest, shard: int) -> bool:
-        """Return whether a cancel that the api took after the order has come before it."""
+        """Return whether a cancel that the api accepted after the order arrived here before it."""
         return any(
             order.received_us < mark.before_us
             and (mark.order_id == order.order_id or (mark.order_id == ANY_ORDER and mark.shard == shard))

@@ -1,4 +1,4 @@
-"""Requests that come again: one number stands for one request, whenever it was sent and however often."""
+"""Repeated requests: one number stands for one request, whenever and however often it was sent."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from tasks.order_entry.rules.terms import terms_of
 
 
 def once_each(requests: Sequence[Request]) -> tuple[dict[int, Request], list[Dropped]]:
-    """Return the requests by their numbers, the first of each, and those that differ from the first of their number.
+    """Return the first request of each number, and the requests that differ from the first one of their number.
 
-    A client that sends an order again while the first copy is under way differs from itself in the time alone.
+    When a client sends an order again while the first copy is in flight, the two differ in their time only.
     """
     unit = {number_of(request): request for request in requests}
     if len(unit) == len(requests):
@@ -56,7 +56,7 @@ def once_each(requests: Sequence[Request]) -> tuple[dict[int, Request], list[Dro
 
 
 def without_control_characters(unit: dict[int, Request], numbers: Iterable[int]) -> list[Dropped]:
-    """Take those of these requests out of the unit that have a control character in a name."""
+    """Remove from the batch those of these requests that have a control character in a name, and return them."""
     dropped = [Dropped(unit[number], "control_character") for number in numbers if has_control_character(unit[number])]
     for one in dropped:
         del unit[number_of(one.request)]
@@ -64,26 +64,26 @@ def without_control_characters(unit: dict[int, Request], numbers: Iterable[int])
 
 
 def has_control_character(request: Request) -> bool:
-    """Return whether a name in the request holds a character that no table and no report can hold."""
+    """Return whether a name in the request contains a character that tables and reports cannot store."""
     return any(isinstance(value, str) and min(value, default=" ") < " " for value in structs.astuple(request))
 
 
 def is_same(request: Request, command: Command) -> bool:
-    """Return whether a command of the log is what became of this request."""
+    """Return whether a command of the log came from this request."""
     if isinstance(request, OrderRequest):
         return isinstance(command, PlaceOrder) and _is_same_order(request, command)
     return _terms_of(request) == _terms_of_command(command)
 
 
 def is_registered(request: Request, order: RegisteredOrder) -> bool:
-    """Return whether an order of the register that was denied is what became of this request."""
+    """Return whether a denied order in the register came from this request."""
     return (
         isinstance(request, OrderRequest) and request.client_id == order.client_id and terms_of(request) == order.terms
     )
 
 
 def _is_same_order(request: OrderRequest, command: PlaceOrder) -> bool:
-    # Order entry has set the collar of an order without a limit, and the time in force of one without a price.
+    # Order entry itself set the collar of an order without a limit, and the time in force of one without a price.
     as_logged = structs.replace(
         request,
         price_cents=command.price_cents if request.price_cents is None else request.price_cents,

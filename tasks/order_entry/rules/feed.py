@@ -1,8 +1,8 @@
-"""What order entry reports to the feed: confirmations by way of the engines' workers, and denials at once.
+"""Reports of order entry to the feed: confirmations travel through the engines' workers, denials go directly.
 
-A confirmed request is a command, and its worker sends the report together with the events of the command: one message
-to the feed in place of two. The report says which commands of the log it covers. If it is lost on its way, the catch-up
-derives it from the log.
+A confirmed request is a command. The engine's worker sends its report together with the events of the command: one
+message to the feed instead of two. The report says which commands of the log it covers. If it is lost on the way, the
+catch-up derives it from the log.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tasks.messages import (
 from tasks.order_entry.rules.outcome import MAX_BATCH
 from tasks.shared.rules import coverage
 
-# What no client has asked for.
+# Commands that no client asked for.
 _WITHOUT_REPORT = Expire | SecurityCommand
 
 
@@ -37,12 +37,12 @@ def with_reports(
     began_us: int,
     now_us: int,
 ) -> tuple[list[CommandBatch], list[FeedBatch]]:
-    """Return the messages to the engines with the reports of their commands, and those to the feed with the others.
+    """Return the messages to the engines with the reports of their commands, and messages to the feed with all others.
 
-    A message of which a report is missing here carries none, and the catch-up derives all of its reports.
+    A message that lacks one of its reports here carries no report, and the catch-up derives all of its reports.
 
-    commands  what went into the log of the unit, or was there before
-    asked_us  when the api had sent the request of a report, by its number
+    commands  the batch's commands in the log, whether new or already there
+    asked_us  when the api sent the request of a report, by its number
     """
     by_number = {report.event_id: report for report in reports}
     batches = []
@@ -61,7 +61,7 @@ def with_reports(
 
 
 def number_of(command: Command) -> int:
-    """Return the number of the request that a command is due to."""
+    """Return the number of the request that caused a command."""
     return command.order_id if isinstance(command, PlaceOrder) else command.command_id
 
 

@@ -20,7 +20,7 @@ from tasks.shared.rules.securities import Security
 
 
 def decide_list(desk: Desk, request: ListRequest) -> Admitted | Denied:
-    """Admit a security that never was, on the shard that has the fewest; orders behind it may name it."""
+    """Admit a security that never existed, on the shard with the fewest securities; later requests may name it."""
     changes, security_id = desk.changes, request.security_id
     if security_id in changes.ever_listed:
         return Denied(request, "security_exists")
@@ -49,10 +49,10 @@ def decide_list(desk: Desk, request: ListRequest) -> Admitted | Denied:
 
 
 def decide_delist(desk: Desk, request: DelistRequest) -> Admitted | Denied:
-    """Admit the end of a security of which no order is open; requests behind it do not know it any more.
+    """Admit the delisting of a security without open orders; later requests no longer see it.
 
-    An order that another worker admits at this moment is cancelled by the engine, or rejected if it comes later. One
-    that is settled may be delisted, too.
+    If another worker admits an order at this moment, the engine cancels it, or rejects it if it comes later. A settled
+    security may be delisted, too.
     """
     changes, security_id = desk.changes, request.security_id
     security = desk.securities.get(security_id)
@@ -72,7 +72,7 @@ def decide_delist(desk: Desk, request: DelistRequest) -> Admitted | Denied:
 
 
 def decide_settle(desk: Desk, request: SettleRequest) -> Admitted | Denied:
-    """Admit the final settlement of a security, once. Nothing of it trades from here on."""
+    """Admit the final settlement of a security, once. From here on the security does not trade."""
     refusal = security_refusal(desk, request.security_id)
     if refusal is not None:
         return Denied(request, refusal)
@@ -85,7 +85,7 @@ def decide_settle(desk: Desk, request: SettleRequest) -> Admitted | Denied:
 
 
 def decide_band(desk: Desk, request: BandRequest) -> Admitted | Denied:
-    """Admit another band of a security, or none."""
+    """Admit a new band for a security, or the removal of its band."""
     refusal = security_refusal(desk, request.security_id)
     if refusal is not None:
         return Denied(request, refusal)

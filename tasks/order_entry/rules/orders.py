@@ -1,4 +1,4 @@
-"""New orders: what stands against one, what it may cost, and the command that it becomes."""
+"""New orders: why one is denied, what it may cost, and the command that it becomes."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tasks.shared.rules.securities import Security
 
 PRICED = frozenset({"limit", "stop_limit"})
 TRIGGERED = frozenset({"stop", "stop_limit"})
-# How long orders may rest, and how long those without a limit may wait, which are immediate otherwise.
+# How long orders may rest, and how long orders without a limit may wait, which otherwise execute immediately.
 _RESTING = frozenset({"gtc", "day", "gtd"})
 _OF_UNPRICED: Mapping[str, frozenset[str]] = {"market": frozenset({"auction"}), "stop": frozenset({"day", "gtd"})}
-# Into so many parts an iceberg may fall, each of which comes to the end of its level again.
+# An iceberg may have at most this many parts; each goes to the end of the queue at its price level.
 MAX_REFILLS = 100
 
 
@@ -102,10 +102,10 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
 
 
 def sequenced_time_in_force(order: OrderRequest) -> TimeInForce:
-    """Return how long the command of an order says that it stays.
+    """Return the time in force that the command of an order states.
 
-    A market order does not stay, but for one that takes part in an auction; a stop order waits for a day or up to a
-    time, or until it is triggered, and then it is a market order.
+    A market order does not rest unless it takes part in an auction. A stop order waits for a day, up to a given time,
+    or until it is triggered; then it is a market order.
     """
     if order.type in PRICED or order.time_in_force in _OF_UNPRICED[order.type]:
         return order.time_in_force
@@ -113,7 +113,7 @@ def sequenced_time_in_force(order: OrderRequest) -> TimeInForce:
 
 
 def _refusal(order: OrderRequest, security: Security, funds: Funds, limits: Limits) -> DenialReason | None:
-    """What stands against an order, leaving aside what it is worth."""
+    """Return why an order is denied, leaving its value aside."""
     if funds.state != "open":
         return state_refusal(funds.state)
     if funds.competition != security.competition:
@@ -133,10 +133,10 @@ def _refusal(order: OrderRequest, security: Security, funds: Funds, limits: Limi
 
 
 def contradiction(order: OrderRequest) -> DenialReason | None:
-    """What an order says of itself that cannot be so.
+    """Return why the terms of an order contradict each other; None when they do not.
 
-    Post-only means to rest, and only an order with a limit that may rest does. An iceberg is such an order that does
-    not wait for a stop price, and it hides something. A gtd order says when it ends, and no other one does.
+    Post-only needs an order that has a limit and may rest. An iceberg is such an order, has no stop price, and hides
+    part of its quantity. A gtd order, and no other, says when it ends.
     """
     kind, time_in_force = order.type, order.time_in_force
     if (order.price_cents is None) is (kind in PRICED):
@@ -158,19 +158,19 @@ def contradiction(order: OrderRequest) -> DenialReason | None:
 
 
 def _cannot_stay(order: OrderRequest) -> bool:
-    """Return whether its kind of order cannot have its time in force: no stop order waits for an auction as well."""
+    """Return whether the order's type forbids its time in force: no stop order waits for an auction as well."""
     if order.time_in_force == "auction":
         return order.type in TRIGGERED
     return order.type == "market" and order.time_in_force in _RESTING
 
 
 def fee_ppm(security: Security) -> int:
-    """Return the rate by which buy orders of a security hold what they may have to pay in fees."""
+    """Return the rate at which buy orders of a security hold cash for fees [hundredths of a basis point]."""
     return highest_fee_ppm(maker_fee_ppm=security.maker_fee_ppm, taker_fee_ppm=security.taker_fee_ppm)
 
 
 def price_refusal(price_cents: int, security: Security) -> Literal["price_off_tick", "price_out_of_band"] | None:
-    """What stands against a limit or a stop price [cents/share]."""
+    """Return why a limit or a stop price is refused [cents/share]."""
     if price_cents % security.tick_cents:
         return "price_off_tick"
     if not security.min_price_cents <= price_cents <= security.max_price_cents:
@@ -179,32 +179,32 @@ def price_refusal(price_cents: int, security: Security) -> Literal["price_off_ti
 
 
 def shows_too_little(display_quantity: int | None, quantity: int) -> bool:
-    """Return whether an iceberg of this size would come to the end of its level too often; None is no iceberg."""
+    """Return whether an iceberg of this size would have too many parts; None means the order is not an iceberg."""
     return display_quantity is not None and display_quantity * MAX_REFILLS < quantity
 
 
 def notional_is_too_large(quantity: int, limit_cents: int, limits: Limits) -> bool:
-    """Return whether an order of this size at this limit is worth more than a client may order at once."""
+    """Return whether an order of this size and limit exceeds the largest allowed value of an order."""
     most = limits.max_order_notional_cents
     return most is not None and quantity * limit_cents > most
 
 
 def may_grow(desk: Desk, limits: Limits, owned: tuple[str, str], quantity: int) -> bool:
-    """Return whether a client may buy so many shares more of a security than it holds and has open buy orders for."""
+    """Return whether a client may buy this many shares on top of those it holds and has open buy orders for."""
     most = limits.max_position
     return most is None or desk.positions.get(owned, 0) + quantity <= most
 
 
 def grow(desk: Desk, limits: Limits, owned: tuple[str, str], quantity: int) -> None:
-    """A client has open buy orders for so many shares more."""
+    """Note that a client's open buy orders grow by this many shares."""
     if limits.max_position is not None:
         desk.positions[owned] = desk.positions.get(owned, 0) + quantity
 
 
 def _limit(order: OrderRequest, security: Security, limits: Limits) -> int | None:
-    """The worst price at which an order may trade: its limit or its collar; None without a price to derive it from.
+    """Return the worst price at which an order may trade: its limit or its collar; None if no price gives a collar.
 
-    The collar of a stop order is that of its stop price, as that is about where it will be triggered.
+    The collar of a stop order is computed from its stop price, because the order will be triggered near that price.
     """
     if order.price_cents is not None:
         return order.price_cents

@@ -1,4 +1,4 @@
-"""What was decided, in the words of the register of orders and of the stages behind."""
+"""Decisions in the form that the register of orders and the later stages take."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tasks.order_entry.rules.orders import fee_ppm
 from tasks.order_entry.rules.rows import OrderRow, Sequenced
 from tasks.shared.rules.securities import Security
 
-# Entries in one message to a stage behind; each order that a mass cancel or an expiry names is one, too.
+# Entries in one message to a later stage; each order that a mass cancel or an expiry names counts as one, too.
 MAX_BATCH = 2_000
 _OF_ORDERS = frozenset({MassCancel, Expire})
 
@@ -37,14 +37,14 @@ def order_row(
     security: Security | None,
     owned_quantity: int | None = None,
 ) -> OrderRow:
-    """Return an order, admitted or not, as it goes into the register; the security is None of one that is not listed.
+    """Return the register's row for an order, admitted or not; the security is None when it is not listed.
 
-    owned_quantity  of an order that sells short: how many of its shares are its client's
+    owned_quantity  of an order that sells short: how many of its shares belong to the client
     """
     if isinstance(decision, Admitted):
         placed = decision.command
         assert isinstance(placed, PlaceOrder)
-        # Of a sell order nothing but its shares is held; what stands there is its limit or collar.
+        # A sell order holds nothing but its shares; the row has its limit or collar here.
         hold_cents = placed.hold_cents or placed.price_cents
         rate_ppm = 0
         if security is not None and order.side == "buy" and (security.taker_fee_ppm > 0 or security.maker_fee_ppm > 0):
@@ -70,7 +70,7 @@ def _row(
     denied: DenialReason | None = None,
     owned_quantity: int | None = None,
 ) -> OrderRow:
-    # The name of another order is not this one's to have.
+    # This order must not take the client order id of another order.
     name = order.client_order_id if denied != "duplicate_client_order_id" else None
     return OrderRow(
         order.order_id,
@@ -99,23 +99,23 @@ def _row(
 
 
 def denial_row(denial: Denied, now_us: int) -> tuple[int, str, int, str | None]:
-    """Return a denial as it goes into the register of denials, with its report in JSON."""
+    """Return a denial as a row of the register of denials, with its report in JSON."""
     told = report(denial.request, denial.reason, now_us)
     return number_of(denial.request), denial.reason, now_us, encode(told).decode() if told else None
 
 
 def asked_of(request: Request) -> tuple[int, str | None]:
-    """What the report of a request that is no order says and its command does not.
+    """Return what the report of a request that is not an order contains and its command does not.
 
-    returns  when the api took it [us since 1970, UTC], and the security that a mass cancel names
+    returns  when the api accepted it [us since 1970, UTC], and the security that a mass cancel names
     """
     return request.received_us, request.security_id if isinstance(request, MassCancelRequest) else None
 
 
 def report(request: Request, denied: str | None, now_us: int) -> OrderReport | None:
-    """What the client is told of a request; `denied` is why it was, None when it was not.
+    """Return the report of a request to its client; `denied` is the reason of a denial, None without one.
 
-    A request about a security is no client's: its sender looks into the log and the denials.
+    A request about a security belongs to no client: its sender looks into the log and the denials.
     """
     status: Literal["confirmed", "denied"] = "denied" if denied else "confirmed"
     if isinstance(request, OrderRequest):
@@ -145,7 +145,7 @@ def report(request: Request, denied: str | None, now_us: int) -> OrderReport | N
         kind = "cancel"
         if isinstance(request, ReplaceRequest):
             kind, quantity, price_cents = "replace", request.quantity, request.price_cents
-    # It says nothing of the state of an order, and what has no side is not taken for that.
+    # This report does not give the state of an order; because it has no side, no reader takes it for one that does.
     return OrderReport(
         request.command_id,
         kind,
@@ -163,7 +163,7 @@ def report(request: Request, denied: str | None, now_us: int) -> OrderReport | N
 
 
 def batches_of(shard: int, first_seq: int, commands: Sequence[Command]) -> list[CommandBatch]:
-    """Commands that follow each other in the log, as messages to the engine."""
+    """Return messages to the engine with commands that follow each other in the log."""
     batches = []
     for part in _parts(commands):
         batches.append(CommandBatch(shard, first_seq, part))
@@ -172,7 +172,7 @@ def batches_of(shard: int, first_seq: int, commands: Sequence[Command]) -> list[
 
 
 def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
-    """Commands split so that no part is too large, as far as that goes."""
+    """Split the commands so that no part is too large, unless a single command already is."""
     if len(commands) <= MAX_BATCH and not any(type(command) in _OF_ORDERS for command in commands):
         yield list(commands)
         return
@@ -189,7 +189,7 @@ def _parts(commands: Sequence[Command]) -> Iterator[list[Command]]:
 
 
 def batches_of_earlier(sequenced: Collection[Sequenced]) -> list[CommandBatch]:
-    """Commands from anywhere in the logs, as messages to the engine, each without a gap."""
+    """Return messages to the engine, each without a gap, with commands from anywhere in the logs."""
     in_order = sorted(sequenced, key=lambda one: (one.shard, one.seq))
     runs = groupby(enumerate(in_order), key=lambda placed: (placed[1].shard, placed[1].seq - placed[0]))
     batches = []

@@ -1,4 +1,4 @@
-"""Replacements: new terms for an open order, for which what it may need besides is held until they are settled."""
+"""Replacements: new terms for an open order. What they may need in addition is held until they are settled."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tasks.order_entry.rules.rows import KnownOrder, PendingReplace, Widened
 from tasks.order_entry.rules.short_sales import reserve_sale
 from tasks.shared.rules.securities import Security
 
-# So many of a client may wait for their orders: every unit with requests of the client reads them.
+# Replacements of a client that may wait for their orders: every batch with requests of the client reads them.
 MAX_WAITING = 100
 
 
 def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
-    """Admit a replacement, reserving what it may need, or deny it.
+    """Admit a replacement and reserve what it may need, deny it, or let it wait.
 
-    One of an order that order entry has not seen waits a moment: the order may have been accepted before it, and be on
-    its way on another worker.
+    If order entry has not seen the order, the replacement waits a moment: the order may have been accepted earlier and
+    be in progress on another worker.
     """
     security = desk.securities.get(replace.security_id)
     if security is None:
@@ -102,7 +102,7 @@ def _may_wait(desk: Desk, replace: ReplaceRequest) -> bool:
 def _refusal(
     desk: Desk, replace: ReplaceRequest, security: Security, terms: Terms, limits: Limits
 ) -> DenialReason | None:
-    """What stands against the new terms, leaving aside whether the client can pay for them."""
+    """Return why the new terms are denied, leaving aside whether the client can pay for them."""
     phase = phase_refusal(security)
     if phase is not None:
         return phase
@@ -128,5 +128,5 @@ def _refusal(
 
 
 def _growth(replace: ReplaceRequest, terms: Terms) -> int:
-    """By how many shares an order may come to buy more than it may already [shares]."""
+    """Return how many more shares than before the order may come to buy [shares]."""
     return max((replace.quantity or 0) - terms.highest_quantity, 0)

@@ -1,11 +1,11 @@
-"""What is reserved for a replacement, beside what its order has, until the replacement is settled.
+"""The amount reserved for a replacement, on top of what its order holds, until the replacement is settled.
 
-Order entry sees an order as it was settled last. The engine may have filled more of it by now, and decided
-replacements that are still on their way, so that its terms there are one of several. Let the engine turn the terms
-(total Q, hold h a share) into (Q', h') after F shares were filled: from then on the order needs (Q' - F) h' instead of
-(Q - F) h. If each replacement reserves at least the difference, then what is held covers all that may still settle, in
-whichever order it does; tests/tasks/order_entry/rules/test_reservation.py plays that through. So this is the largest
-difference over all F >= f, the shares that have settled, and over all terms that the order may have.
+Order entry sees an order in its last settled state. By now the engine may have filled more of it, and decided
+replacements that have not settled yet, so the order has one of several possible terms there. Let the engine turn the
+terms (total Q, hold h a share) into (Q', h') after F shares were filled: from then on the order needs (Q' - F) h'
+instead of (Q - F) h. If each replacement reserves at least the difference, the amount held covers everything that may
+still settle, in any order; tests/tasks/order_entry/rules/test_reservation.py checks this. So the reservation is the
+largest difference over all F >= f, the shares that have settled, and over all terms that the order may have.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tasks.shared.rules.fees import fee_hold_cents
 
 @dataclass(slots=True)
 class Terms:
-    """The extremes of what an open order may be at the engine: total quantities, limits, holds a share of a buy.
+    """The extremes of an open order's terms at the engine: total quantities, limits, and a buy order's holds per share.
 
-    filled            what has settled of it [shares]; the engine has filled as much or more
-    display_quantity  what an iceberg shows of itself [shares]
-    fee_ppm           the rate by which it holds fees, 0 of a sell: of largest_quantity shares without those that are
-                      gone, filled or closed, at largest_hold_cents each
-    owned             of an order that sells short: how many of largest_quantity shares are its client's
+    filled            the settled quantity [shares]; the engine has filled as much or more
+    display_quantity  the part that an iceberg shows [shares]
+    fee_ppm           the rate at which it holds fees, 0 for a sell order: for largest_quantity shares, less those that
+                      are gone (filled or closed), at largest_hold_cents each
+    owned             of an order that sells short: how many of largest_quantity shares belong to the client
     margin_cents      the highest limit by which that order holds margin
     """
 
@@ -48,7 +48,7 @@ class Terms:
 
     @classmethod
     def of(cls, order: PlaceOrder, *, fee_ppm: int = 0, owned: int | None = None) -> Self:
-        """Those of a new order."""
+        """Return the terms of a new order."""
         return cls(
             type=order.type,
             side=order.side,
@@ -68,7 +68,7 @@ class Terms:
 
     @classmethod
     def of_registered(cls, order: ReplaceableOrder) -> Self:
-        """Those of an order in the register, with what its pending replacements may make of it."""
+        """Return the terms of an order in the register, including those that pending replacements may give it."""
         hold, lowest, highest = order.hold_cents, order.lowest_price_cents, order.highest_price_cents
         return cls(
             type=order.type,
@@ -89,18 +89,18 @@ class Terms:
         )
 
     def reserved_cents(self, quantity: int | None, hold_cents: int | None) -> int:
-        """What to reserve for other terms of a buy order; None leaves one as it is [cents]."""
-        # An order that is open at the engine has a total above what was filled of it.
+        """Return the amount to reserve for new terms of a buy order [cents]; None leaves a term unchanged."""
+        # The total of an order that is open at the engine exceeds its filled quantity.
         least = max(self.lowest_quantity, self.filled)
         lowest, highest = self.lowest_hold_cents, self.highest_hold_cents
         if quantity is None:
-            # (Q - F)(h' - h), and nothing when the price stays, too.
+            # (Q - F)(h' - h), and nothing if the price does not change either.
             most = max(self.highest_quantity, self.filled)
             return 0 if hold_cents is None else (most - self.filled) * max(hold_cents - lowest, 0)
         if hold_cents is None:
             return max(quantity - least, 0) * highest  # (Q' - Q) h
-        # (Q' - F) h' - (Q - F) h falls with F when h' > h, and then F = f is the worst; otherwise it grows with F, up
-        # to F = Q.
+        # (Q' - F) h' - (Q - F) h falls with F when h' > h, and then F = f is the worst case; otherwise it grows with F,
+        # up to F = Q.
         return max(
             (quantity - self.filled) * hold_cents - (least - self.filled) * lowest, (quantity - least) * hold_cents, 0
         )
@@ -108,17 +108,17 @@ class Terms:
     def fees_held_cents(
         self, quantity: int | None = None, price_cents: int | None = None, *, fee_ppm: int | None = None
     ) -> int:
-        """What a buy order holds for fees, as it is or with other terms admitted [cents]; see tables.fee_hold."""
+        """Return what a buy order holds for fees, now or with these terms admitted [cents]; see tables.fee_hold."""
         open_quantity = max(self.largest_quantity, quantity or 0) - self.gone
         most_cents = open_quantity * max(self.largest_hold_cents, price_cents or 0)
         return fee_hold_cents(most_cents, self.fee_ppm if fee_ppm is None else fee_ppm)
 
     def reserved_shares(self, quantity: int | None) -> int:
-        """What to reserve for another total of a sell order [shares]."""
+        """Return the shares to reserve for a new total of a sell order [shares]."""
         return 0 if quantity is None else max(quantity - max(self.lowest_quantity, self.filled), 0)
 
     def widen(self, quantity: int | None, hold_cents: int | None, price_cents: int | None, *, fee_ppm: int = 0) -> None:
-        """A replacement with these terms is on its way to the engine."""
+        """Widen the extremes by the terms of a replacement that goes to the engine."""
         self.fee_ppm = fee_ppm
         if quantity is not None:
             self.largest_quantity = max(self.largest_quantity, quantity)

@@ -13,14 +13,14 @@ from tasks.messages import Command, Side
 
 
 class KnownOrder(NamedTuple):
-    """What a cancel has to know of the order it names."""
+    """What a cancel needs to know about the order it names."""
 
     client_id: str
     security_id: str
     is_open: bool
 
 
-# The order id of a mark that is for any order of its client.
+# The order id of a mark that applies to any order of its client.
 ANY_ORDER = 0
 
 
@@ -30,15 +30,15 @@ class EntryAccount(NamedTuple):
     client_id: str
     available_cents: int
     open_orders: int
-    state: str  # open, stopped, closed; buy_in of one that is open and bought in
-    collateral_cents: int = 0  # what the shares that it owes require; not available
-    # Limits of its own, None where those of the exchange hold.
+    state: str  # open, stopped, closed; buy_in when it is open and being bought in
+    collateral_cents: int = 0  # required by the shares that it owes; not available
+    # Its own limits; None where those of the exchange apply.
     max_order_quantity: int | None = None
     max_order_notional_cents: int | None = None
     max_open_orders: int | None = None
     max_position: int | None = None
     short_limit: int | None = None
-    competition: int | None = None  # whose securities it trades; None: those of no competition
+    competition: int | None = None  # it trades the securities of this competition; None: those of no competition
 
 
 class OrderRow(Struct, frozen=True, array_like=True):
@@ -69,18 +69,18 @@ class OrderRow(Struct, frozen=True, array_like=True):
 
 
 class RegisteredOrder(NamedTuple):
-    """An order in the register whose request came again; a denied order still has the terms of its first copy."""
+    """An order in the register whose request came again; a denied order keeps the terms of its first copy."""
 
     client_id: str
     terms: tuple[object, ...]  # as tasks.order_entry.rules.terms lists them
-    created_us: int  # when the api took its first copy
+    created_us: int  # when the api accepted its first copy
 
 
 class ReplaceableOrder(NamedTuple):
-    """An order as a replacement finds it: what is registered of it, and the extremes of what is registered or pending.
+    """An order as a replacement finds it: its registered state, and the extremes of its registered and pending terms.
 
-    Its terms at the engine are among these, because a replacement that is pending may be decided and not settled.
-    The hold is that of the registered terms, the prices are those of pending replacements alone.
+    Its terms at the engine lie within these, because a pending replacement may be decided but not yet settled. The hold
+    is that of the registered terms; the prices are those of pending replacements alone.
     """
 
     order_id: int
@@ -88,20 +88,20 @@ class ReplaceableOrder(NamedTuple):
     security_id: str
     type: str
     side: Side
-    is_open: bool  # or a replacement of it is pending, after which it may be open
+    is_open: bool  # or a replacement is pending, after which it may be open
     filled_quantity: int
-    price_cents: int  # the limit, or what a share of a sell order without one may bring at least
+    price_cents: int  # the limit, or the least that a share of a sell order without one may bring
     hold_cents: int
     lowest_quantity: int
     highest_quantity: int
     lowest_price_cents: int | None
     highest_price_cents: int | None
     display_quantity: int | None
-    fee_ppm: int  # this and what follows is what it holds fees by; see tables.fee_hold
+    fee_ppm: int  # its hold for fees depends on this and the next fields; see tables.fee_hold
     largest_quantity: int
     largest_hold_cents: int
     gone_quantity: int  # filled or closed
-    # Of an order that sells short; see tasks.shared.rules.loans.
+    # For an order that sells short; see tasks.shared.rules.loans.
     owned_quantity: int | None = None
     margin_price_cents: int | None = None
 
@@ -130,15 +130,15 @@ class CancelMark(NamedTuple):
     """A row of `cancel_marks`: the fields are its columns."""
 
     client_id: str
-    order_id: int  # ANY_ORDER of a mass cancel
+    order_id: int  # ANY_ORDER for a mass cancel
     shard: int
-    security_id: str  # empty: of any
-    side: str  # empty: of either
+    security_id: str  # empty: any
+    side: str  # empty: either
     before_us: int
 
 
 class Widened(NamedTuple):
-    """What an order may come to be by the replacements that were admitted."""
+    """The extremes that an order may reach through the admitted replacements."""
 
     quantity: int  # 0 where they leave it
     price_cents: int  # 0 where they leave it

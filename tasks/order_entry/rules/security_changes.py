@@ -1,4 +1,4 @@
-"""What order entry reads and writes of securities, as values, free of SQLAlchemy."""
+"""Values that order entry reads and writes about securities, free of SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class NewPhase(NamedTuple):
 
 
 class NewSecurity(NamedTuple):
-    """A security that is listed, and the shard it is dealt to."""
+    """A security that is being listed, and the shard assigned to it."""
 
     security_id: str
     shard: int
@@ -34,7 +34,7 @@ class NewSecurity(NamedTuple):
 
 
 class NewSettlement(NamedTuple):
-    """What a share of a security is worth in the end."""
+    """The final value of a share of a security."""
 
     transfer_id: str
     value_cents: int
@@ -42,15 +42,15 @@ class NewSettlement(NamedTuple):
 
 @dataclass(slots=True)
 class SecurityChanges:
-    """What becomes of securities, and what that depends on.
+    """Changes of securities, and the state they depend on.
 
-    Those whose rows are locked:
+    Securities whose rows are locked:
     over         delisted, settled or about to be settled
-    busy         with open orders; only with delistings in the unit
-    ever_listed  the ids, of those that are to be listed, that are or were a security's
+    busy         with open orders; only with delistings in the batch
+    ever_listed  ids that are to be listed but already belong, or belonged, to a security
     load         how many securities each shard has; only with listings
 
-    What is written:
+    Written at the end of the batch:
     listed, phases, bands, settlements, delisted
     """
 
@@ -66,5 +66,5 @@ class SecurityChanges:
 
     @property
     def are_any(self) -> bool:
-        """Whether there is something to write."""
+        """Whether there is anything to write."""
         return bool(self.listed or self.phases or self.bands or self.settlements or self.delisted)

@@ -1,7 +1,7 @@
 """Sales of more shares than the client has available: the rest is borrowed from DTCC as it trades.
 
-Until then the order holds half of what it may borrow at its limit, and as many shares are located at DTCC, so that
-each trade finds them.
+Until then the order holds cash for half of the value, at its limit, of what it may borrow, and the same number of
+shares is located at DTCC, so that each trade finds them.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ ShortRefusal = Literal["short_limit", "nothing_to_borrow", "insufficient_margin"
 
 
 def sell_short(desk: Desk, order: OrderRequest, *, funds: Funds, limit_cents: int, most: int) -> ShortRefusal | None:
-    """Hold what an order needs that sells more than is available, and note how many of its shares are the client's.
+    """Hold what a short sale needs, and note how many of its shares belong to the client.
 
     most     how many shares of a security the client may owe
-    returns  what stands against it; then nothing is held
+    returns  why it is denied; then nothing is held
     """
     owner = (order.client_id, order.security_id)
     shares = desk.shares.get(owner) or Shares(0)
@@ -41,11 +41,11 @@ def sell_short(desk: Desk, order: OrderRequest, *, funds: Funds, limit_cents: in
 def reserve_sale(
     desk: Desk, replace: ReplaceRequest, terms: Terms, *, funds: Funds, most: int
 ) -> int | ShortRefusal | Literal["insufficient_holdings"]:
-    """Reserve the shares that a sell order may need besides, or have the order sell short as far as there are too few.
+    """Reserve the additional shares that a sell order may need; if there are too few, let the order sell short.
 
     most     how many shares of a security the client may owe
-    returns  what is reserved until the replacement is decided, 0 for an order that sells short, whose terms say what it
-             holds; or what stands against it, and then nothing is held
+    returns  the shares reserved until the replacement is decided, 0 for an order that sells short, because its terms
+             say what it holds; or why it is denied, and then nothing is held
     """
     shares = desk.shares.get((replace.client_id, replace.security_id)) or Shares(0)
     if terms.owned is None:
@@ -53,7 +53,7 @@ def reserve_sale(
         if shares.hold(reserved):
             return reserved
         if not most or not terms.lowest_quantity == terms.highest_quantity == terms.largest_quantity:
-            # An order does not begin to sell short while another replacement of it is pending.
+            # An order does not begin to sell short while another of its replacements is pending.
             return "insufficient_holdings"
     largest = max(terms.largest_quantity, replace.quantity or 0)
     closed = terms.gone - terms.filled
@@ -66,7 +66,7 @@ def reserve_sale(
     price_cents = max(terms.margin_cents, replace.price_cents or 0)
     new = split(most=largest, owned=owned, filled=terms.filled, closed=closed, price_cents=price_cents)
     if new.owned - old.owned > shares.available:
-        return "insufficient_holdings"  # it was closed, and waits for fills from before
+        return "insufficient_holdings"  # the order was closed, but earlier fills have yet to settle
     refusal = locate(
         desk,
         shares,
@@ -85,9 +85,9 @@ def reserve_sale(
 
 
 def hold_to_cover(desk: Desk, owner: tuple[str, str], funds: Funds, quantity: int, cents: int) -> bool:
-    """Hold cash of the collateral for an order that only buys what its client owes; return whether there is enough.
+    """Hold cash, also of the collateral, for an order that only buys what its client owes; return whether it suffices.
 
-    It takes no more than the part of the collateral that is for its shares, and never more than the account has.
+    The order takes at most the part of the collateral that secures its shares, and never more than the account has.
     """
     debt = desk.debts.get(owner)
     if debt is None or quantity > debt.borrowed - debt.open_buys:
@@ -101,7 +101,7 @@ def hold_to_cover(desk: Desk, owner: tuple[str, str], funds: Funds, quantity: in
 
 
 def count_purchase(desk: Desk, owner: tuple[str, str], quantity: int) -> None:
-    """Note that a client may buy so many shares more."""
+    """Note that the client's open buy orders grow by this many shares."""
     debt = desk.debts.get(owner)
     if debt is not None:
         debt.open_buys += quantity
@@ -112,8 +112,8 @@ def locate(
 ) -> ShortRefusal | None:
     """Locate shares at DTCC and hold the margin for them, or neither.
 
-    short  how many shares more [shares]
-    cents  how much more margin; both may be negative or 0
+    short  additional shares to locate [shares]
+    cents  additional margin [cents]; both may be negative or 0
     """
     if short > 0:
         if shares.borrowed + shares.located + short > most:

@@ -18,11 +18,11 @@ ORIGINAL = ("security_id", "type", "side", "quantity", "price_cents", "time_in_f
 LATER: tuple[tuple[str, ...], ...] = (("stop_price_cents", "display_quantity"), ("expires_us",))
 TERMS = (*ORIGINAL, *chain.from_iterable(LATER))
 
-# These name the order, its owner and one copy of the request; they say nothing about what the order is to do.
+# These identify the order, its owner and one copy of the request; they do not say what the order is to do.
 IDENTITY = ("order_id", "client_id", "client_order_id", "received_us")
 
 _values_of = attrgetter(*TERMS)
-# Where each later group begins, and how it and those behind it look when they are unset; the last group first.
+# Where each later group begins, and the unset values of it and the groups after it; the last group first.
 _UNSET = [
     (start, (None,) * (len(TERMS) - start))
     for start in reversed([*accumulate((len(group) for group in LATER[:-1]), initial=len(ORIGINAL))])

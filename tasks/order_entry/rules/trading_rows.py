@@ -18,10 +18,10 @@ class Range(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far the day has come.
+    """The progress of the trading day.
 
-    step, step_ends_us  which of the day's steps began last, and when it is over; None before the first one
-    unsent              what was sequenced and may not be on the queues of the engines
+    step, step_ends_us  which of the day's steps began last, and when it ends; None before the first one
+    unsent              sequenced commands that may not be on the queues of the engines yet
     """
 
     day: Day
@@ -42,7 +42,7 @@ class PhaseOfSecurity(NamedTuple):
 
 
 class ExpiredOrder(NamedTuple):
-    """An order whose time is over, and the shard that has it."""
+    """An order whose time is over, and its shard."""
 
     expires_us: int
     order_id: int

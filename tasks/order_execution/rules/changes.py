@@ -1,8 +1,8 @@
-"""What a unit of executions changes in `clearing_data`: the values that clearing works out and settlement writes.
+"""Changes that a batch of executions makes in `clearing_data`: clearing computes these values, settlement writes them.
 
-Those that are made for every execution are Structs, which takes a quarter of the time of a dataclass or a named tuple.
-They stand by themselves so that the rules which make them need no database, and the queries which write them no rules.
-All amounts are differences, so that units may be applied in any order: cents, shares.
+Values made for every execution are Structs, which take a quarter of the time of a dataclass or a named tuple. They
+have a module of their own so that the rules which make them need no database, and the queries which write them need
+no rules. All amounts are differences, so batches may be applied in any order: cents, shares.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tasks.messages import Side, TradeMade
 
 
 class FeeRates(NamedTuple):
-    """What the two sides of a security's trades pay [hundredths of a basis point]; see tasks.shared.rules.fees."""
+    """The fee rates of both sides of a security's trades [hundredths of a basis point]; see tasks.shared.rules.fees."""
 
     maker_ppm: int
     taker_ppm: int
@@ -37,7 +37,7 @@ class HoldingChange(Struct):
 
 
 class Terms(NamedTuple):
-    """What an order is from a replacement on; of several the one with the highest event id stands."""
+    """The terms of an order after a replacement; of several, the one with the highest event id applies."""
 
     event_id: int
     quantity: int
@@ -46,7 +46,7 @@ class Terms(NamedTuple):
 
 
 class Decided(NamedTuple):
-    """A replacement that the engine has carried out or refused; what was reserved for it is free [cents or shares]."""
+    """A replacement that the engine carried out or refused; its reservation is released [cents or shares]."""
 
     order_id: int
     command_id: int
@@ -55,13 +55,13 @@ class Decided(NamedTuple):
 
 
 class OrderChange(Struct):
-    """What happened to an order, and what its executions say the order is.
+    """The changes of an order, and what its executions say about it.
 
-    hold_cents     cash held for a share of a buy order [cents]; None when no execution of the unit says it
-    holds_differ   whether they say more than one, as they may of an order that was replaced
+    hold_cents     cash held for a share of a buy order [cents]; None when no execution of the batch states it
+    holds_differ   whether they state different holds, as they may for an order that was replaced
     rejected       whether it was closed as rejected rather than cancelled
-    terms          its new ones, when it was replaced
-    needed         shares that replacements of a sell order hold more (+) or less (-)
+    terms          its new terms, if it was replaced
+    needed         additional shares that replacements of a sell order hold (+) or release (-)
     """
 
     client_id: str
@@ -87,20 +87,20 @@ class ChangedOrder(Struct, frozen=True):
     security_id: str
     side: Side
     hold_cents: int
-    is_replaced: bool  # some replacement of it was admitted
-    is_closed: bool  # by this very change
-    fee_released_cents: int = 0  # what it holds less for fees
+    is_replaced: bool  # at least one replacement of it was admitted
+    is_closed: bool  # by this change
+    fee_released_cents: int = 0  # by which its hold for fees shrinks
 
 
 class LastPrice(Struct, frozen=True):
-    """The price of a trade [cents], and the trade."""
+    """The price of a trade [cents], and the id of the trade."""
 
     event_id: int
     price_cents: int
 
 
 class LedgerEntry(Struct, frozen=True, array_like=True):
-    """A leg of a trade or a fee: what an account gains, and DTCC or EXCHANGE loses [cents, shares]."""
+    """A leg of a trade or a fee: the amount that an account gains and DTCC or EXCHANGE loses [cents, shares]."""
 
     event_id: int
     account: str
@@ -111,7 +111,7 @@ class LedgerEntry(Struct, frozen=True, array_like=True):
 
 @dataclass(slots=True)
 class Settlement:
-    """Everything that a unit of executions changes, netted, and its ledger entries, gross.
+    """All changes of a batch of executions, netted, and its ledger entries, gross.
 
     ledger     the legs of trades, against DTCC
     fees       fees and rebates, against EXCHANGE, which gains earned_cents by them

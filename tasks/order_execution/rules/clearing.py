@@ -1,15 +1,15 @@
-"""The rules of the clearinghouse: what executions change, as values.
+"""The rules of the clearinghouse: the changes that executions make, as values.
 
 Each trade is novated: the buyer buys from the counterparty DTCC and DTCC buys from the seller, and each of the two
 legs exchanges the shares for the cash in the same entry, delivery versus payment. DTCC is flat over every trade, so
 its account and holdings are never touched. The ledger keeps both legs of each trade and the fees of both sides;
-accounts, holdings and orders change by the sums of a unit.
+accounts, holdings and orders change by the sums of a batch.
 
 A trade with a closed account fails as a whole: neither leg is booked, and the quantity counts as closed for both
-orders, so that what was held for it is free.
+orders, so that its holds are released.
 
-Everything here is a difference, so the outcome does not depend on the order in which units settle. Only an order's
-terms are no difference: of several replacements the one with the highest event id stands.
+Everything here is a difference, so the outcome does not depend on the order in which batches settle. Only the terms of
+an order are not a difference: of several replacements, the one with the highest event id applies.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ from tasks.order_execution.rules.changes import (
 )
 from tasks.shared.rules.fees import fee_cents, rate_ppm
 
-# Why a trade fails. An order that lost quantity so keeps this as its reason, whatever else closes the rest of it.
+# Why a trade fails. An order that lost quantity this way keeps this reason, whatever closes the rest of it.
 ACCOUNT_CLOSED = "account_closed"
 
 
 class ExecutionRefused(Exception):
-    """A message holds an execution that the engine cannot have sent: its sender is wrong, not we."""
+    """A message contains an execution that the engine cannot have sent: the sender is wrong, not the clearinghouse."""
 
 
 def once_each(batches: Iterable[ExecutionBatch]) -> list[Execution]:
     """Return the executions of all batches in the order of their event ids, each once.
 
-    raises  ExecutionRefused  one event with two contents, or of another shard than its batch
+    raises  ExecutionRefused  an event has two contents, or belongs to another shard than its batch
     """
     executions: dict[int, Execution] = {}
     for batch in batches:
@@ -67,9 +67,9 @@ def once_each(batches: Iterable[ExecutionBatch]) -> list[Execution]:
 
 
 def unsettled(executions: Sequence[Execution], settled: Mapping[int, Execution]) -> list[Execution]:
-    """Those of the executions that are not settled yet.
+    """Return the executions that are not settled yet.
 
-    settled  what was settled before, by event id
+    settled  the executions settled before, by event id
     raises   ExecutionRefused  an event was settled with another content
     """
     for execution in executions:
@@ -81,11 +81,11 @@ def unsettled(executions: Sequence[Execution], settled: Mapping[int, Execution])
 def clear(
     executions: Iterable[Execution], *, rates: Mapping[str, FeeRates] | None = None, closed: Collection[str] = ()
 ) -> Settlement:
-    """What the executions change.
+    """Return the changes that the executions make.
 
     executions  each once
     rates       the fees of the securities that have any
-    closed      clients whose accounts are closed: what they traded fails
+    closed      clients whose accounts are closed: their trades fail
     raises      ExecutionRefused  they contradict each other, or a buyer pays more than was held for it
     """
     settlement = Settlement()
@@ -105,12 +105,12 @@ def clear(
 
 
 def count_closed(settlement: Settlement, orders: Sequence[ChangedOrder]) -> Counter[str]:
-    """How many orders of each client the settlement's fills and closes close.
+    """Return how many orders of each client the settlement's fills and closes close.
 
-    An order is open until the very change that closes it, so over all units each is counted once.
+    An order is open until the one change that closes it, so over all batches each order is counted once.
 
-    orders  those of the settlement's orders that were open for as much as it fills and closes
-    raises  ExecutionRefused  an execution is of an order that was not, or is another one
+    orders  the settlement's orders whose open quantity covered its fills and closes
+    raises  ExecutionRefused  the open quantity of an order was too small, or the order is not the one executed
     """
     closed: Counter[str] = Counter()
     for order in orders:
@@ -121,7 +121,7 @@ def count_closed(settlement: Settlement, orders: Sequence[ChangedOrder]) -> Coun
             or change.side != order.side
             or (
                 (change.holds_differ or change.hold_cents not in (None, order.hold_cents))
-                and not order.is_replaced  # fills under other terms may settle before or after these
+                and not order.is_replaced  # fills under other terms may settle earlier or later
             )
         ):
             raise ExecutionRefused(f"order {order.order_id} is another one than the execution says")
@@ -134,9 +134,9 @@ def count_closed(settlement: Settlement, orders: Sequence[ChangedOrder]) -> Coun
 
 
 def release_fees(settlement: Settlement, orders: Iterable[ChangedOrder], others: Mapping[str, int]) -> None:
-    """Release what orders hold for fees and need no longer.
+    """Release the cash that orders hold for fees and no longer need.
 
-    others  what is released besides because replacements were decided, by client [cents]
+    others  by client: cash released in addition because replacements were decided [cents]
     """
     for order in orders:
         if order.fee_released_cents:
@@ -146,10 +146,10 @@ def release_fees(settlement: Settlement, orders: Iterable[ChangedOrder], others:
 
 
 def require_decided(settlement: Settlement, released: Collection[tuple[int, int]]) -> None:
-    """Every replacement that the executions decide was pending.
+    """Require that every replacement decided by the executions was pending.
 
-    released  (order id, command id) of those that were
-    raises    ExecutionRefused
+    released  (order id, command id) of the replacements that were pending
+    raises    ExecutionRefused  one was not
     """
     for decided in settlement.decided:
         if (decided.order_id, decided.command_id) not in released:
@@ -173,8 +173,8 @@ def _clear_trade(settlement: Settlement, trade: TradeMade, rates: FeeRates | Non
         _charge(settlement, trade, seller, seller_pays)
     held_cents = quantity * hold_cents
     if cash_cents > held_cents:
-        # With the orders' quantities, which settlement checks, this is why no settlement can overdraw an account:
-        # each share takes at most what was held for it, and its fee what was held for fees.
+        # With the check of the orders' quantities in settlement, this is why no settlement can overdraw an account:
+        # each share costs at most the cash held for it, and its fee at most the cash held for fees.
         raise ExecutionRefused(f"trade {event_id} is above what is held for the buy order")
 
     for order in (
@@ -204,14 +204,14 @@ def _clear_trade(settlement: Settlement, trade: TradeMade, rates: FeeRates | Non
 
 
 def _charge(settlement: Settlement, trade: TradeMade, client_id: str, cents: int) -> None:
-    """Enter the fee of one side, or its rebate."""
+    """Enter the fee or the rebate of one side."""
     if cents:
         settlement.fees.append(LedgerEntry(trade.event_id, client_id, trade.security_id, -cents, 0))
         settlement.earned_cents += cents
 
 
 def _fail(settlement: Settlement, trade: TradeMade) -> None:
-    """Settle neither leg of a trade, and release what was held for both."""
+    """Settle neither leg of a trade, and release the holds for both."""
     quantity = trade.quantity
     for order in (
         _order(settlement, trade, trade.buy_order_id, trade.buyer, "buy", trade.buy_hold_cents),
@@ -227,7 +227,7 @@ def _fail(settlement: Settlement, trade: TradeMade) -> None:
 
 
 def _release(settlement: Settlement, closed: OrderClosed) -> None:
-    """Release what is held for the rest of an order."""
+    """Release the hold for the rest of an order."""
     is_buy = closed.side == "buy"
     hold_cents = closed.hold_cents if is_buy else None
     change = _order(settlement, closed, closed.order_id, closed.client_id, closed.side, hold_cents)
@@ -245,7 +245,7 @@ def _release(settlement: Settlement, closed: OrderClosed) -> None:
 
 
 def _replace(settlement: Settlement, replaced: OrderReplaced) -> None:
-    """Give an order its new terms, and hold what it needs by these instead of what was held and reserved."""
+    """Give an order its new terms, and hold what they need in place of the earlier hold and the reservation."""
     change = _order(settlement, replaced, replaced.order_id, replaced.client_id, replaced.side, None)
     if change.terms is None or change.terms.event_id < replaced.event_id:
         change.terms = Terms(replaced.event_id, replaced.quantity, replaced.price_cents, replaced.hold_cents)
@@ -259,7 +259,7 @@ def _replace(settlement: Settlement, replaced: OrderReplaced) -> None:
 
 
 def _leave(settlement: Settlement, refused: ReplaceRefused) -> None:
-    """An order stays as it is."""
+    """Leave an order as it is, and release the reservation for its replacement."""
     change = _order(settlement, refused, refused.order_id, refused.client_id, refused.side, None)
     if refused.side == "sell":
         change.needed -= refused.reserved
@@ -267,7 +267,7 @@ def _leave(settlement: Settlement, refused: ReplaceRefused) -> None:
 
 
 def _decide(settlement: Settlement, decision: OrderReplaced | ReplaceRefused, needed: int) -> None:
-    """Change what is held by what an order needs more, and release what was reserved for its replacement."""
+    """Change the hold by the order's additional need, and release the reservation for its replacement."""
     order_id, client_id, reserved = decision.order_id, decision.client_id, decision.reserved
     account = _account(settlement, client_id)
     if decision.side == "buy":
@@ -280,7 +280,7 @@ def _decide(settlement: Settlement, decision: OrderReplaced | ReplaceRefused, ne
 def _order(
     settlement: Settlement, execution: Execution, order_id: int, client_id: str, side: Side, hold_cents: int | None
 ) -> OrderChange:
-    """Return the change of an order, of which all executions must say the same."""
+    """Return the change of an order; all executions must state the same client, security and side for it."""
     change = settlement.orders.get(order_id)
     if change is None:
         change = settlement.orders[order_id] = OrderChange(client_id, execution.security_id, side, hold_cents)

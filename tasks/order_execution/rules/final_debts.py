@@ -1,4 +1,4 @@
-"""What the final settlement of a security costs the clients that owe shares of it [cents]."""
+"""The cost of a security's final settlement to the clients that owe shares of it [cents]."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.shared.rules.loans import collateral_cents
 
 
 class Debt(NamedTuple):
-    """The shares that a client owes, what they were sold for, and the cash that its open orders do not hold."""
+    """The shares that a client owes, the cash they were sold for, and the cash that its open orders do not hold."""
 
     client_id: str
     shares: int
@@ -18,9 +18,9 @@ class Debt(NamedTuple):
 
 
 class DebtPayment(NamedTuple):
-    """What a client owes is paid for: by itself, by the default fund, and the rest by nobody.
+    """Payment of a client's debt by the client, then by the default fund; the rest stays unpaid.
 
-    collateral_cents  which is free then
+    collateral_cents  the collateral, which is then free
     """
 
     client_id: str
@@ -32,7 +32,7 @@ class DebtPayment(NamedTuple):
 
 
 def payments(debts: Iterable[Debt], *, value_cents: int, fund_cents: int) -> list[DebtPayment]:
-    """Return how the debts are paid, each share at its value, in their order."""
+    """Return how the debts are paid, in their order, each share at its value."""
     paid = []
     for debt in debts:
         due = debt.shares * value_cents

@@ -1,7 +1,7 @@
-"""Loans: what a unit of executions changes of what clients owe, and of the collateral for it.
+"""Loans: the changes that a batch of executions makes to what clients owe, and to the collateral for it.
 
-Only for clients that ever sold short; what everybody else has changes as `clearing` says. All of it follows from sums
-and from the set of all sales, so it does not matter in which units, and in which order, executions settle.
+Only for clients that ever sold short; all others change as `clearing` says. Everything follows from sums and from the
+set of all sales, so it does not matter in which batches, and in which order, executions settle.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tasks.shared.rules.loan_rows import LoanEntry, Loans, Owner, Position, Shor
 
 
 def sell_orders(settlement: Settlement, clients: Collection[str]) -> list[int]:
-    """Return the sell orders of these clients that a unit changes."""
+    """Return the sell orders of these clients that a batch changes."""
     return [
         order_id
         for order_id, change in settlement.orders.items()
@@ -25,7 +25,7 @@ def sell_orders(settlement: Settlement, clients: Collection[str]) -> list[int]:
 
 
 def sales_of(executions: Iterable[Execution], settlement: Settlement, clients: Collection[str]) -> list[ShortSale]:
-    """What these clients sell in a unit; nothing of trades that fail."""
+    """Return the sales of these clients in a batch, without trades that fail."""
     failed = {trade.event_id for trade in settlement.failed}
     return [
         ShortSale(one.seller, one.security_id, one.event_id, one.quantity, one.price_cents)
@@ -37,11 +37,11 @@ def sales_of(executions: Iterable[Execution], settlement: Settlement, clients: C
 def take_holds(
     settlement: Settlement, before: Mapping[int, ShortOrder], after: Mapping[int, ShortOrder]
 ) -> Counter[Owner]:
-    """Have orders that sell short hold what their rows say, in place of the shares that clearing has reckoned with.
+    """Make orders that sell short hold what their rows say, in place of the shares that clearing assumed.
 
-    before   orders as the unit finds them, as far as it replaces any; the others follow from their fills and closes
-    after    these orders, and the others, as it leaves them
-    returns  how many shares more (+) or less (-) are located for each client and security
+    before   the replaced orders before the batch; the others follow from their fills and closes
+    after    all these orders after the batch
+    returns  the change in located shares of each client and security
     """
     located: Counter[Owner] = Counter()
     for order_id, order in after.items():
@@ -58,9 +58,9 @@ def take_holds(
 
 
 def lend(settlement: Settlement, positions: Mapping[Owner, Position], located: Mapping[Owner, int]) -> Loans:
-    """Lend what is missing, and take back what is available; the collateral follows by `secure`.
+    """Lend the missing shares, and take back the available ones; `secure` computes the collateral.
 
-    The positions are no longer among the holdings that the settlement changes.
+    The positions are removed from the holdings that the settlement changes.
 
     positions  of the clients that sell short
     """
@@ -81,7 +81,7 @@ def lend(settlement: Settlement, positions: Mapping[Owner, Position], located: M
 
 
 def unsecured(changes: Loans, old: Mapping[Owner, Position], sales: Iterable[ShortSale]) -> dict[Owner, int]:
-    """Return the positions whose collateral may change, with what is owed of them."""
+    """Return the positions whose collateral may change, with the shares owed in them."""
     sold = {(sale.client_id, sale.security_id) for sale in sales}
     return {
         owner: new.borrowed
@@ -91,10 +91,10 @@ def unsecured(changes: Loans, old: Mapping[Owner, Position], sales: Iterable[Sho
 
 
 def secure(changes: Loans, owing: Mapping[Owner, int], sales: Mapping[Owner, Iterable[tuple[int, int]]]) -> None:
-    """Require collateral for what is owed.
+    """Require collateral for owed shares.
 
-    owing  the positions whose collateral may change, with what is owed of them
-    sales  of these, the last first
+    owing  the positions whose collateral may change, with the shares owed in them
+    sales  the sales of these positions, the last first
     """
     for owner, borrowed in owing.items():
         position = changes.positions[owner]

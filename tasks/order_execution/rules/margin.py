@@ -1,8 +1,8 @@
-"""Margin, and the default fund: who is bought in, and who pays what the cash of a client does not.
+"""Margin and the default fund: which clients are bought in, and what the fund pays beyond a client's cash.
 
-Collateral and free cash must come to 125 % of the owed shares at their last prices. Whoever falls below is bought in
-until nothing is owed. Once not a share can be bought with what the client has, EXCHANGE, the default fund, pays what
-the rest may cost; it gets back what is left of it when nothing is owed any more.
+Collateral and free cash must come to 125 % of the owed shares at their last prices. A client that falls below is
+bought in until it owes nothing. Once the client's cash cannot buy a single share, EXCHANGE, the default fund, pays
+what the rest may cost; when the client owes nothing any more, the fund gets back what is left of that.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Owed(NamedTuple):
 class OwingAccount:
     """An account that owes shares or is bought in [cents].
 
-    buy_in_us   since when it is bought in
-    fund_cents  what the default fund has paid for it since then
+    buy_in_us   when its buy-in began
+    fund_cents  cash that the default fund has paid for it since then
     """
 
     client_id: str
@@ -48,12 +48,12 @@ class OwingAccount:
 
     @property
     def requirement_cents(self) -> int:
-        """What they must come to."""
+        """The required margin."""
         return requirement_cents(sum(one.shares * one.last_cents for one in self.owed))
 
     @property
     def excess_cents(self) -> int:
-        """How far the margin is above the requirement; below 0 the client is bought in."""
+        """The excess of the margin over the requirement; below 0 the client is bought in."""
         return self.margin_cents - self.requirement_cents
 
 
@@ -71,9 +71,9 @@ def to_buy_in(accounts: Sequence[OwingAccount]) -> list[str]:
 
 
 def payments(accounts: Sequence[OwingAccount], *, fund_cents: int) -> list[Payment]:
-    """Return what the default fund pays and gets back; it pays no more than it has.
+    """Return the payments of the default fund and to it; it pays no more than it has.
 
-    A client's open orders are cancelled first: what they hold is the client's.
+    A client's open orders are cancelled first, because the cash they hold is the client's.
     """
     made = []
     for one in accounts:
@@ -92,7 +92,7 @@ def payments(accounts: Sequence[OwingAccount], *, fund_cents: int) -> list[Payme
 
 
 def missing_cents(account: OwingAccount) -> int:
-    """Return what an account lacks for the shares that it owes, once it cannot pay for one of them."""
+    """Return the cash that an account lacks for its owed shares, once it cannot pay for one of them [cents]."""
     prices = [requirement_cents(one.last_cents) for one in account.owed]
     if account.balance_cents >= min(prices):
         return 0

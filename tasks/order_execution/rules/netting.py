@@ -1,7 +1,7 @@
-"""Multilateral netting: what is left to be moved when everything that everyone owes everyone is set off.
+"""Multilateral netting: the cash and shares that must still move after all mutual claims are offset.
 
-Because DTCC stands between buyer and seller of every trade, each client has to do with it alone: of a security it owes
-or is owed the difference of what it sold and bought, and of cash one amount for all securities together.
+Because DTCC stands between the buyer and the seller of every trade, each client settles with DTCC alone: for each
+security, it owes or is owed the difference between what it sold and bought, and one amount of cash for all securities.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 
 class Turnover(NamedTuple):
-    """What a client bought and sold of a security in a time, by so many legs of trades [shares, cents]."""
+    """A client's purchases and sales of a security in a window, and the number of their legs [shares, cents]."""
 
     client_id: str
     security_id: str
@@ -29,11 +29,11 @@ class Turnover(NamedTuple):
 class Netted:
     """The sums of a netting window.
 
-    trades         how many there were
-    gross_cents    cash that would move if each trade were paid by itself: in to DTCC and out again
-    net_cents      cash that moves when it is set off, in and out again
+    trades         number of trades
+    gross_cents    cash that would move if each trade were paid separately: in to DTCC and out again
+    net_cents      cash that moves after netting, in and out again
     gross_shares, net_shares  likewise, over all securities
-    cash           by client: what it paid and got, and the difference that is left, + for what it gets [cents]
+    cash           by client: paid, received, and the difference, + when the client receives it [cents]
     """
 
     trades: int
@@ -55,7 +55,7 @@ class Netted:
 
 
 def net(turnovers: Iterable[Turnover]) -> Netted:
-    """Set off what clients bought and sold; each client and security stands once in the turnovers."""
+    """Net the purchases and sales of clients; each pair of client and security occurs once in the turnovers."""
     paid_and_got: Counter[str] = Counter()
     left: Counter[str] = Counter()
     legs = gross_shares = net_shares = 0

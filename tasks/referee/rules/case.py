@@ -1,4 +1,4 @@
-"""The case of a competition: what is traded, with what each team begins, how long rounds last, and how they count."""
+"""The case of a competition: its securities, each team's endowment, the length of rounds, and the scoring."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class House(Struct, frozen=True, kw_only=True):
 
 
 class CaseNews(Struct, frozen=True, kw_only=True):
-    """News in each round, or in one: `at_us` after continuous trading began, the hidden value changes by a fraction."""
+    """News in one round or all: `at_us` after continuous trading began, the hidden value changes by a fraction."""
 
     at_us: int
     headline: str
@@ -49,12 +49,12 @@ class CaseNews(Struct, frozen=True, kw_only=True):
 
 
 class Duty(Struct, frozen=True, kw_only=True):
-    """What a team has to quote: on both sides, so many shares, no further apart; or it pays for the missing time."""
+    """The duty to quote: both sides, at least this quantity, within this spread; a team pays for missing time."""
 
     max_spread_cents: int
     quantity: int
-    presence: float  # the fraction of the round in which it has to
-    penalty_cents: int  # for each percent of the round that is missing
+    presence: float  # the fraction of the round in which a team must quote
+    penalty_cents: int  # for each missing percent of the round
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -78,7 +78,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a case: a JSON pointer into it, and what is allowed."""
+    """A fault in a case: a JSON pointer to it, and what is allowed."""
 
     pointer: str
     detail: str
@@ -98,7 +98,7 @@ def decode(text: str) -> Case:
 
 
 def faults_of(case: Case) -> Iterator[Fault]:
-    """Yield what does not fit together."""
+    """Yield the inconsistencies of a case."""
     named = [one.security_id for one in case.securities]
     for place, security in enumerate(case.securities):
         yield from _faults_of_security(case, security, f"/securities/{place}", earlier=named[:place])
@@ -142,10 +142,10 @@ def accounts_of(case: Case) -> int:
 
 
 def shares_needed(case: Case, security_id: str) -> int:
-    """Return how many shares of a security the endowments may take."""
+    """Return how many shares of a security the endowments may need."""
     return accounts_of(case) * case.shares.get(security_id, 0)
 
 
 def issued_of(case: Case, security: CaseSecurity) -> int:
-    """Return how many shares are issued: by default 100,000, or what the endowments take if that is more."""
+    """Return how many shares are issued: by default 100,000, or as many as the endowments need if that is more."""
     return security.issued or max(100_000, shares_needed(case, security.security_id))

@@ -1,4 +1,4 @@
-"""The duty to quote: whether a team does at a moment, and what missing time costs."""
+"""The duty to quote: whether a team meets it at a moment, and the penalty for missing time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.referee.rules.case import Duty
 
 
 class Resting(NamedTuple):
-    """An open limit order: what is left of it, and its limit [cents]."""
+    """An open limit order: its open quantity, and its limit [cents]."""
 
     security_id: str
     side: str
@@ -18,7 +18,7 @@ class Resting(NamedTuple):
 
 
 def does_quote(orders: Iterable[Resting], duty: Duty, security_ids: Collection[str]) -> bool:
-    """Return whether the orders quote every security on both sides, large and close enough."""
+    """Return whether the orders quote every security on both sides, with enough quantity and a small enough spread."""
     mine = list(orders)
     return all(_quotes([one for one in mine if one.security_id == name], duty) for name in security_ids)
 
@@ -39,9 +39,9 @@ def _price_of(best_first: Iterable[Resting], quantity: int) -> int | None:
 
 
 def penalty_cents(duty: Duty, *, quoted: int, samples: int) -> int:
-    """Return what a team pays that quoted in so many of the samples of a round [cents].
+    """Return the penalty of a team that quoted in this many of a round's samples [cents].
 
-    A percent is missing as soon as it is not reached; a round without samples costs nothing.
+    A percent counts as missing unless it is fully reached; a round without samples costs nothing.
     """
     if not samples:
         return 0

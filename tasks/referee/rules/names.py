@@ -18,7 +18,7 @@ def is_team_name(name: str) -> bool:
 
 
 def folded(name: str) -> str:
-    """Return a name as it is compared: two that people take for the same are the same."""
+    """Return the form of a name used in comparisons: names that look the same to people are equal."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
@@ -30,9 +30,9 @@ def client_id_of(competition_id: str, number: int, team: str) -> str:
 
 
 def id_in_round(named: str, number: int, taken: Container[str]) -> str | None:
-    """Return the id of a security in a round: as named in the first, with the round behind it later.
+    """Return the id of a security in a round: its name in the first round, later with the round as a suffix.
 
-    A settled security is never traded again and no id is used twice, so each round has its own. None: all are taken.
+    A settled security is never traded again and no id is used twice, so each round has its own ids. None: all taken.
     """
     if number == 1:
         return None if named in taken else named

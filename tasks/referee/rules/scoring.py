@@ -1,6 +1,6 @@
 """Scores: gains become points, points become ranks.
 
-The gain of a round is the cash after its settlement less what the endowment is worth at the settled values. So a team
+The gain of a round is the cash after its settlement less the value of the endowment at the settled values. So a team
 that does nothing gains nothing, wherever prices went, and all gains add up to zero less fees.
 """
 
@@ -14,7 +14,7 @@ from tasks.referee.rules.case import Case, Scoring
 
 
 class Worth(Protocol):
-    """What is in an account: cash [cents] and shares by security."""
+    """The contents of an account: cash [cents] and shares by security."""
 
     @property
     def cash_cents(self) -> int: ...
@@ -23,17 +23,17 @@ class Worth(Protocol):
 
 
 def endowment_cents(cash_cents: int, shares: Mapping[str, int], values: Mapping[str, int]) -> int:
-    """Return what an endowment is worth at the values of its securities [cents]."""
+    """Return the value of an endowment at the values of its securities [cents]."""
     return cash_cents + sum(quantity * values[name] for name, quantity in shares.items())
 
 
 def live_gains(
     case: Case, ids: Mapping[str, str], prices: Mapping[str, int], worth: Mapping[str, Worth]
 ) -> dict[str, int]:
-    """Return what each account would have gained if the round ended at these prices [cents].
+    """Return the gain of each account if the round ended at these prices [cents].
 
-    ids     of the round's securities, by their names in the case
-    prices  by id, those of the settlement where there was one
+    ids     ids of the round's securities, by their names in the case
+    prices  by id; settlement prices for securities that were settled
     """
     base = endowment_cents(case.cash_cents, case.shares, {name: prices[one] for name, one in ids.items()})
     of_round = {one: prices[one] for one in ids.values()}
@@ -46,7 +46,7 @@ def live_gains(
 
 
 def ranks(scores: Mapping[str, int]) -> dict[str, int]:
-    """Return the rank of each score, the highest first; equal ones share a rank, and the next counts all before it."""
+    """Return the rank of each score, highest first; equal scores share a rank, and the next counts all before it."""
     ordered = sorted(scores.values(), reverse=True)
     first: dict[int, int] = {}
     for place, score in enumerate(ordered, start=1):

@@ -1,7 +1,7 @@
 """The steps of a competition: registration, then rounds of auction, trading, closing auction, settlement and scores.
 
-A step is over when what it does is done, or when its time is over. The referee moves from one to the next by compare
-and set in the database, so a referee that was killed goes on with the step that stands there.
+A step is over when its work is done or its time is up. The referee moves from one step to the next by compare and set
+in the database, so a restarted referee continues with the step in the database.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Step = Literal[
     "over",
 ]
 
-# What people see of a step; the others are preparations.
+# The steps that people see; the others are preparations.
 SHOWN: dict[str, str] = {
     "auction": "auction",
     "trading": "trading",
@@ -36,12 +36,12 @@ SHOWN: dict[str, str] = {
     "closing_auction": "closing_auction",
     "settlement": "settlement",
 }
-# In these the house bots trade.
+# The house bots trade in these steps.
 TRADING_STEPS = frozenset({"auction", "trading", "closing_auction"})
 
 
 class Place(NamedTuple):
-    """Where a competition is; times are microseconds since 1970, None where the end is open."""
+    """The place of a competition in its steps; times are microseconds since 1970, None where the end is open."""
 
     state: State
     step: Step
@@ -52,7 +52,7 @@ class Place(NamedTuple):
 
 
 def after(case: Case, place: Place, *, now_us: int) -> Place:
-    """Return the place after a step that is done; `now_us` is when it was."""
+    """Return the place after a completed step; `now_us` is the time of its completion."""
     match place.step:
         case "listing":
             return place._replace(step="open")
@@ -85,27 +85,27 @@ def after(case: Case, place: Place, *, now_us: int) -> Place:
 
 
 def _beginning(case: Case, number: int, now_us: int) -> Place:
-    # Preparing takes a moment: the end is an estimate until the auction begins.
+    # Preparation takes a moment: the end is an estimate until the auction begins.
     return Place("running", "clearing", number, now_us + case.round_us + 2 * case.auction_us)
 
 
 def started(case: Case, place: Place, *, now_us: int) -> Place | None:
-    """Return the place after the organiser starts; None if that is not possible."""
+    """Return the place after the organiser starts the competition; None if that is not possible."""
     return _beginning(case, 1, now_us) if place.state == "registration" else None
 
 
 def paused(place: Place) -> Place | None:
-    """Return the place after the organiser pauses the trading; None if there is none."""
+    """Return the place after the organiser pauses trading; None if there is no trading."""
     return place._replace(step="paused") if place.step == "trading" else None
 
 
 def resumed(place: Place, *, pause_us: int) -> Place | None:
-    """Return the place after the organiser goes on: everything comes later by the pause. None if there is none."""
+    """Return the place after the organiser resumes: all times move by the pause. None if there is no pause."""
     return _later(place._replace(step="resuming"), pause_us, begins_later=True) if place.step == "paused" else None
 
 
 def extended(place: Place, by_us: int) -> Place | None:
-    """Return the place after the organiser prolongs the trading; None if there is none."""
+    """Return the place after the organiser extends trading; None if there is no trading."""
     return _later(place, by_us) if place.step in ("trading", "paused") else None
 
 
@@ -121,7 +121,7 @@ def _later(place: Place, by_us: int, *, begins_later: bool = False) -> Place:
 
 
 def stopped(place: Place) -> Place | None:
-    """Return the place after the organiser stops; None if the competition is over."""
+    """Return the place after the organiser stops the competition; None if it is over."""
     if place.state in ("finished", "stopped"):
         return None
     return Place("stopped", "ending", place.round)

@@ -1,8 +1,8 @@
 """The events that a message or a stage covers: half-open intervals on the line of all event ids.
 
-The highest bits of an event id are its shard, so the line consists of one shard after the other, and an interval says
-to which shard it belongs. The intervals of a message continue those of the previous message for the same queue, and
-include stretches without an event for it. So events in no interval were lost, and no others.
+The highest bits of an event id are its shard, so the line consists of one shard after the other, and an interval
+implies its shard. The intervals of a message continue those of the previous message for the same queue, and include
+stretches without an event for it. So an event was lost if and only if it is in no interval.
 """
 
 from __future__ import annotations

@@ -21,9 +21,9 @@ def fee_cents(cash_cents: int, rate_ppm: int) -> int:
 
 
 def rate_ppm(side: str, aggressor_side: str | None, *, maker_ppm: int, taker_ppm: int) -> int:
-    """The rate that one side of a trade pays: the taker's for the order that came, the maker's for the one that rested.
+    """Return the rate of one side of a trade: the taker's for the incoming order, the maker's for the resting one.
 
-    In an auction neither rested: both pay the higher rate, so that a rebate there costs the exchange nothing.
+    In an auction neither order was resting: both pay the higher rate, so a rebate there costs the exchange nothing.
     """
     if aggressor_side is None:
         return max(maker_ppm, taker_ppm)
@@ -31,7 +31,7 @@ def rate_ppm(side: str, aggressor_side: str | None, *, maker_ppm: int, taker_ppm
 
 
 def highest_fee_ppm(*, maker_fee_ppm: int, taker_fee_ppm: int) -> int:
-    """Return the highest rate that an order may pay, as it may become maker or taker."""
+    """Return the highest rate that an order may pay, because it may become maker or taker."""
     return max(maker_fee_ppm, taker_fee_ppm, 0)
 
 
@@ -42,7 +42,7 @@ def fee_hold_cents(cash_cents: int, highest_ppm: int) -> int:
     highest_ppm  >= 0 [hundredths of a basis point]
 
     A fill of q at p <= limit takes the open quantity from o to o - q and releases hold(o) - hold(o - q), which is at
-    least q x limit x rate rounded down, so at least its fee. So the hold covers any fills in any order, and always is a
+    least q x limit x rate rounded down, so at least its fee. So the hold covers any fills in any order, and is always a
     function of the open quantity.
     """
     return -(-cash_cents * highest_ppm // _PARTS)

@@ -1,4 +1,4 @@
-"""Rows of stock loans as values: for the rules that make them, and the queries that read and write them."""
+"""Rows of stock loans as values, for the rules that make them and the queries that read and write them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ShortOrder(NamedTuple):
 
     @property
     def holds(self) -> Split:
-        """What it holds."""
+        """The shares and cash that it holds."""
         return split(
             most=self.most, owned=self.owned, filled=self.filled, closed=self.closed, price_cents=self.price_cents
         )
@@ -59,12 +59,12 @@ class LoanEntry(NamedTuple):
 
 @dataclass(slots=True)
 class Loans:
-    """What a unit changes of loans.
+    """The changes that a batch makes to loans.
 
-    positions         as they are afterwards
-    entries           of the ledger
-    collateral_cents  how much more (+) or less (-) is required of a client
-    lent, located     how much more (+) or less (-) of each security DTCC has lent, or promised to open orders
+    positions         the positions after the batch
+    entries           new entries of the ledger
+    collateral_cents  change in the collateral required of each client
+    lent, located     change in the shares of each security that DTCC has lent, or promised to open orders
     """
 
     positions: dict[Owner, Position] = field(default_factory=dict)

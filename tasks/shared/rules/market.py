@@ -1,4 +1,4 @@
-"""What an exchange lists and gives to new accounts, and its trading day, as the file of the market says it."""
+"""The securities of an exchange, the endowment of new accounts and the trading day, as in the market file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A security that is to be listed."""
+    """A security to list."""
 
     security_id: str
     reference_cents: int = 10_000
@@ -23,7 +23,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True)
 class Endowment:
-    """What a new account is given."""
+    """The cash and shares of a new account."""
 
     cash_cents: int = 1_000_000
     shares: Mapping[str, int] = field(default_factory=lambda: {"MSFT": 1_000})
@@ -31,7 +31,7 @@ class Endowment:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """How long the steps of the trading day last [us]; without any, trading is continuous around the clock."""
+    """The lengths of the trading day's steps [us]; if all are 0, trading is continuous around the clock."""
 
     opening_auction_us: int = 0
     continuous_us: int = 0
@@ -48,8 +48,8 @@ class Day:
 class Market:
     """A market.
 
-    first_auction_us  how long the auction lasts with which a security begins that is listed with the exchange; with 0
-                      and without a schedule it trades at once
+    first_auction_us  length of the auction with which the initial securities begin; with 0 and without a schedule, they
+                      trade at once
     """
 
     securities: tuple[Listing, ...] = tuple(map(Listing, ("MSFT", "AAPL", "TSLA", "JPM", "SHEL")))

@@ -1,4 +1,4 @@
-"""Securities, as every stage sees them: prices are integer cents, quantities integer shares."""
+"""Securities as every stage sees them: prices are integer cents, quantities integer shares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from tasks.messages import Phase, PhaseCause, PhaseChanged
 
-# Those of the log, and that of a security whose final settlement is booked.
+# The phases of the log, and the phase of a security whose final settlement is booked.
 SecurityPhase = Phase | Literal["settled"]
 
 
@@ -27,20 +27,20 @@ class Security:
     phase: SecurityPhase = "continuous"
     phase_cause: PhaseCause | None = None
     phase_ends_us: int | None = None
-    reference_price_cents: int | None = None  # only order entry does without it
+    reference_price_cents: int | None = None  # order entry alone does not need it
     band_ppm: int | None = None
-    competition: int | None = None  # only its accounts trade it; only order entry needs this
+    competition: int | None = None  # only accounts of this competition trade it; only order entry needs this
 
     @property
     def halted(self) -> bool:
-        """Whether its trading is halted; other phases have no such word."""
+        """Whether its trading is halted; the other phases do not count as a halt."""
         return self.phase == "halted"
 
 
 def phase_ends_us(event: PhaseChanged, volatility_auction_us: int | None) -> int | None:
-    """Return when a phase ends [us since 1970, UTC], also that of an auction whose end the engine leaves open.
+    """Return when a phase ends [us since 1970, UTC], also for an auction whose end the engine leaves open.
 
-    volatility_auction_us  how long an auction lasts that the engine begins itself; None leaves its end open
+    volatility_auction_us  length of an auction that the engine begins itself; None leaves its end open
     """
     is_open = (event.phase, event.cause, event.ends_us) == ("auction", "volatility", None)
     if is_open and volatility_auction_us is not None:
