@@ -28,8 +28,9 @@ from tasks.referee.round import Leader
 log = structlog.get_logger()
 
 NAME = "referee"
-# Pause between two looks at the competitions, and before a failed step is retried [s].
+# Pause between two looks at the competitions, between two while there are none, and before a failed step is retried [s].
 LOOK_S = 0.2
+IDLE_S = 1.0
 AGAIN_S = 1.0
 # How long a request is retried within a step [s].
 PATIENCE_S = 3.0
@@ -79,7 +80,8 @@ def _work(database: Database, watched: Connection, stopped: Event, liveness: Pat
     leading: dict[int, Thread] = {}
     over = Event()
     try:
-        while not stopped.wait(LOOK_S):
+        unfinished: list[int] = []
+        while not stopped.wait(LOOK_S if unfinished else IDLE_S):
             watched.exec_driver_sql("SELECT 1")
             watched.rollback()
             with database.transaction() as tx:
