@@ -36,7 +36,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
     ]
 
     @blueprint.get("/cases")
-    @declared("public", "The cases that come with the exchange", gives={200: Rows[ShippedCase]})
+    @declared("admin", "The cases that come with the exchange, planned news included", gives={200: Rows[ShippedCase]})
     def cases() -> Response:
         return answer({"data": shipped})
 

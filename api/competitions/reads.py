@@ -30,19 +30,12 @@ def routes(*, clearing_data: Database) -> Blueprint:
     """Return the routes."""
     blueprint = Blueprint("competition_reads", __name__)
     boards: dict[str, SharedValue[bytes]] = {}
+    all_of_them = SharedValue(lambda: encode({"data": _every(clearing_data)}), remember_s=REMEMBER_S)
 
     @blueprint.get("/competitions")
     @declared("public", "All competitions, newest first", gives={200: Rows[CompetitionForm]})
     def every() -> Response:
-        with reading(clearing_data) as tx:
-            teams = competitions.team_counts(tx)
-            data = [
-                competition_of(
-                    one, teams=teams.get(one.number, 0), securities=competition_rounds.securities(tx, one.number)
-                )
-                for one in competitions.every(tx)
-            ]
-        return answer({"data": data})
+        return Response(all_of_them.get(), content_type=JSON)
 
     @blueprint.get("/competitions/<competition_id>")
     @declared("public", "A competition: its state, its round, and when that ends", gives={200: CompetitionForm})
@@ -65,6 +58,17 @@ def routes(*, clearing_data: Database) -> Blueprint:
         return Response(board.get(), content_type=JSON)
 
     return blueprint
+
+
+def _every(clearing_data: Database) -> list[dict[str, Any]]:
+    with reading(clearing_data) as tx:
+        teams = competitions.team_counts(tx)
+        return [
+            competition_of(
+                one, teams=teams.get(one.number, 0), securities=competition_rounds.securities(tx, one.number)
+            )
+            for one in competitions.every(tx)
+        ]
 
 
 def existing(tx: Connection, competition_id: str) -> Competition:

@@ -100,7 +100,8 @@ def routes(*, clearing_data: Database) -> Blueprint:
             if place is None:
                 raise Problem(409, code, otherwise)
             competitions.move(tx, found.number, before=found.place, to=place)
-            competitions.set_paused(tx, found.number, now_us() if place.step == "paused" else None)
+            if place.step != found.step:  # a longer round does not begin its pause again
+                competitions.set_paused(tx, found.number, now_us() if place.step == "paused" else None)
             return answer(form_of(tx, existing(tx, competition_id)))
 
     return blueprint

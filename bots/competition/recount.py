@@ -141,7 +141,7 @@ class Round:
         ]
         reference = terms["reference_cents"] / 100
         value = hidden_value(self._record.contents.seed, self._number, security.named, reference=reference, news=news)
-        return final_cents(value, round_s=self._case["round_us"] / 1e6)
+        return final_cents(value, round_s=self._case["round_us"] / 1e6, most_cents=terms["max_price_cents"])
 
     def _last(self, security: Security) -> int:
         trades = [one for one in self._tape.values() if one.security_id == security.security_id]

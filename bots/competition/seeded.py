@@ -36,6 +36,9 @@ def hidden_value(
     return value
 
 
-def final_cents(value: Fundamental, *, round_s: float) -> int:
-    """Return the value of a security at the end of a round [cents]."""
-    return max(round(100 * value.value(round_s)), 1)
+def final_cents(value: Fundamental, *, round_s: float, most_cents: int) -> int:
+    """Return the value of a security at the end of a round [cents], at most its highest price.
+
+    Planned news can multiply a value without bound, even beyond the numbers of a computer.
+    """
+    return max(round(min(100 * value.value(round_s), float(most_cents))), 1)

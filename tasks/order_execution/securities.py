@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from msgspec import structs
+from sqlalchemy.exc import DBAPIError
 
 from celery_app import fail_points
 from db.clearing_data.clearing import final_settlement
@@ -36,13 +37,23 @@ def record(clearing_data: Database, events: Sequence[SecurityEvent]) -> None:
 
 
 def settle_due(clearing_data: Database, *, now_us: int) -> list[str]:
-    """Settle in cash the securities with no trade left to settle, and return their ids. Raises as `record`."""
+    """Settle in cash the securities with no trade left to settle, and return their ids.
+
+    One that cannot be settled holds up no other one.
+
+    raises  sqlalchemy.exc.DBAPIError  as `record`, or a settlement failed; the others are settled
+    """
     with clearing_data.transaction() as tx:
         waiting = final_settlement.due(tx)
-    settled = []
+    settled, fault = [], None
     for one in waiting:
-        with clearing_data.transaction() as tx:
-            if final_settlement.settle(tx, one, now_us=now_us):
-                fail_points.reach("order_execution.final_settlement_booked")
-                settled.append(one.security_id)
+        try:
+            with clearing_data.transaction() as tx:
+                if final_settlement.settle(tx, one, now_us=now_us):
+                    fail_points.reach("order_execution.final_settlement_booked")
+                    settled.append(one.security_id)
+        except DBAPIError as failure:
+            fault = failure
+    if fault is not None:
+        raise fault
     return settled

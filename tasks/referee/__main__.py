@@ -28,10 +28,12 @@ from tasks.referee.round import Leader
 log = structlog.get_logger()
 
 NAME = "referee"
-# Pause between two looks at the competitions, between two while there are none, and before a failed step is retried [s].
+# Pause between two looks at the competitions, and between two while there are none [s].
 LOOK_S = 0.2
 IDLE_S = 1.0
+# Pause before a step is retried that the exchange refused or could not do, and one that failed otherwise [s].
 AGAIN_S = 1.0
+FAILED_S = 10.0
 # How long a request is retried within a step [s].
 PATIENCE_S = 3.0
 _CONNECTIONS = 16
@@ -111,6 +113,10 @@ def _lead(database: Database, number: int, over: Event) -> None:
             except (ExchangeError, DBAPIError) as fault:
                 log.warning("step_repeated", competition=number, fault=str(fault).partition("\n")[0][:200])
                 over.wait(AGAIN_S)
+            except Exception:
+                # What is wrong with one competition, such as a security delisted in play, holds up no other one.
+                log.exception("step_failed", competition=number)
+                over.wait(FAILED_S)
     finally:
         leader.stop()
 

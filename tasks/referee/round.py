@@ -297,7 +297,10 @@ class _Work:
                 self._client.set_phase(one.security_id, "closed")
         with self._db.transaction() as tx:
             last = competition_rounds.last_prices(tx, self._found.number)
-            listed = [one.security_id for one in self._of_round if one.security_id in self._phases]
+            # The organiser may have settled one by hand.
+            listed = [
+                one.security_id for one in self._of_round if self._phases.get(one.security_id, "settled") != "settled"
+            ]
             values = {
                 security_id: competition_rounds.set_value(tx, security_id, last[security_id]) for security_id in listed
             }

@@ -21,4 +21,4 @@ def hidden_cents(found: Competition, security: CaseSecurity) -> int:
     news = news_of(found.case, found.round, security.security_id)
     reference = security.reference_cents / 100
     value = hidden_value(found.seed, found.round, security.security_id, reference=reference, news=news)
-    return final_cents(value, round_s=found.case.round_us / 1e6)
+    return final_cents(value, round_s=found.case.round_us / 1e6, most_cents=security.max_price_cents)

@@ -147,8 +147,8 @@ def move(tx: Connection, number: int, *, before: Place, to: Place) -> bool:
     """Move a competition between places; return False and change nothing if it has left the first one."""
     moved = tx.exec_driver_sql(
         "UPDATE competitions SET state = %s, step = %s, round = %s, ends_us = %s, step_ends_us = %s, trading_us = %s "
-        "WHERE number = %s AND state = %s AND step = %s AND round = %s",
-        (*to, number, before.state, before.step, before.round),
+        "WHERE number = %s AND state = %s AND step = %s AND round = %s AND step_ends_us IS NOT DISTINCT FROM %s",
+        (*to, number, before.state, before.step, before.round, before.step_ends_us),
     )
     return moved.rowcount == 1
 

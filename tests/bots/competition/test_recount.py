@@ -139,7 +139,9 @@ def test_what_was_changed_is_named(named: str, cheat: Callable[[Record], Record]
 
 
 def test_a_settlement_at_the_hidden_value_follows_from_the_seed() -> None:
-    value = final_cents(hidden_value(SEED, 1, "ACME", reference=50.0, news=[(10.0, 0.1)]), round_s=60.0)
+    value = final_cents(
+        hidden_value(SEED, 1, "ACME", reference=50.0, news=[(10.0, 0.1)]), round_s=60.0, most_cents=10**6
+    )
     assert 54_00 < value < 56_00
     news = [{"at_us": 10_000_000, "security_id": "ACME", "change": 0.1, "round": None}]
     case = honest().contents.case | {"final": "value", "news": news}
@@ -153,3 +155,8 @@ def test_a_team_that_does_not_quote_pays() -> None:
     samples = [Sample(round=1, client_id="c1.2", quotes=n % 2) for n in range(10)]
     record = msgspec.structs.replace(changed(honest(), case=case), samples=samples)
     assert any("A has (151994, -1006, 100)" in fault for fault in faults(record))
+
+
+def test_news_cannot_lift_a_final_value_above_the_highest_price() -> None:
+    soaring = hidden_value(SEED, 1, "ACME", reference=50.0, news=[(float(at), 10.0) for at in range(1, 400)])
+    assert final_cents(soaring, round_s=600.0, most_cents=10_000_00) == 10_000_00
