@@ -134,7 +134,7 @@ def test_a_trader_does_all_of_it_at_each_width(visit: Visit, exchange: Exchange,
     expect(title).to_have_text("In short")
 
     edited.get_by_role("button", name="cancel").click()
-    expect(edited).to_have_count(0)
+    expect(edited).to_have_count(0, timeout=60_000)
 
 
 def test_at_1440_a_trader_sees_all_that_matters_on_one_screen(visit: Visit, exchange: Exchange) -> None:

@@ -20,7 +20,7 @@ TEAMS = [
     Team(client_id="c1.2", number=2, team="A", is_house=False),
     Team(client_id="c1.3", number=3, team="B", is_house=False),
 ]
-SECURITY: dict[str, Any] = {"security_id": "ACME", "reference_cents": 50_00}
+SECURITY: dict[str, Any] = {"security_id": "ACME", "reference_cents": 50_00, "max_price_cents": 10_000_00}
 
 
 def entry(account: str, kind: str, cash: int, shares: int, *, event: int | None = None, transfer: str = "") -> Entry:
