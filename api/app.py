@@ -40,6 +40,7 @@ from api.orders.intake.promises import Promises
 from api.orders.intake.queue import OrderQueue
 from api.orders.intake.rate_limits import RateLimits
 from api.orders.lookup import OrderLookup
+from api.request import query
 from api.request.auth import Environ, Keys, admitted
 from api.request.databases import ApiDatabase, writing
 from api.request.listing import Listing
@@ -48,7 +49,7 @@ from api.request.refusals import RefusalLimits
 from api.request.traffic import NO_ROUTE, Traffic
 from api.wire.answers import our_fault, problem_answer
 from api.wire.declaration import Caller, callers, parameters
-from api.wire.problems import Problem, invalid
+from api.wire.problems import Problem
 from api.wire.schema import ORDER_ID_DIGITS
 from celery_app.settings import Settings
 from db.clearing_data.log.orders import next_order_ids
@@ -233,11 +234,9 @@ def _guard(
         if request.endpoint is None:
             return
         admit(may_call[request.endpoint], request.environ)
-        # A parameter without effect would be a misspelt filter, and the client would not notice.
         allowed = parameters_of.get(request.endpoint)
-        if allowed is not None and request.args.keys() - allowed:
-            named = f"; allowed are {', '.join(sorted(allowed))}" if allowed else ", and this route has none"
-            raise invalid("?", f"has unknown parameters{named}")
+        if allowed is not None:
+            query.require_known(allowed)
 
     return guard
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, TypeVar
 
 from flask import request
@@ -77,6 +77,16 @@ def time_us(name: str, *, default: int) -> int:
         return time_us_of(text)
     except (ValueError, OverflowError):
         raise invalid(f"?{name}", "must be a time such as 2026-01-02T03:04:05Z") from None
+
+
+def require_known(allowed: Collection[str]) -> None:
+    """Check the names of all parameters. Raises Problem (422).
+
+    A parameter without effect would be a misspelt one, and the client would not notice.
+    """
+    if request.args.keys() - allowed:
+        named = f"; allowed are {', '.join(sorted(allowed))}" if allowed else ", and this route has none"
+        raise invalid("?", f"has unknown parameters{named}")
 
 
 def security(listing: Listing) -> str | None:

@@ -37,6 +37,7 @@ def routes(
     @blueprint.route("/stream/price", websocket=True)
     @declared("public", "Prices as they change", gives={})
     def price() -> Response:
+        query.require_known({"security_id"})
         security_id = query.security(listing)
         subscriber = Subscriber(fanout)
         return _serve(subscriber, public_streams.subscribed(subscriber, security_id))
@@ -49,6 +50,7 @@ def routes(
         parameters=[Parameter("cancel_on_disconnect", bool, "whether to cancel all orders when the connection ends")],
     )
     def report() -> Response:
+        query.require_known({"api_key", "cancel_on_disconnect"})
         identity = access.identify(clearing_data, access.key_of(request))
         client_id = None if identity.role == "admin" else identity.client_id
         asked = query.choice("cancel_on_disconnect", ("false", "true"), default="false") == "true"

@@ -88,6 +88,8 @@ def test_reports_go_to_their_client_only(streams: Streams, feed: Feed, api_keys:
         ("/stream/report", ["Authorization: Bearer wrong", "Authorization: Bearer wrong"], 401),
         ("/stream/price?security_id=NONE", [], 422),
         ("/stream/price?security_id=%00", [], 422),
+        ("/stream/price?securityid=MSFT", [], 422),
+        ("/stream/report?cancel_on_disconect=true", [], 422),
         ("/stream/nothing", [], 404),
         ("/stream/price/", [], 404),
         ("/stream/price", ["Sec-WebSocket-Version: 7"], 400),
