@@ -307,4 +307,4 @@ class _Work:
         for security_id, value in values.items():
             transfer_id = f"{self._found.competition_id}:{self._found.round}:{security_id}"
             self._client.settle(security_id, value, transfer_id=transfer_id)
-        return True
+        return not values  # over once all of it is settled
