@@ -75,11 +75,12 @@ class Progress:
         """Record the last command of each shard with a stored settlement report for one of the clients."""
         rows = tx.execute(
             text(
-                "SELECT trade.event_id FROM report_heads CROSS JOIN LATERAL ("
-                "  SELECT stamp FROM report_runs WHERE report_runs.client = report_heads.client"
+                "SELECT trade.event_id FROM"
+                " (SELECT client FROM report_heads WHERE client_id = ANY(:clients)) AS head CROSS JOIN LATERAL ("
+                "  SELECT stamp FROM report_runs WHERE report_runs.client = head.client"
                 "  ORDER BY first_sequence DESC LIMIT 12) AS run"
                 " JOIN settlement_reports AS settled USING (stamp)"
-                " JOIN trade_reports AS trade USING (security, sequence, traded_us) WHERE client_id = ANY(:clients)"
+                " JOIN trade_reports AS trade USING (security, sequence, traded_us)"
             ),
             {"clients": self._clients},
         )
