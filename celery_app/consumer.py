@@ -68,12 +68,14 @@ class StageConsumer(Consumer):
             self._stages[stage] = task
         self._liveness = Path(settings().run_directory) / "alive" / self.hostname
         self._liveness.parent.mkdir(parents=True, exist_ok=True)
-        Watchdog(self.app, queues, self.progress, patience_s=settings().stall_patience_s).start()
+        self._watchdog = Watchdog(self.app, queues, self.progress, patience_s=settings().stall_patience_s)
+        self._watchdog.start()
         super().start()
 
     def connect(self) -> Connection:
         """Connect to RabbitMQ and declare every queue, so that no stage sends to a queue that does not exist."""
         connection = super().connect()
+        self.progress.turned()
         declare(connection)
         self.deliveries, self.handlers = Deliveries(), []
         wire = connection.connection
@@ -90,6 +92,7 @@ class StageConsumer(Consumer):
         """Try to connect until an attempt succeeds or the worker must stop."""
 
         def waiting(fault: Exception, wait_s: float) -> None:
+            self.progress.turned()
             log.warning(
                 "waiting",
                 for_="RabbitMQ",
@@ -131,6 +134,7 @@ class StageConsumer(Consumer):
         if self.event_dispatcher:
             self.event_dispatcher.flush()
         self._liveness.write_text(f"{time.time():.0f}\n")
+        self.progress.turned()
 
     def on_send_event_buffered(self) -> None:
         """Let task events wait for the tick: sent after each batch, they would cost more than a single order."""
@@ -138,6 +142,7 @@ class StageConsumer(Consumer):
     def shutdown(self) -> None:
         """Stop consuming, then let the stages save their state."""
         super().shutdown()
+        self._watchdog.stop()
         for stage in self._stages.values():
             if not stage.broken:
                 stage.stop()

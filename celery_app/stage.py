@@ -104,6 +104,7 @@ class MessageHandler:
         self._connection = consumer.connection
         self._events = consumer.event_dispatcher
         self._held = consumer.progress.held
+        self._turned = consumer.progress.turned
         self._deliveries = consumer.deliveries
         self._waiting: list[Message] = []
         self._due = False
@@ -190,6 +191,7 @@ class MessageHandler:
 
     def _attempt(self, batches: list[msgspec.Struct]) -> Outcome:
         """Handle batches in one transaction."""
+        self._turned()
         try:
             self._task.run(batches)
         except InvariantBroken:

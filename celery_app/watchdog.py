@@ -1,16 +1,21 @@
-"""Ends a worker that consumes none of the messages that RabbitMQ has for it.
+"""Ends a worker that consumes none of the messages that RabbitMQ has for it, or whose loop hangs.
 
 Every generation of Celery and its libraries has had a fault after which a worker reconnects, reports that it is ready
 and gets no messages: its consumer is not registered, or its loop is busy with a dead connection. Nothing fails, so
 nothing is logged, and the queue grows. The remedy is a new process. The watchdog detects the condition by its symptoms:
 messages are ready, this worker holds none, and none arrives.
 
-It checks from its own thread and over its own connection, because those of the worker may be what is broken. It counts
-checks and not seconds, so that a machine or process that was suspended for a while is not mistaken for a stalled one.
+A worker can also hang with messages that it holds, in a call that never returns; these stay undelivered to all others.
+Its loop then makes no turn for a long time, whatever the services do, because every wait in it has a limit.
+
+The watchdog checks from its own thread and over its own connection, because those of the worker may be what is broken.
+It counts checks and not seconds, so that a machine or process that was suspended for a while is not mistaken for a
+stalled one.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import threading
 from collections import Counter
@@ -26,13 +31,15 @@ from celery_app.topology import MATCHING, stage_of_queue
 
 log = structlog.get_logger()
 
-# Exit status of a worker that consumes nothing; the supervisor restarts it.
+# Exit status of a worker that consumes nothing or hangs; the supervisor restarts it.
 STALLED_STATUS = 75
 
 # How many checks in a row must find the worker stalled.
 LOOKS = 5
 # The same for a worker that may be a standby: restarting it costs little and helps little.
 LOOKS_OF_A_STANDBY = 10 * LOOKS
+# How many checks in a row must find that the loop has made no turn. A batch that waits for a lock may take a while.
+LOOKS_OF_A_HANG = 2 * LOOKS
 # How long a check may take [s].
 _LOOK_S = 4.0
 
@@ -41,10 +48,16 @@ class Progress:
     """How many messages this worker got and how many it holds; only the worker's loop writes these numbers."""
 
     def __init__(self) -> None:
+        # Turns of the loop, attempts to connect, and transactions: what proves that no call hangs.
+        self.turns = 0
         # Of this connection, by queue: messages delivered, and those neither acknowledged nor rejected.
         self.delivered: Counter[str] = Counter()
         self.held: Counter[str] = Counter()
         self.connections = 0
+
+    def turned(self) -> None:
+        """Note that the loop does not hang."""
+        self.turns += 1
 
     def connected(self) -> None:
         """Start counting for a new connection: deliveries of an earlier one are void."""
@@ -66,16 +79,25 @@ class Watchdog:
         self._progress = progress
         self._pause_s = patience_s / LOOKS
         self._connection: Connection | None = None
+        self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Start watching, for as long as the process lives."""
+        """Start watching."""
         threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
+    def stop(self) -> None:
+        """Stop watching: the worker is about to end, and may take its time to save its state."""
+        self._stopped.set()
+
     def _watch(self) -> None:
-        pause = threading.Event()
         idle_looks = dict.fromkeys(self._queues, 0)
         before, waited = self._seen(), self._waiting()
-        while not pause.wait(self._pause_s):
+        turns, motionless_looks = self._progress.turns, 0
+        while not self._stopped.wait(self._pause_s):
+            motionless_looks = motionless_looks + 1 if self._progress.turns == turns else 0
+            turns = self._progress.turns
+            if motionless_looks >= LOOKS_OF_A_HANG:
+                self._end_hang()
             seen, waiting = self._seen(), self._waiting()
             for queue in self._queues:
                 messages, consumers = waiting.get(queue, (0, 0))
@@ -121,6 +143,13 @@ class Watchdog:
                 connection.collect(socket_timeout=0.1)
             return {}
         return found
+
+    def _end_hang(self) -> None:
+        held = {queue: count for queue, count in self._progress.held.items() if count}
+        log.error("worker_hangs", held=held, status=STALLED_STATUS, advice="the traceback shows where")
+        faulthandler.dump_traceback(all_threads=True)
+        # Each stage recognises its own work, so what this worker holds is delivered again without harm.
+        os._exit(STALLED_STATUS)
 
     def _end(self, queue: str, messages: int, consumers: int) -> None:
         log.error("worker_stalled", queue=queue, messages=messages, consumers=consumers, status=STALLED_STATUS)

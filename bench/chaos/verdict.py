@@ -33,7 +33,7 @@ _MOST_LISTED = 20
 _EMPTY_S = 4.0
 # Events in the logs that a report counts, because they repair rare faults. A test checks that the exchange logs these
 # names and those below.
-COUNTED_EVENTS = ("worker_stalled", "unit_suspicious", "standby_stands_in")
+COUNTED_EVENTS = ("worker_stalled", "worker_hangs", "unit_suspicious", "standby_stands_in")
 # Events that call for an operator, as every line of the level critical does.
 ALARMS = ("message_failed", "message_unreadable")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from typing import Any
 
 import structlog
@@ -59,6 +60,8 @@ def order_entry(batches: list[EntryBatch]) -> None:
             raise OperationalError("the database is away")
     if "KILLER" in clients:
         os.kill(os.getpid(), signal.SIGKILL)
+    if "HANGING" in clients:
+        threading.Event().wait()
     if "DEAF" in clients:
         # The worker does not notice: it continues to beat and to tick as if it consumed.
         consumers[0].task_consumer.cancel()

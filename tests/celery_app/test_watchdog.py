@@ -27,6 +27,15 @@ def test_a_worker_that_lost_its_consumer_restarts(broker: Connection, publisher:
         assert worker.stop() == 0
 
 
+def test_a_worker_that_hangs_restarts_and_says_where(broker: Connection, publisher: Publisher) -> None:
+    with Worker(ORDER_ENTRY, app=PROBE, environment=PATIENT) as worker:
+        send(publisher, "HANGING")
+        assert worker.wait() == STALLED_STATUS
+        assert "event=worker_hangs held=\"{'order_entry': 1}\"" in worker.log
+        assert "in order_entry" in worker.log  # the function in the traceback
+    assert depth(broker, ORDER_ENTRY) == 1
+
+
 def test_a_waiting_batch_is_not_a_stall(broker: Connection, publisher: Publisher) -> None:
     with Worker(ORDER_ENTRY, app=PROBE, environment=PATIENT | {"PREFETCH_MESSAGES": "1"}) as worker:
         send(publisher, "LONG OUTAGE")  # the database is away for longer than the watchdog's patience
