@@ -131,10 +131,17 @@ class StageConsumer(Consumer):
                     log.warning("tick_delayed", stage=stage.name, fault=str(failure)[:200])
                 else:
                     log.error("tick_failed", stage=stage.name, exc_info=True)
-        if self.event_dispatcher:
-            self.event_dispatcher.flush()
+        self._flush_events()
         self._liveness.write_text(f"{time.time():.0f}\n")
         self.progress.turned()
+
+    def _flush_events(self) -> None:
+        """Send the task events of the last second; no fault of theirs may make this worker look dead."""
+        try:
+            if self.event_dispatcher:
+                self.event_dispatcher.flush()
+        except Exception:
+            log.error("events_not_sent", exc_info=True)
 
     def on_send_event_buffered(self) -> None:
         """Let task events wait for the tick: sent after each batch, they would cost more than a single order."""
