@@ -18,10 +18,9 @@ from bench.scenarios import anonymous, feed, front_door, latency, reads, recover
 from bench.settlement import measure as settlement
 from bench.target.accounts import NAMES, NoAccounts
 from bench.target.exchange import Exchange, running_exchange
-from bench.target.own import OwnExchange, own_exchange
+from bench.target.own import OwnExchange, trading_exchange
 from bots.errors import ExchangeError
 from celery_app.settings import Settings, settings
-from deploy.local import ready
 from deploy.local.failure import Failure
 
 SCENARIOS = {
@@ -187,12 +186,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.scenario == ENGINE:
             facts, sections = report.machine(None), [measure_engine(options)]
         elif options.scenario in PARTS:
-            with own_exchange() as own:
-                ready.wait_for_trading(own.settings, seconds=60)  # a new exchange begins with an auction
+            with trading_exchange() as own:
                 facts, sections = measure_part(options, own)
         elif options.own or options.scenario == "api":
-            with own_exchange() as own:
-                ready.wait_for_trading(own.settings, seconds=60)  # a new exchange begins with an auction
+            with trading_exchange() as own:
                 facts, sections = measure(options, own.url, own.settings, own)
         else:
             facts, sections = measure(options, options.url, settings())

@@ -18,8 +18,8 @@ from typing import Any
 import msgspec
 import requests
 
+from bots.live.access import ADMIN_ENTRY
 from celery_app.settings import settings
-from deploy.migrate import ADMIN_ENTRY
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _TIMEOUT_S = 20

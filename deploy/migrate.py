@@ -17,6 +17,7 @@ import msgspec
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from bots.live.access import ADMIN_ENTRY
 from bots.live.crew import VALUES_FILE
 from bots.live.crew import Market as HiddenMarket
 from bots.roster import Crew
@@ -33,9 +34,6 @@ from deploy.local.variables import bots_of
 from deploy.market_file import MarketFile
 from deploy.processes import NEWSROOM
 from tasks.catch_up.begin import begin
-
-# The admin's entry in the file of keys; every other one is the client id of an account.
-ADMIN_ENTRY = "admin"
 
 
 class NotPrepared(Exception):

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -30,6 +29,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 
 from bots.client.stream import PlainConversation, Refusal, messages
+from bots.live.access import ADMIN_ENTRY, CannotTrade, add_keys_file, add_url, key_of
 
 RESOURCE = Resource.create({"service.name": "stock-exchange"})
 # The number of orders whose spans are sent at once: large enough for the orders of a batch to meet.
@@ -148,15 +148,15 @@ def main() -> int:
     """Follow the exchange until it is interrupted."""
     parser = argparse.ArgumentParser(prog="python -m deploy.traces", description="export orders' lives as traces")
     parser.add_argument("collector", help="address of an OTLP receiver over HTTP, such as http://127.0.0.1:4318")
-    parser.add_argument("--url", default="http://127.0.0.1:8000", help="address of the api (default: %(default)s)")
-    parser.add_argument("--keys-file", type=Path, default=Path(".run/keys.json"), help="(default: %(default)s)")
+    add_url(parser)
+    add_keys_file(parser, keys="the admin's key")
     parser.add_argument("--every", type=int, default=10, help="export every n-th settled order (default: %(default)s)")
     parser.add_argument("--orders", type=int, help="stop after this many orders")
     arguments = parser.parse_args()
     try:
-        key = json.loads(arguments.keys_file.read_text())["admin"]
-    except (OSError, ValueError, KeyError) as fault:
-        print(f"no admin's key in {arguments.keys_file}: {fault}", file=sys.stderr)
+        key = key_of(arguments.keys_file, ADMIN_ENTRY)
+    except CannotTrade as fault:
+        print(f"python -m deploy.traces: {fault}", file=sys.stderr)
         return 2
     exporter = OTLPSpanExporter(f"{arguments.collector.rstrip('/')}/v1/traces", timeout=TIMEOUT_S)
     chosen = islice(settled_orders(arguments.url, key), 0, None, max(1, arguments.every))

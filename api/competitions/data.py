@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 import msgspec
 from flask import Blueprint, Response
+from sqlalchemy import Connection
 
 from api.competitions.forms import standings_of
 from api.competitions.reads import existing, form_of
@@ -35,6 +37,8 @@ KINDS = ("trades", "orders", "ledger", "samples")
 # The number of rows that are read at once.
 PART = 5_000
 _CSV = "text/csv"
+
+Row = TypeVar("Row")
 
 
 def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
@@ -114,48 +118,48 @@ def _lines(rows: Iterable[Iterable[object]]) -> Iterator[str]:
     yield out.getvalue()
 
 
-def _trades(market_data: Database, securities: list[str]) -> Iterator[Iterable[object]]:
+def _trades(market_data: Database, securities: Iterable[str]) -> Iterator[Iterable[object]]:
+    def after(tx: Connection, security_id: str, last: Trade | None) -> list[Trade]:
+        return reads.trades_after(tx, security_id, after=last.sequence if last else 0, limit=PART)
+
     yield Trade.__struct_fields__
-    for security_id in securities:
-        after = 0
-        while True:
-            time_limit.begin()
-            with reading(market_data) as tx:
-                part = reads.trades_after(tx, security_id, after=after, limit=PART)
-            yield from (msgspec.structs.astuple(trade) for trade in part)
-            if len(part) < PART:
-                break
-            after = part[-1].sequence
+    yield from map(msgspec.structs.astuple, _all(market_data, securities, after))
 
 
-def _orders(clearing_data: Database, accounts: list[str]) -> Iterator[Iterable[object]]:
+def _orders(clearing_data: Database, accounts: Iterable[str]) -> Iterator[Iterable[object]]:
+    def after(tx: Connection, client_id: str, last: KeptOrder | None) -> list[KeptOrder]:
+        return competition_records.orders_after(tx, client_id, order_id=last.order_id if last else 0, limit=PART)
+
     yield KeptOrder._fields
-    for client_id in accounts:
-        after = 0
-        while True:
-            time_limit.begin()
-            with reading(clearing_data) as tx:
-                part = competition_records.orders_after(tx, client_id, order_id=after, limit=PART)
-            yield from part
-            if len(part) < PART:
-                break
-            after = part[-1].order_id
+    yield from _all(clearing_data, accounts, after)
 
 
-def _ledger(clearing_data: Database, accounts: list[str]) -> Iterator[Iterable[object]]:
+def _ledger(clearing_data: Database, accounts: Iterable[str]) -> Iterator[Iterable[object]]:
+    def after(tx: Connection, client_id: str, last: KeptEntry | None) -> list[KeptEntry]:
+        booked_us, entry_id = (last.booked_us, last.entry_id) if last else (0, 0)
+        return competition_records.entries_after(tx, client_id, booked_us=booked_us, entry_id=entry_id, limit=PART)
+
     yield KeptEntry._fields
-    for client_id in accounts:
-        booked_us = entry_id = 0
+    yield from _all(clearing_data, accounts, after)
+
+
+def _all(
+    database: Database, names: Iterable[str], after: Callable[[Connection, str, Row | None], list[Row]]
+) -> Iterator[Row]:
+    """Yield all rows of each name, in several reads.
+
+    after  reads up to PART rows of a name after its last one, None at the beginning
+    """
+    for name in names:
+        last = None
         while True:
             time_limit.begin()
-            with reading(clearing_data) as tx:
-                part = competition_records.entries_after(
-                    tx, client_id, booked_us=booked_us, entry_id=entry_id, limit=PART
-                )
+            with reading(database) as tx:
+                part = after(tx, name, last)
             yield from part
             if len(part) < PART:
                 break
-            booked_us, entry_id = part[-1].booked_us, part[-1].entry_id
+            last = part[-1]
 
 
 def _samples(clearing_data: Database, found: Competition) -> Iterator[Iterable[object]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flask import Blueprint, Response
@@ -62,13 +63,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
 
 def _every(clearing_data: Database) -> list[dict[str, Any]]:
     with reading(clearing_data) as tx:
-        teams = competitions.team_counts(tx)
-        return [
-            competition_of(
-                one, teams=teams.get(one.number, 0), securities=competition_rounds.securities(tx, one.number)
-            )
-            for one in competitions.every(tx)
-        ]
+        return _forms(tx, competitions.every(tx))
 
 
 def existing(tx: Connection, competition_id: str) -> Competition:
@@ -81,8 +76,15 @@ def existing(tx: Connection, competition_id: str) -> Competition:
 
 def form_of(tx: Connection, found: Competition) -> dict[str, Any]:
     """Return the public form of a competition."""
-    teams = competitions.team_counts(tx).get(found.number, 0)
-    return competition_of(found, teams=teams, securities=competition_rounds.securities(tx, found.number))
+    return _forms(tx, [found])[0]
+
+
+def _forms(tx: Connection, found: Sequence[Competition]) -> list[dict[str, Any]]:
+    numbers = [one.number for one in found]
+    teams, securities = competitions.team_counts(tx, numbers), competition_rounds.securities_of(tx, numbers)
+    return [
+        competition_of(one, teams=teams.get(one.number, 0), securities=securities.get(one.number, [])) for one in found
+    ]
 
 
 def _standings(clearing_data: Database, competition_id: str) -> list[dict[str, Any]]:

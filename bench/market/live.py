@@ -12,7 +12,7 @@ from pathlib import Path
 from bench.market.figures import Bot, Figures, Quote, Trade, figures
 from bots.client import Client
 from bots.contract import Standing
-from bots.live.command import CannotTrade
+from bots.live.access import CannotTrade
 from bots.live.crew import Market
 
 # Reasons for which an order may end that are no refusals.

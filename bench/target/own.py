@@ -88,6 +88,14 @@ def own_exchange(
             _clear(instance)
 
 
+@contextmanager
+def trading_exchange() -> Iterator[OwnExchange]:
+    """Run an exchange inside the block, which begins when the first auction of the new exchange is over."""
+    with own_exchange() as own_one:
+        ready.wait_for_trading(own_one.settings, seconds=60)
+        yield own_one
+
+
 def _start(
     supervisor: Supervisor,
     services: own.Services,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import secrets
 import sys
@@ -32,7 +31,7 @@ from bots.league.reporting.saying import dollars
 from bots.league.reporting.summary import headline
 from bots.league.rounds import MatchError, Rounds
 from bots.league.scoring.standings import Scoreboard, scoreboard
-from bots.live.command import KEYS_FILE, URL
+from bots.live.access import ADMIN_ENTRY, CannotTrade, add_keys_file, add_url, key_of
 
 # The tournament of the twelve bots that come with the exchange.
 OWN = Path(__file__).with_name("league.toml")
@@ -79,14 +78,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         help="what chance follows from besides the seeds (default: the file's, or drawn where strangers play)",
     )
-    shown.add_argument("--url", default=URL, help="the exchange for --live (default: $EXCHANGE_URL, now %(default)s)")
-    shown.add_argument(
-        "--keys-file",
-        type=Path,
-        metavar="FILE",
-        default=KEYS_FILE,
-        help="JSON file with the admin's key (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
-    )
+    add_url(shown, of="the exchange for --live")
+    add_keys_file(shown, keys="the admin's key")
     shown.add_argument("--output", type=Path, metavar="FOLDER", help=f"a new folder (default: {RESULTS}/NAME-TIME)")
     return shown
 
@@ -245,10 +238,10 @@ def _played_live(
 
 def _admin_key(file: Path) -> str:
     try:
-        return str(json.loads(file.read_text())["admin"])
-    except (OSError, ValueError, KeyError) as fault:
+        return key_of(file, ADMIN_ENTRY)
+    except CannotTrade as fault:
         raise ConfigurationError(
-            f"--keys-file: a live tournament opens accounts and needs the admin's key, but {file} has none: {fault!r}"
+            f"--keys-file: a live tournament opens accounts and needs the admin's key; {fault}"
         ) from None
 
 

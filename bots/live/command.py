@@ -7,7 +7,6 @@ JSON document.
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import os
 import random
@@ -26,6 +25,7 @@ from bots.chance import chance_of
 from bots.client import Client
 from bots.errors import Problem
 from bots.live import ending
+from bots.live.access import CannotTrade, add_keys_file, add_url, key_of
 from bots.live.ending import STATUS, Ending
 from bots.live.runner import Runner
 from bots.live.watchdog import Watchdog
@@ -33,10 +33,7 @@ from bots.loading import NoStrategy, strategy_of
 from bots.options import add_options, made
 from bots.strategy import Strategy
 
-# Defaults of the command line.
 KEY_VARIABLE = "EXCHANGE_API_KEY"
-URL = os.environ.get("EXCHANGE_URL", "http://127.0.0.1:8000")
-KEYS_FILE = Path(os.environ.get("EXCHANGE_KEYS_FILE", ".run/keys.json"))
 
 # How long a bot retries a request before it considers the exchange away [s].
 PATIENCE_S = 5.0
@@ -47,10 +44,6 @@ LONGEST_CALLBACK_S = 30.0
 STOP_PATIENCE_S = 8.0
 
 log = logging.getLogger(__name__)
-
-
-class CannotTrade(Exception):
-    """The bot cannot start; the message says why in one sentence."""
 
 
 def parser(target: str, kind: type[Strategy]) -> argparse.ArgumentParser:
@@ -69,15 +62,9 @@ def _add_common(chosen: argparse.ArgumentParser) -> None:
         "--client-id", metavar="ID", help="account to trade for (default: the strategy's name in capitals)"
     )
     common.add_argument("--security", metavar="ID,...", default="MSFT", help="what to trade (default: %(default)s)")
-    common.add_argument("--url", default=URL, help="the exchange (default: $EXCHANGE_URL, now %(default)s)")
+    add_url(common)
     common.add_argument("--key", help=f"the account's key (default: ${KEY_VARIABLE}, else the keys file)")
-    common.add_argument(
-        "--keys-file",
-        type=Path,
-        metavar="FILE",
-        default=KEYS_FILE,
-        help="JSON file with the key of each account (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
-    )
+    add_keys_file(common)
     common.add_argument("--seed", type=int, help="makes this account's bot take the same decisions every time")
     life = chosen.add_argument_group("end of the run")
     life.add_argument("--duration", type=duration.option, metavar="1h30m", help="stop after this time (default: never)")
@@ -95,23 +82,7 @@ def _add_common(chosen: argparse.ArgumentParser) -> None:
 def _key(arguments: argparse.Namespace, client_id: str) -> str:
     """Find the account's key. Raises CannotTrade if there is none."""
     given: str | None = arguments.key or os.environ.get(KEY_VARIABLE)
-    return given or key_of(arguments.keys_file, client_id)
-
-
-def key_of(file: Path, client_id: str) -> str:
-    """Read an account's key from a file of keys. Raises CannotTrade if there is none."""
-    try:
-        keys = json.loads(file.read_text())
-    except FileNotFoundError:
-        raise CannotTrade(
-            f"there is no key: {file} does not exist; give --key, ${KEY_VARIABLE} or --keys-file"
-        ) from None
-    except (OSError, ValueError) as fault:
-        raise CannotTrade(f"the keys file {file} cannot be read: {fault}") from None
-    key = keys.get(client_id) if isinstance(keys, dict) else None
-    if not isinstance(key, str):
-        raise CannotTrade(f"{file} has no key for {client_id}; give --client-id, --key or another --keys-file")
-    return key
+    return given or key_of(arguments.keys_file, client_id, instead=f"--client-id, --key, ${KEY_VARIABLE}")
 
 
 def _require_writable(file: Path) -> None:
@@ -181,7 +152,7 @@ def live(runner: Runner, options: argparse.Namespace, *, client_id: str, strateg
     except Problem as problem:
         print(f"python -m bots: {options.url} refuses the key of {client_id}: {problem}", file=sys.stderr)
         return of_bot(outcome="refused", at_s=runner.now_s, error=str(problem))
-    except Exception as error:  # noqa: BLE001: any exception of a strategy's ends this bot and is reported as such
+    except Exception as error:  # of the strategy; it ends this bot and is reported as such
         if isinstance(error, LookupError) and not runner.has_started:
             print(f"python -m bots: {error}", file=sys.stderr)
             return of_bot(outcome="refused", at_s=runner.now_s, error=str(error))

@@ -27,17 +27,8 @@ from bots.errors import Problem
 from bots.fundamental import Fundamental
 from bots.hidden_value import Values
 from bots.live import ending
-from bots.live.command import (
-    KEYS_FILE,
-    LONGEST_CALLBACK_S,
-    PATIENCE_S,
-    STOP_PATIENCE_S,
-    TIMEOUT_S,
-    URL,
-    CannotTrade,
-    key_of,
-    log_as,
-)
+from bots.live.access import CannotTrade, add_keys_file, add_url, key_of
+from bots.live.command import LONGEST_CALLBACK_S, PATIENCE_S, STOP_PATIENCE_S, TIMEOUT_S, log_as
 from bots.live.ending import STATUS
 from bots.live.runner import Runner
 from bots.live.watchdog import Watchdog
@@ -75,14 +66,8 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--bot", action="append", required=True, metavar="ACCOUNT=SECURITY+...", help="one of the bots; repeat it"
     )
-    shown.add_argument("--url", default=URL, help="the exchange (default: $EXCHANGE_URL, now %(default)s)")
-    shown.add_argument(
-        "--keys-file",
-        type=Path,
-        metavar="FILE",
-        default=KEYS_FILE,
-        help="JSON file with the key of each account (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
-    )
+    add_url(shown)
+    add_keys_file(shown)
     return shown
 
 

@@ -12,17 +12,14 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from threading import Event
 
 from bots.client import Client
 from bots.errors import ExchangeError
-from bots.live.command import KEYS_FILE, PATIENCE_S, TIMEOUT_S, URL, CannotTrade, key_of, log_as
+from bots.live.access import ADMIN_ENTRY, CannotTrade, add_keys_file, add_url, key_of
+from bots.live.command import PATIENCE_S, TIMEOUT_S, log_as
 from bots.live.crew import Market
 from bots.live.ending import STATUS
-
-# The entry of the admin in the file of keys.
-ADMIN_ENTRY = "admin"
 
 log = logging.getLogger(__name__)
 
@@ -30,14 +27,8 @@ log = logging.getLogger(__name__)
 def parser() -> argparse.ArgumentParser:
     """Make the command line."""
     shown = argparse.ArgumentParser(prog="python -m bots newsroom", description="Publish the news of the market.")
-    shown.add_argument("--url", default=URL, help="the exchange (default: $EXCHANGE_URL, now %(default)s)")
-    shown.add_argument(
-        "--keys-file",
-        type=Path,
-        metavar="FILE",
-        default=KEYS_FILE,
-        help="JSON file with the admin's key, next to values.json (default: $EXCHANGE_KEYS_FILE, now %(default)s)",
-    )
+    add_url(shown)
+    add_keys_file(shown, keys="the admin's key, next to values.json")
     return shown
 
 

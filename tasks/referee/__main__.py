@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from bots.errors import ExchangeError
+from bots.live.access import ADMIN_ENTRY
 from celery_app import logs
 from celery_app.settings import Settings, settings
 from db.clearing_data.competition import competitions
@@ -41,7 +42,6 @@ _CONNECTIONS = 16
 LOOPBACK, EVERYWHERE = "127.0.0.1", frozenset({"0.0.0.0", "::"})  # noqa: S104  # nothing listens there because of this
 # The number is arbitrary.
 _LOCK = 7_266_006
-_ADMIN_ENTRY = "admin"
 
 
 def main() -> int:
@@ -128,7 +128,7 @@ def _url(s: Settings) -> str:
 
 def _admin_key(file: Path) -> str:
     """Return the admin's key, which deploy.migrate wrote."""
-    key: str = json.loads(file.read_text())[_ADMIN_ENTRY]
+    key: str = json.loads(file.read_text())[ADMIN_ENTRY]
     return key
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -200,10 +200,12 @@ def teams(tx: Connection, number: int) -> list[Team]:
     return [Team(row[0], row[1], row[2], row[3], row[4], msgspec.json.decode(row[5] or "{}"), row[6]) for row in rows]
 
 
-def team_counts(tx: Connection) -> dict[int, int]:
-    """Return the number of teams of each competition, without house bots."""
+def team_counts(tx: Connection, numbers: Sequence[int]) -> dict[int, int]:
+    """Return the number of teams of each of these competitions that has any, without house bots."""
     rows = tx.exec_driver_sql(
-        "SELECT competition, count(*) FROM competition_teams WHERE NOT is_house GROUP BY competition"
+        "SELECT competition, count(*) FROM competition_teams WHERE competition = ANY(%s) AND NOT is_house "
+        "GROUP BY competition",
+        (list(numbers),),
     )
     return {row[0]: row[1] for row in rows}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -30,10 +31,20 @@ class RoundResult(NamedTuple):
 
 def securities(tx: Connection, number: int) -> list[RoundSecurity]:
     """Return the securities of all rounds, as the case orders them."""
+    return securities_of(tx, [number]).get(number, [])
+
+
+def securities_of(tx: Connection, numbers: Sequence[int]) -> dict[int, list[RoundSecurity]]:
+    """Return the securities of all rounds of each of these competitions, as its case orders them."""
     rows = tx.exec_driver_sql(
-        "SELECT round, security_id, named, value_cents FROM competition_securities WHERE competition = %s", (number,)
+        "SELECT competition, round, security_id, named, value_cents FROM competition_securities "
+        "WHERE competition = ANY(%s)",
+        (list(numbers),),
     )
-    return sorted(RoundSecurity(*row) for row in rows)
+    found: dict[int, list[RoundSecurity]] = defaultdict(list)
+    for number, *row in sorted(rows):
+        found[number].append(RoundSecurity(*row))
+    return found
 
 
 def set_value(tx: Connection, security_id: str, value_cents: int) -> int:

@@ -1,0 +1,84 @@
+"""The tables of the order log, and of how far the stages behind it have come."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, Sequence, SmallInteger, Table, text
+
+from db.clearing_data.tables.base import Text, metadata
+
+# Ids of orders and of all other commands: one series, issued to the api processes in blocks.
+ORDER_ID_BLOCK = 1_000
+order_ids = Sequence("order_ids", metadata=metadata, start=1, increment=ORDER_ID_BLOCK)
+
+# The head of each shard's log; its row lock makes the numbers contiguous.
+shards = Table(
+    "shards",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False, server_default=text("0")),
+)
+
+# The truth. `command` is a line of JSON as tasks.messages.encode_command writes it. For a command that is not an order,
+# the last two columns have further contents of its report: when the api accepted it, and the security that a mass
+# cancel named, if any.
+order_log = Table(
+    "order_log",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("command_id", BigInteger, nullable=False, unique=True),
+    Column("command", Text, nullable=False),
+    Column("received_us", BigInteger),
+    Column("named_security", Text),
+)
+
+# Requests that order entry denied, so that a repeated request is denied again. `report` is the message to the feed in
+# JSON, to be sent again if it is lost; None for a halt, and in rows from before this column existed.
+denials = Table(
+    "denials",
+    metadata,
+    Column("command_id", BigInteger, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("denied_us", BigInteger),
+    Column("report", Text),
+    # Denials are inserted nearly in the order of time, so a summary of every few pages finds the latest.
+    Index(
+        "denials_by_time",
+        "denied_us",
+        postgresql_using="brin",
+        postgresql_with={"pages_per_range": 8, "autosummarize": "on"},
+    ),
+)
+
+# State of a shard's books after command `seq`, compressed; see db.clearing_data.snapshots.
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("state_hash", Text, nullable=False),
+    Column("checksum", LargeBinary, nullable=False),  # SHA-256 of body
+    Column("body", LargeBinary, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+)
+
+# The command up to which a shard's events are known to be on the queues of the next stages.
+published_marks = Table(
+    "published_marks",
+    metadata,
+    Column("shard", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+# The events that order execution has handled: the intervals that the messages of the engines cover, see
+# tasks.shared.rules.coverage. Each batch adds rows in the transaction that settles it, so no batch waits for another;
+# the rows are merged once a second.
+coverage = Table(
+    "coverage",
+    metadata,
+    Column("shard", SmallInteger, nullable=False),
+    Column("from_event", BigInteger, nullable=False),
+    Column("to_event", BigInteger, nullable=False),  # exclusive
+    Column("stage", Text, nullable=False),  # the sender of the messages
+    CheckConstraint("from_event < to_event", name="coverage_interval"),
+)
