@@ -36,7 +36,8 @@ LOOK = """(states) => {
         const cross = (one, other, from, to) => one[from] < other[to] - 1 && other[from] < one[to] - 1;
         for (const [index, [name, box]] of parts.entries())
             for (const [other, its] of parts.slice(index + 1))
-                if (cross(box, its, "left", "right") && cross(box, its, "top", "bottom")) found.push([state, name, other]);
+                if (cross(box, its, "left", "right") && cross(box, its, "top", "bottom"))
+                    found.push([state, name, other]);
     }
     return found;
 }"""
