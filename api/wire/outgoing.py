@@ -78,10 +78,23 @@ def order_of(order: Order) -> dict[str, Any]:
         "average_price": average,
         "status": order.status,
         "reason": order.reason,
+        "detail": order.shortfall and shortfall_words(order.reason, *order.shortfall),
         "buy_in": order.buy_in,
         "created_at": time_of(order.created_us),
         "updated_at": time_of(order.updated_us),
     }
+
+
+_OF_CASH = frozenset({"insufficient_funds", "insufficient_margin", "notional_too_large"})
+_OF_LIMITS = frozenset({"quantity_too_large", "notional_too_large", "position_limit", "short_limit"})
+
+
+def shortfall_words(reason: str | None, needed: int, available: int) -> str:
+    """Return what an order lacked: "needs 99,000.00; 8,998.00 available"; cents or shares, by its reason."""
+    amounts = [dollars(amount) for amount in (needed, available)] if reason in _OF_CASH else [needed, available]
+    needs, has = (f"{amount:,}" for amount in amounts)
+    unit = "" if reason in _OF_CASH else " share" if needed == 1 else " shares"
+    return f"needs {needs}{unit}; {has} {'allowed' if reason in _OF_LIMITS else 'available'}"
 
 
 def pending_order_of(order: OrderRequest) -> dict[str, Any]:
@@ -92,6 +105,7 @@ def pending_order_of(order: OrderRequest) -> dict[str, Any]:
         "average_price": None,
         "status": "pending",
         "reason": None,
+        "detail": None,
         "buy_in": False,
         "created_at": time_of(order.received_us),
         "updated_at": time_of(order.received_us),

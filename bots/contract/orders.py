@@ -50,6 +50,7 @@ class OrderState(Struct, frozen=True, kw_only=True):
     average_price: Decimal | None = None
     client_order_id: str | None = None
     reason: str | None = None
+    detail: str | None = None
     buy_in: bool = False
     created_at: str | None = None
     updated_at: str | None = None

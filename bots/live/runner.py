@@ -21,6 +21,7 @@ from bots.live.inbox import Inbox, InboxItem
 from bots.live.venue import LiveVenue
 from bots.strategy import Strategy
 from bots.trading_session import TradingSession, Venue
+from bots.working_order import ENDS
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Runner:
         self._stopping = False
         self._watched: AbstractContextManager[None] = nullcontext()
         self._refusals: Counter[str] = Counter()
+        self._explained: set[str | None] = set()
         self._started_s = time.monotonic()
         self._timer_due_s = float("inf")
         self._summary_due_s = self._started_s + SUMMARY_EVERY_S
@@ -188,6 +190,21 @@ class Runner:
         assert self._session is not None, "the streams are read from the start on"
         if isinstance(letter, Report | NewsItem) or letter.security_id in self._session.securities:
             self._call(partial(self._session.deliver, letter, self.now_s))
+        if isinstance(letter, Report) and letter.event_type == "order" and letter.status == "denied":
+            self._explain(letter)
+
+    def _explain(self, denial: Report) -> None:
+        """Log the first denial of each kind in words; an order that was in the market before is none."""
+        if denial.side is None or denial.reason is None or denial.reason in ENDS | self._explained:
+            return
+        self._explained.add(denial.reason)
+        order = self._client.order(denial.security_id, denial.order_id)
+        log.warning(
+            "order_denied order_id=%d reason=%s%s; further denials of this kind are only counted",
+            denial.order_id,
+            denial.reason,
+            f" detail={order.detail!r}" if order.detail else "",
+        )
 
     def _call(self, callback: Callable[[], None]) -> None:
         with self._watched:

@@ -5,6 +5,7 @@ Cash is integer cents, quantities integer shares, times microseconds since 1970 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -72,6 +73,7 @@ class Order:
     display_quantity: int | None = None
     expires_us: int | None = None  # for a gtd order
     buy_in: bool = False  # placed by the clearinghouse, to buy shares that the client owes
+    shortfall: Sequence[int] | None = None  # of a rejected order: needed and available [cents or shares, by reason]
 
 
 @dataclass(frozen=True, slots=True)

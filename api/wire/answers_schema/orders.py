@@ -71,6 +71,7 @@ class Order(Answer):
     average_price: Dollars | None
     status: Literal["pending", "new", "partially_filled", "filled", "cancelled", "rejected"]
     reason: str | None
+    detail: str | None
     buy_in: bool
     created_at: Time
     updated_at: Time

@@ -191,9 +191,12 @@ def register(statements: Statements, orders: Sequence[OrderRow]) -> None:
     statements.insert("open_orders", ("client_id", "order_id", "expires_us"), opened)
 
 
-def deny(statements: Statements, denials: Sequence[tuple[int, str, int, str | None]]) -> None:
-    """Insert (command id, reason, time [us since 1970, UTC], report in JSON); raises as `register`."""
-    statements.insert("denials", ("command_id", "reason", "denied_us", "report"), denials)
+def deny(statements: Statements, denials: Sequence[tuple[int, str, int, str | None, int | None, int | None]]) -> None:
+    """Insert (command id, reason, time [us since 1970, UTC], report in JSON, needed, available); raises as `register`.
+
+    needed, available  the shortfall [cents or shares]
+    """
+    statements.insert("denials", ("command_id", "reason", "denied_us", "report", "needed", "available"), denials)
 
 
 def shards(tx: Connection) -> set[int]:

@@ -15,7 +15,8 @@ OrderFilter = Literal["open", "closed", "all"]
 _ORDER = (
     "SELECT order_id, client_id, client_order_id, security_id, type, side, quantity, price_cents, time_in_force, "
     "post_only, created_us, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us, "
-    "stop_price_cents, display_quantity, orders.expires_us, buy_in"
+    "stop_price_cents, display_quantity, orders.expires_us, buy_in, CASE WHEN status = 'rejected' THEN "
+    "(SELECT ARRAY[needed, available] FROM denials WHERE command_id = order_id AND needed IS NOT NULL) END"
 )
 
 # The ledger has one row for each side of a trade, with the shares positive for the buyer, and an index by account.

@@ -33,7 +33,8 @@ order_log = Table(
 )
 
 # Requests that order entry denied, so that a repeated request is denied again. `report` is the message to the feed in
-# JSON, to be sent again if it is lost; None for a halt, and in rows from before this column existed.
+# JSON, to be sent again if it is lost; None for a halt, and in rows from before this column existed. `needed` and
+# `available` say what was short [cents or shares], where something was.
 denials = Table(
     "denials",
     metadata,
@@ -41,6 +42,8 @@ denials = Table(
     Column("reason", Text, nullable=False),
     Column("denied_us", BigInteger),
     Column("report", Text),
+    Column("needed", BigInteger),
+    Column("available", BigInteger),
     # Denials are inserted nearly in the order of time, so a summary of every few pages finds the latest.
     Index(
         "denials_by_time",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import structs
+
 from tasks.messages import (
     BandRequest,
     CancelRequest,
@@ -29,6 +31,7 @@ from tasks.order_entry.rules.listings import decide_band, decide_delist, decide_
 from tasks.order_entry.rules.orders import decide_order
 from tasks.order_entry.rules.phases import decide_halt, decide_phase
 from tasks.order_entry.rules.replaces import decide_replace
+from tasks.order_entry.rules.shortfalls import shortfall
 
 __all__ = ["Admitted", "Decision", "DenialReason", "Denied", "Desk", "Limits", "Request", "decide", "number_of"]
 
@@ -49,4 +52,7 @@ _RULES: dict[type, Callable[[Desk, Any], Decision]] = {
 
 def decide(desk: Desk, request: Request) -> Decision:
     """Admit a request and hold what it may cost, deny it, or let it wait. Call it in the order of the requests."""
-    return _RULES[type(request)](desk, request)
+    decision = _RULES[type(request)](desk, request)
+    if isinstance(decision, Denied):
+        return structs.replace(decision, shortfall=shortfall(desk, decision))
+    return decision

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -92,11 +92,19 @@ class Admitted(Struct, frozen=True):
     shard: int
 
 
+class Shortfall(NamedTuple):
+    """What a denied request needs and what there is or may be of it; cents or shares, which the reason says."""
+
+    needed: int
+    available: int
+
+
 class Denied(Struct, frozen=True):
-    """A request that goes no further."""
+    """A request that goes no further; the shortfall where something is short."""
 
     request: Request
     reason: DenialReason
+    shortfall: Shortfall | None = None
 
 
 class Waiting(Struct, frozen=True):

@@ -55,7 +55,7 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
         refusal = "expired"
     if refusal is not None:
         return refusal
-    limit_cents = _limit(order, security, limits)
+    limit_cents = limit_of(order, security, limits)
     if limit_cents is None:
         return "no_reference_price"
     if notional_is_too_large(order.quantity, limit_cents, limits):
@@ -201,7 +201,7 @@ def grow(desk: Desk, limits: Limits, owned: tuple[str, str], quantity: int) -> N
         desk.positions[owned] = desk.positions.get(owned, 0) + quantity
 
 
-def _limit(order: OrderRequest, security: Security, limits: Limits) -> int | None:
+def limit_of(order: OrderRequest, security: Security, limits: Limits) -> int | None:
     """Return the worst price at which an order may trade: its limit or its collar; None if no price gives a collar.
 
     The collar of a stop order is computed from its stop price, because the order will be triggered near that price.

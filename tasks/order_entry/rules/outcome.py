@@ -98,10 +98,11 @@ def _row(
     )
 
 
-def denial_row(denial: Denied, now_us: int) -> tuple[int, str, int, str | None]:
-    """Return a denial as a row of the register of denials, with its report in JSON."""
+def denial_row(denial: Denied, now_us: int) -> tuple[int, str, int, str | None, int | None, int | None]:
+    """Return a denial as a row of the register of denials, with its report in JSON and its shortfall."""
     told = report(denial.request, denial.reason, now_us)
-    return number_of(denial.request), denial.reason, now_us, encode(told).decode() if told else None
+    needed, available = denial.shortfall or (None, None)
+    return number_of(denial.request), denial.reason, now_us, encode(told).decode() if told else None, needed, available
 
 
 def asked_of(request: Request) -> tuple[int, str | None]:

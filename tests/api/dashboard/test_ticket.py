@@ -36,7 +36,9 @@ ACCOUNT = {
     "balance": 10_000,
     "held": 0,
     "available": 9_000,
+    "collateral": 0,
     "holdings": [HOLDING],
+    "borrowed": {},
     "equity": 13_000,
 }
 PAGE_OF = {"next_cursor": None}
@@ -211,17 +213,12 @@ FATES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"status": "cancelled", "reason": "expired"}, "✕ cancelled: its time was over"),
     (
-        {"status": "rejected", "quantity": 990, "price": 100, "reason": "insufficient_funds"},
+        {"status": "rejected", "reason": "insufficient_funds", "detail": "needs 99,099.00; 9,000.00 available"},
         "✕ rejected: needs 99,099.00; 9,000.00 available",
     ),
-    # By now it has enough, which says nothing about the moment of the order.
     (
-        {"status": "rejected", "quantity": 80, "price": 100, "reason": "insufficient_funds"},
-        "✕ rejected: needs 8,008.00",
-    ),
-    (
-        {"status": "rejected", "quantity": 26, "side": "sell", "reason": "insufficient_holdings"},
-        "✕ rejected: needs 26 shares; 25 shares available",
+        {"status": "rejected", "reason": "position_limit", "detail": "needs 30 shares; 25 allowed"},
+        "✕ rejected: the holding would be larger than this account's may be: needs 30 shares; 25 allowed",
     ),
     (
         {"status": "rejected", "reason": "would_cross"},
@@ -233,13 +230,13 @@ FATES: list[tuple[dict[str, Any], str]] = [
 
 
 def test_an_orders_fate_in_words(page: Page) -> None:
-    script = """async ([order, account]) => {
+    script = """async (order) => {
         const { fateOf } = await import('/static/js/fate.js');
-        const { mark, text } = fateOf(order, { account, terms: { last: 100, feeBp: 10 } });
+        const { mark, text } = fateOf(order);
         return `${mark} ${text}`;
     }"""
     for changes, words in FATES:
-        assert page.evaluate(script, [{**ORDER, **changes}, ACCOUNT]) == words
+        assert page.evaluate(script, {**ORDER, **changes}) == words
 
 
 def test_what_shares_cost_and_what_was_gained(page: Page) -> None:
@@ -256,3 +253,27 @@ def test_what_shares_cost_and_what_was_gained(page: Page) -> None:
     assert found["unrealised"] == pytest.approx(15 * (110 - 104))
     nothing = page.evaluate(script, [[], {"shares": 0, "last": 110, "reference": 100}])
     assert (nothing["average"], nothing["unrealised"], nothing["realised"]) == (None, None, 0)
+
+
+def test_what_owed_shares_brought_and_where_the_buy_in_is(page: Page) -> None:
+    fill = {"fee": 0}
+    fills = [
+        {**fill, "side": "buy", "quantity": 4, "price": 90},
+        {**fill, "side": "sell", "quantity": 12, "price": 100},  # two of its own, the others borrowed
+        {**fill, "side": "buy", "quantity": 2, "price": 96},
+    ]
+    script = "async ([f, s]) => (await import('/static/js/position.js')).positionOf(f, s)"
+    found = page.evaluate(script, [fills, {"shares": -6, "last": 95, "reference": 80}])
+    assert (found["given"], found["average"]) == (0, 100)
+    assert found["realised"] == pytest.approx(2 * (100 - 96) + 4 * (100 - 90))
+    assert found["unrealised"] == pytest.approx(6 * (100 - 95))
+
+    script = """async ([account, prices]) =>
+        (await import('/static/js/position.js')).buyInPrice(account, "TSLA", (id) => prices[id] ?? null)"""
+    account = {"balance": 3_000, "held": 200, "collateral": 2_100, "borrowed": {"TSLA": 10, "MSFT": 4}}
+    # 125 % of 10 x 184 + 4 x 100 is 2,800: its cash, less what its orders hold.
+    assert page.evaluate(script, [account, {"MSFT": 100}]) == pytest.approx(184)
+    # An order that returns shares holds 1,500 of it, so that the collateral alone counts: 2,100.
+    assert page.evaluate(script, [{**account, "held": 1_500}, {"MSFT": 100}]) == pytest.approx((1_680 - 400) / 10)
+    assert page.evaluate(script, [account, {}]) is None
+    assert page.evaluate(script, [{**account, "borrowed": {}}, {}]) is None

@@ -112,9 +112,9 @@ def test_20_a_denied_order_is_registered_and_told(clearing_data: Database) -> No
         page = orders.orders_page(
             tx, client_id="SINGLE", status="closed", security_id=None, before_order_id=None, limit=9
         )
-        assert [(found.order_id, found.status, found.reason) for found in page] == [
-            (2, "rejected", "insufficient_holdings"),
-            (1, "rejected", "insufficient_funds"),
+        assert [(found.order_id, found.status, found.reason, found.shortfall) for found in page] == [
+            (2, "rejected", "insufficient_holdings", [1_001, 1_000]),
+            (1, "rejected", "insufficient_funds", [1_010_000, 1_000_000]),
         ]
 
 

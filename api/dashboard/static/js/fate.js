@@ -5,21 +5,21 @@ import { reasonOf } from "./reasons.js";
 
 const MARKS = { waiting: "…", done: "✓", failed: "✕" };
 
-// {kind, mark, text}; kind is waiting, done or failed. facts: see reasonOf.
-export function fateOf(order, facts) {
-  const [kind, text] = told(order, facts);
+// {kind, mark, text}; kind is waiting, done or failed.
+export function fateOf(order) {
+  const [kind, text] = told(order);
   return { kind, mark: MARKS[kind], text };
 }
 
-function told(order, facts) {
+function told(order) {
   const { status, quantity, filled_quantity: filled } = order;
   const traded = filled > 0 ? `filled ${format.quantity(filled)} @ ${format.price(order.average_price)} on average` : "";
   if (status === "pending") return ["waiting", "on its way to order entry"];
-  if (status === "rejected") return ["failed", `rejected: ${reasonOf(order, facts)}`];
+  if (status === "rejected") return ["failed", `rejected: ${reasonOf(order)}`];
   if (status === "filled") return ["done", traded];
   if (status === "partially_filled") return ["done", `${traded}; ${rest(order, quantity - filled)}`];
   if (status === "cancelled") {
-    const why = reasonOf(order, facts);
+    const why = reasonOf(order);
     return traded ? ["done", `${traded}; the rest is cancelled: ${why}`] : ["failed", `cancelled: ${why}`];
   }
   return ["done", `accepted; ${rest(order, quantity)}`];

@@ -1,7 +1,6 @@
 // The exchange's reasons in words that follow "rejected: " or "cancelled: ".
 
 import * as format from "./format.js";
-import { heldFor } from "./order_value.js";
 
 const WORDS = {
   insufficient_funds: "not enough cash",
@@ -40,21 +39,8 @@ export function reasonWords(reason) {
   return WORDS[reason] ?? format.words(reason);
 }
 
-// The reason with amounts where they are known: "needs 99,000.00; 8,998.00 available".
-// account: as from GET /accounts/{client_id} right after the order, or null; terms: last price and highest fee, see
-// order_value.js.
-export function reasonOf(order, { account, terms }) {
-  if (order.reason === "insufficient_funds") return lacking(heldFor(order, terms), account?.available, format.price);
-  if (order.reason === "insufficient_holdings") {
-    const holding = account?.holdings.find((one) => one.security_id === order.security_id);
-    const shares = (quantity) => `${format.quantity(quantity)} shares`;
-    return lacking(order.quantity, account === null ? undefined : (holding?.available ?? 0), shares);
-  }
-  return reasonWords(order.reason);
-}
-
-// If the account has enough by now, its state no longer shows what it lacked when the order came.
-function lacking(needs, available, words) {
-  if (needs === null) return "not enough cash";
-  return available < needs ? `needs ${words(needs)}; ${words(available)} available` : `needs ${words(needs)}`;
+// The reason with both figures where something is short: "needs 99,000.00; 8,998.00 available".
+export function reasonOf({ reason, detail = null }) {
+  if (detail === null) return reasonWords(reason);
+  return reason === "insufficient_funds" || reason === "insufficient_holdings" ? detail : `${reasonWords(reason)}: ${detail}`;
 }

@@ -2,7 +2,7 @@
 // and which records are written.
 
 import * as format from "./format.js";
-import { reasonWords } from "./reasons.js";
+import { reasonOf, reasonWords } from "./reasons.js";
 
 const PLACES = {
   api: "HTTP",
@@ -60,7 +60,7 @@ function atApi({ life, order }) {
 
 function atEntry({ life, order, records }) {
   if (order?.status === "rejected" && !records?.log) {
-    return [`Refused: ${reasonWords(order.reason)}.`, "Nothing is held, and the log has no row of it."];
+    return [`Refused: ${reasonOf(order)}.`, "Nothing is held, and the log has no row of it."];
   }
   const held = order?.side === "sell" ? "Its shares are held" : order ? "Its cost is held" : "What it may cost is held";
   const { log = null } = records ?? {};

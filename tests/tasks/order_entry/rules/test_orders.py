@@ -86,7 +86,9 @@ GTD = {"time_in_force": "gtd", "expires_us": NOW_US + 1}
 def test_denied(terms: dict[str, object], reason: str) -> None:
     entry = desk()
     request = order(**terms)
-    assert decide(entry, request) == Denied(request, reason)
+    decision = decide(entry, request)
+    assert isinstance(decision, Denied)
+    assert (decision.request, decision.reason) == (request, reason)
     assert entry.funds == desk().funds
     assert entry.shares == desk().shares
 

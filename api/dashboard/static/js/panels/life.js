@@ -5,7 +5,6 @@ import { byId, element, Rows, setClass, write } from "../elements.js";
 import { fateOf } from "../fate.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
-import { termsOf } from "../listing.js";
 import { get, path } from "../rest.js";
 import { key, zone } from "../session.js";
 import { Signal } from "../signal.js";
@@ -46,7 +45,7 @@ export function life(market) {
     byId("life-empty").hidden = found !== null;
     write(byId("life-empty"), missing.value);
     write(byId("life-legend"), found === null ? "" : describe(found));
-    writeFate(market);
+    writeFate();
     if (found === null) return;
     const totalMs = Math.max(found.total_ms, 0.1);
     const stepMs = roundStep(totalMs / MOST_TICKS);
@@ -104,17 +103,15 @@ async function own({ security_id: securityId, order_id: orderId }) {
   if (known?.order && CLOSED.has(known.order.status) && known.settled) return known;
   const address = path`/orders/${securityId}/${orderId}`;
   const [found, order, records] = await Promise.all([get(`${address}/life`), get(address), get(`${address}/records`)]);
-  const lacks = order.status === "rejected" && order.reason?.startsWith("insufficient");
-  const account = known?.account ?? (lacks ? await get(path`/accounts/${order.client_id}`) : null);
   const settled = order.filled_quantity === 0 || records.postings.length > 0;
-  return { life: found, order, records, account, settled };
+  return { life: found, order, records, settled };
 }
 
-function writeFate(market) {
-  const { order = null, account = null } = told.value ?? {};
+function writeFate() {
+  const { order = null } = told.value ?? {};
   byId("life-fate").hidden = order === null;
   if (order === null) return;
-  const fate = fateOf(order, { account, terms: termsOf(market, order.security_id) });
+  const fate = fateOf(order);
   write(byId("life-fate"), `${fate.mark} ${fate.text}`);
   setClass(byId("life-fate"), "failed", fate.kind === "failed");
 }

@@ -5,7 +5,7 @@ import { writeAbsence, lackOf } from "../absence.js";
 import { byId, element, NamedRows, setClass, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
-import { termsOf, tickOf } from "../listing.js";
+import { tickOf } from "../listing.js";
 import { stepped } from "../order_value.js";
 import { history, openOrders, ownProblem, refreshOrders } from "../own.js";
 import { reasonOf, reasonWords } from "../reasons.js";
@@ -28,7 +28,7 @@ const changing = new Map();
 const edited = new Signal(null);
 
 export function orders(market) {
-  const rows = new NamedRows(byId("orders-rows"), () => row(market));
+  const rows = new NamedRows(byId("orders-rows"), () => row());
   byId("orders-cancel-all").addEventListener("click", () => act(() => remove("/orders")));
   for (const input of byId("orders-shown").querySelectorAll("input")) {
     input.checked = input.value === tab();
@@ -44,7 +44,7 @@ export function orders(market) {
     byId("orders-of-account").hidden = shown === "fills";
     byId("fills-of-account").hidden = shown !== "fills";
     const list = found ?? [];
-    rows.fit(list.map((order) => order.order_id)).forEach((made, index) => writeOrder(made, list[index], market));
+    rows.fit(list.map((order) => order.order_id)).forEach((made, index) => writeOrder(made, list[index]));
     byId("orders-table").hidden = list.length === 0;
     byId("orders-cancel-all").disabled = !openOrders.value?.length || !mayTrade();
     const nothing = shown === "history" ? "No orders yet." : "No open orders.";
@@ -74,7 +74,7 @@ function hear(reports) {
   }
 }
 
-function row(market) {
+function row() {
   const made = tableRow(COLUMNS);
   const button = (text, click) => {
     const node = element("button", { type: "button", className: "plain" }, text);
@@ -82,7 +82,7 @@ function row(market) {
     return node;
   };
   made.life = button("life", ({ order }) => chooseOrder(order));
-  made.edit = button("edit", () => beginEdit(made, market));
+  made.edit = button("edit", () => beginEdit(made));
   made.cancel = button("cancel", cancel);
   made.save = button("save", save);
   made.leave = button("leave", () => (edited.value = null));
@@ -109,13 +109,13 @@ function keys(event, made) {
   }
 }
 
-function beginEdit(made, market) {
+function beginEdit(made) {
   const { order } = made;
   edited.value = order.order_id;
   made.price.value = order.price ? order.price.toFixed(2) : "";
   made.price.disabled = !order.price;
   made.quantity.value = String(order.quantity);
-  writeOrder(made, order, market);
+  writeOrder(made, order);
   (order.price ? made.price : made.quantity).select();
 }
 
@@ -150,7 +150,7 @@ function fault(text) {
   write(byId("orders-fault"), text);
 }
 
-function writeOrder(made, order, market) {
+function writeOrder(made, order) {
   made.order = order;
   const isOpen = OPEN.has(order.status);
   if (!isOpen) {
@@ -168,7 +168,7 @@ function writeOrder(made, order, market) {
     order.stop_price ? format.price(order.stop_price) : "",
     `${format.quantity(order.filled_quantity)} of ${format.quantity(order.quantity)}`,
     order.average_price ? format.price(order.average_price) : "",
-    statusOf(order, market),
+    statusOf(order),
   ];
   texts.forEach((text, index) => writeCell(made.cells[index], text, isEdited ? { 5: made.price, 7: made.quantity }[index] : null));
   made.cells[9].title = texts[9];
@@ -192,10 +192,10 @@ function writeCell(cell, text, field) {
   } else write(cell, text);
 }
 
-function statusOf(order, market) {
+function statusOf(order) {
   if (cancelling.has(order.order_id)) return "cancelling";
   if (changing.has(order.order_id)) return "changing";
-  return format.words(order.status) + (order.reason ? `: ${reasonOf(order, { account: null, terms: termsOf(market, order.security_id) })}` : "");
+  return format.words(order.status) + (order.reason ? `: ${reasonOf(order)}` : "");
 }
 
 function terms(order) {

@@ -5,7 +5,6 @@ import { byId, setClass, write } from "../elements.js";
 import { soon } from "../frames.js";
 import * as format from "../format.js";
 import { fateOf } from "../fate.js";
-import { termsOf } from "../listing.js";
 import { get, path, whenAsked } from "../rest.js";
 import { identity, security } from "../session.js";
 import { chooseOrder } from "./life.js";
@@ -19,7 +18,7 @@ let followed = null;
 let look = () => {};
 
 export function outcome(market) {
-  look = whenAsked(BETWEEN_MS, () => load(market));
+  look = whenAsked(BETWEEN_MS, load);
   market.heard.listen((reports) => {
     if (followed !== null && reports.some((report) => report.order_id === followed.orderId)) look();
   });
@@ -57,16 +56,14 @@ function forget() {
   write(byId("outcome-text"), "");
 }
 
-async function load(market) {
+async function load() {
   const mine = followed;
   if (mine === null) return;
   try {
     const order = await get(path`/orders/${mine.securityId}/${mine.orderId}`);
-    const lacks = order.reason === "insufficient_funds" || order.reason === "insufficient_holdings";
-    const account = lacks && order.status === "rejected" ? await get(path`/accounts/${order.client_id}`) : null;
     if (followed !== mine) return;
     mine.closed = CLOSED.has(order.status);
-    const fate = fateOf(order, { account, terms: termsOf(market, mine.securityId) });
+    const fate = fateOf(order);
     soon(() => followed === mine && say(fate.kind, fate.mark, fate.text, true));
   } catch (problem) {
     if (followed !== mine) return;

@@ -6,8 +6,11 @@ import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { listed, listingOf } from "../listing.js";
 import { account, fills, ownProblem } from "../own.js";
-import { positionOf } from "../position.js";
+import { buyInPrice, positionOf } from "../position.js";
 import { identity, isClient, security } from "../session.js";
+
+// A buy-in this near to the last price is shown in the colour of a loss.
+const NEAR = 1.1;
 
 export function position(market) {
   paintOn([account, fills, ownProblem, security, market.prices, market.leaderboard, listed, identity], () => {
@@ -23,7 +26,8 @@ export function position(market) {
     write(byId("account-equity"), format.price(equity));
     const shares = holdings.find((one) => one.security_id === id)?.shares ?? 0;
     write(byId("account-shares"), account.value ? format.quantity(shares) : format.NOTHING);
-    writePosition(found(market, id, shares));
+    writePosition(found(market, id, shares - (account.value?.borrowed[id] ?? 0)));
+    writeDebt(market, id);
     writeStanding(market.leaderboard.value?.find((one) => one.client_id === identity.value.client_id));
   });
 }
@@ -31,8 +35,25 @@ export function position(market) {
 function found(market, id, shares) {
   if (account.value === null || fills.value?.securityId !== id) return null;
   const reference = listingOf(id)?.reference_price ?? null;
-  const last = market.prices.value.get(id)?.last ?? reference;
-  return positionOf(fills.value.rows, { shares, last, reference });
+  return positionOf(fills.value.rows, { shares, last: lastOf(market, id), reference });
+}
+
+function lastOf(market, id) {
+  return market.prices.value.get(id)?.last ?? listingOf(id)?.reference_price ?? null;
+}
+
+// Shown to accounts that may sell short: what they owe, and how far the price may rise before they are bought in.
+function writeDebt(market, id) {
+  const { borrowed = {}, collateral, limits } = account.value ?? {};
+  const hidden = !limits?.short_limit && Object.keys(borrowed).length === 0;
+  for (const node of document.querySelectorAll("#position .debt")) node.hidden = hidden;
+  if (hidden) return;
+  write(byId("position-owed"), format.quantity(borrowed[id] ?? 0));
+  write(byId("position-collateral"), format.price(collateral));
+  const price = buyInPrice(account.value, id, (other) => lastOf(market, other));
+  const last = lastOf(market, id);
+  write(byId("position-buy-in"), price === null || !last ? format.NOTHING : `${format.price(price)} (${format.percent(price / last - 1, 1)})`);
+  setClass(byId("position-buy-in"), "down", price !== null && last !== null && price < last * NEAR);
 }
 
 function writePosition(one) {
