@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ from bots.roster import Crew, Entry, RosterError
 from db.clearing_data import initial_data
 from deploy.processes import BOTS
 from tasks.shared.rules.market import Day, Endowment, Listing, Market
+from tasks.shared.rules.securities import MOST_ISSUED, MOST_WORTH_CENTS, is_worth_too_much
 
 _UNITS: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.ASCII)
@@ -73,7 +75,7 @@ class ListedSecurity(_Part):
     tick: Price = Decimal("0.01")
     min_price: Price = Decimal("0.01")
     max_price: Price = Decimal("10000.00")
-    issued: int = Field(100_000, ge=1, le=10**12)
+    issued: int = Field(100_000, ge=1, le=MOST_ISSUED)
     maker_fee: BasisPoints = Decimal(0)
     taker_fee: BasisPoints = Decimal(0)
     band: Annotated[Decimal, Field(gt=0, lt=1, decimal_places=6)] | None = None
@@ -93,6 +95,8 @@ class ListedSecurity(_Part):
         ]
         if self.maker_fee + self.taker_fee < 0:
             faults.append("maker_fee and taker_fee together must not be below 0: a trade would cost the exchange")
+        if is_worth_too_much(self.issued, _cents(self.max_price)):
+            faults.append(f"issued times max_price must be at most {MOST_WORTH_CENTS // 100:,}")
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -184,6 +188,8 @@ class MarketFile(_Part):
             if name not in listed
         ]
         faults += [fault for place, entry in enumerate(self.bots, 1) if (fault := _misfit(place, entry, listed))]
+        if not faults:
+            faults += self._too_few_shares(roster.crews(self.bots, listed))
         if faults:
             raise ValueError("; ".join(faults))
         return self
@@ -196,9 +202,24 @@ class MarketFile(_Part):
     def crews(self, entries: Sequence[Entry] | None = None) -> list[Crew]:
         """Return the bots that trade; of other entries than the file's, if they are given.
 
-        raises  RosterError  an entry does not fit the securities
+        raises  RosterError  an entry does not fit the securities, or their accounts take too many shares
         """
-        return roster.crews(self.bots if entries is None else entries, self.listed)
+        crews = roster.crews(self.bots if entries is None else entries, self.listed)
+        for fault in self._too_few_shares(crews):
+            raise RosterError(fault)
+        return crews
+
+    def _too_few_shares(self, crews: Sequence[Crew]) -> list[str]:
+        """Return the securities of which the opening accounts take more shares than are issued."""
+        openings = {account: dict(self.endowment.shares) for account in initial_data.TRADERS}
+        for seat in (seat for crew in crews for seat in crew.seats):
+            openings[seat.account] = openings.get(seat.account, {}) | self.opening(seat.account, seat.securities)[1]
+        taken = sum(map(Counter, openings.values()), Counter[str]())
+        return [
+            f"issued of {one.id} must be at least {taken[one.id]:,}, for the accounts with which the exchange begins"
+            for one in self.securities
+            if taken[one.id] > one.issued
+        ]
 
     def opening(self, account: str, securities: Sequence[str]) -> tuple[int, dict[str, int]]:
         """Return the cash [cents] and the shares with which a bot's account begins."""

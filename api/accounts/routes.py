@@ -22,7 +22,7 @@ from api.wire.schema import CashTransfer, NewAccount, ShareTransfer
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
 from db.clearing_data import initial_data
-from db.clearing_data.clients import accounts
+from db.clearing_data.clients import accounts, growth
 from db.clearing_data.clients import keys as key_store
 from db.clearing_data.clients import limits as account_limits
 from db.clearing_data.clients.accounts import Transferred
@@ -177,4 +177,7 @@ def refusal(transferred: Transferred) -> Problem:
             return Problem(422, "insufficient_funds", "the account has less cash available than the amount")
         case "insufficient_holdings":
             return Problem(422, "insufficient_holdings", "the account has fewer shares available than the quantity")
+        case "worth_too_large":
+            most = f"{growth.MOST_WORTH_CENTS // 100:,}"
+            return Problem(422, "worth_too_large", f"the account would be worth more than {most}")
     return invalid("/security_id", "is not listed", code="unknown_security")

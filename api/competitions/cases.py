@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from api.competitions.house import faults_of_house
 from api.wire.competition_bodies import NewCompetition
 from api.wire.limits import changes_of
-from api.wire.problems import Problem
+from api.wire.problems import Problem, pointer_part
 from tasks.referee.rules.case import Case, CaseNews, CaseSecurity, Duty, Fault, House, faults_of
 
 # A problem lists at most this many faults.
@@ -23,9 +23,13 @@ def case_of(wanted: NewCompetition) -> Case:
             422,
             "validation_error",
             "the case is not valid",
-            errors=[{"pointer": one.pointer, "detail": one.detail} for one in faults],
+            errors=[{"pointer": _pointer(one), "detail": one.detail} for one in faults],
         )
     return case
+
+
+def _pointer(fault: Fault) -> str:
+    return fault.pointer if fault.name is None else f"{fault.pointer}/{pointer_part(fault.name)}"
 
 
 def _all_faults(case: Case) -> Iterator[Fault]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from api.wire.competition_bodies import LARGEST_OPTION
 from bots.loading import options_of
 from bots.strategies import STRATEGIES
 from tasks.referee.rules.case import Fault, House
 
+# Longest text of an option.
+LONGEST_OPTION = 200
 # Strategies that trade two securities.
 _PAIRS = "pairs"
 
@@ -25,7 +28,7 @@ def faults_of_house(house: House, pointer: str, *, securities: int) -> Iterator[
     for name, value in house.options.items():
         if name not in options:
             faulty = True
-            yield Fault(f"{pointer}/options/{name}", f"must be one of {', '.join(options) or 'no options'}")
+            yield Fault(f"{pointer}/options", f"must be one of {', '.join(options) or 'no options'}", name=name)
         elif not _fits(value, options[name].default):
             faulty = True
             yield Fault(f"{pointer}/options/{name}", f"must be like {options[name].default!r}")
@@ -37,6 +40,11 @@ def faults_of_house(house: House, pointer: str, *, securities: int) -> Iterator[
 
 
 def _fits(value: object, default: object) -> bool:
+    """Return whether an option has the type of its default, and a value that strategies and the database take."""
+    if isinstance(value, int | float) and abs(value) > LARGEST_OPTION:
+        return False
+    if isinstance(value, str) and not (len(value) <= LONGEST_OPTION and value.isprintable()):
+        return False
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is type(default)

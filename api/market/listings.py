@@ -15,14 +15,15 @@ from api.wire import outgoing
 from api.wire.answers import answer
 from api.wire.answers_schema.market import Security
 from api.wire.declaration import declared
-from api.wire.problems import Problem, invalid
+from api.wire.problems import Problem, invalid, worth_too_large
 from api.wire.security_answers import CommandSubmitted
 from api.wire.security_bodies import NewSecurity, Settlement
 from api.wire.shapes import shape_of
+from db.clearing_data.competition import rounds as competition_rounds
 from db.clearing_data.listing.securities import FinalSettlement, final_settlement
 from db.connect import Database
 from tasks.messages import DelistRequest, ListRequest, SettleRequest
-from tasks.shared.rules.securities import SecurityPhase
+from tasks.shared.rules.securities import SecurityPhase, is_worth_too_much
 
 
 def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Database) -> Blueprint:
@@ -69,6 +70,7 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
     )
     def delist(security_id: str) -> Response:
         security = listing.in_path(security_id)
+        not_in_play(security_id)
         sent = commands.send(lambda number, now_us: DelistRequest(number, security_id, now_us))
         if not sent.is_logged:
             return submitted(security_id, sent, "delisting")
@@ -86,8 +88,10 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
     )
     def settle(security_id: str) -> Response:
         wanted = shape_of(read_json(), Settlement)
-        listing.in_path(security_id)
+        if is_worth_too_much(listing.in_path(security_id).issued_shares, wanted.value):
+            raise worth_too_large("/value", "value")
         if not was_settled(security_id, wanted):
+            not_in_play(security_id, except_under=wanted.transfer_id)
             try:
                 sent = commands.send(
                     lambda number, now_us: SettleRequest(number, security_id, wanted.transfer_id, wanted.value, now_us)
@@ -114,6 +118,13 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
             raise Problem(409, "transfer_id_reused", "the security is settled at another value under this transfer_id")
         raise Problem(409, "settled", "the security is settled for good")
 
+    def not_in_play(security_id: str, *, except_under: str | None = None) -> None:
+        """Raise Problem (409) if a competition trades the security; the referee settles it under a known id."""
+        with reading(clearing_data) as tx:
+            settled_under = competition_rounds.in_play(tx, security_id)
+        if settled_under is not None and settled_under != except_under:
+            raise Problem(409, "in_competition", "a competition trades the security; stop the competition first")
+
     return blueprint
 
 
@@ -138,4 +149,6 @@ def _price_limits(wanted: NewSecurity) -> tuple[int, int]:
     highest = wanted.max_price // wanted.tick * wanted.tick
     if not lowest <= wanted.reference_price <= highest:
         raise invalid("/reference_price", "has to be from min_price to max_price", code="price_out_of_band")
+    if is_worth_too_much(wanted.issued, highest):
+        raise worth_too_large("/issued", "max_price")
     return lowest, highest

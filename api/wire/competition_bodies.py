@@ -13,11 +13,14 @@ from api.wire.money import cents_of
 from api.wire.schema import AMOUNT_BELOW_CENTS, MOST_SHARES, AmountCents, PriceCents, Shape
 from api.wire.security_bodies import NewSecurity
 from tasks.referee.rules.names import MAX_TEAM, is_team_name
+from tasks.shared.rules.securities import MOST_ISSUED
 
 MAX_TEAMS = 1_000
 MAX_ROUNDS = 100
 MAX_INVITES = 1_000
 _LONGEST_S = 7 * 86_400
+# The largest number in the options of a house bot; its inverse is the smallest above zero.
+LARGEST_OPTION = 10**15
 
 
 def _duration_us(least: str) -> BeforeValidator:
@@ -61,10 +64,15 @@ def _team(name: object) -> str:
 
 
 def _plain(options: object) -> dict[str, Any]:
-    """Return options as strategies take them: numbers are int and float."""
+    """Return options as strategies take them: numbers are int and float, except those beyond the range of options."""
     if not isinstance(options, dict):
         raise PydanticCustomError("options", "must be an object of the strategy's options")
-    return {name: float(value) if isinstance(value, Decimal) else value for name, value in options.items()}
+    return {name: _float(value) if isinstance(value, Decimal) else value for name, value in options.items()}
+
+
+def _float(number: Decimal) -> float | Decimal:
+    is_in_range = not number or 1 / LARGEST_OPTION <= abs(number) <= LARGEST_OPTION
+    return float(number) if is_in_range else number
 
 
 _AnyNumber = WithJsonSchema({"type": "number"})
@@ -112,7 +120,7 @@ class QuotingDuty(Shape):
 class CaseSecurityBody(NewSecurity):
     """A security to be listed; by default, the issued shares are those that the endowments need."""
 
-    issued: Annotated[int, Field(ge=1, le=10**12)] | None = None  # type: ignore[assignment]
+    issued: Annotated[int, Field(ge=1, le=MOST_ISSUED)] | None = None  # type: ignore[assignment]
 
 
 class NewCompetition(Shape):

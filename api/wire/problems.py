@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from tasks.shared.rules.securities import MOST_WORTH_CENTS
+
 CONTENT_TYPE = "application/problem+json"
 
 RETRY_AFTER_S = 1
@@ -118,6 +120,12 @@ def invalid_fields(faults: Sequence[tuple[str, str]], *, code: str = "validation
 def invalid(pointer: str, detail: str, *, code: str = "validation_error") -> Problem:
     """Return a 422 for one field; `pointer` is a JSON pointer into the body, or `?name` for a query parameter."""
     return invalid_fields([(pointer, detail)], code=code)
+
+
+def worth_too_large(pointer: str, price: str) -> Problem:
+    """Return a 422 for issued shares that would be worth more than the exchange can book; `price` names the price."""
+    most = f"{MOST_WORTH_CENTS // 100:,}"
+    return invalid(pointer, f"the issued shares times {price} must be at most {most}", code="worth_too_large")
 
 
 def not_listed(securities: Collection[str]) -> str:

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from api.wire.money import cents_of
 from api.wire.schema import PRICE_BELOW_CENTS, Name, PriceCents, RatePpm, Shape
 from tasks.messages import Phase
+from tasks.shared.rules.securities import MOST_ISSUED
 
 _PPM = 10**6
 # A phase that ends by itself lasts a year at most [s].
@@ -68,7 +69,7 @@ class NewSecurity(Shape):
     tick: Annotated[PriceCents, Field(ge=1)] = 1
     min_price: Annotated[PriceCents, Field(ge=1)] | None = None
     max_price: Annotated[PriceCents, Field(ge=1)] = 1_000_000
-    issued: Annotated[int, Field(ge=1, le=10**12)] = 100_000
+    issued: Annotated[int, Field(ge=1, le=MOST_ISSUED)] = 100_000
     maker_fee: RatePpm = 0
     taker_fee: RatePpm = 0
     band: BandPpm | None = None

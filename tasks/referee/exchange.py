@@ -70,12 +70,12 @@ class RefereeClient(Client):
         assert made.api_key is not None, "the answer to a new key has it"
         return made.api_key
 
-    def has_news(self, headline: str, security_id: str | None, *, since_us: int) -> bool:
-        """Return whether news with this headline were published since a time."""
+    def count_news(self, headline: str, security_id: str | None, *, since_us: int) -> int:
+        """Return how many items of news with this headline were published since a time."""
         since = datetime.fromtimestamp(since_us / 1e6, tz=UTC)
+        found = 0
         for news in self.news():
             if datetime.fromisoformat(news.timestamp or "") < since:
-                return False
-            if (news.headline, news.security_id) == (headline, security_id):
-                return True
-        return False
+                break
+            found += (news.headline, news.security_id) == (headline, security_id)
+        return found

@@ -18,7 +18,7 @@ from db import coverage
 from db.clearing_data.competition import competitions, referee_reads
 from db.clearing_data.competition import rounds as competition_rounds
 from db.clearing_data.competition.competitions import Competition, Team
-from db.clearing_data.competition.rounds import RoundResult, RoundSecurity
+from db.clearing_data.competition.rounds import RoundResult, RoundSecurity, settlement_id
 from db.connect import Database
 from tasks.messages import event_id, split_event_id
 from tasks.referee.accounts import Accounts
@@ -181,9 +181,15 @@ class _Work:
                 self._publish(place, news, since_us=self._found.trading_us - _CLOCKS_US)
 
     def _publish(self, place: int, news: CaseNews, *, since_us: int) -> None:
-        """Publish news once, even if an earlier referee was killed after it had published them."""
+        """Publish news once, even if an earlier referee was killed after it had published them.
+
+        Several items may have the same headline: one more than were noted was published and not noted.
+        """
         security_id = None if news.security_id is None else self.ids[news.security_id]
-        if not self._client.has_news(news.headline, security_id, since_us=since_us):
+        like = {one for one, other in enumerate(self._case.news) if _is_alike(news, other)}
+        with self._db.transaction() as tx:
+            noted = competition_rounds.noted_news(tx, self._found.number, like, since_us=since_us)
+        if self._client.count_news(news.headline, security_id, since_us=since_us) <= noted:
             self._client.publish_news(news.headline, body=news.body, security_id=security_id)
         with self._db.transaction() as tx:
             competition_rounds.note_news(tx, self._found.number, self._found.round, place, now_us=now_us())
@@ -244,7 +250,7 @@ class _Work:
             value = hidden_cents(self._found, security) if self._case.final == "value" else last[security_id]
             with self._db.transaction() as tx:
                 value = competition_rounds.set_value(tx, security_id, value)
-            transfer_id = f"{self._found.competition_id}:{self._found.round}:{security_id}"
+            transfer_id = settlement_id(self._found.competition_id, self._found.round, security_id)
             self._client.settle(security_id, value, transfer_id=transfer_id)
         return all(self._phases[security_id] == "settled" for security_id in self.ids.values())
 
@@ -305,6 +311,10 @@ class _Work:
                 security_id: competition_rounds.set_value(tx, security_id, last[security_id]) for security_id in listed
             }
         for security_id, value in values.items():
-            transfer_id = f"{self._found.competition_id}:{self._found.round}:{security_id}"
+            transfer_id = settlement_id(self._found.competition_id, self._found.round, security_id)
             self._client.settle(security_id, value, transfer_id=transfer_id)
         return not values  # over once all of it is settled
+
+
+def _is_alike(news: CaseNews, other: CaseNews) -> bool:
+    return (news.headline, news.security_id) == (other.headline, other.security_id)

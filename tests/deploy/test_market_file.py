@@ -45,7 +45,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         """
         first_auction = 3
         bots = ["flood"]
-        endowment = { cash = 12.34, shares = { "A.B" = 5 } }
+        endowment = { cash = 12.34, shares = { "A.B" = 1 } }
         [[securities]]
         id = "A.B"
         reference_price = 50.05
@@ -65,7 +65,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     )
     assert found.market() == Market(
         securities=(Listing("A.B", 5_005, 5, 10, 9_995, 7, -25, 50, 50_000),),
-        endowment=Endowment(1_234, {"A.B": 5}),
+        endowment=Endowment(1_234, {"A.B": 1}),
         day=Day(60_000_000, 23_400_000_000, 90_000_000, 86_401_000_000),
         first_auction_us=3_000_000,
     )
@@ -97,9 +97,14 @@ SECURITY = {"id": "A", "reference_price": 50}
         ),
         ({"securities": [SECURITY | {"max_price": 49}]}, "securities[1]: reference_price 50 is not from min_price"),
         ({"securities": [SECURITY | {"band": 1}]}, "securities[1].band: "),
+        ({"securities": [SECURITY | {"issued": 10**12, "max_price": 10**5}]}, "securities[1]: issued times max_price"),
         ({"securities": [SECURITY | {"maker_fee": -1}]}, "securities[1]: maker_fee and taker_fee together"),
         ({"securities": [SECURITY], "endowment": {"shares": {"B": 1}}}, "endowment.shares names B, which is not among"),
         ({"securities": [SECURITY], "endowment": {"cash": -1}}, "endowment.cash: "),
+        (
+            {"securities": [SECURITY | {"issued": 69}], "endowment": {"shares": {"A": 10}}, "bots": []},
+            "as a whole: issued of A must be at least 70, for the accounts with which",
+        ),
         ({"securities": [SECURITY], "bots": ["flood", "bot"]}, "bots[2]: there is no bot bot; there are random_walk"),
         ({"securities": [SECURITY], "bots": [1]}, "bots[1]: a bot is a text like flood"),
         ({"securities": [SECURITY], "bots": ["gauss(mean=x)"]}, "bots[1]: gauss(mean=x): mean must be a number"),

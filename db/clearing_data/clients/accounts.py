@@ -36,6 +36,7 @@ Transferred = Literal[
     "insufficient_funds",
     "insufficient_holdings",
     "account_closed",  # it accepts only corrections
+    "worth_too_large",  # with this deposit the account would be worth more than can be counted
 ]
 
 _ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders, collateral_cents FROM accounts"
@@ -181,10 +182,15 @@ def _transfer(
         # The final settlement waits for DTCC's holding, too: the second of the two to lock it sees what the first did.
         if kind == "deposit" and not _is_listed(tx, security_id):
             return "unknown_security"
+    moved = None
+    if kind in ("deposit", "withdrawal"):
+        moved = growth.moved_by(tx, client_id, cash_cents=cash_cents, security_id=security_id, shares=shares)
+        if moved.is_too_much:
+            return "worth_too_large"
     if not _book(tx, transfer_id, asked, now_us):
         return "transfer_id_reused"  # by a concurrent transfer of another client
-    if kind in ("deposit", "withdrawal"):
-        growth.record_transfer(tx, client_id, cash_cents=cash_cents, security_id=security_id, shares=shares)
+    if moved is not None:
+        growth.record_transfer(tx, client_id, moved)
     if contra_account == EXCHANGE:
         tx.execute(
             text("UPDATE accounts SET balance_cents = balance_cents - :cash_cents WHERE client_id = :exchange"),

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -18,10 +19,13 @@ _PPM = 1_000_000
 _PLACES = Decimal("1e-12")
 # A cap for a cent that grew without bounds: more digits than Decimal keeps would block the account's transfers.
 _MOST = Decimal(10) ** 12
+# An account that a deposit would bring beyond this does not get it [cents]; the rest of 64 bits is for rising prices.
+MOST_WORTH_CENTS = 4 * 10**18
+_MOST_BASE_CENTS = 2**63 - 1
 
 _WORTH = text(
-    "SELECT balance_cents + coalesce((SELECT sum((shares - borrowed) * price_cents) FROM holdings JOIN last_prices "
-    "USING (security_id) WHERE holdings.client_id = accounts.client_id), 0)::bigint AS equity, "
+    "SELECT balance_cents, balance_cents + coalesce((SELECT sum(CAST(shares - borrowed AS numeric) * price_cents) "
+    "FROM holdings JOIN last_prices USING (security_id) WHERE holdings.client_id = accounts.client_id), 0) AS equity, "
     "coalesce((SELECT price_cents FROM last_prices WHERE security_id = :security_id), 0) AS price "
     "FROM accounts WHERE client_id = :client_id"
 )
@@ -49,7 +53,7 @@ class Growth:
         value_cents   the value that came in; negative for a withdrawal
         """
         factor = self._factor_at(equity_cents)
-        return Growth(min(factor, _MOST).quantize(_PLACES), equity_cents + value_cents)
+        return Growth(min(factor, _MOST).quantize(_PLACES), min(equity_cents + value_cents, _MOST_BASE_CENTS))
 
     def return_ppm(self, equity_cents: int) -> int | None:
         """Return the gain at an equity in millionths; None for an account that never received anything."""
@@ -76,7 +80,7 @@ class Kept:
 
 # Transfers are few, and their index finds them among the trades.
 _KEPT = text(
-    "SELECT account, security_id, sum(cash_cents)::bigint AS cash, sum(shares)::bigint AS shares FROM ledger "
+    "SELECT account, security_id, sum(cash_cents) AS cash, sum(shares) AS shares FROM ledger "
     "WHERE transfer_id IS NOT NULL AND kind IN ('deposit', 'withdrawal') GROUP BY account, security_id"
 )
 
@@ -86,17 +90,35 @@ def kept(tx: Connection) -> Mapping[str, Kept]:
     found: dict[str, Kept] = defaultdict(Kept)
     for row in tx.execute(_KEPT):
         if row.security_id is None:
-            found[row.account].cash_cents = row.cash
+            found[row.account].cash_cents = int(row.cash)
         else:
-            found[row.account].shares[row.security_id] = row.shares
+            found[row.account].shares[row.security_id] = int(row.shares)
     return found
 
 
-def record_transfer(tx: Connection, client_id: str, *, cash_cents: int, security_id: str | None, shares: int) -> None:
+class Moved(NamedTuple):
+    """What an account is worth before a transfer, and the value that the transfer moves [cents]."""
+
+    balance_cents: int
+    equity_cents: int
+    value_cents: int
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether it is a deposit that would bring the account beyond `MOST_WORTH_CENTS`."""
+        return self.value_cents > 0 and max(self.balance_cents, self.equity_cents) + self.value_cents > MOST_WORTH_CENTS
+
+
+def moved_by(tx: Connection, client_id: str, *, cash_cents: int, security_id: str | None, shares: int) -> Moved:
+    """Return what a deposit or a withdrawal will move. The caller holds the account's row lock."""
+    balance_cents, equity, price_cents = tx.execute(_WORTH, {"client_id": client_id, "security_id": security_id}).one()
+    return Moved(balance_cents, int(equity), cash_cents + shares * price_cents)
+
+
+def record_transfer(tx: Connection, client_id: str, moved: Moved) -> None:
     """Record a deposit or a withdrawal before it moves anything. The caller holds the account's row lock."""
-    equity_cents, price_cents = tx.execute(_WORTH, {"client_id": client_id, "security_id": security_id}).one()
     known = growths(tx, client_id).get(client_id, Growth())
-    growth = known.after_transfer(equity_cents=equity_cents, value_cents=cash_cents + shares * price_cents)
+    growth = known.after_transfer(equity_cents=moved.equity_cents, value_cents=moved.value_cents)
     tx.execute(_KEEP, {"client_id": client_id, "factor": growth.factor, "base_cents": growth.base_cents})
 
 

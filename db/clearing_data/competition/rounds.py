@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -45,6 +45,22 @@ def securities_of(tx: Connection, numbers: Sequence[int]) -> dict[int, list[Roun
     for number, *row in sorted(rows):
         found[number].append(RoundSecurity(*row))
     return found
+
+
+def settlement_id(competition_id: str, round_: int, security_id: str) -> str:
+    """Return the id of the transfer by which the referee settles a security of a round."""
+    return f"{competition_id}:{round_}:{security_id}"
+
+
+def in_play(tx: Connection, security_id: str) -> str | None:
+    """Return the id under which the referee settles a security; None unless an unfinished competition trades it."""
+    row = tx.exec_driver_sql(
+        "SELECT competition_id, competition_securities.round FROM competition_securities "
+        "JOIN competitions ON number = competition "
+        "WHERE security_id = %s AND state NOT IN ('finished', 'stopped')",
+        (security_id,),
+    ).first()
+    return None if row is None else settlement_id(row[0], row[1], security_id)
 
 
 def set_value(tx: Connection, security_id: str, value_cents: int) -> int:
@@ -119,6 +135,15 @@ def published_news(tx: Connection, number: int, round_: int) -> set[int]:
         "SELECT position FROM competition_news WHERE competition = %s AND round = %s", (number, round_)
     )
     return set(rows.scalars())
+
+
+def noted_news(tx: Connection, number: int, positions: Collection[int], *, since_us: int) -> int:
+    """Return how often news at these positions of the case were published since a time, in all rounds."""
+    rows = tx.exec_driver_sql(
+        "SELECT count(*) FROM competition_news WHERE competition = %s AND position = ANY(%s) AND published_us >= %s",
+        (number, list(positions), since_us),
+    )
+    return int(rows.scalar_one())
 
 
 def note_news(tx: Connection, number: int, round_: int, position: int, *, now_us: int) -> None:

@@ -47,6 +47,7 @@ DenialReason = Literal[
     "cancelled",  # of an order that arrives after a cancel that was sent after it
     "security_exists",  # of a listing: a security with this id exists or existed
     "orders_open",  # of a delisting
+    "worth_too_large",  # of a listing or a settlement: the issued shares would be worth more than can be booked
 ]
 
 

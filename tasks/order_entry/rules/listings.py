@@ -16,7 +16,7 @@ from tasks.order_entry.rules.decisions import Admitted, Denied
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.phases import change_phase, security_refusal
 from tasks.order_entry.rules.security_changes import NewPhase, NewSecurity, NewSettlement
-from tasks.shared.rules.securities import Security
+from tasks.shared.rules.securities import Security, is_worth_too_much
 
 
 def decide_list(desk: Desk, request: ListRequest) -> Admitted | Denied:
@@ -28,6 +28,8 @@ def decide_list(desk: Desk, request: ListRequest) -> Admitted | Denied:
         return Denied(request, "price_out_of_band")
     if any(price % request.tick_cents for price in (request.reference_cents, request.min_price_cents)):
         return Denied(request, "price_off_tick")
+    if is_worth_too_much(request.issued_shares, request.max_price_cents):
+        return Denied(request, "worth_too_large")
     shard = min(changes.load, key=lambda shard: (changes.load[shard], shard))
     changes.load[shard] += 1
     changes.ever_listed.add(security_id)
@@ -77,6 +79,8 @@ def decide_settle(desk: Desk, request: SettleRequest) -> Admitted | Denied:
     if refusal is not None:
         return Denied(request, refusal)
     security = desk.securities[request.security_id]
+    if is_worth_too_much(security.issued_shares, request.value_cents):
+        return Denied(request, "worth_too_large")
     change_phase(desk, request.security_id, NewPhase(request.command_id, "closed", "admin", None))
     desk.changes.over.add(request.security_id)
     desk.changes.settlements[request.security_id] = NewSettlement(request.transfer_id, request.value_cents)

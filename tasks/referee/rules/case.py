@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct, field
 
+from tasks.shared.rules.securities import MOST_ISSUED, MOST_WORTH_CENTS, is_worth_too_much
+
 Scoring = Literal["gain", "rank", "root"]
 Final = Literal["last", "value"]
 
@@ -78,10 +80,14 @@ class Case(Struct, frozen=True, kw_only=True):
 
 
 class Fault(NamedTuple):
-    """A fault in a case: a JSON pointer to it, and what is allowed."""
+    """A fault in a case: a JSON pointer to it, and what is allowed.
+
+    name  the last part of the pointer where the organiser chose it, as it was sent
+    """
 
     pointer: str
     detail: str
+    name: str | None = None
 
 
 _decode = msgspec.json.Decoder(Case).decode
@@ -104,7 +110,7 @@ def faults_of(case: Case) -> Iterator[Fault]:
         yield from _faults_of_security(case, security, f"/securities/{place}", earlier=named[:place])
     for security_id in case.shares:
         if security_id not in named:
-            yield Fault(f"/endowment/shares/{security_id}", "is not one of the securities of the case")
+            yield Fault("/endowment/shares", "is not one of the securities of the case", name=security_id)
     for place, news in enumerate(case.news):
         yield from _faults_of_news(case, news, f"/news/{place}", named)
     if not case.cash_cents and not any(case.shares.values()):
@@ -121,8 +127,13 @@ def _faults_of_security(case: Case, one: CaseSecurity, pointer: str, *, earlier:
     lowest = one.tick_cents if one.min_price_cents is None else one.min_price_cents
     if not lowest <= one.reference_cents <= one.max_price_cents:
         yield Fault(f"{pointer}/reference_price", "must be from min_price to max_price")
-    if one.issued and one.issued < (needed := shares_needed(case, one.security_id)):
-        yield Fault(f"{pointer}/issued", f"must be at least {needed:,}, for the endowments of all accounts")
+    needed, issued = shares_needed(case, one.security_id), issued_of(case, one)
+    if needed > min(issued, MOST_ISSUED):
+        allowed = f"must be at least {needed:,}" if needed <= MOST_ISSUED else f"cannot be {needed:,}"
+        yield Fault(f"{pointer}/issued", f"{allowed}, for the endowments of all accounts; at most {MOST_ISSUED:,}")
+    elif is_worth_too_much(issued, one.max_price_cents):
+        most = MOST_WORTH_CENTS // 100
+        yield Fault(f"{pointer}/max_price", f"times the {issued:,} issued shares must be at most {most:,}")
 
 
 def _faults_of_news(case: Case, news: CaseNews, pointer: str, named: list[str]) -> Iterator[Fault]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from tasks.messages import Phase, PhaseCause, PhaseChanged
+
+# All shares of a security together are worth at most this, at every price [cents]. Sums over several securities and the
+# cash of an account then stay within 64 bits.
+MOST_WORTH_CENTS: Final = 10**18
+# At most this many shares of a security are issued.
+MOST_ISSUED: Final = 10**12
 
 # The phases of the log, and the phase of a security whose final settlement is booked.
 SecurityPhase = Phase | Literal["settled"]
@@ -35,6 +41,11 @@ class Security:
     def halted(self) -> bool:
         """Whether its trading is halted; the other phases do not count as a halt."""
         return self.phase == "halted"
+
+
+def is_worth_too_much(shares: int, price_cents: int) -> bool:
+    """Return whether shares at a price are worth more than the exchange can book."""
+    return shares * price_cents > MOST_WORTH_CENTS
 
 
 def phase_ends_us(event: PhaseChanged, volatility_auction_us: int | None) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -110,7 +111,35 @@ def test_what_does_not_exist_is_404(api: Api, keys: Keys) -> None:
             ["/securities/0/reference_price", "/securities/0/issued"],
         ),
         ({"securities": [{"security_id": "ACME", "reference_price": 1}] * 2}, ["/securities/1/security_id"]),
+        # More shares than can be listed, or worth more than can be settled.
+        ({"endowment": {"shares": {"ACME": 10**12}}}, ["/securities/0/issued"]),
+        (
+            {
+                "securities": [{"security_id": "ACME", "reference_price": 1, "max_price": 10**5}],
+                "endowment": {"shares": {"ACME": 10**11}},
+            },
+            ["/securities/0/max_price"],
+        ),
+        (
+            {"securities": [{"security_id": "ACME", "reference_price": 1, "max_price": 10**7, "issued": 10**10}]},
+            ["/securities/0/max_price"],
+        ),
+        # Numbers and texts that neither a strategy nor the database takes.
+        ({"house": [{"strategy": "market_maker", "options": {"spread": 10**400}}]}, ["/house/0/options/spread"]),
+        ({"house": [{"strategy": "market_maker", "options": {"most": 2**64}}]}, ["/house/0/options/most"]),
+        ({"house": [{"strategy": "market_maker", "options": {"\ud800": 1}}]}, ["/house/0/options/?"]),
+        ({"house": [{"strategy": "market_maker", "options": {"spread": "\ud800"}}]}, ["/house/0/options/spread"]),
+        (
+            {"house": [{"strategy": "market_maker", "options": {"spread": {"\ud800": [1]}}}]},
+            ["/house/0/options/spread"],
+        ),
+        ({"house": [{"strategy": "market_maker\ud800"}]}, ["/house/0/strategy"]),
+        ({"endowment": {"cash": 1, "shares": {"\ud800": 1}}}, ["/endowment/shares/?"]),
+        ({"endowment": {"cash": 1, "shares": {"a/b~": 1}}}, ["/endowment/shares/a~1b~0"]),
+        ({"news": [{"at": 1, "headline": "x", "security_id": "\ud800"}]}, ["/news/0/security_id"]),
+        ({"\ud800": 1}, [""]),
     ],
+    ids=str,
 )
 def test_every_fault_of_a_case_has_its_place(
     api: Api, keys: Keys, changes: dict[str, Any], pointers: list[str]
@@ -118,6 +147,15 @@ def test_every_fault_of_a_case_has_its_place(
     answer = api.ask("POST", "/competitions", key=keys.admin, json=CASE | changes)
     assert answer.status_code == 422
     assert [fault["pointer"] for fault in problem(answer)["errors"]] == pointers
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1e-400", "1e999999", "NaN"])
+def test_numbers_beyond_all_others_are_refused_in_the_options_of_house_bots(api: Api, keys: Keys, number: str) -> None:
+    body = json.dumps(CASE).replace('"spread": 0.2', f'"spread": {number}')
+    assert number in body
+    answer = api.ask("POST", "/competitions", key=keys.admin, data=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code in (400, 422), answer.text
+    assert problem(answer)
 
 
 def test_a_security_that_exists_or_is_reserved_cannot_be_used(api: Api, keys: Keys) -> None:

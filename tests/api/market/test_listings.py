@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from kombu import Connection
+from requests import Response
 from sqlalchemy import text
 
 from celery_app.topology import ORDER_ENTRY
@@ -167,6 +168,9 @@ def test_what_order_entry_has_not_seen_is_submitted(
         ("POST", "", ACME | {"band": "0.1"}, 422, "validation_error"),
         ("POST", "", ACME | {"band": 0.0000001}, 422, "validation_error"),
         ("POST", "", ACME | {"halted": True}, 422, "validation_error"),
+        ("POST", "", ACME | {"issued": 10**12 + 1}, 422, "validation_error"),
+        ("POST", "", ACME | {"issued": 10**12, "max_price": 10_000.01}, 422, "worth_too_large"),
+        ("POST", "", ACME | {"\ud800": 1}, 422, "validation_error"),
         ("PATCH", "/MSFT", {"phase": "settled"}, 422, "validation_error"),
         ("PATCH", "/MSFT", {"phase": "auction", "seconds": 0}, 422, "validation_error"),
         ("PATCH", "/MSFT", {"phase": "auction", "seconds": "10"}, 422, "validation_error"),
@@ -180,6 +184,7 @@ def test_what_order_entry_has_not_seen_is_submitted(
         ("POST", "/MSFT/settlement", {"transfer_id": "end", "value": -1}, 422, "validation_error"),
         ("POST", "/MSFT/settlement", {"transfer_id": "end", "value": 1.001}, 422, "validation_error"),
         ("POST", "/MSFT/settlement", {"value": 1}, 422, "validation_error"),
+        ("POST", "/MSFT/settlement", {"transfer_id": "\ud800", "value": 1}, 422, "validation_error"),
     ],
 )
 def test_what_is_refused(
@@ -197,6 +202,72 @@ def test_what_is_refused(
 def test_securities_are_the_admins(api: Api, keys: Keys, method: str, path: str) -> None:
     assert api.ask(method, f"/securities{path}", key=keys.single, json={}).status_code == 403
     assert api.ask(method, f"/securities{path}", json={}).status_code == 401
+
+
+def test_shares_are_not_settled_at_more_than_can_be_booked(deciding_api: Api, keys: Keys) -> None:
+    terms = ACME | {"issued": 10**12, "max_price": 10_000}
+    assert deciding_api.ask("POST", "/securities", key=keys.admin, json=terms).status_code == 201
+
+    def settle(value: float) -> Response:
+        body = {"transfer_id": "end", "value": value}
+        return deciding_api.ask("POST", "/securities/ACME/settlement", key=keys.admin, json=body)
+
+    for value in (10_000.01, 10_000_000):
+        refused = settle(value)
+        assert (refused.status_code, problem(refused)["code"]) == (422, "worth_too_large")
+        assert [fault["pointer"] for fault in problem(refused)["errors"]] == ["/value"]
+    assert settle(10_000).status_code == 200
+
+
+def test_an_account_does_not_get_more_than_can_be_counted(
+    deciding_api: Api, keys: Keys, clearing_data: Database
+) -> None:
+    """Ten thousand million shares at the highest price are worth more than 64 bits count in cents."""
+    terms = ACME | {"issued": 10**10, "max_price": 10**6}
+    assert deciding_api.ask("POST", "/securities", key=keys.admin, json=terms).status_code == 201
+    with clearing_data.transaction() as tx:  # of a database in which more could be listed
+        tx.execute(text("UPDATE last_prices SET price_cents = 1000000000 WHERE security_id = 'ACME'"))
+
+    def deposit(number: int, **what: Any) -> Response:
+        body = {"transfer_id": f"in-{number}", **what}
+        return deciding_api.ask("POST", "/accounts/SINGLE/deposits", key=keys.admin, json=body)
+
+    refused = deposit(1, security_id="ACME", quantity=10**10)
+    assert (refused.status_code, problem(refused)["code"]) == (422, "worth_too_large")
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE accounts SET balance_cents = 4000000000000000000 - 100 WHERE client_id = 'SINGLE'"))
+        tx.execute(text("UPDATE holdings SET shares = 0 WHERE client_id = 'SINGLE'"))
+    refused = deposit(2, amount=1.01)
+    assert (refused.status_code, problem(refused)["code"]) == (422, "worth_too_large")
+    assert deposit(3, amount=1).status_code == 201
+    for path in ("/accounts/SINGLE", "/leaderboard", "/leaderboard/history"):
+        assert deciding_api.ask("GET", path, key=keys.single).status_code == 200, path
+    out = {"transfer_id": "out", "amount": 1}
+    assert deciding_api.ask("POST", "/accounts/SINGLE/withdrawals", key=keys.admin, json=out).status_code == 201
+
+
+def test_a_security_in_play_is_the_referees(deciding_api: Api, keys: Keys, clearing_data: Database) -> None:
+    case = {
+        "name": "First hour",
+        "securities": [{"security_id": "ACME", "reference_price": 50}],
+        "endowment": {"shares": {"ACME": 1}},
+    }
+    made = deciding_api.ask("POST", "/competitions", key=keys.admin, json=case)
+    competition_id = made.json()["competition_id"]
+    assert deciding_api.ask("POST", "/securities", key=keys.admin, json=ACME).status_code == 201  # as the referee does
+
+    def settle(transfer_id: str) -> Response:
+        body = {"transfer_id": transfer_id, "value": 1}
+        return deciding_api.ask("POST", "/securities/ACME/settlement", key=keys.admin, json=body)
+
+    for refused in (deciding_api.ask("DELETE", "/securities/ACME", key=keys.admin), settle("by-hand")):
+        assert (refused.status_code, problem(refused)["code"]) == (409, "in_competition")
+    assert settle(f"{competition_id}:1:ACME").status_code == 200
+    assert deciding_api.ask("DELETE", "/securities/ACME", key=keys.admin).status_code == 409
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE competitions SET state = 'finished', step = 'over'"))
+        tx.execute(text("UPDATE securities SET phase = 'settled' WHERE security_id = 'ACME'"))
+    assert deciding_api.ask("DELETE", "/securities/ACME", key=keys.admin).status_code == 200
 
 
 def _status(api: Api, keys: Keys, security_id: str, order_id: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import permutations
 
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from db.clearing_data.clearing import final_settlement
 from db.clearing_data.clients import accounts
@@ -185,6 +186,28 @@ def test_10_000_holders_are_settled_to_the_cent(clearing_data: Database) -> None
         assert check_conservation(tx).findings == check_final_settlements(tx).findings == []
         entries = tx.execute(text("SELECT count(*) FROM ledger WHERE kind = :kind"), {"kind": final_settlement.KIND})
         assert entries.scalar_one() == 2 * holders
+
+
+def test_a_settlement_that_fails_is_logged_and_holds_up_no_other(clearing_data: Database) -> None:
+    open_accounts(clearing_data)
+    exchange = Exchange(clearing_data)
+    batches, _ = exchange.enter(
+        [SettleRequest(10_000 + n, name, f"end-{n}", 1_234, 5) for n, name in enumerate(("AAPL", "JPM", "MSFT"))]
+    )
+    happen(clearing_data, batches)
+    with clearing_data.transaction() as tx:  # only a broken database can be like this
+        tx.execute(text("UPDATE accounts SET balance_cents = 9223372036854775807 WHERE client_id = 'BOB'"))
+        tx.execute(text("UPDATE holdings SET shares = 0 WHERE client_id = 'BOB' AND security_id = 'JPM'"))
+    with capture_logs() as logged:
+        assert settle_due(clearing_data, now_us=NOW_US) == ["JPM"]
+    assert [(one["event"], one["security_id"], one["log_level"]) for one in logged] == [
+        ("security_not_settled", "AAPL", "error"),
+        ("security_not_settled", "MSFT", "error"),
+    ]
+    assert all("out of range" in one["fault"] for one in logged)
+    with clearing_data.transaction() as tx:
+        tx.execute(text("UPDATE accounts SET balance_cents = :cents WHERE client_id = 'BOB'"), {"cents": CASH_CENTS})
+    assert settle_due(clearing_data, now_us=NOW_US) == ["AAPL", "MSFT"]
 
 
 def test_worthless_shares_are_taken_back_for_nothing(clearing_data: Database) -> None:

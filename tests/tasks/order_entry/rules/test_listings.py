@@ -85,6 +85,7 @@ def test_a_security_is_listed_on_the_shard_that_has_the_fewest() -> None:
         ({"reference_cents": 5_001}, "price_off_tick"),
         ({"reference_cents": 1_000_000}, "price_out_of_band"),
         ({"security_id": "OLD"}, "security_exists"),
+        ({"max_price_cents": 10**9, "issued_shares": 10**9 + 1}, "worth_too_large"),
     ],
 )
 def test_a_listing_that_cannot_be_is_denied(terms: dict[str, object], refusal: str) -> None:
@@ -111,6 +112,14 @@ def test_one_with_open_orders_cannot() -> None:
     entry = desk()
     entry.changes.busy.add("AAPL")
     assert reasons(entry, delisting("AAPL"), order(1), delisting("MSFT")) == ["orders_open", None, "orders_open"]
+
+
+def test_issued_shares_are_settled_at_what_can_be_booked() -> None:
+    entry = desk()
+    entry.changes.load[0] = 1
+    assert reasons(entry, listing(issued_shares=10**12, max_price_cents=10**6)) == [None]
+    worth_too_much = SettleRequest(903, "ACME", "final-1", 10**6 + 1, 5)
+    assert reasons(entry, worth_too_much, settlement("ACME")) == ["worth_too_large", None]
 
 
 def test_a_security_is_settled_once_and_takes_nothing_after_it() -> None:
