@@ -25,7 +25,6 @@ from bots.live.ending import STATUS
 from bots.live.runner import Runner
 from bots.strategies import STRATEGIES
 
-
 # How long a house bot repeats a request [s]: until an api that was killed is back on a busy machine. An order that the
 # api promised and did not queue then gets its place, instead of a finding of the audit. It is less than a callback has.
 AWAY_S = 20.0
