@@ -81,7 +81,7 @@ def existing(tx: Connection, competition_id: str) -> Competition:
 
 def form_of(tx: Connection, found: Competition) -> dict[str, Any]:
     """Return the public form of a competition."""
-    teams = competitions.team_counts(tx).get(found.number, 0)
+    teams = competitions.team_count(tx, found.number)
     return competition_of(found, teams=teams, securities=competition_rounds.securities(tx, found.number))
 
 

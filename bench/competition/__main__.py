@@ -36,7 +36,7 @@ FOLDER = ROOT / ".run-competition"
 CASE = "news"
 # The processes that are killed, at these fractions of the first round.
 KILLED = ("api", "referee", "order_execution", "matching.0")
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 _AUCTION_S, _BREAK_S = 5, 5
 # The round in which costs are measured is cut into parts, with the pages open and closed in turn.
 _PARTS = 4

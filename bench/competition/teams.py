@@ -18,6 +18,7 @@ import requests
 _USUAL = frozenset({200, 202, 409, 422, 429, 503})
 _TIMEOUT_S = 10.0
 _PAUSE_S = 0.2
+_LOOK_S = 3.0
 # A team keeps at most this many orders open.
 _MOST_OPEN = 8
 _FLOODERS = 4
@@ -42,6 +43,8 @@ class Team:
         self.ended = threading.Event()
         self._rng = random.Random(seed)
         self._threads: list[threading.Thread] = []
+        self._look_again_s = 0.0
+        self._found: dict[str, Any] | None = None
 
     def start(self) -> None:
         """Begin to trade."""
@@ -93,8 +96,11 @@ class Team:
         return session
 
     def _security(self, session: requests.Session) -> str | None:
-        """Return one of the securities of the round, or None while there is no trading."""
-        found = self._ask(session, "GET", f"/competitions/{self.client_id.partition('.')[0]}")
+        """Return one of the securities of the round, or None while there is no trading; look every few seconds."""
+        if time.monotonic() >= self._look_again_s:
+            self._look_again_s = time.monotonic() + self._rng.uniform(1.0, 2.0) * _LOOK_S
+            self._found = self._ask(session, "GET", f"/competitions/{self.client_id.partition('.')[0]}")
+        found = self._found
         if not found or found["phase"] not in ("auction", "trading"):
             return None
         chosen: str = self._rng.choice(found["securities"])["security_id"]
@@ -148,11 +154,10 @@ class Flooding(Team):
         return 20.0
 
     def _security(self, session: requests.Session) -> str | None:
-        if self._rng.random() < 0.02 or not hasattr(self, "_known"):
-            self._known = super()._security(session)
-        if self._known is None:
+        found = super()._security(session)
+        if found is None:
             self.ended.wait(_PAUSE_S)
-        return self._known
+        return found
 
 
 class WrongClock(Team):

@@ -208,6 +208,14 @@ def team_counts(tx: Connection) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
+def team_count(tx: Connection, number: int) -> int:
+    """Return the number of teams of a competition, without house bots."""
+    count: int = tx.exec_driver_sql(
+        "SELECT count(*) FROM competition_teams WHERE NOT is_house AND competition = %s", (number,)
+    ).scalar_one()
+    return count
+
+
 class Activity(NamedTuple):
     """An account's activity: how many of its last 1,000 orders were sent in the last seconds, and how many refused."""
 
