@@ -67,8 +67,10 @@ requirements: ## pin the newest libraries that pyproject.toml allows, with their
 	$(COMPILE) --upgrade pyproject.toml --output-file requirements.txt
 	$(COMPILE) --upgrade pyproject.toml --extra league --constraint requirements.txt \
 		--output-file bots/league/requirements.txt
+	$(COMPILE) --upgrade pyproject.toml --extra parquet --constraint requirements.txt \
+		--output-file bots/competition/requirements.txt
 	$(COMPILE) --upgrade pyproject.toml --extra traces --constraint requirements.txt \
 		--output-file deploy/observability/requirements.txt
-	$(COMPILE) --upgrade pyproject.toml --extra test --extra league --extra traces \
-		--constraint bots/league/requirements.txt --constraint deploy/observability/requirements.txt \
+	$(COMPILE) --upgrade pyproject.toml --extra test --extra league --extra parquet --extra traces \
+		--constraint bots/league/requirements.txt --constraint bots/competition/requirements.txt --constraint deploy/observability/requirements.txt \
 		--output-file tests/requirements.txt

@@ -81,7 +81,7 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
     # Whatever moves money or phases, it asks of the api.
     "referee": (
         "SELECT ON competitions, competition_securities, competition_teams, round_results, competition_samples, "
-        "competition_news, accounts, holdings, securities, last_prices, coverage, orders, open_orders",
+        "competition_news, accounts, holdings, securities, last_prices, coverage, orders, open_orders, ledger",
         "INSERT ON round_results, competition_samples, competition_news",
         "UPDATE ON competitions",
         "UPDATE (value_cents) ON competition_securities",

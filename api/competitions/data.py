@@ -57,12 +57,13 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
             found = over(existing(tx, competition_id))
             teams, securities = competitions.teams(tx, found.number), competition_rounds.securities(tx, found.number)
             results = competition_rounds.results(tx, found.number)
+            closed = competition_rounds.received(tx, found.number, found.competition_id, found.round)
             content = {
                 "competition": form_of(tx, found),
                 "case": msgspec.json.decode(msgspec.json.encode(found.case)),
                 "seed": found.seed,
                 "securities": [one._asdict() for one in securities],
-                "teams": [one._asdict() for one in teams],
+                "teams": [one._asdict() | {"is_closed": one.client_id in closed} for one in teams],
                 "results": [one._asdict() for one in results],
                 "standings": standings_of(teams, results, {}),
             }

@@ -45,13 +45,14 @@ def live_gains(
     securities: Sequence[RoundSecurity],
     worth: Mapping[str, AccountWorth],
     prices: dict[str, int],
+    received: Mapping[str, AccountWorth],
 ) -> dict[str, int]:
     """Return the gain of each account in the current round at the last prices [cents]; empty between rounds."""
     of_round = [one for one in securities if one.round == found.round]
     if found.step not in SHOWN or any(one.security_id not in prices for one in of_round):
         return {}
     now = prices | {one.security_id: one.value_cents for one in of_round if one.value_cents is not None}
-    return scoring.live_gains(found.case, {one.named: one.security_id for one in of_round}, now, worth)
+    return scoring.live_gains(found.case, {one.named: one.security_id for one in of_round}, now, worth, received)
 
 
 def standings_of(

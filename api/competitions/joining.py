@@ -21,7 +21,7 @@ from db.clearing_data.clients import limits as account_limits
 from db.clearing_data.competition import competitions
 from db.clearing_data.competition.competitions import Competition, Team
 from db.connect import Database
-from tasks.referee.rules.names import client_id_of, folded
+from tasks.referee.rules.names import client_id_of, folded, look_alike
 
 PAGE = "join.html"
 
@@ -85,8 +85,8 @@ def _require_a_place(found: Competition, teams: list[Team], team: str, *, is_use
     """Raise Problem (409) if the team may not join."""
     if is_used:
         raise Problem(409, "invite_used", "a team has joined with this invitation already; ask for another one")
-    if folded(team) in {folded(one.team) for one in teams if not one.is_house}:
-        raise Problem(409, "team_exists", "a team has this name already; choose another one")
+    if any(look_alike(team, one.team) for one in teams if not one.is_house):
+        raise Problem(409, "team_exists", "a team has this name, or one that looks like it; choose another one")
     if found.state != "registration":
         raise Problem(409, "registration_closed", "the competition has begun, so no team can join any more")
     if sum(not one.is_house for one in teams) >= found.case.max_teams:

@@ -102,4 +102,5 @@ def gains_now(tx: Connection, found: Competition) -> dict[str, int]:
         competition_rounds.securities(tx, number),
         competition_rounds.worth(tx, number),
         competition_rounds.last_prices(tx, number),
+        competition_rounds.received(tx, number, found.competition_id, found.round),
     )

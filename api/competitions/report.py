@@ -15,10 +15,15 @@ from db.clearing_data.competition import rounds as competition_rounds
 from db.connect import Database
 from db.market_data import reads
 
+# Reports that are kept, each some hundred kilobytes.
+_MOST_KEPT = 20
+
 
 def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
     """Return the route."""
     blueprint = Blueprint("competition_report", __name__)
+    # The report of a competition that is over does not change.
+    written: dict[str, str] = {}
 
     @blueprint.get("/competitions/<competition_id>/report")
     @declared(
@@ -29,6 +34,20 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
         media_types=["text/html"],
     )
     def report(competition_id: str) -> Response:
+        content = written.get(competition_id)
+        if content is None:
+            if len(written) >= _MOST_KEPT:
+                written.clear()
+            content = written[competition_id] = page(facts_of(competition_id))
+        headers = {
+            "Content-Security-Policy": POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }
+        return Response(content, headers=headers, content_type="text/html; charset=utf-8")
+
+    def facts_of(competition_id: str) -> Facts:
+        """Read the facts. Raises Problem (404, 409, 503)."""
         with reading(clearing_data) as tx:
             found = over(existing(tx, competition_id))
             teams, securities = competitions.teams(tx, found.number), competition_rounds.securities(tx, found.number)
@@ -38,12 +57,6 @@ def routes(*, clearing_data: Database, market_data: Database) -> Blueprint:
             last = {one.security_id: reads.trades(tx, one.security_id, limit=1) for one in securities}
         # The trades of a security are numbered from 1.
         trades = {security_id: newest[0].sequence if newest else 0 for security_id, newest in last.items()}
-        facts = Facts(found, teams, standings, securities, samples, trades)
-        headers = {
-            "Content-Security-Policy": POLICY,
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-        }
-        return Response(page(facts), headers=headers, content_type="text/html; charset=utf-8")
+        return Facts(found, teams, standings, securities, samples, trades)
 
     return blueprint

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, NamedTuple
 
+from api.competitions.certainty import certainty
+from api.competitions.report_parts import money, table
 from api.wire.outgoing import time_of
 from db.clearing_data.competition.competitions import Competition, Team
 from db.clearing_data.competition.rounds import RoundSecurity, Sample
@@ -18,7 +20,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: #fff; color: #1d232b; font: 15px/1.5 system-ui, "Segoe UI", "DejaVu Sans", sans-serif; }
 main { max-width: 1060px; margin: 0 auto; padding: 32px 20px 64px; }
-h1 { font-size: 30px; margin: 0; } h2 { font-size: 20px; margin: 40px 0 8px; border-top: 2px solid #1d232b; padding-top: 12px; }
+h1 { font-size: 30px; margin: 0; } h3 { font-size: 16px; margin: 20px 0 4px; } h2 { font-size: 20px; margin: 40px 0 8px; border-top: 2px solid #1d232b; padding-top: 12px; }
 p { max-width: 78ch; } .lead { font-size: 18px; margin: 4px 0 20px; } .quiet, caption { color: #59626d; }
 .podium { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 14px; }
 .tile { border: 1px solid #d6dbe1; border-radius: 8px; padding: 12px 16px; } .tile.first { border-color: #1d5fc2; background: #eef4fc; }
@@ -65,6 +67,8 @@ def page(facts: Facts) -> str:
         f'<div class="podium">{"".join(_tile(row) for row in facts.standings[:3])}</div>',
         "<h2>Standings</h2>",
         _standings(facts),
+        "<h2>How certain it is</h2>",
+        *certainty(facts.standings),
         *(part for number in range(1, found.round + 1) for part in _round(facts, number)),
         "<h2>Rules and fairness</h2>",
         _rules(found, found.case),
@@ -100,19 +104,7 @@ def _tile(row: Mapping[str, Any]) -> str:
     points = f"{row['points']:,} points"
     return (
         f'<div class="{kind}">Rank {row["rank"]}<b>{escape(row["team"])}</b><strong>{points}</strong>'
-        f"<br>gain {_money(row['gain'])}</div>"
-    )
-
-
-def _money(amount: Any) -> str:
-    return f'<span class="minus">&minus;{-amount:,}</span>' if amount < 0 else f"{amount:,}"
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]], *, kind: str = "") -> str:
-    cells = "".join(f'<th scope="col">{name}</th>' for name in head)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>'
+        f"<br>gain {money(row['gain'])}</div>"
     )
 
 
@@ -124,13 +116,13 @@ def _standings(facts: Facts) -> str:
             str(row["rank"]),
             escape(row["team"]),
             f"{row['points']:,}",
-            _money(row["gain"]),
-            *(f"{one['points']:,} ({_money(one['gain'])})" for one in row["rounds"]),
+            money(row["gain"]),
+            *(f"{one['points']:,} ({money(one['gain'])})" for one in row["rounds"]),
         ]
         for row in facts.standings
     ]
     note = '<p class="quiet">Of each round: points, and in brackets the gain in dollars. Equal points share a rank.</p>'
-    return _table(head, rows) + note
+    return table(head, rows) + note
 
 
 def _round(facts: Facts, number: int) -> Iterable[str]:
@@ -147,7 +139,7 @@ def _round(facts: Facts, number: int) -> Iterable[str]:
         ]
         for one in securities
     ]
-    yield _table(["Id", "Security", "Settled at", "Trades"], rows, kind="text")
+    yield table(["Id", "Security", "Settled at", "Trades"], rows, kind="text")
 
 
 def _curves(facts: Facts, samples: Sequence[Sample]) -> str:
@@ -216,5 +208,6 @@ def _data(found: Competition) -> str:
     )
     return (
         f'<p>All {links} of the competition, and its <a href="{path}/record">record</a>, are public. '
-        f"<code>python -m bots verify-competition http://HOST{path}</code> recounts these standings from them.</p>"
+        f"<code>python -m bots verify http://HOST{path}</code> recounts these standings from them; with "
+        "<code>--save FOLDER --parquet</code>, it also writes the tables as CSV and Parquet files.</p>"
     )

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 
 from bench.target.exchange import Exchange
-from deploy.processes import webs, workers
+from deploy.processes import referee, webs, workers
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 MEASUREMENT = "measurement"
@@ -27,7 +27,11 @@ OTHER = "everything else on the machine"
 _LISTENING = "0A"  # the state of a socket in /proc/net/tcp
 _CELERY = ("celery", "celery_app")
 _BOTS = "bots"
-_PARTS = {process.command[0]: process.name for process in (*workers(1), *webs()) if process.command[0] not in _CELERY}
+_PARTS = {
+    process.command[0]: process.name
+    for process in (*workers(1), *webs(), referee())
+    if process.command[0] not in _CELERY
+}
 
 
 @dataclass(frozen=True, slots=True)

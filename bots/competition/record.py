@@ -13,6 +13,7 @@ from msgspec import Struct
 
 T = TypeVar("T", bound=Struct)
 
+RECORD = "record.json"
 KINDS = ("trades", "ledger", "samples", "orders")
 _TIMEOUT_S = 60
 
@@ -61,12 +62,13 @@ class Security(Struct, frozen=True, kw_only=True):
 
 
 class Team(Struct, frozen=True, kw_only=True):
-    """A team or a house bot."""
+    """A team or a house bot; a closed account receives no endowment, or only the part before it was closed."""
 
     client_id: str
     number: int
     team: str
     is_house: bool
+    is_closed: bool = False
 
 
 class Result(Struct, frozen=True, kw_only=True):
@@ -102,21 +104,21 @@ class Record(Struct, frozen=True, kw_only=True):
 
 def fetch(place: str) -> dict[str, bytes]:
     """Return the files of a record: from a folder, or from the address of a competition. Raises CannotRead."""
-    names = ["record.json", *(f"{kind}.csv" for kind in KINDS)]
+    names = [RECORD, *(f"{kind}.csv" for kind in KINDS)]
     if not place.startswith(("http://", "https://")):
         try:
             return {name: (Path(place) / name).read_bytes() for name in names}
         except OSError as fault:
             raise CannotRead(f"{place} is not the folder of a saved competition: {fault}") from None
     url = place.rstrip("/")
-    return {name: _get(f"{url}/record" if name == "record.json" else f"{url}/data/{name}") for name in names}
+    return {name: _get(f"{url}/record" if name == RECORD else f"{url}/data/{name}") for name in names}
 
 
 def read(files: dict[str, bytes]) -> Record:
     """Read the files of a record. Raises CannotRead."""
     try:
         return Record(
-            contents=msgspec.json.decode(files["record.json"], type=Contents),
+            contents=msgspec.json.decode(files[RECORD], type=Contents),
             trades=_rows(files["trades.csv"], Trade),
             ledger=_rows(files["ledger.csv"], Entry),
             samples=_rows(files["samples.csv"], Sample),

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from bots.competition.record import Entry, Record, Security, Trade
+from bots.competition.record import Entry, Record, Security, Team, Trade
 from bots.competition.seeded import final_cents, hidden_value
 
 
@@ -47,17 +47,30 @@ class Round:
         for entry in record.ledger:
             if self._is_of_round(entry):
                 self._of_account[entry.account].append(entry)
-        base = self._case["cash_cents"] + sum(
-            self._case["shares"].get(one.named, 0) * (one.value_cents or 0) for one in self._securities.values()
-        )
         self._cash = {
             team.client_id: sum(entry.cash_cents for entry in self._of_account[team.client_id])
             for team in record.contents.teams
         }
         self.gains = {
-            team.client_id: self._cash[team.client_id] - base - (0 if team.is_house else self._fine(team.client_id))
+            team.client_id: self._cash[team.client_id]
+            - self._base(team)
+            - (0 if team.is_house else self._fine(team.client_id))
             for team in record.contents.teams
         }
+
+    def _base(self, team: Team) -> int:
+        """Return the value of the endowment; of a closed account, that of the part which it received."""
+        if team.is_closed:
+            deposits = self._deposits(team)
+            cash = sum(entry.cash_cents for entry in deposits)
+            shares = {name: sum(e.shares for e in deposits if e.security_id == name) for name in self._securities}
+        else:
+            cash = self._case["cash_cents"]
+            shares = {one.security_id: self._case["shares"].get(one.named, 0) for one in self._securities.values()}
+        return int(cash + sum(shares[name] * (one.value_cents or 0) for name, one in self._securities.items()))
+
+    def _deposits(self, team: Team) -> list[Entry]:
+        return [entry for entry in self._of_account[team.client_id] if entry.kind == "deposit"]
 
     def _is_of_round(self, entry: Entry) -> bool:
         """Return whether an entry belongs to the round: by its security, by its trade, or by its transfer.
@@ -95,9 +108,10 @@ class Round:
     def _faults_of_endowments(self) -> Iterator[str]:
         wanted = {one.security_id: self._case["shares"].get(one.named, 0) for one in self._securities.values()}
         for team in self._record.contents.teams:
-            deposits = [entry for entry in self._of_account[team.client_id] if entry.kind == "deposit"]
+            deposits = self._deposits(team)
             shares = {name: sum(e.shares for e in deposits if e.security_id == name) for name in wanted}
-            if sum(entry.cash_cents for entry in deposits) != self._case["cash_cents"] or shares != wanted:
+            cash = sum(entry.cash_cents for entry in deposits)
+            if (cash, shares) != (self._case["cash_cents"], wanted) and not team.is_closed:
                 yield f"{team.team} did not begin with exactly the endowment"
             if any(sum(e.shares for e in self._of_account[team.client_id] if e.security_id == n) for n in wanted):
                 yield f"{team.team} has shares that were not settled"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
+from sqlalchemy import Connection
 
 from db.clearing_data.lending import margin as accounts
 from db.connect import Database
 from tasks.order_execution.rules import margin
+from tasks.order_execution.rules.margin import OwingAccount
 
 log = structlog.get_logger()
 
@@ -23,16 +27,9 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
         if not concerned:
             return
         found = accounts.owing(tx, concerned, lock=True)
-        accounts.begin_buy_ins(tx, margin.to_buy_in(found), now_us=now_us)
+        begin_buy_ins(tx, found, now_us=now_us)
         payments = margin.payments(found, fund_cents=accounts.fund(tx))
         accounts.pay(tx, payments, now_us=now_us)
-    for one in found:
-        log.warning(
-            "client_bought_in",
-            client_id=one.client_id,
-            margin_cents=one.margin_cents,
-            requirement_cents=one.requirement_cents,
-        )
     paid = {one.client_id: one.fund_cents for one in found}
     for payment in payments:
         if payment.cents > 0:
@@ -40,3 +37,17 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
         if payment.is_over:
             cost = paid[payment.client_id] + payment.cents
             log.warning("buy_in_over", client_id=payment.client_id, default_fund_cents=cost)
+
+
+def begin_buy_ins(tx: Connection, found: Sequence[OwingAccount], *, now_us: int) -> None:
+    """Begin the buy-ins of the accounts with too little margin, which are locked; log each once, when it begins."""
+    begun = margin.to_buy_in(found)
+    accounts.begin_buy_ins(tx, begun, now_us=now_us)
+    for one in found:
+        if one.client_id in begun:
+            log.warning(
+                "client_bought_in",
+                client_id=one.client_id,
+                margin_cents=one.margin_cents,
+                requirement_cents=one.requirement_cents,
+            )

@@ -17,9 +17,9 @@ from db.clearing_data.lending import margin as accounts
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Execution, TradeMade
+from tasks.order_execution import margin
 from tasks.order_execution.borrowing import Borrowing
 from tasks.order_execution.rules import clearing
-from tasks.order_execution.rules.margin import to_buy_in
 from tasks.shared.rules.coverage import Interval
 
 
@@ -120,5 +120,5 @@ def _settle(
             first=partial(loans.write, changes=changes, booked_us=settled_us),
             last=partial(accounts.add_owing, clients=short_sellers),
         )
-        accounts.begin_buy_ins(tx, to_buy_in(accounts.owing_of(owing)), now_us=settled_us)
+        margin.begin_buy_ins(tx, accounts.owing_of(owing), now_us=settled_us)
     return settlement.failed

@@ -26,7 +26,7 @@ from tasks.referee.exchange import RefereeClient
 from tasks.referee.house import HouseBots, specs
 from tasks.referee.rules.case import CaseNews
 from tasks.referee.rules.duty import penalty_cents
-from tasks.referee.rules.scoring import endowment_cents, points
+from tasks.referee.rules.scoring import endowment_cents, points, value_cents
 from tasks.referee.rules.steps import TRADING_STEPS, Place, after
 from tasks.referee.samples import Sampler
 from tasks.referee.values import hidden_cents
@@ -265,10 +265,15 @@ class _Work:
                 for one in competition_rounds.securities(tx, number)
                 if one.round == round_ and one.value_cents is not None
             }
-            base = endowment_cents(self._case.cash_cents, self._case.shares, values)
+            whole = endowment_cents(self._case.cash_cents, self._case.shares, values)
+            received = competition_rounds.received(tx, number, self._found.competition_id, round_)
+            by_id = {self.ids[name]: value for name, value in values.items()}
+            base = {client_id: value_cents(one, by_id) for client_id, one in received.items()}
             cash = {client_id: worth.cash_cents for client_id, worth in competition_rounds.worth(tx, number).items()}
             fines = self._fines(tx)
-            gains = {team.client_id: cash[team.client_id] - base - fines.get(team.client_id, 0) for team in self.teams}
+            gains = {
+                one: cash[one] - base.get(one, whole) - fines.get(one, 0) for one in (t.client_id for t in self.teams)
+            }
             scored = points({t.client_id: gains[t.client_id] for t in self.teams if not t.is_house}, self._case.scoring)
             competition_rounds.add_results(
                 tx,

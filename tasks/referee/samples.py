@@ -39,6 +39,7 @@ class Sampler:
                 {one.named: one.security_id for one in of_round},
                 competition_rounds.last_prices(tx, found.number),
                 competition_rounds.worth(tx, found.number),
+                competition_rounds.received(tx, found.number, found.competition_id, found.round),
             )
             quotes = _quotes(tx, found, [one.security_id for one in of_round])
             competition_rounds.add_sample(tx, found.number, Sample(found.round, now_us(), gains, quotes))

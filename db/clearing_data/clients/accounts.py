@@ -72,6 +72,20 @@ def all_holdings(tx: Connection) -> list[Holding]:
     return [Holding(*row) for row in tx.execute(text(f"{_HOLDING} ORDER BY client_id, security_id"))]
 
 
+def accounts_outside_competitions(tx: Connection) -> list[Account]:
+    """Return every account that belongs to no competition, DTCC's too, in the order of their names."""
+    return [Account(*row) for row in tx.execute(text(f"{_ACCOUNT} WHERE competition IS NULL ORDER BY client_id"))]
+
+
+def holdings_outside_competitions(tx: Connection) -> list[Holding]:
+    """Return every holding of these accounts, in the order of clients and securities."""
+    query = text(
+        f"{_HOLDING} WHERE client_id IN (SELECT client_id FROM accounts WHERE competition IS NULL) "  # noqa: S608  # constants
+        "ORDER BY client_id, security_id"
+    )
+    return [Holding(*row) for row in tx.execute(query)]
+
+
 def open_account(tx: Connection, client_id: str, *, now_us: int) -> bool:
     """Open an empty account; return False when it exists already or the name is reserved."""
     if client_id in _NO_CLIENTS:

@@ -29,12 +29,14 @@ class Standing:
 
 
 def standings(tx: Connection, trades: Mapping[str, int]) -> list[Standing]:
-    """Return the standing of every client, without DTCC and EXCHANGE.
+    """Return the standing of every client, without DTCC, EXCHANGE and the accounts of competitions.
+
+    A competition is a market of its own with standings of its own, and its teams do not see each other's accounts.
 
     trades  number of trades of each client, for callers that need them; see `db.clearing_data.clients.trade_counts`
     """
     held: Mapping[str, list[Holding]] = defaultdict(list)
-    for holding in accounts.all_holdings(tx):
+    for holding in accounts.holdings_outside_competitions(tx):
         held[holding.client_id].append(holding)
     grown = growth.growths(tx)
     return [
@@ -44,6 +46,6 @@ def standings(tx: Connection, trades: Mapping[str, int]) -> list[Standing]:
             grown.get(account.client_id, Growth()),
             trades.get(account.client_id, 0),
         )
-        for account in accounts.all_accounts(tx)
+        for account in accounts.accounts_outside_competitions(tx)
         if account.client_id not in (DTCC, EXCHANGE)
     ]

@@ -180,6 +180,33 @@ def worth(tx: Connection, number: int) -> dict[str, AccountWorth]:
     return found
 
 
+_RECEIVED = """
+    SELECT account, security_id, sum(cash_cents)::bigint, sum(shares)::bigint FROM ledger
+    WHERE account = ANY(%s) AND kind = 'deposit' AND starts_with(transfer_id, %s) GROUP BY account, security_id
+"""
+
+
+def received(tx: Connection, number: int, competition_id: str, round_: int) -> dict[str, AccountWorth]:
+    """Return what each closed account of a competition received of the endowment of a round, by account.
+
+    An account that the admin has closed receives no more deposits: it is out, and what it did not receive is no loss.
+    """
+    closed = tx.exec_driver_sql(
+        "SELECT client_id FROM accounts WHERE state = 'closed' AND client_id IN "
+        "(SELECT client_id FROM competition_teams WHERE competition = %s)",
+        (number,),
+    ).scalars()
+    found = {client_id: AccountWorth(0, {}) for client_id in closed}
+    if found:
+        rows = tx.exec_driver_sql(_RECEIVED, (list(found), f"{competition_id}:{round_}:"))
+        for client_id, security_id, cash_cents, shares in rows:
+            if security_id is None:
+                found[client_id] = found[client_id]._replace(cash_cents=cash_cents)
+            else:
+                found[client_id].shares[security_id] = shares
+    return found
+
+
 def last_prices(tx: Connection, number: int) -> dict[str, int]:
     """Return the last price of each listed security of a competition; before the first trade, its reference price."""
     rows = tx.exec_driver_sql(

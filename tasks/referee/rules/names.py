@@ -12,14 +12,48 @@ from tasks.referee.rules.case import LONGEST_ID
 MAX_TEAM = 40
 
 
+# Characters that Python counts as printable and people cannot see: joiners, fillers, variation selectors, and the empty
+# pattern of Braille.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+
+# Cyrillic, Greek and other characters that look like a Latin letter or a mark.
+# source  Unicode Technical Standard 39, confusables.txt; the letters of living alphabets
+_LOOKS_LIKE = {
+    "A": "АΑ", "B": "ВΒ", "C": "СϹ", "E": "ЕΕ", "G": "Ԍ", "H": "НΗ", "I": "ІΙ", "J": "ЈͿ", "K": "КΚ", "M": "МΜ",
+    "N": "Ν", "O": "ОΟ0", "P": "РΡ", "Q": "Ԛ", "S": "Ѕ", "T": "ТΤ", "W": "Ԝ", "X": "ХΧ", "Y": "ҮΥ", "Z": "Ζ",
+    "a": "аαɑ", "c": "сϲ", "d": "ԁ", "e": "е", "g": "ɡ", "h": "һ", "i": "іıι", "j": "јϳ", "k": "κ", "l": "ӏƖǀ|1",
+    "o": "оο", "p": "рρ", "q": "ԛ", "s": "ѕ", "u": "υ", "v": "ѵν", "w": "ԝ", "x": "хχ", "y": "уү",
+    "-": "‐‑‒–—−", "'": "’‘`´",
+}  # fmt: skip
+_TO_LATIN = {ord(one): latin for latin, others in _LOOKS_LIKE.items() for one in others}
+
+
 def is_team_name(name: str) -> bool:
-    """Return whether a name consists of 1 to 40 printable characters, not only of spaces."""
-    return 1 <= len(name) <= MAX_TEAM and name.isprintable() and not name.isspace()
+    """Return whether a name consists of 1 to 40 printable characters, of which people see at least one."""
+    seen = _INVISIBLE.sub("", name)
+    return 1 <= len(name) <= MAX_TEAM and name.isprintable() and bool(seen) and not seen.isspace()
 
 
 def folded(name: str) -> str:
-    """Return the form of a name used in comparisons: names that look the same to people are equal."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    """Return the form of a name in which case, width, spaces and invisible characters make no difference."""
+    return unicodedata.normalize("NFKC", _plain(name).casefold())
+
+
+def look_alike(name: str, other: str) -> bool:
+    """Return whether people may take one name for the other: equal when folded, or by the look of the letters."""
+    return not _looks(name).isdisjoint(_looks(other))
+
+
+def _plain(name: str) -> str:
+    return " ".join(_INVISIBLE.sub("", unicodedata.normalize("NFKC", name)).split())
+
+
+def _looks(name: str) -> set[str]:
+    latin = _plain(name).translate(_TO_LATIN)
+    # A capital I looks like a small l, but is an i in other forms of the name.
+    return {folded(name), latin.casefold(), folded(name).translate(_TO_LATIN).casefold(), latin.replace("I", "l")}
 
 
 def client_id_of(competition_id: str, number: int, team: str) -> str:

@@ -28,21 +28,30 @@ def endowment_cents(cash_cents: int, shares: Mapping[str, int], values: Mapping[
 
 
 def live_gains(
-    case: Case, ids: Mapping[str, str], prices: Mapping[str, int], worth: Mapping[str, Worth]
+    case: Case,
+    ids: Mapping[str, str],
+    prices: Mapping[str, int],
+    worth: Mapping[str, Worth],
+    received: Mapping[str, Worth],
 ) -> dict[str, int]:
     """Return the gain of each account if the round ended at these prices [cents].
 
-    ids     ids of the round's securities, by their names in the case
-    prices  by id; settlement prices for securities that were settled
+    ids       ids of the round's securities, by their names in the case
+    prices    by id; settlement prices for securities that were settled
+    received  what closed accounts received of the endowment; all others have received it whole
     """
-    base = endowment_cents(case.cash_cents, case.shares, {name: prices[one] for name, one in ids.items()})
     of_round = {one: prices[one] for one in ids.values()}
+    whole = endowment_cents(case.cash_cents, case.shares, {name: prices[one] for name, one in ids.items()})
     return {
-        client_id: account.cash_cents
-        + sum(quantity * of_round.get(security_id, 0) for security_id, quantity in account.shares.items())
-        - base
+        client_id: value_cents(account, of_round)
+        - (value_cents(received[client_id], of_round) if client_id in received else whole)
         for client_id, account in worth.items()
     }
+
+
+def value_cents(account: Worth, values: Mapping[str, int]) -> int:
+    """Return the value of an account's cash, and of its shares of the securities that have a value here [cents]."""
+    return account.cash_cents + sum(shares * values.get(name, 0) for name, shares in account.shares.items())
 
 
 def ranks(scores: Mapping[str, int]) -> dict[str, int]:

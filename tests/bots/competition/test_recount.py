@@ -101,6 +101,34 @@ def test_an_honest_record_agrees() -> None:
     assert list(faults(honest())) == []
 
 
+def out(**team: Any) -> Record:
+    """Return the record with a team that received 300.00 and no shares, which it still has."""
+    closed = Team(**{"client_id": "c1.4", "number": 4, "team": "Out", "is_house": False, "is_closed": True} | team)
+    record = honest()
+    results = [
+        *(msgspec.structs.replace(one, points=one.points and one.points + 1_00) for one in record.contents.results),
+        Result(round=1, client_id="c1.4", cash_cents=300_00, gain_cents=0, points=3_00),
+    ]
+    standings: list[dict[str, Any]] = [
+        {"rank": 1, "client_id": "c1.3", "team": "B", "points": 3.0, "gain": 0.0},
+        {"rank": 1, "client_id": "c1.4", "team": "Out", "points": 3.0, "gain": 0.0},
+        {"rank": 3, "client_id": "c1.2", "team": "A", "points": 1.0, "gain": -0.06},
+    ]
+    results[1] = msgspec.structs.replace(results[1], points=1_00)
+    deposit = entry("c1.4", "deposit", 300_00, 0, transfer="c1:1:4:in:cash")
+    return msgspec.structs.replace(
+        changed(record, teams=[*TEAMS, closed], results=results, standings=standings),
+        ledger=[*record.ledger, deposit],
+    )
+
+
+def test_a_team_whose_account_was_closed_neither_gains_nor_loses_what_it_did_not_receive() -> None:
+    assert list(faults(out())) == []
+    told = list(faults(out(is_closed=False)))
+    assert "round 1: Out did not begin with exactly the endowment" in told
+    assert any("(30000, -122000, 100)" in fault for fault in told)
+
+
 CHEATS: list[tuple[str, Callable[[Record], Record]]] = [
     ("SHA-256", lambda record: changed(record, seed="other")),
     ("A did not begin with exactly", lambda record: with_entry(record, 2, cash_cents=1_000_01)),

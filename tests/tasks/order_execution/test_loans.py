@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from db.clearing_data.clients import accounts
 from db.clearing_data.clients import limits as account_limits
@@ -297,10 +298,12 @@ def test_a_buy_in_cancels_waits_for_sellers_and_for_the_next_auction(lending: Le
     give_fund(lending, 100_000)
     lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
     resting = lending.exchange.order("buy", "ANN", 10, 9_000, **TSLA)
-    lending.trade(resting, lending.sell(1, 14_000, "CID"), lending.buy(1, 14_000))
-    for second in (1, 2, 3):  # the book is empty
-        buy_in(lending, at_us=NOW_US + second * 1_000_000)
-        assert lending.has().borrowed == 10
+    with capture_logs() as logs:
+        lending.trade(resting, lending.sell(1, 14_000, "CID"), lending.buy(1, 14_000))
+        for second in (1, 2, 3):  # the book is empty
+            buy_in(lending, at_us=NOW_US + second * 1_000_000)
+            assert lending.has().borrowed == 10
+    assert [one["client_id"] for one in logs if one["event"] == "client_bought_in"] == ["ANN"]
     assert lending.trade(lending.sell(1, 14_000), lending.exchange.cancel(resting)) == ["buy_in", "unknown_order"]
     lending.trade(lending.exchange.halt("TSLA", halted=True))
     placed = count_orders(lending)

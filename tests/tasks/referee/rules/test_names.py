@@ -7,7 +7,7 @@ import re
 import pytest
 
 from api.wire.schema import CLIENT_ID_PATTERN
-from tasks.referee.rules.names import client_id_of, folded, id_in_round, is_team_name
+from tasks.referee.rules.names import client_id_of, folded, id_in_round, is_team_name, look_alike
 
 
 @pytest.mark.parametrize("name", ["A", "Blue Birds", "Füchse 🦊", "東京", "<b>", "x" * 40])
@@ -16,9 +16,38 @@ def test_team_names(name: str) -> None:
     assert re.fullmatch(CLIENT_ID_PATTERN, client_id_of("c0a1b2c3", 1_100, name))
 
 
-@pytest.mark.parametrize("name", ["", " ", "\u3000", "x" * 41, "a\tb", "a\u200bb", "a\u202eb", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "\u3000", "x" * 41, "a\tb", "a\u200bb", "a\u202eb", "\ud800", "\u3164", "\u2800 \ufe0f"]
+)
 def test_no_team_names(name: str) -> None:
     assert not is_team_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("Blue Birds", "\uff22\uff2c\uff35\uff25 birds"),
+        ("Blue Birds", "Вlue Вirds"),  # both B are Cyrillic
+        ("Blue Birds", "BIue Birds"),  # a capital I
+        ("Blue Birds", "Blue\u034f Birds\ufe0f"),
+        ("Scope", "ѕсоре"),  # Cyrillic
+        ("Team 10", "Team lO"),
+        ("Волки", "ВОЛКИ"),
+        ("ΑΘΗΝΑ", "AΘHNA"),
+        ("Jean-Luc", "Jean\u2013Luc"),
+        ("Straße", "STRASSE"),
+    ],
+)
+def test_names_that_look_alike(name: str, other: str) -> None:
+    assert look_alike(name, other)
+    assert look_alike(other, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"), [("Team 1", "Team 2"), ("Mail", "Mall"), ("Füchse", "Fuchse"), ("東京", "京都"), ("Рим", "Мир")]
+)
+def test_other_names_do_not_look_alike(name: str, other: str) -> None:
+    assert not look_alike(name, other)
 
 
 def test_names_that_people_take_for_the_same_are_the_same() -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 
 from tasks.referee.rules.case import Scoring
-from tasks.referee.rules.scoring import endowment_cents, points, ranks, signed_root
+from tasks.referee.rules.scoring import endowment_cents, live_gains, points, ranks, signed_root
+from tests.tasks.referee.rules.cases import case
+
+
+class Account(NamedTuple):
+    cash_cents: int
+    shares: dict[str, int]
 
 
 @pytest.mark.parametrize(
@@ -33,3 +41,14 @@ def test_the_root_keeps_its_sign_and_has_two_places() -> None:
 
 def test_an_endowment_is_worth_its_cash_and_its_shares_at_the_values_of_the_settlement() -> None:
     assert endowment_cents(1_000, {"ACME": 3}, {"ACME": 50, "OTHER": 7}) == 1_150
+
+
+def test_a_closed_account_gains_from_what_it_received() -> None:
+    worth = {
+        "plays": Account(10_000_00, {"ACME.2": 101}),
+        "never began": Account(0, {}),
+        "got cash only": Account(9_990_00, {"ACME.2": 1}),
+    }
+    received = {"never began": Account(0, {}), "got cash only": Account(10_000_00, {})}
+    gains = live_gains(case(), {"ACME": "ACME.2"}, {"ACME.2": 51_00}, worth, received)
+    assert gains == {"plays": 51_00, "never began": 0, "got cash only": 41_00}
