@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import structlog
 
 from db.clearing_data.lending import margin as accounts
 from db.connect import Database
 from tasks.order_execution.rules import margin
+from tasks.order_execution.rules.margin import OwingAccount
 
 log = structlog.get_logger()
 
@@ -23,16 +26,11 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
         if not concerned:
             return
         found = accounts.owing(tx, concerned, lock=True)
-        accounts.begin_buy_ins(tx, margin.to_buy_in(found), now_us=now_us)
+        begun = margin.to_buy_in(found)
+        accounts.begin_buy_ins(tx, [one.client_id for one in begun], now_us=now_us)
         payments = margin.payments(found, fund_cents=accounts.fund(tx))
         accounts.pay(tx, payments, now_us=now_us)
-    for one in found:
-        log.warning(
-            "client_bought_in",
-            client_id=one.client_id,
-            margin_cents=one.margin_cents,
-            requirement_cents=one.requirement_cents,
-        )
+    log_begun(begun)
     paid = {one.client_id: one.fund_cents for one in found}
     for payment in payments:
         if payment.cents > 0:
@@ -40,3 +38,14 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
         if payment.is_over:
             cost = paid[payment.client_id] + payment.cents
             log.warning("buy_in_over", client_id=payment.client_id, default_fund_cents=cost)
+
+
+def log_begun(accounts_below: Iterable[OwingAccount]) -> None:
+    """Log the buy-ins that have begun, each once."""
+    for one in accounts_below:
+        log.warning(
+            "client_bought_in",
+            client_id=one.client_id,
+            margin_cents=one.margin_cents,
+            requirement_cents=one.requirement_cents,
+        )
