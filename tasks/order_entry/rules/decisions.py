@@ -47,6 +47,7 @@ DenialReason = Literal[
     "cancelled",  # of an order that arrives after a cancel that was sent after it
     "security_exists",  # of a listing: a security with this id exists or existed
     "orders_open",  # of a delisting
+    "shares_owed",  # of a delisting: clients owe shares
 ]
 
 
