@@ -64,6 +64,8 @@ def _problem_of(reason: str) -> Problem:
             return Problem(409, reason, "there is, or was, a security of this id")
         case "orders_open":
             return Problem(409, reason, "an order of the security is open", retry=True)
+        case "shares_owed":
+            return Problem(409, reason, "clients owe shares of the security", retry=True)
         case "settled":
             return Problem(409, reason, "the security is settled for good")
         case "worth_too_large":

@@ -11,7 +11,7 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
-from bench.chaos import report
+from bench.chaos import report, short_sellers
 from bench.chaos.arena import Arena, arena
 from bench.chaos.clients import NAMES, SECURITIES, Regulator, Trader
 from bench.chaos.faults import FaultRunner
@@ -21,6 +21,7 @@ from bench.chaos.record import Record
 from bench.chaos.resenders import NAMES as COPIES
 from bench.chaos.resenders import Resender
 from bench.chaos.schedule import ON_REQUEST, SHORT, Kind, chosen, faults
+from bench.chaos.short_sellers import ShortSeller, Squeezer
 from bench.chaos.strangers import Flood, Reader
 from bench.chaos.verdict import Judge
 from bench.scenarios import report as machine
@@ -92,6 +93,11 @@ def _run(
     started_s = time.monotonic()
     pulse = Pulse(own.url, keys[PULSE], list(one_of_each_shard.values()), clearing_data, market_data)
     traders = [Trader(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in NAMES]
+    sellers = [
+        ShortSeller(own.url, name, keys[name], seed=seed, record=record, started_s=started_s)
+        for name in short_sellers.NAMES
+    ]
+    squeezer = Squeezer(own.url, keys[short_sellers.SQUEEZER], seed=seed)
     # Without the securities of the pulse: a halted security accepts no orders.
     regulator = Regulator(own.url, admin_key, sorted(set(SECURITIES) - set(one_of_each_shard.values())), seed=seed)
     resenders = [Resender(own.url, name, keys[name], seed=seed, record=record, started_s=started_s) for name in COPIES]
@@ -101,8 +107,8 @@ def _run(
         for path, key in (("/stream/price", None), ("/stream/report", keys[NAMES[0]]))
         for stalls in (False, True)
     ]
-    threads: list[Trader | Regulator | Flood | Reader | Pulse] = [
-        *traders, *resenders, regulator, flood, *readers, pulse,
+    threads: list[Trader | Regulator | Flood | Reader | Pulse | Squeezer] = [
+        *traders, *sellers, *resenders, regulator, flood, squeezer, *readers, pulse,
     ]  # fmt: skip
     for thread in threads:
         thread.start()
@@ -119,10 +125,12 @@ def _run(
         record.write(own.instance.directory / "record.jsonl")
     _say("the faults are over; comparing the clients' answers with the exchange ...")
     lost_s = [moment_s - started_s for moment_s in chaos.data_lost_s]
-    judge = Judge(chaos, record, keys, clearing_data, market_data, data_lost_s=lost_s)
+    judge = Judge(chaos, record, keys, Client(own.url, admin_key), clearing_data, market_data, data_lost_s=lost_s)
     verdict = judge.judge()
+    if not short and not verdict.buy_ins:
+        verdict.find("short sellers", ["no client was bought in"])
     verdict.find("not overcome", [str(one.fault) for one in runner.outcomes if one.recovery_s is None])
-    clients = [*traders, *resenders]
+    clients = [*traders, *sellers, *resenders]
     verdict.find("a client gave up", [f"{one.name}: {one.failure!r}" for one in clients if one.failure is not None])
     verdict.find("a wrong answer to a stranger", flood.wrong_answers())
     return report.figures(
@@ -147,7 +155,7 @@ def _open_accounts(url: str, admin_key: str) -> dict[str, str]:
         admin.deposit_cash(name, CASH, transfer_id=f"cash:{name}")
         for security_id in SECURITIES:
             admin.deposit_shares(name, security_id, SHARES, transfer_id=f"shares:{name}:{security_id}")
-    return keys
+    return keys | short_sellers.open_accounts(admin)
 
 
 def _say(line: str) -> None:

@@ -8,17 +8,17 @@ from typing import Any
 
 from sqlalchemy import text
 
-from bench.chaos import clients, resenders
+from bench.chaos import clients, resenders, short_sellers
 from bench.chaos.record import Record, SentOrder
 from db.connect import Database
 
 # The clients with orders to account for.
-CLIENTS = (*clients.NAMES, *resenders.NAMES)
+CLIENTS = (*clients.NAMES, *short_sellers.NAMES, *resenders.NAMES)
 # No order stays in a queue for longer [s].
 _LONGEST_IN_A_QUEUE_S = 180.0
 
 _ORDERS = text(
-    "SELECT order_id, client_id, client_order_id, status, denials.command_id IS NOT NULL AS is_denied "
+    "SELECT order_id, client_id, client_order_id, status, buy_in, denials.command_id IS NOT NULL AS is_denied "
     "FROM orders LEFT JOIN denials ON command_id = order_id WHERE client_id = ANY(:clients)"
 )
 _LOGGED = text("SELECT command_id, count(*) AS times FROM order_log GROUP BY command_id")
@@ -41,6 +41,8 @@ class Accounting:
     copies                orders that were sent more than once and did not remain one order
     unnamed               clients with too many or too few orders without a client order id
     strange               orders that no client sent
+    buy_ins               number of orders that the clearinghouse placed for clients that it bought in
+    bought_in             clients that had any
     lost_with_the_queues  ids of orders that only RabbitMQ had when its data were deleted
     sent_again            number of orders that were sent more than once
     """
@@ -57,7 +59,9 @@ class Accounting:
         """`resolved`: order ids that the judge found out afterwards, by the `id` of the sent order."""
         self._resolved = resolved
         self._data_lost_s = data_lost_s
-        self._orders = read_orders(clearing_data)
+        orders = read_orders(clearing_data)
+        placed = {order_id: row for order_id, row in orders.items() if row.buy_in}
+        self._orders = {order_id: row for order_id, row in orders.items() if not row.buy_in}
         with clearing_data.snapshot() as tx:
             self._logged = defaultdict(int, {row.command_id: row.times for row in tx.execute(_LOGGED)})
         with market_data.snapshot() as tx:
@@ -70,6 +74,10 @@ class Accounting:
         self.sent_again = 0
         for sent in record:
             self._account_for(sent)
+        self.buy_ins = len(placed)
+        self.bought_in = {row.client_id for row in placed.values()}
+        for order_id, row in placed.items():
+            self._look_for_buy_in(order_id, row)
         self.unnamed = self._unnamed(record)
         asked_for = {(sent.client_id, sent.client_order_id) for sent in record}
         names = {(row.client_id, row.client_order_id) for row in self._orders.values() if row.client_order_id}
@@ -101,6 +109,12 @@ class Accounting:
         elif self._reports[order_id] != 1:
             reports = self._reports[order_id]
             self.copies.append(f"{name_of(sent)}: order entry reported {order_id} {reports} times")
+
+    def _look_for_buy_in(self, order_id: int, row: Any) -> None:
+        times, reports = self._logged[order_id], self._reports[order_id]
+        if times != 1 or reports != 1 or row.is_denied:
+            found = self.doubled if max(times, reports) > 1 else self.lost
+            found.append(f"buy-in of {row.client_id}: {order_id} is in the log {times} times, reported {reports} times")
 
     def _was_in_the_queue(self, sent: SentOrder) -> bool:
         """Return whether RabbitMQ lost its data so soon after accepting the order that only it may have had it."""

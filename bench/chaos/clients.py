@@ -119,8 +119,8 @@ class Trader(threading.Thread):
         name = f"{self._client_id.lower()}-{self._number}" if named else None
         terms: dict[str, Any] = {
             "type": "limit",
-            "security_id": rng.choice(SECURITIES),
-            "side": rng.choice(("buy", "sell")),
+            "security_id": self._security(),
+            "side": self._side(),
             # Occasionally more than the client can pay for.
             "quantity": rng.randint(1, 400 if rng.random() < 0.02 else 10),
         }
@@ -141,6 +141,12 @@ class Trader(threading.Thread):
         if name is not None:
             terms["client_order_id"] = name
         return SentOrder(self._client_id, name, terms)
+
+    def _security(self) -> str:
+        return self._rng.choice(SECURITIES)
+
+    def _side(self) -> str:
+        return self._rng.choice(("buy", "sell"))
 
     def _send(self, orders: Sequence[SentOrder]) -> None:
         """Send orders in one request, with changes of earlier ones."""

@@ -56,6 +56,8 @@ def figures(
         "lost": verdict.lost,
         "doubled": verdict.doubled,
         "sent_again": verdict.sent_again,
+        "buy_ins": verdict.buy_ins,
+        "bought_in": verdict.bought_in,
         "lost_with_the_queues": verdict.lost_with_the_queues,
         "unknown_outcomes_resolved": verdict.resolved,
         "dead_letters": verdict.dead_letters,
@@ -109,7 +111,10 @@ def as_text(shown: dict[str, Any]) -> str:
     rows = [
         ("seed", str(shown["seed"])),
         ("commit", shown["commit"]),
-        ("length", f"{shown['seconds']:.0f} s under load from ten clients and three that send copies"),
+        (
+            "length",
+            f"{shown['seconds']:.0f} s under load from ten clients, four short sellers, three that copy",
+        ),
         ("faults", str(shown["faults"])),
         *(
             (f"recovery, {kind}", f"p50 {some['p50']:.1f} s · max {some['max']:.1f} s · {some['faults']} faults")
@@ -125,6 +130,7 @@ def as_text(shown: dict[str, Any]) -> str:
             if shown["lost_with_the_queues"]
             else []
         ),
+        ("bought in", f"{shown['bought_in']} clients, with {shown['buy_ins']:,} orders"),
         ("unknown outcomes", f"{shown['unknown_outcomes_resolved']:,}, all resolved by client_order_id"),
         ("dead letters", str(shown["dead_letters"])),
         ("answers", ", ".join(f"{count:,} x {status}" for status, count in shown["answers"].items())),

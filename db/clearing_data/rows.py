@@ -8,21 +8,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tasks.shared.rules.loans import requirement_cents, secured_cents
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Cash of a client; the holds of open orders and the collateral for owed shares are parts of the balance."""
+    """Cash of a client; the holds of open orders and the collateral for owed shares are parts of the balance.
+
+    owed_cents    the value of the owed shares at their last prices
+    is_bought_in  whether the clearinghouse buys them; until this is over, some of the cash may be the default fund's
+    """
 
     client_id: str
     balance_cents: int
     held_cents: int
     open_orders: int
     collateral_cents: int = 0
+    owed_cents: int = 0
+    is_bought_in: bool = False
 
     @property
     def available_cents(self) -> int:
         """What a new order or a withdrawal may take."""
-        return max(self.balance_cents - self.held_cents - self.collateral_cents, 0)
+        if self.is_bought_in:
+            return 0
+        secured = secured_cents(self.collateral_cents, requirement_cents(self.owed_cents))
+        return max(self.balance_cents - self.held_cents - secured, 0)
 
 
 @dataclass(frozen=True, slots=True)

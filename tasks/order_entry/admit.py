@@ -139,8 +139,10 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
             continue
         if isinstance(decision.request, OrderRequest):
             security = desk.securities.get(decision.request.security_id)
-            owned = desk.owned.get(decision.request.order_id) if desk.owned else None
-            orders.append(order_row(decision.request, decision, now_us, security, owned))
+            owned = margin_price = None
+            if desk.owned:
+                owned, margin_price = (of.get(decision.request.order_id) for of in (desk.owned, desk.margin_prices))
+            orders.append(order_row(decision.request, decision, now_us, security, owned, margin_price))
         else:
             asked[number_of(decision.request)] = asked_of(decision.request)
         if isinstance(decision, Admitted):

@@ -26,6 +26,7 @@ from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import Debt, Funds, Lendable, Shares
 from tasks.order_entry.rules.rows import KnownOrder, ReplaceableOrder
+from tasks.shared.rules.loans import requirement_cents
 
 
 def lock(tx: Connection, requests: Iterable[Request]) -> Known:
@@ -107,8 +108,7 @@ def desk_for(
         _add_lendable(tx, desk, requests, short_sellers)
     owing = {account.client_id for account in known.accounts if account.collateral_cents}
     if owing:
-        buyers = {r.client_id for r in requests if isinstance(r, OrderRequest) and r.side == "buy"} & owing
-        desk.debts = {owner: Debt(*debt) for owner, debt in loans.debts(tx, buyers).items()}
+        _add_debts(tx, desk, owing)
     if others:
         _add_orders(tx, desk, others)
         of_securities = [request for request in others if isinstance(request, SecurityRequest)]
@@ -139,6 +139,16 @@ def _add_lendable(tx: Connection, desk: Desk, requests: Iterable[Request], short
         desk.lendable = {name: Lendable(available) for name, available in loans.lock_lendable(tx, securities).items()}
 
 
+def _add_debts(tx: Connection, desk: Desk, owing: Collection[str]) -> None:
+    """Add what clients owe, and keep back the cash that this requires."""
+    desk.debts = {owner: Debt(*debt) for owner, debt in loans.debts(tx, owing).items()}
+    owed_cents: Counter[str] = Counter()
+    for (client_id, _), debt in desk.debts.items():
+        owed_cents[client_id] += debt.value_cents
+    for client_id, cents in owed_cents.items():
+        desk.funds[client_id].require(requirement_cents(cents))
+
+
 def _lock_securities(tx: Connection, desk: Desk, requests: Sequence[SecurityRequest]) -> None:
     """Lock the securities that the requests are about, and look up what the decisions depend on."""
     to_be_listed = {request.security_id for request in requests if isinstance(request, ListRequest)}
@@ -156,6 +166,7 @@ def _lock_securities(tx: Connection, desk: Desk, requests: Sequence[SecurityRequ
     leaving = {request.security_id for request in requests if isinstance(request, DelistRequest)}
     if leaving:
         changes.busy = security_entry.busy(tx, leaving)
+        changes.owed = security_entry.owed(tx, leaving)
 
 
 def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None:

@@ -6,7 +6,7 @@ A tick reads all its state from the database, so ticks may come twice, late, or 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from sqlalchemy import Connection
@@ -69,14 +69,18 @@ def tick(clearing_data: Database, *, limits: Limits, now_us: int) -> Ticked:
         ]
         bought_in = _buy_in(tx, clients, limits=limits, now_us=now_us) if clients else BuyIns()
         if not (steps or phases or expired or bought_in.tried):
-            return Ticked(batches, ranges)
+            return _with_reports(Ticked(batches, ranges), now_us)
         commands = _commands(tx, phases, expired, now_us)
         _add_buy_ins(tx, commands, bought_in, now_us)
         sequenced = _sequence(tx, progress, steps, commands, bought_in, now_us)
         fail_points.reach("order_entry.tick_sequenced")
-    placed = [order for batch in sequenced.batches for order in batch.commands if type(order) is PlaceOrder]
-    reports = [report(order, now_us) for order in placed]
-    return Ticked([*batches, *sequenced.batches], [*ranges, *sequenced.ranges], reports)
+    return _with_reports(Ticked([*batches, *sequenced.batches], [*ranges, *sequenced.ranges]), now_us)
+
+
+def _with_reports(ticked: Ticked, now_us: int) -> Ticked:
+    """Report the purchases, also those of an earlier tick that may have ended before it sent them."""
+    placed = [order for batch in ticked.batches for order in batch.commands if type(order) is PlaceOrder]
+    return replace(ticked, reports=[report(order, now_us) for order in placed])
 
 
 def _buy_in(tx: Connection, clients: Sequence[BoughtIn], *, limits: Limits, now_us: int) -> BuyIns:

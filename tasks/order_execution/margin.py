@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import structlog
-from sqlalchemy import Connection
 
 from db.clearing_data.lending import margin as accounts
 from db.connect import Database
@@ -27,9 +26,11 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
         if not concerned:
             return
         found = accounts.owing(tx, concerned, lock=True)
-        begin_buy_ins(tx, found, now_us=now_us)
+        begun = margin.to_buy_in(found)
+        accounts.begin_buy_ins(tx, [one.client_id for one in begun], now_us=now_us)
         payments = margin.payments(found, fund_cents=accounts.fund(tx))
         accounts.pay(tx, payments, now_us=now_us)
+    log_begun(begun)
     paid = {one.client_id: one.fund_cents for one in found}
     for payment in payments:
         if payment.cents > 0:
@@ -39,15 +40,12 @@ def check_all(clearing_data: Database, *, now_us: int) -> None:
             log.warning("buy_in_over", client_id=payment.client_id, default_fund_cents=cost)
 
 
-def begin_buy_ins(tx: Connection, found: Sequence[OwingAccount], *, now_us: int) -> None:
-    """Begin the buy-ins of the accounts with too little margin, which are locked; log each once, when it begins."""
-    begun = margin.to_buy_in(found)
-    accounts.begin_buy_ins(tx, begun, now_us=now_us)
-    for one in found:
-        if one.client_id in begun:
-            log.warning(
-                "client_bought_in",
-                client_id=one.client_id,
-                margin_cents=one.margin_cents,
-                requirement_cents=one.requirement_cents,
-            )
+def log_begun(accounts_below: Iterable[OwingAccount]) -> None:
+    """Log the buy-ins that have begun, each once."""
+    for one in accounts_below:
+        log.warning(
+            "client_bought_in",
+            client_id=one.client_id,
+            margin_cents=one.margin_cents,
+            requirement_cents=one.requirement_cents,
+        )

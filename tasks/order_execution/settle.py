@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from sqlalchemy import Connection
@@ -17,9 +17,9 @@ from db.clearing_data.lending import margin as accounts
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Execution, TradeMade
-from tasks.order_execution import margin
 from tasks.order_execution.borrowing import Borrowing
 from tasks.order_execution.rules import clearing
+from tasks.order_execution.rules.margin import OwingAccount, to_buy_in
 from tasks.shared.rules.coverage import Interval
 
 
@@ -29,6 +29,7 @@ def settle_once(
     covers: Sequence[Interval] = (),
     *,
     settled_us: int,
+    on_buy_ins: Callable[[Sequence[OwingAccount]], None] | None = None,
 ) -> dict[int, str]:
     """Settle the executions that are not settled yet, all of them or none.
 
@@ -38,6 +39,7 @@ def settle_once(
     executions  in the order of their event ids, each once
     covers      the intervals of events whose executions these are, completely
     settled_us  the time [us since 1970, UTC]
+    on_buy_ins  called once the transaction is committed, with the accounts whose buy-ins it has begun
     returns     the reasons of the trades that failed, now or before, by event id
 
     raises  clearing.ExecutionRefused  one of them cannot have come from the engine
@@ -50,7 +52,9 @@ def settle_once(
     while fresh:
         try:
             with clearing_data.transaction() as tx:
-                trades = _settle(tx, fresh, covers, closed, settled_us)
+                trades, begun = _settle(tx, fresh, covers, closed, settled_us)
+            if begun and on_buy_ins is not None:
+                on_buy_ins(begun)
             return failed | {trade.event_id: clearing.ACCOUNT_CLOSED for trade in trades}
         except _AccountsClosed as others:
             closed |= others.clients
@@ -84,8 +88,8 @@ def _settle(
     covers: Sequence[Interval],
     closed: set[str],
     settled_us: int,
-) -> list[TradeMade]:
-    """Settle new executions; return the trades among them that fail.
+) -> tuple[list[TradeMade], list[OwingAccount]]:
+    """Settle new executions; return the trades among them that fail, and the accounts whose buy-ins begin.
 
     Work that needs no account comes before the locks on accounts, because other workers wait for these. So the legs
     are booked on the assumption that the accounts are open; in the rare case that one is not, everything is repeated.
@@ -110,15 +114,16 @@ def _settle(
     clearing.release_fees(settlement, changed, fees)
     if borrowing is None:
         books.change(tx, settlement, opened, covers)
-    else:
-        changes = borrowing.settle()
-        owing = books.change(
-            tx,
-            settlement,
-            opened,
-            covers,
-            first=partial(loans.write, changes=changes, booked_us=settled_us),
-            last=partial(accounts.add_owing, clients=short_sellers),
-        )
-        margin.begin_buy_ins(tx, accounts.owing_of(owing), now_us=settled_us)
-    return settlement.failed
+        return settlement.failed, []
+    changes = borrowing.settle()
+    owing = books.change(
+        tx,
+        settlement,
+        opened,
+        covers,
+        first=partial(loans.write, changes=changes, booked_us=settled_us),
+        last=partial(accounts.add_owing, clients=short_sellers),
+    )
+    begun = to_buy_in(accounts.owing_of(owing))
+    accounts.begin_buy_ins(tx, [one.client_id for one in begun], now_us=settled_us)
+    return settlement.failed, begun

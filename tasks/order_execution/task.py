@@ -110,7 +110,13 @@ def _settle(
     """Settle the batches' executions; return them, and the reasons of the trades that failed by event id."""
     try:
         executions = once_each(batches)
-        return executions, settle_once(clearing_data(ORDER_EXECUTION), executions, covers, settled_us=settled_us)
+        failed = settle_once(
+            clearing_data(ORDER_EXECUTION),
+            executions,
+            covers,
+            settled_us=settled_us,
+            on_buy_ins=margin.log_begun,
+        )
     except ExecutionRefused as refusal:
         # Only the engine sends executions, and it sends none that can be refused, so a person should look. The message
         # goes to the dead letters, and the worker continues.
@@ -120,6 +126,7 @@ def _settle(
         # The executions fit the orders they name, and the holds are what open orders need. So the message is right and
         # our own books are wrong, and everything settled from here on would be wrong, too.
         raise InvariantBroken(str(broken)) from broken
+    return executions, failed
 
 
 def _parcels(

@@ -83,7 +83,8 @@ def due(tx: Connection) -> list[DueSettlement]:
 def settle(tx: Connection, one: DueSettlement, *, now_us: int) -> bool:
     """Exchange all holdings of a security, once nothing of it is left to settle.
 
-    returns  whether the holdings were exchanged; False when it is too early, or when another worker does it
+    returns  whether the holdings were exchanged; False when it is too early, when another worker does it, or when
+             orders of clients that owe shares are to be cancelled first
     """
     is_ours = tx.exec_driver_sql("SELECT pg_try_advisory_xact_lock(%s, hashtext(%s))", (_LOCK, one.security_id))
     if not is_ours.scalar_one() or one not in due(tx):
@@ -93,6 +94,8 @@ def settle(tx: Connection, one: DueSettlement, *, now_us: int) -> bool:
     tx.exec_driver_sql(_LOCK_HOUSE, (DTCC, one.security_id))
     holders = set(tx.exec_driver_sql(_HOLDERS, (one.security_id, DTCC)).scalars())
     if not holders <= locked or not nothing_is_left(tx, one):
+        return False
+    if debts.cancel_orders_first(tx, one.security_id, value_cents=one.value_cents, now_us=now_us):
         return False
     debts.pay(tx, one.security_id, value_cents=one.value_cents, event_id=one.event_id, now_us=now_us)
     tx.exec_driver_sql(

@@ -39,7 +39,15 @@ Transferred = Literal[
     "worth_too_large",  # with this deposit the account would be worth more than can be counted
 ]
 
-_ACCOUNT = "SELECT client_id, balance_cents, held_cents, open_orders, collateral_cents FROM accounts"
+_ACCOUNT = """
+    SELECT client_id, balance_cents, held_cents, open_orders, collateral_cents,
+        CASE WHEN collateral_cents > 0 THEN (
+            SELECT COALESCE(sum(borrowed * price_cents), 0)::bigint FROM holdings JOIN last_prices USING (security_id)
+            WHERE holdings.client_id = accounts.client_id AND borrowed > 0
+        ) ELSE 0 END,
+        buy_in_us IS NOT NULL
+    FROM accounts
+"""
 _HOLDING = "SELECT client_id, security_id, shares, held, borrowed, located, sold_cents FROM holdings"
 
 
@@ -174,8 +182,10 @@ def _transfer(
     now_us: int,
 ) -> Transferred:
     """Book a transfer and move its cash or shares; a positive amount is the client's gain."""
-    row = tx.execute(text(f"{_ACCOUNT} WHERE client_id = :client_id FOR UPDATE"), {"client_id": client_id}).first()
-    if row is None or (kind == "correction" and client_id in (DTCC, EXCHANGE)):
+    tx.execute(text("SELECT FROM accounts WHERE client_id = :client_id FOR UPDATE"), {"client_id": client_id})
+    # In a statement of its own, which sees everything that was committed before the lock was granted.
+    found = account(tx, client_id)
+    if found is None or (kind == "correction" and client_id in (DTCC, EXCHANGE)):
         return "unknown_account"
     if security_id is not None and not (_is_listed if kind == "deposit" else _ever_was)(tx, security_id):
         return "unknown_security"
@@ -186,7 +196,7 @@ def _transfer(
         return "repeated" if booked == asked else "transfer_id_reused"
     if kind == "deposit" and _is_closed(tx, client_id):
         return "account_closed"
-    if Account(*row).available_cents + cash_cents < 0:
+    if cash_cents < 0 and found.available_cents + cash_cents < 0:
         return "insufficient_funds"
     if contra_account == EXCHANGE and not _exchange_has(tx, cash_cents):
         return "insufficient_funds"

@@ -39,6 +39,7 @@ _PAY = """
         UPDATE accounts SET
             balance_cents = balance_cents - due_cents + paid.fund_cents + uncovered_cents,
             fund_cents = accounts.fund_cents + paid.fund_cents,
+            buy_in_us = CASE WHEN paid.fund_cents > 0 THEN COALESCE(buy_in_us, %(now_us)s) ELSE buy_in_us END,
             collateral_cents = accounts.collateral_cents - paid.collateral_cents
         FROM paid WHERE accounts.client_id = paid.client_id
     ), fund AS (
@@ -57,6 +58,26 @@ _PAY = """
     ) AS entry (kind, contra_account, security_id, cents, shares)
     WHERE entry.cents <> 0 OR entry.shares <> 0
 """
+
+
+# Debtors that could pay more once their orders are cancelled. Purchases of a buy-in only return other shares.
+_HOLD_BACK = """
+    SELECT client_id FROM holdings JOIN accounts USING (client_id)
+    WHERE security_id = %s AND borrowed > 0 AND borrowed * %s > balance_cents - held_cents AND EXISTS (
+        SELECT FROM open_orders JOIN orders USING (client_id, order_id)
+        WHERE open_orders.client_id = accounts.client_id AND NOT buy_in
+    ) ORDER BY client_id
+"""
+
+
+def cancel_orders_first(tx: Connection, security_id: str, *, value_cents: int, now_us: int) -> bool:
+    """Begin the buy-in of clients whose open orders hold cash that they owe; order entry cancels these orders.
+
+    returns  whether there are any
+    """
+    clients = list(tx.exec_driver_sql(_HOLD_BACK, (security_id, value_cents)).scalars())
+    margin.begin_buy_ins(tx, clients, now_us=now_us)
+    return bool(clients)
 
 
 def pay(tx: Connection, security_id: str, *, value_cents: int, event_id: int, now_us: int) -> None:

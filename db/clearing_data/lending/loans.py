@@ -36,15 +36,14 @@ _DEBTS = """
         SELECT sum(greatest(quantity, largest_quantity) - filled_quantity - closed_quantity)
         FROM open_orders JOIN orders USING (client_id, order_id)
         WHERE open_orders.client_id = owing.client_id AND orders.security_id = owing.security_id AND side = 'buy'
-    ), 0)::bigint
-    FROM holdings AS owing WHERE client_id = ANY($1::text[]) AND borrowed > 0
+    ), 0)::bigint, price_cents
+    FROM holdings AS owing JOIN last_prices USING (security_id)
+    WHERE client_id = ANY($1::text[]) AND borrowed > 0
 """
 
 
-def debts(tx: Connection, clients: Collection[str]) -> dict[Owner, tuple[int, int, int]]:
-    """Return the shares that clients owe, what they were sold for [cents], and the shares in their open buy orders."""
-    if not clients:
-        return {}
+def debts(tx: Connection, clients: Collection[str]) -> dict[Owner, tuple[int, int, int, int]]:
+    """Return the shares that clients owe, what they were sold for, the shares in their open buy orders, last prices."""
     return {(row[0], row[1]): row[2:] for row in run_prepared(tx, "debts", _DEBTS, array(clients))}
 
 

@@ -79,7 +79,8 @@ def begin_buy_ins(tx: Connection, clients: Sequence[str], *, now_us: int) -> Non
     """Begin the buy-ins of clients, whose accounts are locked."""
     if clients:
         tx.exec_driver_sql(
-            "UPDATE accounts SET buy_in_us = %s, buy_in_tried_us = NULL WHERE client_id = ANY(%s)",
+            "UPDATE accounts SET buy_in_us = %s, buy_in_tried_us = NULL "
+            "WHERE client_id = ANY(%s) AND buy_in_us IS NULL",
             (now_us, list(clients)),
         )
 

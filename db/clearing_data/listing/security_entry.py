@@ -60,6 +60,14 @@ def busy(tx: Connection, security_ids: Collection[str]) -> set[str]:
     return set(tx.exec_driver_sql(_BUSY, (list(security_ids),)).scalars())
 
 
+def owed(tx: Connection, security_ids: Collection[str]) -> set[str]:
+    """Return the securities among these of which clients owe shares."""
+    rows = tx.exec_driver_sql(
+        "SELECT DISTINCT security_id FROM holdings WHERE security_id = ANY(%s) AND borrowed > 0", (list(security_ids),)
+    )
+    return set(rows.scalars())
+
+
 def ever_listed(tx: Connection, security_ids: Collection[str]) -> set[str]:
     """Return the ids among these that a security has or had; no other transaction lists one until this one ends."""
     tx.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LISTING,))

@@ -94,8 +94,10 @@ def plan(
         if not is_due(client, now_us):
             continue
         buy_ins.tried.append(client.client_id)
+        owed = {one.security_id for one in client.owed}
         for order in client.orders:
-            if not order.is_buy_in:
+            # The client may have got the shares in another way than by a purchase that is still open.
+            if not order.is_buy_in or order.security_id not in owed:
                 buy_ins.cancels.setdefault(order.shard, []).append(order.order_id)
         _buy(buy_ins, client, securities, ids, limits=limits, now_us=now_us)
     return buy_ins

@@ -48,6 +48,7 @@ DenialReason = Literal[
     "security_exists",  # of a listing: a security with this id exists or existed
     "orders_open",  # of a delisting
     "worth_too_large",  # of a listing or a settlement: the issued shares would be worth more than can be booked
+    "shares_owed",  # of a delisting: clients owe shares
 ]
 
 

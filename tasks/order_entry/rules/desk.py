@@ -32,6 +32,7 @@ class Desk:
     lendable        by security: what DTCC can lend; only where a client with a short limit sells more than it has
     debts           by client and security: what buying clients owe
     owned           by order id, for the batch's orders that sell short: how many of the shares belong to the client
+    margin_prices   by order id, for these orders: the price by which they hold margin [cents]
     positions       by client and security: shares held and in open buy orders; only where there is a limit on them
     issued_below    every order id issued so far is below it
     patient         whether a replacement may wait for its order
@@ -58,6 +59,7 @@ class Desk:
     lendable: dict[str, Lendable] = field(default_factory=dict)
     debts: dict[tuple[str, str], Debt] = field(default_factory=dict)
     owned: dict[int, int] = field(default_factory=dict)
+    margin_prices: dict[int, int] = field(default_factory=dict)
     issued_below: int = 0
     patient: bool = True
     waiting: Counter[str] = field(default_factory=Counter)
@@ -74,7 +76,12 @@ class Desk:
         self.orders[order.order_id] = KnownOrder(order.client_id, order.security_id, command is not None)
         if command is None:
             return
-        self.terms[order.order_id] = Terms.of(command, fee_ppm=fee_ppm, owned=self.owned.get(order.order_id))
+        self.terms[order.order_id] = Terms.of(
+            command,
+            fee_ppm=fee_ppm,
+            owned=self.owned.get(order.order_id),
+            margin_cents=self.margin_prices.get(order.order_id),
+        )
         of_client = self.open_orders.get(order.client_id)
         if of_client is not None:
             of_client[order.order_id] = OpenOrder(order.order_id, order.client_id, order.security_id, order.side)

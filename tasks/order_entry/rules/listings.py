@@ -51,7 +51,7 @@ def decide_list(desk: Desk, request: ListRequest) -> Admitted | Denied:
 
 
 def decide_delist(desk: Desk, request: DelistRequest) -> Admitted | Denied:
-    """Admit the delisting of a security without open orders; later requests no longer see it.
+    """Admit the delisting of a security without open orders and debts; later requests no longer see it.
 
     If another worker admits an order at this moment, the engine cancels it, or rejects it if it comes later. A settled
     security may be delisted, too.
@@ -64,6 +64,8 @@ def decide_delist(desk: Desk, request: DelistRequest) -> Admitted | Denied:
         order.is_open and order.security_id == security_id for order in desk.orders.values()
     ):
         return Denied(request, "orders_open")
+    if security_id in changes.owed:
+        return Denied(request, "shares_owed")  # its clients could not return them
     if security_id in changes.over and security.phase != "settled":
         return Denied(request, "settled")  # its shares are about to be exchanged for cash
     if security.phase != "settled":

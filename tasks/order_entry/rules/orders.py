@@ -11,7 +11,7 @@ from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, Li
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.phases import TAKE_CANCELS_ONLY, phase_refusal
 from tasks.order_entry.rules.risk import Funds, state_refusal
-from tasks.order_entry.rules.short_sales import count_purchase, hold_to_cover, sell_short
+from tasks.order_entry.rules.short_sales import count_purchase, hold_to_cover, least_margin_price, sell_short
 from tasks.shared.rules.fees import fee_hold_cents, highest_fee_ppm
 from tasks.shared.rules.securities import Security
 
@@ -79,7 +79,8 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
         if shares is None or not shares.hold(order.quantity):
             if not limits.short_limit:
                 return "insufficient_holdings"
-            refusal = sell_short(desk, order, funds=funds, limit_cents=limit_cents, most=limits.short_limit)
+            price_cents = max(limit_cents, least_margin_price(security, limits))
+            refusal = sell_short(desk, order, funds=funds, price_cents=price_cents, most=limits.short_limit)
             if refusal is not None:
                 return refusal
     funds.newly_open += 1

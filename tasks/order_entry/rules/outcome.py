@@ -36,10 +36,12 @@ def order_row(
     now_us: int,
     security: Security | None,
     owned_quantity: int | None = None,
+    margin_price_cents: int | None = None,
 ) -> OrderRow:
     """Return the register's row for an order, admitted or not; the security is None when it is not listed.
 
-    owned_quantity  of an order that sells short: how many of its shares belong to the client
+    owned_quantity      of an order that sells short: how many of its shares belong to the client
+    margin_price_cents  of such an order: the price by which it holds margin
     """
     if isinstance(decision, Admitted):
         placed = decision.command
@@ -56,6 +58,7 @@ def order_row(
             hold_cents=hold_cents,
             rate_ppm=rate_ppm,
             owned_quantity=owned_quantity,
+            margin_price_cents=margin_price_cents,
         )
     return _row(order, now_us, time_in_force=order.time_in_force, hold_cents=0, denied=decision.reason)
 
@@ -69,6 +72,7 @@ def _row(
     rate_ppm: int = 0,
     denied: DenialReason | None = None,
     owned_quantity: int | None = None,
+    margin_price_cents: int | None = None,
 ) -> OrderRow:
     # This order must not take the client order id of another order.
     name = order.client_order_id if denied != "duplicate_client_order_id" else None
@@ -94,7 +98,7 @@ def _row(
         rate_ppm,
         order.expires_us,
         owned_quantity,
-        None if owned_quantity is None else hold_cents,
+        None if owned_quantity is None else margin_price_cents or hold_cents,
     )
 
 

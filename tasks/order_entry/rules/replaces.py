@@ -18,7 +18,7 @@ from tasks.order_entry.rules.phases import phase_refusal
 from tasks.order_entry.rules.reservation import Terms
 from tasks.order_entry.rules.risk import state_refusal
 from tasks.order_entry.rules.rows import KnownOrder, PendingReplace, Widened
-from tasks.order_entry.rules.short_sales import reserve_sale
+from tasks.order_entry.rules.short_sales import least_margin_price, reserve_sale
 from tasks.shared.rules.securities import Security
 
 # Replacements of a client that may wait for their orders: every batch with requests of the client reads them.
@@ -62,7 +62,8 @@ def decide_replace(desk: Desk, replace: ReplaceRequest) -> Decision:
             return Denied(replace, "insufficient_funds")
         grow(desk, limits, (replace.client_id, replace.security_id), _growth(replace, terms))
     else:
-        found = reserve_sale(desk, replace, terms, funds=funds, most=limits.short_limit)
+        least = least_margin_price(security, limits) if terms.owned is not None or limits.short_limit else 0
+        found = reserve_sale(desk, replace, terms, funds=funds, least_price=least, most=limits.short_limit)
         if isinstance(found, str):
             return Denied(replace, found)
         reserved = found

@@ -47,7 +47,9 @@ class Terms:
     margin_cents: int = 0
 
     @classmethod
-    def of(cls, order: PlaceOrder, *, fee_ppm: int = 0, owned: int | None = None) -> Self:
+    def of(
+        cls, order: PlaceOrder, *, fee_ppm: int = 0, owned: int | None = None, margin_cents: int | None = None
+    ) -> Self:
         """Return the terms of a new order."""
         return cls(
             type=order.type,
@@ -55,15 +57,16 @@ class Terms:
             filled=0,
             lowest_quantity=order.quantity,
             highest_quantity=order.quantity,
-            lowest_hold_cents=order.hold_cents,
-            highest_hold_cents=order.hold_cents,
+            # In the register, the hold of a share of a sell order is its limit, too.
+            lowest_hold_cents=order.hold_cents or order.price_cents,
+            highest_hold_cents=order.hold_cents or order.price_cents,
             highest_price_cents=order.price_cents,
             display_quantity=order.display_quantity,
             fee_ppm=fee_ppm if order.side == "buy" else 0,
             largest_quantity=order.quantity,
             largest_hold_cents=order.hold_cents,
             owned=owned,
-            margin_cents=order.price_cents if order.side == "sell" else 0,
+            margin_cents=margin_cents or (order.price_cents if order.side == "sell" else 0),
         )
 
     @classmethod

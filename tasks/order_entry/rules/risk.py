@@ -22,8 +22,14 @@ class Funds:
     newly_held_cents: int = 0
     newly_open: int = 0
     limits: Limits | None = None  # its own limits; None: those of the exchange
-    collateral_cents: int = 0  # in addition to the available cash
+    collateral_cents: int = 0  # for the shares that it owes
+    required_cents: int = 0  # by the last prices of these shares; the larger of the two is not available
     competition: int | None = None  # it trades the securities of this competition; None: those of no competition
+
+    def require(self, cents: int) -> None:
+        """Keep back what the owed shares require beyond their collateral."""
+        self.required_cents = cents
+        self.available_cents -= max(cents - self.collateral_cents, 0)
 
     def may_open(self, max_open_orders: int) -> bool:
         """Return whether the client may have another open order."""
@@ -64,6 +70,12 @@ class Debt:
     borrowed: int
     sold_cents: int
     open_buys: int
+    last_cents: int = 0
+
+    @property
+    def value_cents(self) -> int:
+        """The value of the owed shares."""
+        return self.borrowed * self.last_cents
 
 
 @dataclass(slots=True)

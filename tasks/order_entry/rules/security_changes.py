@@ -47,6 +47,7 @@ class SecurityChanges:
     Securities whose rows are locked:
     over         delisted, settled or about to be settled
     busy         with open orders; only with delistings in the batch
+    owed         with shares that clients owe; only with delistings in the batch
     ever_listed  ids that are to be listed but already belong, or belonged, to a security
     load         how many securities each shard has; only with listings
 
@@ -56,6 +57,7 @@ class SecurityChanges:
 
     over: set[str] = field(default_factory=set)
     busy: set[str] = field(default_factory=set)
+    owed: set[str] = field(default_factory=set)
     ever_listed: set[str] = field(default_factory=set)
     load: Counter[int] = field(default_factory=Counter)
     listed: list[NewSecurity] = field(default_factory=list)

@@ -9,16 +9,39 @@ from __future__ import annotations
 from typing import Literal
 
 from tasks.messages import OrderRequest, ReplaceRequest
+from tasks.order_entry.rules.collar import collar_price
+from tasks.order_entry.rules.decisions import Limits
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.reservation import Terms
-from tasks.order_entry.rules.risk import Funds, Shares
-from tasks.shared.rules.loans import collateral_cents, margin_cents, split
+from tasks.order_entry.rules.risk import Debt, Funds, Shares
+from tasks.shared.rules.loans import collateral_cents, margin_cents, requirement_cents, secured_cents, split
+from tasks.shared.rules.securities import Security
 
 ShortRefusal = Literal["short_limit", "nothing_to_borrow", "insufficient_margin"]
 
 
-def sell_short(desk: Desk, order: OrderRequest, *, funds: Funds, limit_cents: int, most: int) -> ShortRefusal | None:
+def least_margin_price(security: Security, limits: Limits) -> int:
+    """Return the lowest price by which an order holds margin: that of a market order.
+
+    A lower limit trades at the market, too; half of such a limit would not secure the shares for a moment.
+    """
+    last_cents = security.last_price_cents
+    if last_cents is None:
+        return 0
+    return collar_price(
+        last_cents,
+        "sell",
+        band=limits.market_order_band,
+        tick_cents=security.tick_cents,
+        min_price_cents=security.min_price_cents,
+        max_price_cents=security.max_price_cents,
+    )
+
+
+def sell_short(desk: Desk, order: OrderRequest, *, funds: Funds, price_cents: int, most: int) -> ShortRefusal | None:
     """Hold what a short sale needs, and note how many of its shares belong to the client.
+
+    price_cents  by which it holds margin
 
     most     how many shares of a security the client may owe
     returns  why it is denied; then nothing is held
@@ -28,22 +51,24 @@ def sell_short(desk: Desk, order: OrderRequest, *, funds: Funds, limit_cents: in
     owned = shares.available
     short = order.quantity - owned
     refusal = locate(
-        desk, shares, order.security_id, funds=funds, short=short, cents=margin_cents(short, limit_cents), most=most
+        desk, shares, order.security_id, funds=funds, short=short, cents=margin_cents(short, price_cents), most=most
     )
     if refusal is not None:
         return refusal
     shares.hold(owned)
     desk.shares[owner] = shares
     desk.owned[order.order_id] = owned
+    desk.margin_prices[order.order_id] = price_cents
     return None
 
 
 def reserve_sale(
-    desk: Desk, replace: ReplaceRequest, terms: Terms, *, funds: Funds, most: int
+    desk: Desk, replace: ReplaceRequest, terms: Terms, *, funds: Funds, least_price: int, most: int
 ) -> int | ShortRefusal | Literal["insufficient_holdings"]:
     """Reserve the additional shares that a sell order may need; if there are too few, let the order sell short.
 
-    most     how many shares of a security the client may owe
+    least_price  the lowest limit that an order which sells short may get [cents]
+    most         how many shares of a security the client may owe
     returns  the shares reserved until the replacement is decided, 0 for an order that sells short, because its terms
              say what it holds; or why it is denied, and then nothing is held
     """
@@ -65,6 +90,8 @@ def reserve_sale(
         owned = max(owned, terms.filled) + min(shares.available, largest - terms.largest_quantity)
     price_cents = max(terms.margin_cents, replace.price_cents or 0)
     new = split(most=largest, owned=owned, filled=terms.filled, closed=closed, price_cents=price_cents)
+    if new.short and terms.type != "stop" and (replace.price_cents or terms.lowest_hold_cents) < least_price:
+        return "insufficient_margin"  # once it is replaced, it holds margin by its limit
     if new.owned - old.owned > shares.available:
         return "insufficient_holdings"  # the order was closed, but earlier fills have yet to settle
     refusal = locate(
@@ -87,17 +114,25 @@ def reserve_sale(
 def hold_to_cover(desk: Desk, owner: tuple[str, str], funds: Funds, quantity: int, cents: int) -> bool:
     """Hold cash, also of the collateral, for an order that only buys what its client owes; return whether it suffices.
 
-    The order takes at most the part of the collateral that secures its shares, and never more than the account has.
+    The order takes at most the part of the secured cash that is for its shares, and never more than the account has.
     """
     debt = desk.debts.get(owner)
     if debt is None or quantity > debt.borrowed - debt.open_buys:
         return False
-    freed_cents = collateral_cents(debt.sold_cents) * quantity // debt.borrowed
-    if cents > min(max(funds.available_cents, 0) + freed_cents, funds.available_cents + funds.collateral_cents):
+    secured = secured_cents(funds.collateral_cents, funds.required_cents)
+    freed = _secured_after(funds, debt, debt.open_buys) - _secured_after(funds, debt, debt.open_buys + quantity)
+    if cents > min(max(funds.available_cents, 0) + freed, funds.available_cents + secured):
         return False
     funds.available_cents -= cents
     funds.newly_held_cents += cents
     return True
+
+
+def _secured_after(funds: Funds, debt: Debt, returned: int) -> int:
+    """Return the cash that is still secured once the client has returned this many of the owed shares [cents]."""
+    collateral = funds.collateral_cents - collateral_cents(debt.sold_cents) * returned // debt.borrowed
+    required = funds.required_cents - requirement_cents(debt.value_cents) * returned // debt.borrowed
+    return secured_cents(collateral, required)
 
 
 def count_purchase(desk: Desk, owner: tuple[str, str], quantity: int) -> None:

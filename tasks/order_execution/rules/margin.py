@@ -65,9 +65,9 @@ class Payment(NamedTuple):
     is_over: bool
 
 
-def to_buy_in(accounts: Sequence[OwingAccount]) -> list[str]:
-    """Return the clients whose buy-in begins."""
-    return [one.client_id for one in accounts if one.buy_in_us is None and one.excess_cents < 0]
+def to_buy_in(accounts: Sequence[OwingAccount]) -> list[OwingAccount]:
+    """Return the accounts whose buy-in begins."""
+    return [one for one in accounts if one.buy_in_us is None and one.excess_cents < 0]
 
 
 def payments(accounts: Sequence[OwingAccount], *, fund_cents: int) -> list[Payment]:
@@ -79,11 +79,11 @@ def payments(accounts: Sequence[OwingAccount], *, fund_cents: int) -> list[Payme
     for one in accounts:
         if one.buy_in_us is None:
             continue
-        if not one.owed:
+        if not one.owed and not (one.fund_cents and one.open_orders):
             back = min(one.fund_cents, max(one.balance_cents - one.held_cents, 0))
             made.append(Payment(one.client_id, -back, is_over=True))
             fund_cents += back
-        elif not one.open_orders:
+        elif one.owed and not one.open_orders:
             cents = min(missing_cents(one), fund_cents)
             fund_cents -= cents
             if cents:

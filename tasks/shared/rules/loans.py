@@ -78,6 +78,14 @@ def requirement_cents(value_cents: int) -> int:
     return -(-5 * value_cents // 4)
 
 
+def secured_cents(collateral: int, required: int) -> int:
+    """Return the cash that no order and no withdrawal may take, because it secures owed shares [cents].
+
+    The collateral follows from what the shares were sold for. If the price has risen since, they require more.
+    """
+    return max(collateral, required)
+
+
 def margin_of_account(*, balance_cents: int, held_cents: int, collateral_cents: int) -> int:
     """Return the collateral and the free cash of an account [cents].
 

@@ -344,7 +344,10 @@ def test_two_clients_are_bought_in_by_each_others_orders(lending: Lending) -> No
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing_data: Database, seed: int) -> None:
-    """Everybody sells short, replaces, cancels; one client's account is closed in two of the cases."""
+    """All clients sell short, replace and cancel, in auctions, too; in one of the cases, an account is closed.
+
+    Executions come in any order and many of them twice. In the end one security is settled in cash.
+    """
     open_accounts(clearing_data)
     with clearing_data.transaction() as tx:
         for client_id in CLIENTS:
@@ -354,23 +357,34 @@ def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing
                     tx, client_id, f"{client_id} {security_id}", security_id=security_id, quantity=4_960, now_us=NOW_US
                 )
     exchange = Exchange(clearing_data, seed=seed)
-    batches = [batch for _ in range(10) for batch in exchange.enter(exchange.every_kind(40))[0]]
+    batches = [batch for turn in range(10) for batch in exchange.enter([*exchange.every_kind(40), phase(turn)])[0]]
+    batches += exchange.enter([SettleRequest(10_100, "AAPL", "end", 11_000, 5)])[0]
     executions = executions_of(batches)
+    record(clearing_data, events_of(batches, volatility_auction_us=1))
     if seed % 2:
         with clearing_data.transaction() as tx:
             tx.execute(text("UPDATE accounts SET state = 'closed' WHERE client_id = 'CID'"))
     with restorable(clearing_data) as restore:
         settle_as_a_worker(clearing_data, executions)
+        assert settle_due(clearing_data, now_us=NOW_US) == ["AAPL"]
         at_once = state(clearing_data)
         check_all_books(clearing_data)
         restore()
+        with clearing_data.transaction() as tx:
+            tx.execute(text("UPDATE securities SET phase = 'closed' WHERE security_id = 'AAPL'"))
         with ThreadPoolExecutor(max_workers=WORKERS) as workers:
             units = shuffled(executions, random.Random(seed))
             for unit in [workers.submit(settle_as_a_worker, clearing_data, unit) for unit in units]:
                 unit.result()
+        assert settle_due(clearing_data, now_us=NOW_US) == ["AAPL"]
         assert state(clearing_data) == at_once
         check_all_books(clearing_data)
     assert at_once["loans"]
+
+
+def phase(turn: int) -> PhaseRequest:
+    """MSFT and AAPL take turns in an auction, which ends when the other one's begins."""
+    return PhaseRequest(10_001 + turn, ("MSFT", "AAPL")[turn // 2 % 2], ("auction", "continuous")[turn % 2], None, 5)  # type: ignore[arg-type]
 
 
 def check_all_books(clearing_data: Database) -> None:
