@@ -80,7 +80,7 @@ def test_order_entry_locks_accounts_by_name(clearing_data: Database) -> None:
         clearing_data,
         first=account("ANN"),
         second=account("BOB"),
-        lock=lambda tx: admission.lock_and_read(tx, ["BOB", "ANN"], []),
+        lock=lambda tx: admission.lock_and_read(Statements(tx), ["BOB", "ANN"], []),
     )
 
 
