@@ -56,9 +56,16 @@ class Statements:
         values = f" ({', '.join(['%s'] * len(parameters))})" if parameters else ""
         self.add(f"EXECUTE {name}{values}", parameters)
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object] | Struct]) -> None:
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object] | Struct],
+        constants: Mapping[str, object] | None = None,
+    ) -> None:
         """Add the insertion of a few rows; run waiting statements and insert at once if the rows are many.
 
+        The arguments are those of `copy_rows`.
         raises  psycopg2.errors.UniqueViolation  a row exists already
                 ValueError                       a control character in a string
         """
@@ -66,9 +73,12 @@ class Statements:
             return
         if len(rows) > FEW_ROWS:
             self.run()
-            copy_rows(self.tx, table, columns, rows)
+            copy_rows(self.tx, table, columns, rows, constants)
             return
         refuse_control_characters(msgspec.json.encode(rows))
+        if constants:
+            columns = (*columns, *constants)
+            rows = [(*_values(row), *constants.values()) for row in rows]
         if len(rows) <= PREPARED_ROWS:
             self._insert_prepared(table, columns, rows)
             return
@@ -158,4 +168,8 @@ def run_prepared(tx: Connection, name: str, statement: str, *parameters: object)
 
 
 def _values(row: Sequence[object] | Struct) -> Sequence[object]:
-    return msgspec.structs.astuple(row) if isinstance(row, Struct) else row
+    """Return the values of a row, beginning with the tag of a tagged Struct, as in its JSON."""
+    if not isinstance(row, Struct):
+        return row
+    values, tag = msgspec.structs.astuple(row), row.__struct_config__.tag
+    return values if tag is None else (tag, *values)

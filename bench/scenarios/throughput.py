@@ -76,7 +76,7 @@ def measure(exchange: Exchange, plan: Plan, *, in_flight: int) -> Throughput:
         raise TimeoutError("the load generator did not start")
     pipe.recv()  # its requests are made
 
-    progress = Progress(exchange.clearing_data, exchange.market_data, clients=NAMES)
+    progress = Progress(exchange.clearing_data, exchange.market_data)
     trades_before = progress.account().trades_settled
     meter = CpuMeter(exchange)
     started_s = time.perf_counter()

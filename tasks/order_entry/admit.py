@@ -13,14 +13,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg2.errors import UniqueViolation
-from sqlalchemy import Connection
 
 from celery_app import fail_points
 from db.clearing_data.lending import loans
 from db.clearing_data.listing import security_entry
 from db.clearing_data.log import admission, open_orders, waiting_replaces
 from db.connect import Database
-from db.statements import Statements
+from db.statements import Statements, one_transaction
 from tasks.messages import (
     Command,
     CommandBatch,
@@ -70,8 +69,10 @@ def admit(
     while unit:
         try:
             # Copies collide in the register. Looking beforehand would make every batch pay for a rare case.
-            with clearing_data.transaction() as tx:
-                admitted = _admit(tx, unit, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient)
+            with one_transaction(clearing_data) as statements:
+                admitted = _admit(
+                    statements, unit, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient
+                )
             return Admission(admitted.commands, admitted.reports, dropped + admitted.dropped)
         except UniqueViolation:
             collisions += 1
@@ -86,10 +87,12 @@ def admit(
 
 
 def _admit(
-    tx: Connection, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int, patient: bool
+    statements: Statements, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int, patient: bool
 ) -> Admission:
+    """Decide and record a batch, in three round trips if it consists of a few orders."""
+    tx = statements.tx
     # From here on no other worker decides any of these.
-    known = lock(tx, unit.values())
+    known = lock(statements, unit.values())
     # The decision about a request that is not an order depends on when it is made: a request that was admitted the
     # first time and is denied the second time would not collide.
     doubtful = list(unit) if collided else [n for n, request in unit.items() if type(request) is not OrderRequest]
@@ -103,7 +106,7 @@ def _admit(
         names = [(r.client_id, r.client_order_id) for r in fresh if isinstance(r, OrderRequest) and r.client_order_id]
         desk.taken |= admission.taken_client_order_ids(tx, names)
     decisions = [decide(desk, request) for request in fresh]
-    batches = _record(tx, desk, decisions, now_us)
+    batches = _record(statements, desk, decisions, now_us)
 
     told = [
         report(d.request, d.reason if isinstance(d, Denied) else None, now_us)
@@ -128,7 +131,7 @@ def _with_waiting(fresh: Sequence[Request], waiting: Iterable[ReplaceRequest]) -
     return requests
 
 
-def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: int) -> list[CommandBatch]:
+def _record(statements: Statements, desk: Desk, decisions: Sequence[Decision], now_us: int) -> list[CommandBatch]:
     """Write the decisions; lock the shards last and for the shortest time, because every worker needs them."""
     orders = []
     denials = []
@@ -154,7 +157,6 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
         for client, funds in desk.funds.items()
         if funds.newly_open or funds.newly_held_cents
     }
-    statements = Statements(tx)
     admission.register(statements, orders)
     admission.deny(statements, denials)
     replaces = [decision for decision in decisions if isinstance(decision.request, ReplaceRequest)]

@@ -11,6 +11,7 @@ from db.clearing_data.lending import loans
 from db.clearing_data.listing import security_entry
 from db.clearing_data.log import admission, open_orders
 from db.clearing_data.log.admission import Known
+from db.statements import Statements
 from tasks.messages import (
     CancelRequest,
     DelistRequest,
@@ -29,7 +30,7 @@ from tasks.order_entry.rules.rows import KnownOrder, ReplaceableOrder
 from tasks.shared.rules.loans import requirement_cents
 
 
-def lock(tx: Connection, requests: Iterable[Request]) -> Known:
+def lock(statements: Statements, requests: Iterable[Request]) -> Known:
     """Lock and read the accounts of these requests' clients: all requests of one client wait here for each other."""
     clients: set[str] = set()
     sellers: set[str] = set()
@@ -57,7 +58,7 @@ def lock(tx: Connection, requests: Iterable[Request]) -> Known:
             clients.add(request.client_id)
             sweeps = True  # it may reach orders of any security
     return admission.lock_and_read(
-        tx,
+        statements,
         clients,
         sellers,
         earliest_us=earliest_us,

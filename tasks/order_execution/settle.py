@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sqlalchemy import Connection
+from psycopg2.errors import UniqueViolation
 
 from db import coverage
 from db.clearing_data.clearing import executions as register
@@ -15,12 +15,14 @@ from db.clearing_data.clearing.settlement import MATCHING
 from db.clearing_data.lending import loans
 from db.clearing_data.lending import margin as accounts
 from db.connect import Database
-from db.statements import Statements
+from db.statements import Statements, one_transaction
 from tasks.messages import Execution, TradeMade
-from tasks.order_execution.borrowing import Borrowing
+from tasks.order_execution.borrowing import borrow
 from tasks.order_execution.rules import clearing
+from tasks.order_execution.rules.changes import Settlement
 from tasks.order_execution.rules.margin import OwingAccount, to_buy_in
 from tasks.shared.rules.coverage import Interval
+from tasks.shared.rules.loan_rows import ShortOrder
 
 
 def settle_once(
@@ -51,8 +53,8 @@ def settle_once(
     closed: set[str] = set()
     while fresh:
         try:
-            with clearing_data.transaction() as tx:
-                trades, begun = _settle(tx, fresh, covers, closed, settled_us)
+            with one_transaction(clearing_data) as statements:
+                trades, begun = _settle(statements, fresh, covers, closed, settled_us)
             if begun and on_buy_ins is not None:
                 on_buy_ins(begun)
             return failed | {trade.event_id: clearing.ACCOUNT_CLOSED for trade in trades}
@@ -63,15 +65,9 @@ def settle_once(
                 fresh = clearing.unsettled(executions, register.known(tx, executions))
                 failed = register.failed(tx, executions)
     if covers:
-        with clearing_data.transaction() as tx:
-            _cover(tx, covers)
+        with one_transaction(clearing_data) as statements:
+            coverage.add(statements, MATCHING, covers)
     return failed
-
-
-def _cover(tx: Connection, covers: Sequence[Interval]) -> None:
-    statements = Statements(tx)
-    coverage.add(statements, MATCHING, covers)
-    statements.run()
 
 
 class _AccountsClosed(Exception):
@@ -83,47 +79,65 @@ class _AccountsClosed(Exception):
 
 
 def _settle(
-    tx: Connection,
+    statements: Statements,
     executions: Sequence[Execution],
     covers: Sequence[Interval],
     closed: set[str],
     settled_us: int,
 ) -> tuple[list[TradeMade], list[OwingAccount]]:
-    """Settle new executions; return the trades among them that fail, and the accounts whose buy-ins begin.
+    """Settle new executions in four round trips if they are few.
+
+    Return the trades among them that fail, and the accounts whose buy-ins begin.
 
     Work that needs no account comes before the locks on accounts, because other workers wait for these. So the legs
     are booked on the assumption that the accounts are open; in the rare case that one is not, everything is repeated.
 
     closed  clients whose accounts are known to be closed; closing is final
-    raises  _AccountsClosed  more accounts are closed
+    raises  AlreadySettled   some are registered
+            _AccountsClosed  more accounts are closed
     """
-    register.register(tx, executions, settled_us=settled_us)
-    settlement = clearing.clear(executions, rates=books.fee_rates(tx), closed=closed)
-    books.book(tx, settlement, booked_us=settled_us)
+    tx = statements.tx
+    try:
+        register.register(statements, executions, settled_us=settled_us)
+        rates = books.fee_rates(statements)
+    except UniqueViolation as violation:
+        raise register.AlreadySettled from violation
+    settlement = clearing.clear(executions, rates=rates, closed=closed)
+    books.book(statements, settlement, booked_us=settled_us)
+    books.lock_accounts(statements, settlement.accounts)
     if settlement.failed:
+        statements.run()
         register.fail(tx, settlement.failed, clearing.ACCOUNT_CLOSED)
-    are_closed, short_sellers = books.lock_accounts(tx, settlement.accounts)
-    if others := are_closed - closed:
+    before = _short_orders_replaced(statements, settlement)
+    opened = order_changes.change_terms(statements, settlement.orders)
+    changed = order_changes.change_orders(statements, settlement.orders, settlement.accounts)
+    if others := changed.closed_accounts - closed:
         raise _AccountsClosed(others)
-    borrowing = Borrowing(tx, executions, settlement, short_sellers) if short_sellers else None
-    opened = order_changes.change_terms(tx, settlement.orders)
-    changed = order_changes.change_orders(tx, settlement.orders)
-    opened.subtract(clearing.count_closed(settlement, changed))
+    order_changes.close_orders(statements, changed.orders)
+    opened.subtract(clearing.count_closed(settlement, changed.orders))
     released, fees = order_changes.release_replaces(tx, settlement.decided)
     clearing.require_decided(settlement, released)
-    clearing.release_fees(settlement, changed, fees)
-    if borrowing is None:
-        books.change(tx, settlement, opened, covers)
+    clearing.release_fees(settlement, changed.orders, fees)
+    if not changed.short_sellers:
+        books.change(statements, settlement, opened, covers)
         return settlement.failed, []
-    changes = borrowing.settle()
-    owing = books.change(
-        tx,
-        settlement,
-        opened,
-        covers,
-        first=partial(loans.write, changes=changes, booked_us=settled_us),
-        last=partial(accounts.add_owing, clients=short_sellers),
+    changes = borrow(tx, executions, settlement, changed.short_sellers, before)
+    books.change(
+        statements, settlement, opened, covers, first=partial(loans.write, changes=changes, booked_us=settled_us)
     )
-    begun = to_buy_in(accounts.owing_of(owing))
+    accounts.add_owing(statements, changed.short_sellers)
+    begun = to_buy_in(accounts.owing_of(statements.run()))
     accounts.begin_buy_ins(tx, [one.client_id for one in begun], now_us=settled_us)
     return settlement.failed, begun
+
+
+def _short_orders_replaced(statements: Statements, settlement: Settlement) -> dict[int, ShortOrder]:
+    """Return the orders that sell short and that the batch replaces, before it changes them.
+
+    The effect of fills and closes on an order is known; a replacement may change anything.
+    """
+    replaced = {one.order_id for one in settlement.decided if settlement.orders[one.order_id].side == "sell"}
+    if not replaced:
+        return {}
+    statements.run()  # the accounts must be locked
+    return loans.short_orders(statements.tx, replaced)

@@ -378,7 +378,7 @@ SETTLEMENT = (
         "An execution that is delivered again is settled once.",
         "tests/tasks/order_execution/test_task.py::test_what_comes_again_is_reported_again_and_settled_once",
         "tasks/order_execution/settle.py",
-        "    register.register(tx, executions, settled_us=settled_us)\n",
+        "        register.register(statements, executions, settled_us=settled_us)\n",
         "",
     ),
     _one(

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
-from psycopg2.errors import UniqueViolation
 from sqlalchemy import Connection, text
 
-from db.connect import copy_rows
+from db.statements import Statements
 from tasks.messages import Execution, OrderClosed, OrderReplaced, ReplaceRefused, TradeMade
 
 TRADE = "trade"
@@ -64,22 +63,17 @@ class AlreadySettled(Exception):
     """Some executions are already registered; the transaction must be rolled back and may be retried without them."""
 
 
-def register(tx: Connection, executions: Sequence[Execution], *, settled_us: int) -> None:
+def register(statements: Statements, executions: Sequence[Execution], *, settled_us: int) -> None:
     """Enter executions in the order of their ids, so that two workers that enter the same ones cannot deadlock.
 
-    raises  AlreadySettled
+    raises  psycopg2.errors.UniqueViolation  here or when they run: some are already registered
     """
     trades = [one for one in executions if type(one) is TradeMade]
     others = [_row(one) for one in executions if type(one) is not TradeMade]
     of_all = {"settled_us": settled_us}
-    try:
-        # A trade message is already a row of the register. Trades come first in every batch: all workers use one order.
-        if trades:
-            copy_rows(tx, "executions", _TRADE_COLUMNS, trades, of_all)
-        if others:
-            copy_rows(tx, "executions", COLUMNS, others, of_all)
-    except UniqueViolation as violation:
-        raise AlreadySettled from violation
+    # A trade message is already a row of the register. Trades come first in every batch: all workers use one order.
+    statements.insert("executions", _TRADE_COLUMNS, trades, of_all)
+    statements.insert("executions", COLUMNS, others, of_all)
 
 
 def known(tx: Connection, executions: Iterable[Execution]) -> dict[int, Execution]:

@@ -6,13 +6,14 @@ See db.clearing_data.clearing.settlement for the other tables, and for the order
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
 from db.arrays import array
 from db.clearing_data.tables import FEE_HOLD, fee_hold
-from db.statements import Statements, run_prepared
+from db.statements import Statements
 from tasks.order_execution.rules.changes import ChangedOrder, Decided, OrderChange, Terms
 
 # If two replacements settle in the wrong order, the later one applies.
@@ -47,8 +48,10 @@ _CHANGE_TERMS = text(
 )
 
 
-def change_terms(tx: Connection, changes: Mapping[int, OrderChange]) -> Counter[str]:
+def change_terms(statements: Statements, changes: Mapping[int, OrderChange]) -> Counter[str]:
     """Write the new terms of replaced orders; return the change in each client's number of open orders.
+
+    Waiting statements run first, if there is an order to write.
 
     Fills that settled ahead of a replacement may have closed an order that has more to trade: then it opens again.
     """
@@ -56,7 +59,8 @@ def change_terms(tx: Connection, changes: Mapping[int, OrderChange]) -> Counter[
     opened: Counter[str] = Counter()
     if terms:
         event_ids, quantities, price_cents, hold_cents = zip(*terms.values(), strict=True)
-        rows = tx.execute(
+        statements.run()
+        rows = statements.tx.execute(
             _CHANGE_TERMS,
             {
                 "order_ids": list(terms),
@@ -120,39 +124,47 @@ def release_replaces(tx: Connection, decided: Sequence[Decided]) -> tuple[set[tu
     return released, fees
 
 
+_DONE_BEFORE = "orders.filled_quantity + orders.closed_quantity - change.filled_quantity - change.closed_quantity"
+
 # An order is closed when fills and closes add up to its quantity, in any order; ahead of a replacement they may exceed
 # it. A close of the whole order says whether the order was cancelled or rejected; with a fill before or after it, the
 # order was cancelled. Its reason stays, unless a trade of the order failed.
+# The rows about accounts, which the transaction has locked, are of clients that settlement treats specially.
 _CHANGE_ORDERS = f"""
-    UPDATE orders SET
-        filled_quantity = orders.filled_quantity + change.filled_quantity,
-        filled_cents = orders.filled_cents + change.filled_cents,
-        closed_quantity = orders.closed_quantity + change.closed_quantity,
-        status = CASE
-            WHEN orders.filled_quantity + change.filled_quantity >= orders.quantity THEN 'filled'
-            WHEN change.closed_quantity = orders.quantity AND change.rejected THEN 'rejected'
-            WHEN orders.status = 'rejected' THEN 'rejected'
-            WHEN orders.filled_quantity + change.filled_quantity
-               + orders.closed_quantity + change.closed_quantity >= orders.quantity THEN 'cancelled'
-            WHEN orders.filled_quantity + change.filled_quantity > 0 THEN 'partially_filled'
-            ELSE 'new'
-        END,
-        reason = CASE orders.reason
-            WHEN 'account_closed' THEN orders.reason ELSE COALESCE(change.reason, orders.reason)
-        END,
-        updated_us = GREATEST(orders.updated_us, change.updated_us)
-    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::text[], $7::bigint[])
-        AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
-    WHERE orders.order_id = change.order_id
-        AND orders.filled_quantity + change.filled_quantity
-          + orders.closed_quantity + change.closed_quantity <= greatest(orders.quantity, orders.largest_quantity)
-    RETURNING orders.order_id, orders.client_id, orders.security_id, orders.side, orders.hold_cents,
-        orders.largest_quantity IS NOT NULL AS is_replaced,
-        orders.filled_quantity + orders.closed_quantity >= orders.quantity
-            AND orders.filled_quantity + orders.closed_quantity
-              - change.filled_quantity - change.closed_quantity < orders.quantity AS is_closed,
-        {fee_hold("orders.filled_quantity + orders.closed_quantity - change.filled_quantity - change.closed_quantity")}
-            - {FEE_HOLD} AS fee_released
+    WITH changed AS (
+        UPDATE orders SET
+            filled_quantity = orders.filled_quantity + change.filled_quantity,
+            filled_cents = orders.filled_cents + change.filled_cents,
+            closed_quantity = orders.closed_quantity + change.closed_quantity,
+            status = CASE
+                WHEN orders.filled_quantity + change.filled_quantity >= orders.quantity THEN 'filled'
+                WHEN change.closed_quantity = orders.quantity AND change.rejected THEN 'rejected'
+                WHEN orders.status = 'rejected' THEN 'rejected'
+                WHEN orders.filled_quantity + change.filled_quantity
+                   + orders.closed_quantity + change.closed_quantity >= orders.quantity THEN 'cancelled'
+                WHEN orders.filled_quantity + change.filled_quantity > 0 THEN 'partially_filled'
+                ELSE 'new'
+            END,
+            reason = CASE orders.reason
+                WHEN 'account_closed' THEN orders.reason ELSE COALESCE(change.reason, orders.reason)
+            END,
+            updated_us = GREATEST(orders.updated_us, change.updated_us)
+        FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::boolean[], $6::text[], $7::bigint[])
+            AS change (order_id, filled_quantity, filled_cents, closed_quantity, rejected, reason, updated_us)
+        WHERE orders.order_id = change.order_id
+            AND orders.filled_quantity + change.filled_quantity
+              + orders.closed_quantity + change.closed_quantity <= greatest(orders.quantity, orders.largest_quantity)
+        RETURNING orders.order_id, orders.client_id, orders.security_id, orders.side, orders.hold_cents,
+            orders.largest_quantity IS NOT NULL AS is_replaced,
+            orders.filled_quantity + orders.closed_quantity >= orders.quantity
+                AND orders.filled_quantity + orders.closed_quantity
+                  - change.filled_quantity - change.closed_quantity < orders.quantity AS is_closed,
+            {fee_hold(_DONE_BEFORE)} - {FEE_HOLD} AS fee_released
+    )
+    SELECT * FROM changed
+    UNION ALL
+    SELECT NULL, client_id, state, NULL, NULL, sells_short, NULL, NULL FROM accounts
+    WHERE client_id = ANY($8::text[]) AND (state = 'closed' OR sells_short)
 """  # noqa: S608 - the text is ours
 
 # Planned each time: the best plan depends on the number of open orders, and a kept plan would date from when few were
@@ -163,25 +175,51 @@ _NO_LONGER_OPEN = """
 """
 
 
-def change_orders(tx: Connection, changes: Mapping[int, OrderChange]) -> list[ChangedOrder]:
-    """Write the changes of open orders; return the orders whose open quantity covered their change."""
-    rows = run_prepared(
-        tx,
+class ChangedOrders(NamedTuple):
+    """The orders that a batch changed, its clients whose accounts are closed, and those that ever sold short."""
+
+    orders: list[ChangedOrder]
+    closed_accounts: set[str]
+    short_sellers: set[str]
+
+
+def change_orders(
+    statements: Statements, changes: Mapping[int, OrderChange], clients: Collection[str]
+) -> ChangedOrders:
+    """Run waiting statements and write the changes of open orders; return the orders whose open quantity covered it.
+
+    clients  whose accounts are looked at
+    """
+    statements.add_prepared(
         "change_orders",
         _CHANGE_ORDERS,
-        array(changes),
-        array([change.filled_quantity for change in changes.values()]),
-        array([change.filled_cents for change in changes.values()]),
-        array([change.closed_quantity for change in changes.values()]),
-        array([change.rejected for change in changes.values()]),
-        array([change.reason for change in changes.values()]),
-        array([change.updated_us for change in changes.values()]),
+        (
+            array(changes),
+            array([change.filled_quantity for change in changes.values()]),
+            array([change.filled_cents for change in changes.values()]),
+            array([change.closed_quantity for change in changes.values()]),
+            array([change.rejected for change in changes.values()]),
+            array([change.reason for change in changes.values()]),
+            array([change.updated_us for change in changes.values()]),
+            array(clients),
+        ),
     )
-    changed = [ChangedOrder(*row) for row in rows]
+    changed = ChangedOrders([], set(), set())
+    for row in statements.run():
+        order_id, client_id, state, _, _, sells_short, *_ = row
+        if order_id is not None:
+            changed.orders.append(ChangedOrder(*row))
+            continue
+        if state == "closed":
+            changed.closed_accounts.add(client_id)
+        if sells_short:
+            changed.short_sellers.add(client_id)
+    return changed
+
+
+def close_orders(statements: Statements, changed: Iterable[ChangedOrder]) -> None:
+    """Delete orders that a batch closed from the open ones; the next statement that runs sends this along."""
     closed = [order for order in changed if order.is_closed]
     if closed:
-        statements = Statements(tx)
         parameters = array([order.client_id for order in closed]), array([order.order_id for order in closed])
         statements.add(_NO_LONGER_OPEN, parameters)
-        statements.run()
-    return changed

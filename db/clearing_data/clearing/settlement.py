@@ -8,16 +8,13 @@ rows of DTCC are never locked, because it is flat over every trade.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from psycopg2.errors import CheckViolation
-from sqlalchemy import Connection
 
 from db import coverage
 from db.arrays import array
 from db.clearing_data.tables import DTCC, EXCHANGE
-from db.connect import copy_rows
-from db.statements import Statements, run_prepared
+from db.statements import Statements
 from tasks.order_execution.rules.changes import FeeRates, HoldingChange, LastPrice, LedgerEntry, Settlement
 from tasks.shared.rules.coverage import Interval
 
@@ -32,21 +29,15 @@ class BooksBroken(Exception):
     """Accounts or holdings do not cover what their own open orders need."""
 
 
-_LOCK_ACCOUNTS = (
-    "SELECT client_id, state, sells_short FROM accounts WHERE client_id = ANY($1::text[]) ORDER BY client_id FOR UPDATE"
-)
+_LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1::text[]) ORDER BY client_id FOR UPDATE"
 
 
-def lock_accounts(tx: Connection, clients: Iterable[str]) -> tuple[set[str], set[str]]:
+def lock_accounts(statements: Statements, clients: Iterable[str]) -> None:
     """Lock the accounts of clients, always in the same order; this also protects their orders and holdings.
 
-    returns  the clients whose accounts are closed, and those that ever sold short
+    The next statement that runs sends this along.
     """
-    rows = run_prepared(tx, "lock_accounts_to_settle", _LOCK_ACCOUNTS, array(clients))
-    return (
-        {client_id for client_id, state, _ in rows if state == "closed"},
-        {client_id for client_id, _, sells_short in rows if sells_short},
-    )
+    statements.add_prepared("lock_accounts_to_settle", _LOCK_ACCOUNTS, (array(clients),))
 
 
 _FEE_RATES = (
@@ -54,31 +45,31 @@ _FEE_RATES = (
 )
 
 
-def fee_rates(tx: Connection) -> dict[str, FeeRates]:
-    """Return the fees of the securities that have any. They change only while a security has nothing left to settle."""
-    return {
-        security_id: FeeRates(maker, taker) for security_id, maker, taker in run_prepared(tx, "fee_rates", _FEE_RATES)
-    }
+def fee_rates(statements: Statements) -> dict[str, FeeRates]:
+    """Run waiting statements; return the fees of the securities that have any.
+
+    They change only while a security has nothing left to settle.
+    """
+    statements.add_prepared("fee_rates", _FEE_RATES, ())
+    return {security_id: FeeRates(maker, taker) for security_id, maker, taker in statements.run()}
 
 
 def change(
-    tx: Connection,
+    statements: Statements,
     settlement: Settlement,
     opened_orders: Mapping[str, int],
     covers: Iterable[Interval] = (),
     *,
     first: Adds | None = None,
-    last: Adds | None = None,
-) -> list[tuple[Any, ...]]:
+) -> None:
     """Write a batch's changes of accounts, holdings and last prices, and the events that it covers.
 
+    The next statement that runs sends the last of them along.
     opened_orders  change in each client's number of open orders
-    first, last    add statements before and after these, in the same round trips
-    returns        the rows of the last statement
+    first          adds statements before these, in the same round trip
 
     raises  BooksBroken  the transaction must then be rolled back
     """
-    statements = Statements(tx)
     # This conflicts with nothing, so it shares the next round trip instead of taking one of its own.
     coverage.add(statements, MATCHING, covers)
     if first is not None:
@@ -90,9 +81,6 @@ def change(
     if settlement.earned_cents:
         statements.add(_EARN, (settlement.earned_cents, EXCHANGE))
     _set_last_prices(statements, settlement.last_prices)
-    if last is not None:
-        last(statements)
-    return statements.run()
 
 
 # The accounts are already locked, so it does not matter which of the two tables Postgres changes first.
@@ -158,12 +146,11 @@ def _columns_of(changes: Mapping[tuple[str, str], HoldingChange]) -> tuple[str, 
     )
 
 
-def book(tx: Connection, settlement: Settlement, *, booked_us: int) -> None:
+def book(statements: Statements, settlement: Settlement, *, booked_us: int) -> None:
     """Enter the legs of trades in the ledger, each against DTCC, and the fees against EXCHANGE."""
     for kind, contra_account, entries in (("trade", DTCC, settlement.ledger), ("fee", EXCHANGE, settlement.fees)):
-        if entries:
-            of_all = {"kind": kind, "contra_account": contra_account, "booked_us": booked_us}
-            copy_rows(tx, "ledger", LedgerEntry.__struct_fields__, entries, of_all)
+        of_all = {"kind": kind, "contra_account": contra_account, "booked_us": booked_us}
+        statements.insert("ledger", LedgerEntry.__struct_fields__, entries, of_all)
 
 
 # Every batch with fees waits here for the others, so this comes as late as possible.

@@ -83,7 +83,7 @@ _SIDES = ("", "buy", "sell")
 
 
 def lock_and_read(
-    tx: Connection,
+    statements: Statements,
     client_ids: Collection[str],
     sellers: Collection[str],
     *,
@@ -93,6 +93,7 @@ def lock_and_read(
 ) -> Known:
     """Lock the existing accounts of these clients until the end of the transaction, and read what a batch needs.
 
+    statements    waiting statements run first
     sellers       the clients whose holdings are needed
     earliest_us   when the api accepted the oldest order of the batch: older marks apply to none of its orders
     order_ids     the lowest and the highest of the batch, so that invented ids in cancels cost other clients nothing
@@ -100,7 +101,6 @@ def lock_and_read(
     """
     clients = [client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)]
     named = None if security_ids is None else list(security_ids)
-    statements = Statements(tx)
     statements.add_prepared("lock_accounts", _LOCK_ACCOUNTS, (clients,))
     statements.add_prepared("read_unit", _READ, (clients, list(sellers), earliest_us, *order_ids, named))
     known = Known([], [], [], [], [])
@@ -269,11 +269,12 @@ def append(
 ) -> dict[int, int]:
     """Append commands to the logs of their shards, after running the statements that are queued.
 
+    If the commands are few, the next statement that runs sends them along.
     commands  by shard, in their order
     asked     by number, for commands that are not orders: when the api accepted them [us since 1970, UTC], and the
               security that a mass cancel names
     returns   by shard, the number of the first command; the others follow without a gap
-    raises    psycopg2.errors.UniqueViolation  a command is in the log already
+    raises    psycopg2.errors.UniqueViolation  here or when they run: a command is in the log already
               KeyError                         there is no such shard
     """
     if not commands:
@@ -298,7 +299,6 @@ def append(
         )
     else:
         statements.insert("order_log", columns, rows)
-    statements.run()
     return first
 
 

@@ -80,17 +80,17 @@ def test_order_entry_locks_accounts_by_name(clearing_data: Database) -> None:
         clearing_data,
         first=account("ANN"),
         second=account("BOB"),
-        lock=lambda tx: admission.lock_and_read(tx, ["BOB", "ANN"], []),
+        lock=lambda tx: admission.lock_and_read(Statements(tx), ["BOB", "ANN"], []),
     )
 
 
 def test_order_execution_locks_accounts_by_name(clearing_data: Database) -> None:
-    assert_locks_first(
-        clearing_data,
-        first=account("ANN"),
-        second=account("BOB"),
-        lock=lambda tx: settlement.lock_accounts(tx, ["BOB", "ANN"]),
-    )
+    def lock(tx: Connection) -> None:
+        statements = Statements(tx)
+        settlement.lock_accounts(statements, ["BOB", "ANN"])
+        statements.run()
+
+    assert_locks_first(clearing_data, first=account("ANN"), second=account("BOB"), lock=lock)
 
 
 def test_shards_are_locked_by_number(clearing_data: Database) -> None:

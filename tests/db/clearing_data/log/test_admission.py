@@ -11,7 +11,7 @@ from sqlalchemy import text
 from db.clearing_data.log import admission, orders
 from db.clearing_data.log.admission import Sequenced
 from db.connect import Database
-from db.statements import Statements
+from db.statements import Statements, one_transaction
 from tasks.messages import CancelOrder
 
 
@@ -20,12 +20,13 @@ def command(number: int) -> CancelOrder:
 
 
 def test_a_command_is_appended_once(clearing_data: Database) -> None:
+    with one_transaction(clearing_data) as statements:
+        assert admission.append(statements, {1: [command(1)], 0: [command(2), command(3)]}) == {0: 1, 1: 1}
+    with pytest.raises(UniqueViolation), one_transaction(clearing_data) as statements:
+        admission.append(statements, {0: [command(4), command(1)]})
+    with one_transaction(clearing_data) as statements:
+        assert admission.append(statements, {0: [command(5)]}) == {0: 3}
     with clearing_data.transaction() as tx:
-        assert admission.append(Statements(tx), {1: [command(1)], 0: [command(2), command(3)]}) == {0: 1, 1: 1}
-    with pytest.raises(UniqueViolation), clearing_data.transaction() as tx:
-        admission.append(Statements(tx), {0: [command(4), command(1)]})
-    with clearing_data.transaction() as tx:
-        assert admission.append(Statements(tx), {0: [command(5)]}) == {0: 3}
         assert admission.sequenced(tx, [1, 4, 5]) == {1: Sequenced(1, 1, command(1)), 5: Sequenced(0, 3, command(5))}
 
 
@@ -34,7 +35,9 @@ def test_many_writers_leave_no_gap(clearing_data: Database) -> None:
         for turn in range(20):
             number = writer * 1_000 + turn * 3
             with clearing_data.transaction() as tx:
-                admission.append(Statements(tx), {1: [command(number)], 0: [command(number + 1), command(number + 2)]})
+                statements = Statements(tx)
+                admission.append(statements, {1: [command(number)], 0: [command(number + 1), command(number + 2)]})
+                statements.run()
                 if turn % 4 == 0:
                     tx.rollback()
 
