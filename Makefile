@@ -3,7 +3,9 @@
 .PHONY: help up down status logs clean audit dead-letters republish bench chaos mutations pictures tournament competition drop-old-data test lint requirements
 
 PYTHON ?= python3
-RUN = @$(PYTHON) -m deploy.local
+RUN = @command -v $(PYTHON) > /dev/null || { \
+	echo "there is no $(PYTHON): install Python 3.11 to 3.13, on Debian and Ubuntu with: apt-get install python3" >&2; \
+	exit 1; }; $(PYTHON) -m deploy.local
 
 help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'

@@ -6,17 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy.exc import ProgrammingError
 
 from bench.against import compare
 from bench.engine import contest
-from bench.load.generator import Plan
 from bench.load.usual import UnusualRun
 from bench.scenarios import anonymous, feed, front_door, latency, reads, recovery, report, throughput
 from bench.settlement import measure as settlement
-from bench.target.accounts import NAMES, NoAccounts
+from bench.target.accounts import NoAccounts
 from bench.target.exchange import Exchange, running_exchange
 from bench.target.own import OwnExchange, trading_exchange
 from bots.errors import ExchangeError
@@ -104,11 +102,7 @@ def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> repor
         return feed.measure(exchange, seconds=options.seconds, in_flight=options.in_flight, seed=options.seed)
     if scenario == ANONYMOUS:
         return anonymous.measure(exchange, seconds=options.seconds)
-    address = urlsplit(exchange.url)
-    plan = Plan(
-        host=address.hostname or "127.0.0.1",
-        port=address.port or 80,
-        keys=[exchange.client_keys[name] for name in NAMES],
+    plan = exchange.plan(
         connections=options.connections or (64 if scenario == "singles" else 20),
         array_size=0 if scenario == "singles" else options.array_size,
         seconds=options.seconds,

@@ -29,30 +29,12 @@ from bots.contract import (
     Trade,
 )
 from bots.errors import Problem
+from bots.interfaces import Event, Log, Venue, no_log
 from bots.portfolio import NOTHING, Portfolio
 from bots.working_order import ENDS, Fill, WorkingOrder, working
 
-Event = Price | Book | Trade | Report | PhaseChange | Auction | NewsItem
-Log = Callable[[float, str, Mapping[str, object]], None]
-
 # How many of its most recently closed orders a session remembers, so that a late report does not open one again.
 REMEMBERED_ORDERS = 10_000
-
-
-class Venue(Protocol):
-    """The destination of orders. A refused request raises Problem, an unreachable venue Unavailable."""
-
-    def place(self, order: Order) -> int:
-        """Send an order and return its id."""
-
-    def cancel(self, security_id: str, order_id: int) -> None:
-        """Request the cancellation of an order."""
-
-    def cancel_all(self, security_id: str | None) -> None:
-        """Request the cancellation of all of the bot's orders in one security, or in all of them."""
-
-    def replace(self, security_id: str, order_id: int, *, quantity: int | None, price: Decimal | None) -> None:
-        """Request new terms for an order: a new total, a new limit [dollars per share], or both."""
 
 
 class Callbacks(Protocol):
@@ -93,10 +75,6 @@ class Callbacks(Protocol):
 
     def on_stop(self) -> None:
         """Stop."""
-
-
-def no_log(now_s: float, text: str, fields: Mapping[str, object]) -> None:
-    """Discard what a strategy logs."""
 
 
 class TradingSession:

@@ -6,7 +6,6 @@ It is checked as a whole before anything starts, and every fault is reported wit
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -15,9 +14,10 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from bots import roster
+from bots import roster, settings_file
 from bots.hidden_value import Values
 from bots.roster import Crew, Entry, RosterError
+from bots.settings_file import UnreadableFile
 from db.clearing_data import initial_data
 from deploy.processes import BOTS
 from tasks.shared.rules.market import Day, Endowment, Listing, Market
@@ -256,13 +256,9 @@ def read(file: Path) -> MarketFile:
     raises  MarketFileError  naming every fault
     """
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
-    except FileNotFoundError:
-        raise MarketFileError(f"{file} does not exist") from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise MarketFileError(f"{file} cannot be read: {fault}") from None
-    except tomllib.TOMLDecodeError as fault:
-        raise MarketFileError(f"{file} is not TOML: {fault}") from None
+        content = settings_file.content_of(file, parse_float=Decimal)
+    except UnreadableFile as fault:
+        raise MarketFileError(str(fault)) from None
     return parse(content, named=str(file))
 
 
@@ -270,23 +266,8 @@ def parse(content: dict[str, Any], *, named: str) -> MarketFile:
     """Return the market that the content of a file describes; raises MarketFileError."""
     try:
         return MarketFile.model_validate(content)
-    except ValidationError as faults:
-        lines = [f"{_place(fault['loc'])}: {_said(fault)}" for fault in faults.errors()]
-        raise MarketFileError("\n  ".join([f"{named} describes no market:", *lines])) from None
-
-
-def _said(fault: Any) -> str:
-    if fault["type"] == "extra_forbidden":
-        return "there is no such setting"
-    return str(fault["msg"]).removeprefix("Value error, ")
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """Return a place as a reader finds it in the file, whose tables are counted from 1: securities[3].band."""
-    place = ""
-    for part in location:
-        place += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if place else part
-    return place or "as a whole"
+    except ValidationError as error:
+        raise MarketFileError("\n  ".join([f"{named} describes no market:", *settings_file.faults_of(error)])) from None
 
 
 def _misfit(place: int, entry: Entry, listed: Sequence[str]) -> str | None:

@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection as Pipe
 from statistics import median
-from urllib.parse import urlsplit
 
 from sqlalchemy import text
 
@@ -24,7 +23,6 @@ from bench.load.subscribers import CrowdResult, run
 from bench.scenarios import throughput
 from bench.scenarios.report import Section, percentile_ms
 from bench.scenarios.throughput import LOAD, Throughput
-from bench.target.accounts import NAMES
 from bench.target.cpu import OTHER
 from bench.target.exchange import Exchange
 from db.market_data.reads import FIRST_EVENT
@@ -54,18 +52,7 @@ class Delays:
 
 def measure(exchange: Exchange, *, seconds: float, in_flight: int, seed: int) -> Section:
     """Measure the delays at a fixed rate, then the cost of the subscribers."""
-    address = urlsplit(exchange.url)
-    plan = Plan(
-        host=address.hostname or "127.0.0.1",
-        port=address.port or 80,
-        keys=[exchange.client_keys[name] for name in NAMES],
-        connections=CONNECTIONS,
-        array_size=0,
-        seconds=seconds,
-        rate=ORDERS_A_SECOND,
-        cancels=0,
-        seed=seed,
-    )
+    plan = exchange.plan(connections=CONNECTIONS, array_size=0, seconds=seconds, rate=ORDERS_A_SECOND, seed=seed)
     before = _book_changes(exchange)
     with _crowd(plan) as crowd:
         calm = throughput.measure(exchange, plan, in_flight=in_flight)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from multiprocessing.connection import Connection as Pipe
-from urllib.parse import urlsplit
 
 from api.orders.intake.rules import refusal
 from api.request.auth import Keys
@@ -45,18 +44,7 @@ class FrontDoor:
 
 def measure(exchange: Exchange, *, seconds: float, seed: int) -> FrontDoor:
     """Send single orders over many connections, then arrays over one. The caller has stopped order entry."""
-    address = urlsplit(exchange.url)
-    plan = Plan(
-        host=address.hostname or "127.0.0.1",
-        port=address.port or 80,
-        keys=[exchange.client_keys[name] for name in NAMES],
-        connections=CONNECTIONS,
-        array_size=0,
-        seconds=seconds,
-        rate=None,
-        cancels=0,
-        seed=seed,
-    )
+    plan = exchange.plan(connections=CONNECTIONS, array_size=0, seconds=seconds, seed=seed)
     meter = CpuMeter(exchange)
     singles = _load(plan)
     api_cpu_s = meter.used_s()["api"]

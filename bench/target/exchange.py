@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from bench.target.accounts import open_accounts
+from bench.load.generator import Plan
+from bench.target.accounts import NAMES, open_accounts
 from celery_app.settings import Settings
 from db.connect import Database
 
@@ -22,6 +24,30 @@ class Exchange:
     broker_url: str
     redis_url: str
     run_directory: Path
+
+    def plan(
+        self,
+        *,
+        connections: int,
+        array_size: int,
+        seconds: float,
+        seed: int,
+        rate: float | None = None,
+        cancels: int = 0,
+    ) -> Plan:
+        """Return a plan of load on this exchange from all clients of the flow."""
+        address = urlsplit(self.url)
+        return Plan(
+            host=address.hostname or "127.0.0.1",
+            port=address.port or 80,
+            keys=[self.client_keys[name] for name in NAMES],
+            connections=connections,
+            array_size=array_size,
+            seconds=seconds,
+            rate=rate,
+            cancels=cancels,
+            seed=seed,
+        )
 
 
 def running_exchange(url: str, settings: Settings) -> Exchange:

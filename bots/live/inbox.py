@@ -7,9 +7,9 @@ from threading import Condition
 
 from bots.contract import Auction, Price
 from bots.errors import ExchangeError
+from bots.interfaces import Event
 from bots.live.feed import FeedEvent
 from bots.live.local_book import LocalBook
-from bots.trading_session import Event
 
 # Levels per side of a book that a strategy sees.
 DEPTH = 20

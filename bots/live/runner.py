@@ -16,11 +16,12 @@ from bots.client import Client
 from bots.client.channels import Subscription, events
 from bots.contract import NewsItem, Report, Security
 from bots.errors import ExchangeError, Problem, Unavailable
+from bots.interfaces import Venue
 from bots.live.feed import Feed
 from bots.live.inbox import Inbox, InboxItem
 from bots.live.venue import LiveVenue
 from bots.strategy import Strategy
-from bots.trading_session import TradingSession, Venue
+from bots.trading_session import TradingSession
 from bots.working_order import ENDS
 
 log = logging.getLogger(__name__)

@@ -17,12 +17,13 @@ from msgspec import Struct
 from bots.contract import Auction, Book, NewsItem, PhaseChange, Price, Report, Security, Trade
 from bots.errors import Problem
 from bots.fundamental import RevealedValue
+from bots.interfaces import Event
 from bots.simulated.clock import FOREVER_US, US_PER_S
 from bots.simulated.dollars import cash_of
 from bots.simulated.venue import NumberSeries, RequestFlood, SimulatedVenue
 from bots.simulated.watch import CallbackTimeout, Watch
 from bots.strategy import Channel, Strategy
-from bots.trading_session import Event, TradingSession
+from bots.trading_session import TradingSession
 from tasks.messages import ClientRequest
 from tasks.shared.rules.securities import Security as Listed
 

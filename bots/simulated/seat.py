@@ -12,10 +12,10 @@ from functools import partial
 
 from bots.chance import chance_of
 from bots.fundamental import Fundamental
+from bots.interfaces import Event
 from bots.simulated.clock import FOREVER_US, US_PER_S, Clock
 from bots.simulated.configuration import Latency
 from bots.simulated.player import Failure, Note, Player, Terms, Turn
-from bots.trading_session import Event
 from tasks.messages import ClientRequest
 
 

@@ -1,4 +1,4 @@
-"""The migrated schemas are those of tables.py, down to checks, partial indexes and storage options."""
+"""The migrated schemas are those of the modules of tables, down to checks, partial indexes and storage options."""
 
 from __future__ import annotations
 

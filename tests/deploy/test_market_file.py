@@ -130,7 +130,7 @@ def test_all_faults_are_named_at_once() -> None:
     assert len(str(found.value).splitlines()) == 5
 
 
-@pytest.mark.parametrize(("text", "fault"), [("a = ", "is not TOML"), (None, "does not exist")])
+@pytest.mark.parametrize(("text", "fault"), [("a = ", "is not valid TOML"), (None, "does not exist")])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None, fault: str) -> None:
     file = tmp_path / "my.toml"
     if text is not None:

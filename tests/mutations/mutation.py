@@ -29,6 +29,11 @@ class Mutation(NamedTuple):
     edits: tuple[Edit, ...]
 
 
+def single(name: str, safeguard: str, catcher: str, path: str, search: str, replacement: str) -> Mutation:
+    """Return a mutation of one edit that one test catches."""
+    return Mutation(name, safeguard, (catcher,), (Edit(path, search, replacement),))
+
+
 class NotApplicable(Exception):
     """The text that a mutation replaces does not occur exactly once: the mutation must follow the code."""
 

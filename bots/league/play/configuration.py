@@ -6,14 +6,15 @@ does not end a tournament after an hour.
 
 from __future__ import annotations
 
-import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from bots import settings_file
 from bots.league.play.duration import Seconds
+from bots.settings_file import UnreadableFile
 
 Security = Annotated[str, Field(pattern=r"^[A-Z0-9._]{1,12}$")]
 Cents = Annotated[Decimal, Field(decimal_places=2, max_digits=14)]
@@ -125,6 +126,7 @@ class LargeSeller(_Settings):
 
 
 ScheduledEvent = Annotated[News | Halt | LargeSeller, Field(discriminator="kind")]
+_KINDS_OF_EVENTS = frozenset({"news", "halt", "large_seller"})
 
 
 class Live(_Settings):
@@ -226,36 +228,15 @@ def read(file: Path) -> League:
 def content_of(file: Path) -> dict[str, Any]:
     """Return the unchecked content of a file. Raises ConfigurationError."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(f"{file} does not exist") from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise ConfigurationError(f"{file} cannot be read: {fault}") from None
-    except tomllib.TOMLDecodeError as fault:
-        raise ConfigurationError(f"{file} is not valid TOML: {fault}") from None
+        return settings_file.content_of(file)
+    except UnreadableFile as fault:
+        raise ConfigurationError(str(fault)) from None
 
 
 def parse(content: dict[str, Any], *, named: str) -> League:
     """Check the content of a file. Raises ConfigurationError, listing every fault."""
     try:
         return League.model_validate(content)
-    except ValidationError as faults:
-        lines = [f"  {_location(fault['loc'])}: {_text(fault)}" for fault in faults.errors()]
-        raise ConfigurationError("\n".join([f"{named} does not describe a tournament:", *lines])) from None
-
-
-def _text(fault: Any) -> str:
-    if fault["type"] == "extra_forbidden":
-        return "there is no such setting"
-    return str(fault["msg"]).removeprefix("Value error, ")
-
-
-def _location(location: tuple[int | str, ...]) -> str:
-    """Write a location as in bots[3].options, counted from 1."""
-    place = ""
-    for part in location:
-        if isinstance(part, int):
-            place += f"[{part + 1}]"
-        elif part not in ("news", "halt", "large_seller"):  # the kind of event, which pydantic inserts
-            place += f".{part}" if place else part
-    return place or "the whole file"
+    except ValidationError as error:
+        faults = settings_file.faults_of(error, kinds=_KINDS_OF_EVENTS)
+        raise ConfigurationError("\n  ".join([f"{named} does not describe a tournament:", *faults])) from None

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Raw, Struct, structs
 
+from bots.interfaces import Event
 from bots.league.sandbox import bubblewrap
 from bots.league.sandbox.wire import (
     EVENTS,
@@ -39,7 +40,6 @@ from bots.simulated.clock import FOREVER_US, US_PER_S
 from bots.simulated.inspection import ForgedTurn, Inspector
 from bots.simulated.player import Failure, Terms, Turn
 from bots.strategy import Channel
-from bots.trading_session import Event
 
 # The longest answer, and what a bot may print and log in a match [bytes].
 LONGEST_ANSWER = 4 * 1024**2

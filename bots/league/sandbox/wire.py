@@ -10,9 +10,9 @@ from typing import Any, get_args
 import msgspec
 from msgspec import Raw, Struct
 
+from bots.interfaces import Event
 from bots.simulated.player import Terms, Turn
 from bots.strategy import Channel
-from bots.trading_session import Event
 
 LENGTH_BYTES = 4
 EVENTS: tuple[type[Any], ...] = get_args(Event)

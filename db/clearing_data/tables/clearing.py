@@ -45,7 +45,7 @@ ledger = Table(
     Column("cash_cents", BigInteger, nullable=False),  # gain of the account, loss of the contra account
     Column("shares", BigInteger, nullable=False),
     Column("booked_us", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # trade, fee, deposit, loan, ...; see below
+    Column("kind", Text, nullable=False),  # trade, fee, deposit, loan, ...; see above
     Column("account", Text, nullable=False),
     Column("contra_account", Text, nullable=False),
     Column("security_id", Text),

@@ -82,6 +82,7 @@ def leg_reports(
 ) -> tuple[Report, Report]:
     """Return the reports of a trade or its settlement to buyer and seller; `denied` is why it does not settle."""
     report_id = trade.event_id if event_type == "trade" else -trade.event_id
+    # Both legs are written out, because a function for either one takes half as long again.
     buy = Report(
         order_id=trade.buy_order_id,
         report_id=report_id,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from msgspec import structs
 
@@ -92,6 +93,11 @@ def _is_same_order(request: OrderRequest, command: PlaceOrder) -> bool:
     return request.client_id == command.client_id and terms_of(as_logged) == terms_of(command)
 
 
+_listing_of = attrgetter(
+    "security_id", "reference_cents", "tick_cents", "min_price_cents", "max_price_cents", "band_ppm"
+)
+
+
 def _terms_of(request: Request) -> tuple[object, ...]:
     if isinstance(request, CancelRequest):
         return "cancel", request.client_id, request.security_id, request.order_id
@@ -109,15 +115,7 @@ def _terms_of_security(request: SecurityRequest) -> tuple[object, ...]:
     if isinstance(request, PhaseRequest):
         return "phase", request.security_id, request.phase
     if isinstance(request, ListRequest):
-        return (
-            "list",
-            request.security_id,
-            request.reference_cents,
-            request.tick_cents,
-            request.min_price_cents,
-            request.max_price_cents,
-            request.band_ppm,
-        )
+        return "list", *_listing_of(request)
     if isinstance(request, DelistRequest):
         return "delist", request.security_id
     if isinstance(request, SettleRequest):
@@ -145,15 +143,7 @@ def _terms_of_security_command(command: SecurityCommand) -> tuple[object, ...]:
     if isinstance(command, SetPhase):
         return "phase", command.security_id, command.phase
     if isinstance(command, ListSecurity):
-        return (
-            "list",
-            command.security_id,
-            command.reference_cents,
-            command.tick_cents,
-            command.min_price_cents,
-            command.max_price_cents,
-            command.band_ppm,
-        )
+        return "list", *_listing_of(command)
     if isinstance(command, DelistSecurity):
         return "delist", command.security_id
     if isinstance(command, SettleSecurity):

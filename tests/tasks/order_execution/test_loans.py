@@ -16,17 +16,16 @@ from db.clearing_data.clients.states import close
 from db.clearing_data.listing import trading_day
 from db.clearing_data.log import orders
 from db.connect import Database
-from tasks.audit.clearing.loans import check_collateral, check_loans
-from tasks.audit.clearing.money import check_conservation, check_final_settlements, check_holds
+from tasks.audit.clearing.money import check_final_settlements
 from tasks.messages import PhaseRequest, Request, SettleRequest
 from tasks.order_entry.tick import tick
 from tasks.order_execution.margin import check_all
 from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.securities import events_of, record, settle_due
 from tasks.order_execution.settle import settle_once
-from tests.support.entry import assert_books_hold
 from tests.support.trading import CASH_CENTS, CLIENTS, LIMITS, NOW_US, Exchange, open_accounts
-from tests.tasks.order_execution.test_settle import executions_of, restorable, state
+from tests.tasks.order_execution.books import check_all_books
+from tests.tasks.order_execution.states import executions_of, restorable, state
 from tests.tasks.order_execution.test_settle_properties import WORKERS, shuffled
 from tests.tasks.order_execution.test_settle_properties import settle as settle_as_a_worker
 
@@ -385,17 +384,6 @@ def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing
 def phase(turn: int) -> PhaseRequest:
     """MSFT and AAPL take turns in an auction, which ends when the other one's begins."""
     return PhaseRequest(10_001 + turn, ("MSFT", "AAPL")[turn // 2 % 2], ("auction", "continuous")[turn % 2], None, 5)  # type: ignore[arg-type]
-
-
-def check_all_books(clearing_data: Database) -> None:
-    """Check what must hold between any two units, and that the two-phase view shows what is held."""
-    with clearing_data.snapshot() as tx:
-        assert_books_hold(tx)
-        for check in (check_loans, check_collateral, check_conservation, check_holds):
-            assert check(tx).findings == [], check
-        pending = "SELECT COALESCE(sum(amount), 0) FROM pending_transfers WHERE account = client_id AND asset ="
-        assert tx.execute(text(f"SELECT * FROM accounts WHERE held_cents <> ({pending} 'USD')")).all() == []
-        assert tx.execute(text(f"SELECT * FROM holdings WHERE held <> ({pending} security_id)")).all() == []
 
 
 def test_a_flash_rise_with_two_hundred_short_clients(lending: Lending) -> None:

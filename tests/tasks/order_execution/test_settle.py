@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from itertools import permutations
 from typing import NamedTuple
 
 import pytest
@@ -17,77 +15,15 @@ from db.clearing_data.clearing.settlement import BooksBroken
 from db.connect import Database
 from tasks.messages import (
     Execution,
-    ExecutionBatch,
     OrderClosed,
-    OrderReplaced,
     OrderRequest,
-    ReplaceRefused,
     Request,
     TradeMade,
-    event_id,
 )
 from tasks.order_execution.rules.clearing import ExecutionRefused
 from tasks.order_execution.settle import settle_once
-from tests.support.ledger import unprotected
 from tests.support.trading import CASH_CENTS, NOW_US, SHARES, Exchange, open_accounts
-
-# Everything that settlement writes, but for the numbers that Postgres gives to rows.
-STATE = {
-    "accounts": "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts ORDER BY 1",
-    "holdings": "SELECT client_id, security_id, shares, held FROM holdings ORDER BY 1, 2",
-    "orders": (
-        "SELECT order_id, status, filled_quantity, filled_cents, closed_quantity, reason, updated_us, "
-        "quantity, price_cents, hold_cents, largest_quantity, terms_event_id FROM orders ORDER BY 1"
-    ),
-    "open_orders": "SELECT * FROM open_orders ORDER BY 1, 2",
-    "pending_replaces": "SELECT * FROM pending_replaces ORDER BY 1, 2",
-    "last_prices": "SELECT * FROM last_prices ORDER BY 1",
-    "executions": "SELECT * FROM executions ORDER BY 1",
-    "ledger": (
-        "SELECT event_id, transfer_id, account, contra_account, security_id, cash_cents, shares "
-        "FROM ledger WHERE kind NOT IN ('loan', 'return') ORDER BY 1, 2, 3, 4"
-    ),
-    # Shares may be lent and returned that another order of arrival nets.
-    "loans": (
-        "SELECT client_id, security_id, borrowed, located, sold_cents, "
-        "(SELECT COALESCE(sum(ledger.shares), 0) FROM ledger WHERE kind IN ('loan', 'return') "
-        "AND account = client_id AND ledger.security_id = holdings.security_id) "
-        "FROM holdings WHERE borrowed > 0 OR located > 0 OR sold_cents > 0 ORDER BY 1, 2"
-    ),
-    "collateral": "SELECT client_id, collateral_cents FROM accounts ORDER BY 1",
-    "short_sales": "SELECT * FROM short_sales ORDER BY 1, 2, 3",
-}
-
-
-@pytest.fixture
-def exchange(clearing_data: Database) -> Exchange:
-    open_accounts(clearing_data)
-    return Exchange(clearing_data)
-
-
-def state(clearing_data: Database) -> dict[str, list[tuple[object, ...]]]:
-    with clearing_data.snapshot() as tx:
-        return {table: [tuple(row) for row in tx.execute(text(query))] for table, query in STATE.items()}
-
-
-def account(clearing_data: Database, client_id: str) -> tuple[int, int, int]:
-    """(balance, held, open orders)"""
-    rows = state(clearing_data)["accounts"]
-    return next(row[1:] for row in rows if row[0] == client_id)  # type: ignore[return-value]
-
-
-def order(clearing_data: Database, order_id: int) -> tuple[object, ...]:
-    """(status, filled, closed, reason)"""
-    row = next(row for row in state(clearing_data)["orders"] if row[0] == order_id)
-    return (row[1], row[2], row[4], row[5])
-
-
-def executions_of(batches: Sequence[ExecutionBatch]) -> list[Execution]:
-    return [execution for batch in batches for execution in batch.executions]
-
-
-def settle(clearing_data: Database, executions: Sequence[Execution]) -> None:
-    settle_once(clearing_data, sorted(executions, key=lambda one: one.event_id), settled_us=NOW_US)
+from tests.tasks.order_execution.states import account, executions_of, order, restorable, settle, state
 
 
 def test_a_trade_moves_shares_cash_holds_and_orders(exchange: Exchange, clearing_data: Database) -> None:
@@ -147,27 +83,6 @@ def test_an_older_trade_does_not_set_the_last_price(exchange: Exchange, clearing
     settle(clearing_data, [second])
     settle(clearing_data, [first])
     assert ("MSFT", 9_995, second.event_id) in state(clearing_data)["last_prices"]
-
-
-@contextmanager
-def restorable(clearing_data: Database) -> Iterator[Callable[[], None]]:
-    """Gives a function that undoes all settlement since the beginning of the block."""
-    changed = ("accounts", "holdings", "orders", "open_orders", "pending_replaces", "last_prices", "short_sales")
-    with clearing_data.transaction() as tx:
-        tx.execute(text("DROP SCHEMA IF EXISTS entered CASCADE; CREATE SCHEMA entered"))
-        for table in changed:
-            tx.execute(text(f"CREATE TABLE entered.{table} AS TABLE {table}"))
-
-    def restore() -> None:
-        with clearing_data.transaction() as tx, unprotected(tx):
-            tx.execute(text(f"TRUNCATE executions, {', '.join(changed)}"))
-            tx.execute(text("DELETE FROM ledger WHERE event_id IS NOT NULL OR kind IN ('loan', 'return')"))
-            for table in changed:
-                tx.execute(text(f"INSERT INTO {table} TABLE entered.{table}"))
-
-    yield restore
-    with clearing_data.transaction() as tx:
-        tx.execute(text("DROP SCHEMA entered CASCADE"))
 
 
 @pytest.mark.parametrize("of_kind", [Exchange.requests, Exchange.every_kind])
@@ -317,112 +232,3 @@ def test_a_trade_with_a_closed_account_fails_once_and_for_good(exchange: Exchang
     assert state(clearing_data)["last_prices"] == before["last_prices"]
     with pytest.raises(ExecutionRefused, match="another content"):
         settle(clearing_data, [replace(trade, price_cents=9_980)])
-
-
-def replacement(clearing_data: Database, order_id: int, *, quantity: int, price_cents: int, reserved: int) -> None:
-    """Put a replacement of ANN's buy order into the books, as order entry does."""
-    with clearing_data.transaction() as tx:
-        terms = {"id": order_id, "quantity": quantity, "price": price_cents, "reserved": reserved}
-        tx.execute(text("INSERT INTO pending_replaces VALUES (:id, 77, 'ANN', :quantity, :price, :reserved)"), terms)
-        tx.execute(text("UPDATE orders SET largest_quantity = :quantity WHERE order_id = :id"), terms)
-        tx.execute(text("UPDATE accounts SET held_cents = held_cents + :reserved WHERE client_id = 'ANN'"), terms)
-
-
-@pytest.fixture
-def replaced(exchange: Exchange, clearing_data: Database) -> tuple[OrderReplaced, TradeMade]:
-    """ANN changes her order of 5 at 100.00 to one of 9 at 100.10, which then trades 7."""
-    buy, sell = exchange.order("buy", "ANN", 5, 10_000), exchange.order("sell", "BOB", 7, 10_010)
-    exchange.enter([buy, sell])
-    replacement(clearing_data, buy.order_id, quantity=9, price_cents=10_010, reserved=40_090)
-    told = OrderReplaced(
-        event_id=event_id(0, 900, 0),
-        command_id=77,
-        order_id=buy.order_id,
-        client_id="ANN",
-        security_id="MSFT",
-        side="buy",
-        quantity=9,
-        price_cents=10_010,
-        old_open=5,
-        old_hold_cents=10_000,
-        open_quantity=9,
-        hold_cents=10_010,
-        reserved=40_090,
-        replaced_us=NOW_US,
-    )
-    trade = TradeMade(
-        event_id(0, 900, 1), "MSFT", 1, 10_010, 7, "buy", buy.order_id, "ANN", 10_010, sell.order_id, "BOB", NOW_US
-    )
-    return told, trade
-
-
-def test_a_fill_may_settle_ahead_of_the_replacement_that_allows_it(
-    replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
-) -> None:
-    told, trade = replaced
-    settle(clearing_data, [trade])
-    assert order(clearing_data, told.order_id) == ("filled", 7, 0, None)
-    assert account(clearing_data, "ANN")[2] == 0
-    settle(clearing_data, [told])
-    assert order(clearing_data, told.order_id) == ("partially_filled", 7, 0, None)
-    assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)
-    assert ("ANN", told.order_id, None) in state(clearing_data)["open_orders"]
-    assert state(clearing_data)["pending_replaces"] == []
-    settle(clearing_data, [told, trade])  # again, which changes nothing
-    assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)
-
-
-def test_an_order_may_trade_before_and_after_another_price_in_any_order(
-    exchange: Exchange, clearing_data: Database
-) -> None:
-    """A replacement of the price alone leaves the total as it is, and fills at both prices hold differently."""
-    buy, sell = exchange.order("buy", "ANN", 12, 10_009), exchange.order("sell", "BOB", 7, 10_009)
-    dearer, last = exchange.replace(buy, quantity=None, price_cents=10_011), exchange.order("sell", "CID", 3, 10_011)
-    batches, _ = exchange.enter([buy, sell, dearer, last, exchange.cancel(buy)])
-    executions = executions_of(batches)
-    assert [type(one) for one in executions] == [TradeMade, OrderReplaced, TradeMade, OrderClosed]
-    with restorable(clearing_data) as restore:
-        for units in ([executions], *([[one] for one in some] for some in permutations(executions))):
-            for unit in units:
-                settle(clearing_data, unit)
-            assert order(clearing_data, buy.order_id) == ("cancelled", 10, 2, "cancelled")
-            assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_009 - 3 * 10_011, 0, 0)
-            assert state(clearing_data)["pending_replaces"] == state(clearing_data)["open_orders"] == []
-            restore()
-
-
-@pytest.mark.parametrize(
-    "forged",
-    [{"command_id": 78}, {"reserved": 1}, {"client_id": "CID"}, {"side": "sell"}, {"security_id": "AAPL"}],
-)
-def test_a_replacement_that_nobody_asked_for_is_refused(
-    replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database, forged: dict[str, object]
-) -> None:
-    before = state(clearing_data)
-    with pytest.raises(ExecutionRefused):
-        settle(clearing_data, [replace(replaced[0], **forged)])
-    assert state(clearing_data) == before
-
-
-def test_a_replacement_with_another_content_is_seen(
-    replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
-) -> None:
-    told, _ = replaced
-    settle(clearing_data, [told])
-    for changed in ({"old_open": 4}, {"old_hold_cents": 1}, {"open_quantity": 1}, {"price_cents": 1}):
-        with pytest.raises(ExecutionRefused, match="another content"):
-            settle(clearing_data, [replace(told, **changed)])
-
-
-def test_once_nothing_is_pending_no_order_fills_beyond_its_quantity(
-    replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
-) -> None:
-    told, trade = replaced
-    refused = ReplaceRefused(
-        told.event_id, told.command_id, told.order_id, "ANN", "MSFT", "buy", told.reserved, "halted", NOW_US
-    )
-    settle(clearing_data, [refused])
-    with pytest.raises(ExecutionRefused, match="not open for as much"):
-        settle(clearing_data, [trade])
-    settle(clearing_data, [replace(trade, quantity=5, price_cents=10_000, buy_hold_cents=10_000)])
-    assert order(clearing_data, told.order_id) == ("filled", 5, 0, None)

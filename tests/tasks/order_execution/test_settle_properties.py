@@ -17,7 +17,7 @@ from tasks.messages import Execution
 from tasks.order_execution.settle import settle_once
 from tests.support.replacing import Market
 from tests.support.trading import NOW_US, open_accounts
-from tests.tasks.order_execution.test_settle import restorable, state
+from tests.tasks.order_execution.states import restorable, state
 
 WORKERS = 3
 

@@ -20,6 +20,7 @@ from tasks.order_entry.rules.decisions import Denied, Limits, Waiting
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.risk import Funds, Shares
 from tasks.shared.rules.securities import Security
+from tests.support import entry
 
 NOW_US = 1_000_000
 ISSUED_BELOW = 1_001
@@ -82,19 +83,7 @@ def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
 
 def order(order_id: int = 1, **terms: object) -> OrderRequest:
     """A buy of 1 MSFT at 100.00 by ANN, but for the terms."""
-    fields = {
-        "client_id": "ANN",
-        "client_order_id": None,
-        "security_id": "MSFT",
-        "type": "limit",
-        "side": "buy",
-        "quantity": 1,
-        "price_cents": 10_000,
-        "time_in_force": "gtc",
-        "post_only": False,
-        "received_us": 5,
-    }
-    return OrderRequest(order_id=order_id, **fields | terms)
+    return entry.order(order_id, **{"client_id": "ANN"} | terms)
 
 
 def cancel(order_id: int, **terms: object) -> CancelRequest:
