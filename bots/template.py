@@ -52,6 +52,9 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as fault:
         print(f"python -m bots new: {file} cannot be written: {fault.strerror}", file=sys.stderr)
         return 1
-    print(f"Wrote {file}. Try it in memory, an hour in seconds:\n  python -m bots simulate {file}:{kind}")
-    print(f"and on the running exchange:\n  python -m bots run {file}:{kind} --client-id ALICE")
+    # As it was called, because many systems have no program named python.
+    program, here = Path(sys.executable), Path.cwd()
+    python = program.relative_to(here) if program.is_relative_to(here) else program
+    print(f"Wrote {file}. Try it in memory, an hour in seconds:\n  {python} -m bots simulate {file}:{kind}")
+    print(f"and on the running exchange:\n  {python} -m bots run {file}:{kind} --client-id SINGLE")
     return 0

@@ -197,9 +197,10 @@ class TradingSession:
             order.cancelling = False
             order.reason = report.reason
         elif report.status == "denied":
-            self._close(order, "cancelled" if order.filled_quantity or report.reason in ENDS else "rejected")
+            was_in_market = bool(order.filled_quantity) or report.reason in ENDS
+            self._close(order, "cancelled" if was_in_market else "rejected")
             order.reason = report.reason
-            self.tally["cancelled" if report.reason == "cancelled" else "denied"] += 1
+            self.tally["cancelled" if was_in_market else "denied"] += 1
         else:
             self._change(order, report)
         self._strategy.on_order(order)

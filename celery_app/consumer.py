@@ -7,9 +7,7 @@ such message, and the queue's dead-letter exchange keeps it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar
 
 import structlog
@@ -18,6 +16,7 @@ from celery.worker.state import maybe_shutdown
 from kombu import Connection
 from kombu.message import Message
 
+from celery_app import liveness
 from celery_app.deliveries import Deliveries
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, MessageHandler, Stage, is_transient
@@ -51,6 +50,7 @@ class StageConsumer(Consumer):
         self._stages: dict[str, Stage] = {}
         #: Messages delivered and messages held, for the watchdog.
         self.progress = Progress()
+        self._redelivered = 0  # messages that RabbitMQ has delivered before, since the start of the worker
         #: The messages of this connection that are not settled, and the handlers of those that are not handled.
         self.deliveries = Deliveries()
         self.handlers: list[MessageHandler] = []
@@ -66,8 +66,6 @@ class StageConsumer(Consumer):
             except InvariantBroken:
                 task.halt()
             self._stages[stage] = task
-        self._liveness = Path(settings().run_directory) / "alive" / self.hostname
-        self._liveness.parent.mkdir(parents=True, exist_ok=True)
         self._watchdog = Watchdog(self.app, queues, self.progress, patience_s=settings().stall_patience_s)
         self._watchdog.start()
         super().start()
@@ -132,7 +130,7 @@ class StageConsumer(Consumer):
                 else:
                     log.error("tick_failed", stage=stage.name, exc_info=True)
         self._flush_events()
-        self._liveness.write_text(f"{time.time():.0f}\n")
+        liveness.write(settings().run_directory, self.hostname, redelivered=self._redelivered)
         self.progress.turned()
 
     def _flush_events(self) -> None:
@@ -161,6 +159,7 @@ class StageConsumer(Consumer):
 
         def on_message(message: Message) -> None:
             self.progress.delivered[message.delivery_info["routing_key"]] += 1
+            self._redelivered += message.delivery_info["redelivered"]
             self.deliveries.add(message)
             try:
                 handle(message)

@@ -27,6 +27,7 @@ from sqlalchemy.exc import DBAPIError
 
 from celery_app import fail_points
 from celery_app.publisher import NotSent, OutcomeUnknown
+from celery_app.summary import summary
 
 log = structlog.get_logger()
 
@@ -177,7 +178,7 @@ class MessageHandler:
         fail_points.reach(f"{self._task.name}.handled")
         messages = [message for message, _ in readable]
         self._acknowledge(messages)
-        self._report(messages, time.monotonic() - started)
+        self._report(readable, time.monotonic() - started)
         return True
 
     def _acknowledge(self, messages: list[Message]) -> None:
@@ -283,24 +284,25 @@ class MessageHandler:
         self._deliveries.reject(message)
         self._held[_queue(message)] -= 1
 
-    def _report(self, messages: list[Message], runtime_s: float) -> None:
+    def _report(self, handled: list[tuple[Message, list[msgspec.Struct]]], runtime_s: float) -> None:
         """Count the messages, and report them to Flower in one event, which celery_app.flower_state counts apart."""
-        state.all_total_count[0] += len(messages)
-        state.total_count[self._task.name] += len(messages)
+        state.all_total_count[0] += len(handled)
+        state.total_count[self._task.name] += len(handled)
         if not (self._events and self._events.enabled):
             return
-        first, others = messages[0], len(messages) - 1
+        first, others = handled[0][0], len(handled) - 1
         size = str(first.headers.get("argsrepr"))
+        about = summary([batch for _, batches in handled for batch in batches])
         self._events.send(
             "task-succeeded",
             uuid=_id(first),
             name=self._task.name,
-            args=f"{size} and {others} more messages" if others else size,
+            args=(f"{size} and {others} more messages" if others else size) + (about and f": {about}"),
             kwargs="{}",
             result="None",
             received=time.time() - runtime_s,
-            runtime=runtime_s / len(messages),
-            messages=len(messages),
+            runtime=runtime_s / len(handled),
+            messages=len(handled),
         )
 
 

@@ -1,4 +1,4 @@
-"""The metrics that the api counts itself: its requests, its refusals, the clients of `streams`, and its version."""
+"""The metrics that the api counts itself, and what `streams` and the workers count in files of the run directory."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from api.http import stream_figures
 from api.request.traffic import Histogram, Traffic
 from api.wire.version import VERSION
+from celery_app import liveness
 from celery_app.clock import now_us
 
 # Older figures of `streams` are those of a process that is gone [us].
@@ -56,6 +57,18 @@ class ApiCollector(Collector):
             "http_request_seconds", "from the whole request to its response", "route", self._traffic.seconds
         )
         yield from self._streams()
+        yield from self._redeliveries()
+
+    def _redeliveries(self) -> Iterator[Metric]:
+        redelivered = liveness.redelivered(self._run_directory)
+        if not redelivered:
+            return
+        metric = CounterMetricFamily(
+            "exchange_redelivered_messages", "messages that RabbitMQ delivered once more", labels=["queue"]
+        )
+        for queue, number in sorted(redelivered.items()):
+            metric.add_metric([queue], number)
+        yield metric
 
     def _streams(self) -> Iterator[Metric]:
         figures = stream_figures.read(self._run_directory)

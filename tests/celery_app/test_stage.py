@@ -11,11 +11,13 @@ import pytest
 from kombu import Connection
 
 from celery_app.publisher import NotSent, Publisher
+from celery_app.settings import settings
 from celery_app.stage import INVARIANT_BROKEN_STATUS, LAST_DELIVERIES, SUSPICIOUS_DELIVERIES
 from celery_app.topology import DEAD_LETTER, DELIVERY_LIMIT, ORDER_ENTRY
 from tasks.messages import EntryBatch, OrderRequest
 from tasks.order_entry.task import order_entry
 from tests.support.broker import depth, empty_queues, publish, take
+from tests.support.exchange import Exchange
 from tests.support.worker import Worker, WorkerFailed
 
 PROBE = "tests.celery_app.probe"
@@ -195,6 +197,10 @@ def test_where_order_counts_no_message_overtakes_one_that_ends_its_worker(
         (dead,) = take(broker, DEAD_LETTER, 1)
         assert "KILLER" in str(dead.body)
         worker.wait_for_log("clients=D")
+        alive = settings().run_directory / "alive" / worker.hostname()
+        Exchange.wait_until(
+            lambda: alive.exists() and alive.read_text().split()[1] == "3", "KILLER, C and D were redelivered to it"
+        )
         assert worker.stop() == 0
         assert re.findall(r"clients=(\w)", worker.log) == ["C", "D"]
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0

@@ -87,8 +87,8 @@ def test_it_counts_messages_although_workers_report_batches(broker: Connection, 
         assert counted(url, "flower_task_runtime_seconds_count", "order_entry") == 8
         tasks = json.loads(page(url, "/api/tasks"))
         assert sorted(task["args"] for task in tasks.values()) == [
-            "(1 in a batch)",
-            "(1 in a batch) and 6 more messages",
+            "(1 in a batch) and 6 more messages: MSFT 1",
+            "(1 in a batch): MSFT 1",
         ]
         assert all(task["state"] == "SUCCESS" and task["received"] for task in tasks.values())
         workers = json.loads(page(url, "/workers?json=1"))["data"]

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from api.http import stream_figures
 from api.http.stream_figures import StreamFigures
+from celery_app import liveness
 from celery_app.topology import task_queues
 from db.connect import Database
 from tasks.data_feed.record import record
@@ -114,6 +115,9 @@ def test_metrics_match_what_is_stored_queued_and_counted(
         api.ask("POST", "/orders", key=keys.single, json=order)
     api.ask("GET", "/orders/MSFT/999", key=keys.single)
     stream_figures.write(run_directory, StreamFigures(clients=5, anonymous_clients=3, cut_off=7, at_us=now_us))
+    for pid, redelivered in ((1, 2), (2, 3)):
+        liveness.write(run_directory, f"matching.0-{pid}@host.example-1", redelivered=redelivered)
+    (run_directory / "alive" / "scheduler-9@host").write_text("1764456000\n")
     time.sleep(1.1)  # the figures that another test has read are cached for a second
     found = metrics_of(api)
     expected = {
@@ -127,6 +131,7 @@ def test_metrics_match_what_is_stored_queued_and_counted(
         ("exchange_trades_failed_total", frozenset()): 1,
         ("exchange_trades_stored_total", frozenset({"MSFT"})): 13,
         ("exchange_reports_stored_total", frozenset()): 5,
+        ("exchange_redelivered_messages_total", frozenset({"matching.0"})): 5,
         ("exchange_stage_latency_seconds", frozenset({"order_entry", "0.5"})): 0.005,
         ("exchange_stage_latency_seconds", frozenset({"order_execution", "0.99"})): 0.005,
         ("exchange_stage_latency_seconds", frozenset({"data_feed", "0.5"})): 0.002,
