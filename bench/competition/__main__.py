@@ -47,9 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = argparse.ArgumentParser(prog="python -m bench.competition", description=__doc__)
     command.add_argument("--teams", type=int, default=40, metavar="N", help="default: %(default)s")
     command.add_argument("--minutes", type=float, default=5.0, help="of a round (default: %(default)s)")
-    command.add_argument(
-        "--pace", type=float, default=1.0, help="between two orders of a team [s]; more on a busy machine"
-    )
+    command.add_argument("--pace", type=float, default=1.0, help="seconds between orders of a team")
     command.add_argument("--folder", type=Path, default=FOLDER, help="of the exchange, its logs and the pictures")
     options = command.parse_args(arguments)
     instance = Instance(options.folder.resolve())
