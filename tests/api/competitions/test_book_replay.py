@@ -7,7 +7,7 @@ import pytest
 from api.competitions.book_replay import BookReplay
 from api.wire.money import dollars
 from tasks.matching.rules.engine import Engine
-from tasks.messages import Command, ListSecurity, PlaceOrder, TradeMade
+from tasks.messages import Command, ListSecurity, PlaceOrder, SetPhase, TradeMade
 from tests.support.command_logs import SECURITIES
 from tests.support.mixed_logs import mixed_log
 
@@ -17,6 +17,11 @@ Levels = dict[tuple[str, object], tuple[int, int]]
 
 def listing() -> Command:
     return ListSecurity(1, ID, 100, 1, 1, 10_000, None, 1)
+
+
+def opening() -> list[Command]:
+    """Return an auction that begins and ends."""
+    return [SetPhase(2, ID, "auction", "admin", None, 2), SetPhase(3, ID, "continuous", "admin", None, 3)]
 
 
 def unique(commands: list[Command]) -> list[Command]:
@@ -37,7 +42,7 @@ def levels_of(engine: Engine) -> Levels:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_it_has_the_book_of_the_whole_shard(seed: int) -> None:
-    commands = list(enumerate([listing(), *unique(mixed_log(seed, 1_500))], start=1))
+    commands = list(enumerate([listing(), *opening(), *unique(mixed_log(seed, 1_500))], start=1))
     engine, rebuilt = Engine(0), BookReplay(0, commands[0])
     engine.apply(*commands[0])
     seen: Levels = {}
@@ -59,9 +64,10 @@ def test_it_has_the_book_of_the_whole_shard(seed: int) -> None:
     assert len(rebuilt.trades) == trades > 0
     times = [row[0] for row in rebuilt.book]
     assert times == sorted(times)
+    assert [phase for _, phase in rebuilt.phases[:2]] == ["auction", "continuous"]
 
 
 def test_nothing_happened() -> None:
     rebuilt = BookReplay(0, (1, listing()))
-    rebuilt.apply([])
+    rebuilt.apply([(2, SetPhase(2, ID, "closed", "admin", None, 2))])
     assert (rebuilt.began_us, rebuilt.book, rebuilt.trades, rebuilt.phases) == (None, [], [], [])
