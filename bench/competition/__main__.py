@@ -116,6 +116,7 @@ class Rehearsal:
         changes = {
             "name": "Rehearsal", "rounds": 2, "round_seconds": self._round_s, "break_seconds": _BREAK_S,
             "auction_seconds": _AUCTION_S, "max_teams": self._count, "news": news,
+            "limits": {"max_order_quantity": 500, "max_position": 2000, "orders_per_s": 5},
         }  # fmt: skip
         links = self._desk.create(key, CASE, changes, invitations=self._count)
         kinds: list[type[Team]] = [Asleep, Asleep, Flooding, Crashing, WrongClock]

@@ -40,7 +40,7 @@ class Team:
         self.name = name
         self.client_id = client_id
         self.key = key
-        self.pace_s = pace_s
+        self.pace_s = self._usual_pace_s = pace_s
         self.accepted: set[int] = set()
         self.answers: Counter[int | str] = Counter()
         self.ended = threading.Event()
@@ -99,7 +99,7 @@ class Team:
     def _security(self, session: requests.Session) -> str | None:
         """Return one of the securities of the round, or None while there is no trading; look every few seconds."""
         if time.monotonic() >= self._look_again_s:
-            self._look_again_s = time.monotonic() + self._rng.uniform(1.0, 2.0) * _LOOK_S
+            self._look_again_s = time.monotonic() + self._rng.uniform(1.0, 2.0) * _LOOK_S * max(self._usual_pace_s, 1.0)
             self._found = self._ask(session, "GET", f"/competitions/{self.client_id.partition('.')[0]}")
         found = self._found
         if not found or found["phase"] not in ("auction", "trading"):
