@@ -18,6 +18,7 @@ from api.competitions import data as competition_data
 from api.competitions import joining, organising
 from api.competitions import pages as competition_pages
 from api.competitions import reads as competition_reads
+from api.competitions import replay as competition_replay
 from api.competitions import report as competition_report
 from api.competitions import routes as competitions
 from api.dashboard import routes as dashboard
@@ -160,6 +161,7 @@ def create_app(settings: Settings) -> Flask:
         competition_reads.routes(clearing_data=clearing_data),
         organising.routes(clearing_data=clearing_data),
         competition_report.routes(clearing_data=clearing_data, market_data=market_data_base),
+        competition_replay.routes(clearing_data=clearing_data),
         competition_data.routes(clearing_data=clearing_data, market_data=market_data_base),
         joining.routes(pages=pages, clearing_data=clearing_data),
         competition_pages.routes(pages=pages),

@@ -47,13 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = argparse.ArgumentParser(prog="python -m bench.competition", description=__doc__)
     command.add_argument("--teams", type=int, default=40, metavar="N", help="default: %(default)s")
     command.add_argument("--minutes", type=float, default=5.0, help="of a round (default: %(default)s)")
+    command.add_argument("--pace", type=float, default=1.0, help="seconds between orders of a team")
     command.add_argument("--folder", type=Path, default=FOLDER, help="of the exchange, its logs and the pictures")
     options = command.parse_args(arguments)
     instance = Instance(options.folder.resolve())
     pictures = instance.folder("pictures")
     try:
         with own_exchange(instance) as own, running_browser() as browser:
-            rehearsal = Rehearsal(own, Desk(browser, own.url, pictures), teams=options.teams, minutes=options.minutes)
+            rehearsal = Rehearsal(
+                own, Desk(browser, own.url, pictures), options.teams, minutes=options.minutes, pace_s=options.pace
+            )
             rehearsal.run()
     except Failure as failure:
         _say(f"python -m bench.competition: {failure}")
@@ -68,11 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class Rehearsal:
     """A competition, with what it showed and what was wrong."""
 
-    def __init__(self, own: OwnExchange, desk: Desk, *, teams: int, minutes: float) -> None:
+    def __init__(self, own: OwnExchange, desk: Desk, teams: int, *, minutes: float, pace_s: float) -> None:
         self._own = own
         self._desk = desk
         self._count = teams
         self._round_s = minutes * 60
+        self._pace_s = pace_s
         self._teams: list[Team] = []
         self._seen = ""
         self.lines: list[str] = []
@@ -112,13 +116,15 @@ class Rehearsal:
         changes = {
             "name": "Rehearsal", "rounds": 2, "round_seconds": self._round_s, "break_seconds": _BREAK_S,
             "auction_seconds": _AUCTION_S, "max_teams": self._count, "news": news,
+            "limits": {"max_order_quantity": 500, "max_position": 2000, "orders_per_s": 5},
         }  # fmt: skip
         links = self._desk.create(key, CASE, changes, invitations=self._count)
         kinds: list[type[Team]] = [Asleep, Asleep, Flooding, Crashing, WrongClock]
         kinds += [Team] * (self._count - len(kinds))
         for place, (kind, link) in enumerate(zip(kinds, links, strict=True), start=1):
             name = f"{kind.__name__} {place}"
-            self._teams.append(kind(self._own.url, name, *self._desk.join(link, name), seed=place))
+            client_id, key = self._desk.join(link, name)
+            self._teams.append(kind(self._own.url, name, client_id, key, pace_s=self._pace_s, seed=place))
         self._desk.picture(self._desk.phone, "invitation", full=True)
         self._desk.show()
 

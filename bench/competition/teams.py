@@ -22,6 +22,8 @@ _LOOK_S = 3.0
 # A team keeps at most this many orders open.
 _MOST_OPEN = 8
 _FLOODERS = 4
+# The pause between two orders of a flooding connection [fraction of the usual one].
+_FLOOD = 0.01
 # The clock of the team with a wrong clock is slow by this time.
 _SLOW = timedelta(hours=1)
 
@@ -33,11 +35,12 @@ class Team:
     answers   how often each status was answered
     """
 
-    def __init__(self, url: str, name: str, client_id: str, key: str, *, seed: int) -> None:
+    def __init__(self, url: str, name: str, client_id: str, key: str, *, pace_s: float, seed: int) -> None:
         self.url = url
         self.name = name
         self.client_id = client_id
         self.key = key
+        self.pace_s = self._usual_pace_s = pace_s
         self.accepted: set[int] = set()
         self.answers: Counter[int | str] = Counter()
         self.ended = threading.Event()
@@ -67,7 +70,7 @@ class Team:
     def _trade(self) -> None:
         session = self._session()
         resting: list[tuple[str, int]] = []
-        while not self.ended.wait(self._rng.uniform(0.5, 1.5) * self.pause_s):
+        while not self.ended.wait(self._rng.uniform(0.5, 1.5) * self.pace_s):
             security_id = self._security(session)
             if security_id is None:
                 resting.clear()
@@ -78,8 +81,6 @@ class Team:
                 resting.append((security_id, order_id))
             if len(resting) > _MOST_OPEN:
                 self._ask(session, "DELETE", "/orders/{}/{}".format(*resting.pop(0)))
-
-    pause_s = 1.0
 
     def order(self, security_id: str, price: float) -> dict[str, Any] | None:
         """Return the next order."""
@@ -98,7 +99,7 @@ class Team:
     def _security(self, session: requests.Session) -> str | None:
         """Return one of the securities of the round, or None while there is no trading; look every few seconds."""
         if time.monotonic() >= self._look_again_s:
-            self._look_again_s = time.monotonic() + self._rng.uniform(1.0, 2.0) * _LOOK_S
+            self._look_again_s = time.monotonic() + self._rng.uniform(1.0, 2.0) * _LOOK_S * max(self._usual_pace_s, 1.0)
             self._found = self._ask(session, "GET", f"/competitions/{self.client_id.partition('.')[0]}")
         found = self._found
         if not found or found["phase"] not in ("auction", "trading"):
@@ -141,12 +142,11 @@ class Asleep(Team):
 
 
 class Flooding(Team):
-    """A team that sends as many orders as it can, over several connections, without a pause."""
-
-    pause_s = 0.0
+    """A team that sends as many orders as it can, over several connections, almost without a pause."""
 
     def start(self) -> None:
         """Begin to flood."""
+        self.pace_s *= _FLOOD
         for _ in range(_FLOODERS):
             self._run(self._trade)
 
@@ -194,7 +194,7 @@ class Crashing(Team):
 def main() -> None:
     """Trade as the crashing team, and crash after ten orders with requests under way."""
     url, name, client_id, key = sys.argv[1:]
-    team = Team(url, name, client_id, key, seed=len(name))
+    team = Team(url, name, client_id, key, pace_s=1.0, seed=len(name))
     team.start()
     deadline_s = time.monotonic() + 60
     said: set[int] = set()

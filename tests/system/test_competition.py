@@ -7,14 +7,16 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
+from pyarrow import parquet
 
 from bots.client import Client
 from bots.contract import LimitOrder, Order
@@ -40,7 +42,7 @@ CASE: dict[str, Any] = {
     "news": [{"at": 1, "headline": "ACME wins an order", "security_id": "ACME", "change": 0.05}] * 2,
     "scoring": "root",
     "final": "value",
-    "max_teams": 3,
+    "max_teams": 4,
 }
 
 
@@ -116,25 +118,32 @@ def denial(client: Client, order: Order) -> str | None:
     return client.order(order.security_id, order_id).reason
 
 
-def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, tmp_path: Path) -> None:
+def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, browser: Browser, tmp_path: Path) -> None:
     organiser = Organiser(exchange, CASE)
-    links = organiser.ask("POST", f"{organiser.path}/invites", json={"count": 4}, status=201)["invites"]
-    joined = {team: join(link, team).json() for team, link in zip(("Fast", "Slow", "Asleep"), links, strict=False)}
+    links = organiser.ask("POST", f"{organiser.path}/invites", json={"count": 5}, status=201)["invites"]
+    names = ("Fast", "Slow", "Asleep", "Closed")
+    joined = {team: join(link, team).json() for team, link in zip(names, links, strict=False)}
     fast, slow = (Client(exchange.url, joined[team]["api_key"]) for team in ("Fast", "Slow"))
     assert join(links[0], "Late").json()["code"] == "invite_used"
-    assert join(links[3], "Late").json()["code"] == "competition_full"
+    assert join(links[4], "Late").json()["code"] == "competition_full"
+    organiser.ask("DELETE", f"/accounts/{joined['Closed']['client_id']}", status=202)
     exchange.wait_until(lambda: "ACME" in phases(exchange), "the security is listed and closed")
     exchange.wait_until(lambda: phases(exchange)["ACME"] == "closed", "the security is listed and closed")
     assert denial(fast, limit("ACME", "buy", "50.00", 1)) == "closed"
 
     organiser.ask("POST", f"{organiser.path}/start")
-    assert join(links[3], "Later").json()["code"] == "registration_closed"
+    assert join(links[4], "Later").json()["code"] == "registration_closed"
     _play(organiser, fast, slow, "ACME", number=1)
+    assert requests.get(f"{exchange.url}{organiser.path}/replay/ACME", timeout=20).json()["code"] == "not_over"
+    _private(exchange, joined.values())
     exchange.kill("referee")
     exchange.wait_until(lambda: exchange.is_back("referee"), "the referee is back")
     organiser.wait_for("the first round is over", state="break")
     assert denial(fast, limit("ACME", "buy", "50.00", 1)) == "settled"
+    _replayed(organiser, Visit(browser, exchange.url), joined["Fast"]["api_key"], tmp_path)
     _play(organiser, fast, slow, "ACME.2", number=2)
+    organiser.wait_for("the closing auction", phase="closing_auction")
+    exchange.kill("referee")
     finished = organiser.wait_for("both rounds are over", state="finished")
 
     assert hashlib.sha256(finished["seed"].encode()).hexdigest() == finished["seed_sha256"]
@@ -145,12 +154,70 @@ def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, tmp_path: 
     assert exchange.audit().passed
 
 
+def _private(exchange: Exchange, joined: Iterable[dict[str, str]]) -> None:
+    """Check that the leaderboard, which everyone reads, does not show what teams have."""
+    shown = {row["client_id"] for row in requests.get(f"{exchange.url}/leaderboard", timeout=20).json()["data"]}
+    assert "SINGLE" in shown
+    assert shown.isdisjoint(one["client_id"] for one in joined)
+
+
+def _replayed(organiser: Organiser, visit: Visit, key: str, folder: Path) -> None:
+    """Look at the first round again: the book at a moment, the trades until then, and the team's own fills."""
+    place = organiser.exchange.url + organiser.path
+    rounds = requests.get(f"{place}/replays", timeout=20).json()["data"]
+    assert rounds == [{"round": 1, "security_id": "ACME", "name": "ACME"}]
+    rows = requests.get(f"{place}/replay/ACME", timeout=20).json()
+    tape = requests.get(f"{organiser.exchange.url}/trades/ACME?limit=1000", timeout=20).json()["data"]
+    assert [row[4] for row in rows["trades"]] == [trade["trade_id"] for trade in reversed(tape)]
+    assert [phase for _, phase in rows["phases"]] == ["auction", "continuous", "auction", "closed"]
+    page = visit.page
+    page.goto(f"{visit.url}/?replay={organiser.competition_id}&security=ACME")
+    expect(page.locator("#replay-name")).to_have_text(CASE["name"])
+    expect(page.locator("#day-phase")).to_have_text("auction")
+    expect(page.locator("#tape-rows tr")).to_have_count(0)
+    before_the_end = max(row[0] for row in rows["trades"]) + 1
+    _move_to(page, before_the_end)
+    expect(page.locator("#tape-rows tr").first).to_contain_text(f"{rows['trades'][-1][1]:.2f}")
+    for side in ("bid", "ask"):
+        expect(page.locator(f"#quote-{side}")).to_have_text(_best(rows["book"], side, page))
+    page.fill("#key", key)
+    page.click("#key-form button")
+    expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("[1-9] marks? of own fills"))
+    expect(page.locator("#tape-rows tr.own").first).to_be_visible()
+    assert violations(page) == []
+    page.screenshot(path=folder / "replay.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.screenshot(path=folder / "replay-phone.png", full_page=True)
+    _move_to(page, 0)
+    expect(page.locator("#tape-rows tr")).to_have_count(0)
+    page.click("#replay-play")
+    expect(page.locator("#tape-rows tr").first).to_be_visible()
+    visit.check()
+    page.context.close()
+
+
+def _move_to(page: Page, time_ms: int) -> None:
+    page.locator("#replay-time").evaluate(
+        "(slider, time) => { slider.value = time; slider.dispatchEvent(new Event('input')); }", time_ms
+    )
+
+
+def _best(book: list[list[Any]], side: str, page: Page) -> str:
+    """Return the best price of a side at the time of the slider, from the rows of the replay."""
+    until_ms = int(page.input_value("#replay-time"))
+    levels = {price: quantity for time_ms, of, price, quantity, _ in book if of == side and time_ms <= until_ms}
+    prices = [price for price, quantity in levels.items() if quantity]
+    return f"{(max if side == 'bid' else min)(prices):.2f}" if prices else "\N{EN DASH}"
+
+
 def _recounted(organiser: Organiser, folder: Path) -> None:
     """Recount the standings from what the exchange keeps, and again with one cent moved in the ledger."""
     place = organiser.exchange.url + organiser.path
-    said = verify(place, "--save", folder)
+    said = verify(place, "--save", folder, "--parquet")
     assert said.returncode == 0, said.stderr
     assert "2 rounds" in said.stdout
+    assert parquet.read_table(folder / "trades.parquet").num_rows > 1
     assert verify(folder).returncode == 0
     ledger = (folder / "ledger.csv").read_text()
     (folder / "ledger.csv").write_text(ledger.replace(",deposit,,1000000,", ",deposit,,1000001,", 1))
@@ -161,7 +228,7 @@ def _recounted(organiser: Organiser, folder: Path) -> None:
 
 def verify(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "bots", "verify-competition", *map(str, arguments)],
+        [sys.executable, "-m", "bots", "verify", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -197,7 +264,8 @@ def _check_standings(organiser: Organiser, joined: dict[str, dict[str, str]]) ->
     rows = organiser.standings()
     assert {row["team"]: row["client_id"] for row in rows} == {team: one["client_id"] for team, one in joined.items()}
     by_team = {row["team"]: row for row in rows}
-    assert [one["gain"] for one in by_team["Asleep"]["rounds"]] == [0, 0]
+    for team in ("Asleep", "Closed"):
+        assert [one["gain"] for one in by_team[team]["rounds"]] == [0, 0], team
     assert by_team["Fast"]["gain"] != 0
     for row in rows:
         assert [one["round"] for one in row["rounds"]] == [1, 2]
@@ -228,7 +296,7 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     link = _create(desk, exchange.keys["admin"], case)
     wall.page.goto(exchange.url + (desk.page.locator("#projector").get_attribute("href") or ""))
     expect(wall.page.locator("#state")).to_have_text("Teams are joining")
-    _join(phone, link, tmp_path)
+    key = _join(phone, link, tmp_path)
 
     desk.page.click("#start")
     expect(desk.page.locator("#chosen-state")).to_have_text("trading")
@@ -244,8 +312,14 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     for visit, name in ((desk, "console"), (wall, "projector")):
         assert violations(visit.page) == []
         visit.page.screenshot(path=tmp_path / f"{name}.png")
+    desk.page.set_viewport_size(PHONE["viewport"])
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= 390
+    desk.page.screenshot(path=tmp_path / "console-phone.png", full_page=True)
+    desk.page.set_viewport_size(WALL["viewport"])
     desk.page.click("#resume")
     expect(wall.page.locator("#state")).to_have_text("Trading")
+    _led(desk, exchange, key)
+    expect(wall.page.locator("#news")).to_contain_text("The bell <i>rings</i>")
     desk.page.on("dialog", lambda dialog: dialog.accept())
     desk.page.click("#stop")
     expect(wall.page.locator("#state")).to_have_text("Stopped")
@@ -283,8 +357,44 @@ def _create(desk: Visit, key: str, case: dict[str, Any]) -> str:
     return page.input_value("#links").splitlines()[0]
 
 
-def _join(phone: Visit, link: str, tmp_path: Path) -> None:
-    """Join as a team on a phone, copy the first order, and go on to trade by hand."""
+def _led(desk: Visit, exchange: Exchange, key: str) -> None:
+    """Lead the round from the console: more time, a client stopped and let trade again, a new key, and news."""
+    page = desk.page
+    (competition_id,) = re.findall("#(.+)", page.url)
+
+    def found(path: str) -> Any:
+        return requests.get(f"{exchange.url}/competitions/{competition_id}{path}", timeout=20).json()
+
+    before = datetime.fromisoformat(found("")["ends_at"])
+    page.click("#extend")
+    exchange.wait_until(lambda: datetime.fromisoformat(found("")["ends_at"]) == before + timedelta(minutes=1), "later")
+    row = page.locator("#teams tr", has_text="<i>Bold</i> Birds")
+    row.get_by_role("button", name="Stop").click()
+    expect(row.locator("td").nth(8)).to_have_text("stopped")
+    (team,) = found("/standings")["data"]
+    client = Client(exchange.url, key)
+    assert denial(client, limit("WEB", "buy", "1.00", 1)) == "client_stopped"
+    expect(row.locator("td").nth(6)).to_have_text(re.compile("[1-9]"))  # the refusal, and the sign of life
+    expect(row.locator("td").nth(7)).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+    row.get_by_role("button", name="Let trade").click()
+    expect(row.locator("td").nth(8)).to_have_text("open")
+    row.get_by_role("button", name="New key").click()
+    expect(page.locator("#new-key")).to_contain_text("The new key of <i>Bold</i> Birds")
+    new = page.locator("#new-key").inner_text().split()[-1]
+    whoami = [
+        requests.get(f"{exchange.url}/whoami", headers={"Authorization": f"Bearer {one}"}, timeout=20)
+        for one in (key, new)
+    ]
+    assert [answer.status_code for answer in whoami] == [401, 200]
+    assert whoami[1].json()["client_id"] == team["client_id"]
+    page.fill("#headline", "The bell <i>rings</i>")
+    page.locator("#news-security").select_option("WEB")
+    page.click("#news-form button")
+    expect(page.locator("#headline")).to_have_value("")
+
+
+def _join(phone: Visit, link: str, tmp_path: Path) -> str:
+    """Join as a team on a phone, copy the first order, and go on to trade by hand; return the key."""
     page = phone.page
     page.goto(link)
     expect(page.locator("#competition-name")).to_have_text("In the browser")
@@ -303,3 +413,4 @@ def _join(phone: Visit, link: str, tmp_path: Path) -> None:
     page.click("#trade")
     page.locator("#ticket-who").wait_for()
     assert key not in page.url
+    return key

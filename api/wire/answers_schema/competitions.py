@@ -108,3 +108,30 @@ class ShippedCase(Answer):
 
     name: str
     case: Document
+
+
+class RoundOver(Answer):
+    """A security of a round that is over, which can be replayed."""
+
+    round: Number
+    security_id: str
+    name: str
+
+
+class Replay(Answer):
+    """A security's round, from the log; times are milliseconds since `began_at`, and rows are in order.
+
+    book    [time, "bid" or "ask", price, quantity, orders], absolute; quantity 0 removes the level
+    trades  [time, price, quantity, aggressor's side or null, trade id]
+    phases  [time, phase]
+    """
+
+    competition_id: str
+    round: Number
+    security_id: str
+    name: str
+    began_at: Time
+    ended_at: Time
+    book: list[tuple[Count, Literal["bid", "ask"], Dollars, Count, Count]]
+    trades: list[tuple[Count, Dollars, Number, Literal["buy", "sell"] | None, str]]
+    phases: list[tuple[Count, Literal["closed", "auction", "continuous", "halted"]]]

@@ -3,6 +3,8 @@
 import { byId } from "./elements.js";
 import { Market } from "./market.js";
 import { panels } from "./panels.js";
+import { replay } from "./replay/bar.js";
+import { ReplayFeed } from "./replay/feed.js";
 import { get } from "./rest.js";
 import { identity, key, security, theme } from "./session.js";
 import { Stream } from "./stream.js";
@@ -10,7 +12,9 @@ import { Stream } from "./stream.js";
 const OF_ONE_SECURITY = ["book", "trades", "candles"];
 
 const market = new Market();
-const stream = new Stream(market);
+// A link to a replay, as in /?replay=c0ffee00&security=ACME, shows a round that is over in place of the present.
+const replayed = new URLSearchParams(location.search).get("replay");
+const stream = replayed === null ? new Stream(market) : new ReplayFeed(market);
 
 function look(securityId) {
   for (const channel of OF_ONE_SECURITY) if (market.securityId !== null) stream.forget(channel, market.securityId);
@@ -54,3 +58,4 @@ if (security.value !== null) look(security.value);
 identity.listen((found) => (found === null ? stream.forget("report") : stream.watch("report")));
 key.listen(introduce);
 introduce();
+if (replayed !== null) replay(market, stream, replayed);

@@ -32,18 +32,21 @@ function tick() {
   write(byId("stale"), silentS > 5 ? `No answer from the exchange for ${Math.floor(silentS)} s` : "");
 }
 
+// The reference price of each security, at which its round began.
 const opening = new Map();
 
 async function showPrices() {
   const running = competition.state === "running" ? competition.securities : [];
   const place = byId("prices");
   setClass(place, "hidden", running.length === 0);
+  if (running.some((one) => !opening.has(one.security_id))) {
+    for (const one of (await get("/securities", null)).data) opening.set(one.security_id, one.reference_price);
+  }
   const prices = await Promise.all(running.map((one) => get(path`/price/${one.security_id}`, null)));
   const cards = prices.map((quote, index) => {
     const { security_id: security } = running[index];
     quote.last ??= quote.bid !== null && quote.ask !== null ? (quote.bid + quote.ask) / 2 : null;
-    if (quote.last !== null && !opening.has(security)) opening.set(security, quote.last);
-    const change = quote.last === null ? null : quote.last / opening.get(security) - 1;
+    const change = quote.last === null || !opening.has(security) ? null : quote.last / opening.get(security) - 1;
     const move = !change ? "none" : change > 0 ? "up" : "down";
     return element(
       "div",
@@ -75,14 +78,14 @@ async function showStandings() {
   const sorted = [...data].sort((a, b) => score(b)[0] - score(a)[0] || score(b)[1] - score(a)[1]).slice(0, MOST_TEAMS);
   const place = byId("standings");
   const before = new Map([...place.children].map((node) => [node, node.getBoundingClientRect().top]));
-  const nodes = sorted.map((team, index) => {
+  const nodes = sorted.map((team) => {
     const { node, cells } = rowOf(team);
     const shown = live ? team.live_gain : team.gain;
-    write(cells[0], String(live ? index + 1 : team.rank));
+    write(cells[0], String(live ? 1 + data.filter((other) => other.live_gain > team.live_gain).length : team.rank));
     write(cells[1], team.team);
     write(cells[2], signed(shown));
     cells[2].dataset.move = shown > 0 ? "up" : shown < 0 ? "down" : "none";
-    write(cells[3], price(team.points));
+    write(cells[3], price(team.points).replace("-", "−"));
     return node;
   });
   place.replaceChildren(...nodes);

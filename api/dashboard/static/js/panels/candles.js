@@ -47,7 +47,7 @@ export function candles(market, stream) {
     priceLineVisible: false,
   });
   chart.priceScale("volume").applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
-  const marks = ownMarks(prices, { timeOf: (time) => shownTime(time), stepS: () => STEPS_S[interval.value] });
+  const marks = ownMarks(prices, { timeOf: (time) => shownTime(time), stepS: () => STEPS_S[interval.value], untilMs: () => (document.body.dataset.replay ? market.time.value : Infinity) });
   let pointed = null;
   chart.subscribeCrosshairMove(({ time }) => {
     pointed = time ?? null;

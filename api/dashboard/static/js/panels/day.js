@@ -19,7 +19,7 @@ function showPhase(market) {
   const parts = phase ? [phase.phase] : [];
   if (phase?.phase_cause === "volatility") parts.push("volatility");
   if (phase?.phase_ends_at) parts.push(countdown(phase.phase_ends_at, market.time.value ?? Date.now()));
-  if (phase?.phase === "auction") {
+  if (phase?.phase === "auction" && auction !== undefined) {
     parts.push(auction?.price ? `${format.quantity(auction.volume)} at ${format.price(auction.price)}` : "no price yet");
   }
   write(byId("day-phase"), parts.join(" · "));

@@ -9,8 +9,8 @@ import { colour, shown } from "../theme.js";
 const MOST_LINES = 20;
 const MOST_MARKS = 200;
 
-// timeOf: converts a time to the chart's; stepS: the length of a candle [s].
-export function ownMarks(series, { timeOf, stepS }) {
+// timeOf: converts a time to the chart's; stepS: the length of a candle [s]; untilMs: a replay shows no fill after it.
+export function ownMarks(series, { timeOf, stepS, untilMs }) {
   const markers = createSeriesMarkers(series, []);
   let lines = [];
   let drawnLines = "";
@@ -28,7 +28,8 @@ export function ownMarks(series, { timeOf, stepS }) {
 
   function drawMarks(points) {
     const first = points[0]?.time;
-    const found = fills.value?.securityId === security.value ? fills.value.rows : [];
+    const rows = fills.value?.securityId === security.value ? fills.value.rows : [];
+    const found = rows.filter((fill) => Date.parse(fill.timestamp) <= untilMs());
     const wanted = first === undefined ? [] : marksOf(found.slice(0, MOST_MARKS), first, stepS()).map((mark) => ({ ...mark, time: timeOf(mark.time) }));
     const key = JSON.stringify(wanted);
     if (key === drawnMarks) return;

@@ -33,6 +33,7 @@ export function picker(market) {
 
 // A listed security, even if the address or an earlier visit names another one.
 function choose(data) {
+  if (document.body.dataset.replay) return; // its bar chooses
   if (data.length === 0 || data.some((one) => one.security_id === security.value)) return;
   const other = busiest(data);
   const notice = byId("notice");

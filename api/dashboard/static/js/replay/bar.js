@@ -1,0 +1,94 @@
+// The bar of a replay: which security and round, a slider over its time, play and pause.
+
+import { byId, element, write } from "../elements.js";
+import * as format from "../format.js";
+import { get, path } from "../rest.js";
+import { identity, security } from "../session.js";
+
+const TICK_MS = 100;
+
+export async function replay(market, feed, competitionId) {
+  document.body.dataset.replay = "on";
+  byId("replay").hidden = false;
+  write(byId("ticket-title"), "Your fills");
+  write(byId("key-form").querySelector(".hint"), "Enter your team's key to see your own fills in the chart and on the tape.");
+  try {
+    const competition = await get(path`/competitions/${competitionId}`, null);
+    const { data: rounds } = await get(path`/competitions/${competitionId}/replays`, null);
+    write(byId("replay-name"), competition.name);
+    if (rounds.length === 0) throw new Error("no round of this competition is over yet");
+    choices(rounds, market, feed, competitionId);
+  } catch (problem) {
+    fail(feed, problem);
+  }
+  controls(feed);
+}
+
+function fail(feed, problem) {
+  feed.failed.value = true;
+  write(byId("replay-fault"), problem.status === 404 ? "There is no such competition or round." : problem.message);
+}
+
+function choices(rounds, market, feed, competitionId) {
+  const select = byId("replay-round");
+  const load = async (chosen) => {
+    write(byId("replay-fault"), "");
+    try {
+      const rows = await get(path`/competitions/${competitionId}/replay/${chosen}`, null);
+      if (select.value !== chosen) return;
+      security.value = chosen;
+      market.choose(chosen);
+      byId("replay-time").max = Math.max(Date.parse(rows.ended_at) - Date.parse(rows.began_at), 1);
+      feed.load(rows);
+      move(feed, 0);
+    } catch (problem) {
+      fail(feed, problem);
+    }
+  };
+  select.replaceChildren(...rounds.map((one) => element("option", { value: one.security_id }, `${one.name}, round ${one.round}`)));
+  select.value = rounds.some((one) => one.security_id === security.value) ? security.value : rounds[0].security_id;
+  select.addEventListener("change", () => load(select.value));
+  load(select.value);
+  identity.listen(() => move(feed, Number(byId("replay-time").value)));
+}
+
+function controls(feed) {
+  const slider = byId("replay-time");
+  const play = byId("replay-play");
+  let playing = null;
+
+  function stop() {
+    clearInterval(playing);
+    playing = null;
+    write(play, "Play");
+  }
+
+  function start() {
+    if (Number(slider.value) >= Number(slider.max)) move(feed, 0);
+    write(play, "Pause");
+    playing = setInterval(() => {
+      const next = Number(slider.value) + TICK_MS * Number(byId("replay-speed").value);
+      move(feed, next);
+      if (next >= Number(slider.max)) stop();
+    }, TICK_MS);
+  }
+
+  slider.addEventListener("input", () => move(feed, Number(slider.value)));
+  play.addEventListener("click", () => (playing === null ? start() : stop()));
+  byId("replay-round").addEventListener("change", stop);
+}
+
+function move(feed, timeMs) {
+  const slider = byId("replay-time");
+  slider.value = timeMs;
+  const shown = Number(slider.value);
+  feed.show(shown);
+  const elapsed = `${minutes(shown)} of ${minutes(feed.lengthMs)}`;
+  slider.setAttribute("aria-valuetext", elapsed);
+  write(byId("replay-clock"), `${format.clock(feed.timeOf(shown))} ${format.zoneName()}, ${elapsed}`);
+}
+
+function minutes(ms) {
+  const seconds = Math.floor(ms / 1000);
+  return `${Math.floor(seconds / 60)}:${`${seconds % 60}`.padStart(2, "0")}`;
+}
