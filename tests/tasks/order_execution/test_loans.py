@@ -287,6 +287,10 @@ def test_the_final_settlement_has_debtors_pay(lending: Lending, value_cents: int
     lending.check()
     assert lending.has() == Has(0, 0, 0, max(150_000 - 10 * value_cents, 0), 0, 0)
     assert fund(lending) == 100_000 - fund_cents
+    with lending.clearing_data.transaction() as tx:
+        accounts.deposit_cash(tx, "ANN", "next round", amount_cents=7_000, now_us=NOW_US)
+    check_all(lending.clearing_data, now_us=NOW_US + 1)
+    assert fund(lending) == 100_000 - fund_cents
     with lending.clearing_data.snapshot() as tx:
         assert check_final_settlements(tx).findings == []
         assert accounts.holding(tx, "DTCC", "TSLA").shares == 100_000
