@@ -374,6 +374,38 @@ SETTLEMENT = (
         "if one.buy_in_us is None and one.excess_cents < -(10**15)]",
     ),
     _one(
+        "owed_value_is_available",
+        "What owed shares require at their last prices is not available.",
+        "tests/tasks/order_execution/test_no_free_money.py::test_a_rise_makes_free_cash_unavailable",
+        "db/clearing_data/rows.py",
+        "        secured = secured_cents(self.collateral_cents, requirement_cents(self.owed_cents))\n",
+        "        secured = self.collateral_cents\n",
+    ),
+    _one(
+        "cash_of_the_fund_is_available",
+        "The cash that the default fund has lent to a buy-in cannot leave the exchange.",
+        "tests/tasks/order_execution/test_no_free_money.py::test_the_cash_of_the_default_fund_cannot_be_withdrawn",
+        "db/clearing_data/rows.py",
+        "        if self.is_bought_in:\n",
+        "        if False:\n",
+    ),
+    _one(
+        "margin_by_any_limit",
+        "A short sale below the market holds the margin of a market order.",
+        "tests/tasks/order_execution/test_no_free_money.py::test_a_sale_at_any_price_holds_margin_at_the_market",
+        "tasks/order_entry/rules/orders.py",
+        "            price_cents = max(limit_cents, least_margin_price(security, limits))\n",
+        "            price_cents = limit_cents\n",
+    ),
+    _one(
+        "orders_keep_cash_from_debts",
+        "Cash in open orders pays for owed shares before the default fund does.",
+        "tests/tasks/order_execution/test_no_free_money.py::test_cash_in_open_orders_pays_in_the_final_settlement",
+        "db/clearing_data/lending/debts.py",
+        "    return bool(clients)\n",
+        "    return False\n",
+    ),
+    _one(
         "no_dedupe_in_order_execution",
         "An execution that is delivered again is settled once.",
         "tests/tasks/order_execution/test_task.py::test_what_comes_again_is_reported_again_and_settled_once",
@@ -386,12 +418,10 @@ SETTLEMENT = (
         "A settlement is reported only after it is committed.",
         "tests/tasks/order_execution/test_reporting.py::test_nothing_is_reported_of_what_was_not_committed",
         "tasks/order_execution/task.py",
-        "        return executions, "
-        "settle_once(clearing_data(ORDER_EXECUTION), executions, covers, settled_us=settled_us)\n",
+        "        failed = settle_once(\n",
         "        early = [one for one in executions if type(one) is TradeMade]\n"
         "        publisher().send_all(_parcels(early, covers, {}, settled_us))\n"
-        "        return executions, "
-        "settle_once(clearing_data(ORDER_EXECUTION), executions, covers, settled_us=settled_us)\n",
+        "        failed = settle_once(\n",
     ),
     _one(
         "trade_above_its_hold",
