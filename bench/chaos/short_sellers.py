@@ -38,6 +38,8 @@ _BID_LASTS_S = 1.5
 class ShortSeller(Trader):
     """One such client."""
 
+    longest_pause_s = 0.6
+
     def _security(self) -> str:
         if self._rng.random() < _IN_ONE_SECURITY:
             return SECURITIES[NAMES.index(self.name) % len(SECURITIES)]
