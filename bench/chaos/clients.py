@@ -74,6 +74,8 @@ class Line:
 class Trader(threading.Thread):
     """One client with a connection of its own; `ended` stops it."""
 
+    longest_pause_s = _LONGEST_PAUSE_S
+
     def __init__(self, url: str, client_id: str, key: str, *, seed: int, record: Record, started_s: float) -> None:
         super().__init__(name=client_id, daemon=True)
         self._client_id = client_id
@@ -91,7 +93,7 @@ class Trader(threading.Thread):
         try:
             while not self.ended.is_set():
                 self._trade()
-                self.ended.wait(self._rng.uniform(0, _LONGEST_PAUSE_S))
+                self.ended.wait(self._rng.uniform(0, self.longest_pause_s))
         except BaseException as failure:
             self.failure = failure
             raise

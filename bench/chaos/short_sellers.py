@@ -1,8 +1,8 @@
 """Clients that sell what they do not have, and the one whose bids make their margin too small.
 
 A short seller has some cash, no shares, and a short limit, and sells mostly one security. The squeezer bids 30 % above
-the usual prices for a moment: if a trade follows, the clearinghouse buys the short sellers in, out of the offers of all
-other clients.
+the usual prices for a moment, takes all offers, and then offers some shares at the usual price: the clearinghouse buys
+short sellers in, out of these and all other offers.
 """
 
 from __future__ import annotations
@@ -18,23 +18,27 @@ from bots.client import Client
 NAMES = tuple(f"CHAOS_SHORT_{number}" for number in range(4))
 SQUEEZER = "CHAOS_SQUEEZER"
 
-# Enough for about a hundred shares at the usual price, as the order holds half of it.
-CASH = Decimal(5_000)
+# Enough for about sixty shares at the usual price, as the order holds half of it.
+CASH = Decimal(3_000)
 SHORT_LIMIT = 150
 FUND = Decimal(1_000_000)
 _OF_SQUEEZER = Decimal(10_000_000)
-_SHARES_OF_SQUEEZER = 10_000
+_SHARES_OF_SQUEEZER = 3_000
 
 _SALES = 0.75  # among the orders of a short seller
 _IN_ONE_SECURITY = 0.85
 _BID = REFERENCE_CENTS * 13 // 10 / 100
-_BID_SHARES = 60
+# More than all offers, so that the next sale trades at the price of the bid.
+_BID_SHARES = 5_000
+_OFFERED = 200
 _PAUSE_S = (3.0, 8.0)
 _BID_LASTS_S = 1.5
 
 
 class ShortSeller(Trader):
     """One such client."""
+
+    longest_pause_s = 0.6
 
     def _security(self) -> str:
         if self._rng.random() < _IN_ONE_SECURITY:
@@ -46,7 +50,7 @@ class ShortSeller(Trader):
 
 
 class Squeezer(threading.Thread):
-    """Bids too much, cancels what is left of the bid, and sells what it got; `ended` stops it."""
+    """Bids too much, cancels what is left of the bid, and offers shares until its next bid; `ended` stops it."""
 
     def __init__(self, url: str, key: str, *, seed: int) -> None:
         super().__init__(name="squeezer", daemon=True)
@@ -58,11 +62,11 @@ class Squeezer(threading.Thread):
         """Squeeze."""
         while not self.ended.wait(self._rng.uniform(*_PAUSE_S)):
             security_id = self._rng.choice(SECURITIES[: len(NAMES)])
+            self._line.ask("DELETE", f"/orders?security_id={security_id}")
             self._line.ask("POST", "/orders", _order(security_id, "buy", _BID_SHARES, _BID))
             self.ended.wait(_BID_LASTS_S)
             self._line.ask("DELETE", f"/orders?security_id={security_id}")
-            sale = _order(security_id, "sell", _BID_SHARES, REFERENCE_CENTS / 100) | {"time_in_force": "ioc"}
-            self._line.ask("POST", "/orders", sale)
+            self._line.ask("POST", "/orders", _order(security_id, "sell", _OFFERED, REFERENCE_CENTS / 100))
         self._line.close()
 
 

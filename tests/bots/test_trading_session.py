@@ -219,6 +219,20 @@ def test_an_order_that_was_never_answered_is_found_by_its_reports(diary: Diary, 
     assert diary.position() == 1010
 
 
+def test_a_bot_knows_what_it_owes_and_that_it_is_bought_in(diary: Diary, harness: Harness) -> None:
+    order_id = diary.sell(1_004, 10)
+    harness.fill(order_id, 1_004, "10")
+    harness.price(None, None, last="10")
+    assert (diary.position(), diary.borrowed(), diary.available()) == (-4, 4, 0)
+    assert diary.equity == 10_000 + 1_004 * 10 - 4 * 10
+    # The clearinghouse buys in the client's name; the bot hears of it from the reports alone.
+    harness.tell("order", 77, side="buy", quantity=4, reason="buy_in")
+    assert diary.open_orders[77].open_quantity == 4
+    harness.tell("trade", 77, side="buy", quantity=4, price="12")
+    assert (diary.position(), diary.borrowed(), diary.open_orders) == (0, 0, {})
+    assert diary.cash == 10_000 + 1_004 * 10 - 4 * 12
+
+
 def test_a_late_confirmation_does_not_open_an_order_again(diary: Diary, harness: Harness) -> None:
     order_id = diary.buy(10, 90)
     harness.fill(order_id, 10, "90")

@@ -116,7 +116,7 @@ _BROKEN = {
         SELECT security_id FROM securities JOIN (
             SELECT DISTINCT ON (security) command::json->>2 AS security, command::json->>3 AS phase
             FROM order_log WHERE starts_with(command, '["phase",') ORDER BY security, seq DESC
-        ) AS last ON security = security_id WHERE securities.phase <> last.phase""",
+        ) AS last ON security = security_id WHERE securities.phase <> last.phase AND settlement_cents IS NULL""",
     "something is below zero": """
         SELECT client_id FROM accounts WHERE held_cents < 0 OR balance_cents < held_cents
         UNION ALL SELECT client_id FROM holdings WHERE held < 0 OR shares < held""",

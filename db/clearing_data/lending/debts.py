@@ -7,6 +7,8 @@ stands in the ledger under a kind of its own.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import structlog
 from sqlalchemy import Connection
 
@@ -15,6 +17,7 @@ from db.clearing_data.clients.accounts import EXTERNAL
 from db.clearing_data.lending import margin
 from db.clearing_data.lending.loans import RETURN
 from db.clearing_data.tables import DTCC, EXCHANGE
+from tasks.order_execution.rules import margin as margin_rules
 from tasks.order_execution.rules.final_debts import Debt, payments
 
 log = structlog.get_logger()
@@ -98,3 +101,11 @@ def pay(tx: Connection, security_id: str, *, value_cents: int, event_id: int, no
         | constants
         | {"default_fund": margin.DEFAULT_FUND, "security_id": security_id, "event_id": event_id, "now_us": now_us},
     )
+    _end_buy_ins(tx, [one.client_id for one in owing], now_us=now_us)
+
+
+def _end_buy_ins(tx: Connection, clients: Collection[str], *, now_us: int) -> None:
+    """End the buy-ins of clients that owe nothing else, at once: their next deposit is theirs alone."""
+    found = margin.owing(tx, clients)
+    ended = [one for one in margin_rules.payments(found, fund_cents=margin.fund(tx)) if one.is_over]
+    margin.pay(tx, ended, now_us=now_us)

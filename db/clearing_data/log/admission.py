@@ -125,7 +125,7 @@ def known_orders(tx: Connection, order_ids: Collection[int]) -> dict[int, KnownO
         return {}
     rows = tx.exec_driver_sql(
         "SELECT order_id, client_id, security_id, status IN ('new', 'partially_filled') "
-        "OR EXISTS (SELECT 1 FROM pending_replaces WHERE pending_replaces.order_id = orders.order_id) "
+        "OR EXISTS (SELECT 1 FROM pending_replaces WHERE pending_replaces.order_id = orders.order_id), buy_in "
         "FROM orders WHERE order_id = ANY(%s)",
         (list(order_ids),),
     )

@@ -38,7 +38,7 @@ _OPEN = """
 """
 _OPEN_ORDERS = f"""
     SELECT order_id, client_id, security_id, side FROM orders
-    WHERE order_id IN ({_OPEN}) AND client_id = ANY(%(clients)s) ORDER BY order_id
+    WHERE order_id IN ({_OPEN}) AND client_id = ANY(%(clients)s) AND NOT buy_in ORDER BY order_id
 """  # noqa: S608 - the text is ours
 _POSITIONS = f"""
     SELECT client_id, security_id, CAST(sum(shares) AS bigint) FROM (
@@ -60,7 +60,7 @@ def replaceable(tx: Connection, order_ids: Collection[int]) -> list[ReplaceableO
 
 
 def open_orders(tx: Connection, client_ids: Collection[str]) -> list[OpenOrder]:
-    """Return the open orders of these clients, whose accounts are locked, in the order of their ids."""
+    """Return the open orders of these clients, whose accounts are locked, by their ids; no purchases of buy-ins."""
     if not client_ids:
         return []
     return [OpenOrder(*row) for row in tx.exec_driver_sql(_OPEN_ORDERS, {"clients": list(client_ids)})]

@@ -1,6 +1,7 @@
 """Cancels of one order, and of all open orders of a client on a shard.
 
-They are admitted even for a stopped client or a halted security, because they only ever reduce the risk.
+They are admitted even for a stopped client or a halted security, because they only ever reduce the risk. Only the
+purchases of a buy-in stay: without them, the client's shares stay owed.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def decide_cancel(desk: Desk, cancel: CancelRequest) -> Admitted | Denied:
         desk.mark(
             CancelMark(cancel.client_id, cancel.order_id, security.shard, cancel.security_id, "", cancel.received_us)
         )
+    if order == KnownOrder(cancel.client_id, cancel.security_id, is_open=True, is_buy_in=True):
+        return Denied(cancel, "buy_in")
     if order != KnownOrder(cancel.client_id, cancel.security_id, is_open=True):
         return Denied(cancel, "unknown_order")
     command = CancelOrder(cancel.command_id, cancel.client_id, cancel.security_id, cancel.order_id, desk.now_us)

@@ -18,6 +18,7 @@ class KnownOrder(NamedTuple):
     client_id: str
     security_id: str
     is_open: bool
+    is_buy_in: bool = False  # placed by the clearinghouse: its client cannot cancel it
 
 
 # The order id of a mark that applies to any order of its client.

@@ -17,7 +17,7 @@ from db.clearing_data.listing import trading_day
 from db.clearing_data.log import orders
 from db.connect import Database
 from tasks.audit.clearing.money import check_final_settlements
-from tasks.messages import PhaseRequest, Request, SettleRequest
+from tasks.messages import CancelRequest, PhaseRequest, Request, SettleRequest
 from tasks.order_entry.tick import tick
 from tasks.order_execution.margin import check_all
 from tasks.order_execution.rules.clearing import once_each
@@ -287,6 +287,10 @@ def test_the_final_settlement_has_debtors_pay(lending: Lending, value_cents: int
     lending.check()
     assert lending.has() == Has(0, 0, 0, max(150_000 - 10 * value_cents, 0), 0, 0)
     assert fund(lending) == 100_000 - fund_cents
+    with lending.clearing_data.transaction() as tx:
+        accounts.deposit_cash(tx, "ANN", "next round", amount_cents=7_000, now_us=NOW_US)
+    check_all(lending.clearing_data, now_us=NOW_US + 1)
+    assert fund(lending) == 100_000 - fund_cents
     with lending.clearing_data.snapshot() as tx:
         assert check_final_settlements(tx).findings == []
         assert accounts.holding(tx, "DTCC", "TSLA").shares == 100_000
@@ -312,6 +316,12 @@ def test_a_buy_in_cancels_waits_for_sellers_and_for_the_next_auction(lending: Le
     lending.trade(lending.sell(20, 14_500, "CID"))
     buy_in(lending, at_us=NOW_US + 30_000_000)
     assert (count_orders(lending), lending.has().borrowed) == (placed + 2, 10)
+    # The client cannot cancel the purchase, which would put the buy-in off for ever.
+    with lending.clearing_data.snapshot() as tx:
+        found = tx.exec_driver_sql("SELECT order_id FROM orders JOIN open_orders USING (order_id) WHERE buy_in")
+        cancel = CancelRequest(10_010, "ANN", "TSLA", found.scalar_one(), NOW_US)
+    sweep = [lending.exchange.mass_cancel("ANN", shard=shard) for shard in (0, 1)]
+    assert lending.trade(cancel, *sweep) == ["buy_in", None, None]
     lending.trade(PhaseRequest(10_002, "TSLA", "continuous", None, 5))
     buy_in(lending, at_us=NOW_US + 40_000_000)
     assert lending.has() == Has(0, 0, 0, 5_000, 0, 0)
