@@ -122,7 +122,10 @@ def one_transaction(database: Database) -> Iterator[Statements]:
 
     raises  psycopg2.Error  also if the outcome of the COMMIT is unknown
     """
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as tx:
+    with database.engine.connect() as tx:
+        driver: Any = tx.connection.driver_connection
+        # SQLAlchemy's isolation level "AUTOCOMMIT" would set the level of the session, in a round trip of its own.
+        driver.autocommit = True
         statements = Statements(tx)
         statements.add("BEGIN")
         try:
@@ -132,7 +135,10 @@ def one_transaction(database: Database) -> Iterator[Statements]:
         except BaseException as fault:
             if is_read_only(fault) or not statements.roll_back():
                 tx.invalidate()
+                raise
+            driver.autocommit = False
             raise
+        driver.autocommit = False
 
 
 class PreparedQuery:

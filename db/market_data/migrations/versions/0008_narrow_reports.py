@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -201,6 +202,8 @@ _NUMBERED = f"""
     FROM old_reports AS old JOIN report_heads AS head USING (client_id)
     JOIN report_securities AS listed USING (security_id) JOIN stored_stamps AS message {_SAME_STAMP}
 """
+# The shares of the work before the first row moves, measured with 200,000 reports of five days.
+_STAMPS_SHARE, _NUMBERED_SHARE, _RUNS_SHARE = 0.04, 0.05, 0.08
 _MOVES = (
     """
         INSERT INTO order_reports (order_id, report_id, event_us, sequence, stamp, asked_us, quantity, price_cents,
@@ -294,7 +297,8 @@ def _move() -> None:
     stored = tx.execute(sa.text("SELECT count(*) FROM old_reports")).scalar_one()
     if not stored and not tx.execute(sa.text("SELECT count(*) FROM old_trades")).scalar_one():
         return
-    _say(f"market_data: {stored:,} reports move to narrow rows; this takes about a minute for each million")
+    _say(f"market_data: {stored:,} reports move to narrow rows")
+    progress = _Progress()
     op.execute(
         "INSERT INTO report_heads (client_id, sequence) SELECT client_id, max(sequence) FROM old_reports "
         "GROUP BY client_id ON CONFLICT DO NOTHING"
@@ -305,6 +309,7 @@ def _move() -> None:
     )
     op.execute(_NUMBER_STAMPS)
     op.execute("ANALYZE stored_stamps")
+    progress.report("messages are numbered", _STAMPS_SHARE)
     for day in _days("stored_us", "stored_stamps"):
         for table in ("report_stamps", "report_runs"):
             _create_day(table, day)
@@ -314,17 +319,43 @@ def _move() -> None:
         "FROM stored_stamps"
     )
     op.execute(_NUMBERED)
+    progress.report("reports are numbered", _NUMBERED_SHARE)
     op.execute("CREATE INDEX ON numbered (report_id)")
     op.execute("ANALYZE numbered")
     op.execute(_RUNS)
+    progress.report("reports are sorted", _RUNS_SHARE)
     moved = 0
-    for day in _days("event_us", "old_reports"):
+    left = 1 - _STAMPS_SHARE - _NUMBERED_SHARE - _RUNS_SHARE
+    counts = _reports_of_days()
+    for day, reports in counts.items():
         for table in ("order_reports", "trade_reports", "settlement_reports"):
             _create_day(table, day)
         for move in _MOVES:
             done = tx.execute(sa.text(move), {"begin": day * _DAY_US, "end": (day + 1) * _DAY_US})
             moved += done.rowcount
-        _say(f"market_data: {moved:,} rows are stored, up to {datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}")
+        up_to = f"{datetime.fromtimestamp(day * 86_400, UTC):%Y-%m-%d}"
+        progress.report(f"{moved:,} rows are stored, up to {up_to}", left * reports / max(stored, 1))
+
+
+class _Progress:
+    """Reports how much of the migration is done; its begin, its share and the time so far tell how long it still takes."""
+
+    def __init__(self) -> None:
+        self._began_s = time.monotonic()
+        self._done = 0.0
+
+    def report(self, what: str, share: float) -> None:
+        """Report a part of the work that is done, as a share of the whole."""
+        self._done = min(self._done + share, 1.0)
+        took_s = time.monotonic() - self._began_s
+        left_s = took_s / self._done * (1 - self._done)
+        _say(f"market_data: {self._done:.0%} after {took_s:.0f} s, about {left_s:.0f} s left; {what}")
+
+
+def _reports_of_days() -> dict[int, int]:
+    """Return how many reports each day has, the first day first."""
+    query = f"SELECT event_us / {_DAY_US}, count(*) FROM old_reports GROUP BY 1 ORDER BY 1"  # noqa: S608 - a number
+    return {day: reports for day, reports in op.get_bind().execute(sa.text(query))}
 
 
 def _days(column: str, table: str) -> list[int]:
