@@ -7,6 +7,7 @@ it must equal what the open orders need.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ class RegisteredOrder:
     @property
     def fees_held_cents(self) -> int:
         """Cash held for fees; see db.clearing_data.tables.fee_hold."""
+        if not self.fee_ppm:
+            return 0
         open_quantity = self.largest_quantity - self.filled_quantity - self.closed_quantity
         return fee_hold_cents(open_quantity * self.largest_hold_cents, self.fee_ppm)
 
@@ -94,6 +97,7 @@ class Accounts:
         self.fees_cents = 0
         self.orders: dict[int, RegisteredOrder] = {}
         self._of_client: dict[str, dict[int, RegisteredOrder]] = {}
+        self._securities_of: dict[str, list[str]] = {}  # in which a client has or had shares, in the order of their ids
         self._pending: dict[tuple[int, int], int] = {}  # (order, command) -> reserved amount
 
     def open(self, client_id: str, cash_cents: int, shares: Mapping[str, int]) -> None:
@@ -104,6 +108,7 @@ class Accounts:
         self.balances[client_id] = self.opening_balances[client_id] = cash_cents
         self.booked[client_id] = 0
         self._of_client[client_id] = {}
+        self._securities_of[client_id] = sorted(shares)
         for security_id, quantity in shares.items():
             owned = (client_id, security_id)
             self.shares[owned] = Shares(quantity)
@@ -146,7 +151,8 @@ class Accounts:
 
     def shares_of(self, client_id: str) -> dict[str, int]:
         """Return the client's shares by security, in the order of their ids."""
-        return {owned[1]: shares for owned, shares in sorted(self.owned.items()) if owned[0] == client_id}
+        owned = self.owned
+        return {security_id: owned[client_id, security_id] for security_id in self._securities_of[client_id]}
 
     # -- clearing ----------------------------------------------------------------------------------------------------
 
@@ -155,7 +161,8 @@ class Accounts:
 
         raises  ExecutionRefused  it changes an order by more than is open
         """
-        self._change_terms(settlement.orders)
+        if settlement.decided:
+            self._change_terms(settlement.orders)
         changed = self._change_orders(settlement.orders)
         closed = count_closed(settlement, changed)
         for client_id, orders in closed.items():
@@ -167,7 +174,7 @@ class Accounts:
                 if self._pending.pop((one.order_id, one.command_id), None) == one.reserved
             }
             require_decided(settlement, released)
-        release_fees(settlement, changed, self._limit_fills(settlement.decided))
+        release_fees(settlement, changed, self._limit_fills(settlement.decided) if settlement.decided else {})
         for client_id, account in settlement.accounts.items():
             self.balances[client_id] += account.balance_cents
             self.funds[client_id].available_cents += account.balance_cents - account.held_cents
@@ -176,6 +183,7 @@ class Accounts:
             if shares is None:
                 shares = self.shares[owned] = Shares(0)
                 self.owned[owned] = 0
+                insort(self._securities_of[owned[0]], owned[1])
             self.owned[owned] += holding.shares
             shares.available += holding.shares - holding.held
         for entry in settlement.ledger:
