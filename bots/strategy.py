@@ -214,31 +214,31 @@ class Strategy:
     @property
     def security(self) -> Security:
         """The first of them: the default where none is named."""
-        return next(iter(self.session.securities.values()))
+        return self.session.own
 
     def position(self, security_id: str | None = None) -> int:
         """Return the shares owned, including those in open sell orders; below zero the shares owed."""
-        return self.session.position(security_id or self.security.security_id)
+        return self.session.position(security_id or self.session.own.security_id)
 
     def borrowed(self, security_id: str | None = None) -> int:
         """Return the shares owed: those by which the position is below zero."""
-        return self.session.borrowed(security_id or self.security.security_id)
+        return self.session.borrowed(security_id or self.session.own.security_id)
 
     def available(self, security_id: str | None = None) -> int:
         """Return the shares that may still be sold: those in no open sell order."""
-        return self.session.available(security_id or self.security.security_id)
+        return self.session.available(security_id or self.session.own.security_id)
 
     def price(self, security_id: str | None = None) -> Price:
         """Return the best and last prices, None where one does not exist; needs the price channel."""
-        return self.session.price(security_id or self.security.security_id)
+        return self.session.price(security_id or self.session.own.security_id)
 
     def phase(self, security_id: str | None = None) -> Phase:
         """Return a security's phase; the strategy must define on_phase or watch the channel `phase`."""
-        return self.session.phase(security_id or self.security.security_id)
+        return self.session.phase(security_id or self.session.own.security_id)
 
     def book(self, security_id: str | None = None) -> Book:
         """Return the best levels of both sides; needs the book channel."""
-        return self.session.book(security_id or self.security.security_id)
+        return self.session.book(security_id or self.session.own.security_id)
 
     @property
     def cash(self) -> Decimal:

@@ -82,7 +82,7 @@ class TradingSession:
 
     strategy     receives the events
     venue        the destination of its orders
-    securities   the securities that it may trade; the first is the strategy's own
+    securities   the securities that it may trade, at least one; the first is the strategy's own
     rng          the strategy's only source of randomness
     cash         balance, including what is held for open orders [dollars]
     holdings     shares by security, including those held for open orders; below zero where shares are owed
@@ -105,6 +105,7 @@ class TradingSession:
         log: Log = no_log,
     ) -> None:
         self.securities = {security.security_id: security for security in securities}
+        self.own = next(iter(self.securities.values()))
         self.rng = rng
         self.now_s = 0.0
         self.open_orders: dict[int, WorkingOrder] = {}
@@ -207,14 +208,14 @@ class TradingSession:
 
     def _change(self, order: WorkingOrder, report: Report) -> None:
         """Record that an order was confirmed, replaced or triggered."""
-        self._portfolio.release(order)
         if report.reason is not None:
+            self._portfolio.release(order)
             order.reason = report.reason
             order.quantity = report.quantity or order.quantity
             if report.price is not None:
                 order.price = order.hold_price = report.price
+            self._portfolio.hold(order)
         order.status = "partially_filled" if order.filled_quantity else "new"
-        self._portfolio.hold(order)
 
     def _take_trade_report(self, report: Report) -> None:
         assert report.side is not None, "a trade has a side"

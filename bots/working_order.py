@@ -42,7 +42,10 @@ class WorkingOrder(Struct, kw_only=True):
     @property
     def open_quantity(self) -> int:
         """Shares that may still trade."""
-        return max(self.quantity - self.filled_quantity, 0) if self.is_open else 0
+        if self.status not in OPEN:
+            return 0
+        left = self.quantity - self.filled_quantity
+        return left if left > 0 else 0
 
 
 class Fill(Struct, frozen=True, kw_only=True):

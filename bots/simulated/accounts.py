@@ -7,9 +7,11 @@ it must equal what the open orders need.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tasks.messages import PlaceOrder, Side
 from tasks.order_entry.rules.risk import Funds, Shares
@@ -17,6 +19,10 @@ from tasks.order_entry.rules.rows import OpenOrder, PendingReplace, ReplaceableO
 from tasks.order_execution.rules.changes import ChangedOrder, Decided, OrderChange, Settlement
 from tasks.order_execution.rules.clearing import count_closed, release_fees, require_decided
 from tasks.shared.rules.fees import fee_hold_cents
+from tasks.shared.rules.loan_rows import ShortOrder
+
+if TYPE_CHECKING:
+    from bots.simulated.lending import Borrowing
 
 
 @dataclass(slots=True)
@@ -35,6 +41,9 @@ class RegisteredOrder:
     largest_quantity: int
     largest_hold_cents: int
     display_quantity: int | None
+    owned_quantity: int | None = None  # of an order that sells short; see tasks.shared.rules.loans.split
+    margin_price_cents: int | None = None
+    is_buy_in: bool = False
     is_replaced: bool = False
     filled_quantity: int = 0
     closed_quantity: int = 0
@@ -65,11 +74,31 @@ class RegisteredOrder:
             self.largest_quantity,
             self.largest_hold_cents,
             self.filled_quantity + self.closed_quantity,
+            self.owned_quantity,
+            self.margin_price_cents,
+        )
+
+    @property
+    def most(self) -> int:
+        """The largest total that it has, or may get by a replacement."""
+        return max(self.quantity, self.largest_quantity)
+
+    def short(self) -> ShortOrder:
+        """Return what an order that sells short holds."""
+        assert self.owned_quantity is not None, "it sells short"
+        return ShortOrder(
+            self.most,
+            self.owned_quantity,
+            self.filled_quantity,
+            self.closed_quantity,
+            self.margin_price_cents or self.price_cents,
         )
 
     @property
     def fees_held_cents(self) -> int:
         """Cash held for fees; see db.clearing_data.tables.fee_hold."""
+        if not self.fee_ppm:
+            return 0
         open_quantity = self.largest_quantity - self.filled_quantity - self.closed_quantity
         return fee_hold_cents(open_quantity * self.largest_hold_cents, self.fee_ppm)
 
@@ -94,6 +123,7 @@ class Accounts:
         self.fees_cents = 0
         self.orders: dict[int, RegisteredOrder] = {}
         self._of_client: dict[str, dict[int, RegisteredOrder]] = {}
+        self._securities_of: dict[str, list[str]] = {}  # in which a client has or had shares, in the order of their ids
         self._pending: dict[tuple[int, int], int] = {}  # (order, command) -> reserved amount
 
     def open(self, client_id: str, cash_cents: int, shares: Mapping[str, int]) -> None:
@@ -104,6 +134,7 @@ class Accounts:
         self.balances[client_id] = self.opening_balances[client_id] = cash_cents
         self.booked[client_id] = 0
         self._of_client[client_id] = {}
+        self._securities_of[client_id] = sorted(shares)
         for security_id, quantity in shares.items():
             owned = (client_id, security_id)
             self.shares[owned] = Shares(quantity)
@@ -111,8 +142,12 @@ class Accounts:
 
     # -- order entry -------------------------------------------------------------------------------------------------
 
-    def register(self, order: PlaceOrder, *, fee_ppm: int) -> None:
-        """Enter an admitted order; `fee_ppm` is the rate at which buy orders of its security hold fees."""
+    def register(self, order: PlaceOrder, *, fee_ppm: int, owned: int | None = None, is_buy_in: bool = False) -> None:
+        """Enter an admitted order.
+
+        fee_ppm  rate at which buy orders of its security hold fees
+        owned    of an order that sells short: how many of its shares belong to the client
+        """
         hold_cents = order.hold_cents or order.price_cents
         entry = RegisteredOrder(
             order.order_id,
@@ -127,6 +162,9 @@ class Accounts:
             order.quantity,
             hold_cents,
             order.display_quantity,
+            owned,
+            None if owned is None else order.price_cents,
+            is_buy_in,
         )
         self.orders[order.order_id] = self._of_client[order.client_id][order.order_id] = entry
 
@@ -135,6 +173,8 @@ class Accounts:
         order = self.orders[replace.order_id]
         order.is_replaced = True
         order.largest_quantity, order.largest_hold_cents, order.fee_ppm = widened[:3]
+        if widened.owned_quantity is not None:
+            order.owned_quantity, order.margin_price_cents = widened[3:]
         self._pending[replace.order_id, replace.command_id] = replace.reserved
 
     def open_orders(self, client_id: str) -> dict[int, OpenOrder]:
@@ -144,18 +184,51 @@ class Accounts:
             for order_id, order in self._of_client[client_id].items()
         }
 
+    def orders_of(self, client_id: str) -> Collection[RegisteredOrder]:
+        """Return the client's open orders, oldest first."""
+        return self._of_client[client_id].values()
+
     def shares_of(self, client_id: str) -> dict[str, int]:
-        """Return the client's shares by security, in the order of their ids."""
-        return {owned[1]: shares for owned, shares in sorted(self.owned.items()) if owned[0] == client_id}
+        """Return the client's shares less those that it owes, by security in the order of their ids."""
+        owned, shares = self.owned, self.shares
+        return {
+            name: owned[client_id, name] - shares[client_id, name].borrowed for name in self._securities_of[client_id]
+        }
+
+    def shares_in(self, client_id: str) -> list[tuple[tuple[str, str], Shares]]:
+        """Return the client's holdings in the order of the securities' ids."""
+        return [((client_id, name), self.shares[client_id, name]) for name in self._securities_of[client_id]]
+
+    def hold_in(self, owner: tuple[str, str]) -> Shares:
+        """Return a client's holding of a security; begin with no shares."""
+        shares = self.shares.setdefault(owner, Shares(0))
+        if owner not in self.owned:
+            self.owned[owner] = 0
+            insort(self._securities_of[owner[0]], owner[1])
+        return shares
 
     # -- clearing ----------------------------------------------------------------------------------------------------
 
-    def settle(self, settlement: Settlement) -> None:
+    def secure(self, client_id: str, cents: int) -> None:
+        """Require more collateral of a client, or less."""
+        funds = self.funds[client_id]
+        funds.collateral_cents += cents
+        funds.available_cents -= cents
+
+    def pay(self, client_id: str, cents: int) -> None:
+        """Book a payment of the default fund."""
+        self.balances[client_id] += cents
+        self.funds[client_id].available_cents += cents
+        self.booked[client_id] += cents
+
+    def settle(self, settlement: Settlement, borrowing: Borrowing | None = None) -> None:
         """Book a settlement.
 
+        borrowing  its loans, if it concerns a client that sells short
         raises  ExecutionRefused  it changes an order by more than is open
         """
-        self._change_terms(settlement.orders)
+        if settlement.decided:
+            self._change_terms(settlement.orders)
         changed = self._change_orders(settlement.orders)
         closed = count_closed(settlement, changed)
         for client_id, orders in closed.items():
@@ -167,15 +240,16 @@ class Accounts:
                 if self._pending.pop((one.order_id, one.command_id), None) == one.reserved
             }
             require_decided(settlement, released)
-        release_fees(settlement, changed, self._limit_fills(settlement.decided))
+        sold_short = borrowing.orders if borrowing is not None else {}
+        fees = self._limit_fills(settlement.decided, sold_short) if settlement.decided else {}
+        release_fees(settlement, changed, fees)
+        if borrowing is not None:
+            borrowing.settle(settlement)
         for client_id, account in settlement.accounts.items():
             self.balances[client_id] += account.balance_cents
             self.funds[client_id].available_cents += account.balance_cents - account.held_cents
         for owned, holding in settlement.holdings.items():
-            shares = self.shares.get(owned)
-            if shares is None:
-                shares = self.shares[owned] = Shares(0)
-                self.owned[owned] = 0
+            shares = self.shares.get(owned) or self.hold_in(owned)
             self.owned[owned] += holding.shares
             shares.available += holding.shares - holding.held
         for entry in settlement.ledger:
@@ -184,14 +258,16 @@ class Accounts:
             self.booked[entry.account] += entry.cash_cents
         self.fees_cents += settlement.earned_cents
 
-    def _limit_fills(self, decided: Sequence[Decided]) -> Counter[str]:
-        """Reduce what replaced orders hold for fees to what their totals need; return the released cents by client."""
+    def _limit_fills(self, decided: Sequence[Decided], sold_short: Mapping[int, RegisteredOrder]) -> Counter[str]:
+        """Reduce what replaced orders hold to what their totals need; return the cents for fees by client."""
         fees: Counter[str] = Counter()
         for one in decided:
-            order = self.orders.get(one.order_id)
+            order = self.orders.get(one.order_id) or sold_short.get(one.order_id)
             if order is not None:
                 before = order.fees_held_cents
                 order.largest_quantity = order.quantity
+                if order.owned_quantity is not None:
+                    order.margin_price_cents = order.price_cents
                 fees[one.client_id] += before - order.fees_held_cents
         return fees
 

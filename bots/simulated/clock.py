@@ -71,7 +71,9 @@ class Clock:
 
     def at(self, due_us: int, action: Callable[[], None]) -> None:
         """Schedule an action; one that is due in the past runs now."""
-        heappush(self._queue, (max(due_us, self.now_us), next(self._numbers), action))
+        if due_us < self.now_us:
+            due_us = self.now_us
+        heappush(self._queue, (due_us, next(self._numbers), action))
 
     def run(self, until_us: int = FOREVER_US) -> None:
         """Run all actions due before `until_us` and advance to that time; without it, run until none is left."""

@@ -20,6 +20,7 @@ class Listing:
 
     Fees are hundredths of a basis point of a trade's cash, negative for a rebate; see tasks.shared.rules.fees. `band`
     is how far an order may trade from the last trade before an auction begins [fraction]; None is no limit.
+    `lendable_shares` is how many shares can be borrowed, by clients that may sell short.
     """
 
     security_id: str
@@ -30,6 +31,7 @@ class Listing:
     maker_fee_ppm: int = 0
     taker_fee_ppm: int = 0
     band: Fraction | None = None
+    lendable_shares: int = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +50,11 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """The cash and shares with which an account starts."""
+    """The cash and shares with which an account starts, and how many shares of each security it may owe."""
 
     cash_cents: int = 1_000_000
     shares: Mapping[str, int] = field(default_factory=lambda: {"MSFT": 1_000})
+    short_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +73,8 @@ class Configuration:
     max_requests_per_s   requests that a bot may send in a second; more disqualify it
     patience_s           time that a callback may take [s of the real clock]; more disqualifies the bot. This detects
                          callbacks that never return and does not measure speed
+    fund_cents           cash of the default fund at the start, to which the exchange adds its fees; it pays for buy-ins
+                         beyond a client's cash [cents]
     sample_s             time between two samples of all accounts and of the market [s]
     """
 
@@ -84,6 +89,7 @@ class Configuration:
     max_open_orders: int = 10_000
     max_requests_per_s: int = 1_000
     patience_s: float = 3.0
+    fund_cents: int = 0
     sample_s: float = 60.0
 
     @property

@@ -5,18 +5,20 @@ It has no clock and sends nothing: the caller gives the time and forwards the re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace as other
 from typing import Final
 
 from bots.simulated.accounts import Accounts
 from bots.simulated.configuration import SHARD, Listing
+from bots.simulated.lending import Lending
 from tasks.matching.rules.engine import Engine
 from tasks.messages import (
     CancelRequest,
     Command,
     Event,
     Execution,
+    Expire,
     MassCancelRequest,
     OrderClosed,
     OrderReplaced,
@@ -27,6 +29,7 @@ from tasks.messages import (
     Request,
     TradeMade,
 )
+from tasks.order_entry.rules.buy_ins import REASON as BUY_IN
 from tasks.order_entry.rules.decide import decide
 from tasks.order_entry.rules.decisions import Admitted, Denied, Limits, Waiting
 from tasks.order_entry.rules.desk import Desk
@@ -46,11 +49,12 @@ _AT_ONCE: Final = frozenset({OrderClosed, OrderReplaced, ReplaceRefused})
 class Exchange:
     """The rules, books and accounts of an exchange. Raises ValueError if a security is listed twice.
 
+    fund_cents  cash of the default fund at the start, in addition to the fees that it earns
     rates       fees of the securities that have any
     last_cents  price of the last trade, or the reference price before the first one [cents/share]
     """
 
-    def __init__(self, listings: Iterable[Listing], limits: Limits) -> None:
+    def __init__(self, listings: Sequence[Listing], limits: Limits, *, fund_cents: int = 0) -> None:
         self.accounts = Accounts()
         self.engine = Engine(SHARD)
         self.last_cents: dict[str, int] = {}
@@ -66,6 +70,9 @@ class Exchange:
             for one in securities.values()
             if one.maker_fee_ppm or one.taker_fee_ppm
         }
+        self.lending = Lending(
+            self.accounts, {one.security_id: one.lendable_shares for one in listings}, fund_cents=fund_cents
+        )
         self._desk = Desk(
             funds=self.accounts.funds,
             shares=self.accounts.shares,
@@ -75,6 +82,7 @@ class Exchange:
             shards=(SHARD,),
             patient=False,  # a client's requests arrive in the order in which the client sends them
             follows=False,
+            lendable=self.lending.lendable,
         )
 
     @property
@@ -87,6 +95,12 @@ class Exchange:
         """Number of the last command in the log."""
         return self.engine.seq
 
+    def open(self, client_id: str, cash_cents: int, shares: Mapping[str, int], *, short_limit: int = 0) -> None:
+        """Open an account; `short_limit` is how many shares of each security it may owe. Raises ValueError."""
+        self.accounts.open(client_id, cash_cents, shares)
+        if short_limit:
+            self.accounts.funds[client_id].limits = other(self._desk.limits, short_limit=short_limit)
+
     # -- order entry -------------------------------------------------------------------------------------------------
 
     def admit(self, request: Request, now_us: int) -> Admitted | Denied:
@@ -96,6 +110,8 @@ class Exchange:
         if type(request) is OrderRequest:
             if request.price_cents is None:
                 self._refresh(request.security_id)
+            if self.lending.sellers:
+                desk.debts = self.lending.debts(request)
         else:
             self._look_up(request)
         decision = decide(desk, request)
@@ -107,13 +123,19 @@ class Exchange:
         if type(decision) is Admitted:
             command = decision.command
             if type(command) is PlaceOrder:
-                self.accounts.register(command, fee_ppm=fee_ppm(self.securities[command.security_id]))
+                owned = desk.owned.pop(command.order_id, None) if desk.owned else None
+                self.accounts.register(command, fee_ppm=fee_ppm(self.securities[command.security_id]), owned=owned)
+                if owned is not None:
+                    self.lending.note(command.client_id, command.security_id)
                 funds = desk.funds[command.client_id]
                 funds.open_orders += funds.newly_open
                 funds.newly_open = 0
             elif desk.replaced:
                 replaced = desk.replaced.pop()
-                self.accounts.reserve(replaced, desk.widened.pop(replaced.order_id))
+                widened = desk.widened.pop(replaced.order_id)
+                self.accounts.reserve(replaced, widened)
+                if widened.owned_quantity is not None:
+                    self.lending.note(replaced.client_id, self.accounts.orders[replaced.order_id].security_id)
             elif desk.changes.phases:
                 desk.changes.phases.clear()
         return decision
@@ -144,12 +166,27 @@ class Exchange:
 
     # -- clearing ----------------------------------------------------------------------------------------------------
 
-    def settle(self, executions: Sequence[Execution]) -> None:
+    def settle(self, executions: Sequence[Execution], now_us: int = 0) -> None:
         """Clear executions and book the settlement. Raises ExecutionRefused."""
         settlement = clear(executions, rates=self.rates)
-        self.accounts.settle(settlement)
+        borrowing = self.lending.borrowing(executions, settlement) if self.lending.sellers else None
+        self.accounts.settle(settlement, borrowing)
         for security_id, price in settlement.last_prices.items():
             self.last_cents[security_id] = price.price_cents
+        if borrowing is not None:
+            self.lending.begin_buy_ins(self.lending.owing(borrowing.clients, self.last_cents), now_us)
+
+    def buy_in(self, numbers: Callable[[], int], now_us: int) -> list[Expire | PlaceOrder]:
+        """Check the margin of all clients that owe shares; return the cancels and purchases of buy-ins to execute."""
+        lending, desk = self.lending, self._desk
+        lending.check(self.last_cents, now_us)
+        for security_id in desk.securities:
+            self._refresh(security_id)
+        made = lending.purchases(desk.securities, iter(numbers, 0), limits=desk.limits, now_us=now_us)
+        for _, order, rate_ppm in made.purchases:
+            self.accounts.register(order, fee_ppm=rate_ppm, is_buy_in=True)
+        cancels = [Expire(numbers(), orders, now_us, BUY_IN) for orders in made.cancels.values()]
+        return [*cancels, *(order for _, order, _ in made.purchases)]
 
     @staticmethod
     def split(events: Iterable[Event]) -> tuple[list[TradeMade], list[Execution]]:

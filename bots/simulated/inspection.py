@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bots.simulated.clock import US_PER_S
+from bots.simulated.clock import FOREVER_US, US_PER_S
 from bots.simulated.configuration import SHARD
 from bots.simulated.player import Call, Terms, Turn
 from bots.simulated.venue import NumberSeries
@@ -34,6 +34,13 @@ class Inspector:
         self._numbers = NumberSeries(terms.number)
         self._second = -1
         self._requests = 0
+        self._quiet = Turn([], timer_us=FOREVER_US, refusals={}, notes=[])
+
+    def quiet(self, timer_us: int, *, timer_from_us: int) -> Turn:
+        """Return a turn in which only the timer was set. Raises ForgedTurn."""
+        _require(timer_us >= timer_from_us, "its timer is due in the past")
+        self._quiet.timer_us = timer_us
+        return self._quiet
 
     def check(self, turn: Turn, *, from_us: int, until_us: int, timer_from_us: int) -> None:
         """Check a turn that lasts from one time up to but not at another. Raises ForgedTurn.

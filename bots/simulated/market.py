@@ -26,7 +26,7 @@ from bots.simulated.market_time import START_US
 from bots.simulated.outcome import BotOutcome, Outcome
 from bots.simulated.player import Player, StrategyPlayer, Terms
 from bots.simulated.record import Record
-from bots.simulated.reports import ClientReport, answer, change, is_news, legs
+from bots.simulated.reports import ClientReport, answer, change, is_news, legs, purchase
 from bots.simulated.seat import Seat
 from bots.simulated.venue import SERIES, NumberSeries
 from bots.simulated.watch import Watch
@@ -34,6 +34,7 @@ from bots.strategy import Strategy
 from tasks.messages import (
     Command,
     Event,
+    Execution,
     Expire,
     HaltRequest,
     MassCancelRequest,
@@ -80,6 +81,7 @@ class Market:
                 max_order_quantity=configuration.max_order_quantity,
                 max_open_orders=configuration.max_open_orders,
             ),
+            fund_cents=configuration.fund_cents,
         )
         self.seats: dict[str, Seat] = {}
         self._record = Record(self.exchange, START_US, log)
@@ -101,6 +103,7 @@ class Market:
         )
         self._day.begin()
         self._is_open = True
+        self._checks_margin = False
 
     @property
     def now_s(self) -> float:
@@ -170,7 +173,7 @@ class Market:
 
     def open_account(self, client_id: str, opening: Opening) -> None:
         """Open an account without a bot, for example for a scheduled seller."""
-        self.exchange.accounts.open(client_id, opening.cash_cents, opening.shares)
+        self.exchange.open(client_id, opening.cash_cents, opening.shares, short_limit=opening.short_limit)
 
     def schedule(self, time_s: float, action: Action) -> None:
         """Schedule an action [s from the start]; it does not run once the market has closed."""
@@ -267,12 +270,12 @@ class Market:
         trades, at_once = self.exchange.split(events)
         delay_us = self.configuration.settlement_delay_us
         if trades and not delay_us:
-            self.exchange.settle([*trades, *at_once])
+            self._settle([*trades, *at_once])
         else:
             if at_once:
-                self.exchange.settle(at_once)
+                self._settle(at_once)
             if trades:
-                self.clock.at(self.clock.now_us + delay_us, partial(self.exchange.settle, trades))
+                self.clock.at(self.clock.now_us + delay_us, partial(self._settle, trades))
         for event in events:
             if type(event) is TradeMade:
                 for report in legs(event):
@@ -287,6 +290,26 @@ class Market:
             if type(event) is PhaseChanged:
                 self._day.changed(event)
         return events
+
+    def _settle(self, executions: Sequence[Execution]) -> None:
+        self.exchange.settle(executions, START_US + self.clock.now_us)
+        if self.exchange.lending.sellers and not self._checks_margin and self.exchange.lending.is_active:
+            self._checks_margin = True
+            self.clock.at((self.clock.now_us // US_PER_S + 1) * US_PER_S, self._check_margin)
+
+    def _check_margin(self) -> None:
+        """Check the margin once a second while a client owes shares, and act on buy-ins."""
+        self._checks_margin = False
+        if not self._is_open:
+            return
+        for command in self.exchange.buy_in(self._numbers.take, START_US + self.clock.now_us):
+            if type(command) is PlaceOrder:
+                self._deliver(purchase(command))
+            self._execute(command)
+        self._feed.changed()
+        if self.exchange.lending.is_active and not self._checks_margin:
+            self._checks_margin = True
+            self.clock.at(self.clock.now_us + US_PER_S, self._check_margin)
 
     def _deliver(self, report: ClientReport | None) -> None:
         if report is not None and (seat := self.seats.get(report[0])) is not None:

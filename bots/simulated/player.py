@@ -97,6 +97,11 @@ class Turn(Struct, array_like=True):
     notes: list[Note]
     failure: Failure | None = None
 
+    @property
+    def has_content(self) -> bool:
+        """Whether there is more than the time of the timer."""
+        return bool(self.calls or self.refusals or self.notes) or self.failure is not None
+
 
 class Player(Protocol):
     """Plays one bot.
@@ -211,16 +216,9 @@ class StrategyPlayer:
 
     def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> None:
         """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
-        self._reveal(value)
-        deliver = self._session.deliver
-        for due_us, event in events:
-            while self._timer_us < due_us and self._turn.failure is None:
-                self._call(self._timer_us, self._tick)
-            if self._turn.failure is not None:
-                break
-            self._call(due_us, deliver, event, due_us / US_PER_S)
-        while self._timer_us < until_us and self._turn.failure is None:
-            self._call(self._timer_us, self._tick)
+        if value is not None:
+            self._reveal(value)
+        self._call(now_us, self._act, until_us, events)
 
     def acted(self) -> Turn:
         """Return the result of the last wake-up."""
@@ -230,12 +228,14 @@ class StrategyPlayer:
         """Stop the strategy."""
         self._reveal(value)
         self._timer_us = FOREVER_US
-        self._call(now_us, self._session.stop, now_us / US_PER_S)
+        self._call(now_us, self._end_session, now_us)
         return self._taken()
 
     def _taken(self) -> Turn:
-        turn, self._turn = self._turn, Turn([], FOREVER_US, {}, [])
+        turn = self._turn
         turn.timer_us = self._timer_us
+        if turn.has_content:
+            self._turn = Turn([], FOREVER_US, {}, [])
         return turn
 
     def _reveal(self, value: float | None) -> None:
@@ -266,15 +266,48 @@ class StrategyPlayer:
         except Problem as problem:
             self._refused(problem)
         self._set_timer(self._phase)
+        self._leave()
+
+    def _act(self, until_us: int, events: Sequence[tuple[int, Event]]) -> None:
+        """Make the callbacks of a wake-up in the order of their times."""
+        venue, deliver = self._venue, self._session.deliver
+        for due_us, event in events:
+            while self._timer_us < due_us:
+                self._tick()
+            self.now_us = venue.time_us = due_us
+            try:
+                deliver(event, due_us / US_PER_S)
+            except Problem as problem:
+                self._refused(problem)
+            if venue.sent or venue.flooded:
+                self._leave()
+        while self._timer_us < until_us:
+            self._tick()
 
     def _tick(self) -> None:
         now_us, self._timer_us = self._timer_us, FOREVER_US
+        self.now_us = self._venue.time_us = now_us
         try:
             self._session.tick(now_us / US_PER_S)
         except Problem as problem:
             self._refused(problem)
         self._timer_us = now_us
         self._set_timer()
+        self._leave()
+
+    def _end_session(self, now_us: int) -> None:
+        try:
+            self._session.stop(now_us / US_PER_S)
+        except Problem as problem:
+            self._refused(problem)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Let the requests of a callback leave, now that it has returned."""
+        if self._venue.flooded:
+            raise RequestFlood("it caught the exception and went on")
+        if self._venue.sent:
+            self._turn.calls.append(Call(self.now_us, self._venue.take()))
 
     def _set_timer(self, part: float = 1.0) -> None:
         due_us, self._timer_us = self._timer_us, FOREVER_US
@@ -293,23 +326,14 @@ class StrategyPlayer:
     # -- calls of the strategy ---------------------------------------------------------------------------------------
 
     def _call(self, now_us: int, step: Callable[..., object], *arguments: object) -> None:
-        """Call the strategy, and keep its requests or its failure."""
-        venue = self._venue
-        venue.begin(now_us)
-        self.now_us = now_us
+        """Call the strategy, once or several times, and keep its failure."""
+        self.now_us = self._venue.time_us = now_us
         try:
             self._watch.call(self._number, step, *arguments)
-        except Problem as problem:
-            self._refused(problem)
         except KeyboardInterrupt:
             raise  # the user stops the program
         except BaseException as fault:  # noqa: BLE001 - any exception of a bot's code disqualifies the bot
-            self._end(now_us, fault)
-            return
-        if venue.flooded:
-            self._end(now_us, RequestFlood("it caught the exception and went on"))
-        elif venue.sent:
-            self._turn.calls.append(Call(now_us, venue.take()))
+            self._end(self.now_us, fault)
 
     def _end(self, now_us: int, fault: BaseException) -> None:
         kind: Literal["raised", "hung", "flooded"] = "raised"

@@ -18,11 +18,12 @@ from tasks.messages import (
     OrderRequest,
     ReplaceRefused,
     Request,
+    Side,
     TradeMade,
     encode,
 )
 from tasks.order_execution.rules.changes import FeeRates
-from tasks.shared.rules.fees import fee_cents
+from tasks.shared.rules.fees import fee_cents, rate_ppm
 
 _NO_FEES = FeeRates(0, 0)
 # Lines that are hashed together.
@@ -109,18 +110,17 @@ class Record:
         quantity, price_cents = trade.quantity, trade.price_cents
         self.prints.append(Print(time_us, security_id, price_cents, quantity, trade.aggressor_side))
         rates = self._exchange.rates.get(security_id, _NO_FEES)
-        # In an auction neither side takes, and both pay the maker's fee.
         buyer_takes, seller_takes = trade.aggressor_side == "buy", trade.aggressor_side == "sell"
         buyer, seller = self.bots.get(trade.buyer), self.bots.get(trade.seller)
         if buyer is not None:
-            fee = fee_cents(quantity * price_cents, rates.taker_ppm if buyer_takes else rates.maker_ppm)
+            fee = _fee_cents(trade, "buy", rates)
             buyer.fills.append(
                 Fill(
                     time_us, security_id, trade.buy_order_id, "buy", quantity, price_cents, not buyer_takes, fee, number
                 )
             )
         if seller is not None:
-            fee = fee_cents(quantity * price_cents, rates.taker_ppm if seller_takes else rates.maker_ppm)
+            fee = _fee_cents(trade, "sell", rates)
             seller.fills.append(
                 Fill(
                     time_us,
@@ -168,6 +168,14 @@ class Record:
     def _equity(self, balance_cents: int, shares: dict[str, int]) -> int:
         last_cents = self._exchange.last_cents
         return balance_cents + sum(quantity * last_cents[security_id] for security_id, quantity in shares.items())
+
+
+def _fee_cents(trade: TradeMade, side: Side, rates: FeeRates) -> int:
+    """Return the fee that one side of a trade pays, as clearing computes it."""
+    if rates is _NO_FEES:
+        return 0
+    rate = rate_ppm(side, trade.aggressor_side, maker_ppm=rates.maker_ppm, taker_ppm=rates.taker_ppm)
+    return fee_cents(trade.quantity * trade.price_cents, rate)
 
 
 def _kind(request: Request) -> str:

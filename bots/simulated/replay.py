@@ -17,7 +17,7 @@ from bots.simulated.record import HashedLines
 from tasks.matching.rules.engine import Engine
 from tasks.messages import TradeMade, decode_command
 from tasks.order_execution.rules.changes import FeeRates
-from tasks.shared.rules.fees import fee_cents
+from tasks.shared.rules.fees import fee_cents, rate_ppm
 
 _NO_FEES = FeeRates(0, 0)
 
@@ -72,9 +72,12 @@ def replay(lines: Iterable[bytes], fees_ppm: Mapping[str, tuple[int, int]]) -> R
 
 def _book(trade: TradeMade, rates: FeeRates, found: ReplayResult) -> None:
     cash_cents = trade.quantity * trade.price_cents
-    maker, taker = fee_cents(cash_cents, rates.maker_ppm), fee_cents(cash_cents, rates.taker_ppm)
-    of_buyer = taker if trade.aggressor_side == "buy" else maker
-    of_seller = taker if trade.aggressor_side == "sell" else maker
+    of_buyer, of_seller = (
+        fee_cents(
+            cash_cents, rate_ppm(side, trade.aggressor_side, maker_ppm=rates.maker_ppm, taker_ppm=rates.taker_ppm)
+        )
+        for side in ("buy", "sell")
+    )
     found.cash_cents[trade.buyer] -= cash_cents + of_buyer
     found.cash_cents[trade.seller] += cash_cents - of_seller
     found.shares[trade.buyer, trade.security_id] += trade.quantity

@@ -19,6 +19,7 @@ from tasks.messages import (
     OrderReplaced,
     OrderRequest,
     OrderTriggered,
+    PlaceOrder,
     ReplaceRefused,
     ReplaceRequest,
     Request,
@@ -26,6 +27,7 @@ from tasks.messages import (
     SecurityRequest,
     TradeMade,
 )
+from tasks.order_entry.rules.buy_ins import REASON as BUY_IN
 
 ClientReport = tuple[str, Report]  # client id and its report
 
@@ -56,6 +58,20 @@ def answer(request: Request, denied: str | None) -> ClientReport | None:
         security_id=request.security_id or "",
         quantity=request.quantity if isinstance(request, ReplaceRequest) else None,
         reason=denied,
+    )
+
+
+def purchase(order: PlaceOrder) -> ClientReport:
+    """Make the report of an order by which the clearinghouse buys in a client."""
+    return order.client_id, Report(
+        event_type="order",
+        status="confirmed",
+        order_id=order.order_id,
+        client_id=order.client_id,
+        security_id=order.security_id,
+        side=order.side,
+        quantity=order.quantity,
+        reason=BUY_IN,
     )
 
 

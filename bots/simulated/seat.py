@@ -90,7 +90,9 @@ class Seat:
         if now_us != self._alarm_us or self._is_failing or not self.is_open:
             return  # another wake-up has done this one's work
         self._alarm_us = FOREVER_US
-        until_us = min(now_us + (self._latency.feed_us or 1), self._end_us)
+        until_us = now_us + (self._latency.feed_us or 1)
+        if until_us > self._end_us:
+            until_us = self._end_us
         value = None
         if self._value is not None:
             value = self._seen(now_us)
@@ -98,12 +100,18 @@ class Seat:
         inbox, events = self._inbox, []
         while inbox and inbox[0][0] < until_us:
             events.append(inbox.popleft())
-        wakes_on = self.player.wakes_on
-        self._waking_us = next((due_us for due_us, event in inbox if type(event) in wakes_on), FOREVER_US)
+        self._waking_us = FOREVER_US
+        if inbox:
+            wakes_on = self.player.wakes_on
+            for due_us, event in inbox:
+                if type(event) in wakes_on:
+                    self._waking_us = due_us
+                    break
         self.player.wake(now_us, until_us, events, value)
         # Nothing needs the answer before the first request could arrive: other bots may act in the meantime.
         self._is_acting = True
-        self._clock.at(min(now_us + self._latency.order_us, until_us), self._collect)
+        answer_us = now_us + self._latency.order_us
+        self._clock.at(answer_us if answer_us < until_us else until_us, self._collect)
 
     def _collect(self) -> None:
         if self._is_acting:
@@ -116,7 +124,9 @@ class Seat:
         return None if self._value is None else self._value.value(now_us / US_PER_S)
 
     def _set_alarm(self) -> None:
-        due_us = min(self._timer_us, self._waking_us)
+        due_us, waking_us = self._timer_us, self._waking_us
+        if waking_us < due_us:
+            due_us = waking_us
         if due_us < self._alarm_us and self.is_open and not self._is_failing:
             self._alarm_us = due_us
             self._clock.at(due_us, self._wake)

@@ -35,7 +35,7 @@ SERIES = 1_000
 
 
 class NumberSeries:
-    """The numbers of one seat's orders and commands; a failed callback returns its numbers.
+    """The numbers of one seat's orders and commands.
 
     Each seat has a series of its own, so that a bot's numbers do not depend on what others do at the same time.
     """
@@ -53,7 +53,8 @@ class NumberSeries:
 class SimulatedVenue:
     """The venue of one bot's trading session.
 
-    sent     requests of the current callback, which leave when it returns
+    time_us  time of the current callback [us from the start], set by the player
+    sent     its requests, which leave when it returns
     flooded  whether the bot has sent more requests than it may
     """
 
@@ -71,12 +72,11 @@ class SimulatedVenue:
         self._securities = securities
         self._numbers = numbers
         self._start_us = start_us
-        self._time_us = 0
+        self.time_us = 0
         self._max_quantity = max_quantity
         self._max_requests_per_s = max_requests_per_s
         self._second = -1
         self._requests = 0  # in this second
-        self._first_number = numbers.next
         self.sent: list[ClientRequest] = []
         self.flooded = False
 
@@ -160,14 +160,6 @@ class SimulatedVenue:
 
     # -- called by the player ----------------------------------------------------------------------------------------
 
-    def begin(self, time_us: int) -> None:
-        """Begin a callback at a time [us from the start]; discard what a failed one has left."""
-        self._time_us = time_us
-        if self.sent:
-            self.sent = []
-            self._numbers.next = self._first_number
-        self._first_number = self._numbers.next
-
     def take(self) -> list[ClientRequest]:
         """Take the requests of the callback, which leave now."""
         sent, self.sent = self.sent, []
@@ -197,7 +189,7 @@ class SimulatedVenue:
         return cents
 
     def _count(self) -> None:
-        second = self._time_us // US_PER_S
+        second = self.time_us // US_PER_S
         if second != self._second:
             self._second, self._requests = second, 0
         self._requests += 1
@@ -206,7 +198,7 @@ class SimulatedVenue:
             raise RequestFlood(f"more than {self._max_requests_per_s} requests in a second")
 
     def _now_us(self) -> int:
-        return self._start_us + self._time_us
+        return self._start_us + self.time_us
 
 
 def _refused(code: str, detail: str) -> Problem:

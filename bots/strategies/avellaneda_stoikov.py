@@ -58,6 +58,7 @@ class AvellanedaStoikov(Strategy):
             raise ValueError("risk, thinning and horizon_s must be above 0")
         if self.levels < 1 or self.quantity < 1:
             raise ValueError("levels and quantity must be at least 1")
+        self._tolerances = [Decimal(str(self.tolerance + level * self.gap / 2)) for level in range(self.levels)]
         self._variance = Average(self.horizon_s)
         self._mid_before: tuple[float, float] | None = None
         self._quotes: dict[tuple[Side, int], int] = {}
@@ -79,9 +80,10 @@ class AvellanedaStoikov(Strategy):
 
     def on_timer(self, now: float) -> None:
         """Update the variance and move the quotes to their targets."""
-        if self.phase() not in ("continuous", "auction"):
+        phase = self.phase()
+        if phase not in ("continuous", "auction"):
             return
-        is_continuous = self.phase() == "continuous"
+        is_continuous = phase == "continuous"
         mid = self._mid(self.price(), is_continuous=is_continuous)
         if self._mid_before is not None and is_continuous:
             before_s, before = self._mid_before
@@ -95,8 +97,9 @@ class AvellanedaStoikov(Strategy):
         half_spread = fear / 2 + math.log(1 + self.risk / self.thinning) / self.risk
         for level in range(self.levels):
             away = half_spread + level * self.gap
-            self._quote("buy", level, reservation - away, wanted=inventory < self.most)
-            self._quote("sell", level, reservation + away, wanted=inventory > -self.most)
+            buys, sells = inventory < self.most, inventory > -self.most
+            self._quote("buy", level, reservation - away, wanted=buys, is_continuous=is_continuous)
+            self._quote("sell", level, reservation + away, wanted=sells, is_continuous=is_continuous)
 
     def _centre(self, now: float, mid: float) -> float:
         """Return the price to lean from."""
@@ -111,16 +114,15 @@ class AvellanedaStoikov(Strategy):
             return mid
         return float(price.last or self.security.reference_price or self.start)
 
-    def _quote(self, side: Side, level: int, price: float, *, wanted: bool) -> None:
+    def _quote(self, side: Side, level: int, price: float, *, wanted: bool, is_continuous: bool) -> None:
         quantity = self.quantity * (level + 1)
-        is_continuous = self.phase() == "continuous"
+        standing = self.open_orders.get(self._quotes.get((side, level), 0))
+        if standing is not None and (standing.status == "pending" or standing.cancelling):
+            return
         limit = self._on_the_tick(side, price)
         if is_continuous:
             limit = self._behind_the_other_side(side, limit)
-        standing = self.open_orders.get(self._quotes.get((side, level), 0))
         if standing is not None:
-            if standing.status == "pending" or standing.cancelling:
-                return
             if not wanted or 2 * standing.open_quantity < quantity:
                 self.cancel(standing.order_id)  # the next update places a full one
             elif self._is_off(standing.price, limit, level):
@@ -129,7 +131,7 @@ class AvellanedaStoikov(Strategy):
             self._quotes[side, level] = self.order(side, quantity, limit, post_only=is_continuous)
 
     def _is_off(self, price: Decimal | None, limit: Decimal, level: int) -> bool:
-        return price is not None and abs(price - limit) > Decimal(str(self.tolerance + level * self.gap / 2))
+        return price is not None and abs(price - limit) > self._tolerances[level]
 
     def _on_the_tick(self, side: Side, price: float) -> Decimal:
         """Round a price to the tick, away from the mid."""

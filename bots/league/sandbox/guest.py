@@ -25,6 +25,7 @@ from bots.league.sandbox.wire import (
     Load,
     Loaded,
     Message,
+    Reply,
     Sit,
     Start,
     Stop,
@@ -41,7 +42,7 @@ from bots.simulated.watch import Watch
 from bots.strategy import Strategy
 
 _IN, _OUT = 0, 3
-_READ_BYTES = 65_536
+_READ_BYTES = 8_192
 
 
 class _Printed:
@@ -109,8 +110,8 @@ def _load(message: Load) -> tuple[Strategy, Loaded]:
     return strategy, Loaded(kind.__name__, str(kind.name), sorted(kind.channels()), wakes_on, names, [], "")
 
 
-def _answer(player: StrategyPlayer, message: Message, printed: _Printed) -> Answer:
-    if isinstance(message, Wake):
+def _answer(player: StrategyPlayer, message: Message, printed: _Printed) -> Reply:
+    if type(message) is Wake:
         events = [(due_us, event_decoders[kind].decode(event)) for due_us, kind, event in message.events]
         player.wake(message.now_us, message.until_us, events, message.value)
         turn = player.acted()
@@ -124,7 +125,8 @@ def _answer(player: StrategyPlayer, message: Message, printed: _Printed) -> Answ
     else:
         assert isinstance(message, Stop), "a strategy is loaded once"
         turn = player.stop(message.now_us, message.value)
-    return Answer(turn, printed.taken())
+    said = printed.taken()
+    return Answer(turn, said) if said or turn.has_content else turn.timer_us
 
 
 def _set_clock(player: StrategyPlayer) -> None:
@@ -163,10 +165,10 @@ def _received() -> Message:
     return message_decoder.decode(memoryview(text)[LENGTH_BYTES:])
 
 
-def _send(answer: Struct) -> None:
-    frame = memoryview(framed(answer))
-    while frame:
-        frame = frame[os.write(_OUT, frame) :]
+def _send(answer: Struct | int) -> None:
+    frame = framed(answer)
+    while (sent := os.write(_OUT, frame)) < len(frame):
+        frame = frame[sent:]
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ LOOK_EVERY_S = 0.5
 LOADING_S = 30.0
 
 _SIGNALS = {one.value: one.name for one in signal.Signals}
-_READ_BYTES = 65_536
+_READ_BYTES = 8_192
 # How long a process that has closed its pipe may take to end [s].
 _ENDING_S = 2.0
 _LOOK_EVERY_MS = round(LOOK_EVERY_S * 1_000)
@@ -102,11 +102,14 @@ class Guest:
 
     def send(self, message: Struct, *, patience_s: float) -> None:
         """Send a message. Raises GuestFailed."""
-        frame = memoryview(framed(message))
+        frame = framed(message)
         self._counted_s = 0.0
         while frame:
             try:
-                frame = frame[os.write(self._to, frame) :]
+                sent = os.write(self._to, frame)
+                if sent == len(frame):
+                    return
+                frame = frame[sent:]
             except BlockingIOError:
                 if not self._room.poll(_LOOK_EVERY_MS):
                     self._wait_longer(patience_s)
@@ -271,6 +274,9 @@ class GuestPlayer:
                 raise self._fault
             text = self._guest.receive(patience_s=self._patience_s)
             answer = answer_decoder.decode(text)
+            if type(answer) is int:
+                return self._inspector.quiet(answer, timer_from_us=timer_from_us)
+            assert isinstance(answer, Answer), "there is no other reply"
             self._inspector.check(answer.turn, from_us=from_us, until_us=until_us, timer_from_us=timer_from_us)
             self._count_output(answer, len(text))
         except GuestFailed as fault:

@@ -83,15 +83,17 @@ class Answer(Struct, frozen=True, array_like=True):
 
 
 Message = Load | Sit | Start | Wake | Stop
+# The time of the next timer alone answers for a turn in which the bot has done nothing else, as in most turns.
+Reply = int | Answer
 
 encoder = msgspec.msgpack.Encoder()
 message_decoder = msgspec.msgpack.Decoder(Message)
 event_decoders = tuple(msgspec.msgpack.Decoder(kind) for kind in EVENTS)
 loaded_decoder = msgspec.msgpack.Decoder(Loaded)
-answer_decoder = msgspec.msgpack.Decoder(Answer)
+answer_decoder: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
 
 
-def framed(message: Struct) -> bytes:
+def framed(message: Struct | int) -> bytes:
     """Encode a message with its length."""
     text = encoder.encode(message)
     return len(text).to_bytes(LENGTH_BYTES, "big") + text

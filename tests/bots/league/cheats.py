@@ -189,7 +189,7 @@ class SendsAsAnother(Cheat):
 
 class SendsInThePast(Cheat):
     def cheat(self) -> None:
-        self.session._venue._time_us -= 1_000_000  # type: ignore[attr-defined]
+        self.session._venue.time_us -= 1_000_000  # type: ignore[attr-defined]
         self.session._venue.cancel_all(None)
 
 

@@ -73,8 +73,9 @@ def test_an_auction_collects_orders_and_trades_them_at_one_price() -> None:
     assert all(time_s == 20.0 for time_s, one in ann.heard if isinstance(one, Fill))
     assert {trade.aggressor_side for trade in ann.told(Trade)} == {None}
     assert [one.aggressor_side for one in outcome.prints] == [None] * outcome.trades
-    # Both sides pay as makers: 0.1 % of 10 shares at $100.
-    assert [sum(fill.fee_cents for fill in outcome.bots[name].fills) for name in ("ANN", "BOB")] == [100, 100]
+    # Both sides pay the higher rate, as on the exchange: 0.3 % of 10 shares at $100.
+    assert [sum(fill.fee_cents for fill in outcome.bots[name].fills) for name in ("ANN", "BOB")] == [300, 300]
+    assert outcome.fees_cents == 600
     assert all(fill.is_maker for bot in outcome.bots.values() for fill in bot.fills)
 
 
@@ -208,7 +209,9 @@ def test_a_gtd_order_needs_a_time_to_come(expires_at: str, code: str) -> None:
 def test_a_replayed_day_leads_to_the_same_trades_and_accounts() -> None:
     lines: list[bytes] = []
     ours = Market(
-        with_auction(listings=(Listing(security_id="MSFT", band=Fraction(1, 10)),)).configuration,
+        with_auction(
+            listings=(Listing(security_id="MSFT", band=Fraction(1, 10), maker_fee_ppm=1_000, taker_fee_ppm=3_000),)
+        ).configuration,
         log=lambda text: lines.extend(text.splitlines()),
     )
     ours.schedule(0, lambda market: market.set_phase("MSFT", "auction", seconds=20))
@@ -216,7 +219,8 @@ def test_a_replayed_day_leads_to_the_same_trades_and_accounts() -> None:
     ours.seat("ANN", Observer([(2, buy(10, 101.0)), (25, buy(5, 130.0))]), opening=RICH, latency=AT_ONCE)
     ours.seat("BOB", Observer([(3, sell(4, 98.0)), (22, sell(9, 102.0))]), opening=RICH, latency=AT_ONCE)
     outcome = ours.play()
-    found = replay(lines, {})
+    found = replay(lines, {"MSFT": (1_000, 3_000)})
+    assert found.fees_cents == outcome.fees_cents > 0
     assert (found.log_hash, found.trades, found.trades_hash) == (outcome.log_hash, outcome.trades, outcome.trades_hash)
     for name, bot in outcome.bots.items():
         assert bot.opening_cash_cents + found.cash_cents[name] == bot.cash_cents
