@@ -146,9 +146,9 @@ class Lending:
 
     def begin_buy_ins(self, accounts: Sequence[OwingAccount], now_us: int) -> None:
         """Begin the buy-ins of the accounts whose margin is too small."""
-        for client_id in to_buy_in(accounts):
-            self.sellers[client_id].buy_in_us = now_us
-            self.accounts.funds[client_id].state = "buy_in"
+        for one in to_buy_in(accounts):
+            self.sellers[one.client_id].buy_in_us = now_us
+            self.accounts.funds[one.client_id].state = "buy_in"
 
     def check(self, last_cents: Mapping[str, int], now_us: int) -> None:
         """Check the margin of all clients, and let the default fund pay or get its cash back."""
