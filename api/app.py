@@ -23,6 +23,7 @@ from api.competitions import routes as competitions
 from api.dashboard import routes as dashboard
 from api.docs import routes as description
 from api.fast_lane import FastLane
+from api.http.stream_places import StreamPlaces
 from api.market import data as market_data
 from api.market import day, leaderboard, listings, margin, securities
 from api.market import netting as clearing
@@ -136,7 +137,7 @@ def create_app(settings: Settings) -> Flask:
             clearing_data=clearing_data,
             market_data=market_data_base,
             redis_url=settings.redis_url.get_secret_value(),
-            run_directory=settings.run_directory,
+            streams=StreamPlaces(settings.run_directory, settings.streams),
             queues=queues,
         ),
         metrics.routes(

@@ -35,8 +35,10 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
     ),
     "streams": (
         "SELECT ON api_keys, securities, last_prices, accounts, holdings, ledger, executions, shards, "
-        "published_marks, account_growth",
+        "published_marks, account_growth, stream_processes, disconnect_promises",
         "USAGE, SELECT ON SEQUENCE order_ids",
+        "INSERT, DELETE ON stream_processes, disconnect_promises",
+        "UPDATE (beat) ON stream_processes",
     ),
     "order_entry": (
         "SELECT ON accounts, holdings, securities, last_prices, shards, orders, open_orders, pending_replaces, "
