@@ -37,6 +37,7 @@ from api.orders.endpoint import OrderEndpoint
 from api.orders.intake.gateway import OrderGateway
 from api.orders.intake.ids import OrderIds
 from api.orders.intake.pending import PendingOrders
+from api.orders.intake.pending_elsewhere import PendingElsewhere
 from api.orders.intake.promises import Promises
 from api.orders.intake.queue import OrderQueue
 from api.orders.intake.rate_limits import RateLimits
@@ -102,7 +103,10 @@ def create_app(settings: Settings) -> Flask:
     traffic = Traffic()
     endpoint = OrderEndpoint(keys, gateway, refusals, traffic)
     queues = QueueWatch()
-    lookup = OrderLookup(clearing_data, pending)
+    elsewhere = PendingElsewhere(settings.redis_url.get_secret_value(), pending) if settings.api_workers > 1 else None
+    if elsewhere is not None:
+        gevent.spawn(elsewhere.run)
+    lookup = OrderLookup(clearing_data, pending, elsewhere)
     pages = competition_pages.Pages()
     app = Flask(__name__, static_folder=None)
     app.extensions[KEYS] = keys
