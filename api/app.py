@@ -88,6 +88,7 @@ def create_app(settings: Settings) -> Flask:
     ids, queue = OrderIds(lambda: _next_blocks(clearing_data)), OrderQueue()
     commands = SecurityCommands(ids=ids, queue=queue, clearing_data=clearing_data)
     gateway = OrderGateway(
+        shards=settings.shards,
         listing=listing,
         ids=ids,
         promises=Promises(clearing_data),

@@ -57,7 +57,7 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
         "DELETE ON cancel_marks, waiting_replaces",
     ),
     "matching": (
-        "SELECT ON securities, last_prices, shards, order_log, snapshots, published_marks",
+        "SELECT ON securities, last_prices, shards, order_log, snapshots, published_marks, security_moves",
         "INSERT, UPDATE, DELETE ON snapshots",
         "INSERT, UPDATE ON published_marks",
     ),

@@ -99,7 +99,7 @@ def create_app(settings: Settings | None = None, *, place: int = 1) -> Flask:
     cancels = CancelOnDisconnect(
         clearing_data,
         f"{socket.gethostname()}:{settings.run_directory.resolve()}:{place}",
-        MassCancels(listing, lambda count: _numbers(clearing_data, count), OrderQueue()),
+        MassCancels(listing, lambda count: _numbers(clearing_data, count), OrderQueue(), shards=settings.shards),
     )
     by_security: dict[str, Callable[[str], Raw]] = {
         **{channel: partial(public_streams.snapshot, channel) for channel in CHANNELS},

@@ -19,6 +19,7 @@ from celery_app import fail_points
 from db.clearing_data.lending import loans
 from db.clearing_data.listing import security_entry
 from db.clearing_data.log import admission, open_orders, waiting_replaces
+from db.clearing_data.log.admission import SecurityMoved
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import (
@@ -73,6 +74,8 @@ def admit(
             with clearing_data.transaction() as tx:
                 admitted = _admit(tx, unit, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient)
             return Admission(admitted.commands, admitted.reports, dropped + admitted.dropped)
+        except SecurityMoved:
+            continue  # decided again, now for its new shard
         except UniqueViolation:
             collisions += 1
             if collisions > MAX_COLLISIONS:
@@ -103,7 +106,7 @@ def _admit(
         names = [(r.client_id, r.client_order_id) for r in fresh if isinstance(r, OrderRequest) and r.client_order_id]
         desk.taken |= admission.taken_client_order_ids(tx, names)
     decisions = [decide(desk, request) for request in fresh]
-    batches = _record(tx, desk, decisions, now_us)
+    batches = _record(tx, desk, decisions, known.moves, now_us)
 
     told = [
         report(d.request, d.reason if isinstance(d, Denied) else None, now_us)
@@ -128,7 +131,9 @@ def _with_waiting(fresh: Sequence[Request], waiting: Iterable[ReplaceRequest]) -
     return requests
 
 
-def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: int) -> list[CommandBatch]:
+def _record(
+    tx: Connection, desk: Desk, decisions: Sequence[Decision], moves: Mapping[int, int], now_us: int
+) -> list[CommandBatch]:
     """Write the decisions; lock the shards last and for the shortest time, because every worker needs them."""
     orders = []
     denials = []
@@ -168,7 +173,7 @@ def _record(tx: Connection, desk: Desk, decisions: Sequence[Decision], now_us: i
             {owned: s.newly_located for owned, s in desk.shares.items() if s.newly_located},
             {security_id: one.newly_located for security_id, one in desk.lendable.items() if one.newly_located},
         )
-    first_seq = admission.append(statements, commands, asked)
+    first_seq = admission.append(statements, commands, asked, moves=moves)
     if desk.changes.are_any:
         security_entry.write(statements, desk.changes, _first_events(first_seq, commands), now_us=now_us)
         statements.run()
