@@ -106,12 +106,14 @@ class Shard:
             with self._clearing_data.transaction() as tx:
                 self._securities = moves.ever_on_shard(tx, self.shard)
             if not unknown.issubset(self._securities):
+                self._log.require_primary()
                 raise CommandsRefused(f"shard {self.shard} has no security of that name")
 
     def _take_from_log(self, batch: CommandBatch) -> None:
         """Fill the gap before a batch; the log also contains the batch, because order entry commits before it sends."""
         differing = self.follow_log(dict(enumerate(batch.commands, batch.first_seq)))
         if batch.first_seq + len(batch.commands) - 1 > self.seq:
+            self._log.require_primary()
             raise CommandsRefused(f"command {batch.first_seq} of shard {self.shard} is beyond the end of the log")
         if differing:
             raise CommandsRefused(f"commands {differing} of shard {self.shard} differ from the log")

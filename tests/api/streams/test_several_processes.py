@@ -66,7 +66,8 @@ def test_clients_of_all_kinds_come_through(front: Front) -> None:
             # Each request of a client that polls is a new connection, which the kernel deals to either api.
             polling = SocketIOClient(front.api.url, None, ("polling",))
             opened.callback(polling.close)
-            assert polling.ask("subscribe", {"channel": "price", "security_id": "MSFT"})["channel"] == "price"
+            subscribed = polling.ask("subscribe", {"channel": "price", "security_id": "MSFT"})
+            assert subscribed == {"status": "success"}
             raw = create_connection(f"ws://127.0.0.1:{front.api.port}/stream/price?security_id=MSFT", timeout=10)
             opened.callback(raw.close)
         wait_until(lambda: sum(front.clients_of_each()) == 2 * CLIENTS)
