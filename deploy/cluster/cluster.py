@@ -36,10 +36,14 @@ class Cluster:
             "BROKER_URL": layout.broker_urls(rabbitmq.USER, self.passwords["RabbitMQ"]),
             "REDIS_URL": f"redis://:{self.passwords['Redis']}@{layout.redis_host().address}:{layout.REDIS_PORT}/0",
             **{
-                variable: layout.database_url(postgres.USER, self.passwords["Postgres"], database)
+                variable: self.database_url(database)
                 for variable, database in (("CLEARING_DATA_URL", "clearing_data"), ("MARKET_DATA_URL", "market_data"))
             },
         }
+
+    def database_url(self, database: str) -> str:
+        """Return the address of a database for the user with all rights."""
+        return layout.database_url(postgres.USER, self.passwords["Postgres"], database)
 
     def management_url(self, host: Host) -> str:
         """Return the address of RabbitMQ's management on a host."""

@@ -73,4 +73,4 @@ def broker_urls(user: str, password: str) -> str:
 def database_url(user: str, password: str, database: str) -> str:
     """Return the address of a database: all servers, of which the client takes the one that accepts writes."""
     servers = "&".join(f"host={host.address}:{POSTGRES_PORT}" for host in HOSTS)
-    return f"postgresql://{user}:{password}@/{database}?{servers}&target_session_attrs=read-write"
+    return f"postgresql+psycopg2://{user}:{password}@/{database}?{servers}&target_session_attrs=read-write"

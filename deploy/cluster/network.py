@@ -1,4 +1,8 @@
-"""Network namespaces as hosts: each has an address on one bridge, and resolves the names of the others."""
+"""Network namespaces as hosts: each has a cable to one switch, and resolves the names of the others.
+
+The switch is a namespace as well, in which the end of a host's cable has the name of the host: there it can be cut or
+slowed. On this machine's own side there would be its firewall, which often drops what passes between two hosts.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pathlib import Path
 from deploy.cluster.layout import GATEWAY, HOSTS, Host
 from deploy.local.failure import Failure
 
-BRIDGE = "exchange-br"
+SWITCH, BRIDGE, MACHINE = "exchange-switch", "bridge", "exchange-cable"
 # `ip netns exec` shows these files to a namespace in place of those of /etc.
 _NAMES = Path("/etc/netns")
 
@@ -25,11 +29,6 @@ def inside(host: Host) -> tuple[str, ...]:
     return ("ip", "netns", "exec", namespace(host))
 
 
-def link(host: Host) -> str:
-    """Return the name of the end of a host's cable at the bridge: faults are applied there."""
-    return f"exchange-{host.name.removeprefix('host-')}"
-
-
 def require() -> None:
     """Check that this user may create namespaces. Raises Failure."""
     if os.geteuid() != 0:
@@ -39,39 +38,50 @@ def require() -> None:
 
 
 def make() -> None:
-    """Make the bridge and the hosts that do not exist yet."""
-    if not Path(f"/sys/class/net/{BRIDGE}").exists():
-        _ip("link", "add", BRIDGE, "type", "bridge")
-        _ip("addr", "add", f"{GATEWAY}/24", "dev", BRIDGE)
-        _ip("link", "set", BRIDGE, "up")
+    """Make the switch and the hosts that do not exist yet."""
+    if not _exists(SWITCH):
+        _ip("netns", "add", SWITCH)
+        _in(SWITCH, "link", "add", BRIDGE, "type", "bridge")
+        _in(SWITCH, "link", "set", BRIDGE, "up")
+        # This machine's own cable.
+        _ip("link", "add", MACHINE, "type", "veth", "peer", "name", "machine", "netns", SWITCH)
+        _plug("machine")
+        _ip("addr", "add", f"{GATEWAY}/24", "dev", MACHINE)
+        _ip("link", "set", MACHINE, "up")
     names = "127.0.0.1 localhost\n" + "".join(f"{host.address} {host.name}\n" for host in HOSTS)
     for host in HOSTS:
-        if Path(f"/run/netns/{namespace(host)}").exists():
+        if _exists(namespace(host)):
             continue
         files = _NAMES / namespace(host)
         files.mkdir(parents=True, exist_ok=True)
         (files / "hosts").write_text(names)
         _ip("netns", "add", namespace(host))
-        _ip("link", "add", link(host), "type", "veth", "peer", "name", "eth0", "netns", namespace(host))
-        _ip("link", "set", link(host), "master", BRIDGE)
-        _ip("link", "set", link(host), "up")
-        for words in (
-            ("link", "set", "lo", "up"),
-            ("addr", "add", f"{host.address}/24", "dev", "eth0"),
-            ("link", "set", "eth0", "up"),
-            ("route", "add", "default", "via", GATEWAY),
-        ):
-            _ip("-n", namespace(host), *words)
+        _in(SWITCH, "link", "add", host.name, "type", "veth", "peer", "name", "eth0", "netns", namespace(host))
+        _plug(host.name)
+        _in(namespace(host), "link", "set", "lo", "up")
+        _in(namespace(host), "addr", "add", f"{host.address}/24", "dev", "eth0")
+        _in(namespace(host), "link", "set", "eth0", "up")
 
 
 def remove() -> None:
-    """Remove the hosts and the bridge; nothing may run on them any more."""
-    for host in HOSTS:
-        if Path(f"/run/netns/{namespace(host)}").exists():
-            _ip("netns", "del", namespace(host))
-        shutil.rmtree(_NAMES / namespace(host), ignore_errors=True)
-    if Path(f"/sys/class/net/{BRIDGE}").exists():
-        _ip("link", "del", BRIDGE)
+    """Remove the hosts and the switch; nothing may run on them any more."""
+    for name in (*map(namespace, HOSTS), SWITCH):
+        if _exists(name):
+            _ip("netns", "del", name)
+        shutil.rmtree(_NAMES / name, ignore_errors=True)
+
+
+def _exists(name: str) -> bool:
+    return Path(f"/run/netns/{name}").exists()
+
+
+def _plug(port: str) -> None:
+    _in(SWITCH, "link", "set", port, "master", BRIDGE)
+    _in(SWITCH, "link", "set", port, "up")
+
+
+def _in(name: str, *words: str) -> None:
+    _ip("-n", name, *words)
 
 
 def _ip(*words: str) -> None:

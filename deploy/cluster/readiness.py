@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import psycopg2
 import requests
 from requests import RequestException
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from deploy.cluster import layout
 from deploy.cluster.cluster import Cluster, proxy_url
@@ -52,17 +53,15 @@ def wait_for_postgres(cluster: Cluster, *, still_up: Callable[[], None]) -> None
 
 def standbys(cluster: Cluster) -> dict[str, str]:
     """Return the kind of replication of each standby, by host; empty while there is no primary."""
-    url = cluster.urls["CLEARING_DATA_URL"].replace("/clearing_data?", "/postgres?")
+    engine = create_engine(cluster.database_url("postgres"), connect_args={"connect_timeout": _ANSWER_S})
     try:
-        connection = psycopg2.connect(url, connect_timeout=_ANSWER_S)
-    except psycopg2.Error:
+        with engine.connect() as tx:
+            rows = tx.execute(text("SELECT application_name, sync_state FROM pg_stat_replication"))
+            return {row.application_name: row.sync_state for row in rows}
+    except DBAPIError:
         return {}
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute("SELECT application_name, sync_state FROM pg_stat_replication")
-            return dict(cursor.fetchall())
     finally:
-        connection.close()
+        engine.dispose()
 
 
 def patroni_roles() -> dict[str, str]:
