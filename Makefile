@@ -1,6 +1,6 @@
 # All commands of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit dead-letters republish bench chaos mutations pictures tournament competition drop-old-data test lint requirements
+.PHONY: help up down status logs clean audit dead-letters republish shards move bench chaos mutations pictures tournament competition drop-old-data test lint requirements
 
 PYTHON ?= python3
 RUN = @command -v $(PYTHON) > /dev/null || { \
@@ -33,6 +33,12 @@ drop-old-data: ## drop market data older than DAYS=7; ARGS="--dry-run" only list
 
 dead-letters: ## list messages that no stage could handle; ARGS="show NAME", ARGS="return NAME" to its queue
 	$(RUN) run deploy.dead_letters $(ARGS)
+
+shards: ## add shards while the exchange trades: N=4, with the other variables of the last make up
+	@SHARDS=$(N) $(PYTHON) -m deploy.local up
+
+move: ## move a security to another shard while it trades: SECURITY=MSFT SHARD=3
+	$(RUN) run tasks.moving $(SECURITY) $(SHARD)
 
 republish: ## publish everything of a shard again from a command on; SHARD=0 FROM=123
 	$(RUN) run tasks.catch_up republish --shard $(SHARD) --from $(FROM)

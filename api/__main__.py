@@ -15,8 +15,8 @@ import structlog
 
 from api.app import FAST_LANE, KEYS, TRAFFIC, create_app
 from api.http.api_server import ApiServer
-from api.http.handoff import streams_socket
 from api.http.process import listen, refused, serve
+from api.http.stream_places import StreamPlaces
 from api.request.addresses import Proxies
 from api.request.strangers import Strangers
 from celery_app import logs
@@ -28,20 +28,19 @@ def main() -> int:
     s = settings()
     logs.configure()
     try:
-        listener = listen(s.api_host, s.api_port)
+        listener = listen(s.api_host, s.api_port, shared=s.api_workers > 1)
     except OSError as fault:
         return refused(
             f"the api cannot listen on {s.api_host}:{s.api_port} ({fault.strerror}): "
             "stop the program that listens there, or set API_HOST and API_PORT, and start again"
         )
-    streams = streams_socket(s.run_directory)
     app = create_app(s)
     proxies = Proxies(s.trusted_proxies)
     server = ApiServer(
         listener,
         app,
         max_body_bytes=s.max_body_bytes,
-        streams=streams,
+        streams=StreamPlaces(s.run_directory, s.streams),
         strangers=Strangers(
             app.extensions[KEYS],
             proxies,

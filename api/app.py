@@ -24,6 +24,7 @@ from api.competitions import routes as competitions
 from api.dashboard import routes as dashboard
 from api.docs import routes as description
 from api.fast_lane import FastLane
+from api.http.stream_places import StreamPlaces
 from api.market import data as market_data
 from api.market import day, leaderboard, listings, margin, securities
 from api.market import netting as clearing
@@ -37,6 +38,7 @@ from api.orders.endpoint import OrderEndpoint
 from api.orders.intake.gateway import OrderGateway
 from api.orders.intake.ids import OrderIds
 from api.orders.intake.pending import PendingOrders
+from api.orders.intake.pending_elsewhere import PendingElsewhere
 from api.orders.intake.promises import Promises
 from api.orders.intake.queue import OrderQueue
 from api.orders.intake.rate_limits import RateLimits
@@ -87,6 +89,7 @@ def create_app(settings: Settings) -> Flask:
     ids, queue = OrderIds(lambda: _next_blocks(clearing_data)), OrderQueue()
     commands = SecurityCommands(ids=ids, queue=queue, clearing_data=clearing_data)
     gateway = OrderGateway(
+        shards=settings.shards,
         listing=listing,
         ids=ids,
         promises=Promises(clearing_data),
@@ -102,7 +105,10 @@ def create_app(settings: Settings) -> Flask:
     traffic = Traffic()
     endpoint = OrderEndpoint(keys, gateway, refusals, traffic)
     queues = QueueWatch()
-    lookup = OrderLookup(clearing_data, pending)
+    elsewhere = PendingElsewhere(settings.redis_url.get_secret_value(), pending) if settings.api_workers > 1 else None
+    if elsewhere is not None:
+        gevent.spawn(elsewhere.run)
+    lookup = OrderLookup(clearing_data, pending, elsewhere)
     pages = competition_pages.Pages()
     app = Flask(__name__, static_folder=None)
     app.extensions[KEYS] = keys
@@ -137,7 +143,7 @@ def create_app(settings: Settings) -> Flask:
             clearing_data=clearing_data,
             market_data=market_data_base,
             redis_url=settings.redis_url.get_secret_value(),
-            run_directory=settings.run_directory,
+            streams=StreamPlaces(settings.run_directory, settings.streams),
             queues=queues,
         ),
         metrics.routes(

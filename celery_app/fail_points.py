@@ -45,6 +45,11 @@ POINTS: Final = {
     "order_execution.committed": "executions are settled, and the feed does not know of them",
     "order_execution.security_recorded": "what happened to securities is recorded, and the feed knows of no settlement",
     "order_execution.final_settlement_booked": "all holdings of a security are exchanged, and that is not committed",
+    "moving.replayed": "the book of a security that moves is known, and nothing is locked",
+    "moving.locked": "the security and both shards are locked",
+    "moving.sequenced": "both commands of a move are in a transaction that is not committed",
+    "moving.committed": "the security is on its new shard, and no engine knows of it",
+    "moving.notified": "both engines are told of the move",
     "data_feed.committed": "the reports of the other stages are stored, and none of them is pushed",
 }
 

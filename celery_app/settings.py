@@ -95,6 +95,10 @@ class Settings(BaseSettings):
     # -- the api ------------------------------------------------------------------------------------------------
     api_host: str = Field("127.0.0.1", description="address the api listens on")
     api_port: int = Field(8000, ge=1, le=65535, description="port the api listens on")
+    api_workers: int = Field(
+        1, ge=1, le=32, description="api processes on all hosts; several share the port, and pending orders"
+    )
+    streams: int = Field(1, ge=1, le=32, description="processes on this host that serve streams")
     flower_port: int = Field(5555, ge=1, le=65535, description="port Flower listens on")
     flower_address: str = Field("127.0.0.1", description="address Flower listens on; any but loopback takes a password")
     flower_published_at: str = Field(

@@ -35,8 +35,10 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
     ),
     "streams": (
         "SELECT ON api_keys, securities, last_prices, accounts, holdings, ledger, executions, shards, "
-        "published_marks, account_growth",
+        "published_marks, account_growth, stream_processes, disconnect_promises",
         "USAGE, SELECT ON SEQUENCE order_ids",
+        "INSERT, DELETE ON stream_processes, disconnect_promises",
+        "UPDATE (beat) ON stream_processes",
     ),
     "order_entry": (
         "SELECT ON accounts, holdings, securities, last_prices, shards, orders, open_orders, pending_replaces, "
@@ -55,7 +57,7 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
         "DELETE ON cancel_marks, waiting_replaces",
     ),
     "matching": (
-        "SELECT ON securities, last_prices, shards, order_log, snapshots, published_marks",
+        "SELECT ON securities, last_prices, shards, order_log, snapshots, published_marks, security_moves",
         "INSERT, UPDATE, DELETE ON snapshots",
         "INSERT, UPDATE ON published_marks",
     ),

@@ -68,8 +68,8 @@ def _worker(queue: str, *, counts: str, first: int = 0, needs: frozenset[str] = 
 def webs() -> list[Process]:
     """Return the processes that listen to HTTP."""
     return [
-        Process("streams", "web", ("api.streams",), role="api", user="streams", needs=_STORES | {"redis"}),
-        Process("api", "web", ("api",), role="api", user="api", needs=_STORES | {"streams"}),
+        Process("streams", "web", ("api.streams",), "STREAMS", role="api", user="streams", needs=_STORES | {"redis"}),
+        Process("api", "web", ("api",), "API_WORKERS", role="api", user="api", needs=_STORES | {"streams"}),
         Process("flower", "web", ("deploy.flower",), role="flower", needs=frozenset({"rabbitmq", "migrate"})),
     ]
 

@@ -12,14 +12,13 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
-from api.http import handoff
 from api.http.handoff import MAX_STREAM_BODY_BYTES, STREAM_PATHS
 from api.http.server import MAX_CONNECTIONS, REQUEST_S, Connection, Server
+from api.http.stream_places import StreamPlaces
 from api.request.addresses import Proxies
 from api.request.auth import Environ, Keys
 from api.request.strangers import Strangers, TooManyRequests
@@ -149,7 +148,7 @@ class ApiConnection(Connection):
 
     def _hand_over(self, body: bytes) -> None:
         try:
-            handoff.send(self.server.streams, self.socket, self._request(body))
+            self.server.streams.hand_over(self.socket, self.path, self._request(body))
         except OSError as fault:
             log.warning("streams_away", fault=str(fault))
             self.refuse(unavailable("streams"))
@@ -175,7 +174,7 @@ class ApiConnection(Connection):
 class ApiServer(Server):
     """Serves the application of the api, and hands requests for streams over.
 
-    streams             Unix socket of `streams`
+    streams             the processes `streams` of this host
     strangers           limits of requests without a valid key; None for no limits
     fast_lane           answers the requests of one route; None if the application answers all
     traffic             counts the requests that the server refuses by itself
@@ -190,7 +189,7 @@ class ApiServer(Server):
         application: Any,
         *,
         max_body_bytes: int,
-        streams: Path,
+        streams: StreamPlaces,
         strangers: Strangers | None = None,
         proxies: Proxies | None = None,
         fast_lane: FastLane | None = None,

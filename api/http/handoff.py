@@ -25,11 +25,6 @@ MAX_STREAM_BODY_BYTES = 65_536
 HAND_OVER_S = 2.0
 
 
-def streams_socket(run_directory: Path) -> Path:
-    """Return the path of the Unix socket on which `streams` accepts connections."""
-    return run_directory / "streams.sock"
-
-
 # -- the api's side ------------------------------------------------------------------------------------------------
 
 

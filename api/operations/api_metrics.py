@@ -71,8 +71,8 @@ class ApiCollector(Collector):
         yield metric
 
     def _streams(self) -> Iterator[Metric]:
-        figures = stream_figures.read(self._run_directory)
-        if figures is None or figures.at_us < now_us() - MOST_AGE_US:
+        figures = stream_figures.read_all(self._run_directory, since_us=now_us() - MOST_AGE_US)
+        if figures is None:
             return
         clients = GaugeMetricFamily("exchange_stream_clients", "clients of streams", labels=["key"])
         clients.add_metric(["given"], figures.clients - figures.anonymous_clients)

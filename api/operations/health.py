@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import gevent
 import structlog
@@ -15,7 +14,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.http.handoff import is_taken, streams_socket
+from api.http.stream_places import StreamPlaces
 from api.operations.figures import QueueWatch
 from api.request.shared import SharedValue
 from api.wire.answers import answer, problem_answer
@@ -38,7 +37,7 @@ OK = "ok"
 
 
 def routes(
-    *, clearing_data: Database, market_data: Database, redis_url: str, run_directory: Path, queues: QueueWatch
+    *, clearing_data: Database, market_data: Database, redis_url: str, streams: StreamPlaces, queues: QueueWatch
 ) -> Blueprint:
     """Return the routes."""
     blueprint = Blueprint("health", __name__)
@@ -48,7 +47,7 @@ def routes(
         "clearing_data": lambda: _check_database(clearing_data),
         "market_data": lambda: _check_database(market_data),
         "redis": lambda: {} if redis.ping() else {"redis": "does not answer"},
-        "streams": lambda: {} if is_taken(streams_socket(run_directory)) else {"streams": "away"},
+        "streams": lambda: {} if streams.any_accepts() else {"streams": "away"},
     }
 
     readiness = SharedValue(lambda: dict.fromkeys(checks, OK) | _results(checks), remember_s=REMEMBER_S)

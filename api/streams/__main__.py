@@ -13,8 +13,9 @@ import sys
 
 import structlog
 
-from api.http.handoff import StreamsServer, listen_for_connections, streams_socket
+from api.http.handoff import StreamsServer
 from api.http.process import refused, serve
+from api.http.stream_places import StreamPlaces
 from api.streams.app import create_app, finish
 from celery_app import logs
 from celery_app.settings import settings
@@ -24,17 +25,17 @@ def main() -> int:
     """Serve streams on the connections that the api hands over, until a signal; return the exit status."""
     s = settings()
     logs.configure()
-    address = streams_socket(s.run_directory)
+    places = StreamPlaces(s.run_directory, s.streams)
     try:
-        listener = listen_for_connections(address)
+        place, listener = places.take_one()
     except OSError as fault:
         return refused(
-            f"streams cannot take connections at {address} ({fault.strerror or fault}): "
+            f"streams cannot take connections in {s.run_directory} ({fault.strerror or fault}): "
             "end the other process or set RUN_DIRECTORY, and start again"
         )
-    app = create_app()
+    app = create_app(place=place)
     server = StreamsServer(listener, app)
-    structlog.get_logger().info("streams_ready", address=str(address))
+    structlog.get_logger().info("streams_ready", address=str(places.address(place)))
     status = serve(server)
     finish(app)
     return status

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -27,7 +28,7 @@ from api.request.databases import writing
 from api.request.listing import Listing
 from api.streams import raw
 from api.streams.channels import Channels
-from api.streams.clients.cancel_on_disconnect import CancelOnDisconnect, marks_folder
+from api.streams.clients.cancel_on_disconnect import CancelOnDisconnect
 from api.streams.clients.caps import Caps
 from api.streams.clients.key_watch import KeyWatch
 from api.streams.feed import pipeline
@@ -42,7 +43,7 @@ from api.streams.feed.private import PrivateStreams
 from api.streams.feed.public import CHANNELS, PublicStreams
 from api.streams.sockets.fanout import Fanout
 from api.streams.sockets.rooms import room_of
-from api.streams.sockets.socketio_rooms import SocketIORooms, socketio_server
+from api.streams.sockets.socketio_rooms import SocketIORooms, name_sessions, socketio_server
 from api.streams.sockets.websocket import NOT_A_WEBSOCKET
 from api.wire.answers import our_fault, problem_answer
 from api.wire.outgoing import time_of
@@ -68,10 +69,11 @@ CANCELS = "cancel_on_disconnect"
 FIGURES_S = 2.0
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, *, place: int = 1) -> Flask:
     """Return the application; its greenlets listen to Redis for the life of the process.
 
     settings  by default those of this process
+    place     number of this process among those of the host
     raises    RuntimeError  the process is not patched for gevent, so one slow client would delay all others
     """
     if not monkey.is_module_patched("socket"):
@@ -95,8 +97,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     ]
     key_watch = KeyWatch(clearing_data, every_s=settings.key_cache_s)
     cancels = CancelOnDisconnect(
-        marks_folder(settings.run_directory),
-        MassCancels(listing, lambda count: _numbers(clearing_data, count), OrderQueue()),
+        clearing_data,
+        f"{socket.gethostname()}:{settings.run_directory.resolve()}:{place}",
+        MassCancels(listing, lambda count: _numbers(clearing_data, count), OrderQueue(), shards=settings.shards),
     )
     by_security: dict[str, Callable[[str], Raw]] = {
         **{channel: partial(public_streams.snapshot, channel) for channel in CHANNELS},
@@ -105,6 +108,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     }
     app = Flask(__name__, static_folder=None)
     server.init_app(app)
+    name_sessions(server, place)
     rooms.serve_websockets()
     caps = Caps(
         app.wsgi_app,
@@ -151,7 +155,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     _spawn(channels.follow_listing)
     _spawn(key_watch.run)
     _spawn(cancels.run)
-    _spawn(lambda: _report(settings.run_directory, caps, fanout))
+    _spawn(cancels.watch_others)
+    _spawn(lambda: _report(settings.run_directory, place, caps, fanout))
     _spawn(lambda: _heartbeat(rooms, caps, public_streams, candle_streams, day_streams, boards, private_streams))
     app.extensions[CANCELS] = cancels
     return app
@@ -195,12 +200,13 @@ def _heartbeat(
             rooms.send("heartbeat", _beat(now, {"report": sequence}), room_of("report", client_id))
 
 
-def _report(run_directory: Path, caps: Caps, fanout: Fanout) -> None:
+def _report(run_directory: Path, place: int, caps: Caps, fanout: Fanout) -> None:
     """Write the figures of the clients for the metrics, which the api serves."""
     while True:
         clients, anonymous = caps.taken
         try:
-            stream_figures.write(run_directory, StreamFigures(clients, anonymous, fanout.cut_off, now_us()))
+            figures = StreamFigures(clients, anonymous, fanout.cut_off, now_us())
+            stream_figures.write(run_directory, figures, place=place)
         except OSError as fault:
             log.warning("stream_figures_not_written", fault=str(fault))
         gevent.sleep(FIGURES_S)

@@ -77,7 +77,6 @@ class Channels:
         self._cancels = cancels
         self._caps = caps
         self._budgets: dict[str, SubscriptionBudget] = {}
-        self._cancelling: set[str] = set()  # connections whose end cancels their clients' orders
         self._identities: dict[str, Identity] = {}  # by connection, for the clients with a key
         self._reports: dict[str, ReportReaders] = {}  # by connection, for those that subscribe to reports
         self._of_all: dict[str, set[str]] = {}  # by connection, the channels subscribed for all securities
@@ -91,6 +90,10 @@ class Channels:
     def _connect(self, auth: object = None) -> None:
         """Admit a client: without a key to public channels, with a wrong key to none."""
         connection = _connection()
+
+        def end() -> None:
+            self._server.server.disconnect(connection)
+
         try:
             key = auth.get("api_key") if isinstance(auth, dict) else access.key_of(request)
             cancels = _asks_for_cancels(auth)
@@ -99,15 +102,13 @@ class Channels:
                 return
             identity = access.identify(self._clearing_data, key)
             if cancels:
-                self._cancels.add(identity)
+                self._cancels.add(connection, identity, end)
         except Problem as problem:
             raise Refused(problem.detail, problem.content()) from problem
-        if cancels:
-            self._cancelling.add(connection)
         self._identities[connection] = identity
         self._open(connection)
         self._caps.has_key(self._rooms.engine_id(connection))
-        self._key_watch.add(connection, identity.key_id, lambda: self._server.server.disconnect(connection))
+        self._key_watch.add(connection, identity.key_id, end)
 
     def _open(self, connection: str) -> None:
         self._rooms.open(connection)
@@ -117,10 +118,8 @@ class Channels:
         self._rooms.close(_connection())
         self._budgets.pop(_connection(), None)
         self._of_all.pop(_connection(), None)
-        identity = self._identities.pop(_connection(), None)
-        if identity is not None and _connection() in self._cancelling:
-            self._cancelling.discard(_connection())
-            self._cancels.lost(identity.client_id)
+        self._identities.pop(_connection(), None)
+        self._cancels.lost(_connection())
         self._key_watch.remove(_connection())
         self._leave_reports()
 

@@ -57,7 +57,7 @@ def routes(
         subscriber = Subscriber(fanout)
         with (
             key_watch.watching(subscriber, identity.key_id, subscriber.cut),
-            cancels.watching(identity) if asked else nullcontext(),
+            cancels.watching(subscriber, identity, subscriber.cut) if asked else nullcontext(),
         ):
             return _serve(subscriber, private_streams.subscribed(subscriber, client_id))
 

@@ -31,7 +31,7 @@ OPENING_SHARES = Endowment().shares
 
 
 class WrongNumberOfShards(Exception):
-    """The database was made with another number of shards; its logs cannot be redistributed."""
+    """The database has more shards; their logs cannot be given to the others."""
 
 
 class TransferRefused(Exception):
@@ -137,13 +137,13 @@ def _is_loaded(tx: Connection, shards: int, traders: Sequence[str], market: Mark
 
 
 def _deal_shards(tx: Connection, shards: int) -> None:
-    """Create the heads of the shards' logs in an empty database; a database with data must have the same number."""
+    """Create the heads of the shards' logs; a database with data may get more, and never fewer."""
     # The lock makes two processes that start at the same time agree on one number.
     tx.execute(text("LOCK TABLE shards IN SHARE ROW EXCLUSIVE MODE"))
     existing = tx.execute(text("SELECT count(*) FROM shards")).scalar_one()
-    if existing and existing != shards:
+    if existing > shards:
         raise WrongNumberOfShards(
-            f"the database was made with {existing} shards and SHARDS is {shards}: set SHARDS={existing}, "
+            f"the database has {existing} shards and SHARDS is {shards}: set SHARDS={existing}, "
             f"or drop all data with `make clean`"
         )
     tx.execute(

@@ -17,6 +17,8 @@ from deploy.processes import Process
 # A worker ends after its current batch, even if Postgres is slow.
 _WORKER_STOP_S = 60
 
+_OF_WEBS = frozenset({"API_WORKERS", "STREAMS"})
+
 _RANKS = {"worker": WORKER, "web": WEB, "bot": BOT, "scheduler": SCHEDULER, "referee": SCHEDULER}
 
 
@@ -72,6 +74,9 @@ def _settings_of(
     users: Mapping[str, Mapping[str, str]],
 ) -> dict[str, str]:
     """Return the settings of a process, without secrets that it does not need."""
+    if process.kind != "web":
+        # Other processes keep running when these change.
+        settings = {name: text for name, text in settings.items() if name not in _OF_WEBS}
     if process.role is None:
         shared = {name: text for name, text in settings.items() if name not in WITH_PASSWORDS}
         return shared | _databases_of(process, settings, users)

@@ -42,8 +42,13 @@ class State:
 class Supervisor:
     """The supervisor of an instance, running or not."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, *, enter: Sequence[str] = ()) -> None:
+        """Create a client.
+
+        enter  words in front of the command that starts the supervisor, such as those that enter a namespace
+        """
         self._instance = instance
+        self._enter = enter
         if len(bytes(instance.supervisor_socket)) > _LONGEST_SOCKET_PATH:
             raise Failure(f"the path {instance.directory} is too long for a socket: move the clone to a shorter one")
 
@@ -67,7 +72,7 @@ class Supervisor:
         if not self.runs():
             environment = {name: text for name, text in os.environ.items() if _INHERITED.fullmatch(name)}
             supervisord = VIRTUAL_ENVIRONMENT / "bin" / "supervisord"
-            subprocess.run([supervisord, "-c", file], check=True, env=environment)
+            subprocess.run([*self._enter, supervisord, "-c", file], check=True, env=environment)
             wait_until(self.runs, 60, "the supervisor did not start")
 
     def apply(self, names: Iterable[str] | None) -> None:

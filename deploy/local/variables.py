@@ -18,6 +18,8 @@ _COUNTS = {
     "MATCHING_STANDBYS": (0, 0, 8),
     "ORDER_EXECUTION_WORKERS": (1, 1, 32),
     "DATA_FEED_WORKERS": (1, 1, 32),
+    "API_WORKERS": (1, 1, 32),
+    "STREAMS": (1, 1, 32),
 }
 
 

@@ -29,7 +29,7 @@ from tasks.audit.feed.legs import reports_of_trades
 from tasks.audit.feed.requests import reports_of_requests
 from tasks.audit.feed.sequences import check_sequences
 from tasks.audit.feed.trades import StoredTrades
-from tasks.messages import Execution, TradeMade, event_id
+from tasks.messages import BookState, Execution, TradeMade, event_id
 
 # One connection for a snapshot or the sums of reports, and two for reads during the replay of the log.
 CONNECTIONS = 3
@@ -102,8 +102,9 @@ def _check_replays(
     """Compare a replay of each shard's log up to its present head; return each result with its rule."""
     with clearing_data.snapshot() as tx:
         heads = read_heads(tx)
+    released: dict[str, BookState] = {}
     for shard, head in heads.items():
-        replay = Replay(clearing_data, shard, head)
+        replay = Replay(clearing_data, shard, head, released)
         executions, trades = Executions(clearing_data, shard), StoredTrades(market_data, shard, head)
         reported = StoredEvents(market_data, shard, head)
         first_seq = 1

@@ -16,6 +16,7 @@ from tasks.messages import (
     Expire,
     FeedBatch,
     MassCancel,
+    MoveCommand,
     OrderReport,
     PlaceOrder,
     ReplaceOrder,
@@ -95,7 +96,7 @@ def report(request: LoggedRequest, *, now_us: int) -> OrderReport | None:
             received_us,
             now_us,
         )
-    if isinstance(command, Expire | SecurityCommand):
+    if isinstance(command, Expire | SecurityCommand | MoveCommand):
         return None
     kind: Literal["cancel", "replace", "mass_cancel"] = "cancel"
     quantity = price_cents = None

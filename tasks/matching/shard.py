@@ -16,7 +16,7 @@ import structlog
 
 from celery_app.stage import InvariantBroken
 from db.clearing_data import snapshots
-from db.clearing_data.listing import securities
+from db.clearing_data.listing import moves
 from db.connect import Database
 from tasks.matching.log_reader import PAGE, LogReader
 from tasks.matching.outbox import Outbox, Sender
@@ -72,12 +72,11 @@ class Shard:
         """
         with _no_collections():
             with self._clearing_data.transaction() as tx:
-                listed = securities.ever_listed(tx)
+                self._securities = moves.ever_on_shard(tx, self.shard)
                 self.published_seq = self._marked_seq = snapshots.published_mark(tx, self.shard)
                 # The engine must make the events after the mark again, so it starts from a snapshot before the mark.
                 restored = newest_engine(tx, self.shard, at_most=self.published_seq)
             self._engine = restored or Engine(self.shard)
-            self._securities = {security.security_id for security in listed if security.shard == self.shard}
             self._outbox = Outbox(self.shard, published_seq=self.published_seq)
             self._unchecked = []
             self._snapshots.begun_seq = self._snapshots.kept_seq = snapshot_seq = self.seq
@@ -105,14 +104,16 @@ class Shard:
         unknown = named.difference(self._securities)
         if unknown:
             with self._clearing_data.transaction() as tx:
-                self._securities = {one.security_id for one in securities.ever_listed(tx) if one.shard == self.shard}
+                self._securities = moves.ever_on_shard(tx, self.shard)
             if not unknown.issubset(self._securities):
+                self._log.require_primary()
                 raise CommandsRefused(f"shard {self.shard} has no security of that name")
 
     def _take_from_log(self, batch: CommandBatch) -> None:
         """Fill the gap before a batch; the log also contains the batch, because order entry commits before it sends."""
         differing = self.follow_log(dict(enumerate(batch.commands, batch.first_seq)))
         if batch.first_seq + len(batch.commands) - 1 > self.seq:
+            self._log.require_primary()
             raise CommandsRefused(f"command {batch.first_seq} of shard {self.shard} is beyond the end of the log")
         if differing:
             raise CommandsRefused(f"commands {differing} of shard {self.shard} differ from the log")

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 import structlog
 from celery.worker.state import maybe_shutdown
+from psycopg2 import OperationalError
 from sqlalchemy.exc import DBAPIError, NoResultFound
 
 from celery_app import fail_points
@@ -113,7 +114,7 @@ class MatchingStage(Stage):
                 shard.save_snapshot(now_us=now_us())
             except InvariantBroken:
                 self.halt()
-            except (DBAPIError, NotSent, OutcomeUnknown) as fault:
+            except (DBAPIError, OperationalError, NotSent, OutcomeUnknown) as fault:
                 # Nothing is lost: the next worker replays the log from the previous snapshot.
                 log.warning("snapshot_not_written", shard=number, fault=str(fault)[:200])
 
@@ -162,7 +163,7 @@ def _persist(attempt: Callable[[], Answer], what: str) -> Answer:
         maybe_shutdown()
         try:
             return attempt()
-        except (DBAPIError, NoResultFound, NotSent, OutcomeUnknown) as fault:
+        except (DBAPIError, OperationalError, NoResultFound, NotSent, OutcomeUnknown) as fault:
             log.warning("waiting", for_=what, wait_s=wait_s, fault=str(fault).partition("\n")[0][:200])
             time.sleep(wait_s)
             wait_s = min(wait_s * 2, LONGEST_WAIT_S)

@@ -163,8 +163,75 @@ class SetBand(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", 
     sequenced_us: Microseconds
 
 
+class OrderState(Struct, frozen=True, array_like=True):
+    """A resting order with its present terms; `quantity` is the displayed quantity [shares].
+
+    The part of `total` that is neither displayed nor `hidden` was filled. `display_quantity` is 0 if all is displayed.
+    """
+
+    order_id: int
+    client_id: str
+    price_cents: int
+    quantity: int
+    total: int
+    hold_cents: int
+    post_only: bool
+    hidden: int
+    display_quantity: int
+    time_in_force: TimeInForce
+
+
+class BookState(Struct, frozen=True, array_like=True):
+    """One security's book: the orders of each side by priority, waiting orders by arrival, its counters and phase.
+
+    It is part of an engine's state, and travels in the log when a security moves to another shard.
+    """
+
+    security_id: str
+    bids: list[OrderState]
+    asks: list[OrderState]
+    stops: list[PlaceOrder]
+    for_auction: list[PlaceOrder]
+    last_cents: int | None
+    trade_sequence: int
+    sequence: int
+    updated_us: int
+    phase: Phase
+    cause: PhaseCause | None
+    ends_us: int | None
+    is_over: bool
+    reference_cents: int | None
+    band_ppm: int | None
+
+
+class ReleaseSecurity(Struct, frozen=True, gc=False, array_like=True, tag_field="kind", tag="release"):
+    """End the trading of a security on this shard: the last command about it here. Its orders stay open elsewhere."""
+
+    command_id: OrderId
+    security_id: SecurityId
+    to_shard: Shard
+    sequenced_us: Microseconds
+
+
+class AdoptSecurity(Struct, frozen=True, array_like=True, tag_field="kind", tag="adopt"):
+    """Begin the trading of a security on this shard, with the book as it left another: the first command about it here.
+
+    `closed` are the orders that the other engine has closed and that the register still has as open: cancels of them
+    may be under way.
+    """
+
+    command_id: OrderId
+    security_id: SecurityId
+    from_shard: Shard
+    book: BookState
+    closed: list[OrderId]
+    sequenced_us: Microseconds
+
+
 SecurityCommand = SetHalt | SetPhase | SetBand | ListSecurity | DelistSecurity | SettleSecurity
-Command = PlaceOrder | CancelOrder | ReplaceOrder | MassCancel | Expire | SecurityCommand
+# The two halves of a move to another shard.
+MoveCommand = ReleaseSecurity | AdoptSecurity
+Command = PlaceOrder | CancelOrder | ReplaceOrder | MassCancel | Expire | SecurityCommand | MoveCommand
 
 
 class CommandBatch(Struct, frozen=True, array_like=True):

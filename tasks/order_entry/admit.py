@@ -18,6 +18,7 @@ from celery_app import fail_points
 from db.clearing_data.lending import loans
 from db.clearing_data.listing import security_entry
 from db.clearing_data.log import admission, open_orders, waiting_replaces
+from db.clearing_data.log.admission import SecurityMoved
 from db.connect import Database
 from db.statements import Statements, one_transaction
 from tasks.messages import (
@@ -74,6 +75,8 @@ def admit(
                     statements, unit, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient
                 )
             return Admission(admitted.commands, admitted.reports, dropped + admitted.dropped)
+        except SecurityMoved:
+            continue  # decided again, now for its new shard
         except UniqueViolation:
             collisions += 1
             if collisions > MAX_COLLISIONS:
@@ -106,7 +109,7 @@ def _admit(
         names = [(r.client_id, r.client_order_id) for r in fresh if isinstance(r, OrderRequest) and r.client_order_id]
         desk.taken |= admission.taken_client_order_ids(tx, names)
     decisions = [decide(desk, request) for request in fresh]
-    batches = _record(statements, desk, decisions, now_us)
+    batches = _record(statements, desk, decisions, known.moves, now_us)
 
     told = [
         report(d.request, d.reason if isinstance(d, Denied) else None, now_us)
@@ -131,7 +134,9 @@ def _with_waiting(fresh: Sequence[Request], waiting: Iterable[ReplaceRequest]) -
     return requests
 
 
-def _record(statements: Statements, desk: Desk, decisions: Sequence[Decision], now_us: int) -> list[CommandBatch]:
+def _record(
+    statements: Statements, desk: Desk, decisions: Sequence[Decision], moves: Mapping[int, int], now_us: int
+) -> list[CommandBatch]:
     """Write the decisions; lock the shards last and for the shortest time, because every worker needs them."""
     orders = []
     denials = []
@@ -172,7 +177,7 @@ def _record(statements: Statements, desk: Desk, decisions: Sequence[Decision], n
             {owned: s.newly_located for owned, s in desk.shares.items() if s.newly_located},
             {security_id: one.newly_located for security_id, one in desk.lendable.items() if one.newly_located},
         )
-    first_seq = admission.append(statements, commands, asked)
+    first_seq = admission.append(statements, commands, asked, moves=moves)
     if desk.changes.are_any:
         security_entry.write(statements, desk.changes, _first_events(first_seq, commands), now_us=now_us)
         statements.run()

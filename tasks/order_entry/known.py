@@ -111,7 +111,7 @@ def desk_for(
     if owing:
         _add_debts(tx, desk, owing)
     if others:
-        _add_orders(tx, desk, others)
+        _add_orders(tx, desk, known, others)
         of_securities = [request for request in others if isinstance(request, SecurityRequest)]
         if of_securities:
             _lock_securities(tx, desk, of_securities)
@@ -170,7 +170,7 @@ def _lock_securities(tx: Connection, desk: Desk, requests: Sequence[SecurityRequ
         changes.owed = security_entry.owed(tx, leaving)
 
 
-def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None:
+def _add_orders(tx: Connection, desk: Desk, known: Known, requests: Sequence[Request]) -> None:
     """Add to the desk what cancels, replacements and mass cancels need to know about earlier orders."""
     cancelled = {r.order_id for r in requests if isinstance(r, CancelRequest)}
     replaced = {r.order_id for r in requests if isinstance(r, ReplaceRequest)}
@@ -181,7 +181,7 @@ def _add_orders(tx: Connection, desk: Desk, requests: Sequence[Request]) -> None
     if not desk.orders.keys() >= cancelled | replaced:
         desk.issued_below = admission.issued_below(tx)
     if sweeping:
-        desk.shards = admission.shards(tx)
+        desk.shards = known.moves
         desk.open_orders = {client_id: {} for client_id in sweeping}
         for order in open_orders.open_orders(tx, sweeping):
             desk.open_orders[order.client_id][order.order_id] = order

@@ -5,7 +5,7 @@ A tick reads all its state from the database, so ticks may come twice, late, or 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -15,6 +15,7 @@ from celery_app import fail_points
 from db.clearing_data.lending import buy_ins
 from db.clearing_data.listing import securities, security_entry, trading_day
 from db.clearing_data.log import admission, command_numbers
+from db.clearing_data.log.admission import SecurityMoved
 from db.connect import Database
 from db.statements import Statements
 from tasks.messages import Command, CommandBatch, Expire, OrderReport, PlaceOrder, SetPhase, event_id
@@ -46,10 +47,19 @@ def tick(clearing_data: Database, *, limits: Limits, now_us: int) -> Ticked:
 
     raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
     """
+    while True:
+        try:
+            return _tick(clearing_data, limits=limits, now_us=now_us)
+        except SecurityMoved:
+            continue
+
+
+def _tick(clearing_data: Database, *, limits: Limits, now_us: int) -> Ticked:
     with clearing_data.transaction() as tx:
         progress = trading_day.lock(tx)
         if progress is None:
             return Ticked([], [])
+        moves = admission.shards(tx)  # before anything that says which shard has which security
         # Accounts are locked before securities and shards.
         clients = buy_ins.lock(tx)
         steps = steps_due(progress.day, last=progress.step, ends_us=progress.step_ends_us, now_us=now_us)
@@ -72,7 +82,7 @@ def tick(clearing_data: Database, *, limits: Limits, now_us: int) -> Ticked:
             return _with_reports(Ticked(batches, ranges), now_us)
         commands = _commands(tx, phases, expired, now_us)
         _add_buy_ins(tx, commands, bought_in, now_us)
-        sequenced = _sequence(tx, progress, steps, commands, bought_in, now_us)
+        sequenced = _sequence(tx, progress, steps, commands, bought_in, moves, now_us)
         fail_points.reach("order_entry.tick_sequenced")
     return _with_reports(Ticked([*batches, *sequenced.batches], [*ranges, *sequenced.ranges]), now_us)
 
@@ -133,12 +143,13 @@ def _sequence(
     steps: Sequence[Step],
     commands: dict[int, list[Command]],
     bought_in: BuyIns,
+    moves: Mapping[int, int],
     now_us: int,
 ) -> Ticked:
     statements = Statements(tx)
     if bought_in.tried:
         buy_ins.write(statements, bought_in, now_us=now_us)
-    first_seq = admission.append(statements, commands)
+    first_seq = admission.append(statements, commands, moves=moves)
     ticked = Ticked([], [])
     latest: dict[str, tuple[NewPhase, int]] = {}
     for shard, first in first_seq.items():

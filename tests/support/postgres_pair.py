@@ -51,6 +51,19 @@ class PostgresPair:
             self._end(name, signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    @property
+    def standby_url(self) -> str:
+        """The address of the standby alone."""
+        port = self._ports[STANDBY]
+        return f"postgresql+psycopg2://{postgres.USER}:{PASSWORD}@127.0.0.1:{port}/postgres"
+
+    def pause_standby(self, *, paused: bool = True) -> None:
+        """Let the standby lag: it receives commits and does not show them, until it goes on."""
+        function = "pg_wal_replay_pause" if paused else "pg_wal_replay_resume"
+        with psycopg2.connect(self._address(STANDBY)) as connection, connection.cursor() as cursor:
+            cursor.execute(f"SELECT {function}()")
+        connection.close()
+
     def kill_primary(self) -> None:
         """Kill the primary and all its sessions at once."""
         self._end("primary", signal.SIGQUIT)

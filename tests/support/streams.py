@@ -90,6 +90,11 @@ class Streams:
         assert self._process is not None
         return int(psutil.Process(self._process.pid).memory_info().rss)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send the process a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     def kill(self) -> None:
         """Kill the process with SIGKILL."""
         assert self._process is not None

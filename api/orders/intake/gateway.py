@@ -86,12 +86,13 @@ class OrderGateway:
         queue: OrderQueue,
         pending: PendingOrders,
         rate_limits: RateLimits,
+        shards: int,
     ) -> None:
         self._listing = listing
         self._ids = ids
         self._promises = promises
         self._queue = queue
-        self._mass_cancels = MassCancels(listing, ids.take, queue)
+        self._mass_cancels = MassCancels(listing, ids.take, queue, shards=shards)
         self._pending = pending
         self._rate_limits = rate_limits
 

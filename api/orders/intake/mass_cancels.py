@@ -1,4 +1,4 @@
-"""Cancel all of a client's open orders: one command for each affected shard, in one message."""
+"""Cancel all of a client's open orders: one command for each shard, in one message."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ class MassCancels:
     """Queues mass cancels.
 
     take_numbers  returns the given count of command numbers; may raise Problem (503)
+    shards        the number of shards
     """
 
-    def __init__(self, listing: Listing, take_numbers: Callable[[int], Sequence[int]], queue: OrderQueue) -> None:
+    def __init__(
+        self, listing: Listing, take_numbers: Callable[[int], Sequence[int]], queue: OrderQueue, *, shards: int
+    ) -> None:
+        self._shards = shards
         self._listing = listing
         self._take_numbers = take_numbers
         self._queue = queue
@@ -26,9 +30,8 @@ class MassCancels:
         security_id, side  limit the cancel to these orders; None for all. The security is listed
         raises             Problem (503)
         """
-        securities = self._listing.all()
-        affected = securities.values() if security_id is None else [securities[security_id]]
-        shards = sorted({security.shard for security in affected})
+        # To all shards in one message: a security that moves in the meantime is on one of them.
+        shards = range(self._shards) if security_id is None else [self._listing.all()[security_id].shard]
         numbers = list(self._take_numbers(len(shards)))
         self._queue.put(
             [

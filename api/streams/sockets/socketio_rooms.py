@@ -16,6 +16,7 @@ from engineio.packet import MESSAGE, Packet
 from flask_socketio import SocketIO
 from msgspec import Raw
 
+from api.http.stream_places import session_id
 from api.request.origins import ANY
 from api.streams.sockets.fanout import Fanout, Outbox
 from api.streams.sockets.websocket import MAX_MESSAGE_BYTES, WebSocket, text_frame
@@ -235,6 +236,13 @@ def socketio_server(allowed_origins: Sequence[str]) -> SocketIO:
         logger=False,
         engineio_logger=False,
     )
+
+
+def name_sessions(server: SocketIO, place: int) -> None:
+    """Let the ids of new sessions begin with the place of this process, by which the api finds it again."""
+    eio = server.server.eio
+    generate_id = eio.generate_id
+    eio.generate_id = lambda: session_id(place, generate_id())
 
 
 def _is_allowed(allowed_origins: Sequence[str], origin: str, environ: Mapping[str, Any]) -> bool:

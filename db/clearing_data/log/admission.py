@@ -33,7 +33,8 @@ from tasks.shared.rules.securities import Security
 class Known(NamedTuple):
     """The data that every batch needs: its clients' accounts, locked, the holdings of sellers, the listed securities.
 
-    It also has requests of these clients that arrived before their orders: marks of cancels, and waiting replacements.
+    It also has requests of these clients that arrived before their orders: marks of cancels, and waiting replacements;
+    and how many securities have left each shard so far.
     """
 
     accounts: list[EntryAccount]
@@ -41,6 +42,11 @@ class Known(NamedTuple):
     securities: list[Security]
     cancel_marks: list[CancelMark]
     waiting: list[ReplaceRequest]
+    moves: dict[int, int]
+
+
+class SecurityMoved(Exception):
+    """A security has left its shard since it was read; the transaction must be rolled back and repeated."""
 
 
 _LOCK_ACCOUNTS = "SELECT FROM accounts WHERE client_id = ANY($1) ORDER BY client_id FOR UPDATE"
@@ -69,6 +75,9 @@ _READ = f"""
     SELECT 'waiting', client_id, request, NULL::bigint, NULL::bigint,
         NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, {_NOTHING}
     FROM waiting_replaces WHERE client_id = ANY($1)
+    UNION ALL
+    SELECT 'shard', NULL, NULL, shard, moves, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint, {_NOTHING}
+    FROM shards
     UNION ALL
     SELECT 'security', security_id, phase, shard, tick_cents, min_price_cents, max_price_cents, issued_shares,
         price_cents, maker_fee_ppm, taker_fee_ppm, competition
@@ -103,7 +112,7 @@ def lock_and_read(
     named = None if security_ids is None else list(security_ids)
     statements.add_prepared("lock_accounts", _LOCK_ACCOUNTS, (clients,))
     statements.add_prepared("read_unit", _READ, (clients, list(sellers), earliest_us, *order_ids, named))
-    known = Known([], [], [], [], [])
+    known = Known([], [], [], [], [], {})
     for kind, name, other, *numbers in statements.run():
         if kind == "account":
             known.accounts.append(EntryAccount(name, numbers[0], numbers[1], other, *numbers[2:9]))
@@ -111,6 +120,8 @@ def lock_and_read(
             known.holdings.append(Holding(name, other, *numbers[:5]))
         elif kind == "waiting":
             known.waiting.append(waiting_replaces.decode(other))
+        elif kind == "shard":
+            known.moves[numbers[0]] = numbers[1]
         elif kind == "mark":
             order_id, before_us, shard, side = numbers[:4]
             known.cancel_marks.append(CancelMark(name, order_id, shard, other, _SIDES[side], before_us))
@@ -199,9 +210,9 @@ def deny(statements: Statements, denials: Sequence[tuple[int, str, int, str | No
     statements.insert("denials", ("command_id", "reason", "denied_us", "report", "needed", "available"), denials)
 
 
-def shards(tx: Connection) -> set[int]:
-    """Return all shards."""
-    return {row.shard for row in tx.exec_driver_sql("SELECT shard FROM shards")}
+def shards(tx: Connection) -> dict[int, int]:
+    """Return all shards, and how many securities have left each."""
+    return {row.shard: row.moves for row in tx.exec_driver_sql("SELECT shard, moves FROM shards")}
 
 
 _MARK_CANCELLED = """
@@ -258,7 +269,7 @@ _TAKE_NUMBERS = """
     WITH locked AS MATERIALIZED (SELECT shard FROM shards WHERE shard = ANY($1) ORDER BY shard FOR UPDATE)
     UPDATE shards SET last_seq = last_seq + more.commands
     FROM locked JOIN unnest($1::smallint[], $2::bigint[]) AS more (shard, commands) USING (shard)
-    WHERE shards.shard = locked.shard RETURNING shards.shard, last_seq
+    WHERE shards.shard = locked.shard RETURNING shards.shard, last_seq, moves
 """
 
 
@@ -266,6 +277,8 @@ def append(
     statements: Statements,
     commands: Mapping[int, list[Command]],
     asked: Mapping[int, tuple[int, str | None]] | None = None,
+    *,
+    moves: Mapping[int, int] | None = None,
 ) -> dict[int, int]:
     """Append commands to the logs of their shards, after running the statements that are queued.
 
@@ -273,8 +286,11 @@ def append(
     commands  by shard, in their order
     asked     by number, for commands that are not orders: when the api accepted them [us since 1970, UTC], and the
               security that a mass cancel names
+    moves     how many securities had left each shard when the caller read which shard has which; None if that cannot
+              have changed
     returns   by shard, the number of the first command; the others follow without a gap
-    raises    psycopg2.errors.UniqueViolation  here or when they run: a command is in the log already
+    raises    SecurityMoved                    another one has left since
+              psycopg2.errors.UniqueViolation  here or when they run: a command is in the log already
               KeyError                         there is no such shard
     """
     if not commands:
@@ -282,7 +298,11 @@ def append(
         return {}
     counts = [len(batch) for batch in commands.values()]
     statements.add_prepared("take_numbers", _TAKE_NUMBERS, (list(commands), counts))
-    last = dict(statements.run())
+    last = {}
+    for shard, last_seq, moved in statements.run():
+        if moves is not None and moved != moves[shard]:
+            raise SecurityMoved
+        last[shard] = last_seq
     first = {shard: last[shard] - len(batch) + 1 for shard, batch in commands.items()}
     rows = [
         (shard, seq, _number_of(command), encode_command(command))

@@ -58,6 +58,12 @@ def commands_of(tx: Connection, command_ids: Sequence[int]) -> dict[int, Command
     return {command_id: decode_command(command) for command_id, command in rows}
 
 
+def is_standby(tx: Connection) -> bool:
+    """Return whether the server is a standby, which may not have the latest commits yet."""
+    found: bool = tx.execute(text("SELECT pg_is_in_recovery()")).scalar_one()
+    return found
+
+
 def last_seq(tx: Connection, shard: int) -> int:
     """Return the number of the last command of a shard, 0 for an empty log.
 

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, Identity, Index, LargeBinary, Numeric, Table, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    LargeBinary,
+    Numeric,
+    Table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from db.clearing_data.tables.base import Text, metadata
@@ -113,4 +125,19 @@ equity_samples = Table(
     metadata,
     Column("sampled_us", BigInteger, primary_key=True, autoincrement=False),
     Column("standings", JSONB, nullable=False),
+)
+
+# The processes that serve streams, and their promises to cancel a client's orders when its connection ends: another
+# process keeps those of a lost one, see db.clearing_data.clients.disconnect_promises.
+stream_processes = Table(
+    "stream_processes",
+    metadata,
+    Column("process", Text, primary_key=True),
+    Column("beat", BigInteger, nullable=False, server_default=text("0")),
+)
+disconnect_promises = Table(
+    "disconnect_promises",
+    metadata,
+    Column("process", Text, ForeignKey("stream_processes.process", ondelete="CASCADE"), primary_key=True),
+    Column("client_id", Text, primary_key=True),
 )

@@ -16,6 +16,21 @@ shards = Table(
     metadata,
     Column("shard", SmallInteger, primary_key=True),
     Column("last_seq", BigInteger, nullable=False, server_default=text("0")),
+    # How many securities have left the shard: order entry notices one that leaves while it decides.
+    Column("moves", BigInteger, nullable=False, server_default=text("0")),
+)
+
+# Securities that have moved to another shard: the last command about each in one log, and the first in the other.
+security_moves = Table(
+    "security_moves",
+    metadata,
+    Column("from_shard", SmallInteger, nullable=False),
+    Column("to_shard", SmallInteger, primary_key=True),
+    Column("from_seq", BigInteger, nullable=False),
+    Column("to_seq", BigInteger, nullable=False),
+    Column("moved_us", BigInteger, nullable=False),
+    Column("security_id", Text, primary_key=True),
+    CheckConstraint("from_shard < to_shard", name="security_moves_upwards"),
 )
 
 # The truth. `command` is a line of JSON as tasks.messages.encode_command writes it. For a command that is not an order,

@@ -189,7 +189,9 @@ def _start_processes(supervisor: Supervisor, programs: Sequence[Program], *, url
     with step(f"workers: {' '.join(names[WORKER])}"):
         ready.wait_for_workers(EXCHANGE, supervisor, names[WORKER])
     with step("api and streams"):
-        ready.wait_for_api(url, still_up=lambda: supervisor.require([*names[WORKER], "api", "streams"]))
+        webs = [name for name in names[WEB] if name.startswith(("api", "streams"))]
+        supervisor.wait_until_up(webs)
+        ready.wait_for_api(url, still_up=lambda: supervisor.require([*names[WORKER], *webs]))
     if public.PROGRAM in names[WEB]:
         with step("Caddy"):
             supervisor.wait_until_up([public.PROGRAM])

@@ -56,7 +56,7 @@ def prepare(instance: Instance, wanted: Collection[str], *, running: bool, defin
     chosen = ports.choose(instance, [port for name in wanted for port in _SERVICES[name].PORTS], running=running)
     roles = {role: f"{RABBITMQ} {role}" for role in ROLES} if RABBITMQ in wanted else {}
     users = {user: f"{POSTGRES} {user}" for user in USERS} if POSTGRES in wanted else {}
-    passwords = _passwords(instance, [*wanted, *roles.values(), *users.values()])
+    passwords = passwords_of(instance, [*wanted, *roles.values(), *users.values()])
     programs = {name: _SERVICES[name].programs(instance, chosen, passwords[name]) for name in wanted}
     role_passwords = {role: passwords[entry] for role, entry in roles.items()}
     if defined and RABBITMQ in wanted:
@@ -83,7 +83,7 @@ def _urls(wanted: Collection[str], chosen: Mapping[str, int], passwords: Mapping
     return urls
 
 
-def _passwords(instance: Instance, names: Collection[str]) -> dict[str, str]:
+def passwords_of(instance: Instance, names: Collection[str]) -> dict[str, str]:
     """Return the password of each service and user, and make missing ones."""
     file = instance.directory / "passwords.json"
     before: dict[str, str] = read_json(file)

@@ -44,12 +44,12 @@ def programs(instance: Instance, ports: Mapping[str, int], password: str) -> lis
     folder = instance.folder("postgres")
     data = folder / "data"
     server = _server_of(data)
-    run_as = _other_user(folder)
+    run_as = other_user(folder)
     if not (data / "PG_VERSION").exists():
         _make(server.with_name("initdb"), folder, password, run_as)
     settings = data / "exchange.conf"
     write_private(settings, (ROOT / "deploy" / "postgresql.conf").read_text())
-    _own(settings)
+    own(settings)
     options = {
         "config_file": settings,
         "listen_addresses": LOOPBACK,
@@ -92,7 +92,7 @@ def _server_of(data: Path) -> Path:
     return server
 
 
-def _other_user(folder: Path) -> tuple[str, ...]:
+def other_user(folder: Path) -> tuple[str, ...]:
     """Return the words that make a command run as Postgres' user in a folder; empty unless we are root."""
     if os.geteuid() != 0:
         return ()
@@ -102,7 +102,7 @@ def _other_user(folder: Path) -> tuple[str, ...]:
         raise Failure(
             f"Postgres does not run as root and there is no user {_ACCOUNT}: create it, and start again"
         ) from None
-    _own(folder)
+    own(folder)
     plain = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
     capable = (*plain, f"--inh-caps={_CAPABILITY}", f"--ambient-caps={_CAPABILITY}")
     for run_as in (plain, capable):
@@ -115,7 +115,8 @@ def _other_user(folder: Path) -> tuple[str, ...]:
     )
 
 
-def _own(path: Path) -> None:
+def own(path: Path) -> None:
+    """Give a file to Postgres' user, if root calls."""
     if os.geteuid() == 0:
         shutil.chown(path, _ACCOUNT, _ACCOUNT)
 
@@ -123,7 +124,7 @@ def _own(path: Path) -> None:
 def _make(initdb: Path, folder: Path, password: str, run_as: tuple[str, ...]) -> None:
     password_file = folder / "password"
     write_private(password_file, password + "\n")
-    _own(password_file)
+    own(password_file)
     shutil.rmtree(folder / "data", ignore_errors=True)  # left over from an interrupted start
     try:
         made = subprocess.run(

@@ -53,11 +53,17 @@ def programs(
         configuration += f"\nload_definitions = {file}\n"
     write_private(folder / "rabbitmq.conf", configuration)
     write_private(folder / "enabled_plugins", "[rabbitmq_management].\n")
-    environment = _environment(folder, ports)
+    variables = environment(
+        folder,
+        node="exchange@localhost",
+        address=LOOPBACK,
+        epmd_port=ports["epmd"],
+        distribution_port=ports["rabbitmq_distribution"],
+    )
     return [
         # Supervised, because an epmd that Erlang starts outlives it.
         Program("epmd", SERVICE, (epmd, "-address", LOOPBACK, "-port", str(ports["epmd"]))),
-        Program("rabbitmq", SERVICE, (server,), environment, stop_wait_s=60),
+        Program("rabbitmq", SERVICE, (server,), variables, stop_wait_s=60),
     ]
 
 
@@ -72,10 +78,14 @@ default_pass = {password}
 {(ROOT / "deploy" / "rabbitmq.conf").read_text()}"""
 
 
-def _environment(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
+def environment(folder: Path, *, node: str, address: str, epmd_port: int, distribution_port: int) -> dict[str, str]:
+    """Return the variables of a node, whose files are in a folder of its own.
+
+    address  IPv4, on which the node listens for other nodes
+    """
     return {
         "HOME": str(folder),  # of Erlang's cookie
-        "RABBITMQ_NODENAME": "exchange@localhost",
+        "RABBITMQ_NODENAME": node,
         "RABBITMQ_MNESIA_BASE": str(folder / "data"),
         "RABBITMQ_LOG_BASE": str(folder / "log"),
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
@@ -87,11 +97,12 @@ def _environment(folder: Path, ports: Mapping[str, int]) -> dict[str, str]:
         "RABBITMQ_LOGS": "-",
         # So the script becomes RabbitMQ instead of waiting for it: a killed script would leave RabbitMQ unsupervised.
         "RUNNING_UNDER_SYSTEMD": "1",
-        "RABBITMQ_DIST_PORT": str(ports["rabbitmq_distribution"]),
-        "ERL_EPMD_PORT": str(ports["epmd"]),
-        "ERL_EPMD_ADDRESS": LOOPBACK,
+        "RABBITMQ_DIST_PORT": str(distribution_port),
+        "ERL_EPMD_PORT": str(epmd_port),
+        "ERL_EPMD_ADDRESS": address,
         # On a small machine, threads that spin while they wait take CPU from the workers.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
-            "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface {127,0,0,1}"
+            "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none -kernel inet_dist_use_interface "
+            f"{{{address.replace('.', ',')}}}"
         ),
     }

@@ -31,15 +31,17 @@ def programs(instance: Instance, ports: Mapping[str, int], password: str) -> lis
     server = program_path()
     if server is None:
         raise Failure("Redis is not installed: install redis-server, or set REDIS_URL to one that runs")
-    configuration = instance.folder("redis") / "redis.conf"
-    write_private(
-        configuration,
-        f"""\
-bind {LOOPBACK}
-port {ports["redis"]}
+    file = instance.folder("redis") / "redis.conf"
+    write_private(file, configuration(LOOPBACK, ports["redis"], password))
+    return [Program("redis", SERVICE, (server, str(file)))]
+
+
+def configuration(address: str, port: int, password: str) -> str:
+    """Return the text of the configuration."""
+    return f"""\
+bind {address}
+port {port}
 requirepass {password}
 save ""
 maxmemory 64mb
-""",
-    )
-    return [Program("redis", SERVICE, (server, str(configuration)))]
+"""

@@ -14,7 +14,17 @@ from db.connect import Database
 from tasks.audit.clearing.snapshots import fault_of, is_comparable
 from tasks.audit.common.result import CheckResult
 from tasks.matching.rules.engine import Engine
-from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
+from tasks.messages import (
+    AdoptSecurity,
+    BookState,
+    Command,
+    Event,
+    OrderClosed,
+    OrderReplaced,
+    PlaceOrder,
+    ReleaseSecurity,
+    TradeMade,
+)
 
 # Commands replayed at a time.
 PAGE = 10_000
@@ -26,9 +36,14 @@ class Replay:
     engine  the engine after the last replayed command
     states  comparison with the snapshots of the live engine (rule 6)
     orders  comparison of the open quantities by the orders' events with the book (rule 7)
+
+    released  the books that have left the shards replayed so far, by security; replays of all shards share it
     """
 
-    def __init__(self, clearing_data: Database, shard: int, head: int) -> None:
+    def __init__(
+        self, clearing_data: Database, shard: int, head: int, released: dict[str, BookState] | None = None
+    ) -> None:
+        self._released = {} if released is None else released
         self.engine = Engine(shard)
         self.states = CheckResult()
         self.orders = CheckResult()
@@ -55,6 +70,10 @@ class Replay:
         for seq, command in commands:
             if type(command) is PlaceOrder:
                 self._open[command.order_id] = command.quantity
+            elif type(command) is ReleaseSecurity:
+                self._release(self.engine.book_state(command.security_id))
+            elif type(command) is AdoptSecurity:
+                self._adopt(command)
             for event in self.engine.apply(seq, command):
                 events.append(event)
                 if type(event) is TradeMade:
@@ -75,13 +94,26 @@ class Replay:
         if rest:
             self._open[order_id] = rest
 
+    def _release(self, book: BookState) -> None:
+        """Compare the orders that leave the shard with their events, and keep the book for the shard that adopts it."""
+        for order_id, in_book in _open_in([book]).items():
+            by_events = self._open.pop(order_id, 0)
+            if in_book != by_events:
+                self.orders.find(f"order {order_id} left with {in_book} shares; its events leave {by_events}")
+        self._released[book.security_id] = book
+
+    def _adopt(self, adopt: AdoptSecurity) -> None:
+        """Check that a book arrives as it left: securities move to shards that are replayed later."""
+        self.states.checked += 1
+        if adopt.book != self._released.get(adopt.security_id):
+            self.states.find(
+                f"{adopt.security_id} reached shard {self._shard} with another book than it left shard "
+                f"{adopt.from_shard} with"
+            )
+        self._open |= _open_in([adopt.book])
+
     def _compare_open_orders(self) -> None:
-        books = self.engine.state().books
-        resting = {
-            order.order_id: order.quantity + order.hidden for book in books for order in (*book.bids, *book.asks)
-        }
-        for book in books:
-            resting |= {order.order_id: order.quantity for order in (*book.stops, *book.for_auction)}
+        resting = _open_in(self.engine.state().books)
         self.orders.checked += len(resting)
         for order_id in sorted(resting.keys() | self._open.keys()):
             in_book, by_events = resting.get(order_id, 0), self._open.get(order_id, 0)
@@ -110,3 +142,12 @@ class Replay:
                 f"shard {self._shard} had the state {live_hash} after command {self.engine.seq}; "
                 f"the replay has {replayed_hash}"
             )
+
+
+def _open_in(books: Iterable[BookState]) -> dict[int, int]:
+    """Return the open shares of the orders in these books, by order."""
+    found: dict[int, int] = {}
+    for book in books:
+        found |= {order.order_id: order.quantity + order.hidden for order in (*book.bids, *book.asks)}
+        found |= {order.order_id: order.quantity for order in (*book.stops, *book.for_auction)}
+    return found

@@ -14,9 +14,8 @@ from tasks.matching.rules.indicative import NOTHING as NO_TRADE
 from tasks.matching.rules.indicative import Indication
 from tasks.matching.rules.levels import RestingOrder
 from tasks.matching.rules.matching_book import MatchingBook
-from tasks.matching.rules.state import BookState, OrderState
 from tasks.matching.rules.waiting import AuctionOrders, OpenOrder, Stops, WaitingOrder
-from tasks.messages import AuctionUpdate, Phase, PhaseCause, PlaceOrder, Side
+from tasks.messages import AuctionUpdate, BookState, OrderState, Phase, PhaseCause, PlaceOrder, Side
 
 _MILLION: Final = 1_000_000
 _BEYOND: Final = 2**62

@@ -20,7 +20,9 @@ from tasks.matching.rules.state import VERSION, EngineState, digest, encode
 from tasks.matching.rules.waiting import OpenOrder
 from tasks.messages import (
     MAX_EVENTS_PER_COMMAND,
+    AdoptSecurity,
     AuctionUpdate,
+    BookState,
     BookUpdate,
     CancelOrder,
     Command,
@@ -29,6 +31,7 @@ from tasks.messages import (
     Level,
     MassCancel,
     PlaceOrder,
+    ReleaseSecurity,
     ReplaceOrder,
     SecurityCommand,
 )
@@ -50,6 +53,7 @@ class Engine(Journal):
     """
 
     __slots__ = (
+        "_adopted",
         "_books",
         "_early_cancels",
         "_open_orders",
@@ -68,6 +72,7 @@ class Engine(Journal):
         self._open_orders: dict[int, OpenOrder] = {}  # of all books, resting or waiting
         self._early_cancels = EarlyCancels((), commands=waiting_commands)
         self._remembered_orders = remembered_orders
+        self._adopted: set[str] = set()  # books that were adopted and not published since
 
     def apply(self, seq: int, command: Command) -> list[Event]:
         """Apply command `seq`, which must be the next one of the log, and return its events."""
@@ -89,6 +94,10 @@ class Engine(Journal):
             self._cancel_all(command.order_ids, None, command.reason, command.sequenced_us)
         elif isinstance(command, SecurityCommand):
             phases.change_security(self, self._book(command.security_id), command)
+        elif type(command) is ReleaseSecurity:
+            self._release(command.security_id)
+        elif type(command) is AdoptSecurity:
+            self._adopt(command)
         if events and len(self.closed) >= self._remembered_orders:
             self.closed_before, self.closed = self.closed, set()
         return events
@@ -189,14 +198,48 @@ class Engine(Journal):
         else:
             replacing.change(self, book, order, replace)
 
+    # -- moves to another shard --------------------------------------------------------------------------------------
+
+    def _release(self, security_id: str) -> None:
+        """Forget a book, whose orders another shard has from now on."""
+        book = self._books.pop(security_id, None)
+        if book is not None:
+            self._trading.pop(security_id, None)
+            self._adopted.discard(security_id)
+            for order in book.open_orders():
+                del self._open_orders[order.order_id]
+
+    def _adopt(self, adopt: AdoptSecurity) -> None:
+        """Continue the book of another shard; a shard adopts a security that it has never had."""
+        if adopt.security_id not in self._books:
+            self._books[adopt.security_id] = Book.restored(adopt.book, self._open_orders, self._trading)
+            self._adopted.add(adopt.security_id)
+            self.closed.update(adopt.closed)
+
+    def book_state(self, security_id: str) -> BookState:
+        """Return the book of a security as values, with which another shard can continue it."""
+        return self._book(security_id).state()
+
+    def recently_closed(self) -> set[int]:
+        """Return the most recently closed orders, at least REMEMBERED_ORDERS of them if there were as many."""
+        return self.closed | self.closed_before
+
     # -- the public view of the books --------------------------------------------------------------------------------
 
     def book_updates(self) -> list[BookUpdate]:
-        """Return an update of each book that has changed since the last updates or snapshots."""
+        """Return an update of each book that has changed since the last updates or snapshots.
+
+        Of an adopted book the other shard may not have published all changes, so its first update is a snapshot.
+        """
+        if self._adopted:
+            adopted, self._adopted = self._adopted, set()
+            whole = [self._books[security_id].snapshot() for security_id in sorted(adopted)]
+            return whole + self.book_updates()
         return [update for book in self._books.values() if (update := book.update()) is not None]
 
     def book_snapshots(self) -> list[BookUpdate]:
         """Return every level of every book."""
+        self._adopted.clear()
         return [book.snapshot() for book in self._books.values()]
 
     def best_levels(self, security_id: str, depth: int) -> tuple[list[Level], list[Level]]:

@@ -12,48 +12,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from tasks.messages import CancelOrder, Phase, PhaseCause, PlaceOrder, TimeInForce
+from tasks.messages import BookState, CancelOrder
 
 # Changed with the meaning of a field; a snapshot of another version is not read, and the log is replayed instead.
 VERSION: Final = 3
-
-
-class OrderState(Struct, frozen=True, array_like=True):
-    """A resting order with its present terms; `quantity` is the displayed quantity [shares].
-
-    The part of `total` that is neither displayed nor `hidden` was filled. `display_quantity` is 0 if all is displayed.
-    """
-
-    order_id: int
-    client_id: str
-    price_cents: int
-    quantity: int
-    total: int
-    hold_cents: int
-    post_only: bool
-    hidden: int
-    display_quantity: int
-    time_in_force: TimeInForce
-
-
-class BookState(Struct, frozen=True, array_like=True):
-    """One security's book: the orders of each side by priority, waiting orders by arrival, its counters and phase."""
-
-    security_id: str
-    bids: list[OrderState]
-    asks: list[OrderState]
-    stops: list[PlaceOrder]
-    for_auction: list[PlaceOrder]
-    last_cents: int | None
-    trade_sequence: int
-    sequence: int
-    updated_us: int
-    phase: Phase
-    cause: PhaseCause | None
-    ends_us: int | None
-    is_over: bool
-    reference_cents: int | None
-    band_ppm: int | None
 
 
 class WaitingCancel(Struct, frozen=True, array_like=True):

@@ -40,32 +40,31 @@ def decide_cancel(desk: Desk, cancel: CancelRequest) -> Admitted | Denied:
 def decide_mass_cancel(desk: Desk, cancel: MassCancelRequest) -> Admitted | Denied:
     """Admit a mass cancel of the orders that are open now, if any; later mass cancels do not take the same orders.
 
-    It leaves a mark for the client's orders that the api accepted before it and that have yet to arrive.
+    It leaves a mark for the client's orders that the api accepted before it and that have yet to arrive. One that names
+    a security goes to the shard of the security, whatever shard it names.
     """
     if cancel.client_id not in desk.funds:
         return Denied(cancel, "unknown_account")
     if cancel.shard not in desk.shards:
         return Denied(cancel, "unknown_shard")
+    shard = cancel.shard
     if cancel.security_id is not None:
         security = desk.securities.get(cancel.security_id)
         if security is None:
             return Denied(cancel, "unknown_security")
-        if security.shard != cancel.shard:
-            return Denied(cancel, "wrong_shard")
+        shard = security.shard  # it may have moved since the api looked
     desk.mark(
-        CancelMark(
-            cancel.client_id, ANY_ORDER, cancel.shard, cancel.security_id or "", cancel.side or "", cancel.received_us
-        )
+        CancelMark(cancel.client_id, ANY_ORDER, shard, cancel.security_id or "", cancel.side or "", cancel.received_us)
     )
     of_client = desk.open_orders.get(cancel.client_id, {})
     order_ids = [
         order.order_id
         for order in of_client.values()
-        if desk.securities[order.security_id].shard == cancel.shard
+        if desk.securities[order.security_id].shard == shard
         and cancel.security_id in (None, order.security_id)
         and cancel.side in (None, order.side)
     ]
     for order_id in order_ids:
         del of_client[order_id]
     command = MassCancel(cancel.command_id, cancel.client_id, order_ids, desk.now_us)
-    return Admitted(cancel, command, cancel.shard)
+    return Admitted(cancel, command, shard)

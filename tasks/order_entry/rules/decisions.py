@@ -23,7 +23,7 @@ DenialReason = Literal[
     "position_limit",
     "unknown_security",
     "unknown_shard",
-    "wrong_shard",  # of a mass cancel: the security is traded on another shard
+    "wrong_shard",  # in reports from before securities could move
     "unknown_account",
     "client_stopped",
     "account_closed",

@@ -19,6 +19,7 @@ from tasks.messages import (
     ListSecurity,
     MassCancel,
     MassCancelRequest,
+    MoveCommand,
     OrderRequest,
     PhaseRequest,
     PlaceOrder,
@@ -134,6 +135,8 @@ def _terms_of_command(command: Command) -> tuple[object, ...]:
         return "mass_cancel", command.client_id
     if isinstance(command, Expire):
         return ("expire",)
+    if isinstance(command, MoveCommand):
+        return "move", command.security_id
     return _terms_of_security_command(command)
 
 

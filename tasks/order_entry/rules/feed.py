@@ -17,6 +17,7 @@ from tasks.messages import (
     CommandBatch,
     Expire,
     FeedBatch,
+    MoveCommand,
     OrderReport,
     PlaceOrder,
     SecurityCommand,
@@ -26,7 +27,7 @@ from tasks.order_entry.rules.outcome import MAX_BATCH
 from tasks.shared.rules import coverage
 
 # Commands that no client asked for.
-_WITHOUT_REPORT = Expire | SecurityCommand
+_WITHOUT_REPORT = Expire | SecurityCommand | MoveCommand
 
 
 def with_reports(

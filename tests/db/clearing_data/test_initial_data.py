@@ -56,12 +56,22 @@ def test_loading_again_waits_for_nothing_that_trades(clearing_data: Database) ->
         initial_data.load(loading, shards=2, now_us=2)
 
 
-def test_another_number_of_shards_is_refused(clearing_data: Database) -> None:
+def test_fewer_shards_are_refused(clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         before = contents(tx)
-        with pytest.raises(initial_data.WrongNumberOfShards, match="made with 2 shards and SHARDS is 3: set SHARDS=2"):
-            initial_data.load(tx, shards=3, now_us=2)
+        with pytest.raises(initial_data.WrongNumberOfShards, match="has 2 shards and SHARDS is 1: set SHARDS=2"):
+            initial_data.load(tx, shards=1, now_us=2)
         assert contents(tx) == before
+
+
+def test_more_shards_begin_with_empty_logs(clearing_data: Database) -> None:
+    with clearing_data.transaction() as tx:
+        before = contents(tx)
+        initial_data.load(tx, shards=4, now_us=2)
+        assert contents(tx) != before
+        rows = tx.execute(text("SELECT shard, last_seq FROM shards WHERE shard > 1 ORDER BY shard"))
+        assert [tuple(row) for row in rows] == [(2, 0), (3, 0)]
+        tx.rollback()
 
 
 def test_a_trader_is_not_opened_without_the_shares_it_is_due(clearing_data: Database) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from sqlalchemy import text
 
-from celery_app.stage import InvariantBroken
+from celery_app.stage import InvariantBroken, is_transient
+from db.clearing_data.tables import metadata
 from db.connect import Database
-from tasks.matching.log_reader import LogReader
+from tasks.matching.log_reader import LogLags, LogReader
+from tasks.matching.shard import CommandsRefused, Shard
+from tasks.messages import CommandBatch
 from tests.support.command_logs import seeded_log
 from tests.support.order_log import append
+from tests.support.postgres_pair import PostgresPair
+from tests.support.streams import wait_until
 
 COMMANDS = seeded_log(1, 60)
 
@@ -50,3 +57,43 @@ def test_an_invalid_line_is_found(reader: LogReader, clearing_data: Database) ->
         reader.check(1, COMMANDS[:50])
     with pytest.raises(InvariantBroken, match="contains an invalid command"):
         reader.page(after_seq=0)
+
+
+def _waits(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except LogLags:
+        return True
+    return False
+
+
+def test_on_a_standby_that_lags_matching_waits() -> None:
+    """What is missing there arrives; on a primary, the same is a loss of acknowledged commits."""
+    with PostgresPair() as pair:
+        primary, standby = Database(pair.url), Database(pair.standby_url)
+        metadata.create_all(primary.engine)
+        with primary.transaction() as tx:
+            tx.execute(text("INSERT INTO shards (shard) VALUES (0)"))
+        append(primary, 0, COMMANDS[:50])
+        reader, shard = LogReader(0, standby), Shard(0, standby)
+        wait_until(lambda: not _waits(lambda: reader.page(after_seq=50)))
+        shard.follow_log()
+        pair.pause_standby()
+        append(primary, 0, COMMANDS[50:])
+        unseen = CommandBatch(0, 56, COMMANDS[55:60])
+        assert _waits(lambda: reader.check(46, COMMANDS[45:55]))
+        with pytest.raises(LogLags) as lags:
+            reader.page(after_seq=60)
+        assert is_transient(lags.value)
+        assert _waits(lambda: shard._take_from_log(unseen))
+        assert shard.seq == 50
+        pair.pause_standby(paused=False)
+        wait_until(lambda: not _waits(lambda: shard._take_from_log(unseen)))
+        assert shard.seq == 60
+        reader.check(46, COMMANDS[45:55])
+        with pytest.raises(InvariantBroken, match="ahead of the log"):
+            LogReader(0, primary).page(after_seq=61)
+        with pytest.raises(CommandsRefused, match="beyond the end of the log"):
+            Shard(0, primary)._take_from_log(CommandBatch(0, 70, COMMANDS[:5]))
+        for database in (primary, standby):
+            database.engine.dispose()

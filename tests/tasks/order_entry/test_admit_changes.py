@@ -108,7 +108,7 @@ def test_a_mass_cancel_of_what_is_not_there_is_denied(clearing_data: Database) -
     for _ in range(2):
         assert reasons(enter(clearing_data, *unit)) == {
             1: "unknown_shard",
-            2: "wrong_shard",
+            2: None,
             3: "unknown_security",
             4: "unknown_account",
             5: "unknown_account",

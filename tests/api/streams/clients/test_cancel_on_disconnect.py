@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection
-from websocket import WebSocket, WebSocketBadStatusException
+from sqlalchemy import text
+from websocket import ABNF, WebSocket, WebSocketBadStatusException, WebSocketConnectionClosedException
 
-from api.streams.clients.cancel_on_disconnect import marks_folder
 from bench.chaos.proxy import Proxy, through
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
@@ -42,19 +42,25 @@ def queues(broker_url: str) -> Iterator[Connection]:
         yield connection
 
 
-def _marks(run_directory: Path) -> set[str]:
-    return {mark.stem for mark in marks_folder(run_directory).iterdir()}
+def _promises(run_directory: Path) -> set[str]:
+    """Return the clients to which the streams of a run directory have made a promise."""
+    query = text("SELECT client_id FROM disconnect_promises WHERE process LIKE '%' || :directory || '%'")
+    database = Database(settings().clearing_data_url.get_secret_value())
+    with database.snapshot() as tx:
+        found = set(tx.execute(query, {"directory": run_directory.name}).scalars())
+    database.engine.dispose()
+    return found
 
 
 def _assert_cancelled(queues: Connection, run_directory: Path, client_id: str) -> None:
-    """Check that one message cancels the client's orders on every shard, and that no mark is left."""
+    """Check that one message cancels the client's orders on every shard, and that no promise is left."""
     (requests,) = queued(queues)
     cancels = [request for request in requests if isinstance(request, MassCancelRequest)]
     assert len(requests) == len(cancels)
     assert {cancel.client_id for cancel in cancels} == {client_id}
     assert [cancel.shard for cancel in cancels] == list(range(settings().shards))
     assert len({cancel.command_id for cancel in cancels}) == len(cancels)
-    wait_until(lambda: _marks(run_directory) == set())
+    wait_until(lambda: _promises(run_directory) == set())
     assert broker.depth(queues, ORDER_ENTRY) == 0
 
 
@@ -76,11 +82,11 @@ def test_a_raw_stream_that_ends(
 ) -> None:
     with Streams(environment={"RUN_DIRECTORY": str(run_directory)}) as streams:
         client, other = _raw(streams, api_keys.flood), _raw(streams, api_keys.gauss)
-        assert _marks(run_directory) == {"FLOOD", "GAUSS"}
+        assert _promises(run_directory) == {"FLOOD", "GAUSS"}
         end(client)
         (requests,) = queued(queues)
         assert {getattr(request, "client_id", None) for request in requests} == {"FLOOD"}
-        wait_until(lambda: _marks(run_directory) == {"GAUSS"})
+        wait_until(lambda: _promises(run_directory) == {"GAUSS"})
         other.close()
         _assert_cancelled(queues, run_directory, "GAUSS")
 
@@ -93,7 +99,7 @@ def test_a_socketio_connection_that_ends(
     with Streams(environment={"RUN_DIRECTORY": str(run_directory)}) as streams:
         auth = {"api_key": api_keys.flood, "cancel_on_disconnect": True}
         client = streams.socketio(auth, transports=transports)
-        assert _marks(run_directory) == {"FLOOD"}
+        assert _promises(run_directory) == {"FLOOD"}
         client.close()
         _assert_cancelled(queues, run_directory, "FLOOD")
 
@@ -149,13 +155,13 @@ def test_rabbitmq_away_when_the_connection_ends(
             client.close()
             wait_until(lambda: "cancels_delayed" in streams.log)
             delayed_us = time.time_ns() // 1_000
-            assert _marks(run_directory) == {"FLOOD"}
+            assert _promises(run_directory) == {"FLOOD"}
             proxy.go_on()
             (requests,) = queued(queues)
             assert {getattr(request, "client_id", None) for request in requests} == {"FLOOD"}
             # It cancels what came before the end of the connection, however late it is queued.
             assert {before_us < request.received_us < delayed_us for request in requests} == {True}
-            wait_until(lambda: _marks(run_directory) == set())
+            wait_until(lambda: _promises(run_directory) == set())
 
 
 # -- when the streams themselves end -------------------------------------------------------------------------------
@@ -194,7 +200,7 @@ def test_a_stop_of_the_streams_ends_their_connections(
     assert "cancelled_on_disconnect" in exchange.streams.log
     (requests,) = queued(queues)
     assert {getattr(request, "client_id", None) for request in requests} == {"FLOOD"}
-    assert _marks(run_directory) == set()
+    assert _promises(run_directory) == set()
     exchange.streams.start("streams_ready")
 
 
@@ -203,7 +209,38 @@ def test_restarted_streams_keep_the_promises_of_killed_ones(
 ) -> None:
     exchange.connect(api_keys.flood)
     exchange.streams.end(signal.SIGKILL)
-    assert _marks(run_directory) == {"FLOOD"}
+    assert _promises(run_directory) == {"FLOOD"}
     assert broker.depth(queues, ORDER_ENTRY) == 0
     exchange.streams.start("streams_ready")
     _assert_cancelled(queues, run_directory, "FLOOD")
+
+
+# -- when a process does not come back -----------------------------------------------------------------------------
+
+_QUICKLY = {"api.streams.clients.cancel_on_disconnect.LOST_AFTER_S": 2.0}
+
+
+def _has_ended(client: WebSocket) -> bool:
+    try:
+        return client.recv_data_frame(control_frame=True)[0] == ABNF.OPCODE_CLOSE
+    except (WebSocketConnectionClosedException, OSError):
+        return True
+
+
+def test_another_process_keeps_the_promises_of_a_lost_one(
+    api_keys: Keys, run_directory: Path, queues: Connection
+) -> None:
+    lost = Streams(environment={"RUN_DIRECTORY": str(run_directory / "lost")}, constants=_QUICKLY)
+    heir = Streams(environment={"RUN_DIRECTORY": str(run_directory / "heir")}, constants=_QUICKLY)
+    with heir, lost:
+        client, other = _raw(lost, api_keys.flood), _raw(heir, api_keys.gauss)
+        lost.signal(signal.SIGSTOP)
+        (requests,) = queued(queues)
+        assert {getattr(request, "client_id", None) for request in requests} == {"FLOOD"}
+        wait_until(lambda: _promises(run_directory) == {"GAUSS"})
+        # The process was not dead: it ends the connections whose promise it has lost.
+        lost.signal(signal.SIGCONT)
+        wait_until(lambda: _has_ended(client))
+        other.ping("are you there")
+        assert "promises_lost" in lost.log
+        assert "promises_lost" not in heir.log

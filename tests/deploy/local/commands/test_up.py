@@ -165,11 +165,11 @@ def test_more_workers_join_the_running_ones(clone: Clone, supervisor: Supervisor
     assert {name: after[name] for name in before} == before
 
 
-def test_another_number_of_shards_is_refused_and_disturbs_nothing(clone: Clone, supervisor: Supervisor) -> None:
+def test_fewer_shards_are_refused_and_disturb_nothing(clone: Clone, supervisor: Supervisor) -> None:
     before = pids(supervisor)
-    refused = clone.call("up", **VARIABLES, SHARDS="3")
+    refused = clone.call("up", **VARIABLES, SHARDS="1")
     assert refused.returncode == 1
-    assert refused.stderr.strip().startswith("the database was made with 2 shards and SHARDS is 3")
+    assert refused.stderr.strip().startswith("the database has 2 shards and SHARDS is 1")
     assert pids(supervisor) == before
 
 

@@ -100,13 +100,22 @@ def test_mass_cancels(request_: MassCancelRequest, order_ids: list[int]) -> None
         (mass_cancel(client_id="NOBODY"), "unknown_account"),
         (mass_cancel(shard=3), "unknown_shard"),
         (mass_cancel(security_id="XXXX"), "unknown_security"),
-        (mass_cancel(security_id="AAPL"), "wrong_shard"),
     ],
 )
 def test_denied_mass_cancels(request_: MassCancelRequest, reason: str) -> None:
     entry = desk(open_orders=open_orders(*OPEN))
     assert reasons(entry, request_) == [reason]
     assert entry.open_orders == open_orders(*OPEN)
+
+
+def test_a_mass_cancel_of_a_security_goes_to_its_shard_whatever_shard_it_names() -> None:
+    entry = desk(open_orders=open_orders(*OPEN))
+    elsewhere = mass_cancel(security_id="AAPL")
+    decided = decide(entry, elsewhere)
+    assert isinstance(decided, Admitted)
+    assert decided.shard == entry.securities["AAPL"].shard != elsewhere.shard
+    (mark,) = entry.new_marks.values()
+    assert mark.shard == decided.shard
 
 
 def test_a_mass_cancel_takes_the_orders_before_it_in_the_unit_and_none_twice() -> None:

@@ -1,0 +1,150 @@
+"""The services of a host: their configuration from the templates, and their programs for the host's supervisor."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from deploy.cluster import layout
+from deploy.cluster.layout import HOSTS, Host
+from deploy.local.failure import Failure
+from deploy.local.places import ROOT, Instance, write_private
+from deploy.local.programs import SERVICE, Program
+from deploy.local.services import postgres, rabbitmq, redis
+
+# The user that all servers of Postgres copy the primary's log with.
+REPLICATOR = "replicator"
+# Names of passwords, next to those of the roles and users.
+SECRETS = ("RabbitMQ", "Postgres", "Redis", "Postgres replicator", "Erlang cookie")
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_PROGRAMS = {"etcd": "etcd-server", "patroni": "patroni", "haproxy": "haproxy", "redis-server": "redis-server"}
+
+
+def require() -> None:
+    """Check that the engines are installed. Raises Failure, which names the packages."""
+    missing = [package for program, package in _PROGRAMS.items() if shutil.which(program) is None]
+    missing += ["rabbitmq-server"] if rabbitmq.program_path() is None else []
+    missing += ["postgresql"] if postgres.program_path() is None else []
+    if missing:
+        raise Failure(f"the cluster needs packages that are not installed: apt-get install {' '.join(missing)}")
+
+
+def programs(host: Host, instance: Instance, passwords: Mapping[str, str]) -> list[Program]:
+    """Write the configuration of a host's services, and return their programs."""
+    made = [
+        _etcd(host, instance),
+        _patroni(host, instance, passwords),
+        *_rabbitmq(host, instance, passwords),
+        _haproxy(host, instance),
+    ]
+    return [*made, _redis(host, instance, passwords["Redis"])] if host.redis else made
+
+
+def _etcd(host: Host, instance: Instance) -> Program:
+    client, peer = f"http://{host.address}:{layout.ETCD_PORT}", f"http://{host.address}:{layout.ETCD_PEER_PORT}"
+    members = ",".join(f"{one.name}=http://{one.address}:{layout.ETCD_PEER_PORT}" for one in HOSTS)
+    options = {
+        "name": host.name,
+        "data-dir": str(instance.folder("etcd")),
+        "listen-client-urls": client,
+        "advertise-client-urls": client,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster": members,
+        "initial-cluster-token": "exchange",
+        # Hosts that share a disk and two cores answer late [ms].
+        "heartbeat-interval": "500",
+        "election-timeout": "5000",
+    }
+    return Program("etcd", SERVICE, (_path("etcd"), *(f"--{name}={text}" for name, text in options.items())))
+
+
+def _patroni(host: Host, instance: Instance, passwords: Mapping[str, str]) -> Program:
+    folder = instance.folder("postgres")
+    run_as = postgres.other_user(folder)
+    server = postgres.program_path()
+    assert server is not None
+    settings = folder / "exchange.conf"
+    _write(settings, (ROOT / "deploy" / "postgresql.conf").read_text())
+    file = folder / "patroni.yml"
+    text = _filled(
+        "patroni.yml",
+        name=host.name,
+        address=host.address,
+        network=layout.NETWORK,
+        etcd_hosts=",".join(f"{one.address}:{layout.ETCD_PORT}" for one in HOSTS),
+        folder=str(folder),
+        data=str(folder / "data"),
+        binaries=str(Path(server).parent),
+        settings=str(settings),
+        user=postgres.USER,
+        password=passwords["Postgres"],
+        replicator=REPLICATOR,
+        replicator_password=passwords["Postgres replicator"],
+    )
+    _write(file, text)
+    environment = {"HOME": str(folder)}
+    command = (_path("patroni"), str(file))
+    return Program("patroni", SERVICE, command, environment, stop_signal="TERM", stop_wait_s=60, run_as=run_as)
+
+
+def _rabbitmq(host: Host, instance: Instance, passwords: Mapping[str, str]) -> list[Program]:
+    server, epmd = rabbitmq.program_path(), shutil.which("epmd")
+    assert server is not None
+    assert epmd is not None
+    folder = instance.folder("rabbitmq")
+    peers = "\n".join(
+        f"cluster_formation.classic_config.nodes.{n} = exchange@{one.name}" for n, one in enumerate(HOSTS, 1)
+    )
+    text = _filled(
+        "rabbitmq.conf", address=host.address, user=rabbitmq.USER, password=passwords["RabbitMQ"], peers=peers
+    )
+    write_private(folder / "rabbitmq.conf", text + (ROOT / "deploy" / "rabbitmq.conf").read_text())
+    write_private(folder / "enabled_plugins", "[rabbitmq_management].\n")
+    cookie = folder / ".erlang.cookie"
+    if not cookie.exists():
+        write_private(cookie, passwords["Erlang cookie"])
+        cookie.chmod(0o400)
+    environment = rabbitmq.environment(
+        folder, node=f"exchange@{host.name}", address=host.address, epmd_port=4369, distribution_port=25672
+    )
+    return [
+        Program("epmd", SERVICE, (epmd, "-address", host.address)),
+        Program("rabbitmq", SERVICE, (server,), environment, stop_wait_s=60),
+    ]
+
+
+def _haproxy(host: Host, instance: Instance) -> Program:
+    servers = "\n".join(
+        f"    server {one.name} {one.address}:{layout.API_PORT} check inter 1s fall 2 rise 1 on-marked-down "
+        "shutdown-sessions"
+        for one in layout.apis()
+    )
+    file = instance.folder("haproxy") / "haproxy.cfg"
+    write_private(file, _filled("haproxy.cfg", address=host.address, servers=servers))
+    return Program("haproxy", SERVICE, (_path("haproxy"), "-db", "-f", str(file)))
+
+
+def _redis(host: Host, instance: Instance, password: str) -> Program:
+    file = instance.folder("redis") / "redis.conf"
+    write_private(file, redis.configuration(host.address, layout.REDIS_PORT, password))
+    return Program("redis", SERVICE, (_path("redis-server"), str(file)))
+
+
+def _filled(template: str, **values: str) -> str:
+    return Template((_TEMPLATES / template).read_text()).substitute(values)
+
+
+def _path(program: str) -> str:
+    path = shutil.which(program)
+    assert path is not None
+    return path
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file that only Postgres' user can read."""
+    write_private(file, text)
+    postgres.own(file)

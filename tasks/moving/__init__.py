@@ -1,0 +1,1 @@
+"""Moves a security to another shard while the exchange trades."""
