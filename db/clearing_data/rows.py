@@ -20,7 +20,7 @@ class Account:
 
     @property
     def available_cents(self) -> int:
-        """What a new order or a withdrawal may take."""
+        """Cash that a new order or a withdrawal may take."""
         return max(self.balance_cents - self.held_cents - self.collateral_cents, 0)
 
 
@@ -43,7 +43,7 @@ class Holding:
 
     @property
     def available(self) -> int:
-        """What a new order or a withdrawal may take."""
+        """Shares that a new order or a withdrawal may take."""
         return self.shares - self.held
 
 

@@ -100,8 +100,8 @@ def _row(
 
 def denial_row(denial: Denied, now_us: int) -> tuple[int, str, int, str | None]:
     """Return a denial as a row of the register of denials, with its report in JSON."""
-    told = report(denial.request, denial.reason, now_us)
-    return number_of(denial.request), denial.reason, now_us, encode(told).decode() if told else None
+    denial_report = report(denial.request, denial.reason, now_us)
+    return number_of(denial.request), denial.reason, now_us, encode(denial_report).decode() if denial_report else None
 
 
 def asked_of(request: Request) -> tuple[int, str | None]:

@@ -340,7 +340,7 @@ def test_two_clients_are_bought_in_by_each_others_orders(lending: Lending) -> No
 
 @pytest.mark.parametrize("seed", range(2))
 def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing_data: Database, seed: int) -> None:
-    """Everybody sells short, replaces, cancels; one client's account is closed in two of the cases."""
+    """All clients sell short, replaces, cancels; one client's account is closed in two of the cases."""
     open_accounts(clearing_data)
     with clearing_data.transaction() as tx:
         for client_id in CLIENTS:
