@@ -223,7 +223,7 @@ def _next_blocks(clearing_data: Database) -> list[range]:
 
 
 def _answer_browser(origins: Origins) -> Response | None:
-    """Tell a browser which requests a page of another origin may send."""
+    """Return which requests a page of another origin may send; the browser asks for it."""
     headers = origins.answer(request.environ)
     return None if headers is None else Response(status=204, headers=dict(headers))
 

@@ -44,11 +44,11 @@ class Fundamental:
         self._keeps = math.exp(-self.step_s / self.reversion_s)
         self._deviation = self.volatility * math.sqrt((1 - self._keeps**2) * self.reversion_s / 2)
 
-    def tell(self, at_s: float, change: float) -> None:
+    def add_news(self, at_s: float, change: float) -> None:
         """Add news: from a time [s] on, the value differs by `change` [dollars], which does not revert."""
         self._news.append((at_s, change))
 
-    def tell_all(self, news: Iterable[tuple[float, float]]) -> None:
+    def add_all_news(self, news: Iterable[tuple[float, float]]) -> None:
         """Add news as pairs of a time [s] and a change [dollars]."""
         self._news.extend(news)
 

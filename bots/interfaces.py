@@ -1,4 +1,4 @@
-"""What a trading session meets on its outside: the venue of its orders, the events of the market, and a log."""
+"""The surroundings of a trading session: the venue of its orders, the events of the market, and a log."""
 
 from __future__ import annotations
 

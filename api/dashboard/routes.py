@@ -60,9 +60,9 @@ def routes(*, keys: Keys) -> Blueprint:
         # A program that does not say which type it accepts gets JSON, as before.
         accepted = request.accept_mimetypes
         wants_page = accepted["text/html"] > accepted[JSON]
-        told = served(files[INDEX]) if wants_page else answer(_ROOT)
-        told.vary.add("Accept")
-        return told
+        response = served(files[INDEX]) if wants_page else answer(_ROOT)
+        response.vary.add("Accept")
+        return response
 
     @blueprint.get("/static/<path:name>")
     @declared("public", "A file of the page", gives={200: str, 304: str}, media_types=_MEDIA_TYPES)
@@ -99,7 +99,7 @@ def routes(*, keys: Keys) -> Blueprint:
 
 def served(file: File) -> Response:
     """Return a file, or 304 for a browser that has it already."""
-    told = Response(file.content, headers=_HEADERS, content_type=file.content_type)
-    told.set_etag(file.etag)
-    told.make_conditional(request)
-    return told
+    response = Response(file.content, headers=_HEADERS, content_type=file.content_type)
+    response.set_etag(file.etag)
+    response.make_conditional(request)
+    return response

@@ -36,7 +36,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
         return answer({"security_id": security_id, **auction_of(security.phase, security.phase_ends_us, found)})
 
     @blueprint.post("/news")
-    @declared("admin", "Tell everybody news", takes=NewNews, gives={201: News})
+    @declared("admin", "Publish news", takes=NewNews, gives={201: News})
     def publish() -> Response:
         wanted = shape_of(read_json(), NewNews)
         for name in ("headline", "body"):

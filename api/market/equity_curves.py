@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 # The number of clients that are sampled, and the number that have a curve: the richest.
 MOST_SAMPLED = 200
-MOST_TOLD = 20
+MOST_SHOWN = 20
 # The most points of a curve.
 MOST_POINTS = 240
 
@@ -91,7 +91,7 @@ class EquityCurves:
 
     def _read_span(self, span_s: int) -> tuple[dict[str, Any], bytes]:
         with reading(self._clearing_data) as tx:
-            found = equity_samples.since(tx, now_us() - span_s * _US, most=MOST_POINTS, richest=MOST_TOLD)
+            found = equity_samples.since(tx, now_us() - span_s * _US, most=MOST_POINTS, richest=MOST_SHOWN)
         curves = _curves(found)
         return curves, encode(curves)
 
@@ -113,13 +113,13 @@ def _since(curves: Mapping[str, Any], since_us: int) -> dict[str, Any]:
 def _curves(samples: Sequence[Sample]) -> dict[str, Any]:
     """Return curves that share their times, with None where a client was not sampled."""
     latest = samples[-1].standings if samples else {}
-    told = sorted(latest, key=lambda client_id: (-latest[client_id][0], client_id))
+    shown = sorted(latest, key=lambda client_id: (-latest[client_id][0], client_id))
     curves: dict[str, Any] = {
         "times": [outgoing.time_of(sample.sampled_us) for sample in samples],
         "equity": {},
         "returns": {},
     }
-    for client_id in told:
+    for client_id in shown:
         points = [sample.standings.get(client_id) for sample in samples]
         curves["equity"][client_id] = [dollars(one[0]) if one else None for one in points]
         curves["returns"][client_id] = [outgoing.return_of(one[1]) if one else None for one in points]

@@ -38,7 +38,7 @@ LOOK_UP_S = 15.0
 # Delay of a refusal [s].
 HELD_BACK_S = 1.0
 
-_EVERYBODY = ""
+_ALL = ""
 
 
 class TooManyRequests(Problem):
@@ -104,21 +104,21 @@ class Strangers:
             self._turns.release()
         if self._keys.key_of(environ) is not None and admitted(environ) is None and not self._keys.knows(environ):
             self._refused_keys.take(self._address(environ))
-            self._all_refused_keys.take(_EVERYBODY)
+            self._all_refused_keys.take(_ALL)
 
     def _refusal(self, environ: Environ, address: str, *, stream: bool) -> TooManyRequests | None:
         if self._keys.key_of(environ) is not None:
-            wait_s = max(self._refused_keys.wait_s(address), self._all_refused_keys.wait_s(_EVERYBODY))
+            wait_s = max(self._refused_keys.wait_s(address), self._all_refused_keys.wait_s(_ALL))
             return TooManyRequests("this address has sent too many invalid keys", wait_s) if wait_s else None
         of_address = self._streams if stream else self._anonymous
         wait_s = of_address.wait_s(address)
         if not stream:
-            wait_s = max(wait_s, self._all_anonymous.wait_s(_EVERYBODY))
+            wait_s = max(wait_s, self._all_anonymous.wait_s(_ALL))
         if wait_s:
             return TooManyRequests("this address sends too many requests without a key", wait_s)
         of_address.take(address)
         if not stream:
-            self._all_anonymous.take(_EVERYBODY)
+            self._all_anonymous.take(_ALL)
         return None
 
     def _address(self, environ: Environ) -> str:

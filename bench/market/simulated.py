@@ -75,10 +75,10 @@ def _publish(market: Market, values: Values, hours: float) -> None:
         return
     for slot in range(int(hours * 3600 / values.news_every_s) + 1):
         item = values.news(slot)
-        market.schedule(item.at_s, partial(_tell, item=item))
+        market.schedule(item.at_s, partial(_publish_item, item=item))
 
 
-def _tell(market: Market, *, item: News) -> None:
+def _publish_item(market: Market, *, item: News) -> None:
     market.publish_news(item.headline, security_id=item.security_id)
 
 

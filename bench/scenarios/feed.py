@@ -215,7 +215,7 @@ def _section(
         rows.append((f"{name}, gaps and lost", str(gaps)))
         figures[name] = {
             "alone": alone,
-            "beside": crowded,
+            "next to them": crowded,
             "loss": round(turns.loss, 3),
             "streams_cores": round(streams, 3),
             "subscribers_cores": round(theirs, 3),

@@ -43,7 +43,7 @@ def measure(exchange: Exchange, *, commands: int, seed: int) -> Section:
         stream = resting_orders(seed)
         floor.start_over(stream, commands)
         figures["resting"] = _restarts(floor, logs, next(stream))
-        figures["beside_snapshots"] = _orders_beside_snapshots(floor, logs, first_id=commands + 2)
+        figures["next_to_snapshots"] = _orders_next_to_snapshots(floor, logs, first_id=commands + 2)
         for name, how in (("killed", signal.SIGKILL), ("hung", signal.SIGSTOP)):
             stream = feed(seed)
             floor.start_over(stream, LOAD_ORDERS_A_SECOND)
@@ -69,7 +69,7 @@ def _restarts(floor: Floor, logs: Path, another: Command) -> dict[str, float]:
     return figures | {"restart_s": median(starts), "restart_cpu_s": median(used)}
 
 
-def _orders_beside_snapshots(floor: Floor, logs: Path, *, first_id: int) -> dict[str, float]:
+def _orders_next_to_snapshots(floor: Floor, logs: Path, *, first_id: int) -> dict[str, float]:
     """Time single orders from entry to trade while the worker writes one snapshot after another."""
     taken_s: list[float] = []
     with MatchingWorker(logs / "snapshots.log", SNAPSHOT_EVERY_COMMANDS="1") as worker:
@@ -129,7 +129,7 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
             ("- stop, leaving a snapshot", f"{one['stop_s']:.2f} s"),
             ("- memory of the worker", f"{one['resident_mb']:.0f} MB"),
         ]
-    timed = figures["beside_snapshots"]
+    timed = figures["next_to_snapshots"]
     rows += [
         (
             f"orders while {timed['snapshots']} snapshots were written",

@@ -79,7 +79,7 @@ class _ChannelConversation(Conversation[ChannelEvent]):
             if name == "heartbeat":
                 self._compare(_decode_heartbeat(content).sequences)
             else:
-                yield from self._told(_decode_channel_event(content))
+                yield from self._in_sequence(_decode_channel_event(content))
         elif packet.startswith(_OPEN):
             self.say(_CONNECT + (msgspec.json.encode({"api_key": self._key}) if self._key else b""))
         elif packet.startswith(_CONNECTED):
@@ -102,7 +102,7 @@ class _ChannelConversation(Conversation[ChannelEvent]):
             if problem.get("status") != "success":
                 raise Refusal(problem["status"], bytes(answer))
 
-    def _told(self, event: ChannelEvent) -> Iterator[ChannelEvent]:
+    def _in_sequence(self, event: ChannelEvent) -> Iterator[ChannelEvent]:
         place = (event.channel, event.security_id)
         if event.type == "update":
             known = self._sequences.get(place)

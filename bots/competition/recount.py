@@ -29,9 +29,9 @@ def faults(record: Record) -> Iterator[str]:
 
 
 def _faults_of_seed(record: Record) -> Iterator[str]:
-    told = record.contents.competition["seed_sha256"]
-    if hashlib.sha256(record.contents.seed.encode()).hexdigest() != told:
-        yield "the SHA-256 of the seed is not the one that was told at the beginning"
+    published = record.contents.competition["seed_sha256"]
+    if hashlib.sha256(record.contents.seed.encode()).hexdigest() != published:
+        yield "the SHA-256 of the seed is not the one that was published at the beginning"
 
 
 class Round:
@@ -200,12 +200,12 @@ def _faults_of_standings(record: Record, gains: dict[tuple[int, str], int], last
         of_round = {team.client_id: gains[number, team.client_id] for team in teams}
         for account, points in _points(of_round, record.contents.case["scoring"]).items():
             totals[account] += points
-    told = {row["client_id"]: row for row in record.contents.standings}
-    if told.keys() != totals.keys():
+    published = {row["client_id"]: row for row in record.contents.standings}
+    if published.keys() != totals.keys():
         yield "the standings do not have exactly the teams"
         return
     for team in teams:
-        row, total = told[team.client_id], totals[team.client_id]
+        row, total = published[team.client_id], totals[team.client_id]
         rank = 1 + sum(other > total for other in totals.values())
         gain = sum(gains[number, team.client_id] for number in range(1, last_round + 1))
         if (row["rank"], _cents(row["points"]), _cents(row["gain"])) != (rank, total, gain):

@@ -32,7 +32,7 @@ def hidden_value(
     """
     value = Fundamental(seed=drawn(seed, round_, "value", name), start=reference, volatility=VOLATILITY * reference)
     for at_s, change in sorted(news):
-        value.tell(at_s, change * value.value(at_s))
+        value.add_news(at_s, change * value.value(at_s))
     return value
 
 

@@ -140,8 +140,8 @@ def live(runner: Runner, options: argparse.Namespace, *, client_id: str, strateg
 
     options  security, url, duration, ending and longest_callback_s, as on the command line
     """
-    signal.signal(signal.SIGTERM, lambda *_: _told_to_stop(runner))
-    signal.signal(signal.SIGINT, lambda *_: _told_to_stop(runner))
+    signal.signal(signal.SIGTERM, lambda *_: _asked_to_stop(runner))
+    signal.signal(signal.SIGINT, lambda *_: _asked_to_stop(runner))
     hang = partial(_hung, runner, options.ending, client_id, strategy)
     runner.watched_by(Watchdog(options.longest_callback_s, hang))
     if options.duration is not None:
@@ -165,7 +165,7 @@ def live(runner: Runner, options: argparse.Namespace, *, client_id: str, strateg
     return of_bot(outcome="stopped", at_s=runner.now_s)
 
 
-def _told_to_stop(runner: Runner) -> None:
+def _asked_to_stop(runner: Runner) -> None:
     runner.stop()
     _later(STOP_PATIENCE_S, lambda: os._exit(STATUS["hung"]))
 

@@ -174,7 +174,7 @@ class Runner:
         next_due_s = min(self._timer_due_s, self._summary_due_s)
         for letter in self._inbox.take(min(max(next_due_s - time.monotonic(), 0), LONGEST_REST_S)):
             if not self._stopping:
-                self._survives(partial(self._tell, letter))
+                self._survives(partial(self._deliver, letter))
         now_s = time.monotonic()
         if now_s >= self._timer_due_s and not self._stopping:
             # Intervals missed while the exchange was away are skipped.
@@ -185,7 +185,7 @@ class Runner:
             self._summary_due_s = now_s + SUMMARY_EVERY_S
             self._survives(self._summarise)
 
-    def _tell(self, letter: InboxItem) -> None:
+    def _deliver(self, letter: InboxItem) -> None:
         if isinstance(letter, ExchangeError):
             raise letter
         assert self._session is not None, "the streams are read from the start on"

@@ -29,7 +29,7 @@ class Account:
 
     @property
     def available_cents(self) -> int:
-        """What a new order or a withdrawal may take."""
+        """Cash that a new order or a withdrawal may take."""
         if self.is_bought_in:
             return 0
         secured = secured_cents(self.collateral_cents, requirement_cents(self.owed_cents))
@@ -55,7 +55,7 @@ class Holding:
 
     @property
     def available(self) -> int:
-        """What a new order or a withdrawal may take."""
+        """Shares that a new order or a withdrawal may take."""
         return self.shares - self.held
 
 

@@ -97,7 +97,7 @@ class Fresh(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What a batch stores.
+    """The rows that a batch stores.
 
     rows        the rows of its reports
     unreported  trades that it settles and that are not reported yet

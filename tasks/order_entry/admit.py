@@ -111,12 +111,12 @@ def _admit(
     decisions = [decide(desk, request) for request in fresh]
     batches = _record(statements, desk, decisions, known.moves, now_us)
 
-    told = [
+    known_reports = [
         report(d.request, d.reason if isinstance(d, Denied) else None, now_us)
         for d in decisions
         if not isinstance(d, Waiting)
     ]
-    reports = [one for one in told if one is not None] + decided.reports
+    reports = [one for one in known_reports if one is not None] + decided.reports
     return Admission(batches + batches_of_earlier(decided.sequenced), reports, decided.dropped)
 
 

@@ -56,5 +56,5 @@ def _report(decided: Decided, request: Request, order: RegisteredOrder | None, d
     if order is not None:
         # An event has one time: that of the copy that was decided, whenever this copy was sent.
         request = structs.replace(request, received_us=order.created_us)
-    if (told := report(request, denied, now_us)) is not None:
-        decided.reports.append(told)
+    if (denial_report := report(request, denied, now_us)) is not None:
+        decided.reports.append(denial_report)

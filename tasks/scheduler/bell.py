@@ -56,7 +56,7 @@ class Bell(Scheduler):
             return
         self._rung += 1
         self._touch()
-        self._tell_flower()
+        self._notify_flower()
 
     def _touch(self) -> None:
         """Touch the file that shows that the process is working."""
@@ -64,7 +64,7 @@ class Bell(Scheduler):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"{time.time():.0f}\n")
 
-    def _tell_flower(self) -> None:
+    def _notify_flower(self) -> None:
         """Send a heartbeat so that Flower lists the scheduler next to the workers; no other process depends on it."""
         try:
             if self._events is None:
@@ -73,7 +73,7 @@ class Bell(Scheduler):
                 self._events.send("worker-online", freq=RINGS_EVERY_S)
             self._events.send("worker-heartbeat", freq=RINGS_EVERY_S, active=0, processed=self._rung)
         except (AMQPError, KombuError, OSError) as fault:
-            log.warning("flower_not_told", fault=str(fault)[:200])
+            log.warning("flower_not_notified", fault=str(fault)[:200])
             self._events = None
 
     @property

@@ -102,10 +102,10 @@ class Harness:
         self.session.deliver(PhaseChange(security_id=security_id, phase=phase), self.now_s)
 
     def confirm(self, order_id: int) -> None:
-        self.tell("order", order_id)
+        self.report("order", order_id)
 
     def fill(self, order_id: int, quantity: int, price: str) -> None:
-        self.tell("trade", order_id, quantity=quantity, price=price)
+        self.report("trade", order_id, quantity=quantity, price=price)
 
     def fill_all(self, order_id: int, price: str | None = None) -> None:
         """An order trades as a whole, at its own limit where no price is given."""
@@ -113,9 +113,9 @@ class Harness:
         self.fill(order_id, order.quantity, price or str(order.price))  # type: ignore[union-attr]
 
     def deny(self, order_id: int, reason: str) -> None:
-        self.tell("order", order_id, status="denied", reason=reason)
+        self.report("order", order_id, status="denied", reason=reason)
 
-    def tell(self, event_type: Any, order_id: int, **more: Any) -> None:
+    def report(self, event_type: Any, order_id: int, **more: Any) -> None:
         """A report of an order of the venue, or of one that the test describes."""
         sent = self.venue.orders[order_id - 1] if 0 < order_id <= len(self.venue.orders) else None
         side: Side | None = more.pop("side", sent.side if sent else None)

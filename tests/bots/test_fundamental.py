@@ -27,8 +27,8 @@ def test_the_value_moves_with_its_volatility_and_stays_in_range() -> None:
 
 def test_news_moves_it_from_its_time_on() -> None:
     value, without = Fundamental(seed=2), Fundamental(seed=2)
-    value.tell(100.0, -7.5)
-    value.tell_all([(200.0, 2.5)])
+    value.add_news(100.0, -7.5)
+    value.add_all_news([(200.0, 2.5)])
     assert value.value(99.9) == without.value(99.9)
     assert value.value(100.0) == pytest.approx(without.value(100.0) - 7.5)
     assert value.value(250.0) == pytest.approx(without.value(250.0) - 5.0)
@@ -36,7 +36,7 @@ def test_news_moves_it_from_its_time_on() -> None:
 
 def test_a_share_is_never_worth_less_than_a_cent() -> None:
     value = Fundamental()
-    value.tell(0.0, -1_000.0)
+    value.add_news(0.0, -1_000.0)
     assert value.value(5.0) == 0.01
 
 

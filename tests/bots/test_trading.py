@@ -74,7 +74,7 @@ def test_a_client_sees_its_orders_through(exchange: Exchange) -> None:
     exchange.wait_until(lambda: single.order("MSFT", low.order_id).status == "cancelled", "the cancel")
     assert low.order_id not in {order.order_id for order in single.open_orders("MSFT")}
 
-    # A trade, what it costs, and what is told of it.
+    # A trade, what it costs, and what is reported of it.
     market = single.place(MarketOrder(security_id="MSFT", side="buy", quantity=3))
     exchange.wait_until(lambda: single.order("MSFT", market.order_id).status == "filled", "the trade")
     assert single.order("MSFT", market.order_id).average_price == Decimal("100.02")
@@ -85,7 +85,7 @@ def test_a_client_sees_its_orders_through(exchange: Exchange) -> None:
     exchange.wait_until(lambda: len(single.trades("MSFT")) == 1, "the trade in market data")
     trade = single.trades("MSFT")[0]
     assert (trade.price, trade.quantity, trade.aggressor_side) == (Decimal("100.02"), 3, "buy")
-    exchange.wait_until(lambda: told(reports, market.order_id) >= {"order", "trade", "settlement"}, "the reports")
+    exchange.wait_until(lambda: reported(reports, market.order_id) >= {"order", "trade", "settlement"}, "the reports")
     sequences = [report.sequence or 0 for report in reports]
     assert sequences == sorted(set(sequences))
 
@@ -94,7 +94,7 @@ def test_a_client_sees_its_orders_through(exchange: Exchange) -> None:
     assert raised.value.status == 403
 
 
-def told(reports: list[Report], order_id: int) -> set[str]:
+def reported(reports: list[Report], order_id: int) -> set[str]:
     return {report.event_type for report in reports if report.order_id == order_id and report.status == "confirmed"}
 
 

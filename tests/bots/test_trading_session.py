@@ -33,31 +33,31 @@ from tests.bots.harness import Harness, RecordingVenue, security
 class Diary(Strategy):
     """Writes down each event that it receives."""
 
-    told: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
 
     def on_start(self) -> None:
-        self.told.append("start")
+        self.calls.append("start")
 
     def on_timer(self, now: float) -> None:
-        self.told.append(f"timer {now}")
+        self.calls.append(f"timer {now}")
 
     def on_price(self, price: Price) -> None:
-        self.told.append(f"price {price.bid} {price.ask} {price.last}")
+        self.calls.append(f"price {price.bid} {price.ask} {price.last}")
 
     def on_book(self, book: Book) -> None:
-        self.told.append(f"book {len(book.bids)} {len(book.asks)}")
+        self.calls.append(f"book {len(book.bids)} {len(book.asks)}")
 
     def on_trade(self, trade: Trade) -> None:
-        self.told.append(f"trade {trade.quantity} @ {trade.price}")
+        self.calls.append(f"trade {trade.quantity} @ {trade.price}")
 
     def on_order(self, order: WorkingOrder) -> None:
-        self.told.append(f"order {order.order_id} {order.status} {order.reason}")
+        self.calls.append(f"order {order.order_id} {order.status} {order.reason}")
 
     def on_fill(self, fill: Fill) -> None:
-        self.told.append(f"fill {fill.side} {fill.quantity} @ {fill.price}, has {self.position()}")
+        self.calls.append(f"fill {fill.side} {fill.quantity} @ {fill.price}, has {self.position()}")
 
     def on_stop(self) -> None:
-        self.told.append("stop")
+        self.calls.append("stop")
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_every_event_reaches_its_callback(diary: Diary, harness: Harness) -> Non
     )
     harness.session.tick(2.0)
     harness.session.stop(3.0)
-    assert diary.told == ["start", "price 99 101 100", "book 1 2", "trade 3 @ 101", "timer 2.0", "stop"]
+    assert diary.calls == ["start", "price 99 101 100", "book 1 2", "trade 3 @ 101", "timer 2.0", "stop"]
     assert diary.now == 3.0
     assert (diary.price().bid, diary.price().last) == (Decimal(99), Decimal(101))
     assert diary.book().asks[1].price == Decimal(102)
@@ -87,7 +87,7 @@ def test_every_event_reaches_its_callback(diary: Diary, harness: Harness) -> Non
 def test_a_price_without_a_last_one_keeps_the_last_one(diary: Diary, harness: Harness) -> None:
     harness.price("99", "101", last="100")
     harness.price("98", "101")
-    assert diary.told[-1] == "price 98 101 100"
+    assert diary.calls[-1] == "price 98 101 100"
 
 
 def test_the_life_of_an_order(diary: Diary, harness: Harness) -> None:
@@ -105,7 +105,7 @@ def test_the_life_of_an_order(diary: Diary, harness: Harness) -> None:
     assert diary.open_orders == {}
     assert diary.position() == 1010
     assert diary.cash == Decimal(10_000) - 4 * Decimal("99.40") - 6 * Decimal("99.50")
-    assert diary.told[1:] == [
+    assert diary.calls[1:] == [
         "order 1 new None",
         "fill buy 4 @ 99.40, has 1004",
         "fill buy 6 @ 99.50, has 1010",
@@ -134,7 +134,7 @@ def test_a_denial_releases_the_hold(diary: Diary, harness: Harness, reason: str,
         harness.fill(order_id, filled, "90")
     harness.deny(order_id, reason)
     assert diary.cash == 10_000 - 90 * filled
-    assert diary.told[-1] == f"order 1 {status} {reason}"
+    assert diary.calls[-1] == f"order 1 {status} {reason}"
     assert diary.open_orders == {}
 
 
@@ -175,7 +175,7 @@ def test_an_order_is_cancelled_once(diary: Diary, harness: Harness) -> None:
     harness.session.deliver(_refusal(order_id, "unknown_order"), 0.0)
     assert not diary.open_orders[order_id].cancelling
     harness.fill(order_id, 1, "90")
-    assert diary.told[-1] == "order 1 filled unknown_order"
+    assert diary.calls[-1] == "order 1 filled unknown_order"
 
 
 def test_all_orders_are_cancelled_at_once_and_none_where_there_are_none(diary: Diary, harness: Harness) -> None:
@@ -196,7 +196,7 @@ def test_a_replaced_order_has_its_new_terms_when_it_is_confirmed(diary: Diary, h
     diary.replace(order_id, quantity=5, price=91.111)
     assert harness.venue.replaced == [(order_id, 5, Decimal("91.11"))]
     assert diary.open_orders[order_id].quantity == 10
-    harness.tell("order", order_id, quantity=5, price="91.11", reason="replaced")
+    harness.report("order", order_id, quantity=5, price="91.11", reason="replaced")
     order = diary.open_orders[order_id]
     assert (order.quantity, order.price) == (5, Decimal("91.11"))
     assert diary.cash == 10_000 - 5 * Decimal("91.11")
@@ -211,10 +211,10 @@ def test_an_order_that_was_never_answered_is_found_by_its_reports(diary: Diary, 
     harness.venue.place = away  # type: ignore[method-assign,assignment]
     with pytest.raises(Unavailable):
         diary.buy(10, 90)
-    harness.tell("order", 77, side="buy", quantity=10, price="90")
+    harness.report("order", 77, side="buy", quantity=10, price="90")
     assert diary.open_orders[77].open_quantity == 10
     assert diary.cash == 9_100
-    harness.tell("trade", 77, side="buy", quantity=10, price="90")
+    harness.report("trade", 77, side="buy", quantity=10, price="90")
     assert diary.open_orders == {}
     assert diary.position() == 1010
 
@@ -244,7 +244,7 @@ def test_a_late_confirmation_does_not_open_an_order_again(diary: Diary, harness:
 def test_a_trade_that_cannot_settle_is_taken_back(diary: Diary, harness: Harness) -> None:
     order_id = diary.buy(10, 90)
     harness.fill(order_id, 10, "90")
-    harness.tell("settlement", order_id, status="denied", price="90", reason="account_closed")
+    harness.report("settlement", order_id, status="denied", price="90", reason="account_closed")
     assert (diary.cash, diary.position()) == (10_000, 1000)
     assert harness.lines == [(0.0, "trade_failed", {"order_id": 1, "quantity": 10, "reason": "account_closed"})]
 
@@ -377,5 +377,5 @@ def test_an_expired_order_was_in_the_market(diary: Diary, harness: Harness) -> N
     assert harness.orders[-1].expires_at == "2030-01-01T00:00:00Z"  # type: ignore[union-attr]
     harness.confirm(order_id)
     harness.deny(order_id, "expired")
-    assert diary.told[-1] == "order 1 cancelled expired"
+    assert diary.calls[-1] == "order 1 cancelled expired"
     assert diary.cash == 10_000

@@ -97,9 +97,9 @@ def test_everything_listens_on_loopback_by_default() -> None:
 
 
 def test_flower_knows_where_it_is_published() -> None:
-    told = SERVICES["flower"]["environment"]
-    assert told["FLOWER_PUBLISHED_AT"] == "${FLOWER_ADDRESS:-127.0.0.1}"
-    assert told["FLOWER_BASIC_AUTH"] == "${FLOWER_BASIC_AUTH:-}"
+    variables = SERVICES["flower"]["environment"]
+    assert variables["FLOWER_PUBLISHED_AT"] == "${FLOWER_ADDRESS:-127.0.0.1}"
+    assert variables["FLOWER_BASIC_AUTH"] == "${FLOWER_BASIC_AUTH:-}"
 
 
 def test_the_referee_has_its_own_rights_and_finds_the_api() -> None:

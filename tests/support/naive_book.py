@@ -274,7 +274,7 @@ class NaiveBook(NaiveDay):
         if not 1 <= new.total <= MAX_QUANTITY or new.price_cents < 1:
             self._refuse_replace(command, "out_of_range")
         elif new.total <= new.filled:
-            self._tell_replaced(command, order, order)
+            self._report_replaced(command, order, order)
             self._close(order, "cancelled", "cancelled")
         else:
             keeps_place = new.total < order.total and new.price_cents == order.price_cents
@@ -284,7 +284,7 @@ class NaiveBook(NaiveDay):
                 if reason is not None:
                     self._refuse_replace(command, reason)
                     return
-            self._tell_replaced(command, order, new)
+            self._report_replaced(command, order, new)
             self.orders.remove(order)
             if keeps_place:
                 new.shown = min(order.shown, new.open)

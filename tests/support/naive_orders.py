@@ -125,7 +125,7 @@ class NaiveOrders:
             )
         )
 
-    def _tell_replaced(self, command: ReplaceOrder, old: NaiveOrder, new: NaiveOrder) -> None:
+    def _report_replaced(self, command: ReplaceOrder, old: NaiveOrder, new: NaiveOrder) -> None:
         self._events.append(
             OrderReplaced(
                 event_id=self._next_event_id(),

@@ -99,14 +99,14 @@ def _take(page: Page, picture: Picture, folder: Path) -> None:
         expect(page.locator("#pipeline-queues")).to_be_visible()
     path = folder / f"{picture.name}.png"
     page.screenshot(path=path, full_page=picture.waits)
-    _tell(path)
+    _print_path(path)
     for name, panel in picture.panels.items():
         path = folder / f"{name}.png"
         page.locator(panel).screenshot(path=path)
-        _tell(path)
+        _print_path(path)
 
 
-def _tell(path: Path) -> None:
+def _print_path(path: Path) -> None:
     size = path.stat().st_size
     sys.stdout.write(f"{path}  {size / 1_000:.0f} kB\n")
     assert size <= MOST_BYTES, "too large for a repository"

@@ -100,8 +100,8 @@ def _out(bots: dict[str, BotResult], result: Path) -> None:
 
 def _left_clean(exchange: Exchange) -> None:
     """Check that no order of the match stays open, and that its accounts cannot trade any more."""
-    anybody = Client(exchange.url)
-    assert [anybody.book(name).bids + anybody.book(name).asks for name in ("MSFT", "AAPL")] == [[], []]
+    stranger = Client(exchange.url)
+    assert [stranger.book(name).bids + stranger.book(name).asks for name in ("MSFT", "AAPL")] == [[], []]
     assert exchange.audit().passed
 
 

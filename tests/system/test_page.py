@@ -332,12 +332,12 @@ def test_a_filled_order_is_followed_from_http_to_the_ledger(visit: Visit, exchan
     page.click("#order-life")  # from the beginning
     expect(count).to_be_empty()
     expect(lines).to_contain_text("against DTCC")
-    told = ""
+    shown = ""
     total = page.evaluate("document.querySelectorAll('#life-rows .span').length")
     for number in range(1, total + 1):
         page.click("#step-on")
         expect(count).to_have_text(f"{number} of {total}")
-        told += page.locator("#step-title").inner_text() + lines.inner_text() + "\n"
+        shown += page.locator("#step-title").inner_text() + lines.inner_text() + "\n"
     for part in (
         "POST /orders: buy 3 MSFT, limit @ 103.20, gtc.",
         "waits in the queue order_entry",
@@ -350,7 +350,7 @@ def test_a_filled_order_is_followed_from_http_to_the_ledger(visit: Visit, exchan
         "against DTCC",
         "The order is filled, 3 @ 103.17 on average now.",
     ):
-        assert part in told, part
+        assert part in shown, part
 
     page.get_by_label("fills", exact=True).check()
     fill = row_of(visit, "#fills-rows", "103.20").first

@@ -98,8 +98,8 @@ def run_away(exchange: Exchange, seller: Client, buyer: Client) -> None:
     assert (cancelled.status, cancelled.reason) == ("cancelled", "buy_in")
     placed = [one for one in seller.ask("GET", "/orders", dict, query={"client_id": "SHORT"})["data"] if one["buy_in"]]
     assert [one["filled_quantity"] for one in placed if one["time_in_force"] == "auction"] == [190]
-    told = seller.ask("GET", "/reports", dict, query={"client_id": "SHORT", "limit": 1_000})["data"]
-    marked = {(one["event_type"], one["status"], one["order_id"]) for one in told if one["reason"] == "buy_in"}
+    reported = seller.ask("GET", "/reports", dict, query={"client_id": "SHORT", "limit": 1_000})["data"]
+    marked = {(one["event_type"], one["status"], one["order_id"]) for one in reported if one["reason"] == "buy_in"}
     assert {("order", "confirmed", one["order_id"]) for one in placed} <= marked
     assert resting.order_id in {order_id for _, _, order_id in marked}
     exchange.wait_until(lambda: bought_in(admin) == [], "the buy-in is over")

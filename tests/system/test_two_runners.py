@@ -47,9 +47,9 @@ def test_one_seed_and_script_trade_the_same_live_and_simulated(exchange: Exchang
     assert simulated(Latency(), seed=SEED + 1) != expected
     keys = opened(exchange)
     with bots(exchange, keys, tmp_path) as running:
-        anybody = Client(exchange.url)
+        stranger = Client(exchange.url)
         exchange.wait_until(
-            lambda: anybody.price(BATON).bid == Decimal(TURNS) / 100 or any(bot.poll() is not None for bot in running),
+            lambda: stranger.price(BATON).bid == Decimal(TURNS) / 100 or any(bot.poll() is not None for bot in running),
             "all turns are over",
         )
         assert [bot.poll() for bot in running] == [None] * len(PLAYERS), logs(tmp_path)

@@ -20,17 +20,17 @@ Key = tuple[int, int]  # interval, start [s]
 class CandleSeries:
     """Candles of every interval."""
 
-    __slots__ = ("_beyond", "_head", "_new", "_told", "_traded_us", "sequence", "told_sequence", "told_us")
+    __slots__ = ("_beyond", "_head", "_new", "_sent", "_traded_us", "sent_sequence", "sent_us", "sequence")
 
     def __init__(self) -> None:
-        self._told: dict[Key, Candle] = {}
+        self._sent: dict[Key, Candle] = {}
         self._new: dict[Key, Candle] = {}
         self._head = 0  # all trades up to this one are included
         self._beyond: set[int] = set()  # and these
         self._traded_us = 0
         self.sequence = 0  # of the latest trade that is included
-        self.told_sequence = 0  # of the latest trade that subscribers know
-        self.told_us = 0  # the time of that trade
+        self.sent_sequence = 0  # of the latest trade that subscribers know
+        self.sent_us = 0  # the time of that trade
 
     @property
     def head(self) -> int:
@@ -47,42 +47,42 @@ class CandleSeries:
 
         trades  the latest trades that the candles include, newest first: any gap lies among them
         """
-        self._told = {(candle.interval_s, candle.start_s): candle for candle in candles}
+        self._sent = {(candle.interval_s, candle.start_s): candle for candle in candles}
         self._new.clear()
         self._head, self._beyond = (trades[-1].sequence if trades else 0), set()
         for trade in reversed(trades):
             self._register(trade.sequence)
         self._traded_us = trades[0].traded_us if trades else 0
-        self.sequence = self.told_sequence = trades[0].sequence if trades else 0
-        self.told_us = self._traded_us
+        self.sequence = self.sent_sequence = trades[0].sequence if trades else 0
+        self.sent_us = self._traded_us
 
     def add(self, trades: Iterable[Trade]) -> bool:
-        """Add trades, whose candles `tell` returns. Returns whether any of them was new."""
+        """Add trades, whose candles `unsent` returns. Returns whether any of them was new."""
         fresh = [trade for trade in trades if self._register(trade.sequence)]
         if not fresh:
             return False
         for candle in candles_of(fresh):
             key = candle.interval_s, candle.start_s
-            known = self._new.get(key) or self._told.get(key)
+            known = self._new.get(key) or self._sent.get(key)
             self._new[key] = merge(known, candle) if known else candle
         latest = max(fresh, key=lambda trade: trade.sequence)
         if latest.sequence > self.sequence:
             self.sequence, self._traded_us = latest.sequence, latest.traded_us
         return True
 
-    def tell(self) -> list[Candle]:
+    def unsent(self) -> list[Candle]:
         """Return the candles that have changed since the last call, by interval and start, and mark them as sent."""
         changed = [candle for _, candle in sorted(self._new.items())]
-        self._told.update(self._new)
+        self._sent.update(self._new)
         self._new.clear()
-        self.told_sequence, self.told_us = self.sequence, self._traded_us
+        self.sent_sequence, self.sent_us = self.sequence, self._traded_us
         self._forget()
         return changed
 
     def latest(self) -> list[Candle]:
         """Return the candles that were sent, oldest first within each interval."""
         of_each: dict[int, list[Candle]] = {interval_s: [] for interval_s in CANDLE_SECONDS.values()}
-        for (interval_s, _), candle in sorted(self._told.items()):
+        for (interval_s, _), candle in sorted(self._sent.items()):
             of_each[interval_s].append(candle)
         return [candle for candles in of_each.values() for candle in candles[-LATEST_CANDLES:]]
 
@@ -98,5 +98,5 @@ class CandleSeries:
 
     def _forget(self) -> None:
         """Discard the oldest candles. Done rarely, because finding them means going through all of them."""
-        if len(self._told) > 2 * LATEST_CANDLES * len(CANDLE_SECONDS):
-            self._told = {(candle.interval_s, candle.start_s): candle for candle in self.latest()}
+        if len(self._sent) > 2 * LATEST_CANDLES * len(CANDLE_SECONDS):
+            self._sent = {(candle.interval_s, candle.start_s): candle for candle in self.latest()}

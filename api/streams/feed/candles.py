@@ -51,15 +51,15 @@ class CandleStreams:
         self._rooms = rooms
         self._series: dict[str, CandleSeries] = {}
         self._snapshots: dict[str, Raw] = {}  # made once for all subscribers that come before the next change
-        self._pace = Pace(every_s=CANDLES_EVERY_S, tell=self._tell_security)
+        self._pace = Pace(every_s=CANDLES_EVERY_S, publish=self._publish_security)
 
-    def tell(self, push: Push) -> bool:
+    def publish(self, push: Push) -> bool:
         """Send what is new. Returns whether an earlier trade is missing, so that Postgres has to be read."""
         gap = False
-        for told in push.trades:
-            series = self._of(told.about)
-            if series.add(_trades_of(told.data)):
-                self._pace.soon(told.about)
+        for update in push.trades:
+            series = self._of(update.about)
+            if series.add(_trades_of(update.data)):
+                self._pace.soon(update.about)
             gap = gap or not series.is_gapless
         return gap
 
@@ -90,10 +90,10 @@ class CandleStreams:
                 series.begin(found.candles, found.trades)
                 self._send(security_id, _event("snapshot", security_id, series, 0, series.latest()))
 
-    def _tell_security(self, security_id: str) -> None:
+    def _publish_security(self, security_id: str) -> None:
         series = self._of(security_id)
-        before = series.told_sequence
-        if changed := series.tell():
+        before = series.sent_sequence
+        if changed := series.unsent():
             self._send(security_id, _event("update", security_id, series, before, changed))
 
     def _send(self, security_id: str, event: Event) -> None:
@@ -119,7 +119,7 @@ class CandleStreams:
 
     def sequences(self) -> dict[str, int]:
         """Return the sequence of the last trade sent of each security."""
-        return {security_id: series.told_sequence for security_id, series in self._series.items()}
+        return {security_id: series.sent_sequence for security_id, series in self._series.items()}
 
 
 def _event(
@@ -129,9 +129,9 @@ def _event(
         channel="candles",
         security_id=security_id,
         type=kind,
-        sequence=series.told_sequence,
+        sequence=series.sent_sequence,
         previous_sequence=previous_sequence,
-        timestamp=time_of(series.told_us) if series.told_us else None,
+        timestamp=time_of(series.sent_us) if series.sent_us else None,
         data=[_form(candle) for candle in candles],
     )
 

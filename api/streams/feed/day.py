@@ -51,12 +51,12 @@ class DayStreams:
 
     # -- what is new -------------------------------------------------------------------------------------------------
 
-    def tell(self, push: Push) -> bool:
+    def publish(self, push: Push) -> bool:
         """Send what is new. Returns False: states are absolute, so nothing earlier is ever missing."""
-        for told in push.phases:
-            self._move_phase(_phase_of(told.data), "update")
-        for told in push.auctions:
-            self._move_auction(_auction_of(told.data), "update")
+        for update in push.phases:
+            self._move_phase(_phase_of(update.data), "update")
+        for update in push.auctions:
+            self._move_auction(_auction_of(update.data), "update")
         return False
 
     def catch_up(self, stored: Stored, *, repeat: bool) -> None:

@@ -117,8 +117,8 @@ class Listener:
     def _take(self, data: bytes) -> None:
         try:
             push = _decode(data)
-            gaps = [streams.tell(push) for streams in (self._public, self._candles, self._day)]
-            self._private.tell(push)
+            gaps = [streams.publish(push) for streams in (self._public, self._candles, self._day)]
+            self._private.publish(push)
         except Exception:
             # Any program that reaches Redis can publish anything; that must not end the streams.
             log.warning("push_unreadable", size=len(data), exc_info=True)

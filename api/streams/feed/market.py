@@ -39,7 +39,7 @@ class Market:
         "lacks_levels",
         "price",
         "security_id",
-        "told_sequence",
+        "sent_sequence",
         "trades",
     )
 
@@ -47,7 +47,7 @@ class Market:
         self.security_id = security_id
         self.price = Price(security_id, 0, None, None, None, 0)
         self.book_sequence = 0  # of the last known change
-        self.told_sequence = 0  # of the last change that subscribers know
+        self.sent_sequence = 0  # of the last change that subscribers know
         self.book_us = 0  # the time of that change
         self.lacks_levels = False  # whether Postgres may have a late level that is missing here
         self._bids: dict[int, Level] = {}
@@ -72,7 +72,7 @@ class Market:
     def change_book(
         self, *, previous_sequence: int, sequence: int, changed_us: int, bids: Iterable[Level], asks: Iterable[Level]
     ) -> Outcome:
-        """Take changed levels, which `tell_book` returns."""
+        """Take changed levels, which `unsent_levels` returns."""
         if sequence <= self.book_sequence:
             return Outcome.OLD
         if previous_sequence > self.book_sequence:
@@ -82,10 +82,10 @@ class Market:
         self.book_sequence, self._changed_us = sequence, changed_us
         return Outcome.APPLIED
 
-    def tell_book(self) -> tuple[list[Level], list[Level]]:
+    def unsent_levels(self) -> tuple[list[Level], list[Level]]:
         """Return the levels that have changed since the last call, bids and asks, and mark them as sent."""
         changed = _change(self._bids, self._new_bids), _change(self._asks, self._new_asks)
-        self.told_sequence, self.book_us = self.book_sequence, self._changed_us
+        self.sent_sequence, self.book_us = self.book_sequence, self._changed_us
         return changed
 
     def replace_book(self, book: Book) -> Outcome:
@@ -97,7 +97,7 @@ class Market:
         self._asks = {level[0]: level for level in book.asks}
         self._new_bids.clear()
         self._new_asks.clear()
-        self.book_sequence = self.told_sequence = book.sequence
+        self.book_sequence = self.sent_sequence = book.sequence
         self.book_us = self._changed_us = book.updated_us
         return Outcome.APPLIED
 
@@ -116,7 +116,7 @@ class Market:
         """Return the whole book as it was sent, best levels first."""
         return Book(
             self.security_id,
-            self.told_sequence,
+            self.sent_sequence,
             self.book_us,
             bids=sorted(self._bids.values(), reverse=True),
             asks=sorted(self._asks.values()),

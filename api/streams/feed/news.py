@@ -74,7 +74,7 @@ class NewsStream:
             if not self._rooms.is_empty(CHANNEL):
                 self._rooms.send(CHANNEL, content_of(self._event("update", before, new)), CHANNEL)
 
-    def _event(self, kind: Kind, previous_sequence: int, told: Collection[News]) -> Event:
+    def _event(self, kind: Kind, previous_sequence: int, items: Collection[News]) -> Event:
         last = self._latest[-1] if self._latest else None
         return Event(
             channel=CHANNEL,
@@ -83,5 +83,5 @@ class NewsStream:
             sequence=self.sequence,
             previous_sequence=previous_sequence,
             timestamp=time_of(last.published_us) if last else None,
-            data=[news_of(one) for one in told],
+            data=[news_of(one) for one in items],
         )

@@ -12,12 +12,12 @@ class Pace:
     """The pace at which things are sent, separately for each.
 
     every_s  the shortest time between two sendings of the same thing
-    tell     sends it; requests in between share one call
+    publish  sends it; requests in between share one call
     """
 
-    def __init__(self, *, every_s: float, tell: Callable[[str], None]) -> None:
+    def __init__(self, *, every_s: float, publish: Callable[[str], None]) -> None:
         self._every_s = every_s
-        self._tell = tell
+        self._publish = publish
         self._again_at: dict[str, float] = {}
         self._waiting: set[str] = set()
 
@@ -35,4 +35,4 @@ class Pace:
     def _now(self, about: str) -> None:
         self._waiting.discard(about)
         self._again_at[about] = time.monotonic() + self._every_s
-        self._tell(about)
+        self._publish(about)

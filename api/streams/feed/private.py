@@ -32,19 +32,19 @@ class PrivateStreams:
 
     # -- what is new -------------------------------------------------------------------------------------------------
 
-    def tell(self, push: Push) -> None:
+    def publish(self, push: Push) -> None:
         """Send what is new, where nothing before it is missing; otherwise `run` reads it all from Postgres."""
-        for told in push.reports:
-            readers = [self._readers[name] for name in (told.about, None) if name in self._readers]
+        for update in push.reports:
+            readers = [self._readers[name] for name in (update.about, None) if name in self._readers]
             if readers:
-                self._tell(readers, told)
+                self._publish(readers, update)
 
-    def _tell(self, readers: Iterable[ReportReaders], told: FeedUpdate) -> None:
-        reports = _reports_of(told.data)
+    def _publish(self, readers: Iterable[ReportReaders], update: FeedUpdate) -> None:
+        reports = _reports_of(update.data)
         for one in readers:
-            feed = one.feed_of(told.about)
-            feed.reach(told.sequence)
-            if feed.follows(told.previous_sequence):
+            feed = one.feed_of(update.about)
+            feed.reach(update.sequence)
+            if feed.follows(update.previous_sequence):
                 one.send(feed, reports)
             self._catch_up.soon(one, feed)
 

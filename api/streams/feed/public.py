@@ -60,19 +60,19 @@ class PublicStreams:
         self._rooms = rooms
         self._markets: dict[str, Market] = {}
         self._snapshots: dict[tuple[Channel, str], Raw] = {}  # made once for all subscribers before the next change
-        self._book_pace = Pace(every_s=BOOK_EVERY_S, tell=self._tell_book)
+        self._book_pace = Pace(every_s=BOOK_EVERY_S, publish=self._publish_book)
         self._subscribers: defaultdict[str | None, set[Subscriber]] = defaultdict(set)  # None: of every security
 
     # -- what is new -------------------------------------------------------------------------------------------------
 
-    def tell(self, push: Push) -> bool:
+    def publish(self, push: Push) -> bool:
         """Send what is new. Returns whether a change of a book is missing, so that Postgres has to be read."""
-        for told in push.prices:
-            self._move_price(_price_of(told.data), "update")
-        gaps = [told for told in push.books if self._change_book(told) is Outcome.GAP]
-        for told in push.trades:
-            market = self._market(told.about)
-            if new := market.add_trades(_trades_of(told.data)):
+        for update in push.prices:
+            self._move_price(_price_of(update.data), "update")
+        gaps = [update for update in push.books if self._change_book(update) is Outcome.GAP]
+        for update in push.trades:
+            market = self._market(update.about)
+            if new := market.add_trades(_trades_of(update.data)):
                 self._send("trades", market, partial(_trades_event, market, "update", new[0].sequence - 1, new))
         return bool(gaps)
 
@@ -101,12 +101,12 @@ class PublicStreams:
             for subscriber in subscribers:
                 subscriber.offer(frame)
 
-    def _change_book(self, told: FeedUpdate) -> Outcome:
-        market = self._market(told.about)
-        rows = _levels_of(told.data)
-        if told.type == "snapshot":
+    def _change_book(self, update: FeedUpdate) -> Outcome:
+        market = self._market(update.about)
+        rows = _levels_of(update.data)
+        if update.type == "snapshot":
             outcome = market.replace_book(
-                Book(told.about, told.sequence, told.updated_us, bids=rows.bids, asks=rows.asks)
+                Book(update.about, update.sequence, update.updated_us, bids=rows.bids, asks=rows.asks)
             )
             if outcome is Outcome.APPLIED:
                 self._send("book", market, partial(_snapshot, "book", market))
@@ -114,21 +114,21 @@ class PublicStreams:
             market.lacks_levels = market.lacks_levels or outcome is Outcome.OLD
             return Outcome.GAP if market.lacks_levels else outcome
         outcome = market.change_book(
-            previous_sequence=told.previous_sequence,
-            sequence=told.sequence,
-            changed_us=told.updated_us,
+            previous_sequence=update.previous_sequence,
+            sequence=update.sequence,
+            changed_us=update.updated_us,
             bids=rows.bids,
             asks=rows.asks,
         )
         if outcome is Outcome.APPLIED:
-            self._book_pace.soon(told.about)
+            self._book_pace.soon(update.about)
         return outcome
 
-    def _tell_book(self, security_id: str) -> None:
+    def _publish_book(self, security_id: str) -> None:
         market = self._market(security_id)
-        before = market.told_sequence
-        bids, asks = market.tell_book()
-        if market.told_sequence > before:  # otherwise a whole book was sent in between
+        before = market.sent_sequence
+        bids, asks = market.unsent_levels()
+        if market.sent_sequence > before:  # otherwise a whole book was sent in between
             self._send("book", market, partial(_book_event, market, "update", before, bids, asks))
 
     def _send(self, channel: Channel, market: Market, event: Callable[[], Event]) -> None:
@@ -168,7 +168,7 @@ class PublicStreams:
         """Return the last sequence sent of each channel and security."""
         return {
             "price": {market.security_id: market.price.sequence for market in self._markets.values()},
-            "book": {market.security_id: market.told_sequence for market in self._markets.values()},
+            "book": {market.security_id: market.sent_sequence for market in self._markets.values()},
             "trades": {market.security_id: market.trade_sequence for market in self._markets.values()},
         }
 
@@ -204,12 +204,12 @@ def _price_event(market: Market, kind: Kind, previous_sequence: int) -> Event:
 def _book_event(
     market: Market, kind: Kind, previous_sequence: int, bids: Iterable[Level], asks: Iterable[Level]
 ) -> Event:
-    form = book_of(Book(market.security_id, market.told_sequence, market.book_us, bids=list(bids), asks=list(asks)))
+    form = book_of(Book(market.security_id, market.sent_sequence, market.book_us, bids=list(bids), asks=list(asks)))
     return Event(
         channel="book",
         security_id=market.security_id,
         type=kind,
-        sequence=market.told_sequence,
+        sequence=market.sent_sequence,
         previous_sequence=previous_sequence if kind == "update" else 0,
         timestamp=_time_of(market.book_us),
         data={"bids": form["bids"], "asks": form["asks"]},

@@ -20,6 +20,6 @@ def hidden_values(league: League, seed: int) -> dict[str, Fundamental]:
         )
         news = [event for event in league.events if isinstance(event, News) and event.security == security.id]
         for event in sorted(news, key=lambda event: event.at):
-            value.tell(event.at, event.change * value.value(event.at))
+            value.add_news(event.at, event.change * value.value(event.at))
         values[security.id] = value
     return values

@@ -106,12 +106,12 @@ def _play(
         _schedule(market, event, happened, number)
     if progress is not None:
         for step in range(1, _STEPS):
-            market.schedule(league.duration * step / _STEPS, partial(_tell, progress))
+            market.schedule(league.duration * step / _STEPS, partial(_show, progress))
     outcome = market.play()
     return _match(league, outcome, entrants, sorted(happened, key=lambda event: event.time_s), out)
 
 
-def _tell(progress: Callable[[float], object], market: Market) -> None:
+def _show(progress: Callable[[float], object], market: Market) -> None:
     progress(market.now_s)
 
 

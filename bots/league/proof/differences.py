@@ -24,46 +24,47 @@ def require(faults: Sequence[str]) -> None:
         raise ResultMismatch(faults)
 
 
-def differences(told: Match, played: Match) -> list[str]:
+def differences(claimed: Match, played: Match) -> list[str]:
     """Return the differences, the most important first; never empty for two matches with different hashes."""
-    found = [*_bots(told, played), *_whole(told, played)]
+    found = [*_bots(claimed, played), *_whole(claimed, played)]
     return found or ["the matches differ"]
 
 
-def _whole(told: Match, played: Match) -> Iterator[str]:
+def _whole(claimed: Match, played: Match) -> Iterator[str]:
     for name in _OF_MATCH:
-        one, other = getattr(told, name), getattr(played, name)
+        one, other = getattr(claimed, name), getattr(played, name)
         if one != other:
             yield f"{name} is {one} in the result, but {other} when played again"
     for security_id in played.securities:
-        if told.market.get(security_id) != played.market[security_id]:
+        if claimed.market.get(security_id) != played.market[security_id]:
             yield f"the samples of {security_id} differ"
 
 
-def _bots(told: Match, played: Match) -> Iterator[str]:
-    names = [bot.name for bot in told.bots]
+def _bots(claimed: Match, played: Match) -> Iterator[str]:
+    names = [bot.name for bot in claimed.bots]
     if names != [bot.name for bot in played.bots]:
         configured = ", ".join(bot.name for bot in played.bots)
         yield f"the result has the bots {', '.join(names)}, but the configuration has {configured}"
         return
-    for one, other in zip(told.bots, played.bots, strict=True):
+    for one, other in zip(claimed.bots, played.bots, strict=True):
         yield from _bot(one, other)
 
 
-def _bot(told: BotResult, played: BotResult) -> Iterator[str]:
+def _bot(claimed: BotResult, played: BotResult) -> Iterator[str]:
     for name in _OF_BOT:
-        one, other = getattr(told, name), getattr(played, name)
+        one, other = getattr(claimed, name), getattr(played, name)
         if one != other:
-            yield f"{told.name}: {name} is {one} in the result, but {other} when played again"
-    if told.fills != played.fills:
+            yield f"{claimed.name}: {name} is {one} in the result, but {other} when played again"
+    if claimed.fills != played.fills:
         at = next(
-            (n for n, (one, other) in enumerate(zip(told.fills, played.fills, strict=False)) if one != other),
-            min(len(told.fills), len(played.fills)),
+            (n for n, (one, other) in enumerate(zip(claimed.fills, played.fills, strict=False)) if one != other),
+            min(len(claimed.fills), len(played.fills)),
         )
-        yield f"{told.name}: the fills differ from number {at + 1} on"
-    if told.samples != played.samples:
-        yield f"{told.name}: the samples differ"
-    if told.notes != played.notes:
-        yield f"{told.name}: the notes differ"
-    if (told.failure is None) != (played.failure is None):
-        yield f"{told.name} was disqualified only {'when played again' if told.failure is None else 'in the result'}"
+        yield f"{claimed.name}: the fills differ from number {at + 1} on"
+    if claimed.samples != played.samples:
+        yield f"{claimed.name}: the samples differ"
+    if claimed.notes != played.notes:
+        yield f"{claimed.name}: the notes differ"
+    if (claimed.failure is None) != (played.failure is None):
+        where = "when played again" if claimed.failure is None else "in the result"
+        yield f"{claimed.name} was disqualified only {where}"

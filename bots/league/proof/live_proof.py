@@ -41,10 +41,10 @@ def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
             faults.append(f"matches/{match.seed}.tape.gz has changed: its hash or length is not that of the match")
             continue
         try:
-            told = [msgspec.json.decode(line, type=TapeTrade) for line in lines]
+            claimed = [msgspec.json.decode(line, type=TapeTrade) for line in lines]
         except msgspec.MsgspecError as fault:
             raise InvalidResult(f"matches/{match.seed}.tape.gz cannot be read: {fault}") from None
-        faults += [f"seed {match.seed}: {fault}" for fault in _unlike(told, match)]
+        faults += [f"seed {match.seed}: {fault}" for fault in _unlike(claimed, match)]
         fills += sum(len(bot.fills) for bot in match.bots)
     require(faults)
     return (
@@ -52,19 +52,19 @@ def tapes(folder: Folder, proof: Result, matches: Sequence[Match]) -> str:
     )
 
 
-def _unlike(told: Sequence[TapeTrade], match: Match) -> Iterator[str]:
+def _unlike(claimed: Sequence[TapeTrade], match: Match) -> Iterator[str]:
     taken: set[tuple[int, str]] = set()
     for bot in match.bots:
         for fill in bot.fills:
-            if (fill.trade, fill.side) in taken or not _fits(told, fill):
+            if (fill.trade, fill.side) in taken or not _fits(claimed, fill):
                 yield f"{bot.name} has a fill of {fill.quantity} {fill.security_id} that is not on the tape"
             taken.add((fill.trade, fill.side))
 
 
-def _fits(told: Sequence[TapeTrade], fill: Fill) -> bool:
-    if not 1 <= fill.trade <= len(told):
+def _fits(claimed: Sequence[TapeTrade], fill: Fill) -> bool:
+    if not 1 <= fill.trade <= len(claimed):
         return False
-    trade = told[fill.trade - 1]
+    trade = claimed[fill.trade - 1]
     price_cents = round(float(trade.price) * 100)
     is_taker = trade.aggressor_side == fill.side
     return (trade.security_id, price_cents, trade.quantity, not is_taker) == (
@@ -91,9 +91,9 @@ def _ledger(bot: BotResult) -> Iterator[str]:
         shares[fill.security_id] = shares.get(fill.security_id, 0) + sign * fill.quantity
     if cash_cents != bot.cash_cents:
         yield f"{bot.name} has {bot.cash_cents} cents, but its fills lead to {cash_cents}"
-    for security_id, told in bot.shares.items():
-        if told != shares.get(security_id, 0):
-            yield f"{bot.name} has {told} {security_id}, but its fills lead to {shares.get(security_id, 0)}"
+    for security_id, claimed in bot.shares.items():
+        if claimed != shares.get(security_id, 0):
+            yield f"{bot.name} has {claimed} {security_id}, but its fills lead to {shares.get(security_id, 0)}"
 
 
 def audit_of(proof: Result) -> str:

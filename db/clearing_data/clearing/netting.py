@@ -1,4 +1,4 @@
-"""What clients owe and are owed by the trades of a window of time."""
+"""Netting: the cash and shares that clients owe and are owed by the trades of a window of time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all tables of `clearing_data` share."""
+"""The metadata and the type of texts that all tables of `clearing_data` share."""
 
 from __future__ import annotations
 

@@ -104,9 +104,10 @@ def _row(
 
 def denial_row(denial: Denied, now_us: int) -> tuple[int, str, int, str | None, int | None, int | None]:
     """Return a denial as a row of the register of denials, with its report in JSON and its shortfall."""
-    told = report(denial.request, denial.reason, now_us)
+    of_client = report(denial.request, denial.reason, now_us)
+    text = encode(of_client).decode() if of_client else None
     needed, available = denial.shortfall or (None, None)
-    return number_of(denial.request), denial.reason, now_us, encode(told).decode() if told else None, needed, available
+    return number_of(denial.request), denial.reason, now_us, text, needed, available
 
 
 def asked_of(request: Request) -> tuple[int, str | None]:

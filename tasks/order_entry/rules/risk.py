@@ -1,4 +1,4 @@
-"""What a client may still commit within a batch, and what the batch has held of it.
+"""The cash and shares that a client may still commit within a batch, and those that the batch has held.
 
 The first falls and the second rises as the batch's requests are admitted one by one. So orders that are affordable
 individually, but not together, are not all admitted. Amounts are cents and shares.

@@ -13,7 +13,7 @@ from tasks.messages import Command, Side
 
 
 class KnownOrder(NamedTuple):
-    """What a cancel needs to know about the order it names."""
+    """The columns of an order that a cancel of it needs."""
 
     client_id: str
     security_id: str

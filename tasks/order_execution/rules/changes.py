@@ -23,14 +23,14 @@ class FeeRates(NamedTuple):
 
 
 class AccountChange(Struct):
-    """What a client's cash account gains (+) or loses (-)."""
+    """A change of a client's cash account: gains are positive, losses negative."""
 
     balance_cents: int = 0
     held_cents: int = 0
 
 
 class HoldingChange(Struct):
-    """What a client's holding of a security gains (+) or loses (-)."""
+    """A change of a client's holding of a security: gains are positive, losses negative."""
 
     shares: int = 0
     held: int = 0

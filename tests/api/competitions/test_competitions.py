@@ -1,4 +1,4 @@
-"""Competitions over HTTP: cases with the place of each fault, invitations, and what a competition does not tell."""
+"""Competitions over HTTP: cases with the place of each fault, invitations, and what a competition keeps secret."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def invite(api: Api, keys: Keys, competition_id: str, count: int = 1) -> list[st
     return [link.removeprefix(api.url) for link in links]
 
 
-def test_a_new_competition_tells_everyone_its_state_and_the_hash_of_its_seed(api: Api, keys: Keys) -> None:
+def test_a_new_competition_shows_its_state_and_the_hash_of_its_seed(api: Api, keys: Keys) -> None:
     competition_id = create(api, keys)
     found = api.ask("GET", f"/competitions/{competition_id}").json()
     assert hashlib.sha256(b"").hexdigest() != found.pop("seed_sha256")

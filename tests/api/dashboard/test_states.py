@@ -13,7 +13,7 @@ expect.set_options(timeout=20_000)
 PANELS = {"trades": "#tape-empty", "candles": "#candles-empty", "book": "#depth-empty"}
 
 
-def test_what_was_not_told_yet_is_waited_for(open_page: Open) -> None:
+def test_what_is_not_known_yet_is_waited_for(open_page: Open) -> None:
     page = open_page(silent=[*PANELS, "pipeline", "leaderboard"])
     fake_stream.run(page, 0, {"books": 0, "trades": 0, "eachFrame": 1})
     for panel in (*PANELS.values(), "#pipeline-empty", "#leaderboard-empty"):

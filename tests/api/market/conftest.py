@@ -17,8 +17,8 @@ from tests.support.worker import Worker
 def deciding_api(clearing_data: Database, market_data: Database, queues: Connection) -> Iterator[Api]:
     """An api of its own, as what it remembers of listed securities would follow it into other tests."""
     with (
-        tempfile.TemporaryDirectory(prefix="run-") as nobody_streams,
-        running_api({"RUN_DIRECTORY": nobody_streams}) as api,
+        tempfile.TemporaryDirectory(prefix="run-") as no_streams,
+        running_api({"RUN_DIRECTORY": no_streams}) as api,
         Worker("order_entry"),
     ):
         yield api

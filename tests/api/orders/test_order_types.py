@@ -117,8 +117,8 @@ def test_times_in_force(
     assert isinstance(order, OrderRequest)
     assert (order.time_in_force, order.expires_us) == (time_in_force, expires_us)
     pending = api.ask("GET", f"/orders/MSFT/{order.order_id}", key=keys.single).json()
-    told = None if expires_us is None else "2199-12-31T22:59:59.500000Z"
-    assert (pending["time_in_force"], pending["expires_at"]) == (time_in_force, told)
+    expires_at = None if expires_us is None else "2199-12-31T22:59:59.500000Z"
+    assert (pending["time_in_force"], pending["expires_at"]) == (time_in_force, expires_at)
 
 
 @pytest.mark.parametrize(

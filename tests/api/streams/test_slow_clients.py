@@ -29,22 +29,22 @@ def test_it_is_cut_off_and_the_others_get_their_trades(streams: Streams) -> None
     assert slow.recv().startswith("40")
     slow.send("42" + json.dumps(["subscribe", {"channel": "trades", "security_id": "MSFT"}]))
     before_bytes = streams.memory_bytes
-    told = 0
+    sent = 0
 
-    def tell() -> None:
-        nonlocal told
-        unit = [Trade("MSFT", n, n, 10_000, 1, "buy", n) for n in range(told + 1, told + UNIT + 1)]
-        told += UNIT
+    def send() -> None:
+        nonlocal sent
+        unit = [Trade("MSFT", n, n, 10_000, 1, "buy", n) for n in range(sent + 1, sent + UNIT + 1)]
+        sent += UNIT
         pusher.push(Push(trades=[trade_update(unit)]))
-        wait_for_sequence(quick, "trades", told)
+        wait_for_sequence(quick, "trades", sent)
 
     while "subscriber_cut_off" not in streams.log:
-        assert told < 1_000_000, "it was never cut off"
-        tell()
+        assert sent < 1_000_000, "it was never cut off"
+        send()
     for _ in range(UNITS_AFTERWARDS):
-        tell()
+        send()
     heard = [trade["sequence"] for event in quick.of("trades") for trade in event["data"]]
-    assert heard == list(range(1, told + 1))
+    assert heard == list(range(1, sent + 1))
     assert streams.memory_bytes - before_bytes < MOST_GROWTH_BYTES
     read_until_cut_off(slow)
 

@@ -173,8 +173,8 @@ def test_a_settlement_at_the_hidden_value_follows_from_the_seed() -> None:
     assert 54_00 < value < 56_00
     news = [{"at_us": 10_000_000, "security_id": "ACME", "change": 0.1, "round": None}]
     case = honest().contents.case | {"final": "value", "news": news}
-    told = [fault for fault in faults(changed(honest(), case=case)) if "was settled at" in fault]
-    assert told == [f"round 1: ACME was settled at 5200 cents and not at {value}"]
+    found = [fault for fault in faults(changed(honest(), case=case)) if "was settled at" in fault]
+    assert found == [f"round 1: ACME was settled at 5200 cents and not at {value}"]
 
 
 def test_a_team_that_does_not_quote_pays() -> None:

@@ -56,7 +56,7 @@ DISQUALIFIED = {
 
 def configured(*kinds: type, **others: object) -> League:
     strangers = [{"strategy": f"{CHEATS}:{kind.__name__}", "name": f"stranger {at}"} for at, kind in enumerate(kinds)]
-    return league(*strangers, *OTHERS, secret="nobody knows", duration="20s", **others)
+    return league(*strangers, *OTHERS, secret="not to be known", duration="20s", **others)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_only_those_that_the_case_lists_are_informed() -> None:
         {"strategy": "informed"},
         {"strategy": "informed", "informed": False, "name": "blind"},
         {"strategy": f"{CHEATS}:ReadsTheHiddenValue"},
-        {"strategy": f"{CHEATS}:ReadsTheHiddenValue", "informed": True, "name": "told"},
+        {"strategy": f"{CHEATS}:ReadsTheHiddenValue", "informed": True, "name": "reads"},
         duration="20s",
     )
     bots = entrants(of)
@@ -141,7 +141,7 @@ def test_an_entrant_says_nothing_of_the_seed(monkeypatch: pytest.MonkeyPatch) ->
     play(of, 1, entrants(of))
     everything = b"".join(sent)
     assert b"stranger" not in everything.replace(b"STRANGER", b"")
-    for hidden in (b"nobody knows", b"news", b"seed", b"secret"):
+    for hidden in (b"not to be known", b"news", b"seed", b"secret"):
         assert hidden not in everything
 
 

@@ -113,13 +113,13 @@ def test_events_are_ordered_by_time(tmp_path: Path) -> None:
     league = league_file(tmp_path, ["zero_intelligence", "retail", f"{BAD}:Talks"])
     # A drawn secret would draw the first trade, too, which may come before the first note.
     (match,) = played(tmp_path, league, "--secret", "known")
-    told = [json.loads(line) for line in (tmp_path / "result" / archive.EVENTS).read_text().splitlines()]
-    trades = [event for event in told if event["event"] == "trade"]
+    logged = [json.loads(line) for line in (tmp_path / "result" / archive.EVENTS).read_text().splitlines()]
+    trades = [event for event in logged if event["event"] == "trade"]
     assert len(trades) == match.trades > 0
     assert {event["buyer"] for event in trades} <= {"zero_intelligence", "retail"}
-    assert next(event["fields"]["at"] for event in told if event["event"] == "note") == told[0]["fields"]["at"]
-    assert [event["bot"] for event in told[-3:]] == ["zero_intelligence", "retail", "Talks"]
-    times = [event["time_s"] for event in told]
+    assert next(event["fields"]["at"] for event in logged if event["event"] == "note") == logged[0]["fields"]["at"]
+    assert [event["bot"] for event in logged[-3:]] == ["zero_intelligence", "retail", "Talks"]
+    times = [event["time_s"] for event in logged]
     assert times == sorted(times)
 
 

@@ -48,7 +48,7 @@ class Scripted(Strategy):
     def on_fill(self, fill: Fill) -> None:
         self.heard.append((self.now, fill))
 
-    def told(self, form: type) -> list[Any]:
+    def received(self, form: type) -> list[Any]:
         return [what for _, what in self.heard if isinstance(what, form)]
 
 

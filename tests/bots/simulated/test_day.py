@@ -50,7 +50,7 @@ def sell(quantity: int, price: float | None, **terms: object) -> Callable[[Strat
 
 
 def phases_of(bot: Scripted) -> list[str]:
-    return [one.phase for one in bot.told(PhaseChange)]
+    return [one.phase for one in bot.received(PhaseChange)]
 
 
 def with_auction(seconds: float = 20.0, **configuration: object) -> Market:
@@ -67,11 +67,11 @@ def test_an_auction_collects_orders_and_trades_them_at_one_price() -> None:
     ours.seat("ANN", ann, opening=RICH, latency=AT_ONCE)
     ours.seat("BOB", bob, opening=RICH, latency=AT_ONCE)
     outcome = ours.play()
-    fills = ann.told(Fill)
+    fills = ann.received(Fill)
     assert {fill.price for fill in fills} == {Decimal("100.00")}
     assert sum(fill.quantity for fill in fills) == 10
     assert all(time_s == 20.0 for time_s, one in ann.heard if isinstance(one, Fill))
-    assert {trade.aggressor_side for trade in ann.told(Trade)} == {None}
+    assert {trade.aggressor_side for trade in ann.received(Trade)} == {None}
     assert [one.aggressor_side for one in outcome.prints] == [None] * outcome.trades
     # Both sides pay the higher rate, as on the exchange: 0.3 % of 10 shares at $100.
     assert [sum(fill.fee_cents for fill in outcome.bots[name].fills) for name in ("ANN", "BOB")] == [300, 300]
@@ -85,14 +85,14 @@ def test_phases_and_indicative_prices_are_delivered() -> None:
     ours.seat("ANN", ann, opening=RICH, latency=AT_ONCE)
     ours.seat("BOB", Observer([(6, sell(4, 98.0))]), opening=RICH, latency=AT_ONCE)
     ours.play()
-    auction, continuous = ann.told(PhaseChange)
+    auction, continuous = ann.received(PhaseChange)
     assert (auction.phase, auction.phase_cause, auction.phase_ends_at) == (
         "auction",
         "admin",
         "2023-11-14T22:13:40.000000Z",
     )
     assert (continuous.phase, continuous.timestamp) == ("continuous", "2023-11-14T22:13:40.000000Z")
-    first, *_, during, last = ann.told(Auction)
+    first, *_, during, last = ann.received(Auction)
     assert (first.price, first.volume) == (None, 0)
     assert (during.price, during.volume, during.surplus, during.surplus_side) == (Decimal("101.00"), 4, 6, "buy")
     assert (last.price, last.volume, last.phase) == (None, 0, "continuous")
@@ -149,8 +149,8 @@ def test_an_order_beyond_the_band_begins_an_auction_of_ten_seconds() -> None:
     assert [one.phase for _, one in changes] == ["continuous", "auction", "auction", "continuous"]
     assert {one.phase_cause for _, one in changes[1:]} == {"volatility"}
     assert changes[3][0] - changes[2][0] == pytest.approx(10.0)
-    assert bob.told(Fill)[0].price == Decimal("105.00")
-    assert sum(fill.quantity for fill in bob.told(Fill)) == 10
+    assert bob.received(Fill)[0].price == Decimal("105.00")
+    assert sum(fill.quantity for fill in bob.received(Fill)) == 10
 
 
 def test_a_later_phase_replaces_the_end_of_an_earlier_one() -> None:

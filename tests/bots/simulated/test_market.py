@@ -41,9 +41,12 @@ def test_a_trade_is_reported_to_both_sides() -> None:
     ours.seat("ANN", ann, latency=AT_ONCE)
     ours.seat("BOB", bob, latency=AT_ONCE)
     outcome = ours.play()
-    assert ann.told(tuple) == [("new", None), ("filled", None)]
-    assert [(fill.quantity, fill.price) for fill in ann.told(Fill)] == [(4, Decimal("100.50")), (6, Decimal("100.50"))]
-    assert [(trade.quantity, trade.aggressor_side) for trade in bob.told(Trade)] == [(4, "sell"), (6, "sell")]
+    assert ann.received(tuple) == [("new", None), ("filled", None)]
+    assert [(fill.quantity, fill.price) for fill in ann.received(Fill)] == [
+        (4, Decimal("100.50")),
+        (6, Decimal("100.50")),
+    ]
+    assert [(trade.quantity, trade.aggressor_side) for trade in bob.received(Trade)] == [(4, "sell"), (6, "sell")]
     assert (outcome.trades, outcome.last_cents) == (2, {"MSFT": 10_050})
     assert outcome.bots["ANN"].cash_cents == 1_000_000 - 10 * 10_050
     assert outcome.bots["BOB"].shares == {"MSFT": 990}
@@ -99,7 +102,7 @@ def test_the_venue_refuses_like_the_api_and_the_strategy_goes_on() -> None:
     assert outcome.bots["ANN"].failure is None
     assert outcome.bots["ANN"].refusals == {"validation_error": 1}
     assert outcome.bots["ANN"].requests == {"orders": 1}
-    assert bot.told(tuple) == [("new", None)]
+    assert bot.received(tuple) == [("new", None)]
 
 
 def test_denials_of_order_entry_and_engine_are_reported() -> None:
@@ -117,7 +120,7 @@ def test_denials_of_order_entry_and_engine_are_reported() -> None:
     )
     ours.seat("ANN", bot, latency=AT_ONCE)
     outcome = ours.play()
-    assert bot.told(tuple) == [
+    assert bot.received(tuple) == [
         ("rejected", "insufficient_funds"),
         ("new", None),
         ("new", None),
@@ -149,7 +152,7 @@ def test_proceeds_cannot_be_used_before_settlement() -> None:
         ours.seat("ANN", Scripted([(2, buy(100, 100.0))]))
         ours.seat("BOB", bob, opening=Opening(cash_cents=0, shares={"MSFT": 100}))
         ours.play()
-        return [told for told in bob.told(tuple) if told[0] in ("new", "rejected")]
+        return [received for received in bob.received(tuple) if received[0] in ("new", "rejected")]
 
     assert play(0) == [("new", None), ("new", None)]
     assert play(10_000_000) == [("new", None), ("rejected", "insufficient_funds")]
@@ -192,9 +195,9 @@ def test_messages_are_delayed_and_none_overtakes_another() -> None:
     confirmed = [now for now, what in bot.heard if what == ("new", None)]
     assert len(confirmed) == 48
     assert [now for now, _ in bot.heard] == sorted(now for now, _ in bot.heard)
-    sequences = [book.sequence for book in bot.told(Book)]
+    sequences = [book.sequence for book in bot.received(Book)]
     assert sequences == sorted(sequences)
-    assert bot.told(Price)[-1].bid == Decimal("90.49")
+    assert bot.received(Price)[-1].bid == Decimal("90.49")
 
 
 def test_prices_are_conflated_to_the_newest_state() -> None:
@@ -204,7 +207,7 @@ def test_prices_are_conflated_to_the_newest_state() -> None:
         ours.seat("ANN", listener, latency=AT_ONCE)
         ours.seat("BOB", Scripted([(n, buy(1, 90.0 + n / 100)) for n in range(2, 40)]), latency=AT_ONCE)
         ours.play()
-        return [price.bid for price in listener.told(Price)]
+        return [price.bid for price in listener.received(Price)]
 
     every_one, some = bids(0), bids(10_000_000)
     assert len(every_one) == 39  # with the one before there was any
@@ -219,8 +222,8 @@ def test_a_bot_receives_no_data_of_securities_that_it_does_not_trade() -> None:
     ours.seat("BOB", Scripted([(3, buy(1, 90.0)), (4, buy(1, 40.0, security_id="AAPL"))]))
     ours.play()
     assert listener.security.security_id == "AAPL"
-    assert {price.security_id for price in listener.told(Price)} == {"AAPL"}
-    assert {book.security_id for book in listener.told(Book)} == {"AAPL"}
+    assert {price.security_id for price in listener.received(Price)} == {"AAPL"}
+    assert {book.security_id for book in listener.received(Book)} == {"AAPL"}
 
 
 def test_a_bot_that_changes_its_book_harms_no_other() -> None:
@@ -234,7 +237,7 @@ def test_a_bot_that_changes_its_book_harms_no_other() -> None:
     ours.seat("BOB", listener, latency=AT_ONCE)
     ours.seat("CID", Scripted([(3, buy(1, 90.0))]))
     ours.play()
-    assert listener.told(Book)[-1].bids
+    assert listener.received(Book)[-1].bids
 
 
 # -- what is scheduled ----------------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ def test_a_halted_security_takes_cancels_only() -> None:
     ours.schedule(10.0, lambda running: running.halt("MSFT"))
     ours.schedule(20.0, lambda running: running.resume("MSFT"))
     ours.play()
-    assert bot.told(tuple) == [("new", None), ("rejected", "halted"), ("cancelled", "cancelled"), ("new", None)]
+    assert bot.received(tuple) == [("new", None), ("rejected", "halted"), ("cancelled", "cancelled"), ("new", None)]
 
 
 def test_a_large_seller_sells_to_the_bids() -> None:
@@ -337,8 +340,8 @@ def test_a_failing_bot_is_disqualified_with_its_error(name: str) -> None:
     # Its open order was cancelled, and what it sent while it failed was never sent.
     assert outcome.bots["ANN"].open_orders == outcome.bots["ANN"].held_cents == 0
     assert outcome.bots["ANN"].requests == {"orders": 1, "mass_cancels": 1}
-    assert listener.told(Book)[-1].bids[0].price == Decimal("90.49")
-    assert len(listener.told(tuple)) == 48
+    assert listener.received(Book)[-1].bids[0].price == Decimal("90.49")
+    assert len(listener.received(tuple)) == 48
     assert outcome.bots["BOB"].failure is None
 
 

@@ -11,10 +11,10 @@ from tests.bots.league.leagues import league
 
 
 def test_a_log_leads_to_the_same_trades_and_ledger() -> None:
-    told: list[bytes] = []
+    received: list[bytes] = []
     of = league(securities=[{"id": "MSFT", "maker_fee": -1, "taker_fee": 3}])
-    match = play(of, 1, entrants(of), log=told.append)
-    lines = b"".join(told).splitlines()
+    match = play(of, 1, entrants(of), log=received.append)
+    lines = b"".join(received).splitlines()
     found = replay(lines, {"MSFT": (-100, 300)})
     assert found.trades > 10
     assert (found.commands, found.trades, found.fees_cents) == (match.commands, match.trades, match.fees_cents)

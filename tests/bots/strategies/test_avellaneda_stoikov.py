@@ -90,7 +90,7 @@ def test_a_quote_that_would_trade_is_put_behind_the_other_side() -> None:
 def test_at_its_limits_it_quotes_one_side_only() -> None:
     bot = AvellanedaStoikov(most=2)
     harness = Harness(bot, cash="100000")
-    harness.tell("trade", 99, side="buy", quantity=10, price="100")
+    harness.report("trade", 99, side="buy", quantity=10, price="100")
     harness.ticks()
     assert [order.side for order in harness.orders] == ["sell"]
 
@@ -143,7 +143,7 @@ def test_with_a_memory_inventory_moves_the_price_in_proportion_and_no_further() 
     bot = AvellanedaStoikov(volatility=0.001, horizon_s=1200, memory_s=1e9, quantity=10, most=50)
     harness = Harness(bot, listed=[security("MSFT", "100")], cash="1e6")
     harness.ticks()
-    harness.tell("trade", 99, side="buy", quantity=20, price="100")
+    harness.report("trade", 99, side="buy", quantity=20, price="100")
     for _ in range(30):
         mine = [order.price for order in harness.session.open_orders.values() if order.price is not None]
         harness.price(str(min(mine)), str(max(mine)))
@@ -151,7 +151,9 @@ def test_with_a_memory_inventory_moves_the_price_in_proportion_and_no_further() 
             harness.confirm(order_id)
         harness.ticks()
         for order_id, _, price in harness.venue.replaced:
-            harness.tell("order", order_id, side=harness.orders[order_id - 1].side, price=str(price), reason="replaced")
+            harness.report(
+                "order", order_id, side=harness.orders[order_id - 1].side, price=str(price), reason="replaced"
+            )
         harness.venue.replaced.clear()
     mine = [order.price for order in harness.session.open_orders.values() if order.price is not None]
     # Two units of inventory, each 0.1 * (0.1^2 / 60) * 1200.

@@ -35,7 +35,7 @@ def test_takes_a_price_in_proportion_to_its_error(value: float, side: str | None
 
 def test_news_makes_it_trade() -> None:
     bot = informed(100.0)
-    bot.fundamental.tell(20.0, -3.0)
+    bot.fundamental.add_news(20.0, -3.0)
     harness = Harness(bot)
     harness.price("99.95", "100.05")
     harness.ticks(int(20 / (bot.interval_s() or 1)) - 1)

@@ -69,7 +69,7 @@ def test_a_settlement_is_not_counted_as_another_fill() -> None:
     harness = Harness(MarketMaker(most=2))
     harness.price("99.00", "101.00")
 
-    harness.tell("settlement", 1, quantity=2, price="99.20")
+    harness.report("settlement", 1, quantity=2, price="99.20")
     harness.price("99.00", "101.00")
 
     assert harness.venue.cancelled == [1, 2]

@@ -8,7 +8,7 @@ ORDER_ENTRY = (
     single(
         "no_dedupe_in_order_entry",
         "A request that order entry has decided keeps its decision.",
-        "tests/tasks/order_entry/test_admit.py::test_a_unit_that_comes_again_changes_nothing_and_is_told_again",
+        "tests/tasks/order_entry/test_admit.py::test_a_batch_that_comes_again_changes_nothing_and_is_reported_again",
         "tasks/order_entry/admit.py",
         "    decided = decided_before(tx, unit, doubtful, now_us=now_us)\n",
         "    decided = decided_before(tx, unit, [], now_us=now_us)\n",
@@ -48,7 +48,7 @@ ORDER_ENTRY = (
     single(
         "cancel_of_anothers_order_admitted",
         "Order entry denies the cancel of another client's order.",
-        "tests/tasks/order_entry/test_admit.py::test_21_nobody_cancels_anothers_order",
+        "tests/tasks/order_entry/test_admit.py::test_21_no_client_cancels_anothers_order",
         "tasks/order_entry/rules/cancels.py",
         "    if order != KnownOrder(cancel.client_id, cancel.security_id, is_open=True):\n",
         "    if order is None or not order.is_open:\n",

@@ -107,7 +107,7 @@ SETTLEMENT = (
         "settled_coverage_not_stored",
         "Order execution stores which events it has settled.",
         "tests/tasks/order_execution/test_task.py::"
-        "test_the_feed_is_told_what_is_settled_and_where_there_was_nothing_to_settle",
+        "test_the_feed_gets_what_is_settled_and_where_there_was_nothing_to_settle",
         "db/clearing_data/clearing/settlement.py",
         "    coverage.add(statements, MATCHING, covers)\n",
         "",

@@ -229,7 +229,7 @@ def test_the_command_names_the_broken_rule_and_ends_with_1(traded: Traded) -> No
 
 
 def test_the_command_prints_in_one_line_that_postgres_is_away() -> None:
-    outcome = run(CLEARING_DATA_URL="postgresql://nobody@127.0.0.1:1/clearing_data")
+    outcome = run(CLEARING_DATA_URL="postgresql://no_user@127.0.0.1:1/clearing_data")
     assert (outcome.returncode, outcome.stdout) == (2, "")
     assert outcome.stderr.startswith("the audit could not run")
     assert outcome.stderr.count("\n") == 1

@@ -131,7 +131,7 @@ def test_subscribers_receive_everything_once(
     assert traded == Counter((one.security_id, one.sequence) for one in flow.trades)
     for security_id, book in books.items():
         if security_id in follower.markets:
-            follower.markets[security_id].tell_book()  # subscribers get it when it is due
+            follower.markets[security_id].unsent_levels()  # subscribers get it when it is due
             assert follower.markets[security_id].book() == book
         elif book is not None:  # the engine has published a book in which no order has ever rested
             assert (book.sequence, list(book.bids), list(book.asks)) == (0, [], [])

@@ -1,4 +1,4 @@
-"""Units in a real database: what is admitted is held, logged and told, once, whoever brings it and how often."""
+"""Batches in a real database: each request is held, logged and reported once, however often workers get it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.tasks.order_entry.admissions import commands, enter, reasons
 from tests.tasks.order_entry.test_admit_changes import held
 
 
-def test_an_admitted_order_is_held_logged_and_told(clearing_data: Database) -> None:
+def test_an_admitted_order_is_held_logged_and_reported(clearing_data: Database) -> None:
     admission = enter(clearing_data, order(17, client_order_id="my-1", quantity=3))
     assert admission.reports == [
         OrderReport(17, "order", "confirmed", 17, "SINGLE", "MSFT", "buy", 3, 10_000, None, 5, 1_000)
@@ -82,7 +82,7 @@ def test_the_collar_is_that_of_the_last_price_that_has_settled(clearing_data: Da
     assert admission.commands[0].commands[0].price_cents == 11_990
 
 
-def test_20_a_denied_order_is_registered_and_told(clearing_data: Database) -> None:
+def test_20_a_denied_order_is_registered_and_reported(clearing_data: Database) -> None:
     admission = enter(clearing_data, order(1, quantity=101), order(2, side="sell", quantity=1_001))
     assert admission.commands == []
     assert reasons(admission) == {1: "insufficient_funds", 2: "insufficient_holdings"}
@@ -96,7 +96,7 @@ def test_20_a_denied_order_is_registered_and_told(clearing_data: Database) -> No
         ]
 
 
-def test_orders_of_nobody_and_of_the_counterparty_are_denied(clearing_data: Database) -> None:
+def test_orders_of_no_account_and_of_the_counterparty_are_denied(clearing_data: Database) -> None:
     admission = enter(clearing_data, order(1, client_id="NOBODY"), order(2, client_id="DTCC", side="sell"))
     assert reasons(admission) == {1: "unknown_account", 2: "unknown_account"}
 
@@ -115,7 +115,7 @@ def test_commands_go_to_the_shards_of_their_securities_in_order(clearing_data: D
     assert commands(enter(clearing_data, order(7), order(8, security_id="AAPL"))) == {(0, 4): 7, (1, 4): 8}
 
 
-def test_a_unit_that_comes_again_changes_nothing_and_is_told_again(clearing_data: Database) -> None:
+def test_a_batch_that_comes_again_changes_nothing_and_is_reported_again(clearing_data: Database) -> None:
     unit = [
         order(1, quantity=60),
         order(2, quantity=60),
@@ -176,7 +176,7 @@ def test_21_a_cancel_of_an_order_that_was_never_given_out_stays_denied(clearing_
     assert reasons(enter(clearing_data, cancel(3, order_id=1_001))) == {3: "unknown_order"}
 
 
-def test_21_nobody_cancels_anothers_order(clearing_data: Database) -> None:
+def test_21_no_client_cancels_anothers_order(clearing_data: Database) -> None:
     enter(clearing_data, order(1))
     assert reasons(enter(clearing_data, cancel(2, order_id=1, client_id="RETAIL"))) == {2: "unknown_order"}
 
@@ -246,7 +246,7 @@ def test_workers_with_the_same_units_admit_each_request_once(clearing_data: Data
         return [admit(clearing_data, unit, limits=LIMITS, now_us=seed) for unit in mine]
 
     with ThreadPoolExecutor(4) as workers:
-        told = list(workers.map(work, range(1, 5)))
+        outcomes = list(workers.map(work, range(1, 5)))
     with clearing_data.transaction() as tx:
         assert_books_hold(tx)
         logged = {
@@ -256,7 +256,7 @@ def test_workers_with_the_same_units_admit_each_request_once(clearing_data: Data
         denied = dict(tx.execute(text("SELECT command_id, reason FROM denials")).all())
     assert sorted([*logged.values(), *denied]) == list(range(1, 601))
     assert denied
-    for admissions in told:
+    for admissions in outcomes:
         assert {key: number for one in admissions for key, number in commands(one).items()} == logged
         assert {n: r for one in admissions for n, r in reasons(one).items() if r} == denied
         assert sum(len(one.reports) for one in admissions) == 600

@@ -24,7 +24,7 @@ def held(database: Database) -> tuple[int, int]:
         return accounts.account(tx, "SINGLE").held_cents, shares
 
 
-def test_a_replacement_is_reserved_logged_and_told(clearing_data: Database) -> None:
+def test_a_replacement_is_reserved_logged_and_reported(clearing_data: Database) -> None:
     enter(clearing_data, order(1, quantity=3), order(2, quantity=30, side="sell"))
     unit = [replace(3, 1, quantity=5, price_cents=11_000), replace(4, 2, quantity=40), replace(5, 1, quantity=1)]
     first = enter(clearing_data, *unit)

@@ -91,8 +91,8 @@ def test_37_a_copy_is_reported_as_the_first_was(clearing_data: Database) -> None
     first = enter(clearing_data, order(1, client_order_id="a"), order(2, quantity=101, client_order_id="b"))
     copies = [order(2, quantity=101, client_order_id="b", received_us=8), order(1, client_order_id="a", received_us=9)]
     again = enter(clearing_data, order(3), *copies)
-    told = {report.event_id: report for report in again.reports}
-    assert [told[1], told[2]] == first.reports
+    reported = {report.event_id: report for report in again.reports}
+    assert [reported[1], reported[2]] == first.reports
     assert again.dropped == []
 
 

@@ -84,7 +84,7 @@ def test_any_units(clearing_data: Database, units: list[list[Request]]) -> None:
         tx.execute(text("UPDATE securities SET phase = 'continuous', phase_event_id = 0"))
     # A number stands for one request for ever, so the later ones of the same number are left out.
     first = {number_of(request): request for unit in reversed(units) for request in reversed(unit)}
-    told: dict[int, str | None] = {}
+    reported: dict[int, str | None] = {}
     came_early: set[int] = set()
     for unit in units:
         mine = [first[number_of(request)] for request in unit]
@@ -101,11 +101,11 @@ def test_any_units(clearing_data: Database, units: list[list[Request]]) -> None:
         came_early |= waiting
         sent = sum(len(batch.commands) for batch in admission.commands)
         assert sent == sum(report.reason is None for report in admission.reports) + len(halted)
-        told |= dict.fromkeys(halted)
+        reported |= dict.fromkeys(halted)
         for report in admission.reports:
-            assert told.setdefault(report.event_id, report.reason) == report.reason
+            assert reported.setdefault(report.event_id, report.reason) == report.reason
     with clearing_data.transaction() as tx:
         logged = tx.execute(
             text("SELECT command_id, NULL FROM order_log UNION ALL SELECT command_id, reason FROM denials")
         ).all()
-    assert dict(map(tuple, logged)) == told
+    assert dict(map(tuple, logged)) == reported

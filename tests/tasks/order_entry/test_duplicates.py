@@ -29,7 +29,7 @@ def orders_of_all(count: int) -> list[OrderRequest]:
 
 
 def assert_once_each(clearing_data: Database, market_data: Database, admissions: list[Admission], count: int) -> None:
-    """Each order is in the log once, and its client is told so once, whoever brought it and how often."""
+    """Each order is in the log once and has one report, however often and by which worker it was handled."""
     with clearing_data.transaction() as tx:
         assert_books_hold(tx)
         logged = tx.execute(text("SELECT command_id FROM order_log ORDER BY 1")).scalars().all()

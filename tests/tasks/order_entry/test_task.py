@@ -82,16 +82,16 @@ def test_every_kind_of_request_is_decided(broker: Connection, clearing_data: Dat
         send(halt(8), order(9), replace(10, 1, quantity=3), cancel(11, 1))
         send(replace(4, 1, quantity=2), mass_cancel(6, side="sell"), halt(8), order(9), mass_cancel(12, shard=61))
         commands: dict[tuple[int, int], Command] = {}
-        told: dict[int, tuple[str, str | None]] = {}
+        reported: dict[int, tuple[str, str | None]] = {}
         while len(commands) < 7:
             messages = take(broker, matching_queue(0), 1)
             commands |= sequenced(messages)
-            told |= carried(messages)
+            reported |= carried(messages)
         messages = take(broker, matching_queue(1), 1)
         [elsewhere] = sequenced(messages).values()
-        told |= carried(messages)
-        while len(told) < 11:
-            told |= reports(take(broker, DATA_FEED, 1))
+        reported |= carried(messages)
+        while len(reported) < 11:
+            reported |= reports(take(broker, DATA_FEED, 1))
         assert worker.stop() == 0
     assert [type(commands[0, seq]) for seq in range(1, 8)] == [
         PlaceOrder,
@@ -103,7 +103,7 @@ def test_every_kind_of_request_is_decided(broker: Connection, clearing_data: Dat
         CancelOrder,
     ]
     assert (commands[0, 5].order_ids, elsewhere.order_ids) == ([2], [])
-    assert told == {
+    assert reported == {
         1: ("order", None),
         2: ("order", None),
         3: ("order", None),
@@ -155,7 +155,7 @@ def body(batch: str) -> str:
 
 
 def good_but(old: str, new: str) -> str:
-    """A message with one order, good but for one thing."""
+    """A message with one order that is valid except for one thing."""
     assert old in GOOD
     return body(f"[[{GOOD.replace(old, new)}]]")
 
@@ -220,13 +220,13 @@ def test_37_what_is_wrong_with_one_request_is_no_business_of_the_others(
     ]
     with Worker(ORDER_ENTRY) as worker:
         send(*given[:400], *wrong, *given[400:])
-        told: dict[int, tuple[str, str | None]] = reports(take(broker, DATA_FEED, 1))
-        while len(told) < 1_001:
-            told |= carried(take(broker, matching_queue(0), 1))
+        reported: dict[int, tuple[str, str | None]] = reports(take(broker, DATA_FEED, 1))
+        while len(reported) < 1_001:
+            reported |= carried(take(broker, matching_queue(0), 1))
         assert worker.stop() == 0
         dropped = [line for line in worker.log.splitlines() if "request_dropped" in line]
-    assert told.pop(1_005) == ("mass_cancel", "unknown_shard")
-    assert told == dict.fromkeys(range(1, 1001), ("order", None))
+    assert reported.pop(1_005) == ("mass_cancel", "unknown_shard")
+    assert reported == dict.fromkeys(range(1, 1001), ("order", None))
     assert [("number_reused" in line, "control_character" in line) for line in dropped] == [(True, False)] * 2 + [
         (False, True)
     ] * 3

@@ -13,7 +13,7 @@ from tasks.order_execution.settle import settle_once
 from tests.support.ledger import unprotected
 from tests.support.trading import NOW_US
 
-# Everything that settlement writes, but for the numbers that Postgres gives to rows.
+# Everything that settlement writes, except the numbers that Postgres gives to rows.
 STATE = {
     "accounts": "SELECT client_id, balance_cents, held_cents, open_orders FROM accounts ORDER BY 1",
     "holdings": "SELECT client_id, security_id, shares, held FROM holdings ORDER BY 1, 2",

@@ -30,7 +30,7 @@ def replaced(exchange: Exchange, clearing_data: Database) -> tuple[OrderReplaced
     buy, sell = exchange.order("buy", "ANN", 5, 10_000), exchange.order("sell", "BOB", 7, 10_010)
     exchange.enter([buy, sell])
     replacement(clearing_data, buy.order_id, quantity=9, price_cents=10_010, reserved=40_090)
-    told = OrderReplaced(
+    event = OrderReplaced(
         event_id=event_id(0, 900, 0),
         command_id=77,
         order_id=buy.order_id,
@@ -49,22 +49,22 @@ def replaced(exchange: Exchange, clearing_data: Database) -> tuple[OrderReplaced
     trade = TradeMade(
         event_id(0, 900, 1), "MSFT", 1, 10_010, 7, "buy", buy.order_id, "ANN", 10_010, sell.order_id, "BOB", NOW_US
     )
-    return told, trade
+    return event, trade
 
 
 def test_a_fill_may_settle_ahead_of_the_replacement_that_allows_it(
     replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
 ) -> None:
-    told, trade = replaced
+    event, trade = replaced
     settle(clearing_data, [trade])
-    assert order(clearing_data, told.order_id) == ("filled", 7, 0, None)
+    assert order(clearing_data, event.order_id) == ("filled", 7, 0, None)
     assert account(clearing_data, "ANN")[2] == 0
-    settle(clearing_data, [told])
-    assert order(clearing_data, told.order_id) == ("partially_filled", 7, 0, None)
+    settle(clearing_data, [event])
+    assert order(clearing_data, event.order_id) == ("partially_filled", 7, 0, None)
     assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)
-    assert ("ANN", told.order_id, None) in state(clearing_data)["open_orders"]
+    assert ("ANN", event.order_id, None) in state(clearing_data)["open_orders"]
     assert state(clearing_data)["pending_replaces"] == []
-    settle(clearing_data, [told, trade])  # again, which changes nothing
+    settle(clearing_data, [event, trade])  # again, which changes nothing
     assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_010, 2 * 10_010, 1)
 
 
@@ -91,7 +91,7 @@ def test_an_order_may_trade_before_and_after_another_price_in_any_order(
     "forged",
     [{"command_id": 78}, {"reserved": 1}, {"client_id": "CID"}, {"side": "sell"}, {"security_id": "AAPL"}],
 )
-def test_a_replacement_that_nobody_asked_for_is_refused(
+def test_a_replacement_that_no_client_asked_for_is_refused(
     replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database, forged: dict[str, object]
 ) -> None:
     before = state(clearing_data)
@@ -103,22 +103,22 @@ def test_a_replacement_that_nobody_asked_for_is_refused(
 def test_a_replacement_with_another_content_is_seen(
     replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
 ) -> None:
-    told, _ = replaced
-    settle(clearing_data, [told])
+    event, _ = replaced
+    settle(clearing_data, [event])
     for changed in ({"old_open": 4}, {"old_hold_cents": 1}, {"open_quantity": 1}, {"price_cents": 1}):
         with pytest.raises(ExecutionRefused, match="another content"):
-            settle(clearing_data, [replace(told, **changed)])
+            settle(clearing_data, [replace(event, **changed)])
 
 
 def test_once_nothing_is_pending_no_order_fills_beyond_its_quantity(
     replaced: tuple[OrderReplaced, TradeMade], clearing_data: Database
 ) -> None:
-    told, trade = replaced
+    event, trade = replaced
     refused = ReplaceRefused(
-        told.event_id, told.command_id, told.order_id, "ANN", "MSFT", "buy", told.reserved, "halted", NOW_US
+        event.event_id, event.command_id, event.order_id, "ANN", "MSFT", "buy", event.reserved, "halted", NOW_US
     )
     settle(clearing_data, [refused])
     with pytest.raises(ExecutionRefused, match="not open for as much"):
         settle(clearing_data, [trade])
     settle(clearing_data, [replace(trade, quantity=5, price_cents=10_000, buy_hold_cents=10_000)])
-    assert order(clearing_data, told.order_id) == ("filled", 5, 0, None)
+    assert order(clearing_data, event.order_id) == ("filled", 5, 0, None)

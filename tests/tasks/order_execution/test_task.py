@@ -107,7 +107,7 @@ def test_what_comes_again_is_reported_again_and_settled_once(
         assert tx.execute(text("SELECT count(*) FROM ledger WHERE kind = 'trade'")).scalar_one() == 2
 
 
-def test_both_sides_of_a_failed_trade_are_told_and_it_is_an_alarm(
+def test_both_sides_of_a_failed_trade_get_a_report_and_it_is_an_alarm(
     broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
 ) -> None:
     batches = one_trade(exchange)
@@ -281,7 +281,7 @@ def only_reading(clearing_data: Database) -> Iterator[None]:
     postgres.dispose()
 
 
-def test_the_feed_is_told_what_is_settled_and_where_there_was_nothing_to_settle(
+def test_the_feed_gets_what_is_settled_and_where_there_was_nothing_to_settle(
     broker: Connection, publisher: Publisher, exchange: Exchange, clearing_data: Database
 ) -> None:
     batches = one_trade(exchange)

@@ -69,4 +69,4 @@ def test_the_scheduler_cannot_drop_yesterday(market_data: Database) -> None:
 
 
 def test_a_database_that_is_away_is_tried_again() -> None:
-    assert not OldDays("postgresql+psycopg2://nobody@127.0.0.1:1/market_data", days=7).drop(now_us=NOW_US)
+    assert not OldDays("postgresql+psycopg2://no_user@127.0.0.1:1/market_data", days=7).drop(now_us=NOW_US)

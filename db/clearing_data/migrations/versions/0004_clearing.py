@@ -1,4 +1,4 @@
-"""What the clearinghouse keeps beside the ledger: rates of fees, corrections, and the ledger as it may not be changed."""
+"""Fee rates, corrections, and a ledger that cannot be changed."""
 
 import sqlalchemy as sa
 from alembic import op

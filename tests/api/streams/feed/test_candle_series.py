@@ -41,10 +41,10 @@ def test_any_order_and_any_number_of_times(seed: int) -> None:
         if chance.random() < 0.5:
             before = by_key(series.latest())
             assert before == listener
-            listener |= by_key(series.tell())
-    listener |= by_key(series.tell())
+            listener |= by_key(series.unsent())
+    listener |= by_key(series.unsent())
     assert listener == by_key(candles_of(trades)) == by_key(series.latest())
-    assert (series.told_sequence, series.head, series.is_gapless) == (400, 400, True)
+    assert (series.sent_sequence, series.head, series.is_gapless) == (400, 400, True)
 
 
 def test_gaps_are_known() -> None:
@@ -67,7 +67,7 @@ def test_a_store_with_a_trade_missing_takes_it_later() -> None:
     assert (series.head, series.is_gapless, series.sequence) == (4, False, 10)
     assert not series.add(stored)
     assert series.add([late])
-    series.tell()
+    series.unsent()
     assert by_key(series.latest()) == by_key(candles_of(trades))
 
 
@@ -76,10 +76,10 @@ def test_old_candles_are_forgotten() -> None:
     trades = [made(n, 10_000, at_s=n * 60) for n in range(1, 3_000)]
     for trade in trades:
         series.add([trade])
-        series.tell()
+        series.unsent()
     kept = series.latest()
     assert [c.start_s for c in kept if c.interval_s == 1] == [
         c.traded_us // 1_000_000 for c in trades[-LATEST_CANDLES:]
     ]
     assert sum(1 for c in kept if c.interval_s == 60) == LATEST_CANDLES
-    assert len(series._told) <= 8 * LATEST_CANDLES
+    assert len(series._sent) <= 8 * LATEST_CANDLES

@@ -25,7 +25,7 @@ def auction(number: int, price_cents: int | None, volume: int = 0, surplus: int 
     return AuctionUpdate("MSFT", price_cents, volume, surplus, "buy" if surplus else None, NOW_US + number)
 
 
-def told(*, securities: list[PhaseChanged] | None = None, auctions: list[AuctionUpdate] | None = None) -> FeedBatch:
+def batch(*, securities: list[PhaseChanged] | None = None, auctions: list[AuctionUpdate] | None = None) -> FeedBatch:
     return FeedBatch("matching", NOW_US, securities=securities or [], auctions=auctions or [])
 
 
@@ -34,9 +34,9 @@ def test_phases_and_auctions_begin_with_a_snapshot_and_go_on(streams: Streams, f
     client = streams.socketio()
     subscribe(client, "phase")
     subscribe(client, "auction")
-    feed.publish(told(securities=[phase(1, "auction", ends_us=NOW_US + 10_000_000)]))
-    feed.publish(told(auctions=[auction(2, 10_012, 30, 5)]))
-    feed.publish(told(securities=[phase(3, "continuous")], auctions=[auction(3, None)]))
+    feed.publish(batch(securities=[phase(1, "auction", ends_us=NOW_US + 10_000_000)]))
+    feed.publish(batch(auctions=[auction(2, 10_012, 30, 5)]))
+    feed.publish(batch(securities=[phase(3, "continuous")], auctions=[auction(3, None)]))
     phases = wait_for_sequence(client, "phase", 2)
     assert numbers(phases) == [("snapshot", 0, 0), ("update", 0, 1), ("update", 1, 2)]
     assert [event["data"] for event in phases] == [
@@ -77,7 +77,7 @@ def test_a_phase_that_was_not_pushed_is_read_from_postgres(streams: Streams, fee
     settle(streams, feed)
     client = streams.socketio()
     subscribe(client, "phase")
-    feed.store(told(securities=[phase(1, "halted")]))
+    feed.store(batch(securities=[phase(1, "halted")]))
     feed.push(Push(resynchronise=True))
     events = wait_for_sequence(client, "phase", 1)
     assert (events[-1]["type"], events[-1]["data"]["phase"]) == ("snapshot", "halted")

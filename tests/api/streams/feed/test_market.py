@@ -28,24 +28,24 @@ def test_changes_of_the_book() -> None:
     assert change(market, 0, 2, (9_990, 9, 9)) is Outcome.OLD
     assert change(market, 3, 4, (9_990, 9, 9)) is Outcome.GAP
     assert change(market, 1, 3, (9_990, 0, 0)) is Outcome.APPLIED
-    assert market.tell_book() == ([(9_980, 4, 2)], [])
+    assert market.unsent_levels() == ([(9_980, 4, 2)], [])
     assert market.book() == Book("MSFT", 3, 3, bids=[(9_980, 4, 2)], asks=[])
 
 
 def test_the_book_equals_the_updates_sent() -> None:
     market = Market("MSFT")
     change(market, 0, 1, (9_990, 5, 1), (9_980, 4, 2))
-    market.tell_book()
+    market.unsent_levels()
     change(market, 1, 2, (9_990, 6, 2))
     change(market, 2, 3, (9_980, 0, 0), (9_970, 1, 1))
     change(market, 3, 4, (9_970, 0, 0))
     change(market, 4, 5, (9_960, 1, 1), (9_960, 1, 1))
-    assert (market.told_sequence, market.book_sequence) == (1, 5)
+    assert (market.sent_sequence, market.book_sequence) == (1, 5)
     assert market.book() == Book("MSFT", 1, 1, bids=[(9_990, 5, 1), (9_980, 4, 2)], asks=[])
     # 99.70 came and went between two updates.
-    assert market.tell_book() == ([(9_990, 6, 2), (9_980, 0, 0), (9_960, 1, 1)], [])
+    assert market.unsent_levels() == ([(9_990, 6, 2), (9_980, 0, 0), (9_960, 1, 1)], [])
     assert market.book() == Book("MSFT", 5, 5, bids=[(9_990, 6, 2), (9_960, 1, 1)], asks=[])
-    assert market.tell_book() == ([], [])
+    assert market.unsent_levels() == ([], [])
 
 
 def test_a_whole_book_leaves_no_update_to_send() -> None:
@@ -53,7 +53,7 @@ def test_a_whole_book_leaves_no_update_to_send() -> None:
     change(market, 0, 1, (9_990, 5, 1))
     whole = Book("MSFT", 2, 2, bids=[(9_980, 1, 1)], asks=[])
     market.replace_book(whole)
-    assert market.tell_book() == ([], [])
+    assert market.unsent_levels() == ([], [])
     assert market.book() == whole
 
 

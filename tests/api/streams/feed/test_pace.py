@@ -7,7 +7,7 @@ from api.streams.feed.pace import Pace
 
 def test_the_first_call_runs_at_once_and_later_ones_are_combined() -> None:
     sent: list[str] = []
-    pace = Pace(every_s=0.1, tell=sent.append)
+    pace = Pace(every_s=0.1, publish=sent.append)
     pace.soon("MSFT")
     assert sent == ["MSFT"]
     for _ in range(5):

@@ -26,11 +26,11 @@ def test_a_seed_is_a_match() -> None:
 
 
 def test_the_log_has_the_hash_of_the_match() -> None:
-    told: list[bytes] = []
+    logged: list[bytes] = []
     steps: list[float] = []
     of = league()
-    match = play(of, 1, entrants(of), log=told.append, progress=steps.append)
-    log = b"".join(told)
+    match = play(of, 1, entrants(of), log=logged.append, progress=steps.append)
+    log = b"".join(logged)
     assert hashlib.sha256(log).hexdigest() == match.log_hash
     assert log.count(b"\n") == match.commands
     assert steps == sorted(steps)

@@ -1,4 +1,4 @@
-"""Limits of accounts: who has which, and that order entry keeps to them."""
+"""Limits of accounts, and how order entry applies them."""
 
 from __future__ import annotations
 

@@ -114,14 +114,14 @@ def test_each_process_is_its_roles_user_at_rabbitmq(supervisor: Supervisor, inst
     password = urlsplit(admin).password
     assert password
     for name, pid in pids(supervisor).items():
-        told = psutil.Process(pid).environ()
+        variables = psutil.Process(pid).environ()
         if name in ("rabbitmq", "epmd", "postgres", "redis"):
             continue
-        assert password not in str(told), name
+        assert password not in str(variables), name
         if name in (*BOTS, NEWSROOM, "referee"):  # they come in by the front door
-            assert "BROKER_URL" not in told
+            assert "BROKER_URL" not in variables
         else:
-            assert urlsplit(told["BROKER_URL"]).username == told["BROKER_ROLE"]
+            assert urlsplit(variables["BROKER_URL"]).username == variables["BROKER_ROLE"]
 
 
 def test_each_process_is_its_own_user_in_postgres(supervisor: Supervisor, instance: Instance) -> None:
@@ -129,9 +129,9 @@ def test_each_process_is_its_own_user_in_postgres(supervisor: Supervisor, instan
     assert owner
     found = {}
     for name, pid in pids(supervisor).items():
-        told = psutil.Process(pid).environ()
-        assert owner not in str(told), name
-        urls = [told[variable] for variable in ("CLEARING_DATA_URL", "MARKET_DATA_URL") if variable in told]
+        variables = psutil.Process(pid).environ()
+        assert owner not in str(variables), name
+        urls = [variables[variable] for variable in ("CLEARING_DATA_URL", "MARKET_DATA_URL") if variable in variables]
         found[name] = {urlsplit(url).username for url in urls}
     assert found["api"] == {"api"}
     assert found["streams"] == {"streams"}
@@ -205,8 +205,8 @@ def test_a_public_door_opens_and_closes_with_its_variable(
     up = clone.call("up", **VARIABLES, **door)
     assert up.returncode == 0, up.stderr
     assert f"https://localhost:{door['PUBLIC_HTTPS_PORT']}" in up.stdout
-    told = psutil.Process(pids(supervisor)["api"]).environ()
-    assert (told["TRUSTED_PROXIES"], told["MAX_REQUEST_ORDERS"]) == ("127.0.0.1", "7")
+    variables = psutil.Process(pids(supervisor)["api"]).environ()
+    assert (variables["TRUSTED_PROXIES"], variables["MAX_REQUEST_ORDERS"]) == ("127.0.0.1", "7")
     root = instance.directory / "caddy" / "pki" / "authorities" / "local" / "root.crt"
     wait_until(root.exists)
     context = ssl.create_default_context(cafile=str(root))
@@ -224,8 +224,8 @@ def test_a_public_door_opens_and_closes_with_its_variable(
     up = clone.call("up", **VARIABLES)
     assert up.returncode == 0, up.stderr
     assert "caddy" not in pids(supervisor)
-    told = psutil.Process(pids(supervisor)["api"]).environ()
-    assert not told.keys() & {"TRUSTED_PROXIES", "MAX_REQUEST_ORDERS", "PUBLIC"}
+    variables = psutil.Process(pids(supervisor)["api"]).environ()
+    assert not variables.keys() & {"TRUSTED_PROXIES", "MAX_REQUEST_ORDERS", "PUBLIC"}
     assert not environment_file.read(instance).keys() & {"TRUSTED_PROXIES", "MAX_REQUEST_ORDERS"}
 
 

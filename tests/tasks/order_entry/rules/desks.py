@@ -82,7 +82,7 @@ def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
 
 
 def order(order_id: int = 1, **terms: object) -> OrderRequest:
-    """A buy of 1 MSFT at 100.00 by ANN, but for the terms."""
+    """Return a buy of 1 MSFT at 100.00 by ANN, with these terms changed."""
     return entry.order(order_id, **{"client_id": "ANN"} | terms)
 
 
@@ -124,7 +124,7 @@ def phase(security_id: str = "MSFT", phase: Phase = "auction", *, lasts_us: int 
 
 
 def placed(order: OrderRequest, **terms: object) -> PlaceOrder:
-    """The command that an order becomes, but for the terms."""
+    """Return the command that an order becomes, with these terms changed."""
     shared = {field: getattr(order, field) for field in PlaceOrder.__struct_fields__ if hasattr(order, field)}
     return PlaceOrder(**shared | {"sequenced_us": NOW_US} | terms)
 

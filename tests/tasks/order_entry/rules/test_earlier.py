@@ -45,7 +45,7 @@ def open_desk():
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_a_request_is_told_from_every_other(request_: Request) -> None:
+def test_a_request_is_distinguished_from_every_other(request_: Request) -> None:
     decided = decide(open_desk(), request_)
     if not hasattr(decided, "command"):
         assert request_ == cancel(2) or request_.client_id == "BOB"

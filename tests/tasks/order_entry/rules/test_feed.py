@@ -53,7 +53,7 @@ def test_reports_of_commands_travel_with_them_and_denials_directly() -> None:
 
 
 def test_commands_without_a_report_are_covered() -> None:
-    """No client asked for what a tick sequences, and no client is told of a halt."""
+    """No client asked for what a tick sequences, and no client gets a report of a halt."""
     carried, direct = split([CommandBatch(0, 5, [PHASE])], [])
     assert [(feed.orders, feed.covers) for feed in carried] == [([], [coverage.commands(0, 5, 6)])]
     assert direct == []

@@ -187,7 +187,7 @@ class Play:
                 difference += event.shares * event.hold - event.old_open * event.old_hold
                 if event.replacement.number > self.registered[0]:
                     self.registered = (event.replacement.number, event.total, event.hold)
-            # What it needs was reserved, so nobody else's cash or shares are needed now.
+            # What it needs was reserved, so no other client's cash or shares are needed now.
             assert difference <= 0
             self.held += difference
         # What a fill takes is at most what it releases, so this is enough for no balance to fall below zero.

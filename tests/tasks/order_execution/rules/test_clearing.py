@@ -288,12 +288,12 @@ def test_executions_have_to_agree_on_their_orders(contradiction: TradeMade) -> N
 
 
 def test_what_a_close_says_for_its_report_makes_it_no_other_close() -> None:
-    told = replace(CLOSE, limit_cents=9_000)
-    batches = [ExecutionBatch(0, 1, [CLOSE]), ExecutionBatch(0, 1, [told])]
+    with_limit = replace(CLOSE, limit_cents=9_000)
+    batches = [ExecutionBatch(0, 1, [CLOSE]), ExecutionBatch(0, 1, [with_limit])]
     assert once_each(batches) == [CLOSE]
-    assert unsettled([told], {CLOSE.event_id: CLOSE}) == []
+    assert unsettled([with_limit], {CLOSE.event_id: CLOSE}) == []
     with pytest.raises(ExecutionRefused, match="another content"):
-        unsettled([replace(told, quantity=1)], {CLOSE.event_id: CLOSE})
+        unsettled([replace(with_limit, quantity=1)], {CLOSE.event_id: CLOSE})
 
 
 def test_no_buyer_pays_more_than_was_held() -> None:

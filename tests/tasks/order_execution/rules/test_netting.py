@@ -1,4 +1,4 @@
-"""Netting: what is left is the same whoever trades with whom, and never more than there was."""
+"""Netting: what is left does not depend on which clients trade with each other, and never grows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def turnovers(trades: list[Trade]) -> list[Turnover]:
 
 
 @given(TRADES)
-def test_what_is_left_is_what_everybody_has_gained(trades: list[Trade]) -> None:
+def test_what_is_left_is_what_all_have_gained(trades: list[Trade]) -> None:
     netted = net(turnovers(trades))
     assert netted.trades == len(trades)
     assert netted.gross_cents == 2 * sum(quantity * price for *_, quantity, price in trades)
