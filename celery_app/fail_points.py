@@ -24,6 +24,8 @@ _UNIT: Final = {
 
 # The points by name, and the state of the work at each.
 POINTS: Final = {
+    "scheduler.ringing": "a ring is due, and RabbitMQ has nothing of it",
+    "scheduler.rung": "RabbitMQ has the ring, and the scheduler has not noted it",
     **{
         f"{stage}.{point}": meaning
         for stage in ("order_entry", "matching", "order_execution", "data_feed")
@@ -34,9 +36,12 @@ POINTS: Final = {
     "order_entry.security_changed": "what becomes of securities is in a transaction that is not committed",
     "order_entry.tick_sequenced": "what is due is in a transaction that is not committed",
     "order_entry.tick_committed": "what is due is in the log, and the engines know nothing of it",
+    "order_entry.tick_sent": "the engines have what is due, and the next tick would send it again",
     "matching.recovered": "the engine is at the end of its log, and has published nothing again",
     "matching.republished": "events after the mark are published again, and the mark has not moved",
     "matching.applied": "the commands of a batch are applied, and none of their events is published",
+    "matching.phase_changed": "a phase has changed, and nothing of it is published",
+    "matching.phase_published": "a change of a phase is published, and the mark has not moved",
     "matching.published": "the events of a batch are published, and the mark has not moved",
     "matching.marked": "the mark has moved",
     "matching.snapshot_begun": "a copy of the process is saving the engine's state",
@@ -51,6 +56,7 @@ POINTS: Final = {
     "moving.committed": "the security is on its new shard, and no engine knows of it",
     "moving.notified": "both engines are told of the move",
     "data_feed.committed": "the reports of the other stages are stored, and none of them is pushed",
+    "data_feed.phase_stored": "a new phase is stored, and it is not pushed",
 }
 
 _armed, _, _nth = settings().fail_point.partition(":")

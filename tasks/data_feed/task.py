@@ -90,6 +90,8 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
         _pusher().miss()
         self.in_doubt = False
     fail_points.reach("data_feed.committed")
+    if push.phases:
+        fail_points.reach("data_feed.phase_stored")
     if push.is_news:
         _pusher().push(push)
 

@@ -107,6 +107,11 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._events) + len(self._books) + len(self._auctions) + len(self._reports)
 
+    @property
+    def has_phase(self) -> bool:
+        """Whether the outbox has a change of a phase."""
+        return any(isinstance(event, SecurityEvent) for event in self._events)
+
     def add(self, events: Iterable[Event]) -> None:
         """Take events that follow those in the outbox."""
         self._events.extend(events)

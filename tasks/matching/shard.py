@@ -62,6 +62,11 @@ class Shard:
         """The number of events and updates that wait to be published."""
         return len(self._outbox)
 
+    @property
+    def changes_phase(self) -> bool:
+        """Whether a change of a phase waits to be published."""
+        return self._outbox.has_phase
+
     # -- start -------------------------------------------------------------------------------------------------------
 
     def recover(self) -> None:

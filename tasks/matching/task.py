@@ -57,7 +57,7 @@ class MatchingStage(Stage):
             shard = Shard(shard_of_queue(queue), clearing_data(MATCHING))
             _persist(shard.recover, f"shard {shard.shard} of clearing_data")
             fail_points.reach("matching.recovered")
-            _persist(partial(self._publish, shard), "RabbitMQ")
+            _persist(partial(self._send, shard), "RabbitMQ")
             _persist(partial(self._cover, shard), "RabbitMQ")
             fail_points.reach("matching.republished")
             _persist(shard.write_mark, "clearing_data")
@@ -146,6 +146,15 @@ class MatchingStage(Stage):
         shard.cover(publisher(), now_us=now_us())
 
     def _publish(self, shard: Shard, began_us: int | None = None) -> None:
+        armed = fail_points.is_armed("matching.phase_changed") or fail_points.is_armed("matching.phase_published")
+        changes_phase = armed and shard.changes_phase
+        if changes_phase:
+            fail_points.reach("matching.phase_changed")
+        self._send(shard, began_us)
+        if changes_phase:
+            fail_points.reach("matching.phase_published")
+
+    def _send(self, shard: Shard, began_us: int | None = None) -> None:
         sent_us = now_us()
         shard.publish(publisher(), began_us=sent_us if began_us is None else began_us, now_us=sent_us)
 

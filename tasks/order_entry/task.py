@@ -76,6 +76,7 @@ def _tick() -> None:
     if ticked.batches:
         fail_points.reach("order_entry.tick_committed")
         _publish(ticked.batches, ticked.reports, {}, began_us=began_us)
+        fail_points.reach("order_entry.tick_sent")
         with clearing_data(ORDER_ENTRY).transaction() as tx:
             trading_day.forget_unsent(tx, ticked.ranges)
 

@@ -18,6 +18,7 @@ from celery import Celery
 from celery.beat import ScheduleEntry, Scheduler
 from kombu.exceptions import KombuError
 
+from celery_app import fail_points
 from celery_app.publisher import NotSent, OutcomeUnknown, Publisher
 from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY, SCHEDULER
@@ -49,11 +50,13 @@ class Bell(Scheduler):
 
     def apply_entry(self, entry: ScheduleEntry, producer: None = None) -> None:  # noqa: ARG002 - Celery's own signature
         """Ring once. A ring that RabbitMQ does not take is lost; the next one covers everything that is due by then."""
+        fail_points.reach("scheduler.ringing")
         try:
             self._publisher.send(ORDER_ENTRY, EntryBatch([Tick()]), size=1)
         except (NotSent, OutcomeUnknown) as fault:
             log.warning("tick_not_sent", fault=str(fault)[:200])
             return
+        fail_points.reach("scheduler.rung")
         self._rung += 1
         self._touch()
         self._notify_flower()

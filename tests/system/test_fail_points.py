@@ -31,6 +31,7 @@ from tasks.messages import (
 from tests.support.broker import depth
 from tests.support.entry import cancel, order
 from tests.support.worker import Worker
+from tests.system.test_phase_fail_points import POINTS_OF_A_PHASE
 
 CLIENTS = ("ANN", "BOB", "CID")
 SECURITIES = ("MSFT", "AAPL")  # of two shards
@@ -39,8 +40,10 @@ MESSAGES = 3
 SIZE = 8
 PATIENCE_S = 20.0
 
-# Another test covers the fail points of matching, and compares bytes.
-OTHER_POINTS = [point for point in POINTS if not point.startswith(("matching.", "publisher."))]
+# Other tests cover the fail points of matching, and compare bytes, and those of a change of phase.
+OTHER_POINTS = [
+    point for point in POINTS if not point.startswith(("matching.", "publisher.")) and point not in POINTS_OF_A_PHASE
+]
 
 
 @pytest.fixture

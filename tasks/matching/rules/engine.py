@@ -125,9 +125,21 @@ class Engine(Journal):
         ):
             self._place_with_care(order)
             return
-        # From here on as in placing.enter, without its calls: most orders take this path.
+        # From here on as in placing.enter and placing.trade, without their calls: most orders take this path.
         if (book.best_ask >= -price_cents) if order.side == "buy" else (book.best_bid >= price_cents):
-            trade(self, book, order, quantity, "rejected")
+            if order.post_only or time_in_force == "fok" or book.band_ppm is not None:
+                trade(self, book, order, quantity, "rejected")
+            else:
+                closed = self.closed
+                rest, met_own = book.match(order, self.base + self.seq * MAX_EVENTS_PER_COMMAND, self.events, closed)
+                if not rest:
+                    closed.add(order.order_id)
+                elif met_own:
+                    self.close(order, rest, "cancelled", "self_trade", order.sequenced_us)
+                elif time_in_force == "gtc":
+                    book.rest(order, rest, quantity)
+                else:
+                    self.close(order, rest, "cancelled", "unfilled", order.sequenced_us)
             if book.stops.waiting:
                 follow_up(self, book, order.sequenced_us)
         elif time_in_force == "gtc":

@@ -89,14 +89,14 @@ class Journal:
 
     def cancel(self, order: RestingOrder, quantity: int, reason: str, now_us: int) -> None:
         """Record the cancel of a resting order with its open quantity [shares]."""
-        events = self.events
+        events, key = self.events, order.key
         self.closed.add(order.order_id)
         events.append(
             OrderClosed(
                 self.base + self.seq * MAX_EVENTS_PER_COMMAND + len(events),
                 order.order_id, order.client_id, order.security_id,
-                "buy" if order.key > 0 else "sell", quantity, order.hold_cents, "cancelled", reason, now_us,
-                None if order.time_in_force == "ioc" else order.price_cents,
+                "buy" if key > 0 else "sell", quantity, order.hold_cents, "cancelled", reason, now_us,
+                None if order.time_in_force == "ioc" else key if key > 0 else -key,
             )
         )  # fmt: skip
 

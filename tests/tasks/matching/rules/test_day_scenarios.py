@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tasks.matching.rules.engine import Engine
 from tests.support.naive_book import NaiveBook
 from tests.support.scenario import play
 from tests.tasks.matching.rules.auction_scenarios import AUCTIONS
+from tests.tasks.matching.rules.test_scenarios import SCENARIOS as CONTINUOUS
+
+RULES = Path(__file__).parents[4] / "tasks" / "matching" / "rules"
 
 PHASES = {
     "a closed security takes cancels only": """
@@ -45,6 +51,25 @@ PHASES = {
         cancel B 3                 -> cancelled 5
         indicative                 -> nothing
         cancel_all A 1             -> cancelled 6
+        """,
+    "replace and cancel in every phase": """
+        sell A 4 @ 100             -> rests 4
+        sell B 4 @ 100             -> rests 4
+        sell C 4 @ 100             -> rests 4
+        sell D 4 @ 100             -> rests 4
+        replace A 1 to 3           -> replaced, rests 3
+        cancel B 2                 -> cancelled 4
+        phase halted               -> halted schedule
+        replace A 1 to 2           -> halted
+        cancel C 3                 -> cancelled 4
+        phase auction              -> auction schedule
+        replace A 1 @ 101          -> replaced, rests 3
+        cancel D 4                 -> cancelled 4
+        phase closed               -> closed schedule
+        replace A 1 to 1           -> closed
+        settle 95                  -> A settled 3, closed admin, settled at 95
+        replace A 1 to 1           -> unknown_order
+        cancel A 1                 -> refused
         """,
     "a halt of old logs is silent": """
         halt                       ->
@@ -264,6 +289,32 @@ VOLATILITY = {
 }
 
 SCENARIOS = {**AUCTIONS, **PHASES, **VOLATILITY}
+
+
+# Reasons of the engine; tests.tasks.matching.rules.test_engine has those of orders that order entry never admits.
+REASONS = frozenset(
+    {
+        "cancelled",
+        "closed",
+        "expired",
+        "halted",
+        "invalid_terms",
+        "not_in_auction",
+        "self_trade",
+        "settled",
+        "unfilled",
+        "unknown_order",
+        "would_cross",
+    }
+)
+
+
+def test_the_tables_have_every_reason() -> None:
+    tables = "\n".join((*SCENARIOS.values(), *CONTINUOUS.values()))
+    said = set(re.findall(r"\w+", "\n".join(line.partition("->")[2] for line in tables.splitlines())))
+    assert REASONS - said == set()
+    found = set(re.findall(r'"([a-z_]+)"', "".join(file.read_text() for file in RULES.glob("*.py"))))
+    assert found >= REASONS
 
 
 @pytest.mark.parametrize("book", [Engine, NaiveBook])

@@ -215,7 +215,7 @@ def test_a_triggered_stop_order_is_reported() -> None:
 
 
 def test_stop_orders_with_too_many_events_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("journal", "placing"):
+    for module in ("engine", "journal", "placing"):
         monkeypatch.setattr(f"tasks.matching.rules.{module}.MAX_EVENTS_PER_COMMAND", 16)
     engine = Engine(0)
     for seq in range(1, 11):
