@@ -78,15 +78,16 @@ class Portfolio:
 
     def hold(self, order: WorkingOrder) -> None:
         """Hold the cash or shares that the open part of an order needs."""
-        self._change_hold(order, 1)
+        self.hold_more(order, order.open_quantity)
 
     def release(self, order: WorkingOrder) -> None:
         """Release the cash or shares that the open part of an order holds."""
-        self._change_hold(order, -1)
+        self.hold_more(order, -order.open_quantity)
 
-    def _change_hold(self, order: WorkingOrder, sign: int) -> None:
+    def hold_more(self, order: WorkingOrder, quantity: int) -> None:
+        """Hold what this many more shares of an order need; release it for a number below zero."""
         if order.side == "buy":
-            self._held += sign * order.open_quantity * order.hold_price
+            self._held += quantity * order.hold_price
         else:
-            self._selling[order.security_id] += sign * order.open_quantity
-            self._selling_value[order.security_id] += sign * order.open_quantity * order.hold_price
+            self._selling[order.security_id] += quantity
+            self._selling_value[order.security_id] += quantity * order.hold_price

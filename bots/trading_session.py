@@ -226,10 +226,10 @@ class TradingSession:
         self.tally["trades"] += 1
         order = self.open_orders.get(report.order_id)
         if order is not None:
-            self._portfolio.release(order)
+            before = order.open_quantity
             order.filled_quantity += report.quantity
             order.status = "partially_filled"
-            self._portfolio.hold(order)
+            self._portfolio.hold_more(order, order.open_quantity - before)
             if order.filled_quantity >= order.quantity:
                 self._close(order, "filled")
         fill = Fill(

@@ -24,6 +24,10 @@ class Operations(Connection):
         """Allow a stopped client to trade again."""
         return self._change_account(client_id, "open")
 
+    def set_limits(self, client_id: str, limits: dict[str, int | None]) -> None:
+        """Change limits of an account; None is the exchange's default, and limits that are not given stay."""
+        self.ask("PATCH", f"/accounts/{part(client_id)}", dict[str, Any], content={"limits": limits})
+
     def _change_account(self, client_id: str, state: Literal["open", "stopped"]) -> AccountState:
         return self.ask("PATCH", f"/accounts/{part(client_id)}", AccountState, content={"state": state})
 

@@ -152,7 +152,7 @@ def _of_log(match: Match, found: ReplayResult) -> Iterator[str]:
         if one != other:
             yield f"{name} is {one}, but the log leads to {other}"
     for bot in match.bots:
-        cash_cents = bot.opening_cash_cents + found.cash_cents[bot.account]
+        cash_cents = bot.opening_cash_cents + found.cash_cents[bot.account] + bot.fund_cents
         if cash_cents != bot.cash_cents:
             yield f"{bot.name} has {bot.cash_cents} cents, but the log leads to {cash_cents}"
         for security_id, recorded in bot.shares.items():

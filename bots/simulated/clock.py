@@ -77,10 +77,9 @@ class Clock:
 
     def run(self, until_us: int = FOREVER_US) -> None:
         """Run all actions due before `until_us` and advance to that time; without it, run until none is left."""
-        queue = self._queue
+        queue, next_of = self._queue, heappop
         while queue and queue[0][0] < until_us:
-            due_us, _, action = heappop(queue)
-            self.now_us = due_us
+            self.now_us, _, action = next_of(queue)
             action()
         if until_us != FOREVER_US:
             self.now_us = until_us

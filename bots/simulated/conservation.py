@@ -30,7 +30,7 @@ def require_conserved(exchange: Exchange) -> None:
 def _cash(exchange: Exchange) -> Iterator[str]:
     accounts = exchange.accounts
     came_in = sum(accounts.opening_balances.values())
-    total = sum(accounts.balances.values()) + accounts.fees_cents - exchange.lending.paid_cents
+    total = sum(accounts.balances.values()) + accounts.fees_cents - exchange.lending.paid_cents.total()
     if total != came_in:
         yield f"all accounts and the exchange have {total} cents, but the deposits were {came_in}"
     for client_id, balance in accounts.balances.items():

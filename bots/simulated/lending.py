@@ -6,6 +6,7 @@ Only clients that ever sold short take part, as on the exchange; without one, no
 from __future__ import annotations
 
 from bisect import insort
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -43,7 +44,7 @@ class Lending:
     lendable    by security: the shares that DTCC has neither lent nor promised
     sold_cents  by client and security: the proceeds of the owed shares
     fund_cents  cash that the default fund starts with
-    paid_cents  cash that the default fund has paid and did not get back
+    paid_cents  by client: cash that the default fund has paid and did not get back
     """
 
     def __init__(self, accounts: Accounts, lendable: Mapping[str, int], *, fund_cents: int = 0) -> None:
@@ -52,7 +53,7 @@ class Lending:
         self.sellers: dict[str, ShortSeller] = {}
         self.sold_cents: dict[Owner, int] = {}
         self.fund_cents = fund_cents
-        self.paid_cents = 0
+        self.paid_cents: Counter[str] = Counter()
         self.accounts = accounts
         self._sales: dict[Owner, list[ShortSale]] = {}
 
@@ -155,11 +156,11 @@ class Lending:
         found = self.owing(self.sellers, last_cents)
         concerned = [one for one in found if one.buy_in_us is not None or one.excess_cents < 0]
         self.begin_buy_ins(concerned, now_us)
-        fund_cents = self.fund_cents + self.accounts.fees_cents - self.paid_cents
+        fund_cents = self.fund_cents + self.accounts.fees_cents - self.paid_cents.total()
         for payment in payments(concerned, fund_cents=fund_cents):
             seller = self.sellers[payment.client_id]
             self.accounts.pay(payment.client_id, payment.cents)
-            self.paid_cents += payment.cents
+            self.paid_cents[payment.client_id] += payment.cents
             seller.fund_cents += payment.cents
             if payment.is_over:
                 self.accounts.funds[payment.client_id].state = "open"

@@ -67,6 +67,7 @@ class BotOutcome:
     rejected  the denied orders that never entered the market
     closed    the closed orders that had been in the market and did not fill completely
     refusals  requests refused before they reached the exchange, by code
+    fund_cents  what the default fund has paid for its buy-ins [cents]
     samples   the account over time, including the end
     failure   the reason for its disqualification; None if it played to the end
     """
@@ -80,6 +81,7 @@ class BotOutcome:
     shares: Mapping[str, int] = field(default_factory=dict)
     equity_cents: int = 0
     open_orders: int = 0
+    fund_cents: int = 0
     requests: Counter[str] = field(default_factory=Counter)
     denials: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)

@@ -164,6 +164,7 @@ class Record:
             bot.shares = accounts.shares_of(client_id)
             bot.equity_cents = self._equity(bot.cash_cents, bot.shares)
             bot.open_orders = funds.open_orders
+            bot.fund_cents = self._exchange.lending.paid_cents[client_id]
 
     def _equity(self, balance_cents: int, shares: dict[str, int]) -> int:
         last_cents = self._exchange.last_cents

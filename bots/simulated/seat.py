@@ -56,6 +56,7 @@ class Seat:
         self._receive = receive
         self._out = out
         self._latency = latency
+        self._feed_us, self._jitter_us = latency.feed_us, latency.jitter_us
         # Each direction has its own delays, so those of a bot's orders do not depend on what it hears meanwhile.
         self._delays_in = chance_of(chance, f"{client_id}:feed").random
         self._delays_out = chance_of(chance, f"{client_id}:orders").random
@@ -90,7 +91,7 @@ class Seat:
         if now_us != self._alarm_us or self._is_failing or not self.is_open:
             return  # another wake-up has done this one's work
         self._alarm_us = FOREVER_US
-        until_us = now_us + (self._latency.feed_us or 1)
+        until_us = now_us + (self._feed_us or 1)
         if until_us > self._end_us:
             until_us = self._end_us
         value = None
@@ -148,10 +149,9 @@ class Seat:
         """Send an event to the bot; it arrives after the latency, in the order of sending."""
         if not self.is_open or self._is_failing:
             return
-        latency = self._latency
-        due_us = self._clock.now_us + latency.feed_us
-        if latency.jitter_us:
-            due_us += int(self._delays_in() * latency.jitter_us)
+        due_us = self._clock.now_us + self._feed_us
+        if self._jitter_us:
+            due_us += int(self._delays_in() * self._jitter_us)
         if due_us < self._delivered_us:
             due_us = self._delivered_us
         self._delivered_us = due_us

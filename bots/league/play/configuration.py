@@ -76,6 +76,7 @@ class Bot(_Settings):
     options     options of the strategy
     latency     default: the tournament's
     securities  what it may trade, its own first; default: all
+    short_limit shares of each security that it may owe; default: the tournament's
     informed    whether it observes the hidden value of its own security; default: only the exchange's own strategy
                 `informed` does
     """
@@ -86,6 +87,7 @@ class Bot(_Settings):
     options: dict[str, Any] = {}
     latency: Latency | None = None
     securities: tuple[Security, ...] | None = Field(None, min_length=1)
+    short_limit: int | None = Field(None, ge=0, le=1_000_000)
     informed: bool | None = None
 
     @field_validator("name")
@@ -146,6 +148,7 @@ class League(_Settings):
     seeds           one match for each seed: a number for the seeds 1, 2, 3, ..., or a list
     sample_every    time between two samples of all accounts and the market [s]
     orders_a_second requests that a bot may send in a second; more disqualify it
+    short_limit     shares of each security that a bot may owe; 0 for no selling short
     bots            the entrants
     house           traders that make the market; they are not ranked
     secret          text that only the organiser knows: hidden values and all other chance follow from it and the seed
@@ -157,6 +160,7 @@ class League(_Settings):
     seeds: tuple[int, ...] = Field((1,), min_length=1, max_length=10_000)
     sample_every: Seconds = Field(10.0, ge=0.1)
     orders_a_second: int = Field(1_000, ge=1, le=20_000)
+    short_limit: int = Field(0, ge=0, le=1_000_000)
     secret: str = Field("", max_length=200)
     opening: Opening = Opening()
     latency: Latency = Latency()

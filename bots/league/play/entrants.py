@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bots.league.play.configuration import Bot, ConfigurationError, Latency, League
+from bots.league.play.names import LONGEST, own_name, told_apart
 from bots.league.sandbox import bubblewrap
 from bots.league.sandbox.guest_player import LOADING_S, EncodedEvents, GuestFailed, GuestPlayer
 from bots.loading import NoStrategy, options_of, strategy_of
@@ -19,8 +20,6 @@ from bots.strategy import Strategy
 
 # The exchange's longest account name, less the prefix of a live match.
 _LONGEST_ACCOUNT = 36
-# Of a name that a configuration may give.
-_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +33,7 @@ class Entrant:
     securities  what it may trade, its own first
     file        its own file, if it plays in a sandbox, where `target` names the file's place
     is_guest    whether it plays in a process of its own
+    short_limit how many shares of each security it may owe
     informed    whether it observes the hidden value of its first security
     house       whether it is part of the market and not of the competition
     """
@@ -47,6 +47,7 @@ class Entrant:
     securities: tuple[str, ...]
     file: Path | None = None
     is_guest: bool = False
+    short_limit: int = 0
     informed: bool = False
     house: bool = False
 
@@ -90,7 +91,12 @@ def entrants(
     if faults:
         raise ConfigurationError("\n".join(["the tournament cannot begin:", *faults]))
     every = tuple(security.id for security in league.securities)
-    called = [bot.name or one.name or _title(bot.strategy) for bot, one in zip(league.everyone, found, strict=True)]
+    called = told_apart(
+        [
+            (bot.name or one.name or _title(bot.strategy), bot.name is None and one.file is not None)
+            for bot, one in zip(league.everyone, found, strict=True)
+        ]
+    )
     wanted = Counter[str]()
     for name, bot in zip(called, league.everyone, strict=True):
         wanted[name] += bot.count
@@ -111,6 +117,7 @@ def entrants(
                     securities=bot.securities or every,
                     file=one.file,
                     is_guest=one.file is not None or isolate,
+                    short_limit=league.short_limit if bot.short_limit is None else bot.short_limit,
                     informed=bot.strategy == Informed.name if bot.informed is None else bot.informed,
                     house=at >= len(league.bots),
                 )
@@ -164,8 +171,7 @@ def _looked_at(bot: Bot, file: Path, target: str) -> _Found:
         faults = _unknown_options(bot, unknown, loaded.options)
     # The stranger chose the class and its name as well.
     kind = loaded.kind if loaded.kind.isidentifier() else "Strategy"
-    name = loaded.name if loaded.name.isprintable() else ""
-    return _Found(target, kind[:_LONGEST_NAME], name[:_LONGEST_NAME], file, faults)
+    return _Found(target, kind[:LONGEST], own_name(loaded.name), file, faults)
 
 
 def _trusted(bot: Bot, target: str) -> _Found:

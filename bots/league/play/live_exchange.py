@@ -73,8 +73,10 @@ class LiveExchange:
             found[security.id] = cents(security.price if last is None else last)
         return found
 
-    def open(self, seed: int, account: str, *, cash: Decimal, shares: Mapping[str, int]) -> MatchAccount:
-        """Open an account with exactly this cash and these shares [dollars, shares]."""
+    def open(
+        self, seed: int, account: str, *, cash: Decimal, shares: Mapping[str, int], short_limit: int = 0
+    ) -> MatchAccount:
+        """Open an account with exactly this cash and these shares, which may owe shares up to a limit."""
         client_id = f"{self._series}.{seed}.{account}"[:48]
         opened = self.admin.open_account(client_id)
         self._opened.append(client_id)
@@ -92,6 +94,8 @@ class LiveExchange:
                 self.admin.deposit_shares(client_id, security_id, more, transfer_id=transfer_id)
             elif more < 0:
                 self.admin.withdraw_shares(client_id, security_id, -more, transfer_id=transfer_id)
+        if short_limit:
+            self.admin.set_limits(client_id, {"short_limit": short_limit})
         return MatchAccount(client_id, opened.api_key)
 
     # -- during the match --------------------------------------------------------------------------------------------
@@ -180,8 +184,8 @@ def cents(dollars: Decimal) -> int:
 
 
 def shares_of(account: Account, securities: Sequence[str]) -> dict[str, int]:
-    """Return an account's shares of these securities."""
-    owned = {holding.security_id: holding.shares for holding in account.holdings}
+    """Return an account's shares of these securities, less those that it owes."""
+    owned = {holding.security_id: holding.shares - holding.borrowed for holding in account.holdings}
     return {security_id: owned.get(security_id, 0) for security_id in securities}
 
 

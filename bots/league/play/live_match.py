@@ -99,7 +99,11 @@ class _LiveMatch(Course):
         values = hidden_values(self.league, self.seed)
         for entrant in entrants:
             opened = self.exchange.open(
-                self.seed, entrant.account, cash=self.league.opening.cash, shares=self.league.opening_shares()
+                self.seed,
+                entrant.account,
+                cash=self.league.opening.cash,
+                shares=self.league.opening_shares(),
+                short_limit=entrant.short_limit,
             )
             self.opened.append(opened)
             self.seats.append(LiveSeat(entrant, opened.client_id, opened.key, folder / entrant.account))

@@ -81,6 +81,7 @@ class BotResult(Struct, frozen=True, kw_only=True):
     opening    shares at the start, by security
     shares     shares at the end, by security
     house      whether it is part of the market and not of the competition
+    fund_cents what the default fund has paid for its buy-ins
     """
 
     name: str
@@ -99,6 +100,7 @@ class BotResult(Struct, frozen=True, kw_only=True):
     notes: list[Note] = []
     failure: Failure | None = None
     house: bool = False
+    fund_cents: int = 0
 
 
 class PastEvent(Struct, frozen=True, kw_only=True):

@@ -61,7 +61,7 @@ def _seat(
     ending: ExitStack,
 ) -> None:
     """Seat the bots; `ending` ends the processes of guests."""
-    opening = Opening(cash_cents=_cents(league.opening.cash), shares=league.opening_shares())
+    cash_cents, shares = _cents(league.opening.cash), league.opening_shares()
     events = EncodedEvents()
     # All processes start before the first one is waited for.
     players: list[Strategy | GuestPlayer] = []
@@ -83,7 +83,7 @@ def _seat(
         market.seat(
             entrant.account,
             seated,
-            opening=opening,
+            opening=Opening(cash_cents=cash_cents, shares=shares, short_limit=entrant.short_limit),
             latency=_travel(entrant.latency),
             securities=entrant.securities,
             value=values[entrant.securities[0]] if entrant.informed else None,
@@ -265,4 +265,5 @@ def _bot(entrant: Entrant, bot: BotOutcome, securities: Sequence[str], failure: 
             traceback=bot.failure.traceback,
         ),
         house=entrant.house,
+        fund_cents=bot.fund_cents,
     )

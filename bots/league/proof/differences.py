@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 from bots.league.play.result import BotResult, Match
 
 _OF_MATCH = ("commands", "trades", "log_hash", "trades_hash", "fees_cents", "opening", "last", "happened", "duration_s")
-_OF_BOT = ("cash_cents", "shares", "orders", "cancels", "rejected", "closed", "opening_cash_cents", "opening")
+_OF_BOT = (
+    "cash_cents",
+    "shares",
+    "orders",
+    "cancels",
+    "rejected",
+    "closed",
+    "opening_cash_cents",
+    "opening",
+    "fund_cents",
+)
 
 
 class ResultMismatch(Exception):

@@ -40,6 +40,7 @@ DISQUALIFIED = {
     cheats.SendsForgedRequests: ("crashed", "it has forged an answer: an order is larger than allowed"),
     cheats.SendsAsAnother: ("crashed", "it has forged an answer: it sends as another client"),
     cheats.SendsInThePast: ("crashed", "it has forged an answer: it sends at another time than now"),
+    cheats.SetsItsTimerBack: ("crashed", "it has forged an answer: its timer is due in the past"),
     cheats.WritesIntoThePipe: ("crashed", "it has sent more than its answer"),
     cheats.ClosesThePipe: ("hung", "a callback did not return within 6 s"),
     cheats.Exits: ("crashed", "it ended its process with status 7"),

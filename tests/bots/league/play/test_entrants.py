@@ -66,3 +66,9 @@ def test_all_faults_are_named_before_the_first_match(tmp_path: Path) -> None:
     assert "broken.py, line 1: ZeroDivisionError: division by zero" in said
     assert "bots[4].options: ValueError: fast_s must be above 0 and below slow_s" in said
     assert "bots[5]" not in said
+
+
+def test_short_limits_are_the_tournaments_or_a_bots_own() -> None:
+    found = entrants(league({"strategy": "gauss"}, {"strategy": "gauss", "short_limit": 5}, short_limit=20))
+    assert [one.short_limit for one in found] == [20, 5]
+    assert [one.short_limit for one in entrants(league())] == [0] * 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 from bots.league.play.configuration import League
 from bots.league.play.entrants import entrants
@@ -11,6 +12,12 @@ from bots.league.play.result import Match, decoded, encoded, hash_of
 from bots.league.play.simulated_match import play
 from bots.league.scoring.metrics import figures
 from tests.bots.league.leagues import QUICK, league
+
+ACTIVE = (
+    {"strategy": "zero_intelligence", "options": QUICK, "count": 2},
+    {"strategy": "random_walk", "options": QUICK},
+    {"strategy": "informed", "options": QUICK},
+)
 
 
 def played(of: League, seed: int = 1) -> Match:
@@ -104,3 +111,19 @@ def test_bots_trade_in_their_securities() -> None:
     traded = [{fill.security_id for fill in bot.fills} for bot in match.bots]
     assert traded == [{"MSFT"}, {"MSFT"}, {"AAPL"}, {"AAPL"}]
     assert match.opening == {"MSFT": 10_000, "AAPL": 2_000}
+
+
+def test_a_bot_with_a_short_limit_owes_shares_and_the_gains_still_sum_to_zero() -> None:
+    file = Path(__file__).parents[1] / "short_bot.py"
+    short = {"strategy": f"{file}:SellsShort", "short_limit": 50, "name": "short"}
+    of = league(*ACTIVE, short, opening={"shares": 100, "cash": "50000"}, duration="2m")
+    trusted = play(of, 1, entrants(of, trust=True))
+    seller = trusted.bots[-1]
+    assert -50 <= seller.shares["MSFT"] < -20
+    assert min(sample.shares[0] for sample in seller.samples) == seller.shares["MSFT"]
+    assert {note.fields["borrowed"] for note in seller.notes} > {"0"}
+    assert sum(figures(trusted, bot).gain_cents for bot in trusted.bots) == 0
+    sandboxed = play(of, 1, entrants(of))
+    assert encoded(sandboxed) == encoded(trusted)
+    without = league(*ACTIVE, short | {"short_limit": 0}, opening={"shares": 100, "cash": "50000"}, duration="2m")
+    assert play(without, 1, entrants(without, trust=True)).bots[-1].shares["MSFT"] >= 0
