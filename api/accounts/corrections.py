@@ -13,11 +13,12 @@ from api.request.listing import Listing
 from api.wire.answers import answer
 from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import declared
-from api.wire.problems import invalid
+from api.wire.problems import invalid, not_listed
 from api.wire.schema import CashCorrection, ShareCorrection
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
 from db.clearing_data.clients import accounts
+from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import Database
 
 
@@ -46,8 +47,17 @@ def routes(*, listing: Listing, clearing_data: Database) -> Blueprint:
                 reason=asked.reason,
                 now_us=now_us(),
             )
-        if corrected not in ("booked", "repeated"):
-            raise refusal(corrected)
+            if corrected not in ("booked", "repeated"):
+                amount = moved.get("cash_cents", 0) or moved.get("shares", 0)
+                payer = asked.client_id if amount < 0 else EXCHANGE if "cash_cents" in moved else DTCC
+                raise refusal(
+                    tx,
+                    corrected,
+                    payer,
+                    cash_cents=abs(moved.get("cash_cents", 0)),
+                    security_id=moved.get("security_id", ""),
+                    shares=abs(moved.get("shares", 0)),
+                )
         content = {"status": "success", "client_id": asked.client_id, "transfer_id": asked.transfer_id}
         if corrected == "repeated":
             return answer(content | {"duplicate": True})
@@ -64,7 +74,7 @@ def _moved_by(asked: CashCorrection | ShareCorrection, listing: Listing) -> dict
     elif asked.security_id in listing.all():
         moved = {"security_id": asked.security_id, "shares": asked.quantity}
     else:
-        raise invalid("/security_id", "is not listed", code="unknown_security")
+        raise invalid("/security_id", not_listed(listing.all()), code="unknown_security")
     if not (asked.amount if isinstance(asked, CashCorrection) else asked.quantity):
         raise invalid("", "must move a positive or negative amount, not 0")
     return moved

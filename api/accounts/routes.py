@@ -17,7 +17,7 @@ from api.wire.answers_schema import accounts as answers_schema
 from api.wire.declaration import declared
 from api.wire.limits import AccountWithLimits, limits_of
 from api.wire.money import dollars
-from api.wire.problems import Problem, invalid, not_found
+from api.wire.problems import Problem, invalid, not_found, not_listed
 from api.wire.schema import CashTransfer, NewAccount, ShareTransfer
 from api.wire.shapes import shape_of
 from celery_app.clock import now_us
@@ -30,7 +30,7 @@ from db.clearing_data.clients.limits import AccountLimits
 from db.clearing_data.listing import market, securities
 from db.clearing_data.listing.securities import ever_listed
 from db.clearing_data.rows import Account
-from db.clearing_data.tables import DTCC
+from db.clearing_data.tables import DTCC, EXCHANGE
 from db.connect import Database
 
 Direction = Literal["deposit", "withdrawal"]
@@ -114,12 +114,15 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
     def transfer(client_id: str, direction: Direction) -> Response:
         asked = _transfer_of(read_json())
         if isinstance(asked, ShareTransfer) and asked.security_id not in listing.all():
-            raise invalid("/security_id", "is not listed", code="unknown_security")
+            raise invalid("/security_id", not_listed(listing.all()), code="unknown_security")
         keys.allowed(client_id)
         with writing(clearing_data) as tx:
             transferred = _move(tx, client_id, direction, asked)
-        if transferred not in ("booked", "repeated"):
-            raise refusal(transferred)
+            if transferred not in ("booked", "repeated"):
+                payer = client_id if direction == "withdrawal" else DTCC
+                if isinstance(asked, CashTransfer):
+                    raise refusal(tx, transferred, payer, cash_cents=asked.amount)
+                raise refusal(tx, transferred, payer, security_id=asked.security_id, shares=asked.quantity)
         content: dict[str, Any] = {"status": "success", "client_id": client_id, "transfer_id": asked.transfer_id}
         if transferred == "repeated":
             return answer(content | {"duplicate": True})
@@ -164,8 +167,11 @@ def _move(tx: Connection, client_id: str, direction: Direction, asked: CashTrans
     )
 
 
-def refusal(transferred: Transferred) -> Problem:
-    """Return the problem of a transfer that was not booked."""
+def refusal(
+    tx: Connection, transferred: Transferred, payer: str, *, cash_cents: int = 0, security_id: str = "", shares: int = 0
+) -> Problem:
+    """Return the problem of a transfer that was not booked: cash or shares that the payer was to give."""
+    who = payer if payer in (DTCC, EXCHANGE) else "the account"
     match transferred:
         case "unknown_account":
             return not_found("account")
@@ -174,10 +180,15 @@ def refusal(transferred: Transferred) -> Problem:
         case "account_closed":
             return Problem(409, "account_closed", "the account is closed and accepts no more deposits")
         case "insufficient_funds":
-            return Problem(422, "insufficient_funds", "the account has less cash available than the amount")
+            account = accounts.account(tx, payer)
+            available = account.available_cents if account else 0
+            lack = outgoing.shortfall_words(transferred, cash_cents, available)
+            return Problem(422, transferred, f"{who} {lack}")
         case "insufficient_holdings":
-            return Problem(422, "insufficient_holdings", "the account has fewer shares available than the quantity")
+            available = accounts.holding(tx, payer, security_id).available
+            lack = outgoing.shortfall_words(transferred, shares, available)
+            return Problem(422, transferred, f"{who} {lack}")
         case "worth_too_large":
             most = f"{growth.MOST_WORTH_CENTS // 100:,}"
             return Problem(422, "worth_too_large", f"the account would be worth more than {most}")
-    return invalid("/security_id", "is not listed", code="unknown_security")
+    return invalid("/security_id", "is no longer listed", code="unknown_security")

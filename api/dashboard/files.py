@@ -1,4 +1,4 @@
-"""The files of the page, read once: any path that is not among theirs leads nowhere, whatever it contains."""
+"""The files of the pages, read once: any path that is not among theirs leads nowhere, whatever it contains."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from pathlib import Path
 FOLDER = Path(__file__).parent / "static"
 INDEX = "index.html"
 DOCS = "docs.html"
+
+# What the heads of the pages have in common, and the line in a page that stands for it.
+HEAD = "head.html"
+_HEAD_HERE = b"<!-- head.html -->\n"
 
 # Licences and checksums have no suffix, or the suffix of text.
 _TEXT = "text/plain; charset=utf-8"
@@ -33,14 +37,17 @@ class File:
 
 
 def read_files(folder: Path = FOLDER) -> dict[str, File]:
-    """Read all files of a folder, by their paths in it."""
+    """Read all files of a folder, by their paths in it; pages get the common head."""
+    head = (folder / HEAD).read_bytes()
     return {
-        path.relative_to(folder).as_posix(): _read(path)
+        path.relative_to(folder).as_posix(): _read(path, head)
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.is_symlink()
     }
 
 
-def _read(path: Path) -> File:
+def _read(path: Path, head: bytes) -> File:
     content = path.read_bytes()
+    if path.suffix == ".html":
+        content = content.replace(_HEAD_HERE, head, 1)
     return File(content, TYPES.get(path.suffix, _TEXT), hashlib.sha256(content).hexdigest()[:32])

@@ -363,6 +363,26 @@ def test_a_filled_order_is_followed_from_http_to_the_ledger(visit: Visit, exchan
     page.get_by_label("open", exact=True).check()
 
 
+def test_a_short_seller_sees_what_it_owes_and_how_far_the_buy_in_is(visit: Visit, exchange: Exchange) -> None:
+    admin = Client(exchange.url, exchange.keys["admin"])
+    short, long = (Client(exchange.url, admin.open_account(name).api_key) for name in ("BEAR", "BULL"))
+    admin.ask("PATCH", "/accounts/BEAR", dict, content={"limits": {"short_limit": 20}})
+    for client, side in ((short, "sell"), (long, "buy")):
+        client.place(LimitOrder(security_id="TSLA", side=side, quantity=10, price=Decimal(100)))
+    page = visit.open("/?security=TSLA")
+    visit.trade_as(short.key or "")
+    expect(page.locator("#position-owed")).to_have_text("10")
+    expect(page.locator("#account-shares")).to_have_text("0")
+    expect(page.locator("#position-average")).to_have_text("100.00")
+    expect(page.locator("#position-collateral")).to_have_text("1,500.00")
+    # 125 % of 10 x 880.00 is all of the cash: 10,000 and the 1,000 of the sale.
+    expect(page.locator("#position-buy-in")).to_have_text("880.00 (+780.0 %)")
+    page.get_by_label("Sell", exact=True).check()
+    enter(visit, quantity="11", price="100.00")
+    refused = "rejected: the account would owe more shares than it may: needs 21 shares; 20 allowed"
+    expect(page.locator("#order-outcome")).to_contain_text(refused)
+
+
 def test_an_edit_that_is_refused_says_why(visit: Visit, exchange: Exchange) -> None:
     page = visit.open()
     visit.trade_as(exchange.keys["SINGLE"])

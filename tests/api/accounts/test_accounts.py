@@ -78,6 +78,11 @@ def test_invalid_account_names(api: Api, keys: Keys, body: Any) -> None:
 
 
 def test_32_transfers(api: Api, keys: Keys) -> None:
+    lacks = {
+        "b": "the account needs 10,012.35; 10,012.34 available",
+        "e": "the account needs 6 shares; 5 available",
+        "f": "DTCC needs 100,000 shares; 99,995 available",
+    }
     for direction, transfer, status, code in [
         ("deposits", {"transfer_id": "a", "amount": 12.34}, 201, None),
         ("deposits", {"transfer_id": "a", "amount": "12.34"}, 200, None),
@@ -94,7 +99,9 @@ def test_32_transfers(api: Api, keys: Keys) -> None:
         answer = api.ask("POST", f"/accounts/SINGLE/{direction}", key=keys.admin, json=transfer)
         assert answer.status_code == status, transfer
         assert code is None or problem(answer)["code"] == code
+        assert transfer["transfer_id"] not in lacks or problem(answer)["detail"] == lacks.pop(transfer["transfer_id"])
         assert status != 200 or answer.json()["duplicate"] is True
+    assert lacks == {}
     assert api.ask("GET", "/balance/SINGLE", key=keys.single).json()["balance"] == 10_000
     assert api.ask("GET", "/holdings/AAPL/SINGLE", key=keys.single).json()["shares"] == 5
     unknown = api.ask("POST", "/accounts/NOBODY/deposits", key=keys.admin, json={"transfer_id": "h", "amount": 1})

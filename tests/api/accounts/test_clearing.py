@@ -74,6 +74,11 @@ def test_accounts_that_cannot_be_closed(api: Api, keys: Keys, client_id: str, qu
 
 def test_corrections_are_transfers_between_a_client_and_the_house(api: Api, keys: Keys) -> None:
     base = {"client_id": "SINGLE", "reason": "trade 0-1-0 was a mistake", "entry_id": 1}
+    lacks = {
+        "a": "EXCHANGE needs 5.00; 0.00 available",
+        "d": "the account needs 100,000.00; 9,992.66 available",
+        "g": "the account needs 1,000 shares; 998 available",
+    }
     for correction, status, code in [
         ({"transfer_id": "a", "amount": 5}, 422, "insufficient_funds"),  # EXCHANGE has nothing yet
         ({"transfer_id": "b", "amount": -12.34}, 201, None),
@@ -91,6 +96,8 @@ def test_corrections_are_transfers_between_a_client_and_the_house(api: Api, keys
         answer = api.ask("POST", "/corrections", key=keys.admin, json=base | correction)
         assert answer.status_code == status, correction
         assert code is None or problem(answer)["code"] == code
+        if correction["transfer_id"] in lacks:
+            assert problem(answer)["detail"] == lacks[correction["transfer_id"]]
     assert cash(api, keys, "SINGLE") == 10_000 - 12.34 + 5
     assert cash(api, keys, "EXCHANGE") == 7.34
     assert api.ask("GET", "/holdings/MSFT/SINGLE", key=keys.single).json()["shares"] == 998

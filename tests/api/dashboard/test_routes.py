@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from api.dashboard.files import FOLDER, TYPES
+from api.dashboard.files import FOLDER, HEAD, TYPES
 from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys
@@ -27,7 +27,9 @@ def test_a_program_gets_the_root_as_json(api: Api, accept: str) -> None:
 def test_a_browser_gets_the_page_which_loads_and_runs_our_files_only(api: Api) -> None:
     answer = api.ask("GET", "/", headers=BROWSER)
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert answer.text == (FOLDER / "index.html").read_text()
+    head = (FOLDER / HEAD).read_text()
+    assert answer.text == (FOLDER / "index.html").read_text().replace("<!-- head.html -->\n", head)
+    assert answer.text.count(head) == 1
     assert answer.headers["Vary"] == "Accept"
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
@@ -37,7 +39,8 @@ def test_a_browser_gets_the_page_which_loads_and_runs_our_files_only(api: Api) -
 @pytest.mark.parametrize("name", FILES)
 def test_each_file_is_served_with_its_type(api: Api, name: str) -> None:
     answer = api.ask("GET", f"/static/{name}")
-    assert answer.content == (FOLDER / name).read_bytes()
+    head = (FOLDER / HEAD).read_bytes()
+    assert answer.content == (FOLDER / name).read_bytes().replace(b"<!-- head.html -->\n", head)
     suffix = name[name.rfind(".") :] if "." in name else ""
     assert answer.headers["Content-Type"] == TYPES.get(suffix, "text/plain; charset=utf-8")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
