@@ -120,7 +120,7 @@ class Desk:
 
     def replay(self) -> Page:
         """Follow the report's first link to a replay, and move its slider to the middle."""
-        self.wall.get_by_role("link", name="replay").first.click()
+        self.wall.get_by_role("link", name="look again").first.click()
         expect(self.wall.locator("#connection-state")).to_have_text("replay")
         self.wall.locator("#replay-time").evaluate(
             "slider => { slider.value = slider.max / 2; slider.dispatchEvent(new Event('input')); }"
