@@ -134,13 +134,13 @@ def _round(facts: Facts, number: int) -> Iterable[str]:
         [
             escape(one.security_id),
             escape(one.named),
-            f'<a href="/?replay={facts.found.competition_id}&amp;security={escape(one.security_id)}">replay</a>',
+            f'<a href="/?replay={facts.found.competition_id}&amp;security={escape(one.security_id)}">look again</a>',
             "not settled" if one.value_cents is None else f"{one.value_cents / 100:,.2f}",
             f"{facts.trades.get(one.security_id, 0):,}",
         ]
         for one in securities
     ]
-    yield table(["Id", "Security", "", "Settled at", "Trades"], rows, kind="text")
+    yield table(["Id", "Security", "Replay", "Settled at", "Trades"], rows, kind="text")
 
 
 def _curves(facts: Facts, samples: Sequence[Sample]) -> str:

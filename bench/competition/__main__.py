@@ -105,6 +105,7 @@ class Rehearsal:
         for team in self._teams:
             team.join()
         self._desk.picture(self._desk.report(), "report", full=True)
+        self._desk.picture(self._desk.replay(), "replay")
         self._judge()
 
     def _register(self) -> None:

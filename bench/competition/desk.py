@@ -118,6 +118,16 @@ class Desk:
         self.wall.goto(self.url + str(self.console.locator("#report").get_attribute("href")))
         return self.wall
 
+    def replay(self) -> Page:
+        """Follow the report's first link to a replay, and move its slider to the middle."""
+        self.wall.get_by_role("link", name="look again").first.click()
+        expect(self.wall.locator("#connection-state")).to_have_text("replay")
+        self.wall.locator("#replay-time").evaluate(
+            "slider => { slider.value = slider.max / 2; slider.dispatchEvent(new Event('input')); }"
+        )
+        expect(self.wall.locator("#tape-rows tr").first).to_be_visible()
+        return self.wall
+
     def picture(self, page: Page, name: str, *, full: bool = False) -> None:
         """Take a picture of a page."""
         page.screenshot(path=self._pictures / f"{name}.png", full_page=full)

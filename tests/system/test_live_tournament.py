@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from bots.client import Client
 from bots.league.play.result import BotResult, Match
 from bots.league.proof import archive
 from bots.league.proof.archive import Folder
+from db.connect import Database
 from tests.bots.league.test_tournament import BAD, typed
-from tests.support.exchange import Exchange
+from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.exchange import Exchange, running_exchange
 
 LEAGUE = f"""
 name = "Live"
@@ -37,6 +40,15 @@ events = [
 duration = "28s"
 sample_every = 1
 """
+
+
+@pytest.fixture(scope="module")
+def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
+    """Run one exchange for all tests of this module."""
+    renew_clearing_data(_databases[0])
+    renew_market_data(_databases[1])
+    with running_exchange() as running:
+        yield running
 
 
 @pytest.fixture

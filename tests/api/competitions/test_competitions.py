@@ -68,6 +68,14 @@ def test_a_new_competition_shows_its_state_and_the_hash_of_its_seed(api: Api, ke
     assert api.ask("GET", f"/competitions/{competition_id}/standings").json() == {"data": []}
 
 
+def test_nothing_is_replayed_before_a_round_is_over(api: Api, keys: Keys) -> None:
+    competition_id = create(api, keys)
+    assert api.ask("GET", f"/competitions/{competition_id}/replays").json() == {"data": []}
+    for path in ("replay/ACME", "replay/ACME.2", "report", "record", "data/orders.csv"):
+        early = api.ask("GET", f"/competitions/{competition_id}/{path}")
+        assert (early.status_code, problem(early)["code"]) == (409, "not_over"), path
+
+
 def test_only_the_admin_organises(api: Api, keys: Keys) -> None:
     competition_id = create(api, keys)
     for path, body in (("", CASE), (f"/{competition_id}/invites", {"count": 1}), (f"/{competition_id}/start", None)):
@@ -76,7 +84,9 @@ def test_only_the_admin_organises(api: Api, keys: Keys) -> None:
 
 
 def test_what_does_not_exist_is_404(api: Api, keys: Keys) -> None:
-    for path in ("/competitions/none", "/competitions/none/standings", "/join/none"):
+    competition = f"/competitions/{create(api, keys)}"
+    of_none = ("", "/standings", "/replays", "/replay/ACME", "/record", "/report", "/data/trades.csv")
+    for path in (*(f"/competitions/none{one}" for one in of_none), "/join/none", f"{competition}/replay/MSFT"):
         assert api.ask("GET", path).status_code == 404, path
     for path, body in (("/competitions/none/invites", {"count": 1}), ("/competitions/none/start", None)):
         assert api.ask("POST", path, key=keys.admin, json=body).status_code == 404, path
@@ -190,6 +200,7 @@ def test_a_team_joins_once_with_an_invitation(api: Api, keys: Keys) -> None:
     refused = [
         (first, "Red Foxes", "invite_used"),
         (second, "blue  BIRDS", "team_exists"),
+        (second, "\u0412lue \u0412irds", "team_exists"),  # Cyrillic letters
     ]
     for path, team, code in refused:
         assert problem(api.ask("POST", path, json={"team": team}))["code"] == code

@@ -112,7 +112,7 @@ function showChosen() {
   write(byId("chosen-name"), competition.name);
   write(byId("chosen-state"), state === "running" ? (phase ?? "preparing").replace("_", " ") : state);
   byId("chosen-state").dataset.state = phase ?? state;
-  write(byId("chosen-round"), round ? `round ${round} of ${rounds}, ${teams} teams` : `${teams} of ${competition.max_teams} teams`);
+  write(byId("chosen-round"), round ? `round ${round} of ${rounds}, ${teams} team${teams === 1 ? "" : "s"}` : `${teams} of ${competition.max_teams} teams`);
   const over = state === "finished" || state === "stopped";
   byId("start").disabled = state !== "registration";
   byId("invite").disabled = state !== "registration";

@@ -5,6 +5,7 @@ import * as format from "../format.js";
 import { get, path } from "../rest.js";
 import { identity, security } from "../session.js";
 
+// The step of the slider, and of the time that passes.
 const TICK_MS = 100;
 
 export async function replay(market, feed, competitionId) {
@@ -38,8 +39,9 @@ function choices(rounds, market, feed, competitionId) {
       if (select.value !== chosen) return;
       security.value = chosen;
       market.choose(chosen);
-      byId("replay-time").max = Math.max(Date.parse(rows.ended_at) - Date.parse(rows.began_at), 1);
       feed.load(rows);
+      // A whole number of steps, so that the slider reaches the end.
+      byId("replay-time").max = Math.ceil(feed.lengthMs / TICK_MS) * TICK_MS;
       move(feed, 0);
     } catch (problem) {
       fail(feed, problem);
