@@ -1,6 +1,6 @@
 """Clients that sell what they do not have, and the one whose bids make their margin too small.
 
-A short seller has some cash, no shares, and a short limit, and sells mostly one security. The squeezer bids 30 % above
+A short seller has some cash, no shares, and a short limit, and sells mostly one security. The squeezer bids 60 % above
 the usual prices for a moment, takes all offers, and then offers some shares at the usual price: the clearinghouse buys
 short sellers in, out of these and all other offers.
 """
@@ -18,8 +18,9 @@ from bots.client import Client
 NAMES = tuple(f"CHAOS_SHORT_{number}" for number in range(4))
 SQUEEZER = "CHAOS_SQUEEZER"
 
-# Enough for about sixty shares at the usual price, as the order holds half of it.
-CASH = Decimal(3_000)
+# Enough for about twenty shares at the usual price, as the order holds half of it; with ten of them, a client is bought
+# in at the squeezer's price.
+CASH = Decimal(1_000)
 SHORT_LIMIT = 150
 FUND = Decimal(1_000_000)
 _OF_SQUEEZER = Decimal(10_000_000)
@@ -27,7 +28,7 @@ _SHARES_OF_SQUEEZER = 3_000
 
 _SALES = 0.75  # among the orders of a short seller
 _IN_ONE_SECURITY = 0.85
-_BID = REFERENCE_CENTS * 13 // 10 / 100
+_BID = REFERENCE_CENTS * 16 // 10 / 100
 # More than all offers, so that the next sale trades at the price of the bid.
 _BID_SHARES = 5_000
 _OFFERED = 200
@@ -73,7 +74,7 @@ class Squeezer(threading.Thread):
 def open_accounts(admin: Client) -> dict[str, str]:
     """Open the accounts of these clients, and give the default fund some cash; return their keys.
 
-    Their securities have no band, because an auction at 30 % above the last price would find the usual one.
+    Their securities have no band, because an auction at 60 % above the last price would find the usual one.
     """
     keys = {name: admin.open_account(name).api_key for name in (*NAMES, SQUEEZER)}
     admin.deposit_cash("EXCHANGE", FUND, transfer_id="fund")

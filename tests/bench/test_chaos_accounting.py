@@ -41,6 +41,7 @@ def account(clearing_data: Database, market_data: Database) -> Account:
         registered: int | None = 1,
         logged: bool = True,
         reports: int = 1,
+        buy_in: bool = False,
         lost_s: Sequence[float] = (),
     ) -> Accounting:
         """Account for one order with this id in the register, in the log or not, and with these reports."""
@@ -48,6 +49,7 @@ def account(clearing_data: Database, market_data: Database) -> Account:
         with clearing_data.transaction() as tx:
             if registered is not None:
                 tx.execute(text(_ORDER), row)
+                tx.execute(text("UPDATE orders SET buy_in = :buy_in"), {"buy_in": buy_in})
                 if logged:
                     tx.execute(text(_LOG), row)
         with market_data.transaction() as tx:
@@ -116,6 +118,18 @@ def test_orders_accepted_after_the_loss_are_not_part_of_it(account: Account) -> 
 
 def test_orders_without_a_name_are_counted(account: Account) -> None:
     assert findings(account(sent((202, None), name=None), registered=None)) == {"unnamed": 1}
+
+
+@pytest.mark.parametrize(
+    ("logged", "reports", "found"),
+    [(True, 1, {}), (False, 1, {"lost": 1}), (True, 0, {"lost": 1}), (True, 2, {"doubled": 1})],
+)
+def test_a_purchase_of_a_buy_in_is_no_order_of_a_client(
+    account: Account, logged: bool, reports: int, found: dict[str, int]
+) -> None:
+    accounting = account(sent((503, None), name=None), logged=logged, reports=reports, buy_in=True)
+    assert findings(accounting) == found
+    assert (accounting.buy_ins, accounting.bought_in) == (1, {CLIENT})
 
 
 def test_an_order_that_no_client_sent(account: Account, clearing_data: Database, market_data: Database) -> None:

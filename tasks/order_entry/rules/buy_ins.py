@@ -118,7 +118,8 @@ def _buy(
         security = securities.get(owed.security_id)
         if security is None or security.phase not in _TIMES_IN_FORCE or owed.security_id in under_way:
             continue
-        limit_cents, rate_ppm = _limit(security, limits), fee_ppm(security)
+        rate_ppm = fee_ppm(security)
+        limit_cents = _limit(security, limits, rate_ppm)
         quantity = affordable(owed.shares, cash_cents, limit_cents, rate_ppm)
         if quantity:
             buy_ins.purchases.append(
@@ -130,8 +131,8 @@ def _buy(
         buy_ins.held_cents[client.client_id] = (client.cash_cents - cash_cents, placed)
 
 
-def _limit(security: Security, limits: Limits) -> int:
-    """Return the limit of a purchase: its collar, but at most 125 % of the last price, the fund's maximum."""
+def _limit(security: Security, limits: Limits, rate_ppm: int) -> int:
+    """Return the limit of a purchase: its collar, but with fees at most 125 % of the last price, the fund's maximum."""
     last_cents = security.last_price_cents or security.max_price_cents
     collar = collar_price(
         last_cents,
@@ -141,7 +142,8 @@ def _limit(security: Security, limits: Limits) -> int:
         min_price_cents=security.min_price_cents,
         max_price_cents=security.max_price_cents,
     )
-    return min(collar, requirement_cents(last_cents) // security.tick_cents * security.tick_cents)
+    most = requirement_cents(last_cents) * 1_000_000 // (1_000_000 + rate_ppm)
+    return min(collar, most // security.tick_cents * security.tick_cents)
 
 
 def affordable(shares: int, cash_cents: int, limit_cents: int, rate_ppm: int) -> int:

@@ -79,7 +79,8 @@ def _decide(desk: Desk, order: OrderRequest) -> PlaceOrder | DenialReason:
         if shares is None or not shares.hold(order.quantity):
             if not limits.short_limit:
                 return "insufficient_holdings"
-            price_cents = max(limit_cents, least_margin_price(security, limits))
+            least_cents = least_margin_price(security, limits, stop_price_cents=order.stop_price_cents)
+            price_cents = max(limit_cents, least_cents)
             refusal = sell_short(desk, order, funds=funds, price_cents=price_cents, most=limits.short_limit)
             if refusal is not None:
                 return refusal

@@ -20,16 +20,16 @@ from tasks.shared.rules.securities import Security
 ShortRefusal = Literal["short_limit", "nothing_to_borrow", "insufficient_margin"]
 
 
-def least_margin_price(security: Security, limits: Limits) -> int:
-    """Return the lowest price by which an order holds margin: that of a market order.
+def least_margin_price(security: Security, limits: Limits, *, stop_price_cents: int | None = None) -> int:
+    """Return the lowest price by which an order holds margin: that of a market order, or of a stop order.
 
     A lower limit trades at the market, too; half of such a limit would not secure the shares for a moment.
     """
-    last_cents = security.last_price_cents
-    if last_cents is None:
+    reference = stop_price_cents or security.last_price_cents
+    if reference is None:
         return 0
     return collar_price(
-        last_cents,
+        reference,
         "sell",
         band=limits.market_order_band,
         tick_cents=security.tick_cents,
@@ -42,9 +42,8 @@ def sell_short(desk: Desk, order: OrderRequest, *, funds: Funds, price_cents: in
     """Hold what a short sale needs, and note how many of its shares belong to the client.
 
     price_cents  by which it holds margin
-
-    most     how many shares of a security the client may owe
-    returns  why it is denied; then nothing is held
+    most         how many shares of a security the client may owe
+    returns      why it is denied; then nothing is held
     """
     owner = (order.client_id, order.security_id)
     shares = desk.shares.get(owner) or Shares(0)
@@ -67,10 +66,10 @@ def reserve_sale(
 ) -> int | ShortRefusal | Literal["insufficient_holdings"]:
     """Reserve the additional shares that a sell order may need; if there are too few, let the order sell short.
 
-    least_price  the lowest limit that an order which sells short may get [cents]
+    least_price  the lowest limit that an order which sells short may get, unless it holds margin by a lower one [cents]
     most         how many shares of a security the client may owe
-    returns  the shares reserved until the replacement is decided, 0 for an order that sells short, because its terms
-             say what it holds; or why it is denied, and then nothing is held
+    returns      the shares reserved until the replacement is decided, 0 for an order that sells short, because its
+                 terms say what it holds; or why it is denied, and then nothing is held
     """
     shares = desk.shares.get((replace.client_id, replace.security_id)) or Shares(0)
     if terms.owned is None:
@@ -90,7 +89,8 @@ def reserve_sale(
         owned = max(owned, terms.filled) + min(shares.available, largest - terms.largest_quantity)
     price_cents = max(terms.margin_cents, replace.price_cents or 0)
     new = split(most=largest, owned=owned, filled=terms.filled, closed=closed, price_cents=price_cents)
-    if new.short and terms.type != "stop" and (replace.price_cents or terms.lowest_hold_cents) < least_price:
+    limit_cents = replace.price_cents or terms.lowest_hold_cents
+    if new.short and limit_cents < min(least_price, terms.margin_cents):
         return "insufficient_margin"  # once it is replaced, it holds margin by its limit
     if new.owned - old.owned > shares.available:
         return "insufficient_holdings"  # the order was closed, but earlier fills have yet to settle

@@ -58,7 +58,7 @@ SETTLEMENT = (
         "A short sale below the market holds the margin of a market order.",
         "tests/tasks/order_execution/test_no_free_money.py::test_a_sale_at_any_price_holds_margin_at_the_market",
         "tasks/order_entry/rules/orders.py",
-        "            price_cents = max(limit_cents, least_margin_price(security, limits))\n",
+        "            price_cents = max(limit_cents, least_cents)\n",
         "            price_cents = limit_cents\n",
     ),
     single(

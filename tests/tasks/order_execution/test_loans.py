@@ -214,10 +214,14 @@ def test_the_price_rises(lending: Lending, rise: int, borrowed: int, cash_cents:
     price_cents = 10_000 + 100 * rise
     lending.trade(lending.sell(1, price_cents, "CID"), lending.buy(1, price_cents))
     lending.trade(lending.sell(100, price_cents, "CID"))
-    for second in range(1, 12):
-        buy_in(lending, at_us=NOW_US + second * 1_000_000)
+    with capture_logs() as logs:
+        for second in range(1, 12):
+            buy_in(lending, at_us=NOW_US + second * 1_000_000)
     assert lending.has() == Has(0, borrowed, 0, cash_cents, 0, 15_000 * borrowed)
     assert fund(lending) == 100_000 - fund_cents
+    over = [] if borrowed else [{"client_id": "ANN", "default_fund_cents": fund_cents}]
+    assert [{k: line[k] for k in over[0]} for line in logs if line["event"] == "buy_in_over"] == over
+    assert any(line["event"] == "default_fund_pays" for line in logs) is (fund_cents > 0)
 
 
 def give_fund(lending: Lending, cents: int) -> None:

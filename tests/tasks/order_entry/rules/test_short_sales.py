@@ -34,7 +34,9 @@ def seller(available_cents: int = 100_000, *, shares: int = 0, lendable: int = 1
         ({"quantity": 10, "price_cents": 9_000}, 45_000, 10),
         ({"quantity": 10, "price_cents": 1}, 45_000, 10),  # as much as a market order
         ({"quantity": 10, "type": "market", "price_cents": None}, 45_000, 10),
-        ({"quantity": 10, "type": "stop", "price_cents": None, "stop_price_cents": 8_000}, 45_000, 10),
+        ({"quantity": 10, "type": "stop", "price_cents": None, "stop_price_cents": 8_000}, 36_000, 10),
+        ({"quantity": 10, "type": "stop_limit", "price_cents": 7_900, "stop_price_cents": 8_000}, 39_500, 10),
+        ({"quantity": 10, "type": "stop_limit", "price_cents": 1, "stop_price_cents": 8_000}, 36_000, 10),
     ],
 )
 def test_what_a_short_sale_holds(sale: dict[str, object], held_cents: int, borrows: int) -> None:
@@ -67,6 +69,17 @@ def test_a_replacement_in_the_same_batch_keeps_the_margin_of_the_order() -> None
         assert getattr(decide(entry, replace(7, client_id="BOB", **terms)), "reason", None) == "insufficient_margin"
     assert isinstance(decide(entry, replace(7, client_id="BOB", quantity=20, price_cents=9_000)), Admitted)
     assert entry.funds["BOB"].newly_held_cents == 90_000
+
+
+def test_a_waiting_order_below_the_market_can_be_replaced() -> None:
+    entry = seller()
+    stop = {"type": "stop_limit", "stop_price_cents": 8_000, "price_cents": 7_900}
+    assert isinstance(decide(entry, order(7, client_id="BOB", side="sell", quantity=10, **stop)), Admitted)
+    for terms in ({"quantity": 20}, {"price_cents": 8_000}):
+        assert isinstance(decide(entry, replace(7, client_id="BOB", **terms)), Admitted)
+    assert entry.funds["BOB"].newly_held_cents == 80_000
+    decided = decide(entry, replace(7, client_id="BOB", price_cents=7_899))
+    assert getattr(decided, "reason", None) == "insufficient_margin"
 
 
 def debtor(cash_cents: int, *debts: tuple[str, int, int, int]) -> Desk:
