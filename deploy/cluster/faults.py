@@ -11,7 +11,7 @@ from typing import Literal
 import requests
 
 from deploy.cluster import layout, network, readiness
-from deploy.cluster.cluster import Cluster, supervisor_of
+from deploy.cluster.cluster import Cluster, instance_of
 from deploy.cluster.layout import HOSTS, Host
 from deploy.local.failure import Failure
 
@@ -48,10 +48,11 @@ def begin(kind: Kind, host: Host, cluster: Cluster) -> Callable[[], None]:
 
 
 def _kill(host: Host) -> Callable[[], None]:
-    pids = [state.pid for state in supervisor_of(host).states() if state.pid]
-    for pid in pids:
+    # Everything except the supervisor, which the host's init would start again.
+    spared = int((instance_of(host).directory / "supervisor.pid").read_text())
+    found = subprocess.run(["ip", "netns", "pids", network.namespace(host)], check=True, capture_output=True, text=True)
+    for pid in {int(line) for line in found.stdout.split()} - {spared}:
         try:
-            # Postgres' own processes end when they notice that the one that Patroni started is gone.
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue  # it has ended by itself meanwhile
