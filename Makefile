@@ -1,6 +1,6 @@
 # All commands of the exchange; `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs clean audit dead-letters republish shards move bench chaos mutations pictures tournament competition drop-old-data test lint requirements
+.PHONY: help up down status logs clean audit dead-letters republish shards move cluster cluster-down cluster-clean cluster-status bench chaos mutations pictures tournament competition drop-old-data test lint requirements
 
 PYTHON ?= python3
 RUN = @command -v $(PYTHON) > /dev/null || { \
@@ -45,6 +45,18 @@ republish: ## publish everything of a shard again from a command on; SHARD=0 FRO
 
 bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20", ARGS="--against COMMIT"
 	$(RUN) run bench $(ARGS)
+
+cluster: ## run the exchange on three hosts, which are network namespaces of this machine (root); see docs/cluster.md
+	$(RUN) cluster up
+
+cluster-down: ## stop the three hosts and keep their data; cluster-clean drops it
+	$(RUN) cluster down
+
+cluster-clean: ## stop the three hosts and drop their data
+	$(RUN) cluster clean
+
+cluster-status: ## show the processes of the three hosts, the roles of Postgres and the nodes of RabbitMQ
+	$(RUN) cluster status
 
 chaos: ## break an exchange of its own under load and check that nothing is lost; SEED=7 MINUTES=3
 	$(RUN) chaos $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) $(ARGS)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from celery_app.settings import Settings
 from deploy.cluster import network, readiness, services
@@ -18,6 +19,7 @@ from deploy.local.failure import Failure, ending
 from deploy.local.places import VENV_PYTHON
 from deploy.local.programs import SCHEDULER, SERVICE, WEB, WORKER, Program
 from deploy.local.steps import step
+from deploy.local.supervisor import Supervisor
 
 
 def up() -> int:
@@ -60,17 +62,19 @@ def up() -> int:
 def down() -> int:
     """Stop all hosts and keep their data."""
     network.require()
-    for host in HOSTS:
-        supervisor = supervisor_of(host)
-        if supervisor.runs():
-            for rank in (SCHEDULER, WEB, WORKER):
-                supervisor.stop(supervisor.names(rank))
-    for host in HOSTS:
-        supervisor = supervisor_of(host)
-        if supervisor.runs():
-            supervisor.shut_down()
+    running = [supervisor for host in HOSTS if (supervisor := supervisor_of(host)).runs()]
+    # All hosts at once: a host that is left without a majority waits for the others instead of ending.
+    with ThreadPoolExecutor(len(HOSTS)) as hosts:
+        list(hosts.map(_stop_processes, running))
+        list(hosts.map(lambda supervisor: supervisor.stop(["patroni"]), running))
+        list(hosts.map(Supervisor.shut_down, running))
     network.remove()
     return 0
+
+
+def _stop_processes(supervisor: Supervisor) -> None:
+    for rank in (SCHEDULER, WEB, WORKER):
+        supervisor.stop(supervisor.names(rank))
 
 
 def clean() -> int:

@@ -15,7 +15,7 @@ from deploy.local.addresses import SERVICE_URLS
 from deploy.local.failure import Failure, ending
 from deploy.local.places import EXCHANGE, ROOT, TESTS, VENV_PYTHON
 
-COMMANDS = ("up", "down", "status", "logs", "clean", "run", "chaos", "tournament", "test", "lint")
+COMMANDS = ("up", "down", "status", "logs", "clean", "run", "chaos", "cluster", "tournament", "test", "lint")
 
 
 def main(arguments: list[str]) -> int:
@@ -33,6 +33,11 @@ def main(arguments: list[str]) -> int:
     elif command == "chaos":
         packages.require(TESTS, set(SERVICE_URLS.values()))
         virtual_environment.require(TESTS, virtual_environment.RUNNING)
+    elif command == "cluster":
+        tools = ["etcd", "patroni", "haproxy", "ip"]
+        packages.require(EXCHANGE, set(SERVICE_URLS.values()), tools=tools if arguments[1:] == ["up"] else [])
+        virtual_environment.require(EXCHANGE, virtual_environment.RUNNING)
+        return os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "deploy.cluster", *arguments[1:]])
     elif command == "tournament":
         packages.require(EXCHANGE, (), tools=["bwrap"] if _may_play_strangers(arguments) else [])
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)

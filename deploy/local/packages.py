@@ -23,13 +23,13 @@ _PROGRAMS = {"RabbitMQ": rabbitmq.program_path, "Postgres": postgres.program_pat
 PACKAGES = {"RabbitMQ": "rabbitmq-server", "Postgres": "postgresql", "Redis": "redis-server"}
 _UNITS = ("rabbitmq-server", "epmd.socket", "postgresql", "redis-server")
 # Packages of tools that start a service of their own.
-_UNITS_OF_TOOLS = frozenset({"caddy", "prometheus"})
+_UNITS_OF_TOOLS = frozenset({"caddy", "prometheus", "etcd", "patroni", "haproxy"})
 
 _OS_RELEASE = Path("/etc/os-release")
 # Ubuntu's package installs the snap, which is the only Chromium that Ubuntu has.
 _NAMES_ON_UBUNTU = {"chromium": "chromium-browser"}
 # Tools that are part of a package with another name.
-_PACKAGES_OF_TOOLS = {"promtool": "prometheus", "bwrap": "bubblewrap"}
+_PACKAGES_OF_TOOLS = {"promtool": "prometheus", "bwrap": "bubblewrap", "etcd": "etcd-server", "ip": "iproute2"}
 
 # Packages ask it before they start a service; status 101 forbids the start.
 _START_POLICY = Path("/usr/sbin/policy-rc.d")
@@ -100,7 +100,7 @@ def _install(packages: Collection[str], log: Path) -> None:
                 )
         if shutil.which("systemctl"):
             # The packages' own services must not start with the machine: the exchange runs services of its own.
-            units = [*_UNITS, *sorted(_UNITS_OF_TOOLS & set(packages))]
+            units = [*_UNITS, *sorted(_UNITS_OF_TOOLS & {package.removesuffix("-server") for package in packages})]
             subprocess.run(["systemctl", "disable", "--quiet", *units], stdout=out, stderr=out, check=False)
 
 

@@ -1,0 +1,84 @@
+"""The cluster runs every process of the exchange, and no host has both of what may be lost once."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from sqlalchemy import make_url
+
+from celery_app.settings import Settings
+from deploy.cluster import layout, services
+from deploy.cluster.cluster import _names
+from deploy.cluster.layout import COUNTS, HOSTS, Host
+from deploy.local.variables import from_environment
+
+VALUES = {
+    "name": "host-1",
+    "address": "10.77.0.11",
+    "network": layout.NETWORK,
+    "etcd_hosts": "10.77.0.11:2379",
+    "folder": "/folder",
+    "data": "/folder/data",
+    "binaries": "/bin",
+    "settings": "/folder/exchange.conf",
+    "user": "exchange",
+    "password": "secret",
+    "replicator": "replicator",
+    "replicator_password": "secret",
+}
+
+
+def _processes(host: Host, shards: int = 2) -> set[str]:
+    return set(_names(host, shards))
+
+
+@pytest.mark.parametrize("shards", [2, 4, 5])
+def test_every_process_runs_and_has_its_rights(shards: int) -> None:
+    known = {name for name, _ in from_environment(COUNTS).processes(shards)} - {"flower"}
+    assert set().union(*(_processes(host, shards) for host in HOSTS)) == known
+
+
+@pytest.mark.parametrize("shard", range(4))
+def test_a_matching_worker_and_its_standby_are_on_different_hosts(shard: int) -> None:
+    of_shard = [{f"matching.{shard}", f"matching.{shard}-2"} & _processes(host, 4) for host in HOSTS]
+    assert sorted(len(some) for some in of_shard) == [0, 1, 1]
+
+
+@pytest.mark.parametrize("lost", HOSTS, ids=lambda host: host.name)
+def test_without_any_host_every_stage_goes_on(lost: Host) -> None:
+    left = {name.partition("-")[0] for host in HOSTS if host != lost for name in _processes(host)}
+    stages = {"api", "streams", "order_entry", "matching.0", "matching.1", "order_execution", "data_feed"}
+    assert stages | {"catch_up", "scheduler"} <= left
+
+
+def test_addresses_name_every_host() -> None:
+    settings = Settings(
+        broker_url=layout.broker_urls("api", "secret"),
+        clearing_data_url=layout.database_url("api", "secret", "clearing_data"),
+    )
+    assert settings.broker_url.get_secret_value().count("amqp://") == len(HOSTS)
+    url = make_url(settings.clearing_data_url.get_secret_value())
+    assert url.query["host"] == tuple(f"{host.address}:5432" for host in HOSTS)
+    assert url.query["target_session_attrs"] == "read-write"
+
+
+# -- what the templates must say -----------------------------------------------------------------------------------
+
+
+def test_no_acknowledged_commit_is_on_one_disk_alone() -> None:
+    patroni = yaml.safe_load(services._filled("patroni.yml", **VALUES))
+    dcs = patroni["bootstrap"]["dcs"]
+    assert dcs["synchronous_mode"] is True
+    assert dcs["synchronous_mode_strict"] is True
+    assert dcs["ttl"] >= dcs["loop_wait"] + 2 * dcs["retry_timeout"], "a primary would lose its lock while it retries"
+    assert patroni["postgresql"]["custom_conf"] == "/folder/exchange.conf"
+
+
+def test_a_node_of_rabbitmq_without_a_majority_pauses() -> None:
+    text = services._filled("rabbitmq.conf", address="10.77.0.11", user="exchange", password="secret", peers="peers")
+    assert "cluster_partition_handling = pause_minority" in text.splitlines()
+
+
+def test_the_proxies_send_nothing_to_an_api_that_is_not_ready() -> None:
+    text = services._filled("haproxy.cfg", address="10.77.0.11", servers="    server host-1 10.77.0.11:8000 check")
+    assert text.count("GET /health/ready") == text.count("\nbackend ") == 2
