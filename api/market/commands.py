@@ -67,5 +67,5 @@ def _problem_of(reason: str) -> Problem:
         case "settled":
             return Problem(409, reason, "the security is settled for good")
         case "price_off_tick" | "price_out_of_band":
-            return invalid("/reference_price", "has to be on the tick, and within the price limits", code=reason)
+            return invalid("/reference_price", "must be on the tick, and within the price limits", code=reason)
     return Problem(409, reason, "order entry denied it")

@@ -137,5 +137,5 @@ def _price_limits(wanted: NewSecurity) -> tuple[int, int]:
     lowest = wanted.tick if wanted.min_price is None else -(-wanted.min_price // wanted.tick) * wanted.tick
     highest = wanted.max_price // wanted.tick * wanted.tick
     if not lowest <= wanted.reference_price <= highest:
-        raise invalid("/reference_price", "has to be from min_price to max_price", code="price_out_of_band")
+        raise invalid("/reference_price", "must be from min_price to max_price", code="price_out_of_band")
     return lowest, highest
