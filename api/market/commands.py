@@ -71,5 +71,5 @@ def _problem_of(reason: str) -> Problem:
         case "worth_too_large":
             return invalid("", "all issued shares would be worth more than the exchange can book", code=reason)
         case "price_off_tick" | "price_out_of_band":
-            return invalid("/reference_price", "has to be on the tick, and within the price limits", code=reason)
+            return invalid("/reference_price", "must be on the tick, and within the price limits", code=reason)
     return Problem(409, reason, "order entry denied it")

@@ -15,6 +15,7 @@ from api.wire import outgoing
 from api.wire.answers import answer
 from api.wire.answers_schema.market import Security
 from api.wire.declaration import declared
+from api.wire.money import dollars
 from api.wire.problems import Problem, invalid, worth_too_large
 from api.wire.security_answers import CommandSubmitted
 from api.wire.security_bodies import NewSecurity, Settlement
@@ -144,11 +145,12 @@ def _price_limits(wanted: NewSecurity) -> tuple[int, int]:
     if wanted.maker_fee + wanted.taker_fee < 0:
         raise invalid("/maker_fee", "a rebate must not be more than the other side pays")
     if wanted.reference_price % wanted.tick:
-        raise invalid("/reference_price", "is not on the tick of the security", code="price_off_tick")
+        raise invalid("/reference_price", f"must be a multiple of {dollars(wanted.tick)}", code="price_off_tick")
     lowest = wanted.tick if wanted.min_price is None else -(-wanted.min_price // wanted.tick) * wanted.tick
     highest = wanted.max_price // wanted.tick * wanted.tick
     if not lowest <= wanted.reference_price <= highest:
-        raise invalid("/reference_price", "has to be from min_price to max_price", code="price_out_of_band")
+        limits = f"must be from {dollars(lowest):,} to {dollars(highest):,}"
+        raise invalid("/reference_price", limits, code="price_out_of_band")
     if is_worth_too_much(wanted.issued, highest):
         raise worth_too_large("/issued", "max_price")
     return lowest, highest

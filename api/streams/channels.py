@@ -141,7 +141,7 @@ class Channels:
         try:
             subscription = msgspec.convert(sent[0], Subscription)
         except msgspec.ValidationError as fault:
-            raise invalid("", "has to be {channel, security_id}") from fault
+            raise invalid("", "must be {channel, security_id}") from fault
         if subscription.channel not in {*self._by_security, *self._boards, "report"}:
             raise invalid("/channel", "is no channel", code="unknown_channel")
         if subscription.security_id is not None and subscription.security_id not in self._listing.all():
@@ -238,5 +238,5 @@ def _asks_for_cancels(auth: object) -> bool:
     """Return whether the end of the connection cancels the client's orders. Raises Problem (422)."""
     asks = auth.get("cancel_on_disconnect", False) if isinstance(auth, dict) else False
     if not isinstance(asks, bool):
-        raise invalid("/cancel_on_disconnect", "has to be true or false")
+        raise invalid("/cancel_on_disconnect", "must be true or false")
     return asks

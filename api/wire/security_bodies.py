@@ -22,26 +22,26 @@ def _band_ppm(band: object) -> int:
     if type(band) is int or isinstance(band, Decimal):
         fraction = Decimal(band)
         if not 0 < fraction < 1:
-            raise PydanticCustomError("band", "has to be above 0 and below 1, or null")
+            raise PydanticCustomError("band", "must be above 0 and below 1, or null")
         ppm = int(fraction * _PPM)
         if Decimal(ppm).scaleb(-6) == fraction:
             return ppm
-    raise PydanticCustomError("band", "has to be a fraction with at most six decimals, such as 0.10, or null")
+    raise PydanticCustomError("band", "must be a fraction with at most six decimals, such as 0.10, or null")
 
 
 def _lasts_us(seconds: object) -> int:
     if type(seconds) is int or isinstance(seconds, Decimal):
         if not Decimal("0.001") <= seconds <= LONGEST_PHASE_S:
-            raise PydanticCustomError("seconds", "has to be from 0.001 to {most}", {"most": LONGEST_PHASE_S})
+            raise PydanticCustomError("seconds", "must be from 0.001 to {most}", {"most": LONGEST_PHASE_S})
         return int(seconds * 1_000_000)
-    raise PydanticCustomError("seconds", "has to be a number of seconds")
+    raise PydanticCustomError("seconds", "must be a number of seconds")
 
 
 def _value_cents(value: object) -> int:
     cents = cents_of(value, below_cents=PRICE_BELOW_CENTS)
     if isinstance(cents, int) and cents >= 0:
         return cents
-    raise PydanticCustomError("value", "has to be a number of dollars, 0 or more, with at most two decimals")
+    raise PydanticCustomError("value", "must be a number of dollars, 0 or more, with at most two decimals")
 
 
 BandPpm = Annotated[

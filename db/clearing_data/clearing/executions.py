@@ -39,24 +39,10 @@ COLUMNS = (
 )
 
 
-# The fields of a trade in their order, with its tag, which is its kind, before them.
-_TRADE_COLUMNS = (
-    "kind",
-    "event_id",
-    "security_id",
-    "sequence",
-    "price_cents",
-    "quantity",
-    "aggressor_side",
-    "buy_order_id",
-    "buyer",
-    "hold_cents",
-    "sell_order_id",
-    "seller",
-    "executed_us",
-)
-# If the message changes, this must follow.
-assert len(_TRADE_COLUMNS) == 1 + len(TradeMade.__struct_fields__)
+# The columns of a trade's fields in their order, with its tag, which is its kind, before them.
+_OTHER_NAMES = {"buy_hold_cents": "hold_cents", "traded_us": "executed_us"}
+_TRADE_COLUMNS = ("kind", *(_OTHER_NAMES.get(name, name) for name in TradeMade.__struct_fields__))
+assert set(_TRADE_COLUMNS) <= set(COLUMNS), "each field of TradeMade needs a column of executions"
 
 
 class AlreadySettled(Exception):

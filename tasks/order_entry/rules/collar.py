@@ -27,7 +27,7 @@ def collar_price(
     source           market-order protection as on CME Globex
     """
     if reference_cents <= 0:
-        raise ValueError("a reference price has to be positive")
+        raise ValueError("a reference price must be positive")
     if side == "buy":
         highest = reference_cents * (band.denominator + band.numerator) // band.denominator
         return min(highest, max_price_cents) // tick_cents * tick_cents
