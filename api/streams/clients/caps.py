@@ -187,10 +187,11 @@ def _answer(problem: Problem, start_response: Callable[..., Any]) -> list[bytes]
 class SubscriptionBudget:
     """Bounds the snapshots of a connection: BURST at once, and PER_S in the long run.
 
-    One subscription to all securities may overdraw the budget; the next one then waits longer.
+    One subscription to all securities may overdraw the budget; the next one then waits longer. The page of an exchange
+    with 200 securities needs three of these at once.
     """
 
-    BURST = 200
+    BURST = 1_000
     PER_S = 20
 
     def __init__(self) -> None:

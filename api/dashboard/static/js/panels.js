@@ -20,7 +20,7 @@ import { tape } from "./panels/tape.js";
 import { ticket } from "./panels/ticket.js";
 
 export function panels(market, stream) {
-  keepListing();
+  keepListing(market);
   keepOwn(market);
   connection(market, stream);
   picker(market, stream);

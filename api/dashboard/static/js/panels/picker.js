@@ -11,21 +11,33 @@ import { Signal } from "../signal.js";
 
 const DAYS_MS = 15_000;
 const HOURS = 24;
+// At most this many statistics are read in a turn, beginning with those that are the oldest.
+const MOST_AT_ONCE = 20;
+// With more securities than this, there is a field to find one.
+const FEW = 12;
 
 // The statistics of the last day for each security.
 const days = new Signal(new Map());
+const readAt = new Map();
 
 export function picker(market) {
   const rows = new Rows(byId("picker-rows"), () => row());
+  const find = byId("picker-find");
+  const sought = new Signal("");
+  find.addEventListener("input", () => (sought.value = find.value.trim().toUpperCase()));
   listed.listen(choose);
   repeatedly(DAYS_MS, refresh);
   listed.listen((data) => data.some((one) => !days.value.has(one.security_id)) && refresh());
+  security.listen((id) => id !== null && !days.value.has(id) && refresh());
 
-  paintOn([market.prices, listed, listingProblem, days, security], () => {
-    const data = listed.value ?? [];
+  paintOn([market.prices, listed, listingProblem, days, security, sought], () => {
+    const every = listed.value ?? [];
+    find.hidden = every.length <= FEW;
+    const data = find.hidden ? every : every.filter((one) => one.security_id.includes(sought.value));
     const made = rows.fit(data.length);
     data.forEach((one, index) => writeRow(made[index], one, market));
-    const texts = { what: "the securities", nothing: "No securities are listed." };
+    const nothing = every.length === 0 ? "No securities are listed." : "No security has these letters.";
+    const texts = { what: "the securities", nothing };
     writeAbsence(byId("picker-empty"), data.length === 0, lackOf(listed.value, listingProblem.value), texts);
     writeBar(market);
   });
@@ -44,11 +56,22 @@ function choose(data) {
 
 async function refresh() {
   try {
-    for (const { security_id: id } of listed.value ?? []) days.value.set(id, await day(id));
-    days.changed();
+    for (const id of next()) {
+      readAt.set(id, Date.now());
+      days.value.set(id, await day(id));
+    }
   } catch {
     // The bar shows that the exchange is away; the next turn tries again.
+  } finally {
+    days.changed();
   }
+}
+
+// The securities whose statistics are read next: the chosen one first.
+function next() {
+  const age = (id) => (id === security.value ? -1 : (readAt.get(id) ?? 0));
+  const names = (listed.value ?? []).map((one) => one.security_id);
+  return names.sort((one, other) => age(one) - age(other)).slice(0, MOST_AT_ONCE);
 }
 
 // The reference is the price at the end of the first hour of the last day or, on a younger market, of its first minute:
