@@ -7,6 +7,7 @@ from typing import Any
 import gevent
 from flask import Blueprint, Response
 from gevent.lock import Semaphore
+from msgspec import Raw
 from sqlalchemy import Connection
 
 from api.competitions.book_replay import BookReplay
@@ -29,6 +30,8 @@ from db.connect import Database
 _MOST_KEPT = 6
 # Commands between two moments in which orders go first.
 _BETWEEN = 100
+# Rows that are encoded at once.
+_ROWS = 1_000
 
 
 def routes(*, clearing_data: Database) -> Blueprint:
@@ -116,7 +119,16 @@ def _made(clearing_data: Database, found: Competition, security: RoundSecurity) 
         "name": security.named,
         "began_at": time_of(began_us),
         "ended_at": time_of(max(rebuilt.ended_us, began_us)),
-        "book": rebuilt.book,
-        "trades": rebuilt.trades,
-        "phases": rebuilt.phases,
+        "book": _encoded(rebuilt.book),
+        "trades": _encoded(rebuilt.trades),
+        "phases": _encoded(rebuilt.phases),
     }
+
+
+def _encoded(rows: list[list[Any]]) -> Raw:
+    """Encode rows some at a time, so that orders go first in between."""
+    parts = []
+    for first in range(0, len(rows), _ROWS):
+        parts.append(encode(rows[first : first + _ROWS])[1:-1])
+        gevent.sleep(0)
+    return Raw(b"[" + b",".join(parts) + b"]")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import Raw
 
 from api.competitions.book_replay import BookReplay
+from api.competitions.replay import _encoded
+from api.wire.answers import encode
 from api.wire.money import dollars
 from tasks.matching.rules.engine import Engine
 from tasks.messages import Command, ListSecurity, PlaceOrder, SetPhase, TradeMade
@@ -71,3 +74,9 @@ def test_nothing_happened() -> None:
     rebuilt = BookReplay(0, (1, listing()))
     rebuilt.apply([(2, SetPhase(2, ID, "closed", "admin", None, 2))])
     assert (rebuilt.began_us, rebuilt.book, rebuilt.trades, rebuilt.phases) == (None, [], [], [])
+
+
+def test_rows_are_encoded_some_at_a_time() -> None:
+    rows = [[number, "bid", dollars(110), 2, 3] for number in range(2_500)]
+    assert _encoded(rows) == Raw(encode(rows))
+    assert _encoded([]) == Raw(b"[]")
