@@ -19,6 +19,7 @@ from kombu import Connection
 from kombu.message import Message
 
 from celery_app.deliveries import Deliveries
+from celery_app.memory import collect_rarely
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, MessageHandler, Stage, is_transient
 from celery_app.topology import declare, stage_of_queue
@@ -66,6 +67,7 @@ class StageConsumer(Consumer):
             except InvariantBroken:
                 task.halt()
             self._stages[stage] = task
+        collect_rarely()
         self._liveness = Path(settings().run_directory) / "alive" / self.hostname
         self._liveness.parent.mkdir(parents=True, exist_ok=True)
         Watchdog(self.app, queues, self.progress, patience_s=settings().stall_patience_s).start()
