@@ -18,6 +18,7 @@ from kombu.message import Message
 
 from celery_app import liveness
 from celery_app.deliveries import Deliveries
+from celery_app.memory import collect_rarely
 from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, MessageHandler, Stage, is_transient
 from celery_app.topology import declare, stage_of_queue
@@ -66,6 +67,7 @@ class StageConsumer(Consumer):
             except InvariantBroken:
                 task.halt()
             self._stages[stage] = task
+        collect_rarely()
         self._watchdog = Watchdog(self.app, queues, self.progress, patience_s=settings().stall_patience_s)
         self._watchdog.start()
         super().start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import resource
 import signal
 import socket
@@ -11,13 +10,11 @@ import sys
 import gevent
 
 from api.http.server import MAX_CONNECTIONS, Server
+from celery_app.memory import collect_rarely
 
 BACKLOG = 1_024
 # Open files besides the connections of clients: databases, RabbitMQ, logs.
 OTHER_FILES = 500
-# New objects at which the garbage collector looks at the young ones. A request of a hundred orders makes thousands,
-# and none of them is garbage in a cycle: at the usual 700 it looks, in vain, several times in each request.
-COLLECT_AFTER = 100_000
 
 
 def serve(server: Server) -> int:
@@ -25,10 +22,7 @@ def serve(server: Server) -> int:
     _allow_files(MAX_CONNECTIONS + OTHER_FILES)
     for number in (signal.SIGTERM, signal.SIGINT):
         gevent.signal_handler(number, server.finish)
-    # Imported objects live as long as the process, so the garbage collector need not visit them again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_AFTER)
+    collect_rarely()
     server.run()
     return 0
 

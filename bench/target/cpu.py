@@ -110,7 +110,9 @@ def part_of(pid: int, run_directory: Path) -> str | None:
         return None
     module = words[words.index("-m") + 1]
     if module in _CELERY:
-        return words[words.index("-Q") + 1] if "-Q" in words[:-1] else "flower"
+        if "-Q" in words[:-1]:
+            return words[words.index("-Q") + 1]
+        return "scheduler" if words[-1] == "beat" else "flower"
     return _BOTS if module == _BOTS else _PARTS.get(module)
 
 
