@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 
 from tasks.matching.rules.engine import Engine
-from tasks.matching.rules.state import BookState, OrderState, decode, encode
-from tasks.messages import Command, Event, OrderClosed, OrderReplaced, PlaceOrder, TradeMade
+from tasks.matching.rules.state import decode, encode
+from tasks.messages import BookState, Command, Event, OrderClosed, OrderReplaced, OrderState, PlaceOrder, TradeMade
 from tests.support.book_mirror import BookMirror
 from tests.support.naive_book import NaiveBook
 from tests.support.naive_orders import CONTINUOUS, NaiveOrder, levels

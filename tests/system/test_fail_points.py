@@ -40,7 +40,7 @@ SIZE = 8
 PATIENCE_S = 20.0
 
 # Another test covers the fail points of matching, and compares bytes.
-OTHER_POINTS = [point for point in POINTS if not point.startswith(("matching.", "publisher."))]
+OTHER_POINTS = [point for point in POINTS if not point.startswith(("matching.", "moving.", "publisher."))]
 
 
 @pytest.fixture
