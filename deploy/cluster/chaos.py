@@ -34,17 +34,20 @@ BATCH = 20
 EVERY_S = 0.2
 REQUEST_S = 10
 SECURITY = "MSFT"
+SIDES = ("buy", "sell")
+CLIENTS = ("SINGLE", "FLOOD")
 
 
 @dataclass
 class Trader:
     """A client that sends arrays of orders until it is stopped, each order until it is accepted.
 
-    waits_s  the time until each array was accepted
+    begins_with  0: with a buy; 1: with a sell
+    waits_s      the time until each array was accepted
     """
 
     key: str
-    side: str
+    begins_with: int
     name: str
     stopped: threading.Event
     accepted: int = 0
@@ -56,7 +59,9 @@ class Trader:
         array, host = 0, 0
         while not self.stopped.is_set():
             began = time.monotonic()
-            orders = [self._order(f"{self.name}-{array}-{n}") for n in range(BATCH)]
+            # It sells with the next array what it bought, so that neither cash nor shares run out.
+            side = SIDES[(array + self.begins_with) % 2]
+            orders = [self._order(side, f"{self.name}-{array}-{n}") for n in range(BATCH)]
             while not self._send(proxy_url(HOSTS[host % len(HOSTS)]), orders):
                 self.failures += 1
                 host += 1
@@ -67,10 +72,10 @@ class Trader:
             array += 1
             time.sleep(EVERY_S)
 
-    def _order(self, client_order_id: str) -> dict[str, str | int]:
+    def _order(self, side: str, client_order_id: str) -> dict[str, str | int]:
         return {
             "security_id": SECURITY,
-            "side": self.side,
+            "side": side,
             "type": "limit",
             "quantity": 1,
             "price": "100.00",
@@ -98,10 +103,7 @@ def main() -> int:
     keys = json.loads((CLUSTER.directory / "keys.json").read_text())
     stopped = threading.Event()
     run = f"chaos-{asked.seed}-{int(time.time())}"
-    traders = [
-        Trader(keys[client], side, f"{run}-{client}", stopped)
-        for client, side in (("SINGLE", "buy"), ("FLOOD", "sell"))
-    ]
+    traders = [Trader(keys[client], n, f"{run}-{client}", stopped) for n, client in enumerate(CLIENTS)]
     threads = [threading.Thread(target=trader.run) for trader in traders]
     for thread in threads:
         thread.start()

@@ -37,7 +37,6 @@ def main(arguments: list[str]) -> int:
         tools = ["etcd", "patroni", "haproxy", "ip"]
         packages.require(EXCHANGE, set(SERVICE_URLS.values()), tools=tools if arguments[1:] == ["up"] else [])
         virtual_environment.require(EXCHANGE, virtual_environment.RUNNING)
-        return os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "deploy.cluster", *arguments[1:]])
     elif command == "tournament":
         packages.require(EXCHANGE, (), tools=["bwrap"] if _may_play_strangers(arguments) else [])
         virtual_environment.require(EXCHANGE, virtual_environment.LEAGUE)
