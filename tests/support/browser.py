@@ -66,7 +66,7 @@ class Visit:
         complaints = (
             [text for text in self.complaints if not text.startswith(forgiven)] if forgiven else self.complaints
         )
-        assert complaints == []
+        assert complaints == [], complaints
         assert self.elsewhere == []
 
 

@@ -40,6 +40,9 @@ def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
         trade(running, "100.00")
         running.wait_until(lambda: requests.get(f"{running.url}/life", timeout=20).ok, "the trade is stored")
         yield running
+    # Tests that use the databases as they are expect five securities.
+    renew_clearing_data(_databases[0])
+    renew_market_data(_databases[1])
 
 
 @pytest.fixture(scope="module")
