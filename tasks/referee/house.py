@@ -84,7 +84,7 @@ class HouseBots:
         self._not_before_s: dict[str, float] = {}
 
     def keep(self, wanted: Mapping[str, Spec]) -> None:
-        """Start the house bots that do not run."""
+        """Start one of the house bots that do not run: its key takes several requests, and the round must go on."""
         for client_id, spec in wanted.items():
             process = self._running.get(client_id)
             if process is not None and process.poll() is None:
@@ -95,6 +95,7 @@ class HouseBots:
                 self._not_before_s[client_id] = time.monotonic() + AGAIN_S
             if time.monotonic() >= self._not_before_s.get(client_id, 0.0):
                 self._running[client_id] = self._start(spec)
+                return
 
     def _start(self, spec: Spec) -> subprocess.Popen[bytes]:
         if spec.client_id not in self._keys:

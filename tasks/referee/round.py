@@ -58,8 +58,8 @@ class Leader:
         work = _Work(self._db, self._client, found, teams, securities)
         is_done = found.step not in ("open", "over") and work.do(found.step)
         if found.step in TRADING_STEPS:
-            self._house.keep(specs(found, teams, work.ids, url=self._client.url))
             self._sampler.sample(found)
+            self._house.keep(specs(found, teams, work.ids, url=self._client.url))
         else:
             self._house.stop()
         if is_done:
