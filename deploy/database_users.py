@@ -30,8 +30,9 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
         "UPDATE ON accounts, account_growth",
         "UPDATE (shares, borrowed, sold_cents) ON holdings",
         "UPDATE (revoked_us) ON api_keys",
+        "UPDATE (is_shared) ON client_order_ids",
         "UPDATE (maker_fee_ppm, taker_fee_ppm) ON securities",
-        "DELETE ON equity_samples, api_keys",
+        "DELETE ON equity_samples, api_keys, client_order_ids",
     ),
     "streams": (
         "SELECT ON api_keys, securities, last_prices, accounts, holdings, ledger, executions, shards, "

@@ -18,6 +18,7 @@ from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit, queued
 from tests.support.broker import depth
+from tests.support.streams import wait_until
 from tests.support.web import Api, problem, running_api
 
 pytestmark = pytest.mark.usefixtures("api")  # databases and queues as of a new exchange
@@ -62,6 +63,20 @@ def test_rabbitmq_refuses(keys: Keys, queues: Connection) -> None:
         assert took_s < WITHIN_S
     assert [problem(answer)["code"] for answer, _ in answers[1:]] == ["not_accepted", "not_accepted"]
     assert ready["dependencies"]["rabbitmq"] == "away"
+    assert depth(queues, ORDER_ENTRY) == 1
+
+
+def test_an_order_that_was_not_queued_gives_its_promise_back(keys: Keys, queues: Connection) -> None:
+    with _proxy(_broker()) as proxy, running_api({"BROKER_URL": _through(_broker(), proxy)}) as api:
+        mine = {"key": keys.single, "json": limit(client_order_id="mine")}
+        shared = {"key": keys.single, "json": limit(client_order_id="shared")}
+        first = api.ask("POST", "/orders", **shared)
+        assert first.status_code == 202
+        proxy.refuse()
+        wait_until(lambda: problem(api.ask("POST", "/orders", **mine))["code"] == "not_accepted")
+        assert problem(api.ask("POST", "/orders", **shared))["code"] == "not_accepted"
+        assert api.ask("GET", "/orders/by-client-id/mine", key=keys.single).status_code == 404
+        assert api.ask("GET", "/orders/by-client-id/shared", key=keys.single).json()["status"] == "pending"
     assert depth(queues, ORDER_ENTRY) == 1
 
 

@@ -111,7 +111,8 @@ class OrderGateway:
             allowance = self._rate_limits.give_back(identity, refused)
         messages = [one.message for one, _ in valid if one.message and not one.problem and not one.decided]
         if messages:
-            self._put(messages)
+            first = [one.message for one, _ in valid if isinstance(one.message, OrderRequest) and not one.duplicate]
+            self._put(messages, [one for one in first if one.client_order_id is not None])
         return allowance
 
     def cancel_all(
@@ -150,12 +151,20 @@ class OrderGateway:
                 submission.refuse(problem)
         return valid
 
-    def _put(self, messages: Sequence[Message]) -> None:
-        """Queue messages, and remember the orders among them. Raises Problem (503)."""
+    def _put(self, messages: Sequence[Message], promised: Sequence[OrderRequest]) -> None:
+        """Queue messages, and remember the orders among them.
+
+        promised  the orders among them to which this request has tied client order ids
+
+        raises  Problem (503)
+        """
         try:
             self._queue.put(messages)
         except UnknownOutcome:
             self._pending.remember_uncertain(messages)
+            raise
+        except Problem:
+            self._promises.withdraw(promised)
             raise
         self._pending.remember(messages)
 

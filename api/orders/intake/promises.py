@@ -1,8 +1,11 @@
-"""Client order ids: each stands for one order for ever, however often and to whichever process the client sends it.
+"""Client order ids: each stands for one order, however often and to whichever process the client sends it.
 
 The api ties the client's own id to an order id before it queues the order. When the client sends the order again, for
 example because the response was lost, it gets the same order id. The api may queue the order again without harm,
 because order entry drops the orders that it has decided.
+
+A promise lasts for ever, with one exception: an order that certainly was not queued gives its promise back, unless
+another request was told the same order id. Otherwise the promise of a client that gives up would never be kept.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import hashlib
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy.exc import InterfaceError, OperationalError
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from api.orders.intake.group_commit import CutOff, GroupCommit, NotBegun
@@ -21,6 +26,8 @@ from db.clearing_data.log import admission, orders
 from db.connect import Database
 from tasks.messages import OrderRequest
 from tasks.order_entry.rules.terms import promised_terms_of
+
+log = structlog.get_logger()
 
 MOST_IN_A_TRANSACTION = 1_000
 
@@ -70,6 +77,17 @@ class Promises:
         except (NotBegun, CutOff, OperationalError, InterfaceError, PoolTimeoutError):
             raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
 
+    def withdraw(self, messages: Sequence[OrderRequest]) -> None:
+        """Give back the promises of orders that certainly were not queued, unless other requests rely on them."""
+        if not messages:
+            return
+        try:
+            with self._clearing_data.transaction() as tx:
+                orders.withdraw(tx, {(one.client_id, str(one.client_order_id)): one.order_id for one in messages})
+        except (DBAPIError, PoolTimeoutError) as fault:
+            # The client may still send the order again; the audit names it if it never does.
+            log.warning("promises_not_withdrawn", orders=len(messages), fault=str(fault)[:200])
+
     def is_promised(self, client_id: str, client_order_id: str) -> bool:
         """Return whether a client order id stands for an order. Raises Problem (503)."""
         with reading(self._clearing_data) as tx:
@@ -78,16 +96,24 @@ class Promises:
     def _keep(self, waiting: list[Sequence[OrderPromise]]) -> None:
         promises = [promise for group in waiting for promise in group]
         with self._clearing_data.transaction() as tx:
-            stored = orders.promise(tx, [(*one.name, one.order.order_id, one.digest) for one in promises])
-            for one in promises:
-                first = stored[one.name]
-                one.order_id = first.order_id
-                one.same_terms = first.digest == one.digest
-            repeated = [one for one in promises if one.repeated]
+            repeated = _promise(tx, promises)
+            # A promise may be withdrawn between these statements; the next attempt then takes its place.
+            while repeated and orders.share(tx, repeated) < len(repeated):
+                repeated = _promise(tx, promises)
             if repeated:
-                decided = admission.known_orders(tx, [one.order_id for one in repeated])
-                for one in repeated:
-                    one.decided = one.order_id in decided
+                decided = admission.known_orders(tx, list(repeated.values()))
+                for one in promises:
+                    one.decided = one.repeated and one.order_id in decided
+
+
+def _promise(tx: Connection, promises: Sequence[OrderPromise]) -> dict[tuple[str, str], int]:
+    """Tie client order ids to orders; return those that stand for more than one request, with their order ids."""
+    stored = orders.promise(tx, [(*one.name, one.order.order_id, one.digest) for one in promises])
+    for one in promises:
+        first = stored[one.name]
+        one.order_id = first.order_id
+        one.same_terms = first.digest == one.digest
+    return {one.name: one.order_id for one in promises if one.repeated}
 
 
 def digest_of(order: OrderRequest) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from sqlalchemy import Connection, text
@@ -49,7 +49,7 @@ def next_order_ids(tx: Connection) -> range:
 
 
 def promise(tx: Connection, wanted: Sequence[tuple[str, str, int, bytes]]) -> dict[tuple[str, str], Promise]:
-    """Tie client order ids to order ids permanently; the first request wins.
+    """Tie client order ids to order ids; the first request wins.
 
     wanted   at least one (client_id, client_order_id, order_id, digest of the request's content), in their order
     returns  the promise of each (client_id, client_order_id), with the caller's order id if it came first
@@ -75,6 +75,40 @@ def promise(tx: Connection, wanted: Sequence[tuple[str, str, int, bytes]]) -> di
         columns,
     )
     return {(row.client_id, row.client_order_id): Promise(row.order_id, bytes(row.digest)) for row in rows}
+
+
+# The promises that a request names, locked in the order in which every process locks them.
+_NAMED = (
+    "WITH named AS MATERIALIZED (SELECT client_id, client_order_id FROM client_order_ids JOIN "
+    "unnest(CAST(:clients AS text[]), CAST(:names AS text[])) AS named (client_id, client_order_id) "
+    "USING (client_id, client_order_id) WHERE order_id = ANY(:ids) ORDER BY client_id, client_order_id FOR UPDATE) "
+)
+_IS_NAMED = (
+    "WHERE (client_order_ids.client_id, client_order_ids.client_order_id) = (named.client_id, named.client_order_id)"
+)
+_SHARE = text(f"{_NAMED} UPDATE client_order_ids SET is_shared = true FROM named {_IS_NAMED}")  # noqa: S608
+_WITHDRAW = text(f"{_NAMED} DELETE FROM client_order_ids USING named {_IS_NAMED} AND NOT is_shared")  # noqa: S608
+
+
+def share(tx: Connection, promises: Mapping[tuple[str, str], int]) -> int:
+    """Note that several requests rely on promises; return how many of these still exist.
+
+    promises  order ids by client and client order id
+    """
+    return tx.execute(_SHARE, _columns_of(promises)).rowcount
+
+
+def withdraw(tx: Connection, promises: Mapping[tuple[str, str], int]) -> None:
+    """Delete promises of orders that were never queued, except those on which another request relies.
+
+    promises  order ids by client and client order id
+    """
+    tx.execute(_WITHDRAW, _columns_of(promises))
+
+
+def _columns_of(promises: Mapping[tuple[str, str], int]) -> dict[str, list[str] | list[int]]:
+    clients, names = zip(*promises, strict=True)
+    return {"clients": list(clients), "names": list(names), "ids": list(promises.values())}
 
 
 def promised(tx: Connection, client_id: str, client_order_id: str) -> Promise | None:
