@@ -60,6 +60,7 @@ class StageConsumer(Consumer):
     def start(self) -> None:
         """Prepare the stages of this worker's queues, then consume until the worker must stop."""
         queues = list(self.app.amqp.queues.consume_from)
+        self._watchdog = Watchdog(self.app, queues, self.progress, patience_s=settings().stall_patience_s)
         for stage in dict.fromkeys(map(stage_of_queue, queues)):
             task = self.app.tasks[stage]
             try:
@@ -68,7 +69,6 @@ class StageConsumer(Consumer):
                 task.halt()
             self._stages[stage] = task
         collect_rarely()
-        self._watchdog = Watchdog(self.app, queues, self.progress, patience_s=settings().stall_patience_s)
         self._watchdog.start()
         super().start()
 

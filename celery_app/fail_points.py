@@ -54,7 +54,7 @@ POINTS: Final = {
     "moving.locked": "the security and both shards are locked",
     "moving.sequenced": "both commands of a move are in a transaction that is not committed",
     "moving.committed": "the security is on its new shard, and no engine knows of it",
-    "moving.notified": "both engines are told of the move",
+    "moving.notified": "both engines know of the move",
     "data_feed.committed": "the reports of the other stages are stored, and none of them is pushed",
     "data_feed.phase_stored": "a new phase is stored, and it is not pushed",
 }

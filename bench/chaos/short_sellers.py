@@ -90,12 +90,21 @@ def open_accounts(admin: Client) -> dict[str, str]:
     return keys
 
 
-def offer_what_is_owed(url: str, admin: Client, squeezer_key: str) -> list[str]:
-    """Offer the shares that clients under a buy-in owe, once; return these clients."""
+def offer_what_is_owed(url: str, admin: Client, squeezer_key: str, *, attempt: int) -> list[str]:
+    """Offer the shares that clients under a buy-in owe, once; return these clients.
+
+    The squeezer's own orders give way, and the default fund has cash again: a buy-in waits for both.
+    """
     line = Line(url, squeezer_key)
     rows = [row for row in admin.ask("GET", "/clearing/margin", dict)["data"] if row["buy_in_since"]]
+    if rows:
+        line.ask("DELETE", "/orders")
+        admin.deposit_cash("EXCHANGE", FUND, transfer_id=f"fund:{attempt}")
     for row in rows:
         for security_id, shares in row["borrowed"].items():
+            admin.deposit_shares(
+                SQUEEZER, security_id, shares, transfer_id=f"{attempt}:{row['client_id']}:{security_id}"
+            )
             line.ask("POST", "/orders", _order(security_id, "sell", shares, REFERENCE_CENTS / 100))
     line.close()
     return [row["client_id"] for row in rows]

@@ -171,7 +171,9 @@ class Judge:
     def _end_buy_ins(self) -> None:
         """Offer what clients under a buy-in owe, until every buy-in is over."""
         deadline_s = time.monotonic() + _BUY_INS_S
-        while left := offer_what_is_owed(self._arena.own.url, self._admin, self._keys[SQUEEZER]):
+        attempt = 0
+        while left := offer_what_is_owed(self._arena.own.url, self._admin, self._keys[SQUEEZER], attempt=attempt):
+            attempt += 1
             if time.monotonic() > deadline_s:
                 self.verdict.find("buy-in is not over", left)
                 return

@@ -210,9 +210,9 @@ class Rehearsal:
             asked += self._desk.requests - before
         self._desk.come_back(address)
         self._desk.console.wait_for_timeout(3_000)
-        self._tell_costs(used, seconds, asked)
+        self._report_costs(used, seconds, asked)
 
-    def _tell_costs(self, used: dict[bool, dict[str, float]], seconds: dict[bool, float], asked: int) -> None:
+    def _report_costs(self, used: dict[bool, dict[str, float]], seconds: dict[bool, float], asked: int) -> None:
         def of(name: str, opened: bool) -> float:
             return 1000 * used[opened].get(name, 0.0) / seconds[opened]
 
@@ -241,10 +241,10 @@ class Rehearsal:
             self.findings += team.unusual()
         self._judge_orders(place)
         recount = _run("bots", "verify", place)
-        self._tell("recount", recount, ok=recount.returncode == 0)
+        self._report("recount", recount, ok=recount.returncode == 0)
         audit = _run("tasks.audit", "--json")
         passed = audit.returncode == 0 and json.loads(audit.stdout)["passed"]
-        self._tell("audit", audit, ok=passed, said="passes" if passed else audit.stdout[-2000:])
+        self._report("audit", audit, ok=passed, said="passes" if passed else audit.stdout[-2000:])
         answers: dict[str, int] = {}
         for team in self._teams:
             for status, count in team.answers.items():
@@ -265,11 +265,11 @@ class Rehearsal:
                 )
         self.lines.append(f"{'orders':34} {len(ids):,} in the log, {accepted:,} of the teams accepted, none lost")
 
-    def _tell(self, name: str, done: subprocess.CompletedProcess[str], *, ok: bool, said: str = "") -> None:
-        told = said or (done.stdout if ok else done.stderr).strip()
-        self.lines.append(f"{name:34} {told}")
+    def _report(self, name: str, done: subprocess.CompletedProcess[str], *, ok: bool, said: str = "") -> None:
+        text = said or (done.stdout if ok else done.stderr).strip()
+        self.lines.append(f"{name:34} {text}")
         if not ok:
-            self.findings.append(f"{name}: {told[-2000:]}")
+            self.findings.append(f"{name}: {text[-2000:]}")
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:

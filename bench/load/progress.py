@@ -72,7 +72,7 @@ class Progress:
     def _see_stored(self, tx: Connection) -> None:
         """Record the last command of each shard that the feed has stored as settled.
 
-        The feed writes what a message covers in the transaction that stores its reports, so a table of a few rows tells
+        The feed writes what a message covers in the transaction that stores its reports, so a table of a few rows says
         it; the reports themselves would take a fifth of the CPU of the whole exchange to read ten times a second.
         """
         for shard, end in tx.execute(

@@ -115,13 +115,15 @@ def _move(tx: Connection, engine: Engine, security_id: str, to_shard: int, now_u
     book = engine.book_state(security_id)
     closed = moves.still_open(tx, security_id, engine.recently_closed())
     release, adopt = command_numbers.take(tx, 2)
+    statements = Statements(tx)
     first = admission.append(
-        Statements(tx),
+        statements,
         {
             from_shard: [ReleaseSecurity(release, security_id, to_shard, now_us)],
             to_shard: [AdoptSecurity(adopt, security_id, from_shard, book, closed, now_us)],
         },
     )
+    statements.run()
     done = SecurityMove(security_id, from_shard, first[from_shard], to_shard, first[to_shard])
     moves.record(tx, done, now_us=now_us)
     orders = sum(len(some) for some in (book.bids, book.asks, book.stops, book.for_auction))

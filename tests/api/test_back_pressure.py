@@ -115,7 +115,7 @@ def test_29_queue_at_its_limit(pressed: Api, keys: Keys, rabbitmq: RabbitMQServe
     # A refused order may be sent again under the same id.
     name = sorted(answers.of("not_accepted"))[0]
     again = pressed.ask("POST", "/orders", key=keys.single, json=limit(client_order_id=name))
-    assert (again.status_code, again.json()["duplicate"]) == (200, True)
+    assert (again.status_code, again.json()["client_order_id"]) == (202, name)
     assert _names_in_queue(rabbitmq) == {name}
 
 

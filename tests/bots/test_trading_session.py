@@ -226,9 +226,9 @@ def test_a_bot_knows_what_it_owes_and_that_it_is_bought_in(diary: Diary, harness
     assert (diary.position(), diary.borrowed(), diary.available()) == (-4, 4, 0)
     assert diary.equity == 10_000 + 1_004 * 10 - 4 * 10
     # The clearinghouse buys in the client's name; the bot hears of it from the reports alone.
-    harness.tell("order", 77, side="buy", quantity=4, reason="buy_in")
+    harness.report("order", 77, side="buy", quantity=4, reason="buy_in")
     assert diary.open_orders[77].open_quantity == 4
-    harness.tell("trade", 77, side="buy", quantity=4, price="12")
+    harness.report("trade", 77, side="buy", quantity=4, price="12")
     assert (diary.position(), diary.borrowed(), diary.open_orders) == (0, 0, {})
     assert diary.cash == 10_000 + 1_004 * 10 - 4 * 12
 

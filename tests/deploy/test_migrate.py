@@ -105,9 +105,9 @@ def test_keys_of_another_database_and_revoked_ones_are_replaced(clearing_data: D
     assert {entry for entry in before if before[entry] != after[entry]} == {"GAUSS", "SINGLE"}
 
 
-def test_another_number_of_shards_is_refused(clearing_data: Database, tmp_path: Path) -> None:
-    with pytest.raises(migrate.NotPrepared, match="made with 2 shards and SHARDS is 5: set SHARDS=2"):
-        migrate.prepare(settings(tmp_path, shards=5))
+def test_fewer_shards_than_before_are_refused(clearing_data: Database, tmp_path: Path) -> None:
+    with pytest.raises(migrate.NotPrepared, match="the database has 2 shards and SHARDS is 1: set SHARDS=2"):
+        migrate.prepare(settings(tmp_path, shards=1))
 
 
 def test_a_postgres_that_is_away_is_reported_in_one_sentence(tmp_path: Path) -> None:

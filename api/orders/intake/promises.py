@@ -5,7 +5,7 @@ example because the response was lost, it gets the same order id. The api may qu
 because order entry drops the orders that it has decided.
 
 A promise lasts for ever, with one exception: an order that certainly was not queued gives its promise back, unless
-another request was told the same order id. Otherwise the promise of a client that gives up would never be kept.
+another request got the same order id. Otherwise the promise of a client that gives up would never be kept.
 """
 
 from __future__ import annotations

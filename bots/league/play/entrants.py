@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bots.league.play.configuration import Bot, ConfigurationError, Latency, League
-from bots.league.play.names import LONGEST, own_name, told_apart
+from bots.league.play.names import LONGEST, distinct_names, own_name
 from bots.league.sandbox import bubblewrap
 from bots.league.sandbox.guest_player import LOADING_S, EncodedEvents, GuestFailed, GuestPlayer
 from bots.loading import NoStrategy, options_of, strategy_of
@@ -91,7 +91,7 @@ def entrants(
     if faults:
         raise ConfigurationError("\n".join(["the tournament cannot begin:", *faults]))
     every = tuple(security.id for security in league.securities)
-    called = told_apart(
+    called = distinct_names(
         [
             (bot.name or one.name or _title(bot.strategy), bot.name is None and one.file is not None)
             for bot, one in zip(league.everyone, found, strict=True)

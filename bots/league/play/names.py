@@ -1,7 +1,7 @@
 """Names that bots' files give themselves: none is taken for another bot's in the report.
 
 An organiser may give any name. A stranger's own name consists of ASCII, whose look-alikes are few; in all of Unicode,
-another alphabet's letters would make a second `informed` that no reader could tell from the first.
+another alphabet's letters would make a second `informed` that no reader could distinguish from the first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def look(name: str) -> str:
     return re.sub(r"[\s_.,:;-]+", "", folded)
 
 
-def told_apart(names: Sequence[tuple[str, bool]]) -> list[str]:
+def distinct_names(names: Sequence[tuple[str, bool]]) -> list[str]:
     """Return names of which no stranger's looks like another bot's.
 
     A stranger that looks like a bot of the organiser's is marked; strangers that look alike get the first one's name,

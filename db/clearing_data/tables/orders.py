@@ -164,6 +164,6 @@ client_order_ids = Table(
     Column("client_order_id", Text, primary_key=True),
     Column("order_id", BigInteger, nullable=False),
     Column("digest", LargeBinary, nullable=False),
-    # Whether another request was told this order id: then no single request can withdraw the promise.
+    # Whether another request got this order id: then no single request can withdraw the promise.
     Column("is_shared", Boolean, nullable=False, server_default=text("false")),
 )

@@ -77,6 +77,6 @@ def test_an_orders_records_are_its_clients_alone(
     refused = api.ask("GET", "/orders/MSFT/19/records", key=keys.single).json()
     assert refused == {"order_id": 19, "security_id": "MSFT", "log": None, "trades": [], "postings": []}
 
-    for path in ("/orders/MSFT/17/records", "/orders/TSLA/18/records", "/orders/MSFT/99/records"):
+    for path in ("/orders/MSFT/17/records", "/orders/TSLA/18/records", "/orders/MSFT/999999999/records"):
         assert problem(api.ask("GET", path, key=keys.single))["code"] == "not_found"
     assert problem(api.ask("GET", "/orders/MSFT/18/records"))["code"] == "unauthorized"

@@ -124,9 +124,9 @@ def out(**team: Any) -> Record:
 
 def test_a_team_whose_account_was_closed_neither_gains_nor_loses_what_it_did_not_receive() -> None:
     assert list(faults(out())) == []
-    told = list(faults(out(is_closed=False)))
-    assert "round 1: Out did not begin with exactly the endowment" in told
-    assert any("(30000, -122000, 100)" in fault for fault in told)
+    found = list(faults(out(is_closed=False)))
+    assert "round 1: Out did not begin with exactly the endowment" in found
+    assert any("(30000, -122000, 100)" in fault for fault in found)
 
 
 CHEATS: list[tuple[str, Callable[[Record], Record]]] = [

@@ -240,7 +240,7 @@ def test_a_log_with_a_hole_stops_the_worker_before_it_consumes(floor: Floor) -> 
         tx.execute(text("DELETE FROM order_log WHERE shard = 0 AND seq = 50"))
     worker = Worker(QUEUE)
     worker.launch()
-    assert worker.wait() == INVARIANT_BROKEN_STATUS
+    assert worker.wait() == INVARIANT_BROKEN_STATUS, worker.log
     assert "command 50 is missing in the log" in worker.log
 
 

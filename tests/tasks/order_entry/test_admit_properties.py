@@ -92,12 +92,12 @@ def test_any_units(clearing_data: Database, units: list[list[Request]]) -> None:
         with clearing_data.transaction() as tx:
             assert_books_hold(tx)
         halted = {number_of(request) for request in mine if isinstance(request, HaltRequest)}
-        reported = {report.event_id for report in admission.reports}
+        answered = {report.event_id for report in admission.reports}
         with clearing_data.transaction() as tx:
             waiting = {one.command_id for one in waiting_replaces.overdue(tx, since_us=7)}
         asked = {number_of(request) for request in mine} - halted
-        assert asked - waiting <= reported <= asked | came_early
-        assert not reported & waiting
+        assert asked - waiting <= answered <= asked | came_early
+        assert not answered & waiting
         came_early |= waiting
         sent = sum(len(batch.commands) for batch in admission.commands)
         assert sent == sum(report.reason is None for report in admission.reports) + len(halted)

@@ -338,7 +338,7 @@ def _move() -> None:
 
 
 class _Progress:
-    """Reports how much of the migration is done; its begin, its share and the time so far tell how long it still takes."""
+    """Reports how much of the migration is done; its begin, its share and the time so far give the time that it still takes."""
 
     def __init__(self) -> None:
         self._began_s = time.monotonic()

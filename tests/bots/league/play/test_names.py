@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bots.league.play.names import look, own_name, told_apart
+from bots.league.play.names import distinct_names, look, own_name
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_names_that_one_reads_for_another_look_the_same(name: str) -> None:
     assert look(name) != look("uninformed")
 
 
-def test_a_stranger_that_looks_like_another_is_told_apart() -> None:
+def test_a_stranger_that_looks_like_another_gets_another_name() -> None:
     names = [("informed", False), ("lnf0rmed", True), ("Blue", True), ("b1ue", True), ("Gauß", False), ("Green", True)]
-    assert told_apart(names) == ["informed", "lnf0rmed (stranger)", "Blue", "Blue", "Gauß", "Green"]
+    assert distinct_names(names) == ["informed", "lnf0rmed (stranger)", "Blue", "Blue", "Gauß", "Green"]
 
 
 def test_organisers_may_give_any_names() -> None:
     names = [("informed", False), ("lnformed", False)]
-    assert told_apart(names) == ["informed", "lnformed"]
+    assert distinct_names(names) == ["informed", "lnformed"]
