@@ -91,7 +91,7 @@ def open_accounts(admin: Client) -> dict[str, str]:
 
 
 def offer_what_is_owed(url: str, admin: Client, squeezer_key: str, *, attempt: int) -> list[str]:
-    """Offer the shares that clients under a buy-in owe, once; return these clients.
+    """Offer the shares that clients under a buy-in owe, once; return their positions as text.
 
     The squeezer's own orders give way, and the default fund has cash again: a buy-in waits for both.
     """
@@ -107,7 +107,7 @@ def offer_what_is_owed(url: str, admin: Client, squeezer_key: str, *, attempt: i
             )
             line.ask("POST", "/orders", _order(security_id, "sell", shares, REFERENCE_CENTS / 100))
     line.close()
-    return [row["client_id"] for row in rows]
+    return [str(row) for row in rows]
 
 
 def _order(security_id: str, side: str, quantity: int, price: float) -> dict[str, Any]:
