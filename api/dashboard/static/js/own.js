@@ -7,6 +7,8 @@ import { Signal } from "./signal.js";
 
 const ACCOUNT_MS = 1_000;
 const ORDERS_MS = 500;
+// A report may come before the clearinghouse has committed what it reports: ask again this long after the last one.
+const AGAIN_MS = [1_500, 6_000];
 const MOST_OPEN = 200;
 const MOST_CLOSED = 100;
 // Fills of the chosen security: enough to calculate the cost of its shares; newer ones are fetched as they come.
@@ -29,7 +31,16 @@ export function keepOwn(market) {
   const ofOrders = whenAsked(ORDERS_MS, () => answered(loadOrders));
   const ofFills = whenAsked(ACCOUNT_MS, () => answered(loadFills));
   refreshOrders = ofOrders;
-  for (const signal of [market.reports, identity]) signal.listen(() => [ofAccount, ofOrders, ofFills].forEach((ask) => ask()));
+  const askAll = () => [ofAccount, ofOrders, ofFills].forEach((ask) => ask());
+  identity.listen(askAll);
+  const timers = [];
+  market.reports.listen(() => {
+    askAll();
+    AGAIN_MS.forEach((after, n) => {
+      clearTimeout(timers[n]);
+      timers[n] = setTimeout(askAll, after);
+    });
+  });
   ordersShown.listen(ofOrders);
   security.listen(() => {
     fills.value = null;

@@ -86,7 +86,7 @@ def test_orders_that_are_never_decided_are_named_once_and_stay_pending(keys: Key
         taken = api.ask("POST", "/orders", key=keys.single, json=[limit()] * 3).json()["results"]
         lost = [one["order_id"] for one in taken]
         queued(queues, depth(queues, ORDER_ENTRY))  # which loses them, as a loss of RabbitMQ's data does
-        named = f"{lost[0]}-{lost[2]}"
+        named = f"order_ids={lost[0]}-{lost[2]}"
         wait_until(lambda: named in api.process.log, timeout_s=20)
         with Worker("order_entry"):
             kept = api.ask("POST", "/orders", key=keys.single, json=limit()).json()["order_id"]
