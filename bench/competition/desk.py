@@ -23,7 +23,7 @@ expect.set_options(timeout=_PATIENCE_MS)
 
 @contextmanager
 def running_browser() -> Iterator[Browser]:
-    """Run a browser inside the block. Raises Failure if there is none."""
+    """Run a browser inside the block. Raises Failure if none is installed."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         raise Failure("there is no chromium; `make test` installs it")

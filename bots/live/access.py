@@ -46,7 +46,7 @@ def key_of(file: Path, client_id: str, *, instead: str = "") -> str:
     """Read an account's key from a file of keys.
 
     instead  the command's other options that would help, for the error
-    raises   CannotTrade  there is none
+    raises   CannotTrade  the file has no key of the account
     """
     remedy = f"give {instead} or another --keys-file" if instead else "give another --keys-file"
     try:

@@ -195,7 +195,7 @@ class Runner:
             self._explain(letter)
 
     def _explain(self, denial: Report) -> None:
-        """Log the first denial of each kind in words; an order that was in the market before is none."""
+        """Log the first denial of each kind in words; an order that was in the market before was not denied."""
         if denial.side is None or denial.reason is None or denial.reason in ENDS | self._explained:
             return
         self._explained.add(denial.reason)

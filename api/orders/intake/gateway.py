@@ -111,8 +111,7 @@ class OrderGateway:
             allowance = self._rate_limits.give_back(identity, refused)
         messages = [one.message for one, _ in valid if one.message and not one.problem and not one.decided]
         if messages:
-            first = [one.message for one, _ in valid if isinstance(one.message, OrderRequest) and not one.duplicate]
-            self._put(messages, [one for one in first if one.client_order_id is not None])
+            self._put(messages, [submission for submission, _ in valid])
         return allowance
 
     def cancel_all(
@@ -151,10 +150,10 @@ class OrderGateway:
                 submission.refuse(problem)
         return valid
 
-    def _put(self, messages: Sequence[Message], promised: Sequence[OrderRequest]) -> None:
+    def _put(self, messages: Sequence[Message], submissions: Sequence[Submission]) -> None:
         """Queue messages, and remember the orders among them.
 
-        promised  the orders among them to which this request has tied client order ids
+        submissions  give back the promises that they made if certainly nothing was queued
 
         raises  Problem (503)
         """
@@ -164,7 +163,8 @@ class OrderGateway:
             self._pending.remember_uncertain(messages)
             raise
         except Problem:
-            self._promises.withdraw(promised)
+            first = [one.message for one in submissions if isinstance(one.message, OrderRequest) and not one.duplicate]
+            self._promises.withdraw([order for order in first if order.client_order_id is not None])
             raise
         self._pending.remember(messages)
 
