@@ -37,7 +37,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 3px 18px; } dt 
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 POLICY = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-_COLOURS = ("#1d5fc2", "#b2500d", "#0a7a55", "#8a3ab9", "#b01e5b", "#4d6372", "#7a6a00", "#087990")
+_COLOURS = ("#1d5fc2", "#b2500d", "#09724f", "#8a3ab9", "#b01e5b", "#4d6372", "#7a6a00", "#087990")
 _WIDTH, _HEIGHT, _MARGIN = 1000, 260, 60
 _SCORING = {
     "gain": "a point for each dollar gained",

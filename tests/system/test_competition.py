@@ -306,8 +306,10 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     expect(wall.page.locator("#standings")).to_contain_text("<i>Bold</i> Birds")
     expect(wall.page.locator("#prices strong")).to_have_text(re.compile("[0-9]"))
     expect(desk.page.locator("#teams tr")).to_have_count(4)
+    assert violations(desk.page) == []
     desk.page.click("#pause")
     expect(wall.page.locator("#state")).to_have_text("Paused")
+    expect(desk.page.locator("#chosen-state")).to_have_text("paused")
     exchange.wait_until(lambda: phases(exchange)["WEB"] == "halted", "the pause")
     for visit, name in ((desk, "console"), (wall, "projector")):
         assert violations(visit.page) == []
