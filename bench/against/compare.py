@@ -56,7 +56,8 @@ class Sides:
     def _figures(
         self, python: Path, tree: Path, target: list[str], environment: Mapping[str, str] | None = None
     ) -> Mapping[str, Any]:
-        print(f"{self._scenario} of {'this tree' if '--own' in target else self._other.commit} ...", file=sys.stderr)
+        is_other = environment is not None or tree != ROOT
+        print(f"{self._scenario} of {self._other.commit if is_other else 'this tree'} ...", file=sys.stderr)
         with TemporaryDirectory(prefix="bench-against-") as folder:
             # The benchmark of an older commit keeps its results in its own tree.
             results = Path(folder) if tree == ROOT else tree / report.RESULTS
