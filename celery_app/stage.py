@@ -38,10 +38,10 @@ LONGEST_WAIT_S = 2.0
 # A message that RabbitMQ has delivered this often without an acknowledgement may be ending its workers. From then on
 # the worker handles it alone, and each message that arrived with it, so that these do not reach the delivery limit.
 SUSPICIOUS_DELIVERIES = 3
-# Where the order of the messages counts, the messages after the culprit wait for it. The culprit is the first of them,
-# because the worker has acknowledged all before it. Handled alone from the third delivery on, it has then ended three
-# workers, and becomes a dead letter.
-LAST_DELIVERIES = 2 * SUSPICIOUS_DELIVERIES
+# Where the order of the messages counts, the messages after the culprit wait for it, so it must go before the delivery
+# limit. It becomes a dead letter when this many workers have ended while they handled it alone. Deliveries do not say
+# that: a worker may end for another reason, again and again, before it gets to the message.
+HARMFUL_ATTEMPTS = 3
 
 # Exit status of a worker whose state cannot be trusted; the supervisor does not start it again.
 INVARIANT_BROKEN_STATUS = 70
@@ -68,6 +68,13 @@ class Stage(Task):
         A stage overrides this where one transaction for each half has the same effect as one for both.
         """
         return None
+
+    def attempt(self, message_id: str) -> int:
+        """Note that a suspicious message is about to be handled alone; return how often that has been noted.
+
+        The note must outlive the worker. A stage that keeps the order of its messages implements this.
+        """
+        raise NotImplementedError
 
     def prepare(self, queues: list[str]) -> None:
         """Wait for the database and recover state; the worker calls this once, before it consumes."""
@@ -217,20 +224,38 @@ class MessageHandler:
         Where order does not count, every second delivery is handled in reverse, so that the messages on both sides of
         the culprit get handled.
         """
-        if not self._task.keeps_order:
+        if self._task.keeps_order:
+            self._handle_one_by_one(readable, may_try=self._may_try)
+        else:
             self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
-            return
-        if _deliveries(readable[0][0]) >= LAST_DELIVERIES:
-            self._dead_letter(*readable[0])
-            readable = readable[1:]
-        self._handle_one_by_one(readable)
 
-    def _handle_one_by_one(self, readable: list[tuple[Message, list[msgspec.Struct]]]) -> None:
+    def _may_try(self, message: Message, batches: list[msgspec.Struct]) -> bool:
+        """Return whether to handle a message alone now; if it has ended too many workers, make it a dead letter."""
+        if _deliveries(message) < SUSPICIOUS_DELIVERIES:
+            return True
+        try:
+            attempts = self._task.attempt(_id(message))
+        except Exception as failure:
+            if not is_transient(failure):
+                raise
+            log.warning("unit_delayed", stage=self._task.name, wait_s=self._wait_s, fault=str(failure)[:200])
+            self._wait_with([(message, batches)])
+            return False
+        if attempts > HARMFUL_ATTEMPTS:
+            self._dead_letter(message, batches)
+            return False
+        return True
+
+    def _handle_one_by_one(
+        self,
+        readable: list[tuple[Message, list[msgspec.Struct]]],
+        may_try: Callable[[Message, list[msgspec.Struct]], bool] = lambda *_: True,
+    ) -> None:
         for position, one in enumerate(readable):
             if self._due:  # a service went away in between
                 self._waiting += [message for message, _ in readable[position:]]
                 return
-            if not self._run([one]):
+            if may_try(*one) and not self._run([one]):
                 self._isolate([one])
 
     def _isolate(self, failed: list[tuple[Message, list[msgspec.Struct]]]) -> None:

@@ -56,6 +56,7 @@ _CLEARING_DATA: Mapping[str, tuple[str, ...]] = {
         "UPDATE (largest_quantity, largest_hold_cents, fee_ppm, owned_quantity, margin_price_cents, buy_in) ON orders",
         "UPDATE ON cancel_marks",
         "DELETE ON cancel_marks, waiting_replaces",
+        "SELECT, INSERT, UPDATE, DELETE ON suspects",
     ),
     "matching": (
         "SELECT ON securities, last_prices, shards, order_log, snapshots, published_marks, security_moves",

@@ -18,7 +18,7 @@ from celery_app.settings import settings
 from celery_app.stage import InvariantBroken, Stage
 from celery_app.topology import DATA_FEED, ORDER_ENTRY, matching_queue
 from db.clearing_data.listing import trading_day
-from db.clearing_data.log import admission, waiting_replaces
+from db.clearing_data.log import admission, suspects, waiting_replaces
 from tasks.messages import CommandBatch, EntryBatch, OrderReport, Tick
 from tasks.order_entry.admit import admit
 from tasks.order_entry.rules.decisions import Limits, number_of
@@ -31,7 +31,8 @@ log = structlog.get_logger()
 
 # How long a replacement waits for its order, which another worker may be handling [us].
 PATIENCE_US = 1_000_000
-# How long the cancel of an order that never came is remembered [us], and how often older ones are deleted [s].
+# How long the cancel of an order that never came, and an attempt to handle a suspicious message, are remembered [us],
+# and how often older ones are deleted [s].
 REMEMBERED_US = 86_400_000_000
 FORGET_EVERY_S = 600.0
 
@@ -42,6 +43,11 @@ class OrderEntry(Stage):
     abstract = True
     _forget_at = 0.0
 
+    def attempt(self, message_id: str) -> int:
+        """Note an attempt in clearing_data."""
+        with clearing_data(ORDER_ENTRY).transaction() as tx:
+            return suspects.attempt(tx, message_id, now_us=now_us())
+
     def tick(self) -> None:
         """Do the periodic work; called about once a second."""
         began_us = now_us()
@@ -49,6 +55,7 @@ class OrderEntry(Stage):
             overdue = waiting_replaces.overdue(tx, since_us=began_us - PATIENCE_US)
             if time.monotonic() >= self._forget_at:
                 admission.forget_cancel_marks(tx, before_us=began_us - REMEMBERED_US)
+                suspects.forget(tx, before_us=began_us - REMEMBERED_US)
                 self._forget_at = time.monotonic() + FORGET_EVERY_S
         if overdue:
             _decide([EntryBatch(list(overdue))], patient=False)

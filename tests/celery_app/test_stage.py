@@ -6,13 +6,14 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kombu import Connection
 
 from celery_app.publisher import NotSent, Publisher
 from celery_app.settings import settings
-from celery_app.stage import INVARIANT_BROKEN_STATUS, LAST_DELIVERIES, SUSPICIOUS_DELIVERIES
+from celery_app.stage import HARMFUL_ATTEMPTS, INVARIANT_BROKEN_STATUS, SUSPICIOUS_DELIVERIES
 from celery_app.topology import DEAD_LETTER, DELIVERY_LIMIT, ORDER_ENTRY
 from tasks.messages import EntryBatch, OrderRequest
 from tasks.order_entry.task import order_entry
@@ -21,7 +22,6 @@ from tests.support.exchange import Exchange
 from tests.support.worker import Worker, WorkerFailed
 
 PROBE = "tests.celery_app.probe"
-KEEPS_ORDER = {"PROBE_KEEPS_ORDER": "1"}
 HEADERS = {"task": ORDER_ENTRY, "id": "one", "lang": "py"}
 
 
@@ -180,20 +180,21 @@ def test_order_entry_keeps_the_order_of_its_messages() -> None:
 
 
 def test_where_order_counts_no_message_overtakes_one_that_ends_its_worker(
-    broker: Connection, broker_url: str, publisher: Publisher
+    broker: Connection, broker_url: str, publisher: Publisher, tmp_path: Path
 ) -> None:
+    keeps_order = {"PROBE_KEEPS_ORDER": str(tmp_path / "attempts")}
     for client in ("A", "KILLER", "C", "D"):
         send(publisher, client)
     give_back(broker_url, times=SUSPICIOUS_DELIVERIES)
     done = ""
-    for _ in range(SUSPICIOUS_DELIVERIES, LAST_DELIVERIES):
-        worker = Worker(ORDER_ENTRY, app=PROBE, environment=KEEPS_ORDER)
+    for _ in range(HARMFUL_ATTEMPTS):
+        worker = Worker(ORDER_ENTRY, app=PROBE, environment=keeps_order)
         worker.launch()
         assert worker.wait() == -signal.SIGKILL
         done += worker.log
         worker.teardown()
     assert re.findall(r"clients=(\w)", done) == ["A"]
-    with Worker(ORDER_ENTRY, app=PROBE, environment=KEEPS_ORDER) as worker:
+    with Worker(ORDER_ENTRY, app=PROBE, environment=keeps_order) as worker:
         (dead,) = take(broker, DEAD_LETTER, 1)
         assert "KILLER" in str(dead.body)
         worker.wait_for_log("clients=D")
@@ -203,6 +204,17 @@ def test_where_order_counts_no_message_overtakes_one_that_ends_its_worker(
         )
         assert worker.stop() == 0
         assert re.findall(r"clients=(\w)", worker.log) == ["C", "D"]
+    assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
+
+
+def test_a_message_that_no_worker_got_to_is_handled_however_often_it_was_delivered(
+    broker: Connection, broker_url: str, publisher: Publisher, tmp_path: Path
+) -> None:
+    send(publisher, "A")
+    give_back(broker_url, times=DELIVERY_LIMIT - 1)
+    with Worker(ORDER_ENTRY, app=PROBE, environment={"PROBE_KEEPS_ORDER": str(tmp_path / "attempts")}) as worker:
+        worker.wait_for_log("clients=A")
+        assert worker.stop() == 0
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 
 

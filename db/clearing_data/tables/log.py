@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Index, LargeBinary, Sequence, SmallInteger, Table, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Sequence,
+    SmallInteger,
+    Table,
+    text,
+)
 
 from db.clearing_data.tables.base import Text, metadata
 
@@ -66,6 +77,16 @@ denials = Table(
         postgresql_using="brin",
         postgresql_with={"pages_per_range": 8, "autosummarize": "on"},
     ),
+)
+
+# Messages of order entry that were delivered several times and never acknowledged: `attempts` counts the workers that
+# began to handle the message alone.
+suspects = Table(
+    "suspects",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("last_us", BigInteger, nullable=False),
 )
 
 # State of a shard's books after command `seq`, compressed; see db.clearing_data.snapshots.

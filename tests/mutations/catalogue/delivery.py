@@ -91,8 +91,16 @@ DELIVERY = (
         "Where order counts, no message overtakes one that ends its worker.",
         "tests/celery_app/test_stage.py::test_where_order_counts_no_message_overtakes_one_that_ends_its_worker",
         "celery_app/stage.py",
-        "        if not self._task.keeps_order:\n",
-        "        if self._task is not None:\n",
+        "        if self._task.keeps_order:\n",
+        "        if self._task is None:\n",
+    ),
+    single(
+        "innocent_message_is_a_dead_letter",
+        "A message becomes a dead letter for what it did, not for how often it was delivered.",
+        "tests/celery_app/test_stage.py::test_a_message_that_no_worker_got_to_is_handled_however_often_it_was_delivered",
+        "celery_app/stage.py",
+        "        if attempts > HARMFUL_ATTEMPTS:\n",
+        "        if _deliveries(message) > HARMFUL_ATTEMPTS:\n",
     ),
     single(
         "definitions_not_loaded",
