@@ -42,6 +42,7 @@ from api.orders.intake.pending_elsewhere import PendingElsewhere
 from api.orders.intake.promises import Promises
 from api.orders.intake.queue import OrderQueue
 from api.orders.intake.rate_limits import RateLimits
+from api.orders.intake.uncertain import UncertainOrders
 from api.orders.lookup import OrderLookup
 from api.request import query
 from api.request.auth import Environ, Keys, admitted
@@ -84,15 +85,18 @@ def create_app(settings: Settings) -> Flask:
     )
     keys = Keys(clearing_data, remember_s=settings.key_cache_s)
     listing = Listing(clearing_data)
-    pending = PendingOrders(clearing_data, overdue_after_s=settings.undecided_after_s)
+    uncertain = UncertainOrders(clearing_data)
+    pending = PendingOrders(clearing_data, uncertain, overdue_after_s=settings.undecided_after_s)
     gevent.spawn(pending.run)
     ids, queue = OrderIds(lambda: _next_blocks(clearing_data)), OrderQueue()
+    promises = Promises(clearing_data)
+    gevent.spawn(promises.run)
     commands = SecurityCommands(ids=ids, queue=queue, clearing_data=clearing_data)
     gateway = OrderGateway(
         shards=settings.shards,
         listing=listing,
         ids=ids,
-        promises=Promises(clearing_data),
+        promises=promises,
         queue=queue,
         pending=pending,
         rate_limits=RateLimits(
@@ -101,6 +105,7 @@ def create_app(settings: Settings) -> Flask:
             most_at_once=settings.max_request_orders,
         ),
     )
+    gevent.spawn(uncertain.run, gateway.queue_again)
     refusals = RefusalLimits(per_s=settings.max_refused_per_s)
     traffic = Traffic()
     endpoint = OrderEndpoint(keys, gateway, refusals, traffic)

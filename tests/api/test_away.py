@@ -147,6 +147,26 @@ def test_37_38_an_unknown_outcome_is_settled_by_its_client_order_id(keys: Keys, 
     assert {request.order_id for requests in messages for request in requests} == {again.json()["order_id"]}
 
 
+def test_an_order_of_unknown_outcome_takes_effect_although_its_client_never_asks_again(
+    keys: Keys, queues: Connection
+) -> None:
+    with _proxy(_broker()) as proxy, running_api({"BROKER_URL": _through(_broker(), proxy)}) as api:
+        assert api.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
+        queued(queues)
+        proxy.hang()
+        asked = [limit(client_order_id="left"), limit()]
+        with ThreadPoolExecutor() as crowd:
+            answers = list(crowd.map(lambda order: api.ask("POST", "/orders", key=keys.single, json=order), asked))
+        assert {problem(answer)["code"] for answer in answers} == {"unknown_outcome"}
+        proxy.refuse()  # which loses what hangs in the connection
+        proxy.go_on()
+        wait_until(lambda: depth(queues, ORDER_ENTRY) > 0, timeout_s=20)
+        order = api.ask("GET", "/orders/by-client-id/left", key=keys.single).json()
+        assert order["status"] == "pending"
+    sent = [one for message in queued(queues, depth(queues, ORDER_ENTRY)) for one in message]
+    assert {(one.order_id, one.client_order_id) for one in sent} == {(order["order_id"], "left")}  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("how", ["refuses", "hangs"])
 def test_30_postgres_away_fails_closed(keys: Keys, how: str) -> None:
     with _proxy(_clearing_data()) as proxy:

@@ -126,6 +126,11 @@ class OrderGateway:
         numbers = self._mass_cancels.send(client_id, security_id=security_id, side=side, received_us=received_us)
         return numbers, allowance
 
+    def queue_again(self, orders: Sequence[OrderRequest]) -> None:
+        """Queue orders that RabbitMQ may have already. Raises Problem (503)."""
+        self._queue.put(orders)
+        self._pending.remember(orders)
+
     def _repeats(self, asked: Request, identity: Identity) -> bool:
         """Return whether the client order id is promised already: a repeated order is answered after its end, too."""
         if isinstance(asked, Cancel | Replace) or not asked.client_order_id:

@@ -13,6 +13,7 @@ from itertools import islice
 import gevent
 import structlog
 
+from api.orders.intake.uncertain import UncertainOrders
 from api.request.databases import reading
 from api.wire.problems import Problem
 from celery_app.clock import now_us
@@ -29,8 +30,6 @@ MOST_AT_A_LOOK = 20_000
 OVERDUE_EVERY = 10
 # The api remembers at most this many waiting and this many overdue orders; each takes about 300 bytes.
 MOST_REMEMBERED = 200_000
-# It remembers at most this many orders whose outcome is unknown.
-MOST_UNCERTAIN = 10_000
 # A line of the log names at most this many ranges of ids.
 MOST_NAMED = 1_000
 
@@ -38,16 +37,17 @@ MOST_NAMED = 1_000
 class PendingOrders:
     """The orders that this process has put on the queue and that order entry has not decided.
 
+    uncertain        the orders that this process may have put there
     overdue_after_s  time after which the log names an undecided order
     """
 
-    def __init__(self, clearing_data: Database, *, overdue_after_s: float) -> None:
+    def __init__(self, clearing_data: Database, uncertain: UncertainOrders, *, overdue_after_s: float) -> None:
         self._clearing_data = clearing_data
+        self._uncertain = uncertain
         self._overdue_after_us = int(overdue_after_s * 1e6)
         self._young: dict[int, OrderRequest] = {}  # queued since the last comparison
         self._waiting: dict[int, OrderRequest] = {}
         self._overdue: dict[int, OrderRequest] = {}
-        self._uncertain: dict[int, OrderRequest] = {}
         self._looks = 0
 
     @property
@@ -62,21 +62,18 @@ class PendingOrders:
                 self._young[request.order_id] = request
 
     def remember_uncertain(self, requests: Iterable[Request]) -> None:
-        """Remember the orders among these requests, which RabbitMQ may have: they read as pending, never as overdue."""
-        for request in requests:
-            if isinstance(request, OrderRequest):
-                self._uncertain[request.order_id] = request
-        _forget_oldest(self._uncertain, MOST_UNCERTAIN)
+        """Remember the orders among these requests, which RabbitMQ may have."""
+        self._uncertain.remember(requests)
 
     def order(self, order_id: int) -> OrderRequest | None:
         """Return a pending order; None when this process did not queue it, or order entry has decided it.
 
         Call this before reading the register: an order that is dropped in between is in the register by then.
         """
-        for orders in (self._young, self._waiting, self._overdue, self._uncertain):
+        for orders in (self._young, self._waiting, self._overdue):
             if (found := orders.get(order_id)) is not None:
                 return found
-        return None
+        return self._uncertain.order(order_id)
 
     def run(self) -> None:
         """Compare the orders with the register for ever; while Postgres is unreachable, everything stays as it is."""
@@ -108,7 +105,6 @@ class PendingOrders:
         late = 0
         for order_id in order_ids:
             self._waiting.pop(order_id, None)
-            self._uncertain.pop(order_id, None)
             late += self._overdue.pop(order_id, None) is not None
         if late:
             log.info("overdue_orders_decided", orders=late)

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from itertools import islice
 
+import gevent
 import msgspec
 import structlog
 from sqlalchemy import Connection
@@ -30,6 +32,8 @@ from tasks.order_entry.rules.terms import promised_terms_of
 log = structlog.get_logger()
 
 MOST_IN_A_TRANSACTION = 1_000
+# How often the api tries to give back promises that it could not give back at once [s].
+WITHDRAW_EVERY_S = 2.0
 
 
 class OrderPromise:
@@ -65,6 +69,8 @@ class Promises:
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
+        # Promises of orders that certainly were not queued, until Postgres has none of them.
+        self._given_up: dict[tuple[str, str], int] = {}
         self._group = GroupCommit(self._keep, abandon=lambda: True, most=MOST_IN_A_TRANSACTION)
 
     def keep(self, promises: Sequence[OrderPromise]) -> None:
@@ -75,18 +81,36 @@ class Promises:
         try:
             self._group.submit(promises, size=len(promises))
         except (NotBegun, CutOff, OperationalError, InterfaceError, PoolTimeoutError):
+            # The transaction may have taken effect nevertheless.
+            self._given_up |= {promise.name: promise.order.order_id for promise in promises}
             raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
 
     def withdraw(self, messages: Sequence[OrderRequest]) -> None:
         """Give back the promises of orders that certainly were not queued, unless other requests rely on them."""
-        if not messages:
+        self._given_up |= {(one.client_id, str(one.client_order_id)): one.order_id for one in messages}
+        self.withdraw_given_up()
+
+    def withdraw_given_up(self) -> None:
+        """Give back all promises that are due; while Postgres is unreachable, they stay due."""
+        if not self._given_up:
             return
+        due = dict(islice(self._given_up.items(), MOST_IN_A_TRANSACTION))
         try:
             with self._clearing_data.transaction() as tx:
-                orders.withdraw(tx, {(one.client_id, str(one.client_order_id)): one.order_id for one in messages})
+                orders.withdraw(tx, due)
         except (DBAPIError, PoolTimeoutError) as fault:
-            # The client may still send the order again; the audit names it if it never does.
-            log.warning("promises_not_withdrawn", orders=len(messages), fault=str(fault)[:200])
+            log.warning("promises_not_withdrawn", orders=len(self._given_up), fault=str(fault)[:200])
+            return
+        for name, order_id in due.items():
+            # The client may have used the name again in the meantime, and that order may have been given up as well.
+            if self._given_up.get(name) == order_id:
+                del self._given_up[name]
+
+    def run(self) -> None:
+        """Give back promises for ever."""
+        while True:
+            gevent.sleep(WITHDRAW_EVERY_S)
+            self.withdraw_given_up()
 
     def is_promised(self, client_id: str, client_order_id: str) -> bool:
         """Return whether a client order id stands for an order. Raises Problem (503)."""

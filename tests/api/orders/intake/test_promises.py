@@ -8,13 +8,19 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 from kombu import Connection
 from sqlalchemy import text
 
+from api.orders.intake.promises import OrderPromise, Promises
+from bench.chaos.proxy import Proxy
+from celery_app.settings import settings
 from celery_app.topology import ORDER_ENTRY
+from db.clearing_data.log import orders
 from db.connect import Database
+from tasks.messages import OrderRequest
 from tests.api.conftest import Keys, limit, queued
 from tests.support.broker import depth
 from tests.support.streams import wait_until
@@ -98,3 +104,26 @@ def test_orders_that_are_never_decided_are_named_once_and_stay_pending(keys: Key
 
 def _status(api: Api, keys: Keys, order_id: int) -> str:
     return str(api.ask("GET", f"/orders/MSFT/{order_id}", key=keys.single).json()["status"])
+
+
+@pytest.mark.usefixtures("keys")
+def test_promises_are_given_back_when_postgres_returns(clearing_data: Database) -> None:
+    url = settings().clearing_data_url.get_secret_value()
+    parts = urlsplit(url)
+    order = OrderRequest(7, "SINGLE", "mine", "MSFT", "limit", "buy", 1, 100, "gtc", False, 0)
+    promise = OrderPromise(order)
+    with clearing_data.transaction() as tx:
+        orders.promise(tx, [(*promise.name, order.order_id, promise.digest)])
+    with Proxy(str(parts.hostname), int(parts.port or 0)) as proxy:
+        login = parts.netloc.rpartition("@")[0]
+        through = Database(urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{proxy.port}")))
+        promises = Promises(through)
+        proxy.refuse()
+        promises.withdraw([order])
+        with clearing_data.snapshot() as tx:
+            assert orders.promised(tx, *promise.name) is not None
+        proxy.go_on()
+        promises.withdraw_given_up()
+        through.close()
+    with clearing_data.snapshot() as tx:
+        assert orders.promised(tx, *promise.name) is None
