@@ -87,6 +87,19 @@ class Book(MatchingBook):
         self._published_indication = indication
         return AuctionUpdate(self.security_id, *indication, updated_us=self._updated_us)
 
+    def is_within_band(self, order: PlaceOrder) -> bool:
+        """Return whether the band cannot stop an order: its limit and the best price of the other side lie within.
+
+        It answers without the prices at the edges of the band, which need a division.
+        """
+        base_cents = self.last_cents or self.reference_cents
+        if self.band_ppm is None or base_cents is None:
+            return True
+        width = base_cents * self.band_ppm
+        if order.side == "buy":
+            return (order.price_cents - base_cents) * _MILLION <= width >= (base_cents + self.best_ask) * _MILLION
+        return (base_cents - order.price_cents) * _MILLION <= width >= (self.best_bid - base_cents) * _MILLION
+
     def band_key(self, side: Side) -> int | None:
         """Return the lowest key on the other side at which an order may trade now; above all keys if at none.
 

@@ -127,7 +127,7 @@ class Engine(Journal):
             return
         # From here on as in placing.enter and placing.trade, without their calls: most orders take this path.
         if (book.best_ask >= -price_cents) if order.side == "buy" else (book.best_bid >= price_cents):
-            if order.post_only or time_in_force == "fok" or book.band_ppm is not None:
+            if order.post_only or time_in_force == "fok" or not (book.band_ppm is None or book.is_within_band(order)):
                 trade(self, book, order, quantity, "rejected")
             else:
                 closed = self.closed
