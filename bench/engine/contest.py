@@ -49,7 +49,7 @@ def measure(*, seed: int) -> Section:
         "open_shares": open_shares,
         **{
             part: _run(sys.executable, "bench.engine.ours", part, seed)
-            for part in ("flatness", "memory", "replay", "auction")
+            for part in ("flatness", "memory", "replay", "auction", "banded")
         },
     }
     return Section("engine", _rows(figures), figures)
@@ -106,6 +106,10 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
             "auction",
             f"{figures['auction']['order_us']:.1f} us an order of 10,000, with a look at the indicative price "
             f"{figures['auction']['indicated_us']:.1f} us; its uncross {figures['auction']['uncross_us'] / 1e3:.0f} ms",
+        ),
+        (
+            "price bands",
+            f"{figures['banded']['free_ns']:,.0f} ns an operation without, {figures['banded']['banded_ns']:,.0f} with",
         ),
         ("replay", f"{figures['replay']['entries_a_second']:,.0f} entries of the log a second, from their text"),
     ]

@@ -17,9 +17,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from msgspec.structs import replace
+
 from bench.engine import feed, passes
 from tasks.matching.rules.engine import Engine
-from tasks.messages import CancelOrder, Command, Event, PlaceOrder, SetPhase, decode_command, encode_command
+from tasks.messages import CancelOrder, Command, Event, PlaceOrder, SetBand, SetPhase, decode_command, encode_command
 
 NOW_US = 1_700_000_000_000_000
 FEW, MANY = 1_000, 1_000_000
@@ -29,6 +31,7 @@ CLIENTS = 500  # that buy, and as many that sell
 TURN = 1_000
 REPLAYED = 200_000
 COLLECTED = 10_000  # orders of an auction
+BAND_PPM, LIFT_CENTS = 200_000, 10_000
 _PAGE_BYTES = 4096
 
 
@@ -61,9 +64,11 @@ def one_pass(log: list[Command]) -> tuple[float, int]:
     began_s = time.process_time()
     for seq, command in enumerate(log, 1):
         events.extend(engine.apply(seq, command))
-    used_s = time.process_time() - began_s
-    state = engine.state()
-    return used_s, sum(order.quantity for book in state.books for order in [*book.bids, *book.asks])
+    return time.process_time() - began_s, _open_shares(engine)
+
+
+def _open_shares(engine: Engine) -> int:
+    return sum(order.quantity for book in engine.state().books for order in [*book.bids, *book.asks])
 
 
 def flatness(seed: int) -> dict[str, Any]:
@@ -178,6 +183,34 @@ def auction(seed: int) -> dict[str, Any]:
     return {what: median(times) for what, times in spent_us.items()}
 
 
+def banded(seed: int) -> dict[str, Any]:
+    """Return the CPU of an operation without and with price bands, on engines that take turns [ns].
+
+    All prices are lifted by the same amount and so lie within the bands; nothing interrupts trading.
+    """
+    log = [
+        replace(command, price_cents=command.price_cents + LIFT_CENTS) if isinstance(command, PlaceOrder) else command
+        for command in commands(feed.mixed(seed))
+    ]
+    engines = {}
+    for name in ("free_ns", "banded_ns"):
+        engines[name] = Engine(0)
+        for number, security_id in enumerate(feed.BOOKS, 1):
+            band = SetBand(number, security_id, BAND_PPM if name == "banded_ns" else None, NOW_US)
+            engines[name].apply(number, band)
+    spent_ns: dict[str, list[float]] = {name: [] for name in engines}
+    for turn in range(0, len(log), TURN):
+        part = log[turn : turn + TURN]
+        for name, engine in sorted(engines.items(), reverse=turn // TURN % 2 == 0):
+            began_s = time.process_time()
+            for seq, command in enumerate(part, engine.seq + 1):
+                engine.apply(seq, command)
+            spent_ns[name].append((time.process_time() - began_s) / len(part) * 1e9)
+    if len({_open_shares(engine) for engine in engines.values()}) != 1:
+        raise SystemExit("a band has interrupted trading")
+    return {name: median(times) for name, times in spent_ns.items()}
+
+
 def main(part: str, seed: str, seconds: str) -> None:
     """Print a part."""
     figures: dict[str, Any]
@@ -185,7 +218,8 @@ def main(part: str, seed: str, seconds: str) -> None:
         log = commands(feed.mixed(int(seed)))
         figures = asdict(passes.run(lambda: one_pass(log), seconds=float(seconds)))
     else:
-        figures = {"flatness": flatness, "memory": memory, "replay": replay, "auction": auction}[part](int(seed))
+        parts = {"flatness": flatness, "memory": memory, "replay": replay, "auction": auction, "banded": banded}
+        figures = parts[part](int(seed))
     print(json.dumps(figures))
 
 
