@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import text
 
+from celery_app.clock import now_us
 from db.connect import Database
 from db.market_data import partitions, reads
 from deploy.database_users import grant, make_users, urls_of
@@ -18,7 +18,6 @@ from tests.support.databases import own_market_data, owner_urls, passwords_of_us
 from tests.support.feed import book_update, trade
 
 DAY_US = 86_400_000_000
-NOW_US = time.time_ns() // 1_000
 
 
 @pytest.fixture
@@ -48,25 +47,27 @@ def kept(market_data: Database) -> list[int]:
 
 
 def test_days_before_those_that_are_kept_are_dropped_and_no_others(market_data: Database) -> None:
+    today_us = now_us()
     for sequence, days in enumerate((9, 8, 7, 6, 0), 1):
-        store(market_data, sequence, NOW_US - days * DAY_US)
+        store(market_data, sequence, today_us - days * DAY_US)
     url = url_of_scheduler(market_data)
     old = OldDays(url, days=7)
-    assert old.drop(now_us=NOW_US)
+    assert old.drop(now_us=today_us)
     assert kept(market_data) == [5, 4, 3]
-    assert old.drop(now_us=NOW_US), "nothing is left to do"
+    assert old.drop(now_us=today_us), "nothing is left to do"
 
     with market_data.transaction() as reader:
         reader.execute(text("SELECT FROM trades"))
-        assert not OldDays(url, days=6).drop(now_us=NOW_US), "a table in use is left for the next time"
+        assert not OldDays(url, days=6).drop(now_us=today_us), "a table in use is left for the next time"
     assert kept(market_data) == [5, 4, 3]
 
 
 def test_the_scheduler_cannot_drop_yesterday(market_data: Database) -> None:
-    store(market_data, 1, NOW_US - DAY_US)
-    assert not OldDays(url_of_scheduler(market_data), days=0).drop(now_us=NOW_US)
+    today_us = now_us()
+    store(market_data, 1, today_us - DAY_US)
+    assert not OldDays(url_of_scheduler(market_data), days=0).drop(now_us=today_us)
     assert kept(market_data) == [1]
 
 
 def test_a_database_that_is_away_is_tried_again() -> None:
-    assert not OldDays("postgresql+psycopg2://no_user@127.0.0.1:1/market_data", days=7).drop(now_us=NOW_US)
+    assert not OldDays("postgresql+psycopg2://no_user@127.0.0.1:1/market_data", days=7).drop(now_us=now_us())
