@@ -42,7 +42,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bots new", description="Write a bot that runs as it stands.")
     parser.add_argument("name", metavar="NAME", help="such as my_bot, for my_bot.py with the class MyBot")
     name = parser.parse_args(arguments).name.removesuffix(".py")
-    kind, file = class_name_of(name), Path(f"{name}.py")
+    file = Path(f"{name}.py")
+    kind = class_name_of(file.stem)
     if not kind.isidentifier():
         print(f"python -m bots new: {name} does not make a class name; begin it with a letter", file=sys.stderr)
         return 1

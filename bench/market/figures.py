@@ -58,7 +58,8 @@ class OfSecurity:
     spread           median of the spreads [dollars]
     depth            median of the shares at the best prices, bid and ask together
     two_sided        fraction of the time with a bid and an ask
-    minute_move      standard deviation of the change of the mid in a minute, from the second minute on [fraction]
+    minute_move      standard deviation of the change of the mid in a minute, from the second minute on [fraction];
+                     None for fewer than three minutes after the first
     farthest         largest distance of a trade from the hidden value [fraction]
     error            root mean square of the distance of trades from it [fraction]
     """
@@ -72,7 +73,7 @@ class OfSecurity:
     spread: float
     depth: float
     two_sided: float
-    minute_move: float
+    minute_move: float | None
     farthest: float | None
     error: float | None
 
@@ -160,13 +161,17 @@ def _of_security(
     )
 
 
-def _minute_move(quotes: Sequence[Quote]) -> float:
+def _minute_move(quotes: Sequence[Quote]) -> float | None:
     mids: dict[int, float] = {}
     for quote in quotes:
         if quote.time_s >= 60 and quote.bid_cents is not None and quote.ask_cents is not None:
             mids.setdefault(int(quote.time_s // 60), (quote.bid_cents + quote.ask_cents) / 2)
     changes = [mids[minute + 1] / mid - 1 for minute, mid in mids.items() if minute + 1 in mids]
-    return pstdev(changes) if len(changes) > 1 else math.nan
+    return pstdev(changes) if len(changes) > 1 else None
+
+
+def _minute(one: OfSecurity) -> str:
+    return "too short" if one.minute_move is None else f"{one.minute_move:.2%}"
 
 
 def as_text(found: Figures) -> str:
@@ -178,7 +183,7 @@ def as_text(found: Figures) -> str:
     ]
     lines += [
         f"| {one.security_id} | {one.first:.4f} | {one.lowest:.2f} to {one.highest:.2f} | {one.last:.2f} "
-        f"| {one.spread:.2f} | {one.depth:.0f} | {one.two_sided:.1%} | {one.minute_move:.2%} "
+        f"| {one.spread:.2f} | {one.depth:.0f} | {one.two_sided:.1%} | {_minute(one)} "
         f"| {one.trades_a_minute:.1f} | {_error(one)} |"
         for one in found.securities
     ]

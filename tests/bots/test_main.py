@@ -65,6 +65,8 @@ def test_a_new_bot_is_written_once_and_runs_as_it_is(tmp_path: Path) -> None:
     assert again.returncode == 1
     assert "my_bot.py cannot be written: File exists" in again.stderr
     assert bots("new", "7", directory=tmp_path).returncode == 1
+    (tmp_path / "mine").mkdir()
+    assert "mine/my_bot.py:MyBot" in bots("new", "mine/my_bot", directory=tmp_path).stdout
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

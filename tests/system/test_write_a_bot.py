@@ -98,13 +98,11 @@ def test_the_bot_that_is_shown_is_the_one_that_is_written(folder: Path) -> None:
     assert len([line for line in shown.splitlines() if line]) <= 15
 
 
-def test_it_is_simulated_and_the_outcome_looks_as_shown(folder: Path) -> None:
+def test_it_is_simulated_and_the_outcome_is_as_shown(folder: Path) -> None:
     first, second = blocks_of("an hour in a second")
     (shown,) = blocks_of("an hour in a second", "text")
     printed = done(first, folder)
-    head, columns, _ = shown.strip("\n").replace("\n\n", "\n").splitlines()
-    assert without_numbers(printed.splitlines()[0]) == without_numbers(head)
-    assert columns in printed.splitlines()
+    assert printed.startswith(shown)
     assert done(second, folder) != printed
 
 
@@ -118,10 +116,6 @@ def test_it_is_ranked_and_the_ranking_is_proven(folder: Path) -> None:
     assert (ranked["MyBot"]["matches"], ranked["MyBot"]["disqualified"]) == ("4", "0")
     assert (folder / "ranked" / "report.html").exists()
     assert "4 matches, played again" in done(prove, folder)
-
-
-def without_numbers(line: str) -> str:
-    return re.sub(r"[-+]?\d[\d,]*(\.\d\d)?", "N", line)
 
 
 def test_it_trades_live_and_is_ranked(exchange: Exchange, folder: Path) -> None:
