@@ -32,6 +32,7 @@ from api.streams.clients.cancel_on_disconnect import CancelOnDisconnect
 from api.streams.clients.caps import Caps
 from api.streams.clients.key_watch import KeyWatch
 from api.streams.feed import pipeline
+from api.streams.feed.announcements import Announcements
 from api.streams.feed.board import Board
 from api.streams.feed.candles import CandleStreams
 from api.streams.feed.day import CHANNELS as CHANNELS_OF_DAY
@@ -87,7 +88,9 @@ def create_app(settings: Settings | None = None, *, place: int = 1) -> Flask:
     server = socketio_server(settings.allowed_origins)
     fanout = Fanout()
     rooms = SocketIORooms(server, fanout)
-    public_streams, private_streams = PublicStreams(rooms), PrivateStreams(rooms, market_data)
+    redis_url = settings.redis_url.get_secret_value()
+    public_streams = PublicStreams(rooms)
+    private_streams = PrivateStreams(rooms, market_data, Announcements(redis_url))
     candle_streams, day_streams = CandleStreams(rooms), DayStreams(rooms, listing)
     look = Pipeline(clearing_data, market_data, flower=f"http://{FLOWER_HOST}:{settings.flower_port}")
     boards: list[Board | NewsStream] = [
@@ -145,11 +148,10 @@ def create_app(settings: Settings | None = None, *, place: int = 1) -> Flask:
     app.register_error_handler(HTTPException, _http_fault)
     app.register_error_handler(Exception, our_fault)
 
-    listener = Listener(
-        settings.redis_url.get_secret_value(), market_data, public_streams, candle_streams, day_streams, private_streams
-    )
+    listener = Listener(redis_url, market_data, public_streams, candle_streams, day_streams, private_streams)
     _spawn(listener.run)
     _spawn(private_streams.run)
+    _spawn(private_streams.renew_announcements)
     for board in boards:
         _spawn(board.run)
     _spawn(channels.follow_listing)

@@ -1,13 +1,14 @@
 """The messages that the feed pushes: one for each batch, with the new rows as they are stored.
 
-The streams convert a row into the form that clients read only if a client has subscribed to it, so all other rows cost
-almost nothing. Prices are integer cents, as everywhere inside the exchange.
+Reports are most of the rows, and most clients do not read theirs as they come: only those with a reader are pushed. The
+streams convert any row into the form that clients read only if a client has subscribed to it. Prices are integer cents,
+as everywhere inside the exchange.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -69,22 +70,37 @@ class Push(Struct, frozen=True):
         return any((self.prices, self.books, self.trades, self.reports, self.phases, self.auctions, self.resynchronise))
 
 
-def push_of(
-    reports: Mapping[str, Sequence[Report]],
-    trades: Iterable[Trade],
-    books: StoredChanges,
-    phases: Iterable[PhaseState] = (),
-    auctions: Iterable[AuctionState] = (),
-) -> Push:
-    """Return the message of a batch, with the rows that were not stored before."""
-    return Push(
-        prices=[price_update(price) for price in books.prices],
-        books=[level_update(change) for change in books.changes] + [book_snapshot(book) for book in books.books],
-        trades=[trade_update(run) for run in _runs(trades)],
-        reports=[report_update(of_client) for of_client in reports.values()],
-        phases=[phase_update(phase) for phase in phases],
-        auctions=[auction_update(auction) for auction in auctions],
-    )
+NO_CHANGES = StoredChanges([], [], [])
+
+
+class News(NamedTuple):
+    """The rows of a batch that were not stored before; `reports` is by client, each oldest first."""
+
+    reports: Mapping[str, Sequence[Report]] = {}
+    trades: Sequence[Trade] = ()
+    books: StoredChanges = NO_CHANGES
+    phases: Sequence[PhaseState] = ()
+    auctions: Sequence[AuctionState] = ()
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there are any rows."""
+        return any((self.reports, self.trades, self.phases, self.auctions)) or self.books != NO_CHANGES
+
+    def push(self, has_reader: Callable[[str], bool]) -> Push:
+        """Return the message of the batch.
+
+        has_reader  whether a client's reports are read by a client of the streams
+        """
+        return Push(
+            prices=[price_update(price) for price in self.books.prices],
+            books=[level_update(change) for change in self.books.changes]
+            + [book_snapshot(book) for book in self.books.books],
+            trades=[trade_update(run) for run in _runs(self.trades)],
+            reports=[report_update(reports) for client_id, reports in self.reports.items() if has_reader(client_id)],
+            phases=[phase_update(phase) for phase in self.phases],
+            auctions=[auction_update(auction) for auction in self.auctions],
+        )
 
 
 def price_update(price: Price) -> FeedUpdate:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -16,7 +17,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from tasks.data_feed.outgoing import Push, channel_of
+from tasks.data_feed.outgoing import News, Push, channel_of
+from tasks.data_feed.readers import Readers
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -38,11 +42,25 @@ class Pusher:
             retry=Retry(NoBackoff(), 0),
         )
         self._channel = channel_of(self._redis)
+        self._readers = Readers(self._redis)
         self._clock = clock
         self._again_at = 0.0
         # A worker that dies between a commit and its push leaves a gap, so every worker starts as if after one.
         self._missing = True
         self._out = False
+
+    def push_news(self, news: News) -> None:
+        """Push the news of a batch that is committed, with the reports that have readers.
+
+        If Redis is away, note that the subscribers miss it.
+        """
+        if not news.is_news:
+            return
+        has_reader = self._asked(lambda: self._readers.at(time.time()))
+        if has_reader is None:
+            self._missing = True
+        elif (push := news.push(has_reader)).is_news:
+            self.push(push)
 
     def push(self, push: Push) -> None:
         """Push a message, or note that the subscribers miss it."""
@@ -61,17 +79,21 @@ class Pusher:
             self._missing = False
 
     def _publish(self, push: Push) -> bool:
+        return self._asked(lambda: self._redis.publish(self._channel, msgspec.json.encode(push))) is not None
+
+    def _asked(self, ask: Callable[[], T]) -> T | None:
+        """Return what Redis answers; None while it is away, or is left alone after a failure."""
         if self._clock() < self._again_at:
-            return False
+            return None
         try:
-            self._redis.publish(self._channel, msgspec.json.encode(push))
+            answer = ask()
         except (RedisError, OSError) as fault:
             self._again_at = self._clock() + PAUSE_S
             if not self._out:
                 log.warning("redis_away", fault=str(fault)[:200])
             self._out = True
-            return False
+            return None
         if self._out:
             log.info("redis_back")
         self._out = False
-        return True
+        return answer

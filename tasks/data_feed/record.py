@@ -13,7 +13,7 @@ from db.market_data import book_store, day_store, report_store, store
 from db.market_data.book_store import BookHead
 from db.market_data.report_store import Fresh, Stored
 from db.statements import Statements, one_transaction
-from tasks.data_feed.outgoing import Push, push_of
+from tasks.data_feed.outgoing import News
 from tasks.data_feed.rules.books import changes_of
 from tasks.data_feed.rules.candles import candles_of
 from tasks.data_feed.rules.day import AuctionState, PhaseState, auctions_of, phases_of
@@ -37,7 +37,7 @@ def record(
     *,
     taken_us: int,
     volatility_auction_us: int | None = None,
-) -> Push:
+) -> News:
     """Store the reports, trades, books, phases and auctions of batches, once each; return the rows that are new.
 
     Duplicates are rare, so the first attempt assumes that every row is new. A duplicate makes the COPY fail, and so
@@ -87,7 +87,7 @@ def _store(
     changes: Sequence[BookChange],
     day: Day,
     taken_us: int,
-) -> Push:
+) -> News:
     store.cover(statements, covers)
     stored, books = _number(statements, fresh, trades, changes)
     made = [trade_of(trades[row.event_id]) for row in stored.rows.trades]
@@ -96,7 +96,7 @@ def _store(
     phases, auctions = _store_day(statements, day)
     # Last, so that their time includes the whole batch except their own COPY and the COMMIT.
     report_store.store(statements, stored, fresh, taken_us=taken_us, stored_us=now_us())
-    return push_of(by_client(fresh.messages), made, changed, phases, auctions)
+    return News(by_client(fresh.messages), made, changed, phases, auctions)
 
 
 def _store_day(statements: Statements, day: Day) -> Day:

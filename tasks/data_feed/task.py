@@ -76,7 +76,7 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
     push, no worker pushes that batch; the next worker makes the subscribers resynchronise.
     """
     try:
-        push = record(
+        news = record(
             market_data(DATA_FEED),
             batches,
             taken_us=now_us(),
@@ -90,10 +90,9 @@ def data_feed(self: DataFeed, batches: list[FeedBatch]) -> None:
         _pusher().miss()
         self.in_doubt = False
     fail_points.reach("data_feed.committed")
-    if push.phases:
+    if news.phases:
         fail_points.reach("data_feed.phase_stored")
-    if push.is_news:
-        _pusher().push(push)
+    _pusher().push_news(news)
 
 
 @cache

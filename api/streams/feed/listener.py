@@ -95,6 +95,7 @@ class Listener:
                 if self._redis_is_away:
                     log.info("redis_back")
                 self._redis_is_away = False
+                self._private.announce()  # a Redis that was started again knows nothing
                 self._behind = self._repeat = True
                 self._read_at = 0.0
             elif message is not None and message["type"] == "message":

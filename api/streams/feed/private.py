@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import gevent
 import msgspec
 
 from api.request.databases import reading
+from api.streams.feed.announcements import Announcements
 from api.streams.feed.report_catch_up import ReportCatchUp
 from api.streams.feed.report_readers import LATEST_REPORTS, ReportReaders
 from api.streams.sockets.rooms import Rooms
@@ -16,6 +18,7 @@ from api.wire.problems import Problem
 from db.connect import Database
 from db.market_data import reads
 from tasks.data_feed.outgoing import FeedUpdate, Push
+from tasks.data_feed.readers import RENEW_EVERY_S
 from tasks.data_feed.rules.rows import Report
 
 _reports_of = msgspec.json.Decoder(list[Report]).decode
@@ -24,9 +27,10 @@ _reports_of = msgspec.json.Decoder(list[Report]).decode
 class PrivateStreams:
     """The readers of each client's reports."""
 
-    def __init__(self, rooms: Rooms, market_data: Database) -> None:
+    def __init__(self, rooms: Rooms, market_data: Database, announcements: Announcements) -> None:
         self._rooms = rooms
         self._market_data = market_data
+        self._announcements = announcements
         self._readers: dict[str | None, ReportReaders] = {}  # None: readers of all clients' reports
         self._catch_up = ReportCatchUp(market_data, lambda: list(self._readers.values()))
 
@@ -52,9 +56,19 @@ class PrivateStreams:
         """Have `run` compare what was sent with what is stored, because something may have been missed."""
         self._catch_up.compare()
 
+    def announce(self) -> None:
+        """Have the feed push the reports that are read here."""
+        self._announcements.make(self._readers.keys())
+
     def run(self) -> None:
         """Read what was missed, for ever."""
         self._catch_up.run()
+
+    def renew_announcements(self) -> None:
+        """Announce the readers again before the announcements end, for ever."""
+        while True:
+            gevent.sleep(RENEW_EVERY_S)
+            self.announce()
 
     # -- connections -------------------------------------------------------------------------------------------------
 
@@ -66,6 +80,7 @@ class PrivateStreams:
         readers = self._readers.setdefault(client_id, ReportReaders(self._rooms, client_id))
         readers.connections += 1
         if not readers.has_begun:
+            self._announcements.make([client_id])  # before the read: see tasks.data_feed.readers
             try:
                 self._begin(readers)
             except Problem:

@@ -11,7 +11,7 @@ import pytest
 from celery_app.settings import settings
 from db.clearing_data.clients import keys
 from db.connect import Database
-from tasks.data_feed.outgoing import Push
+from tasks.data_feed.outgoing import News
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.record import record
 from tasks.messages import BookUpdate, FeedBatch, TradeMade
@@ -53,13 +53,18 @@ class Feed:
         self.redis_url = redis_url
         self._pusher = Pusher(redis_url)
 
-    def store(self, *batches: FeedBatch) -> Push:
+    def store(self, *batches: FeedBatch) -> News:
         """Store a batch without pushing its news: it is lost on the way to Redis, or pushed later."""
         return record(self._market_data, batches, taken_us=time.time_ns() // 1_000)
 
-    def push(self, push: Push) -> None:
+    def push(self, news: News) -> None:
         """Push the news of a batch."""
-        self._pusher.push(push)
+        self._pusher.push_news(news)
+
+    def miss(self) -> None:
+        """Push that a message is missing."""
+        self._pusher.miss()
+        self._pusher.mend()
 
     def publish(self, *batches: FeedBatch) -> None:
         """Store a batch, and push its news."""

@@ -13,7 +13,7 @@ from db.market_data.partitions import AHEAD_DAYS, DAILY, InUse
 from tasks.data_feed.record import record
 from tasks.messages import FeedBatch
 from tests.support.databases import own_market_data
-from tests.support.feed import NOW_US, book_update, trade
+from tests.support.feed import NOW_US, book_update, pushed, trade
 
 DAY_US = 86_400_000_000
 TODAY_US = NOW_US - NOW_US % DAY_US
@@ -141,7 +141,7 @@ def test_the_other_rows_of_a_batch_with_dropped_ones_are_stored(market_data: Dat
     store(market_data, 1, NOW_US)
     drop_all(market_data, before_us=TODAY_US + DAY_US)
     batch = FeedBatch("matching", NOW_US, trades=[trade(1), trade(2, traded_us=NOW_US + DAY_US)])
-    push = record(market_data, [batch], taken_us=1)
+    push = pushed(market_data, [batch], taken_us=1)
     assert [(entry.about, entry.sequence) for entry in push.trades] == [("MSFT", 2)]
     assert {(entry.about, entry.sequence) for entry in push.reports} == {("ANN", 2), ("BOB", 2)}
 

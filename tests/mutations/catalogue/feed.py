@@ -38,6 +38,14 @@ FEED = (
         "",
     ),
     single(
+        "readers_not_announced",
+        "The feed pushes the reports that a client of the streams reads.",
+        "tests/api/streams/feed/test_reports_behind.py::test_reports_are_pushed_to_a_reader_from_its_first_moment_on",
+        "api/streams/feed/private.py",
+        "            self._announcements.make([client_id])  # before the read: see tasks.data_feed.readers\n",
+        "",
+    ),
+    single(
         "feed_not_divided",
         "Only the bad event of a message is not stored.",
         "tests/tasks/data_feed/test_task.py::test_all_events_of_a_message_but_the_bad_one_are_stored",

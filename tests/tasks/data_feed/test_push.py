@@ -11,8 +11,10 @@ from redis import Redis
 from redis.client import PubSub
 from structlog.testing import capture_logs
 
-from tasks.data_feed.outgoing import FeedUpdate, Push, channel_of
+from tasks.data_feed.outgoing import FeedUpdate, News, Push, channel_of
 from tasks.data_feed.push import PAUSE_S, TIMEOUT_S, Pusher
+from tasks.data_feed.readers import EVERYONE, LASTS_S, Readers
+from tasks.data_feed.rules.rows import Report
 from tests.support.redis_server import RedisServer
 
 _read = msgspec.json.Decoder(Push).decode
@@ -20,6 +22,10 @@ _read = msgspec.json.Decoder(Push).decode
 
 def batch(sequence: int) -> Push:
     return Push(reports=[FeedUpdate("ANN", "update", sequence - 1, sequence, 1, msgspec.Raw(b"[]"))])
+
+
+def report_of(client_id: str) -> Report:
+    return Report(1, 1, "order", True, client_id, "MSFT", "buy", 1, 100, None, 1, 1, sequence=1)
 
 
 def subscribed(redis: RedisServer) -> PubSub:
@@ -89,6 +95,34 @@ def test_a_hung_redis_costs_one_short_wait(redis: RedisServer) -> None:
     waited_s = time.monotonic() - started
     redis.resume()
     assert waited_s < TIMEOUT_S + PAUSE_S
+
+
+def test_reports_without_readers_are_not_pushed(redis: RedisServer) -> None:
+    channel, readers, pusher = subscribed(redis), Readers(redis.client), Pusher(redis.url)
+    reports = {client_id: [report_of(client_id)] for client_id in ("ANN", "BOB")}
+    pusher.push_news(News(reports))
+    readers.announce(["BOB"], now_s=time.time() - LASTS_S - 1)  # and its reader has left since
+    pusher.push_news(News(reports))
+    readers.announce(["ANN"], now_s=time.time())
+    pusher.push_news(News(reports))
+    readers.announce([EVERYONE], now_s=time.time())
+    pusher.push_news(News(reports))
+    pushes = [_read(message["data"]) for _ in range(3) if (message := channel.get_message(timeout=0.3))]
+    assert [push.resynchronise for push in pushes] == [True, False, False]
+    assert [[one.about for one in push.reports] for push in pushes] == [[], ["ANN"], ["ANN", "BOB"]]
+
+
+def test_news_that_meet_no_redis_are_missing(redis: RedisServer) -> None:
+    clock = Clock()
+    pusher = Pusher(redis.url, clock=clock)
+    pusher.mend()
+    redis.stop()
+    pusher.push_news(News({"ANN": [report_of("ANN")]}))
+    redis.start()
+    channel = subscribed(redis)
+    clock.now += PAUSE_S
+    pusher.mend()
+    assert received(channel) == ["resynchronise"]
 
 
 def test_databases_of_one_redis_are_separate_channels() -> None:

@@ -14,7 +14,7 @@ from tasks.data_feed.record import record
 from tasks.data_feed.rules.rows import Price, Report
 from tasks.messages import AuctionUpdate, FeedBatch, PhaseChanged, SecuritySettled, event_id
 from tasks.shared.rules import coverage
-from tests.support.feed import NOW_US, book_update, flow_of, lasting, trade
+from tests.support.feed import NOW_US, book_update, flow_of, lasting, pushed, trade
 from tests.tasks.data_feed.rules.test_reports import entry_report
 
 _price_of = msgspec.json.Decoder(Price).decode
@@ -38,7 +38,7 @@ def test_a_batch_that_is_delivered_again_changes_and_pushes_nothing(market_data:
 
 def test_the_new_rows_of_a_partly_known_batch_are_stored_and_pushed(market_data: Database) -> None:
     record(market_data, [matching(trades=[trade(1)])], taken_us=1)
-    push = record(market_data, [matching(trades=[trade(1), trade(2)])], taken_us=2)
+    push = pushed(market_data, [matching(trades=[trade(1), trade(2)])], taken_us=2)
     assert [(entry.about, entry.previous_sequence, entry.sequence) for entry in push.trades] == [("MSFT", 1, 2)]
     assert {(entry.about, entry.previous_sequence, entry.sequence) for entry in push.reports} == {
         ("ANN", 1, 2),
@@ -50,7 +50,7 @@ def test_the_new_rows_of_a_partly_known_batch_are_stored_and_pushed(market_data:
 def test_a_price_update_only_when_a_price_changed(market_data: Database) -> None:
     def price(sequence: int, bid_cents: int | None, ask_cents: int | None) -> list[Price]:
         update = book_update(sequence, bid_cents=bid_cents, ask_cents=ask_cents)
-        return [_price_of(entry.data) for entry in record(market_data, [matching(books=[update])], taken_us=1).prices]
+        return [_price_of(entry.data) for entry in pushed(market_data, [matching(books=[update])], taken_us=1).prices]
 
     assert price(1, None, None) == []
     assert price(2, 9_990, None) == [Price("MSFT", 1, 9_990, None, None, NOW_US + 2)]
@@ -62,7 +62,7 @@ def test_a_price_update_only_when_a_price_changed(market_data: Database) -> None
 
 def test_prices_of_an_older_update_are_ignored(market_data: Database) -> None:
     record(market_data, [matching(books=[book_update(9, bid_cents=9_990)])], taken_us=1)
-    late = record(market_data, [matching(books=[book_update(8, bid_cents=9_000)])], taken_us=1)
+    late = pushed(market_data, [matching(books=[book_update(8, bid_cents=9_000)])], taken_us=1)
     assert late.prices == []
     with market_data.snapshot() as tx:
         price = reads.price(tx, "MSFT")
@@ -76,7 +76,7 @@ def test_a_message_about_securities_and_auctions_is_stored_and_covered(market_da
     auction = AuctionUpdate("MSFT", 10_000, 5, 1, "buy", NOW_US)
     covers = [coverage.commands(0, 1, 9)]
     batch = matching(trades=[trade(1)], securities=[phase, settled], auctions=[auction], covers=covers)
-    push = record(market_data, [batch], taken_us=1)
+    push = pushed(market_data, [batch], taken_us=1)
     assert [entry.about for entry in push.trades] == ["MSFT"]
     with market_data.snapshot() as tx:
         assert covered.read(tx) == {("matching", 0): covers}

@@ -6,10 +6,9 @@ import msgspec
 
 from db.connect import Database
 from db.market_data import day_store
-from tasks.data_feed.record import record
 from tasks.data_feed.rules.day import AuctionState, PhaseState
 from tasks.messages import AuctionUpdate, FeedBatch, PhaseChanged, SecurityEvent, SecuritySettled, event_id
-from tests.support.feed import NOW_US
+from tests.support.feed import NOW_US, pushed
 
 VOLATILITY_AUCTION_US = 10_000_000
 _phase_of = msgspec.json.Decoder(PhaseState).decode
@@ -18,13 +17,13 @@ _auction_of = msgspec.json.Decoder(AuctionState).decode
 
 def phases_pushed(market_data: Database, *events: SecurityEvent) -> list[PhaseState]:
     batch = FeedBatch("matching", NOW_US, securities=list(events))
-    push = record(market_data, [batch], taken_us=1, volatility_auction_us=VOLATILITY_AUCTION_US)
+    push = pushed(market_data, [batch], taken_us=1, volatility_auction_us=VOLATILITY_AUCTION_US)
     assert push.is_news == bool(push.phases)
     return [_phase_of(stored.data) for stored in push.phases]
 
 
 def auctions_pushed(market_data: Database, *updates: AuctionUpdate) -> list[AuctionState]:
-    push = record(market_data, [FeedBatch("matching", NOW_US, auctions=list(updates))], taken_us=1)
+    push = pushed(market_data, [FeedBatch("matching", NOW_US, auctions=list(updates))], taken_us=1)
     assert push.is_news == bool(push.auctions)
     return [_auction_of(stored.data) for stored in push.auctions]
 

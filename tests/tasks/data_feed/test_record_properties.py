@@ -19,7 +19,7 @@ from tasks.data_feed.outgoing import LevelRows, Push
 from tasks.data_feed.record import record
 from tasks.data_feed.rules.rows import Book, Report
 from tasks.messages import FeedBatch
-from tests.support.feed import SECURITIES, Flow, assert_numbered, empty, flow_of, lasting
+from tests.support.feed import SECURITIES, Flow, assert_numbered, empty, flow_of, lasting, pushed
 
 _reports_of = msgspec.json.Decoder(list[Report]).decode
 _levels_of = msgspec.json.Decoder(LevelRows).decode
@@ -116,7 +116,7 @@ def test_subscribers_receive_everything_once(
     traded: Counter[tuple[str, int]] = Counter()
     follower = Follower(market_data)
     for group in groups_of(flow.batches, chance, shuffled=shuffled):
-        push = record(market_data, group, taken_us=1)
+        push = pushed(market_data, group, taken_us=1)
         follower.receive(push)
         for entry in push.reports:
             reports = _reports_of(entry.data)

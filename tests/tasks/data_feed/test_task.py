@@ -18,6 +18,7 @@ from celery_app.topology import DATA_FEED, DEAD_LETTER
 from db import coverage
 from db.connect import Database
 from tasks.data_feed.outgoing import Push, channel_of
+from tasks.data_feed.readers import Readers
 from tasks.data_feed.record import record
 from tasks.messages import FeedBatch, event_id
 from tests.support.broker import depth
@@ -55,18 +56,21 @@ def expected_of(market_data: Database, batches: Sequence[FeedBatch]) -> dict[str
     return rows
 
 
-def test_stores_and_pushes(market_data: Database, broker: Connection, publisher: Publisher) -> None:
+def test_stores_all_and_pushes_the_reports_that_have_readers(
+    market_data: Database, broker: Connection, publisher: Publisher
+) -> None:
     redis = Redis.from_url(settings().redis_url.get_secret_value())
     channel = redis.pubsub(ignore_subscribe_messages=True)
     channel.subscribe(channel_of(redis))
     channel.get_message(timeout=60.0)
+    Readers(redis).announce(["BOB"], now_s=time.time() + 600)
     with Worker(DATA_FEED):
         send(publisher, FeedBatch("matching", NOW_US, trades=[trade(1)]))
         wait_until(lambda: count(market_data, "reports") == 2)
         pushes = [_read_push(message["data"]) for _ in range(2) if (message := channel.get_message(timeout=60.0))]
     assert pushes[0].resynchronise
     assert [entry.about for entry in pushes[1].trades] == ["MSFT"]
-    assert {entry.about for entry in pushes[1].reports} == {"ANN", "BOB"}
+    assert {entry.about for entry in pushes[1].reports} == {"BOB"}
 
 
 def test_a_batch_stored_without_an_answer_makes_subscribers_resynchronise(

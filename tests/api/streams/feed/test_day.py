@@ -7,7 +7,6 @@ from sqlalchemy import text
 
 from db.connect import Database
 from db.market_data import news
-from tasks.data_feed.outgoing import Push
 from tasks.messages import AuctionUpdate, FeedBatch, PhaseChanged, event_id
 from tests.api.streams.conftest import Feed, settle
 from tests.api.streams.test_channels import numbers, subscribe, wait_for_sequence
@@ -78,7 +77,7 @@ def test_a_phase_that_was_not_pushed_is_read_from_postgres(streams: Streams, fee
     client = streams.socketio()
     subscribe(client, "phase")
     feed.store(batch(securities=[phase(1, "halted")]))
-    feed.push(Push(resynchronise=True))
+    feed.miss()
     events = wait_for_sequence(client, "phase", 1)
     assert (events[-1]["type"], events[-1]["data"]["phase"]) == ("snapshot", "halted")
 

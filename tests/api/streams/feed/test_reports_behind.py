@@ -10,15 +10,18 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from redis import Redis
 from websocket import WebSocketConnectionClosedException
 
 from api.wire.outgoing import time_of
 from celery_app.settings import settings
 from db.connect import Database
 from db.market_data import reads
+from tasks.data_feed.outgoing import News, channel_of
 from tasks.data_feed.push import Pusher
 from tasks.data_feed.record import record
-from tests.api.streams.conftest import Feed, Keys, trades
+from tasks.data_feed.rules.rows import Report
+from tests.api.streams.conftest import Feed, Keys, settle, trades
 from tests.api.streams.test_channels import subscribe, wait_for_sequence
 from tests.support.feed import NOW_US, trade
 from tests.support.streams import SocketIOClient, Streams, read, wait_until
@@ -128,6 +131,17 @@ def test_46_stored_reports_that_were_never_pushed_are_sent(streams: Streams, fee
     assert admin.wait_for({"FLOOD": 2, "GAUSS": 2}) == {"FLOOD": [1, 2], "GAUSS": [1, 2]}
 
 
+def test_reports_are_pushed_to_a_reader_from_its_first_moment_on(streams: Streams, feed: Feed, api_keys: Keys) -> None:
+    settle(streams, feed)
+    redis = Redis.from_url(feed.redis_url)
+    redis.delete(f"{channel_of(redis)}.readers")  # of earlier tests
+    client = streams.socketio({"api_key": api_keys.flood})
+    subscribe(client, "report")
+    # Postgres does not have it, so only a push can bring it.
+    feed.push(News({"FLOOD": [Report(1, 1, "order", True, "FLOOD", "MSFT", "buy", 1, 100, None, 1, 1, sequence=1)]}))
+    assert wait_for_sequence(client, "report", 1)[-1]["data"][0]["order_id"] == 1
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_46_pushes_of_two_workers_come_in_another_order_or_never(
     streams: Streams, market_data: Database, api_keys: Keys, seed: int
@@ -140,14 +154,14 @@ def test_46_pushes_of_two_workers_come_in_another_order_or_never(
     late = []
     for number in range(1, 101):
         seller = chance.choice(("GAUSS", "ANN"))
-        push = record(market_data, [trades(trade(number, buyer="FLOOD", seller=seller))], taken_us=NOW_US)
+        news = record(market_data, [trades(trade(number, buyer="FLOOD", seller=seller))], taken_us=NOW_US)
         if chance.random() < 0.1:
             continue
-        late.append(push)
+        late.append(news)
         if chance.random() < 0.5:
             chance.shuffle(late)
             for one in late:
-                pusher.push(one)
+                pusher.push_news(one)
             late = []
     stored = heads(market_data, "FLOOD", "ANN", "GAUSS")
     assert admin.wait_for(stored) == {name: list(range(1, last + 1)) for name, last in stored.items()}
