@@ -47,6 +47,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"proxy of port {port}")
+        self._listens = threading.Event()
         self._flows = asyncio.Event()
         self._flows.set()
         self._confirms: Confirms = "pass"
@@ -122,6 +123,7 @@ class Proxy:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._listener))
+        self._listens.set()
         self._loop.run_forever()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
@@ -197,6 +199,7 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._listens.wait()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:

@@ -42,6 +42,7 @@ class ClientOrder(NamedTuple):
     security_id: str
     shard: int
     is_buy_in: bool
+    time_in_force: TimeInForce = "ioc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,16 @@ def plan(
         owed = {one.security_id for one in client.owed}
         for order in client.orders:
             # The client may have got the shares in another way than by a purchase that is still open.
-            if not order.is_buy_in or order.security_id not in owed:
+            if not order.is_buy_in or order.security_id not in owed or _is_late(order, securities):
                 buy_ins.cancels.setdefault(order.shard, []).append(order.order_id)
         _buy(buy_ins, client, securities, ids, limits=limits, now_us=now_us)
     return buy_ins
+
+
+def _is_late(order: ClientOrder, securities: Mapping[str, Security]) -> bool:
+    """Return whether a purchase came after the auction for which it was meant, and would wait for another one."""
+    security = securities.get(order.security_id)
+    return order.time_in_force == "auction" and security is not None and security.phase == "continuous"
 
 
 def _buy(

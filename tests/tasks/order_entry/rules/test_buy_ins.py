@@ -66,6 +66,11 @@ def test_all_orders_are_cancelled_but_purchases_under_way() -> None:
     assert buy_ins.purchases == []
 
 
+def test_a_purchase_that_missed_its_auction_does_not_wait_for_the_next_one() -> None:
+    late, in_time = ClientOrder(1, "MSFT", 0, True, "auction"), ClientOrder(2, "CALL", 0, True, "auction")
+    assert planned(10**7, {"MSFT": 10, "CALL": 10}, late, in_time).cancels == {0: [1]}
+
+
 def test_with_fees_the_default_fund_can_always_pay_for_a_share() -> None:
     """It pays up to 125 % of the last price, whatever the band of market orders is."""
     paid = requirement_cents(10_000)
