@@ -139,7 +139,10 @@ def _buy(
 
 
 def _limit(security: Security, limits: Limits, rate_ppm: int) -> int:
-    """Return the limit of a purchase: its collar, but with fees at most 125 % of the last price, the fund's maximum."""
+    """Return the limit of a purchase: its collar, but with fees at most 125 % of the last price, the fund's maximum.
+
+    It is at least a tick, also with a fee so high that the fund cannot pay for it.
+    """
     last_cents = security.last_price_cents or security.max_price_cents
     collar = collar_price(
         last_cents,
@@ -150,7 +153,7 @@ def _limit(security: Security, limits: Limits, rate_ppm: int) -> int:
         max_price_cents=security.max_price_cents,
     )
     most = requirement_cents(last_cents) * 1_000_000 // (1_000_000 + rate_ppm)
-    return min(collar, most // security.tick_cents * security.tick_cents)
+    return max(min(collar, most // security.tick_cents * security.tick_cents), security.tick_cents)
 
 
 def affordable(shares: int, cash_cents: int, limit_cents: int, rate_ppm: int) -> int:
