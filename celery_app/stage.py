@@ -14,7 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any, NoReturn, get_type_hints
+from typing import Any, ClassVar, NoReturn, get_type_hints
 
 import msgspec
 import psycopg2
@@ -61,6 +61,8 @@ class Stage(Task):
     broken = False
     #: Whether no message may overtake an earlier one, not even one that ends its worker again and again.
     keeps_order = False
+    #: By id, the suspicious messages that this worker has noted, each with the number of attempts noted then.
+    attempts: ClassVar[dict[str, int]] = {}
 
     def halves(self, batch: Any) -> tuple[Any, Any] | None:  # noqa: ARG002
         """Divide a batch that cannot be handled whole; return None where that is unsafe or leads no further.
@@ -196,6 +198,12 @@ class MessageHandler:
             fail_points.reach(f"{self._task.name}.acknowledged_one")
         for message in messages:
             self._held[_queue(message)] -= 1
+        self._forget_attempts(messages)
+
+    def _forget_attempts(self, messages: list[Message]) -> None:
+        if self._task.attempts:
+            for message in messages:
+                self._task.attempts.pop(_id(message), None)
 
     def _attempt(self, batches: list[msgspec.Struct]) -> Outcome:
         """Handle batches in one transaction."""
@@ -230,18 +238,23 @@ class MessageHandler:
             self._handle_one_by_one(readable if deliveries % 2 else readable[::-1])
 
     def _may_try(self, message: Message, batches: list[msgspec.Struct]) -> bool:
-        """Return whether to handle a message alone now; if it has ended too many workers, make it a dead letter."""
+        """Return whether to handle a message alone now; if it has ended too many workers, make it a dead letter.
+
+        A worker notes each message once: while it lives, the message has not ended it, however often a service is away.
+        """
         if _deliveries(message) < SUSPICIOUS_DELIVERIES:
             return True
+        message_id, noted = _id(message), self._task.attempts
         try:
-            attempts = self._task.attempt(_id(message))
+            if message_id not in noted:
+                noted[message_id] = self._task.attempt(message_id)
         except Exception as failure:
             if not is_transient(failure):
                 raise
             log.warning("unit_delayed", stage=self._task.name, wait_s=self._wait_s, fault=str(failure)[:200])
             self._wait_with([(message, batches)])
             return False
-        if attempts > HARMFUL_ATTEMPTS:
+        if noted[message_id] > HARMFUL_ATTEMPTS:
             self._dead_letter(message, batches)
             return False
         return True
@@ -308,6 +321,7 @@ class MessageHandler:
     def _reject(self, message: Message) -> None:
         self._deliveries.reject(message)
         self._held[_queue(message)] -= 1
+        self._forget_attempts([message])
 
     def _report(self, handled: list[tuple[Message, list[msgspec.Struct]]], runtime_s: float) -> None:
         """Count the messages, and report them to Flower in one event, which celery_app.flower_state counts apart."""

@@ -47,6 +47,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True, name=f"proxy of port {port}")
+        self._listens = threading.Event()
         self._flows = asyncio.Event()
         self._flows.set()
         self._confirms: Confirms = "pass"
@@ -67,8 +68,11 @@ class Proxy:
         self._do(self._flows.clear)
 
     def go_on(self) -> None:
-        """Forward everything again."""
+        """Accept and forward everything again."""
         self._do(self._flows.set)
+        if not self._server.is_serving():
+            listener = socket.create_server(("127.0.0.1", self.port))
+            asyncio.run_coroutine_threadsafe(self._listen(listener), self._loop).result()
 
     def cut(self) -> None:
         """Break all connections; accept new ones."""
@@ -121,12 +125,16 @@ class Proxy:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._server = self._loop.run_until_complete(asyncio.start_server(self._serve, sock=self._listener))
+        self._loop.run_until_complete(self._listen(self._listener))
+        self._listens.set()
         self._loop.run_forever()
         for task in asyncio.all_tasks(self._loop):
             task.cancel()
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
+
+    async def _listen(self, listener: socket.socket) -> None:
+        self._server = await asyncio.start_server(self._serve, sock=listener)
 
     def _stop_listening(self) -> None:
         self._server.close()
@@ -197,6 +205,7 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        self._listens.wait()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, fault: BaseException | None, at: TracebackType | None) -> None:

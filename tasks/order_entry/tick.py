@@ -77,7 +77,7 @@ def _tick(clearing_data: Database, *, limits: Limits, now_us: int) -> Ticked:
             for part in ranges
             for batch in batches_of(part.shard, part.first_seq, trading_day.commands_of(tx, part))
         ]
-        bought_in = _buy_in(tx, clients, limits=limits, now_us=now_us) if clients else BuyIns()
+        bought_in = _buy_in(tx, clients, phases, limits=limits, now_us=now_us) if clients else BuyIns()
         if not (steps or phases or expired or bought_in.tried):
             return _with_reports(Ticked(batches, ranges), now_us)
         commands = _commands(tx, phases, expired, now_us)
@@ -93,11 +93,19 @@ def _with_reports(ticked: Ticked, now_us: int) -> Ticked:
     return replace(ticked, reports=[report(order, now_us) for order in placed])
 
 
-def _buy_in(tx: Connection, clients: Sequence[BoughtIn], *, limits: Limits, now_us: int) -> BuyIns:
-    """Plan the actions for clients that are being bought in. The caller holds the locks on their accounts."""
+def _buy_in(
+    tx: Connection, clients: Sequence[BoughtIn], phases: Sequence[DuePhase], *, limits: Limits, now_us: int
+) -> BuyIns:
+    """Plan the actions for clients that are being bought in, in the phases that begin with this tick.
+
+    The caller holds the locks on their accounts.
+    """
     if not any(is_due(client, now_us) for client in clients):
         return BuyIns()
     listed = {security.security_id: security for security in securities.listed(tx)}
+    for one in phases:
+        if one.security_id in listed:
+            listed[one.security_id] = replace(listed[one.security_id], phase=one.phase)
     numbers = command_numbers.take(tx, sum(len(client.owed) for client in clients))
     return plan(clients, listed, numbers, limits=limits, now_us=now_us)
 

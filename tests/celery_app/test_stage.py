@@ -210,10 +210,14 @@ def test_where_order_counts_no_message_overtakes_one_that_ends_its_worker(
 def test_a_message_that_no_worker_got_to_is_handled_however_often_it_was_delivered(
     broker: Connection, broker_url: str, publisher: Publisher, tmp_path: Path
 ) -> None:
-    send(publisher, "A")
+    for client in ("A", "OUTAGE"):
+        send(publisher, client)
     give_back(broker_url, times=DELIVERY_LIMIT - 1)
     with Worker(ORDER_ENTRY, app=PROBE, environment={"PROBE_KEEPS_ORDER": str(tmp_path / "attempts")}) as worker:
         worker.wait_for_log("clients=A")
+        # A service was away during HARMFUL_ATTEMPTS attempts; the message has ended no worker.
+        worker.wait_for_log("clients=OUTAGE")
+        assert worker.log.count("unit_delayed") == HARMFUL_ATTEMPTS
         assert worker.stop() == 0
     assert depth(broker, ORDER_ENTRY) == depth(broker, DEAD_LETTER) == 0
 

@@ -168,8 +168,16 @@ class OrderGateway:
             self._pending.remember_uncertain(messages)
             raise
         except Problem:
-            first = [one.message for one in submissions if isinstance(one.message, OrderRequest) and not one.duplicate]
-            self._promises.withdraw([order for order in first if order.client_order_id is not None])
+            orders = [
+                (one, one.message)
+                for one in submissions
+                if isinstance(one.message, OrderRequest) and one.message.client_order_id is not None and not one.problem
+            ]
+            self._promises.withdraw([order for one, order in orders if not one.duplicate])
+            if repeated := [order for one, order in orders if one.duplicate and not one.decided]:
+                # RabbitMQ may have the order from an earlier request.
+                self._pending.remember_uncertain(repeated)
+                raise UnknownOutcome from None
             raise
         self._pending.remember(messages)
 

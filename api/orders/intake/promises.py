@@ -35,6 +35,9 @@ MOST_IN_A_TRANSACTION = 1_000
 # How often the api tries to give back promises that it could not give back at once [s].
 WITHDRAW_EVERY_S = 2.0
 
+# Client, client order id and order id of a promise.
+_GivenUp = tuple[str, str, int]
+
 
 class OrderPromise:
     """An order with a client order id, and the order that this id turns out to stand for.
@@ -69,8 +72,9 @@ class Promises:
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
-        # Promises of orders that certainly were not queued, until Postgres has none of them.
-        self._given_up: dict[tuple[str, str], int] = {}
+        # Promises of orders that certainly were not queued, the oldest first, until Postgres has none of them. One
+        # client order id may have been promised to several orders. The values mean nothing.
+        self._given_up: dict[_GivenUp, None] = {}
         self._group = GroupCommit(self._keep, abandon=lambda: True, most=MOST_IN_A_TRANSACTION)
 
     def keep(self, promises: Sequence[OrderPromise]) -> None:
@@ -80,37 +84,46 @@ class Promises:
         """
         try:
             self._group.submit(promises, size=len(promises))
-        except (NotBegun, CutOff, OperationalError, InterfaceError, PoolTimeoutError):
+        except (NotBegun, PoolTimeoutError):
+            raise _not_accepted() from None
+        except (CutOff, OperationalError, InterfaceError):
             # The transaction may have taken effect nevertheless.
-            self._given_up |= {promise.name: promise.order.order_id for promise in promises}
-            raise Problem(503, "not_accepted", "nothing was queued; try again", retry=True) from None
+            self._give_up([promise.order for promise in promises])
+            raise _not_accepted() from None
 
     def withdraw(self, messages: Sequence[OrderRequest]) -> None:
         """Give back the promises of orders that certainly were not queued, unless other requests rely on them."""
-        self._given_up |= {(one.client_id, str(one.client_order_id)): one.order_id for one in messages}
-        self.withdraw_given_up()
+        if messages:
+            self._withdraw(self._give_up(messages))
 
     def withdraw_given_up(self) -> None:
         """Give back all promises that are due; while Postgres is unreachable, they stay due."""
-        if not self._given_up:
-            return
-        due = dict(islice(self._given_up.items(), MOST_IN_A_TRANSACTION))
-        try:
-            with self._clearing_data.transaction() as tx:
-                orders.withdraw(tx, due)
-        except (DBAPIError, PoolTimeoutError) as fault:
-            log.warning("promises_not_withdrawn", orders=len(self._given_up), fault=str(fault)[:200])
-            return
-        for name, order_id in due.items():
-            # The client may have used the name again in the meantime, and that order may have been given up as well.
-            if self._given_up.get(name) == order_id:
-                del self._given_up[name]
+        while due := list(islice(self._given_up, MOST_IN_A_TRANSACTION)):
+            if not self._withdraw(due):
+                return
 
     def run(self) -> None:
         """Give back promises for ever."""
         while True:
             gevent.sleep(WITHDRAW_EVERY_S)
             self.withdraw_given_up()
+
+    def _give_up(self, messages: Sequence[OrderRequest]) -> list[_GivenUp]:
+        given_up = [(one.client_id, str(one.client_order_id), one.order_id) for one in messages]
+        self._given_up |= dict.fromkeys(given_up)
+        return given_up
+
+    def _withdraw(self, due: Sequence[_GivenUp]) -> bool:
+        """Give back promises; return False if Postgres is unreachable."""
+        try:
+            with self._clearing_data.transaction() as tx:
+                orders.withdraw(tx, due)
+        except (DBAPIError, PoolTimeoutError) as fault:
+            log.warning("promises_not_withdrawn", orders=len(self._given_up), fault=str(fault)[:200])
+            return False
+        for promise in due:
+            self._given_up.pop(promise, None)
+        return True
 
     def is_promised(self, client_id: str, client_order_id: str) -> bool:
         """Return whether a client order id stands for an order. Raises Problem (503)."""
@@ -128,6 +141,10 @@ class Promises:
                 decided = admission.known_orders(tx, list(repeated.values()))
                 for one in promises:
                     one.decided = one.repeated and one.order_id in decided
+
+
+def _not_accepted() -> Problem:
+    return Problem(503, "not_accepted", "nothing was queued; try again", retry=True)
 
 
 def _promise(tx: Connection, promises: Sequence[OrderPromise]) -> dict[tuple[str, str], int]:

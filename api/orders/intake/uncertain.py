@@ -7,6 +7,7 @@ decides an order once. An order without a client order id is promised nothing, a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
@@ -25,7 +26,7 @@ log = structlog.get_logger()
 SEND_EVERY_S = 2.0
 # One message has at most this many orders, the oldest first.
 MOST_AT_ONCE = 1_000
-# The api remembers at most this many orders; each takes about 300 bytes.
+# The api remembers at most this many orders of each kind; each takes about 300 bytes.
 MOST_REMEMBERED = 100_000
 # An order without a client order id is forgotten after this time [us].
 UNPROMISED_KEPT_US = 3_600_000_000
@@ -38,21 +39,23 @@ class UncertainOrders:
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
-        self._orders: dict[int, OrderRequest] = {}
+        # Two, so that orders which only wait for their time do not hold up those to send.
+        self._promised: dict[int, OrderRequest] = {}
+        self._unpromised: dict[int, OrderRequest] = {}
 
     def remember(self, requests: Iterable[Request]) -> None:
         """Remember the orders among these requests."""
         for request in requests:
             if isinstance(request, OrderRequest):
-                self._orders[request.order_id] = request
-        forgotten = list(islice(self._orders, max(len(self._orders) - MOST_REMEMBERED, 0)))
-        self._drop(forgotten)
-        if forgotten:
-            log.warning("uncertain_orders_forgotten", orders=len(forgotten))
+                orders = self._unpromised if request.client_order_id is None else self._promised
+                orders[request.order_id] = request
+        for orders in (self._promised, self._unpromised):
+            if len(orders) > MOST_REMEMBERED:
+                _forget_some(orders)
 
     def order(self, order_id: int) -> OrderRequest | None:
         """Return an order of unknown outcome; None when there is none with this id, or its outcome is known."""
-        return self._orders.get(order_id)
+        return self._promised.get(order_id) or self._unpromised.get(order_id)
 
     def run(self, send: Send) -> None:
         """Send the orders again for ever; while Postgres or RabbitMQ is unreachable, everything stays as it is.
@@ -63,29 +66,50 @@ class UncertainOrders:
             gevent.sleep(SEND_EVERY_S)
             try:
                 self.send_again(send)
+                self.forget_unpromised()
             except Problem as problem:
-                log.warning("uncertain_orders_not_sent", orders=len(self._orders), fault=problem.detail)
+                log.warning("uncertain_orders_not_sent", orders=len(self._promised), fault=problem.detail)
 
     def send_again(self, send: Send) -> None:
-        """Drop the orders that order entry has decided, and send the promised ones among the others.
+        """Drop the promised orders that order entry has decided, and send the others.
 
         raises  Problem  503, and the orders stay
         """
-        oldest = list(islice(self._orders.values(), MOST_AT_ONCE))
+        left = self._undecided(self._promised)
+        if left:
+            send(left)
+            log.info("uncertain_orders_sent", orders=len(left))
+        _drop(self._promised, [order.order_id for order in left])
+
+    def forget_unpromised(self) -> None:
+        """Drop the other orders that order entry has decided, or that are old. Raises Problem (503)."""
+        before_us = now_us() - UNPROMISED_KEPT_US
+        left = self._undecided(self._unpromised)
+        _drop(self._unpromised, [order.order_id for order in left])
+        # The young ones go behind those that were not compared.
+        self._unpromised |= {order.order_id: order for order in left if order.received_us >= before_us}
+
+    def _undecided(self, orders: dict[int, OrderRequest]) -> list[OrderRequest]:
+        """Drop the decided ones among the oldest orders, and return the others of these."""
+        oldest = list(islice(orders.values(), MOST_AT_ONCE))
         if not oldest:
-            return
+            return []
         with reading(self._clearing_data) as tx:
             missing = undecided(tx, [order.order_id for order in oldest])
-        self._drop(order.order_id for order in oldest if order.order_id not in missing)
-        left = [order for order in oldest if order.order_id in missing]
-        promised = [order for order in left if order.client_order_id is not None]
-        if promised:
-            send(promised)
-            log.info("uncertain_orders_sent", orders=len(promised))
-        self._drop(order.order_id for order in promised)
-        before_us = now_us() - UNPROMISED_KEPT_US
-        self._drop(order.order_id for order in left if order.received_us < before_us)
+        _drop(orders, [order.order_id for order in oldest if order.order_id not in missing])
+        return [order for order in oldest if order.order_id in missing]
 
-    def _drop(self, order_ids: Iterable[int]) -> None:
-        for order_id in order_ids:
-            self._orders.pop(order_id, None)
+
+def _drop(orders: dict[int, OrderRequest], order_ids: Iterable[int]) -> None:
+    for order_id in order_ids:
+        orders.pop(order_id, None)
+
+
+def _forget_some(orders: dict[int, OrderRequest]) -> None:
+    """Forget a tenth of the orders, always the oldest of the client with the most: no client crowds others out."""
+    while (excess := len(orders) - MOST_REMEMBERED * 9 // 10) > 0:
+        ((client_id, _),) = Counter(order.client_id for order in orders.values()).most_common(1)
+        theirs = (order_id for order_id, order in orders.items() if order.client_id == client_id)
+        forgotten = list(islice(theirs, excess))
+        _drop(orders, forgotten)
+        log.warning("uncertain_orders_forgotten", client_id=client_id, orders=len(forgotten))

@@ -22,7 +22,8 @@ _OWED = """
     WHERE client_id = ANY(%s) AND borrowed > 0 ORDER BY client_id, security_id
 """
 _ORDERS = """
-    SELECT client_id, order_id, security_id, shard, buy_in FROM orders JOIN securities USING (security_id)
+    SELECT client_id, order_id, security_id, shard, buy_in, time_in_force
+    FROM orders JOIN securities USING (security_id)
     WHERE client_id = ANY(%(clients)s) AND order_id IN (
         SELECT order_id FROM open_orders WHERE client_id = ANY(%(clients)s)
         UNION SELECT order_id FROM pending_replaces WHERE client_id = ANY(%(clients)s)

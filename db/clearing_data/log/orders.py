@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from sqlalchemy import Connection, text
@@ -98,12 +98,23 @@ def share(tx: Connection, promises: Mapping[tuple[str, str], int]) -> int:
     return tx.execute(_SHARE, _columns_of(promises)).rowcount
 
 
-def withdraw(tx: Connection, promises: Mapping[tuple[str, str], int]) -> None:
+# An insertion waits for a transaction that promises the same client order id and may yet commit.
+_AWAIT = text(
+    "INSERT INTO client_order_ids (client_id, client_order_id, order_id, digest) "
+    "SELECT *, CAST('' AS bytea) FROM unnest(CAST(:clients AS text[]), CAST(:names AS text[]), "
+    "CAST(:ids AS bigint[])) ON CONFLICT DO NOTHING"
+)
+
+
+def withdraw(tx: Connection, promises: Iterable[tuple[str, str, int]]) -> None:
     """Delete promises of orders that were never queued, except those on which another request relies.
 
-    promises  order ids by client and client order id
+    promises  at least one (client_id, client_order_id, order_id)
     """
-    tx.execute(_WITHDRAW, _columns_of(promises))
+    clients, names, order_ids = zip(*sorted(promises), strict=True)
+    columns = {"clients": list(clients), "names": list(names), "ids": list(order_ids)}
+    tx.execute(_AWAIT, columns)
+    tx.execute(_WITHDRAW, columns)
 
 
 def _columns_of(promises: Mapping[tuple[str, str], int]) -> dict[str, list[str] | list[int]]:

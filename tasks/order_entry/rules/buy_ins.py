@@ -42,6 +42,7 @@ class ClientOrder(NamedTuple):
     security_id: str
     shard: int
     is_buy_in: bool
+    time_in_force: TimeInForce = "ioc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,16 @@ def plan(
         owed = {one.security_id for one in client.owed}
         for order in client.orders:
             # The client may have got the shares in another way than by a purchase that is still open.
-            if not order.is_buy_in or order.security_id not in owed:
+            if not order.is_buy_in or order.security_id not in owed or _is_late(order, securities):
                 buy_ins.cancels.setdefault(order.shard, []).append(order.order_id)
         _buy(buy_ins, client, securities, ids, limits=limits, now_us=now_us)
     return buy_ins
+
+
+def _is_late(order: ClientOrder, securities: Mapping[str, Security]) -> bool:
+    """Return whether a purchase came after the auction for which it was meant, and would wait for another one."""
+    security = securities.get(order.security_id)
+    return order.time_in_force == "auction" and security is not None and security.phase == "continuous"
 
 
 def _buy(
@@ -132,7 +139,10 @@ def _buy(
 
 
 def _limit(security: Security, limits: Limits, rate_ppm: int) -> int:
-    """Return the limit of a purchase: its collar, but with fees at most 125 % of the last price, the fund's maximum."""
+    """Return the limit of a purchase: its collar, but with fees at most 125 % of the last price, the fund's maximum.
+
+    It is at least a tick, also with a fee so high that the fund cannot pay for it.
+    """
     last_cents = security.last_price_cents or security.max_price_cents
     collar = collar_price(
         last_cents,
@@ -143,7 +153,7 @@ def _limit(security: Security, limits: Limits, rate_ppm: int) -> int:
         max_price_cents=security.max_price_cents,
     )
     most = requirement_cents(last_cents) * 1_000_000 // (1_000_000 + rate_ppm)
-    return min(collar, most // security.tick_cents * security.tick_cents)
+    return max(min(collar, most // security.tick_cents * security.tick_cents), security.tick_cents)
 
 
 def affordable(shares: int, cash_cents: int, limit_cents: int, rate_ppm: int) -> int:

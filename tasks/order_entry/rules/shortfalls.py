@@ -10,6 +10,7 @@ from tasks.order_entry.rules.decisions import DenialReason, Denied, Shortfall
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.orders import fee_ppm, limit_of
 from tasks.order_entry.rules.risk import Shares
+from tasks.order_entry.rules.short_sales import least_margin_price
 from tasks.shared.rules.fees import fee_hold_cents
 from tasks.shared.rules.loans import margin_cents
 
@@ -42,7 +43,8 @@ def _of_order(desk: Desk, order: OrderRequest, reason: DenialReason) -> Shortfal
         case "insufficient_holdings":
             return Shortfall(order.quantity, shares.available)
         case "insufficient_margin":
-            return Shortfall(margin_cents(short, limit_cents), max(funds.available_cents, 0))
+            least_cents = least_margin_price(security, limits, stop_price_cents=order.stop_price_cents)
+            return Shortfall(margin_cents(short, max(limit_cents, least_cents)), max(funds.available_cents, 0))
         case "nothing_to_borrow":
             return Shortfall(short, lendable.available if lendable else 0)
         case "short_limit":

@@ -73,13 +73,14 @@ def to_buy_in(accounts: Sequence[OwingAccount]) -> list[OwingAccount]:
 def payments(accounts: Sequence[OwingAccount], *, fund_cents: int) -> list[Payment]:
     """Return the payments of the default fund and to it; it pays no more than it has.
 
-    A client's open orders are cancelled first, because the cash they hold is the client's.
+    A client's open orders are cancelled first, because the cash they hold is the client's. A buy-in lasts until all of
+    them are closed: a purchase that is not needed any more is cancelled, and the client could not do that.
     """
     made = []
     for one in accounts:
         if one.buy_in_us is None:
             continue
-        if not one.owed and not (one.fund_cents and one.open_orders):
+        if not one.owed and not one.open_orders:
             back = min(one.fund_cents, max(one.balance_cents - one.held_cents, 0))
             made.append(Payment(one.client_id, -back, is_over=True))
             fund_cents += back

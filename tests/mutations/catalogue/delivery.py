@@ -99,8 +99,16 @@ DELIVERY = (
         "A message becomes a dead letter for what it did, not for how often it was delivered.",
         "tests/celery_app/test_stage.py::test_a_message_that_no_worker_got_to_is_handled_however_often_it_was_delivered",
         "celery_app/stage.py",
-        "        if attempts > HARMFUL_ATTEMPTS:\n",
+        "        if noted[message_id] > HARMFUL_ATTEMPTS:\n",
         "        if _deliveries(message) > HARMFUL_ATTEMPTS:\n",
+    ),
+    single(
+        "attempts_of_a_living_worker_counted",
+        "A message that waits for a service is not taken for one that ends workers.",
+        "tests/celery_app/test_stage.py::test_a_message_that_no_worker_got_to_is_handled_however_often_it_was_delivered",
+        "celery_app/stage.py",
+        "            if message_id not in noted:\n",
+        "            if message_id:\n",
     ),
     single(
         "definitions_not_loaded",

@@ -11,7 +11,7 @@ from db.clearing_data.initial_data import TRADERS, load
 from db.clearing_data.listing import market, securities, trading_day
 from db.clearing_data.log.order_log import read_commands
 from db.connect import Database
-from tasks.messages import Command, Expire, ListSecurity, PhaseRequest, SetPhase
+from tasks.messages import Command, Expire, ListSecurity, PhaseRequest, PlaceOrder, SetPhase
 from tasks.order_entry.admit import admit
 from tasks.order_entry.tick import tick
 from tasks.shared.rules.market import Day, Listing, Market
@@ -70,6 +70,21 @@ def test_an_auction_ends_when_its_time_is_over(clearing_data: Database) -> None:
     )  # fmt: skip
     with clearing_data.transaction() as tx:
         assert_books_hold(tx)
+
+
+def test_a_buy_in_takes_part_in_the_phase_that_begins_with_its_tick(clearing_data: Database) -> None:
+    enter(clearing_data, PhaseRequest(1, "MSFT", "auction", 10 * S, 5))
+    with clearing_data.transaction() as tx:
+        owing = "UPDATE holdings SET held = shares, borrowed = 1 WHERE client_id = 'SINGLE' AND security_id = 'MSFT'"
+        tx.execute(
+            text("UPDATE accounts SET sells_short = true, buy_in_us = :now WHERE client_id = 'SINGLE'"), {"now": NOW}
+        )
+        tx.execute(text(owing))
+    assert ring(clearing_data, NOW + 10 * S) == 2
+    phase, purchase = logged(clearing_data)[-2:]
+    assert isinstance(phase, SetPhase)
+    assert isinstance(purchase, PlaceOrder)
+    assert (phase.phase, purchase.time_in_force) == ("continuous", "ioc")
 
 
 def test_orders_expire_once_and_in_the_order_of_their_time(clearing_data: Database) -> None:

@@ -11,8 +11,9 @@ from contextlib import ExitStack
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from kombu import Connection
-from sqlalchemy import text
+from kombu import Connection as BrokerConnection
+from msgspec.structs import replace
+from sqlalchemy import Connection, text
 
 from api.orders.intake.promises import OrderPromise, Promises
 from bench.chaos.proxy import Proxy
@@ -31,14 +32,14 @@ COPIES = 100
 
 
 @pytest.fixture
-def apis(clearing_data: Database, queues: Connection) -> Iterator[list[Api]]:
+def apis(clearing_data: Database, queues: BrokerConnection) -> Iterator[list[Api]]:
     """Start three processes of one exchange on its current database, so that no two have the same order ids."""
     with ExitStack() as all_of_them:
         yield [all_of_them.enter_context(running_api()) for _ in range(3)]
 
 
 def test_37_a_hundred_copies_at_once_on_several_processes(
-    apis: list[Api], keys: Keys, queues: Connection, clearing_data: Database
+    apis: list[Api], keys: Keys, queues: BrokerConnection, clearing_data: Database
 ) -> None:
     body = json.dumps(limit(client_order_id="copy")).encode()
     head = f"POST /orders HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {keys.single}\r\n"
@@ -72,7 +73,7 @@ def _answer(client: socket.socket) -> tuple[int, dict[str, object]]:
     return int(head.split(b" ", 2)[1]), json.loads(body)
 
 
-def test_37_copies_among_orders_of_others(api: Api, keys: Keys, queues: Connection) -> None:
+def test_37_copies_among_orders_of_others(api: Api, keys: Keys, queues: BrokerConnection) -> None:
     def send(number: int) -> tuple[int, int]:
         mine = number % 2 == 0
         order = limit(client_order_id="copy" if mine else f"other-{number}")
@@ -87,7 +88,7 @@ def test_37_copies_among_orders_of_others(api: Api, keys: Keys, queues: Connecti
 
 
 @pytest.mark.usefixtures("api")
-def test_orders_that_are_never_decided_are_named_once_and_stay_pending(keys: Keys, queues: Connection) -> None:
+def test_orders_that_are_never_decided_are_named_once_and_stay_pending(keys: Keys, queues: BrokerConnection) -> None:
     with running_api({"UNDECIDED_AFTER_S": "1"}) as api:
         taken = api.ask("POST", "/orders", key=keys.single, json=[limit()] * 3).json()["results"]
         lost = [one["order_id"] for one in taken]
@@ -104,6 +105,28 @@ def test_orders_that_are_never_decided_are_named_once_and_stay_pending(keys: Key
 
 def _status(api: Api, keys: Keys, order_id: int) -> str:
     return str(api.ask("GET", f"/orders/MSFT/{order_id}", key=keys.single).json()["status"])
+
+
+@pytest.mark.usefixtures("keys")
+def test_a_promise_that_is_being_committed_is_given_back(clearing_data: Database) -> None:
+    """As after a commit that was cut off; in the meantime the client tried again, and was refused again."""
+    first = OrderRequest(7, "SINGLE", "mine", "MSFT", "limit", "buy", 1, 100, "gtc", False, 0)
+    promise, promises = OrderPromise(first), Promises(clearing_data)
+    other = Database(settings().clearing_data_url.get_secret_value())
+    with ThreadPoolExecutor() as crowd:
+        with other.transaction() as tx:
+            orders.promise(tx, [(*promise.name, first.order_id, promise.digest)])
+            withdrawal = crowd.submit(promises.withdraw, [first, replace(first, order_id=8)])
+            wait_until(lambda: _waits_for_a_lock(tx))
+        withdrawal.result()
+    other.engine.dispose()
+    with clearing_data.snapshot() as tx:
+        assert orders.promised(tx, *promise.name) is None
+
+
+def _waits_for_a_lock(tx: Connection) -> bool:
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    return bool(tx.execute(text(waiting)).scalar_one())
 
 
 @pytest.mark.usefixtures("keys")
@@ -124,6 +147,6 @@ def test_promises_are_given_back_when_postgres_returns(clearing_data: Database) 
             assert orders.promised(tx, *promise.name) is not None
         proxy.go_on()
         promises.withdraw_given_up()
-        through.close()
+        through.engine.dispose()
     with clearing_data.snapshot() as tx:
         assert orders.promised(tx, *promise.name) is None

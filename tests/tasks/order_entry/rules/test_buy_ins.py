@@ -24,6 +24,7 @@ SECURITIES = {
         security("HALT", phase="halted"),
         security("SHUT", phase="closed"),
         security("FEES", taker_fee_ppm=10_000),
+        security("DEAR", taker_fee_ppm=500_000, tick_cents=5, last_price_cents=5),
     )
 }
 
@@ -64,6 +65,15 @@ def test_all_orders_are_cancelled_but_purchases_under_way() -> None:
     buy_ins = planned(10**7, {"CALL": 10}, *mine, under_way, in_vain)
     assert buy_ins.cancels == {1: [1], 0: [2, 4]}
     assert buy_ins.purchases == []
+
+
+def test_the_limit_is_at_least_a_tick_whatever_the_fee() -> None:
+    assert bought(planned(100, {"DEAR": 10})) == [("DEAR", 10, 5, "ioc")]
+
+
+def test_a_purchase_that_missed_its_auction_does_not_wait_for_the_next_one() -> None:
+    late, in_time = ClientOrder(1, "MSFT", 0, True, "auction"), ClientOrder(2, "CALL", 0, True, "auction")
+    assert planned(10**7, {"MSFT": 10, "CALL": 10}, late, in_time).cancels == {0: [1]}
 
 
 def test_with_fees_the_default_fund_can_always_pay_for_a_share() -> None:

@@ -48,6 +48,8 @@ def test_an_order_lacks(terms: dict[str, object], reason: str, needed: int, avai
         ({"quantity": 36}, bear(), "short_limit", 51, 50),
         ({"quantity": 20}, bear(lendable=19), "nothing_to_borrow", 20, 19),
         ({"quantity": 21}, bear(), "insufficient_margin", 105_000, 100_000),
+        # A limit below the collar of a market order holds as much as that order.
+        ({"quantity": 23, "price_cents": 1}, bear(), "insufficient_margin", 103_500, 100_000),
     ],
 )
 def test_a_short_sale_lacks(
