@@ -381,7 +381,7 @@ def _led(desk: Visit, exchange: Exchange, key: str) -> None:
     assert denial(client, limit("WEB", "buy", "1.00", 1)) == "client_stopped"
     expect(row.locator("td").nth(6)).to_have_text(re.compile("[1-9]"))  # the refusal, and the sign of life
     expect(row.locator("td").nth(7)).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
-    row.get_by_role("button", name="Let trade").click()
+    row.get_by_role("button", name="Allow trading").click()
     expect(row.locator("td").nth(8)).to_have_text("open")
     row.get_by_role("button", name="New key").click()
     expect(page.locator("#new-key")).to_contain_text("The new key of <i>Bold</i> Birds")

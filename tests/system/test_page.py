@@ -238,7 +238,7 @@ def test_an_error_is_shown_next_to_its_field(visit: Visit, exchange: Exchange) -
     refused = "Failed to load resource: the server responded with a status of"
     page.fill("#key", "no such key!")
     page.click("#key-form button")
-    expect(page.locator("#key-error")).to_contain_text("this is no key")
+    expect(page.locator("#key-error")).to_contain_text("this is not a key")
     page.fill("#key", "sx_unknown")
     page.click("#key-form button")
     expect(page.locator("#key-error")).to_contain_text("does not know this key")
@@ -297,7 +297,7 @@ def test_a_key_that_only_reads_sees_orders_and_places_none(visit: Visit, exchang
     expect(order).to_be_visible()
     expect(order.get_by_role("button", name="cancel")).to_be_hidden()
     expect(page.locator("#order-form")).to_be_hidden()
-    expect(page.locator("#ticket-hint")).to_have_text("This key may read only.")
+    expect(page.locator("#ticket-hint")).to_have_text("This key may only read.")
     single.cancel("MSFT", placed.order_id)
     expect(order).to_have_count(0)
 
@@ -392,7 +392,7 @@ def test_a_short_seller_sees_what_it_owes_and_how_far_the_buy_in_is(visit: Visit
     expect(page.locator("#position-buy-in")).to_have_text("880.00 (+780.0 %)")
     page.get_by_label("Sell", exact=True).check()
     enter(visit, quantity="11", price="100.00")
-    refused = "rejected: the account would owe more shares than it may: needs 21 shares; 20 allowed"
+    refused = "rejected: the account would owe more shares than its limit allows: needs 21 shares; 20 allowed"
     expect(page.locator("#order-outcome")).to_contain_text(refused)
 
 
