@@ -23,10 +23,10 @@ from deploy.local.failure import Failure
 
 SCENARIOS = {
     "latency": "100 single orders a second; POST to trade report on the WebSocket",
-    "singles": "single orders over 64 connections, as many as the exchange settles and stores",
-    "arrays": "arrays of 100 orders over 20 connections, as many as the exchange settles and stores",
+    "singles": "single orders over 64 connections, at the highest rate that the exchange settles and stores",
+    "arrays": "arrays of 100 orders over 20 connections, at the highest rate that it settles and stores",
     "feed": "200 subscribers of the streams next to 500 single orders a second, and their cost",
-    "api": "single orders and arrays of 100, as many as one api process accepts; always with --own",
+    "api": "single orders and arrays of 100, at the highest rate that one api process accepts; always with --own",
 }
 FEED = "feed"
 ANONYMOUS = "anonymous"

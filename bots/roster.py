@@ -119,7 +119,7 @@ def crews(entries: Sequence[Entry], listed: Sequence[str]) -> list[Crew]:
         kind = STRATEGIES[entry.strategy]
         unknown = [name for name in entry.securities if name not in listed]
         if unknown:
-            raise RosterError(f"{entry.text}: {unknown[0]} is not listed; listed are {', '.join(listed)}")
+            raise RosterError(f"{entry.text}: {unknown[0]} is not listed; choose one of {', '.join(listed)}")
         if len(entry.securities or listed) < kind.trades:
             raise RosterError(f"{entry.text}: it trades {kind.trades} securities, joined by + like AAPL+SHEL")
         seats = []

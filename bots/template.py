@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as fault:
         print(f"python -m bots new: {file} cannot be written: {fault.strerror}", file=sys.stderr)
         return 1
-    # As it was called, because many systems have no program named python.
+    # The command as the user called it, because many systems have no program named python.
     program, here = Path(sys.executable), Path.cwd()
     python = program.relative_to(here) if program.is_relative_to(here) else program
     print(f"Wrote {file}. Try it in memory, an hour in seconds:\n  {python} -m bots simulate {file}:{kind}")

@@ -10,8 +10,8 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Protocol
 
+from bots.callbacks import Callbacks
 from bots.contract import (
     Auction,
     Book,
@@ -35,46 +35,6 @@ from bots.working_order import ENDS, Fill, WorkingOrder, working
 
 # How many of its most recently closed orders a session remembers, so that a late report does not open one again.
 REMEMBERED_ORDERS = 10_000
-
-
-class Callbacks(Protocol):
-    """The callbacks that a session calls; bots/strategy.py describes each of them."""
-
-    def join(self, session: TradingSession) -> None:
-        """Take the session, before every other call."""
-
-    def on_start(self) -> None:
-        """Start."""
-
-    def on_timer(self, now: float) -> None:
-        """An interval has passed."""
-
-    def on_price(self, price: Price) -> None:
-        """The best prices have changed."""
-
-    def on_book(self, book: Book) -> None:
-        """The book has changed."""
-
-    def on_trade(self, trade: Trade) -> None:
-        """A trade has printed."""
-
-    def on_phase(self, phase: PhaseChange) -> None:
-        """A security has entered a phase."""
-
-    def on_auction(self, auction: Auction) -> None:
-        """The indicative result of an auction has changed."""
-
-    def on_news(self, news: NewsItem) -> None:
-        """The exchange has published news."""
-
-    def on_order(self, order: WorkingOrder) -> None:
-        """One of the bot's orders has changed."""
-
-    def on_fill(self, fill: Fill) -> None:
-        """One of the bot's orders has traded."""
-
-    def on_stop(self) -> None:
-        """Stop."""
 
 
 class TradingSession:

@@ -13,10 +13,11 @@ from typing import Final
 import structlog
 
 from celery_app.settings import settings
+from celery_app.topology import STAGES
 
 log = structlog.get_logger()
 
-_UNIT: Final = {
+_IN_A_BATCH: Final = {
     "received": "a batch is decoded, and nothing in it has taken effect",
     "handled": "a batch has taken effect, and none of its messages is acknowledged",
     "acknowledged_one": "one message of a batch is acknowledged",
@@ -26,11 +27,7 @@ _UNIT: Final = {
 POINTS: Final = {
     "scheduler.ringing": "a ring is due, and RabbitMQ has nothing of it",
     "scheduler.rung": "RabbitMQ has the ring, and the scheduler has not noted it",
-    **{
-        f"{stage}.{point}": meaning
-        for stage in ("order_entry", "matching", "order_execution", "data_feed")
-        for point, meaning in _UNIT.items()
-    },
+    **{f"{stage}.{point}": meaning for stage in STAGES for point, meaning in _IN_A_BATCH.items()},
     "publisher.sent_one": "one of several messages is sent; it is not confirmed, and the others are not sent",
     "order_entry.committed": "requests are in the log, and neither the engines nor the feed know of them",
     "order_entry.security_changed": "what becomes of securities is in a transaction that is not committed",
@@ -62,7 +59,7 @@ POINTS: Final = {
 _armed, _, _nth = settings().fail_point.partition(":")
 _left = int(_nth or 1)
 if _armed and _armed not in POINTS:
-    raise SystemExit(f"wrong setting FAIL_POINT: there is no {_armed}; it takes one of {', '.join(POINTS)}")
+    raise SystemExit(f"wrong setting FAIL_POINT: there is no {_armed}; use one of {', '.join(POINTS)}")
 
 
 def is_armed(point: str) -> bool:

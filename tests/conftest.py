@@ -38,12 +38,16 @@ ON_THEIR_OWN = (
     "tests/tasks/order_execution/test_task.py",
 )
 
+# The modules of these folders share one exchange.
+TOGETHER = ("tests/system/page/",)
+
 
 class ByModule(LoadScopeScheduling):  # type: ignore[misc]
-    """Assigns tests to processes by module, because they share started services; some tests one by one."""
+    """Assigns tests to processes by module, because they share started services; some one by one, some by folder."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith(ON_THEIR_OWN) else nodeid.partition("::")[0]
+        folder = next((folder for folder in TOGETHER if nodeid.startswith(folder)), None)
+        return folder or (nodeid if nodeid.startswith(ON_THEIR_OWN) else nodeid.partition("::")[0])
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByModule:

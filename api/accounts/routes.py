@@ -58,7 +58,7 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         client_id = shape_of(read_json(), NewAccount).client_id
         with writing(clearing_data) as tx:
             if not _open(tx, client_id):
-                raise Problem(409, "account_exists", "an account has this id already, or the id is reserved")
+                raise Problem(409, "account_exists", "this id is taken or reserved; choose another one")
             api_key = key_store.make_key(tx, client_id, role="client", now_us=now_us())
             account = _existing(tx, client_id)
         opened = {"client_id": client_id, "balance": dollars(account.balance_cents), "api_key": api_key}

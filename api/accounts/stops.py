@@ -50,7 +50,7 @@ def routes(*, keys: Keys, gateway: OrderGateway, clearing_data: Database) -> Blu
         content: dict[str, Any] = {"client_id": client_id, "state": state}
         if not stopped:
             return answer(content)
-        # After the commit: the orders that order entry has admitted stand in the log before these cancels, and none
+        # After the commit: the orders that order entry has admitted precede these cancels in the log, and none
         # follows. If the cancels cannot be queued, the client is stopped all the same; stopping it again resends them.
         numbers, _ = gateway.cancel_all(client_id, identity, security_id=None, side=None, received_us=now_us())
         return answer(content | {"command_ids": numbers}, 202)

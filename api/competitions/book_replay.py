@@ -12,7 +12,7 @@ from tasks.messages import Command, PhaseChanged, SetPhase, TradeMade
 
 
 class BookReplay:
-    """A replay that goes on from command to command; times are milliseconds since its first auction began.
+    """A replay that advances command by command; times are milliseconds since its first auction began.
 
     book    [time, "bid" or "ask", price, quantity, orders], absolute; quantity 0 removes the level
     trades  [time, price, quantity, aggressor's side or null, trade id]

@@ -48,6 +48,6 @@ def _securities(case: Case, taken: set[str]) -> Iterator[RoundSecurity]:
         for security in case.securities:
             security_id = id_in_round(security.security_id, number, taken)
             if security_id is None:
-                raise Problem(409, "security_exists", f"there is, or was, a security {security.security_id}")
+                raise Problem(409, "security_exists", f"another security is, or was, called {security.security_id}")
             taken.add(security_id)
             yield RoundSecurity(number, security_id, security.security_id, None)

@@ -84,13 +84,13 @@ def routes(*, pages: Pages, clearing_data: Database) -> Blueprint:
 def _require_a_place(found: Competition, teams: list[Team], team: str, *, is_used: bool) -> None:
     """Raise Problem (409) if the team may not join."""
     if is_used:
-        raise Problem(409, "invite_used", "a team has joined with this invitation already; ask for another one")
+        raise Problem(409, "invite_used", "another team has used this invitation; ask the organiser for a new one")
     if any(look_alike(team, one.team) for one in teams if not one.is_house):
-        raise Problem(409, "team_exists", "a team has this name, or one that looks like it; choose another one")
+        raise Problem(409, "team_exists", "another team has this name, or one that looks like it; choose another one")
     if found.state != "registration":
-        raise Problem(409, "registration_closed", "the competition has begun, so no team can join any more")
+        raise Problem(409, "registration_closed", "the competition has begun, so teams can no longer join")
     if sum(not one.is_house for one in teams) >= found.case.max_teams:
-        raise Problem(409, "competition_full", f"the competition has its {found.case.max_teams} teams")
+        raise Problem(409, "competition_full", f"the competition is full, with {found.case.max_teams} teams")
 
 
 def _enter(tx: Connection, found: Competition, team: str, *, number: int) -> tuple[str, str]:

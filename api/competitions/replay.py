@@ -26,11 +26,11 @@ from db.clearing_data.competition.competitions import Competition
 from db.clearing_data.competition.rounds import RoundSecurity
 from db.connect import Database
 
-# Replays that are kept, each some megabytes: a class looks at the same few rounds.
+# The number of replays kept, each of some megabytes: a class looks at the same few rounds.
 _MOST_KEPT = 6
-# Commands between two moments in which orders go first.
+# The number of commands after which waiting orders go first.
 _BETWEEN = 100
-# Rows that are encoded at once.
+# The number of rows encoded at once.
 _ROWS = 1_000
 
 

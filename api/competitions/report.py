@@ -15,7 +15,7 @@ from db.clearing_data.competition import rounds as competition_rounds
 from db.connect import Database
 from db.market_data import reads
 
-# Reports that are kept, each some hundred kilobytes.
+# The number of reports kept, each of some hundred kilobytes.
 _MOST_KEPT = 20
 
 

@@ -47,7 +47,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
         with writing(clearing_data) as tx:
             found = locked(tx, competition_id)
             if found.state != "registration":
-                raise Problem(409, "registration_closed", "the competition has begun, so no team can join any more")
+                raise Problem(409, "registration_closed", "the competition has begun, so teams can no longer join")
             tokens = competitions.make_invites(tx, found.number, wanted.count, now_us=now_us())
         links = [f"{request.host_url}join/{token}" for token in tokens]
         return answer({"invites": links}, 201, {"Cache-Control": "no-store"})

@@ -1,4 +1,4 @@
-"""The files of the pages, read once: any path that is not among theirs leads nowhere, whatever it contains."""
+"""The files of the pages, read once: every other path is answered with 404, whatever it contains."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Describe the api in an OpenAPI 3.1 document, from the declarations of its routes.
 
-The document uses the shapes that check the requests; no fact stands in two places. A framework that does this would
+The document uses the shapes that check the requests; each fact has one place. A framework that does this would
 bring its own application, its own validation and its own errors. Here pydantic and msgspec generate the schemas, and
 this module the rest.
 """
@@ -39,7 +39,7 @@ _SECURITY_SCHEMES = {
     "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _WITH_A_KEY: list[dict[str, list[str]]] = [{"bearer": []}, {"api_key": []}]
-_WHO = {
+_CALLERS = {
     "public": "Needs no key.",
     "client": "Needs a key: a client's for the client's own data, the admin's for all data.",
     "client_write": "Needs a key that is not read-only: a client's for its own data, the admin's for all data.",
@@ -160,7 +160,7 @@ def _operation(rule: Rule, method: str, declaration: Declaration, schemas: Mappi
     operation: dict[str, Any] = {
         "operationId": f"{method.lower()}_{rule.endpoint.replace('.', '_').strip('_')}",
         "summary": declaration.summary,
-        "description": _WHO[declaration.caller],
+        "description": _CALLERS[declaration.caller],
         "tags": [_TAG_OF.get(rule.rule.split("/")[1], "Other")],
         "x-caller": declaration.caller,
         "security": [] if declaration.caller == "public" else _WITH_A_KEY,

@@ -42,7 +42,7 @@ STOP_S = 6.0
 
 _URI_TOO_LONG = Problem(414, "uri_too_long", "the first line of a request must have at most 8,192 bytes")
 _TIMED_OUT = Problem(408, "request_timeout", f"a request must arrive within {REQUEST_S:.0f} s")
-_FAILED = Problem(500, "internal_error", "the exchange has failed; its log has the cause under this request id")
+_FAILED = Problem(500, "internal_error", "the exchange failed; its log has the cause under this request id")
 
 # pywsgi reads the rest of a body that the application has left, but the server has read all of it before.
 _NOTHING_LEFT = Input(None, None)

@@ -61,9 +61,9 @@ def _problem_of(reason: str) -> Problem:
         case "unknown_security":
             return not_found("security")
         case "security_exists":
-            return Problem(409, reason, "there is, or was, a security of this id")
+            return Problem(409, reason, "a security has, or had, this id; choose another one")
         case "orders_open":
-            return Problem(409, reason, "an order of the security is open", retry=True)
+            return Problem(409, reason, "the security still has open orders", retry=True)
         case "shares_owed":
             return Problem(409, reason, "clients owe shares of the security", retry=True)
         case "settled":
@@ -71,5 +71,5 @@ def _problem_of(reason: str) -> Problem:
         case "worth_too_large":
             return invalid("", "all issued shares would be worth more than the exchange can book", code=reason)
         case "price_off_tick" | "price_out_of_band":
-            return invalid("/reference_price", "must be on the tick, and within the price limits", code=reason)
-    return Problem(409, reason, "order entry denied it")
+            return invalid("/reference_price", "must be a multiple of the tick, within the price limits", code=reason)
+    return Problem(409, reason, "order entry denied the request")

@@ -42,7 +42,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
         for name in ("headline", "body"):
             text = getattr(wanted, name)
             if text is not None and "\0" in text:
-                raise invalid(f"/{name}", "must not have the character NUL")
+                raise invalid(f"/{name}", "must not contain the character NUL")
         if wanted.security_id is not None and not listing.was_ever(wanted.security_id):
             raise invalid("/security_id", "is not listed", code="unknown_security")
         with writing(market_data) as tx:

@@ -116,7 +116,7 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
         if found == FinalSettlement(wanted.transfer_id, wanted.value):
             return True
         if found.transfer_id == wanted.transfer_id:
-            raise Problem(409, "transfer_id_reused", "the security is settled at another value under this transfer_id")
+            raise Problem(409, "transfer_id_reused", "this transfer_id belongs to a settlement at another value")
         raise Problem(409, "settled", "the security is settled for good")
 
     def not_in_play(security_id: str, *, except_under: str | None = None) -> None:
@@ -143,7 +143,7 @@ def submitted(security_id: str, sent: Sent, what: str) -> Response:
 def _price_limits(wanted: NewSecurity) -> tuple[int, int]:
     """Return the lowest and the highest price within the limits that are on the tick [cents]. Raises Problem (422)."""
     if wanted.maker_fee + wanted.taker_fee < 0:
-        raise invalid("/maker_fee", "a rebate must not be more than the other side pays")
+        raise invalid("/maker_fee", "a rebate must not exceed the fee of the other side")
     if wanted.reference_price % wanted.tick:
         raise invalid("/reference_price", f"must be a multiple of {dollars(wanted.tick)}", code="price_off_tick")
     lowest = wanted.tick if wanted.min_price is None else -(-wanted.min_price // wanted.tick) * wanted.tick

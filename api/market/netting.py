@@ -41,7 +41,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
         to_us = query.time_us("to", default=now_us())
         from_us = query.time_us("from", default=to_us - DEFAULT_WINDOW_US)
         if not 0 <= to_us - from_us <= LONGEST_WINDOW_US:
-            raise invalid("?from", "must be before the end, by a day at most")
+            raise invalid("?from", "must be before ?to, by at most one day")
         with reading(clearing_data) as tx:
             found = turnovers(tx, from_us=from_us, to_us=to_us)
         netted = net(found)

@@ -65,7 +65,7 @@ def _change_of(content: Any) -> _Change:
     if named & PhaseChange.model_fields.keys():
         asked = shape_of(content, PhaseChange)
         if asked.phase == "continuous" and asked.seconds is not None:
-            raise invalid("/seconds", "continuous trading lasts until another phase begins")
+            raise invalid("/seconds", "must be omitted, because continuous trading lasts until another phase begins")
         return asked
     return shape_of(content, BandChange) if "band" in named else shape_of(content, Halt)
 

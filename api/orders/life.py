@@ -8,15 +8,12 @@ begins before the span in front of it has ended.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from msgspec import Struct
 
+from api.wire.answers_schema.orders import Part, Stage
 from db.market_data.reads import FIRST_EVENT
 from tasks.data_feed.rules.rows import Report
-
-Stage = Literal["api", "order_entry", "matching", "order_execution", "data_feed"]
-Part = Literal["queue", "work"]
 
 RESTING = "resting in the book until its next event"
 _WORK: dict[Stage, str] = {

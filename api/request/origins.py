@@ -1,7 +1,7 @@
-"""Let the pages of other origins use the api from a browser (CORS), those of ALLOWED_ORIGINS.
+"""Let pages of the origins in ALLOWED_ORIGINS use the api from a browser (CORS).
 
-The key is in a header that a page must set itself, never in a cookie. So an origin that is allowed gains nothing but to
-be asked: without a key it reads what is public.
+The key is in a header that a page must set itself, never in a cookie. So an allowed origin gains nothing but answers:
+without a key, its pages read only public data.
 """
 
 from __future__ import annotations

@@ -84,9 +84,11 @@ def require_known(allowed: Collection[str]) -> None:
 
     A parameter without effect would be a misspelt one, and the client would not notice.
     """
-    if request.args.keys() - allowed:
-        named = f"; allowed are {', '.join(sorted(allowed))}" if allowed else ", and this route has none"
-        raise invalid("?", f"has unknown parameters{named}")
+    if not request.args.keys() - allowed:
+        return
+    if not allowed:
+        raise invalid("?", "contains parameters, but this route accepts none")
+    raise invalid("?", f"contains unknown parameters; this route accepts only {', '.join(sorted(allowed))}")
 
 
 def security(listing: Listing) -> str | None:

@@ -36,7 +36,7 @@ FOLLOW_EVERY_S = 0.25
 _TOO_MANY = Problem(
     429, "too_many_subscriptions", f"a connection may have {MAX_SUBSCRIPTIONS} subscriptions; unsubscribe first"
 )
-_UNKNOWN_EVENT = Problem(422, "unknown_event", "the events are subscribe and unsubscribe")
+_UNKNOWN_EVENT = Problem(422, "unknown_event", "unknown event: send subscribe or unsubscribe")
 
 
 class Subscription(Struct, forbid_unknown_fields=True):
@@ -137,13 +137,13 @@ class Channels:
 
     def _checked(self, sent: tuple[object, ...]) -> Subscription:
         if len(sent) != 1:
-            raise invalid("", "give one object")
+            raise invalid("", "must be one object")
         try:
             subscription = msgspec.convert(sent[0], Subscription)
         except msgspec.ValidationError as fault:
             raise invalid("", "must be {channel, security_id}") from fault
         if subscription.channel not in {*self._by_security, *self._boards, "report"}:
-            raise invalid("/channel", "is no channel", code="unknown_channel")
+            raise invalid("/channel", "is not a channel", code="unknown_channel")
         if subscription.security_id is not None and subscription.security_id not in self._listing.all():
             raise invalid("/security_id", "is not listed", code="unknown_security")
         return subscription

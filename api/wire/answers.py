@@ -41,7 +41,7 @@ def page(rows: Sequence[T], form: Callable[[T], Any], *, limit: int, cursor: Cal
 
 def our_fault(fault: Exception) -> Response:
     """Return a 500 for a bug of the exchange, and log the bug under the request id."""
-    problem = Problem(500, "internal_error", "the exchange has failed; its log has the cause under this request id")
+    problem = Problem(500, "internal_error", "the exchange failed; its log has the cause under this request id")
     content = problem.content()
     log.error("request_failed", request_id=content["request_id"], exc_info=fault)
     return problem_answer(problem, content)

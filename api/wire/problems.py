@@ -132,7 +132,7 @@ def not_listed(securities: Collection[str]) -> str:
     """Say that a security is not listed, and which are."""
     named = sorted(securities)
     others = f" and {len(named) - MOST_NAMED:,} more, see GET /securities" if len(named) > MOST_NAMED else ""
-    return f"is not listed; listed are {', '.join(named[:MOST_NAMED])}{others}"
+    return f"is not listed; choose one of {', '.join(named[:MOST_NAMED])}{others}"
 
 
 def unavailable(what: str) -> Problem:

@@ -113,7 +113,7 @@ def details_of(status: int, body: bytes) -> ProblemDetails:
     try:
         return msgspec.json.decode(body, type=ProblemDetails)
     except msgspec.MsgspecError:
-        return ProblemDetails(status=status, title="not an answer of the exchange", detail=repr(body[:80]))
+        return ProblemDetails(status=status, title="not a response of the exchange", detail=repr(body[:80]))
 
 
 def part(text: str) -> str:

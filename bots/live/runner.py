@@ -261,4 +261,4 @@ def _listed(securities: list[Security], security_id: str) -> Security:
         if security.security_id == security_id:
             return security
     listed = ", ".join(security.security_id for security in securities)
-    raise LookupError(f"{security_id} is not listed; listed are {listed}")
+    raise LookupError(f"{security_id} is not listed; choose one of {listed}")

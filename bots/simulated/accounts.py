@@ -11,7 +11,7 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from tasks.messages import PlaceOrder, Side
 from tasks.order_entry.rules.risk import Funds, Shares
@@ -20,9 +20,6 @@ from tasks.order_execution.rules.changes import ChangedOrder, Decided, OrderChan
 from tasks.order_execution.rules.clearing import count_closed, release_fees, require_decided
 from tasks.shared.rules.fees import fee_hold_cents
 from tasks.shared.rules.loan_rows import ShortOrder
-
-if TYPE_CHECKING:
-    from bots.simulated.lending import Borrowing
 
 
 @dataclass(slots=True)
@@ -101,6 +98,17 @@ class RegisteredOrder:
             return 0
         open_quantity = self.largest_quantity - self.filled_quantity - self.closed_quantity
         return fee_hold_cents(open_quantity * self.largest_hold_cents, self.fee_ppm)
+
+
+class Loans(Protocol):
+    """The loans of a settlement, which the orders in it that sell short need; see `bots.simulated.lending`."""
+
+    @property
+    def orders(self) -> Mapping[int, RegisteredOrder]:
+        """The orders that sell short and that the settlement changes, by id."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """Lend, take back and secure, once the orders are changed."""
 
 
 class Accounts:
@@ -221,7 +229,7 @@ class Accounts:
         self.funds[client_id].available_cents += cents
         self.booked[client_id] += cents
 
-    def settle(self, settlement: Settlement, borrowing: Borrowing | None = None) -> None:
+    def settle(self, settlement: Settlement, borrowing: Loans | None = None) -> None:
         """Book a settlement.
 
         borrowing  its loans, if it concerns a client that sells short

@@ -135,7 +135,7 @@ class Market:
         unknown = set(securities) - self.exchange.securities.keys()
         if unknown:
             raise ValueError(
-                f"not listed: {', '.join(sorted(unknown))}; listed are {', '.join(self.exchange.securities)}"
+                f"not listed: {', '.join(sorted(unknown))}; choose one of {', '.join(self.exchange.securities)}"
             )
         traded = list(securities or self._securities)
         self.open_account(client_id, opening)

@@ -22,12 +22,12 @@ _ANSWER_S = 30
 
 
 def begin(kind: Kind, host: Host, cluster: Cluster) -> Callable[[], None]:
-    """Let it happen, and return what ends it.
+    """Cause the fault, and return the function that ends it.
 
     kill          all processes and services of the host end at once; its supervisor starts them again
     cut           no packet reaches the host or leaves it
     deaf, mute    no packet reaches the host; none leaves it
-    move_primary  Postgres' primary changes places with its synchronous standby; the host is of no account
+    move_primary  Postgres' primary changes places with its synchronous standby; the host does not matter
     move_leaders  RabbitMQ spreads the leaders of its queues again; likewise
     """
     if kind == "kill":

@@ -54,8 +54,8 @@ def require(instance: Instance, services: Collection[str], *, tools: Collection[
     listed = " ".join(missing)
     if shutil.which("apt-get") is None:
         raise Failure(
-            "some programs are missing, and only on Debian and Ubuntu can they be installed from here; "
-            f"install what your system calls {listed}, or use Docker: cp .env.example .env && docker-compose up"
+            "some programs are missing, and this command can install them only on Debian and Ubuntu; "
+            f"install your system's packages for {listed}, or use Docker: cp .env.example .env && docker-compose up"
         )
     if os.geteuid() != 0:
         raise Failure(

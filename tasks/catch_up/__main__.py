@@ -100,7 +100,7 @@ def _republish(shard: int, first_seq: int) -> int:
             return _refuse(f"shard {shard} has the commands 1 to {heads[shard].last_seq}, not {first_seq}")
         sent = Watch(*databases, CatchUpBroker(app)).republish(shard, first_seq)
     except (DBAPIError, psycopg2.Error, NotSent, OutcomeUnknown) as fault:
-        return _refuse(f"not all messages are published again, as a service is away: {fault}; see `make status`")
+        return _refuse(f"not all messages were published again because a service is away: {fault}; see `make status`")
     except InvariantBroken as broken:
         return _refuse(f"the log is damaged: {broken}; run `make audit`")
     sys.stdout.write(f"{sent} messages of shard {shard} from command {first_seq} on are on their queues again\n")

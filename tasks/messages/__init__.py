@@ -67,6 +67,7 @@ from tasks.messages.requests import (
     Tick,
 )
 from tasks.messages.values import (
+    RESTING,
     Amount,
     BandPpm,
     ClientId,
@@ -93,6 +94,7 @@ from tasks.messages.values import (
 __all__ = [
     "CONTENT_TYPE",
     "MAX_EVENTS_PER_COMMAND",
+    "RESTING",
     "AdoptSecurity",
     "Amount",
     "AuctionUpdate",

@@ -214,7 +214,7 @@ class ReleaseSecurity(Struct, frozen=True, gc=False, array_like=True, tag_field=
 
 
 class AdoptSecurity(Struct, frozen=True, array_like=True, tag_field="kind", tag="adopt"):
-    """Begin the trading of a security on this shard, with the book as it left another: the first command about it here.
+    """Begin the trading of a security here, with the book that another shard released: the first command about it.
 
     `closed` are the orders that the other engine has closed and that the register still has as open: cancels of them
     may be under way.

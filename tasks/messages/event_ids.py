@@ -1,4 +1,4 @@
-"""The numbers of events, which every replay gives again."""
+"""The numbers of events, which every replay assigns identically."""
 
 from __future__ import annotations
 

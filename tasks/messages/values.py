@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
 Side = Literal["buy", "sell"]
 TimeInForce = Literal["gtc", "ioc", "fok", "day", "gtd", "auction"]
+# The times in force of orders that may rest in continuous trading.
+RESTING: Final[frozenset[TimeInForce]] = frozenset({"gtc", "day", "gtd"})
 OrderType = Literal["limit", "market", "stop", "stop_limit"]
 Phase = Literal["closed", "auction", "continuous", "halted"]
 PhaseCause = Literal["admin", "schedule", "volatility"]

@@ -63,16 +63,18 @@ def admit(
     raises  sqlalchemy.exc.DBAPIError, psycopg2.OperationalError  Postgres is away, or two transactions met
             psycopg2.errors.UniqueViolation  the register holds an order that was never decided
     """
-    unit, dropped = once_each(list(requests))
+    batch, dropped = once_each(list(requests))
     # The tables refuse such an order; they store no names of other requests.
-    dropped += without_control_characters(unit, [n for n, request in unit.items() if type(request) is not OrderRequest])
+    dropped += without_control_characters(
+        batch, [n for n, request in batch.items() if type(request) is not OrderRequest]
+    )
     collisions = 0
-    while unit:
+    while batch:
         try:
             # Copies collide in the register. Looking beforehand would make every batch pay for a rare case.
             with one_transaction(clearing_data) as statements:
                 admitted = _admit(
-                    statements, unit, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient
+                    statements, batch, collided=collisions > 0, limits=limits, now_us=now_us, patient=patient
                 )
             return Admission(admitted.commands, admitted.reports, dropped + admitted.dropped)
         except SecurityMoved:
@@ -82,7 +84,7 @@ def admit(
             if collisions > MAX_COLLISIONS:
                 raise
         except ValueError:
-            unstorable = without_control_characters(unit, list(unit))
+            unstorable = without_control_characters(batch, list(batch))
             if not unstorable:
                 raise
             dropped += unstorable
@@ -90,17 +92,17 @@ def admit(
 
 
 def _admit(
-    statements: Statements, unit: dict[int, Request], *, collided: bool, limits: Limits, now_us: int, patient: bool
+    statements: Statements, batch: dict[int, Request], *, collided: bool, limits: Limits, now_us: int, patient: bool
 ) -> Admission:
     """Decide and record a batch, in three round trips if it consists of a few orders."""
     tx = statements.tx
     # From here on no other worker decides any of these.
-    known = lock(statements, unit.values())
+    known = lock(statements, batch.values())
     # The decision about a request that is not an order depends on when it is made: a request that was admitted the
     # first time and is denied the second time would not collide.
-    doubtful = list(unit) if collided else [n for n, request in unit.items() if type(request) is not OrderRequest]
-    decided = decided_before(tx, unit, doubtful, now_us=now_us)
-    fresh = [request for number, request in unit.items() if number not in decided.numbers]
+    doubtful = list(batch) if collided else [n for n, request in batch.items() if type(request) is not OrderRequest]
+    decided = decided_before(tx, batch, doubtful, now_us=now_us)
+    fresh = [request for number, request in batch.items() if number not in decided.numbers]
     if known.waiting:
         fresh = _with_waiting(fresh, known.waiting)
 

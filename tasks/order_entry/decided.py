@@ -31,24 +31,24 @@ class Decided(NamedTuple):
     dropped: list[Dropped]
 
 
-def decided_before(tx: Connection, unit: Mapping[int, Request], numbers: Collection[int], *, now_us: int) -> Decided:
+def decided_before(tx: Connection, batch: Mapping[int, Request], numbers: Collection[int], *, now_us: int) -> Decided:
     """Look up earlier decisions about the requests with these numbers. The caller holds the locks on the accounts."""
     sequenced = admission.sequenced(tx, numbers)
     denied = admission.denied(tx, numbers)
     registered = admission.registered(tx, [*sequenced, *denied])
     decided = Decided({*sequenced, *denied}, [], [], [])
     for number, logged in sequenced.items():
-        if is_same(unit[number], logged.command):
+        if is_same(batch[number], logged.command):
             decided.sequenced.append(logged)
-            _report(decided, unit[number], registered.get(number), None, now_us)
+            _report(decided, batch[number], registered.get(number), None, now_us)
         else:
-            decided.dropped.append(Dropped(unit[number], "number_reused"))
+            decided.dropped.append(Dropped(batch[number], "number_reused"))
     for number, reason in denied.items():
         order = registered.get(number)
-        if is_registered(unit[number], order) if order else not isinstance(unit[number], OrderRequest):
-            _report(decided, unit[number], order, reason, now_us)
+        if is_registered(batch[number], order) if order else not isinstance(batch[number], OrderRequest):
+            _report(decided, batch[number], order, reason, now_us)
         else:
-            decided.dropped.append(Dropped(unit[number], "number_reused"))
+            decided.dropped.append(Dropped(batch[number], "number_reused"))
     return decided
 
 

@@ -12,7 +12,7 @@ from db.connect import Database
 from tests.api.conftest import Keys, limit, make_keys
 from tests.support.web import Api, problem, running_api
 
-LISTED = "is not listed; listed are AAPL, JPM, MSFT, SHEL, TSLA"
+LISTED = "is not listed; choose one of AAPL, JPM, MSFT, SHEL, TSLA"
 FROM_1 = "must be an integer from 1 to 1,000,000"
 NAME = "must have 1 to 48 characters of A-Z, a-z, 0-9 and ._:-"
 RESTS = "needs an order that can rest: time_in_force must be gtc, day or gtd"
@@ -39,10 +39,19 @@ REQUESTS: list[tuple[str, str, str, Any, int, str, str, str]] = [
         422,
         "validation_error",
         "?",
-        "has unknown parameters; allowed are client_id, cursor, limit, security_id, status",
+        "contains unknown parameters; this route accepts only client_id, cursor, limit, security_id, status",
     ),
-    ("single", "GET", "/whoami?me=1", None, 422, "validation_error", "?", "has unknown parameters, and this route has"),
-    ("single", "POST", "/orders?dry_run=1", limit(), 422, "validation_error", "?", "has unknown parameters, and this"),
+    (
+        "single",
+        "GET",
+        "/whoami?me=1",
+        None,
+        422,
+        "validation_error",
+        "?",
+        "contains parameters, but this route accepts none",
+    ),
+    ("single", "POST", "/orders?dry_run=1", limit(), 422, "validation_error", "?", "contains parameters, but this"),
     ("single", "GET", "/orders?security_id=MSTF", None, 422, "unknown_security", "?security_id", LISTED),
     ("single", "GET", "/orders?client_id=FLOOD", None, 403, "forbidden", "", "this key does not allow this request"),
     ("", "GET", "/book/MSFT?depth=0", None, 422, "validation_error", "?depth", "must be an integer from 1 to 1,000"),
@@ -82,7 +91,7 @@ REQUESTS: list[tuple[str, str, str, Any, int, str, str, str]] = [
         422,
         "validation_error",
         "/expires_at",
-        "is required: a gtd order needs its end",
+        "is required for gtd orders",
     ),
     (
         "single",
@@ -102,7 +111,7 @@ REQUESTS: list[tuple[str, str, str, Any, int, str, str, str]] = [
         422,
         "validation_error",
         "/expires_at",
-        "is allowed for gtd orders only",
+        "is allowed only for gtd orders",
     ),
     (
         "single",
@@ -145,7 +154,7 @@ REQUESTS: list[tuple[str, str, str, Any, int, str, str, str]] = [
         "changes nothing: give a quantity, a price or both",
     ),
     ("admin", "POST", "/orders", CANCEL, 422, "validation_error", "/client_id", "is required with the admin's key"),
-    ("single", "DELETE", "/orders?sied=buy", None, 422, "validation_error", "?", "has unknown parameters; allowed are"),
+    ("single", "DELETE", "/orders?sied=buy", None, 422, "validation_error", "?", "contains unknown parameters; this"),
     ("single", "DELETE", "/orders", {"side": "buy"}, 422, "validation_error", "", "must be empty: filters go into the"),
     (
         "single",

@@ -145,5 +145,5 @@ def _levels(levels: list[tuple[str, int]]) -> list[Level]:
 
 
 def orders_of(strategy: Strategy, *, times: int, seed: int = 1) -> list[Order]:
-    """What a strategy orders when its timer goes off so many times, with an account that pays for anything."""
+    """Return the orders of a strategy whose timer goes off this many times, with an account that pays for anything."""
     return Harness(strategy, seed=seed, cash="1e12", holdings={"MSFT": 10**9}).ticks(times).orders

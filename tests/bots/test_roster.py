@@ -83,7 +83,7 @@ def test_a_wrong_entry_is_explained_in_one_sentence(text: str, sentence: str) ->
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("gauss(security=IBM)", "gauss: IBM is not listed; listed are MSFT, AAPL, TSLA"),
+        ("gauss(security=IBM)", "gauss: IBM is not listed; choose one of MSFT, AAPL, TSLA"),
         ("pairs(security=MSFT)", "pairs: it trades 2 securities, joined by + like AAPL+SHEL"),
     ],
 )

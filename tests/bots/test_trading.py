@@ -74,7 +74,7 @@ def test_a_client_sees_its_orders_through(exchange: Exchange) -> None:
     exchange.wait_until(lambda: single.order("MSFT", low.order_id).status == "cancelled", "the cancel")
     assert low.order_id not in {order.order_id for order in single.open_orders("MSFT")}
 
-    # A trade, what it costs, and what is reported of it.
+    # A trade, its cost, and its reports.
     market = single.place(MarketOrder(security_id="MSFT", side="buy", quantity=3))
     exchange.wait_until(lambda: single.order("MSFT", market.order_id).status == "filled", "the trade")
     assert single.order("MSFT", market.order_id).average_price == Decimal("100.02")

@@ -108,7 +108,10 @@ SECURITY = {"id": "A", "reference_price": 50}
         ({"securities": [SECURITY], "bots": ["flood", "bot"]}, "bots[2]: there is no bot bot; there are random_walk"),
         ({"securities": [SECURITY], "bots": [1]}, "bots[1]: a bot is a text like flood"),
         ({"securities": [SECURITY], "bots": ["gauss(mean=x)"]}, "bots[1]: gauss(mean=x): mean must be a number"),
-        ({"securities": [SECURITY], "bots": ["gauss(security=B)"]}, "bots[1]: gauss: B is not listed; listed are A"),
+        (
+            {"securities": [SECURITY], "bots": ["gauss(security=B)"]},
+            "bots[1]: gauss: B is not listed; choose one of A",
+        ),
         ({"securities": [SECURITY], "bots": ["pairs"]}, "bots[1]: pairs: it trades 2 securities"),
         ({"securities": [SECURITY], "hidden_values": {"volatility": 1}}, "hidden_values.volatility: "),
         ({"securities": [SECURITY], "bots_endowment": {"cash": -1}}, "bots_endowment.cash: "),

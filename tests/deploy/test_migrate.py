@@ -75,7 +75,7 @@ def test_a_bot_begins_with_shares_of_what_it_trades(clearing_data: Database, tmp
         migrate.prepare(settings(tmp_path), bots="flod")
 
 
-def test_only_those_who_need_the_hidden_values_get_them_and_they_stay(clearing_data: Database, tmp_path: Path) -> None:
+def test_hidden_values_go_only_to_processes_that_need_them_and_stay(clearing_data: Database, tmp_path: Path) -> None:
     migrate.prepare(settings(tmp_path), bots="informed:2, retail")
     files = sorted(file.parent.name for file in tmp_path.rglob(VALUES_FILE))
     assert files == sorted(["INFORMED", "NEWSROOM", tmp_path.name])

@@ -1,11 +1,11 @@
-// In place of the browser's WebSocket: a Socket.IO server in the page itself, which tells of as much market as it is
-// asked to, as fast as the page takes it. Time is the market's own, so an hour of it takes a minute.
+// Replaces the browser's WebSocket by a Socket.IO server in the page itself, which sends as much of a market as the test
+// asks for, as fast as the page takes it. It has a clock of its own, so an hour of the market takes a minute.
 (() => {
   const SECURITY = "MSFT";
   const CHANNELS = ["price", "book", "trades", "candles", "leaderboard", "pipeline"];
   const CLIENTS = 20;
   const STEPS = { "1s": 1, "1m": 60, "5m": 300, "1h": 3600 };
-  // What the test says before the page loads: channels whose snapshot never comes, and refusals by channel.
+  // The options that the test sets before the page loads: channels whose snapshot never comes, and refusals by channel.
   const { silent = [], refused = {} } = window.fakeStreamOptions ?? {};
   const sequences = Object.fromEntries(CHANNELS.map((channel) => [channel, 0]));
   let socket = null;
@@ -26,7 +26,7 @@
     socket?.onmessage?.({ data: text });
   }
 
-  function tell(channel, data, type = "update", securityId = SECURITY) {
+  function publish(channel, data, type = "update", securityId = SECURITY) {
     const previous = sequences[channel];
     sequences[channel] += type === "update" ? 1 : 0;
     const ofAll = channel === "leaderboard" || channel === "pipeline";
@@ -58,7 +58,7 @@
     }
 
     send(text) {
-      setTimeout(() => this.#answer(text)); // as an answer comes, when what was sent is sent
+      setTimeout(() => this.#answer(text)); // later, as a real answer would come
     }
 
     #answer(text) {
@@ -69,7 +69,7 @@
       const answer = channel in refused ? { status: 422, detail: refused[channel] } : { status: "success" };
       say(`43${number}[${JSON.stringify(answer)}]`);
       if (silent.includes(channel) || channel in refused) return;
-      if (CHANNELS.includes(channel) && (securityId ?? SECURITY) === SECURITY) tell(channel, snapshot(channel), "snapshot");
+      if (CHANNELS.includes(channel) && (securityId ?? SECURITY) === SECURITY) publish(channel, snapshot(channel), "snapshot");
     }
 
     close() {
@@ -89,7 +89,7 @@
     return { bid: (middleCents - 1) / 100, ask: (middleCents + 1) / 100, last: middleCents / 100 };
   }
 
-  // What has left the middle goes, so that the book is as deep as a real one and no deeper.
+  // Levels far from the middle are removed, so that the book does not become deeper than a real one.
   function bookUpdate() {
     const side = (sign) => [level(middleCents + sign * upTo(200)), [(middleCents - sign * upTo(200)) / 100, 0, 0]];
     return { bids: side(-1), asks: side(1) };
@@ -152,14 +152,14 @@
   function second({ books, trades }) {
     nowS += 1;
     middleCents = Math.max(5_000, middleCents + Math.round((random() - 0.5) * 6));
-    for (let made = 0; made < books; made += 1) tell("book", bookUpdate());
+    for (let made = 0; made < books; made += 1) publish("book", bookUpdate());
     for (let made = 0; made < trades; made += 1) {
-      tell("trades", [trade()]);
-      tell("candles", candleUpdate());
-      tell("price", price());
+      publish("trades", [trade()]);
+      publish("candles", candleUpdate());
+      publish("price", price());
     }
-    tell("leaderboard", board());
-    tell("pipeline", pipeline());
+    publish("leaderboard", board());
+    publish("pipeline", pipeline());
     say(`42${JSON.stringify(["heartbeat", { timestamp: time(nowS), sequences: {} }])}`);
   }
 
@@ -167,10 +167,10 @@
   const nextFrame = window.requestAnimationFrame.bind(window);
 
   window.fakeStream = {
-    tell,
+    publish,
     second,
     framesAsked: 0,
-    // Let seconds go by, `eachFrame` of them between two frames.
+    // Let seconds pass, `eachFrame` of them between two frames.
     async run(seconds, { books, trades, eachFrame }) {
       for (let gone = 0; gone < seconds; gone += 1) {
         second({ books, trades });

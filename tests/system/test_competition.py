@@ -19,12 +19,11 @@ from playwright.sync_api import Browser, Page, expect
 from pyarrow import parquet
 
 from bots.client import Client
-from bots.contract import LimitOrder, Order
-from bots.errors import Problem
 from db.connect import Database
 from tests.support.browser import Visit, running_browser, violations
 from tests.support.databases import renew_clearing_data, renew_market_data
 from tests.support.exchange import Exchange, running_exchange
+from tests.support.organiser import Organiser, denial, join, limit, phases
 
 expect.set_options(timeout=30_000)
 
@@ -61,63 +60,6 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-class Organiser:
-    """The organiser of a competition, with the admin's key."""
-
-    def __init__(self, exchange: Exchange, case: dict[str, Any]) -> None:
-        self.exchange = exchange
-        self.competition_id = self.ask("POST", "/competitions", json=case, status=201)["competition_id"]
-        self.path = f"/competitions/{self.competition_id}"
-
-    def ask(self, method: str, path: str, *, status: int = 200, **more: Any) -> Any:
-        """Ask with the admin's key, and check the status of the answer."""
-        headers = {"Authorization": f"Bearer {self.exchange.keys['admin']}"}
-        answer = requests.request(method, self.exchange.url + path, headers=headers, timeout=20, **more)
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    def state(self) -> dict[str, Any]:
-        """Return the competition as everyone sees it."""
-        found: dict[str, Any] = requests.get(self.exchange.url + self.path, timeout=20).json()
-        return found
-
-    def wait_for(self, what: str, **wanted: Any) -> dict[str, Any]:
-        """Wait until the competition is in this state."""
-
-        def is_there() -> bool:
-            found = self.state()
-            return all(found[name] == value for name, value in wanted.items())
-
-        self.exchange.wait_until(is_there, what, timeout_s=60)
-        return self.state()
-
-    def standings(self) -> list[dict[str, Any]]:
-        """Return the standings."""
-        rows: list[dict[str, Any]] = requests.get(f"{self.exchange.url}{self.path}/standings", timeout=20).json()[
-            "data"
-        ]
-        return rows
-
-
-def join(link: str, team: str) -> requests.Response:
-    return requests.post(link, json={"team": team}, timeout=20)
-
-
-def limit(security_id: str, side: Any, price: str, quantity: int = 10) -> Order:
-    return LimitOrder(security_id=security_id, side=side, quantity=quantity, price=Decimal(price))
-
-
-def denial(client: Client, order: Order) -> str | None:
-    """Return why an order is not admitted: by the api at once, or by order entry in its report."""
-    try:
-        order_id = client.place(order).order_id
-    except Problem as problem:
-        return problem.code
-    assert order_id is not None
-    Exchange.wait_until(lambda: client.order(order.security_id, order_id).status != "pending", "decided")
-    return client.order(order.security_id, order_id).reason
-
-
 def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, browser: Browser, tmp_path: Path) -> None:
     organiser = Organiser(exchange, CASE)
     links = organiser.ask("POST", f"{organiser.path}/invites", json={"count": 5}, status=201)["invites"]
@@ -135,7 +77,7 @@ def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, browser: B
     assert join(links[4], "Later").json()["code"] == "registration_closed"
     _play(organiser, fast, slow, "ACME", number=1)
     assert requests.get(f"{exchange.url}{organiser.path}/replay/ACME", timeout=20).json()["code"] == "not_over"
-    _private(exchange, joined.values())
+    _check_privacy(exchange, joined.values())
     exchange.kill("referee")
     exchange.wait_until(lambda: exchange.is_back("referee"), "the referee is back")
     organiser.wait_for("the first round is over", state="break")
@@ -147,21 +89,21 @@ def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, browser: B
 
     assert hashlib.sha256(finished["seed"].encode()).hexdigest() == finished["seed_sha256"]
     _check_standings(organiser, joined)
-    _replayed(organiser, Visit(browser, exchange.url), joined["Fast"]["api_key"], tmp_path)
+    _watch_replay(organiser, Visit(browser, exchange.url), joined["Fast"]["api_key"], tmp_path)
     news = [item for item in fast.news() if item.headline == "ACME wins an order"]
     assert [item.security_id for item in news] == ["ACME.2", "ACME.2", "ACME", "ACME"]
-    _recounted(organiser, tmp_path)
+    _recount(organiser, tmp_path)
     assert exchange.audit().passed
 
 
-def _private(exchange: Exchange, joined: Iterable[dict[str, str]]) -> None:
-    """Check that the leaderboard, which everyone reads, does not show what teams have."""
+def _check_privacy(exchange: Exchange, joined: Iterable[dict[str, str]]) -> None:
+    """Check that the leaderboard, which everyone reads, does not show the accounts of teams."""
     shown = {row["client_id"] for row in requests.get(f"{exchange.url}/leaderboard", timeout=20).json()["data"]}
     assert "SINGLE" in shown
     assert shown.isdisjoint(one["client_id"] for one in joined)
 
 
-def _replayed(organiser: Organiser, visit: Visit, key: str, folder: Path) -> None:
+def _watch_replay(organiser: Organiser, visit: Visit, key: str, folder: Path) -> None:
     """Look at the first round again: the book at a moment, the trades until then, and the team's own fills."""
     place = organiser.exchange.url + organiser.path
     rounds = requests.get(f"{place}/replays", timeout=20).json()["data"]
@@ -211,7 +153,7 @@ def _best(book: list[list[Any]], side: str, page: Page) -> str:
     return f"{(max if side == 'bid' else min)(prices):.2f}" if prices else "\N{EN DASH}"
 
 
-def _recounted(organiser: Organiser, folder: Path) -> None:
+def _recount(organiser: Organiser, folder: Path) -> None:
     """Recount the standings from what the exchange keeps, and again with one cent moved in the ledger."""
     place = organiser.exchange.url + organiser.path
     said = verify(place, "--save", folder, "--parquet")
@@ -233,13 +175,6 @@ def verify(*arguments: object) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-def phases(exchange: Exchange) -> dict[str, str]:
-    return {
-        one["security_id"]: one["phase"]
-        for one in requests.get(f"{exchange.url}/securities", timeout=20).json()["data"]
-    }
 
 
 def _play(organiser: Organiser, fast: Client, slow: Client, security_id: str, *, number: int) -> None:
@@ -320,7 +255,7 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     desk.page.set_viewport_size(WALL["viewport"])
     desk.page.click("#resume")
     expect(wall.page.locator("#state")).to_have_text("Trading")
-    _led(desk, exchange, key)
+    _control(desk, exchange, key)
     expect(wall.page.locator("#news")).to_contain_text("The bell <i>rings</i>")
     desk.page.on("dialog", lambda dialog: dialog.accept())
     desk.page.click("#stop")
@@ -362,8 +297,8 @@ def _create(desk: Visit, key: str, case: dict[str, Any]) -> str:
     return page.input_value("#links").splitlines()[0]
 
 
-def _led(desk: Visit, exchange: Exchange, key: str) -> None:
-    """Lead the round from the console: more time, a client stopped and let trade again, a new key, and news."""
+def _control(desk: Visit, exchange: Exchange, key: str) -> None:
+    """Control the round from the console: extend it, stop a client and let it trade again, replace a key, send news."""
     page = desk.page
     (competition_id,) = re.findall("#(.+)", page.url)
 
@@ -381,7 +316,7 @@ def _led(desk: Visit, exchange: Exchange, key: str) -> None:
     assert denial(client, limit("WEB", "buy", "1.00", 1)) == "client_stopped"
     expect(row.locator("td").nth(6)).to_have_text(re.compile("[1-9]"))  # the refusal, and the sign of life
     expect(row.locator("td").nth(7)).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
-    row.get_by_role("button", name="Let trade").click()
+    row.get_by_role("button", name="Allow trading").click()
     expect(row.locator("td").nth(8)).to_have_text("open")
     row.get_by_role("button", name="New key").click()
     expect(page.locator("#new-key")).to_contain_text("The new key of <i>Bold</i> Birds")

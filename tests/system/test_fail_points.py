@@ -140,7 +140,7 @@ def test_a_worker_of_all_stages_dies_at_each_point_and_nothing_is_lost(
         by_ticks = tx.execute(text("SELECT count(*) FROM order_log WHERE command_id > 1000000")).scalar_one()
         assert by_ticks > 0
         assert tx.execute(text(decided)).scalar_one() - by_ticks == sent
-        phases = dict(tx.execute(text("SELECT security_id, phase FROM securities")).tuples().all())
+        phases = dict(tx.execute(text("SELECT security_id, phase FROM securities")).all())
     assert phases == {
         "MSFT": "continuous",
         "AAPL": "continuous",

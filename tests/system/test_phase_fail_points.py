@@ -89,12 +89,12 @@ class Processes:
         self._points = {stage: list(points[stage]) for stage in STAGES}
         for stage in STAGES:
             self._launch(stage)
-        # What the engine replays at its start is no change for its fail points.
+        # A change of phase that the engine replays at its start does not reach its fail points.
         for worker in self._workers.values():
             worker.wait_ready()
 
     def revive(self) -> bool:
-        """Start again those that died; return whether all have died at all of their points."""
+        """Restart the processes that died; return whether all have died at all of their points."""
         for stage, worker in self._workers.items():
             if worker.container.exit_status() is not None:
                 point = self._points[stage].pop(0)
@@ -207,7 +207,7 @@ def orders(phase: str) -> list[Request]:
 def is_everywhere(phase: str, clearing_data: Database, market_data: Database) -> bool:
     """Return whether the register and the feed both have all securities in a phase, and the engines need no replay."""
     with clearing_data.snapshot() as tx:
-        register = dict(tx.execute(text("SELECT security_id, phase FROM securities")).tuples().all())
+        register = dict(tx.execute(text("SELECT security_id, phase FROM securities")).all())
         behind = tx.execute(text(BEHIND)).scalar_one()
     with market_data.snapshot() as tx:
         feed = {one.security_id: one.phase for one in day_store.phases(tx)}
@@ -231,4 +231,4 @@ def reasons(clearing_data: Database) -> dict[str, str]:
     """Return why orders were cancelled, by their time in force."""
     query = "SELECT DISTINCT time_in_force, reason FROM orders WHERE status = 'cancelled'"
     with clearing_data.snapshot() as tx:
-        return dict(tx.execute(text(query)).tuples().all())
+        return dict(tx.execute(text(query)).all())

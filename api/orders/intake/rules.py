@@ -7,6 +7,7 @@ request that the api refuses gets its answer at once and costs the pipeline noth
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import get_args
 
 from msgspec import UNSET
 
@@ -23,16 +24,16 @@ from api.wire.order_bodies import (
 )
 from api.wire.problems import Problem, forbidden, invalid, not_listed
 from db.clearing_data.clients.keys import Identity
-from tasks.messages import CancelRequest, OrderRequest, OrderType, ReplaceRequest, TimeInForce
+from tasks.messages import RESTING, CancelRequest, OrderRequest, OrderType, ReplaceRequest, TimeInForce
 from tasks.order_entry.rules.orders import MAX_REFILLS, shows_too_little
 from tasks.shared.rules.securities import Security
 
 Message = OrderRequest | CancelRequest | ReplaceRequest
 
-# The times in force of orders that rest, and the problem of a gtd order that comes after its time.
-RESTING = frozenset({"gtc", "day", "gtd"})
+# The code of the problem of a gtd order that arrives after its end.
 EXPIRED = "expired"
-_MUST_REST = "needs an order that can rest: time_in_force must be gtc, day or gtd"
+*_FIRST, _LAST = (one for one in get_args(TimeInForce) if one in RESTING)
+_MUST_REST = f"needs an order that can rest: time_in_force must be {', '.join(_FIRST)} or {_LAST}"
 
 
 def refusal(asked: Request, identity: Identity, securities: Mapping[str, Security], *, now_us: int) -> Problem | None:
@@ -66,11 +67,11 @@ def refusal(asked: Request, identity: Identity, securities: Mapping[str, Securit
 def _refusal_of_order(order: LimitOrder | StopOrder | StopLimitOrder, now_us: int) -> Problem | None:
     if order.time_in_force == "gtd":
         if not order.expires_at:
-            return invalid("/expires_at", "is required: a gtd order needs its end")
+            return invalid("/expires_at", "is required for gtd orders")
         if order.expires_at.us <= now_us:
             return invalid("/expires_at", "must be in the future", code=EXPIRED)
     elif order.expires_at:
-        return invalid("/expires_at", "is allowed for gtd orders only")
+        return invalid("/expires_at", "is allowed only for gtd orders")
     if isinstance(order, StopOrder):
         return None
     rests = order.time_in_force is UNSET or order.time_in_force in RESTING

@@ -9,9 +9,9 @@ import gevent
 
 
 class Pace:
-    """The pace at which things are sent, separately for each.
+    """Limits how often each thing is published.
 
-    every_s  the shortest time between two sendings of the same thing
+    every_s  shortest time between two messages about the same thing
     publish  sends it; requests in between share one call
     """
 

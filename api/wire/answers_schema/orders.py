@@ -17,6 +17,9 @@ from db.market_data.reads import OrderStatus as ReportedStatus
 from tasks.data_feed.rules.rows import EventType
 from tasks.messages import OrderType, Side, TimeInForce
 
+Stage = Literal["api", "order_entry", "matching", "order_execution", "data_feed"]
+Part = Literal["queue", "work"]
+
 
 class Submitted(Answer):
     """A request that RabbitMQ has confirmed on a quorum queue."""
@@ -117,8 +120,8 @@ class Status(Answer):
 class LifeSpan(Answer):
     """A part of an order's life: the order waits for a stage, or the stage works on it."""
 
-    stage: Literal["api", "order_entry", "matching", "order_execution", "data_feed"]
-    part: Literal["queue", "work"]
+    stage: Stage
+    part: Part
     what: str
     start_ms: Milliseconds
     end_ms: Milliseconds

@@ -52,7 +52,7 @@ class LiveExchange:
         for wanted in league.securities:
             security = listed.get(wanted.id)
             if security is None:
-                faults.append(f"{wanted.id} is not listed; listed are {', '.join(sorted(listed))}")
+                faults.append(f"{wanted.id} is not listed; choose one of {', '.join(sorted(listed))}")
                 continue
             if (security.maker_fee, security.taker_fee) != (wanted.maker_fee, wanted.taker_fee):
                 faults.append(

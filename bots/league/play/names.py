@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 LONGEST = 40
 
-# Letters, digits and marks that one reads for another, after folding of case.
+# Letters, digits and marks that readers may take for one another, after case folding.
 _SAME = str.maketrans({"0": "o", "1": "l", "i": "l", "|": "l", "!": "l", "5": "s", "`": "'"})
 _PAIRS = (("rn", "m"), ("vv", "w"))
 _STRANGER = " (stranger)"

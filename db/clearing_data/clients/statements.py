@@ -67,13 +67,8 @@ def statement(tx: Connection, account: str, *, is_house: bool, from_us: int, to_
         return None
     asked = {"account": account, "is_house": is_house, "from_us": from_us, "to_us": to_us}
     closing_cents: int = balance
-    closing: Counter[str] = Counter(
-        dict(
-            tx.execute(text("SELECT security_id, shares FROM holdings WHERE client_id = :account"), asked)
-            .tuples()
-            .all()
-        )
-    )
+    held = tx.execute(text("SELECT security_id, shares FROM holdings WHERE client_id = :account"), asked)
+    closing: Counter[str] = Counter({row.security_id: row.shares for row in held})
     within_cents, postings = 0, 0
     within: Counter[str] = Counter()
     for security_id, is_within, entries, cents, shares in tx.execute(_MOVED, asked):

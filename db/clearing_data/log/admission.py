@@ -111,7 +111,7 @@ def lock_and_read(
     clients = [client_id for client_id in client_ids if client_id not in (DTCC, EXCHANGE)]
     named = None if security_ids is None else list(security_ids)
     statements.add_prepared("lock_accounts", _LOCK_ACCOUNTS, (clients,))
-    statements.add_prepared("read_unit", _READ, (clients, list(sellers), earliest_us, *order_ids, named))
+    statements.add_prepared("read_batch", _READ, (clients, list(sellers), earliest_us, *order_ids, named))
     known = Known([], [], [], [], [], {})
     for kind, name, other, *numbers in statements.run():
         if kind == "account":

@@ -10,14 +10,11 @@ from msgspec import structs
 from tasks.matching.rules.book import Book
 from tasks.matching.rules.journal import Journal, Refusal
 from tasks.matching.rules.waiting import WaitingOrder
-from tasks.messages import MAX_EVENTS_PER_COMMAND, OrderType, PhaseCause, PlaceOrder, TradeMade
+from tasks.messages import MAX_EVENTS_PER_COMMAND, RESTING, OrderType, PhaseCause, PlaceOrder, TradeMade
 
 # An order can make a trade for each of its shares, and the event numbers of a command are limited. The other half of
 # the numbers is for cancels that waited for the order, and for stop orders that it triggers.
 MAX_QUANTITY: Final = MAX_EVENTS_PER_COMMAND // 2
-
-# The times in force of orders that may rest in continuous trading.
-RESTING: Final = frozenset({"gtc", "day", "gtd"})
 
 # A stop order is triggered, and its rest is closed.
 _EVENTS_BESIDES_TRADES: Final = 2

@@ -45,23 +45,25 @@ def once_each(requests: Sequence[Request]) -> tuple[dict[int, Request], list[Dro
 
     When a client sends an order again while the first copy is in flight, the two differ in their time only.
     """
-    unit = {number_of(request): request for request in requests}
-    if len(unit) == len(requests):
-        return unit, []
-    unit.clear()
+    batch = {number_of(request): request for request in requests}
+    if len(batch) == len(requests):
+        return batch, []
+    batch.clear()
     dropped = []
     for request in requests:
-        first = unit.setdefault(number_of(request), request)
+        first = batch.setdefault(number_of(request), request)
         if first is not request and first != structs.replace(request, received_us=first.received_us):
             dropped.append(Dropped(request, "number_reused"))
-    return unit, dropped
+    return batch, dropped
 
 
-def without_control_characters(unit: dict[int, Request], numbers: Iterable[int]) -> list[Dropped]:
+def without_control_characters(batch: dict[int, Request], numbers: Iterable[int]) -> list[Dropped]:
     """Remove from the batch those of these requests that have a control character in a name, and return them."""
-    dropped = [Dropped(unit[number], "control_character") for number in numbers if has_control_character(unit[number])]
+    dropped = [
+        Dropped(batch[number], "control_character") for number in numbers if has_control_character(batch[number])
+    ]
     for one in dropped:
-        del unit[number_of(one.request)]
+        del batch[number_of(one.request)]
     return dropped
 
 

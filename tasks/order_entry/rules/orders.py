@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from tasks.messages import OrderRequest, PlaceOrder, TimeInForce
+from tasks.messages import RESTING, OrderRequest, PlaceOrder, TimeInForce
 from tasks.order_entry.rules.collar import collar_price
 from tasks.order_entry.rules.decisions import Admitted, DenialReason, Denied, Limits
 from tasks.order_entry.rules.desk import Desk
@@ -17,8 +17,7 @@ from tasks.shared.rules.securities import Security
 
 PRICED = frozenset({"limit", "stop_limit"})
 TRIGGERED = frozenset({"stop", "stop_limit"})
-# How long orders may rest, and how long orders without a limit may wait, which otherwise execute immediately.
-_RESTING = frozenset({"gtc", "day", "gtd"})
+# How long orders without a limit may wait, which otherwise execute immediately.
 _OF_UNPRICED: Mapping[str, frozenset[str]] = {"market": frozenset({"auction"}), "stop": frozenset({"day", "gtd"})}
 # An iceberg may have at most this many parts; each goes to the end of the queue at its price level.
 MAX_REFILLS = 100
@@ -149,10 +148,10 @@ def contradiction(order: OrderRequest) -> DenialReason | None:
         return "contradictory_terms"
     if time_in_force != "gtc" and _cannot_stay(order):
         return "contradictory_terms"
-    if order.post_only and (kind not in PRICED or time_in_force not in _RESTING):
+    if order.post_only and (kind not in PRICED or time_in_force not in RESTING):
         return "contradictory_terms"
     if order.display_quantity is not None:
-        if kind != "limit" or time_in_force not in _RESTING or order.display_quantity >= order.quantity:
+        if kind != "limit" or time_in_force not in RESTING or order.display_quantity >= order.quantity:
             return "contradictory_terms"
         if shows_too_little(order.display_quantity, order.quantity):
             return "display_quantity_too_small"
@@ -163,7 +162,7 @@ def _cannot_stay(order: OrderRequest) -> bool:
     """Return whether the order's type forbids its time in force: no stop order waits for an auction as well."""
     if order.time_in_force == "auction":
         return order.type in TRIGGERED
-    return order.type == "market" and order.time_in_force in _RESTING
+    return order.type == "market" and order.time_in_force in RESTING
 
 
 def fee_ppm(security: Security) -> int:

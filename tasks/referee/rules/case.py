@@ -121,7 +121,7 @@ def _faults_of_security(case: Case, one: CaseSecurity, pointer: str, *, earlier:
     if one.security_id in earlier:
         yield Fault(f"{pointer}/security_id", "is in the case twice")
     if one.maker_fee_ppm + one.taker_fee_ppm < 0:
-        yield Fault(f"{pointer}/maker_fee", "a rebate must not be more than the other side pays")
+        yield Fault(f"{pointer}/maker_fee", "a rebate must not exceed the fee of the other side")
     if one.reference_cents % one.tick_cents:
         yield Fault(f"{pointer}/reference_price", f"must be a multiple of the tick {one.tick_cents / 100:.2f}")
     lowest = one.tick_cents if one.min_price_cents is None else one.min_price_cents

@@ -109,7 +109,7 @@ def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
     for address, content in events.items():
         page.route(address, partial(answer_with, content))
     page.evaluate(
-        "events => events.forEach(([channel, data]) => fakeStream.tell(channel, data))",
+        "events => events.forEach(([channel, data]) => fakeStream.publish(channel, data))",
         [
             ["leaderboard", board],
             ["pipeline", pipeline],
@@ -120,7 +120,7 @@ def test_names_of_other_clients_are_shown_as_text(page: Page) -> None:
         expect(page.locator("#leaderboard-rows tr").nth(place)).to_contain_text("+1.23 %")
     expect(page.locator("#pipeline-queue-rows th")).to_have_text(NAMES[1])
     expect(page.locator("#pipeline-flower")).to_be_hidden()
-    page.fill("#key", "anybody")
+    page.fill("#key", "unknown")
     page.click("#key-form button")
     expect(page.locator("#ticket-owner")).to_have_text(NAMES[1])
     row = page.locator("#orders-rows tr")

@@ -169,7 +169,7 @@ def test_a_price_far_from_the_best_one_is_asked_about(ticket: Page) -> None:
 def test_the_price_follows_the_security(ticket: Page) -> None:
     ticket.fill("#order-price", "101.00")
     price = {"bid": 249.9, "ask": 250.1, "last": 250}
-    ticket.evaluate("data => fakeStream.tell('price', data, 'snapshot', 'TSLA')", price)
+    ticket.evaluate("data => fakeStream.publish('price', data, 'snapshot', 'TSLA')", price)
     ticket.get_by_role("button", name="TSLA").click()
     expect(ticket.locator("#order-price")).to_have_value("250.10")
     expect(ticket).to_have_url(re.compile(r"/\?security=TSLA$"))
@@ -209,16 +209,16 @@ FATES: list[tuple[dict[str, Any], str]] = [
     ({"status": "filled", "filled_quantity": 10, "average_price": 100}, "✓ filled 10 @ 100.00 on average"),
     (
         {"status": "cancelled", "filled_quantity": 3, "average_price": 100.1, "reason": "unfilled"},
-        "✓ filled 3 @ 100.10 on average; the rest is cancelled: nothing more to trade with at this price",
+        "✓ filled 3 @ 100.10 on average; the rest is cancelled: no further orders to trade with at this price",
     ),
-    ({"status": "cancelled", "reason": "expired"}, "✕ cancelled: its time was over"),
+    ({"status": "cancelled", "reason": "expired"}, "✕ cancelled: it expired"),
     (
         {"status": "rejected", "reason": "insufficient_funds", "detail": "needs 99,099.00; 9,000.00 available"},
         "✕ rejected: needs 99,099.00; 9,000.00 available",
     ),
     (
         {"status": "rejected", "reason": "position_limit", "detail": "needs 30 shares; 25 allowed"},
-        "✕ rejected: the holding would be larger than this account's may be: needs 30 shares; 25 allowed",
+        "✕ rejected: the holding would exceed the position limit of this account: needs 30 shares; 25 allowed",
     ),
     (
         {"status": "rejected", "reason": "would_cross"},

@@ -7,8 +7,8 @@ from playwright.sync_api import Page
 WIDTHS = (360, 390, 480, 481, 620, 768, 859, 860, 900, 1023, 1024, 1279, 1280, 1366, 1439, 1440, 1679, 1680, 1920, 2560)
 STATES = ("connecting", "live", "stale", "api down")
 
-# Writes the longest texts and looks at once, so that no update of the page comes in between. Returns what reaches over
-# the right edge, and what lies on something else.
+# Writes the longest texts and looks at once, so that no update of the page comes in between. Returns the elements that
+# reach over the right edge, and those that overlap others.
 LOOK = """(states) => {
     const write = (id, text) => (document.getElementById(id).textContent = text);
     write("quote-security", "A".repeat(48));

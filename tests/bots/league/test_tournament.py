@@ -72,7 +72,7 @@ def test_the_included_tournament_has_entrants_and_a_house() -> None:
 
 
 def test_the_included_tournament_makes_sense_to_a_teacher() -> None:
-    """Without scheduled events: who knows wins, who quotes earns, who pays for immediacy loses.
+    """Without scheduled events: informed bots win, market makers earn, and bots that pay for immediacy lose.
 
     The figures of twenty matches of eight hours are in docs/league.md; here the margins are wide.
     """
@@ -84,7 +84,7 @@ def test_the_included_tournament_makes_sense_to_a_teacher() -> None:
     # In dollars about 900, 250 and -1,500.
     assert means["informed"] > 1.5 * means["quoting"] > 0 > -2 * means["quoting"] > means["noise"]
     assert means["Momentum"] < 0
-    # Those who quote lose to those who know, and ask for a wider spread.
+    # Market makers lose to informed bots, and ask for a wider spread.
     assert means_without["quoting"] > 1.5 * means["quoting"]
     markets, calmer = ([describe(one, name) for one in of for name in one.securities] for of in (matches, without))
     assert all((market.volatility or 1) < 0.002 and market.two_sided > 0.95 for market in markets)

@@ -163,7 +163,7 @@ def test_ends_when_its_security_is_not_listed(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with flood(exchange, log, "--security", "GME") as bot:
         assert bot.wait(30) == 1
-    assert "GME is not listed; listed are MSFT" in log.read_text()
+    assert "GME is not listed; choose one of MSFT" in log.read_text()
     exchange.stop()
 
 

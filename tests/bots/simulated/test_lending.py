@@ -24,8 +24,8 @@ from tests.bots.simulated.markets import AT_ONCE, Scripted, market
 from tests.bots.simulated.test_exchange import LIMITS as SMALL
 from tests.bots.simulated.test_exchange import order, requests
 from tests.support.trading import CASH_CENTS, CLIENTS, LIMITS, NOW_US
-from tests.tasks.order_execution.test_loans import Lending as LiveLending
-from tests.tasks.order_execution.test_loans import buy_in
+from tests.tasks.order_execution.lending import Lending as LiveLending
+from tests.tasks.order_execution.lending import buy_in
 
 SECOND_US = 1_000_000
 RICH = Opening(cash_cents=100_000_000, shares={"MSFT": 10_000})
@@ -78,7 +78,7 @@ def test_what_is_borrowed_is_lent_and_secured_under_random_requests(seed: int, l
 
 @dataclass
 class Short(Scripted):
-    """Sells short, and hears what follows."""
+    """Sells short, and records what follows."""
 
     def on_price(self, price: Price) -> None:
         self.heard.append((self.now, price))

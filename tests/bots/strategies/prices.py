@@ -18,5 +18,5 @@ def follow(harness: Harness, mids: Iterable[float], *, security_id: str = "MSFT"
 
 
 def waves(count: int, *, around: float = 100.0, height: float = 0.1) -> list[float]:
-    """Up and down by so much, four seconds a wave."""
+    """Prices that move up and down by this amount, in waves of four seconds."""
     return [around + height * (0, 1, 0, -1)[n % 4] for n in range(count)]

@@ -119,7 +119,7 @@ def test_missing_programs_that_root_must_install(tmp_path: Path, monkeypatch: py
 @pytest.mark.usefixtures("without_services")
 def test_missing_programs_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda program: None if program == "apt-get" else f"/usr/bin/{program}")
-    with pytest.raises(Failure, match=r"what your system calls postgresql, or use Docker: .*docker-compose up$"):
+    with pytest.raises(Failure, match=r"your system's packages for postgresql, or use Docker: .*docker-compose up$"):
         packages.require(Instance(tmp_path), ["Postgres"])
 
 

@@ -62,7 +62,7 @@ def test_services_with_a_given_address_are_not_ours() -> None:
         ("MATCHING_STANDBYS", "٣", "must be a number from 0 to 8"),
         ("BOTS", "flod", "there is no bot flod; there are random_walk, gauss"),
         ("BOTS", "none,flood", "there is no bot none; there are random_walk, gauss"),
-        ("BOTS", "gauss(security=IBM)", "gauss: IBM is not listed; listed are MSFT, AAPL"),
+        ("BOTS", "gauss(security=IBM)", "gauss: IBM is not listed; choose one of MSFT, AAPL"),
     ],
 )
 def test_an_invalid_variable_is_named(name: str, value: str, sentence: str) -> None:

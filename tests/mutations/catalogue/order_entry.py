@@ -10,8 +10,8 @@ ORDER_ENTRY = (
         "A request that order entry has decided keeps its decision.",
         "tests/tasks/order_entry/test_admit.py::test_a_batch_that_comes_again_changes_nothing_and_is_reported_again",
         "tasks/order_entry/admit.py",
-        "    decided = decided_before(tx, unit, doubtful, now_us=now_us)\n",
-        "    decided = decided_before(tx, unit, [], now_us=now_us)\n",
+        "    decided = decided_before(tx, batch, doubtful, now_us=now_us)\n",
+        "    decided = decided_before(tx, batch, [], now_us=now_us)\n",
     ),
     single(
         "cash_hold_not_checked",

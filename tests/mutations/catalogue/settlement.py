@@ -32,7 +32,7 @@ SETTLEMENT = (
     single(
         "margin_not_checked",
         "A client whose margin is too small is bought in.",
-        "tests/tasks/order_execution/test_loans.py::test_the_price_rises[25-0-25000-0]",
+        "tests/tasks/order_execution/test_buy_ins.py::test_the_price_rises[25-0-25000-0]",
         "tasks/order_execution/rules/margin.py",
         "if one.buy_in_us is None and one.excess_cents < 0]",
         "if one.buy_in_us is None and one.excess_cents < -(10**15)]",

@@ -12,7 +12,7 @@ from tasks.order_execution.rules.margin import Payment
 from tests.support.trading import NOW_US
 from tests.tasks.audit.faults import LOAN_FAULTS
 from tests.tasks.audit.faults.fault import Fault
-from tests.tasks.order_execution.test_loans import Lending, give_fund
+from tests.tasks.order_execution.lending import Lending, give_fund
 
 CHECKS = {4: (check_conservation,), 5: (check_holds,), 9: (check_loans, check_collateral)}
 CONSTRAINTS = {"holdings": ("holdings_covered", "holdings_borrowed"), "accounts": ("accounts_covered",)}

@@ -103,8 +103,8 @@ def test_orders_of_no_account_and_of_the_counterparty_are_denied(clearing_data: 
 
 def test_commands_go_to_the_shards_of_their_securities_in_order(clearing_data: Database) -> None:
     securities = ["MSFT", "AAPL", "TSLA", "JPM", "SHEL", "AAPL"]
-    unit = [order(number, security_id=security) for number, security in enumerate(securities, 1)]
-    assert commands(enter(clearing_data, *unit)) == {
+    batch = [order(number, security_id=security) for number, security in enumerate(securities, 1)]
+    assert commands(enter(clearing_data, *batch)) == {
         (0, 1): 1,
         (0, 2): 3,
         (0, 3): 5,
@@ -116,15 +116,15 @@ def test_commands_go_to_the_shards_of_their_securities_in_order(clearing_data: D
 
 
 def test_a_batch_that_comes_again_changes_nothing_and_is_reported_again(clearing_data: Database) -> None:
-    unit = [
+    batch = [
         order(1, quantity=60),
         order(2, quantity=60),
         cancel(3, order_id=1),
         cancel(4, order_id=2),
         order(5, security_id="AAPL"),
     ]
-    first = enter(clearing_data, *unit)
-    again = enter(clearing_data, *unit, now_us=2_000)
+    first = enter(clearing_data, *batch)
+    again = enter(clearing_data, *batch, now_us=2_000)
     assert again.commands == first.commands
     assert reasons(again) == reasons(first) == {1: None, 2: "insufficient_funds", 3: None, 4: "unknown_order", 5: None}
 
@@ -135,7 +135,7 @@ def test_what_comes_twice_in_a_unit_counts_once(clearing_data: Database) -> None
     assert len(admission.reports) == 3
 
 
-def test_known_and_new_requests_in_one_unit(clearing_data: Database) -> None:
+def test_known_and_new_requests_in_one_batch(clearing_data: Database) -> None:
     for number in (1, 2, 3):
         enter(clearing_data, order(number))
     admission = enter(clearing_data, order(4), order(1), order(5), order(3))
@@ -181,7 +181,7 @@ def test_21_no_client_cancels_anothers_order(clearing_data: Database) -> None:
     assert reasons(enter(clearing_data, cancel(2, order_id=1, client_id="RETAIL"))) == {2: "unknown_order"}
 
 
-def test_a_client_order_id_is_one_order_over_all_units(clearing_data: Database) -> None:
+def test_a_client_order_id_is_one_order_over_all_batches(clearing_data: Database) -> None:
     enter(clearing_data, order(1, client_order_id="a"), order(2, client_order_id="b", quantity=101))
     admission = enter(
         clearing_data,
@@ -225,9 +225,9 @@ def test_a_request_with_a_control_character_is_dropped_alone(clearing_data: Data
 def test_workers_with_the_same_units_admit_each_request_once(clearing_data: Database) -> None:
     chance = random.Random(1)
     clients, securities = ["SINGLE", "RETAIL", "GAUSS"], ["MSFT", "AAPL"]
-    units: list[list[Request]] = []
+    batches: list[list[Request]] = []
     for start in range(1, 601, 20):
-        unit: list[Request] = [
+        batch: list[Request] = [
             order(
                 number,
                 client_id=chance.choice(clients),
@@ -238,12 +238,12 @@ def test_workers_with_the_same_units_admit_each_request_once(clearing_data: Data
             )
             for number in range(start, start + 19)
         ]
-        units.append([*unit, cancel(start + 19, chance.randint(1, 2_000), client_id=chance.choice(clients))])
+        batches.append([*batch, cancel(start + 19, chance.randint(1, 2_000), client_id=chance.choice(clients))])
 
     def work(seed: int) -> list[Admission]:
-        mine = [list(unit) for unit in units]
+        mine = [list(batch) for batch in batches]
         random.Random(seed).shuffle(mine)
-        return [admit(clearing_data, unit, limits=LIMITS, now_us=seed) for unit in mine]
+        return [admit(clearing_data, batch, limits=LIMITS, now_us=seed) for batch in mine]
 
     with ThreadPoolExecutor(4) as workers:
         outcomes = list(workers.map(work, range(1, 5)))

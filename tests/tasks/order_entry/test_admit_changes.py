@@ -26,8 +26,8 @@ def held(database: Database) -> tuple[int, int]:
 
 def test_a_replacement_is_reserved_logged_and_reported(clearing_data: Database) -> None:
     enter(clearing_data, order(1, quantity=3), order(2, quantity=30, side="sell"))
-    unit = [replace(3, 1, quantity=5, price_cents=11_000), replace(4, 2, quantity=40), replace(5, 1, quantity=1)]
-    first = enter(clearing_data, *unit)
+    batch = [replace(3, 1, quantity=5, price_cents=11_000), replace(4, 2, quantity=40), replace(5, 1, quantity=1)]
+    first = enter(clearing_data, *batch)
     assert first.reports == [
         OrderReport(3, "replace", "confirmed", 1, "SINGLE", "MSFT", None, 5, 11_000, None, 6, 1_000),
         OrderReport(4, "replace", "confirmed", 2, "SINGLE", "MSFT", None, 40, None, None, 6, 1_000),
@@ -35,7 +35,7 @@ def test_a_replacement_is_reserved_logged_and_reported(clearing_data: Database) 
     ]
     assert [command.reserved for command in first.commands[0].commands] == [25_000, 10, 0]
     assert held(clearing_data) == (55_000, 40)
-    again = enter(clearing_data, *unit, now_us=2_000)
+    again = enter(clearing_data, *batch, now_us=2_000)
     assert again.commands == first.commands
     assert reasons(again) == {3: None, 4: None, 5: None}
     assert held(clearing_data) == (55_000, 40)
@@ -83,8 +83,8 @@ def test_a_mass_cancel_names_what_is_open(clearing_data: Database) -> None:
         order(5, client_id="RETAIL"),
         order(6, quantity=200),
     )
-    unit = [mass_cancel(11, side="sell"), order(12), mass_cancel(13), mass_cancel(14, shard=1)]
-    admission = enter(clearing_data, *unit)
+    batch = [mass_cancel(11, side="sell"), order(12), mass_cancel(13), mass_cancel(14, shard=1)]
+    admission = enter(clearing_data, *batch)
     assert [command for batch in admission.commands for command in batch.commands if type(command) is MassCancel] == [
         MassCancel(11, "SINGLE", [2], 1_000),
         MassCancel(13, "SINGLE", [1, 3, 12], 1_000),
@@ -93,11 +93,11 @@ def test_a_mass_cancel_names_what_is_open(clearing_data: Database) -> None:
     assert admission.reports[0] == OrderReport(
         11, "mass_cancel", "confirmed", 11, "SINGLE", "", None, None, None, None, 6, 1_000
     )
-    assert enter(clearing_data, *unit).commands == admission.commands
+    assert enter(clearing_data, *batch).commands == admission.commands
 
 
 def test_a_mass_cancel_of_what_is_not_there_is_denied(clearing_data: Database) -> None:
-    unit = [
+    batch = [
         mass_cancel(1, shard=2),
         mass_cancel(2, security_id="AAPL"),
         mass_cancel(3, security_id="XXXX"),
@@ -106,7 +106,7 @@ def test_a_mass_cancel_of_what_is_not_there_is_denied(clearing_data: Database) -
         mass_cancel(6, security_id="MSFT"),
     ]
     for _ in range(2):
-        assert reasons(enter(clearing_data, *unit)) == {
+        assert reasons(enter(clearing_data, *batch)) == {
             1: "unknown_shard",
             2: None,
             3: "unknown_security",
@@ -141,6 +141,6 @@ def test_positions_count_what_is_open(clearing_data: Database) -> None:
     limits = dataclasses.replace(LIMITS, max_position=1_010)
     # SINGLE has 1,000 MSFT.
     enter(clearing_data, order(1, quantity=4), replace(2, 1, quantity=6), order(3, quantity=7, security_id="AAPL"))
-    unit = [order(4, quantity=5), order(5, quantity=4), order(6, security_id="AAPL", quantity=60)]
-    admission = admit(clearing_data, unit, limits=limits, now_us=1)
+    batch = [order(4, quantity=5), order(5, quantity=4), order(6, security_id="AAPL", quantity=60)]
+    admission = admit(clearing_data, batch, limits=limits, now_us=1)
     assert reasons(admission) == {4: "position_limit", 5: None, 6: None}

@@ -175,12 +175,12 @@ def test_47_two_workers_and_a_cancel_that_was_sent_after_the_orders(clearing_dat
         orders.next_order_ids(tx)
     given = [order(number, client_order_id=f"c-{number}") for number in range(1, 21)]
     cancels: list[Request] = [mass_cancel(900, received_us=6)] if attempt % 2 else [cancel(900 + n, n) for n in (1, 20)]
-    units = [given[:10], given[10:], cancels]
+    batches = [given[:10], given[10:], cancels]
     with ThreadPoolExecutor(3) as workers:
         list(
             workers.map(
-                lambda unit: admit(clearing_data, unit, limits=LIMITS, now_us=1),
-                units[attempt % 3 :] + units[: attempt % 3],
+                lambda batch: admit(clearing_data, batch, limits=LIMITS, now_us=1),
+                batches[attempt % 3 :] + batches[: attempt % 3],
             )
         )
     with clearing_data.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Whatever is asked for, by whom, in whichever units and however often: nothing goes below zero, nothing is lost."""
+"""Whatever is asked for, by whom, in whichever batches and however often: nothing goes below zero, nothing is lost."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ mass_cancels = st.builds(
 )
 halts = st.builds(halt, st.integers(126, 129), st.sampled_from(["MSFT", "AAPL"]), halted=st.booleans())
 cancels = st.builds(cancel, st.integers(61, 80), st.integers(1, 2_000), client_id=clients, security_id=securities)
-units = st.lists(st.one_of(places, simple, simple, cancels, replaces, replaces, mass_cancels, halts), max_size=30)
+some_requests = st.lists(
+    st.one_of(places, simple, simple, cancels, replaces, replaces, mass_cancels, halts), max_size=30
+)
 
 EMPTIED = (
     "orders",
@@ -71,9 +73,9 @@ EMPTIED = (
 )
 
 
-@given(units=st.lists(units, min_size=1, max_size=6))
+@given(batches=st.lists(some_requests, min_size=1, max_size=6))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_units(clearing_data: Database, units: list[list[Request]]) -> None:
+def test_any_batches(clearing_data: Database, batches: list[list[Request]]) -> None:
     with clearing_data.transaction() as tx:
         for table in EMPTIED:
             tx.execute(text(f"DELETE FROM {table}"))
@@ -83,11 +85,11 @@ def test_any_units(clearing_data: Database, units: list[list[Request]]) -> None:
         tx.execute(text("UPDATE holdings SET held = 0"))
         tx.execute(text("UPDATE securities SET phase = 'continuous', phase_event_id = 0"))
     # A number stands for one request for ever, so the later ones of the same number are left out.
-    first = {number_of(request): request for unit in reversed(units) for request in reversed(unit)}
+    first = {number_of(request): request for batch in reversed(batches) for request in reversed(batch)}
     reported: dict[int, str | None] = {}
     came_early: set[int] = set()
-    for unit in units:
-        mine = [first[number_of(request)] for request in unit]
+    for batch in batches:
+        mine = [first[number_of(request)] for request in batch]
         admission = admit(clearing_data, mine, limits=LIMITS, now_us=7)
         with clearing_data.transaction() as tx:
             assert_books_hold(tx)

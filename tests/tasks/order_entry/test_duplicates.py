@@ -51,9 +51,9 @@ def test_37_copies_among_a_thousand_orders_in_one_message_and_in_those_of_other_
     copies = [structs.replace(one, received_us=one.received_us + 5_000) for one in chance.sample(given_, 200)]
     mixed = [*given_, *copies[:100]]
     chance.shuffle(mixed)
-    units = [mixed, copies[100:], copies]
+    batches = [mixed, copies[100:], copies]
     with ThreadPoolExecutor(3) as workers:
-        admissions = list(workers.map(lambda unit: admit(clearing_data, unit, limits=LIMITS, now_us=1), units))
+        admissions = list(workers.map(lambda batch: admit(clearing_data, batch, limits=LIMITS, now_us=1), batches))
     assert [admission.dropped for admission in admissions] == [[], [], []]
     assert_once_each(clearing_data, market_data, admissions, 1_000)
 
@@ -77,14 +77,14 @@ def test_37_any_copies_in_any_messages(
     with market_data.transaction() as tx:
         empty(tx)
     given_ = orders_of_all(20)
-    units: list[list[OrderRequest]] = [list(given_), [], []]
-    for number, unit, later_us in copies:
-        units[unit].append(structs.replace(given_[number - 1], received_us=number + later_us))
+    batches: list[list[OrderRequest]] = [list(given_), [], []]
+    for number, batch, later_us in copies:
+        batches[batch].append(structs.replace(given_[number - 1], received_us=number + later_us))
     wrong = 0
-    for number, unit in different:
+    for number, batch in different:
         # Behind the first of its number, as the api does not give a number out twice.
-        units[unit].append(structs.replace(given_[number - 1], quantity=7))
+        batches[batch].append(structs.replace(given_[number - 1], quantity=7))
         wrong += 1
-    admissions = [admit(clearing_data, unit, limits=LIMITS, now_us=1) for unit in units]
+    admissions = [admit(clearing_data, batch, limits=LIMITS, now_us=1) for batch in batches]
     assert sum(len(admission.dropped) for admission in admissions) == wrong
     assert_once_each(clearing_data, market_data, admissions, 20)

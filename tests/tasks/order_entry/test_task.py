@@ -238,8 +238,8 @@ def test_37_what_is_wrong_with_one_request_is_no_business_of_the_others(
 
 
 def test_killed_workers_lose_nothing_and_do_nothing_twice(broker: Connection, clearing_data: Database) -> None:
-    # Affordable together, so that the outcome does not depend on who comes first.
-    units = [
+    # Affordable together, so that the outcome does not depend on their order.
+    batches = [
         [order(number, side=side) for number, side in zip(range(start, start + 10), ["buy", "sell"] * 5, strict=True)]
         for start in range(1, 1_001, 10)
     ]
@@ -247,8 +247,8 @@ def test_killed_workers_lose_nothing_and_do_nothing_twice(broker: Connection, cl
         accounts.deposit_cash(tx, "SINGLE", "t1", amount_cents=500 * 10_000, now_us=1)
     publisher = Publisher(app)
     with Worker(ORDER_ENTRY) as first, Worker(ORDER_ENTRY) as second:
-        for position, unit in enumerate(units):
-            publisher.send(ORDER_ENTRY, EntryBatch(unit), size=len(unit))
+        for position, batch in enumerate(batches):
+            publisher.send(ORDER_ENTRY, EntryBatch(batch), size=len(batch))
             if position in {30, 60}:
                 first.kill()
                 first.start()

@@ -147,7 +147,7 @@ def test_47_sixty_cancels_that_two_workers_may_handle_before_the_orders(
 
 
 def wait_until_decided(clearing_data: Database, count: int) -> None:
-    """Return when order entry has decided so many requests; AssertionError when it gets no further."""
+    """Return when order entry has decided this many requests. Raises AssertionError when it stops before."""
     query = text("SELECT (SELECT count(*) FROM order_log) + (SELECT count(*) FROM denials)")
     deadline = time.monotonic() + 60
     while True:

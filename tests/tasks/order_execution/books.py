@@ -1,4 +1,4 @@
-"""What must hold between any two units."""
+"""What must hold between any two batches."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.entry import assert_books_hold
 
 
 def check_all_books(clearing_data: Database) -> None:
-    """Check what must hold between any two units, and that the two-phase view shows what is held."""
+    """Check what must hold between any two batches, and that the two-phase view shows what is held."""
     with clearing_data.snapshot() as tx:
         assert_books_hold(tx)
         for check in (check_loans, check_collateral, check_conservation, check_holds):

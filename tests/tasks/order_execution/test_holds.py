@@ -29,8 +29,8 @@ def test_48_holds_are_what_open_orders_need_while_fees_are_paid(clearing_data: D
         unsettled += [execution for batch in batches for execution in batch.executions]
         chance.shuffle(unsettled)
         left = chance.randint(0, len(unsettled)) if step < 29 else 0
-        unit, unsettled = unsettled[left:], unsettled[:left]
-        settle_once(clearing_data, sorted(unit, key=lambda one: one.event_id), settled_us=NOW_US)
+        batch, unsettled = unsettled[left:], unsettled[:left]
+        settle_once(clearing_data, sorted(batch, key=lambda one: one.event_id), settled_us=NOW_US)
         with clearing_data.transaction() as tx:
             assert check_holds(tx).findings == []
     with clearing_data.transaction() as tx:

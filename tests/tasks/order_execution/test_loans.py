@@ -4,96 +4,26 @@ from __future__ import annotations
 
 import random
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import pytest
 from sqlalchemy import text
-from structlog.testing import capture_logs
 
 from db.clearing_data.clients import accounts
 from db.clearing_data.clients import limits as account_limits
 from db.clearing_data.clients.states import close
-from db.clearing_data.listing import trading_day
-from db.clearing_data.log import orders
 from db.connect import Database
 from tasks.audit.clearing.money import check_final_settlements
-from tasks.messages import CancelRequest, PhaseRequest, Request, SettleRequest
-from tasks.order_entry.tick import tick
+from tasks.messages import PhaseRequest, SettleRequest
 from tasks.order_execution.margin import check_all
 from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.securities import events_of, record, settle_due
 from tasks.order_execution.settle import settle_once
-from tests.support.trading import CASH_CENTS, CLIENTS, LIMITS, NOW_US, Exchange, open_accounts
+from tests.support.trading import CASH_CENTS, CLIENTS, NOW_US, Exchange, open_accounts
 from tests.tasks.order_execution.books import check_all_books
+from tests.tasks.order_execution.lending import Has, Lending, be_poor, fund, give_fund
 from tests.tasks.order_execution.states import executions_of, restorable, state
 from tests.tasks.order_execution.test_settle_properties import WORKERS, shuffled
 from tests.tasks.order_execution.test_settle_properties import settle as settle_as_a_worker
-
-# No client has TSLA at first; DTCC has all of it.
-TSLA = {"security_id": "TSLA"}
-
-
-class Has(NamedTuple):
-    """What a client has of TSLA, and its cash."""
-
-    shares: int
-    borrowed: int
-    located: int
-    balance_cents: int
-    held_cents: int
-    collateral_cents: int
-
-
-class Lending:
-    """An exchange on which ANN may sell short."""
-
-    def __init__(self, clearing_data: Database, *, short_limit: int = 1_000) -> None:
-        self.clearing_data = clearing_data
-        open_accounts(clearing_data)
-        self.exchange = Exchange(clearing_data)
-        with clearing_data.transaction() as tx:
-            account_limits.change(tx, "ANN", {"short_limit": short_limit})
-            for client_id in ("BOB", "CID"):
-                accounts.deposit_shares(
-                    tx, client_id, f"{client_id} TSLA", security_id="TSLA", quantity=1_000, now_us=NOW_US
-                )
-
-    def trade(self, *requests: Request) -> list[str | None]:
-        """Take requests through order entry, matching and settlement; return why they were denied, or None."""
-        batches, feed = self.exchange.enter(requests)
-        record(self.clearing_data, events_of(batches, volatility_auction_us=1))
-        settle_once(self.clearing_data, once_each(batches), settled_us=NOW_US)
-        self.check()
-        return [report.reason for report in feed[0].orders]
-
-    def sell(self, quantity: int, price_cents: int, client_id: str = "ANN") -> Request:
-        return self.exchange.order("sell", client_id, quantity, price_cents, **TSLA)
-
-    def buy(self, quantity: int, price_cents: int, client_id: str = "BOB") -> Request:
-        return self.exchange.order("buy", client_id, quantity, price_cents, **TSLA)
-
-    def has(self, client_id: str = "ANN") -> Has:
-        with self.clearing_data.snapshot() as tx:
-            account = accounts.account(tx, client_id)
-            holding = accounts.holding(tx, client_id, "TSLA")
-        assert account is not None
-        return Has(
-            holding.shares,
-            holding.borrowed,
-            holding.located,
-            account.balance_cents,
-            account.held_cents,
-            account.collateral_cents,
-        )
-
-    def check(self) -> None:
-        """Check all that must hold between any two units."""
-        check_all_books(self.clearing_data)
-
-
-@pytest.fixture
-def lending(clearing_data: Database) -> Lending:
-    return Lending(clearing_data)
 
 
 def test_a_short_position_is_opened_added_to_reduced_and_covered(lending: Lending) -> None:
@@ -150,7 +80,7 @@ def test_why_a_short_sale_is_refused(lending: Lending, quantity: int, price_cent
     ]
 
 
-def test_orders_of_one_unit_share_the_limit_the_lender_and_the_cash(lending: Lending) -> None:
+def test_orders_of_one_batch_share_the_limit_the_lender_and_the_cash(lending: Lending) -> None:
     denied = lending.trade(*(lending.sell(400, 10_000) for _ in range(3)))
     assert denied == [None, None, "short_limit"]
     assert lending.trade(lending.sell(201, 10_000), lending.sell(200, 10_000)) == ["short_limit", None]
@@ -179,77 +109,6 @@ def test_a_replacement_may_turn_a_sale_into_a_short_one(lending: Lending) -> Non
     assert lending.has() == Has(100, 0, 50, CASH_CENTS - 1_000_000, 300_000, 0)
     lending.trade(lending.buy(120, 12_000))
     assert lending.has() == Has(0, 20, 30, CASH_CENTS + 440_000, 180_000, 360_000)
-
-
-def buy_in(lending: Lending, *, at_us: int) -> None:
-    """Let a second pass: the clearinghouse looks at the margin, the scheduler rings, and the orders trade."""
-    check_all(lending.clearing_data, now_us=at_us)
-    lending.exchange.move_clock(at_us)
-    ticked = tick(lending.clearing_data, limits=LIMITS, now_us=at_us)
-    settle_once(lending.clearing_data, once_each(lending.exchange.sequenced(ticked.batches)), settled_us=at_us)
-    with lending.clearing_data.transaction() as tx:
-        trading_day.forget_unsent(tx, ticked.ranges)
-    lending.check()
-
-
-def be_poor(lending: Lending, cents: int) -> None:
-    """Leave ANN with so much cash."""
-    with lending.clearing_data.transaction() as tx:
-        accounts.withdraw_cash(tx, "ANN", "out", amount_cents=CASH_CENTS - cents, now_us=NOW_US)
-
-
-@pytest.mark.parametrize(
-    ("rise", "borrowed", "cash_cents", "fund_cents"),
-    [
-        (10, 10, 150_000, 0),  # collateral of 1,500.00 is more than 125 % of 1,100.00
-        (25, 0, 25_000, 0),  # less than 125 % of 1,250.00: bought in at 125.00
-        (40, 0, 10_000, 0),
-        (60, 0, 0, 10_000),  # a gap beyond the collateral: the default fund pays 100.00
-    ],
-)
-def test_the_price_rises(lending: Lending, rise: int, borrowed: int, cash_cents: int, fund_cents: int) -> None:
-    be_poor(lending, 50_000)
-    give_fund(lending, 100_000)
-    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
-    price_cents = 10_000 + 100 * rise
-    lending.trade(lending.sell(1, price_cents, "CID"), lending.buy(1, price_cents))
-    lending.trade(lending.sell(100, price_cents, "CID"))
-    with capture_logs() as logs:
-        for second in range(1, 12):
-            buy_in(lending, at_us=NOW_US + second * 1_000_000)
-    assert lending.has() == Has(0, borrowed, 0, cash_cents, 0, 15_000 * borrowed)
-    assert fund(lending) == 100_000 - fund_cents
-    over = [] if borrowed else [{"client_id": "ANN", "default_fund_cents": fund_cents}]
-    assert [{k: line[k] for k in over[0]} for line in logs if line["event"] == "buy_in_over"] == over
-    assert any(line["event"] == "default_fund_pays" for line in logs) is (fund_cents > 0)
-
-
-def give_fund(lending: Lending, cents: int) -> None:
-    with lending.clearing_data.transaction() as tx:
-        accounts.deposit_cash(tx, "EXCHANGE", "fund", amount_cents=cents, now_us=NOW_US)
-
-
-def fund(lending: Lending) -> int:
-    with lending.clearing_data.snapshot() as tx:
-        account = accounts.account(tx, "EXCHANGE")
-    assert account is not None
-    return account.balance_cents
-
-
-def test_a_client_covers_with_its_collateral(lending: Lending) -> None:
-    """ANN's cash is all collateral: she can buy what she owes, and nothing else."""
-    be_poor(lending, 50_000)
-    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
-    assert lending.has() == Has(0, 10, 0, 150_000, 0, 150_000)
-    buy = lending.exchange.order
-    assert lending.trade(buy("buy", "ANN", 1, 1, security_id="MSFT")) == ["insufficient_funds"]
-    assert lending.trade(lending.buy(11, 9_000, "ANN"), lending.buy(6, 16_000, "ANN")) == ["insufficient_funds"] * 2
-    assert lending.trade(lending.buy(6, 12_000, "ANN"), lending.buy(5, 9_000, "ANN")) == [None, "insufficient_funds"]
-    check_all(lending.clearing_data, now_us=NOW_US)  # cash that is held to cover still secures the shares
-    lending.trade(lending.sell(6, 9_000, "CID"))
-    assert lending.has() == Has(0, 4, 0, 150_000 - 72_000, 0, 60_000)
-    lending.trade(lending.buy(4, 9_000, "ANN"), lending.sell(4, 9_000, "CID"))
-    assert lending.has() == Has(0, 0, 0, 42_000, 0, 0)
 
 
 def test_shares_that_come_in_are_returned_first(lending: Lending) -> None:
@@ -300,61 +159,6 @@ def test_the_final_settlement_has_debtors_pay(lending: Lending, value_cents: int
         assert accounts.holding(tx, "DTCC", "TSLA").shares == 100_000
 
 
-def test_a_buy_in_cancels_waits_for_sellers_and_for_the_next_auction(lending: Lending) -> None:
-    be_poor(lending, 50_000)
-    give_fund(lending, 100_000)
-    lending.trade(lending.sell(10, 10_000), lending.buy(10, 10_000))
-    resting = lending.exchange.order("buy", "ANN", 10, 9_000, **TSLA)
-    with capture_logs() as logs:
-        lending.trade(resting, lending.sell(1, 14_000, "CID"), lending.buy(1, 14_000))
-        for second in (1, 2, 3):  # the book is empty
-            buy_in(lending, at_us=NOW_US + second * 1_000_000)
-            assert lending.has().borrowed == 10
-    assert [one["client_id"] for one in logs if one["event"] == "client_bought_in"] == ["ANN"]
-    assert lending.trade(lending.sell(1, 14_000), lending.exchange.cancel(resting)) == ["buy_in", "unknown_order"]
-    lending.trade(lending.exchange.halt("TSLA", halted=True))
-    placed = count_orders(lending)
-    buy_in(lending, at_us=NOW_US + 20_000_000)
-    assert count_orders(lending) == placed
-    lending.trade(PhaseRequest(10_001, "TSLA", "auction", 10**9, 5))
-    lending.trade(lending.sell(20, 14_500, "CID"))
-    buy_in(lending, at_us=NOW_US + 30_000_000)
-    assert (count_orders(lending), lending.has().borrowed) == (placed + 2, 10)
-    # The client cannot cancel the purchase, which would put the buy-in off for ever.
-    with lending.clearing_data.snapshot() as tx:
-        found = tx.exec_driver_sql("SELECT order_id FROM orders JOIN open_orders USING (order_id) WHERE buy_in")
-        cancel = CancelRequest(10_010, "ANN", "TSLA", found.scalar_one(), NOW_US)
-    sweep = [lending.exchange.mass_cancel("ANN", shard=shard) for shard in (0, 1)]
-    assert lending.trade(cancel, *sweep) == ["buy_in", None, None]
-    lending.trade(PhaseRequest(10_002, "TSLA", "continuous", None, 5))
-    buy_in(lending, at_us=NOW_US + 40_000_000)
-    assert lending.has() == Has(0, 0, 0, 5_000, 0, 0)
-    with lending.clearing_data.snapshot() as tx:
-        cancelled = orders.order(tx, resting.order_id)
-    assert cancelled is not None
-    assert (cancelled.status, cancelled.reason) == ("cancelled", "buy_in")
-
-
-def count_orders(lending: Lending) -> int:
-    with lending.clearing_data.snapshot() as tx:
-        return int(tx.exec_driver_sql("SELECT count(*) FROM orders").scalar_one())
-
-
-def test_two_clients_are_bought_in_by_each_others_orders(lending: Lending) -> None:
-    """ANN and DOT owe shares, and each has an order to sell that the other's purchase would meet."""
-    with lending.clearing_data.transaction() as tx:
-        account_limits.change(tx, "DOT", {"short_limit": 1_000})
-        accounts.withdraw_cash(tx, "DOT", "dot", amount_cents=CASH_CENTS - 51_000, now_us=NOW_US)
-    be_poor(lending, 51_000)
-    give_fund(lending, 100_000)
-    lending.trade(lending.sell(10, 10_000), lending.sell(10, 10_000, "DOT"), lending.buy(20, 10_000))
-    lending.trade(lending.sell(1, 14_000, "CID"), lending.buy(1, 14_000))
-    lending.trade(lending.sell(30, 14_000, "CID"))
-    for second in range(1, 5):
-        buy_in(lending, at_us=NOW_US + second * 1_000_000)
-    assert lending.has("ANN") == lending.has("DOT") == Has(0, 0, 0, 11_000, 0, 0)
-
-
 @pytest.mark.parametrize("seed", range(2))
 def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing_data: Database, seed: int) -> None:
     """All clients sell short, replace and cancel, in auctions, too; in one of the cases, an account is closed.
@@ -386,9 +190,9 @@ def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing
         with clearing_data.transaction() as tx:
             tx.execute(text("UPDATE securities SET phase = 'closed' WHERE security_id = 'AAPL'"))
         with ThreadPoolExecutor(max_workers=WORKERS) as workers:
-            units = shuffled(executions, random.Random(seed))
-            for unit in [workers.submit(settle_as_a_worker, clearing_data, unit) for unit in units]:
-                unit.result()
+            parts = shuffled(executions, random.Random(seed))
+            for part in [workers.submit(settle_as_a_worker, clearing_data, part) for part in parts]:
+                part.result()
         assert settle_due(clearing_data, now_us=NOW_US) == ["AAPL"]
         assert state(clearing_data) == at_once
         check_all_books(clearing_data)
@@ -398,33 +202,3 @@ def test_the_outcome_does_not_depend_on_the_order_of_arrival_or_workers(clearing
 def phase(turn: int) -> PhaseRequest:
     """MSFT and AAPL take turns in an auction, which ends when the other one's begins."""
     return PhaseRequest(10_001 + turn, ("MSFT", "AAPL")[turn // 2 % 2], ("auction", "continuous")[turn % 2], None, 5)  # type: ignore[arg-type]
-
-
-def test_a_flash_rise_with_two_hundred_short_clients(lending: Lending) -> None:
-    """All of them are bought in within five seconds after there are sellers."""
-    clients = [f"SHORT{number}" for number in range(200)]
-    with lending.clearing_data.transaction() as tx:
-        for client_id in clients:
-            accounts.open_account(tx, client_id, now_us=NOW_US)
-            accounts.deposit_cash(tx, client_id, client_id, amount_cents=51_000, now_us=NOW_US)
-            account_limits.change(tx, client_id, {"short_limit": 10})
-    give_fund(lending, 20_000_000)
-    lending.trade(*(lending.sell(10, 10_000, client_id) for client_id in clients), lending.buy(2_000, 10_000))
-    lending.trade(*(lending.buy(5, 5_000, client_id) for client_id in clients))  # they have open orders, too
-    lending.trade(lending.sell(1, 16_000, "CID"), lending.buy(1, 16_000))
-    buy_in(lending, at_us=NOW_US + 1_000_000)
-    lending.trade(lending.sell(3_000, 16_000, "BOB"))
-    assert owing(lending) == 200
-    half_seconds = 0
-    while owing(lending) and half_seconds < 10:
-        half_seconds += 1
-        buy_in(lending, at_us=NOW_US + 2_000_000 + half_seconds * 500_000)
-    assert owing(lending) == 0
-    check_all(lending.clearing_data, now_us=NOW_US + 10_000_000)  # what is left of the fund's cash goes back
-    paid = 10 * 16_000 - 151_000
-    assert fund(lending) == 20_000_000 - 200 * paid
-
-
-def owing(lending: Lending) -> int:
-    with lending.clearing_data.snapshot() as tx:
-        return int(tx.exec_driver_sql("SELECT count(*) FROM holdings WHERE borrowed > 0").scalar_one())

@@ -1,13 +1,11 @@
-"""What a client may try with owed shares at the expense of the default fund; on a real Postgres."""
+"""Attempts of a client with owed shares to gain at the expense of the default fund; on a real Postgres."""
 
 from __future__ import annotations
 
-import pytest
 from structlog.testing import capture_logs
 
 from db.clearing_data.clients import accounts
 from db.clearing_data.listing import trading_day
-from db.connect import Database
 from tasks.messages import DelistRequest, PlaceOrder, SettleRequest
 from tasks.order_entry.tick import tick
 from tasks.order_execution.margin import check_all, log_begun
@@ -15,12 +13,7 @@ from tasks.order_execution.rules.clearing import once_each
 from tasks.order_execution.securities import events_of, record, settle_due
 from tasks.order_execution.settle import settle_once
 from tests.support.trading import CASH_CENTS, LIMITS, NOW_US
-from tests.tasks.order_execution.test_loans import TSLA, Has, Lending, be_poor, buy_in, fund, give_fund
-
-
-@pytest.fixture
-def lending(clearing_data: Database) -> Lending:
-    return Lending(clearing_data)
+from tests.tasks.order_execution.lending import TSLA, Has, Lending, be_poor, buy_in, fund, give_fund
 
 
 def move_price(lending: Lending, price_cents: int) -> None:

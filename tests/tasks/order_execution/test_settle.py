@@ -44,7 +44,7 @@ def test_a_trade_moves_shares_cash_holds_and_orders(exchange: Exchange, clearing
     assert account(clearing_data, "ANN") == (CASH_CENTS - 5 * 9_990, 0, 0)
 
 
-def test_who_buys_a_security_for_the_first_time_gets_a_holding(exchange: Exchange, clearing_data: Database) -> None:
+def test_the_first_purchase_of_a_security_makes_a_holding(exchange: Exchange, clearing_data: Database) -> None:
     with clearing_data.transaction() as tx:
         tx.execute(text("DELETE FROM holdings WHERE client_id = 'ANN' AND security_id = 'MSFT'"))
     batches, _ = exchange.enter([exchange.order("sell", "BOB", 5, 9_990), exchange.order("buy", "ANN", 5, 9_990)])
@@ -87,7 +87,7 @@ def test_an_older_trade_does_not_set_the_last_price(exchange: Exchange, clearing
 
 @pytest.mark.parametrize("of_kind", [Exchange.requests, Exchange.every_kind])
 @pytest.mark.parametrize("seed", range(5))
-def test_the_outcome_does_not_depend_on_order_repetition_or_units(
+def test_the_outcome_does_not_depend_on_order_repetition_or_batches(
     clearing_data: Database, seed: int, of_kind: Callable[[Exchange, int], list[Request]]
 ) -> None:
     open_accounts(clearing_data)
@@ -99,11 +99,11 @@ def test_the_outcome_does_not_depend_on_order_repetition_or_units(
         at_once = state(clearing_data)
         restore()
         chance = random.Random(seed)
-        units = [[one] for one in executions] + [chance.sample(executions, chance.randint(1, 30)) for _ in range(20)]
-        chance.shuffle(units)
+        batches = [[one] for one in executions] + [chance.sample(executions, chance.randint(1, 30)) for _ in range(20)]
+        chance.shuffle(batches)
         with ThreadPoolExecutor(max_workers=3) as workers:
-            for unit in [workers.submit(settle, clearing_data, unit) for unit in units]:
-                unit.result()
+            for batch in [workers.submit(settle, clearing_data, batch) for batch in batches]:
+                batch.result()
         assert state(clearing_data) == at_once
 
 

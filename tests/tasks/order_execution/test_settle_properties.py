@@ -1,4 +1,4 @@
-"""Random trades, closes, replacements and failures on a real Postgres: any order, any units, several workers."""
+"""Random trades, closes, replacements and failures on a real Postgres: any order, any batches, several workers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tests.tasks.order_execution.states import restorable, state
 WORKERS = 3
 
 
-def settle(clearing_data: Database, unit: Sequence[Execution]) -> None:
+def settle(clearing_data: Database, batch: Sequence[Execution]) -> None:
     """As a worker does: what met another transaction is tried again."""
-    unit = sorted(unit, key=lambda one: one.event_id)
+    batch = sorted(batch, key=lambda one: one.event_id)
     while True:
         try:
-            settle_once(clearing_data, unit, settled_us=NOW_US)
+            settle_once(clearing_data, batch, settled_us=NOW_US)
             return
         except DeadlockDetected:
             continue
@@ -37,10 +37,10 @@ def settle(clearing_data: Database, unit: Sequence[Execution]) -> None:
 
 
 def shuffled(executions: Sequence[Execution], chance: random.Random) -> list[list[Execution]]:
-    """Every execution in units in any order, many of them twice."""
-    units = [[one] for one in executions] + [chance.sample(executions, chance.randint(1, 40)) for _ in range(20)]
-    chance.shuffle(units)
-    return units
+    """Every execution in batches in any order, many of them twice."""
+    batches = [[one] for one in executions] + [chance.sample(executions, chance.randint(1, 40)) for _ in range(20)]
+    chance.shuffle(batches)
+    return batches
 
 
 def found(clearing_data: Database, query: str) -> list[tuple[object, ...]]:
@@ -61,8 +61,8 @@ def test_the_outcome_does_not_depend_on_order_repetition_or_workers(clearing_dat
         at_once = state(clearing_data)
         restore()
         with ThreadPoolExecutor(max_workers=WORKERS) as workers:
-            for unit in [workers.submit(settle, clearing_data, unit) for unit in shuffled(executions, chance)]:
-                unit.result()
+            for batch in [workers.submit(settle, clearing_data, batch) for batch in shuffled(executions, chance)]:
+                batch.result()
         assert state(clearing_data) == at_once
     check_books(clearing_data, failing=seed >= 2, fees=seed % 2 == 1)
 

@@ -78,9 +78,9 @@ def test_an_order_may_trade_before_and_after_another_price_in_any_order(
     executions = executions_of(batches)
     assert [type(one) for one in executions] == [TradeMade, OrderReplaced, TradeMade, OrderClosed]
     with restorable(clearing_data) as restore:
-        for units in ([executions], *([[one] for one in some] for some in permutations(executions))):
-            for unit in units:
-                settle(clearing_data, unit)
+        for parts in ([executions], *([[one] for one in some] for some in permutations(executions))):
+            for part in parts:
+                settle(clearing_data, part)
             assert order(clearing_data, buy.order_id) == ("cancelled", 10, 2, "cancelled")
             assert account(clearing_data, "ANN") == (CASH_CENTS - 7 * 10_009 - 3 * 10_011, 0, 0)
             assert state(clearing_data)["pending_replaces"] == state(clearing_data)["open_orders"] == []

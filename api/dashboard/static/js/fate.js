@@ -7,11 +7,11 @@ const MARKS = { waiting: "…", done: "✓", failed: "✕" };
 
 // {kind, mark, text}; kind is waiting, done or failed.
 export function fateOf(order) {
-  const [kind, text] = told(order);
+  const [kind, text] = wordsOf(order);
   return { kind, mark: MARKS[kind], text };
 }
 
-function told(order) {
+function wordsOf(order) {
   const { status, quantity, filled_quantity: filled } = order;
   const traded = filled > 0 ? `filled ${format.quantity(filled)} @ ${format.price(order.average_price)} on average` : "";
   if (status === "pending") return ["waiting", "on its way to order entry"];

@@ -7,7 +7,7 @@ import { Signal } from "./signal.js";
 
 const ACCOUNT_MS = 1_000;
 const ORDERS_MS = 500;
-// A report may come before the clearinghouse has committed what it reports: ask again this long after the last one.
+// A report may come before the clearinghouse has committed what it reports: ask again this long after the last report.
 const AGAIN_MS = [1_500, 6_000];
 const MOST_OPEN = 200;
 const MOST_CLOSED = 100;

@@ -44,7 +44,7 @@ function queueOf(stage, shard) {
 const isResting = (span) => span.what.startsWith("resting");
 
 function waiting(span, shard) {
-  if (isResting(span)) return ["The order is in the book until another one meets it, or it is cancelled."];
+  if (isResting(span)) return ["The order rests in the book until another order matches it, or it is cancelled."];
   return [`RabbitMQ keeps the message on the quorum queue ${queueOf(span.stage, shard)} until a worker takes it.`];
 }
 
@@ -97,7 +97,7 @@ function postingWords(one) {
 }
 
 function atFeed({ order, isLast }) {
-  const lines = ["The report is stored, and sent to those that listen."];
+  const lines = ["The report is stored, and sent to its subscribers."];
   if (order && isLast) lines.push(`The order is ${statusWords(order)} now.`);
   return lines;
 }

@@ -145,13 +145,13 @@ export class Stream {
     this.#market.time.value = Date.parse(beat.timestamp);
     for (const channel of CHAINED) {
       const securityId = this.#market.securityId;
-      const told = beat.sequences[channel]?.[securityId];
-      if (told === undefined) continue;
+      const reported = beat.sequences[channel]?.[securityId];
+      if (reported === undefined) continue;
       const name = nameOf(channel, securityId);
       const known = this.#sequences.get(name) ?? 0;
       // Two heartbeats have reported an update that is still not here: it is lost.
-      if ((this.#behind.get(name) ?? Infinity) > known && told > known) this.#behind.set(name, known);
-      else if (told > known && this.#behind.get(name) === known) this.#takeSnapshot(channel, securityId);
+      if ((this.#behind.get(name) ?? Infinity) > known && reported > known) this.#behind.set(name, known);
+      else if (reported > known && this.#behind.get(name) === known) this.#takeSnapshot(channel, securityId);
       else this.#behind.delete(name);
     }
   }

@@ -10,7 +10,7 @@ down_revision = "0017"
 def upgrade() -> None:
     op.create_table(
         "suspects",
-        sa.Column("message_id", sa.Text(), primary_key=True),
+        sa.Column("message_id", sa.Text(collation="C"), primary_key=True),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("last_us", sa.BigInteger(), nullable=False),
     )

@@ -82,7 +82,7 @@ def test_a_phase_that_was_not_pushed_is_read_from_postgres(streams: Streams, fee
     assert (events[-1]["type"], events[-1]["data"]["phase"]) == ("snapshot", "halted")
 
 
-def test_who_hears_all_securities_hears_one_that_is_listed_later(
+def test_a_subscriber_to_all_securities_gets_one_that_is_listed_later(
     streams: Streams, feed: Feed, clearing_data: Database
 ) -> None:
     settle(streams, feed)

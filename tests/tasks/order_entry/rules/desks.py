@@ -44,7 +44,7 @@ def desk(*, limits: dict[str, object] | None = None, **known: object) -> Desk:
 
     SMALL and LARGE have limits of their own. TEAM is in a competition, in which CUP is traded.
 
-    TICK trades in steps of 5 cents from $1 to $2, and for a trade of FEES the one who comes pays 1 %.
+    TICK trades in steps of 5 cents from $1 to $2, and the incoming side of a trade in FEES pays 1 %.
     """
     fields = {
         "funds": {

@@ -47,7 +47,7 @@ def test_a_cancel_goes_to_the_shard_of_its_security() -> None:
     assert decide(known, request) == Admitted(request, command, shard=1)
 
 
-def test_a_cancel_knows_the_orders_before_it_in_the_unit() -> None:
+def test_a_cancel_knows_the_orders_before_it_in_the_batch() -> None:
     refused = order(11, quantity=11)
     assert reasons(desk(), order(10), cancel(10), refused, cancel(11), cancel(10, client_id="BOB")) == [
         None,
@@ -118,7 +118,7 @@ def test_a_mass_cancel_of_a_security_goes_to_its_shard_whatever_shard_it_names()
     assert mark.shard == decided.shard
 
 
-def test_a_mass_cancel_takes_the_orders_before_it_in_the_unit_and_none_twice() -> None:
+def test_a_mass_cancel_takes_the_orders_before_it_in_the_batch_and_none_twice() -> None:
     entry = desk(open_orders=open_orders(*OPEN))
     requests = [order(10), mass_cancel(side="buy"), order(11), halt(), mass_cancel(), mass_cancel()]
     commands = [decide(entry, request).command for request in requests]

@@ -56,15 +56,15 @@ def test_a_request_is_distinguished_from_every_other(request_: Request) -> None:
 
 def test_37_of_copies_the_first_counts_and_what_differs_is_dropped() -> None:
     first, copy = order(1), order(1, received_us=6)
-    unit = [order(2), first, copy, cancel(7, command_id=1), order(1, quantity=2), order(3)]
-    assert once_each(unit) == (
+    batch = [order(2), first, copy, cancel(7, command_id=1), order(1, quantity=2), order(3)]
+    assert once_each(batch) == (
         {2: order(2), 1: first, 3: order(3)},
-        [Dropped(unit[3], "number_reused"), Dropped(unit[4], "number_reused")],
+        [Dropped(batch[3], "number_reused"), Dropped(batch[4], "number_reused")],
     )
 
 
 def test_names_with_control_characters_are_taken_out() -> None:
     bad = [order(2, client_order_id="a\x00b"), cancel(1, command_id=3, security_id="M\n"), mass_cancel(client_id="\t")]
-    unit, _ = once_each([order(1, client_order_id="a-1"), *bad])
-    assert without_control_characters(unit, list(unit)) == [Dropped(one, "control_character") for one in bad]
-    assert unit == {1: order(1, client_order_id="a-1")}
+    batch, _ = once_each([order(1, client_order_id="a-1"), *bad])
+    assert without_control_characters(batch, list(batch)) == [Dropped(one, "control_character") for one in bad]
+    assert batch == {1: order(1, client_order_id="a-1")}

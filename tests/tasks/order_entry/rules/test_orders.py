@@ -215,7 +215,7 @@ def test_a_denied_order_keeps_its_client_order_id() -> None:
     assert reasons(desk(), *requests) == ["insufficient_funds", "duplicate_client_order_id"]
 
 
-def test_orders_are_known_to_what_follows_in_the_unit() -> None:
+def test_orders_are_known_to_what_follows_in_the_batch() -> None:
     entry = desk(open_orders={"ANN": {}})
     reasons(entry, order(1, quantity=2), order(2, quantity=99), order(3, client_id="BOB"))
     assert entry.orders == {

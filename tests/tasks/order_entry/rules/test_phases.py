@@ -27,7 +27,7 @@ def test_a_halt_is_a_phase_and_so_is_its_end() -> None:
     assert decide(entry, halt("AAPL", halted=False)).command.phase == "continuous"
 
 
-def test_what_follows_in_the_unit_knows_of_it() -> None:
+def test_what_follows_in_the_batch_knows_of_it() -> None:
     entry = desk()
     resumed = [halt(halted=False), order(2), halt("HALT", halted=False), order(3, security_id="HALT")]
     assert reasons(entry, halt(), order(1), *resumed) == [None, "halted", None, None, None, None]

@@ -14,7 +14,7 @@ SHORT = {"side": "sell", "client_id": "BEAR"}
 
 
 def bear(*, cents: int = 100_000, lendable: int = 1_000) -> dict[str, object]:
-    """What the desk knows of BEAR, who may owe 50 shares, owes 5, and has no other ones."""
+    """The desk of a batch of BEAR, a client that may owe 50 shares, owes 5, and has none of its own."""
     limits = Limits(**LIMITS, short_limit=50)
     return {
         "funds": {"BEAR": Funds(cents, open_orders=0, limits=limits)},

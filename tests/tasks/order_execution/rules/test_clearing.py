@@ -229,10 +229,10 @@ def test_every_decided_replacement_has_to_be_pending() -> None:
 @given(logs(), st.lists(st.integers(0, 3), min_size=1))
 def test_units_may_be_cut_and_ordered_in_any_way(log: list[Command], deal: list[int]) -> None:
     executions = executions_of(log)
-    units: list[list[Execution]] = [[] for _ in range(4)]
+    batches: list[list[Execution]] = [[] for _ in range(4)]
     for position, execution in enumerate(executions):
-        units[deal[position % len(deal)]].insert(0, execution)
-    assert sums(clear(unit) for unit in reversed(units)) == sums([clear(executions)])
+        batches[deal[position % len(deal)]].insert(0, execution)
+    assert sums(clear(batch) for batch in reversed(batches)) == sums([clear(executions)])
 
 
 @given(logs())

@@ -82,9 +82,9 @@ class Books:
         self.held[order.client_id] += holds.margin_cents
         self.promised += holds.short
 
-    def settle(self, unit: Sequence[Execution]) -> None:
-        """Settle a unit as order execution does."""
-        settlement = clear(unit, closed=self.closed_accounts)
+    def settle(self, batch: Sequence[Execution]) -> None:
+        """Settle a batch as order execution does."""
+        settlement = clear(batch, closed=self.closed_accounts)
         sells = {order_id: self.orders[order_id] for order_id in lending.sell_orders(settlement, CLIENTS)}
         for order_id, change in settlement.orders.items():
             self.orders[order_id].filled += change.filled_quantity
@@ -93,7 +93,7 @@ class Books:
         located = lending.take_holds(settlement, {}, after)
         old = {owner: self.positions[owner] for owner in settlement.holdings}
         changes = lending.lend(settlement, old, located)
-        sales = lending.sales_of(unit, settlement, CLIENTS)
+        sales = lending.sales_of(batch, settlement, CLIENTS)
         for sale in sales:
             self.sales[sale.client_id][sale.event_id] = sale
         owing = lending.unsecured(changes, old, sales)
@@ -230,17 +230,17 @@ def copy_of(books: Books) -> Books:
 
 
 def settle_in_any_order(books: Books, executions: list[Execution], chance: random.Random, *, check_every: int) -> None:
-    """Settle units of random sizes in random order; check the books every few units."""
+    """Settle batches of random sizes in random order; check the books every few batches."""
     left = list(executions)
     chance.shuffle(left)
-    units = 0
+    batches = 0
     while left:
         size = chance.choice((1, 1, 2, 5, 20))
-        unit = sorted(left[:size], key=lambda one: one.event_id)
+        batch = sorted(left[:size], key=lambda one: one.event_id)
         del left[:size]
-        books.settle(unit)
-        units += 1
-        if units % check_every == 0:
+        books.settle(batch)
+        batches += 1
+        if batches % check_every == 0:
             books.check()
     books.check()
 
@@ -260,7 +260,7 @@ def test_the_outcome_does_not_depend_on_the_order_of_arrival(seed: int) -> None:
 @given(seed=st.integers(0, 2**32))
 @settings(deadline=None)
 def test_every_step_leaves_sound_books(seed: int) -> None:
-    """Small cases, checked after every unit; `--hypothesis-profile millions` plays millions of steps."""
+    """Small cases, checked after every batch; `--hypothesis-profile millions` plays millions of steps."""
     chance = random.Random(seed)
     books, executions = walk(chance, 60)
     in_order = copy_of(books)

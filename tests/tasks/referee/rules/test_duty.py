@@ -1,4 +1,4 @@
-"""Who quotes, and what missing time costs."""
+"""The duty to quote: which teams meet it, and the cost of missing time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// The organiser's page: the competitions, a new one from a case, and all controls of a competition.
+// The organiser's page: the competitions, a form for a new one, and all controls of a competition.
 
 import { byId, element, setClass, write } from "../elements.js";
 import { clock, price, quantity, rate, signed } from "../format.js";
@@ -17,7 +17,7 @@ async function signIn() {
   if (!key.value) return;
   try {
     const identity = await get("/whoami");
-    if (identity.role !== "admin") throw new Error("this is a client's key; the console needs the admin's");
+    if (identity.role !== "admin") throw new Error("this is the key of a client; sign in with the admin's key");
     write(byId("who"), "signed in");
     setClass(byId("key-form"), "hidden", true);
     setClass(byId("desk"), "hidden", false);
@@ -130,7 +130,7 @@ function showSecurities() {
   const wanted = ["", ...competition.securities.map((one) => one.security_id)];
   const place = byId("news-security");
   if ([...place.options].map((one) => one.value).join() === wanted.join()) return;
-  place.replaceChildren(...wanted.map((id) => element("option", { value: id }, id || "about nothing in particular")));
+  place.replaceChildren(...wanted.map((id) => element("option", { value: id }, id || "no particular security")));
 }
 
 function tick() {
@@ -175,7 +175,7 @@ function writeRow(row, team) {
   ];
   texts.forEach((text, index) => write(row.cells[index], text));
   setClass(row.node, "house", team.is_house);
-  write(row.stop, team.state === "stopped" ? "Let trade" : "Stop");
+  write(row.stop, team.state === "stopped" ? "Allow trading" : "Stop");
   row.stop.disabled = team.state === "closed";
   return row.node;
 }
@@ -186,7 +186,7 @@ async function replaceKey(team) {
   const { data: before } = await get(keys);
   const made = await post(keys, { name: "replaced" });
   for (const one of before.filter((one) => one.revoked_at === null)) await remove(`${keys}/${one.key_id}`);
-  write(byId("new-key"), `The new key of ${team.team}, shown only this once: ${made.api_key}`);
+  write(byId("new-key"), `The new key of ${team.team}, shown only once: ${made.api_key}`);
   setClass(byId("new-key"), "hidden", false);
 }
 

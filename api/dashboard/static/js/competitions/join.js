@@ -6,10 +6,10 @@ import { key } from "../session.js";
 import { copyButtons } from "./copy.js";
 
 const token = decodeURIComponent(location.pathname.split("/").pop());
-const SAID = {
+const MESSAGES = {
   registration: "You are invited. Choose a name for your team.",
-  running: "The competition has begun, so no team can join any more.",
-  break: "The competition has begun, so no team can join any more.",
+  running: "The competition has begun, so teams can no longer join.",
+  break: "The competition has begun, so teams can no longer join.",
   finished: "The competition is over.",
   stopped: "The competition was stopped.",
 };
@@ -19,7 +19,7 @@ async function look() {
     const found = await get(path`/join/${token}`, null);
     write(byId("competition-name"), found.name);
     const open = found.state === "registration" && !found.is_used;
-    write(byId("state"), found.is_used ? "A team has joined with this invitation already. Ask the organiser for another one." : SAID[found.state]);
+    write(byId("state"), found.is_used ? "Another team has used this invitation. Ask the organiser for a new one." : MESSAGES[found.state]);
     setClass(byId("join-form"), "hidden", !open);
     if (open) byId("team").focus();
     return found;

@@ -6,7 +6,7 @@ import { get, path, repeatedly } from "../rest.js";
 import { leftMs, minutes } from "./clock.js";
 
 const id = decodeURIComponent(location.pathname.split("/").pop());
-const SAID = { registration: "Teams are joining", break: "Break", finished: "Finished", stopped: "Stopped" };
+const STATES = { registration: "Teams are joining", break: "Break", finished: "Finished", stopped: "Stopped" };
 const MOST_TEAMS = 20;
 const MOST_NEWS = 5;
 let competition = null;
@@ -18,7 +18,7 @@ function showState() {
   write(byId("name"), competition.name);
   document.title = competition.name;
   const running = competition.state === "running";
-  write(byId("state"), running ? (PHASES[competition.phase] ?? "Preparing the round") : SAID[competition.state]);
+  write(byId("state"), running ? (PHASES[competition.phase] ?? "Preparing the round") : STATES[competition.state]);
   document.body.dataset.state = competition.phase ?? competition.state;
   write(byId("round"), competition.round ? `Round ${competition.round} of ${competition.rounds}` : `${competition.rounds} rounds, ${competition.teams} teams`);
   write(byId("seed"), competition.seed ? `seed ${competition.seed}` : `SHA-256 of the seed ${competition.seed_sha256}`);

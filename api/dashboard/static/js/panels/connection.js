@@ -23,7 +23,7 @@ export function connection(market, stream) {
   paintOn([stream.state, reachable, now, zone], () => {
     const state = stream.state.value === "live" && !reachable.value ? "api down" : stream.state.value;
     pill.dataset.state = state;
-    pill.title = state === "api down" ? "The streams go on, but the api does not answer: no order can be sent." : "";
+    pill.title = state === "api down" ? "The streams continue, but the api does not answer: no order can be sent." : "";
     document.body.dataset.connection = state;
     write(byId("connection-state"), state);
     const elapsedMs = stream.state.value === "live" ? stream.changeMs() : stream.silenceMs();

@@ -21,7 +21,7 @@ async function useKey(event) {
   write(fault, "");
   field.removeAttribute("aria-invalid");
   try {
-    if (!KEY.test(entered)) throw new Error("this is no key: keys are letters, digits, - and _");
+    if (!KEY.test(entered)) throw new Error("this is not a key: keys consist of letters, digits, - and _");
     const found = await get("/whoami", entered);
     key.value = entered;
     identity.value = found;
@@ -42,6 +42,6 @@ function showOwner() {
   byId("ticket-hint").hidden = found === null || mayTrade();
   if (found === null) return;
   write(byId("ticket-owner"), found.client_id ?? "the admin");
-  const hint = found.role === "admin" ? "The admin has no account: orders take a client's key." : "This key may read only.";
+  const hint = found.role === "admin" ? "The admin has no account: use the key of a client to trade." : "This key may only read.";
   write(byId("ticket-hint"), hint);
 }

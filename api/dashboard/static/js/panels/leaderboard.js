@@ -17,7 +17,7 @@ const PATTERNS = [[], [6, 3], [2, 3], [9, 3, 2, 3], [1, 2], [4, 2, 1, 2, 1, 2], 
 const MOST_CURVES = PATTERNS.length;
 const SVG = "http://www.w3.org/2000/svg";
 
-// The clients with a curve, each in its place: a client that stays among the first keeps its colour and pattern.
+// The clients with a curve, each in its place: a client that stays at the top keeps its colour and pattern.
 const drawn = new Signal([]);
 
 export function leaderboard(market, stream) {
@@ -67,7 +67,7 @@ export function leaderboard(market, stream) {
     const lack = market.leaderboard.value === null ? (stream.lack("leaderboard") ?? "waiting") : null;
     writeAbsence(byId("leaderboard-empty"), board.length === 0, lack, { what: "the leaderboard", nothing: "No clients yet." });
     const curves = drawn.value.length;
-    write(byId("leaderboard-legend"), curves > 0 ? `return of the first ${curves}, by what they are worth` : "");
+    write(byId("leaderboard-legend"), curves > 0 ? `returns of the top ${curves} by equity` : "");
     rows.fit(board.length).forEach((made, index) => writeStanding(made, board[index]));
   });
   paintOn([shown, pointed], () => plot.again());

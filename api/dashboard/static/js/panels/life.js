@@ -22,7 +22,7 @@ const CLOSED = new Set(["filled", "cancelled", "rejected"]);
 export const chosenOrder = new Signal(null);
 
 // {life, order, records}; the last two are null for a recent order of another client.
-const told = new Signal(null);
+const shownLife = new Signal(null);
 const missing = new Signal("Waiting for an order that trades.");
 
 export function chooseOrder({ security_id: securityId, order_id: orderId }) {
@@ -33,13 +33,13 @@ export function chooseOrder({ security_id: securityId, order_id: orderId }) {
 export function life(market) {
   const rows = new Rows(byId("life-rows"), row);
   const scale = new Rows(byId("life-scale"), () => ({ node: element("span") }));
-  const steps = lifeSteps(told);
+  const steps = lifeSteps(shownLife);
   byId("life-any").addEventListener("click", () => (chosenOrder.value = null));
   key.listen(() => (chosenOrder.value = null));
   follow(market, steps);
 
-  paintOn([told, missing, chosenOrder, step, zone], () => {
-    const found = told.value?.life ?? null;
+  paintOn([shownLife, missing, chosenOrder, step, zone], () => {
+    const found = shownLife.value?.life ?? null;
     byId("life-table").hidden = found === null;
     byId("life-any").hidden = chosenOrder.value === null;
     byId("life-empty").hidden = found !== null;
@@ -72,7 +72,7 @@ function follow(market, steps) {
   }
   chosenOrder.listen(() => {
     steps.stop();
-    told.value = null;
+    shownLife.value = null;
     missing.value = chosenOrder.value === null ? "Waiting for an order that trades." : `Waiting for order ${chosenOrder.value.order_id}.`;
     turn();
   });
@@ -82,12 +82,12 @@ function follow(market, steps) {
 async function load(order) {
   try {
     const found = order === null ? { life: await get("/life"), order: null, records: null } : await own(order);
-    if (order === chosenOrder.value) told.value = found;
+    if (order === chosenOrder.value) shownLife.value = found;
     return EVERY_MS;
   } catch (problem) {
     if (order !== chosenOrder.value) return EVERY_MS;
     if (problem.status === 404) {
-      told.value = null;
+      shownLife.value = null;
       missing.value =
         order === null ? "No order with all its time stamps yet." : `Order ${order.order_id} has no time stamps yet.`;
       return order === null ? NOTHING_MS : SOON_MS;
@@ -98,7 +98,7 @@ async function load(order) {
 }
 
 async function own({ security_id: securityId, order_id: orderId }) {
-  const known = told.value;
+  const known = shownLife.value;
   // A closed order no longer changes, except that the records of its trades may still be on their way.
   if (known?.order && CLOSED.has(known.order.status) && known.settled) return known;
   const address = path`/orders/${securityId}/${orderId}`;
@@ -108,7 +108,7 @@ async function own({ security_id: securityId, order_id: orderId }) {
 }
 
 function writeFate() {
-  const { order = null } = told.value ?? {};
+  const { order = null } = shownLife.value ?? {};
   byId("life-fate").hidden = order === null;
   if (order === null) return;
   const fate = fateOf(order);

@@ -14,11 +14,11 @@ const NO_STEP = -1;
 export const step = new Signal(NO_STEP);
 const playing = new Signal(false);
 
-// told: a signal of {life, order, records}, or null.
-export function lifeSteps(told) {
+// shownLife: a signal with {life, order, records}, or null.
+export function lifeSteps(shownLife) {
   const lines = new Rows(byId("step-lines"), () => ({ node: element("li") }));
   let timer = null;
-  const count = () => told.value?.life.spans.length ?? 0;
+  const count = () => shownLife.value?.life.spans.length ?? 0;
 
   function go(to) {
     step.value = Math.min(Math.max(to, NO_STEP), count() - 1);
@@ -37,10 +37,10 @@ export function lifeSteps(told) {
   byId("step-on").addEventListener("click", () => (play(false), go(step.value + 1)));
   byId("step-play").addEventListener("click", () => play(!playing.value));
 
-  paintOn([told, step, playing], () => {
-    byId("life-steps").hidden = told.value === null;
-    if (told.value === null) return;
-    const { life, order, records } = told.value;
+  paintOn([shownLife, step, playing], () => {
+    byId("life-steps").hidden = shownLife.value === null;
+    if (shownLife.value === null) return;
+    const { life, order, records } = shownLife.value;
     const story = storyOf(life, order, records);
     const shown = story[step.value] ?? null;
     write(byId("step-play"), playing.value ? "❚❚ pause" : "▶ step by step");

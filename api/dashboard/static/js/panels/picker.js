@@ -36,7 +36,7 @@ export function picker(market) {
     const data = find.hidden ? every : every.filter((one) => one.security_id.includes(sought.value));
     const made = rows.fit(data.length);
     data.forEach((one, index) => writeRow(made[index], one, market));
-    const nothing = every.length === 0 ? "No securities are listed." : "No security has these letters.";
+    const nothing = every.length === 0 ? "No securities are listed." : "No security has these letters in its name.";
     const texts = { what: "the securities", nothing };
     writeAbsence(byId("picker-empty"), data.length === 0, lackOf(listed.value, listingProblem.value), texts);
     writeBar(market);
@@ -109,7 +109,7 @@ function writeRow({ node, button, cells }, { security_id: id, halted }, market) 
   const change = changeOf(id, last);
   write(button, id);
   button.setAttribute("aria-pressed", String(id === security.value));
-  button.title = halted ? "halted: takes cancels only" : "";
+  button.title = halted ? "halted: only cancels are accepted" : "";
   setClass(node, "chosen", id === security.value);
   write(cells[1], halted ? "halted" : format.price(last));
   write(cells[2], change === null ? format.NOTHING : format.percent(change));

@@ -63,7 +63,7 @@ function writeAll(found, queues) {
     writeQueue(row, queue, latencies.get(stageOf(queue.name)));
   });
   const link = byId("pipeline-flower");
-  // Only accept an address of the web, which cannot run a script here.
+  // Accept only web addresses, which cannot run a script here.
   const isAddress = /^https?:\/\//.test(found.flower ?? "");
   link.hidden = !isAddress;
   if (isAddress) link.href = found.flower;

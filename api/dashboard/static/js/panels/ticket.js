@@ -186,7 +186,7 @@ function showFaults(problem) {
   }
   const first = FIELDS.find((name) => fields[name].hasAttribute("aria-invalid"));
   if (first) fields[first].focus();
-  if (problem.unknownOutcome) say("failed", "✕", `${problem.message}; sent again, it is the same order`);
+  if (problem.unknownOutcome) say("failed", "✕", `${problem.message}: sending it again cannot place it twice`);
   else if (elsewhere.length > 0) say("failed", "✕", elsewhere.join("; "));
   else if (!first) say("failed", "✕", problem.message);
   if (!problem.unknownOutcome) clientOrderId = null;

@@ -1,4 +1,4 @@
-// The bar of a replay: which security and round, a slider over its time, play and pause.
+// The bar of a replay: its security and round, a slider over its time, play and pause.
 
 import { byId, element, write } from "../elements.js";
 import * as format from "../format.js";

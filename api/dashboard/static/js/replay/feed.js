@@ -1,4 +1,4 @@
-// What the market page gets in place of a stream: the state of a round at a moment, from the rows of its replay.
+// Replaces the stream of the market page: the state of a round at a moment, from the rows of its replay.
 
 import { STEPS_S } from "../candle_rows.js";
 import { KEPT_CANDLES, MOST_TRADES } from "../market.js";
@@ -8,7 +8,7 @@ const NOT_REPLAYED = "a replay has only the market";
 const REPLAYED = new Set(["book", "trades", "candles", "price", "phase"]);
 
 export class ReplayFeed {
-  // As of a stream, for the panels.
+  // The same as in a stream, for the panels.
   state = new Signal("connecting");
   refused = new Signal(new Map());
   arrived = new Signal(new Set());
@@ -64,7 +64,7 @@ export class ReplayFeed {
     this.show(0);
   }
 
-  // Show the market at a time since the beginning. Going on applies what happened since; going back begins again.
+  // Show the market at a time since the beginning. Moving forward applies what happened since; moving back begins again.
   show(timeMs) {
     if (this.#rows === null || timeMs === this.#timeMs) return;
     const again = timeMs < this.#timeMs || this.#timeMs < 0;
@@ -83,7 +83,7 @@ export class ReplayFeed {
     this.#candles = new Map(Object.keys(STEPS_S).map((interval) => [interval, []]));
   }
 
-  // The rows of a kind up to the time, which the market has not had.
+  // The rows of a kind up to the time that are not in the market yet.
   #due(kind) {
     const rows = this.#rows[kind];
     const first = this.#at[kind];
@@ -143,7 +143,7 @@ export class ReplayFeed {
     candle.low = Math.min(candle.low, price);
     candle.close = price;
     candle.volume += quantity;
-    // A copy: the market tells a changed candle from the former one by its identity.
+    // A copy: the market recognises a changed candle by its identity.
     rows[rows.length - 1] = { ...candle };
     return rows.at(-1);
   }
