@@ -32,7 +32,7 @@ HURRY = {
 
 @pytest.fixture
 def exchange(clearing_data: Database, market_data: Database) -> Iterator[Exchange]:
-    with running_exchange() as running:
+    with running_exchange(without=["referee"]) as running:
         yield running
 
 

@@ -84,7 +84,7 @@ def open_door(directory: Path, upstream_port: int) -> Iterator[Door]:
 def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
     renew_clearing_data(_databases[0])
     renew_market_data(_databases[1])
-    with running_exchange() as running:
+    with running_exchange(without=["referee"]) as running:
         yield running
 
 

@@ -6,35 +6,38 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from kombu import Connection
 
-from celery_app.settings import settings
+from celery_app.settings import Settings, settings
 from celery_app.topology import DEAD_LETTER
-from deploy import database_users
+from db.connect import Database
+from deploy import database_users, migrate
 from deploy.broker_users import url_of
 from deploy.local import exchange as local
 from deploy.local.places import Instance
 from deploy.local.programs import Program
 from deploy.local.supervisor import Supervisor
 from deploy.local.variables import from_environment
+from tasks.audit.audit import CONNECTIONS, audit
 from tests.support.broker import depth, empty_queues
 from tests.support.databases import passwords_of_users
 from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
 START_S = 300.0
+AUDIT_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -106,13 +109,16 @@ class Exchange:
     # -- what must hold --------------------------------------------------------------------------------------------
 
     def audit(self) -> AuditResult:
-        """Run the audit as `make audit` does; it waits for messages under way."""
-        done = subprocess.run(
-            [sys.executable, "-m", "tasks.audit", "--json"], capture_output=True, text=True, check=False, timeout=300
-        )
-        assert done.stdout, done.stderr
-        result = json.loads(done.stdout)
-        return AuditResult(result["passed"], [rule for rule in result["rules"] if not rule["passed"]])
+        """Run the audit that `make audit` runs; it waits for messages under way."""
+        s = settings()
+        urls = (s.clearing_data_url.get_secret_value(), s.market_data_url.get_secret_value())
+        databases = [Database(url, pool_size=CONNECTIONS, application_name="audit") for url in urls]
+        try:
+            found = audit(*databases, broker_url=s.broker_url.get_secret_value(), patience_s=AUDIT_PATIENCE_S)
+        finally:
+            for database in databases:
+                database.engine.dispose()
+        return AuditResult(found.passed, [msgspec.to_builtins(rule) for rule in found.rules if not rule.passed])
 
     def dead_letters(self) -> int:
         """Return the number of dead letters."""
@@ -135,12 +141,14 @@ def running_exchange(
     *,
     broker_url: str | None = None,
     passwords: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
 ) -> Iterator[Exchange]:
     """Run the exchange on empty queues inside the block.
 
     variables   of `make up`, such as {"ORDER_ENTRY_WORKERS": "2"}; no bots trade unless they are named
     broker_url  of another RabbitMQ than that of the tests, with a user that has all rights
     passwords   of the roles' users there, with whose rights the processes run; None: all processes have all rights
+    without     processes that the test does not need, such as the referee where there are no competitions
     """
     s = settings()
     # The path of a Unix socket has to be short, and pytest's folders are deep.
@@ -164,11 +172,10 @@ def running_exchange(
         for program in local.programs(
             asked_for, environment, shards=s.shards, flower_port=port["flower"], url=url, roles=roles, users=users
         )
-        if program.name != "flower"
+        if program.name not in {"flower", *without}
     ]
-    made = {**os.environ, **environment, "DATABASE_USERS": json.dumps(passwords)}
-    bots = (variables or {}).get("BOTS", "none")
-    subprocess.run([sys.executable, "-m", "deploy.migrate", "--bots", bots], env=made, check=True)
+    named = {name.lower(): text for name, text in environment.items() if name.lower() in Settings.model_fields}
+    migrate.prepare(Settings(**named, database_users=passwords), bots=(variables or {}).get("BOTS", "none"))
     supervisor = Supervisor(instance)
     try:
         with empty_queues(broker_url):

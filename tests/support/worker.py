@@ -52,15 +52,9 @@ class WorkerProcess:
     def __init__(self, queues: tuple[str, ...], app: str, environment: Mapping[str, str]) -> None:
         self.name = "+".join(queues)
         self.id = socket.gethostname()
-        self._command = [
-            sys.executable,
-            "-m",
-            "celery",
-            "-A",
-            app,
-            "worker",
-            *(["-Q", ",".join(queues)] * bool(queues)),
-        ]
+        # The supervisor's command imports less; only that of Celery loads another application.
+        module = ["celery_app"] if app == "celery_app" else ["celery", "-A", app]
+        self._command = [sys.executable, "-m", *module, "worker", *(["-Q", ",".join(queues)] * bool(queues))]
         self._environment = dict(environment)
         self._log = Path(tempfile.mkstemp(prefix=f"worker-{self.name}-", suffix=".log")[1])
         self._process: subprocess.Popen[bytes] | None = None

@@ -13,5 +13,5 @@ from tests.support.exchange import Exchange, running_exchange
 @pytest.fixture
 def exchange(clearing_data: Database, market_data: Database) -> Iterator[Exchange]:
     """Run an exchange without bots, on two new databases."""
-    with running_exchange() as running:
+    with running_exchange(without=["referee"]) as running:
         yield running

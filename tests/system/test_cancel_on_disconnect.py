@@ -24,7 +24,7 @@ LOAD_ORDERS = 200
 
 @pytest.fixture
 def exchange(clearing_data: Database, market_data: Database) -> Iterator[Exchange]:
-    with running_exchange({"ORDER_ENTRY_WORKERS": "2"}) as running:
+    with running_exchange({"ORDER_ENTRY_WORKERS": "2"}, without=["referee"]) as running:
         yield running
 
 

@@ -47,7 +47,7 @@ def exchange(_databases: tuple[Database, Database]) -> Iterator[Exchange]:
     """Run one exchange for all tests of this module."""
     renew_clearing_data(_databases[0])
     renew_market_data(_databases[1])
-    with running_exchange() as running:
+    with running_exchange(without=["referee"]) as running:
         yield running
 
 

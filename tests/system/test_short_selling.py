@@ -40,7 +40,7 @@ def account(client: Client, client_id: str) -> dict[str, object]:
 
 def test_a_short_position_is_opened_covered_and_bought_in(clearing_data: Database, market_data: Database) -> None:
     workers = {"ORDER_ENTRY_WORKERS": "2", "ORDER_EXECUTION_WORKERS": "2"}
-    with running_exchange(workers) as exchange:
+    with running_exchange(workers, without=["referee"]) as exchange:
         seller, buyer = trader(exchange, "SHORT", short_limit=500), trader(exchange, "LONG", shares=500)
         open_and_cover(exchange, seller, buyer)
         run_away(exchange, seller, buyer)

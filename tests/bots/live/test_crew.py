@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def exchange(clearing_data: Database, market_data: Database) -> Iterator[Exchange]:
-    with running_exchange() as running:
+    with running_exchange(without=["referee"]) as running:
         yield running
 
 

@@ -31,7 +31,7 @@ class Clone:
         return subprocess.run(
             [sys.executable, "-m", "deploy.local", command, *arguments],
             cwd=self.folder,
-            env=environment | {"PYTHONDONTWRITEBYTECODE": "1"} | variables,
+            env=environment | variables,
             capture_output=True,
             text=True,
             timeout=900,
