@@ -13,7 +13,9 @@ import pytest
 from hypothesis import settings
 from msgspec import structs
 
+from tasks.matching.rules.auction import Auction
 from tasks.matching.rules.engine import Engine
+from tasks.matching.rules.levels import RestingOrder
 from tasks.messages import (
     Command,
     Event,
@@ -174,3 +176,17 @@ def test_an_auction_of_ten_thousand_orders() -> None:
     placed = [any_order(chance, number, spread_cents=400, most_shares=100) for number in range(1, 10_001)]
     events = check_auction(placed, REFERENCE_CENTS, every_moment=False)
     assert sum(isinstance(event, TradeMade) for event in events) > 4_000
+
+
+def test_a_client_that_replaces_an_order_again_and_again_costs_no_memory() -> None:
+    best, moved = (RestingOrder(number, "ANN", SECURITY, 100, 1, 1, 100) for number in (1, 2))
+    auction = Auction([best, moved], {1: best, 2: moved})
+    for number in range(10_000):
+        moved.key = 50 + number % 7
+        auction.rested(moved)
+        assert auction.crosses_own("ANN", -100)
+    assert sum(map(len, auction._best.values())) < 200
+    assert not auction.crosses_own("ANN", -101)
+    best.key = 0
+    assert auction.crosses_own("ANN", -moved.key)
+    assert not auction.crosses_own("ANN", -moved.key - 1)

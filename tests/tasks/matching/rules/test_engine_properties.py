@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import messages
+from tasks.matching.rules.book import Book
 from tasks.matching.rules.engine import Engine
 from tasks.matching.rules.state import decode, encode
-from tasks.messages import BookUpdate, Command, Event, decode_command, encode_command
+from tasks.messages import BookUpdate, Command, Event, PlaceOrder, Side, decode_command, encode_command
 from tests.support.book_mirror import BookMirror
 from tests.support.command_logs import SECURITIES, seeded_day, seeded_log
 from tests.support.comparison import Comparison
@@ -75,6 +76,41 @@ def test_a_long_day(seed: int) -> None:
     assert len(comparison.filled) > 150, "hardly a trade: the log tests little"
 
 
+class CarefulEngine(Engine):
+    """An engine without the short path of most orders."""
+
+    __slots__ = ()
+
+    def _place(self, order: PlaceOrder) -> None:
+        self._place_with_care(order)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_short_path_of_an_order_leads_to_the_same_as_the_long_one(seed: int) -> None:
+    short, long = Engine(0, **BOUNDS), CarefulEngine(0, **BOUNDS)
+    for seq, command in enumerate(seeded_day(seed, 1_000), 1):
+        assert short.apply(seq, command) == long.apply(seq, command)
+        assert short.book_updates() == long.book_updates()
+    assert short.state_hash() == long.state_hash()
+
+
+@given(
+    base=st.integers(1, 30), band_ppm=st.integers(1, 999_999), limit=st.integers(1, 70), other=st.integers(1, 70),
+    side=st.sampled_from(["buy", "sell"]),
+)  # fmt: skip
+def test_an_order_is_within_the_band_where_its_edges_do_not_stop_it(
+    base: int, band_ppm: int, limit: int, other: int, side: Side
+) -> None:
+    book = Book("MSFT", {}, {})
+    book.reference_cents, book.band_ppm = base, band_ppm
+    book.best_ask, book.best_bid = -other, other
+    key = -limit if side == "buy" else limit
+    edge = book.band_key(side)
+    assert edge is not None
+    order = PlaceOrder(1, "ANN", "MSFT", "limit", side, 1, limit, "gtc", False, 1)
+    assert book.is_within_band(order) == (edge <= key)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_days_with_phases(seed: int) -> None:
     comparison = Comparison(waiting_commands=50, remembered_orders=500)
@@ -128,6 +164,7 @@ def test_the_state_does_not_depend_on_when_books_are_published(log: list[Command
 
 _HASHES = """
 from hashlib import sha256
+from tasks.matching.rules.book import Book
 from tasks.matching.rules.engine import Engine
 from tasks.messages import encode
 from tests.support.mixed_logs import mixed_log
