@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,29 +19,12 @@ import psutil
 import socketio
 from websocket import WebSocket, WebSocketConnectionClosedException, WebSocketTimeoutException, create_connection
 
+from tests.support import fork_server
 from tests.support.databases import urls_of
+from tests.support.fork_server import ROOT, ForkedProcess
 from tests.support.side_by_side import free_port
 
-ROOT = Path(__file__).parents[2]
 START_S = 120.0
-
-_PROGRAM = """
-from gevent import monkey
-monkey.patch_all()
-from psycogreen.gevent import patch_psycopg
-patch_psycopg()
-import sys
-import importlib, json
-from gevent.pywsgi import WSGIServer
-from api.streams.app import create_app
-for name, constant in json.loads(sys.argv[2]).items():
-    module, _, attribute = name.rpartition(".")
-    assert hasattr(importlib.import_module(module), attribute), name
-    setattr(importlib.import_module(module), attribute, constant)
-from celery_app import logs
-logs.configure()
-WSGIServer(("127.0.0.1", int(sys.argv[1])), create_app(), log=None).serve_forever()
-"""
 
 
 class Streams:
@@ -58,7 +40,7 @@ class Streams:
         self.port = free_port()
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **urls_of("streams"), **(environment or {})}
         self._log = Path(tempfile.mkstemp(prefix="streams-", suffix=".log")[1])
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProcess | None = None
 
     @property
     def log(self) -> str:
@@ -103,15 +85,14 @@ class Streams:
 
     def start(self) -> None:
         """Start the process, also after a kill, and return when it listens."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM, str(self.port), self._constants],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._process = fork_server.start(
+            "tests.support.streams_server",
+            str(self.port),
+            self._constants,
+            environment=self._environment,
+            log=self._log,
+            libraries="web",
+        )
         wait_until(self._is_listening, timeout_s=START_S)
 
     def __enter__(self) -> Self:

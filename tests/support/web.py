@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -18,10 +16,10 @@ import msgspec
 import psutil
 import requests
 
+from tests.support import fork_server
 from tests.support.databases import urls_of
+from tests.support.fork_server import ROOT, ForkedProcess
 from tests.support.side_by_side import free_port
-
-ROOT = Path(__file__).parents[2]
 
 
 class WebProcess:
@@ -31,7 +29,7 @@ class WebProcess:
         self._module = module
         self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
         self._log = Path(tempfile.mkstemp(prefix=f"{module}-", suffix=".log")[1])
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProcess | None = None
 
     @property
     def log(self) -> str:
@@ -50,16 +48,8 @@ class WebProcess:
 
     def start(self, ready: str, *, timeout_s: float = 120.0) -> None:
         """Start the process, and return when its log says that it is ready."""
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", self._module],
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        self._log.write_bytes(b"")
+        self._process = fork_server.start(self._module, environment=self._environment, log=self._log, libraries="web")
         deadline = time.monotonic() + timeout_s
         while ready not in self.log:
             assert self._process.poll() is None, f"{self._module} ended:\n{self.log}"

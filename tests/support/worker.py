@@ -25,9 +25,9 @@ from pytest_docker_tools.exceptions import TimeoutError as DockerToolsTimeout
 from celery_app import app as exchange_app
 from celery_app.topology import stage_of_queue
 from deploy.database_users import USERS
+from tests.support import fork_server
 from tests.support.databases import urls_of
-
-ROOT = Path(__file__).parents[2]
+from tests.support.fork_server import ROOT, ForkedProcess
 
 # Celery's own line, logged when the worker consumes for the first time.
 READY = " ready."
@@ -54,10 +54,10 @@ class WorkerProcess:
         self.id = socket.gethostname()
         # The supervisor's command imports less; only that of Celery loads another application.
         module = ["celery_app"] if app == "celery_app" else ["celery", "-A", app]
-        self._command = [sys.executable, "-m", *module, "worker", *(["-Q", ",".join(queues)] * bool(queues))]
+        self._command = [*module, "worker", *(["-Q", ",".join(queues)] * bool(queues))]
         self._environment = dict(environment)
         self._log = Path(tempfile.mkstemp(prefix=f"worker-{self.name}-", suffix=".log")[1])
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProcess | None = None
 
     @property
     def pid(self) -> int:
@@ -86,16 +86,8 @@ class WorkerProcess:
     def start(self) -> None:
         """Start the process and return at once."""
         assert self.status != "running", "the worker runs already"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=ROOT,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # a Ctrl-C on the tests does not reach the worker
-            )
+        self._log.write_bytes(b"")
+        self._process = fork_server.start(*self._command, environment=self._environment, log=self._log)
 
     def ready(self) -> bool:
         """Return whether it consumes."""
