@@ -123,8 +123,15 @@ class Exchange:
         if type(decision) is Admitted:
             command = decision.command
             if type(command) is PlaceOrder:
-                owned = desk.owned.pop(command.order_id, None) if desk.owned else None
-                self.accounts.register(command, fee_ppm=fee_ppm(self.securities[command.security_id]), owned=owned)
+                owned = margin_price = None
+                if desk.owned:
+                    owned, margin_price = (of.pop(command.order_id, None) for of in (desk.owned, desk.margin_prices))
+                self.accounts.register(
+                    command,
+                    fee_ppm=fee_ppm(self.securities[command.security_id]),
+                    owned=owned,
+                    margin_price_cents=margin_price,
+                )
                 if owned is not None:
                     self.lending.note(command.client_id, command.security_id)
                 funds = desk.funds[command.client_id]

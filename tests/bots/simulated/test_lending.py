@@ -18,7 +18,7 @@ from db.clearing_data.clients import accounts
 from db.clearing_data.clients import limits as account_limits
 from db.clearing_data.listing import securities
 from db.connect import Database
-from tasks.messages import Execution, Request
+from tasks.messages import CancelRequest, Execution, Request
 from tasks.order_entry.rules.decisions import Denied
 from tests.bots.simulated.markets import AT_ONCE, Scripted, market
 from tests.bots.simulated.test_exchange import LIMITS as SMALL
@@ -74,6 +74,16 @@ def test_what_is_borrowed_is_lent_and_secured_under_random_requests(seed: int, l
     ours.settle(waiting)
     require_conserved(ours)
     assert owed > 100
+
+
+def test_a_sale_far_below_the_market_gives_back_all_that_it_held() -> None:
+    ours = Exchange([Listing(security_id="MSFT")], SMALL)
+    ours.open("ANN", 1_000_000, {"MSFT": 0}, short_limit=200)
+    assert denial(ours, order(1, client_id="ANN", side="sell", quantity=10, price_cents=1_000)) is None
+    assert ours.accounts.funds["ANN"].available_cents == 1_000_000 - 10 * 9_000 // 2  # by the collar of a market order
+    assert denial(ours, CancelRequest(2, "ANN", "MSFT", 1, NOW_US)) is None
+    assert ours.accounts.funds["ANN"].available_cents == 1_000_000
+    require_conserved(ours)
 
 
 @dataclass
