@@ -86,6 +86,22 @@ def test_a_sale_far_below_the_market_gives_back_all_that_it_held() -> None:
     require_conserved(ours)
 
 
+def test_what_owed_shares_require_beyond_their_collateral_is_not_available() -> None:
+    ours = Exchange([Listing(security_id="MSFT"), Listing(security_id="AAPL")], SMALL)
+    ours.open("ANN", 100_000, {}, short_limit=10)
+    for client_id in ("BOB", "CID"):
+        ours.open(client_id, 10_000_000, {"MSFT": 1_000})
+    assert denial(ours, order(1, "ANN", "sell", 10, 10_000)) is None
+    assert denial(ours, order(2, "BOB", "buy", 10, 10_000)) is None
+    assert denial(ours, order(3, "CID", "sell", 1, 13_000)) is None
+    assert denial(ours, order(4, "BOB", "buy", 1, 13_000)) is None
+    # She has 2,000.00, of which 1.25 * 1,300.00 are required: 125.00 more than the collateral.
+    assert denial(ours, order(5, "ANN", "buy", 4, 9_376, security_id="AAPL")) == "insufficient_funds"
+    assert denial(ours, order(6, "ANN", "buy", 4, 9_375, security_id="AAPL")) is None
+    assert denial(ours, order(7, "ANN", "buy", 10, 13_000)) is None  # to return shares, the secured cash counts
+    require_conserved(ours)
+
+
 @dataclass
 class Short(Scripted):
     """Sells short, and hears what follows."""
