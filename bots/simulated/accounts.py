@@ -150,11 +150,20 @@ class Accounts:
 
     # -- order entry -------------------------------------------------------------------------------------------------
 
-    def register(self, order: PlaceOrder, *, fee_ppm: int, owned: int | None = None, is_buy_in: bool = False) -> None:
+    def register(
+        self,
+        order: PlaceOrder,
+        *,
+        fee_ppm: int,
+        owned: int | None = None,
+        margin_price_cents: int | None = None,
+        is_buy_in: bool = False,
+    ) -> None:
         """Enter an admitted order.
 
-        fee_ppm  rate at which buy orders of its security hold fees
-        owned    of an order that sells short: how many of its shares belong to the client
+        fee_ppm             rate at which buy orders of its security hold fees
+        owned               of an order that sells short: how many of its shares belong to the client
+        margin_price_cents  of such an order: the price by which it holds margin
         """
         hold_cents = order.hold_cents or order.price_cents
         entry = RegisteredOrder(
@@ -171,7 +180,7 @@ class Accounts:
             hold_cents,
             order.display_quantity,
             owned,
-            None if owned is None else order.price_cents,
+            margin_price_cents,
             is_buy_in,
         )
         self.orders[order.order_id] = self._of_client[order.client_id][order.order_id] = entry

@@ -31,7 +31,7 @@ from tasks.messages import (
 )
 from tasks.order_entry.rules.buy_ins import REASON as BUY_IN
 from tasks.order_entry.rules.decide import decide
-from tasks.order_entry.rules.decisions import Admitted, Denied, Limits, Waiting
+from tasks.order_entry.rules.decisions import Admitted, Decision, Denied, Limits, Waiting
 from tasks.order_entry.rules.desk import Desk
 from tasks.order_entry.rules.orders import fee_ppm
 from tasks.order_entry.rules.reservation import Terms
@@ -111,10 +111,10 @@ class Exchange:
             if request.price_cents is None:
                 self._refresh(request.security_id)
             if self.lending.sellers:
-                desk.debts = self.lending.debts(request)
+                desk.debts = self.lending.debts(request, self.last_cents)
         else:
             self._look_up(request)
-        decision = decide(desk, request)
+        decision = self._decide(request)
         assert not isinstance(decision, Waiting), "a desk that is not patient decides at once"
         if desk.marks:
             # Requests arrive in order, so no order comes after its cancel.
@@ -123,8 +123,15 @@ class Exchange:
         if type(decision) is Admitted:
             command = decision.command
             if type(command) is PlaceOrder:
-                owned = desk.owned.pop(command.order_id, None) if desk.owned else None
-                self.accounts.register(command, fee_ppm=fee_ppm(self.securities[command.security_id]), owned=owned)
+                owned = margin_price = None
+                if desk.owned:
+                    owned, margin_price = (of.pop(command.order_id, None) for of in (desk.owned, desk.margin_prices))
+                self.accounts.register(
+                    command,
+                    fee_ppm=fee_ppm(self.securities[command.security_id]),
+                    owned=owned,
+                    margin_price_cents=margin_price,
+                )
                 if owned is not None:
                     self.lending.note(command.client_id, command.security_id)
                 funds = desk.funds[command.client_id]
@@ -138,6 +145,21 @@ class Exchange:
                     self.lending.note(replaced.client_id, self.accounts.orders[replaced.order_id].security_id)
             elif desk.changes.phases:
                 desk.changes.phases.clear()
+        return decision
+
+    def _decide(self, request: Request) -> Decision:
+        """Decide a request; meanwhile the cash that owed shares require beyond their collateral is not available."""
+        desk = self._desk
+        if not self.lending.sellers or not isinstance(request, OrderRequest | ReplaceRequest):
+            return decide(desk, request)
+        required_cents = self.lending.required_cents(request.client_id, self.last_cents)
+        if not required_cents:
+            return decide(desk, request)
+        funds = desk.funds[request.client_id]
+        funds.require(required_cents)
+        decision = decide(desk, request)
+        funds.available_cents += max(required_cents - funds.collateral_cents, 0)
+        funds.required_cents = 0
         return decision
 
     def _refresh(self, security_id: str) -> None:

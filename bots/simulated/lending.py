@@ -21,6 +21,7 @@ from tasks.order_execution.rules.changes import Settlement
 from tasks.order_execution.rules.lending import lend, sales_of, secure, sell_orders, take_holds, unsecured
 from tasks.order_execution.rules.margin import Owed, OwingAccount, payments, to_buy_in
 from tasks.shared.rules.loan_rows import Loans, Owner, Position, ShortOrder, ShortSale
+from tasks.shared.rules.loans import requirement_cents
 from tasks.shared.rules.securities import Security
 
 
@@ -59,7 +60,14 @@ class Lending:
 
     # -- order entry -------------------------------------------------------------------------------------------------
 
-    def debts(self, order: OrderRequest) -> dict[Owner, Debt]:
+    def required_cents(self, client_id: str, last_cents: Mapping[str, int]) -> int:
+        """Return the least margin of a client, by the shares that it owes."""
+        if client_id not in self.sellers:
+            return 0
+        owed = self.accounts.shares_in(client_id)
+        return requirement_cents(sum(one.borrowed * last_cents[owner[1]] for owner, one in owed if one.borrowed))
+
+    def debts(self, order: OrderRequest, last_cents: Mapping[str, int]) -> dict[Owner, Debt]:
         """Return the debts of a client that buys."""
         accounts, client_id = self.accounts, order.client_id
         if order.side != "buy" or client_id not in self.sellers:
@@ -73,6 +81,7 @@ class Lending:
                     for one in accounts.orders_of(client_id)
                     if one.side == "buy" and one.security_id == owner[1]
                 ),
+                last_cents[owner[1]],
             )
             for owner, shares in accounts.shares_in(client_id)
             if shares.borrowed

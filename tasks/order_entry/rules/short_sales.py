@@ -66,7 +66,7 @@ def reserve_sale(
 ) -> int | ShortRefusal | Literal["insufficient_holdings"]:
     """Reserve the additional shares that a sell order may need; if there are too few, let the order sell short.
 
-    least_price  the lowest limit that an order which sells short may get, unless it holds margin by a lower one [cents]
+    least_price  the lowest limit of an order that sells short, unless it holds margin by a lower one [cents]
     most         how many shares of a security the client may owe
     returns      the shares reserved until the replacement is decided, 0 for an order that sells short, because its
                  terms say what it holds; or why it is denied, and then nothing is held
@@ -89,9 +89,12 @@ def reserve_sale(
         owned = max(owned, terms.filled) + min(shares.available, largest - terms.largest_quantity)
     price_cents = max(terms.margin_cents, replace.price_cents or 0)
     new = split(most=largest, owned=owned, filled=terms.filled, closed=closed, price_cents=price_cents)
+    # Once the replacement is decided, the order holds margin by its limit: the new one, or the old one if the engine
+    # refuses. Only an order that sells short already holds enough by a limit below the market, as a stop order does.
+    least_cents = least_price if terms.owned is None else min(least_price, terms.margin_cents)
     limit_cents = replace.price_cents or terms.lowest_hold_cents
-    if new.short and limit_cents < min(least_price, terms.margin_cents):
-        return "insufficient_margin"  # once it is replaced, it holds margin by its limit
+    if new.short and min(limit_cents, terms.highest_price_cents) < least_cents:
+        return "insufficient_margin"
     if new.owned - old.owned > shares.available:
         return "insufficient_holdings"  # the order was closed, but earlier fills have yet to settle
     refusal = locate(

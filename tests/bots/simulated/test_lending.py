@@ -18,7 +18,7 @@ from db.clearing_data.clients import accounts
 from db.clearing_data.clients import limits as account_limits
 from db.clearing_data.listing import securities
 from db.connect import Database
-from tasks.messages import Execution, Request
+from tasks.messages import CancelRequest, Execution, Request
 from tasks.order_entry.rules.decisions import Denied
 from tests.bots.simulated.markets import AT_ONCE, Scripted, market
 from tests.bots.simulated.test_exchange import LIMITS as SMALL
@@ -74,6 +74,32 @@ def test_what_is_borrowed_is_lent_and_secured_under_random_requests(seed: int, l
     ours.settle(waiting)
     require_conserved(ours)
     assert owed > 100
+
+
+def test_a_sale_far_below_the_market_gives_back_all_that_it_held() -> None:
+    ours = Exchange([Listing(security_id="MSFT")], SMALL)
+    ours.open("ANN", 1_000_000, {"MSFT": 0}, short_limit=200)
+    assert denial(ours, order(1, client_id="ANN", side="sell", quantity=10, price_cents=1_000)) is None
+    assert ours.accounts.funds["ANN"].available_cents == 1_000_000 - 10 * 9_000 // 2  # by the collar of a market order
+    assert denial(ours, CancelRequest(2, "ANN", "MSFT", 1, NOW_US)) is None
+    assert ours.accounts.funds["ANN"].available_cents == 1_000_000
+    require_conserved(ours)
+
+
+def test_what_owed_shares_require_beyond_their_collateral_is_not_available() -> None:
+    ours = Exchange([Listing(security_id="MSFT"), Listing(security_id="AAPL")], SMALL)
+    ours.open("ANN", 100_000, {}, short_limit=10)
+    for client_id in ("BOB", "CID"):
+        ours.open(client_id, 10_000_000, {"MSFT": 1_000})
+    assert denial(ours, order(1, "ANN", "sell", 10, 10_000)) is None
+    assert denial(ours, order(2, "BOB", "buy", 10, 10_000)) is None
+    assert denial(ours, order(3, "CID", "sell", 1, 13_000)) is None
+    assert denial(ours, order(4, "BOB", "buy", 1, 13_000)) is None
+    # She has 2,000.00, of which 1.25 * 1,300.00 are required: 125.00 more than the collateral.
+    assert denial(ours, order(5, "ANN", "buy", 4, 9_376, security_id="AAPL")) == "insufficient_funds"
+    assert denial(ours, order(6, "ANN", "buy", 4, 9_375, security_id="AAPL")) is None
+    assert denial(ours, order(7, "ANN", "buy", 10, 13_000)) is None  # to return shares, the secured cash counts
+    require_conserved(ours)
 
 
 @dataclass

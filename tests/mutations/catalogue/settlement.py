@@ -30,6 +30,15 @@ SETTLEMENT = (
         "        if lendable is None:\n",
     ),
     single(
+        "replacement_borrows_for_nothing",
+        "No replacement lets a sale far below the market borrow without margin.",
+        "tests/tasks/order_entry/rules/test_short_sales.py::"
+        "test_no_replacement_lowers_the_margin_of_a_sale_far_below_the_market[terms0-10]",
+        "tasks/order_entry/rules/short_sales.py",
+        "    least_cents = least_price if terms.owned is None else min(least_price, terms.margin_cents)\n",
+        "    least_cents = min(least_price, terms.margin_cents)\n",
+    ),
+    single(
         "margin_not_checked",
         "A client whose margin is too small is bought in.",
         "tests/tasks/order_execution/test_buy_ins.py::test_the_price_rises[25-0-25000-0]",

@@ -62,13 +62,25 @@ def test_why_a_short_sale_is_denied(entry: Desk, quantity: int, reason: str) -> 
     assert (entry.funds["BOB"].newly_held_cents, entry.lendable["MSFT"].newly_located) == (0, 0)
 
 
-def test_a_replacement_in_the_same_batch_keeps_the_margin_of_the_order() -> None:
-    entry = seller()
+@pytest.mark.parametrize("shares", [0, 10])
+@pytest.mark.parametrize("terms", [{"quantity": 20}, {"quantity": 20, "price_cents": 9_000}])
+def test_no_replacement_lowers_the_margin_of_a_sale_far_below_the_market(shares: int, terms: dict[str, int]) -> None:
+    """Also if the engine may refuse the better limit: then the order keeps the old one, and would hold half of that."""
+    entry = seller(shares=shares)
     assert isinstance(decide(entry, order(7, client_id="BOB", side="sell", quantity=10, price_cents=1)), Admitted)
-    for terms in ({"quantity": 20}, {"price_cents": 8_999}):
-        assert getattr(decide(entry, replace(7, client_id="BOB", **terms)), "reason", None) == "insufficient_margin"
-    assert isinstance(decide(entry, replace(7, client_id="BOB", quantity=20, price_cents=9_000)), Admitted)
-    assert entry.funds["BOB"].newly_held_cents == 90_000
+    held_cents = entry.funds["BOB"].newly_held_cents
+    assert getattr(decide(entry, replace(7, client_id="BOB", **terms)), "reason", None) == "insufficient_margin"
+    assert entry.funds["BOB"].newly_held_cents == held_cents == (0 if shares else 45_000)
+
+
+def test_a_replacement_in_the_same_batch_holds_margin_by_its_limit() -> None:
+    entry = seller()
+    assert isinstance(decide(entry, order(7, client_id="BOB", side="sell", quantity=10, price_cents=9_500)), Admitted)
+    assert getattr(decide(entry, replace(7, client_id="BOB", price_cents=8_999)), "reason", None) == (
+        "insufficient_margin"
+    )
+    assert isinstance(decide(entry, replace(7, client_id="BOB", quantity=18, price_cents=9_000)), Admitted)
+    assert entry.funds["BOB"].newly_held_cents == 18 * 9_500 // 2
 
 
 def test_a_waiting_order_below_the_market_can_be_replaced() -> None:
