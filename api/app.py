@@ -63,7 +63,7 @@ from db.connect import Database
 KEYS = "exchange.keys"
 FAST_LANE = "exchange.fast_lane"
 TRAFFIC = "exchange.traffic"
-# Where a request's environment has the time of its arrival.
+# The key of the time of arrival in a request's environment.
 _BEGAN_S = "exchange.began_s"
 
 BLOCKS_AT_ONCE = 5

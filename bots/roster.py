@@ -85,7 +85,7 @@ def entry_of(text: str) -> Entry:
         raise RosterError(f"{text}: an entry is a strategy like flood, flood:2 or flood(rate=0.5, security=AAPL):2")
     name, options, count = found[1], found[2] or "", int(found[3] or 1)
     if name not in STRATEGIES:
-        raise RosterError(f"there is no bot {name}; there are {', '.join(STRATEGIES)}")
+        raise RosterError(f"there is no bot {name}; choose one of {', '.join(STRATEGIES)}")
     if not 1 <= count <= MOST_BOTS:
         raise RosterError(f"{text}: the number of bots must be from 1 to {MOST_BOTS}")
     given = dict(_options(text, options))
@@ -157,7 +157,7 @@ def _values(text: str, kind: type[Strategy], given: Mapping[str, str]) -> dict[s
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name not in known:
-            raise RosterError(f"{text}: there is no option {name}; there are {', '.join((*known, SECURITY))}")
+            raise RosterError(f"{text}: there is no option {name}; choose one of {', '.join((*known, SECURITY))}")
         default = known[name]
         read: type[Any] = type(default)
         try:

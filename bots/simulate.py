@@ -43,7 +43,11 @@ def _add_market(shown: argparse.ArgumentParser) -> None:
         "--against", metavar="NAME,...", default=AGAINST, help="opponents, by name or FILE.py:CLASS (%(default)s)"
     )
     market.add_argument(
-        "--duration", type=duration.option, default=3_600.0, metavar="1h30m", help="how long (default: 1h)"
+        "--duration",
+        type=duration.option,
+        default=3_600.0,
+        metavar="1h30m",
+        help="simulated time (default: 1h)",
     )
     market.add_argument("--minutes", type=_minutes, dest="duration", help=argparse.SUPPRESS)  # its former name
     market.add_argument(

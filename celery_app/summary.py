@@ -1,4 +1,4 @@
-"""What a batch of messages is about, in a few words for Flower: its first and its last order.
+"""A summary of a batch of messages for Flower: its first and its last order.
 
 Only the ends are looked at, so that a summary costs the same however many orders there are.
 """

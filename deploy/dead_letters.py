@@ -44,7 +44,7 @@ WAIT_S = 10.0
 # returns it once. After this many returns the command replaces it by a copy.
 TIRED_DELIVERIES = 10
 
-# What RabbitMQ adds to a message on its way here.
+# The headers that RabbitMQ adds to a dead letter.
 _HISTORY = ("x-death", "x-first-death-", "x-last-death-")
 _DELIVERIES = ("x-delivery-count", "x-acquired-count")
 

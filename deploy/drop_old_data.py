@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=DEFAULT_DAYS,
         metavar="N",
-        help="number of whole days (UTC) to keep before today (default: %(default)s)",
+        help="whole days (UTC) before today to keep (default: %(default)s)",
     )
     command.add_argument("--dry-run", action="store_true", help="list the old data without dropping it")
     return command

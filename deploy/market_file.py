@@ -267,7 +267,9 @@ def parse(content: dict[str, Any], *, named: str) -> MarketFile:
     try:
         return MarketFile.model_validate(content)
     except ValidationError as error:
-        raise MarketFileError("\n  ".join([f"{named} describes no market:", *settings_file.faults_of(error)])) from None
+        raise MarketFileError(
+            "\n  ".join([f"{named} does not describe a market:", *settings_file.faults_of(error)])
+        ) from None
 
 
 def _misfit(place: int, entry: Entry, listed: Sequence[str]) -> str | None:

@@ -43,7 +43,9 @@ class NotPrepared(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prepare everything; exit status 1 and one sentence if that fails."""
     command = argparse.ArgumentParser(prog="python -m deploy.migrate", description=(__doc__ or "").partition("\n")[0])
-    command.add_argument("--bots", default="", help="bots that trade instead of the market file's; none for none")
+    command.add_argument(
+        "--bots", default="", help="bots that trade instead of those in the market file; none starts no bots"
+    )
     options = command.parse_args(arguments)
     try:
         prepare(settings(), bots=options.bots)

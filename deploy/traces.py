@@ -37,7 +37,7 @@ ORDERS_AT_ONCE = 20
 TIMEOUT_S = 10.0
 
 Life = dict[str, Any]
-# What a stage handled at once: the stage, the beginning and the end of its work [ns].
+# A batch of a stage: the stage, the beginning and the end of its work [ns].
 Batch = tuple[str, int, int]
 
 

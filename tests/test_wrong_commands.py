@@ -211,7 +211,7 @@ def test_whatever_ends_a_command_of_make_is_said_in_one_sentence(
 def test_an_interrupted_start_says_what_keeps_running() -> None:
     for command, left in (
         ("up", "what has started keeps running; `make down` stops it"),
-        ("down", "`make down` goes on"),
+        ("down", "`make down` continues"),
     ):
         program = (
             "import runpy, deploy.local.lock as lock\n"

@@ -102,12 +102,12 @@ def routes(*, keys: Keys, listing: Listing, clearing_data: Database) -> Blueprin
         return answer({"client_id": client_id, **outgoing.holding_of(found)})
 
     @blueprint.post("/accounts/<client_id>/deposits")
-    @declared("admin", "Put cash or shares into an account, once", **_TRANSFER)
+    @declared("admin", "Deposit cash or shares into an account, once", **_TRANSFER)
     def deposit(client_id: str) -> Response:
         return transfer(client_id, "deposit")
 
     @blueprint.post("/accounts/<client_id>/withdrawals")
-    @declared("admin", "Take cash or shares out of an account, once", **_TRANSFER)
+    @declared("admin", "Withdraw cash or shares from an account, once", **_TRANSFER)
     def withdraw(client_id: str) -> Response:
         return transfer(client_id, "withdrawal")
 

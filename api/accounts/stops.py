@@ -30,7 +30,7 @@ def routes(*, keys: Keys, gateway: OrderGateway, clearing_data: Database) -> Blu
     @blueprint.patch("/accounts/<client_id>")
     @declared(
         "admin",
-        "Stop a client: its open orders are cancelled, further ones denied; let it trade again; or change its limits",
+        "Stop a client, which cancels its open orders; let it trade again; or change its limits",
         takes=AccountChange | LimitsChange,
         gives={200: AccountResumed | LimitsChanged, 202: AccountStopped},
         refuses=[409],

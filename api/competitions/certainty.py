@@ -10,7 +10,7 @@ from api.competitions.report_parts import table
 from bots.league.reporting.saying import chance
 from bots.league.scoring.statistics import CONFIDENCE, ENOUGH_MATCHES, Comparison, Estimate, compare
 
-# Every pair of the first teams is compared, and the number of pairs counts; the table shows fewer teams.
+# Every pair of the top teams is compared and counts in the correction; the table shows fewer teams.
 _MOST_COMPARED = 50
 _MOST_SHOWN = 10
 

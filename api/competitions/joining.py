@@ -33,7 +33,7 @@ def routes(*, pages: Pages, clearing_data: Database) -> Blueprint:
     @blueprint.get("/join/<token>")
     @declared(
         "public",
-        "What an invitation is for; for browsers, the page on which a team joins",
+        "The competition of an invitation; for browsers, the page on which a team joins",
         gives={200: Invitation},
         media_types=[JSON, "text/html"],
     )

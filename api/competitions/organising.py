@@ -41,7 +41,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
         return answer({"data": shipped})
 
     @blueprint.get("/competitions/<competition_id>/teams")
-    @declared("admin", "What the teams and house bots of a competition do", gives={200: Rows[TeamState]})
+    @declared("admin", "The activity of the teams and house bots of a competition", gives={200: Rows[TeamState]})
     def teams(competition_id: str) -> Response:
         with reading(clearing_data) as tx:
             found = existing(tx, competition_id)

@@ -44,7 +44,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
     @blueprint.get("/competitions/<competition_id>/replay/<security_id>")
     @declared(
         "public",
-        "A security's round that is over: every change of its book, every trade and every phase, from the log",
+        "A finished round of a security, from the log: every change of its book, every trade and every phase",
         gives={200: Replay},
         refuses=[409],
     )

@@ -53,7 +53,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
         return answer({"invites": links}, 201, {"Cache-Control": "no-store"})
 
     @blueprint.post("/competitions/<competition_id>/start")
-    @declared("admin", "Start the first round; no team can join any more", gives={200: CompetitionForm}, refuses=[409])
+    @declared("admin", "Start the first round; teams can no longer join", gives={200: CompetitionForm}, refuses=[409])
     def start(competition_id: str) -> Response:
         return moved(
             competition_id,
@@ -75,7 +75,12 @@ def routes(*, clearing_data: Database) -> Blueprint:
         return moved(competition_id, lambda found: steps.paused(found.place), *_NOT_TRADING)
 
     @blueprint.post("/competitions/<competition_id>/resume")
-    @declared("admin", "Go on after a pause; the round ends later", gives={200: CompetitionForm}, refuses=[409])
+    @declared(
+        "admin",
+        "Resume after a pause; the end of the round moves by the pause",
+        gives={200: CompetitionForm},
+        refuses=[409],
+    )
     def resume(competition_id: str) -> Response:
         return moved(
             competition_id,
@@ -85,7 +90,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
         )
 
     @blueprint.post("/competitions/<competition_id>/extend")
-    @declared("admin", "Prolong the round", takes=Extension, gives={200: CompetitionForm}, refuses=[409])
+    @declared("admin", "Extend the round", takes=Extension, gives={200: CompetitionForm}, refuses=[409])
     def extend(competition_id: str) -> Response:
         wanted = shape_of(read_json(), Extension)
         return moved(competition_id, lambda found: steps.extended(found.place, wanted.seconds), *_NOT_TRADING)

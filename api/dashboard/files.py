@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent / "static"
 INDEX = "index.html"
 DOCS = "docs.html"
 
-# What the heads of the pages have in common, and the line in a page that stands for it.
+# The common part of the heads of all pages, and the line in a page that it replaces.
 HEAD = "head.html"
 _HEAD_HERE = b"<!-- head.html -->\n"
 

@@ -54,7 +54,10 @@ def routes(*, keys: Keys) -> Blueprint:
 
     @blueprint.get("/")
     @declared(
-        "public", "Where to find what; for browsers, the page", gives={200: Root}, media_types=[JSON, "text/html"]
+        "public",
+        "Links to the parts of the api; for browsers, the page",
+        gives={200: Root},
+        media_types=[JSON, "text/html"],
     )
     def root() -> Response:
         # A program that does not say which type it accepts gets JSON, as before.
@@ -82,7 +85,7 @@ def routes(*, keys: Keys) -> Blueprint:
         return page
 
     @blueprint.get("/whoami")
-    @declared("client", "Whose key this is, and what it may do", gives={200: WhoAmI})
+    @declared("client", "The owner and the permissions of the key", gives={200: WhoAmI})
     def whoami() -> Response:
         identity = keys.identify()
         return answer(

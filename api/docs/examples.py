@@ -59,7 +59,7 @@ BODIES: Mapping[Any, Mapping[str, Example]] = {
     schema.Halt: {"halt": _example("Halt the trading of a security", {"halted": True})},
     security_bodies.PhaseChange: {
         "phase": _example("An auction of ten seconds", {"phase": "auction", "seconds": 10}),
-        "continuous": _example("Uncross, and go on with continuous trading", {"phase": "continuous"}),
+        "continuous": _example("Uncross, and continue trading", {"phase": "continuous"}),
     },
     security_bodies.BandChange: {"band": _example("At most 10 % from the last trade", {"band": 0.10})},
     security_bodies.NewSecurity: {

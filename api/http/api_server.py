@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 # Time for which the server still reads from a connection that it turns away [s].
 TURN_AWAY_S = 0.5
-# Of MAX_CONNECTIONS, the server keeps this many free by ending strangers' connections.
+# The server keeps this many of MAX_CONNECTIONS free by ending strangers' connections.
 SPARE_CONNECTIONS = 1_000
 
 _TOO_LARGE = Problem(413, "body_too_large", f"a body for a stream must have at most {MAX_STREAM_BODY_BYTES:,} bytes")

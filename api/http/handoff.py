@@ -102,7 +102,7 @@ class _ReplayStream(io.RawIOBase):
         self._request = memoryview(request)
 
     def readable(self) -> bool:
-        """Yes."""
+        """Return True: the stream is for reading."""
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -28,7 +28,7 @@ def routes(*, listing: Listing, market_data: Database) -> Blueprint:
     blueprint = Blueprint("day", __name__)
 
     @blueprint.get("/auction/<security_id>")
-    @declared("public", "What the auction of a security would lead to if it ended now", gives={200: Auction})
+    @declared("public", "The outcome of a security's auction if it ended now", gives={200: Auction})
     def auction(security_id: str) -> Response:
         security = listing.in_path(security_id)
         with reading(market_data) as tx:

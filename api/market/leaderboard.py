@@ -44,14 +44,14 @@ def routes(*, clearing_data: Database) -> Blueprint:
     curves = EquityCurves(clearing_data)
 
     @blueprint.get("/leaderboard")
-    @declared("public", "The clients by what they are worth", gives={200: Rows[Standing]})
+    @declared("public", "The clients by equity", gives={200: Rows[Standing]})
     def leaderboard() -> Response:
         return Response(board.get(), content_type=JSON)
 
     @blueprint.get("/leaderboard/history")
     @declared(
         "public",
-        "What the richest clients were worth over time: a value for each of the times, null where there is none",
+        "The equity of the richest clients over time: a value for each of the times, null where there is none",
         parameters=[_SECONDS],
         gives={200: Curves},
     )

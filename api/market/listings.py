@@ -65,7 +65,7 @@ def routes(*, commands: SecurityCommands, listing: Listing, clearing_data: Datab
     @blueprint.delete("/securities/<security_id>")
     @declared(
         "admin",
-        "Delist a security of which no order is open; its history stays readable",
+        "Delist a security without open orders; its history stays readable",
         gives={200: Security, 202: CommandSubmitted},
         refuses=[409],
     )

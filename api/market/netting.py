@@ -33,7 +33,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
     @blueprint.get("/clearing/netting")
     @declared(
         "admin",
-        "Gross and net obligations of the trades settled in a time, the last hour by default",
+        "Gross and net obligations of the trades settled in a period, by default the last hour",
         parameters=[query.FROM, query.TO],
         gives={200: answers_schema.Netting},
     )

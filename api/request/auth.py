@@ -26,7 +26,7 @@ log = structlog.get_logger()
 CLIENT_ID = re.compile(CLIENT_ID_PATTERN)
 KEY = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
-# Where the guard leaves the identity in a request's environment for the view.
+# The key under which the guard leaves the identity in a request's environment.
 _IDENTITY = "exchange.identity"
 _KEY_AND_DIGEST = "exchange.key"
 # The api remembers at most this many unknown keys, and as many valid ones.

@@ -21,7 +21,7 @@ DEFAULT_LIMIT = 100
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
-# As routes declare them.
+# The parameters as routes declare them.
 _Time = Annotated[str, Field(pattern=f"^{TIME.pattern}$", json_schema_extra={"format": "date-time"})]
 FROM = Parameter("from", _Time, "start of the period, inclusive")
 TO = Parameter("to", _Time, "end of the period, exclusive; now by default")

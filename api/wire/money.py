@@ -20,7 +20,7 @@ MONEY_FAULTS: Mapping[MoneyFault, LiteralString] = {
     "not_whole_cents": "must have at most two decimals",
 }
 
-# As JSON writes a number without an exponent.
+# A number as JSON writes it without an exponent.
 _DIGITS = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.[0-9]{1,18})?")
 
 

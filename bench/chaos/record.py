@@ -66,7 +66,7 @@ class SentOrder:
 
     @property
     def is_open(self) -> bool:
-        """Whether no answer decides if the exchange has the order."""
+        """Whether no answer says if the exchange has the order."""
         return not self.is_accepted and "unknown" in self.outcomes
 
     @property

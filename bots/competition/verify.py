@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "place", help="http://HOST/competitions/ID of a competition that is over, or a folder that --save wrote"
     )
-    parser.add_argument("--save", type=Path, metavar="FOLDER", help="keep the record in this folder, as JSON and CSV")
+    parser.add_argument("--save", type=Path, metavar="FOLDER", help="save the record in this folder, as JSON and CSV")
     parser.add_argument("--parquet", action="store_true", help="also write the tables there as Parquet; needs pyarrow")
     return parser
 

@@ -76,7 +76,7 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument(
         "--secret",
         metavar="TEXT",
-        help="what chance follows from besides the seeds (default: the file's, or drawn where strangers play)",
+        help="text from which, with the seeds, all chance follows (default: the file's, or drawn if strangers play)",
     )
     add_url(shown, of="the exchange for --live")
     add_keys_file(shown, keys="the admin's key")

@@ -1,4 +1,4 @@
-"""How a command reaches the exchange: its address, and the file with the keys of the accounts."""
+"""The access of a command to the exchange: its address, and the file with the keys of the accounts."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from bots.simulated.configuration import Listing
 from bots.simulated.venue import NumberSeries
 from tasks.messages import Command, Event, ListSecurity, Phase, PhaseCause, PhaseChanged, SetPhase
 
-# How long an auction lasts that a volatility interruption begins, as on the exchange [us].
+# The length of an auction that begins because a price left the band, as on the exchange [us].
 VOLATILITY_AUCTION_US = 10 * US_PER_S
 _PPM = 1_000_000
 

@@ -39,7 +39,7 @@ class ShortSeller:
 
 
 class Lending:
-    """What DTCC lends, and what clients owe.
+    """The loans of DTCC and the debts of clients.
 
     at_first    by security: the shares that DTCC can lend at the start
     lendable    by security: the shares that DTCC has neither lent nor promised

@@ -305,7 +305,7 @@ class StrategyPlayer:
     def _leave(self) -> None:
         """Let the requests of a callback leave, now that it has returned."""
         if self._venue.flooded:
-            raise RequestFlood("it caught the exception and went on")
+            raise RequestFlood("it caught the exception and continued")
         if self._venue.sent:
             self._turn.calls.append(Call(self.now_us, self._venue.take()))
 

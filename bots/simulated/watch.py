@@ -96,5 +96,5 @@ def _leave_alone(*_: object) -> None:
 
 def _interrupt(_frame: FrameType, event: str, _argument: Any) -> Any:
     if event == "line":
-        raise CallbackTimeout("a callback went on although it was interrupted")
+        raise CallbackTimeout("a callback continued although it was interrupted")
     return _interrupt

@@ -75,7 +75,7 @@ report_stamps = Table(
 _with_partitions(report_stamps, "report_stamps_default PARTITION OF report_stamps DEFAULT")
 report_stamp_numbers = Sequence("report_stamp_numbers", metadata=metadata, data_type=BigInteger)
 
-# Where to find the reports of a client: those of one message have the sequences from this one to that of the client's
+# The places of the reports of a client: those of one message have the sequences from this one to that of the client's
 # next run, and are in the rows with this stamp. This replaces an index of all reports by client.
 report_runs = Table(
     "report_runs",

@@ -1,4 +1,4 @@
-"""What can happen to a host: it is killed, cut off, cut off in one direction; and moves of leaders on purpose."""
+"""Faults of a host: it is killed, cut off, or cut off in one direction; and deliberate moves of leaders."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_bots_are_dealt_to_the_securities_in_turn() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("flod", "there is no bot flod; there are random_walk, gauss"),
+        ("flod", "there is no bot flod; choose one of random_walk, gauss"),
         ("flood:0", "flood:0: the number of bots must be from 1 to 100"),
         ("flood:101", "the number of bots must be from 1 to 100"),
         ("flood:x", "flood:x: an entry is a strategy like flood"),
@@ -62,7 +62,7 @@ def test_bots_are_dealt_to_the_securities_in_turn() -> None:
         ("flood)rate=1(", "an entry is a strategy like flood"),
         ("flood(rate)", "flood(rate): options are NAME=VALUE"),
         ("flood(rate=1, rate=2)", "each once"),
-        ("flood(speed=1)", "there is no option speed; there are rate, quantity, limit"),
+        ("flood(speed=1)", "there is no option speed; choose one of rate, quantity, limit"),
         ("flood(rate=fast)", "rate must be a number"),
         ("flood(rate=nan)", "rate must be a number"),
         ("flood(rate=1e999)", "rate must be a number"),

@@ -105,7 +105,10 @@ SECURITY = {"id": "A", "reference_price": 50}
             {"securities": [SECURITY | {"issued": 69}], "endowment": {"shares": {"A": 10}}, "bots": []},
             "as a whole: issued of A must be at least 70, for the accounts with which",
         ),
-        ({"securities": [SECURITY], "bots": ["flood", "bot"]}, "bots[2]: there is no bot bot; there are random_walk"),
+        (
+            {"securities": [SECURITY], "bots": ["flood", "bot"]},
+            "bots[2]: there is no bot bot; choose one of random",
+        ),
         ({"securities": [SECURITY], "bots": [1]}, "bots[1]: a bot is a text like flood"),
         ({"securities": [SECURITY], "bots": ["gauss(mean=x)"]}, "bots[1]: gauss(mean=x): mean must be a number"),
         (
@@ -122,7 +125,7 @@ SECURITY = {"id": "A", "reference_price": 50}
     ],
 )
 def test_a_fault_is_named_with_its_place(content: dict[str, object], fault: str) -> None:
-    with pytest.raises(market_file.MarketFileError, match=r"^f describes no market:\n") as found:
+    with pytest.raises(market_file.MarketFileError, match=r"^f does not describe a market:\n") as found:
         market_file.parse(content, named="f")
     assert fault in str(found.value)
 

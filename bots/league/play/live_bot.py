@@ -113,7 +113,7 @@ def _end(spec: Spec, runner: Runner) -> NoReturn:
         client_id=spec.client_id,
         strategy=spec.target,
         at_s=runner.now_s,
-        error=f"more than {spec.orders_a_second} requests in a second; it caught the exception and went on",
+        error=f"more than {spec.orders_a_second} requests in a second; it caught the exception and continued",
         refusals=dict(runner.refusals),
     ).write(Path(spec.ending))
     os._exit(STATUS["flooded"])

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from bots.league.sandbox import confinement
 
-# Where the bot's file is in the sandbox.
+# The place of the bot's file in the sandbox.
 FOLDER = Path("/bot")
 _ROOT = Path(__file__).parents[3]
-# What the process imports of ours; nothing else of the project is in the sandbox.
+# The packages that the process imports; nothing else of the project is in the sandbox.
 _PACKAGES = ("bots", "tasks")
 _NAMESPACES = ("user", "ipc", "pid", "net", "uts", "cgroup-try")
 

@@ -13,7 +13,7 @@ import resource
 import struct
 
 MEMORY_BYTES = 512 * 1024**2
-# Of one match; a bot of eight hours takes some seconds.
+# For one match; in eight hours, a bot takes some seconds.
 CPU_S = 300
 OPEN_FILES = 32
 

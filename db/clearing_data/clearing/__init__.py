@@ -1,1 +1,1 @@
-"""Clearing: executions, the orders they change, money and shares, netting, fees."""
+"""Clearing: executions, the orders they change, money and shares, final settlements, netting, fees."""

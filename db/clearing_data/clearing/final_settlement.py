@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection
 
+from db.clearing_data.clearing import final_debts
 from db.clearing_data.clients.accounts import EXTERNAL
-from db.clearing_data.lending import debts
 from db.clearing_data.tables import DTCC
 
 KIND = "final_settlement"
@@ -95,9 +95,9 @@ def settle(tx: Connection, one: DueSettlement, *, now_us: int) -> bool:
     holders = set(tx.exec_driver_sql(_HOLDERS, (one.security_id, DTCC)).scalars())
     if not holders <= locked or not nothing_is_left(tx, one):
         return False
-    if debts.cancel_orders_first(tx, one.security_id, value_cents=one.value_cents, now_us=now_us):
+    if final_debts.cancel_orders_first(tx, one.security_id, value_cents=one.value_cents, now_us=now_us):
         return False
-    debts.pay(tx, one.security_id, value_cents=one.value_cents, event_id=one.event_id, now_us=now_us)
+    final_debts.pay(tx, one.security_id, value_cents=one.value_cents, event_id=one.event_id, now_us=now_us)
     tx.exec_driver_sql(
         _EXCHANGE,
         {

@@ -97,7 +97,7 @@ def kept(tx: Connection) -> Mapping[str, Kept]:
 
 
 class Moved(NamedTuple):
-    """What an account is worth before a transfer, and the value that the transfer moves [cents]."""
+    """The value of an account before a transfer, and the value that the transfer moves [cents]."""
 
     balance_cents: int
     equity_cents: int

@@ -1,1 +1,1 @@
-"""Stock loan: what clients owe, their margin, buy-ins, and the settlement of debts."""
+"""Stock loan: what clients owe, their margin, and buy-ins."""

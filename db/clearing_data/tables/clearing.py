@@ -62,7 +62,7 @@ ledger = Table(
     ),
 )
 
-# What a correction, which is a transfer like any other, corrects, and why.
+# The reason of a correction, which is a transfer like any other, and the entry that it corrects.
 corrections = Table(
     "corrections",
     metadata,

@@ -37,4 +37,4 @@ def stop(supervisor: Supervisor) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(ending(main, left_by_interrupt=": some processes may still run; `make down` goes on"))
+    raise SystemExit(ending(main, left_by_interrupt=": some processes may still run; `make down` continues"))

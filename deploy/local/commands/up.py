@@ -222,5 +222,5 @@ next           try make status, make logs, make audit; make down stops it"""
 
 if __name__ == "__main__":
     raise SystemExit(
-        ending(main, left_by_interrupt=": what has started keeps running; `make down` stops it, `make up` goes on")
+        ending(main, left_by_interrupt=": what has started keeps running; `make down` stops it, `make up` continues")
     )

@@ -88,7 +88,7 @@ def _server_of(data: Path) -> Path:
     version = version_file.read_text().strip()
     server = Path("/usr/lib/postgresql") / version / "bin" / "postgres"
     if not server.exists():
-        raise Failure(f"the data in {data} are of Postgres {version}: install postgresql-{version}, or `make clean`")
+        raise Failure(f"the data in {data} belong to Postgres {version}: install postgresql-{version}, or `make clean`")
     return server
 
 

@@ -49,7 +49,7 @@ def decode(body: bytes) -> EngineState:
     """Decode a state; raise msgspec.MsgspecError if the bytes contain none, or one of another version."""
     state = _decoder.decode(body)
     if state.version != VERSION:
-        raise msgspec.ValidationError(f"a state of version {state.version}, not {VERSION}")
+        raise msgspec.ValidationError(f"the state has version {state.version}; this program reads version {VERSION}")
     return state
 
 

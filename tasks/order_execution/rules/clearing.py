@@ -62,7 +62,7 @@ def once_each(batches: Iterable[ExecutionBatch]) -> list[Execution]:
                 raise ExecutionRefused(f"event {execution.event_id} is not of shard {batch.shard}")
             first = executions.setdefault(execution.event_id, execution)
             if first != execution and as_settled(first) != as_settled(execution):
-                raise ExecutionRefused(f"event {execution.event_id} came with two contents")
+                raise ExecutionRefused(f"event {execution.event_id} has two different contents")
     return [executions[event_id] for event_id in sorted(executions)]
 
 
@@ -70,11 +70,11 @@ def unsettled(executions: Sequence[Execution], settled: Mapping[int, Execution])
     """Return the executions that are not settled yet.
 
     settled  the executions settled before, by event id
-    raises   ExecutionRefused  an event was settled with another content
+    raises   ExecutionRefused  an event was settled with different content
     """
     for execution in executions:
         if settled.get(execution.event_id, execution) not in (execution, as_settled(execution)):
-            raise ExecutionRefused(f"event {execution.event_id} was settled with another content")
+            raise ExecutionRefused(f"event {execution.event_id} was settled with different content")
     return [execution for execution in executions if execution.event_id not in settled]
 
 
@@ -124,12 +124,12 @@ def count_closed(settlement: Settlement, orders: Sequence[ChangedOrder]) -> Coun
                 and not order.is_replaced  # fills under other terms may settle earlier or later
             )
         ):
-            raise ExecutionRefused(f"order {order.order_id} is another one than the execution says")
+            raise ExecutionRefused(f"order {order.order_id} differs from what the execution says")
         if order.is_closed:
             closed[order.client_id] += 1
     if len(orders) < len(settlement.orders):
         unfit = settlement.orders.keys() - {order.order_id for order in orders}
-        raise ExecutionRefused(f"no such orders, or not open for as much: {sorted(unfit)[:10]}")
+        raise ExecutionRefused(f"orders that do not exist, or have too little open: {sorted(unfit)[:10]}")
     return closed
 
 
@@ -153,7 +153,9 @@ def require_decided(settlement: Settlement, released: Collection[tuple[int, int]
     """
     for decided in settlement.decided:
         if (decided.order_id, decided.command_id) not in released:
-            raise ExecutionRefused(f"replacement {decided.command_id} of order {decided.order_id} is not pending so")
+            raise ExecutionRefused(
+                f"replacement {decided.command_id} of order {decided.order_id} is not pending with this reservation"
+            )
 
 
 def _clear_trade(settlement: Settlement, trade: TradeMade, rates: FeeRates | None) -> None:
@@ -286,7 +288,7 @@ def _order(
         change = settlement.orders[order_id] = OrderChange(client_id, execution.security_id, side, hold_cents)
         return change
     if change.client_id != client_id or change.side != side or change.security_id != execution.security_id:
-        raise ExecutionRefused(f"event {execution.event_id} knows order {order_id} as another one")
+        raise ExecutionRefused(f"event {execution.event_id} contradicts another event about order {order_id}")
     if hold_cents is not None and change.hold_cents != hold_cents:
         change.holds_differ = change.hold_cents is not None
         change.hold_cents = hold_cents

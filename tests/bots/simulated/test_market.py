@@ -313,7 +313,7 @@ FAILURES = {
     "it floods and catches all": (
         "flooded",
         flood_and_catch_all,
-        "RequestFlood: it caught the exception and went on",
+        "RequestFlood: it caught the exception and continued",
     ),
 }
 

@@ -41,7 +41,7 @@ def services() -> dict[str, str]:
     ("variables", "sentence"),
     [
         pytest.param({"DATA_FEED_WORKERS": "two"}, "wrong DATA_FEED_WORKERS: it must be a number", id="variable"),
-        pytest.param({"BOTS": "flod"}, "wrong BOTS: there is no bot flod; there are ", id="bots"),
+        pytest.param({"BOTS": "flod"}, "wrong BOTS: there is no bot flod; choose one of ", id="bots"),
         pytest.param({"MARKET_ORDER_BAND": "7"}, "wrong setting MARKET_ORDER_BAND: ", id="setting"),
         pytest.param({"BROKER_URL": "http://there"}, "wrong setting BROKER_URL: ", id="address"),
         pytest.param(

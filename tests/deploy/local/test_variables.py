@@ -60,8 +60,8 @@ def test_services_with_a_given_address_are_not_ours() -> None:
         ("ORDER_ENTRY_WORKERS", "many", "must be a number from 1 to 32"),
         ("DATA_FEED_WORKERS", "-1", "must be a number from 1 to 32"),
         ("MATCHING_STANDBYS", "٣", "must be a number from 0 to 8"),
-        ("BOTS", "flod", "there is no bot flod; there are random_walk, gauss"),
-        ("BOTS", "none,flood", "there is no bot none; there are random_walk, gauss"),
+        ("BOTS", "flod", "there is no bot flod; choose one of random_walk, gauss"),
+        ("BOTS", "none,flood", "there is no bot none; choose one of random_walk, gauss"),
         ("BOTS", "gauss(security=IBM)", "gauss: IBM is not listed; choose one of MSFT, AAPL"),
     ],
 )

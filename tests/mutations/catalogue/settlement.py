@@ -74,7 +74,7 @@ SETTLEMENT = (
         "orders_keep_cash_from_debts",
         "Cash in open orders pays for owed shares before the default fund does.",
         "tests/tasks/order_execution/test_no_free_money.py::test_cash_in_open_orders_pays_in_the_final_settlement",
-        "db/clearing_data/lending/debts.py",
+        "db/clearing_data/clearing/final_debts.py",
         "    return bool(clients)\n",
         "    return False\n",
     ),

@@ -230,5 +230,5 @@ def test_a_trade_with_a_closed_account_fails_once_and_for_good(exchange: Exchang
     assert order(clearing_data, buy.order_id) == ("new", 0, 5, "account_closed")
     assert state(clearing_data)["ledger"] == before["ledger"]
     assert state(clearing_data)["last_prices"] == before["last_prices"]
-    with pytest.raises(ExecutionRefused, match="another content"):
+    with pytest.raises(ExecutionRefused, match="different content"):
         settle(clearing_data, [replace(trade, price_cents=9_980)])

@@ -106,7 +106,7 @@ def test_a_replacement_with_another_content_is_seen(
     event, _ = replaced
     settle(clearing_data, [event])
     for changed in ({"old_open": 4}, {"old_hold_cents": 1}, {"open_quantity": 1}, {"price_cents": 1}):
-        with pytest.raises(ExecutionRefused, match="another content"):
+        with pytest.raises(ExecutionRefused, match="different content"):
             settle(clearing_data, [replace(event, **changed)])
 
 
@@ -118,7 +118,7 @@ def test_once_nothing_is_pending_no_order_fills_beyond_its_quantity(
         event.event_id, event.command_id, event.order_id, "ANN", "MSFT", "buy", event.reserved, "halted", NOW_US
     )
     settle(clearing_data, [refused])
-    with pytest.raises(ExecutionRefused, match="not open for as much"):
+    with pytest.raises(ExecutionRefused, match="have too little open"):
         settle(clearing_data, [trade])
     settle(clearing_data, [replace(trade, quantity=5, price_cents=10_000, buy_hold_cents=10_000)])
     assert order(clearing_data, event.order_id) == ("filled", 5, 0, None)
