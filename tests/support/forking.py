@@ -15,12 +15,18 @@ import json
 import os
 import runpy
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 LIBRARIES = {
     "worker": (
         "celery.bin.celery", "celery.apps.worker", "celery.concurrency.solo", "celery.worker.consumer.consumer",
         "celery.worker.components", "kombu.transport.pyamqp", "kombu.asynchronous", "flower.command",
+        "sqlalchemy.dialects.postgresql.psycopg2", "pydantic_settings", "structlog", "msgspec", "redis", "psutil",
+    ),
+    "supervisor": (
+        "celery.apps.beat", "celery.apps.worker", "celery.concurrency.solo", "celery.worker.consumer.consumer",
+        "celery.worker.components", "kombu.transport.pyamqp", "kombu.asynchronous",
         "sqlalchemy.dialects.postgresql.psycopg2", "pydantic_settings", "structlog", "msgspec", "redis", "psutil",
     ),
     "web": (
@@ -41,13 +47,18 @@ def main(libraries: str) -> None:
         from psycogreen.gevent import patch_psycopg
 
         patch_psycopg()
+    load(libraries)
+    order = _serve()
+    if order is not None:
+        _become(**order)
+
+
+def load(libraries: str) -> None:
+    """Import libraries; forks share what that leaves in memory."""
     for name in LIBRARIES[libraries]:
         importlib.import_module(name)
     gc.collect()
     gc.freeze()
-    order = _serve()
-    if order is not None:
-        _become(**order)
 
 
 def _serve() -> dict[str, Any] | None:
@@ -99,6 +110,11 @@ def _become(words: list[str], environment: dict[str, str], log: str) -> None:
         os.dup2(opened, place)
     os.close(null)
     os.close(out)
+    run(words, environment)
+
+
+def run(words: list[str], environment: Mapping[str, str]) -> None:
+    """Run a module as `python -m` does, with these variables alone."""
     os.environ.clear()
     os.environ.update(environment)
     gc.unfreeze()
