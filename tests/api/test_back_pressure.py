@@ -65,12 +65,13 @@ def _purge(rabbitmq: RabbitMQServer) -> None:
 
 
 def _names_in_queue(rabbitmq: RabbitMQServer) -> set[str]:
-    """Return the client order ids of all queued orders."""
+    """Return the client order ids of all queued orders; copies of an order have the same order id."""
     with Connection(rabbitmq.url) as connection:
         messages = queued(connection, depth(connection, ORDER_ENTRY))
-    names = [request.client_order_id for requests in messages for request in requests]  # type: ignore[union-attr]
-    assert len(names) == len(set(names))
-    return set(names)
+    orders = {(one.client_order_id, one.order_id) for sent in messages for one in sent}  # type: ignore[union-attr]
+    names = {name for name, _ in orders}
+    assert len(names) == len(orders)
+    return names
 
 
 def _send(api: Api, key: str, answers: Answers, names: list[str]) -> requests.Response:
@@ -149,7 +150,8 @@ def _assert_truthful(
     # The outcome of the message under way is unknown; from then on the api knows that RabbitMQ takes nothing.
     assert answers.of("unknown_outcome") == {f"{prefix}-first"}
     wait_until(lambda: api.ask("POST", "/orders", key=key, json=limit(client_order_id="after")).status_code < 300)
-    assert _names_in_queue(rabbitmq) - {f"{prefix}-first"} == {"after"}
+    # The api sends orders of unknown outcome again, also those of an earlier test, until RabbitMQ has confirmed them.
+    assert {name for name in _names_in_queue(rabbitmq) if not name.endswith("-first")} == {"after"}
 
 
 def test_29_stopped(pressed: Api, keys: Keys, rabbitmq: RabbitMQServer) -> None:
