@@ -52,6 +52,15 @@ def page(open_page: Open) -> Page:
     return open_page()
 
 
+@pytest.fixture(scope="package")
+def scripts(browser: Browser, shared_api: Api) -> Iterator[Page]:
+    """Return a page of the api without content, for tests of functions that the page imports."""
+    page = browser.new_context().new_page()
+    page.goto(f"http://127.0.0.1:{shared_api.port}/static/icon.svg")
+    yield page
+    page.context.close()
+
+
 def answer_with(content: Any, route: Route, _request: Request) -> None:
     """Answer a request of the page."""
     route.fulfill(json=content)

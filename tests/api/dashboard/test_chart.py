@@ -32,7 +32,7 @@ def candle(opened: float, close: float | None = None) -> dict[str, float]:
     return {"open": opened, "high": max(opened, close), "low": min(opened, close), "close": close}
 
 
-def test_the_price_axis(page: Page) -> None:
+def test_the_price_axis(scripts: Page) -> None:
     steady = [candle(100 + index % 10 / 100) for index in range(60)]
     cases: dict[str, tuple[list[dict[str, float]], float, float]] = {
         # candles, the least that may be on the axis, the most
@@ -46,9 +46,9 @@ def test_the_price_axis(page: Page) -> None:
         "a jump just now": ([*steady, candle(100.0, 120.0)], 90.0, 122.5),
     }
     for name, (candles, least, most) in cases.items():
-        low, high = axis(page, candles)
+        low, high = axis(scripts, candles)
         assert least - 1e-9 <= low < candles[-1]["close"] + 1e-9 < high <= most, name
-    assert price_range(page, []) is None
+    assert price_range(scripts, []) is None
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,12 @@ def test_the_price_axis(page: Page) -> None:
         ([0, 10_000], 10_000, [0, *[None] * 300, 10_000]),
     ],
 )
-def test_idle_time_is_on_the_time_axis(page: Page, starts: list[int], until: int, expected: list[int | None]) -> None:
+def test_idle_time_is_on_the_time_axis(
+    scripts: Page, starts: list[int], until: int, expected: list[int | None]
+) -> None:
     rows = [{"start": f"1970-01-01T{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}Z"} for second in starts]
     script = "async ([r, u]) => (await import('/static/js/candle_rows.js')).withIdle(r, 1, u)"
-    points: list[dict[str, Any]] = page.evaluate(script, [rows, until])
+    points: list[dict[str, Any]] = scripts.evaluate(script, [rows, until])
     assert [point["time"] if point["candle"] else None for point in points] == expected
     times = [point["time"] for point in points]
     assert times == sorted(set(times))

@@ -53,7 +53,7 @@ def test_the_page_says_when_the_api_is_down_though_the_stream_goes_on(page: Page
     expect(page.locator("#connection-state")).to_have_text("live")
 
 
-def test_curves_of_the_pipeline_begin_with_the_minutes_before(page: Page) -> None:
+def test_curves_of_the_pipeline_begin_with_the_minutes_before(scripts: Page) -> None:
     before = "2026-01-02T02:59:{:02}.000000Z"
     recent = [{"timestamp": before.format(s), "orders_per_s": s, "trades_per_s": 1} for s in range(60)]
     script = """async (recent) => {
@@ -65,4 +65,4 @@ def test_curves_of_the_pipeline_begin_with_the_minutes_before(page: Page) -> Non
         market.take({ ...event, timestamp: '2026-01-02T03:00:01Z', data: update });
         return market.figures.value.map((one) => one.orders);
     }"""
-    assert page.evaluate(script, recent) == [*range(60), 9, 8]
+    assert scripts.evaluate(script, recent) == [*range(60), 9, 8]

@@ -229,17 +229,17 @@ FATES: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_an_orders_fate_in_words(page: Page) -> None:
+def test_an_orders_fate_in_words(scripts: Page) -> None:
     script = """async (order) => {
         const { fateOf } = await import('/static/js/fate.js');
         const { mark, text } = fateOf(order);
         return `${mark} ${text}`;
     }"""
     for changes, words in FATES:
-        assert page.evaluate(script, {**ORDER, **changes}) == words
+        assert scripts.evaluate(script, {**ORDER, **changes}) == words
 
 
-def test_what_shares_cost_and_what_was_gained(page: Page) -> None:
+def test_what_shares_cost_and_what_was_gained(scripts: Page) -> None:
     fill = {"fee": 0.5}
     fills = [  # newest first, as the exchange gives them
         {**fill, "side": "sell", "quantity": 5, "price": 112},
@@ -247,15 +247,15 @@ def test_what_shares_cost_and_what_was_gained(page: Page) -> None:
     ]
     script = "async ([f, s]) => (await import('/static/js/position.js')).positionOf(f, s)"
     # 10 shares were given, at the reference price of 100.
-    found = page.evaluate(script, [fills, {"shares": 15, "last": 110, "reference": 100}])
+    found = scripts.evaluate(script, [fills, {"shares": 15, "last": 110, "reference": 100}])
     assert (found["given"], found["average"]) == (10, 104)
     assert found["realised"] == pytest.approx(5 * (112 - 104) - 1.0)
     assert found["unrealised"] == pytest.approx(15 * (110 - 104))
-    nothing = page.evaluate(script, [[], {"shares": 0, "last": 110, "reference": 100}])
+    nothing = scripts.evaluate(script, [[], {"shares": 0, "last": 110, "reference": 100}])
     assert (nothing["average"], nothing["unrealised"], nothing["realised"]) == (None, None, 0)
 
 
-def test_what_owed_shares_brought_and_where_the_buy_in_is(page: Page) -> None:
+def test_what_owed_shares_brought_and_where_the_buy_in_is(scripts: Page) -> None:
     fill = {"fee": 0}
     fills = [
         {**fill, "side": "buy", "quantity": 4, "price": 90},
@@ -263,7 +263,7 @@ def test_what_owed_shares_brought_and_where_the_buy_in_is(page: Page) -> None:
         {**fill, "side": "buy", "quantity": 2, "price": 96},
     ]
     script = "async ([f, s]) => (await import('/static/js/position.js')).positionOf(f, s)"
-    found = page.evaluate(script, [fills, {"shares": -6, "last": 95, "reference": 80}])
+    found = scripts.evaluate(script, [fills, {"shares": -6, "last": 95, "reference": 80}])
     assert (found["given"], found["average"]) == (0, 100)
     assert found["realised"] == pytest.approx(2 * (100 - 96) + 4 * (100 - 90))
     assert found["unrealised"] == pytest.approx(6 * (100 - 95))
@@ -272,8 +272,8 @@ def test_what_owed_shares_brought_and_where_the_buy_in_is(page: Page) -> None:
         (await import('/static/js/position.js')).buyInPrice(account, "TSLA", (id) => prices[id] ?? null)"""
     account = {"balance": 3_000, "held": 200, "collateral": 2_100, "borrowed": {"TSLA": 10, "MSFT": 4}}
     # 125 % of 10 x 184 + 4 x 100 is 2,800: its cash, less what its orders hold.
-    assert page.evaluate(script, [account, {"MSFT": 100}]) == pytest.approx(184)
+    assert scripts.evaluate(script, [account, {"MSFT": 100}]) == pytest.approx(184)
     # An order that returns shares holds 1,500 of it, so that the collateral alone counts: 2,100.
-    assert page.evaluate(script, [{**account, "held": 1_500}, {"MSFT": 100}]) == pytest.approx((1_680 - 400) / 10)
-    assert page.evaluate(script, [account, {}]) is None
-    assert page.evaluate(script, [{**account, "borrowed": {}}, {}]) is None
+    assert scripts.evaluate(script, [{**account, "held": 1_500}, {"MSFT": 100}]) == pytest.approx((1_680 - 400) / 10)
+    assert scripts.evaluate(script, [account, {}]) is None
+    assert scripts.evaluate(script, [{**account, "borrowed": {}}, {}]) is None
