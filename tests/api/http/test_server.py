@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from statistics import median
 
 import pytest
 from kombu import Connection
@@ -227,10 +228,13 @@ def test_27_slow_senders_do_not_affect_other_clients(impatient: Api, api: Api, k
     for dribbler in dribblers:
         dribbler.start()
     try:
+        waits_s = []
         for _ in range(20):
             started = time.monotonic()
             assert impatient.ask("POST", "/orders", key=keys.single, json=limit()).status_code == 202
-            assert time.monotonic() - started < 1.0
+            waits_s.append(time.monotonic() - started)
+        # Behind a slow sender each would wait for a second; on a busy machine one of them may.
+        assert median(waits_s) < 1.0
         assert all(done.wait(5) for done in ended), "a dribbler was let go on"
     finally:
         stop.set()
