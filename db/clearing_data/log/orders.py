@@ -42,6 +42,18 @@ _FROM = {
 }
 
 
+_PROMISE = text(
+    "INSERT INTO client_order_ids (client_id, client_order_id, order_id, digest) "
+    "SELECT * FROM unnest(CAST(:clients AS text[]), CAST(:names AS text[]), CAST(:ids AS bigint[]), "
+    "CAST(:digests AS bytea[])) ON CONFLICT DO NOTHING"
+)
+_PROMISED = text(
+    "SELECT DISTINCT client_id, client_order_id, order_id, digest FROM client_order_ids JOIN "
+    "unnest(CAST(:clients AS text[]), CAST(:names AS text[])) AS wanted (client_id, client_order_id) "
+    "USING (client_id, client_order_id)"
+)
+
+
 def next_order_ids(tx: Connection) -> range:
     """Return a block of ids that no other process has or will get."""
     first: int = tx.execute(text("SELECT nextval('order_ids')")).scalar_one()
@@ -57,24 +69,14 @@ def promise(tx: Connection, wanted: Sequence[tuple[str, str, int, bytes]]) -> di
     # All processes take the keys in the same order, so that two that want the same ones cannot deadlock.
     clients, names, order_ids, digests = zip(*sorted(wanted, key=lambda one: one[:2]), strict=True)
     columns = {"clients": list(clients), "names": list(names), "ids": list(order_ids), "digests": list(digests)}
-    tx.execute(
-        text(
-            "INSERT INTO client_order_ids (client_id, client_order_id, order_id, digest) "
-            "SELECT * FROM unnest(CAST(:clients AS text[]), CAST(:names AS text[]), CAST(:ids AS bigint[]), "
-            "CAST(:digests AS bytea[])) ON CONFLICT DO NOTHING"
-        ),
-        columns,
-    )
-    # A separate statement, which sees what others committed while the one above waited for them.
-    rows = tx.execute(
-        text(
-            "SELECT client_id, client_order_id, order_id, digest FROM client_order_ids JOIN "
-            "unnest(CAST(:clients AS text[]), CAST(:names AS text[])) AS wanted (client_id, client_order_id) "
-            "USING (client_id, client_order_id)"
-        ),
-        columns,
-    )
-    return {(row.client_id, row.client_order_id): Promise(row.order_id, bytes(row.digest)) for row in rows}
+    number = len({one[:2] for one in wanted})
+    while True:
+        tx.execute(_PROMISE, columns)
+        # A separate statement, which sees what others committed while the one above waited for them. In between they
+        # may also have withdrawn a promise that was in the way; then the next attempt takes its place.
+        rows = tx.execute(_PROMISED, columns).all()
+        if len(rows) == number:
+            return {(row.client_id, row.client_order_id): Promise(row.order_id, bytes(row.digest)) for row in rows}
 
 
 # The promises that a request names, locked in the order in which every process locks them.

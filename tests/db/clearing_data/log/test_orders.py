@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import event
 
 from db.clearing_data.log import admission, orders
 from db.clearing_data.log.admission import OrderRow
@@ -215,3 +216,20 @@ def test_concurrent_promises_of_the_same_client_order_ids_agree(clearing_data: D
         outcomes = list(threads.map(promise, range(1, 17)))
     assert all(outcome == outcomes[0] for outcome in outcomes)
     assert len(outcomes[0]) == 20
+
+
+def test_a_promise_that_is_withdrawn_while_another_request_meets_it_is_taken_over(clearing_data: Database) -> None:
+    name = "ANN", "mine"
+    with clearing_data.transaction() as tx:
+        orders.promise(tx, [(*name, 1, b"first")])
+    withdrawn: list[bool] = []
+
+    def withdraw(*_: object) -> None:
+        if not withdrawn:  # after the insertion that found the promise of the first order in its way
+            withdrawn.append(True)
+            with clearing_data.transaction() as other:
+                orders.withdraw(other, [(*name, 1)])
+
+    with clearing_data.transaction() as tx:
+        event.listen(tx, "after_cursor_execute", withdraw)
+        assert orders.promise(tx, [(*name, 2, b"second")]) == {name: orders.Promise(2, b"second")}
