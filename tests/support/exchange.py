@@ -195,4 +195,7 @@ def running_exchange(
         if supervisor.runs():
             supervisor.stop([program.name for program in programs])
             supervisor.shut_down()
+        for log in sorted((instance.directory / "logs").glob("*.log")):
+            failed = [line for line in log.read_text(errors="replace").splitlines() if "request_failed" in line]
+            sys.stderr.write("".join(f"== {log.name}\n{line[-3000:]}\n" for line in failed[:3]))
         shutil.rmtree(instance.directory)
