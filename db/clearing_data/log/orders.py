@@ -48,7 +48,7 @@ _PROMISE = text(
     "CAST(:digests AS bytea[])) ON CONFLICT DO NOTHING"
 )
 _PROMISED = text(
-    "SELECT DISTINCT client_id, client_order_id, order_id, digest FROM client_order_ids JOIN "
+    "SELECT client_id, client_order_id, order_id, digest FROM client_order_ids JOIN "
     "unnest(CAST(:clients AS text[]), CAST(:names AS text[])) AS wanted (client_id, client_order_id) "
     "USING (client_id, client_order_id)"
 )
@@ -74,9 +74,10 @@ def promise(tx: Connection, wanted: Sequence[tuple[str, str, int, bytes]]) -> di
         tx.execute(_PROMISE, columns)
         # A separate statement, which sees what others committed while the one above waited for them. In between they
         # may also have withdrawn a promise that was in the way; then the next attempt takes its place.
-        rows = tx.execute(_PROMISED, columns).all()
-        if len(rows) == number:
-            return {(row.client_id, row.client_order_id): Promise(row.order_id, bytes(row.digest)) for row in rows}
+        rows = tx.execute(_PROMISED, columns)
+        found = {(row.client_id, row.client_order_id): Promise(row.order_id, bytes(row.digest)) for row in rows}
+        if len(found) == number:
+            return found
 
 
 # The promises that a request names, locked in the order in which every process locks them.
