@@ -51,7 +51,7 @@ def routes(*, clearing_data: Database) -> Blueprint:
     @blueprint.get("/leaderboard/history")
     @declared(
         "public",
-        "The equity of the richest clients over time: a value for each of the times, null where there is none",
+        "The equity of the richest clients over time: one value for each time, or null if there is none",
         parameters=[_SECONDS],
         gives={200: Curves},
     )

@@ -72,8 +72,8 @@ class Promises:
 
     def __init__(self, clearing_data: Database) -> None:
         self._clearing_data = clearing_data
-        # Promises of orders that certainly were not queued, the oldest first, until Postgres has none of them. One
-        # client order id may have been promised to several orders. The values mean nothing.
+        # An ordered set of the promises to give back, oldest first: their orders certainly were not queued. Several
+        # orders may have been promised the same client order id, one after the other.
         self._given_up: dict[_GivenUp, None] = {}
         self._group = GroupCommit(self._keep, abandon=lambda: True, most=MOST_IN_A_TRANSACTION)
 

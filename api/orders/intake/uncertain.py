@@ -54,7 +54,7 @@ class UncertainOrders:
                 _forget_some(orders)
 
     def order(self, order_id: int) -> OrderRequest | None:
-        """Return an order of unknown outcome; None when there is none with this id, or its outcome is known."""
+        """Return the order with this id if its outcome is unknown, otherwise None."""
         return self._promised.get(order_id) or self._unpromised.get(order_id)
 
     def run(self, send: Send) -> None:

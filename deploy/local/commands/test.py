@@ -44,7 +44,7 @@ def main() -> int:
 
 
 def _compile() -> None:
-    """Compile the packages once, also for a caller who does not want Python to leave compiled code behind."""
+    """Compile the packages once, even if PYTHONDONTWRITEBYTECODE is set in the caller's environment."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for package in _COMPILED:
         compileall.compile_dir(ROOT / package, quiet=1)
