@@ -8,7 +8,7 @@ from celery_app.publisher import Publisher
 from celery_app.topology import ORDER_ENTRY, matching_queue
 from celery_app.watchdog import STALLED_STATUS
 from tests.celery_app.test_stage import PROBE, send
-from tests.support.broker import depth, publish
+from tests.support.broker import depth, publish, take
 from tests.support.worker import Worker
 
 PATIENT = {"STALL_PATIENCE_S": "2"}
@@ -33,7 +33,7 @@ def test_a_worker_that_hangs_restarts_and_says_where(broker: Connection, publish
         assert worker.wait() == STALLED_STATUS
         assert "event=worker_hangs held=\"{'order_entry': 1}\"" in worker.log
         assert "in order_entry" in worker.log  # the function in the traceback
-    assert depth(broker, ORDER_ENTRY) == 1
+    take(broker, ORDER_ENTRY, 1)  # which waits until RabbitMQ has noticed that the worker is gone
 
 
 def test_a_waiting_batch_is_not_a_stall(broker: Connection, publisher: Publisher) -> None:
