@@ -6,6 +6,7 @@ is looked up. All others are strangers':
 - an address may send MAX_ANONYMOUS_PER_S of them, and all addresses together TOGETHER times as many;
 - an address may send MAX_REFUSED_KEYS_PER_S invalid keys;
 - beyond these limits the api answers 429, after a delay that slows down clients which wait for the response;
+- within the limits too, requests without a key begin at a steady pace, so that no burst takes the CPU from the traders;
 - the api serves a few of them at a time, with database connections of their own.
 """
 
@@ -26,10 +27,20 @@ from api.wire.problems import Problem
 
 # Size of a full bucket [s of its rate]: enough for a page with all its files, or for many clients that start together.
 BURST_S = 5.0
-# All addresses together may send this many times the limit of one.
+# All addresses together may send this many times the limit of one, and have a smaller bucket: the pace below spreads a
+# burst of theirs over seconds.
 TOGETHER = 2
-# The limit of requests for streams is this many times the limit of other requests.
-STREAMS = 5
+BURST_TOGETHER_S = 1.0
+# The limit of requests of open sessions of Socket.IO is this many times the limit of other requests.
+OF_SESSIONS = 5
+# Requests without a key that begin in a second, of all addresses together: for new streams, of sessions, and all others
+# (more of these if their limit is higher). A flood comes to a limit within seconds, as the pace is a little higher.
+PACE_PER_S = 300
+PACE_OF_NEW_STREAMS_PER_S = 200
+PACE_OF_SESSIONS_PER_S = 300
+# How many may begin at once [s of the pace], enough for the files of a page, and the longest wait [s].
+AHEAD_S = 0.25
+PACE_LONGEST_S = 10.0
 # Strangers' requests served at a time: a trader's request never waits for more of them than this.
 AT_ONCE = 2
 # Longest wait for a turn [s]: of a request without a key, and of one with a key, as many traders may arrive at once.
@@ -39,6 +50,8 @@ LOOK_UP_S = 15.0
 HELD_BACK_S = 1.0
 
 _ALL = ""
+_TOO_MANY = "the exchange receives too many requests without a valid key"
+_TOO_MANY_OF_ADDRESS = "this address sends too many requests without a key"
 
 
 class TooManyRequests(Problem):
@@ -64,10 +77,15 @@ class Strangers:
         self._keys = keys
         self._proxies = proxies
         self._anonymous = TokenBuckets(per_s=anonymous_per_s, burst_s=BURST_S)
-        self._all_anonymous = TokenBuckets(per_s=TOGETHER * anonymous_per_s, burst_s=BURST_S)
-        # Requests for streams have their own limit: a polling client sends one after each response, its key is not in
-        # the head, and it costs the api little.
-        self._streams = TokenBuckets(per_s=STREAMS * anonymous_per_s, burst_s=BURST_S)
+        self._all_anonymous = TokenBuckets(per_s=TOGETHER * anonymous_per_s, burst_s=BURST_TOGETHER_S)
+        self._pace = _pace(max(PACE_PER_S, 1.5 * TOGETHER * anonymous_per_s))
+        # Requests for streams have their own limits, because their key is not in the head. A new stream waits for the
+        # pace of its address too, so that one address does not take the pace from all others. A polling client sends a
+        # request after each response, which costs the api little.
+        self._new_streams = _pace(anonymous_per_s)
+        self._pace_of_new_streams = _pace(PACE_OF_NEW_STREAMS_PER_S)
+        self._of_sessions = TokenBuckets(per_s=OF_SESSIONS * anonymous_per_s, burst_s=BURST_S)
+        self._pace_of_sessions = _pace(PACE_OF_SESSIONS_PER_S)
         self._refused_keys = TokenBuckets(per_s=refused_keys_per_s, burst_s=BURST_S)
         self._all_refused_keys = TokenBuckets(per_s=TOGETHER * refused_keys_per_s, burst_s=BURST_S)
         self._turns = BoundedSemaphore(AT_ONCE)
@@ -85,18 +103,21 @@ class Strangers:
         return self._keys.knows(environ)
 
     def require_leave(self, environ: Environ, *, stream: bool) -> None:
-        """Return when a stranger's request may pass; otherwise raise TooManyRequests after a delay."""
-        address = self._address(environ)
-        refusal = self._refusal(environ, address, stream=stream)
-        if refusal is not None:
+        """Return when a stranger's request may begin; otherwise raise TooManyRequests after a delay."""
+        try:
+            gevent.sleep(self._wait_s(environ, stream=stream))
+            if not stream and self._keys.key_of(environ) is None:
+                _require(_TOO_MANY, self._all_anonymous.wait_s(_ALL))
+                self._all_anonymous.take(_ALL)
+        except TooManyRequests:
             gevent.sleep(HELD_BACK_S)
-            raise refusal
+            raise
 
     @contextmanager
     def turn(self, environ: Environ) -> Iterator[None]:
         """Serve a stranger inside the block, once its turn comes. Raises TooManyRequests if that takes too long."""
         if not self._turns.acquire(timeout=TURN_S if self._keys.key_of(environ) is None else LOOK_UP_S):
-            raise TooManyRequests("the exchange receives too many requests without a valid key")
+            raise TooManyRequests(_TOO_MANY)
         try:
             with strangers_pool():
                 yield
@@ -106,20 +127,38 @@ class Strangers:
             self._refused_keys.take(self._address(environ))
             self._all_refused_keys.take(_ALL)
 
-    def _refusal(self, environ: Environ, address: str, *, stream: bool) -> TooManyRequests | None:
+    def _wait_s(self, environ: Environ, *, stream: bool) -> float:
+        """Return the time until a request may begin, and count it for its address; raises TooManyRequests."""
+        address = self._address(environ)
         if self._keys.key_of(environ) is not None:
-            wait_s = max(self._refused_keys.wait_s(address), self._all_refused_keys.wait_s(_ALL))
-            return TooManyRequests("this address has sent too many invalid keys", wait_s) if wait_s else None
-        of_address = self._streams if stream else self._anonymous
-        wait_s = of_address.wait_s(address)
+            _require("this address has sent too many invalid keys", self._refused_keys.wait_s(address))
+            _require("the exchange receives too many invalid keys", self._all_refused_keys.wait_s(_ALL))
+            return 0.0  # perhaps a trader's first request
         if not stream:
-            wait_s = max(wait_s, self._all_anonymous.wait_s(_ALL))
-        if wait_s:
-            return TooManyRequests("this address sends too many requests without a key", wait_s)
-        of_address.take(address)
-        if not stream:
-            self._all_anonymous.take(_ALL)
-        return None
+            _require(_TOO_MANY_OF_ADDRESS, self._anonymous.wait_s(address))
+            self._anonymous.take(address)
+            return _reserve(self._pace, _ALL)
+        if "sid=" in environ.get("QUERY_STRING", ""):
+            _require(_TOO_MANY_OF_ADDRESS, self._of_sessions.wait_s(address))
+            self._of_sessions.take(address)
+            return _reserve(self._pace_of_sessions, _ALL)
+        return max(_reserve(self._new_streams, address), _reserve(self._pace_of_new_streams, _ALL))
 
     def _address(self, environ: Environ) -> str:
         return self._proxies.client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR"))
+
+
+def _pace(per_s: float) -> TokenBuckets:
+    return TokenBuckets(per_s=per_s, burst_s=AHEAD_S, debt_s=PACE_LONGEST_S)
+
+
+def _require(detail: str, wait_s: float) -> None:
+    if wait_s:
+        raise TooManyRequests(detail, wait_s)
+
+
+def _reserve(pace: TokenBuckets, name: str) -> float:
+    wait_s = pace.reserve(name)
+    if wait_s is None:
+        raise TooManyRequests(_TOO_MANY, PACE_LONGEST_S)
+    return wait_s

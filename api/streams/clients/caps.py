@@ -2,6 +2,9 @@
 
 A raw stream holds a place while it is open. A session of Socket.IO holds one for its whole life: a polling session has
 no connection of its own, but takes memory all the same.
+
+Requests begin at a steady pace: those that belong to no open session all together, those of a session by themselves.
+A flood of them must not take the CPU from the streams of others.
 """
 
 from __future__ import annotations
@@ -15,9 +18,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+import gevent
 import msgspec
 from engineio import Server
 
+from api.request.buckets import TokenBuckets
 from api.wire.problems import CONTENT_TYPE, Problem
 
 Environ = dict[str, Any]
@@ -28,12 +33,23 @@ MAX_PLACES = 4_000
 MAX_ANONYMOUS = 2_000
 # Simultaneous requests of a session: it reads, it writes, and it upgrades to a WebSocket.
 MAX_REQUESTS_OF_SESSION = 4
+# Requests that may begin in a second: without a session, of an address and of all together; and of a session.
+NEW_OF_ADDRESS_PER_S = 100
+NEW_PER_S = 200
+OF_SESSION_PER_S = 50
+# How many may begin at once [s of these rates], and the longest wait [s].
+AHEAD_S = 1.0
+LONGEST_S = 10.0
+# Delay of a refusal [s].
+HELD_BACK_S = 1.0
 # A session without a key that subscribes to nothing ends after this time [s].
 IDLE_S = 60.0
 
 RAW_PATH = "/stream/"
 PRIVATE_PATH = "/stream/report"
 SOCKETIO_PATH = "/socket.io/"
+
+_ALL = ""
 
 
 def _refusal(detail: str) -> Problem:
@@ -74,6 +90,9 @@ class Caps:
         self._of_address: Counter[str] = Counter()
         self._anonymous = 0
         self._places = 0
+        self._new_of_address = _pace(NEW_OF_ADDRESS_PER_S)
+        self._new = _pace(NEW_PER_S)
+        self._of_session = _pace(OF_SESSION_PER_S)
         self._watch(engine)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -81,14 +100,22 @@ class Caps:
         path = environ["PATH_INFO"]
         try:
             if path.startswith(RAW_PATH):
+                self._await_turn(environ)
                 with self._place(self._address_of(environ), anonymous=path != PRIVATE_PATH):
                     return self._application(environ, start_response)
             if path.startswith(SOCKETIO_PATH):
                 with self._request(environ):
                     return self._application(environ, start_response)
+            self._await_turn(environ)
+            return self._application(environ, start_response)
         except Problem as problem:
+            gevent.sleep(HELD_BACK_S)
             return _answer(problem, start_response)
-        return self._application(environ, start_response)
+
+    def _await_turn(self, environ: Environ) -> None:
+        """Let a request that belongs to no session begin in its turn."""
+        address = self._address_of(environ)
+        gevent.sleep(max(_reserve(self._new_of_address, address), _reserve(self._new, _ALL)))
 
     # -- places ------------------------------------------------------------------------------------------------------
 
@@ -145,15 +172,19 @@ class Caps:
     def _request(self, environ: Environ) -> Iterator[None]:
         session_id = parse_qs(environ.get("QUERY_STRING", "")).get("sid", [None])[0]
         session = self._sessions.get(session_id) if session_id else None
-        if session_id is None:
-            self._check(self._address_of(environ), anonymous=True)
         if session is None:
+            if session_id is None:
+                self._check(self._address_of(environ), anonymous=True)
+            self._await_turn(environ)
+            if session_id is None:  # others may have taken the last places meanwhile
+                self._check(self._address_of(environ), anonymous=True)
             yield  # a new session, or one that python-engineio will refuse
             return
         if session.requests >= MAX_REQUESTS_OF_SESSION:
             raise _refusal(f"a session may have {MAX_REQUESTS_OF_SESSION} requests under way")
         session.requests += 1
         try:
+            gevent.sleep(_reserve(self._of_session, session_id or ""))
             yield
         finally:
             session.requests -= 1
@@ -175,6 +206,17 @@ class Caps:
 
         engine.on("connect", connect)
         engine.on("disconnect", disconnect)
+
+
+def _pace(per_s: float) -> TokenBuckets:
+    return TokenBuckets(per_s=per_s, burst_s=AHEAD_S, debt_s=LONGEST_S)
+
+
+def _reserve(pace: TokenBuckets, name: str) -> float:
+    wait_s = pace.reserve(name)
+    if wait_s is None:
+        raise _refusal("too many requests for streams; try again later")
+    return wait_s
 
 
 def _answer(problem: Problem, start_response: Callable[..., Any]) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,6 +13,8 @@ import requests
 from sqlalchemy import text
 
 from api.request.addresses import Proxies
+from api.request.buckets import TokenBuckets
+from api.request.strangers import AHEAD_S, PACE_PER_S
 from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit
@@ -92,12 +95,30 @@ def test_45_anonymous_requests_of_an_address(few: Api, keys: Keys, path: str, so
         assert traded.status_code == 202, traded.text
 
 
-def test_45_requests_for_streams_of_an_address(few: Api) -> None:
+def test_45_requests_of_sessions_of_an_address(few: Api) -> None:
     with ThreadPoolExecutor(10) as crowd:
-        path = "/socket.io/?EIO=4&transport=polling"
+        path = "/socket.io/?EIO=4&transport=polling&sid=1.none"
         answers = list(crowd.map(lambda _: _ask(few, path, source="127.0.1.4"), range(5 * BURST + 60)))
     _assert_refused(answers)
     assert sum(answer.status_code != 429 for answer in answers) >= 5 * BURST
+
+
+def test_45_new_streams_of_an_address_wait_for_each_other(few: Api) -> None:
+    began_s = time.monotonic()
+    with ThreadPoolExecutor(8) as crowd:
+        path = "/socket.io/?EIO=4&transport=polling"
+        answers = list(crowd.map(lambda _: _ask(few, path, source="127.0.1.6"), range(15)))
+    assert [answer.status_code for answer in answers] == [answers[0].status_code] * 15
+    assert answers[0].status_code != 429
+    assert time.monotonic() - began_s > (15 - 2) / 5  # one or two begin at once, then five in a second
+
+
+def test_45_a_burst_within_the_limits_begins_at_a_steady_pace(api: Api) -> None:
+    began_s = time.monotonic()
+    with ThreadPoolExecutor(50) as crowd:
+        answers = list(crowd.map(lambda n: _ask(api, "/securities", source=f"127.0.7.{n + 1}"), range(150)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert time.monotonic() - began_s > 150 / PACE_PER_S - AHEAD_S
 
 
 def test_45_refused_keys_of_an_address(few: Api, keys: Keys) -> None:
@@ -204,3 +225,10 @@ def test_the_address_of_a_client(peer: str, forwarded: str | None, client: str) 
 
 def test_without_trusted_proxies_forwarded_headers_are_ignored() -> None:
     assert Proxies([]).client("10.0.0.1", "203.0.113.7") == "10.0.0.1"
+
+
+def test_a_reserved_token_may_come_later_but_not_much_later() -> None:
+    pace = TokenBuckets(per_s=1 / 60, burst_s=120, debt_s=180)  # a token a minute: the test takes far less
+    waits = [pace.reserve("flood") for _ in range(6)]
+    assert [None if wait_s is None else round(wait_s / 60) for wait_s in waits] == [0, 0, 1, 2, 3, None]
+    assert pace.reserve("another") == 0

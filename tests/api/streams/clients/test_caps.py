@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 import requests
 from websocket import WebSocket, WebSocketBadStatusException, create_connection
 
-from api.streams.clients.caps import MAX_REQUESTS_OF_SESSION, SubscriptionBudget
+from api.streams.clients.caps import HELD_BACK_S, MAX_REQUESTS_OF_SESSION, SubscriptionBudget
+from api.streams.sockets.websocket import READ_BYTES, READS_PER_S
 from db.connect import Database
 from tests.api.streams.conftest import Feed, Keys, trades
 from tests.api.streams.test_channels import subscribe
@@ -56,7 +58,10 @@ def test_45_connections_of_an_address_are_bounded(capped: Streams, api_keys: Key
 
 
 def test_45_polling_sessions_of_an_address_are_bounded(capped: Streams) -> None:
-    answers = [_open_session(capped) for _ in range(MOST + 1)]
+    answers = [_open_session(capped) for _ in range(MOST)]
+    began_s = time.monotonic()
+    answers.append(_open_session(capped))
+    assert time.monotonic() - began_s > HELD_BACK_S  # so that a flood is slow
     assert [answer.status_code for answer in answers] == [200] * MOST + [429]
     assert answers[-1].headers["Retry-After"] == "1"
     assert answers[-1].json()["code"] == "too_many_connections"
@@ -88,6 +93,31 @@ def test_45_a_session_that_has_given_a_key_makes_room_for_others(market_data: Da
         anonymous.close()
         wait_until(lambda: _open_session(streams).status_code == 200)
         assert all(trader.connected for trader in traders)
+
+
+def test_45_what_one_client_sends_is_taken_at_a_steady_pace(market_data: Database, api_keys: Keys) -> None:
+    constants = {
+        "api.streams.clients.caps.NEW_OF_ADDRESS_PER_S": 10,
+        "api.streams.clients.caps.OF_SESSION_PER_S": 10,
+        "api.streams.sockets.websocket.READS_AHEAD_S": 0.2,
+    }
+    with Streams(constants=constants) as streams, requests.Session() as client:
+        session = json.loads(_open_session(streams).text.removeprefix("0"))["sid"]
+        path = f"http://127.0.0.1:{streams.port}/socket.io/?EIO=4&transport=polling&sid="
+        for of_session, status in [("none", 400), (session, 200)]:
+            began_s = time.monotonic()
+            for _ in range(20):  # over one connection
+                assert client.post(path + of_session, data="3", timeout=10).status_code == status
+            assert time.monotonic() - began_s > (20 - 11) / 10
+        websocket = _raw(streams, path="/socket.io/?EIO=4&transport=websocket")
+        websocket.send("40")
+        began_s = time.monotonic()
+        for number in range(60):
+            websocket.send(f'42{number}["{"x" * 1_000}"]')
+        while not websocket.recv().startswith("4359"):
+            pass
+        assert time.monotonic() - began_s > (60_000 / READ_BYTES - 11) / READS_PER_S
+        websocket.close()
 
 
 @pytest.mark.parametrize("transports", [("polling",), ("websocket",)])
