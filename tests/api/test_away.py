@@ -23,7 +23,7 @@ from tests.support.web import Api, problem, running_api
 
 pytestmark = pytest.mark.usefixtures("api")  # databases and queues as of a new exchange
 
-WITHIN_S = 5.0
+WITHIN_S = 15.0  # not for ever; it is less than 5 s on a machine that is not overloaded
 
 
 def _through(url: str, proxy: Proxy) -> str:
@@ -161,7 +161,7 @@ def test_an_order_of_unknown_outcome_takes_effect_although_its_client_never_asks
         assert problem(answer)["code"] == "unknown_outcome"
         proxy.refuse()  # which loses what hangs in the connection
         proxy.go_on()
-        wait_until(lambda: depth(queues, ORDER_ENTRY) > 0, timeout_s=20)
+        wait_until(lambda: depth(queues, ORDER_ENTRY) > 0)
         order = api.ask("GET", "/orders/by-client-id/left", key=keys.single).json()
         assert order["status"] == "pending"
     sent = [one for message in queued(queues, depth(queues, ORDER_ENTRY)) for one in message]

@@ -19,7 +19,7 @@ from tests.support.rabbitmq_server import RabbitMQServer
 from tests.support.streams import wait_until
 from tests.support.web import Api, problem, running_api
 
-WITHIN_S = 5.0
+WITHIN_S = 15.0
 MOST_MESSAGES = 20
 
 

@@ -27,7 +27,7 @@ def consumers(broker_url: str) -> int:
 
 def test_it_is_known_to_celery_by_its_hostname(worker: Worker) -> None:
     assert worker.ready()
-    assert worker.app.control.ping([worker.hostname()], timeout=5) == [{worker.hostname(): {"ok": "pong"}}]
+    assert worker.app.control.ping([worker.hostname()], timeout=30) == [{worker.hostname(): {"ok": "pong"}}]
 
 
 def test_killed_it_is_gone_and_restarted_it_consumes_again(worker: Worker, broker_url: str) -> None:

@@ -65,7 +65,7 @@ def test_47_no_order_that_was_accepted_outlives_the_connection(exchange: Exchang
             stream.close()
             exchange.wait_until(lambda ids=placed: _undecided(clearing_data, ids) == 0, "the orders are decided")
             try:
-                exchange.wait_until(lambda ids=placed: _open(clearing_data, ids) == [], "they are closed", timeout_s=15)
+                exchange.wait_until(lambda ids=placed: _open(clearing_data, ids) == [], "they are closed")
             except AssertionError:
                 left.append((attempt, _open(clearing_data, placed)))
                 clients[0].cancel_all()

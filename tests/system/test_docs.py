@@ -127,7 +127,7 @@ def test_the_streams_send_what_their_document_says(exchange: Exchange) -> None:
     for name in (*channels, "heartbeat"):
         # With an update, so that it is not empty.
         many = 1 if name == "heartbeat" else 2
-        subscriber.wait_for(name, many, timeout_s=20)
+        subscriber.wait_for(name, many)
         for event in subscriber.of(name):
             assert not faults(document, "socketio", name, event), (name, event)
     subscriber.close()

@@ -135,7 +135,7 @@ def test_the_examples_of_the_contract_match_the_messages(exchange: Exchange) -> 
 
 def _first_update(client: SocketIOClient, channel: str) -> dict[str, Any]:
     """Return the first update of a channel, after any number of snapshots."""
-    wait_until(lambda: any(event["type"] == "update" for event in client.of(channel)), timeout_s=20)
+    wait_until(lambda: any(event["type"] == "update" for event in client.of(channel)))
     return next(event for event in client.of(channel) if event["type"] == "update")
 
 

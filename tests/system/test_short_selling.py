@@ -92,7 +92,7 @@ def run_away(exchange: Exchange, seller: Client, buyer: Client) -> None:
     buyer.place(order("sell", 250, 130))
     exchange.wait_until(lambda: bool(list(buyer.orders("open"))), "the offer waits in the auction")
     admin.ask("PATCH", f"/securities/{SECURITY}", dict, content={"phase": "continuous"})
-    exchange.wait_until(lambda: account(seller, "SHORT")["borrowed"] == {}, "the client is bought in", timeout_s=20)
+    exchange.wait_until(lambda: account(seller, "SHORT")["borrowed"] == {}, "the client is bought in")
     assert account(seller, "SHORT")["balance"] == 29_100 - 190 * 130
     cancelled = seller.order("MSFT", resting.order_id)
     assert (cancelled.status, cancelled.reason) == ("cancelled", "buy_in")

@@ -57,7 +57,7 @@ def pair(shared_pair: Pair, clearing_data: Database, market_data: Database, queu
 
 def _open(api: Api, path: str = "/stream/price", *, key: str | None = None) -> websocket.WebSocket:
     header = [f"Authorization: Bearer {key}"] if key else []
-    return websocket.create_connection(f"ws://127.0.0.1:{api.port}{path}", header=header, timeout=5)
+    return websocket.create_connection(f"ws://127.0.0.1:{api.port}{path}", header=header, timeout=30)
 
 
 def _sockets(pid: int) -> int:
@@ -117,10 +117,12 @@ def test_socketio(pair: Pair, transports: list[str]) -> None:
     heartbeats: list[object] = []
     client = socketio.Client()
     client.on("heartbeat", heartbeats.append)
-    client.connect(pair.api.url, transports=transports, wait_timeout=5)
+    client.connect(pair.api.url, transports=transports, wait_timeout=30)
     try:
         assert client.transport() == transports[-1]
-        assert client.call("subscribe", {"channel": "price", "security_id": "MSFT"}, timeout=5) == {"status": "success"}
+        assert client.call("subscribe", {"channel": "price", "security_id": "MSFT"}, timeout=30) == {
+            "status": "success"
+        }
         _wait_until(lambda: bool(heartbeats))
     finally:
         client.disconnect()

@@ -201,7 +201,7 @@ def impatient() -> Iterator[Api]:
 def test_27_half_a_request_and_silence(impatient: Api, request_: bytes) -> None:
     started = time.monotonic()
     answer = impatient.raw(request_)
-    assert 0.5 < time.monotonic() - started < 5.0
+    assert 0.5 < time.monotonic() - started < 15.0
     assert answer.startswith(b"HTTP/1.1 408 "), answer
     assert answer.count(b"HTTP/1.1 ") == 1
 
@@ -235,7 +235,7 @@ def test_27_slow_senders_do_not_affect_other_clients(impatient: Api, api: Api, k
             waits_s.append(time.monotonic() - started)
         # Behind a slow sender each would wait for a second; on a busy machine one of them may.
         assert median(waits_s) < 1.0
-        assert all(done.wait(5) for done in ended), "a dribbler was let go on"
+        assert all(done.wait(30) for done in ended), "a dribbler was let go on"
     finally:
         stop.set()
         for dribbler in dribblers:

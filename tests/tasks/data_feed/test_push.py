@@ -31,17 +31,25 @@ def report_of(client_id: str) -> Report:
 def subscribed(redis: RedisServer) -> PubSub:
     channel = redis.client.pubsub()
     channel.subscribe("data_feed")
-    assert channel.get_message(timeout=5.0) is not None
+    assert channel.get_message(timeout=60.0) is not None
     return channel
 
 
-def received(channel: PubSub) -> list[str]:
-    """Return the next pushed message: the sequence of a batch, or that messages are missing."""
-    messages: list[str] = []
-    while (message := channel.get_message(timeout=0.3)) is not None:
-        push = _read(message["data"])
-        messages.append("resynchronise" if push.resynchronise else str(push.reports[0].sequence))
-    return messages
+def pushes(redis: RedisServer, channel: PubSub) -> list[Push]:
+    """Return everything that was pushed before this call."""
+    redis.client.publish("data_feed", "end")
+    found: list[Push] = []
+    while True:
+        message = channel.get_message(timeout=60.0)
+        assert message is not None, "the end of the messages did not arrive"
+        if message["data"] == b"end":
+            return found
+        found.append(_read(message["data"]))
+
+
+def received(redis: RedisServer, channel: PubSub) -> list[str]:
+    """Return what was pushed: the sequences of batches, or that messages are missing."""
+    return ["resynchronise" if push.resynchronise else str(push.reports[0].sequence) for push in pushes(redis, channel)]
 
 
 @pytest.fixture
@@ -63,7 +71,7 @@ def test_a_new_worker_starts_as_after_a_gap(redis: RedisServer) -> None:
     pusher = Pusher(redis.url)
     pusher.push(batch(1))
     pusher.push(batch(2))
-    assert received(channel) == ["resynchronise", "1", "2"]
+    assert received(redis, channel) == ["resynchronise", "1", "2"]
 
 
 def test_subscribers_resynchronise_once_redis_is_back(redis: RedisServer) -> None:
@@ -82,7 +90,7 @@ def test_subscribers_resynchronise_once_redis_is_back(redis: RedisServer) -> Non
         pusher.mend()
         pusher.push(batch(6))
     assert [line["event"] for line in logs] == ["redis_away", "redis_back"]
-    assert received(channel) == ["resynchronise", "6"]
+    assert received(redis, channel) == ["resynchronise", "6"]
 
 
 def test_a_hung_redis_costs_one_short_wait(redis: RedisServer) -> None:
@@ -107,9 +115,9 @@ def test_reports_without_readers_are_not_pushed(redis: RedisServer) -> None:
     pusher.push_news(News(reports))
     readers.announce([EVERYONE], now_s=time.time())
     pusher.push_news(News(reports))
-    pushes = [_read(message["data"]) for _ in range(3) if (message := channel.get_message(timeout=0.3))]
-    assert [push.resynchronise for push in pushes] == [True, False, False]
-    assert [[one.about for one in push.reports] for push in pushes] == [[], ["ANN"], ["ANN", "BOB"]]
+    pushed = pushes(redis, channel)
+    assert [push.resynchronise for push in pushed] == [True, False, False]
+    assert [[one.about for one in push.reports] for push in pushed] == [[], ["ANN"], ["ANN", "BOB"]]
 
 
 def test_news_that_meet_no_redis_are_missing(redis: RedisServer) -> None:
@@ -122,7 +130,7 @@ def test_news_that_meet_no_redis_are_missing(redis: RedisServer) -> None:
     channel = subscribed(redis)
     clock.now += PAUSE_S
     pusher.mend()
-    assert received(channel) == ["resynchronise"]
+    assert received(redis, channel) == ["resynchronise"]
 
 
 def test_databases_of_one_redis_are_separate_channels() -> None:

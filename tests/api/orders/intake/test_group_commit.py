@@ -52,15 +52,15 @@ def test_an_item_that_waits_for_its_turn_is_withdrawn_in_time(committed: Committ
     gevent.sleep(0.01)  # its commit is under way
     hasty = committed.submit("hasty", within_s=0.05)
     patient = committed.submit("patient", within_s=4.8)
-    assert hasty.get(timeout=2) == "NotBegun"
+    assert hasty.get(timeout=30) == "NotBegun"
     committed.let_go.set()
-    assert (first.get(timeout=2), patient.get(timeout=2)) == ("committed", "committed")
+    assert (first.get(timeout=30), patient.get(timeout=30)) == ("committed", "committed")
     assert committed.items == ["first", "patient"]
 
 
 def test_an_item_whose_commit_is_under_way_is_unknown(committed: Committed) -> None:
     hasty = committed.submit("hasty", within_s=0.05)
-    assert hasty.get(timeout=2) == "CutOff"
+    assert hasty.get(timeout=30) == "CutOff"
     committed.let_go.set()
     gevent.sleep(0.01)
     assert committed.items == ["hasty"]
@@ -69,9 +69,9 @@ def test_an_item_whose_commit_is_under_way_is_unknown(committed: Committed) -> N
 def test_a_group_without_items_is_not_committed(committed: Committed) -> None:
     first = committed.submit("first", within_s=4.8)
     gevent.sleep(0.01)
-    assert committed.submit("hasty", within_s=0.05).get(timeout=2) == "NotBegun"
+    assert committed.submit("hasty", within_s=0.05).get(timeout=30) == "NotBegun"
     committed.let_go.set()
-    assert first.get(timeout=2) == "committed"
+    assert first.get(timeout=30) == "committed"
     later = committed.submit("later", within_s=4.8)
-    assert later.get(timeout=2) == "committed"
+    assert later.get(timeout=30) == "committed"
     assert committed.items == ["first", "later"]

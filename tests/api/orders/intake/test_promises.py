@@ -94,10 +94,10 @@ def test_orders_that_are_never_decided_are_named_once_and_stay_pending(keys: Key
         lost = [one["order_id"] for one in taken]
         queued(queues, depth(queues, ORDER_ENTRY))  # which loses them, as a loss of RabbitMQ's data does
         named = f"order_ids={lost[0]}-{lost[2]}"
-        wait_until(lambda: named in api.process.log, timeout_s=20)
+        wait_until(lambda: named in api.process.log)
         with Worker("order_entry"):
             kept = api.ask("POST", "/orders", key=keys.single, json=limit()).json()["order_id"]
-            wait_until(lambda: _status(api, keys, kept) == "new", timeout_s=20)
+            wait_until(lambda: _status(api, keys, kept) == "new")
             wait_until(lambda: "exchange_orders_undecided 3.0" in api.ask("GET", "/metrics").text)
         assert [_status(api, keys, order_id) for order_id in lost] == ["pending"] * 3
         assert api.process.log.count(named) == 1
