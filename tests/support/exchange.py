@@ -37,7 +37,7 @@ from tests.support.side_by_side import free_port
 
 ROOT = Path(__file__).parents[2]
 START_S = 300.0
-AUDIT_PATIENCE_S = 10.0
+AUDIT_PATIENCE_S = 60.0
 FORKING = (sys.executable, "-m", "tests.support.forking_supervisor")
 
 
@@ -109,13 +109,13 @@ class Exchange:
 
     # -- what must hold --------------------------------------------------------------------------------------------
 
-    def audit(self) -> AuditResult:
-        """Run the audit that `make audit` runs; it waits for messages under way."""
+    def audit(self, *, patience_s: float = AUDIT_PATIENCE_S) -> AuditResult:
+        """Run the audit that `make audit` runs; it waits this long for messages under way."""
         s = settings()
         urls = (s.clearing_data_url.get_secret_value(), s.market_data_url.get_secret_value())
         databases = [Database(url, pool_size=CONNECTIONS, application_name="audit") for url in urls]
         try:
-            found = audit(*databases, broker_url=s.broker_url.get_secret_value(), patience_s=AUDIT_PATIENCE_S)
+            found = audit(*databases, broker_url=s.broker_url.get_secret_value(), patience_s=patience_s)
         finally:
             for database in databases:
                 database.engine.dispose()

@@ -24,7 +24,7 @@ from tests.system.test_accounting import SHARDS, settled_trades, trades_of_the_n
 from tests.system.traders import Ledger, open_accounts, trade
 
 # From RabbitMQ's return until every command that was in the log then is settled and reported.
-LIMIT_S = 60.0
+LIMIT_S = 180.0  # within 60 s unless the machine is overloaded, which the chaos runs measure
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_commands_in_the_log_are_settled_and_reported(
     log = (exchange.instance.logs / "catch_up.log").read_text()
     for stage, queue in (("matching", "order_execution"), ("matching", "data_feed"), ("order_entry", "data_feed")):
         assert f"gap_found stage={stage} queue={queue}" in log
-    audit = exchange.audit()
+    audit = exchange.audit(patience_s=10.0)  # which waits for what is lost
     promised = unknown_orders(clearing_data, ledger)
     # Requests that were only in the queue order_entry are lost, and the promises of their client order ids name them.
     assert promised <= promised_without_an_order(clearing_data)

@@ -38,7 +38,7 @@ SECURITIES = ("MSFT", "AAPL")  # of two shards
 SETTLED = "TSLA"
 MESSAGES = 3
 SIZE = 8
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 # Other tests cover the fail points of matching and of a move, and compare bytes, and those of a change of phase.
 OTHER_POINTS = [

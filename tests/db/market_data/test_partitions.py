@@ -45,7 +45,7 @@ def store(database: Database, sequence: int, at_us: int, *, settled: bool = Fals
 def drop_all(database: Database, *, before_us: int) -> int:
     with database.snapshot() as tx:
         old = partitions.old(tx, before_us=before_us)
-    return sum(partitions.drop(database, part, now_us=NOW_US, patience_s=5.0) for part in old)
+    return sum(partitions.drop(database, part, now_us=NOW_US, patience_s=60.0) for part in old)
 
 
 def test_partitions_are_created_ahead_and_once(market_data: Database) -> None:

@@ -127,7 +127,7 @@ def test_the_audit_waits_for_late_reports(eventful: Traded) -> None:
         # The numbers of reports were assigned before, so only the gaps show at once.
         assert all("is missing" in one or " rows up to " in one or " ends with " in one for one in findings(eventful))
         arrival.start()
-        found = broken(eventful, patience_s=3.0).get(8)
+        found = broken(eventful, patience_s=60.0).get(8)
         arrival.join()
     finally:
         with eventful.market_data.transaction() as tx:

@@ -283,7 +283,7 @@ def test_a_unit_waits_for_postgres(broker: Connection, clearing_data: Database) 
             # So that the worker's connection ends within its transaction.
             tx.execute(text("SELECT 1 FROM accounts WHERE client_id = 'SINGLE' FOR UPDATE"))
             send(order(1))
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not end_backends(clearing_data):
                 assert time.monotonic() < deadline, "the worker did not come to Postgres"
                 time.sleep(0.02)
