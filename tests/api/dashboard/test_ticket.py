@@ -188,6 +188,21 @@ def test_an_orders_fate_in_words(scripts: Page) -> None:
         assert scripts.evaluate(script, {**ORDER, **changes}) == words
 
 
+def test_what_new_terms_need_more(scripts: Page) -> None:
+    script = """async ([order, changed, feeBp]) =>
+        (await import('/static/js/order_value.js')).heldMore(order, changed, { last: 100, feeBp })"""
+    order = {**ORDER, "quantity": 10, "price": 100, "filled_quantity": 4}
+    for changed, fee_bp, needed in (
+        ({"quantity": 12}, 0, 200),
+        ({"price": "101.00"}, 0, 6),
+        ({"quantity": 12, "price": "101.00"}, 0, 8 * 101 - 6 * 100),
+        ({"quantity": 12, "price": "50.00"}, 0, 100),  # ten may have been filled by then
+        ({"price": "50.00"}, 0, 0),
+        ({"quantity": 12}, 10, 200 + 0.20),
+    ):
+        assert scripts.evaluate(script, [order, changed, fee_bp]) == pytest.approx(needed), changed
+
+
 def test_what_shares_cost_and_what_was_gained(scripts: Page) -> None:
     fill = {"fee": 0.5}
     fills = [  # newest first, as the exchange gives them
