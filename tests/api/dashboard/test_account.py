@@ -21,6 +21,19 @@ CUT_OFF = """(panel) => [...panel.querySelectorAll("td, dt, dd, th, h2, button, 
         || node.getBoundingClientRect().right > panel.getBoundingClientRect().right)
     .map((node) => `${node.className} ${node.textContent}`)"""
 
+# Pairs of cells of a row whose texts overlap.
+COVERED = """(row) => {
+    const cells = [...row.cells].filter((cell) => cell.textContent && cell.checkVisibility()).map((cell) => {
+        const range = document.createRange();
+        range.selectNodeContents(cell);
+        return [cell.className, range.getBoundingClientRect()];
+    });
+    const cross = (one, other) => one.left < other.right - 1 && other.left < one.right - 1
+        && one.top < other.bottom - 4 && other.top < one.bottom - 4; // lines of text are lower than their boxes
+    return cells.flatMap(([name, box], index) =>
+        cells.slice(index + 1).filter(([, other]) => cross(box, other)).map(([other]) => `${name} and ${other}`));
+}"""
+
 
 @pytest.fixture
 def account(at_width: Page) -> Iterator[Page]:
@@ -49,6 +62,7 @@ def test_open_orders_have_their_stop_price_and_can_be_edited_in_place(account: P
         expect(iceberg.locator(cell)).to_have_text(text)
     expect(iceberg.locator(".type")).to_have_text("limit, shows 50")
     assert cut_off(account, "#orders") == []
+    assert [cells for cells in (order.evaluate(COVERED) for order in (stop, iceberg)) if cells] == []
 
     iceberg.get_by_role("button", name="edit").click()
     quantity, price = iceberg.get_by_label("new quantity"), iceberg.get_by_label("new price")
