@@ -34,6 +34,14 @@ COVERED = """(row) => {
         cells.slice(index + 1).filter(([, other]) => cross(box, other)).map(([other]) => `${name} and ${other}`));
 }"""
 
+# Whether all of a field is in its cell, where it can be seen.
+IN_ITS_CELL = """(field) => {
+    const [box, cell] = [field, field.closest("td")].map((node) => node.getBoundingClientRect());
+    const seen = document.elementFromPoint(box.left + box.width / 2, box.top + box.height / 2) === field;
+    return seen && box.width >= 50 && box.left >= cell.left && box.right <= cell.right + 1
+        && box.top >= cell.top - 1 && box.bottom <= cell.bottom + 1;
+}"""
+
 
 @pytest.fixture
 def account(at_width: Page) -> Iterator[Page]:
@@ -69,6 +77,7 @@ def test_open_orders_have_their_stop_price_and_can_be_edited_in_place(account: P
     price.press("ArrowUp")
     expect(price).to_have_value("98.75")
     expect(quantity).to_have_value("1000")
+    assert [field.evaluate(IN_ITS_CELL) for field in (quantity, price)] == [True, True]
     assert cut_off(account, "#orders") == []
     quantity.press("Escape")
     expect(price).to_have_count(0)
