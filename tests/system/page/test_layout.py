@@ -28,10 +28,11 @@ def test_no_width_scrolls_sideways(visit: Visit, exchange: Exchange) -> None:
 
 @pytest.fixture(scope="module")
 def trader(browser: Browser, exchange: Exchange) -> Iterator[Visit]:
-    """Return a visit with a key, for all widths."""
+    """Return a visit with the key of an account that no other test uses, for all widths."""
+    account = Client(exchange.url, exchange.keys["admin"]).open_account("WIDE")
     visit = Visit(browser, exchange.url)
     visit.open()
-    visit.trade_as(exchange.keys["SINGLE"])
+    visit.trade_as(account.api_key)
     yield visit
     visit.check()
     visit.page.context.close()
