@@ -3,6 +3,8 @@
 .PHONY: help up down status logs clean audit dead-letters republish shards move cluster cluster-down cluster-clean cluster-status bench chaos mutations pictures tournament competition drop-old-data test lint requirements
 
 PYTHON ?= python3
+# $(call need,VARIABLE,EXAMPLE): one sentence instead of a command without its argument.
+need = @test -n "$($(1))" || { echo "$(1) is missing: make $@ $(2)" >&2; exit 2; }
 RUN = @command -v $(PYTHON) > /dev/null || { \
 	echo "there is no $(PYTHON): install Python 3.11 to 3.13, on Debian and Ubuntu with: apt-get install python3" >&2; \
 	exit 1; }; $(PYTHON) -m deploy.local
@@ -35,12 +37,17 @@ dead-letters: ## list messages that no stage could handle; ARGS="show NAME", ARG
 	$(RUN) run deploy.dead_letters $(ARGS)
 
 shards: ## add shards while the exchange trades: N=4, with the other variables of the last make up
+	$(call need,N,N=4)
 	@SHARDS=$(N) $(PYTHON) -m deploy.local up
 
 move: ## move a security to another shard while it trades: SECURITY=MSFT SHARD=3
+	$(call need,SECURITY,SECURITY=MSFT SHARD=3)
+	$(call need,SHARD,SECURITY=MSFT SHARD=3)
 	$(RUN) run tasks.moving $(SECURITY) $(SHARD)
 
 republish: ## publish everything of a shard again from a command on; SHARD=0 FROM=123
+	$(call need,SHARD,SHARD=0 FROM=123)
+	$(call need,FROM,SHARD=0 FROM=123)
 	$(RUN) run tasks.catch_up republish --shard $(SHARD) --from $(FROM)
 
 bench: ## measure the running exchange; ARGS="--scenario arrays --seconds 20", ARGS="--against COMMIT"
@@ -71,6 +78,7 @@ tournament: ## let bots compete and write a report; LEAGUE=league.toml ARGS="--w
 	$(RUN) tournament $(LEAGUE) $(ARGS)
 
 competition: ## create a competition and print its links; CASE=deploy/cases/first-hour.toml ARGS="--invites 12"
+	$(call need,CASE,CASE=deploy/cases/first-hour.toml)
 	$(RUN) run deploy.competition $(CASE) $(ARGS)
 
 test: ## run all tests on services of their own; ARGS="tests/bots -k market_maker" for some

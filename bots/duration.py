@@ -32,6 +32,14 @@ def option(text: str) -> float:
         raise ArgumentTypeError(str(fault)) from None
 
 
+def length(text: str) -> float:
+    """Read the duration of a run from a command line, for argparse. Raises ArgumentTypeError."""
+    found = option(text)
+    if not found > 0:
+        raise ArgumentTypeError("it must be above 0")
+    return found
+
+
 def written(duration_s: float) -> str:
     """Format a duration: 5400.0 becomes `1h30m`."""
     rest = round(duration_s, 3)

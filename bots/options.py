@@ -30,6 +30,24 @@ def made(kind: type[Strategy], options: argparse.Namespace) -> Strategy:
 
 
 def _read_as(option: Field[Any]) -> Callable[[str], Any]:
-    if isinstance(option.default, bool):
-        return lambda text: {"true": True, "false": False}[text]
-    return type(option.default)
+    return _truth if isinstance(option.default, bool) else type(option.default)
+
+
+def _truth(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError("write true or false")
+    return text == "true"
+
+
+def security_names(text: str) -> str:
+    """Read names with commas between them from a command line, for argparse. Raises ArgumentTypeError."""
+    if not all(text.split(",")):
+        raise argparse.ArgumentTypeError(f"{text!r} has an empty name; write names like MSFT,AAPL")
+    return text
+
+
+def count(text: str) -> int:
+    """Read a number of things from a command line, for argparse. Raises ArgumentTypeError."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)

@@ -15,7 +15,7 @@ from random import Random
 from bots import duration
 from bots.fundamental import Fundamental
 from bots.loading import NoStrategy, strategy_of
-from bots.options import add_options, made
+from bots.options import add_options, made, security_names
 from bots.simulated.configuration import Configuration, Latency, Listing, Opening
 from bots.simulated.market import Market
 from bots.simulated.outcome import BotOutcome, Outcome
@@ -53,7 +53,13 @@ def _add_market(shown: argparse.ArgumentParser) -> None:
     market.add_argument(
         "--seed", type=int, default=1, metavar="N", help="the same seed repeats the run (default: %(default)s)"
     )
-    market.add_argument("--security", metavar="ID,...", default="MSFT", help="what is traded (default: %(default)s)")
+    market.add_argument(
+        "--security",
+        type=security_names,
+        metavar="ID,...",
+        default="MSFT",
+        help="what is traded (default: %(default)s)",
+    )
     market.add_argument(
         "--latency-ms", type=float, default=2.0, metavar="N", help="of this bot, each way [ms] (default: %(default)s)"
     )

@@ -14,7 +14,7 @@ def write(run_directory: Path, worker: str, *, redelivered: int) -> None:
     """Write a worker's file: the time [s since 1970], and how many messages RabbitMQ had delivered before."""
     file = run_directory / FOLDER / worker
     file.parent.mkdir(parents=True, exist_ok=True)
-    partly = run_directory / f"{worker}.part"
+    partly = file.with_name(f".{worker}")  # in the same folder, which containers share as a volume of its own
     partly.write_text(f"{time.time():.0f} {redelivered}\n")
     partly.replace(file)
 
@@ -25,7 +25,7 @@ def redelivered(run_directory: Path) -> dict[str, int]:
     Empty where the workers write into another directory. Files of other programs have no count.
     """
     counts: Counter[str] = Counter()
-    for file in (run_directory / FOLDER).glob("*-*@*"):
+    for file in (run_directory / FOLDER).glob("[!.]*-*@*"):
         with suppress(FileNotFoundError):  # `make up` removes the files of the start before
             count = file.read_text().split()[1:]
             if count:

@@ -52,9 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read(file: Path) -> dict[str, Any]:
     """Return the content of a case's file.
 
-    raises  NotCreated  it is neither TOML nor JSON
+    raises  NotCreated  it cannot be read, or is neither TOML nor JSON
     """
-    text = file.read_text(encoding="utf-8")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise NotCreated(f"{file} cannot be read: {getattr(fault, 'strerror', None) or 'it is no text'}") from None
     try:
         if file.suffix == ".json":
             content: dict[str, Any] = json.loads(text, parse_float=Decimal)

@@ -31,6 +31,10 @@ FILES = {
     "raises.py": "from bots.strategy import Strategy\n\nFEE = 1 / 0\n",
     "empty.py": "",
     "two.py": "from bots.strategy import Strategy\n\nclass A(Strategy): ...\n\nclass B(Strategy): ...\n",
+    "switch.py": (
+        "from dataclasses import dataclass\nfrom bots.strategy import Strategy, option\n\n"
+        "@dataclass\nclass Switch(Strategy):\n    careful: bool = option(True, 'whether it is')\n"
+    ),
     "taken.py": "",
     "not.json": "{",
     "others.json": '{"FLOOD": "k"}',
@@ -67,7 +71,18 @@ BOTS: list[tuple[list[str], int, str]] = [
     (["run", "flood", "--keys-file", "not.json"], 1, "the keys file not.json cannot be read: "),
     (["run", "gauss", "--keys-file", "others.json"], 1, "others.json has no key for GAUSS; give --client-id, --key"),
     (["run", "flood", "--key", "k", "--ending", "no/e.json"], 1, "--ending no/e.json cannot be written: No such file"),
+    (["run", "flood", "--url", "localhost:8000"], 2, "'localhost:8000' is not an address; write it like http://127.0."),
+    (["run", "flood", "--url", "ftp://there"], 2, "'ftp://there' is not an address; write it like http://127.0.0.1:8"),
+    (["run", "flood", "--duration", "0s"], 2, "argument --duration: it must be above 0"),
+    (["run", "flood", "--security", "MSFT,"], 2, "'MSFT,' has an empty name; write names like MSFT,AAPL"),
+    (["run", "switch.py", "--careful", "yes"], 2, "argument --careful: write true or false"),
+    (["run", "flood", "--raet", "1"], 2, "unrecognized arguments: --raet 1"),
     (["simulate"], 2, "the following arguments are required: TARGET"),
+    (["simulate", "flood", "--security", ""], 2, "'' has an empty name; write names like MSFT,AAPL"),
+    (["simulate", "flood", "--seed", "x"], 2, "argument --seed: invalid int value: 'x'"),
+    (["crew", "flood"], 2, "the following arguments are required: --bot"),
+    (["crew", "flood", "--bot", "FLOOD"], 1, "--bot FLOOD must be like ALICE=MSFT, or ALICE=MSFT+AAPL"),
+    (["newsroom", "--keys-file", "no.json"], 1, "there is no key: no.json does not exist; give another --keys-file"),
     (["simulate", "flood", "--duration", "0"], 1, "--duration must be above 0"),
     (["simulate", "flood", "--against", "no_such"], 1, "there is no strategy no_such; choose one of "),
     (["simulate", "flood", "--latency-ms", "-1"], 1, "--latency-ms must not be negative"),
@@ -77,6 +92,7 @@ BOTS: list[tuple[list[str], int, str]] = [
     (["tournament", "no.toml"], 1, "no.toml"),
     (["tournament", "league.toml"], 1, "name: Input should be a valid string"),
     (["tournament", "--duration", "soon"], 1, "--duration: 'soon' is not a duration; write 8h, 1h30m, 45s or"),
+    (["tournament", "--processes", "0"], 2, "argument --processes: '0' is not a number from 1 up"),
     (["tournament", "--with", "syntax.py"], 1, "syntax.py, line 3: SyntaxError: invalid syntax"),
     (["tournament", "--output", "."], 1, "--output: . exists already; a result needs a new folder"),
     (["verify", "nothing"], 1, "result.json cannot be read: No such file or directory"),
@@ -151,6 +167,24 @@ def test_a_wrong_variable_or_option(
     said = capsys.readouterr().err.strip() or str(ended.value)
     assert said.startswith(sentence)
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("shards", "N is missing: make shards N=4"),
+        ("move SECURITY=MSFT", "SHARD is missing: make move SECURITY=MSFT SHARD=3"),
+        ("move SHARD=1", "SECURITY is missing: make move SECURITY=MSFT SHARD=3"),
+        ("republish SHARD=0", "FROM is missing: make republish SHARD=0 FROM=123"),
+        ("competition", "CASE is missing: make competition CASE=deploy/cases/first-hour.toml"),
+    ],
+)
+def test_make_without_a_variable_that_a_command_needs(command: str, sentence: str) -> None:
+    ended = subprocess.run(
+        ["make", *command.split()], capture_output=True, text=True, timeout=60, cwd=ROOT, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[0] == sentence
 
 
 def test_flower_is_not_open_to_others() -> None:

@@ -32,6 +32,7 @@ from bots.league.reporting.summary import headline
 from bots.league.rounds import MatchError, Rounds
 from bots.league.scoring.standings import Scoreboard, scoreboard
 from bots.live.access import ADMIN_ENTRY, CannotTrade, add_keys_file, add_url, key_of
+from bots.options import count
 
 # The tournament of the twelve bots that come with the exchange.
 OWN = Path(__file__).with_name("league.toml")
@@ -60,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--duration", metavar="1h30m", help="duration of a match instead of the file's")
     shown.add_argument(
         "--processes",
-        type=int,
+        type=count,
         metavar="N",
         default=os.cpu_count() or 1,
         help="simulated matches at a time (default: %(default)s, the number of cores)",
@@ -199,7 +200,7 @@ def _played(
         f"{options.processes} at a time"
     )
     with ProgressDisplay("playing", rounds=rounds, duration_s=league.duration) as shown:
-        played = Rounds(league, bots, folder, max(options.processes, 1), shown.update).play(league.seeds)
+        played = Rounds(league, bots, folder, options.processes, shown.update).play(league.seeds)
         matches = {match.seed: match for match in played}
     return [matches[seed] for seed in league.seeds], None
 

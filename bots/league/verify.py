@@ -23,6 +23,7 @@ from bots.league.proof.differences import ResultMismatch, differences, require
 from bots.league.reporting.progress import ProgressDisplay
 from bots.league.rounds import MatchError, Rounds
 from bots.league.scoring.standings import as_csv, scoreboard
+from bots.options import count
 from bots.simulated.replay import InvalidLog, ReplayResult, replay
 
 # Differences that are printed; further ones are only counted.
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
     shown.add_argument("--trust", action="store_true", help="run the bots' files without a sandbox")
     shown.add_argument(
         "--processes",
-        type=int,
+        type=count,
         default=os.cpu_count() or 1,
         metavar="N",
         help="matches at a time (default: %(default)s, the number of cores)",
@@ -86,7 +87,7 @@ def _verify(folder: Folder, options: argparse.Namespace) -> Iterator[str]:
     yield _logs(folder, league, proof, matches)
     if not options.logs_only:
         bots = entrants(league, folder.files(proof), trust=options.trust)
-        yield _played_again(league, bots, matches, max(options.processes, 1))
+        yield _played_again(league, bots, matches, options.processes)
     yield f"scoreboard {proof.scoreboard_hash}"
 
 

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 # Defaults of the command lines.
 URL = os.environ.get("EXCHANGE_URL", "http://127.0.0.1:8000")
@@ -28,7 +29,15 @@ class Options(Protocol):
 
 def add_url(options: Options, *, of: str = "the exchange") -> None:
     """Add the option for the address of the exchange."""
-    options.add_argument("--url", default=URL, help=f"{of} (default: $EXCHANGE_URL, now %(default)s)")
+    options.add_argument("--url", type=_address, default=URL, help=f"{of} (default: $EXCHANGE_URL, now %(default)s)")
+
+
+def _address(text: str) -> str:
+    """Read the address of an exchange from a command line, for argparse. Raises ArgumentTypeError."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an address; write it like http://127.0.0.1:8000")
+    return text.rstrip("/")
 
 
 def add_keys_file(options: Options, *, keys: str = "the key of each account") -> None:

@@ -30,7 +30,7 @@ from bots.live.ending import STATUS, Ending
 from bots.live.runner import Runner
 from bots.live.watchdog import Watchdog
 from bots.loading import NoStrategy, strategy_of
-from bots.options import add_options, made
+from bots.options import add_options, made, security_names
 from bots.strategy import Strategy
 
 KEY_VARIABLE = "EXCHANGE_API_KEY"
@@ -61,14 +61,16 @@ def _add_common(chosen: argparse.ArgumentParser) -> None:
     common.add_argument(
         "--client-id", metavar="ID", help="account to trade for (default: the strategy's name in capitals)"
     )
-    common.add_argument("--security", metavar="ID,...", default="MSFT", help="what to trade (default: %(default)s)")
+    common.add_argument(
+        "--security", type=security_names, metavar="ID,...", default="MSFT", help="what to trade (default: %(default)s)"
+    )
     add_url(common)
     common.add_argument("--key", help=f"the account's key (default: ${KEY_VARIABLE}, else the keys file)")
     add_keys_file(common)
     common.add_argument("--seed", type=int, help="makes this account's bot take the same decisions every time")
     life = chosen.add_argument_group("end of the run")
-    life.add_argument("--duration", type=duration.option, metavar="1h30m", help="stop after this time (default: never)")
-    life.add_argument("--seconds", type=duration.option, dest="duration", help=argparse.SUPPRESS)  # its former name
+    life.add_argument("--duration", type=duration.length, metavar="1h30m", help="stop after this time (default: never)")
+    life.add_argument("--seconds", type=duration.length, dest="duration", help=argparse.SUPPRESS)  # its former name
     life.add_argument("--ending", type=Path, metavar="FILE", help="write how the bot ended, as JSON with the traceback")
     life.add_argument(
         "--longest-callback-s",

@@ -27,6 +27,7 @@ WORKERS, WEBS, TRADERS = (
 )
 BOTS = {process.name for process in TRADERS}
 IN_THE_CONTAINER = ["--url", "http://api:8000", "--keys-file", "/run/key/keys.json"]
+ALIVE = "alive:/run/exchange/alive"
 STORES = {"rabbitmq", "postgres", "redis"}
 WATCHERS, WATCHERS_PORTS = {"prometheus", "grafana"}, {"PROMETHEUS_PORT", "GRAFANA_PORT"}
 
@@ -76,7 +77,22 @@ def test_a_worker_finishes_its_batch_and_stays_down_after_a_broken_invariant(pro
 
 @by_name(WORKERS)
 def test_a_worker_can_be_scaled(process: Process) -> None:
-    assert not SERVICES[process.name].keys() & {"ports", "container_name", "hostname", "volumes"}
+    service = SERVICES[process.name]
+    assert not service.keys() & {"ports", "container_name", "hostname"}
+    # The files there have the names of their containers.
+    assert service["volumes"] == [ALIVE]
+    assert '-name "*@$$(hostname)"' in service["healthcheck"]["test"]
+
+
+def test_the_api_sees_what_the_workers_count() -> None:
+    assert {name for name, service in SERVICES.items() if ALIVE in service.get("volumes", [])} == {
+        *(process.name for process in WORKERS),
+        "api",
+        "referee",  # it has a file, too, in the folder that it shares with the api
+    }
+    owned = re.search(r"install --directory --owner exchange .*", (ROOT / "Dockerfile").read_text())
+    assert owned
+    assert f" {ALIVE.partition(':')[2]} " in owned.group()  # a new volume takes the owner from the image
 
 
 def test_bots_trade_only_on_request() -> None:

@@ -70,12 +70,12 @@ class Visit:
         assert self.elsewhere == []
 
 
-def violations(page: Page) -> list[str]:
+def violations(page: Page, *, within: str = "html") -> list[str]:
     """Return the findings of axe, as rule and element."""
     listed = dict(reversed(line.split("  ")) for line in (AXE.parent / "checksums.sha256").read_text().splitlines())
     assert hashlib.sha256(AXE.read_bytes()).hexdigest() == listed[AXE.name]
     page.evaluate(AXE.read_text())  # as the debugger does: the policy of the page does not apply
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate("within => axe.run(within, {resultTypes: ['violations']})", within)
     return [
         f"{violation['id']}: {node['html'][:120]} {node.get('failureSummary', '')[:200]}"
         for violation in found["violations"]

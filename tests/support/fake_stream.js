@@ -5,8 +5,9 @@
   const CHANNELS = ["price", "book", "trades", "candles", "leaderboard", "pipeline"];
   const CLIENTS = 20;
   const STEPS = { "1s": 1, "1m": 60, "5m": 300, "1h": 3600 };
-  // The options that the test sets before the page loads: channels whose snapshot never comes, and refusals by channel.
-  const { silent = [], refused = {} } = window.fakeStreamOptions ?? {};
+  // The options that the test sets before the page loads: channels whose snapshot never comes, refusals by channel, and
+  // the figures of the pipeline before that.
+  const { silent = [], refused = {}, recent = [] } = window.fakeStreamOptions ?? {};
   const sequences = Object.fromEntries(CHANNELS.map((channel) => [channel, 0]));
   let socket = null;
   let nowS = Date.parse("2026-01-02T03:00:00Z") / 1000;
@@ -82,7 +83,7 @@
 
   function snapshot(channel) {
     if (channel === "book") return { bids: [level(middleCents - 1)], asks: [level(middleCents + 1)] };
-    return channel === "price" ? price() : channel === "pipeline" ? pipeline() : channel === "leaderboard" ? board() : [];
+    return channel === "price" ? price() : channel === "pipeline" ? { ...pipeline(), recent } : channel === "leaderboard" ? board() : [];
   }
 
   function price() {

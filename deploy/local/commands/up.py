@@ -138,18 +138,35 @@ def _require_ports(running: Supervisor | None, s: Settings, door: public.PublicD
     """
     before = environment_file.read(EXCHANGE) if running else {}
     up = {state.name for state in running.states() if state.state == "RUNNING"} if running else set()
+    taken: dict[str, int] = {}
     for name, host, port, variable in (
         ("api", s.api_host, s.api_port, "API_PORT"),
         ("flower", s.flower_address, s.flower_port, "FLOWER_PORT"),
     ):
         is_ours = name in up and int(before.get(variable, Settings.model_fields[variable.lower()].default)) == port
         if not is_ours and not is_free(port, host):
-            raise Failure(
-                f"port {port} is in use by another program: end that, or choose another port for {name} "
-                f"with `make up {variable}={port + 1}`"
-            )
+            taken[variable] = port
+    if taken:
+        raise Failure(_other_ports(taken, s))
     if door is not None and public.PROGRAM not in up:
         door.require_ports()
+
+
+def _other_ports(taken: Mapping[str, int], s: Settings) -> str:
+    """Return what to do about ports of other programs, by variable: one command with ports that are free now."""
+    hosts = {"API_PORT": s.api_host, "FLOWER_PORT": s.flower_address}
+    free: dict[str, int] = {}
+    for variable, port in taken.items():
+        used = {s.api_port, s.flower_port, *free.values()}
+        candidates = (*range(port + 1, 65_536), *range(1_024, port))
+        free[variable] = next(other for other in candidates if other not in used and is_free(other, hosts[variable]))
+    numbers = " and ".join(map(str, taken.values()))
+    what, others = (f"ports {numbers} are", "others") if len(taken) > 1 else (f"port {numbers} is", "another one")
+    command = " ".join(f"{variable}={port}" for variable, port in free.items())
+    return (
+        f"{what} in use by another program, perhaps by another exchange: end that, or choose {others} "
+        f"with `make up {command}`"
+    )
 
 
 def _start_services(

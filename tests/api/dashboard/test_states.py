@@ -6,6 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.api.dashboard.conftest import Open
 from tests.support import fake_stream
+from tests.support.page import WIDTHS
 
 expect.set_options(timeout=20_000)
 
@@ -20,6 +21,7 @@ def test_what_is_not_known_yet_is_waited_for(open_page: Open) -> None:
         expect(page.locator(panel)).to_contain_text("Waiting for")
         expect(page.locator(panel)).to_have_attribute("data-state", "waiting")
     expect(page.locator("#ladder-spread")).to_have_text("waiting")
+    assert hidden_at_a_width(page, [*PANELS.values(), "#pipeline-empty", "#leaderboard-empty", "#ladder-spread"]) == []
 
 
 def test_what_is_refused_is_unavailable(open_page: Open) -> None:
@@ -29,17 +31,20 @@ def test_what_is_refused_is_unavailable(open_page: Open) -> None:
         expect(page.locator(panel)).to_contain_text("too many subscriptions")
     expect(page.locator("#pipeline-empty")).to_contain_text("it is away")
     expect(page.locator("#ladder-spread")).to_have_text("unavailable")
+    assert hidden_at_a_width(page, [*PANELS.values(), "#pipeline-empty", "#ladder-spread"]) == []
 
 
 def test_what_has_nothing_says_so_and_keeps_nothing_of_another_security(page: Page) -> None:
     expect(page.locator("#tape-empty")).to_have_text("No trades yet.")
     expect(page.locator("#candles-empty")).to_have_text("No candles yet: nothing has been traded.")
     expect(page.locator("#depth-legend")).to_contain_text("1 level")
+    assert hidden_at_a_width(page, ["#tape-empty", "#candles-empty", "#depth-legend"]) == []
     page.get_by_role("button", name="TSLA").click()
     # The stream of the test knows MSFT only, so no snapshot of TSLA ever comes.
     expect(page.locator("#depth-empty")).to_have_text("Waiting for the order book.")
     expect(page.locator("#depth-legend")).to_be_empty()
     expect(page.locator("#tape-empty")).to_have_text("Waiting for trades.")
+    assert hidden_at_a_width(page, ["#tape-empty", "#depth-empty"]) == []
 
 
 def test_the_page_says_when_the_api_is_down_though_the_stream_goes_on(page: Page) -> None:
@@ -48,6 +53,7 @@ def test_the_page_says_when_the_api_is_down_though_the_stream_goes_on(page: Page
     page.route("**/health/live", lambda route: route.abort())
     page.route("**/leaderboard/history", lambda route: route.abort())
     expect(page.locator("#connection-state")).to_have_text("api down")
+    assert hidden_at_a_width(page, ["#connection-state"]) == []
     page.unroute("**/health/live")
     page.unroute("**/leaderboard/history")
     expect(page.locator("#connection-state")).to_have_text("live")
@@ -66,3 +72,46 @@ def test_curves_of_the_pipeline_begin_with_the_minutes_before(scripts: Page) -> 
         return market.figures.value.map((one) => one.orders);
     }"""
     assert scripts.evaluate(script, recent) == [*range(60), 9, 8]
+
+
+def test_the_curves_of_the_minutes_before_are_drawn_at_each_width(open_page: Open) -> None:
+    recent = [{"timestamp": f"2026-01-02T02:{58 + s // 60}:{s % 60:02}Z", "orders_per_s": 5} for s in range(120)]
+    page = open_page(recent=[{**one, "trades_per_s": 3} for one in recent])
+    chart = page.locator("#pipeline-chart canvas")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(PAINTED)
+        # Two of the three minutes; the axis, which has no blue, is left of them.
+        assert chart.evaluate(BLUE) > 0.5, width
+
+
+PAINTED = """() => {
+    const canvas = document.querySelector('#pipeline-chart canvas');
+    const room = document.getElementById('pipeline-chart').clientWidth;
+    return Math.abs(canvas.clientWidth - room) <= 1;
+}"""
+# The part of the canvas's columns that have a pixel of the first curve.
+BLUE = """(canvas) => {
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    let found = 0;
+    for (let x = 0; x < width; x += 1)
+        for (let y = 0; y < height; y += 1) {
+            const [red, , blue] = data.slice(4 * (y * width + x), 4 * (y * width + x) + 3);
+            if (blue - red > 100) { found += 1; break; }
+        }
+    return found / width;
+}"""
+
+
+def hidden_at_a_width(page: Page, nodes: list[str]) -> list[tuple[int, str]]:
+    """Return the elements that are hidden, cut off or out of the page at a width."""
+    found = []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        out = "(node) => { const box = node.getBoundingClientRect(); return box.left < 0 || box.right > innerWidth; }"
+        for node in nodes:
+            shown = page.locator(node)
+            if not shown.is_visible() or shown.evaluate(out):
+                found.append((width, node))
+    return found

@@ -8,59 +8,21 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.api.dashboard.answers import ANSWERS, ASK, ORDER
 from tests.api.dashboard.conftest import Open
 
 expect.set_options(timeout=20_000)
 
-SECURITIES = [
-    {
-        "security_id": name,
-        "tick": 0.05,
-        "min_price": 0.05,
-        "max_price": 10_000,
-        "issued_shares": 1_000,
-        "halted": False,
-        "maker_fee": 0,
-        "taker_fee": 10,
-        "phase": "continuous",
-        "phase_cause": None,
-        "phase_ends_at": None,
-        "reference_price": 100,
-        "band": None,
-    }
-    for name in ("MSFT", "TSLA")
-]
-HOLDING = {"security_id": "MSFT", "shares": 30, "held": 5, "available": 25}
-ACCOUNT = {
-    "client_id": "ANNA",
-    "balance": 10_000,
-    "held": 0,
-    "available": 9_000,
-    "collateral": 0,
-    "holdings": [HOLDING],
-    "borrowed": {},
-    "equity": 13_000,
-}
-PAGE_OF = {"next_cursor": None}
-ANSWERS = {
-    "**/whoami": {"client_id": "ANNA", "role": "client", "read_only": False},
-    "**/securities": {"data": SECURITIES},
-    "**/accounts/ANNA": ACCOUNT,
-    "**/orders?*": {"data": [], **PAGE_OF},
-    "**/fills?*": {"data": [], **PAGE_OF},
-}
-# The stream of the test: MSFT is 99.99 bid, 100.01 asked.
-ASK = "100.01"
-
 
 @pytest.fixture
-def ticket(open_page: Open) -> Page:
-    """Return the page with a key."""
-    page = open_page(answers=ANSWERS)
-    page.fill("#key", "key")
-    page.click("#key-form button")
-    expect(page.locator("#account-available")).to_have_text("9,000.00")
-    return page
+def ticket(at_width: Page) -> Page:
+    """Return the page at each width, with a new ticket for MSFT."""
+    at_width.unroute("**/orders")
+    at_width.locator("#order-form").evaluate("form => (form.reset(), form.dispatchEvent(new Event('input')))")
+    at_width.fill("#order-price", ASK)
+    at_width.select_option("#order-time", "gtc")
+    expect(at_width.locator("#order-submit")).to_have_text(f"Buy 10 MSFT @ {ASK}")
+    return at_width
 
 
 def sent(page: Page) -> list[dict[str, Any]]:
@@ -184,19 +146,6 @@ def test_a_link_names_the_security(open_page: Open) -> None:
     expect(page.locator("#notice")).to_have_text("NONE is not listed here: this is MSFT.")
 
 
-ORDER = {
-    "order_id": 7,
-    "client_id": "ANNA",
-    "security_id": "MSFT",
-    "side": "buy",
-    "type": "limit",
-    "quantity": 10,
-    "price": 100.01,
-    "stop_price": None,
-    "filled_quantity": 0,
-    "average_price": None,
-    "reason": None,
-}
 FATES: list[tuple[dict[str, Any], str]] = [
     ({"status": "pending"}, "… on its way to order entry"),
     ({"status": "new"}, "✓ accepted; 10 resting @ 100.01"),
@@ -237,6 +186,21 @@ def test_an_orders_fate_in_words(scripts: Page) -> None:
     }"""
     for changes, words in FATES:
         assert scripts.evaluate(script, {**ORDER, **changes}) == words
+
+
+def test_what_new_terms_need_more(scripts: Page) -> None:
+    script = """async ([order, changed, feeBp]) =>
+        (await import('/static/js/order_value.js')).heldMore(order, changed, { last: 100, feeBp })"""
+    order = {**ORDER, "quantity": 10, "price": 100, "filled_quantity": 4}
+    for changed, fee_bp, needed in (
+        ({"quantity": 12}, 0, 200),
+        ({"price": "101.00"}, 0, 6),
+        ({"quantity": 12, "price": "101.00"}, 0, 8 * 101 - 6 * 100),
+        ({"quantity": 12, "price": "50.00"}, 0, 100),  # ten may have been filled by then
+        ({"price": "50.00"}, 0, 0),
+        ({"quantity": 12}, 10, 200 + 0.20),
+    ):
+        assert scripts.evaluate(script, [order, changed, fee_bp]) == pytest.approx(needed), changed
 
 
 def test_what_shares_cost_and_what_was_gained(scripts: Page) -> None:

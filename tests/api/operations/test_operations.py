@@ -120,6 +120,7 @@ def test_metrics_match_what_is_stored_queued_and_counted(
     for pid, redelivered in ((1, 2), (2, 3)):
         liveness.write(run_directory, f"matching.0-{pid}@host.example-1", redelivered=redelivered)
     (run_directory / "alive" / "scheduler-9@host").write_text("1764456000\n")
+    (run_directory / "alive" / ".matching.0-9@host").write_text("1764456000 5\n")  # not finished yet
     time.sleep(1.1)  # the figures that another test has read are cached for a second
     found = metrics_of(api)
     expected = {

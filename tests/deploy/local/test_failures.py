@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -66,16 +68,20 @@ def test_make_up(clone: Clone, services: dict[str, str], variables: dict[str, st
     clone.call("down")
 
 
-@pytest.mark.parametrize(("variable", "name"), [("API_PORT", "api"), ("FLOWER_PORT", "flower")])
-def test_a_port_in_use(clone: Clone, services: dict[str, str], variable: str, name: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        ended = clone.call("up", **(PORTS | {variable: str(port)} | services))
+@pytest.mark.parametrize("variables", [["API_PORT"], ["FLOWER_PORT"], ["API_PORT", "FLOWER_PORT"]])
+def test_ports_in_use(clone: Clone, services: dict[str, str], variables: list[str]) -> None:
+    with ExitStack() as programs:
+        servers = {name: programs.enter_context(socket.create_server(("127.0.0.1", 0))) for name in variables}
+        taken = {name: str(server.getsockname()[1]) for name, server in servers.items()}
+        ended = clone.call("up", **(PORTS | taken | services))
     assert ended.returncode == 1
-    assert ended.stderr.strip() == (
-        f"port {port} is in use by another program: end that, or choose another port for {name} "
-        f"with `make up {variable}={port + 1}`"
-    )
+    (said,) = ended.stderr.strip().splitlines()
+    what = "port {} is" if len(taken) == 1 else "ports {} and {} are"
+    assert said.startswith(what.format(*taken.values()) + " in use by another program")
+    # One command that helps, with ports that are free.
+    others = dict(re.findall(r"(\w+_PORT)=(\d+)", said))
+    assert others.keys() == taken.keys()
+    assert len({*others.values()} - {*taken.values(), *PORTS.values()}) == len(taken)
 
 
 @pytest.mark.parametrize("command", ["status", "logs", "run"])

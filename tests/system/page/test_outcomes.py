@@ -6,9 +6,11 @@ import re
 from decimal import Decimal
 
 from playwright.sync_api import expect
+from sqlalchemy import text
 
 from bots.client import Client
 from bots.contract import LimitOrder
+from db.connect import Database
 from tests.support.browser import Visit
 from tests.support.exchange import Exchange
 from tests.support.page import enter, row_of
@@ -105,7 +107,9 @@ def test_a_short_seller_sees_what_it_owes_and_how_far_the_buy_in_is(visit: Visit
     expect(page.locator("#order-outcome")).to_contain_text(refused)
 
 
-def test_an_edit_that_is_refused_says_why(visit: Visit, exchange: Exchange) -> None:
+def test_an_edit_that_is_refused_says_why(
+    visit: Visit, exchange: Exchange, databases: tuple[Database, Database]
+) -> None:
     page = visit.open()
     visit.trade_as(exchange.keys["SINGLE"])
     enter(visit, quantity="2", price="57.40")
@@ -114,7 +118,13 @@ def test_an_edit_that_is_refused_says_why(visit: Visit, exchange: Exchange) -> N
     row = page.locator("#orders-rows tr:has(input)")
     row.get_by_label("new quantity").fill("900000")
     row.get_by_label("new quantity").press("Enter")
-    expect(page.locator("#orders-fault")).to_contain_text("keeps its terms: not enough cash")
+    expect(page.locator("#orders-fault")).to_contain_text("more; ")
+    with databases[0].snapshot() as tx:  # the page says what order entry found
+        needed, available = tx.execute(
+            text("SELECT needed, available FROM denials ORDER BY denied_us DESC LIMIT 1")
+        ).one()
+    words = f"keeps its terms: needs {needed / 100:,.2f} more; {available / 100:,.2f} available."
+    expect(page.locator("#orders-fault")).to_contain_text(words)
     expect(order).to_contain_text("0 of 2")
     order.get_by_role("button", name="edit").click()
     row.get_by_label("new quantity").press("Escape")

@@ -48,7 +48,11 @@ def test_axe_finds_nothing(browser: Browser, exchange: Exchange, theme: str) -> 
     page = visit.open()
     expect(page.locator("html")).to_have_attribute("data-theme", theme)
     expect(page.locator("#leaderboard-rows tr").first).to_be_visible()
-    assert theme == "dark" or violations(page) == []
+    if theme == "light":
+        assert violations(page) == []
+        for width in WIDTHS:  # the form for the key is all that the page has only without one
+            page.set_viewport_size({"width": width, "height": 900})
+            assert violations(page, within="#ticket") == [], width
     visit.trade_as(exchange.keys["FLOOD"])
     expect(page.locator("#account-balance")).to_have_text(re.compile(r"[0-9]"))
     page.get_by_label("history", exact=True).check()

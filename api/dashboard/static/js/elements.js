@@ -25,6 +25,13 @@ export function setClass(node, name, wanted) {
   if (node.classList.contains(name) !== wanted) node.classList.toggle(name, wanted);
 }
 
+// Write a gain in the colour of the sign that is shown, so that 0.00 has none.
+export function writeGain(node, text) {
+  write(node, text);
+  setClass(node, "up", text.startsWith("+"));
+  setClass(node, "down", text.startsWith("−"));
+}
+
 // A length as a fraction of the available room, for bars.
 export function setShare(node, share) {
   const text = Math.min(1, Math.max(0, share)).toFixed(3);

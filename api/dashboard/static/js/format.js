@@ -2,18 +2,18 @@
 
 import { zone } from "./session.js";
 
-const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
-const cents = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+// By the number of decimals.
+const fixed = [0, 1, 2].map((digits) => new Intl.NumberFormat("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 
 export const NOTHING = "–";
 
 export function price(value) {
-  return value === null || value === undefined ? NOTHING : cents.format(value);
+  return value === null || value === undefined ? NOTHING : fixed[2].format(value);
 }
 
 export function quantity(value) {
-  return value === null || value === undefined ? NOTHING : whole.format(value);
+  return value === null || value === undefined ? NOTHING : fixed[0].format(value);
 }
 
 export function brief(value) {
@@ -23,7 +23,7 @@ export function brief(value) {
 // A change with its sign, which says the same as the colour.
 export function signed(value, digits = 2) {
   if (value === null || value === undefined || !Number.isFinite(value)) return NOTHING;
-  const text = Math.abs(value).toFixed(digits);
+  const text = fixed[digits].format(Math.abs(value));
   if (Number(text) === 0) return text;
   return `${value > 0 ? "+" : "−"}${text}`;
 }
@@ -34,13 +34,13 @@ export function percent(fraction, digits = 2) {
 
 export function rate(perSecond) {
   if (perSecond === null || perSecond === undefined) return NOTHING;
-  return perSecond < 10 ? perSecond.toFixed(1) : whole.format(perSecond);
+  return perSecond < 10 ? perSecond.toFixed(1) : fixed[0].format(perSecond);
 }
 
 export function milliseconds(value) {
   if (value === null || value === undefined) return NOTHING;
   if (value < 10) return `${value.toFixed(1)} ms`;
-  return value < 1_000 ? `${whole.format(value)} ms` : `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
+  return value < 1_000 ? `${fixed[0].format(value)} ms` : `${(value / 1000).toFixed(value < 10_000 ? 2 : 1)} s`;
 }
 
 // The offset of the shown time from UTC at a moment [ms].

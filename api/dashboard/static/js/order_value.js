@@ -20,7 +20,24 @@ export function heldFor(order, terms) {
   const price = worstPrice(order, terms);
   if (price === null) return null;
   const cents = order.quantity * inCents(price);
-  return (cents + Math.ceil((cents * Math.max(terms.feeBp, 0)) / BASIS_POINTS)) / 100;
+  return (cents + feeOn(cents, terms)) / 100;
+}
+
+function feeOn(cents, { feeBp }) {
+  return Math.ceil((cents * Math.max(feeBp, 0)) / BASIS_POINTS);
+}
+
+// The cash that new terms of a buy order need in addition to what it holds now; null while that is unknown. Trades may
+// come first, so a lower price releases nothing that a higher quantity could use.
+// changed: {quantity, price}, each only if it changes.
+export function heldMore(order, { quantity = order.quantity, price = order.price }, terms) {
+  const filled = order.filled_quantity;
+  const [before, after] = [worstPrice(order, terms), worstPrice({ ...order, price: Number(price) }, terms)];
+  if (before === null || after === null) return null;
+  const [low, high] = [inCents(before), inCents(after)];
+  const more = Math.max((quantity - filled) * high - (order.quantity - filled) * low, (quantity - order.quantity) * high, 0);
+  const most = (Math.max(quantity, order.quantity) - filled) * Math.max(low, high);
+  return (more + feeOn(most, terms) - feeOn((order.quantity - filled) * low, terms)) / 100;
 }
 
 // The most shares that an account can buy or sell now.

@@ -1,7 +1,7 @@
 // The equity of the clients, now and over time. Each curve has a colour and a pattern, shown next to its name.
 
 import { lackOf, writeAbsence } from "../absence.js";
-import { byId, element, Rows, setClass, tableRow, write } from "../elements.js";
+import { byId, element, Rows, setClass, tableRow, write, writeGain } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { axes, plotIn } from "../plot.js";
@@ -15,6 +15,8 @@ const BOARD_MS = 10_000;
 const PATTERNS = [[], [6, 3], [2, 3], [9, 3, 2, 3], [1, 2], [4, 2, 1, 2, 1, 2], [12, 4], [3, 6]];
 // More curves than this cannot be distinguished.
 const MOST_CURVES = PATTERNS.length;
+// The end of a name stays in view where the name is too long: AVELLANEDA_STOIKOV_2 and _3 differ only there.
+const TAIL = 3;
 const SVG = "http://www.w3.org/2000/svg";
 
 // The clients with a curve, each in its place: a client that stays at the top keeps its colour and pattern.
@@ -115,31 +117,26 @@ function row(pointed) {
   const sample = document.createElementNS(SVG, "svg");
   sample.setAttribute("aria-hidden", "true");
   sample.append(made.line);
-  made.name = element("span");
+  [made.head, made.tail] = [element("span"), element("span")];
+  made.name = element("span", { className: "name" }, made.head, made.tail);
   made.cells[1].append(element("span", { className: "line-sample" }, sample, made.name));
   made.node.addEventListener("pointerenter", () => (pointed.value = made.name.textContent));
   made.node.addEventListener("pointerleave", () => (pointed.value = null));
   return made;
 }
 
-function colourGain(node, gain) {
-  setClass(node, "up", gain > 0);
-  setClass(node, "down", gain < 0);
-}
-
-function writeStanding({ node, cells, line, name }, standing) {
+function writeStanding({ node, cells, line, name, head, tail }, standing) {
   const index = drawn.value.indexOf(standing.client_id);
   line.setAttribute("stroke", index < 0 ? "transparent" : colour(colourOf(index)));
   line.setAttribute("stroke-dasharray", patternOf(Math.max(index, 0)).join(" "));
   write(cells[0], String(standing.rank));
-  write(name, standing.client_id);
+  write(head, standing.client_id.slice(0, -TAIL));
+  write(tail, standing.client_id.slice(-TAIL));
   name.title = standing.client_id;
   write(cells[2], format.quantity(standing.equity));
   cells[2].title = format.price(standing.equity);
-  write(cells[3], format.percent(standing.return));
-  write(cells[4], format.percent(standing.versus_holding));
+  writeGain(cells[3], format.percent(standing.return));
+  writeGain(cells[4], format.percent(standing.versus_holding));
   write(cells[5], format.quantity(standing.trades));
-  colourGain(cells[3], standing.return);
-  colourGain(cells[4], standing.versus_holding);
   setClass(node, "own", standing.client_id === identity.value?.client_id);
 }

@@ -5,11 +5,11 @@ import { writeAbsence, lackOf } from "../absence.js";
 import { byId, element, NamedRows, setClass, tableRow, write } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
-import { tickOf } from "../listing.js";
-import { stepped } from "../order_value.js";
+import { termsOf, tickOf } from "../listing.js";
+import { heldMore, stepped } from "../order_value.js";
 import { history, openOrders, ownProblem, refreshOrders } from "../own.js";
 import { reasonOf, reasonWords } from "../reasons.js";
-import { patch, path, remove } from "../rest.js";
+import { get, patch, path, remove } from "../rest.js";
 import { identity, isClient, mayTrade, ordersShown, security, zone } from "../session.js";
 import { Signal } from "../signal.js";
 import { chooseOrder } from "./life.js";
@@ -34,7 +34,7 @@ export function orders(market) {
     input.checked = input.value === tab();
     input.addEventListener("change", () => (ordersShown.value = input.value));
   }
-  market.heard.listen(hear);
+  market.heard.listen((reports) => hear(reports, market));
   identity.listen(() => (edited.value = null));
 
   paintOn([identity, openOrders, history, ownProblem, ordersShown, edited, zone], () => {
@@ -66,12 +66,40 @@ function mark() {
 }
 
 // A report brings the outcome of new terms.
-function hear(reports) {
+function hear(reports, market) {
   for (const { order_id: orderId, event_type: type, status, reason, side } of reports) {
     if (type !== "order" || !changing.has(orderId)) continue;
+    const terms = changing.get(orderId);
     changing.delete(orderId);
-    if (status === "denied" && side === null) fault(`Order ${orderId} keeps its terms: ${reasonWords(reason)}.`);
+    if (status === "denied" && side === null) explain(orderId, reason, terms, market);
   }
+}
+
+// Say why an order keeps its terms. The report has the reason; where cash or shares are short, the figures follow from
+// the order and the account.
+async function explain(orderId, reason, terms, market) {
+  const order = openOrders.value?.find((one) => one.order_id === orderId);
+  let words = reasonWords(reason);
+  fault(`Order ${orderId} keeps its terms: ${words}.`);
+  if (!order || (reason !== "insufficient_funds" && reason !== "insufficient_holdings")) return;
+  try {
+    const account = await get(path`/accounts/${identity.value.client_id}`);
+    words = reason === "insufficient_funds" ? cashShort(order, terms, account, market) : sharesShort(order, terms, account);
+    fault(`Order ${orderId} keeps its terms: ${words}.`);
+  } catch {
+    // The reason alone is there already.
+  }
+}
+
+function cashShort(order, terms, account, market) {
+  const needed = heldMore(order, terms, termsOf(market, order.security_id));
+  return `needs ${format.price(needed)} more; ${format.price(account.available)} available`;
+}
+
+function sharesShort(order, { quantity = order.quantity }, account) {
+  const available = account.holdings.find((one) => one.security_id === order.security_id)?.available ?? 0;
+  const needed = quantity - order.quantity;
+  return `needs ${format.quantity(needed)} more share${needed === 1 ? "" : "s"}; ${format.quantity(available)} available`;
 }
 
 function row() {

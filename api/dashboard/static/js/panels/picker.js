@@ -1,7 +1,7 @@
 // The listed securities with their prices, and the chosen one in the bar at the top.
 
 import { lackOf, writeAbsence } from "../absence.js";
-import { byId, element, Rows, setClass, tableRow, write } from "../elements.js";
+import { byId, element, Rows, setClass, tableRow, write, writeGain } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { listed, listingProblem } from "../listing.js";
@@ -112,8 +112,7 @@ function writeRow({ node, button, cells }, { security_id: id, halted }, market) 
   button.title = halted ? "halted: only cancels are accepted" : "";
   setClass(node, "chosen", id === security.value);
   write(cells[1], halted ? "halted" : format.price(last));
-  write(cells[2], change === null ? format.NOTHING : format.percent(change));
-  colour(cells[2], change);
+  writeGain(cells[2], change === null ? format.NOTHING : format.percent(change));
   write(cells[3], spreadOf(bid, ask));
 }
 
@@ -129,9 +128,8 @@ function writeBar(market) {
   const title = `${id}${last ? ` ${format.price(last)}` : ""} · Stock exchange`;
   if (document.title !== title) document.title = title;
   byId("quote-last").dataset.move = move ?? "none";
-  write(node, change === null ? "" : `${format.signed(last - today.reference)} (${format.percent(change)})`);
+  writeGain(node, change === null ? "" : `${format.signed(last - today.reference)} (${format.percent(change)})`);
   node.title = "in 24 hours, or since the market began";
-  colour(node, change);
   write(byId("quote-bid"), format.price(bid));
   write(byId("quote-ask"), format.price(ask));
   write(byId("quote-spread"), spreadOf(bid, ask));
@@ -147,9 +145,4 @@ function changeOf(id, last) {
 
 function spreadOf(bid, ask) {
   return bid && ask ? format.price(ask - bid) : format.NOTHING;
-}
-
-function colour(node, change) {
-  setClass(node, "up", change > 0);
-  setClass(node, "down", change < 0);
 }

@@ -1,7 +1,7 @@
 // The holdings of the key's account: cash, and the shares of the chosen security, their cost and the gain from them.
 
 import { lackOf } from "../absence.js";
-import { byId, setClass, write } from "../elements.js";
+import { byId, setClass, write, writeGain } from "../elements.js";
 import { paintOn } from "../frames.js";
 import * as format from "../format.js";
 import { listed, listingOf } from "../listing.js";
@@ -59,19 +59,12 @@ function writeDebt(market, id) {
 function writePosition(one) {
   write(byId("position-average"), format.price(one?.average));
   byId("position-average").title = one?.given ? `${format.quantity(one.given)} shares that you were given count at the reference price` : "";
-  writeGain(byId("position-unrealised"), one?.unrealised, format.signed(one?.unrealised));
-  writeGain(byId("position-realised"), one?.realised, format.signed(one?.realised));
+  writeGain(byId("position-unrealised"), format.signed(one?.unrealised));
+  writeGain(byId("position-realised"), format.signed(one?.realised));
 }
 
 // The account compared with one that only kept its original cash and shares.
 function writeStanding(standing) {
-  const versus = standing?.versus_holding;
-  writeGain(byId("position-return"), standing?.return, format.percent(standing?.return));
-  writeGain(byId("position-versus"), versus, format.percent(versus));
-}
-
-function writeGain(node, value, text) {
-  write(node, text);
-  setClass(node, "up", value > 0);
-  setClass(node, "down", value < 0);
+  writeGain(byId("position-return"), format.percent(standing?.return));
+  writeGain(byId("position-versus"), format.percent(standing?.versus_holding));
 }
