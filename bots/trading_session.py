@@ -48,6 +48,7 @@ class TradingSession:
     holdings     shares by security, including those held for open orders; below zero where shares are owed
     open_orders  orders that an earlier run left in the market, newest first
     log          receives what the strategy logs, with the time
+    handlers     the methods that record an event and call the strategy, by the type of the event
 
     Time is in seconds from the start and advances only with events.
     """
@@ -78,7 +79,7 @@ class TradingSession:
         self._books = {name: Book(security_id=name, sequence=0, bids=[], asks=[]) for name in self.securities}
         self._phases: dict[str, Phase] = {name: security.phase for name, security in self.securities.items()}
         self._closed: dict[int, None] = {}
-        self._handlers: dict[type[Event], Callable[..., None]] = {
+        self.handlers: dict[type[Event], Callable[..., None]] = {
             Price: self._take_price,
             Book: self._take_book,
             Trade: self._take_trade,
@@ -101,7 +102,7 @@ class TradingSession:
     def deliver(self, event: Event, now_s: float) -> None:
         """Record an event, then call the strategy."""
         self.now_s = now_s
-        self._handlers[type(event)](event)
+        self.handlers[type(event)](event)
 
     def tick(self, now_s: float) -> None:
         """Call the strategy's timer: one of its intervals has passed."""

@@ -170,7 +170,9 @@ def line_of(fault: BaseException) -> str:
 class StrategyPlayer:
     """Plays a strategy in this process. Whatever the strategy raises ends the strategy, and nothing else.
 
-    watch   interrupts callbacks that never return
+    watch     interrupts callbacks that never return
+    now_us    time of the current or last callback
+    is_quiet  whether the last turn has nothing but the time of the timer
     """
 
     def __init__(self, strategy: Strategy, watch: Watch) -> None:
@@ -181,7 +183,8 @@ class StrategyPlayer:
         self._watch = watch
         self._timer_us = FOREVER_US
         self._number = 0
-        self.now_us = 0  # of the current or last callback
+        self.now_us = 0
+        self.is_quiet = True
         self._value: RevealedValue | None = None
         self._turn = Turn([], FOREVER_US, {}, [])
 
@@ -234,7 +237,8 @@ class StrategyPlayer:
     def _taken(self) -> Turn:
         turn = self._turn
         turn.timer_us = self._timer_us
-        if turn.has_content:
+        self.is_quiet = not (turn.calls or turn.refusals or turn.notes) and turn.failure is None
+        if not self.is_quiet:
             self._turn = Turn([], FOREVER_US, {}, [])
         return turn
 
@@ -270,13 +274,14 @@ class StrategyPlayer:
 
     def _act(self, until_us: int, events: Sequence[tuple[int, Event]]) -> None:
         """Make the callbacks of a wake-up in the order of their times."""
-        venue, deliver = self._venue, self._session.deliver
+        venue, session = self._venue, self._session
         for due_us, event in events:
             while self._timer_us < due_us:
                 self._tick()
             self.now_us = venue.time_us = due_us
+            session.now_s = due_us / US_PER_S
             try:
-                deliver(event, due_us / US_PER_S)
+                session.handlers[type(event)](event)  # as session.deliver, without its call
             except Problem as problem:
                 self._refused(problem)
             if venue.sent or venue.flooded:
@@ -293,7 +298,8 @@ class StrategyPlayer:
             self._refused(problem)
         self._timer_us = now_us
         self._set_timer()
-        self._leave()
+        if self._venue.sent or self._venue.flooded:
+            self._leave()
 
     def _end_session(self, now_us: int) -> None:
         try:

@@ -11,7 +11,7 @@ from bots.league.play.configuration import League
 from bots.league.play.entrants import Entrant, entrants
 from bots.league.play.result import BotResult, Match, encoded, hash_of
 from bots.league.play.simulated_match import play
-from bots.league.sandbox import bubblewrap, confinement, guest_player, wire
+from bots.league.sandbox import bubblewrap, confinement, guest_process, wire
 from tests.bots.league import cheats
 from tests.bots.league.leagues import QUICK, league
 
@@ -136,7 +136,7 @@ def test_only_those_that_the_case_lists_are_informed() -> None:
 def test_an_entrant_says_nothing_of_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that a bot's process is sent: the secret, the seed's text and the events are not among it."""
     sent: list[bytes] = []
-    monkeypatch.setattr(guest_player, "framed", lambda message: sent.append(wire.framed(message)) or sent[-1])
+    monkeypatch.setattr(guest_process, "framed", lambda message: sent.append(wire.framed(message)) or sent[-1])
     news = {"kind": "news", "at": 15, "security": "MSFT", "change": 0.5}
     of = configured(cheats.Idle, events=[news])
     play(of, 1, entrants(of))
