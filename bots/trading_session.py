@@ -36,6 +36,8 @@ from bots.working_order import ENDS, Fill, WorkingOrder, working
 # How many of its most recently closed orders a session remembers, so that a late report does not open one again.
 REMEMBERED_ORDERS = 10_000
 
+_LIMITED = (LimitOrder, StopLimitOrder)
+
 
 class TradingSession:
     """One bot's account and its view of the market.
@@ -240,7 +242,7 @@ class TradingSession:
         """Send an order and return its id. Raises Problem, Unavailable."""
         order_id = self._venue.place(order)
         self.tally["orders"] += 1
-        price = order.price if isinstance(order, LimitOrder | StopLimitOrder) else None
+        price = order.price if isinstance(order, _LIMITED) else None
         self._open(
             WorkingOrder(
                 order_id=order_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from bots.contract import Price, Side
 from bots.strategies.quoted import mid_of
@@ -135,8 +135,11 @@ class AvellanedaStoikov(Strategy):
 
     def _on_the_tick(self, side: Side, price: float) -> Decimal:
         """Round a price to the tick, away from the mid."""
-        tick, rounding = self.security.tick, ROUND_FLOOR if side == "buy" else ROUND_CEILING
-        return (Decimal(price) / tick).quantize(Decimal(1), rounding=rounding) * tick
+        numerator, denominator = price.as_integer_ratio()
+        tick = self.security.tick
+        per_tick, per_dollar = tick.as_integer_ratio()
+        numerator, denominator = numerator * per_dollar, denominator * per_tick
+        return (numerator // denominator if side == "buy" else -(-numerator // denominator)) * tick
 
     def _behind_the_other_side(self, side: Side, limit: Decimal) -> Decimal:
         """Return the nearest price that does not trade at once."""
