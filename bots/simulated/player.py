@@ -187,6 +187,8 @@ class StrategyPlayer:
         self.is_quiet = True
         self._value: RevealedValue | None = None
         self._turn = Turn([], FOREVER_US, {}, [])
+        self._until_us = 0  # end of the wake-up, and its events
+        self._events: Sequence[tuple[int, Event]] = ()
 
     # -- the market's calls ------------------------------------------------------------------------------------------
 
@@ -221,7 +223,8 @@ class StrategyPlayer:
         """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
         if value is not None:
             self._reveal(value)
-        self._call(now_us, self._act, until_us, events)
+        self._until_us, self._events = until_us, events
+        self._call(now_us, self._act)
 
     def acted(self) -> Turn:
         """Return the result of the last wake-up."""
@@ -272,10 +275,10 @@ class StrategyPlayer:
         self._set_timer(self._phase)
         self._leave()
 
-    def _act(self, until_us: int, events: Sequence[tuple[int, Event]]) -> None:
+    def _act(self) -> None:
         """Make the callbacks of a wake-up in the order of their times."""
-        venue, session = self._venue, self._session
-        for due_us, event in events:
+        venue, session, until_us = self._venue, self._session, self._until_us
+        for due_us, event in self._events:
             while self._timer_us < due_us:
                 self._tick()
             self.now_us = venue.time_us = due_us

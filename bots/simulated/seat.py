@@ -11,12 +11,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from bots.chance import chance_of
+from bots.contract import Auction, Book, Price
 from bots.fundamental import Fundamental
 from bots.interfaces import Event
 from bots.simulated.clock import FOREVER_US, US_PER_S, Clock
 from bots.simulated.configuration import Latency
 from bots.simulated.player import Failure, Note, Player, Terms, Turn
 from tasks.messages import ClientRequest
+
+# Events of which the newest tells all: a price also keeps the last trade's, which the market never forgets.
+_STATES = (Price, Book, Auction)
 
 
 class Seat:
@@ -101,6 +105,8 @@ class Seat:
         inbox, events = self._inbox, []
         while inbox and inbox[0][0] < until_us:
             events.append(inbox.popleft())
+        if len(events) > 1:
+            events = self._without_older_states(events, now_us)
         self._waking_us = FOREVER_US
         if inbox:
             wakes_on = self.player.wakes_on
@@ -113,6 +119,20 @@ class Seat:
         self._is_acting = True
         answer_us = now_us + self._latency.order_us
         self._clock.at(answer_us if answer_us < until_us else until_us, self._collect)
+
+    def _without_older_states(self, events: list[tuple[int, Event]], now_us: int) -> list[tuple[int, Event]]:
+        """Leave out states that the bot has no callback for and that a newer one replaces before its next callback."""
+        wakes_on, newest = self.player.wakes_on, set()
+        kept = []
+        for entry in reversed(events):
+            due_us, event = entry
+            if due_us < now_us and isinstance(event, _STATES) and type(event) not in wakes_on:
+                state = type(event), event.security_id
+                if state in newest:
+                    continue
+                newest.add(state)
+            kept.append(entry)
+        return kept[::-1]
 
     def _collect(self) -> None:
         if self._is_acting:

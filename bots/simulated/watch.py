@@ -66,7 +66,10 @@ class Watch:
         self._turn += 1
         self._running = True
         try:
-            step(*arguments)
+            if arguments:
+                step(*arguments)
+            else:
+                step()  # a call from Python to Python, for which the interpreter need not enter itself
         finally:
             self._running = False
             if self._calling is not None:

@@ -37,6 +37,7 @@ from bots.league.sandbox.wire import (
 )
 from bots.loading import NoStrategy, options_of, strategy_of
 from bots.simulated.clock import US_PER_S
+from bots.simulated.garbage import YOUNG_OBJECTS
 from bots.simulated.market_time import START_US
 from bots.simulated.player import StrategyPlayer, clean, waking_events
 from bots.simulated.watch import Watch
@@ -86,6 +87,7 @@ def main() -> NoReturn:
     player = StrategyPlayer(strategy, watch)
     _set_clock(player)
     gc.freeze()  # the collector need not visit what was loaded
+    gc.set_threshold(YOUNG_OBJECTS)
     with watch.watching():
         _play(player, printed)
 

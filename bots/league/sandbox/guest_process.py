@@ -71,20 +71,24 @@ class Guest:
         """Return the content of the next answer. Raises GuestFailed."""
         self._counted_s = 0.0
         text = self._read(_READ_BYTES, patience_s)
+        if int.from_bytes(text[:LENGTH_BYTES], "big") != len(text) - LENGTH_BYTES:
+            text = self._whole(text, patience_s)
+        return text[LENGTH_BYTES:]
+
+    def _whole(self, text: bytes, patience_s: float) -> bytes:
+        """Read the rest of an answer. Raises GuestFailed."""
         while len(text) < LENGTH_BYTES:
             text += self._read(_READ_BYTES, patience_s)
         length = int.from_bytes(text[:LENGTH_BYTES], "big") + LENGTH_BYTES
         if length > LONGEST_ANSWER:
             raise GuestFailed("flooded", f"an answer has more than {LONGEST_ANSWER // 1024**2} MiB")
-        if len(text) < length:
-            parts, missing = [text], length - len(text)
-            while missing > 0:
-                parts.append(self._read(missing, patience_s))
-                missing -= len(parts[-1])
-            text = b"".join(parts)
-        if len(text) > length:
+        parts, missing = [text], length - len(text)
+        while missing > 0:
+            parts.append(self._read(missing, patience_s))
+            missing -= len(parts[-1])
+        if missing < 0:
             raise GuestFailed("crashed", "it has sent more than its answer")
-        return text[LENGTH_BYTES:]
+        return b"".join(parts)
 
     def _read(self, most: int, patience_s: float) -> bytes:
         while not self._answers.poll(_LOOK_EVERY_MS):
