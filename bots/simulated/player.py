@@ -21,7 +21,7 @@ from bots.interfaces import Event
 from bots.simulated.clock import FOREVER_US, US_PER_S
 from bots.simulated.dollars import cash_of
 from bots.simulated.venue import NumberSeries, RequestFlood, SimulatedVenue
-from bots.simulated.watch import CallbackTimeout, Watch
+from bots.simulated.watch import CallbackTimeout, Watch, calls_bots
 from bots.strategy import Channel, Strategy
 from bots.trading_session import TradingSession
 from tasks.messages import ClientRequest
@@ -187,8 +187,6 @@ class StrategyPlayer:
         self.is_quiet = True
         self._value: RevealedValue | None = None
         self._turn = Turn([], FOREVER_US, {}, [])
-        self._until_us = 0  # end of the wake-up, and its events
-        self._events: Sequence[tuple[int, Event]] = ()
 
     # -- the market's calls ------------------------------------------------------------------------------------------
 
@@ -210,40 +208,68 @@ class StrategyPlayer:
             self._value = RevealedValue()
             self._strategy.fundamental = self._value  # type: ignore[attr-defined]  # the input of informed strategies
         self._call(0, self._join, terms, rng)
-        return self._taken()
+        return self.acted()
 
     def start(self, now_us: int, value: float | None) -> Turn:
         """Start the strategy and its timer; the first interval has a random length, so bots act at different times."""
         self._reveal(value)
         self._timer_us = now_us
         self._call(now_us, self._begin)
-        return self._taken()
+        return self.acted()
 
+    @calls_bots
     def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> None:
-        """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
+        """Deliver events at their times [us], and run the timer, up to but not at `until_us`.
+
+        A match spends its time in wake-ups, and a guest does so on cold caches, so this one does without the calls of
+        Watch.call and TradingSession.deliver.
+        """
         if value is not None:
             self._reveal(value)
-        self._until_us, self._events = until_us, events
-        self._call(now_us, self._act)
+        watch, venue, session = self._watch, self._venue, self._session
+        self.now_us = venue.time_us = now_us
+        if watch.calling is not None:
+            watch.calling(self._number)
+        watch.turn += 1
+        watch.running = True
+        try:
+            for due_us, event in events:
+                while self._timer_us < due_us:
+                    self._tick()
+                self.now_us = venue.time_us = due_us
+                session.now_s = due_us / US_PER_S
+                try:
+                    session.handlers[type(event)](event)
+                except Problem as problem:
+                    self._refused(problem)
+                if venue.sent or venue.flooded:
+                    self._leave()
+            while self._timer_us < until_us:
+                self._tick()
+        except KeyboardInterrupt:
+            raise  # the user stops the program
+        except BaseException as fault:  # noqa: BLE001 - any exception of a bot's code disqualifies the bot
+            watch.running = False
+            self._end(self.now_us, fault)
+        finally:
+            watch.running = False
+            watch.returned()
 
     def acted(self) -> Turn:
-        """Return the result of the last wake-up."""
-        return self._taken()
-
-    def stop(self, now_us: int, value: float | None) -> Turn:
-        """Stop the strategy."""
-        self._reveal(value)
-        self._timer_us = FOREVER_US
-        self._call(now_us, self._end_session, now_us)
-        return self._taken()
-
-    def _taken(self) -> Turn:
+        """Return the result of the last call."""
         turn = self._turn
         turn.timer_us = self._timer_us
         self.is_quiet = not (turn.calls or turn.refusals or turn.notes) and turn.failure is None
         if not self.is_quiet:
             self._turn = Turn([], FOREVER_US, {}, [])
         return turn
+
+    def stop(self, now_us: int, value: float | None) -> Turn:
+        """Stop the strategy."""
+        self._reveal(value)
+        self._timer_us = FOREVER_US
+        self._call(now_us, self._end_session, now_us)
+        return self.acted()
 
     def _reveal(self, value: float | None) -> None:
         if self._value is not None and value is not None:
@@ -275,28 +301,12 @@ class StrategyPlayer:
         self._set_timer(self._phase)
         self._leave()
 
-    def _act(self) -> None:
-        """Make the callbacks of a wake-up in the order of their times."""
-        venue, session, until_us = self._venue, self._session, self._until_us
-        for due_us, event in self._events:
-            while self._timer_us < due_us:
-                self._tick()
-            self.now_us = venue.time_us = due_us
-            session.now_s = due_us / US_PER_S
-            try:
-                session.handlers[type(event)](event)  # as session.deliver, without its call
-            except Problem as problem:
-                self._refused(problem)
-            if venue.sent or venue.flooded:
-                self._leave()
-        while self._timer_us < until_us:
-            self._tick()
-
     def _tick(self) -> None:
         now_us, self._timer_us = self._timer_us, FOREVER_US
         self.now_us = self._venue.time_us = now_us
+        self._session.now_s = now_s = now_us / US_PER_S
         try:
-            self._session.tick(now_us / US_PER_S)
+            self._strategy.on_timer(now_s)
         except Problem as problem:
             self._refused(problem)
         self._timer_us = now_us

@@ -98,9 +98,12 @@ def _play(player: StrategyPlayer, printed: _Printed) -> NoReturn:
     A message finds the caches of the processor full of what other bots have done since the last one, so this loop
     takes as few steps as it can for a wake-up in which the bot does nothing, as in most.
     """
-    decoders = event_decoders
+    read, write, decode, decoders = os.read, os.write, message_decoder.decode, event_decoders
     while True:
-        message = _received()
+        text = read(_IN, _READ_BYTES)
+        if int.from_bytes(text[:LENGTH_BYTES], "big") != len(text) - LENGTH_BYTES:
+            text = _whole(text)
+        message = decode(text[LENGTH_BYTES:])
         if type(message) is not Wake:
             _send(_answer(player, message, printed))
             continue
@@ -110,7 +113,7 @@ def _play(player: StrategyPlayer, printed: _Printed) -> NoReturn:
         player.wake(message.now_us, message.until_us, events, message.value)
         turn = player.acted()
         if player.is_quiet and not printed.parts:
-            os.write(_OUT, framed_quiet(turn.timer_us))
+            write(_OUT, framed_quiet(turn.timer_us))
         else:
             _send(Answer(turn, printed.taken()))
 
@@ -173,17 +176,18 @@ def _set_clock(player: StrategyPlayer) -> None:
 
 
 def _received() -> Message:
-    text = os.read(_IN, _READ_BYTES)
+    return message_decoder.decode(_whole(os.read(_IN, _READ_BYTES))[LENGTH_BYTES:])
+
+
+def _whole(text: bytes) -> bytes:
+    """Read the rest of a message; end this process when the market has closed the pipe."""
     if not text:
-        os._exit(0)  # the market has closed the pipe
-    missing = int.from_bytes(text[:LENGTH_BYTES], "big") + LENGTH_BYTES - len(text)
-    if missing:
-        parts = [text]
-        while missing:
-            parts.append(os.read(_IN, missing))
-            missing -= len(parts[-1])
-        text = b"".join(parts)
-    return message_decoder.decode(text[LENGTH_BYTES:])
+        os._exit(0)
+    parts, missing = [text], int.from_bytes(text[:LENGTH_BYTES], "big") + LENGTH_BYTES - len(text)
+    while missing:
+        parts.append(os.read(_IN, missing))
+        missing -= len(parts[-1])
+    return b"".join(parts)
 
 
 def _send(answer: Struct | int) -> None:
