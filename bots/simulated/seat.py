@@ -17,10 +17,11 @@ from bots.interfaces import Event
 from bots.simulated.clock import FOREVER_US, US_PER_S, Clock
 from bots.simulated.configuration import Latency
 from bots.simulated.player import Failure, Note, Player, Terms, Turn
+from bots.strategy import Channel
 from tasks.messages import ClientRequest
 
 # Events of which the newest tells all: a price also keeps the last trade's, which the market never forgets.
-_STATES = (Price, Book, Auction)
+_STATES: dict[Channel, type[Event]] = {"price": Price, "book": Book, "auction": Auction}
 
 
 class Seat:
@@ -74,6 +75,8 @@ class Seat:
         self._is_acting = False
         self._is_failing = False
         self._take(player.sit(terms, chance_of(chance, client_id)))
+        # States that the bot listens to without a callback.
+        self._silent = {_STATES[name] for name in player.channels & _STATES.keys()} - player.wakes_on
 
     # -- start, wake-ups and end -------------------------------------------------------------------------------------
 
@@ -105,7 +108,7 @@ class Seat:
         inbox, events = self._inbox, []
         while inbox and inbox[0][0] < until_us:
             events.append(inbox.popleft())
-        if len(events) > 1:
+        if len(events) > 1 and self._silent:
             events = self._without_older_states(events, now_us)
         self._waking_us = FOREVER_US
         if inbox:
@@ -122,11 +125,10 @@ class Seat:
 
     def _without_older_states(self, events: list[tuple[int, Event]], now_us: int) -> list[tuple[int, Event]]:
         """Leave out states that the bot has no callback for and that a newer one replaces before its next callback."""
-        wakes_on, newest = self.player.wakes_on, set()
-        kept = []
+        silent, newest, kept = self._silent, set(), []
         for entry in reversed(events):
-            due_us, event = entry
-            if due_us < now_us and isinstance(event, _STATES) and type(event) not in wakes_on:
+            event = entry[1]
+            if type(event) in silent and entry[0] < now_us:
                 state = type(event), event.security_id
                 if state in newest:
                     continue
