@@ -7,7 +7,7 @@ The session computes cash, holdings and open orders from the bot's own reports a
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
@@ -80,7 +80,8 @@ class TradingSession:
         self._prices = {name: Price(security_id=name, bid=None, ask=None) for name in self.securities}
         self._books = {name: Book(security_id=name, sequence=0, bids=[], asks=[]) for name in self.securities}
         self._phases: dict[str, Phase] = {name: security.phase for name, security in self.securities.items()}
-        self._closed: dict[int, None] = {}
+        self._closed: set[int] = set()
+        self._oldest_closed: deque[int] = deque()
         self.handlers: dict[type[Event], Callable[..., None]] = {
             Price: self._take_price,
             Book: self._take_book,
@@ -356,6 +357,7 @@ class TradingSession:
         self._portfolio.release(order)
         order.status = status  # type: ignore[assignment]
         del self.open_orders[order.order_id]
-        self._closed[order.order_id] = None
+        self._closed.add(order.order_id)
+        self._oldest_closed.append(order.order_id)
         if len(self._closed) > REMEMBERED_ORDERS:
-            del self._closed[next(iter(self._closed))]
+            self._closed.discard(self._oldest_closed.popleft())

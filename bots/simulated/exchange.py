@@ -134,7 +134,7 @@ class Exchange:
                     owned, margin_price = (of.pop(command.order_id, None) for of in (desk.owned, desk.margin_prices))
                 self.accounts.register(
                     command,
-                    fee_ppm=fee_ppm(self.securities[command.security_id]),
+                    fee_ppm=fee_ppm(desk.securities[command.security_id]),
                     owned=owned,
                     margin_price_cents=margin_price,
                 )
@@ -170,11 +170,12 @@ class Exchange:
 
     def _refresh(self, security_id: str) -> None:
         """Give a security its last price, from which order entry computes the collar of a market order."""
-        security, last_cents = self.securities.get(security_id), self.last_cents.get(security_id)
+        securities = self._desk.securities
+        security, last_cents = securities.get(security_id), self.last_cents.get(security_id)
         if security is not None and security.last_price_cents != last_cents:
             terms = list(_TERMS(security))
             terms[_LAST_PRICE] = last_cents
-            self.securities[security_id] = Security(*terms)  # `replace` takes five times as long
+            securities[security_id] = Security(*terms)  # `replace` takes five times as long
 
     def _look_up(self, request: Request) -> None:
         """Put on the desk the orders that a request names."""

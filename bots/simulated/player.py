@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from random import Random
 from typing import Literal, Protocol
 
@@ -331,7 +332,7 @@ class StrategyPlayer:
     def _set_timer(self, part: float = 1.0) -> None:
         due_us, self._timer_us = self._timer_us, FOREVER_US
         interval_s = self._strategy.interval_s()
-        if interval_s is None or interval_s == float("inf"):
+        if interval_s is None or interval_s == inf:
             return
         if not interval_s >= 0:
             raise ValueError(f"interval_s() returned {interval_s}; it must return seconds from 0 up, or None")
