@@ -20,7 +20,7 @@ from bots.simulated.player import Failure, Note, Player, Terms, Turn
 from bots.strategy import Channel
 from tasks.messages import ClientRequest
 
-# Events of which the newest replaces the earlier ones; the last price in it, once there is one, never goes missing again.
+# Events of which the newest replaces the earlier ones; once a price has a last trade, all later ones have one as well.
 _STATES: dict[Channel, type[Event]] = {"price": Price, "book": Book, "auction": Auction}
 
 

@@ -54,7 +54,7 @@ DISQUALIFIED = {
     cheats.Floods: ("flooded", "RequestFlood: more than 1000 requests in a second"),
 }
 # Cheats whose match is also played with all bots in processes of their own.
-AMONG_GUESTS = (cheats.Exits, cheats.WritesIntoThePipe, cheats.Prints, cheats.LoopsForEver)
+AMONG_GUESTS = (cheats.Exits, cheats.SendsInThePast, cheats.Prints, cheats.LoopsForEver)
 
 
 def configured(*kinds: type, **others: object) -> League:
