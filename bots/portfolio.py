@@ -37,11 +37,13 @@ class Portfolio:
     @property
     def cash(self) -> Decimal:
         """Cash available to spend: the balance less what open orders hold and owed shares require [dollars]."""
-        required = sum(
-            (self._required(name) for name, selling in self._selling.items() if selling > max(self.shares[name], 0)),
-            NOTHING,
-        )
-        owed = sum((self._collateral(name) for name, shares in self.shares.items() if shares < 0), NOTHING)
+        required = owed = NOTHING
+        for name, selling in self._selling.items():
+            if selling > max(self.shares[name], 0):
+                required += self._required(name)
+        for name, shares in self.shares.items():
+            if shares < 0:
+                owed += self._collateral(name)
         return self.balance - self._held - required - owed
 
     def available(self, security_id: str) -> int:

@@ -7,7 +7,7 @@ The session computes cash, holdings and open orders from the bot's own reports a
 from __future__ import annotations
 
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
@@ -36,6 +36,8 @@ from bots.working_order import ENDS, Fill, WorkingOrder, working
 # How many of its most recently closed orders a session remembers, so that a late report does not open one again.
 REMEMBERED_ORDERS = 10_000
 
+_LIMITED = (LimitOrder, StopLimitOrder)
+
 
 class TradingSession:
     """One bot's account and its view of the market.
@@ -48,6 +50,7 @@ class TradingSession:
     holdings     shares by security, including those held for open orders; below zero where shares are owed
     open_orders  orders that an earlier run left in the market, newest first
     log          receives what the strategy logs, with the time
+    handlers     the methods that record an event and call the strategy, by the type of the event
 
     Time is in seconds from the start and advances only with events.
     """
@@ -77,8 +80,9 @@ class TradingSession:
         self._prices = {name: Price(security_id=name, bid=None, ask=None) for name in self.securities}
         self._books = {name: Book(security_id=name, sequence=0, bids=[], asks=[]) for name in self.securities}
         self._phases: dict[str, Phase] = {name: security.phase for name, security in self.securities.items()}
-        self._closed: dict[int, None] = {}
-        self._handlers: dict[type[Event], Callable[..., None]] = {
+        self._closed: set[int] = set()
+        self._oldest_closed: deque[int] = deque()
+        self.handlers: dict[type[Event], Callable[..., None]] = {
             Price: self._take_price,
             Book: self._take_book,
             Trade: self._take_trade,
@@ -101,7 +105,7 @@ class TradingSession:
     def deliver(self, event: Event, now_s: float) -> None:
         """Record an event, then call the strategy."""
         self.now_s = now_s
-        self._handlers[type(event)](event)
+        self.handlers[type(event)](event)
 
     def tick(self, now_s: float) -> None:
         """Call the strategy's timer: one of its intervals has passed."""
@@ -239,7 +243,7 @@ class TradingSession:
         """Send an order and return its id. Raises Problem, Unavailable."""
         order_id = self._venue.place(order)
         self.tally["orders"] += 1
-        price = order.price if isinstance(order, LimitOrder | StopLimitOrder) else None
+        price = order.price if isinstance(order, _LIMITED) else None
         self._open(
             WorkingOrder(
                 order_id=order_id,
@@ -353,6 +357,7 @@ class TradingSession:
         self._portfolio.release(order)
         order.status = status  # type: ignore[assignment]
         del self.open_orders[order.order_id]
-        self._closed[order.order_id] = None
+        self._closed.add(order.order_id)
+        self._oldest_closed.append(order.order_id)
         if len(self._closed) > REMEMBERED_ORDERS:
-            del self._closed[next(iter(self._closed))]
+            self._closed.discard(self._oldest_closed.popleft())

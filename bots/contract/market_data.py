@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Literal
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ PhaseCause = Literal["admin", "schedule", "volatility"]
 
 # How far a market order may trade from the last price, where the exchange does not serve it [fraction].
 DEFAULT_BAND = Decimal("0.10")
+_NUMBERS = (float, Decimal, int)
 
 
 class Security(Struct, frozen=True, kw_only=True):
@@ -43,7 +44,15 @@ class Security(Struct, frozen=True, kw_only=True):
 
     def nearest(self, price: float | Decimal) -> Decimal:
         """Round any number to the nearest allowed price: on the tick, between the lowest and the highest."""
-        ticks = (Decimal(price) / self.tick).quantize(Decimal(1), rounding=ROUND_HALF_EVEN)
+        if not isinstance(price, _NUMBERS):
+            price = Decimal(price)  # from its digits, or an exception that says why not
+        # Fractions of integers are exact, and faster than decimals of fifty digits.
+        numerator, denominator = price.as_integer_ratio()
+        per_tick, per_dollar = self.tick.as_integer_ratio()
+        denominator *= per_tick
+        ticks, rest = divmod(numerator * per_dollar, denominator)
+        if 2 * rest > denominator or (2 * rest == denominator and ticks % 2):
+            ticks += 1
         return min(max(ticks * self.tick, self.min_price), self.max_price)
 
     def collar(self, reference: Decimal) -> Decimal:

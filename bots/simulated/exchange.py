@@ -6,7 +6,9 @@ It has no clock and sends nothing: the caller gives the time and forwards the re
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
 from dataclasses import replace as other
+from operator import attrgetter
 from typing import Final
 
 from bots.simulated.accounts import Accounts
@@ -42,6 +44,10 @@ from tasks.shared.rules.securities import Security
 
 # Stands for an order that is no longer open; no client owns it.
 _GONE: Final = KnownOrder("", "", is_open=False)
+_OF_AN_ORDER: Final = (CancelRequest, ReplaceRequest)
+_NAMES: Final = tuple(term.name for term in fields(Security))
+_TERMS: Final = attrgetter(*_NAMES)
+_LAST_PRICE: Final = _NAMES.index("last_price_cents")
 # Events that are cleared immediately, however long trades take to settle.
 _AT_ONCE: Final = frozenset({OrderClosed, OrderReplaced, ReplaceRefused})
 
@@ -128,7 +134,7 @@ class Exchange:
                     owned, margin_price = (of.pop(command.order_id, None) for of in (desk.owned, desk.margin_prices))
                 self.accounts.register(
                     command,
-                    fee_ppm=fee_ppm(self.securities[command.security_id]),
+                    fee_ppm=fee_ppm(desk.securities[command.security_id]),
                     owned=owned,
                     margin_price_cents=margin_price,
                 )
@@ -164,14 +170,17 @@ class Exchange:
 
     def _refresh(self, security_id: str) -> None:
         """Give a security its last price, from which order entry computes the collar of a market order."""
-        security, last_cents = self.securities.get(security_id), self.last_cents.get(security_id)
+        securities = self._desk.securities
+        security, last_cents = securities.get(security_id), self.last_cents.get(security_id)
         if security is not None and security.last_price_cents != last_cents:
-            self.securities[security_id] = other(security, last_price_cents=last_cents)
+            terms = list(_TERMS(security))
+            terms[_LAST_PRICE] = last_cents
+            securities[security_id] = Security(*terms)  # `replace` takes five times as long
 
     def _look_up(self, request: Request) -> None:
         """Put on the desk the orders that a request names."""
         desk, orders = self._desk, self.accounts.orders
-        if isinstance(request, CancelRequest | ReplaceRequest):
+        if isinstance(request, _OF_AN_ORDER):
             order = orders.get(request.order_id)
             known = _GONE if order is None else KnownOrder(order.client_id, order.security_id, is_open=True)
             desk.orders = {request.order_id: known}

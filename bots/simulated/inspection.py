@@ -36,9 +36,12 @@ class Inspector:
         self._requests = 0
         self._quiet = Turn([], timer_us=FOREVER_US, refusals={}, notes=[])
 
-    def quiet(self, timer_us: int, *, timer_from_us: int) -> Turn:
-        """Return a turn in which only the timer was set. Raises ForgedTurn."""
+    def check_timer(self, timer_us: int, *, timer_from_us: int) -> None:
+        """Check when a timer is due; `timer_from_us` is the earliest time at which it may be. Raises ForgedTurn."""
         _require(timer_us >= timer_from_us, "its timer is due in the past")
+
+    def quiet(self, timer_us: int) -> Turn:
+        """Return a turn in which only the timer was set, which has been checked."""
         self._quiet.timer_us = timer_us
         return self._quiet
 
@@ -47,7 +50,7 @@ class Inspector:
 
         timer_from_us  the earliest time at which its timer may be due
         """
-        _require(turn.timer_us >= timer_from_us, "its timer is due in the past")
+        self.check_timer(turn.timer_us, timer_from_us=timer_from_us)
         _require(len(turn.calls) <= _MOST_CALLS and len(turn.refusals) <= _MOST_CODES, "its turn is too long")
         until_s = until_us / US_PER_S
         _require(turn.failure is None or 0 <= turn.failure.time_s < until_s, "it fails at another time than now")

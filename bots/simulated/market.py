@@ -22,6 +22,7 @@ from bots.simulated.day import TradingDay
 from bots.simulated.dollars import price_of
 from bots.simulated.exchange import Exchange
 from bots.simulated.feed import Feed
+from bots.simulated.garbage import rare_collections
 from bots.simulated.market_time import START_US
 from bots.simulated.outcome import BotOutcome, Outcome
 from bots.simulated.player import Player, StrategyPlayer, Terms
@@ -190,7 +191,7 @@ class Market:
 
         raises  ConservationError  cash, shares, holds or orders do not add up: a fault of the simulation
         """
-        with self._watch.watching():
+        with self._watch.watching(), rare_collections():
             chance = Random(f"{self.configuration.chance}:seating")
             for seat in self.seats.values():
                 if seat.failure is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from random import Random
 from typing import Literal, Protocol
 
@@ -21,7 +22,7 @@ from bots.interfaces import Event
 from bots.simulated.clock import FOREVER_US, US_PER_S
 from bots.simulated.dollars import cash_of
 from bots.simulated.venue import NumberSeries, RequestFlood, SimulatedVenue
-from bots.simulated.watch import CallbackTimeout, Watch
+from bots.simulated.watch import CallbackTimeout, Watch, calls_bots
 from bots.strategy import Channel, Strategy
 from bots.trading_session import TradingSession
 from tasks.messages import ClientRequest
@@ -170,7 +171,9 @@ def line_of(fault: BaseException) -> str:
 class StrategyPlayer:
     """Plays a strategy in this process. Whatever the strategy raises ends the strategy, and nothing else.
 
-    watch   interrupts callbacks that never return
+    watch     interrupts callbacks that never return
+    now_us    time of the current or last callback
+    is_quiet  whether the last turn has nothing but the time of the timer
     """
 
     def __init__(self, strategy: Strategy, watch: Watch) -> None:
@@ -181,7 +184,8 @@ class StrategyPlayer:
         self._watch = watch
         self._timer_us = FOREVER_US
         self._number = 0
-        self.now_us = 0  # of the current or last callback
+        self.now_us = 0
+        self.is_quiet = True
         self._value: RevealedValue | None = None
         self._turn = Turn([], FOREVER_US, {}, [])
 
@@ -205,38 +209,68 @@ class StrategyPlayer:
             self._value = RevealedValue()
             self._strategy.fundamental = self._value  # type: ignore[attr-defined]  # the input of informed strategies
         self._call(0, self._join, terms, rng)
-        return self._taken()
+        return self.acted()
 
     def start(self, now_us: int, value: float | None) -> Turn:
         """Start the strategy and its timer; the first interval has a random length, so bots act at different times."""
         self._reveal(value)
         self._timer_us = now_us
         self._call(now_us, self._begin)
-        return self._taken()
+        return self.acted()
 
+    @calls_bots
     def wake(self, now_us: int, until_us: int, events: Sequence[tuple[int, Event]], value: float | None) -> None:
-        """Deliver events at their times [us], and run the timer, up to but not at `until_us`."""
+        """Deliver events at their times [us], and run the timer, up to but not at `until_us`.
+
+        A match spends its time in wake-ups, and a guest does so on cold caches, so this one does without the calls of
+        Watch.call and TradingSession.deliver.
+        """
         if value is not None:
             self._reveal(value)
-        self._call(now_us, self._act, until_us, events)
+        watch, venue, session = self._watch, self._venue, self._session
+        self.now_us = venue.time_us = now_us
+        if watch.calling is not None:
+            watch.calling(self._number)
+        watch.turn += 1
+        watch.running = True
+        try:
+            for due_us, event in events:
+                while self._timer_us < due_us:
+                    self._tick()
+                self.now_us = venue.time_us = due_us
+                session.now_s = due_us / US_PER_S
+                try:
+                    session.handlers[type(event)](event)
+                except Problem as problem:
+                    self._refused(problem)
+                if venue.sent or venue.flooded:
+                    self._leave()
+            while self._timer_us < until_us:
+                self._tick()
+        except KeyboardInterrupt:
+            raise  # the user stops the program
+        except BaseException as fault:  # noqa: BLE001 - any exception of a bot's code disqualifies the bot
+            watch.running = False
+            self._end(self.now_us, fault)
+        finally:
+            watch.running = False
+            watch.returned()
 
     def acted(self) -> Turn:
-        """Return the result of the last wake-up."""
-        return self._taken()
+        """Return the result of the last call."""
+        turn = self._turn
+        turn.timer_us = self._timer_us
+        self.is_quiet = not (turn.calls or turn.refusals or turn.notes) and turn.failure is None
+        if not self.is_quiet:
+            self._turn = Turn([], FOREVER_US, {}, [])
+        return turn
 
     def stop(self, now_us: int, value: float | None) -> Turn:
         """Stop the strategy."""
         self._reveal(value)
         self._timer_us = FOREVER_US
         self._call(now_us, self._end_session, now_us)
-        return self._taken()
-
-    def _taken(self) -> Turn:
-        turn = self._turn
-        turn.timer_us = self._timer_us
-        if turn.has_content:
-            self._turn = Turn([], FOREVER_US, {}, [])
-        return turn
+        return self.acted()
 
     def _reveal(self, value: float | None) -> None:
         if self._value is not None and value is not None:
@@ -268,32 +302,18 @@ class StrategyPlayer:
         self._set_timer(self._phase)
         self._leave()
 
-    def _act(self, until_us: int, events: Sequence[tuple[int, Event]]) -> None:
-        """Make the callbacks of a wake-up in the order of their times."""
-        venue, deliver = self._venue, self._session.deliver
-        for due_us, event in events:
-            while self._timer_us < due_us:
-                self._tick()
-            self.now_us = venue.time_us = due_us
-            try:
-                deliver(event, due_us / US_PER_S)
-            except Problem as problem:
-                self._refused(problem)
-            if venue.sent or venue.flooded:
-                self._leave()
-        while self._timer_us < until_us:
-            self._tick()
-
     def _tick(self) -> None:
         now_us, self._timer_us = self._timer_us, FOREVER_US
         self.now_us = self._venue.time_us = now_us
+        self._session.now_s = now_s = now_us / US_PER_S
         try:
-            self._session.tick(now_us / US_PER_S)
+            self._strategy.on_timer(now_s)
         except Problem as problem:
             self._refused(problem)
         self._timer_us = now_us
         self._set_timer()
-        self._leave()
+        if self._venue.sent or self._venue.flooded:
+            self._leave()
 
     def _end_session(self, now_us: int) -> None:
         try:
@@ -312,7 +332,7 @@ class StrategyPlayer:
     def _set_timer(self, part: float = 1.0) -> None:
         due_us, self._timer_us = self._timer_us, FOREVER_US
         interval_s = self._strategy.interval_s()
-        if interval_s is None or interval_s == float("inf"):
+        if interval_s is None or interval_s == inf:
             return
         if not interval_s >= 0:
             raise ValueError(f"interval_s() returned {interval_s}; it must return seconds from 0 up, or None")

@@ -17,6 +17,7 @@ from tasks.messages import (
     OrderClosed,
     OrderRequest,
     ReplaceRefused,
+    ReplaceRequest,
     Request,
     Side,
     TradeMade,
@@ -26,6 +27,15 @@ from tasks.order_execution.rules.changes import FeeRates
 from tasks.shared.rules.fees import fee_cents, rate_ppm
 
 _NO_FEES = FeeRates(0, 0)
+# The names of requests in an outcome.
+_KINDS: dict[type[Request], str] = {
+    OrderRequest: "orders",
+    CancelRequest: "cancels",
+    ReplaceRequest: "replaces",
+    MassCancelRequest: "mass_cancels",
+}
+# Events that end an order or refuse a request.
+_DENIALS = (OrderClosed, CancelRefused, ReplaceRefused)
 # Lines that are hashed together.
 _LINES = 512
 
@@ -85,7 +95,7 @@ class Record:
         bot = self.bots.get(getattr(request, "client_id", ""))
         if bot is None:
             return
-        bot.requests[_kind(request)] += 1
+        bot.requests[_KINDS[type(request)]] += 1
         if denied is not None:
             bot.denials[denied] += 1
             if isinstance(request, OrderRequest):
@@ -96,7 +106,7 @@ class Record:
         for event in events:
             if type(event) is TradeMade:
                 self._traded(event)
-            elif isinstance(event, OrderClosed | CancelRefused | ReplaceRefused) and event.client_id in self.bots:
+            elif isinstance(event, _DENIALS) and event.client_id in self.bots:
                 bot = self.bots[event.client_id]
                 bot.denials[event.reason] += 1
                 if isinstance(event, OrderClosed):
@@ -177,11 +187,3 @@ def _fee_cents(trade: TradeMade, side: Side, rates: FeeRates) -> int:
         return 0
     rate = rate_ppm(side, trade.aggressor_side, maker_ppm=rates.maker_ppm, taker_ppm=rates.taker_ppm)
     return fee_cents(trade.quantity * trade.price_cents, rate)
-
-
-def _kind(request: Request) -> str:
-    if isinstance(request, OrderRequest):
-        return "orders"
-    if isinstance(request, CancelRequest):
-        return "cancels"
-    return "mass_cancels" if isinstance(request, MassCancelRequest) else "replaces"

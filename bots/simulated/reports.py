@@ -31,6 +31,11 @@ from tasks.order_entry.rules.buy_ins import REASON as BUY_IN
 
 ClientReport = tuple[str, Report]  # client id and its report
 
+_CHANGED = (OrderReplaced, OrderTriggered)
+_REFUSED = (CancelRefused, ReplaceRefused)
+# Requests whose events report them in any case, once they are admitted.
+_REPORTED_BY_EVENTS = frozenset({CancelRequest, ReplaceRequest, MassCancelRequest})
+
 
 def answer(request: Request, denied: str | None) -> ClientReport | None:
     """Make order entry's report on a request; `denied` is the reason of a denial. A halt belongs to no client."""
@@ -77,7 +82,7 @@ def purchase(order: PlaceOrder) -> ClientReport:
 
 def is_news(request: Request, denied: str | None) -> bool:
     """Return whether to send the answer: the events of an admitted cancel or replacement report it in any case."""
-    return denied is not None or not isinstance(request, CancelRequest | ReplaceRequest | MassCancelRequest)
+    return denied is not None or type(request) not in _REPORTED_BY_EVENTS
 
 
 def legs(trade: TradeMade) -> tuple[ClientReport, ClientReport]:
@@ -110,12 +115,12 @@ def change(event: Event) -> ClientReport | None:
         return event.client_id, _changed(
             event, "denied", quantity=event.quantity, price_cents=event.limit_cents, reason=event.reason
         )
-    if isinstance(event, OrderReplaced | OrderTriggered):
+    if isinstance(event, _CHANGED):
         reason = "replaced" if isinstance(event, OrderReplaced) else "triggered"
         return event.client_id, _changed(
             event, "confirmed", quantity=event.quantity, price_cents=event.price_cents, reason=reason
         )
-    assert isinstance(event, CancelRefused | ReplaceRefused)
+    assert isinstance(event, _REFUSED), "there is no other event"
     return event.client_id, Report(
         event_type="order",
         status="denied",

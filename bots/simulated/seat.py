@@ -11,12 +11,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from bots.chance import chance_of
+from bots.contract import Auction, Book, Price
 from bots.fundamental import Fundamental
 from bots.interfaces import Event
 from bots.simulated.clock import FOREVER_US, US_PER_S, Clock
 from bots.simulated.configuration import Latency
 from bots.simulated.player import Failure, Note, Player, Terms, Turn
+from bots.strategy import Channel
 from tasks.messages import ClientRequest
+
+# Events of which the newest replaces the earlier ones; once a price has a last trade, all later ones have one as well.
+_STATES: dict[Channel, type[Event]] = {"price": Price, "book": Book, "auction": Auction}
 
 
 class Seat:
@@ -70,6 +75,8 @@ class Seat:
         self._is_acting = False
         self._is_failing = False
         self._take(player.sit(terms, chance_of(chance, client_id)))
+        # States that the bot listens to without a callback.
+        self._silent = {_STATES[name] for name in player.channels & _STATES.keys()} - player.wakes_on
 
     # -- start, wake-ups and end -------------------------------------------------------------------------------------
 
@@ -101,6 +108,8 @@ class Seat:
         inbox, events = self._inbox, []
         while inbox and inbox[0][0] < until_us:
             events.append(inbox.popleft())
+        if len(events) > 1 and self._silent:
+            events = self._without_older_states(events, now_us)
         self._waking_us = FOREVER_US
         if inbox:
             wakes_on = self.player.wakes_on
@@ -113,6 +122,19 @@ class Seat:
         self._is_acting = True
         answer_us = now_us + self._latency.order_us
         self._clock.at(answer_us if answer_us < until_us else until_us, self._collect)
+
+    def _without_older_states(self, events: list[tuple[int, Event]], now_us: int) -> list[tuple[int, Event]]:
+        """Leave out states that the bot has no callback for and that a newer one replaces before its next callback."""
+        silent, newest, kept = self._silent, set(), []
+        for entry in reversed(events):
+            event = entry[1]
+            if type(event) in silent and entry[0] < now_us:
+                state = type(event), event.security_id
+                if state in newest:
+                    continue
+                newest.add(state)
+            kept.append(entry)
+        return kept[::-1]
 
     def _collect(self) -> None:
         if self._is_acting:

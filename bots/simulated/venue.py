@@ -30,6 +30,8 @@ class RequestFlood(Exception):
     """A bot sends more requests in a second than it may."""
 
 
+_LIMITED = (LimitOrder, StopLimitOrder)
+_WAITING = (StopOrder, StopLimitOrder)
 # Seats from 1; the market itself has the series 0. Order 12,003 is the twelfth of seat 3.
 SERIES = 1_000
 
@@ -90,17 +92,17 @@ class SimulatedVenue:
         price_cents = stop_cents = display_quantity = None
         time_in_force: TimeInForce = "gtc"
         post_only = False
-        if isinstance(order, LimitOrder | StopLimitOrder):
+        if isinstance(order, _LIMITED):
             order_type = "limit"
             price_cents = self._cents(order.price, security, "/price")
             time_in_force, post_only = order.time_in_force, order.post_only
-        if isinstance(order, StopOrder | StopLimitOrder):
+        if isinstance(order, _WAITING):
             order_type = "stop" if isinstance(order, StopOrder) else "stop_limit"
             stop_cents = self._cents(order.stop_price, security, "/stop_price")
         if isinstance(order, LimitOrder):
             display_quantity = order.display_quantity
         expires_us = None
-        if isinstance(order, LimitOrder | StopLimitOrder) and order.expires_at is not None:
+        if isinstance(order, _LIMITED) and order.expires_at is not None:
             expires_us = time_of(order.expires_at)
             if expires_us is None:
                 raise _refused("validation_error", "/expires_at must be a time as in RFC 3339")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
 from bots.contract import Price, Side
 from bots.strategies.quoted import mid_of
@@ -84,7 +84,8 @@ class AvellanedaStoikov(Strategy):
         if phase not in ("continuous", "auction"):
             return
         is_continuous = phase == "continuous"
-        mid = self._mid(self.price(), is_continuous=is_continuous)
+        price = self.price()
+        mid = self._mid(price, is_continuous=is_continuous)
         if self._mid_before is not None and is_continuous:
             before_s, before = self._mid_before
             self._variance.add(now, (mid - before) ** 2 / max(now - before_s, 1e-9))
@@ -98,8 +99,9 @@ class AvellanedaStoikov(Strategy):
         for level in range(self.levels):
             away = half_spread + level * self.gap
             buys, sells = inventory < self.most, inventory > -self.most
-            self._quote("buy", level, reservation - away, wanted=buys, is_continuous=is_continuous)
-            self._quote("sell", level, reservation + away, wanted=sells, is_continuous=is_continuous)
+            best = price if is_continuous else None
+            self._quote("buy", level, reservation - away, wanted=buys, best=best)
+            self._quote("sell", level, reservation + away, wanted=sells, best=best)
 
     def _centre(self, now: float, mid: float) -> float:
         """Return the price to lean from."""
@@ -114,36 +116,41 @@ class AvellanedaStoikov(Strategy):
             return mid
         return float(price.last or self.security.reference_price or self.start)
 
-    def _quote(self, side: Side, level: int, price: float, *, wanted: bool, is_continuous: bool) -> None:
+    def _quote(self, side: Side, level: int, price: float, *, wanted: bool, best: Price | None) -> None:
+        """Move a quote to a price; it stays behind the best prices, which do not count in an auction."""
         quantity = self.quantity * (level + 1)
         standing = self.open_orders.get(self._quotes.get((side, level), 0))
         if standing is not None and (standing.status == "pending" or standing.cancelling):
             return
-        limit = self._on_the_tick(side, price)
-        if is_continuous:
-            limit = self._behind_the_other_side(side, limit)
+        tick = self.security.tick
+        limit = _on_the_tick(side, price, tick)
+        if best is not None:
+            limit = _behind_the_other_side(side, limit, best, tick)
         if standing is not None:
             if not wanted or 2 * standing.open_quantity < quantity:
                 self.cancel(standing.order_id)  # the next update places a full one
             elif self._is_off(standing.price, limit, level):
                 self.replace(standing.order_id, price=limit)
         elif wanted and self._can(side, limit, quantity):
-            self._quotes[side, level] = self.order(side, quantity, limit, post_only=is_continuous)
+            self._quotes[side, level] = self.order(side, quantity, limit, post_only=best is not None)
 
     def _is_off(self, price: Decimal | None, limit: Decimal, level: int) -> bool:
         return price is not None and abs(price - limit) > self._tolerances[level]
 
-    def _on_the_tick(self, side: Side, price: float) -> Decimal:
-        """Round a price to the tick, away from the mid."""
-        tick, rounding = self.security.tick, ROUND_FLOOR if side == "buy" else ROUND_CEILING
-        return (Decimal(price) / tick).quantize(Decimal(1), rounding=rounding) * tick
-
-    def _behind_the_other_side(self, side: Side, limit: Decimal) -> Decimal:
-        """Return the nearest price that does not trade at once."""
-        tick, now = self.security.tick, self.price()
-        if side == "buy":
-            return limit if now.ask is None else min(limit, now.ask - tick)
-        return limit if now.bid is None else max(limit, now.bid + tick)
-
     def _can(self, side: Side, limit: Decimal, quantity: int) -> bool:
         return self.cash >= limit * quantity if side == "buy" else self.available() >= quantity
+
+
+def _on_the_tick(side: Side, price: float, tick: Decimal) -> Decimal:
+    """Round a price to the tick, away from the mid. Fractions of integers are exact, and faster than decimals."""
+    numerator, denominator = price.as_integer_ratio()
+    per_tick, per_dollar = tick.as_integer_ratio()
+    numerator, denominator = numerator * per_dollar, denominator * per_tick
+    return (numerator // denominator if side == "buy" else -(-numerator // denominator)) * tick
+
+
+def _behind_the_other_side(side: Side, limit: Decimal, best: Price, tick: Decimal) -> Decimal:
+    """Return the nearest price that does not trade at once."""
+    if side == "buy":
+        return limit if best.ask is None else min(limit, best.ask - tick)
+    return limit if best.bid is None else max(limit, best.bid + tick)

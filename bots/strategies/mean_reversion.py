@@ -49,12 +49,13 @@ class MeanReversion(Strategy):
             return
         self._average.add(self.now, mid)
         average = self._average
-        if average.age_s < self.half_life_s or not average.deviation:
+        if average.age_s < self.half_life_s or not (deviation := average.deviation):
             return  # not enough history yet
+        mean = average.mean
         assert price.bid is not None, "there is a mid"
         assert price.ask is not None, "there is a mid"
-        cheap = (average.mean - float(price.ask)) / average.deviation
-        dear = (float(price.bid) - average.mean) / average.deviation
+        cheap = (mean - float(price.ask)) / deviation
+        dear = (float(price.bid) - mean) / deviation
         if cheap > self.enter:
             approach(self, price, self._neutral + self.most, largest=self.quantity)
         elif dear > self.enter:

@@ -50,9 +50,9 @@ class Momentum(Strategy):
             return
         self._fast.add(self.now, mid)
         self._slow.add(self.now, mid)
-        if self._slow.age_s < self.slow_s or not self._slow.deviation:
+        if self._slow.age_s < self.slow_s or not (deviation := self._slow.deviation):
             return  # not enough history yet
-        strength = (self._fast.mean - self._slow.mean) / self._slow.deviation
+        strength = (self._fast.mean - self._slow.mean) / deviation
         if strength > self.band:
             approach(self, price, self._neutral + self.most, largest=self.quantity)
         elif strength < -self.band:

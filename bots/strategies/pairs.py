@@ -60,9 +60,9 @@ class Pairs(Strategy):
             return
         ratio = math.log(mids[0] / mids[1])
         self._average.add(self.now, ratio)
-        if self._average.age_s < self.half_life_s or not self._average.deviation:
+        if self._average.age_s < self.half_life_s or not (deviation := self._average.deviation):
             return  # not enough history yet
-        distance = (ratio - self._average.mean) / self._average.deviation
+        distance = (ratio - self._average.mean) / deviation
         if abs(distance) > self.enter:
             self._shift = 1 if distance > 0 else -1
         elif abs(distance) < self.leave:

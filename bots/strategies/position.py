@@ -16,11 +16,13 @@ def approach(strategy: Strategy, price: Price, target: int, *, largest: int) -> 
     raises   what the venue raises
     """
     name = price.security_id
+    missing = max(target, 0) - strategy.position(name)
+    if not missing:
+        return 0
     if strategy.phase(name) != "continuous":
         return 0  # an auction takes no immediate orders
     if any(order.security_id == name for order in strategy.open_orders.values()):
         return 0  # the previous order is still open
-    missing = max(target, 0) - strategy.position(name)
     if missing > 0 and price.ask is not None:
         quantity = min(missing, largest, int(strategy.cash / price.ask))
         if quantity > 0:

@@ -12,7 +12,9 @@ from typing import Any
 from bots.league.play.configuration import Bot, ConfigurationError, Latency, League
 from bots.league.play.names import LONGEST, distinct_names, own_name
 from bots.league.sandbox import bubblewrap
-from bots.league.sandbox.guest_player import LOADING_S, EncodedEvents, GuestFailed, GuestPlayer
+from bots.league.sandbox.guest_player import LOADING_S, GuestPlayer
+from bots.league.sandbox.guest_process import GuestFailed
+from bots.league.sandbox.room import Room
 from bots.loading import NoStrategy, options_of, strategy_of
 from bots.strategies import STRATEGIES
 from bots.strategies.informed import Informed
@@ -159,7 +161,7 @@ def _found(bot: Bot, files: Mapping[str, Path], *, trust: bool) -> _Found:
 def _looked_at(bot: Bot, file: Path, target: str) -> _Found:
     """Load a stranger's file where it can do no harm, and return what is in it."""
     _require_sandbox()
-    player = GuestPlayer(target, file, bot.options, events=EncodedEvents(), patience_s=LOADING_S, printed=len)
+    player = GuestPlayer(target, file, bot.options, room=Room(), patience_s=LOADING_S, printed=len)
     try:
         loaded = player.loaded()
     except GuestFailed as fault:

@@ -15,7 +15,8 @@ from bots.league.play.duration import written
 from bots.league.play.entrants import Entrant
 from bots.league.play.hidden_values import hidden_values
 from bots.league.play.result import AccountSample, BotResult, Failure, Fill, MarketSample, Match, Note, PastEvent
-from bots.league.sandbox.guest_player import EncodedEvents, GuestPlayer
+from bots.league.sandbox.guest_player import GuestPlayer
+from bots.league.sandbox.room import Room
 from bots.simulated import outcome as outcome_of
 from bots.simulated.configuration import Configuration, Listing, Opening
 from bots.simulated.configuration import Latency as Travel
@@ -62,7 +63,7 @@ def _seat(
 ) -> None:
     """Seat the bots; `ending` ends the processes of guests."""
     cash_cents, shares = _cents(league.opening.cash), league.opening_shares()
-    events = EncodedEvents()
+    room = Room()
     # All processes start before the first one is waited for.
     players: list[Strategy | GuestPlayer] = []
     for entrant in entrants:
@@ -71,7 +72,7 @@ def _seat(
                 entrant.target,
                 entrant.file,
                 entrant.options,
-                events=events,
+                room=room,
                 patience_s=market.configuration.patience_s,
                 printed=_print,
             )

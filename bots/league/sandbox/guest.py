@@ -32,10 +32,12 @@ from bots.league.sandbox.wire import (
     Wake,
     event_decoders,
     framed,
+    framed_quiet,
     message_decoder,
 )
 from bots.loading import NoStrategy, options_of, strategy_of
 from bots.simulated.clock import US_PER_S
+from bots.simulated.garbage import YOUNG_OBJECTS
 from bots.simulated.market_time import START_US
 from bots.simulated.player import StrategyPlayer, clean, waking_events
 from bots.simulated.watch import Watch
@@ -46,15 +48,15 @@ _READ_BYTES = 8_192
 
 
 class _Printed:
-    """Standard output and error: text that waits for the next answer."""
+    """Standard output and error: text in parts that waits for the next answer."""
 
     encoding = "utf-8"
 
     def __init__(self) -> None:
-        self._parts: list[str] = []
+        self.parts: list[str] = []
 
     def write(self, text: str) -> int:
-        self._parts.append(text)
+        self.parts.append(text)
         return len(text)
 
     def flush(self) -> None:
@@ -62,9 +64,9 @@ class _Printed:
 
     def taken(self) -> str:
         """Return what was printed since the last answer."""
-        if not self._parts:
+        if not self.parts:
             return ""
-        said, self._parts = clean("".join(self._parts)), []
+        said, self.parts = clean("".join(self.parts)), []
         return said
 
 
@@ -85,9 +87,35 @@ def main() -> NoReturn:
     player = StrategyPlayer(strategy, watch)
     _set_clock(player)
     gc.freeze()  # the collector need not visit what was loaded
+    gc.set_threshold(YOUNG_OBJECTS)
     with watch.watching():
-        while True:
-            _send(_answer(player, _received(), printed))
+        _play(player, printed)
+
+
+def _play(player: StrategyPlayer, printed: _Printed) -> NoReturn:
+    """Answer the market.
+
+    A message finds the caches of the processor full of what other bots have done since the last one, so this loop
+    takes as few steps as it can for a wake-up in which the bot does nothing, as in most.
+    """
+    read, write, decode, decoders = os.read, os.write, message_decoder.decode, event_decoders
+    while True:
+        text = read(_IN, _READ_BYTES)
+        if int.from_bytes(text[:LENGTH_BYTES], "big") != len(text) - LENGTH_BYTES:
+            text = _whole(text)
+        message = decode(text[LENGTH_BYTES:])
+        if type(message) is not Wake:
+            _send(_answer(player, message, printed))
+            continue
+        events = []
+        for due_us, kind, event in message.events:
+            events.append((due_us, decoders[kind].decode(event)))
+        player.wake(message.now_us, message.until_us, events, message.value)
+        turn = player.acted()
+        if player.is_quiet and not printed.parts:
+            write(_OUT, framed_quiet(turn.timer_us))
+        else:
+            _send(Answer(turn, printed.taken()))
 
 
 def _load(message: Load) -> tuple[Strategy, Loaded]:
@@ -111,11 +139,8 @@ def _load(message: Load) -> tuple[Strategy, Loaded]:
 
 
 def _answer(player: StrategyPlayer, message: Message, printed: _Printed) -> Reply:
-    if type(message) is Wake:
-        events = [(due_us, event_decoders[kind].decode(event)) for due_us, kind, event in message.events]
-        player.wake(message.now_us, message.until_us, events, message.value)
-        turn = player.acted()
-    elif isinstance(message, Sit):
+    """Answer a message that is no wake-up."""
+    if isinstance(message, Sit):
         rng = Random()
         random.seed(repr(message.state[:4]))  # the module's own numbers are a function of the seed as well
         rng.setstate((3, tuple(message.state), None))  # 3 is the version of the form
@@ -151,18 +176,18 @@ def _set_clock(player: StrategyPlayer) -> None:
 
 
 def _received() -> Message:
-    text = os.read(_IN, _READ_BYTES)
+    return message_decoder.decode(_whole(os.read(_IN, _READ_BYTES))[LENGTH_BYTES:])
+
+
+def _whole(text: bytes) -> bytes:
+    """Read the rest of a message; end this process when the market has closed the pipe."""
     if not text:
-        os._exit(0)  # the market has closed the pipe
-    length = int.from_bytes(text[:LENGTH_BYTES], "big") + LENGTH_BYTES
-    if len(text) < length:
-        parts = [text]
-        missing = length - len(text)
-        while missing:
-            parts.append(os.read(_IN, missing))
-            missing -= len(parts[-1])
-        text = b"".join(parts)
-    return message_decoder.decode(memoryview(text)[LENGTH_BYTES:])
+        os._exit(0)
+    parts, missing = [text], int.from_bytes(text[:LENGTH_BYTES], "big") + LENGTH_BYTES - len(text)
+    while missing:
+        parts.append(os.read(_IN, missing))
+        missing -= len(parts[-1])
+    return b"".join(parts)
 
 
 def _send(answer: Struct | int) -> None:

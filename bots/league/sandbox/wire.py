@@ -5,6 +5,7 @@ The market sends an order and waits for its answer; neither side sends anything 
 
 from __future__ import annotations
 
+from struct import Struct as Layout
 from typing import Any, get_args
 
 import msgspec
@@ -86,6 +87,10 @@ Message = Load | Sit | Start | Wake | Stop
 # The time of the next timer alone answers for a turn in which the bot has done nothing else, as in most turns.
 Reply = int | Answer
 
+# Such an answer is nearly every second message, so it has one form: the mark of an unsigned integer of eight bytes.
+QUIET_MARK, QUIET_BYTES = 0xCF, 9
+_QUIET = Layout(">IBQ")
+
 encoder = msgspec.msgpack.Encoder()
 message_decoder = msgspec.msgpack.Decoder(Message)
 event_decoders = tuple(msgspec.msgpack.Decoder(kind) for kind in EVENTS)
@@ -97,3 +102,8 @@ def framed(message: Struct | int) -> bytes:
     """Encode a message with its length."""
     text = encoder.encode(message)
     return len(text).to_bytes(LENGTH_BYTES, "big") + text
+
+
+def framed_quiet(timer_us: int) -> bytes:
+    """Encode the answer of a turn in which only the timer was set, with its length."""
+    return _QUIET.pack(QUIET_BYTES, QUIET_MARK, timer_us)

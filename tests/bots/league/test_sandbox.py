@@ -11,7 +11,7 @@ from bots.league.play.configuration import League
 from bots.league.play.entrants import Entrant, entrants
 from bots.league.play.result import BotResult, Match, encoded, hash_of
 from bots.league.play.simulated_match import play
-from bots.league.sandbox import bubblewrap, confinement, guest_player, wire
+from bots.league.sandbox import bubblewrap, confinement, guest_process, wire
 from tests.bots.league import cheats
 from tests.bots.league.leagues import QUICK, league
 
@@ -53,6 +53,8 @@ DISQUALIFIED = {
     cheats.AnswersAtLength: ("flooded", "an answer has more than 4 MiB"),
     cheats.Floods: ("flooded", "RequestFlood: more than 1000 requests in a second"),
 }
+# Cheats whose match is also played with all bots in processes of their own.
+AMONG_GUESTS = (cheats.Exits, cheats.SendsInThePast, cheats.Prints, cheats.LoopsForEver)
 
 
 def configured(*kinds: type, **others: object) -> League:
@@ -61,16 +63,25 @@ def configured(*kinds: type, **others: object) -> League:
 
 
 @pytest.fixture(scope="module")
-def matches() -> dict[type, Match]:
-    """Play a match with each cheat, and one with an idle bot in its place; several at a time, as most of them wait."""
-    kinds = [cheats.Idle, *GETS_NOTHING, *DISQUALIFIED]
+def played() -> dict[tuple[type, bool], Match]:
+    """Play a match with each cheat, and one with an idle bot in its place; several at a time, as most of them wait.
 
-    def played(kind: type) -> Match:
+    The key says whether the other bots are guests as well.
+    """
+    games = [(kind, False) for kind in (cheats.Idle, *GETS_NOTHING, *DISQUALIFIED)]
+    games += [(kind, True) for kind in AMONG_GUESTS]
+
+    def play_one(kind: type, isolate: bool) -> Match:
         of = configured(kind)
-        return play(of, 1, entrants(of))
+        return play(of, 1, entrants(of, isolate=isolate))
 
     with ThreadPoolExecutor(6) as pool:
-        return dict(zip(kinds, pool.map(played, kinds), strict=True))
+        return dict(zip(games, pool.map(play_one, *zip(*games, strict=True)), strict=True))
+
+
+@pytest.fixture(scope="module")
+def matches(played: dict[tuple[type, bool], Match]) -> dict[type, Match]:
+    return {kind: match for (kind, isolate), match in played.items() if not isolate}
 
 
 def others(match: Match) -> list[BotResult]:
@@ -116,6 +127,12 @@ def test_a_match_is_the_same_in_one_process_and_in_many() -> None:
     assert encoded(isolated) == encoded(together)
 
 
+@pytest.mark.parametrize("cheat", AMONG_GUESTS, ids=lambda cheat: cheat.__name__)
+def test_a_cheat_among_guests_ends_alone(played: dict[tuple[type, bool], Match], cheat: type) -> None:
+    """The market waits for several guests at a time; each answer, and each fault, is that of its own guest."""
+    assert hash_of(played[cheat, True]) == hash_of(played[cheat, False])
+
+
 def test_only_those_that_the_case_lists_are_informed() -> None:
     of = league(
         {"strategy": "informed"},
@@ -136,7 +153,7 @@ def test_only_those_that_the_case_lists_are_informed() -> None:
 def test_an_entrant_says_nothing_of_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that a bot's process is sent: the secret, the seed's text and the events are not among it."""
     sent: list[bytes] = []
-    monkeypatch.setattr(guest_player, "framed", lambda message: sent.append(wire.framed(message)) or sent[-1])
+    monkeypatch.setattr(guest_process, "framed", lambda message: sent.append(wire.framed(message)) or sent[-1])
     news = {"kind": "news", "at": 15, "security": "MSFT", "change": 0.5}
     of = configured(cheats.Idle, events=[news])
     play(of, 1, entrants(of))

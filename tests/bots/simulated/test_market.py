@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from bots.contract import Book, Price, Trade
 from bots.errors import Problem
 from bots.simulated.configuration import Latency, Listing, Opening
 from bots.simulated.outcome import Outcome
+from bots.simulated.player import StrategyPlayer
+from bots.simulated.watch import Watch
 from bots.strategies import STRATEGIES
 from bots.strategy import Strategy
 from bots.working_order import Fill
@@ -213,6 +216,49 @@ def test_prices_are_conflated_to_the_newest_state() -> None:
     assert len(every_one) == 39  # with the one before there was any
     assert 3 < len(some) < 8
     assert every_one[-1] == some[-1] == Decimal("90.39")
+
+
+@dataclass
+class Reader(Scripted):
+    """Reads prices and the book at each tick, and defines no callback for them."""
+
+    watches = frozenset({"price", "book"})
+
+    def on_timer(self, now: float) -> None:
+        self.heard.append((now, (self.price(), self.book())))
+
+    def interval_s(self) -> float:
+        return 7.5
+
+
+class CountingPlayer(StrategyPlayer):
+    """Counts the events that it is given, by type."""
+
+    def __init__(self, strategy: Strategy) -> None:
+        super().__init__(strategy, Watch(3.0))
+        self.given: Counter[type] = Counter()
+
+    def wake(self, now_us: int, until_us: int, events: Any, value: float | None) -> None:
+        self.given.update(type(event) for _, event in events)
+        super().wake(now_us, until_us, events, value)
+
+
+def test_a_bot_without_a_callback_gets_only_the_newest_of_the_states_before_its_next_tick() -> None:
+    ours = market(conflation_us=0)
+    listener, reader = Listener(), Reader()
+    players = [CountingPlayer(strategy) for strategy in (listener, reader)]
+    for name, player in zip(("ANN", "CAT"), players, strict=True):
+        ours.seat(name, player, latency=AT_ONCE)
+    ours.seat("BOB", Scripted([(n, buy(1, 90.0 + n / 100)) for n in range(2, 50)]), latency=AT_ONCE)
+    ours.play()
+    for now, (price, book) in reader.heard:
+        for kind, seen in ((Price, price), (Book, book)):
+            before = [what for then, what in listener.heard if isinstance(what, kind) and then < now]
+            assert not before or seen == before[-1]
+    ticks = len(reader.heard)
+    assert ticks == 8
+    assert [player.given[Price] for player in players] == [49, ticks]
+    assert [player.given[Book] for player in players] == [49, ticks]
 
 
 def test_a_bot_receives_no_data_of_securities_that_it_does_not_trade() -> None:

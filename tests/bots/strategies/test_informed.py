@@ -38,10 +38,33 @@ def test_news_makes_it_trade() -> None:
     bot.fundamental.add_news(20.0, -3.0)
     harness = Harness(bot)
     harness.price("99.95", "100.05")
-    harness.ticks(int(20 / (bot.interval_s() or 1)) - 1)
+    while harness.now_s + bot.interval_s() < 20.0:
+        harness.ticks()
     assert harness.orders == []
     harness.ticks(100)
     assert [order.side for order in harness.orders] == ["sell"]
+
+
+@pytest.mark.parametrize("every_s", [1.0, 2.5, 0.37, 60.0])
+def test_it_looks_at_the_same_times_as_with_a_tick_every_quarter(every_s: float) -> None:
+    class Restless(Informed):
+        def interval_s(self) -> float:
+            return round(every_s / 4, 6)
+
+    looks: dict[type, list[float]] = {}
+    ticks: dict[type, int] = {}
+    for kind in (Informed, Restless):
+        harness = Harness(bot := kind(every_s=every_s))
+        looks[kind] = seen = []
+        bot.fundamental.value = lambda now_s, seen=seen: seen.append(now_s) or 100.0  # type: ignore[method-assign]
+        for ticks[kind] in range(2_000):
+            if harness.now_s > 100 * every_s:
+                break
+            # As the simulated market, which counts microseconds.
+            harness.now_s = round(harness.now_s * 1e6) / 1e6
+            harness.ticks()
+    assert looks[Informed][:80] == pytest.approx(looks[Restless][:80], abs=1e-9)
+    assert ticks[Informed] <= len(looks[Informed]) + 1 < ticks[Restless] / 3
 
 
 def test_observations_are_noisy_and_times_are_random() -> None:
@@ -49,7 +72,7 @@ def test_observations_are_noisy_and_times_are_random() -> None:
         bot = Informed(every_s=5.0, noise=0.05, volatility=0.0)
         harness = Harness(bot, seed=seed)
         harness.price("99.95", "100.00")
-        for _ in range(2_000):
+        while harness.now_s < 2_500:
             filled = len(harness.orders)
             harness.ticks()
             for order_id in range(filled + 1, len(harness.orders) + 1):
