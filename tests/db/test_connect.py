@@ -50,6 +50,16 @@ def test_a_duplicate_row_is_refused(market_data: Database) -> None:
         copy_rows(tx, "report_heads", ("client_id", "sequence"), [("ANN", 1), ("ANN", 2)])
 
 
+def test_a_transaction_that_fails_leaves_nothing_behind(market_data: Database) -> None:
+    query = text("SELECT count(*) FROM report_heads WHERE client_id = 'LEFT'")
+    with pytest.raises(KeyError), market_data.transaction() as tx:  # noqa: PT012  # the block is what is tested
+        copy_rows(tx, "report_heads", ("client_id", "sequence"), [("LEFT", 1)])
+        assert tx.execute(query).scalar_one() == 1
+        raise KeyError
+    with market_data.transaction() as tx:
+        assert tx.execute(query).scalar_one() == 0
+
+
 def test_a_read_only_connection_is_not_used_again(market_data: Database) -> None:
     database = Database(market_data.engine.url.render_as_string(hide_password=False))
     with database.transaction() as tx:

@@ -62,7 +62,7 @@ DELIVERY = (
     single(
         "retry_without_rollback",
         "A transaction that fails leaves nothing behind.",
-        "tests/tasks/order_execution/test_settle.py::test_35_an_execution_is_refused_and_changes_nothing",
+        "tests/db/test_connect.py::test_a_transaction_that_fails_leaves_nothing_behind",
         "db/connect.py",
         "        with self.engine.begin() as tx:\n            try:\n                yield tx\n"
         "            except (psycopg2.Error, DBAPIError) as fault:\n                if is_read_only(fault):\n"

@@ -16,7 +16,8 @@ SETTLEMENT = (
     single(
         "collateral_of_first_sales",
         "Collateral is for the last sales, so the order of arrival does not matter.",
-        "tests/tasks/order_execution/test_loans.py::test_a_short_position_is_opened_added_to_reduced_and_covered",
+        "tests/tasks/order_execution/test_loans.py::"
+        "test_collateral_is_that_of_the_last_sales_when_there_are_more_sales_than_shares_owed",
         "db/clearing_data/lending/loans.py",
         "        ORDER BY event_id DESC LIMIT owing.most\n",
         "        ORDER BY event_id LIMIT owing.most\n",

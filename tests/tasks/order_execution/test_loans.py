@@ -42,6 +42,14 @@ def test_a_short_position_is_opened_added_to_reduced_and_covered(lending: Lendin
     assert lending.has() == Has(5, 0, 0, CASH_CENTS - 15_000, 0, 0)
 
 
+def test_collateral_is_that_of_the_last_sales_when_there_are_more_sales_than_shares_owed(lending: Lending) -> None:
+    for price_cents in (10_000, 11_000, 12_000):
+        lending.trade(lending.sell(1, price_cents), lending.buy(1, price_cents))
+    assert lending.has() == Has(0, 3, 0, CASH_CENTS + 33_000, 0, 49_500)
+    lending.trade(lending.sell(2, 9_000, "CID"), lending.buy(2, 9_000, "ANN"))
+    assert lending.has() == Has(0, 1, 0, CASH_CENTS + 15_000, 0, 18_000)  # 150 % of 120.00
+
+
 def test_an_order_that_sells_more_than_is_there_sells_what_is_there_first(lending: Lending) -> None:
     lending.trade(lending.sell(100, 10_000, "CID"), lending.buy(100, 10_000, "ANN"))
     cash = lending.has().balance_cents
