@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.api.dashboard.answers import ANSWERS
 from tests.api.dashboard.conftest import Open
@@ -166,3 +166,22 @@ def test_own_panels_wait_are_empty_or_unavailable(open_page: Open, state: str) -
             expect(page.locator(node)).to_be_visible()
         expect(page.locator("#position-lack")).to_have_text("" if state == "empty" else state)
         assert cut_off(page, "#orders") == []
+
+
+@pytest.mark.parametrize("path", ["", "?security=NONE"])
+def test_fills_are_asked_for_once_it_is_known_what_is_listed(open_page: Open, path: str) -> None:
+    page = open_page(path=path, answers=ANSWERS)
+    asked: list[str] = []
+    page.route("**/fills?*", lambda route: (asked.append(route.request.url), route.fulfill(json={"data": []})))
+    held: list[Route] = []
+    page.route("**/securities", lambda route: held.append(route))  # Playwright marks its handlers
+    page.goto(page.url.partition("?")[0] + path)
+    page.fill("#key", "key")
+    page.click("#key-form button")
+    expect(page.locator("#account-available")).to_have_text("9,000.00")
+    assert held
+    assert asked == []
+    with page.expect_request("**/fills?*") as first:
+        for route in held:
+            route.fulfill(json=ANSWERS["**/securities"])
+    assert "security_id=MSFT" in first.value.url

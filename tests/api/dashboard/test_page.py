@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from playwright.sync_api import Page, expect
 
+from tests.api.dashboard.answers import PRICES
 from tests.api.dashboard.conftest import Open, answer_with
 from tests.support import fake_stream
 from tests.support.page import WIDTHS
@@ -31,6 +33,27 @@ def test_an_hour_open_holds_what_a_quarter_of_it_held(page: Page) -> None:
     # Candles of the chart are cut back at 900, so between two looks there may be half as many more of them.
     assert after.heap_bytes <= before.heap_bytes * 1.2
     assert after.heap_bytes < 20_000_000
+
+
+def test_the_change_of_a_day_is_since_its_first_price(open_page: Open) -> None:
+    now = datetime.now(UTC)
+    figures = ((25, 50, 50, 9), (3, 110, 120, 1), (2, 120, 90, 2), (0, 90, 100, 3))
+    candles = [
+        {
+            "start": (now - timedelta(hours=hours)).isoformat(),
+            "open": first,
+            "high": max(first, last),
+            "low": min(first, last),
+            "close": last,
+            "volume": volume,
+        }
+        for hours, first, last, volume in figures
+    ]
+    page = open_page(answers={"**/candles/MSFT?*": {"data": candles}})
+    page.evaluate("data => fakeStream.publish('price', data, 'snapshot')", PRICES)
+    expect(page.locator("#quote-change")).to_have_text("\N{MINUS SIGN}10.00 (\N{MINUS SIGN}9.09 %)")
+    shown = [page.locator(f"#quote-{name}").inner_text() for name in ("high", "low", "volume")]
+    assert shown == ["120.00", "90.00", "6"]
 
 
 def test_all_events_within_a_frame_are_painted_once(page: Page) -> None:

@@ -1,6 +1,7 @@
 // The data of the key's account: its cash and shares, its orders and its fills. All of it is null before the first
 // answer, and bounded.
 
+import { listed, listingOf } from "./listing.js";
 import { get, path, whenAsked } from "./rest.js";
 import { identity, isClient, ordersShown, security } from "./session.js";
 import { Signal } from "./signal.js";
@@ -42,6 +43,7 @@ export function keepOwn(market) {
     });
   });
   ordersShown.listen(ofOrders);
+  listed.listen(() => fills.value === null && ofFills());
   security.listen(() => {
     fills.value = null;
     ofFills();
@@ -80,6 +82,9 @@ async function loadOrders() {
 
 async function loadFills() {
   const securityId = security.value;
+  // Until the listing is there, the page may show no security or a wrong one; a replay shows one that is not listed.
+  const isListed = listingOf(securityId) !== null || document.body.dataset.replay;
+  if (securityId === null || !isListed) return () => {};
   const page = async (limit) => (await get(path`/fills?security_id=${securityId}` + `&limit=${limit}`)).data;
   const known = fills.value?.securityId === securityId ? fills.value.rows : [];
   let found = await page(known.length > 0 ? NEW_FILLS : MOST_FILLS);

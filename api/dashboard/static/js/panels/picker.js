@@ -74,17 +74,14 @@ function next() {
   return names.sort((one, other) => age(one) - age(other)).slice(0, MOST_AT_ONCE);
 }
 
-// The reference is the price at the end of the first hour of the last day or, on a younger market, of its first minute:
-// the very first trade of a market often has an unintended price.
+// The reference is the price at the beginning of the last 24 hours or, on a younger market, of its first auction.
 async function day(securityId) {
   const since = new Date(Date.now() - HOURS * 3_600_000).toISOString();
-  const recent = async (interval, limit) =>
-    (await get(path`/candles/${securityId}` + `?interval=${interval}&limit=${limit}`)).data;
-  const hours = (await recent("1h", HOURS)).filter((candle) => candle.start >= since);
+  const candles = (await get(path`/candles/${securityId}` + `?interval=1h&limit=${HOURS}`)).data;
+  const hours = candles.filter((candle) => candle.start >= since);
   if (hours.length === 0) return null;
-  const first = hours.length > 1 ? hours[0] : (await recent("1m", 60)).find((one) => one.start >= hours[0].start);
   return {
-    reference: first?.close ?? null,
+    reference: hours[0].open,
     high: Math.max(...hours.map((candle) => candle.high)),
     low: Math.min(...hours.map((candle) => candle.low)),
     volume: hours.reduce((sum, candle) => sum + candle.volume, 0),
