@@ -354,8 +354,10 @@ def strategy(task: Stage, _app: Celery, consumer: Any) -> Callable[..., None]:
 
 # Codes of Postgres: serialization failure and deadlock; the server is shutting down or starting; a database or a table
 # does not exist yet, because migrations are running; a server is read-only, like a former primary; too many
-# connections; a lock or a statement took too long.
-_TRANSIENT_CODES = {"40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01", "25006", "53300", "55P03", "57014"}
+# connections; a lock or a statement took too long; a transaction was idle for too long.
+_TRANSIENT_CODES = {
+    "40001", "40P01", "57P01", "57P02", "57P03", "3D000", "42P01", "25006", "53300", "55P03", "57014", "25P03",
+}  # fmt: skip
 
 
 def is_transient(failure: Exception) -> bool:

@@ -30,6 +30,8 @@ class Database:
                in between; it costs a round trip, and a stage simply retries its batch
     statement_timeout_s
                Postgres ends a statement that takes longer; a client that has closed its connection cannot end it
+    idle_s     Postgres ends a transaction that has no statement for this long, and with it its locks: the process is
+               paused, or its host is gone
     """
 
     def __init__(
@@ -40,10 +42,13 @@ class Database:
         application_name: str = "",
         try_first: bool = False,
         statement_timeout_s: float | None = None,
+        idle_s: float | None = None,
     ) -> None:
         options = _PLANNER
         if statement_timeout_s is not None:
             options += f" -c statement_timeout={round(1e3 * statement_timeout_s)}"
+        if idle_s is not None:
+            options += f" -c idle_in_transaction_session_timeout={round(1e3 * idle_s)}"
         self.engine: Engine = create_engine(
             url,
             pool_size=pool_size,

@@ -114,7 +114,7 @@ class ApiConnection(Connection):
                     if strangers.has_valid_key(self.environ):
                         turn.close()  # it is a trader's from here on, and what it waits for holds up no stranger
                     super().serve(body, length)
-            except TooManyRequests as problem:
+            except Problem as problem:
                 self._refuse_quietly(problem)
 
     def respond(self) -> None:

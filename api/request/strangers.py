@@ -51,6 +51,7 @@ HELD_BACK_S = 1.0
 
 _ALL = ""
 _TOO_MANY = "the exchange receives too many requests without a valid key"
+_BUSY = Problem(503, "unavailable", "the exchange is too busy to look up this key; try again", retry=True)
 _TOO_MANY_OF_ADDRESS = "this address sends too many requests without a key"
 
 
@@ -115,15 +116,19 @@ class Strangers:
 
     @contextmanager
     def turn(self, environ: Environ) -> Iterator[None]:
-        """Serve a stranger inside the block, once its turn comes. Raises TooManyRequests if that takes too long."""
-        if not self._turns.acquire(timeout=TURN_S if self._keys.key_of(environ) is None else LOOK_UP_S):
-            raise TooManyRequests(_TOO_MANY)
+        """Serve a stranger inside the block, once its turn comes.
+
+        raises  Problem  its turn does not come in time: 429, or 503 for a key, which may be a trader's
+        """
+        has_key = self._keys.key_of(environ) is not None
+        if not self._turns.acquire(timeout=LOOK_UP_S if has_key else TURN_S):
+            raise _BUSY if has_key else TooManyRequests(_TOO_MANY)
         try:
             with strangers_pool():
                 yield
         finally:
             self._turns.release()
-        if self._keys.key_of(environ) is not None and admitted(environ) is None and not self._keys.knows(environ):
+        if has_key and admitted(environ) is None and not self._keys.knows(environ):
             self._refused_keys.take(self._address(environ))
             self._all_refused_keys.take(_ALL)
 

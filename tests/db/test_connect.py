@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psycopg2
 import pytest
 from psycopg2.errors import ReadOnlySqlTransaction, UniqueViolation
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from celery_app.stage import is_transient
 from db.connect import Database, copy_rows
+from tasks import services
 
 COLUMNS = ("number", "word", "flag")
 
@@ -58,6 +61,33 @@ def test_a_transaction_that_fails_leaves_nothing_behind(market_data: Database) -
         raise KeyError
     with market_data.transaction() as tx:
         assert tx.execute(query).scalar_one() == 0
+
+
+def test_a_transaction_of_a_paused_process_ends_and_may_be_repeated(market_data: Database) -> None:
+    url = market_data.engine.url.render_as_string(hide_password=False)
+    paused = Database(url, idle_s=0.2, application_name="paused")
+    lock = "SELECT FROM report_heads FOR UPDATE"
+    with market_data.transaction() as tx:
+        copy_rows(tx, "report_heads", ("client_id", "sequence"), [("ANN", 1)])
+    with pytest.raises((DBAPIError, psycopg2.Error)) as ended, paused.transaction() as tx:  # noqa: PT012
+        tx.execute(text(lock))
+        with market_data.transaction() as other:  # waits for the end of the one that does nothing
+            other.execute(text(lock))
+        tx.execute(text(lock))
+    assert is_transient(ended.value)
+    with paused.transaction() as tx:
+        tx.execute(text(lock))
+    paused.engine.dispose()
+
+
+@pytest.mark.parametrize(("stage", "idle"), [("order_entry", "1min"), ("order_execution", "1min"), ("matching", "0")])
+def test_no_stage_that_locks_accounts_keeps_them_while_it_is_paused(
+    clearing_data: Database, stage: str, idle: str
+) -> None:
+    database = services.clearing_data.__wrapped__(stage)
+    with database.transaction() as tx:
+        assert tx.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == idle
+    database.engine.dispose()
 
 
 def test_a_read_only_connection_is_not_used_again(market_data: Database) -> None:

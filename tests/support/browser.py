@@ -47,7 +47,7 @@ class Visit:
 
     def _hear(self, said: ConsoleMessage) -> None:
         if said.type == "error":
-            self.complaints.append(said.text)
+            self.complaints.append(f"{said.text} {said.location['url']}")
 
     def open(self, path: str = "") -> Page:
         """Load the page, and wait until it is connected."""

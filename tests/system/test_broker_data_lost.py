@@ -49,7 +49,7 @@ def test_commands_in_the_log_are_settled_and_reported(
         trading = background.submit(trade, exchange.url, keys, ledger, seed=11, until=done)
         try:
             exchange.wait_until(lambda: len(ledger.accepted) > 1_500, "orders flow")
-            hold_up(exchange, "order_execution", "data_feed")
+            hold_up(exchange, clearing_data, "order_execution", "data_feed")
             # More than the workers have fetched in advance.
             exchange.wait_until(lambda: all(waiting(rabbitmq)), "messages wait behind the engine")
             rabbitmq.stop(signal.SIGKILL)
@@ -86,10 +86,20 @@ def waiting(rabbitmq: RabbitMQServer) -> list[int]:
         return [depth(connection, queue) for queue in (ORDER_EXECUTION, DATA_FEED)]
 
 
-def hold_up(exchange: Exchange, *names: str) -> None:
-    """Pause processes, as on an overloaded machine, so that messages wait."""
-    for name in names:
+def hold_up(exchange: Exchange, clearing_data: Database, *names: str) -> None:
+    """Pause processes, as on an overloaded machine, so that messages wait; none while it holds locks in Postgres."""
+    busy = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name AND state <> 'idle'")
+
+    def is_paused(name: str) -> bool:
         exchange.send_signal(name, signal.SIGSTOP)
+        with clearing_data.snapshot() as tx:
+            is_idle = tx.execute(busy, {"name": name}).scalar_one() == 0
+        if not is_idle:
+            exchange.send_signal(name, signal.SIGCONT)
+        return is_idle
+
+    for name in names:
+        exchange.wait_until(lambda name=name: is_paused(name), f"{name} is paused")  # type: ignore[misc]
 
 
 def resume(exchange: Exchange, *names: str) -> None:

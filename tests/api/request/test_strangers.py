@@ -12,9 +12,11 @@ import pytest
 import requests
 from sqlalchemy import text
 
+from api.request import auth, strangers
 from api.request.addresses import Proxies
 from api.request.buckets import TokenBuckets
 from api.request.strangers import AHEAD_S, PACE_PER_S
+from api.wire.problems import Problem
 from db.clearing_data.clients.keys import make_key
 from db.connect import Database
 from tests.api.conftest import Keys, limit
@@ -232,3 +234,24 @@ def test_a_reserved_token_may_come_later_but_not_much_later() -> None:
     waits = [pace.reserve("flood") for _ in range(6)]
     assert [None if wait_s is None else round(wait_s / 60) for wait_s in waits] == [0, 0, 1, 2, 3, None]
     assert pace.reserve("another") == 0
+
+
+@pytest.mark.parametrize(("head", "status"), [({}, 429), ({"HTTP_X_API_KEY": "sx_1"}, 503)])
+def test_a_request_whose_turn_does_not_come_may_try_again(
+    clearing_data: Database, monkeypatch: pytest.MonkeyPatch, head: dict[str, str], status: int
+) -> None:
+    for name in ("TURN_S", "LOOK_UP_S"):
+        monkeypatch.setattr(strangers, name, 0.01)
+    guard = strangers.Strangers(
+        auth.Keys(clearing_data, remember_s=1.0), Proxies([]), anonymous_per_s=9, refused_keys_per_s=9
+    )
+    environ = {"REMOTE_ADDR": "127.0.0.1", **head}
+    with ExitStack() as others:
+        for _ in range(strangers.AT_ONCE):
+            others.enter_context(guard.turn({"REMOTE_ADDR": "127.0.0.1"}))
+        with pytest.raises(Problem) as refused, guard.turn(environ):
+            pytest.fail("there was no turn left")
+    assert refused.value.status == status
+    assert "Retry-After" in refused.value.headers()
+    with guard.turn(environ):
+        pass
