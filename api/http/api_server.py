@@ -93,7 +93,7 @@ class ApiConnection(Connection):
         self.deadline = math.inf
         try:
             strangers.require_leave(self.environ, stream=self.path.startswith(STREAM_PATHS))
-        except TooManyRequests as problem:
+        except Problem as problem:
             self._refuse_quietly(problem)
             return
         self.state = "reading"

@@ -13,6 +13,7 @@ is looked up. All others are strangers':
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -36,13 +37,19 @@ OF_SESSIONS = 5
 # Requests without a key that begin in a second, of all addresses together: for new streams, of sessions, and all others
 # (more of these if their limit is higher). A flood comes to a limit within seconds, as the pace is a little higher.
 PACE_PER_S = 300
-PACE_OF_NEW_STREAMS_PER_S = 200
+PACE_OF_NEW_STREAMS_PER_S = 120
 PACE_OF_SESSIONS_PER_S = 300
+# The same for requests with keys that have to be looked up; many traders may start together.
+PACE_OF_KEYS_PER_S = 150
+AHEAD_OF_KEYS_S = 0.5
 # How many may begin at once [s of the pace], enough for the files of a page, and the longest wait [s].
 AHEAD_S = 0.25
 PACE_LONGEST_S = 10.0
 # Strangers' requests served at a time: a trader's request never waits for more of them than this.
 AT_ONCE = 2
+# After a stranger's request a turn rests for this many times as long as it took, so that costly requests leave the CPU
+# to the traders, too.
+REST = 4
 # Longest wait for a turn [s]: of a request without a key, and of one with a key, as many traders may arrive at once.
 TURN_S = 2.0
 LOOK_UP_S = 15.0
@@ -87,6 +94,7 @@ class Strangers:
         self._pace_of_new_streams = _pace(PACE_OF_NEW_STREAMS_PER_S)
         self._of_sessions = TokenBuckets(per_s=OF_SESSIONS * anonymous_per_s, burst_s=BURST_S)
         self._pace_of_sessions = _pace(PACE_OF_SESSIONS_PER_S)
+        self._pace_of_keys = TokenBuckets(per_s=PACE_OF_KEYS_PER_S, burst_s=AHEAD_OF_KEYS_S, debt_s=PACE_LONGEST_S)
         self._refused_keys = TokenBuckets(per_s=refused_keys_per_s, burst_s=BURST_S)
         self._all_refused_keys = TokenBuckets(per_s=TOGETHER * refused_keys_per_s, burst_s=BURST_S)
         self._turns = BoundedSemaphore(AT_ONCE)
@@ -104,13 +112,13 @@ class Strangers:
         return self._keys.knows(environ)
 
     def require_leave(self, environ: Environ, *, stream: bool) -> None:
-        """Return when a stranger's request may begin; otherwise raise TooManyRequests after a delay."""
+        """Return when a stranger's request may begin; otherwise raise Problem after a delay."""
         try:
             gevent.sleep(self._wait_s(environ, stream=stream))
             if not stream and self._keys.key_of(environ) is None:
                 _require(_TOO_MANY, self._all_anonymous.wait_s(_ALL))
                 self._all_anonymous.take(_ALL)
-        except TooManyRequests:
+        except Problem:
             gevent.sleep(HELD_BACK_S)
             raise
 
@@ -123,22 +131,27 @@ class Strangers:
         has_key = self._keys.key_of(environ) is not None
         if not self._turns.acquire(timeout=LOOK_UP_S if has_key else TURN_S):
             raise _BUSY if has_key else TooManyRequests(_TOO_MANY)
+        began_s = time.monotonic()
         try:
             with strangers_pool():
                 yield
         finally:
-            self._turns.release()
+            rest_s = 0.0 if has_key and self._keys.knows(environ) else REST * (time.monotonic() - began_s)
+            gevent.spawn_later(rest_s, self._turns.release)
         if has_key and admitted(environ) is None and not self._keys.knows(environ):
             self._refused_keys.take(self._address(environ))
             self._all_refused_keys.take(_ALL)
 
     def _wait_s(self, environ: Environ, *, stream: bool) -> float:
-        """Return the time until a request may begin, and count it for its address; raises TooManyRequests."""
+        """Return the time until a request may begin, and count it for its address; raises Problem."""
         address = self._address(environ)
         if self._keys.key_of(environ) is not None:
             _require("this address has sent too many invalid keys", self._refused_keys.wait_s(address))
             _require("the exchange receives too many invalid keys", self._all_refused_keys.wait_s(_ALL))
-            return 0.0  # perhaps a trader's first request
+            wait_s = self._pace_of_keys.reserve(_ALL)
+            if wait_s is None:
+                raise _BUSY  # it may be a trader's first request
+            return wait_s
         if not stream:
             _require(_TOO_MANY_OF_ADDRESS, self._anonymous.wait_s(address))
             self._anonymous.take(address)

@@ -35,7 +35,7 @@ MAX_ANONYMOUS = 2_000
 MAX_REQUESTS_OF_SESSION = 4
 # Requests that may begin in a second: without a session, of an address and of all together; and of a session.
 NEW_OF_ADDRESS_PER_S = 100
-NEW_PER_S = 200
+NEW_PER_S = 120
 OF_SESSION_PER_S = 50
 # How many may begin at once [s of these rates], and the longest wait [s].
 AHEAD_S = 1.0

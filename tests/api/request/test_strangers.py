@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+import gevent
 import pytest
 import requests
 from sqlalchemy import text
@@ -253,5 +254,33 @@ def test_a_request_whose_turn_does_not_come_may_try_again(
             pytest.fail("there was no turn left")
     assert refused.value.status == status
     assert "Retry-After" in refused.value.headers()
-    with guard.turn(environ):
-        pass
+
+
+def test_keys_are_looked_up_at_a_steady_pace(clearing_data: Database) -> None:
+    guard = strangers.Strangers(
+        auth.Keys(clearing_data, remember_s=1.0), Proxies([]), anonymous_per_s=9, refused_keys_per_s=9
+    )
+    requests_at_once = 120
+    began_s = time.monotonic()
+    waiting = [
+        gevent.spawn(guard.require_leave, {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_API_KEY": f"sx_{n}"}, stream=False)
+        for n in range(requests_at_once)
+    ]
+    gevent.joinall(waiting, raise_error=True)
+    paced = requests_at_once / strangers.PACE_OF_KEYS_PER_S - strangers.AHEAD_OF_KEYS_S
+    assert time.monotonic() - began_s > paced - 0.01
+
+
+def test_a_turn_rests_for_longer_the_longer_a_request_took(clearing_data: Database) -> None:
+    guard = strangers.Strangers(
+        auth.Keys(clearing_data, remember_s=1.0), Proxies([]), anonymous_per_s=9, refused_keys_per_s=9
+    )
+    environ = {"REMOTE_ADDR": "127.0.0.1"}
+    with ExitStack() as others:
+        for _ in range(strangers.AT_ONCE - 1):
+            others.enter_context(guard.turn(environ))
+        with guard.turn(environ):
+            gevent.sleep(0.1)
+        ended_s = time.monotonic()
+        with guard.turn(environ):
+            assert time.monotonic() - ended_s > strangers.REST * 0.09
