@@ -48,10 +48,11 @@ PACE_LONGEST_S = 10.0
 # Strangers' requests served at a time: a trader's request never waits for more of them than this.
 AT_ONCE = 2
 # After a stranger's request a turn rests for this many times as long as it took, so that costly requests leave the CPU
-# to the traders, too.
+# to the traders, too; but no longer than this [s], because on a busy machine every request takes long.
 REST = 4
+LONGEST_REST_S = 0.03
 # Longest wait for a turn [s]: of a request without a key, and of one with a key, as many traders may arrive at once.
-TURN_S = 2.0
+TURN_S = 5.0
 LOOK_UP_S = 15.0
 # Delay of a refusal [s].
 HELD_BACK_S = 1.0
@@ -136,7 +137,8 @@ class Strangers:
             with strangers_pool():
                 yield
         finally:
-            rest_s = 0.0 if has_key and self._keys.knows(environ) else REST * (time.monotonic() - began_s)
+            is_trader = has_key and self._keys.knows(environ)
+            rest_s = 0.0 if is_trader else min(REST * (time.monotonic() - began_s), LONGEST_REST_S)
             gevent.spawn_later(rest_s, self._turns.release)
         if has_key and admitted(environ) is None and not self._keys.knows(environ):
             self._refused_keys.take(self._address(environ))
