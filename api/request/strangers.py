@@ -95,7 +95,7 @@ class Strangers:
         self._pace_of_new_streams = _pace(PACE_OF_NEW_STREAMS_PER_S)
         self._of_sessions = TokenBuckets(per_s=OF_SESSIONS * anonymous_per_s, burst_s=BURST_S)
         self._pace_of_sessions = _pace(PACE_OF_SESSIONS_PER_S)
-        self._pace_of_keys = TokenBuckets(per_s=PACE_OF_KEYS_PER_S, burst_s=AHEAD_OF_KEYS_S, debt_s=PACE_LONGEST_S)
+        self._pace_of_keys = _pace(PACE_OF_KEYS_PER_S, ahead_s=AHEAD_OF_KEYS_S)
         self._refused_keys = TokenBuckets(per_s=refused_keys_per_s, burst_s=BURST_S)
         self._all_refused_keys = TokenBuckets(per_s=TOGETHER * refused_keys_per_s, burst_s=BURST_S)
         self._turns = BoundedSemaphore(AT_ONCE)
@@ -168,8 +168,8 @@ class Strangers:
         return self._proxies.client(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR"))
 
 
-def _pace(per_s: float) -> TokenBuckets:
-    return TokenBuckets(per_s=per_s, burst_s=AHEAD_S, debt_s=PACE_LONGEST_S)
+def _pace(per_s: float, *, ahead_s: float = AHEAD_S) -> TokenBuckets:
+    return TokenBuckets(per_s=per_s, burst_s=ahead_s, debt_s=PACE_LONGEST_S)
 
 
 def _require(detail: str, wait_s: float) -> None:

@@ -237,15 +237,20 @@ def test_a_reserved_token_may_come_later_but_not_much_later() -> None:
     assert pace.reserve("another") == 0
 
 
+@pytest.fixture
+def guard(clearing_data: Database) -> strangers.Strangers:
+    """Return the limits without an api."""
+    return strangers.Strangers(
+        auth.Keys(clearing_data, remember_s=1.0), Proxies([]), anonymous_per_s=9, refused_keys_per_s=9
+    )
+
+
 @pytest.mark.parametrize(("head", "status"), [({}, 429), ({"HTTP_X_API_KEY": "sx_1"}, 503)])
 def test_a_request_whose_turn_does_not_come_may_try_again(
-    clearing_data: Database, monkeypatch: pytest.MonkeyPatch, head: dict[str, str], status: int
+    guard: strangers.Strangers, monkeypatch: pytest.MonkeyPatch, head: dict[str, str], status: int
 ) -> None:
     for name in ("TURN_S", "LOOK_UP_S"):
         monkeypatch.setattr(strangers, name, 0.01)
-    guard = strangers.Strangers(
-        auth.Keys(clearing_data, remember_s=1.0), Proxies([]), anonymous_per_s=9, refused_keys_per_s=9
-    )
     environ = {"REMOTE_ADDR": "127.0.0.1", **head}
     with ExitStack() as others:
         for _ in range(strangers.AT_ONCE):
@@ -256,10 +261,7 @@ def test_a_request_whose_turn_does_not_come_may_try_again(
     assert "Retry-After" in refused.value.headers()
 
 
-def test_keys_are_looked_up_at_a_steady_pace(clearing_data: Database) -> None:
-    guard = strangers.Strangers(
-        auth.Keys(clearing_data, remember_s=1.0), Proxies([]), anonymous_per_s=9, refused_keys_per_s=9
-    )
+def test_keys_are_looked_up_at_a_steady_pace(guard: strangers.Strangers) -> None:
     requests_at_once = 120
     began_s = time.monotonic()
     waiting = [
@@ -271,10 +273,7 @@ def test_keys_are_looked_up_at_a_steady_pace(clearing_data: Database) -> None:
     assert time.monotonic() - began_s > paced - 0.01
 
 
-def test_a_turn_rests_after_a_costly_request(clearing_data: Database) -> None:
-    guard = strangers.Strangers(
-        auth.Keys(clearing_data, remember_s=1.0), Proxies([]), anonymous_per_s=9, refused_keys_per_s=9
-    )
+def test_a_turn_rests_after_a_costly_request(guard: strangers.Strangers) -> None:
     environ = {"REMOTE_ADDR": "127.0.0.1"}
     with ExitStack() as others:
         for _ in range(strangers.AT_ONCE - 1):

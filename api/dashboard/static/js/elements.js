@@ -25,7 +25,7 @@ export function setClass(node, name, wanted) {
   if (node.classList.contains(name) !== wanted) node.classList.toggle(name, wanted);
 }
 
-// Write a gain in the colour of the sign that is shown, so that 0.00 has none.
+// Write a gain and colour it by the sign in its text: an amount that rounds to 0.00 stays neutral.
 export function writeGain(node, text) {
   write(node, text);
   setClass(node, "up", text.startsWith("+"));
