@@ -28,10 +28,23 @@ _REPORTS = text(
 )
 
 
-def read_orders(clearing_data: Database) -> dict[int, Any]:
+def read_orders(clearing_data: Database, clients: Sequence[str] = CLIENTS) -> dict[int, Any]:
     """Return the clients' orders in the register, by id."""
     with clearing_data.snapshot() as tx:
-        return {row.order_id: row for row in tx.execute(_ORDERS, {"clients": list(CLIENTS)})}
+        return {row.order_id: row for row in tx.execute(_ORDERS, {"clients": list(clients)})}
+
+
+def times_in_the_log(clearing_data: Database) -> Mapping[int, int]:
+    """Return how often each command is in the log, by its id; 0 for all others."""
+    with clearing_data.snapshot() as tx:
+        return defaultdict(int, {row.command_id: row.times for row in tx.execute(_LOGGED)})
+
+
+def times_reported(market_data: Database, clients: Sequence[str] = CLIENTS) -> Mapping[int, int]:
+    """Return how often order entry has reported each order of the clients, by its id; 0 for all others."""
+    with market_data.snapshot() as tx:
+        rows = tx.execute(_REPORTS, {"clients": list(clients)})
+        return defaultdict(int, {row.order_id: row.times for row in rows})
 
 
 class Accounting:
@@ -62,11 +75,8 @@ class Accounting:
         orders = read_orders(clearing_data)
         placed = {order_id: row for order_id, row in orders.items() if row.buy_in}
         self._orders = {order_id: row for order_id, row in orders.items() if not row.buy_in}
-        with clearing_data.snapshot() as tx:
-            self._logged = defaultdict(int, {row.command_id: row.times for row in tx.execute(_LOGGED)})
-        with market_data.snapshot() as tx:
-            rows = tx.execute(_REPORTS, {"clients": list(CLIENTS)})
-            self._reports = defaultdict(int, {row.order_id: row.times for row in rows})
+        self._logged = times_in_the_log(clearing_data)
+        self._reports = times_reported(market_data)
         self.lost: list[str] = []
         self.doubled: list[str] = []
         self.copies: list[str] = []

@@ -10,31 +10,14 @@ from sqlalchemy import text
 from bench.chaos.accounting import Accounting
 from bench.chaos.record import Attempt, Record, SentOrder
 from db.connect import Database
+from tests.bench.conftest import PutOrder
 
 CLIENT = "CHAOS_COPIES_0"
-_ORDER = """
-    INSERT INTO orders (order_id, quantity, hold_cents, created_us, post_only, client_id, client_order_id, security_id,
-        type, side, time_in_force, status, updated_us)
-    VALUES (:order_id, 1, 1, 1, false, :client, :name, 'MSFT', 'limit', 'buy', 'gtc', 'new', 1)
-"""
-_LOG = "INSERT INTO order_log (shard, seq, command_id, command) VALUES (0, :order_id, :order_id, '[]')"
-_REPORT = (
-    "INSERT INTO report_securities (security_id) VALUES ('MSFT') ON CONFLICT DO NOTHING",
-    "INSERT INTO report_heads (client_id, sequence) VALUES (:client, :time) "
-    "ON CONFLICT (client_id) DO UPDATE SET sequence = excluded.sequence",
-    "INSERT INTO report_stamps (stamp, sent_us, stored_us) VALUES (:time, 1, 1)",
-    """
-    INSERT INTO order_reports (order_id, report_id, event_us, sequence, stamp, client, security, confirmed)
-    SELECT :order_id, :order_id, :time, :time, :time, client, security, true
-    FROM report_heads, report_securities WHERE client_id = :client AND security_id = 'MSFT'
-    """,
-)
-
 Account = Callable[..., Accounting]
 
 
 @pytest.fixture
-def account(clearing_data: Database, market_data: Database) -> Account:
+def account(clearing_data: Database, market_data: Database, put_order: PutOrder) -> Account:
     def account(
         sent: SentOrder,
         *,
@@ -45,17 +28,11 @@ def account(clearing_data: Database, market_data: Database) -> Account:
         lost_s: Sequence[float] = (),
     ) -> Accounting:
         """Account for one order with this id in the register, in the log or not, and with these reports."""
-        row = {"order_id": registered, "client": CLIENT, "name": sent.client_order_id}
-        with clearing_data.transaction() as tx:
-            if registered is not None:
-                tx.execute(text(_ORDER), row)
-                tx.execute(text("UPDATE orders SET buy_in = :buy_in"), {"buy_in": buy_in})
-                if logged:
-                    tx.execute(text(_LOG), row)
-        with market_data.transaction() as tx:
-            for time in range(reports if registered is not None else 0):
-                for statement in _REPORT:
-                    tx.execute(text(statement), row | {"time": time + 1})
+        if registered is not None:
+            put_order(registered, CLIENT, sent.client_order_id, logged=logged, reports=reports)
+            if buy_in:
+                with clearing_data.transaction() as tx:
+                    tx.execute(text("UPDATE orders SET buy_in = true"))
         record = Record()
         record.add([sent])
         return Accounting(record, {}, clearing_data, market_data, data_lost_s=lost_s)

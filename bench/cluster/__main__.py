@@ -1,0 +1,152 @@
+"""`python -m bench.cluster --seed 7`: faults of hosts while ten clients trade, then the account and the audit.
+
+Exit status 1 reports findings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bench.cluster import faults, report, verdict
+from bench.cluster.clients import Follower, Trader
+from bench.cluster.faults import Fault
+from bench.scenarios import report as machine
+from bench.target.accounts import NAMES, open_accounts
+from db.connect import Database
+from deploy.cluster import readiness
+from deploy.cluster.cluster import CLUSTER, Cluster, prepared, proxy_url
+from deploy.cluster.layout import HOSTS
+from deploy.local.failure import Failure, ending
+
+# Of undisturbed trading after the last fault [s].
+_QUIET_S = 10.0
+_MOST_LISTED = 20
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    command = argparse.ArgumentParser(prog="python -m bench.cluster", description=__doc__)
+    command.add_argument("--seed", type=int, default=1, help="seed of faults and orders (default: %(default)s)")
+    command.add_argument("--faults", type=int, default=7, help="number of faults (default: one of each kind, 7)")
+    command.add_argument("--rate", type=float, default=2_000.0, help="orders a second (default: %(default)g)")
+    command.add_argument("--results", type=Path, default=machine.RESULTS, help="folder of the report")
+    return command
+
+
+def main() -> int:
+    """Break the running cluster; exit status 1 if anything is wrong."""
+    options = parser().parse_args()
+    cluster = prepared(os.environ)
+    if readiness.running_nodes(cluster) != len(HOSTS):
+        raise Failure("the cluster is not complete: start it with `make cluster`")
+    clearing_data, market_data = (
+        Database(cluster.database_url(name), pool_size=1, try_first=True) for name in ("clearing_data", "market_data")
+    )
+    urls = [proxy_url(host) for host in HOSTS]
+    admin_key = json.loads((CLUSTER.directory / "keys.json").read_text())["admin"]
+    keys = open_accounts(urls[0], admin_key=admin_key, run_directory=CLUSTER.directory)
+    run = f"hosts-{options.seed}-{int(time.time())}"
+    per_s = options.rate / len(NAMES)
+    traders = [
+        Trader(number, keys[name], urls, run=run, seed=options.seed, per_s=per_s) for number, name in enumerate(NAMES)
+    ]
+    follower = Follower(NAMES[0], keys[NAMES[0]], urls)
+    started_us, started_s = time.time_ns() // 1_000, time.monotonic()
+    for thread in (*traders, follower):
+        thread.start()
+    try:
+        begun = _break(cluster, list(faults.schedule(options.seed, options.faults)), started_s)
+        _wait_until_whole(cluster)
+        time.sleep(_QUIET_S)
+        lasted_s = time.monotonic() - started_s
+    finally:
+        for trader in traders:
+            trader.end()
+        for trader in traders:
+            trader.join()
+    audited, findings = verdict.audit()
+    follower.ended.set()
+    follower.join()
+    follower.catch_up(urls[0])
+    accepted = {name: order_id for trader in traders for name, order_id in trader.accepted.items()}
+    lost, doubled = verdict.order_findings(accepted, NAMES, clearing_data, market_data)
+    found = {
+        "lost": lost,
+        "doubled": doubled + [one for trader in traders for one in trader.doubled],
+        "never answered": [name for trader in traders for name in trader.unanswered],
+        "gaps in a stream": follower.wrong,
+    }
+    findings += [f"{kind}: {one}" for kind, some in found.items() for one in some[:_MOST_LISTED]]
+    begins_us = [started_us + round(fault.begins_s * 1e6) for fault in begun]
+    waits_s = verdict.standstills(clearing_data, started_us, begins_us)
+    for fault, wait_s in zip(begun, waits_s, strict=True):
+        if wait_s is None:
+            findings.append(f"no order was settled after {fault.name}")
+    shown = report.figures(options.seed, lasted_s, traders, follower)
+    shown |= {name.replace(" ", "_"): len(some) for name, some in found.items()}
+    shown["until_settled_s"] = [
+        {"fault": fault.name, "began_s": round(fault.begins_s, 1), "seconds": wait_s and round(wait_s, 2)}
+        for fault, wait_s in zip(begun, waits_s, strict=True)
+    ]
+    shown["audit"] = [{"rule": rule["rule"], "passed": rule["passed"]} for rule in audited.get("rules", [])]
+    shown["findings"] = findings
+    print(report.as_text(shown))
+    _say(started_s, f"written to {report.write(shown, options.results)}")
+    return 1 if findings else 0
+
+
+def _break(cluster: Cluster, planned: Sequence[Fault], started_s: float) -> list[Fault]:
+    """Let faults begin and end at their times; return those that were possible, with the times at which they began."""
+    begun: list[Fault] = []
+    ends: list[tuple[float, str, Callable[[], None]]] = []
+
+    def end_those_due(at_s: float) -> None:
+        for entry in sorted(ends, key=lambda one: one[0]):
+            if entry[0] <= at_s:
+                time.sleep(max(started_s + entry[0] - time.monotonic(), 0.0))
+                entry[2]()
+                ends.remove(entry)
+                _say(started_s, f"{entry[1]} is over")
+
+    try:
+        for fault in planned:
+            end_those_due(fault.begins_s)
+            time.sleep(max(started_s + fault.begins_s - time.monotonic(), 0.0))
+            began_s = time.monotonic() - started_s
+            _say(started_s, fault.name)
+            try:
+                ends.append((began_s + fault.lasts_s, fault.name, faults.begin(fault, cluster)))
+                begun.append(Fault(fault.kind, fault.host, began_s, fault.lasts_s))
+            except Failure as failure:
+                _say(started_s, f"not possible now: {failure}")
+        end_those_due(float("inf"))
+    finally:
+        for _, _, end in ends:
+            end()
+    return begun
+
+
+def _wait_until_whole(cluster: Cluster) -> None:
+    """Return when all hosts work together again. Raises Failure."""
+    # Supervisors may still be starting processes again, so nothing is checked meanwhile.
+    readiness.wait_for_rabbitmq(cluster, still_up=_nothing)
+    readiness.wait_for_postgres(cluster, still_up=_nothing)
+    readiness.wait_for_proxies(still_up=_nothing)
+
+
+def _nothing() -> None:
+    """Check nothing."""
+
+
+def _say(started_s: float, line: str) -> None:
+    print(f"{time.monotonic() - started_s:6.1f} s  {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(ending(main))
