@@ -99,6 +99,8 @@ requirements: ## pin the newest libraries that pyproject.toml allows, with their
 		--output-file bots/competition/requirements.txt
 	$(COMPILE) --upgrade pyproject.toml --extra traces --constraint requirements.txt \
 		--output-file deploy/observability/requirements.txt
+	$(COMPILE) --upgrade pyproject.toml --extra flames --constraint requirements.txt \
+		--output-file bench/requirements.txt
 	$(COMPILE) --upgrade pyproject.toml --extra test --extra league --extra parquet --extra traces \
 		--constraint bots/league/requirements.txt --constraint bots/competition/requirements.txt --constraint deploy/observability/requirements.txt \
 		--output-file tests/requirements.txt

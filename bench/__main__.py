@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from sqlalchemy.exc import ProgrammingError
@@ -12,8 +13,9 @@ from sqlalchemy.exc import ProgrammingError
 from bench.against import compare
 from bench.engine import contest
 from bench.load.usual import UnusualRun
-from bench.scenarios import anonymous, feed, front_door, latency, reads, recovery, report, throughput
+from bench.scenarios import anonymous, feed, front_door, latency, moves, reads, recovery, report, throughput
 from bench.settlement import measure as settlement
+from bench.target import flames
 from bench.target.accounts import NoAccounts
 from bench.target.exchange import Exchange, running_exchange
 from bench.target.own import OwnExchange, trading_exchange
@@ -31,6 +33,8 @@ SCENARIOS = {
 FEED = "feed"
 ANONYMOUS = "anonymous"
 ANONYMOUS_MEANS = "a trader's answers next to floods of requests without a valid key; not part of all"
+MOVES = "moves"
+MOVES_MEANS = "securities that move to other shards under load; needs several, as SHARDS=6 with --own; not part of all"
 ORDER_ENTRY = "order_entry"
 API = "api"
 
@@ -50,7 +54,7 @@ PARTS = {
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
     own = settings()
-    listed = SCENARIOS | {ENGINE: ENGINE_MEANS, ANONYMOUS: ANONYMOUS_MEANS} | PARTS
+    listed = SCENARIOS | {ENGINE: ENGINE_MEANS, ANONYMOUS: ANONYMOUS_MEANS, MOVES: MOVES_MEANS} | PARTS
     scenarios = "\n".join(f"  {name:12}{meaning}" for name, meaning in listed.items())
     command = argparse.ArgumentParser(
         prog="python -m bench",
@@ -87,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--pairs", type=int, default=5, metavar="N", help="pairs of runs with --against (default: 5)")
     command.add_argument(
+        "--flames", type=Path, metavar="FOLDER", help="write a flame graph of each process; needs py-spy"
+    )
+    command.add_argument(
         "--results", type=Path, default=report.RESULTS, help="folder of the reports (default: %(default)s)"
     )
     return command
@@ -102,6 +109,8 @@ def run(exchange: Exchange, scenario: str, options: argparse.Namespace) -> repor
         return feed.measure(exchange, seconds=options.seconds, in_flight=options.in_flight, seed=options.seed)
     if scenario == ANONYMOUS:
         return anonymous.measure(exchange, seconds=options.seconds)
+    if scenario == MOVES:
+        return moves.measure(exchange, seconds=options.seconds, seed=options.seed)
     plan = exchange.plan(
         connections=options.connections or (64 if scenario == "singles" else 20),
         array_size=0 if scenario == "singles" else options.array_size,
@@ -124,7 +133,7 @@ def measure(
     for scenario in SCENARIOS if options.scenario == "all" else [options.scenario]:
         if scenario == "api" and own is None:
             continue  # it would stop the order entry of an exchange in use
-        means = SCENARIOS.get(scenario, ANONYMOUS_MEANS)
+        means = SCENARIOS.get(scenario) or {ANONYMOUS: ANONYMOUS_MEANS, MOVES: MOVES_MEANS}[scenario]
         print(
             f"{scenario}: {means}; {options.seconds:.0f} s ...",
             file=sys.stderr,
@@ -136,7 +145,8 @@ def measure(
             outcome = front_door.measure(exchange, seconds=options.seconds, seed=options.seed)
             sections.append(front_door.section(scenario, outcome))
         else:
-            sections.append(run(exchange, scenario, options))
+            with flames.recorded(exchange, options.flames, scenario) if options.flames else nullcontext():
+                sections.append(run(exchange, scenario, options))
     if options.scenario == "all":
         sections.append(measure_engine(options))
     return facts, sections

@@ -116,6 +116,18 @@ def part_of(pid: int, run_directory: Path) -> str | None:
     return _BOTS if module == _BOTS else _PARTS.get(module)
 
 
+def pids_of(run_directory: Path) -> dict[str, int]:
+    """Return one process of each part of the exchange in a run directory."""
+    found = {}
+    for pid in _pids():
+        try:
+            if part := part_of(pid, run_directory):
+                found[part] = pid
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # the process has ended
+    return found
+
+
 def listeners(port: int | None) -> set[int]:
     """Return the processes of this machine that listen on a TCP port; empty when the server is elsewhere."""
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
