@@ -49,7 +49,9 @@ class Visit:
         url = said.location["url"]
         # A new order has no life until its reports are stored; the page asks again.
         waits = "404" in said.text and url.endswith("/life")
-        if said.type == "error" and not waits:
+        # Another program, for example one that starts containers, has added a network; the page asks again.
+        is_of_the_machine = "ERR_NETWORK_CHANGED" in said.text
+        if said.type == "error" and not waits and not is_of_the_machine:
             self.complaints.append(f"{said.text} {url}")
 
     def open(self, path: str = "") -> Page:

@@ -41,7 +41,7 @@ def test_nothing_is_lost_whatever_is_killed(folder: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=900,
+        timeout=1_800,
     )
     assert done.returncode == 0, done.stderr + done.stdout + logs(folder)
     (file,) = folder.glob("*-chaos-*.json")

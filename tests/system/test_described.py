@@ -61,7 +61,7 @@ def test_every_answer_is_as_described(exchange: Exchange, tmp_path: Path) -> Non
 
     described = schemathesis.openapi.from_url(f"{exchange.url}/openapi.json")
     authorization = {"Authorization": f"Bearer {exchange.keys['admin']}"}
-    described["/audit"]["GET"].Case().call_and_validate(headers=authorization, timeout=300)
+    described["/audit"]["GET"].Case().call_and_validate(headers=authorization, timeout=1_200)
     audit = exchange.audit()
     assert audit.passed, audit
     assert exchange.dead_letters() == 0
@@ -86,5 +86,5 @@ def ask(
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
-        timeout=300,
+        timeout=1_200,
     )  # fmt: skip
