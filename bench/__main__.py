@@ -145,7 +145,7 @@ def measure(
             outcome = front_door.measure(exchange, seconds=options.seconds, seed=options.seed)
             sections.append(front_door.section(scenario, outcome))
         else:
-            with flames.recorded(exchange, options.flames, scenario) if options.flames else nullcontext():
+            with flames.recorded(exchange.run_directory, options.flames, scenario) if options.flames else nullcontext():
                 sections.append(run(exchange, scenario, options))
     if options.scenario == "all":
         sections.append(measure_engine(options))

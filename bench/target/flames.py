@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.target.cpu import pids_of
-from bench.target.exchange import Exchange
 from deploy.local.failure import Failure
 
 # Samples a second; more would slow the processes.
@@ -20,7 +19,7 @@ _WRITE_S = 60
 
 
 @contextmanager
-def recorded(exchange: Exchange, folder: Path, scenario: str) -> Iterator[None]:
+def recorded(run_directory: Path, folder: Path, scenario: str) -> Iterator[None]:
     """Record the processes while the block runs, and write `folder/SCENARIO-PART.svg` for each part of the exchange.
 
     Of several processes of a part, one is recorded. Only what uses the processor is in the picture. Raises Failure.
@@ -30,7 +29,7 @@ def recorded(exchange: Exchange, folder: Path, scenario: str) -> Iterator[None]:
         raise Failure("py-spy is not installed: .venv/bin/pip install --require-hashes -r bench/requirements.txt")
     folder.mkdir(parents=True, exist_ok=True)
     recorders = []
-    for part, pid in sorted(pids_of(exchange.run_directory).items()):
+    for part, pid in sorted(pids_of(run_directory).items()):
         file = folder / f"{scenario}-{part}.svg"
         options = ["--nonblocking", "--rate", str(_RATE), "--output", str(file), "--pid", str(pid)]
         recorders.append(subprocess.Popen([program, "record", *options], stdout=subprocess.DEVNULL))
