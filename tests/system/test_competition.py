@@ -89,7 +89,7 @@ def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, browser: B
 
     assert hashlib.sha256(finished["seed"].encode()).hexdigest() == finished["seed_sha256"]
     _check_standings(organiser, joined)
-    _watch_replay(organiser, Visit(browser, exchange.url), joined["Fast"]["api_key"], tmp_path)
+    _watch_replay(organiser, Visit(browser, exchange.url), joined, tmp_path)
     news = [item for item in fast.news() if item.headline == "ACME wins an order"]
     assert [item.security_id for item in news] == ["ACME.2", "ACME.2", "ACME", "ACME"]
     _recount(organiser, tmp_path)
@@ -103,7 +103,7 @@ def _check_privacy(exchange: Exchange, joined: Iterable[dict[str, str]]) -> None
     assert shown.isdisjoint(one["client_id"] for one in joined)
 
 
-def _watch_replay(organiser: Organiser, visit: Visit, key: str, folder: Path) -> None:
+def _watch_replay(organiser: Organiser, visit: Visit, joined: dict[str, dict[str, str]], folder: Path) -> None:
     """Look at the first round again: the book at a moment, the trades until then, and the team's own fills."""
     place = organiser.exchange.url + organiser.path
     rounds = requests.get(f"{place}/replays", timeout=20).json()["data"]
@@ -122,10 +122,9 @@ def _watch_replay(organiser: Organiser, visit: Visit, key: str, folder: Path) ->
     expect(page.locator("#tape-rows tr").first).to_contain_text(f"{rows['trades'][-1][1]:.2f}")
     for side in ("bid", "ask"):
         expect(page.locator(f"#quote-{side}")).to_have_text(_best(rows["book"], side, page))
-    page.fill("#key", key)
-    page.click("#key-form button")
-    expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("[1-9] marks? of own fills"))
-    expect(page.locator("#tape-rows tr.own").first).to_be_visible()
+    expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("and 0 marks of own fills"))
+    expect(page.locator("#replay-own")).not_to_be_visible()
+    _follow_own_fills(visit, joined, before_the_end)
     assert violations(page) == []
     page.screenshot(path=folder / "replay.png")
     page.set_viewport_size({"width": 390, "height": 844})
@@ -137,6 +136,31 @@ def _watch_replay(organiser: Organiser, visit: Visit, key: str, folder: Path) ->
     expect(page.locator("#tape-rows tr").first).to_be_visible()
     visit.check()
     page.context.close()
+
+
+def _follow_own_fills(visit: Visit, joined: dict[str, dict[str, str]], end_ms: int) -> None:
+    """With its key, each team sees its own fills and no others; a fill leads to its moment."""
+    page = visit.page
+    for team in ("Asleep", "Slow", "Fast"):
+        visit.trade_as(joined[team]["api_key"])
+        own = [fill.trade_id for fill in Client(visit.url, joined[team]["api_key"]).fills("ACME")][::-1]
+        assert bool(own) is (team != "Asleep")
+        expect(page.locator("#replay-fills li")).to_have_count(len(own))
+        for place, trade_id in enumerate(own):
+            fill = page.locator("#replay-fills button").nth(place)
+            expect(fill).to_have_attribute("title", re.compile(re.escape(f"trade {trade_id},")))
+            fill.click()
+            expect(fill).to_have_attribute("aria-current", "true")
+            expect(page.locator(f"#tape-rows tr.own[title^='trade {trade_id},']")).to_be_visible()
+        if own:
+            expect(page.locator("#candles-chart")).to_have_attribute("aria-label", re.compile("[1-9] marks? of own"))
+        else:
+            expect(page.locator("#replay-sum")).to_have_text("You have no fills in this security and round.")
+            expect(page.locator("#tape-rows tr.own")).to_have_count(0)
+        if team != "Fast":
+            page.click("#key-forget")
+            expect(page.locator("#replay-own")).not_to_be_visible()
+            _move_to(page, end_ms)
 
 
 def _move_to(page: Page, time_ms: int) -> None:
@@ -228,6 +252,7 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
         "house": [{"strategy": "zero_intelligence", "count": 3, "options": {"every_s": 0.2}}],
         "final": "last",
     }
+    desk.page.on("dialog", lambda dialog: dialog.accept())
     link = _create(desk, exchange.keys["admin"], case)
     wall.page.goto(exchange.url + (desk.page.locator("#projector").get_attribute("href") or ""))
     expect(wall.page.locator("#state")).to_have_text("Teams are joining")
@@ -257,7 +282,6 @@ def test_from_the_invitation_to_the_report_in_the_browser(exchange: Exchange, br
     expect(wall.page.locator("#state")).to_have_text("Trading")
     _control(desk, exchange, key)
     expect(wall.page.locator("#news")).to_contain_text("The bell <i>rings</i>")
-    desk.page.on("dialog", lambda dialog: dialog.accept())
     desk.page.click("#stop")
     expect(wall.page.locator("#state")).to_have_text("Stopped")
     report = exchange.url + (desk.page.locator("#report").get_attribute("href") or "")
@@ -282,7 +306,9 @@ def _create(desk: Visit, key: str, case: dict[str, Any]) -> str:
     page.goto(f"{desk.url}/console")
     page.fill("#key", key)
     page.click("#key-form button")
-    expect(page.locator("#case")).not_to_be_empty()
+    expect(page.locator("#competitions li, #none:not(.hidden)").first).to_be_visible()
+    if not page.locator("#case").is_visible():  # there are competitions already
+        page.click("#new summary")
     page.fill("#case", json.dumps(case | {"scoring": "luck"}))
     page.click("#create")
     expect(page.locator("#case-faults")).to_contain_text("/scoring")
@@ -311,16 +337,18 @@ def _control(desk: Visit, exchange: Exchange, key: str) -> None:
     row = page.locator("#teams tr", has_text="<i>Bold</i> Birds")
     row.get_by_role("button", name="Stop").click()
     expect(row.locator("td").nth(8)).to_have_text("stopped")
+    expect(page.locator("#notice")).to_contain_text("<i>Bold</i> Birds is stopped")
     (team,) = found("/standings")["data"]
     client = Client(exchange.url, key)
     assert denial(client, limit("WEB", "buy", "1.00", 1)) == "client_stopped"
     expect(row.locator("td").nth(6)).to_have_text(re.compile("[1-9]"))  # the refusal, and the sign of life
-    expect(row.locator("td").nth(7)).to_have_text(re.compile(r"\d\d:\d\d:\d\d"))
+    expect(row.locator("td").nth(7)).to_have_text(re.compile(r"^(< 1|\d+) s ago$"))
     row.get_by_role("button", name="Allow trading").click()
     expect(row.locator("td").nth(8)).to_have_text("open")
     row.get_by_role("button", name="New key").click()
-    expect(page.locator("#new-key")).to_contain_text("The new key of <i>Bold</i> Birds")
-    new = page.locator("#new-key").inner_text().split()[-1]
+    expect(page.locator("#key-title")).to_have_text("The new key of <i>Bold</i> Birds")
+    new = page.input_value("#new-key")
+    page.get_by_role("button", name="Done").click()
 
     def whoami(one: str) -> requests.Response:
         headers = {"Authorization": f"Bearer {one}"}

@@ -38,7 +38,8 @@ export function ownFills(market, feed, moveTo) {
     const from = Math.max(Math.min(reached + 1 - MOST_SHOWN / 2, sorted.length - MOST_SHOWN), 0);
     const shown = sorted.slice(from, from + MOST_SHOWN);
     const made = rows.fit(shown.length);
-    made.forEach((row, index) => row.write(shown[index], from + index - reached));
+    const now = reached < 0 ? -1 : feed.after(sorted[reached].atMs);
+    made.forEach((row, index) => row.write(shown[index], { isCurrent: feed.after(shown[index].atMs) === now, isToCome: from + index > reached }));
     if (reached !== before) reveal(made[Math.max(reached - from, 0)]?.node);
   }
 
@@ -65,8 +66,8 @@ function fillRow(choose) {
   button.addEventListener("click", () => choose(atMs));
   return {
     node: element("li", {}, button),
-    // distance: from the last fill that is reached; those after it are still to come.
-    write(fill, distance) {
+    // Several fills of one moment are current together.
+    write(fill, { isCurrent, isToCome }) {
       atMs = fill.atMs;
       const buys = fill.side === "buy";
       write(time, elapsed(atMs));
@@ -74,8 +75,8 @@ function fillRow(choose) {
       write(terms, `${format.quantity(fill.quantity)} @ ${format.price(fill.price)}`);
       setClass(side, "up", buys);
       setClass(side, "down", !buys);
-      setClass(button, "to-come", distance > 0);
-      button.ariaCurrent = String(distance === 0);
+      setClass(button, "to-come", isToCome);
+      button.ariaCurrent = String(isCurrent);
       button.title = `trade ${fill.trade_id}, order ${fill.order_id}`;
     },
   };
