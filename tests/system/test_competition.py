@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +22,7 @@ from bots.client import Client
 from db.connect import Database
 from tests.support.browser import Visit, running_browser, violations
 from tests.support.databases import renew_clearing_data, renew_market_data
+from tests.support.every_read import every_read
 from tests.support.exchange import Exchange, running_exchange
 from tests.support.organiser import Organiser, denial, join, limit, phases
 
@@ -77,7 +78,7 @@ def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, browser: B
     assert join(links[4], "Later").json()["code"] == "registration_closed"
     _play(organiser, fast, slow, "ACME", number=1)
     assert requests.get(f"{exchange.url}{organiser.path}/replay/ACME", timeout=20).json()["code"] == "not_over"
-    _check_privacy(exchange, joined.values())
+    _check_privacy(organiser, joined)
     exchange.kill("referee")
     exchange.wait_until(lambda: exchange.is_back("referee"), "the referee is back")
     organiser.wait_for("the first round is over", state="break")
@@ -96,11 +97,23 @@ def test_two_rounds_with_a_referee_that_is_killed(exchange: Exchange, browser: B
     assert exchange.audit().passed
 
 
-def _check_privacy(exchange: Exchange, joined: Iterable[dict[str, str]]) -> None:
-    """Check that the leaderboard, which everyone reads, does not show the accounts of teams."""
-    shown = {row["client_id"] for row in requests.get(f"{exchange.url}/leaderboard", timeout=20).json()["data"]}
+def _check_privacy(organiser: Organiser, joined: dict[str, dict[str, str]]) -> None:
+    """Ask everything that there is, with the key of a team and without: nothing says what another team does."""
+    url = organiser.exchange.url
+    shown = {row["client_id"] for row in requests.get(f"{url}/leaderboard", timeout=20).json()["data"]}
     assert "SINGLE" in shown
-    assert shown.isdisjoint(one["client_id"] for one in joined)
+    other = joined["Fast"]["client_id"]
+    order = next(Client(url, joined["Fast"]["api_key"]).fills("ACME")).order_id
+    values = {"client_id": other, "security_id": "ACME", "order_id": order, "kind": "orders"}
+    values["competition_id"] = organiser.competition_id
+    read = 0
+    for key in (joined["Slow"]["api_key"], None):
+        for query in ("", f"?client_id={other}", "?security_id=ACME"):
+            for route, answer in every_read(url, key, values, query=query):
+                read += answer.ok
+                is_public = route.endswith("/standings")  # which names the accounts
+                assert is_public or not answer.ok or other not in answer.text, (route, query)
+    assert read > 40
 
 
 def _watch_replay(organiser: Organiser, visit: Visit, joined: dict[str, dict[str, str]], folder: Path) -> None:

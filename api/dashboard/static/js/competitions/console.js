@@ -9,7 +9,7 @@ import { loadCases, newCase } from "./new_case.js";
 import { attempt, notice } from "./notice.js";
 import { showTeams, teamControls } from "./teams.js";
 
-let chosen = decodeURIComponent(location.hash.slice(1)) || null;
+let chosen = location.hash.slice(1) || null;
 let competition = null;
 let isSignedIn = false;
 let isFirstLook = true;

@@ -3,9 +3,10 @@
 import { byId, element, setClass, write } from "../elements.js";
 import { get, path, post } from "../rest.js";
 import { key } from "../session.js";
+import { lastPart } from "./address.js";
 import { copyButtons } from "./copy.js";
 
-const token = decodeURIComponent(location.pathname.split("/").pop());
+const token = lastPart(location.pathname);
 // What this tab has joined as, so that a reloaded page still has the key.
 const JOINED = `exchange.joined.${token}`;
 const MESSAGES = {

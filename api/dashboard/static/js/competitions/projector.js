@@ -3,9 +3,10 @@
 import { byId, element, setClass, write } from "../elements.js";
 import { price, signed } from "../format.js";
 import { get, path, repeatedly } from "../rest.js";
+import { lastPart } from "./address.js";
 import { leftMs, minutes } from "./clock.js";
 
-const id = decodeURIComponent(location.pathname.split("/").pop());
+const id = lastPart(location.pathname);
 const STATES = { registration: "Teams are joining", break: "Break", finished: "Finished", stopped: "Stopped" };
 const MOST_NEWS = 5;
 // The news are those of the whole exchange, so more are read than shown.

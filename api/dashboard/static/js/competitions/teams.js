@@ -62,7 +62,7 @@ function writeRow(row, team) {
   row.team = team;
   const holdings = Object.entries(team.shares).map(([id, count]) => `${quantity(count)}\u00a0${id}`);
   const texts = [
-    team.is_house ? `${team.team} (house)` : team.team,
+    team.team,
     "",
     price(team.balance),
     holdings.join(", "),
