@@ -369,7 +369,7 @@ def _control(desk: Visit, exchange: Exchange, key: str) -> str:
 
 
 def _read_everything(desk: Visit, exchange: Exchange, key: str) -> None:
-    """Ask all that can be asked, with the key of a team: nothing says what another account does while the round runs."""
+    """Ask all that can be asked, with the key of a team: nothing says what another account does in the round."""
     (competition_id,) = re.findall("#(.+)", desk.page.url)
     admin = {"Authorization": f"Bearer {exchange.keys['admin']}"}
 

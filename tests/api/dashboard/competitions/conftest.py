@@ -51,8 +51,8 @@ SMALL = """() => [...document.querySelectorAll("button, a, input, select, textar
     .filter((node) => node.checkVisibility() && node.getBoundingClientRect().height < 44)
     .map((node) => node.outerHTML.slice(0, 100))"""
 
-# Texts that do not fit into their elements.
+# Texts that do not fit into their elements, and are cut off or cover others.
 CUT_OFF = """() => [...document.querySelectorAll("body *")]
     .filter((node) => node.checkVisibility() && node.childElementCount === 0 && node.textContent.trim())
-    .filter((node) => getComputedStyle(node).overflow === "hidden" && node.scrollWidth > node.clientWidth + 1)
+    .filter((node) => getComputedStyle(node).display !== "inline" && node.scrollWidth > node.clientWidth + 1)
     .map((node) => node.outerHTML.slice(0, 100))"""

@@ -14,16 +14,16 @@ from tests.api.dashboard.competitions.test_console import COMPETITION, HEIGHTS
 from tests.support.browser import violations
 
 BEGAN = datetime(2026, 1, 2, 3, 0, 0, 500, tzinfo=UTC)
-# One trade every tenth of a second for two minutes; every third is the team's: more than a page of fills.
-TRADES = [[100 * n, 50 + n % 10 / 100, 1 + n % 7, "buy", f"0-{n}-0"] for n in range(1, 4_000)]
-OWN = TRADES[2::3]
+# One trade every tenth of a second for two minutes; four of five are the team's: more than a page of fills.
+TRADES = [[100 * n, 50 + n % 10 / 100, 1 + n % 7, "buy", f"0-{n}-0"] for n in range(1, 1_301)]
+OWN = [trade for n, trade in enumerate(TRADES) if n % 5]
 REPLAY: dict[str, Any] = {
     "competition_id": "c0ffee00",
     "round": 1,
     "security_id": "ACME",
     "name": "ACME",
     "began_at": BEGAN.isoformat(),
-    "ended_at": (BEGAN + timedelta(milliseconds=400_050)).isoformat(),
+    "ended_at": (BEGAN + timedelta(milliseconds=130_050)).isoformat(),
     "book": [[0, "bid", 49.5, 10, 1], [0, "ask", 50.5, 10, 1]],
     "trades": TRADES,
     "phases": [[0, "auction"], [50, "continuous"]],
@@ -86,7 +86,7 @@ def test_a_fill_leads_to_its_moment(open_at: OpenPage) -> None:
     page = open_replay(open_at)
     for part in ("#replay-own", "#replay-steps"):
         expect(page.locator(part)).not_to_be_visible()
-    page.locator("#replay-time").fill("400000")
+    page.locator("#replay-time").fill("130000")
     expect(page.locator("#tape-rows tr").first).to_be_visible()
     assert marks(page) == 0
     assert page.locator("#tape-rows tr.own").count() == 0
@@ -108,7 +108,7 @@ def test_a_fill_leads_to_its_moment(open_at: OpenPage) -> None:
     expect(page.locator("#replay-sum")).to_contain_text("11 of ")
     expect(page.locator("#tape-rows tr.own").first).to_contain_text(f"{price:.2f}")
     expect(current).to_have_text(re.compile(f"^0:0{at_ms // 1000}.*buy *{quantity} @ {price:.2f}$"))
-    assert page.input_value("#replay-time") == str(at_ms + 100)
+    assert page.input_value("#replay-time") == str(at_ms)
     for button, reached in (("#replay-on", 12), ("#replay-on", 13), ("#replay-back", 12), ("#replay-back", 11)):
         page.click(button)
         expect(page.locator("#replay-sum")).to_contain_text(f"{reached} of ")

@@ -67,9 +67,9 @@ export class ReplayFeed {
     return this.#moments.get(id) ?? Math.max(Date.parse(timestamp) - this.#beganMs, 0);
   }
 
-  // The first step of the slider at which what happened at a time has happened; a millisecond is lost in rounding.
+  // The first step of the slider at which what happened at a time has happened.
   after(atMs) {
-    return Math.ceil((atMs + 1) / TICK_MS) * TICK_MS;
+    return Math.ceil(atMs / TICK_MS) * TICK_MS;
   }
 
   timeOf(offsetMs) {
