@@ -108,6 +108,10 @@ def test_all_controls_are_in_reach_of_a_thumb(open_at: OpenPage) -> None:
     assert bar
     assert box["y"] + box["height"] <= bar["y"]
 
+    page.evaluate("scrollTo(0, 0)")
+    expect(page.locator("#list-title")).not_to_be_in_viewport()
+    page.click("#to-list")
+    expect(page.locator("#list-title")).to_be_in_viewport()
     page.fill("#find", "außerORD")
     expect(page.locator("#teams tr:visible")).to_have_count(11)
     page.fill("#find", "no such team")
@@ -129,6 +133,30 @@ def test_an_empty_console_says_what_to_do(open_at: OpenPage, chosen: str) -> Non
         expect(page.locator("#case")).to_be_visible()
         expect(page.locator("#chosen")).not_to_be_visible()
     assert violations(page) == []
+
+
+def test_a_slip_of_the_thumb_starts_nothing(open_at: OpenPage) -> None:
+    page = open_console(open_at, teams=0, chosen="c0ffee01")
+    asked: list[str] = []
+    page.route("**/start", lambda route: (asked.append(route.request.url), route.fulfill(json=EMPTY)))
+    said: list[str] = []
+    page.once("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    page.click("#start")
+    assert said == ["Start “Empty” with 0 teams? No team can join later."]
+    assert asked == []
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.click("#start")
+    expect(page.locator("#notice")).to_have_text("The first round is being prepared.")
+    assert len(asked) == 1
+
+
+def test_a_team_that_looks_at_the_console_keeps_its_key(open_at: OpenPage) -> None:
+    page = open_at("/console", {"**/whoami": {"client_id": "BIRDS", "role": "client", "read_only": False}})
+    page.fill("#key", "team's")
+    page.click("#key-form button")
+    expect(page.locator("#who")).to_contain_text("Sign in with the admin's key")
+    expect(page.locator("#desk")).not_to_be_visible()
+    assert page.evaluate("sessionStorage.getItem('exchange.key')") == "team's"
 
 
 def test_a_new_key_is_shown_where_the_organiser_looks(open_at: OpenPage) -> None:

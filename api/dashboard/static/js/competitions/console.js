@@ -94,7 +94,10 @@ function showList(data) {
 function item(id, name, said) {
   const open = element("button", { type: "button" }, element("b", {}, name), element("span", {}, said));
   open.setAttribute("aria-current", String(id === chosen));
-  open.addEventListener("click", () => choose(id));
+  open.addEventListener("click", () => {
+    choose(id);
+    scrollTo({ top: 0 });
+  });
   return element("li", {}, open);
 }
 
@@ -163,7 +166,11 @@ function control(id, said, request) {
   byId(id).addEventListener("click", () => attempt(request, said).then(refresh));
 }
 
-control("start", "The first round is being prepared.", () => post(path`/competitions/${chosen}/start`));
+byId("start").addEventListener("click", () => {
+  if (confirm(`Start “${competition.name}” with ${counted(competition.teams, "team")}? No team can join later.`)) {
+    attempt(() => post(path`/competitions/${chosen}/start`), "The first round is being prepared.").then(refresh);
+  }
+});
 control("pause", "Trading is halted.", () => post(path`/competitions/${chosen}/pause`));
 control("resume", "Trading continues.", () => post(path`/competitions/${chosen}/resume`));
 control("extend", "The round ends one minute later.", () => post(path`/competitions/${chosen}/extend`, { seconds: 60 }));
@@ -183,6 +190,8 @@ byId("news-form").addEventListener("submit", (event) => {
     byId("headline").value = "";
   }, "The news is published.");
 });
+
+byId("to-list").addEventListener("click", () => byId("list-title").scrollIntoView());
 
 teamControls(refresh);
 newCase(choose);
