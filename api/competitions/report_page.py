@@ -170,7 +170,7 @@ def _curves(facts: Facts, samples: Sequence[Sample]) -> str:
         for colour, row in zip(_COLOURS, best, strict=False)
     ]
     marks = [
-        f'<text x="{_MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end" font-size="12" fill="#59626d">{value:,.0f}</text>'
+        f'<text x="{_MARGIN - 6}" y="{y(value) + 4:.1f}" text-anchor="end" font-size="12" fill="#59626d">{signed(round(value))}</text>'
         f'<line x1="{_MARGIN}" x2="{_WIDTH}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#d6dbe1"/>'
         for value in sorted({low, 0.0, high})
     ]

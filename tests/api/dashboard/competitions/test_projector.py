@@ -22,8 +22,10 @@ FITS = """(scrolls) => {
     const rows = [...document.querySelectorAll("#standings tr")];
     const bottom = document.getElementById("page").getBoundingClientRect().bottom;
     const limit = document.querySelector(".board").getBoundingClientRect().bottom;
+    const [first, last] = document.getElementById("page").textContent.split(/\\D+/).map(Number);
     const still = rows.every((row) => row.getAnimations().length === 0);
-    return rows.length > 0 && still && (scrolls ? rows.length === 40 : rows.length < 40 && bottom <= limit);
+    const fits = last - first + 1 === rows.length && bottom <= limit;
+    return rows.length > 0 && still && (scrolls ? rows.length === 40 : fits);
 }"""
 
 
@@ -77,14 +79,15 @@ def test_the_wall_shows_forty_teams_in_turn_and_long_texts(open_at: OpenPage) ->
             expect(caption).to_be_empty()
         else:
             assert page.evaluate("document.documentElement.scrollHeight") <= height
-            expect(caption).to_have_text(f"1\N{EN DASH}{rows.count()} of 40 teams")
+            expect(caption).to_have_text(re.compile("^[0-9]+\N{EN DASH}[0-9]+ of 40 teams$"))
     expect(page.locator("#prices strong").first).to_have_text("9,999.75")
     expect(page.locator("#news")).to_contain_text("<b>Bold</b> <script>alert(1)</script>")
     expect(page.locator("#news")).not_to_contain_text("of another competition")
     assert violations(page) == []
     page.clock.install()
+    before = caption.inner_text()
     page.clock.fast_forward(10_000)
-    expect(caption).to_have_text(re.compile(f"^{1 + rows.count()}\N{EN DASH}"))
+    expect(caption).not_to_have_text(before)
     assert page.locator("script:not([src])").count() == 0
 
 
